@@ -1,0 +1,83 @@
+# Everything a newcomer needs: `make demo`, `make test`. Python 3.11 or newer is all that must be there already.
+
+PYTHON  ?= python3
+VENV    ?= .venv
+BIN     := $(VENV)/bin
+RUNTIME := $(VENV)/.installed
+DEV     := $(VENV)/.installed-dev
+PIP     := $(BIN)/python -m pip --disable-pip-version-check
+
+# make demo FILES=path LOSS=2% MTU=9000 RATE=200M: your own files, another link
+FILES   ?=
+LOSS    ?=
+MTU     ?=
+RATE    ?=
+
+# make image BASE=image-you-trust: anything with Python and its venv module
+BASE         ?= python:3.11-slim
+IMAGE        ?= diode:local
+IMAGE_PYTHON ?= 3.11
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint format bench wheelhouse image compose-init clean
+
+help:
+	@echo 'make demo          move a safetensors file and thousands of small files across a lossy emulated diode'
+	@echo '                   (FILES=path LOSS=2% MTU=9000 RATE=200M)'
+	@echo 'make test          the test suite (ARGS="-k name")'
+	@echo 'make lint          ruff and mypy'
+	@echo 'make format        rewrite the code as ruff formats it'
+	@echo 'make bench         measure this machine (ARGS="--quick --json FILE")'
+	@echo 'make wheelhouse    all wheels for an offline installation'
+	@echo 'make image         container image from the wheelhouse (BASE=image)'
+	@echo 'make compose-init  keys, configurations and folders for docker-compose.yml'
+	@echo 'make clean         remove what the other targets made; keys and bundles stay'
+
+demo: $(RUNTIME)
+	$(BIN)/diode demo $(if $(FILES),--files "$(FILES)") $(if $(LOSS),--loss $(LOSS)) $(if $(MTU),--mtu $(MTU)) $(if $(RATE),--rate $(RATE))
+
+test: $(DEV)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(DEV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(DEV)
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+bench: $(RUNTIME)
+	$(BIN)/diode bench $(ARGS)
+
+# --only-binary holds for every dependency: nothing is ever compiled here. The project itself is installed in place.
+$(RUNTIME): pyproject.toml | $(BIN)/python
+	@echo 'installing into $(VENV)'
+	@$(PIP) install --quiet --only-binary :all: --editable .
+	@touch $@
+
+$(DEV): pyproject.toml | $(BIN)/python
+	@echo 'installing into $(VENV), with the tools of development'
+	@$(PIP) install --quiet --only-binary :all: --editable '.[dev]'
+	@touch $(RUNTIME) $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.x")'
+	@$(PYTHON) -m venv $(VENV)
+
+wheelhouse: $(RUNTIME)
+	rm -rf wheelhouse
+	$(PIP) wheel --quiet --no-deps --wheel-dir wheelhouse .
+	$(PIP) download --quiet --only-binary :all: --python-version $(IMAGE_PYTHON) --dest wheelhouse wheelhouse/diode-*.whl
+
+image: wheelhouse
+	docker build --file docs/docker/Dockerfile --build-arg BASE=$(BASE) --tag $(IMAGE) .
+
+compose-init: $(RUNTIME)
+	$(BIN)/diode init pair pair --to diode:9000
+	mkdir -p outbox inbox
+	printf 'DIODE_UID=%s\nDIODE_GID=%s\n' "$$(id -u)" "$$(id -g)" > .env
+
+clean:
+	rm -rf $(VENV) build dist wheelhouse htmlcov .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

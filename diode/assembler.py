@@ -1,0 +1,373 @@
+"""From authentic datagrams to slabs of bytes, within a fixed budget of memory.
+
+Symbols go to their place in a matrix of the slab; a slab is complete when every column has k of its symbols, then the
+missing ones are solved for. Nothing here believes a size that is not signed: of a bundle whose manifest has not been
+verified, symbols are only kept, at most half the budget and 64 slabs of them, the oldest given up first.
+
+The caller verifies what is complete: it answers with :meth:`Assembler.know` (manifest verified), :meth:`ready` (tables
+verified), :meth:`finish` (published or refused), and gives every extent back with :meth:`release`.
+"""
+
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diode.errors import Drop
+from diode.fec import Engine
+from diode.geometry import (
+    OBJECT_MAX_K,
+    Geometry,
+    Slab,
+    columns_for,
+    object_geometry,
+    repair_sets,
+    slab_at,
+    slab_count,
+)
+from diode.manifest import MAX_MANIFEST_BYTES
+from diode.memory import Extents
+from diode.wire import FILLER_BUNDLE, HEADER_BYTES, MAX_ROWS, TAG_BYTES, Kind, ObjectType, headers_of
+
+Bytes2D = NDArray[np.uint8]
+Rows = NDArray[np.intp]
+Symbols = NDArray[np.intp]
+
+MAX_EARLY_SLABS: Final = 64
+MAX_FINISHED: Final = 4096  # bundles remembered as published or refused
+
+
+class SlabKey(NamedTuple):
+    """Which slab of which part of which bundle."""
+
+    bundle: int
+    kind: Kind
+    flags: int
+    number: int
+
+
+class Completed(NamedTuple):
+    """``length`` bytes at ``offset`` of the arena are slab ``key``. The receiver of this owns them until release."""
+
+    key: SlabKey
+    offset: int
+    length: int
+
+
+@dataclass(slots=True)
+class Known:
+    """What the verified manifest says of a bundle, and which slabs are done."""
+
+    geometry: Geometry
+    sizes: dict[tuple[Kind, int], int]
+    ready: bool = False
+    done: dict[tuple[Kind, int], NDArray[np.bool_]] = field(default_factory=dict)
+    waiting: list[Completed] = field(default_factory=list)
+
+    def shape(self, key: SlabKey) -> Slab | None:
+        """The signed shape of a slab, or None when there is no such slab."""
+        size = self.sizes.get((key.kind, key.flags), 0)
+        is_object = key.kind == Kind.OBJECT
+        full = object_geometry(self.geometry.symbol_bytes) if is_object else self.geometry
+        if key.number >= slab_count(full, size):
+            return None
+        return slab_at(full, size, key.number, is_object=is_object)
+
+    def done_map(self, key: SlabKey) -> NDArray[np.bool_]:
+        """Which slabs of the same part are done."""
+        part = (key.kind, key.flags)
+        if part not in self.done:
+            full = object_geometry(self.geometry.symbol_bytes) if key.kind == Kind.OBJECT else self.geometry
+            self.done[part] = np.zeros(slab_count(full, self.sizes[part]), dtype=np.bool_)
+        return self.done[part]
+
+
+class OpenSlab:
+    """A slab that still lacks symbols: a matrix in the arena and a mask of what is there."""
+
+    def __init__(self, key: SlabKey, offset: int, symbols: Bytes2D, shape: Geometry, length: int | None) -> None:
+        self.key = key
+        self.offset = offset
+        self.symbols = symbols
+        self.shape = shape
+        self.length = length
+        self.have = np.zeros(len(symbols), dtype=np.bool_)
+        self.count = 0
+        if length is not None:
+            self._know_tail(-(-length // shape.symbol_bytes))
+
+    def _know_tail(self, source_symbols: int) -> None:
+        """Mark the symbols of the last row that are zero and never sent as there."""
+        tail = slice(source_symbols, self.shape.k * self.shape.columns)
+        self.symbols[tail] = 0
+        self.count += int(np.count_nonzero(~self.have[tail]))
+        self.have[tail] = True
+
+    def learn(self, slab: Slab) -> bool:
+        """Take the signed shape of a slab that began before its manifest; False when it contradicts it."""
+        shape = slab.shape
+        if (shape.symbol_bytes, shape.columns, shape.k) != (self.shape.symbol_bytes, self.shape.columns, self.shape.k):
+            return False
+        self.shape, self.length = shape, slab.length
+        self._know_tail(slab.source_symbols)
+        return True
+
+    def place(self, rows: Bytes2D, numbers: Symbols, drops: "Counter[Drop]") -> None:
+        """Copy symbols ((n, S) view of received datagrams, by symbol number) to their places; the first one wins."""
+        first, n = int(numbers[0]), len(numbers)
+        if int(numbers[-1]) - first == n - 1 and (numbers[1:] > numbers[:-1]).all():
+            span = slice(first, first + n)
+            if not self.have[span].any():
+                self.symbols[span] = rows
+                self.have[span] = True
+                self.count += n
+                return
+        self._place_each(rows, numbers, drops)
+
+    def _place_each(self, rows: Bytes2D, numbers: Symbols, drops: "Counter[Drop]") -> None:
+        unique, first = np.unique(numbers, return_index=True)
+        new = ~self.have[unique]
+        targets, sources = unique[new], first[new]
+        self.symbols[targets] = rows[sources]
+        self.have[targets] = True
+        self.count += len(targets)
+        repeated = np.ones(len(numbers), dtype=np.bool_)
+        repeated[sources] = False
+        if repeated.any():
+            same = (self.symbols[numbers[repeated]] == rows[repeated]).all(axis=1)
+            drops[Drop.DUPLICATE] += int(np.count_nonzero(same))
+            drops[Drop.CONFLICT] += int(np.count_nonzero(~same))
+
+    @property
+    def matrix(self) -> NDArray[np.bool_]:
+        """The mask as (rows, D)."""
+        return self.have.reshape(-1, self.shape.columns)
+
+    def is_decodable(self) -> bool:
+        """Whether every block has at least k symbols."""
+        enough = self.shape.k * self.shape.columns
+        return self.length is not None and self.count >= enough and bool(
+            (np.count_nonzero(self.matrix, axis=0) >= self.shape.k).all()
+        )
+
+    def lost_blocks(self) -> int:
+        """Blocks that cannot be restored from what is there."""
+        return int(np.count_nonzero(np.count_nonzero(self.matrix, axis=0) < self.shape.k))
+
+
+class Assembler:
+    """Places authentic datagrams, decodes slabs, and hands them over in ``completed``.
+
+    ``arena`` is the memory (uint8, its whole size is the budget). ``wait`` is called when memory is short and complete
+    slabs are still with the caller: it waits for one, calls :meth:`release`, and returns False if there is no hope.
+    """
+
+    def __init__(
+        self, arena: NDArray[np.uint8], engine: Engine, drops: "Counter[Drop]", wait: Callable[[], bool]
+    ) -> None:
+        self.completed: deque[Completed] = deque()
+        self.blocks_repaired = 0
+        self.blocks_lost = 0
+        self.slabs_given_up = 0
+        self.filler = 0
+        self._arena = arena
+        self._extents = Extents(len(arena))
+        self._engine = engine
+        self._drops = drops
+        self._wait = wait
+        self._known: dict[int, Known] = {}
+        self._finished: OrderedDict[int, Drop] = OrderedDict()
+        self._open: OrderedDict[SlabKey, OpenSlab] = OrderedDict()
+        self._early: OrderedDict[SlabKey, int] = OrderedDict()  # of them, those of unknown bundles, and their bytes
+
+    @property
+    def used_bytes(self) -> int:
+        """Memory that open and complete slabs take of the budget."""
+        return self._extents.used_bytes
+
+    def feed(self, datagrams: Bytes2D, rows: Rows) -> None:
+        """Take the authentic ``rows`` of a matrix of received datagrams; nothing of it is kept after the call."""
+        headers = headers_of(datagrams)[rows]
+        symbols = datagrams[:, HEADER_BYTES:-TAG_BYTES]
+        for first, last in _stretches(headers):
+            head = headers[first]
+            if head["bundle"] == FILLER_BUNDLE:
+                self.filler += last - first
+                continue
+            key = SlabKey(int(head["bundle"]), Kind(int(head["kind"])), int(head["flags"]), int(head["slab"]))
+            columns, k = int(head["columns"]), int(head["k"])
+            slab = self._open.get(key) or self._begin(key, symbols.shape[1], columns, k)
+            picked = rows[first:last]
+            if isinstance(slab, Drop):
+                self._drops[slab] += len(picked)
+            elif (slab.shape.symbol_bytes, slab.shape.columns, slab.shape.k) != (symbols.shape[1], columns, k):
+                self._drops[Drop.SIGNED_GEOMETRY] += len(picked)
+            else:
+                self._place(slab, symbols, picked, headers["symbol"][first:last].astype(np.intp))
+
+    def know(self, bundle: int, geometry: Geometry, sizes: dict[tuple[Kind, int], int], done: Iterable[int]) -> None:
+        """The manifest of ``bundle`` is verified: its signed geometry and sizes rule; data slabs ``done`` are stored."""
+        known = self._known[bundle] = Known(geometry, sizes)
+        key = SlabKey(bundle, Kind.DATA, 0, 0)
+        known.done_map(key)[list(done)] = True
+        for slab in [slab for key, slab in self._open.items() if key.bundle == bundle]:
+            self._early.pop(slab.key, None)
+            shape = known.shape(slab.key)
+            if slab.key[1:3] == (Kind.OBJECT, ObjectType.MANIFEST):
+                self._drops[Drop.REDUNDANT] += slab.count
+                self._forget(slab)
+            elif shape is None or known.done_map(slab.key)[slab.key.number] or not slab.learn(shape):
+                self._drops[Drop.SIGNED_GEOMETRY] += slab.count
+                self._forget(slab)
+            else:
+                self._maybe_complete(slab)
+
+    def ready(self, bundle: int) -> None:
+        """Both tables of ``bundle`` are verified: its data slabs may go to their places."""
+        known = self._known[bundle]
+        known.ready = True
+        self.completed.extend(known.waiting)
+        known.waiting.clear()
+
+    def redo(self, key: SlabKey) -> None:
+        """A slab that was handed over was not what was signed: collect it again."""
+        if key.bundle in self._known:
+            self._known[key.bundle].done_map(key)[key.number] = False
+
+    def finish(self, bundle: int, reason: Drop) -> None:
+        """``bundle`` needs no more datagrams: count them as ``reason`` from now on, free what is open."""
+        known = self._known.pop(bundle, None)
+        for completed in known.waiting if known else ():
+            self._extents.free(completed.offset)
+        for slab in [slab for key, slab in self._open.items() if key.bundle == bundle]:
+            self._forget(slab)
+        self._finished[bundle] = reason
+        if len(self._finished) > MAX_FINISHED:
+            self._finished.popitem(last=False)
+
+    def release(self, offset: int) -> None:
+        """Give back the memory of a completed slab."""
+        self._extents.free(offset)
+
+    def _place(self, slab: OpenSlab, symbols: Bytes2D, rows: Rows, numbers: Symbols) -> None:
+        inside = numbers < len(slab.symbols)
+        if not inside.all():
+            self._drops[Drop.SIGNED_GEOMETRY] += int(np.count_nonzero(~inside))
+            rows, numbers = rows[inside], numbers[inside]
+            if not len(rows):
+                return
+        contiguous = int(rows[-1]) - int(rows[0]) == len(rows) - 1  # rows ascend
+        slab.place(symbols[rows[0] : rows[-1] + 1] if contiguous else symbols[rows], numbers, self._drops)
+        self._open.move_to_end(slab.key)
+        self._maybe_complete(slab)
+
+    def _begin(self, key: SlabKey, symbol_bytes: int, columns: int, k: int) -> OpenSlab | Drop:
+        """Open a slab at the first datagram of it, or say why not."""
+        if key.bundle in self._finished:
+            return self._finished[key.bundle]
+        known = self._known.get(key.bundle)
+        if known is None:
+            return self._begin_early(key, symbol_bytes, columns, k)
+        if key.kind == Kind.OBJECT and key.flags == ObjectType.MANIFEST:
+            return Drop.REDUNDANT
+        signed = known.shape(key)
+        if signed is None or signed.shape.symbol_bytes != symbol_bytes:
+            return Drop.SIGNED_GEOMETRY
+        if known.done_map(key)[key.number]:
+            return Drop.REDUNDANT
+        rows = signed.shape.k + repair_sets(signed.shape) * signed.shape.r
+        return self._allocate(key, signed.shape, rows, signed.length)
+
+    def _begin_early(self, key: SlabKey, symbol_bytes: int, columns: int, k: int) -> OpenSlab | Drop:
+        if columns > columns_for(symbol_bytes):
+            return Drop.SIGNED_GEOMETRY
+        length, rows = None, MAX_ROWS
+        if key.kind == Kind.OBJECT:
+            rows = 3 * k
+            if k > OBJECT_MAX_K:
+                return Drop.SIGNED_GEOMETRY
+            if key.flags == ObjectType.MANIFEST:
+                length = k * columns * symbol_bytes
+                if key.number or length > MAX_MANIFEST_BYTES + columns * symbol_bytes:
+                    return Drop.SIGNED_GEOMETRY
+        size = rows * columns * symbol_bytes
+        while self._early and (
+            len(self._early) >= MAX_EARLY_SLABS or sum(self._early.values()) + size > len(self._arena) // 2
+        ):
+            self._give_up(next(iter(self._early)))
+        slab = self._allocate(key, Geometry(symbol_bytes, columns, k, rows - k), rows, length)
+        if isinstance(slab, OpenSlab):
+            self._early[key] = size
+        return slab
+
+    def _allocate(self, key: SlabKey, shape: Geometry, rows: int, length: int | None) -> OpenSlab | Drop:
+        size = rows * shape.row_bytes
+        while (offset := self._extents.allocate(size)) is None:
+            if not self._make_room():
+                return Drop.MEMORY
+        symbols = self._arena[offset : offset + size].reshape(-1, shape.symbol_bytes)
+        slab = self._open[key] = OpenSlab(key, offset, symbols, shape, length)
+        return slab
+
+    def _make_room(self) -> bool:
+        """Free memory: of strangers first, then by waiting for the caller, then of the slab touched longest ago."""
+        if self._early:
+            self._give_up(next(iter(self._early)))
+            return True
+        if self._wait():
+            return True
+        for known in self._known.values():
+            if known.waiting:
+                completed = known.waiting.pop(0)
+                self._extents.free(completed.offset)
+                self.redo(completed.key)
+                self.slabs_given_up += 1
+                return True
+        if self._open:
+            self._give_up(next(iter(self._open)))
+            return True
+        return False
+
+    def _give_up(self, key: SlabKey) -> None:
+        slab = self._open[key]
+        self.slabs_given_up += 1
+        self.blocks_lost += slab.lost_blocks()
+        self._forget(slab)
+
+    def _forget(self, slab: OpenSlab) -> None:
+        del self._open[slab.key]
+        self._early.pop(slab.key, None)
+        self._extents.free(slab.offset)
+
+    def _maybe_complete(self, slab: OpenSlab) -> None:
+        if not slab.is_decodable():
+            return
+        shape = slab.shape
+        cube = slab.symbols.reshape(-1, shape.columns, shape.symbol_bytes)
+        self.blocks_repaired += self._engine.restore(cube, slab.matrix, shape.k)
+        del self._open[slab.key]
+        self._early.pop(slab.key, None)
+        assert slab.length is not None
+        completed = Completed(slab.key, slab.offset, slab.length)
+        known = self._known.get(slab.key.bundle)
+        if known is not None:
+            known.done_map(slab.key)[slab.key.number] = True
+        if slab.key.kind == Kind.OBJECT or (known is not None and known.ready):
+            self.completed.append(completed)
+        elif known is not None:
+            known.waiting.append(completed)
+
+
+def _stretches(headers: NDArray[np.void]) -> Iterator[tuple[int, int]]:
+    """(first, last + 1) of neighbouring datagrams that belong to one slab and claim one shape."""
+    if not len(headers):
+        return
+    differs = np.zeros(len(headers) - 1, dtype=np.bool_)
+    for name in ("bundle", "slab", "kind", "flags", "columns", "k"):
+        column = headers[name]
+        differs |= column[1:] != column[:-1]
+    cuts = [0, *(np.flatnonzero(differs) + 1).tolist(), len(headers)]
+    yield from zip(cuts, cuts[1:], strict=False)

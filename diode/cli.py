@@ -1,0 +1,242 @@
+"""``diode``: what belongs to neither side alone: setting up, keys, the emulated diode, the demonstration."""
+
+import json
+import signal
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from diode import init
+from diode.config import parse_size
+from diode.emulator import Impairer, Impairments, Link, Tally
+from diode.entry import guarded
+from diode.errors import UsageError
+from diode.keys import new_link_key, new_signing_key, read_link_key, write_private
+from diode.manifest import load_public_key
+from diode.udp import Address
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="A one-way transfer service, emulated in software.")
+init_app = typer.Typer(no_args_is_help=True, help="Write ready-to-run folders, keys and configuration.")
+keys_app = typer.Typer(no_args_is_help=True, help="Make and name keys.")
+app.add_typer(init_app, name="init")
+app.add_typer(keys_app, name="keys")
+main = guarded(app)
+
+To = Annotated[str, typer.Option("--to", help="HOST:PORT where the diode takes datagrams in.")]
+Listen = Annotated[str, typer.Option("--listen", help="HOST:PORT where the receiver listens.")]
+Mtu = Annotated[int, typer.Option("--mtu", min=576, max=65535, help="MTU of every hop.")]
+Rate = Annotated[str, typer.Option("--rate", help="Bytes of UDP payload a second (100M); 0: unlimited.")]
+ProfileName = Annotated[Literal["clean", "standard", "lossy", "extreme"], typer.Option("--profile", help="FEC.")]
+Auth = Annotated[Literal["gmac", "aead", "none"], typer.Option("--auth", help="Datagram authentication.")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write.")]
+Share = Annotated[str, typer.Option(help="Share of datagrams, such as 1% or 0.01.")]
+
+
+def _size(text: str) -> int:
+    try:
+        return int(parse_size(text))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _address(text: str) -> str:
+    try:
+        Address.parse(text)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    return text
+
+
+@init_app.command("pair")
+def init_pair(
+    folder: Folder,
+    to: To = "127.0.0.1:9000",
+    listen: Annotated[str | None, typer.Option("--listen", help="HOST:PORT of the receiver; default: --to.")] = None,
+    mtu: Mtu = 1500,
+    profile: ProfileName = "standard",
+    rate: Rate = "100M",
+    auth: Auth = "gmac",
+) -> None:
+    """Write both sides of a link: DIR/sender and DIR/receiver. Carry DIR/receiver to the enclave."""
+    init.init_pair(
+        folder,
+        to=_address(to),
+        listen=_address(listen or to),
+        mtu=mtu,
+        rate=_size(rate),
+        profile=profile,
+        auth=auth,
+    )
+    print(f"wrote {folder}/sender and {folder}/receiver; next:")
+    print(f"  diode-receiver -c {folder}/receiver/receiver.toml run")
+    print(f"  diode-sender -c {folder}/sender/sender.toml run")
+    print(f"  cp FILE {folder}/sender/outbox/CHANNEL/")
+
+
+@init_app.command("sender")
+def init_sender(
+    folder: Folder,
+    to: To,
+    mtu: Mtu = 1500,
+    profile: ProfileName = "standard",
+    rate: Rate = "100M",
+    auth: Auth = "gmac",
+    link_key: Annotated[Path | None, typer.Option("--link-key", help="Existing link key file.")] = None,
+) -> None:
+    """Write a sending side."""
+    text = new_link_key() if link_key is None else _checked_link_key(link_key)
+    init.init_sender(
+        folder, to=_address(to), mtu=mtu, rate=_size(rate), profile=profile, auth=auth, link_key=text
+    )
+    print(f"wrote {folder}; the receiver needs {folder}/keys/link.key and {folder}/keys/signing.pub")
+
+
+@init_app.command("receiver")
+def init_receiver(
+    folder: Folder,
+    listen: Listen,
+    auth: Auth = "gmac",
+    link_key: Annotated[Path | None, typer.Option("--link-key", help="The sender's link key file.")] = None,
+    signer: Annotated[Path | None, typer.Option("--signer", help="The sender's signing.pub.")] = None,
+) -> None:
+    """Write a receiving side."""
+    text = new_link_key() if link_key is None else _checked_link_key(link_key)
+    public = None if signer is None else _checked_public(signer)
+    init.init_receiver(folder, listen=_address(listen), auth=auth, link_key=text, public=public)
+    print(f"wrote {folder}" + ("" if public else f"; put the sender's signing.pub into {folder}/keys/signers"))
+
+
+def _checked_link_key(path: Path) -> bytes:
+    return read_link_key(path).secret.hex().encode() + b"\n"
+
+
+def _checked_public(path: Path) -> bytes:
+    try:
+        pem = path.read_bytes()
+        load_public_key(pem)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} is not an Ed25519 public key in PEM: {error}") from error
+    return pem
+
+
+@keys_app.command("link")
+def keys_link(path: Annotated[Path, typer.Argument(help="File to write.")]) -> None:
+    """Write a new link key."""
+    _write_new(path, new_link_key())
+    print(f"wrote {path}; both sides of a link hold the same file")
+
+
+@keys_app.command("signing")
+def keys_signing(path: Annotated[Path, typer.Argument(help="File to write; the public half goes to PATH.pub.")]) -> None:
+    """Write a new signing key and its public half."""
+    private, public = new_signing_key()
+    _write_new(path, private)
+    path.with_suffix(".pub").write_bytes(public)
+    print(f"wrote {path} and {path.with_suffix('.pub')} (key id {load_public_key(public).keyid})")
+
+
+@keys_app.command("show")
+def keys_show(path: Annotated[Path, typer.Argument(help="A link key or a public key.")]) -> None:
+    """Name a key: the id that headers or signatures carry."""
+    if path.suffix == ".pub":
+        print(load_public_key(_checked_public(path)).keyid)
+    else:
+        print(f"{read_link_key(path).key_id:04x}")
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    try:
+        write_private(path, data)
+    except FileExistsError:
+        raise UsageError(f"{path} exists already; nothing was changed") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
+
+
+@app.command()
+def link(
+    listen: Annotated[str, typer.Option("--listen", help="HOST:PORT of the low side.")],
+    to: Annotated[str, typer.Option("--to", help="HOST:PORT of the receiver on the high side.")],
+    loss: Share = "0",
+    burst_loss: Share = "0",
+    burst_mean: Annotated[float, typer.Option(min=1, help="Mean length of lossy bursts, in datagrams.")] = 100,
+    burst: Annotated[int, typer.Option(min=0, help="Bursts of exactly so many datagrams ...")] = 0,
+    burst_gap: Annotated[int, typer.Option(min=1, help="... at random places at least so far apart.")] = 30_000,
+    reorder: Share = "0",
+    duplicate: Share = "0",
+    corrupt: Share = "0",
+    rate: Rate = "0",
+    seed: Annotated[int, typer.Option(help="Same seed, same impairments.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="The closing figures as JSON.")] = False,
+) -> None:
+    """The emulated diode: take datagrams on the low side, pass them on to the high side. There is no way back."""
+    try:
+        impairments = Impairments(
+            loss=_share(loss),
+            burst_loss=_share(burst_loss),
+            burst_mean=burst_mean,
+            burst=burst,
+            burst_gap=burst_gap,
+            reorder=_share(reorder),
+            duplicate=_share(duplicate),
+            corrupt=_share(corrupt),
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    diode = Link(
+        Address.parse(_address(listen)), Address.parse(_address(to)), Impairer(impairments, seed), _size(rate)
+    )
+    stopping = False
+
+    def stop(*_: object) -> None:
+        nonlocal stopping
+        stopping = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    typer.echo(f"diode: {diode.listen_address} -> {to}, one way", err=True)
+    try:
+        diode.run(lambda: stopping, None)
+    finally:
+        tally = diode.tally
+        diode.close()
+    _say(tally, as_json)
+
+
+def _say(tally: Tally, as_json: bool) -> None:
+    figures = asdict(tally)
+    if as_json:
+        print(json.dumps(figures))
+    else:
+        typer.echo("diode: " + ", ".join(f"{name} {value:,}" for name, value in figures.items()), err=True)
+
+
+def _share(text: str) -> float:
+    try:
+        return float(text.removesuffix("%")) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is not a share such as 1% or 0.01") from None
+
+
+@app.command()
+def demo(
+    files: Annotated[Path | None, typer.Option(help="Send your own file or directory instead.")] = None,
+    loss: Share = "1%",
+    mtu: Mtu = 1500,
+    rate: Rate = "100M",
+    keep: Annotated[Path | None, typer.Option(help="Keep the demonstration's folders here.")] = None,
+) -> None:
+    """Send real files through the emulated diode, with losses, and compare what arrives byte for byte."""
+    from diode.demo import run_demo  # its imports are not for the other commands to wait for
+
+    started = time.monotonic()
+    code = run_demo(files=files, loss=_share(loss), mtu=mtu, rate=_size(rate), keep=keep)
+    print(f"{time.monotonic() - started:.1f} s in all")
+    raise typer.Exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+"""Configuration of both daemons: TOML, checked once at the edge; every key has a ``DIODE_*`` environment twin.
+
+Relative paths are relative to the folder of the configuration file.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from diode.errors import NotInitialisedError, UsageError
+from diode.log import Level
+from diode.manifest import ChannelName
+from diode.udp import Address
+from diode.wire import MAX_SYMBOL_BYTES, MIN_SYMBOL_BYTES, symbol_bytes_for
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+
+def parse_size(value: Any) -> Any:
+    """Bytes from a number or from text such as ``100M``, ``1.5 GB`` or ``64MiB``. Raises ValueError."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?\s*", value, re.IGNORECASE)
+    if match is None:
+        raise ValueError(f"{value!r} is not a number of bytes such as 100M or 64MiB")
+    return int(float(match[1]) * _UNITS[(match[2] or "").lower()])
+
+
+def _is_address(value: str) -> str:
+    Address.parse(value)
+    return value
+
+
+Size = Annotated[int, BeforeValidator(parse_size), Field(ge=0)]
+HostPort = Annotated[str, AfterValidator(_is_address)]
+Auth = Literal["gmac", "aead", "none"]
+UdpPath = Literal["auto", "batched", "portable"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SenderLink(_Section):
+    """The lane to the diode."""
+
+    to: HostPort
+    mtu: Annotated[int, Field(ge=576, le=65535)] = 1500
+    rate: Size = 100_000_000
+    auth: Auth = "gmac"
+    profile: Literal["clean", "standard", "lossy", "extreme"] = "standard"
+    key: Path = Path("keys/link.key")
+    path: UdpPath = "auto"
+
+    @property
+    def symbol_bytes(self) -> int:
+        """Symbol size that fits the MTU."""
+        size = symbol_bytes_for(self.mtu, ipv6=":" in Address.parse(self.to).host)
+        return max(MIN_SYMBOL_BYTES, min(MAX_SYMBOL_BYTES, size))
+
+
+class ReceiverLink(_Section):
+    """The lane from the diode."""
+
+    listen: HostPort
+    auth: Auth = "gmac"
+    key: Path = Path("keys/link.key")
+    previous_key: Path | None = None
+    path: UdpPath = "auto"
+    socket_buffer: Size = 64 << 20
+
+
+class Fec(_Section):
+    """Which Reed-Solomon implementation computes."""
+
+    engine: Literal["auto", "isal", "zfec"] = "auto"
+
+
+class Metrics(_Section):
+    """Prometheus endpoint; empty: none. It listens on this side's own network, never on the diode's."""
+
+    listen: Annotated[str, AfterValidator(lambda v: v and _is_address(v))] = ""
+
+
+class Log(_Section):
+    """What is logged, and how: ``auto`` is JSON unless standard error is a terminal."""
+
+    level: Level = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+
+    @property
+    def as_json(self) -> bool | None:
+        """As :func:`diode.log.configure` wants it."""
+        return None if self.format == "auto" else self.format == "json"
+
+
+class Outbox(_Section):
+    """Where bundles are dropped, and where they go afterwards (all on one file system)."""
+
+    path: Path = Path("outbox")
+    sent: Path = Path("sent")
+    failed: Path = Path("failed")
+    settle_s: Annotated[float, Field(ge=0.0, le=3600.0)] = 2.0
+    links: Literal["refuse", "follow"] = "refuse"
+
+
+class Sending(_Section):
+    """How a bundle is sent."""
+
+    passes: Annotated[int, Field(ge=1, le=16)] = 1
+    pass_delay_s: Annotated[float, Field(ge=0.0)] = 30.0
+    manifest_lead_ms: Annotated[int, Field(ge=0, le=60_000)] = 250
+    key: Path = Path("keys/signing.key")
+
+
+class Inbox(_Section):
+    """Where verified bundles appear; spool and quarantine live below it, on the same mount."""
+
+    path: Path = Path("inbox")
+    verify: Literal["slabs", "at-rest"] = "slabs"
+
+
+class Channel(_Section):
+    """What differs for one channel."""
+
+    verify: Literal["slabs", "at-rest"] | None = None
+
+
+class Limits(_Section):
+    """What the receiver accepts and uses at most."""
+
+    memory: Size = 256 << 20
+    ring: Size = 32 << 20
+    bundle: Size = 4 << 40
+    files: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000_000
+
+
+class _Config(BaseSettings):
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix="DIODE_", env_nested_delimiter="__")
+    source: ClassVar[Path]
+
+    state: Path = Path("state")
+    fec: Fec = Fec()
+    metrics: Metrics = Metrics()
+    log: Log = Log()
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], **sources: PydanticBaseSettingsSource
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments first, then the environment, then the file."""
+        return (
+            sources["init_settings"],
+            sources["env_settings"],
+            TomlConfigSettingsSource(settings_cls, toml_file=cls.source),
+        )
+
+
+class SenderConfig(_Config):
+    """``sender.toml``."""
+
+    link: SenderLink
+    outbox: Outbox = Outbox()
+    send: Sending = Sending()
+
+
+class ReceiverConfig(_Config):
+    """``receiver.toml``."""
+
+    link: ReceiverLink
+    signers: Path = Path("keys/signers")
+    inbox: Inbox = Inbox()
+    limits: Limits = Limits()
+    channels: dict[ChannelName, Channel] = {}
+
+
+C = TypeVar("C", bound=_Config)
+
+
+def load(kind: type[C], path: Path) -> C:
+    """Read ``path`` as configuration of ``kind``, with absolute paths. Raises NotInitialisedError or UsageError."""
+    if not path.is_file():
+        raise NotInitialisedError(f"configuration {path} is missing; 'diode init' writes one")
+    try:
+        config = type(kind.__name__, (kind,), {"source": path, "__annotations__": {"source": ClassVar[Path]}})()
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        message = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+        raise UsageError(f"{path}: {where}: {message}") from None
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from None
+    return _absolute(config, path.resolve().parent)
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def _absolute(model: M, base: Path) -> M:
+    """The same model with every relative path made absolute below ``base``."""
+    update: dict[str, Any] = {}
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        if isinstance(value, Path):
+            update[name] = base / value
+        elif isinstance(value, BaseModel):
+            update[name] = _absolute(value, base)
+    return model.model_copy(update=update)

@@ -1,0 +1,139 @@
+"""What can go wrong, in one place: reasons for dropped datagrams, and exceptions by whose fault it is.
+
+A bad datagram never raises: it is dropped and counted under a :class:`Drop` reason, which is the word used by the
+wire specification, the code, the test vectors and the metric labels alike. Everything else is an exception whose
+``reason`` is the metric label and the ``reason`` field of ``reason.json``, and whose ``exit_code`` is the process's.
+"""
+
+from enum import StrEnum
+
+
+class Drop(StrEnum):
+    """Why a datagram was dropped (docs/wire-format.md, section "Outcomes"). Order is the order of the checks."""
+
+    LENGTH = "length"  # the run is not a whole number of datagrams of one allowed size
+    MAGIC = "magic"
+    VERSION = "version"
+    KIND = "kind"
+    FLAGS = "flags"
+    RESERVED = "reserved"
+    SYMBOL_SIZE = "symbol_size"
+    GEOMETRY = "geometry"  # D, k or row outside their bounds
+    KEY = "key"  # sealed under a link key this receiver does not hold
+    SESSION = "session"  # not announced by an authenticated heartbeat
+    TAG = "tag"
+    HEARTBEAT = "heartbeat"  # authentic, but not a heartbeat this version understands
+    HEARTBEAT_ORDER = "heartbeat_order"  # not newer than the last one: a replay
+    HEARTBEAT_RATE = "heartbeat_rate"  # too many trials of unseen sessions this second
+    REFUSED = "refused"  # the bundle was refused before
+    REDUNDANT = "redundant"  # the slab, or the whole bundle, is complete already
+    SIGNED_GEOMETRY = "signed_geometry"  # contradicts the bundle's signed manifest
+    MEMORY = "memory"  # the receiver's budget for unfinished slabs is spent
+    DUPLICATE = "duplicate"
+    CONFLICT = "conflict"  # a duplicate with other content: the first one is kept
+
+
+class DiodeError(Exception):
+    """Base of all errors of this project. ``str()`` says what happened, what was kept and what to type."""
+
+    reason = "failed"
+    exit_code = 1
+
+
+class UsageError(DiodeError):
+    """The operator's command line or configuration cannot be used as it stands."""
+
+    reason = "usage"
+    exit_code = 2
+
+
+class NotInitialisedError(DiodeError):
+    """A folder, configuration or key that ``diode init`` writes is not there."""
+
+    reason = "not_initialised"
+    exit_code = 10
+
+
+class LockedError(DiodeError):
+    """Another daemon already works on this folder."""
+
+    reason = "locked"
+    exit_code = 11
+
+
+class ContentError(DiodeError):
+    """The peer's (authentic) content must not be published."""
+
+    reason = "content"
+    exit_code = 13
+
+
+class TrustError(ContentError):
+    """A signature is missing, wrong, or by a key this side does not trust."""
+
+    reason = "trust"
+    exit_code = 12
+
+
+class ManifestError(ContentError):
+    """A manifest or table breaks docs/bundle-format.md."""
+
+    reason = "manifest"
+
+
+class PathError(ManifestError):
+    """A file name inside a bundle is unsafe or ambiguous."""
+
+    reason = "path"
+
+
+class IntegrityError(ContentError):
+    """Bytes do not have the digest that was signed for them."""
+
+    reason = "integrity"
+
+
+class ReplayError(ContentError):
+    """A sequence number or name/version was used before, or jumps out of bounds."""
+
+    reason = "replay"
+    exit_code = 15
+
+
+class LimitError(ContentError):
+    """The content is larger than this side allows."""
+
+    reason = "limit"
+    exit_code = 17
+
+
+class IncompleteError(ContentError):
+    """All passes are over and slabs are missing."""
+
+    reason = "incomplete"
+    exit_code = 16
+
+
+class SourceError(DiodeError):
+    """An item of the outbox cannot be packed or sent: unreadable, changing, a link, a device, an unusable name."""
+
+    reason = "source"
+    exit_code = 3
+
+
+class KernelError(DiodeError):
+    """The kernel refused something the service cannot do without."""
+
+    reason = "kernel"
+
+
+class StorageError(DiodeError):
+    """Our own disk failed; everything written so far is kept."""
+
+    reason = "storage"
+
+
+class WorkerError(DiodeError):
+    """A worker process ended when it should not have."""
+
+    reason = "worker"

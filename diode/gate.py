@@ -1,0 +1,194 @@
+"""Who may speak: every datagram is screened, its session looked up and its tag checked before any state exists for it.
+
+Sessions are admitted by authenticated heartbeats only. A heartbeat of an unseen session is tried at most 50 times a
+second, and 64 sessions are kept, so that strangers cost a bounded amount of work.
+"""
+
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diode.auth import DatagramViews, LinkKey, Mode, Session
+from diode.errors import Drop
+from diode.heartbeat import Heartbeat, parse_heartbeat
+from diode.wire import FILLER_COUNTER, OVERHEAD_BYTES, SYMBOL_BYTES_OFFSET, Kind, headers_of, is_symbol_size, screen
+
+Bytes2D = NDArray[np.uint8]
+Rows = NDArray[np.intp]
+
+MAX_SESSIONS: Final = 64
+TRIALS_PER_S: Final = 50
+_WINDOW: Final = 1 << 15  # counters remembered per session, to tell a repeated datagram from a new one
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """``count`` datagrams of ``size`` bytes that lie one after another from ``offset`` of a region."""
+
+    offset: int
+    size: int
+    count: int
+
+
+def slice_runs(region: memoryview, lengths: Sequence[int], drops: "Counter[Drop]") -> list[Run]:
+    """Cut a region into runs by the symbol size that each received run's first header claims.
+
+    ``lengths`` are the byte counts of the runs as received, one after another. What does not divide is a counted drop;
+    neighbours of one size become one run.
+    """
+    runs: list[Run] = []
+    offset = 0
+    for length in lengths:
+        size = _claimed_size(region, offset, length)
+        count = length // size if size else 0
+        if not count or length % size:
+            drops[Drop.LENGTH] += 1
+        if count:
+            last = runs[-1] if runs else None
+            if last and last.size == size and last.offset + last.count * size == offset:
+                runs[-1] = Run(last.offset, size, last.count + count)
+            else:
+                runs.append(Run(offset, size, count))
+        offset += length
+    return runs
+
+
+def _claimed_size(region: memoryview, offset: int, length: int) -> int:
+    if length < OVERHEAD_BYTES:
+        return 0
+    at = offset + SYMBOL_BYTES_OFFSET
+    symbol_bytes = int.from_bytes(region[at : at + 2], "big")
+    return symbol_bytes + OVERHEAD_BYTES if is_symbol_size(symbol_bytes) else 0
+
+
+class _Tracked:
+    """One admitted session, and how many of its datagrams arrived."""
+
+    def __init__(self, cipher: Session) -> None:
+        self.cipher = cipher
+        self.received = 0
+        self.expected = 0
+        self._seen = np.zeros(_WINDOW, dtype=np.uint64)
+
+    def count(self, counters: NDArray[np.uint64]) -> None:
+        """Book authentic data datagrams; repeats of one counter are counted once."""
+        data = counters[counters < FILLER_COUNTER]
+        if not len(data):
+            return
+        if not (data[1:] > data[:-1]).all():
+            data = np.unique(data)
+        cells = (data % _WINDOW).astype(np.intp)
+        self.received += int(np.count_nonzero(self._seen[cells] != data + 1))
+        self._seen[cells] = data + 1
+        self.expected = max(self.expected, int(data[-1]) + 1)
+
+
+class Gate:
+    """Authenticates matrices of datagrams. ``drops`` counts what it refused; ``heartbeat`` is the newest one heard."""
+
+    def __init__(self, keys: Sequence[LinkKey], mode: Mode, drops: "Counter[Drop]") -> None:
+        self.heartbeat: Heartbeat | None = None
+        self.heartbeats = 0
+        self._keys = {key.key_id: key for key in keys}
+        self._mode = mode
+        self._drops = drops
+        self._sessions: OrderedDict[int, _Tracked] = OrderedDict()
+        self._trial_second = -1
+        self._trials = 0
+
+    @property
+    def received(self) -> int:
+        """Distinct authentic data datagrams."""
+        return sum(tracked.received for tracked in self._sessions.values())
+
+    @property
+    def expected(self) -> int:
+        """Data datagrams known to have been sent, by their counters and by heartbeats."""
+        return sum(tracked.expected for tracked in self._sessions.values())
+
+    def admit(self, datagrams: Bytes2D, views: DatagramViews, now: float) -> Rows:
+        """Row numbers of the authentic data and object datagrams, in order of arrival.
+
+        ``datagrams`` is (n, size) in memory of the caller; in ``aead`` mode its symbols are decrypted in place.
+        """
+        headers = headers_of(datagrams)
+        passed, dropped = screen(headers, datagrams.shape[1] - OVERHEAD_BYTES)
+        self._drops.update(dropped)
+        known_key = np.isin(headers["key_id"], list(self._keys))
+        self._drops[Drop.KEY] += int(np.count_nonzero(passed & ~known_key))
+        passed &= known_key
+        beats = passed & (headers["kind"] == Kind.HEARTBEAT)
+        for row in np.flatnonzero(beats).tolist():
+            self._hear(datagrams, views, row, now)
+        rows = np.flatnonzero(passed & ~beats)
+        admitted = [self._check(datagrams, views, group, session) for session, group in _by_session(headers, rows)]
+        if not admitted:
+            return rows[:0]
+        return admitted[0] if len(admitted) == 1 else np.sort(np.concatenate(admitted))
+
+    def _check(self, datagrams: Bytes2D, views: DatagramViews, rows: Rows, session: int) -> Rows:
+        tracked = self._sessions.get(session)
+        if tracked is None:
+            self._drops[Drop.SESSION] += len(rows)
+            return rows[:0]
+        all_of_them = len(rows) == len(datagrams)
+        authentic = rows[tracked.cipher.check(datagrams, views, slice(0, len(rows)) if all_of_them else rows)]
+        self._drops[Drop.TAG] += len(rows) - len(authentic)
+        tracked.count(headers_of(datagrams)["counter"][authentic].astype(np.uint64))
+        return authentic
+
+    def _hear(self, datagrams: Bytes2D, views: DatagramViews, row: int, now: float) -> None:
+        header = headers_of(datagrams)[row]
+        session = int(header["session"])
+        tracked = self._sessions.get(session)
+        if tracked is None:
+            if not self._may_try(now):
+                self._drops[Drop.HEARTBEAT_RATE] += 1
+                return
+            tracked = _Tracked(Session(self._keys[int(header["key_id"])], session, self._mode))
+        if not tracked.cipher.check(datagrams, views, np.array([row]))[0]:
+            self._drops[Drop.TAG] += 1
+            return
+        heartbeat = parse_heartbeat(memoryview(datagrams[row]))
+        if heartbeat is None:
+            self._drops[Drop.HEARTBEAT] += 1
+        elif self.heartbeat is not None and heartbeat.order <= self.heartbeat.order:
+            self._drops[Drop.HEARTBEAT_ORDER] += 1
+        else:
+            self._accept(heartbeat, session, tracked, int(header["key_id"]))
+
+    def _may_try(self, now: float) -> bool:
+        if int(now) != self._trial_second:
+            self._trial_second, self._trials = int(now), 0
+        self._trials += 1
+        return self._trials <= TRIALS_PER_S
+
+    def _accept(self, heartbeat: Heartbeat, session: int, tracked: _Tracked, key_id: int) -> None:
+        self.heartbeat = heartbeat
+        self.heartbeats += 1
+        self._keep(session, tracked)
+        for sealing, sent in heartbeat.sent().items():
+            live = self._sessions.get(sealing) or _Tracked(Session(self._keys[key_id], sealing, self._mode))
+            live.expected = max(live.expected, sent)
+            self._keep(sealing, live)
+
+    def _keep(self, session: int, tracked: _Tracked) -> None:
+        self._sessions[session] = tracked
+        self._sessions.move_to_end(session)
+        if len(self._sessions) > MAX_SESSIONS:
+            self._sessions.popitem(last=False)
+
+
+def _by_session(headers: NDArray[np.void], rows: Rows) -> Iterator[tuple[int, Rows]]:
+    if not len(rows):
+        return
+    sessions = headers["session"][rows]
+    if (sessions == sessions[0]).all():
+        yield int(sessions[0]), rows
+        return
+    for session in np.unique(sessions):
+        yield int(session), rows[sessions == session]

@@ -1,0 +1,130 @@
+"""``diode init``: ready-to-run folders with keys (mode 0600) and commented configuration."""
+
+from pathlib import Path
+
+from diode.errors import UsageError
+from diode.keys import new_link_key, new_signing_key, write_private
+
+_SENDER = """\
+# The sending side of a diode link. Relative paths are relative to this file.
+# Every key has an environment twin: DIODE_LINK__RATE=200M, DIODE_SEND__PASSES=2, ...
+
+state = "state"             # ledger and packed bundles
+
+[link]
+to = "{to}"    # where the diode takes datagrams in
+mtu = {mtu}                  # of every hop; too large: the kernel refuses to send
+rate = {rate}            # bytes of UDP payload a second ("100M" works too); 0: as fast as the socket takes them.
+                            # Too high: the receiver loses datagrams, and FEC repairs only so many
+auth = "{auth}"               # gmac | aead (encrypts too) | none (dedicated cable only); both sides alike
+profile = "{profile}"        # clean 200+10 | standard 200+20 | lossy 192+64 | extreme 128+128 (rows of source + repair)
+key = "keys/link.key"       # shared with the receiver; a person carries it over
+path = "auto"               # batched (UDP_SEGMENT) | portable (asyncio-dgram)
+
+[outbox]
+path = "outbox"             # outbox/<channel>/<name>[@<version>] becomes a bundle
+sent = "sent"               # where it moves when it was sent
+failed = "failed"           # where it moves when it cannot be, with a reason beside it
+settle_s = 2.0              # an item is taken when nothing below it changed for so long
+links = "refuse"            # follow: take what a symbolic link points to, within the item only
+
+[send]
+passes = 1                  # transmissions of each bundle; a receiver stitches them together
+pass_delay_s = 30.0         # between passes, so that they do not die in one outage
+manifest_lead_ms = 250      # how long before its data a bundle's manifest leaves
+key = "keys/signing.key"    # Ed25519; its public half is what the receiver trusts
+
+[fec]
+engine = "auto"             # isal | zfec
+
+[metrics]
+listen = ""                 # e.g. "127.0.0.1:9101": Prometheus; empty: none
+
+[log]
+level = "info"
+format = "auto"             # json | console
+"""
+
+_RECEIVER = """\
+# The receiving side of a diode link. Relative paths are relative to this file.
+# Every key has an environment twin: DIODE_LINK__LISTEN=0.0.0.0:9000, ...
+
+state = "state"             # ledger
+signers = "keys/signers"    # *.pub: who may sign bundles
+
+[link]
+listen = "{listen}"   # where the diode lets datagrams out
+auth = "{auth}"               # as on the sending side
+key = "keys/link.key"
+# previous_key = "keys/old-link.key"   # a second key that is still taken while the link key is changed
+path = "auto"               # batched (UDP_GRO) | portable (asyncio-dgram)
+socket_buffer = "64MiB"     # asked for; without rights the kernel grants no more than net.core.rmem_max
+
+[inbox]
+path = "inbox"              # inbox/<channel>/<name>/<version>/; spool and quarantine: inbox/.diode/
+verify = "slabs"            # at-rest: also read every file back from disk and check its digests before publishing
+
+[limits]
+memory = "256MiB"           # for slabs being assembled; three of MTU 9000 fit
+ring = "32MiB"              # between the socket and the assembler
+bundle = "4TiB"
+files = 1000000
+
+[fec]
+engine = "auto"             # isal | zfec
+
+[metrics]
+listen = ""                 # e.g. "127.0.0.1:9102": Prometheus; empty: none
+
+[log]
+level = "info"
+format = "auto"             # json | console
+
+# [channels.weights]
+# verify = "at-rest"
+"""
+
+
+def init_sender(folder: Path, *, to: str, mtu: int, rate: int, profile: str, auth: str, link_key: bytes) -> bytes:
+    """Write a sending side; returns the public key that the receiver must trust."""
+    _refuse_existing(folder / "sender.toml")
+    private, public = new_signing_key()
+    write_private(folder / "keys" / "link.key", link_key)
+    write_private(folder / "keys" / "signing.key", private)
+    (folder / "keys" / "signing.pub").write_bytes(public)
+    for name in ("outbox", "sent", "failed", "state"):
+        (folder / name).mkdir(exist_ok=True)
+    text = _SENDER.format(to=to, mtu=mtu, rate=rate, profile=profile, auth=auth)
+    (folder / "sender.toml").write_text(text)
+    return public
+
+
+def init_receiver(folder: Path, *, listen: str, auth: str, link_key: bytes, public: bytes | None) -> None:
+    """Write a receiving side that trusts ``public`` (None: nobody yet)."""
+    _refuse_existing(folder / "receiver.toml")
+    write_private(folder / "keys" / "link.key", link_key)
+    signers = folder / "keys" / "signers"
+    signers.mkdir(parents=True, exist_ok=True)
+    if public is not None:
+        (signers / "sender.pub").write_bytes(public)
+    for name in ("inbox", "state"):
+        (folder / name).mkdir(exist_ok=True)
+    (folder / "receiver.toml").write_text(_RECEIVER.format(listen=listen, auth=auth))
+
+
+def init_pair(folder: Path, *, to: str, listen: str, mtu: int, rate: int, profile: str, auth: str) -> None:
+    """Write both sides of a link below ``folder``, sharing one link key, the receiver trusting the sender's signer."""
+    link_key = new_link_key()
+    sender, receiver = folder / "sender", folder / "receiver"
+    _refuse_existing(receiver / "receiver.toml")
+    public = init_sender(sender, to=to, mtu=mtu, rate=rate, profile=profile, auth=auth, link_key=link_key)
+    init_receiver(receiver, listen=listen, auth=auth, link_key=link_key, public=public)
+
+
+def _refuse_existing(path: Path) -> None:
+    if path.exists():
+        raise UsageError(f"{path} exists already; nothing was changed")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{path.parent} cannot be made: {error.strerror}") from error

@@ -1,0 +1,77 @@
+"""Key files: made with mode 0600, refused when others could read them."""
+
+import os
+import stat
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from securesystemslib.signer import CryptoSigner, Key
+
+from diode.auth import LINK_KEY_BYTES, LinkKey
+from diode.errors import NotInitialisedError, UsageError
+from diode.manifest import load_public_key, load_signer
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a new file that only its owner may read. Raises FileExistsError rather than replace a key."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        file.write(data)
+
+
+def read_private(path: Path) -> bytes:
+    """Read a key file. Raises NotInitialisedError when it is missing, UsageError when others may read it."""
+    try:
+        mode = path.stat().st_mode
+        if stat.S_IMODE(mode) & 0o077:
+            raise UsageError(f"{path} can be read by others; type: chmod 600 {path}")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise NotInitialisedError(f"key file {path} is missing; 'diode init' or 'diode keys' writes one") from None
+    except OSError as error:
+        raise UsageError(f"key file {path} cannot be read: {error.strerror}") from error
+
+
+def new_link_key() -> bytes:
+    """Text of a new link key: 64 hexadecimal digits."""
+    return os.urandom(LINK_KEY_BYTES).hex().encode() + b"\n"
+
+
+def new_signing_key() -> tuple[bytes, bytes]:
+    """(private key, public key) of a new Ed25519 pair in PEM."""
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return private, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def read_link_key(path: Path) -> LinkKey:
+    """The link key in ``path``."""
+    text = read_private(path)
+    try:
+        return LinkKey.of(bytes.fromhex(text.decode("ascii").strip()))
+    except ValueError as error:
+        raise UsageError(f"{path} is not a link key: {2 * LINK_KEY_BYTES} hexadecimal digits are expected") from error
+
+
+def read_signer(path: Path) -> CryptoSigner:
+    """The Ed25519 signing key in ``path``."""
+    try:
+        return load_signer(read_private(path))
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"{path} is not an Ed25519 private key in PEM") from error
+
+
+def read_signers(folder: Path) -> dict[str, Key]:
+    """Trusted public keys (``*.pub``) of a folder by key id. Raises NotInitialisedError when there is none."""
+    keys: dict[str, Key] = {}
+    for path in sorted(folder.glob("*.pub")):
+        try:
+            key = load_public_key(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{path} is not an Ed25519 public key in PEM") from error
+        keys[key.keyid] = key
+    if not keys:
+        raise NotInitialisedError(f"no trusted signing key: {folder} holds no *.pub; copy the sender's there")
+    return keys

@@ -1,0 +1,325 @@
+"""The manifest and tables of a bundle (docs/bundle-format.md): what is signed, and how it is read back.
+
+A manifest is canonical JSON inside a DSSE envelope, verified over its raw bytes before it is parsed. It pins two tables
+by BLAKE3: ``files`` (one line of canonical JSON a file, sorted by path) and ``slabs`` (32 raw bytes a slab). Paths are
+checked here, once, for both sides.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from securesystemslib.dsse import Envelope
+from securesystemslib.exceptions import VerificationError
+from securesystemslib.signer import CryptoSigner, Key, SSlibKey
+
+from diode.digest import DIGEST_BYTES, digest
+from diode.errors import LimitError, ManifestError, PathError, TrustError
+from diode.geometry import OBJECT_MAX_K, PROFILES, Geometry, columns_for, slab_count, stream_geometry
+from diode.wire import MAX_SLABS, ObjectType, is_symbol_size
+
+PAYLOAD_TYPE: Final = "application/vnd.diode.manifest.v1+json"
+MAX_MANIFEST_BYTES: Final = 256 * 1024
+MAX_TABLE_BYTES: Final = 1 << 30
+MAX_FILES: Final = 1_000_000
+MAX_SEQUENCE: Final = 1 << 53  # what JSON numbers carry exactly
+MAX_PATH_BYTES: Final = 4096
+MAX_COMPONENT_BYTES: Final = 255
+MAX_DEPTH: Final = 64
+MAX_LINE_BYTES: Final = MAX_PATH_BYTES * 6 + 512  # a path whose every byte is escaped, and the digests
+
+Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+BundleHex = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+ChannelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
+Count = Annotated[int, Field(ge=0, le=MAX_SEQUENCE)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class Table(_Strict):
+    """Size and BLAKE3 digest of one table, and how many entries it has."""
+
+    entries: Count
+    size: Annotated[int, Field(ge=0, le=MAX_TABLE_BYTES)]
+    blake3: Hex32
+
+
+class Shape(_Strict):
+    """Geometry of the bundle's full slabs, by profile."""
+
+    profile: Literal["clean", "standard", "lossy", "extreme"]
+    symbol_bytes: Annotated[int, Field(ge=0, le=65535)]
+    columns: Annotated[int, Field(ge=1, le=255)]
+    k: Annotated[int, Field(ge=1, le=255)]
+    r: Annotated[int, Field(ge=1, le=255)]
+
+    @model_validator(mode="after")
+    def _is_the_profile(self) -> "Shape":
+        expected = stream_geometry(self.symbol_bytes, PROFILES[self.profile])
+        if not is_symbol_size(self.symbol_bytes) or self.geometry != expected:
+            raise ValueError(f"geometry is not that of profile {self.profile}")
+        return self
+
+    @property
+    def geometry(self) -> Geometry:
+        """As the rest of the code knows it."""
+        return Geometry(self.symbol_bytes, self.columns, self.k, self.r)
+
+
+class Manifest(_Strict):
+    """What a bundle is. Everything about it that must be believed is here or pinned from here."""
+
+    format: Literal["diode-bundle-1"]
+    channel: ChannelName
+    name: str
+    version: str
+    sequence: Annotated[int, Field(ge=1, le=MAX_SEQUENCE)]
+    previous: BundleHex | None
+    created: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+    shape: Shape
+    stream_bytes: Count
+    files: Table
+    slabs: Table
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> "Manifest":
+        check_component(self.name)
+        check_component(self.version)
+        if self.name.startswith(".") or self.version.startswith(".") or self.version == "current":
+            raise ValueError("name and version must not start with a dot, and no version is called 'current'")
+        slabs = slab_count(self.shape.geometry, self.stream_bytes)
+        if slabs > MAX_SLABS or (self.slabs.entries, self.slabs.size) != (slabs, slabs * DIGEST_BYTES):
+            raise ValueError("the slabs table does not have one digest for every slab of the stream")
+        if self.files.entries > MAX_FILES:
+            raise ValueError(f"more than {MAX_FILES} files")
+        return self
+
+    def table(self, kind: ObjectType) -> Table:
+        """The table that travels as object ``kind``."""
+        return self.files if kind == ObjectType.FILES else self.slabs
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """One line of the files table. A path that ends in ``/`` is an empty directory."""
+
+    path: str
+    size: int = 0
+    blake3: str = ""
+    sha256: str = ""
+    executable: bool = False
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether this line keeps an empty directory."""
+        return self.path.endswith("/")
+
+    def line(self) -> bytes:
+        """Canonical JSON and a newline."""
+        if self.is_directory:
+            return canonical({"path": self.path}) + b"\n"
+        fields = {"blake3": self.blake3, "path": self.path, "sha256": self.sha256, "size": self.size}
+        return canonical(fields | ({"executable": True} if self.executable else {})) + b"\n"
+
+
+def canonical(value: Any) -> bytes:
+    """JSON with sorted keys, no white space, UTF-8: one byte string for one value."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def bundle_id(payload: bytes) -> int:
+    """The 64-bit number that datagrams name a bundle by: the first 8 bytes of the payload's BLAKE3; never 0."""
+    return int.from_bytes(digest(payload)[:8], "big") or 1
+
+
+def check_component(component: str) -> None:
+    """Raise PathError unless ``component`` may be a file or directory name in an inbox."""
+    try:
+        encoded = component.encode()
+    except UnicodeEncodeError:
+        raise PathError(f"name {component!r} is not valid UTF-8") from None
+    if component in ("", ".", ".."):
+        raise PathError(f"name {component!r} is not allowed")
+    if len(encoded) > MAX_COMPONENT_BYTES:
+        raise PathError(f"name {component[:40]!r}... is longer than {MAX_COMPONENT_BYTES} bytes")
+    if "/" in component or any(unicodedata.category(c) == "Cc" for c in component):
+        raise PathError(f"name {component!r} holds a slash or a control character")
+
+
+def check_path(path: str) -> None:
+    """Raise PathError unless ``path`` is relative, made of allowed components, and not too long or too deep."""
+    components = path.removesuffix("/").split("/")
+    if len(components) > MAX_DEPTH or len(path.encode(errors="replace")) > MAX_PATH_BYTES:
+        raise PathError(f"path {path[:60]!r}... is deeper than {MAX_DEPTH} or longer than {MAX_PATH_BYTES} bytes")
+    for component in components:
+        check_component(component)
+
+
+class PathSet:
+    """Refuses a second path that a case-insensitive file system, or a tree, could not hold beside the first.
+
+    It keeps a hash of the folded form of each path and each directory above it.
+    """
+
+    def __init__(self) -> None:
+        self._files: set[int] = set()
+        self._directories: dict[int, int] = {}
+
+    def add(self, path: str) -> None:
+        """Take one path (``/`` at its end: a directory). Raises PathError."""
+        check_path(path)
+        if not path.endswith("/"):
+            self._add_file(path)
+        parent = path.rpartition("/")[0]
+        while parent:
+            folded = _folded(parent)
+            if folded in self._files:
+                raise PathError(f"{parent!r} is a file and a directory")
+            if self._directories.setdefault(folded, hash(parent)) != hash(parent):
+                raise PathError(f"directory {parent!r} differs from another only in case or form")
+            parent = parent.rpartition("/")[0]
+
+    def _add_file(self, path: str) -> None:
+        folded = _folded(path)
+        if folded in self._files or folded in self._directories:
+            raise PathError(f"{path!r} is there twice, or differs from another name only in case or form")
+        self._files.add(folded)
+
+
+def _folded(path: str) -> int:
+    return hash(unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold()))
+
+
+def parse_files(lines: Iterable[bytes], manifest: Manifest) -> Iterator[FileEntry]:
+    """Read the files table as a stream, checking every rule of docs/bundle-format.md on the way.
+
+    ``lines`` are as an open file gives them, each bounded to MAX_LINE_BYTES by the caller. Raises ManifestError,
+    PathError at the first line that breaks a rule, or at the end when the counts don't add up.
+    """
+    paths, count, total, previous = PathSet(), 0, 0, b""
+    for line in lines:
+        entry = read_line(line)
+        paths.add(entry.path)
+        encoded = entry.path.encode()
+        if encoded <= previous:
+            raise ManifestError(f"files table is not sorted at {entry.path!r}")
+        count, total, previous = count + 1, total + entry.size, encoded
+        if count > manifest.files.entries or total > manifest.stream_bytes:
+            raise ManifestError("files table holds more than the manifest says")
+        yield entry
+    if (count, total) != (manifest.files.entries, manifest.stream_bytes):
+        raise ManifestError("sizes of the files do not add up to what the manifest says")
+
+
+_HEX = re.compile(r"[0-9a-f]{64}")
+
+
+def read_line(line: bytes) -> FileEntry:
+    """One line of a files table, which must be in canonical form. Raises ManifestError."""
+    try:
+        fields = json.loads(line)
+        entry = FileEntry(**fields)
+        if not _is_sound(entry) or entry.line() != line:
+            raise ValueError("not canonical")
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ManifestError(f"line {line[:80]!r} of the files table cannot be read: {error}") from None
+    return entry
+
+
+def _is_sound(entry: FileEntry) -> bool:
+    if type(entry.path) is not str or type(entry.size) is not int or type(entry.executable) is not bool:
+        return False
+    if entry.is_directory:
+        return True  # the comparison with its canonical form rules out further fields
+    digests = (entry.blake3, entry.sha256)
+    return 0 <= entry.size <= MAX_SEQUENCE and all(type(d) is str and bool(_HEX.fullmatch(d)) for d in digests)
+
+
+def load_signer(pem: bytes) -> CryptoSigner:
+    """An Ed25519 signer from a private key in PKCS8 PEM; its key id is derived from the key. Raises ValueError."""
+    key = load_pem_private_key(pem, None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ValueError("not an Ed25519 private key")
+    return CryptoSigner(key)
+
+
+def load_public_key(pem: bytes) -> Key:
+    """A trusted key from a public key in PEM; its id is derived from the key, never read. Raises ValueError."""
+    key = load_pem_public_key(pem)
+    if not isinstance(key, Ed25519PublicKey):
+        raise ValueError("not an Ed25519 public key")
+    return SSlibKey.from_crypto(key)
+
+
+def seal_manifest(manifest: Manifest, signer: CryptoSigner) -> tuple[bytes, bytes]:
+    """(payload, envelope): the manifest's canonical bytes, and the DSSE envelope around them. Raises LimitError."""
+    payload = canonical(manifest.model_dump())
+    envelope = Envelope(payload, PAYLOAD_TYPE, {})
+    envelope.sign(signer)
+    sealed = canonical(envelope.to_dict())
+    if len(sealed) > MAX_MANIFEST_BYTES:
+        raise LimitError(f"the manifest has {len(sealed)} bytes, more than {MAX_MANIFEST_BYTES}")
+    return payload, sealed
+
+
+def open_manifest(sealed: bytes, keys: Sequence[Key]) -> tuple[Manifest, bytes, str]:
+    """(manifest, payload, key id of the signer) of an envelope signed by one of ``keys``.
+
+    The signature is checked over raw bytes before anything inside is parsed. Raises TrustError for a missing, unknown
+    or wrong signature, ManifestError for anything else.
+    """
+    if len(sealed) > MAX_MANIFEST_BYTES:
+        raise ManifestError(f"manifest has {len(sealed)} bytes, more than {MAX_MANIFEST_BYTES}")
+    envelope = _parse_envelope(sealed)
+    if not keys:
+        raise TrustError("no trusted signing key is configured")
+    try:
+        signers = envelope.verify(list(keys), 1)
+    except VerificationError:
+        raise TrustError(f"not signed by a trusted key (signed by: {', '.join(_key_ids(envelope)) or 'none'})") from None
+    return _parse_manifest(envelope.payload), envelope.payload, next(iter(signers))
+
+
+def _key_ids(envelope: Envelope) -> list[str]:
+    return [keyid[:16] for keyid in list(envelope.signatures)[:8]]
+
+
+def _parse_envelope(sealed: bytes) -> Envelope:
+    try:
+        envelope = Envelope.from_dict(json.loads(sealed))
+        if envelope.payload_type != PAYLOAD_TYPE:
+            raise ValueError("payload type is not a manifest's")
+    except Exception as error:  # the parser of a library may raise anything on hostile JSON
+        raise ManifestError(f"not a manifest envelope: {type(error).__name__}") from error
+    return envelope
+
+
+def _parse_manifest(payload: bytes) -> Manifest:
+    try:
+        manifest = Manifest.model_validate(json.loads(payload))
+        if canonical(manifest.model_dump()) != payload:
+            raise ValueError("not canonical")
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ManifestError(f"manifest: {where or 'content'}: {first['msg']}") from None
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(f"manifest cannot be read: {error}") from None
+    return manifest
+
+
+def padded_manifest(sealed: bytes, symbol_bytes: int) -> bytes:
+    """The envelope as it travels: padded with NUL to whole rows, so that its shape in a header is its length."""
+    symbols = -(-len(sealed) // symbol_bytes)
+    columns = min(symbols, columns_for(symbol_bytes))
+    rows = -(-symbols // columns)
+    assert rows <= OBJECT_MAX_K
+    return sealed.ljust(rows * columns * symbol_bytes, b"\0")

@@ -1,0 +1,104 @@
+"""Memory that processes share: memfd mappings inherited by descriptor, and an allocator for extents in one of them.
+
+Regions of received datagrams, slabs being assembled and slabs ready to be sent lie in such mappings; only numbers cross
+the pipes. The standard library's shared memory is not used: on Python 3.11 its tracker unlinks a segment when any
+attached process ends.
+"""
+
+import mmap
+import os
+from collections.abc import Sequence
+from typing import Final
+
+PAGE_BYTES: Final = 4096
+
+
+def create_memfd(name: str, size_bytes: int) -> int:
+    """An anonymous file of ``size_bytes`` zero bytes, backed by memory as it is touched. The caller closes it."""
+    fd = os.memfd_create(name, os.MFD_CLOEXEC)
+    os.ftruncate(fd, size_bytes)
+    return fd
+
+
+def map_memfd(fd: int) -> mmap.mmap:
+    """Map a whole memfd, shared with every process that maps it."""
+    return mmap.mmap(fd, os.fstat(fd).st_size)
+
+
+class Extents:
+    """First-fit allocator of page-aligned stretches of one mapping; its size is the budget that bounds memory."""
+
+    def __init__(self, size_bytes: int) -> None:
+        self.size_bytes = size_bytes
+        self.used_bytes = 0
+        self._free: list[tuple[int, int]] = [(0, size_bytes)]
+        self._taken: dict[int, int] = {}
+
+    def allocate(self, size_bytes: int) -> int | None:
+        """Offset of a free stretch of at least ``size_bytes``, or None when there is none."""
+        size = -(-size_bytes // PAGE_BYTES) * PAGE_BYTES
+        for i, (offset, room) in enumerate(self._free):
+            if room >= size:
+                self._free[i : i + 1] = [(offset + size, room - size)] if room > size else []
+                self._taken[offset] = size
+                self.used_bytes += size
+                return offset
+        return None
+
+    def free(self, offset: int) -> None:
+        """Give back what :meth:`allocate` returned; neighbours merge."""
+        size = self._taken.pop(offset)
+        self.used_bytes -= size
+        merged: list[tuple[int, int]] = []
+        for at, room in sorted([*self._free, (offset, size)]):
+            if merged and merged[-1][0] + merged[-1][1] == at:
+                merged[-1] = (merged[-1][0], merged[-1][1] + room)
+            else:
+                merged.append((at, room))
+        self._free = merged
+
+
+class Counters:
+    """Named 64-bit counters of one worker in a memfd: the worker alone writes, the supervisor reads."""
+
+    def __init__(self, fd: int, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        self._cells = memoryview(map_memfd(fd)).cast("q")
+
+    @staticmethod
+    def create(names: Sequence[str]) -> int:
+        """A memfd large enough for ``names``."""
+        return create_memfd("counters", max(8 * len(names), PAGE_BYTES))
+
+    def __getitem__(self, name: str) -> int:
+        return self._cells[self.names.index(name)]
+
+    def __setitem__(self, name: str, value: int) -> None:
+        self._cells[self.names.index(name)] = value
+
+    def add(self, name: str, value: int = 1) -> None:
+        """Add to one counter."""
+        self._cells[self.names.index(name)] += value
+
+    def snapshot(self) -> dict[str, int]:
+        """All counters by name."""
+        return dict(zip(self.names, self._cells, strict=False))
+
+
+class Ring:
+    """Regions of received datagrams in one memfd: data of each, then the lengths of the runs received into each."""
+
+    MIN_RUN_BYTES: Final = 512
+
+    def __init__(self, fd: int, regions: int, region_bytes: int) -> None:
+        view = memoryview(map_memfd(fd))
+        self.max_runs = region_bytes // self.MIN_RUN_BYTES
+        starts = range(0, regions * region_bytes, region_bytes)
+        self.data = [view[at : at + region_bytes] for at in starts]
+        tables = view[regions * region_bytes :].cast("I")
+        self.lengths = [tables[i * self.max_runs : (i + 1) * self.max_runs] for i in range(regions)]
+
+    @classmethod
+    def create(cls, regions: int, region_bytes: int) -> int:
+        """A memfd of the right size."""
+        return create_memfd("ring", regions * (region_bytes + 4 * (region_bytes // cls.MIN_RUN_BYTES)))

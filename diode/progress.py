@@ -1,0 +1,99 @@
+"""What a daemon shows while it works: bars on a terminal, plain log lines otherwise, JSON lines on demand."""
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+import structlog
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+Mode = Literal["bars", "lines", "json", "quiet"]
+_LINE_EVERY_S: Final = 5.0
+
+log = structlog.get_logger()
+
+
+def choose_mode(*, as_json: bool, quiet: bool = False) -> Mode:
+    """Bars on a terminal, lines elsewhere."""
+    if as_json:
+        return "json"
+    if quiet:
+        return "quiet"
+    return "bars" if sys.stderr.isatty() else "lines"
+
+
+class Display:
+    """Progress of bundles, and notes on the whole (``detail``: one short text), in one of the modes."""
+
+    def __init__(self, mode: Mode) -> None:
+        self._mode = mode
+        self._tasks: dict[str, TaskID] = {}
+        self._line_at = time.monotonic()
+        self._bars: Progress | None = None
+        if mode == "bars":
+            self._bars = Progress(
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                DownloadColumn(),
+                TransferSpeedColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[detail]}", markup=False),
+                console=Console(stderr=True),
+            )
+            self._bars.start()
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        if self._bars:
+            self._bars.stop()
+
+    def update(self, bundle: str, done_bytes: int, total_bytes: int, detail: str, fields: Mapping[str, Any]) -> None:
+        """Show how far one bundle is. ``fields`` are the figures for lines and JSON."""
+        if self._bars:
+            task = self._tasks.get(bundle)
+            if task is None:
+                task = self._tasks[bundle] = self._bars.add_task(bundle, total=total_bytes, detail="")
+            self._bars.update(task, completed=done_bytes, detail=detail)
+            return
+        now = time.monotonic()
+        if self._mode == "quiet" or now - self._line_at < (_LINE_EVERY_S if self._mode == "lines" else 1.0):
+            return
+        self._line_at = now
+        figures = {"bundle": bundle, "bytes_done": done_bytes, "bytes_total": total_bytes, **fields}
+        if self._mode == "lines":
+            log.info("progress", **figures)
+        else:
+            self._print("status", figures)
+
+    def finish(self, bundle: str, outcome: str, fields: Mapping[str, Any]) -> None:
+        """One canonical line for a bundle that is over."""
+        task = self._tasks.pop(bundle, None)
+        if self._bars and task is not None:
+            total = self._bars.tasks[self._bars.task_ids.index(task)].total
+            self._bars.update(task, completed=total, detail=outcome)
+        figures = {"bundle": bundle, "outcome": outcome, **fields}
+        if self._mode == "json":
+            self._print("bundle", figures)
+        elif self._mode != "quiet":
+            log.info("bundle_" + outcome.replace(" ", "_"), **{k: v for k, v in figures.items() if k != "outcome"})
+
+    def summary(self, fields: Mapping[str, Any]) -> None:
+        """The last line."""
+        if self._mode == "json":
+            self._print("summary", fields)
+        elif self._mode != "quiet":
+            log.info("summary", **fields)
+
+    def _print(self, message_type: str, fields: Mapping[str, Any]) -> None:
+        print(json.dumps({"message_type": message_type, **fields}), flush=True)

@@ -1,0 +1,64 @@
+"""A crew of worker processes under an asyncio supervisor: messages, log lines and deaths arrive as callbacks."""
+
+import asyncio
+import os
+from collections.abc import Callable
+
+import structlog
+
+from diode.workers import Message, Worker
+
+log = structlog.get_logger()
+
+
+class Crew:
+    """Watches workers. ``on_message(worker, message)`` for each message; ``on_death(worker)`` once, for the first death."""
+
+    def __init__(self, on_message: Callable[[Worker, Message], None], on_death: Callable[[Worker], None]) -> None:
+        self.workers: list[Worker] = []
+        self._on_message = on_message
+        self._on_death = on_death
+        self._loop = asyncio.get_running_loop()
+
+    def add(self, worker: Worker) -> Worker:
+        """Watch ``worker`` until :meth:`close`."""
+        self.workers.append(worker)
+        self._loop.add_reader(worker.mailbox.read_fd, self._read, worker)
+        self._loop.add_reader(worker.log_fd, self._relay, worker)
+        self._loop.add_reader(worker.pid_fd, self._died, worker)
+        return worker
+
+    def close(self) -> dict[str, int]:
+        """End all workers, reap them, and forget them; returns their exit codes by module."""
+        workers, self.workers = self.workers, []
+        for worker in workers:
+            worker.kill()
+        codes = {}
+        for worker in workers:
+            for fd in (worker.mailbox.read_fd, worker.log_fd, worker.pid_fd):
+                self._loop.remove_reader(fd)
+            self._relay(worker)
+            codes[worker.module] = worker.close()
+        return codes
+
+    def _read(self, worker: Worker) -> None:
+        for message in worker.mailbox.drain():
+            self._on_message(worker, message)
+        if worker.mailbox.closed:
+            self._loop.remove_reader(worker.mailbox.read_fd)
+
+    def _relay(self, worker: Worker) -> None:
+        os.set_blocking(worker.log_fd, False)
+        try:
+            text = os.read(worker.log_fd, 65536)
+        except BlockingIOError:
+            return
+        if not text:
+            self._loop.remove_reader(worker.log_fd)
+        for line in text.decode(errors="replace").splitlines():
+            log.warning("worker_said", worker=worker.module, line=line[:500])
+
+    def _died(self, worker: Worker) -> None:
+        self._loop.remove_reader(worker.pid_fd)
+        self._read(worker)
+        self._on_death(worker)

@@ -1,0 +1,181 @@
+"""The datagram: 48 bytes of header, one symbol, 16 bytes of tag (docs/wire-format.md).
+
+Headers are packed and screened for whole trains and regions at once: a run of datagrams of one size is a matrix with
+one row a datagram, and its headers are a strided numpy record view of the first 48 columns. Nothing here allocates
+per datagram, and nothing is trusted before :func:`screen` has bounded it.
+"""
+
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diode.errors import Drop
+
+MAGIC: Final = 0x44494F  # "DIO"
+VERSION: Final = 1
+HEADER_BYTES: Final = 48
+TAG_BYTES: Final = 16
+OVERHEAD_BYTES: Final = HEADER_BYTES + TAG_BYTES
+
+HEADER: Final = np.dtype(
+    [
+        ("magic_version", ">u4"),
+        ("kind", "u1"),
+        ("flags", "u1"),
+        ("key_id", ">u2"),
+        ("session", ">u8"),
+        ("counter", ">u8"),
+        ("bundle", ">u8"),
+        ("slab", ">u4"),
+        ("symbol", ">u2"),
+        ("symbol_bytes", ">u2"),
+        ("columns", "u1"),
+        ("k", "u1"),
+        ("reserved", "u1", (6,)),
+    ]
+)
+assert HEADER.itemsize == HEADER_BYTES
+
+NONCE: Final = slice(12, 24)  # low half of the session and the counter: 12 bytes that already lie in the header
+SYMBOL_BYTES_OFFSET: Final = 38
+
+MIN_SYMBOL_BYTES: Final = 448  # MTU 576, the smallest an IPv4 path must carry
+MAX_SYMBOL_BYTES: Final = 8896  # MTU 9000
+SYMBOL_ALIGNMENT: Final = 64
+MAX_ROWS: Final = 256  # of one zfec codeword
+MAX_COLUMNS: Final = 64
+MAX_SLABS: Final = 1 << 26
+FILLER_BUNDLE: Final = 0
+FILLER_COUNTER: Final = 1 << 63  # counters from here on are filler's; data counts from 0, so a gap is a loss
+
+Headers = NDArray[np.void]
+Bytes2D = NDArray[np.uint8]
+
+
+class Kind(IntEnum):
+    """What a datagram carries. Filler is ``DATA`` of bundle 0."""
+
+    DATA = 1
+    OBJECT = 2
+    HEARTBEAT = 3
+
+
+class ObjectType(IntEnum):
+    """Which object of a bundle an ``OBJECT`` datagram belongs to (its ``flags`` byte)."""
+
+    MANIFEST = 0
+    FILES = 1
+    SLABS = 2
+
+
+def datagram_bytes(symbol_bytes: int) -> int:
+    """Size of every datagram of a link whose symbols have ``symbol_bytes`` bytes."""
+    return symbol_bytes + OVERHEAD_BYTES
+
+
+def symbol_bytes_for(mtu: int, *, ipv6: bool = False) -> int:
+    """Largest symbol, a multiple of 64 bytes, whose datagram is not fragmented at ``mtu`` bytes."""
+    ip_udp_bytes = 48 if ipv6 else 28
+    room = (mtu - ip_udp_bytes - OVERHEAD_BYTES) // SYMBOL_ALIGNMENT * SYMBOL_ALIGNMENT
+    return min(room, MAX_SYMBOL_BYTES)
+
+
+def is_symbol_size(symbol_bytes: int) -> bool:
+    """Whether a link may use symbols of this size."""
+    return MIN_SYMBOL_BYTES <= symbol_bytes <= MAX_SYMBOL_BYTES and symbol_bytes % SYMBOL_ALIGNMENT == 0
+
+
+def headers_of(datagrams: Bytes2D) -> Headers:
+    """Header records of a matrix of datagrams (one a row), as a view: writing to it writes the datagrams."""
+    return datagrams[:, :HEADER_BYTES].view(HEADER)[:, 0]
+
+
+def pack_headers(
+    headers: Headers,
+    *,
+    kind: Kind,
+    flags: int,
+    key_id: int,
+    session: int,
+    counter: int,
+    bundle: int,
+    slab: int,
+    symbols: NDArray[np.integer],
+    symbol_bytes: int,
+    columns: int,
+    k: int,
+) -> None:
+    """Write one header a datagram into ``headers``; counters rise by one from ``counter``."""
+    headers["magic_version"] = MAGIC << 8 | VERSION
+    headers["kind"] = kind
+    headers["flags"] = flags
+    headers["key_id"] = key_id
+    headers["session"] = session
+    headers["counter"] = np.arange(counter, counter + len(headers), dtype=np.uint64)
+    headers["bundle"] = bundle
+    headers["slab"] = slab
+    headers["symbol"] = symbols
+    headers["symbol_bytes"] = symbol_bytes
+    headers["columns"] = columns
+    headers["k"] = k
+    headers["reserved"] = 0
+
+
+def screen(headers: Headers, symbol_bytes: int) -> tuple[NDArray[np.bool_], dict[Drop, int]]:
+    """Bound every field of ``headers`` that can be judged without a key or a memory.
+
+    Returns the mask of rows that passed and, for the others, how many fell to which check (the first that failed).
+    ``symbol_bytes`` is the size the run was sliced by; a datagram that claims another one is dropped.
+    """
+    if not len(headers):
+        return np.ones(0, dtype=np.bool_), {}
+    first = headers["magic_version"]
+    kind, columns, k = headers["kind"], headers["columns"].astype(np.uint32), headers["k"]
+    row_limit = columns * MAX_ROWS
+    drops: dict[Drop, int] = {}
+    ok = np.ones(len(headers), dtype=np.bool_)
+    if _all_alike(headers, symbol_bytes) and bool((headers["symbol"] < row_limit).all()):
+        return ok, drops
+    is_object = kind == Kind.OBJECT
+    checks = (
+        (Drop.MAGIC, first >> 8 == MAGIC),
+        (Drop.VERSION, first & 0xFF == VERSION),
+        (Drop.KIND, (kind >= Kind.DATA) & (kind <= Kind.HEARTBEAT)),
+        (Drop.FLAGS, (headers["flags"] == 0) | (is_object & (headers["flags"] <= ObjectType.SLABS))),
+        (Drop.RESERVED, ~headers["reserved"].any(axis=1)),
+        (Drop.SYMBOL_SIZE, headers["symbol_bytes"] == symbol_bytes),
+        (
+            Drop.GEOMETRY,
+            (columns > 0)
+            & (columns <= MAX_COLUMNS)
+            & (k > 0)
+            & (headers["symbol"] < row_limit)
+            & (headers["slab"] < MAX_SLABS),
+        ),
+    )
+    for reason, passed in checks:
+        failed = int(np.count_nonzero(ok & ~passed))
+        if failed:
+            drops[reason] = failed
+            ok &= passed
+    return ok, drops
+
+
+def _all_alike(headers: Headers, symbol_bytes: int) -> bool:
+    """Whether every header equals a valid first one in all fields but counter and symbol: the common case, cheaply."""
+    one = headers[0]
+    if not (
+        one["magic_version"] == MAGIC << 8 | VERSION
+        and one["kind"] == Kind.DATA
+        and one["flags"] == 0
+        and one["symbol_bytes"] == symbol_bytes
+        and 0 < one["columns"] <= MAX_COLUMNS
+        and one["k"] > 0
+        and one["slab"] < MAX_SLABS
+        and not headers["reserved"].any()
+    ):
+        return False
+    fields = ("magic_version", "kind", "flags", "slab", "bundle", "symbol_bytes", "columns", "k")
+    return all(bool((headers[name] == one[name]).all()) for name in fields)

@@ -1,0 +1,191 @@
+"""Worker: authenticate and place datagrams region by region, decode slabs, hand them to ``store``.
+
+It has neither socket nor files: regions come from ``listen`` through the ring, complete slabs lie in the arena, and
+``store`` answers with what the signature says of each bundle.
+"""
+
+import os
+import select
+import time
+from collections import Counter, deque
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from diode.assembler import Assembler, SlabKey
+from diode.auth import DatagramViews
+from diode.errors import Drop
+from diode.fec import choose_engine
+from diode.gate import Gate, Run, slice_runs
+from diode.geometry import Geometry
+from diode.keys import read_link_key
+from diode.memory import Counters, Ring, map_memfd
+from diode.wire import Kind, ObjectType
+from diode.workers import Mailbox, Message, start_worker
+from receiver.listen import FREE, READY
+
+FIGURES: Final = (
+    "datagrams", "received", "expected", "filler", "heartbeats", "blocks_repaired", "blocks_lost", "slabs_given_up",
+    "arena_used", "last_data_ms",
+)  # fmt: skip
+COUNTERS: Final = (*FIGURES, *(f"drop_{reason}" for reason in Drop))
+MAX_HANDED: Final = 64  # complete slabs with store: few enough that neither pipe between us can fill up
+_PATIENCE_S: Final = 30.0  # how long memory may be short because the disk is slow
+
+
+class Assemble:
+    """The worker's state."""
+
+    def __init__(self, settings: dict[str, Any], control: Mailbox) -> None:
+        self._control = control
+        self._store = Mailbox(settings["store_read"], settings["store_write"])
+        self._ring = Ring(settings["ring"], settings["regions"], settings["region_bytes"])
+        self._ready_read, self._free_write = settings["ready_read"], settings["free_write"]
+        self._counters = Counters(settings["counters"], COUNTERS)
+        self._drops: Counter[Drop] = Counter()
+        keys = [read_link_key(Path(path)) for path in settings["keys"]]
+        self._gate = Gate(keys, settings["auth"], self._drops)
+        engine = choose_engine(settings["engine"])
+        arena = np.frombuffer(map_memfd(settings["arena"]), dtype=np.uint8)
+        self._assembler = Assembler(arena, engine, self._drops, self._wait_for_space)
+        self._handed = 0
+        self._decisions: deque[Message] = deque()
+        self._views: dict[tuple[int, Run], tuple[Any, DatagramViews]] = {}
+        self._datagrams = 0
+        self._heard = 0
+        control.send({"engine": engine.name})
+
+    def run(self) -> None:
+        """Work until ``listen``, ``store`` or the supervisor is gone."""
+        self._await_start()
+        while True:
+            ready, _, _ = select.select([self._ready_read, self._store.read_fd], [], [], 1.0)
+            if self._store.read_fd in ready:
+                self._hear_store()
+            if self._ready_read in ready:
+                data = os.read(self._ready_read, READY.size * 64)
+                if not data:
+                    return
+                for region, runs in READY.iter_unpack(data):
+                    self._take(region, runs)
+                    os.write(self._free_write, FREE.pack(region))
+                    self._decide()
+                    self._hand_over()
+            self._publish_figures()
+
+    def _await_start(self) -> None:
+        """``store`` first tells which bundles it already keeps."""
+        while (message := self._store.receive(None)) is not None:
+            if message["say"] == "started":
+                return
+            self._apply(message)
+        raise SystemExit(0)
+
+    def _take(self, region: int, runs: int) -> None:
+        now = time.monotonic()
+        data = self._ring.data[region]
+        for run in slice_runs(data, self._ring.lengths[region][:runs].tolist(), self._drops):
+            datagrams, views = self._matrix(region, run)
+            self._datagrams += run.count
+            rows = self._gate.admit(datagrams, views, now)
+            if len(rows):
+                self._assembler.feed(datagrams, rows)
+                self._counters["last_data_ms"] = int(now * 1000)
+        if self._gate.heartbeat is not None and self._gate.heartbeats != self._heard:
+            self._heard = self._gate.heartbeats
+            self._control.send({"heartbeat": self._gate.heartbeat.model_dump(by_alias=True)})
+
+    def _matrix(self, region: int, run: Run) -> tuple[Any, DatagramViews]:
+        """The run as a matrix, and views for its tags: made once for runs that begin a region, which nearly all do."""
+        if run.offset:
+            return self._make(region, run)
+        whole = Run(0, run.size, len(self._ring.data[region]) // run.size)
+        made = self._views.get((region, whole))
+        if made is None:
+            if any(known.size != run.size for _, known in self._views):
+                self._views.clear()  # the sender changed its MTU
+            made = self._views[region, whole] = self._make(region, whole)
+        return made[0][: run.count], made[1]
+
+    def _make(self, region: int, run: Run) -> tuple[Any, DatagramViews]:
+        buffer = self._ring.data[region][run.offset : run.offset + run.size * run.count]
+        return np.frombuffer(buffer, np.uint8).reshape(-1, run.size), DatagramViews(buffer, run.size, run.count)
+
+    def _hand_over(self) -> None:
+        while self._assembler.completed:
+            while self._handed >= MAX_HANDED:
+                self._wait_for_space()
+            done = self._assembler.completed.popleft()
+            self._handed += 1
+            self._store.send(
+                {"bundle": done.key.bundle, "kind": done.key.kind, "flags": done.key.flags, "slab": done.key.number}
+                | {"offset": done.offset, "length": done.length}
+            )
+
+    def _wait_for_space(self) -> bool:
+        """Wait until ``store`` gives a slab's memory back; decisions it sends meanwhile are kept for later."""
+        if not self._handed:
+            return False
+        message = self._store.receive(_PATIENCE_S)
+        if message is None:
+            if self._store.closed:
+                raise SystemExit(0)
+            return False
+        if message["say"] == "free":
+            self._apply(message)
+        else:
+            self._decisions.append(message)
+        return True
+
+    def _hear_store(self) -> None:
+        self._decisions.extend(self._store.drain())
+        if self._store.closed:
+            raise SystemExit(0)
+        self._decide()
+        self._hand_over()
+
+    def _decide(self) -> None:
+        while self._decisions:
+            self._apply(self._decisions.popleft())
+
+    def _apply(self, message: Message) -> None:
+        match message["say"]:
+            case "free":
+                self._handed -= 1
+                self._assembler.release(message["offset"])
+            case "known":
+                sizes = {
+                    (Kind.DATA, 0): message["stream_bytes"],
+                    (Kind.OBJECT, int(ObjectType.FILES)): message["files_bytes"],
+                    (Kind.OBJECT, int(ObjectType.SLABS)): message["slabs_bytes"],
+                }
+                done = [n for first, last in message["done"] for n in range(first, last)]
+                self._assembler.know(message["bundle"], Geometry(*message["geometry"]), sizes, done)
+            case "ready":
+                self._assembler.ready(message["bundle"])
+            case "redo":
+                key = SlabKey(message["bundle"], Kind(message["kind"]), message["flags"], message["slab"])
+                self._assembler.redo(key)
+            case "finished":
+                self._assembler.finish(message["bundle"], Drop(message["drop"]))
+
+    def _publish_figures(self) -> None:
+        assembler, counters = self._assembler, self._counters
+        counters["datagrams"] = self._datagrams
+        counters["received"], counters["expected"] = self._gate.received, self._gate.expected
+        counters["heartbeats"], counters["filler"] = self._gate.heartbeats, assembler.filler
+        counters["blocks_repaired"], counters["blocks_lost"] = assembler.blocks_repaired, assembler.blocks_lost
+        counters["slabs_given_up"], counters["arena_used"] = assembler.slabs_given_up, assembler.used_bytes
+        for reason, count in self._drops.items():
+            counters[f"drop_{reason}"] = count
+
+
+def main() -> None:
+    """Entry point of the worker."""
+    settings, control = start_worker()
+    Assemble(settings, control).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,360 @@
+"""The supervisor of the receiving side: it composes the three workers and shows what they do.
+
+It holds the socket, so that the port never closes while a worker is replaced, but never reads it. When a worker dies
+the pipeline is built anew; stored slabs are kept by the ledger. At the end it lingers until the link is quiet, because
+the kernel would answer datagrams to a closed port.
+"""
+
+import asyncio
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
+from typing import Any, Final
+
+import structlog
+from prometheus_client.core import Metric
+
+from diode.config import ReceiverConfig
+from diode.errors import DiodeError, Drop, IncompleteError, WorkerError
+from diode.fec import ZFEC_SLOWDOWN
+from diode.keys import read_link_key, read_signers
+from diode.locking import lock_folder
+from diode.memory import Counters, Ring, create_memfd
+from diode.metrics import counter, gauge, serve
+from diode.progress import Display
+from diode.supervise import Crew
+from diode.udp import Address, open_receiver
+from diode.workers import Message, Worker
+from receiver import assemble, listen
+from receiver.inbox import Inbox
+from receiver.ledger import Ledger
+
+REGION_BYTES: Final = 4 << 20
+QUIET_S: Final = 2.0
+LONGEST_LINGER_S: Final = 10.0
+OVER_GRACE_S: Final = 3.0
+SILENT_S: Final = 3.0
+MOST_RESTARTS: Final = 5
+
+log = structlog.get_logger()
+
+
+class Pipeline:
+    """The three workers, and the memory and pipes between them. The socket is the supervisor's."""
+
+    def __init__(self, config: ReceiverConfig, socket_fd: int, crew: Crew) -> None:
+        regions = max(2, config.limits.ring // REGION_BYTES)
+        with ExitStack() as fds:
+
+            def keep(fd: int) -> int:
+                fds.callback(os.close, fd)
+                return fd
+
+            def pipe() -> tuple[int, int]:
+                read, write = os.pipe()
+                return keep(read), keep(write)
+
+            ring = keep(Ring.create(regions, REGION_BYTES))
+            arena = keep(create_memfd("arena", config.limits.memory // 4096 * 4096))
+            listen_counters = keep(Counters.create(listen.COUNTERS))
+            assemble_counters = keep(Counters.create(assemble.COUNTERS))
+            ready_read, ready_write = pipe()
+            free_read, free_write = pipe()
+            slabs_read, slabs_write = pipe()
+            answers_read, answers_write = pipe()
+            ring_shape = {"ring": ring, "regions": regions, "region_bytes": REGION_BYTES}
+            keys = [config.link.key, *([config.link.previous_key] if config.link.previous_key else [])]
+            self.store = crew.add(
+                Worker(
+                    "receiver.store",
+                    {"arena": arena, "slabs_read": slabs_read, "answers_write": answers_write}
+                    | {"inbox": str(config.inbox.path), "state": str(config.state), "signers": str(config.signers)}
+                    | {"verify": _verify(config), "verify_default": config.inbox.verify}
+                    | {"max_bytes": config.limits.bundle, "max_files": config.limits.files},
+                    (arena, slabs_read, answers_write),
+                )
+            )
+            self.assemble = crew.add(
+                Worker(
+                    "receiver.assemble",
+                    ring_shape
+                    | {"arena": arena, "ready_read": ready_read, "free_write": free_write}
+                    | {"store_read": answers_read, "store_write": slabs_write, "counters": assemble_counters}
+                    | {"keys": [str(key) for key in keys], "auth": config.link.auth, "engine": config.fec.engine},
+                    (ring, arena, ready_read, free_write, answers_read, slabs_write, assemble_counters),
+                )
+            )
+            self.listen = crew.add(
+                Worker(
+                    "receiver.listen",
+                    ring_shape
+                    | {"socket": socket_fd, "free_read": free_read, "ready_write": ready_write}
+                    | {"counters": listen_counters, "path": config.link.path},
+                    (socket_fd, ring, free_read, ready_write, listen_counters),
+                )
+            )
+            self.listen_counters = Counters(listen_counters, listen.COUNTERS)
+            self.assemble_counters = Counters(assemble_counters, assemble.COUNTERS)
+
+
+def _verify(config: ReceiverConfig) -> dict[str, str]:
+    return {name: channel.verify for name, channel in config.channels.items() if channel.verify}
+
+
+class Receiver:
+    """One receiving daemon. Use as a context manager: it holds the lock of its state folder, and the port."""
+
+    def __init__(self, config: ReceiverConfig, display: Display) -> None:
+        self.config = config
+        self.published: list[Message] = []
+        self.outcomes: dict[str, int] = {"published": 0, "quarantined": 0, "incomplete": 0}
+        self.exit_code = 0
+        self.interrupted: int | None = None
+        self._display = display
+        self._stack = ExitStack()
+        for key in (config.link.key, config.link.previous_key):
+            if key:
+                read_link_key(key)
+        read_signers(config.signers)
+        self._stack.callback(os.close, lock_folder(config.state))
+        Inbox(config.inbox.path).prepare()
+        Ledger(config.state / "ledger.db").close()
+        self._socket = open_receiver(Address.parse(config.link.listen), config.link.socket_buffer)
+        self._stack.callback(self._socket.close)
+        self._receiving: dict[str, Message] = {}
+        self._seen_sending: set[str] = set()
+        self._over_since: dict[str, float] = {}
+        self._heartbeat: Message | None = None
+        self._heard_at: float | None = None
+        self._silent = False
+        self._totals: dict[str, int] = {}
+        self._restarts: deque[float] = deque(maxlen=MOST_RESTARTS)
+        self._worker_restarts = 0
+        self._failure: DiodeError | None = None
+        self._fatal: Message | None = None
+        self._bundles_wanted: int | None = None
+
+    def __enter__(self) -> "Receiver":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
+    async def run(self, bundles: int | None = None) -> None:
+        """Receive until stopped, or until so many bundles are over. Raises what ended it too early."""
+        loop = asyncio.get_running_loop()
+        self._bundles_wanted = bundles
+        self._done = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._interrupt, number)
+        if self.config.metrics.listen:
+            self._stack.callback(serve(self.config.metrics.listen, self._metrics))
+        self._crew = Crew(self._on_message, self._on_death)
+        self._pipeline = Pipeline(self.config, self._socket.fileno(), self._crew)
+        log.info("listening", address=self.config.link.listen, inbox=str(self.config.inbox.path))
+        try:
+            while not self._done.is_set():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(0.25):
+                        await self._done.wait()
+                self._tick(time.monotonic())
+            if bundles is not None and self._failure is None and self.interrupted is None:
+                await self._linger()
+        finally:
+            self._collect_totals()
+            self._crew.close()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+        if self._failure:
+            raise self._failure
+
+    async def _linger(self) -> None:
+        """Keep the port open until nothing comes any more, so that the kernel never answers the sender."""
+        deadline = time.monotonic() + LONGEST_LINGER_S
+        counters = self._pipeline.listen_counters
+        quiet_from, seen = time.monotonic(), counters["bytes"]
+        while time.monotonic() < deadline and time.monotonic() - quiet_from < QUIET_S and self.interrupted is None:
+            await asyncio.sleep(0.1)
+            if counters["bytes"] != seen:
+                quiet_from, seen = time.monotonic(), counters["bytes"]
+
+    def _interrupt(self, number: int) -> None:
+        log.info("stopping", signal=signal.Signals(number).name, kept="stored slabs; a later run goes on from there")
+        self.interrupted = number
+        self._done.set()
+
+    def _tick(self, now: float) -> None:
+        for message in self._receiving.values():
+            self._show(message)
+        silent = self._heard_at is not None and now - self._heard_at > SILENT_S
+        if silent != self._silent:
+            self._silent = silent
+            log.log(40 if silent else 20, "link_silent" if silent else "link_alive", since_s=SILENT_S)
+        for bundle, since in list(self._over_since.items()):
+            if now - since > OVER_GRACE_S:
+                del self._over_since[bundle]
+                self._report_incomplete(bundle)
+
+    # what workers say
+
+    def _on_message(self, worker: Worker, message: Message) -> None:
+        if "event" in message:
+            self._on_event(message)
+        elif "heartbeat" in message:
+            self._on_heartbeat(message["heartbeat"])
+        elif "fatal" in message:
+            self._fatal = message
+        elif message.get("engine") == "zfec" and self.config.fec.engine == "auto":
+            log.warning("isal_absent", consequence=f"FEC runs on zfec alone, about {ZFEC_SLOWDOWN} times slower")
+        elif "path" in message:
+            log.info("udp_path_chosen", path=message["path"])
+
+    def _on_event(self, message: Message) -> None:
+        event = message["event"]
+        if event in ("accepted", "resumed", "progress"):
+            if event != "progress":
+                log.info(f"bundle_{event}", bundle=message["bundle"], name=message["label"], bytes=message["bytes"])
+            self._receiving[message["bundle"]] = message
+        elif event == "published":
+            self._receiving.pop(message["bundle"], None)
+            self._over_since.pop(message["bundle"], None)
+            self.published.append(message)
+            self._end("published", message["label"], message)
+        elif event == "quarantined":
+            self._receiving.pop(message["bundle"], None)
+            self.exit_code = self.exit_code or message["exit_code"]
+            self._end("quarantined", message["label"] or message["bundle"], message)
+        else:
+            log.error(event, **{k: v for k, v in message.items() if k != "event"})
+
+    def _end(self, outcome: str, label: str, message: Message) -> None:
+        self.outcomes[outcome] += 1
+        names = ("bundle", "bytes", "files", "path", "signer", "reason", "detail")
+        fields = {("id" if k == "bundle" else k): message[k] for k in names if k in message}
+        self._display.finish(label, outcome, fields | self._losses())
+        over = self.outcomes["published"] + self.outcomes["incomplete"] + self.outcomes["quarantined"]
+        if self._bundles_wanted is not None and over >= self._bundles_wanted:
+            self._done.set()
+
+    def _on_heartbeat(self, heartbeat: Message) -> None:
+        self._heartbeat = heartbeat
+        self._heard_at = now = time.monotonic()
+        published = {message["bundle"] for message in self.published}
+        for bundle in heartbeat["bundles"]:
+            number = bundle["id"]
+            if bundle["state"] in ("sending", "waiting"):
+                self._seen_sending.add(number)
+                self._over_since.pop(number, None)
+            elif number in self._receiving or (number in self._seen_sending and number not in published):
+                self._seen_sending.discard(number)
+                self._over_since.setdefault(number, now)
+        if len(self._seen_sending) > 4096:
+            self._seen_sending.clear()
+
+    def _report_incomplete(self, bundle: str) -> None:
+        """The sender says that all passes are over, and something is missing still."""
+        message = self._receiving.get(bundle)
+        if message is None:
+            self._end("incomplete", bundle, {"bundle": bundle, "reason": "incomplete", "detail": "no manifest arrived"})
+        else:
+            missing = message.get("missing", message["slabs"])
+            detail = f"{missing} of {message['slabs']} slabs are missing; what arrived is kept, send the bundle again"
+            self._end("incomplete", message["label"], message | {"reason": "incomplete", "detail": detail})
+        self.exit_code = self.exit_code or IncompleteError.exit_code
+
+    def _on_death(self, worker: Worker) -> None:
+        """Build the pipeline anew. What is stored is kept; slabs that were being assembled are lost."""
+        if self._failure or self._done.is_set():
+            return
+        self._collect_totals()
+        code = self._crew.close()[worker.module]
+        if self._fatal:
+            self._fail(_failure(self._fatal))
+            return
+        self._worker_restarts += 1
+        log.error("worker_died", worker=worker.module, code=code, consequence="slabs being assembled are lost")
+        now = time.monotonic()
+        if len(self._restarts) == MOST_RESTARTS and now - self._restarts[0] < 60:
+            self._fail(WorkerError(f"{worker.module} died {MOST_RESTARTS + 1} times within a minute; all is kept"))
+            return
+        self._restarts.append(now)
+        self._pipeline = Pipeline(self.config, self._socket.fileno(), self._crew)
+
+    def _fail(self, error: DiodeError) -> None:
+        self._failure = error
+        self._done.set()
+
+    # figures
+
+    def _collect_totals(self) -> None:
+        for counters in (self._pipeline.listen_counters, self._pipeline.assemble_counters):
+            for name, value in counters.snapshot().items():
+                if name not in _LEVELS:
+                    self._totals[name] = self._totals.get(name, 0) + value
+
+    def figures(self) -> dict[str, int]:
+        """Counters since the start, over all restarts of the workers."""
+        figures = dict(self._totals)
+        if self._crew.workers:
+            for counters in (self._pipeline.listen_counters, self._pipeline.assemble_counters):
+                for name, value in counters.snapshot().items():
+                    figures[name] = value + (0 if name in _LEVELS else figures.get(name, 0))
+        return figures
+
+    def _losses(self) -> dict[str, int]:
+        figures = self.figures()
+        lost = max(0, figures.get("expected", 0) - figures.get("received", 0))
+        return {
+            "datagrams": figures.get("received", 0),
+            "lost_before_fec": lost,
+            "blocks_repaired": figures.get("blocks_repaired", 0),
+            "blocks_lost": figures.get("blocks_lost", 0),
+            "socket_drops": figures.get("socket_drops", 0),
+        }
+
+    def drops(self) -> dict[str, int]:
+        """Dropped datagrams by reason."""
+        figures = self.figures()
+        return {str(reason): figures.get(f"drop_{reason}", 0) for reason in Drop}
+
+    def summary(self) -> dict[str, Any]:
+        """Figures for the last line."""
+        drops = {reason: count for reason, count in self.drops().items() if count}
+        return {**self.outcomes, **self._losses(), "drops": drops, "restarts": self._worker_restarts}
+
+    def _show(self, message: Message) -> None:
+        losses = self._losses()
+        total = losses["datagrams"] + losses["lost_before_fec"]
+        share = 100 * losses["lost_before_fec"] / total if total else 0.0
+        detail = f"loss {share:.2f} % before FEC, {losses['blocks_lost']} blocks after"
+        self._display.update(message["label"], message.get("stored_bytes", 0), message["bytes"], detail, losses)
+
+    def _metrics(self) -> Iterable[Metric]:
+        figures, losses = self.figures(), self._losses()
+        yield counter("diode_receiver_bytes", "Bytes received", figures.get("bytes", 0))
+        yield counter("diode_receiver_datagrams", "Distinct authentic data datagrams", losses["datagrams"])
+        yield gauge("diode_receiver_lost_datagrams", "Datagrams sent and not received", losses["lost_before_fec"])
+        yield counter("diode_receiver_drops", "Dropped datagrams by reason", self.drops(), "reason")
+        yield counter("diode_receiver_blocks_repaired", "Blocks restored by FEC", losses["blocks_repaired"])
+        yield counter("diode_receiver_blocks_lost", "Blocks given up", losses["blocks_lost"])
+        yield counter("diode_receiver_slabs_given_up", "Slabs given up for memory", figures.get("slabs_given_up", 0))
+        yield counter("diode_receiver_bundles", "Bundles by outcome", dict(self.outcomes), "outcome")
+        yield counter("diode_receiver_socket_drops", "Datagrams dropped at a full socket", losses["socket_drops"])
+        yield gauge("diode_receiver_socket_buffer_bytes", "Socket buffer granted", figures.get("socket_granted", 0))
+        yield counter("diode_receiver_ring_full", "Times the ring had no free region", figures.get("ring_full", 0))
+        yield gauge("diode_receiver_arena_used_bytes", "Memory of unfinished slabs", figures.get("arena_used", 0))
+        yield counter("diode_receiver_worker_restarts", "Pipelines built anew", self._worker_restarts)
+        age = -1 if self._heard_at is None else int(time.monotonic() - self._heard_at)
+        yield gauge("diode_receiver_heartbeat_age_seconds", "Seconds since the last heartbeat; -1: none yet", age)
+
+
+_LEVELS: Final = ("socket_granted", "socket_queued", "arena_used", "last_data_ms", "socket_drops")
+
+
+def _failure(fatal: Message) -> DiodeError:
+    error = DiodeError(fatal["fatal"])
+    error.exit_code = fatal["exit_code"]
+    return error

@@ -1,0 +1,108 @@
+"""The inbox: published bundles, and beside them, on the same mount, spool and quarantine below ``.diode``.
+
+A bundle appears by one rename, complete and verified, or not at all.
+"""
+
+import ctypes
+import errno
+import json
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from diode.errors import DiodeError, ReplayError, StorageError, UsageError
+from diode.manifest import Manifest
+
+MAX_REASONS: Final = 100  # of unverified manifests, which anybody with the link key could send
+_AT_FDCWD: Final = -100
+_RENAME_NOREPLACE: Final = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Inbox:
+    """The folder tree that bundles are received into."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.spool = path / ".diode" / "spool"
+        self.quarantine = path / ".diode" / "quarantine"
+
+    def prepare(self) -> None:
+        """Make the folders, and prove by a trial that spool and inbox are one rename apart. Raises UsageError."""
+        try:
+            for folder in (self.spool, self.quarantine):
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            trial, target = self.spool / ".trial", self.path / ".diode-trial"
+            for folder in (trial, target):
+                shutil.rmtree(folder, ignore_errors=True)
+            trial.mkdir()
+            rename_noreplace(trial, target)
+            target.rmdir()
+        except OSError as error:
+            raise UsageError(f"inbox {self.path} cannot be used: {error.strerror} ({error.filename})") from error
+
+    def version_folder(self, manifest: Manifest) -> Path:
+        """Where a bundle is published."""
+        return self.path / manifest.channel / manifest.name / manifest.version
+
+    def publish(self, tree: Path, manifest: Manifest) -> Path:
+        """Move a complete, synced ``tree`` into the inbox by one rename. Raises ReplayError when the place is taken."""
+        target = self.version_folder(manifest)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            rename_noreplace(tree, target)
+        except FileExistsError:
+            raise ReplayError(f"{target} exists already; what arrived is kept in quarantine") from None
+        for folder in (target.parent, target.parent.parent, self.path):
+            sync_folder(folder)
+        return target
+
+    def set_aside(self, bundle: str, error: DiodeError, facts: Mapping[str, Any], keep: Path | None) -> None:
+        """Write ``quarantine/<bundle>/reason.json``; ``keep`` (a spool folder) moves there too."""
+        folder = self.quarantine / bundle
+        if keep is None and not folder.exists() and self._reasons() >= MAX_REASONS:
+            return
+        if keep is not None and keep.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            keep.rename(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        reason = {"bundle": bundle, "reason": error.reason, "detail": str(error), "at": now_utc(), **facts}
+        (folder / "reason.json").write_text(json.dumps(reason, indent=1) + "\n")
+
+    def _reasons(self) -> int:
+        return sum(1 for _ in os.scandir(self.quarantine))
+
+
+def now_utc() -> str:
+    """Now, as RFC 3339 in UTC."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def rename_noreplace(source: Path, target: Path) -> None:
+    """renameat2(2) with RENAME_NOREPLACE: fails where ``os.rename`` would replace an empty directory."""
+    if _libc.renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(source), None, str(target))
+
+
+def sync_folder(folder: Path) -> None:
+    """fsync(2) of a directory: its entries are durable afterwards."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def sync_file_system(folder: Path) -> None:
+    """syncfs(2): everything written to the file system of ``folder`` is durable afterwards. Raises StorageError."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if _libc.syncfs(fd) != 0:
+            number = ctypes.get_errno()
+            raise StorageError(f"{folder} cannot be synced: {errno.errorcode.get(number, number)}")
+    finally:
+        os.close(fd)

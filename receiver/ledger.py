@@ -1,0 +1,139 @@
+"""The receiver's durable record: which bundles and sequence numbers were accepted, and which slabs are stored."""
+
+import sqlite3
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+from diode.errors import ReplayError
+from diode.manifest import Manifest
+
+State = Literal["receiving", "publishing", "published", "refused"]
+MAX_JUMP: Final = 10_000
+FLOOR_DEPTH: Final = 100_000  # sequence numbers this far below the highest one are refused
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS bundle (
+    id TEXT PRIMARY KEY, channel TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL, sequence INTEGER NOT NULL,
+    size INTEGER NOT NULL, files INTEGER NOT NULL, signer TEXT NOT NULL, state TEXT NOT NULL, detail TEXT NOT NULL,
+    changed TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ'))
+) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS one_sequence ON bundle (channel, sequence) WHERE state != 'refused';
+CREATE UNIQUE INDEX IF NOT EXISTS one_version ON bundle (channel, name, version) WHERE state != 'refused';
+CREATE TABLE IF NOT EXISTS slab (
+    bundle TEXT NOT NULL, number INTEGER NOT NULL, boot TEXT NOT NULL, PRIMARY KEY (bundle, number)
+) STRICT, WITHOUT ROWID;
+"""
+
+
+class Row(NamedTuple):
+    """One bundle as the ledger knows it."""
+
+    id: str
+    channel: str
+    name: str
+    version: str
+    sequence: int
+    size: int
+    files: int
+    signer: str
+    state: str
+    detail: str
+    changed: str
+
+
+class Ledger:
+    """SQLite in WAL mode. Slab rows survive a killed process; after a power loss their boot id tells them apart."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        uri = f"{path.resolve().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+        self._db = sqlite3.connect(uri, uri=True, isolation_level=None)
+        self._boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        if not read_only:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()
+
+    def get(self, bundle: str) -> Row | None:
+        """A bundle by id."""
+        row = self._db.execute("SELECT * FROM bundle WHERE id = ?", (bundle,)).fetchone()
+        return Row(*row) if row else None
+
+    def accept(self, bundle: str, manifest: Manifest, signer: str) -> None:
+        """Begin to receive a bundle. Raises ReplayError when its sequence number or version is spent, or jumps."""
+        self._check_sequence(manifest)
+        values = (bundle, manifest.channel, manifest.name, manifest.version, manifest.sequence)
+        try:
+            self._db.execute(
+                "INSERT INTO bundle VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'receiving', '', strftime('%Y-%m-%dT%H:%M:%SZ'))",
+                (*values, manifest.stream_bytes, manifest.files.entries, signer),
+            )
+        except sqlite3.IntegrityError as error:
+            what = "sequence number" if "sequence" in str(error) else "name and version"
+            raise ReplayError(
+                f"{manifest.channel} {manifest.sequence} ({manifest.name}@{manifest.version}): {what} already used "
+                "by other content"
+            ) from None
+
+    def _check_sequence(self, manifest: Manifest) -> None:
+        row = self._db.execute(
+            "SELECT max(sequence) FROM bundle WHERE channel = ? AND state != 'refused'", (manifest.channel,)
+        ).fetchone()
+        highest = row[0]
+        if highest is None:
+            return  # the first bundle of a channel sets where it begins
+        if manifest.sequence > highest + MAX_JUMP:
+            raise ReplayError(f"sequence {manifest.sequence} jumps more than {MAX_JUMP} ahead of {highest}")
+        if manifest.sequence <= highest - FLOOR_DEPTH:
+            raise ReplayError(f"sequence {manifest.sequence} lies below the floor of its channel")
+
+    def refuse(self, bundle: str, manifest: Manifest, signer: str, detail: str) -> None:
+        """Record that a signed bundle was refused, so that its datagrams are dropped early."""
+        values = (bundle, manifest.channel, manifest.name, manifest.version, manifest.sequence)
+        self._db.execute(
+            "INSERT OR REPLACE INTO bundle VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'refused', ?, strftime('%Y-%m-%dT%H:%M:%SZ'))",
+            (*values, manifest.stream_bytes, manifest.files.entries, signer, detail),
+        )
+
+    def set_state(self, bundle: str, state: State, detail: str = "") -> None:
+        """Record a step, durably before its caller goes on. A bundle that is over needs its slab rows no more."""
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute(
+            "UPDATE bundle SET state = ?, detail = ?, changed = strftime('%Y-%m-%dT%H:%M:%SZ') WHERE id = ?",
+            (state, detail, bundle),
+        )
+        if state in ("published", "refused"):
+            self._db.execute("DELETE FROM slab WHERE bundle = ?", (bundle,))
+        self._db.execute("PRAGMA synchronous = NORMAL")
+
+    def slab_stored(self, bundle: str, number: int) -> None:
+        """A verified slab is written (to the page cache: the boot id says for how long that is worth something)."""
+        self._db.execute("INSERT OR REPLACE INTO slab VALUES (?, ?, ?)", (bundle, number, self._boot))
+
+    def slabs(self, bundle: str) -> tuple[list[int], list[int]]:
+        """(slabs stored since this boot, slabs stored before it, which must be hashed again)."""
+        rows = self._db.execute("SELECT number, boot FROM slab WHERE bundle = ? ORDER BY number", (bundle,)).fetchall()
+        return [n for n, boot in rows if boot == self._boot], [n for n, boot in rows if boot != self._boot]
+
+    def forget_slab(self, bundle: str, number: int) -> None:
+        """A slab turned out not to be stored after all."""
+        self._db.execute("DELETE FROM slab WHERE bundle = ? AND number = ?", (bundle, number))
+
+    def in_progress(self) -> list[Row]:
+        """Bundles being received or published."""
+        return [
+            Row(*row)
+            for row in self._db.execute("SELECT * FROM bundle WHERE state IN ('receiving', 'publishing') ORDER BY rowid")
+        ]
+
+    def recent(self, count: int) -> list[Row]:
+        """The newest bundles, newest first."""
+        return [Row(*row) for row in self._db.execute("SELECT * FROM bundle ORDER BY rowid DESC LIMIT ?", (count,))]
+
+    def stored_slabs(self, bundle: str) -> int:
+        """How many slabs of a bundle are stored."""
+        return int(self._db.execute("SELECT count(*) FROM slab WHERE bundle = ?", (bundle,)).fetchone()[0])

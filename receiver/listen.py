@@ -1,0 +1,94 @@
+"""Worker: receive runs of datagrams into regions of a ring. Nothing else happens here, so that nothing is missed.
+
+It holds its socket, two memfds and pipes; no file, no key. It never sends.
+"""
+
+import os
+import socket
+import struct
+import time
+from collections import deque
+from typing import Any, Final
+
+from diode.memory import Counters, Ring
+from diode.udp import choose_reader, socket_memory
+from diode.workers import Mailbox, start_worker
+
+COUNTERS: Final = ("bytes", "runs", "regions", "ring_full", "queue_drops", "socket_drops", "socket_granted", "socket_queued")
+READY: Final = struct.Struct("=II")  # region, runs in it
+FREE: Final = struct.Struct("=I")
+MAX_RUN_BYTES: Final = 65535
+_QUIET_S: Final = 0.01
+_OLDEST_S: Final = 0.05  # a region is handed over when its first datagram has waited this long
+
+
+class Listener:
+    """The worker's state: the socket's reader, the ring, and which regions are free."""
+
+    def __init__(self, settings: dict[str, Any], control: Mailbox) -> None:
+        self._socket = socket.socket(fileno=settings["socket"])
+        self._reader = choose_reader(settings["path"], self._socket, _QUIET_S)
+        self._ring = Ring(settings["ring"], settings["regions"], settings["region_bytes"])
+        self._counters = Counters(settings["counters"], COUNTERS)
+        self._free_read, self._ready_write = settings["free_read"], settings["ready_write"]
+        self._free = deque(range(settings["regions"]))
+        self._measured = 0.0
+        control.send({"path": self._reader.name})
+
+    def run(self) -> None:
+        """Receive until ``assemble`` or the supervisor is gone."""
+        while True:
+            region = self._take_region()
+            runs = self._fill(region)
+            os.write(self._ready_write, READY.pack(region, runs))
+
+    def _fill(self, region: int) -> int:
+        """Receive into ``region`` until it is full, old, or the line is quiet; returns the number of runs."""
+        data, lengths, receive = self._ring.data[region], self._ring.lengths[region], self._reader.receive
+        used = runs = 0
+        room, most = len(data) - MAX_RUN_BYTES, self._ring.max_runs
+        oldest = 0.0
+        while used <= room and runs < most:
+            count = receive(data[used:])
+            now = time.monotonic()
+            if count:
+                if not runs:
+                    oldest = now + _OLDEST_S
+                lengths[runs] = count
+                used += count
+                runs += 1
+            if now - self._measured > 0.2:
+                self._measure(now)
+            if runs and (not count or now > oldest):
+                break
+        self._counters.add("bytes", used)
+        self._counters.add("runs", runs)
+        self._counters.add("regions", 1)
+        return runs
+
+    def _take_region(self) -> int:
+        if not self._free:
+            self._counters.add("ring_full")
+            data = os.read(self._free_read, FREE.size * 64)
+            if not data:
+                raise SystemExit(0)
+            self._free.extend(number for (number,) in FREE.iter_unpack(data))
+        return self._free.popleft()
+
+    def _measure(self, now: float) -> None:
+        self._measured = now
+        memory = socket_memory(self._socket)
+        self._counters["socket_drops"] = memory.drops
+        self._counters["socket_granted"] = memory.granted_bytes
+        self._counters["socket_queued"] = memory.queued_bytes
+        self._counters["queue_drops"] = self._reader.dropped
+
+
+def main() -> None:
+    """Entry point of the worker."""
+    settings, control = start_worker()
+    Listener(settings, control).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""``diode-sender``: the staging side's command."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from diode.config import SenderConfig, load
+from diode.entry import INTERRUPTED, guarded
+from diode.errors import UsageError
+from diode.locking import is_locked
+from diode.log import configure
+from diode.progress import Display, choose_mode
+from sender.daemon import Sender
+from sender.ledger import Ledger
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="The sending side of a diode link.")
+main = guarded(app)
+
+Json = Annotated[bool, typer.Option("--json", help="JSON lines on standard output.")]
+Quiet = Annotated[bool, typer.Option("--no-progress", help="No bars, no progress lines.")]
+
+
+@app.callback()
+def _common(
+    context: typer.Context,
+    config: Annotated[Path, typer.Option("--config", "-c", envvar="DIODE_CONFIG", help="sender.toml")] = Path(
+        "sender.toml"
+    ),
+) -> None:
+    context.obj = config
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    until_idle: Annotated[bool, typer.Option("--until-idle", help="Exit when all there is has been sent.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Send what is queued and what appears in the outbox."""
+    sender = _start(context.obj, as_json, quiet)
+    with sender[0]:
+        try:
+            asyncio.run(sender[0].run(until_idle=until_idle))
+        finally:
+            sender[1].close()
+        _finish(*sender, failed_code=3 if until_idle else 0)
+
+
+@app.command()
+def send(
+    context: typer.Context,
+    paths: Annotated[list[Path], typer.Argument(help="Files or directories: together one bundle.")],
+    channel: Annotated[str, typer.Option("--channel", help="Channel to send on.")] = "default",
+    name: Annotated[str | None, typer.Option("--name", help="Name; default: that of the first path.")] = None,
+    version: Annotated[str | None, typer.Option("--version", help="Version; default: time and digest.")] = None,
+    passes: Annotated[int | None, typer.Option("--passes", min=1, max=16, help="Transmissions.")] = None,
+    pass_delay: Annotated[float | None, typer.Option("--pass-delay", min=0, help="Seconds between them.")] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Pack, sign and send PATHS as one bundle, then exit. The paths stay where they are."""
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"{path} does not exist")
+    sender, display = _start(context.obj, as_json, quiet)
+    with sender:
+        defaults = sender.config.send
+        try:
+            asyncio.run(
+                sender.send(
+                    paths,
+                    channel,
+                    name,
+                    version,
+                    defaults.passes if passes is None else passes,
+                    defaults.pass_delay_s if pass_delay is None else pass_delay,
+                )
+            )
+        finally:
+            display.close()
+        _finish(sender, display, failed_code=3)
+
+
+@app.command()
+def status(context: typer.Context, as_json: Json = False) -> None:
+    """The newest bundles and what became of them."""
+    config = load(SenderConfig, context.obj)
+    path = config.state / "ledger.db"
+    rows = Ledger(path, read_only=True).recent(20) if path.exists() else []
+    running = is_locked(config.state)
+    if as_json:
+        print(json.dumps({"running": running, "bundles": [row._asdict() for row in rows]}))
+        return
+    table = Table("bundle", "channel", "name", "version", "seq", "bytes", "files", "state", "detail")
+    for row in rows:
+        figures = (str(row.sequence), f"{row.size:,}", f"{row.files:,}", row.state, row.detail)
+        table.add_row(row.id, row.channel, row.name, row.version, *figures)
+    Console().print(f"daemon: {'running' if running else 'not running'}", table)
+
+
+def _start(path: Path, as_json: bool, quiet: bool) -> tuple[Sender, Display]:
+    config = load(SenderConfig, path)
+    configure(config.log.level, json=config.log.as_json)
+    mode = choose_mode(as_json=as_json, quiet=quiet)
+    sender = Sender(config, display := Display(mode))
+    return sender, display
+
+
+def _finish(sender: Sender, display: Display, *, failed_code: int) -> None:
+    figures: dict[str, Any] = {"sent": sender.sent, "skipped": sender.skipped, "failed": sender.failed}
+    display.summary({**figures, **sender.figures()})
+    if sender.interrupted is not None:
+        raise typer.Exit(INTERRUPTED if sender.interrupted == 2 else 0)
+    if sender.failed and failed_code:
+        raise typer.Exit(failed_code)

@@ -1,0 +1,620 @@
+"""The supervisor of the sending side: it composes outbox, packing, ledger, scheduler and the two workers.
+
+It alone decides; ``encode`` and ``transmit`` do what they are told. When a worker dies, the pipeline (workers, pipes,
+arena, session) is built anew and what was under way is sent again. Heartbeats leave through a socket of its own.
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import asyncio_dgram
+import structlog
+from prometheus_client.core import Metric
+from watchfiles import awatch
+
+from diode.auth import Session
+from diode.config import SenderConfig
+from diode.errors import DiodeError, SourceError, WorkerError
+from diode.fec import ZFEC_SLOWDOWN
+from diode.geometry import PROFILES, stream_geometry
+from diode.heartbeat import Heartbeat, HeartbeatSealer, InFlight
+from diode.keys import read_link_key, read_signer
+from diode.locking import lock_folder
+from diode.memory import Counters, create_memfd
+from diode.metrics import counter, gauge, serve
+from diode.progress import Display
+from diode.supervise import Crew
+from diode.udp import Address, open_sender
+from diode.wire import Kind, datagram_bytes
+from diode.workers import Message, Worker
+from sender import transmit
+from sender.encode import FILLER_DATAGRAMS
+from sender.ledger import Ledger, Row
+from sender.outbox import Item, OutboxFolder, check_channel, split_name
+from sender.packing import Content, Identity, Packed, collect, hash_content, load_packed, write_packed
+from sender.schedule import Filler, Job, Plan, Scheduler, Wait
+
+SLOTS: Final = 2
+JOBS_UNDER_WAY: Final = 3
+HEARTBEAT_S: Final = 1.0
+WARM_UP_S: Final = 0.3
+WARM_UP_HEARTBEAT_S: Final = 0.05
+TAIL_S: Final = 0.2
+STOP_S: Final = 10.0
+RESCAN_S: Final = 30.0
+MOST_RESTARTS: Final = 5  # within a minute: then something is wrong that a restart does not mend
+OVER_SHOWN_S: Final = 60.0
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """A bundle on its way, and what is known of its progress."""
+
+    row: Row
+    plan: Plan
+    bytes_sent: int = 0
+
+    @property
+    def label(self) -> str:
+        """As people call it."""
+        return f"{self.row.channel}/{self.row.name}/{self.row.version}"
+
+
+class Pipeline:
+    """The two workers, and the memory and pipes between them."""
+
+    def __init__(self, config: SenderConfig, crew: Crew) -> None:
+        full = stream_geometry(config.link.symbol_bytes, PROFILES[config.link.profile])
+        size = datagram_bytes(full.symbol_bytes)
+        slot_bytes = -(-full.rows * full.columns * size // 4096) * 4096
+        to = Address.parse(config.link.to)
+        with ExitStack() as fds:
+            arena = create_memfd("arena", SLOTS * slot_bytes + FILLER_DATAGRAMS * size)
+            counters = Counters.create(transmit.COUNTERS)
+            ready_read, ready_write = os.pipe()
+            free_read, free_write = os.pipe()
+            sock = open_sender(to)
+            fds.callback(sock.close)
+            for fd in (arena, counters, ready_read, ready_write, free_read, free_write):
+                fds.callback(os.close, fd)
+            shared = {"arena": arena, "slots": SLOTS, "slot_bytes": slot_bytes}
+            self.encode = crew.add(
+                Worker(
+                    "sender.encode",
+                    shared
+                    | {"free_read": free_read, "ready_write": ready_write, "state": str(config.state)}
+                    | {"key": str(config.link.key), "auth": config.link.auth, "engine": config.fec.engine}
+                    | {"symbol_bytes": full.symbol_bytes, "profile": config.link.profile},
+                    (arena, free_read, ready_write),
+                )
+            )
+            self.transmit = crew.add(
+                Worker(
+                    "sender.transmit",
+                    shared
+                    | {"ready_read": ready_read, "free_write": free_write, "counters": counters, "to": list(to)}
+                    | {"socket": sock.fileno(), "datagram_bytes": size, "rate": config.link.rate}
+                    | {"filler_datagrams": FILLER_DATAGRAMS, "path": config.link.path},
+                    (arena, ready_read, free_write, counters, sock.fileno()),
+                )
+            )
+            self.counters = Counters(counters, transmit.COUNTERS)
+        self.session = ""
+        self.jobs: dict[int, Job | Filler] = {}
+        self.ready = False
+
+
+class Sender:
+    """One sending daemon. Use as a context manager: it holds the lock of its state folder."""
+
+    def __init__(self, config: SenderConfig, display: Display) -> None:
+        self.config = config
+        self.failed = 0
+        self.sent = 0
+        self.skipped = 0
+        self._display = display
+        self._stack = ExitStack()
+        self._signer = read_signer(config.send.key)
+        self._key = read_link_key(config.link.key)
+        self._lock = lock_folder(config.state)
+        self._stack.callback(os.close, self._lock)
+        self._ledger = Ledger(config.state / "ledger.db")
+        self._stack.callback(self._ledger.close)
+        self._outbox = OutboxFolder(config.outbox)
+        self._epoch = self._ledger.next_epoch()
+        self._number = 0
+        session = Session(self._key, int.from_bytes(os.urandom(8), "big"), config.link.auth)
+        self._heartbeat_session = f"{session.session:016x}"
+        self._sealer = HeartbeatSealer(self._key, session, config.link.symbol_bytes)
+        self._scheduler = Scheduler(config.link.rate, datagram_bytes(config.link.symbol_bytes))
+        self._outgoing: dict[int, Outgoing] = {}
+        self._queue: deque[Row] = deque()
+        self._over: deque[tuple[float, InFlight]] = deque(maxlen=8)
+        self._job_number = 0
+        self._restarts: deque[float] = deque(maxlen=MOST_RESTARTS)
+        self._totals: dict[str, int] = dict.fromkeys(transmit.COUNTERS, 0)
+        self._worker_restarts = 0
+        self._failure: DiodeError | None = None
+        self.interrupted: int | None = None
+
+    def __enter__(self) -> "Sender":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
+    async def run(self, *, until_idle: bool = False) -> None:
+        """Send what is queued and what appears in the outbox, until stopped (or, with ``until_idle``, all is sent)."""
+        await self._session(self._watch_outbox(until_idle))
+
+    async def send(
+        self, paths: Sequence[Path], channel: str, name: str | None, version: str | None, passes: int, pass_delay_s: float
+    ) -> Row | None:
+        """Pack, sign and send ``paths`` as one bundle. Returns its ledger row; None when identical content was sent."""
+        check_channel(channel)
+        entry_name, entry_version = split_name(paths[0].absolute().name)
+        item = Item(paths[0], channel, name or entry_name, version or (None if name else entry_version))
+        split_name(item.name)
+        row = await self._pack(item, [path.absolute() for path in paths], passes, pass_delay_s, origin="")
+        if row is not None:
+            await self._session(self._drain())
+        return row
+
+    # the life of the daemon
+
+    async def _session(self, work: "Any") -> None:
+        """Everything that runs while ``work`` runs."""
+        loop = asyncio.get_running_loop()
+        self._changed = asyncio.Event()
+        self._stopping = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._interrupt, number)
+        if self.config.metrics.listen:
+            self._stack.callback(serve(self.config.metrics.listen, self._metrics))
+        self._crew = Crew(self._on_message, self._on_death)
+        sock = open_sender(Address.parse(self.config.link.to))
+        self._dgram = await asyncio_dgram.from_socket(sock)
+        self._pump_handle: asyncio.TimerHandle | None = None
+        self._queue.extend(row for row in self._ledger.queued() if row not in self._queue)
+        try:
+            self._start_pipeline()
+            beats = asyncio.create_task(self._beat())
+            worker = asyncio.create_task(work)
+            stop = asyncio.create_task(self._stopping.wait())
+            await asyncio.wait({worker, beats, stop}, return_when=asyncio.FIRST_COMPLETED)
+            await self._wind_down(beats, worker)
+        finally:
+            self._crew.close()
+            self._dgram.close()
+            sock.close()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+        if self._failure:
+            raise self._failure
+
+    async def _wind_down(self, beats: "asyncio.Task[None]", worker: "asyncio.Task[None]") -> None:
+        """Let what is under way leave, say that it is over, send the tail, end."""
+        self._stopping.set()
+        for task in (worker, beats):
+            if not task.done():
+                task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        if self._failure is None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STOP_S):
+                    await self._settle()
+            await self._say_over()
+
+    async def _settle(self) -> None:
+        while self._pipeline.jobs and not self._failure:
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def _say_over(self) -> None:
+        for _ in range(3):
+            await self._send_heartbeat()
+            await asyncio.sleep(TAIL_S / 3)
+
+    def _interrupt(self, number: int) -> None:
+        log.info("stopping", signal=signal.Signals(number).name)
+        self.interrupted = number
+        self._stopping.set()
+        self._changed.set()
+
+    def _fail(self, error: DiodeError) -> None:
+        self._failure = self._failure or error
+        self._stopping.set()
+        self._changed.set()
+
+    # outbox to queue
+
+    async def _watch_outbox(self, until_idle: bool) -> None:
+        hint = asyncio.Event()
+        watcher = asyncio.create_task(self._hint(hint))
+        try:
+            while not self._stopping.is_set():
+                unsettled = await self._scan()
+                if until_idle and not unsettled and not self._queue and self._scheduler.is_idle:
+                    return
+                await _first(hint.wait(), self._changed.wait(), timeout_s=0.25 if unsettled else RESCAN_S)
+                hint.clear()
+                self._changed.clear()
+        finally:
+            watcher.cancel()
+
+    async def _hint(self, hint: asyncio.Event) -> None:
+        """Wake the scan when something changes; a missed event costs at most RESCAN_S."""
+        with suppress(OSError, RuntimeError):
+            async for _ in awatch(self.config.outbox.path, stop_event=self._stopping, step=100, debounce=200):
+                hint.set()
+
+    async def _scan(self) -> bool:
+        """Take what is quiet; True when something is not yet."""
+        busy = {outgoing.row.origin for outgoing in self._outgoing.values()} | {row.origin for row in self._queue}
+        unsettled = False
+        for entry in await asyncio.to_thread(lambda: list(self._outbox.entries())):
+            if self._stopping.is_set():
+                break
+            if str(entry) in busy:
+                continue
+            if not await asyncio.to_thread(self._outbox.is_quiet, entry):
+                unsettled = True
+                continue
+            await self._take(entry)
+        return unsettled
+
+    async def _take(self, entry: Path) -> None:
+        try:
+            item = self._outbox.item(entry)
+            send = self.config.send
+            row = await self._pack(item, [entry], send.passes, send.pass_delay_s, origin=str(entry))
+            if row is None:
+                self._outbox.archive(entry)
+        except FileNotFoundError:
+            return  # taken away again
+        except DiodeError as error:
+            self._set_aside(entry, error)
+
+    def _set_aside(self, entry: Path, error: DiodeError) -> None:
+        self.failed += 1
+        log.error("item_set_aside", item=_printable(entry), reason=error.reason, detail=str(error))
+        with suppress(OSError):
+            self._outbox.set_aside(entry, error)
+
+    async def _pack(
+        self, item: Item, roots: Sequence[Path], passes: int, pass_delay_s: float, origin: str
+    ) -> Row | None:
+        label = f"hash {item.channel}/{item.name}"
+        done = 0
+
+        def progress(count: int) -> None:
+            nonlocal done
+            done += count
+
+        hashing = asyncio.create_task(asyncio.to_thread(self._hash, roots, progress))
+        while not hashing.done():
+            await asyncio.wait({hashing}, timeout=0.25)
+            if done:
+                self._display.update(label, done, 0, "", {})
+        sources, content = await hashing
+        same = self._ledger.find(item.channel, item.name, content=content.content_digest)
+        if same is not None and (item.version is None or item.version == same.version):
+            self.skipped += 1
+            log.info("identical_content_skipped", channel=item.channel, name=item.name, version=same.version)
+            return None
+        version = item.version or f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{content.content_digest[:8]}"
+        if self._ledger.find(item.channel, item.name, version=version):
+            raise SourceError(f"{item.channel}/{item.name}@{version} was sent with other content; give it a new version")
+        return self._enqueue(item, version, sources, content, passes, pass_delay_s, origin)
+
+    def _hash(self, roots: Sequence[Path], progress: Callable[[int], None]) -> tuple[list[Any], Content]:
+        link = self.config.link
+        sources = collect(roots, self.config.outbox.links)
+        full = stream_geometry(link.symbol_bytes, PROFILES[link.profile])
+        return sources, hash_content(sources, full.source_bytes, progress)
+
+    def _enqueue(
+        self,
+        item: Item,
+        version: str,
+        sources: list[Any],
+        content: Content,
+        passes: int,
+        pass_delay_s: float,
+        origin: str,
+    ) -> Row:
+        link = self.config.link
+        sequence, previous = self._ledger.next_sequence(item.channel)
+        created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        identity = Identity(item.channel, item.name, version, sequence, previous, created)
+        packed = write_packed(
+            self.config.state, identity, PROFILES[link.profile], link.symbol_bytes, sources, content, self._signer
+        )
+        row = Row(
+            packed.hex_id,
+            item.channel,
+            item.name,
+            version,
+            sequence,
+            content.content_digest,
+            packed.manifest.stream_bytes,
+            packed.manifest.files.entries,
+            passes,
+            pass_delay_s,
+            "queued",
+            "",
+            created,
+            origin,
+        )
+        self._ledger.add(row)
+        self._queue.append(row)
+        log.info("bundle_queued", bundle=row.id, channel=row.channel, name=row.name, version=version, bytes=row.size)
+        if hasattr(self, "_pipeline"):
+            self._pump()
+        return row
+
+    async def _drain(self) -> None:
+        """Until all that is queued has been sent."""
+        while (self._queue or not self._scheduler.is_idle) and not self._stopping.is_set():
+            self._changed.clear()
+            await self._changed.wait()
+
+    # queue to workers
+
+    def _start_pipeline(self) -> None:
+        self._pipeline = Pipeline(self.config, self._crew)
+
+    def _pump(self) -> None:
+        """Keep the workers supplied."""
+        if self._pump_handle:
+            self._pump_handle.cancel()
+            self._pump_handle = None
+        if not self._pipeline.ready or self._stopping.is_set():
+            return
+        self._launch()
+        while len(self._pipeline.jobs) < JOBS_UNDER_WAY:
+            step = self._scheduler.next(time.monotonic())
+            if step is None:
+                return
+            if isinstance(step, Wait):
+                self._pump_handle = asyncio.get_running_loop().call_later(step.seconds, self._pump)
+                return
+            self._assign(step)
+
+    def _launch(self) -> None:
+        while self._queue and self._scheduler.has_room:
+            row = self._queue.popleft()
+            try:
+                packed = load_packed(self.config.state, int(row.id, 16))
+            except (OSError, DiodeError, ValueError) as error:
+                self._withdraw(row, SourceError(f"packed bundle is damaged: {error}"))
+                continue
+            if packed.manifest.shape.symbol_bytes != self.config.link.symbol_bytes or (
+                packed.manifest.shape.profile != self.config.link.profile
+            ):
+                self._withdraw(row, SourceError("packed for another MTU or profile; drop it into the outbox again"))
+                continue
+            plan = _plan(packed, row, self.config.send.manifest_lead_ms / 1000)
+            self._outgoing[packed.id] = Outgoing(row, plan)
+            self._scheduler.add(plan)
+
+    def _assign(self, step: Job | Filler) -> None:
+        self._job_number += 1
+        self._pipeline.jobs[self._job_number] = step
+        if isinstance(step, Filler):
+            message: Message = {"job": self._job_number, "filler": step.datagrams}
+        else:
+            plan = self._outgoing[step.bundle].plan
+            message = {
+                "job": self._job_number,
+                "bundle": f"{step.bundle:016x}",
+                "kind": step.kind,
+                "flags": step.flags,
+                "slab": step.slab,
+                "pass": step.sending_pass,
+                "plan": _plan_message(plan, self.config.link.profile),
+            }
+        with suppress(BrokenPipeError):  # it died: on_death comes next
+            self._pipeline.encode.mailbox.send(message)
+
+    def _on_message(self, worker: Worker, message: Message) -> None:
+        if "sent" in message:
+            self._on_sent(message["sent"], message["datagrams"])
+        elif "failed" in message:
+            self._on_failed(message["failed"], message["detail"])
+        elif "session" in message:
+            self._pipeline.session = message["session"]
+            self._say_engine(message["engine"])
+            asyncio.get_running_loop().create_task(self._warm_up(self._pipeline))
+        elif "degraded" in message:
+            log.warning("offload_refused", detail=message["degraded"], consequence="slower, nothing is lost")
+        elif "error" in message:
+            self._fail(DiodeError(message["error"]))
+        elif "path" in message:
+            log.info("udp_path_chosen", path=message["path"])
+
+    def _say_engine(self, engine: str) -> None:
+        if engine == "zfec" and self.config.fec.engine == "auto":
+            log.warning("isal_absent", consequence=f"FEC runs on zfec alone, about {ZFEC_SLOWDOWN} times slower")
+
+    async def _warm_up(self, pipeline: Pipeline) -> None:
+        """Announce the new session before its first datagram; peers lose most at the start."""
+        for _ in range(int(WARM_UP_S / WARM_UP_HEARTBEAT_S)):
+            await self._send_heartbeat()
+            await asyncio.sleep(WARM_UP_HEARTBEAT_S)
+        pipeline.ready = True
+        if pipeline is self._pipeline:
+            self._assign(Filler(FILLER_DATAGRAMS))
+            self._pump()
+
+    def _on_sent(self, number: int, datagrams: int) -> None:
+        job = self._pipeline.jobs.pop(number, None)
+        if job is None:
+            return
+        over = self._scheduler.sent(job, datagrams, time.monotonic())
+        if isinstance(job, Job) and (outgoing := self._outgoing.get(job.bundle)):
+            if job.kind == Kind.DATA:
+                outgoing.bytes_sent += outgoing.plan.slab(job).length
+            self._show(outgoing)
+            if over:
+                self._on_over(outgoing)
+        self._changed.set()
+        self._pump()
+
+    def _on_over(self, outgoing: Outgoing) -> None:
+        row = outgoing.row
+        self._ledger.set_state(row.id, "sent")
+        del self._outgoing[outgoing.plan.bundle]
+        self._remember_over(row, "over")
+        self.sent += 1
+        if row.origin:
+            with suppress(OSError):
+                self._outbox.archive(Path(row.origin))
+        shutil.rmtree(self.config.state / "bundles" / row.id, ignore_errors=True)
+        fields = {"id": row.id, "bytes": row.size, "files": row.files, "passes": row.passes}
+        self._display.finish(outgoing.label, "sent", fields)
+
+    def _on_failed(self, number: int, detail: str) -> None:
+        job = self._pipeline.jobs.pop(number, None)
+        if isinstance(job, Job) and (outgoing := self._outgoing.pop(job.bundle, None)):
+            self._scheduler.withdraw(job.bundle)
+            self._withdraw(outgoing.row, SourceError(detail))
+        self._changed.set()
+        self._pump()
+
+    def _withdraw(self, row: Row, error: SourceError) -> None:
+        """Give a bundle up: its source is not what was hashed any more."""
+        self._ledger.set_state(row.id, "withdrawn", str(error))
+        self._remember_over(row, "withdrawn")
+        shutil.rmtree(self.config.state / "bundles" / row.id, ignore_errors=True)
+        log.error("bundle_withdrawn", bundle=row.id, channel=row.channel, name=row.name, detail=str(error))
+        if row.origin and os.path.lexists(row.origin):
+            self._set_aside(Path(row.origin), error)
+        else:
+            self.failed += 1
+
+    def _remember_over(self, row: Row, state: "Any") -> None:
+        last = InFlight(id=row.id, **{"pass": max(0, row.passes - 1)}, passes=row.passes, state=state)
+        self._over.append((time.monotonic() + OVER_SHOWN_S, last))
+
+    def _on_death(self, worker: Worker) -> None:
+        """Build the pipeline anew; what was under way is sent again."""
+        if self._failure:
+            return
+        now = time.monotonic()
+        lost, self._pipeline.jobs = self._pipeline.jobs, {}
+        for job in lost.values():
+            self._scheduler.lost(job)
+        for name, value in self._pipeline.counters.snapshot().items():
+            self._totals[name] += value
+        code = self._crew.close()[worker.module]
+        self._worker_restarts += 1
+        log.error("worker_died", worker=worker.module, code=code, jobs_resent=len(lost))
+        if len(self._restarts) == MOST_RESTARTS and now - self._restarts[0] < 60:
+            self._fail(WorkerError(f"{worker.module} died {MOST_RESTARTS + 1} times within a minute; all is kept"))
+            return
+        self._restarts.append(now)
+        if not self._stopping.is_set():
+            self._start_pipeline()
+        self._changed.set()
+
+    # heartbeat, display, metrics
+
+    async def _beat(self) -> None:
+        while True:
+            await self._send_heartbeat()
+            await asyncio.sleep(HEARTBEAT_S)
+
+    async def _send_heartbeat(self) -> None:
+        self._number += 1
+        sessions = {self._heartbeat_session: 0}
+        if self._pipeline.session:
+            sessions[self._pipeline.session] = self._pipeline.counters["data_datagrams"]
+        heartbeat = Heartbeat(
+            epoch=self._epoch,
+            number=self._number,
+            clock=int(time.time()),
+            sessions=sessions,
+            channels=self._ledger.sequences(),
+            bundles=self._bundles_shown(),
+        )
+        with suppress(OSError, asyncio_dgram.TransportClosed):
+            await self._dgram.send(self._sealer.seal(heartbeat), tuple(Address.parse(self.config.link.to)))
+
+    def _bundles_shown(self) -> list[InFlight]:
+        now = time.monotonic()
+        while self._over and self._over[0][0] < now:
+            self._over.popleft()
+        shown = [
+            InFlight(id=f"{plan.bundle:016x}", **{"pass": number}, passes=plan.passes, state=state)
+            for plan, number, state in self._scheduler.flights()
+        ]
+        turn = self._number % max(1, len(shown))
+        return [*shown[turn:], *shown[:turn], *(bundle for _, bundle in reversed(self._over))][:8]
+
+    def _show(self, outgoing: Outgoing) -> None:
+        total = outgoing.row.size * outgoing.row.passes
+        figures = self.figures()
+        self._display.update(outgoing.label, outgoing.bytes_sent, total, f"{figures['datagrams']} datagrams", figures)
+
+    def figures(self) -> dict[str, int]:
+        """Counters since the start, over all restarts of the workers."""
+        now = self._pipeline.counters.snapshot() if hasattr(self, "_pipeline") else {}
+        return {name: value + now.get(name, 0) for name, value in self._totals.items() if name != "rate"}
+
+    def _metrics(self) -> Iterable[Metric]:
+        figures = self.figures()
+        yield counter("diode_sender_datagrams", "Datagrams handed to the kernel", figures["datagrams"])
+        yield counter("diode_sender_bytes", "Bytes of UDP payload handed to the kernel", figures["bytes"])
+        yield counter("diode_sender_filler_datagrams", "Of them, filler", figures["filler_datagrams"])
+        yield counter("diode_sender_refused_datagrams", "Datagrams the kernel refused", figures["refused"])
+        outcomes = {"sent": self.sent, "failed": self.failed, "skipped": self.skipped}
+        yield counter("diode_sender_bundles", "Bundles by outcome", outcomes, "outcome")
+        yield counter("diode_sender_worker_restarts", "Pipelines built anew", self._worker_restarts)
+        yield gauge("diode_sender_bundles_waiting", "Bundles queued or in flight", len(self._queue) + len(self._outgoing))
+
+
+async def _first(*waits: Any, timeout_s: float) -> None:
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _printable(path: Path) -> str:
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
+def _plan(packed: Packed, row: Row, lead_s: float) -> Plan:
+    manifest = packed.manifest
+    return Plan(
+        bundle=packed.id,
+        full=manifest.shape.geometry,
+        stream_bytes=manifest.stream_bytes,
+        manifest_bytes=packed.travelling_bytes,
+        files_bytes=manifest.files.size,
+        slabs_bytes=manifest.slabs.size,
+        files=manifest.files.entries,
+        passes=row.passes,
+        pass_delay_s=row.pass_delay_s,
+        lead_s=lead_s,
+    )
+
+
+def _plan_message(plan: Plan, profile: str) -> Message:
+    sizes = ("stream_bytes", "manifest_bytes", "files_bytes", "slabs_bytes", "files")
+    return {"symbol_bytes": plan.full.symbol_bytes, "profile": profile} | {name: getattr(plan, name) for name in sizes}

@@ -1,0 +1,167 @@
+"""Worker: read a slab's bytes from its files, add repair, headers and tags, hand the slot to ``transmit``.
+
+It has files and no socket. Slots come back from ``transmit`` when their last train has left.
+"""
+
+import json
+import mmap
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from diode.auth import Session
+from diode.encoder import Part, SlabEncoder, Slot, fill_from
+from diode.errors import SourceError
+from diode.fec import choose_engine
+from diode.files import FileIndex
+from diode.geometry import PROFILES, Geometry, stream_geometry
+from diode.keys import read_link_key
+from diode.manifest import padded_manifest, parse_files
+from diode.memory import map_memfd
+from diode.wire import Kind, ObjectType
+from diode.workers import Mailbox, start_worker
+from sender.packing import (
+    FILES_FILE,
+    MANIFEST_FILE,
+    SLABS_FILE,
+    SOURCES_FILE,
+    STATS_FILE,
+    fingerprint,
+    load_packed,
+    open_source,
+)
+from sender.schedule import Job, Plan
+
+MAX_OPEN_BUNDLES = 8
+FILLER_DATAGRAMS = 256
+
+
+class Bundle:
+    """A packed bundle, opened for reading."""
+
+    def __init__(self, folder: Path, plan: Plan) -> None:
+        self.plan = plan
+        self._objects = {
+            ObjectType.MANIFEST: padded_manifest((folder / MANIFEST_FILE).read_bytes(), plan.full.symbol_bytes),
+            ObjectType.FILES: _map(folder / FILES_FILE),
+            ObjectType.SLABS: _map(folder / SLABS_FILE),
+        }
+        self._origins: list[str] = json.loads((folder / SOURCES_FILE).read_text())
+        self._stats = np.fromfile(folder / STATS_FILE, dtype=np.int64).reshape(-1, 4)
+        table = self._objects[ObjectType.FILES]
+        entries = parse_files(_lines(folder / FILES_FILE), load_packed(folder.parent.parent, plan.bundle).manifest)
+        self._index = FileIndex(memoryview(table), entries, len(self._origins))
+        self._scratch = np.empty(plan.full.source_bytes, dtype=np.uint8)
+
+    def read(self, job: Job) -> "np.ndarray[tuple[int], np.dtype[np.uint8]]":
+        """The bytes of the slab that ``job`` names; valid until the next call. Raises SourceError."""
+        slab = self.plan.slab(job)
+        if job.kind == Kind.OBJECT:
+            data = memoryview(self._objects[ObjectType(job.flags)])
+            return np.frombuffer(data[slab.offset : slab.offset + slab.length], np.uint8)
+        view = memoryview(self._scratch)  # type: ignore[arg-type]  # numpy arrays are buffers
+        for piece in self._index.pieces(slab.offset, slab.length):
+            at = piece.stream_offset - slab.offset
+            self._read_piece(piece.index, piece.file_offset, view[at : at + piece.length])
+        return self._scratch[: slab.length]
+
+    def _read_piece(self, index: int, offset: int, into: memoryview) -> None:
+        origin, expected = self._origins[index], tuple(self._stats[index].tolist())
+        try:
+            with open_source(origin) as file:
+                if fingerprint(os.fstat(file.fileno())) != expected:
+                    raise SourceError(f"{origin!r} changed after it was hashed")
+                while into:
+                    count = os.preadv(file.fileno(), [into], offset)
+                    if not count:
+                        raise SourceError(f"{origin!r} became shorter while it was sent")
+                    into, offset = into[count:], offset + count
+                if fingerprint(os.fstat(file.fileno())) != expected:
+                    raise SourceError(f"{origin!r} changed while it was sent")
+        except OSError as error:
+            raise SourceError(f"{origin!r} cannot be read: {error.strerror}") from error
+
+
+def _map(path: Path) -> "mmap.mmap | bytes":
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) if path.stat().st_size else b""
+
+
+def _lines(path: Path) -> Any:
+    with path.open("rb") as file:
+        yield from file
+
+
+class Encoder:
+    """The worker's state: slots, an encoder under a session of its own, and a few open bundles."""
+
+    def __init__(self, settings: dict[str, Any], control: Mailbox) -> None:
+        self._control = control
+        self._transmit = Mailbox(settings["free_read"], settings["ready_write"])
+        self._state = Path(settings["state"])
+        engine = choose_engine(settings["engine"])
+        key = read_link_key(Path(settings["key"]))
+        session = int.from_bytes(os.urandom(8), "big")
+        self._encoder = SlabEncoder(engine, Session(key, session, settings["auth"]), key.key_id)
+        full = stream_geometry(settings["symbol_bytes"], PROFILES[settings["profile"]])
+        arena = memoryview(map_memfd(settings["arena"]))
+        slot_bytes = settings["slot_bytes"]
+        self._slots = [Slot(arena[i * slot_bytes : (i + 1) * slot_bytes], full) for i in range(settings["slots"])]
+        self._free = list(range(settings["slots"]))
+        self._bundles: dict[int, Bundle] = {}
+        filler = Slot(arena[settings["slots"] * slot_bytes :], Geometry(settings["symbol_bytes"], 1, FILLER_DATAGRAMS, 0))
+        self._encoder.filler(filler, FILLER_DATAGRAMS)
+        control.send({"session": f"{session:016x}", "engine": engine.name})
+
+    def run(self) -> None:
+        """Work until the supervisor closes the pipe."""
+        while (message := self._control.receive(None)) is not None:
+            if "filler" in message:
+                self._transmit.send({"job": message["job"], "filler": message["filler"]})
+                continue
+            try:
+                self._encode(message)
+            except SourceError as error:
+                self._control.send({"failed": message["job"], "detail": str(error)})
+            except OSError as error:
+                self._control.send({"failed": message["job"], "detail": f"packed bundle cannot be read: {error}"})
+
+    def _encode(self, message: dict[str, Any]) -> None:
+        job = Job(int(message["bundle"], 16), Kind(message["kind"]), *(message[n] for n in ("flags", "slab", "pass")))
+        bundle = self._bundle(job.bundle, message["plan"])
+        slab = bundle.plan.slab(job)
+        data = bundle.read(job)
+        slot = self._take_slot()
+        part = Part(job.bundle, job.kind, job.flags)
+        offset = job.repair_offset(slab)
+        runs = self._encoder.encode(self._slots[slot], slab, part, fill_from(data), repair_offset=offset)
+        self._transmit.send({"job": message["job"], "slot": slot, "runs": runs})
+
+    def _bundle(self, number: int, plan: dict[str, Any]) -> Bundle:
+        if number not in self._bundles:
+            if len(self._bundles) >= MAX_OPEN_BUNDLES:
+                del self._bundles[next(iter(self._bundles))]
+            full = stream_geometry(plan.pop("symbol_bytes"), PROFILES[plan.pop("profile")])
+            folder = self._state / "bundles" / f"{number:016x}"
+            self._bundles[number] = Bundle(folder, Plan(bundle=number, full=full, **plan))
+        return self._bundles[number]
+
+    def _take_slot(self) -> int:
+        while not self._free:
+            message = self._transmit.receive(None)
+            if message is None:
+                raise SystemExit(0)  # transmit is gone; the supervisor knows
+            self._free.append(message["slot"])
+        return self._free.pop()
+
+
+def main() -> None:
+    """Entry point of the worker."""
+    settings, control = start_worker()
+    Encoder(settings, control).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""The sender's durable record: sequence numbers, bundles and their state, and the order of its heartbeats."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+State = Literal["queued", "sent", "withdrawn"]
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS channel (name TEXT PRIMARY KEY, sequence INTEGER NOT NULL, last TEXT) STRICT;
+CREATE TABLE IF NOT EXISTS bundle (
+    id TEXT PRIMARY KEY, channel TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL, sequence INTEGER NOT NULL,
+    content TEXT NOT NULL, size INTEGER NOT NULL, files INTEGER NOT NULL, passes INTEGER NOT NULL,
+    pass_delay_s REAL NOT NULL, state TEXT NOT NULL, detail TEXT NOT NULL, created TEXT NOT NULL, origin TEXT NOT NULL,
+    UNIQUE (channel, name, version), UNIQUE (channel, sequence)
+) STRICT;
+CREATE TABLE IF NOT EXISTS heartbeat (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL) STRICT;
+"""
+
+
+class Row(NamedTuple):
+    """One bundle as the ledger knows it."""
+
+    id: str
+    channel: str
+    name: str
+    version: str
+    sequence: int
+    content: str
+    size: int
+    files: int
+    passes: int
+    pass_delay_s: float
+    state: str
+    detail: str
+    created: str
+    origin: str
+
+
+class Ledger:
+    """SQLite in WAL mode; every change is durable before its caller acts on it."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        uri = f"{path.resolve().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+        self._db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+        if not read_only:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()
+
+    def next_epoch(self) -> int:
+        """A heartbeat epoch larger than any before: one is taken at each start."""
+        row = self._db.execute(
+            "INSERT INTO heartbeat VALUES (1, 1) ON CONFLICT DO UPDATE SET epoch = epoch + 1 RETURNING epoch"
+        ).fetchone()
+        return int(row[0])
+
+    def next_sequence(self, channel: str) -> tuple[int, str | None]:
+        """(next sequence number, id of the last bundle) of ``channel``; taken only when :meth:`add` commits it."""
+        row = self._db.execute("SELECT sequence, last FROM channel WHERE name = ?", (channel,)).fetchone()
+        return (int(row[0]) + 1, row[1]) if row else (1, None)
+
+    def find(self, channel: str, name: str, *, content: str | None = None, version: str | None = None) -> Row | None:
+        """A bundle of this name with this content or version, not counting withdrawn content."""
+        if version is not None:
+            return self._one("channel = ? AND name = ? AND version = ?", channel, name, version)
+        return self._one("channel = ? AND name = ? AND content = ? AND state != 'withdrawn'", channel, name, content)
+
+    def add(self, row: Row) -> None:
+        """Record a packed bundle and take its sequence number, in one transaction."""
+        with self._transaction():
+            self._db.execute(f"INSERT INTO bundle VALUES ({', '.join('?' * len(row))})", row)
+            self._db.execute(
+                "INSERT INTO channel VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET sequence = ?2, last = ?3",
+                (row.channel, row.sequence, row.id),
+            )
+
+    def set_state(self, bundle: str, state: State, detail: str = "") -> None:
+        """Record what became of a bundle."""
+        self._db.execute("UPDATE bundle SET state = ?, detail = ? WHERE id = ?", (state, detail, bundle))
+
+    def queued(self) -> list[Row]:
+        """Bundles that still are to be sent, oldest first."""
+        return [Row(*r) for r in self._db.execute("SELECT * FROM bundle WHERE state = 'queued' ORDER BY rowid")]
+
+    def recent(self, count: int) -> list[Row]:
+        """The newest bundles, newest first."""
+        return [Row(*r) for r in self._db.execute("SELECT * FROM bundle ORDER BY rowid DESC LIMIT ?", (count,))]
+
+    def sequences(self) -> dict[str, int]:
+        """Last sequence number issued, by channel (64 at most)."""
+        return dict(self._db.execute("SELECT name, sequence FROM channel ORDER BY name LIMIT 64").fetchall())
+
+    def _one(self, where: str, *values: object) -> Row | None:
+        row = self._db.execute(f"SELECT * FROM bundle WHERE {where}", values).fetchone()
+        return Row(*row) if row else None
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")

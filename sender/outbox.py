@@ -1,0 +1,114 @@
+"""The outbox: which items are there, which are quiet long enough to be taken, and where they go afterwards."""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from diode.config import Outbox
+from diode.errors import DiodeError, PathError, SourceError, UsageError
+from diode.manifest import ChannelName, check_component
+
+_CHANNEL: TypeAdapter[str] = TypeAdapter(ChannelName)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One file or directory of the outbox, named ``<channel>/<name>[@<version>]``."""
+
+    path: Path
+    channel: str
+    name: str
+    version: str | None
+
+
+def check_channel(channel: str) -> str:
+    """The channel's name. Raises SourceError."""
+    try:
+        return _CHANNEL.validate_python(channel)
+    except ValidationError:
+        raise SourceError(f"channel {channel!r} is not a lower-case word of letters, digits, '.', '_' and '-'") from None
+
+
+def split_name(entry: str) -> tuple[str, str | None]:
+    """(name, version or None) of an outbox entry. Raises SourceError."""
+    name, at, version = entry.rpartition("@")
+    if not at:
+        name, version = entry, ""
+    try:
+        check_component(name)
+        if at:
+            check_component(version)
+    except PathError as error:
+        raise SourceError(str(error)) from error
+    if name.startswith(".") or version.startswith(".") or version == "current":
+        raise SourceError(f"{entry!r}: neither name nor version may start with a dot, and no version is 'current'")
+    return name, version if at else None
+
+
+class OutboxFolder:
+    """Reads the outbox, and moves what was handled out of it."""
+
+    def __init__(self, config: Outbox) -> None:
+        self._config = config
+        try:
+            for folder in (config.path, config.sent, config.failed):
+                folder.mkdir(parents=True, exist_ok=True)
+            devices = {os.stat(folder).st_dev for folder in (config.path, config.sent, config.failed)}
+        except OSError as error:
+            raise UsageError(f"outbox folder {error.filename} cannot be used: {error.strerror}") from error
+        if len(devices) > 1:
+            raise UsageError("outbox.path, outbox.sent and outbox.failed must lie on one file system")
+
+    def entries(self) -> Iterator[Path]:
+        """What lies in the channels, hidden names left out."""
+        for channel in sorted(self._config.path.iterdir()):
+            if channel.is_dir() and not channel.is_symlink() and not channel.name.startswith("."):
+                for entry in sorted(channel.iterdir()):
+                    if not entry.name.startswith("."):
+                        yield entry
+
+    def item(self, entry: Path) -> Item:
+        """The item that ``entry`` names. Raises SourceError."""
+        name, version = split_name(entry.name)
+        return Item(entry, check_channel(entry.parent.name), name, version)
+
+    def is_quiet(self, entry: Path, now: float | None = None) -> bool:
+        """Whether nothing below ``entry`` changed for the settle time."""
+        limit = (time.time() if now is None else now) - self._config.settle_s
+        try:
+            return all(status.st_ctime <= limit for status in _stats(entry))
+        except OSError:
+            return True  # unreadable: packing will say why
+
+    def archive(self, item: Path) -> None:
+        """Move what was sent to ``sent/<channel>/``."""
+        self._move(item, self._config.sent)
+
+    def set_aside(self, entry: Path, error: DiodeError) -> None:
+        """Move what cannot be sent to ``failed/<channel>/``, with a reason beside it."""
+        moved = self._move(entry, self._config.failed)
+        reason = {"reason": error.reason, "detail": str(error), "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+        moved.with_name(moved.name + ".reason.json").write_text(json.dumps(reason, indent=1) + "\n")
+
+    def _move(self, entry: Path, base: Path) -> Path:
+        folder = base / entry.parent.name
+        folder.mkdir(parents=True, exist_ok=True)
+        target, number = folder / entry.name, 1
+        while os.path.lexists(target):
+            number += 1
+            target = folder / f"{entry.name}.{number}"
+        entry.rename(target)
+        return target
+
+
+def _stats(entry: Path) -> Iterator[os.stat_result]:
+    yield os.lstat(entry)
+    if entry.is_dir() and not entry.is_symlink():
+        for folder, directories, files in os.walk(entry):
+            for name in (*directories, *files):
+                yield os.lstat(os.path.join(folder, name))

@@ -1,0 +1,294 @@
+"""From files to a packed bundle: walk, hash, tables, signed manifest. Every byte is read once here, and once to be sent.
+
+A packed bundle is a folder: ``manifest.dsse.json``, ``files.jsonl``, ``slabs.bin`` (as they travel), ``sources.json``
+(where the files lie) and ``stats.bin`` (what they looked like while they were hashed). The files stay where they are.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final, Literal
+
+import numpy as np
+from blake3 import blake3
+from securesystemslib.signer import CryptoSigner
+
+from diode.digest import digest
+from diode.errors import LimitError, PathError, SourceError
+from diode.geometry import Profile, slab_count, stream_geometry
+from diode.manifest import (
+    MAX_FILES,
+    MAX_TABLE_BYTES,
+    FileEntry,
+    Manifest,
+    PathSet,
+    Shape,
+    Table,
+    bundle_id,
+    check_component,
+    padded_manifest,
+    seal_manifest,
+)
+
+MANIFEST_FILE: Final = "manifest.dsse.json"
+FILES_FILE: Final = "files.jsonl"
+SLABS_FILE: Final = "slabs.bin"
+SOURCES_FILE: Final = "sources.json"
+STATS_FILE: Final = "stats.bin"
+_CHUNK_BYTES: Final = 1 << 20
+
+Links = Literal["refuse", "follow"]
+Progress = Callable[[int], None]
+
+
+def fingerprint(status: os.stat_result) -> tuple[int, int, int, int]:
+    """What changes when a file changes: inode, size, mtime and ctime in nanoseconds."""
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One path of the bundle, and the file or empty directory it comes from."""
+
+    path: str
+    origin: str
+
+    @property
+    def sort_key(self) -> bytes:
+        """Tables are sorted by the bytes of the path."""
+        return self.path.encode()
+
+
+def collect(roots: Sequence[Path], links: Links) -> list[Source]:
+    """All files and empty directories below ``roots``, sorted as the table is.
+
+    Of one directory its contents, of one file that file, of several roots each under its own name. Raises SourceError
+    for anything that cannot cross: links (unless followed within the root), devices, sockets, unusable names.
+    """
+    sources: list[Source] = []
+    for root in roots:
+        alone = len(roots) == 1
+        top = os.path.realpath(root) if links == "follow" else os.path.abspath(root)
+        prefix = "" if alone and os.path.isdir(top) else root.name
+        sources.extend(_walk(top, prefix, top, links, 0))
+    try:
+        paths = PathSet()
+        for source in sources:
+            paths.add(source.path)
+    except PathError as error:
+        raise SourceError(str(error)) from error
+    if len(sources) > MAX_FILES:
+        raise LimitError(f"{len(sources)} files: a bundle holds at most {MAX_FILES}")
+    return sorted(sources, key=lambda source: source.sort_key)
+
+
+def _walk(origin: str, path: str, top: str, links: Links, depth: int) -> Iterator[Source]:
+    try:
+        check_component(os.path.basename(path) or "root")
+        status = os.lstat(origin)
+        if stat.S_ISLNK(status.st_mode):
+            origin, status = _follow(origin, top, links)
+        if stat.S_ISREG(status.st_mode):
+            yield Source(path, origin)
+            return
+        if not stat.S_ISDIR(status.st_mode):
+            raise SourceError(f"{origin!r} is neither a file nor a directory")
+        if depth > 64:
+            raise SourceError(f"{origin!r} is nested too deeply, or links form a circle")
+        names = sorted(os.listdir(origin))
+    except PathError as error:
+        raise SourceError(str(error)) from error
+    except OSError as error:
+        raise SourceError(f"{origin!r} cannot be read: {error.strerror}") from error
+    if not names and path:
+        yield Source(path + "/", origin)
+    for name in names:
+        yield from _walk(os.path.join(origin, name), f"{path}/{name}" if path else name, top, links, depth + 1)
+
+
+def _follow(origin: str, top: str, links: Links) -> tuple[str, os.stat_result]:
+    if links == "refuse":
+        raise SourceError(f"{origin!r} is a symbolic link (outbox.links = \"follow\" would take what it points to)")
+    target = os.path.realpath(origin)
+    if os.path.commonpath([target, top]) != top:
+        raise SourceError(f"{origin!r} is a link that leaves its bundle")
+    return target, os.stat(target)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What hashing gave: the table's lines, digests of the slabs, and how the files looked."""
+
+    entries: list[FileEntry]
+    slabs: bytes
+    stats: "np.ndarray[tuple[int, int], np.dtype[np.int64]]"
+    files: bytes
+
+    @property
+    def content_digest(self) -> str:
+        """BLAKE3 of the files table: equal for equal content."""
+        return digest(self.files).hex()
+
+
+class _SlabHasher:
+    """BLAKE3 of each slab of a stream that is fed in pieces of any length."""
+
+    def __init__(self, slab_bytes: int) -> None:
+        self._slab_bytes = slab_bytes
+        self._room = slab_bytes
+        self._hasher = blake3()
+        self.digests = bytearray()
+
+    def update(self, data: memoryview) -> None:
+        while len(data) >= self._room:
+            self._hasher.update(data[: self._room])
+            data = data[self._room :]
+            self._close()
+        self._hasher.update(data)
+        self._room -= len(data)
+
+    def finish(self) -> bytes:
+        if self._room < self._slab_bytes:
+            self._close()
+        return bytes(self.digests)
+
+    def _close(self) -> None:
+        self.digests += self._hasher.digest()
+        self._hasher, self._room = blake3(), self._slab_bytes
+
+
+def hash_content(sources: Sequence[Source], slab_bytes: int, progress: Progress = lambda _: None) -> Content:
+    """Read every file once: BLAKE3 and SHA-256 of each, BLAKE3 of each slab. Raises SourceError when a file changes."""
+    slabs = _SlabHasher(slab_bytes)
+    entries: list[FileEntry] = []
+    stats = np.zeros((len(sources), 4), dtype=np.int64)
+    buffer = memoryview(bytearray(_CHUNK_BYTES))
+    for i, source in enumerate(sources):
+        if source.path.endswith("/"):
+            entries.append(FileEntry(source.path))
+            continue
+        try:
+            with open_source(source.origin) as file:
+                entry, stats[i] = _hash_file(file, source, slabs, buffer, progress)
+        except OSError as error:
+            raise SourceError(f"{source.origin!r} cannot be read: {error.strerror}") from error
+        entries.append(entry)
+    files = b"".join(entry.line() for entry in entries)
+    if len(files) > MAX_TABLE_BYTES:
+        raise LimitError(f"the files table has {len(files)} bytes, more than {MAX_TABLE_BYTES}")
+    return Content(entries, slabs.finish(), stats, files)
+
+
+def open_source(origin: str) -> BinaryIO:
+    """Open a source file unbuffered; a link or a pipe put in its place meanwhile is not followed or waited for."""
+    fd = os.open(origin, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    return os.fdopen(fd, "rb", buffering=0)
+
+
+def _hash_file(
+    file: BinaryIO, source: Source, slabs: _SlabHasher, buffer: memoryview, progress: Progress
+) -> tuple[FileEntry, tuple[int, int, int, int]]:
+    before = os.fstat(file.fileno())
+    if not stat.S_ISREG(before.st_mode):
+        raise SourceError(f"{source.origin!r} is no longer a file")
+    ours, theirs, size = blake3(), hashlib.sha256(), 0
+    while count := file.readinto(buffer):  # type: ignore[attr-defined]  # raw file objects have it
+        chunk = buffer[:count]
+        ours.update(chunk)
+        theirs.update(chunk)
+        slabs.update(chunk)
+        size += count
+        progress(count)
+    after = os.fstat(file.fileno())
+    if fingerprint(before) != fingerprint(after) or size != after.st_size:
+        raise SourceError(f"{source.origin!r} changed while it was hashed")
+    executable = bool(before.st_mode & stat.S_IXUSR)
+    return FileEntry(source.path, size, ours.hexdigest(), theirs.hexdigest(), executable), fingerprint(after)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What names a bundle, and its place in the channel's sequence."""
+
+    channel: str
+    name: str
+    version: str
+    sequence: int
+    previous: str | None
+    created: str
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A packed bundle on disk."""
+
+    id: int
+    folder: Path
+    manifest: Manifest
+    sealed: bytes
+
+    @property
+    def hex_id(self) -> str:
+        """The bundle id as 16 hexadecimal digits."""
+        return f"{self.id:016x}"
+
+    @property
+    def travelling_bytes(self) -> int:
+        """Length of the manifest object on the wire, padding included."""
+        return len(padded_manifest(self.sealed, self.manifest.shape.symbol_bytes))
+
+
+def load_packed(state: Path, number: int) -> Packed:
+    """Read a packed bundle back. It is our own: its signature is for the enclave to check."""
+    folder = state / "bundles" / f"{number:016x}"
+    sealed = (folder / MANIFEST_FILE).read_bytes()
+    payload = base64.b64decode(json.loads(sealed)["payload"])
+    return Packed(number, folder, Manifest.model_validate_json(payload), sealed)
+
+
+def write_packed(
+    state: Path,
+    identity: Identity,
+    profile: Profile,
+    symbol_bytes: int,
+    sources: Sequence[Source],
+    content: Content,
+    signer: CryptoSigner,
+) -> Packed:
+    """Sign the manifest and write the packed bundle below ``state``, complete or not at all."""
+    full = stream_geometry(symbol_bytes, profile)
+    stream_bytes = sum(entry.size for entry in content.entries)
+    manifest = Manifest(
+        format="diode-bundle-1",
+        channel=identity.channel,
+        name=identity.name,
+        version=identity.version,
+        sequence=identity.sequence,
+        previous=identity.previous,
+        created=identity.created,
+        shape=Shape(profile=profile.name, symbol_bytes=symbol_bytes, columns=full.columns, k=full.k, r=full.r),  # type: ignore[arg-type]  # validated
+        stream_bytes=stream_bytes,
+        files=_table(content.files, len(content.entries)),
+        slabs=_table(content.slabs, slab_count(full, stream_bytes)),
+    )
+    payload, sealed = seal_manifest(manifest, signer)
+    number = bundle_id(payload)
+    folder = state / "bundles" / f"{number:016x}"
+    partial = folder.with_suffix(".partial")
+    partial.mkdir(parents=True, exist_ok=True)
+    (partial / MANIFEST_FILE).write_bytes(sealed)
+    (partial / FILES_FILE).write_bytes(content.files)
+    (partial / SLABS_FILE).write_bytes(content.slabs)
+    (partial / SOURCES_FILE).write_text(json.dumps([source.origin for source in sources]))
+    (partial / STATS_FILE).write_bytes(content.stats.tobytes())
+    partial.rename(folder)
+    return Packed(number, folder, manifest, sealed)
+
+
+def _table(data: bytes, entries: int) -> Table:
+    return Table(entries=entries, size=len(data), blake3=digest(data).hex())
