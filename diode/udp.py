@@ -257,7 +257,7 @@ class PortableSender:
         self._loop, self._stream = _open_stream(sock)
         # With a high-water mark of 0, awaiting a send awaits the socket, so that no datagram is left in the transport
         # when the loop stops between two trains. asyncio-dgram has no public way to its transport.
-        self._stream._transport.set_write_buffer_limits(high=0)
+        self._stream._transport.set_write_buffer_limits(high=0)  # noqa: SLF001
 
     def send(self, train: memoryview) -> None:
         """As :meth:`BatchedSender.send`."""
@@ -371,7 +371,7 @@ class PortableReader:
         self._queue_limit_datagrams = queue_limit_datagrams
         self._kept = b""
         self._loop, self._stream = _open_stream(sock)
-        self._queue = self._stream._recvq  # not public, but the only way to see how long it is
+        self._queue = self._stream._recvq  # noqa: SLF001  # not public, but the only way to see how long it is
 
     def receive(self, into: memoryview) -> int:
         """As :meth:`BatchedReader.receive`; all datagrams of a run are of one size here."""

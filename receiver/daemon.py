@@ -292,8 +292,7 @@ class Receiver:
     def _collect_totals(self) -> None:
         for counters in (self._pipeline.listen_counters, self._pipeline.assemble_counters):
             for name, value in counters.snapshot().items():
-                if name not in _LEVELS:
-                    self._totals[name] = self._totals.get(name, 0) + value
+                self._totals[name] = value + (0 if name in _LEVELS else self._totals.get(name, 0))
 
     def figures(self) -> dict[str, int]:
         """Counters since the start, over all restarts of the workers."""
@@ -323,7 +322,9 @@ class Receiver:
     def summary(self) -> dict[str, Any]:
         """Figures for the last line."""
         drops = {reason: count for reason, count in self.drops().items() if count}
-        return {**self.outcomes, **self._losses(), "drops": drops, "restarts": self._worker_restarts}
+        return {**self.outcomes, **self._losses(), "drops": drops, "restarts": self._worker_restarts} | {
+            "socket_granted": self.figures().get("socket_granted", 0)
+        }
 
     def _show(self, message: Message) -> None:
         losses = self._losses()
