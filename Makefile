@@ -40,9 +40,10 @@ test: $(DEV)
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: $(DEV)
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	@status=0; \
+	for check in 'ruff check .' 'ruff format --check .' mypy; do \
+		echo "$$check"; $(BIN)/$$check || status=1; \
+	done; exit $$status
 
 format: $(DEV)
 	$(BIN)/ruff check --fix-only .
@@ -75,7 +76,7 @@ image: wheelhouse
 	docker build --file docs/docker/Dockerfile --build-arg BASE=$(BASE) --tag $(IMAGE) .
 
 compose-init: $(RUNTIME)
-	$(BIN)/diode init pair pair --to diode:9000
+	$(BIN)/diode init pair pair --to diode:9000 --listen 0.0.0.0:9001
 	mkdir -p outbox inbox
 	printf 'DIODE_UID=%s\nDIODE_GID=%s\n' "$$(id -u)" "$$(id -g)" > .env
 

@@ -8,6 +8,7 @@ The caller verifies what is complete: it answers with :meth:`Assembler.know` (ma
 verified), :meth:`finish` (published or refused), and gives every extent back with :meth:`release`.
 """
 
+import itertools
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -149,8 +150,10 @@ class OpenSlab:
     def is_decodable(self) -> bool:
         """Whether every block has at least k symbols."""
         enough = self.shape.k * self.shape.columns
-        return self.length is not None and self.count >= enough and bool(
-            (np.count_nonzero(self.matrix, axis=0) >= self.shape.k).all()
+        return (
+            self.length is not None
+            and self.count >= enough
+            and bool((np.count_nonzero(self.matrix, axis=0) >= self.shape.k).all())
         )
 
     def lost_blocks(self) -> int:
@@ -209,7 +212,7 @@ class Assembler:
                 self._place(slab, symbols, picked, headers["symbol"][first:last].astype(np.intp))
 
     def know(self, bundle: int, geometry: Geometry, sizes: dict[tuple[Kind, int], int], done: Iterable[int]) -> None:
-        """The manifest of ``bundle`` is verified: its signed geometry and sizes rule; data slabs ``done`` are stored."""
+        """The manifest of ``bundle`` is verified: its signed geometry and sizes rule; slabs ``done`` are stored."""
         known = self._known[bundle] = Known(geometry, sizes)
         key = SlabKey(bundle, Kind.DATA, 0, 0)
         known.done_map(key)[list(done)] = True
@@ -278,7 +281,8 @@ class Assembler:
             return Drop.SIGNED_GEOMETRY
         if known.done_map(key)[key.number]:
             return Drop.REDUNDANT
-        rows = signed.shape.k + repair_sets(signed.shape) * signed.shape.r
+        sets = 1 if key.kind == Kind.OBJECT else repair_sets(signed.shape)
+        rows = signed.shape.k + sets * signed.shape.r
         return self._allocate(key, signed.shape, rows, signed.length)
 
     def _begin_early(self, key: SlabKey, symbol_bytes: int, columns: int, k: int) -> OpenSlab | Drop:
@@ -370,4 +374,4 @@ def _stretches(headers: NDArray[np.void]) -> Iterator[tuple[int, int]]:
         column = headers[name]
         differs |= column[1:] != column[:-1]
     cuts = [0, *(np.flatnonzero(differs) + 1).tolist(), len(headers)]
-    yield from zip(cuts, cuts[1:], strict=False)
+    yield from itertools.pairwise(cuts)

@@ -12,15 +12,15 @@ import typer
 from diode import init
 from diode.config import parse_size
 from diode.emulator import Impairer, Impairments, Link, Tally
-from diode.entry import guarded
+from diode.entry import guarded, new_app
 from diode.errors import UsageError
 from diode.keys import new_link_key, new_signing_key, read_link_key, write_private
 from diode.manifest import load_public_key
 from diode.udp import Address
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="A one-way transfer service, emulated in software.")
-init_app = typer.Typer(no_args_is_help=True, help="Write ready-to-run folders, keys and configuration.")
-keys_app = typer.Typer(no_args_is_help=True, help="Make and name keys.")
+app = new_app("A one-way transfer service, emulated in software.")
+init_app = new_app("Write ready-to-run folders, keys and configuration.")
+keys_app = new_app("Make and name keys.")
 app.add_typer(init_app, name="init")
 app.add_typer(keys_app, name="keys")
 main = guarded(app)
@@ -88,9 +88,7 @@ def init_sender(
 ) -> None:
     """Write a sending side."""
     text = new_link_key() if link_key is None else _checked_link_key(link_key)
-    init.init_sender(
-        folder, to=_address(to), mtu=mtu, rate=_size(rate), profile=profile, auth=auth, link_key=text
-    )
+    init.init_sender(folder, to=_address(to), mtu=mtu, rate=_size(rate), profile=profile, auth=auth, link_key=text)
     print(f"wrote {folder}; the receiver needs {folder}/keys/link.key and {folder}/keys/signing.pub")
 
 
@@ -130,7 +128,9 @@ def keys_link(path: Annotated[Path, typer.Argument(help="File to write.")]) -> N
 
 
 @keys_app.command("signing")
-def keys_signing(path: Annotated[Path, typer.Argument(help="File to write; the public half goes to PATH.pub.")]) -> None:
+def keys_signing(
+    path: Annotated[Path, typer.Argument(help="File to write; the public half goes to PATH.pub.")],
+) -> None:
     """Write a new signing key and its public half."""
     private, public = new_signing_key()
     _write_new(path, private)
@@ -186,9 +186,7 @@ def link(
         )
     except ValueError as error:
         raise UsageError(str(error)) from None
-    diode = Link(
-        Address.parse(_address(listen)), Address.parse(_address(to)), Impairer(impairments, seed), _size(rate)
-    )
+    diode = Link(Address.parse(_address(listen)), Address.parse(_address(to)), Impairer(impairments, seed), _size(rate))
     stopping = False
 
     def stop(*_: object) -> None:

@@ -70,7 +70,7 @@ class ReceiverLink(_Section):
     key: Path = Path("keys/link.key")
     previous_key: Path | None = None
     path: UdpPath = "auto"
-    socket_buffer: Size = 64 << 20
+    socket_buffer: Size = 32 << 20
 
 
 class Fec(_Section):
@@ -149,14 +149,15 @@ class _Config(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], **sources: PydanticBaseSettingsSource
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - names are the base class's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments first, then the environment, then the file."""
-        return (
-            sources["init_settings"],
-            sources["env_settings"],
-            TomlConfigSettingsSource(settings_cls, toml_file=cls.source),
-        )
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=cls.source)
 
 
 class SenderConfig(_Config):
@@ -185,7 +186,7 @@ def load(kind: type[C], path: Path) -> C:
     if not path.is_file():
         raise NotInitialisedError(f"configuration {path} is missing; 'diode init' writes one")
     try:
-        config = type(kind.__name__, (kind,), {"source": path, "__annotations__": {"source": ClassVar[Path]}})()
+        config: C = type(kind.__name__, (kind,), {"source": path, "__annotations__": {"source": ClassVar[Path]}})()
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

@@ -12,6 +12,7 @@ import signal
 import sys
 import sysconfig
 import tempfile
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,6 +71,7 @@ class _Demo:
         self._loss = loss
         self._transfer = Transfer()
         self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._logs: dict[str, deque[str]] = {}
         low, high = _free_address(), _free_address()
         init_pair(folder, to=str(low), listen=str(high), mtu=mtu, rate=rate, profile="standard", auth="gmac")
         self._low, self._high = low, high
@@ -79,7 +81,8 @@ class _Demo:
         """Prepare, transfer, compare, report."""
         wanted = self._prepare()
         total = sum(_size(path) for path in wanted.values())
-        self._console.print(f"{len(wanted)} bundle(s), {total / 1e6:,.0f} MB; {self._loss:.1%} random loss + bursts of {BURST}")
+        losses = f"{self._loss:.1%} random loss and bursts of {BURST}"
+        self._console.print(f"{len(wanted)} bundle(s), {total / 1e6:,.0f} MB; {losses}")
         try:
             await self._carry(wanted, total)
         finally:
@@ -87,6 +90,9 @@ class _Demo:
         mismatches = [line for label, path in wanted.items() for line in self._compare(label, path)]
         for line in mismatches[:20]:
             self._console.print(f"MISMATCH {line}", style="red", markup=False)
+        for name in (name for name, code in self._transfer.codes.items() if code):
+            for line in self._logs.get(name, ()):
+                self._console.print(f"{name}: {line}", markup=False, highlight=False)
         self._report(wanted, len(mismatches))
         return 1 if mismatches or any(self._transfer.codes.values()) else 0
 
@@ -107,34 +113,40 @@ class _Demo:
         }
 
     async def _carry(self, wanted: dict[str, Path], total: int) -> None:
-        receiver = await self._start("receiver", "receiver.cli", "-c", str(self._folder / "receiver/receiver.toml"),
-                                     "run", "--json", "--bundles", str(len(wanted)))  # fmt: skip
-        link = await self._start("diode", "diode.cli", "link", "--json", "--listen", str(self._low), "--to",
-                                 str(self._high), "--loss", str(self._loss), "--burst", str(BURST), "--seed", "1")  # fmt: skip
+        receiver_toml, sender_toml = (str(self._folder / side / f"{side}.toml") for side in ("receiver", "sender"))
+        bundles = ("--bundles", str(len(wanted)))
+        receiver = await self._start("receiver", "receiver.cli", "-c", receiver_toml, "run", "--json", *bundles)
+        ends = ("--listen", str(self._low), "--to", str(self._high))
+        losses = ("--loss", str(self._loss), "--burst", str(BURST), "--seed", "1")
+        link = await self._start("diode", "diode.cli", "link", "--json", *ends, *losses)
         await asyncio.wait_for(_line(link.stderr), _START_S)
         await asyncio.wait_for(_line(receiver.stderr), _START_S)
         command = ("run", "--until-idle", "--json") if self._files is None else ("send", "--json", str(self._files))
-        sender = await self._start("sender", "sender.cli", "-c", str(self._folder / "sender/sender.toml"), *command)
+        sender = await self._start("sender", "sender.cli", "-c", sender_toml, *command)
         started = asyncio.get_running_loop().time()
         readers = [asyncio.create_task(self._read(name)) for name in self._processes]
-        readers += [asyncio.create_task(_discard(process.stderr)) for process in self._processes.values()]
+        readers += [asyncio.create_task(self._listen(name)) for name in self._processes]
         limit = 90 + 6 * total / (self._rate or 50_000_000)
         with _bars(self._console) as bars:
             self._bars: tuple[Progress, dict[str, TaskID]] = (bars, {})
             sampler = asyncio.create_task(self._sample())
             try:
                 async with asyncio.timeout(limit):
-                    await asyncio.gather(sender.wait(), receiver.wait())
+                    if await sender.wait() == 0:
+                        await receiver.wait()
             except TimeoutError:
                 raise DiodeError(f"not done after {limit:.0f} s; try a lower --rate") from None
             finally:
                 sampler.cancel()
-        self._transfer.seconds = max(
-            [p["_at"] for p in self._transfer.published.values()], default=asyncio.get_running_loop().time()
-        ) - started
+        self._transfer.seconds = (
+            max([p["_at"] for p in self._transfer.published.values()], default=asyncio.get_running_loop().time())
+            - started
+        )
         link.send_signal(signal.SIGTERM)
         await asyncio.wait_for(link.wait(), _START_S)
-        await asyncio.wait_for(asyncio.gather(*readers), _START_S)
+        if receiver.returncode is None:
+            receiver.terminate()
+        await asyncio.wait_for(asyncio.gather(*readers, receiver.wait()), _START_S)
         self._transfer.codes = {name: process.returncode or 0 for name, process in self._processes.items()}
 
     async def _start(self, name: str, module: str, *arguments: str) -> asyncio.subprocess.Process:
@@ -162,6 +174,13 @@ class _Demo:
                     setattr(self._transfer, name, message)
                 case "exit_error":
                     self._console.print(f"{name}: {message['message']}", style="red", markup=False)
+
+    async def _listen(self, name: str) -> None:
+        """Keep the last lines of a process's log, for the case that it fails."""
+        stream = self._processes[name].stderr
+        assert stream is not None
+        async for line in stream:
+            self._logs.setdefault(name, deque(maxlen=8)).append(line.decode(errors="replace").rstrip())
 
     def _show(self, side: str, bundle: str, done: int, total: int) -> None:
         bars, tasks = self._bars
@@ -196,7 +215,7 @@ class _Demo:
             yield f"{label}: not published"
             return
         data = Path(found[0]["path"]) / "data"
-        pairs = _tree(original) if original.is_dir() else {Path(_file_name(original, data)): original}
+        pairs = _tree(original) if original.is_dir() else {Path(label.split("/")[1]): original}
         arrived = _tree(data)
         for path in sorted(pairs.keys() | arrived.keys()):
             if path not in arrived:
@@ -244,12 +263,6 @@ async def _line(stream: asyncio.StreamReader | None) -> bytes:
     return await stream.readline()
 
 
-async def _discard(stream: asyncio.StreamReader | None) -> None:
-    assert stream is not None
-    while await stream.read(65536):
-        pass
-
-
 def _free_address() -> Address:
     sock = open_receiver(Address("127.0.0.1", 0), 0)
     try:
@@ -292,12 +305,6 @@ def _size(path: Path) -> int:
     """Bytes below ``path``; items of the outbox are still there, not yet in ``sent``."""
     here = path if path.exists() else path.parents[2] / "outbox" / path.parent.name / path.name
     return here.stat().st_size if here.is_file() else sum(p.stat().st_size for p in _tree(here).values())
-
-
-def _file_name(original: Path, data: Path) -> str:
-    """A single file is published under the bundle's own name for it."""
-    names = [entry.name for entry in data.iterdir()]
-    return names[0] if len(names) == 1 else original.name
 
 
 def _tree(folder: Path) -> dict[Path, Path]:

@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 from diode.auth import DatagramViews, Session
 from diode.fec import Engine
 from diode.geometry import Geometry, Slab
-from diode.wire import FILLER_BUNDLE, FILLER_COUNTER, HEADER_BYTES, TAG_BYTES, Kind, datagram_bytes, headers_of, pack_headers
+from diode.wire import (
+    FILLER_BUNDLE,
+    FILLER_COUNTER,
+    HEADER_BYTES,
+    TAG_BYTES,
+    Kind,
+    datagram_bytes,
+    headers_of,
+    pack_headers,
+)
 
 Bytes2D = NDArray[np.uint8]
 Fill = Callable[[Bytes2D], None]

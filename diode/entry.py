@@ -12,6 +12,11 @@ from diode.errors import DiodeError
 INTERRUPTED = 130
 
 
+def new_app(text: str) -> typer.Typer:
+    """A command, or a group of them, that explains itself by ``text``."""
+    return typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=text)
+
+
 def guarded(app: typer.Typer) -> Callable[[], None]:
     """A ``main`` for ``app`` that turns errors into one line on standard error and their exit code."""
 

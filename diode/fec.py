@@ -124,7 +124,7 @@ class Zfec:
             out[:] = np.frombuffer(row, dtype=np.uint8)
 
     def restore(self, symbols: Bytes3D, have: Mask2D, k: int) -> int:
-        """See :class:`Engine`. zfec hangs on duplicate or foreign row numbers: ours come from a mask, so are neither."""
+        """See :class:`Engine`. zfec hangs on duplicate or foreign row numbers: those of a mask are neither."""
         groups = damaged_columns(have, k)
         for (missing, repair), columns in groups.items():
             numbers = list(range(k))
@@ -227,7 +227,7 @@ class IsaL:
     def _multiply(
         self, tables: NDArray[np.uint8], inputs: NDArray[np.uint64], outputs: NDArray[np.uint64], length: int
     ) -> None:
-        """outputs = coefficients x inputs over ``length`` bytes at the given addresses, strip by strip."""
+        """Outputs = coefficients x inputs over ``length`` bytes at the given addresses, strip by strip."""
         pointers = np.concatenate([inputs, outputs])
         n_in, n_out = len(inputs), len(outputs)
         data, coding = pointers.ctypes.data, pointers.ctypes.data + 8 * n_in

@@ -9,9 +9,9 @@ from diode.manifest import FileEntry, read_line
 
 
 class Piece(NamedTuple):
-    """``length`` bytes of the stream from ``stream_offset`` on are bytes ``file_offset``.. of file ``index``."""
+    """``length`` bytes of the stream from ``stream_offset`` on are bytes ``file_offset``.. of file ``number``."""
 
-    index: int
+    number: int
     entry: FileEntry
     file_offset: int
     stream_offset: int
@@ -19,7 +19,7 @@ class Piece(NamedTuple):
 
 
 class FileIndex:
-    """Offsets of a files table's lines and of the files in the stream. ``table`` is the table itself, kept by reference.
+    """Offsets of a files table's lines and of the files in the stream. ``table`` is the table itself, kept, not copied.
 
     ``entries`` are its parsed lines in order; they are consumed once and not kept.
     """

@@ -88,14 +88,20 @@ class _Tracked:
 
 
 class Gate:
-    """Authenticates matrices of datagrams. ``drops`` counts what it refused; ``heartbeat`` is the newest one heard."""
+    """Authenticates matrices of datagrams. ``drops`` counts what it refused; ``heartbeat`` is the newest one heard.
 
-    def __init__(self, keys: Sequence[LinkKey], mode: Mode, drops: "Counter[Drop]") -> None:
+    ``order`` is the (epoch, number) of the newest heartbeat that an earlier run has heard.
+    """
+
+    def __init__(
+        self, keys: Sequence[LinkKey], mode: Mode, drops: "Counter[Drop]", order: tuple[int, int] = (-1, 0)
+    ) -> None:
         self.heartbeat: Heartbeat | None = None
         self.heartbeats = 0
         self._keys = {key.key_id: key for key in keys}
         self._mode = mode
         self._drops = drops
+        self._order = order
         self._sessions: OrderedDict[int, _Tracked] = OrderedDict()
         self._trial_second = -1
         self._trials = 0
@@ -156,7 +162,7 @@ class Gate:
         heartbeat = parse_heartbeat(memoryview(datagrams[row]))
         if heartbeat is None:
             self._drops[Drop.HEARTBEAT] += 1
-        elif self.heartbeat is not None and heartbeat.order <= self.heartbeat.order:
+        elif heartbeat.order <= self._order:
             self._drops[Drop.HEARTBEAT_ORDER] += 1
         else:
             self._accept(heartbeat, session, tracked, int(header["key_id"]))
@@ -169,6 +175,7 @@ class Gate:
 
     def _accept(self, heartbeat: Heartbeat, session: int, tracked: _Tracked, key_id: int) -> None:
         self.heartbeat = heartbeat
+        self._order = heartbeat.order
         self.heartbeats += 1
         self._keep(session, tracked)
         for sealing, sent in heartbeat.sent().items():

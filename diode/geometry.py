@@ -150,7 +150,7 @@ def needs_repeats(slab: Slab, burst_datagrams: int) -> bool:
 
 
 def repair_sets(shape: Geometry) -> int:
-    """How many disjoint sets of r repair rows there are below row 256: later passes send fresh ones as far as it goes."""
+    """Disjoint sets of r repair rows below row 256: later passes send fresh ones as far as it goes."""
     return max(1, (MAX_ROWS - shape.k) // shape.r)
 
 

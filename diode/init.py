@@ -58,7 +58,7 @@ auth = "{auth}"               # as on the sending side
 key = "keys/link.key"
 # previous_key = "keys/old-link.key"   # a second key that is still taken while the link key is changed
 path = "auto"               # batched (UDP_GRO) | portable (asyncio-dgram)
-socket_buffer = "64MiB"     # asked for; without rights the kernel grants no more than net.core.rmem_max
+socket_buffer = "32MiB"     # asked for; without rights the kernel grants no more than net.core.rmem_max
 
 [inbox]
 path = "inbox"              # inbox/<channel>/<name>/<version>/; spool and quarantine: inbox/.diode/

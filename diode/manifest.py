@@ -284,7 +284,9 @@ def open_manifest(sealed: bytes, keys: Sequence[Key]) -> tuple[Manifest, bytes, 
     try:
         signers = envelope.verify(list(keys), 1)
     except VerificationError:
-        raise TrustError(f"not signed by a trusted key (signed by: {', '.join(_key_ids(envelope)) or 'none'})") from None
+        raise TrustError(
+            f"not signed by a trusted key (signed by: {', '.join(_key_ids(envelope)) or 'none'})"
+        ) from None
     return _parse_manifest(envelope.payload), envelope.payload, next(iter(signers))
 
 

@@ -7,6 +7,7 @@ attached process ends.
 
 import mmap
 import os
+import struct
 from collections.abc import Sequence
 from typing import Final
 
@@ -86,7 +87,13 @@ class Counters:
 
 
 class Ring:
-    """Regions of received datagrams in one memfd: data of each, then the lengths of the runs received into each."""
+    """Regions of received datagrams in one memfd: data of each, then the lengths of the runs received into each.
+
+    A region that is filled is handed over as a ``READY`` record in a pipe, and comes back as a ``FREE`` one.
+    """
+
+    READY: Final = struct.Struct("=II")  # region, runs in it
+    FREE: Final = struct.Struct("=I")  # region
 
     MIN_RUN_BYTES: Final = 512
 

@@ -42,7 +42,7 @@ def _family(kind: Any, name: str, text: str, values: "dict[str, int] | int", lab
 
 
 def serve(listen: str, read: Read) -> Callable[[], None]:
-    """Answer on ``listen`` from a thread of its own; returns what stops it. Raises UsageError when the port is taken."""
+    """Answer on ``listen`` from a thread; returns what stops it. Raises UsageError when the port is taken."""
     address = Address.parse(listen)
     registry = CollectorRegistry()
     registry.register(_Reader(read))

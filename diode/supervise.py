@@ -12,7 +12,7 @@ log = structlog.get_logger()
 
 
 class Crew:
-    """Watches workers. ``on_message(worker, message)`` for each message; ``on_death(worker)`` once, for the first death."""
+    """Watches workers: ``on_message(worker, message)`` for each message, ``on_death(worker)`` for each death."""
 
     def __init__(self, on_message: Callable[[Worker, Message], None], on_death: Callable[[Worker], None]) -> None:
         self.workers: list[Worker] = []

@@ -1,4 +1,4 @@
-"""Worker processes: fresh interpreters that inherit descriptors, talk in lines of JSON over pipes, and never outlive us.
+"""Worker processes: fresh interpreters that inherit descriptors, talk in lines of JSON by pipe, and never outlive us.
 
 A worker is ``python -m MODULE`` with one JSON argument that names its descriptors and settings. Its standard streams
 are pipes too, so that a worker of the network side holds nothing but its socket, memfds and pipes. It gets SIGKILL when

@@ -23,7 +23,6 @@ from diode.keys import read_link_key
 from diode.memory import Counters, Ring, map_memfd
 from diode.wire import Kind, ObjectType
 from diode.workers import Mailbox, Message, start_worker
-from receiver.listen import FREE, READY
 
 FIGURES: Final = (
     "datagrams", "received", "expected", "filler", "heartbeats", "blocks_repaired", "blocks_lost", "slabs_given_up",
@@ -45,7 +44,7 @@ class Assemble:
         self._counters = Counters(settings["counters"], COUNTERS)
         self._drops: Counter[Drop] = Counter()
         keys = [read_link_key(Path(path)) for path in settings["keys"]]
-        self._gate = Gate(keys, settings["auth"], self._drops)
+        self._gate = Gate(keys, settings["auth"], self._drops, tuple(settings["heartbeat_order"]))
         engine = choose_engine(settings["engine"])
         arena = np.frombuffer(map_memfd(settings["arena"]), dtype=np.uint8)
         self._assembler = Assembler(arena, engine, self._drops, self._wait_for_space)
@@ -64,12 +63,12 @@ class Assemble:
             if self._store.read_fd in ready:
                 self._hear_store()
             if self._ready_read in ready:
-                data = os.read(self._ready_read, READY.size * 64)
+                data = os.read(self._ready_read, Ring.READY.size * 64)
                 if not data:
                     return
-                for region, runs in READY.iter_unpack(data):
+                for region, runs in Ring.READY.iter_unpack(data):
                     self._take(region, runs)
-                    os.write(self._free_write, FREE.pack(region))
+                    os.write(self._free_write, Ring.FREE.pack(region))
                     self._decide()
                     self._hand_over()
             self._publish_figures()

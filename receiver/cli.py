@@ -10,14 +10,14 @@ from rich.console import Console
 from rich.table import Table
 
 from diode.config import ReceiverConfig, load
-from diode.entry import INTERRUPTED, guarded
+from diode.entry import INTERRUPTED, guarded, new_app
 from diode.locking import is_locked
 from diode.log import configure
 from diode.progress import Display, choose_mode
 from receiver.daemon import Receiver
 from receiver.ledger import Ledger
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="The receiving side of a diode link.")
+app = new_app("The receiving side of a diode link.")
 main = guarded(app)
 
 Json = Annotated[bool, typer.Option("--json", help="JSON lines on standard output.")]

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import structlog
 from prometheus_client.core import Metric
@@ -45,7 +45,7 @@ log = structlog.get_logger()
 class Pipeline:
     """The three workers, and the memory and pipes between them. The socket is the supervisor's."""
 
-    def __init__(self, config: ReceiverConfig, socket_fd: int, crew: Crew) -> None:
+    def __init__(self, config: ReceiverConfig, socket_fd: int, heartbeat_order: tuple[int, int], crew: Crew) -> None:
         regions = max(2, config.limits.ring // REGION_BYTES)
         with ExitStack() as fds:
 
@@ -83,7 +83,12 @@ class Pipeline:
                     ring_shape
                     | {"arena": arena, "ready_read": ready_read, "free_write": free_write}
                     | {"store_read": answers_read, "store_write": slabs_write, "counters": assemble_counters}
-                    | {"keys": [str(key) for key in keys], "auth": config.link.auth, "engine": config.fec.engine},
+                    | {
+                        "keys": [str(key) for key in keys],
+                        "heartbeat_order": list(heartbeat_order),
+                        "auth": config.link.auth,
+                        "engine": config.fec.engine,
+                    },
                     (ring, arena, ready_read, free_write, answers_read, slabs_write, assemble_counters),
                 )
             )
@@ -121,7 +126,8 @@ class Receiver:
         read_signers(config.signers)
         self._stack.callback(os.close, lock_folder(config.state))
         Inbox(config.inbox.path).prepare()
-        Ledger(config.state / "ledger.db").close()
+        self._ledger = Ledger(config.state / "ledger.db")
+        self._stack.callback(self._ledger.close)
         self._socket = open_receiver(Address.parse(config.link.listen), config.link.socket_buffer)
         self._stack.callback(self._socket.close)
         self._receiving: dict[str, Message] = {}
@@ -137,7 +143,7 @@ class Receiver:
         self._fatal: Message | None = None
         self._bundles_wanted: int | None = None
 
-    def __enter__(self) -> "Receiver":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -153,7 +159,7 @@ class Receiver:
         if self.config.metrics.listen:
             self._stack.callback(serve(self.config.metrics.listen, self._metrics))
         self._crew = Crew(self._on_message, self._on_death)
-        self._pipeline = Pipeline(self.config, self._socket.fileno(), self._crew)
+        self._pipeline = self._start_pipeline()
         log.info("listening", address=self.config.link.listen, inbox=str(self.config.inbox.path))
         try:
             while not self._done.is_set():
@@ -170,6 +176,9 @@ class Receiver:
                 loop.remove_signal_handler(number)
         if self._failure:
             raise self._failure
+
+    def _start_pipeline(self) -> Pipeline:
+        return Pipeline(self.config, self._socket.fileno(), self._ledger.heartbeat_order(), self._crew)
 
     async def _linger(self) -> None:
         """Keep the port open until nothing comes any more, so that the kernel never answers the sender."""
@@ -241,6 +250,7 @@ class Receiver:
 
     def _on_heartbeat(self, heartbeat: Message) -> None:
         self._heartbeat = heartbeat
+        self._ledger.note_heartbeat(heartbeat["epoch"], heartbeat["number"])
         self._heard_at = now = time.monotonic()
         published = {message["bundle"] for message in self.published}
         for bundle in heartbeat["bundles"]:
@@ -261,7 +271,7 @@ class Receiver:
             self._end("incomplete", bundle, {"bundle": bundle, "reason": "incomplete", "detail": "no manifest arrived"})
         else:
             missing = message.get("missing", message["slabs"])
-            detail = f"{missing} of {message['slabs']} slabs are missing; what arrived is kept, send the bundle again"
+            detail = f"{missing} of {message['slabs']} slabs are missing; what arrived is kept; send it again under a new version"
             self._end("incomplete", message["label"], message | {"reason": "incomplete", "detail": detail})
         self.exit_code = self.exit_code or IncompleteError.exit_code
 
@@ -281,7 +291,7 @@ class Receiver:
             self._fail(WorkerError(f"{worker.module} died {MOST_RESTARTS + 1} times within a minute; all is kept"))
             return
         self._restarts.append(now)
-        self._pipeline = Pipeline(self.config, self._socket.fileno(), self._crew)
+        self._pipeline = self._start_pipeline()
 
     def _fail(self, error: DiodeError) -> None:
         self._failure = error

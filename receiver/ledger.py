@@ -19,6 +19,9 @@ CREATE TABLE IF NOT EXISTS bundle (
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS one_sequence ON bundle (channel, sequence) WHERE state != 'refused';
 CREATE UNIQUE INDEX IF NOT EXISTS one_version ON bundle (channel, name, version) WHERE state != 'refused';
+CREATE TABLE IF NOT EXISTS heartbeat (
+    one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL, number INTEGER NOT NULL
+) STRICT;
 CREATE TABLE IF NOT EXISTS slab (
     bundle TEXT NOT NULL, number INTEGER NOT NULL, boot TEXT NOT NULL, PRIMARY KEY (bundle, number)
 ) STRICT, WITHOUT ROWID;
@@ -95,7 +98,8 @@ class Ledger:
         """Record that a signed bundle was refused, so that its datagrams are dropped early."""
         values = (bundle, manifest.channel, manifest.name, manifest.version, manifest.sequence)
         self._db.execute(
-            "INSERT OR REPLACE INTO bundle VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'refused', ?, strftime('%Y-%m-%dT%H:%M:%SZ'))",
+            "INSERT OR REPLACE INTO bundle "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'refused', ?, strftime('%Y-%m-%dT%H:%M:%SZ'))",
             (*values, manifest.stream_bytes, manifest.files.entries, signer, detail),
         )
 
@@ -123,11 +127,22 @@ class Ledger:
         """A slab turned out not to be stored after all."""
         self._db.execute("DELETE FROM slab WHERE bundle = ? AND number = ?", (bundle, number))
 
+    def heartbeat_order(self) -> tuple[int, int]:
+        """(epoch, number) of the newest heartbeat heard; a recorded one must not count again after a restart."""
+        row = self._db.execute("SELECT epoch, number FROM heartbeat").fetchone()
+        return (int(row[0]), int(row[1])) if row else (-1, 0)
+
+    def note_heartbeat(self, epoch: int, number: int) -> None:
+        """Record the newest heartbeat."""
+        self._db.execute("INSERT OR REPLACE INTO heartbeat VALUES (1, ?, ?)", (epoch, number))
+
     def in_progress(self) -> list[Row]:
         """Bundles being received or published."""
         return [
             Row(*row)
-            for row in self._db.execute("SELECT * FROM bundle WHERE state IN ('receiving', 'publishing') ORDER BY rowid")
+            for row in self._db.execute(
+                "SELECT * FROM bundle WHERE state IN ('receiving', 'publishing') ORDER BY rowid"
+            )
         ]
 
     def recent(self, count: int) -> list[Row]:

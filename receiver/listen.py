@@ -5,7 +5,6 @@ It holds its socket, two memfds and pipes; no file, no key. It never sends.
 
 import os
 import socket
-import struct
 import time
 from collections import deque
 from typing import Any, Final
@@ -14,9 +13,16 @@ from diode.memory import Counters, Ring
 from diode.udp import choose_reader, socket_memory
 from diode.workers import Mailbox, start_worker
 
-COUNTERS: Final = ("bytes", "runs", "regions", "ring_full", "queue_drops", "socket_drops", "socket_granted", "socket_queued")
-READY: Final = struct.Struct("=II")  # region, runs in it
-FREE: Final = struct.Struct("=I")
+COUNTERS: Final = (
+    "bytes",
+    "runs",
+    "regions",
+    "ring_full",
+    "queue_drops",
+    "socket_drops",
+    "socket_granted",
+    "socket_queued",
+)
 MAX_RUN_BYTES: Final = 65535
 _QUIET_S: Final = 0.01
 _OLDEST_S: Final = 0.05  # a region is handed over when its first datagram has waited this long
@@ -40,7 +46,7 @@ class Listener:
         while True:
             region = self._take_region()
             runs = self._fill(region)
-            os.write(self._ready_write, READY.pack(region, runs))
+            os.write(self._ready_write, Ring.READY.pack(region, runs))
 
     def _fill(self, region: int) -> int:
         """Receive into ``region`` until it is full, old, or the line is quiet; returns the number of runs."""
@@ -69,10 +75,10 @@ class Listener:
     def _take_region(self) -> int:
         if not self._free:
             self._counters.add("ring_full")
-            data = os.read(self._free_read, FREE.size * 64)
+            data = os.read(self._free_read, Ring.FREE.size * 64)
             if not data:
                 raise SystemExit(0)
-            self._free.extend(number for (number,) in FREE.iter_unpack(data))
+            self._free.extend(number for (number,) in Ring.FREE.iter_unpack(data))
         return self._free.popleft()
 
     def _measure(self, now: float) -> None:

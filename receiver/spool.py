@@ -82,7 +82,9 @@ class _TableFile:
 class SpoolBundle:
     """A bundle with a verified manifest, in ``folder`` of the spool."""
 
-    def __init__(self, number: int, folder: Path, manifest: Manifest, sealed: bytes, payload: bytes, signer: str) -> None:
+    def __init__(
+        self, number: int, folder: Path, manifest: Manifest, sealed: bytes, payload: bytes, signer: str
+    ) -> None:
         self.number = number
         self.folder = folder
         self.tree = folder / "tree"
@@ -164,7 +166,7 @@ class SpoolBundle:
         offset = number * self.manifest.shape.geometry.source_bytes
         for piece in self._index.pieces(offset, len(data)):
             at = piece.stream_offset - offset
-            _pwrite(self._file(piece.index, piece.entry), data[at : at + piece.length], piece.file_offset)
+            _pwrite(self._file(piece.number, piece.entry), data[at : at + piece.length], piece.file_offset)
         self.stored[number] = True
 
     def rehash(self, number: int) -> bool:
@@ -193,7 +195,7 @@ class SpoolBundle:
             elif not entry.size:
                 os.close(self._create(entry))
             if entry.executable:
-                os.chmod(self._data / entry.path, 0o755)
+                os.chmod(self._data / entry.path, 0o755)  # noqa: S103 - as a package manager would install it
         if at_rest:
             sync_file_system(self.tree)
             for entry in self._index:

@@ -295,7 +295,9 @@ def main() -> None:
     except OSError as error:
         code = 17 if error.errno in NO_SPACE else 1
         where = f" ({error.filename})" if error.filename else ""
-        control.send({"fatal": f"disk: {os.strerror(error.errno or 0)}{where}; what is stored is kept", "exit_code": code})
+        control.send(
+            {"fatal": f"disk: {os.strerror(error.errno or 0)}{where}; what is stored is kept", "exit_code": code}
+        )
         raise SystemExit(code) from error
     except DiodeError as error:
         control.send({"fatal": str(error), "exit_code": error.exit_code})

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from diode.config import SenderConfig, load
-from diode.entry import INTERRUPTED, guarded
+from diode.entry import INTERRUPTED, guarded, new_app
 from diode.errors import UsageError
 from diode.locking import is_locked
 from diode.log import configure
@@ -18,7 +18,7 @@ from diode.progress import Display, choose_mode
 from sender.daemon import Sender
 from sender.ledger import Ledger
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="The sending side of a diode link.")
+app = new_app("The sending side of a diode link.")
 main = guarded(app)
 
 Json = Annotated[bool, typer.Option("--json", help="JSON lines on standard output.")]

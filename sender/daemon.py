@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self, cast
 
 import asyncio_dgram
 import structlog
+from asyncio_dgram.aio import DatagramServer
 from prometheus_client.core import Metric
 from watchfiles import awatch
 
@@ -148,7 +149,7 @@ class Sender:
         self._failure: DiodeError | None = None
         self.interrupted: int | None = None
 
-    def __enter__(self) -> "Sender":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -159,7 +160,13 @@ class Sender:
         await self._session(self._watch_outbox(until_idle))
 
     async def send(
-        self, paths: Sequence[Path], channel: str, name: str | None, version: str | None, passes: int, pass_delay_s: float
+        self,
+        paths: Sequence[Path],
+        channel: str,
+        name: str | None,
+        version: str | None,
+        passes: int,
+        pass_delay_s: float,
     ) -> Row | None:
         """Pack, sign and send ``paths`` as one bundle. Returns its ledger row; None when identical content was sent."""
         check_channel(channel)
@@ -184,7 +191,7 @@ class Sender:
             self._stack.callback(serve(self.config.metrics.listen, self._metrics))
         self._crew = Crew(self._on_message, self._on_death)
         sock = open_sender(Address.parse(self.config.link.to))
-        self._dgram = await asyncio_dgram.from_socket(sock)
+        self._dgram = cast(DatagramServer, await asyncio_dgram.from_socket(sock))
         self._pump_handle: asyncio.TimerHandle | None = None
         self._queue.extend(row for row in self._ledger.queued() if row not in self._queue)
         try:
@@ -303,7 +310,7 @@ class Sender:
             nonlocal done
             done += count
 
-        hashing = asyncio.create_task(asyncio.to_thread(self._hash, roots, progress))
+        hashing = asyncio.create_task(asyncio.to_thread(self._hash, roots, item.name if origin else None, progress))
         while not hashing.done():
             await asyncio.wait({hashing}, timeout=0.25)
             if done:
@@ -316,12 +323,16 @@ class Sender:
             return None
         version = item.version or f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{content.content_digest[:8]}"
         if self._ledger.find(item.channel, item.name, version=version):
-            raise SourceError(f"{item.channel}/{item.name}@{version} was sent with other content; give it a new version")
+            raise SourceError(
+                f"{item.channel}/{item.name}@{version} was sent with other content; give it a new version"
+            )
         return self._enqueue(item, version, sources, content, passes, pass_delay_s, origin)
 
-    def _hash(self, roots: Sequence[Path], progress: Callable[[int], None]) -> tuple[list[Any], Content]:
+    def _hash(
+        self, roots: Sequence[Path], file_name: str | None, progress: Callable[[int], None]
+    ) -> tuple[list[Any], Content]:
         link = self.config.link
-        sources = collect(roots, self.config.outbox.links)
+        sources = collect(roots, self.config.outbox.links, file_name)
         full = stream_geometry(link.symbol_bytes, PROFILES[link.profile])
         return sources, hash_content(sources, full.source_bytes, progress)
 
@@ -583,7 +594,9 @@ class Sender:
         outcomes = {"sent": self.sent, "failed": self.failed, "skipped": self.skipped}
         yield counter("diode_sender_bundles", "Bundles by outcome", outcomes, "outcome")
         yield counter("diode_sender_worker_restarts", "Pipelines built anew", self._worker_restarts)
-        yield gauge("diode_sender_bundles_waiting", "Bundles queued or in flight", len(self._queue) + len(self._outgoing))
+        yield gauge(
+            "diode_sender_bundles_waiting", "Bundles queued or in flight", len(self._queue) + len(self._outgoing)
+        )
 
 
 async def _first(*waits: Any, timeout_s: float) -> None:

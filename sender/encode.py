@@ -61,10 +61,10 @@ class Bundle:
         if job.kind == Kind.OBJECT:
             data = memoryview(self._objects[ObjectType(job.flags)])
             return np.frombuffer(data[slab.offset : slab.offset + slab.length], np.uint8)
-        view = memoryview(self._scratch)  # type: ignore[arg-type]  # numpy arrays are buffers
+        view = memoryview(self._scratch)
         for piece in self._index.pieces(slab.offset, slab.length):
             at = piece.stream_offset - slab.offset
-            self._read_piece(piece.index, piece.file_offset, view[at : at + piece.length])
+            self._read_piece(piece.number, piece.file_offset, view[at : at + piece.length])
         return self._scratch[: slab.length]
 
     def _read_piece(self, index: int, offset: int, into: memoryview) -> None:
@@ -111,7 +111,9 @@ class Encoder:
         self._slots = [Slot(arena[i * slot_bytes : (i + 1) * slot_bytes], full) for i in range(settings["slots"])]
         self._free = list(range(settings["slots"]))
         self._bundles: dict[int, Bundle] = {}
-        filler = Slot(arena[settings["slots"] * slot_bytes :], Geometry(settings["symbol_bytes"], 1, FILLER_DATAGRAMS, 0))
+        filler = Slot(
+            arena[settings["slots"] * slot_bytes :], Geometry(settings["symbol_bytes"], 1, FILLER_DATAGRAMS, 0)
+        )
         self._encoder.filler(filler, FILLER_DATAGRAMS)
         control.send({"session": f"{session:016x}", "engine": engine.name})
 

@@ -1,6 +1,7 @@
 """The sender's durable record: sequence numbers, bundles and their state, and the order of its heartbeats."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,9 +57,13 @@ class Ledger:
         self._db.close()
 
     def next_epoch(self) -> int:
-        """A heartbeat epoch larger than any before: one is taken at each start."""
+        """A heartbeat epoch larger than any before: one is taken at each start.
+
+        It follows the clock, so that a sender whose ledger was lost is still believed by the receiver.
+        """
         row = self._db.execute(
-            "INSERT INTO heartbeat VALUES (1, 1) ON CONFLICT DO UPDATE SET epoch = epoch + 1 RETURNING epoch"
+            "INSERT INTO heartbeat VALUES (1, ?1) ON CONFLICT DO UPDATE SET epoch = max(epoch + 1, ?1) RETURNING epoch",
+            (int(time.time()),),
         ).fetchone()
         return int(row[0])
 

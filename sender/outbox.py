@@ -31,7 +31,9 @@ def check_channel(channel: str) -> str:
     try:
         return _CHANNEL.validate_python(channel)
     except ValidationError:
-        raise SourceError(f"channel {channel!r} is not a lower-case word of letters, digits, '.', '_' and '-'") from None
+        raise SourceError(
+            f"channel {channel!r} is not a lower-case word of letters, digits, '.', '_' and '-'"
+        ) from None
 
 
 def split_name(entry: str) -> tuple[str, str | None]:
@@ -92,7 +94,11 @@ class OutboxFolder:
     def set_aside(self, entry: Path, error: DiodeError) -> None:
         """Move what cannot be sent to ``failed/<channel>/``, with a reason beside it."""
         moved = self._move(entry, self._config.failed)
-        reason = {"reason": error.reason, "detail": str(error), "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+        reason = {
+            "reason": error.reason,
+            "detail": str(error),
+            "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
         moved.with_name(moved.name + ".reason.json").write_text(json.dumps(reason, indent=1) + "\n")
 
     def _move(self, entry: Path, base: Path) -> Path:

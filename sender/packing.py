@@ -1,4 +1,4 @@
-"""From files to a packed bundle: walk, hash, tables, signed manifest. Every byte is read once here, and once to be sent.
+"""From files to a packed bundle: walk, hash, tables, signed manifest. Bytes are read once here, once to be sent.
 
 A packed bundle is a folder: ``manifest.dsse.json``, ``files.jsonl``, ``slabs.bin`` (as they travel), ``sources.json``
 (where the files lie) and ``stats.bin`` (what they looked like while they were hashed). The files stay where they are.
@@ -64,17 +64,18 @@ class Source:
         return self.path.encode()
 
 
-def collect(roots: Sequence[Path], links: Links) -> list[Source]:
+def collect(roots: Sequence[Path], links: Links, file_name: str | None = None) -> list[Source]:
     """All files and empty directories below ``roots``, sorted as the table is.
 
-    Of one directory its contents, of one file that file, of several roots each under its own name. Raises SourceError
-    for anything that cannot cross: links (unless followed within the root), devices, sockets, unusable names.
+    Of one directory its contents, of one file that file (as ``file_name`` if given), of several roots each under its
+    own name. Raises SourceError for anything that cannot cross: links (unless followed within the root), devices,
+    sockets, unusable names.
     """
     sources: list[Source] = []
     for root in roots:
         alone = len(roots) == 1
         top = os.path.realpath(root) if links == "follow" else os.path.abspath(root)
-        prefix = "" if alone and os.path.isdir(top) else root.name
+        prefix = "" if alone and os.path.isdir(top) else file_name or root.name
         sources.extend(_walk(top, prefix, top, links, 0))
     try:
         paths = PathSet()
@@ -113,7 +114,7 @@ def _walk(origin: str, path: str, top: str, links: Links, depth: int) -> Iterato
 
 def _follow(origin: str, top: str, links: Links) -> tuple[str, os.stat_result]:
     if links == "refuse":
-        raise SourceError(f"{origin!r} is a symbolic link (outbox.links = \"follow\" would take what it points to)")
+        raise SourceError(f'{origin!r} is a symbolic link (outbox.links = "follow" would take what it points to)')
     target = os.path.realpath(origin)
     if os.path.commonpath([target, top]) != top:
         raise SourceError(f"{origin!r} is a link that leaves its bundle")

@@ -204,7 +204,9 @@ class Scheduler:
                 flight.gap = None
             if self._manifest_is_due(flight, now):
                 flight.manifest_at = now
-                return self._issue(flight, Job(flight.plan.bundle, Kind.OBJECT, ObjectType.MANIFEST, 0, flight.sending_pass))
+                return self._issue(
+                    flight, Job(flight.plan.bundle, Kind.OBJECT, ObjectType.MANIFEST, 0, flight.sending_pass)
+                )
             step = next(flight.script, None)
             if step is None:
                 flight.state = "over"

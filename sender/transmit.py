@@ -32,7 +32,7 @@ class Transmitter:
         sock = socket.socket(fileno=settings["socket"])
         to = Address(*settings["to"])
         self._sender = choose_sender(settings["path"], sock, to, self._size)
-        self._degraded = None
+        self._degraded: str | None = None
         control.send({"path": self._sender.name})
 
     def run(self) -> None:

@@ -1,6 +1,7 @@
 """The import ladder and the sole-importer rules (docs/architecture.md), read from the source by ``ast``."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -170,3 +171,11 @@ def test_listen_loads_little() -> None:
     program = f"import sys, receiver.listen; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-S", "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ("[]", "") == (done.stdout.strip(), done.stderr)
+
+
+def test_every_file_is_on_the_page() -> None:
+    """docs/architecture.md names every file of the three packages, and none that does not exist."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    named = set(re.findall(r"`((?:diode|sender|receiver)/\w+\.py)`", page))
+    exist = {str(path.relative_to(ROOT)) for path in MODULES.values() if path.name != "__init__.py"}
+    assert (set(), set()) == (exist - named, named - exist)

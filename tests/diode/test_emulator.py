@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
+from typing import Self
 
 import numpy as np
 import pytest
@@ -32,6 +33,7 @@ def numbered(count: int, size: int = 32) -> Datagrams:
 
 
 def numbers(datagrams: Datagrams) -> list[int]:
+    """What the datagrams of :func:`numbered` begin with."""
     return [int(number) for number in np.ascontiguousarray(datagrams[:, :8]).view("<u8")[:, 0]]
 
 
@@ -234,7 +236,7 @@ class HighSide:
         self.address = udp.bound_address(self.sock)
         self.sock.settimeout(WAIT_S)
 
-    def __enter__(self) -> "HighSide":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

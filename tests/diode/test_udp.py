@@ -40,6 +40,7 @@ def closing() -> Iterator[Closing]:
 
 
 def has_ipv6() -> bool:
+    """Whether this machine has an IPv6 loopback."""
     try:
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
             probe.bind(("::1", 0))
@@ -49,6 +50,7 @@ def has_ipv6() -> bool:
 
 
 def payload(datagrams: int, datagram_bytes: int, seed: int = 1) -> bytes:
+    """Random bytes for so many datagrams."""
     return random.Random(seed).randbytes(datagrams * datagram_bytes)
 
 
@@ -88,6 +90,7 @@ class FakeSocket:
 
 
 def batched_over(fake: FakeSocket, datagram_bytes: int) -> udp.BatchedSender:
+    """A batched sender whose kernel is ``fake``."""
     return udp.BatchedSender(cast(socket.socket, fake), Address("127.0.0.1", 9), datagram_bytes)
 
 

@@ -184,7 +184,9 @@ def screen_vectors() -> dict[str, Vector]:
         "geometry_row_256": vector("row 256", data(symbol=256 * 64), geometry=1),
         "geometry_row_256_of_one_column": vector("row 256, D = 1", data(symbol=256, columns=1), geometry=1),
         "geometry_slab": vector("slab 2^26", data(slab=1 << 26), geometry=1),
-        "first_failure_names_the_drop": vector("version 2 and D = 0", data(magic_version=0x44494F02, columns=0), version=1),
+        "first_failure_names_the_drop": vector(
+            "version 2 and D = 0", data(magic_version=0x44494F02, columns=0), version=1
+        ),
     }
 
 
@@ -195,12 +197,16 @@ def trust_vectors() -> dict[str, Vector]:
     return {
         "key": vector("sealed under a key that is not held", data(link_key=OTHER_KEY, key_id=other_id), key=1),
         "session": vector("no heartbeat before", good, before=[], session=1),
-        "session_not_listed": vector("a session that the heartbeat does not list", data(session=SESSION + 1), session=1),
+        "session_not_listed": vector(
+            "a session that the heartbeat does not list", data(session=SESSION + 1), session=1
+        ),
         "tag_of_another_key": vector("another key under the right key id", data(link_key=OTHER_KEY), tag=1),
         "tag_counter_bit": vector("one bit of the counter flipped", flip(good, 23), tag=1),
         "tag_symbol_bit": vector("the last bit of the symbol flipped", flip(good, 48 + S - 1), tag=1),
         "tag_bit": vector("the first bit of the tag flipped", flip(good, 48 + S, 7), tag=1),
-        "tag_of_two_one_wrong": vector("the first of two is wrong", flip(good, 60) + good, accepted={1: painted(S)}, tag=1),
+        "tag_of_two_one_wrong": vector(
+            "the first of two is wrong", flip(good, 60) + good, accepted={1: painted(S)}, tag=1
+        ),
         "tag_aead_symbol_bit": vector("ciphertext flipped", flip(data("aead"), 48), mode="aead", tag=1),
         "tag_aead_header_bit": vector("slab number flipped", flip(data("aead"), 35), mode="aead", tag=1),
         "tag_not_zero_without_auth": vector("a GMAC tag where none is used", good, mode="none", tag=1),
@@ -242,7 +248,11 @@ def repair_vector(k: int, row_bytes: int, numbers: list[int], lost: list[int]) -
 def tail_vector() -> Vector:
     """The shapes of slabs. Columns of the table in docs/wire-format.md, section 3."""
     cases = []
-    for symbol_bytes, columns, k, r, is_object in ((448, 64, 200, 20, False), (8896, 32, 128, 128, False), (1408, 64, 64, 128, True)):
+    for symbol_bytes, columns, k, r, is_object in (
+        (448, 64, 200, 20, False),
+        (8896, 32, 128, 128, False),
+        (1408, 64, 64, 128, True),
+    ):
         row = columns * symbol_bytes
         full = k * row
         for total in (1, symbol_bytes, symbol_bytes + 1, row - 1, row, row + 1, full - 1, full, full + 1, 3 * full):

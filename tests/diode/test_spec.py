@@ -1,0 +1,164 @@
+"""docs/wire-format.md and the code say the same: its tables are read and compared."""
+
+import importlib
+import re
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from diode import wire
+from diode.auth import Mode
+from diode.errors import Drop
+from diode.fec import repair_matrix
+from diode.geometry import OBJECT_MAX_K, PROFILES, object_geometry, slab_at, slab_count, stream_geometry
+from diode.heartbeat import Heartbeat, InFlight
+from diode.wire import Kind, ObjectType, symbol_bytes_for
+
+SPEC = (Path(__file__).parents[2] / "docs" / "wire-format.md").read_text()
+Row = dict[str, str]
+
+
+def cells(line: str) -> list[str]:
+    """Texts between the bars of one line."""
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+def tables() -> dict[tuple[str, ...], list[Row]]:
+    """All tables of the page, by their column heads; tables with the same heads are one."""
+    found: dict[tuple[str, ...], list[Row]] = {}
+    for block in re.findall(r"(?:^\|.*\n)+", SPEC, re.MULTILINE):
+        lines = block.splitlines()
+        heads = tuple(cells(lines[0]))
+        rows = [dict(zip(heads, cells(line), strict=True)) for line in lines[2:]]
+        found.setdefault(heads, []).extend(rows)
+    return found
+
+
+TABLES = tables()
+
+
+def table(*heads: str) -> list[Row]:
+    """The one table whose column heads begin like this."""
+    [rows] = [rows for found, rows in TABLES.items() if found[: len(heads)] == heads]
+    assert rows
+    return rows
+
+
+def bare(cell: str) -> str:
+    """A cell without its back-quotes."""
+    return cell.strip("`")
+
+
+def test_header_fields() -> None:
+    """Names, offsets, sizes and types of the header, in order, and nothing between or behind them."""
+    rows = table("offset", "size", "field", "type")
+    fields = wire.HEADER.fields
+    assert fields is not None
+    assert [bare(row["field"]) for row in rows] == list(wire.HEADER.names or ())
+    end = 0
+    for row in rows:
+        kind, offset = fields[bare(row["field"])][:2]
+        assert (int(row["offset"]), int(row["size"])) == (offset, kind.itemsize)
+        expected = {"u8": "|u1", "u16": ">u2", "u32": ">u4", "u64": ">u8"}.get(row["type"])
+        assert np.dtype((np.uint8, (6,))) == kind if expected is None else expected == kind.str
+        assert end == offset
+        end = offset + kind.itemsize
+    assert wire.HEADER_BYTES == end
+
+
+def test_header_bounds() -> None:
+    """The bounds of the header table are the code's constants."""
+    bounds = {bare(row["field"]): row["bounds"] for row in table("offset", "size", "field")}
+    assert f"0x{wire.MAGIC << 8 | wire.VERSION:08X}" == bounds["magic_version"]
+    assert f"{min(Kind)}..{max(Kind)}" == bounds["kind"]
+    assert f"object: {min(ObjectType)}..{max(ObjectType)}; else 0" == bounds["flags"]
+    assert f"0..{wire.MAX_SLABS - 1}" == bounds["slab"]
+    assert f"1..{wire.MAX_COLUMNS}" == bounds["columns"]
+    assert f"1..{wire.MAX_ROWS - 1}" == bounds["k"]
+    assert f"0..{wire.MAX_ROWS} x D - 1" == bounds["symbol"]
+
+
+def test_constants() -> None:
+    """Every constant of the page has the code's value."""
+    for row in table("constant", "value"):
+        name = bare(row["constant"])
+        module, _, attribute = name.rpartition(".")
+        value = getattr(importlib.import_module(f"diode.{module}") if module else wire, attribute)
+        assert (name, int(row["value"], 0)) == (name, value)
+
+
+def test_symbol_sizes() -> None:
+    """The examples of the symbol size by MTU."""
+    for row in table("MTU"):
+        mtu = int(row["MTU"])
+        sizes = symbol_bytes_for(mtu), symbol_bytes_for(mtu, ipv6=True)
+        assert (int(row["S, IPv4"]), int(row["S, IPv6"])) == sizes
+
+
+def test_kinds_and_objects() -> None:
+    """Numbers and names of kinds and object types."""
+    assert {bare(row["name"]): int(row["kind"]) for row in table("kind", "name")} == {k.name: k.value for k in Kind}
+    assert {bare(row["name"]): int(row["flags"]) for row in table("flags", "name")} == {
+        o.name: o.value for o in ObjectType
+    }
+
+
+def test_profiles() -> None:
+    """Names and code rates, in order."""
+    expected = [(bare(row["profile"]), int(row["k"]), int(row["r"])) for row in table("profile", "k", "r")]
+    assert expected == [(p.name, p.k, p.r) for p in PROFILES.values()]
+    assert f"k = {OBJECT_MAX_K} and r = {2 * OBJECT_MAX_K}" in SPEC
+
+
+def test_tails() -> None:
+    """The examples of the one rule for tails."""
+    for row in table("S", "profile", "total"):
+        size, is_object = int(row["S"]), row["profile"] == "object"
+        full = object_geometry(size) if is_object else stream_geometry(size, PROFILES[bare(row["profile"])])
+        number, total = int(row["slab"]), int(row["total"])
+        slab = slab_at(full, total, number, is_object=is_object)
+        assert number == slab_count(full, total) - 1
+        expected = tuple(int(row[head]) for head in ("length", "D'", "k'", "r'", "source symbols"))
+        assert expected == (slab.length, slab.shape.columns, slab.shape.k, slab.shape.r, slab.source_symbols)
+
+
+def test_repair_matrix() -> None:
+    """The examples of repair coefficients are the matrix that the engines use."""
+    for row in table("k", "n"):
+        k, n = int(row["k"]), int(row["n"])
+        expected = bytes.fromhex(row["M(n, 0) .. M(n, min(k, 8) - 1)"])
+        assert expected == repair_matrix(k)[n - k][:8].tobytes()
+
+
+def test_authentication_modes() -> None:
+    """The modes of the page are those that a session knows."""
+    assert {bare(row["mode"]) for row in table("mode")} == set(get_args(Mode))
+
+
+def test_heartbeat_fields() -> None:
+    """A heartbeat has the page's fields, and so has each of its bundles."""
+    rows = [bare(row["field"]) for row in table("field", "type", "bounds")]
+    in_flight = [info.alias or name for name, info in InFlight.model_fields.items()]
+    assert [*Heartbeat.model_fields, *in_flight] == rows
+
+
+def test_drop_reasons() -> None:
+    """Every reason is in the table, in the order of the checks, and no other is."""
+    assert [bare(row["reason"]) for row in table("reason", "stage")] == list(Drop)
+
+
+# No single run shows those that need a receiver's memory or its clock.
+SHOWN = [
+    reason
+    for row in table("reason", "stage")
+    if (reason := bare(row["reason"])) != "heartbeat_rate" and row["stage"] not in ("slab", "symbol")
+]
+
+
+@pytest.mark.parametrize("reason", SHOWN)
+def test_every_screened_reason_has_a_vector(reason: str) -> None:
+    """Whatever falls before memory is looked at is shown by a file in tests/vectors/wire."""
+    folder = Path(__file__).parents[1] / "vectors" / "wire"
+    assert any(f'"{reason}": 1' in path.read_text() for path in folder.glob("*.json"))

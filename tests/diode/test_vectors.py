@@ -1,0 +1,127 @@
+"""The committed test vectors are what the generator writes, and the code does what they say."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from diode.auth import DatagramViews, LinkKey
+from diode.errors import Drop
+from diode.fec import Engine, IsaL, Zfec, find_isal
+from diode.gate import Gate, slice_runs
+from diode.geometry import Geometry, slab_at, slab_count
+from diode.wire import headers_of
+from tests.vectors import generate
+
+FILES = sorted(generate.FOLDER.glob("*.json"))
+VECTORS: dict[str, dict[str, Any]] = {path.stem: json.loads(path.read_text()) for path in FILES}
+
+
+def named(part: str) -> list[str]:
+    """Names of the vectors that have this field."""
+    return [name for name, vector in VECTORS.items() if part in vector]
+
+
+def test_the_files_are_what_the_generator_writes() -> None:
+    """Nobody edited a vector by hand, or forgot to write one."""
+    expected = {f"{name}.json": generate.text(vector) for name, vector in generate.vectors().items()}
+    assert expected == {path.name: path.read_text() for path in FILES}
+
+
+def receive(gate: Gate, run: bytes, drops: "Counter[Drop]") -> list[tuple[int, bytes]]:
+    """Numbers and opened symbols of the datagrams of one run that ``gate`` admits."""
+    region = memoryview(bytearray(run))
+    admitted = []
+    for piece in slice_runs(region, [len(run)], drops):
+        assert 0 == piece.offset
+        datagrams = np.frombuffer(region, np.uint8, piece.size * piece.count).reshape(piece.count, piece.size)
+        rows = gate.admit(datagrams, DatagramViews(region, piece.size, piece.count), now=100.0)
+        admitted += [(row, datagrams[row, 48:-16].tobytes()) for row in rows.tolist()]
+    return admitted
+
+
+@pytest.mark.parametrize("name", named("run"))
+def test_a_run_meets_its_outcome(name: str) -> None:
+    """What passes, with which symbols, and what is dropped for which reason."""
+    vector = VECTORS[name]
+    drops: Counter[Drop] = Counter()
+    gate = Gate([LinkKey.of(bytes.fromhex(key)) for key in vector["link_keys"]], vector["auth"], drops)
+    for datagram in vector["before"]:
+        receive(gate, bytes.fromhex(datagram), drops)
+    before = gate.heartbeats
+    assert (len(vector["before"]), 0) == (before, drops.total())
+    admitted = receive(gate, bytes.fromhex(vector["run"]), drops)
+    assert list(zip(vector["accepted"], map(bytes.fromhex, vector["symbols"]), strict=True)) == admitted
+    assert vector["heartbeats"] == gate.heartbeats - before
+    assert vector["drops"] == {str(reason): count for reason, count in drops.items() if count}
+
+
+@pytest.mark.parametrize("name", [name for name in named("run") if VECTORS[name]["drops"]])
+def test_a_vector_of_a_drop_is_named_after_it(name: str) -> None:
+    """One failure per file; a name that is none of the reasons says what is special."""
+    [reason] = VECTORS[name]["drops"]
+    assert name.startswith(reason) or name == "first_failure_names_the_drop"
+
+
+@pytest.mark.parametrize("name", named("session_keys"))
+def test_derived_keys(name: str) -> None:
+    """Key id and session keys of a link key."""
+    vector = VECTORS[name]
+    key = LinkKey.of(bytes.fromhex(vector["link_key"]))
+    assert vector["key_id"] == key.key_id
+    assert vector["session_keys"] == {s: key.session_key(int(s, 16)).hex() for s in vector["session_keys"]}
+
+
+def engines() -> list[Engine]:
+    """Those that are installed."""
+    try:
+        return [Zfec(), IsaL(find_isal())]
+    except OSError:
+        return [Zfec()]
+
+
+@pytest.mark.parametrize("name", named("repair"))
+def test_repair_rows_and_what_they_restore(name: str) -> None:
+    """Every engine has the vector's repair rows, and gets the lost source rows back from them."""
+    vector = VECTORS[name]
+    k, lost = vector["k"], vector["lost"]
+    source = np.array([list(bytes.fromhex(row)) for row in vector["source"]], dtype=np.uint8)
+    numbers = [int(number) for number in vector["repair"]]
+    for engine in engines():
+        rows = np.zeros((256, source.shape[1]), dtype=np.uint8)
+        rows[:k] = source
+        engine.encode(rows[:k], rows[k:])
+        assert list(vector["repair"].values()) == [rows[number].tobytes().hex() for number in numbers]
+        have = np.zeros((256, 1), dtype=np.bool_)
+        have[[*range(k), *numbers]] = True
+        have[lost] = False
+        rows[lost] = 0
+        engine.restore(rows[:, None, :], have, k)
+        assert np.array_equal(source, rows[:k])
+
+
+@pytest.mark.parametrize("name", named("cases"))
+def test_tails(name: str) -> None:
+    """The last slab of each stream has the vector's length and shape."""
+    for case in VECTORS[name]["cases"]:
+        full = Geometry(case["symbol_bytes"], *case["full"])
+        slab = slab_at(full, case["total"], case["slab"], is_object=case["is_object"])
+        assert case["slab"] == slab_count(full, case["total"]) - 1
+        shape = [slab.shape.columns, slab.shape.k, slab.shape.r]
+        assert (case["length"], case["shape"], case["source_symbols"]) == (slab.length, shape, slab.source_symbols)
+
+
+def test_the_generator_and_the_code_lay_a_header_out_alike() -> None:
+    """A header packed by the generator reads back by the code's record."""
+    header = headers_of(np.frombuffer(generate.data(), np.uint8).reshape(1, -1))[0]
+    assert (generate.SESSION, generate.BUNDLE, 3, 2 * 64 + 7, generate.S, 64, 200) == tuple(
+        int(header[name]) for name in ("session", "bundle", "slab", "symbol", "symbol_bytes", "columns", "k")
+    )
+
+
+def test_no_file_lies_beside_the_scenarios() -> None:
+    """The folder holds vectors only."""
+    assert [] == [path for path in Path(generate.FOLDER).iterdir() if path.suffix != ".json"]
