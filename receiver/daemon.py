@@ -22,17 +22,15 @@ from diode.errors import DiodeError, Drop, IncompleteError, WorkerError
 from diode.fec import ZFEC_SLOWDOWN
 from diode.keys import read_link_key, read_signers
 from diode.locking import lock_folder
-from diode.memory import Counters, Ring, create_memfd
 from diode.metrics import counter, gauge, serve
 from diode.progress import Display
 from diode.supervise import Crew
 from diode.udp import Address, open_receiver
 from diode.workers import Message, Worker
-from receiver import assemble, listen
 from receiver.inbox import Inbox
 from receiver.ledger import Ledger
+from receiver.pipeline import Pipeline
 
-REGION_BYTES: Final = 4 << 20
 QUIET_S: Final = 2.0
 LONGEST_LINGER_S: Final = 10.0
 OVER_GRACE_S: Final = 3.0
@@ -40,73 +38,6 @@ SILENT_S: Final = 3.0
 MOST_RESTARTS: Final = 5
 
 log = structlog.get_logger()
-
-
-class Pipeline:
-    """The three workers, and the memory and pipes between them. The socket is the supervisor's."""
-
-    def __init__(self, config: ReceiverConfig, socket_fd: int, heartbeat_order: tuple[int, int], crew: Crew) -> None:
-        regions = max(2, config.limits.ring // REGION_BYTES)
-        with ExitStack() as fds:
-
-            def keep(fd: int) -> int:
-                fds.callback(os.close, fd)
-                return fd
-
-            def pipe() -> tuple[int, int]:
-                read, write = os.pipe()
-                return keep(read), keep(write)
-
-            ring = keep(Ring.create(regions, REGION_BYTES))
-            arena = keep(create_memfd("arena", config.limits.memory // 4096 * 4096))
-            listen_counters = keep(Counters.create(listen.COUNTERS))
-            assemble_counters = keep(Counters.create(assemble.COUNTERS))
-            ready_read, ready_write = pipe()
-            free_read, free_write = pipe()
-            slabs_read, slabs_write = pipe()
-            answers_read, answers_write = pipe()
-            ring_shape = {"ring": ring, "regions": regions, "region_bytes": REGION_BYTES}
-            keys = [config.link.key, *([config.link.previous_key] if config.link.previous_key else [])]
-            self.store = crew.add(
-                Worker(
-                    "receiver.store",
-                    {"arena": arena, "slabs_read": slabs_read, "answers_write": answers_write}
-                    | {"inbox": str(config.inbox.path), "state": str(config.state), "signers": str(config.signers)}
-                    | {"verify": _verify(config), "verify_default": config.inbox.verify}
-                    | {"max_bytes": config.limits.bundle, "max_files": config.limits.files},
-                    (arena, slabs_read, answers_write),
-                )
-            )
-            self.assemble = crew.add(
-                Worker(
-                    "receiver.assemble",
-                    ring_shape
-                    | {"arena": arena, "ready_read": ready_read, "free_write": free_write}
-                    | {"store_read": answers_read, "store_write": slabs_write, "counters": assemble_counters}
-                    | {
-                        "keys": [str(key) for key in keys],
-                        "heartbeat_order": list(heartbeat_order),
-                        "auth": config.link.auth,
-                        "engine": config.fec.engine,
-                    },
-                    (ring, arena, ready_read, free_write, answers_read, slabs_write, assemble_counters),
-                )
-            )
-            self.listen = crew.add(
-                Worker(
-                    "receiver.listen",
-                    ring_shape
-                    | {"socket": socket_fd, "free_read": free_read, "ready_write": ready_write}
-                    | {"counters": listen_counters, "path": config.link.path},
-                    (socket_fd, ring, free_read, ready_write, listen_counters),
-                )
-            )
-            self.listen_counters = Counters(listen_counters, listen.COUNTERS)
-            self.assemble_counters = Counters(assemble_counters, assemble.COUNTERS)
-
-
-def _verify(config: ReceiverConfig) -> dict[str, str]:
-    return {name: channel.verify for name, channel in config.channels.items() if channel.verify}
 
 
 class Receiver:
@@ -271,7 +202,7 @@ class Receiver:
             self._end("incomplete", bundle, {"bundle": bundle, "reason": "incomplete", "detail": "no manifest arrived"})
         else:
             missing = message.get("missing", message["slabs"])
-            detail = f"{missing} of {message['slabs']} slabs are missing; what arrived is kept; send it again under a new version"
+            detail = f"{missing} of {message['slabs']} slabs are missing; send it again under a new version"
             self._end("incomplete", message["label"], message | {"reason": "incomplete", "detail": detail})
         self.exit_code = self.exit_code or IncompleteError.exit_code
 

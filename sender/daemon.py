@@ -30,7 +30,6 @@ from diode.geometry import PROFILES, stream_geometry
 from diode.heartbeat import Heartbeat, HeartbeatSealer, InFlight
 from diode.keys import read_link_key, read_signer
 from diode.locking import lock_folder
-from diode.memory import Counters, create_memfd
 from diode.metrics import counter, gauge, serve
 from diode.progress import Display
 from diode.supervise import Crew
@@ -42,9 +41,9 @@ from sender.encode import FILLER_DATAGRAMS
 from sender.ledger import Ledger, Row
 from sender.outbox import Item, OutboxFolder, check_channel, split_name
 from sender.packing import Content, Identity, Packed, collect, hash_content, load_packed, write_packed
+from sender.pipeline import Pipeline
 from sender.schedule import Filler, Job, Plan, Scheduler, Wait
 
-SLOTS: Final = 2
 JOBS_UNDER_WAY: Final = 3
 HEARTBEAT_S: Final = 1.0
 WARM_UP_S: Final = 0.3
@@ -70,50 +69,6 @@ class Outgoing:
     def label(self) -> str:
         """As people call it."""
         return f"{self.row.channel}/{self.row.name}/{self.row.version}"
-
-
-class Pipeline:
-    """The two workers, and the memory and pipes between them."""
-
-    def __init__(self, config: SenderConfig, crew: Crew) -> None:
-        full = stream_geometry(config.link.symbol_bytes, PROFILES[config.link.profile])
-        size = datagram_bytes(full.symbol_bytes)
-        slot_bytes = -(-full.rows * full.columns * size // 4096) * 4096
-        to = Address.parse(config.link.to)
-        with ExitStack() as fds:
-            arena = create_memfd("arena", SLOTS * slot_bytes + FILLER_DATAGRAMS * size)
-            counters = Counters.create(transmit.COUNTERS)
-            ready_read, ready_write = os.pipe()
-            free_read, free_write = os.pipe()
-            sock = open_sender(to)
-            fds.callback(sock.close)
-            for fd in (arena, counters, ready_read, ready_write, free_read, free_write):
-                fds.callback(os.close, fd)
-            shared = {"arena": arena, "slots": SLOTS, "slot_bytes": slot_bytes}
-            self.encode = crew.add(
-                Worker(
-                    "sender.encode",
-                    shared
-                    | {"free_read": free_read, "ready_write": ready_write, "state": str(config.state)}
-                    | {"key": str(config.link.key), "auth": config.link.auth, "engine": config.fec.engine}
-                    | {"symbol_bytes": full.symbol_bytes, "profile": config.link.profile},
-                    (arena, free_read, ready_write),
-                )
-            )
-            self.transmit = crew.add(
-                Worker(
-                    "sender.transmit",
-                    shared
-                    | {"ready_read": ready_read, "free_write": free_write, "counters": counters, "to": list(to)}
-                    | {"socket": sock.fileno(), "datagram_bytes": size, "rate": config.link.rate}
-                    | {"filler_datagrams": FILLER_DATAGRAMS, "path": config.link.path},
-                    (arena, ready_read, free_write, counters, sock.fileno()),
-                )
-            )
-            self.counters = Counters(counters, transmit.COUNTERS)
-        self.session = ""
-        self.jobs: dict[int, Job | Filler] = {}
-        self.ready = False
 
 
 class Sender:

@@ -1,0 +1,62 @@
+"""The two workers of the sending side, and the memory and pipes between them."""
+
+import os
+from contextlib import ExitStack
+from typing import Final
+
+from diode.config import SenderConfig
+from diode.geometry import PROFILES, stream_geometry
+from diode.memory import Counters, create_memfd
+from diode.supervise import Crew
+from diode.udp import Address, open_sender
+from diode.wire import datagram_bytes
+from diode.workers import Worker
+from sender import transmit
+from sender.encode import FILLER_DATAGRAMS
+from sender.schedule import Filler, Job
+
+SLOTS: Final = 2  # one is filled while the other is sent
+
+
+class Pipeline:
+    """Starts the workers; ``crew`` watches and ends them."""
+
+    def __init__(self, config: SenderConfig, crew: Crew) -> None:
+        full = stream_geometry(config.link.symbol_bytes, PROFILES[config.link.profile])
+        size = datagram_bytes(full.symbol_bytes)
+        slot_bytes = -(-full.rows * full.columns * size // 4096) * 4096
+        to = Address.parse(config.link.to)
+        with ExitStack() as fds:
+            arena = create_memfd("arena", SLOTS * slot_bytes + FILLER_DATAGRAMS * size)
+            counters = Counters.create(transmit.COUNTERS)
+            ready_read, ready_write = os.pipe()
+            free_read, free_write = os.pipe()
+            sock = open_sender(to)
+            fds.callback(sock.close)
+            for fd in (arena, counters, ready_read, ready_write, free_read, free_write):
+                fds.callback(os.close, fd)
+            shared = {"arena": arena, "slots": SLOTS, "slot_bytes": slot_bytes}
+            self.encode = crew.add(
+                Worker(
+                    "sender.encode",
+                    shared
+                    | {"free_read": free_read, "ready_write": ready_write, "state": str(config.state)}
+                    | {"key": str(config.link.key), "auth": config.link.auth, "engine": config.fec.engine}
+                    | {"symbol_bytes": full.symbol_bytes, "profile": config.link.profile},
+                    (arena, free_read, ready_write),
+                )
+            )
+            self.transmit = crew.add(
+                Worker(
+                    "sender.transmit",
+                    shared
+                    | {"ready_read": ready_read, "free_write": free_write, "counters": counters, "to": list(to)}
+                    | {"socket": sock.fileno(), "datagram_bytes": size, "rate": config.link.rate}
+                    | {"filler_datagrams": FILLER_DATAGRAMS, "path": config.link.path},
+                    (arena, ready_read, free_write, counters, sock.fileno()),
+                )
+            )
+            self.counters = Counters(counters, transmit.COUNTERS)
+        self.session = ""
+        self.jobs: dict[int, Job | Filler] = {}
+        self.ready = False
