@@ -76,6 +76,12 @@ class Display:
         else:
             self._print("status", figures)
 
+    def forget(self, bundle: str) -> None:
+        """Take the bar of something that is over, and of no further interest, away."""
+        task = self._tasks.pop(bundle, None)
+        if self._bars and task is not None:
+            self._bars.remove_task(task)
+
     def finish(self, bundle: str, outcome: str, fields: Mapping[str, Any]) -> None:
         """One canonical line for a bundle that is over."""
         task = self._tasks.pop(bundle, None)

@@ -10,42 +10,37 @@ import shutil
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self, cast
+from typing import Any, Final, Self
 
-import asyncio_dgram
 import structlog
-from asyncio_dgram.aio import DatagramServer
 from prometheus_client.core import Metric
 from watchfiles import awatch
 
-from diode.auth import Session
 from diode.config import SenderConfig
 from diode.errors import DiodeError, SourceError, WorkerError
 from diode.fec import ZFEC_SLOWDOWN
-from diode.geometry import PROFILES, stream_geometry
-from diode.heartbeat import Heartbeat, HeartbeatSealer, InFlight
 from diode.keys import read_link_key, read_signer
 from diode.locking import lock_folder
 from diode.metrics import counter, gauge, serve
 from diode.progress import Display
 from diode.supervise import Crew
-from diode.udp import Address, open_sender
 from diode.wire import Kind, datagram_bytes
 from diode.workers import Message, Worker
-from sender import transmit
+from sender import heart, transmit
 from sender.encode import FILLER_DATAGRAMS
+from sender.heart import Heart
 from sender.ledger import Ledger, Row
 from sender.outbox import Item, OutboxFolder, check_channel, split_name
-from sender.packing import Content, Identity, Packed, collect, hash_content, load_packed, write_packed
+from sender.packer import Packer
+from sender.packing import Packed, load_packed
 from sender.pipeline import Pipeline
 from sender.schedule import Filler, Job, Plan, Scheduler, Wait
 
 JOBS_UNDER_WAY: Final = 3
-HEARTBEAT_S: Final = 1.0
 WARM_UP_S: Final = 0.3
 WARM_UP_HEARTBEAT_S: Final = 0.05
 TAIL_S: Final = 0.2
@@ -81,22 +76,18 @@ class Sender:
         self.skipped = 0
         self._display = display
         self._stack = ExitStack()
-        self._signer = read_signer(config.send.key)
-        self._key = read_link_key(config.link.key)
+        signer = read_signer(config.send.key)
+        read_link_key(config.link.key)
         self._lock = lock_folder(config.state)
         self._stack.callback(os.close, self._lock)
         self._ledger = Ledger(config.state / "ledger.db")
         self._stack.callback(self._ledger.close)
         self._outbox = OutboxFolder(config.outbox)
-        self._epoch = self._ledger.next_epoch()
-        self._number = 0
-        session = Session(self._key, int.from_bytes(os.urandom(8), "big"), config.link.auth)
-        self._heartbeat_session = f"{session.session:016x}"
-        self._sealer = HeartbeatSealer(self._key, session, config.link.symbol_bytes)
+        self._heart = Heart(config.link, read_link_key(config.link.key), self._ledger)
+        self._packer = Packer(config, self._ledger, signer, display)
         self._scheduler = Scheduler(config.link.rate, datagram_bytes(config.link.symbol_bytes))
         self._outgoing: dict[int, Outgoing] = {}
         self._queue: deque[Row] = deque()
-        self._over: deque[tuple[float, InFlight]] = deque(maxlen=8)
         self._job_number = 0
         self._restarts: deque[float] = deque(maxlen=MOST_RESTARTS)
         self._totals: dict[str, int] = dict.fromkeys(transmit.COUNTERS, 0)
@@ -128,8 +119,10 @@ class Sender:
         entry_name, entry_version = split_name(paths[0].absolute().name)
         item = Item(paths[0], channel, name or entry_name, version or (None if name else entry_version))
         split_name(item.name)
-        row = await self._pack(item, [path.absolute() for path in paths], passes, pass_delay_s, origin="")
-        if row is not None:
+        row = await self._packer.pack(item, [path.absolute() for path in paths], passes, pass_delay_s, "")
+        if row is None:
+            self.skipped += 1
+        else:
             await self._session(self._drain())
         return row
 
@@ -145,8 +138,7 @@ class Sender:
         if self.config.metrics.listen:
             self._stack.callback(serve(self.config.metrics.listen, self._metrics))
         self._crew = Crew(self._on_message, self._on_death)
-        sock = open_sender(Address.parse(self.config.link.to))
-        self._dgram = cast(DatagramServer, await asyncio_dgram.from_socket(sock))
+        await self._heart.open()
         self._pump_handle: asyncio.TimerHandle | None = None
         self._queue.extend(row for row in self._ledger.queued() if row not in self._queue)
         try:
@@ -158,8 +150,7 @@ class Sender:
             await self._wind_down(beats, worker)
         finally:
             self._crew.close()
-            self._dgram.close()
-            sock.close()
+            self._heart.close()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
         if self._failure:
@@ -241,9 +232,13 @@ class Sender:
         try:
             item = self._outbox.item(entry)
             send = self.config.send
-            row = await self._pack(item, [entry], send.passes, send.pass_delay_s, origin=str(entry))
+            row = await self._packer.pack(item, [entry], send.passes, send.pass_delay_s, str(entry))
             if row is None:
+                self.skipped += 1
                 self._outbox.archive(entry)
+            else:
+                self._queue.append(row)
+                self._pump()
         except FileNotFoundError:
             return  # taken away again
         except DiodeError as error:
@@ -254,82 +249,6 @@ class Sender:
         log.error("item_set_aside", item=_printable(entry), reason=error.reason, detail=str(error))
         with suppress(OSError):
             self._outbox.set_aside(entry, error)
-
-    async def _pack(
-        self, item: Item, roots: Sequence[Path], passes: int, pass_delay_s: float, origin: str
-    ) -> Row | None:
-        label = f"hash {item.channel}/{item.name}"
-        done = 0
-
-        def progress(count: int) -> None:
-            nonlocal done
-            done += count
-
-        hashing = asyncio.create_task(asyncio.to_thread(self._hash, roots, item.name if origin else None, progress))
-        while not hashing.done():
-            await asyncio.wait({hashing}, timeout=0.25)
-            if done:
-                self._display.update(label, done, 0, "", {})
-        sources, content = await hashing
-        same = self._ledger.find(item.channel, item.name, content=content.content_digest)
-        if same is not None and (item.version is None or item.version == same.version):
-            self.skipped += 1
-            log.info("identical_content_skipped", channel=item.channel, name=item.name, version=same.version)
-            return None
-        version = item.version or f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{content.content_digest[:8]}"
-        if self._ledger.find(item.channel, item.name, version=version):
-            raise SourceError(
-                f"{item.channel}/{item.name}@{version} was sent with other content; give it a new version"
-            )
-        return self._enqueue(item, version, sources, content, passes, pass_delay_s, origin)
-
-    def _hash(
-        self, roots: Sequence[Path], file_name: str | None, progress: Callable[[int], None]
-    ) -> tuple[list[Any], Content]:
-        link = self.config.link
-        sources = collect(roots, self.config.outbox.links, file_name)
-        full = stream_geometry(link.symbol_bytes, PROFILES[link.profile])
-        return sources, hash_content(sources, full.source_bytes, progress)
-
-    def _enqueue(
-        self,
-        item: Item,
-        version: str,
-        sources: list[Any],
-        content: Content,
-        passes: int,
-        pass_delay_s: float,
-        origin: str,
-    ) -> Row:
-        link = self.config.link
-        sequence, previous = self._ledger.next_sequence(item.channel)
-        created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        identity = Identity(item.channel, item.name, version, sequence, previous, created)
-        packed = write_packed(
-            self.config.state, identity, PROFILES[link.profile], link.symbol_bytes, sources, content, self._signer
-        )
-        row = Row(
-            packed.hex_id,
-            item.channel,
-            item.name,
-            version,
-            sequence,
-            content.content_digest,
-            packed.manifest.stream_bytes,
-            packed.manifest.files.entries,
-            passes,
-            pass_delay_s,
-            "queued",
-            "",
-            created,
-            origin,
-        )
-        self._ledger.add(row)
-        self._queue.append(row)
-        log.info("bundle_queued", bundle=row.id, channel=row.channel, name=row.name, version=version, bytes=row.size)
-        if hasattr(self, "_pipeline"):
-            self._pump()
-        return row
 
     async def _drain(self) -> None:
         """Until all that is queued has been sent."""
@@ -443,7 +362,7 @@ class Sender:
         row = outgoing.row
         self._ledger.set_state(row.id, "sent")
         del self._outgoing[outgoing.plan.bundle]
-        self._remember_over(row, "over")
+        self._heart.remember_over(row, "over")
         self.sent += 1
         if row.origin:
             with suppress(OSError):
@@ -463,17 +382,13 @@ class Sender:
     def _withdraw(self, row: Row, error: SourceError) -> None:
         """Give a bundle up: its source is not what was hashed any more."""
         self._ledger.set_state(row.id, "withdrawn", str(error))
-        self._remember_over(row, "withdrawn")
+        self._heart.remember_over(row, "withdrawn")
         shutil.rmtree(self.config.state / "bundles" / row.id, ignore_errors=True)
         log.error("bundle_withdrawn", bundle=row.id, channel=row.channel, name=row.name, detail=str(error))
         if row.origin and os.path.lexists(row.origin):
             self._set_aside(Path(row.origin), error)
         else:
             self.failed += 1
-
-    def _remember_over(self, row: Row, state: "Any") -> None:
-        last = InFlight(id=row.id, **{"pass": max(0, row.passes - 1)}, passes=row.passes, state=state)
-        self._over.append((time.monotonic() + OVER_SHOWN_S, last))
 
     def _on_death(self, worker: Worker) -> None:
         """Build the pipeline anew; what was under way is sent again."""
@@ -501,34 +416,12 @@ class Sender:
     async def _beat(self) -> None:
         while True:
             await self._send_heartbeat()
-            await asyncio.sleep(HEARTBEAT_S)
+            await asyncio.sleep(heart.PERIOD_S)
 
     async def _send_heartbeat(self) -> None:
-        self._number += 1
-        sessions = {self._heartbeat_session: 0}
-        if self._pipeline.session:
-            sessions[self._pipeline.session] = self._pipeline.counters["data_datagrams"]
-        heartbeat = Heartbeat(
-            epoch=self._epoch,
-            number=self._number,
-            clock=int(time.time()),
-            sessions=sessions,
-            channels=self._ledger.sequences(),
-            bundles=self._bundles_shown(),
-        )
-        with suppress(OSError, asyncio_dgram.TransportClosed):
-            await self._dgram.send(self._sealer.seal(heartbeat), tuple(Address.parse(self.config.link.to)))
-
-    def _bundles_shown(self) -> list[InFlight]:
-        now = time.monotonic()
-        while self._over and self._over[0][0] < now:
-            self._over.popleft()
-        shown = [
-            InFlight(id=f"{plan.bundle:016x}", **{"pass": number}, passes=plan.passes, state=state)
-            for plan, number, state in self._scheduler.flights()
-        ]
-        turn = self._number % max(1, len(shown))
-        return [*shown[turn:], *shown[:turn], *(bundle for _, bundle in reversed(self._over))][:8]
+        pipeline = self._pipeline
+        sent = {pipeline.session: pipeline.counters["data_datagrams"]} if pipeline.session else {}
+        await self._heart.beat(sent, self._scheduler.flights())
 
     def _show(self, outgoing: Outgoing) -> None:
         total = outgoing.row.size * outgoing.row.passes

@@ -60,11 +60,13 @@ class OutboxFolder:
         try:
             for folder in (config.path, config.sent, config.failed):
                 folder.mkdir(parents=True, exist_ok=True)
-            devices = {os.stat(folder).st_dev for folder in (config.path, config.sent, config.failed)}
+            for folder in (config.sent, config.failed):
+                _try_rename(config.path, folder)
         except OSError as error:
-            raise UsageError(f"outbox folder {error.filename} cannot be used: {error.strerror}") from error
-        if len(devices) > 1:
-            raise UsageError("outbox.path, outbox.sent and outbox.failed must lie on one file system")
+            raise UsageError(
+                f"outbox.path, outbox.sent and outbox.failed must be writable and on one mount: "
+                f"{error.filename}: {error.strerror}"
+            ) from error
 
     def entries(self) -> Iterator[Path]:
         """What lies in the channels, hidden names left out."""
@@ -110,6 +112,19 @@ class OutboxFolder:
             target = folder / f"{entry.name}.{number}"
         entry.rename(target)
         return target
+
+
+def _try_rename(source: Path, target: Path) -> None:
+    """Prove that what was sent can be moved: between two mounts of one file system it cannot."""
+    trial = source / ".diode-trial"
+    trial.mkdir(exist_ok=True)
+    moved = target / ".diode-trial"
+    try:
+        trial.rename(moved)
+        moved.rmdir()
+    except OSError:
+        trial.rmdir()
+        raise
 
 
 def _stats(entry: Path) -> Iterator[os.stat_result]:

@@ -37,13 +37,12 @@ SOLE_IMPORTERS = {
     "cryptography.hazmat.primitives.ciphers": {"diode.auth"},
     "asyncio_dgram": {
         "diode.udp",  # the portable path
-        "sender.daemon",  # heartbeats
+        "sender.heart",  # heartbeats
     },
     "socket": {
         "diode.udp",
         "diode.emulator",
         "diode.bench",  # measures what the machine can do at best
-        "sender.daemon",  # makes them, for transmit and for heartbeats
         "sender.transmit",  # wraps the descriptor it inherits
         "receiver.listen",  # likewise
     },

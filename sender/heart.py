@@ -1,0 +1,82 @@
+"""The sender's heartbeat: once a second, through a socket of its own, which is never connected and never read."""
+
+import os
+import time
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Final, Literal, cast
+
+import asyncio_dgram
+from asyncio_dgram.aio import DatagramServer
+
+from diode.auth import LinkKey, Session
+from diode.config import SenderLink
+from diode.heartbeat import MAX_BUNDLES, Heartbeat, HeartbeatSealer, InFlight
+from diode.udp import Address, open_sender
+from sender.ledger import Ledger, Row
+from sender.schedule import Plan, State
+
+PERIOD_S: Final = 1.0
+OVER_SHOWN_S: Final = 60.0  # how long a bundle that is over is still spoken of
+
+
+class Heart:
+    """Says what is live, what was sent and what is on its way. Open it inside a running loop, close it there."""
+
+    def __init__(self, link: SenderLink, key: LinkKey, ledger: Ledger) -> None:
+        session = Session(key, int.from_bytes(os.urandom(8), "big"), link.auth)
+        self._to = Address.parse(link.to)
+        self._ledger = ledger
+        self._own_session = f"{session.session:016x}"
+        self._sealer = HeartbeatSealer(key, session, link.symbol_bytes)
+        self._epoch = ledger.next_epoch()
+        self._number = 0
+        self._over: deque[tuple[float, InFlight]] = deque(maxlen=MAX_BUNDLES)
+        self._stream: DatagramServer | None = None
+
+    async def open(self) -> None:
+        """Open the socket."""
+        self._socket = open_sender(self._to)
+        _, self._address = self._to.resolve()
+        self._stream = cast(DatagramServer, await asyncio_dgram.from_socket(self._socket))
+
+    def close(self) -> None:
+        """Close the socket."""
+        if self._stream is not None:
+            self._stream.close()
+            self._socket.close()
+            self._stream = None
+
+    def remember_over(self, row: Row, state: Literal["over", "withdrawn"]) -> None:
+        """From now on, and for a while, say that no more of this bundle comes by itself."""
+        last = InFlight(id=row.id, **{"pass": max(0, row.passes - 1)}, passes=row.passes, state=state)
+        self._over.append((time.monotonic() + OVER_SHOWN_S, last))
+
+    async def beat(self, sent: Mapping[str, int], flights: list[tuple[Plan, int, State]]) -> None:
+        """Send one heartbeat. ``sent``: data datagrams so far by session; ``flights``: what the scheduler has."""
+        assert self._stream is not None
+        self._number += 1
+        heartbeat = Heartbeat(
+            epoch=self._epoch,
+            number=self._number,
+            clock=int(time.time()),
+            sessions={self._own_session: 0, **sent},
+            channels=self._ledger.sequences(),
+            bundles=self._shown(flights),
+        )
+        with suppress(OSError, asyncio_dgram.TransportClosed):  # a pulled cable: the next one may pass
+            await self._stream.send(self._sealer.seal(heartbeat), self._address)
+
+    def _shown(self, flights: list[tuple[Plan, int, State]]) -> list[InFlight]:
+        """At most MAX_BUNDLES, in turn."""
+        now = time.monotonic()
+        while self._over and self._over[0][0] < now:
+            self._over.popleft()
+        shown = [
+            InFlight(id=f"{plan.bundle:016x}", **{"pass": number}, passes=plan.passes, state=state)
+            for plan, number, state in flights
+        ]
+        shown += [bundle for _, bundle in reversed(self._over)]
+        turn = self._number * MAX_BUNDLES % len(shown) if len(shown) > MAX_BUNDLES else 0
+        return [*shown[turn:], *shown[:turn]][:MAX_BUNDLES]
