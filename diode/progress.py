@@ -17,6 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.table import Column
 
 Mode = Literal["bars", "lines", "json", "quiet"]
 _LINE_EVERY_S: Final = 5.0
@@ -43,12 +44,12 @@ class Display:
         self._bars: Progress | None = None
         if mode == "bars":
             self._bars = Progress(
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
+                TextColumn("{task.description}", markup=False, table_column=Column(max_width=32, overflow="ellipsis")),
+                BarColumn(bar_width=12),
                 DownloadColumn(),
                 TransferSpeedColumn(),
                 TimeRemainingColumn(),
-                TextColumn("{task.fields[detail]}", markup=False),
+                TextColumn("{task.fields[detail]}", markup=False, table_column=Column(overflow="ellipsis")),
                 console=Console(stderr=True),
             )
             self._bars.start()

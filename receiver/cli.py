@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -67,9 +68,10 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     if as_json:
         print(json.dumps({"running": running, "bundles": [row._asdict() for row in rows]}))
         return
-    table = Table("bundle", "channel", "name", "version", "seq", "bytes", "files", "state", "changed", "detail")
+    table = Table("bundle", "id", "bytes", "files", "state", box=box.SIMPLE)
     for row in rows:
         stored = f" ({ledger.stored_slabs(row.id)} slabs stored)" if ledger and row.state == "receiving" else ""
-        figures = (str(row.sequence), f"{row.size:,}", f"{row.files:,}", row.state + stored, row.changed, row.detail)
-        table.add_row(row.id, row.channel, row.name, row.version, *figures)
+        state = row.state + stored + (f": {row.detail}" if row.detail else "")
+        label = f"{row.channel}/{row.name}/{row.version}"
+        table.add_row(label, row.id, f"{row.size:,}", f"{row.files:,}", state)
     Console().print(f"daemon: {'running' if running else 'not running'}", table)

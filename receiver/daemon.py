@@ -271,7 +271,7 @@ class Receiver:
         losses = self._losses()
         total = losses["datagrams"] + losses["lost_before_fec"]
         share = 100 * losses["lost_before_fec"] / total if total else 0.0
-        detail = f"loss {share:.2f} % before FEC, {losses['blocks_lost']} blocks after"
+        detail = f"loss {share:.2f} %, after FEC {losses['blocks_lost']} blocks"
         self._display.update(message["label"], message.get("stored_bytes", 0), message["bytes"], detail, losses)
 
     def _metrics(self) -> Iterable[Metric]:

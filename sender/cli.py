@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -97,10 +98,11 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     if as_json:
         print(json.dumps({"running": running, "bundles": [row._asdict() for row in rows]}))
         return
-    table = Table("bundle", "channel", "name", "version", "seq", "bytes", "files", "state", "detail")
+    table = Table("bundle", "id", "bytes", "files", "state", box=box.SIMPLE)
     for row in rows:
-        figures = (str(row.sequence), f"{row.size:,}", f"{row.files:,}", row.state, row.detail)
-        table.add_row(row.id, row.channel, row.name, row.version, *figures)
+        state = row.state + (f": {row.detail}" if row.detail else "")
+        label = f"{row.channel}/{row.name}/{row.version}"
+        table.add_row(label, row.id, f"{row.size:,}", f"{row.files:,}", state)
     Console().print(f"daemon: {'running' if running else 'not running'}", table)
 
 

@@ -426,7 +426,13 @@ class Sender:
     def _show(self, outgoing: Outgoing) -> None:
         total = outgoing.row.size * outgoing.row.passes
         figures = self.figures()
-        self._display.update(outgoing.label, outgoing.bytes_sent, total, f"{figures['datagrams']} datagrams", figures)
+        self._display.update(
+            outgoing.label,
+            outgoing.bytes_sent,
+            total,
+            f"pass {outgoing.bytes_sent // max(1, outgoing.row.size + 1) + 1}/{outgoing.row.passes}",
+            figures,
+        )
 
     def figures(self) -> dict[str, int]:
         """Counters since the start, over all restarts of the workers."""
