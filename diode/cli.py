@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from rich.console import Console
 
 from diode import init
 from diode.config import parse_size
@@ -234,6 +235,17 @@ def demo(
     code = run_demo(files=files, loss=_share(loss), mtu=mtu, rate=_size(rate), keep=keep)
     print(f"{time.monotonic() - started:.1f} s in all")
     raise typer.Exit(code)
+
+
+@app.command()
+def bench(
+    quick: Annotated[bool, typer.Option("--quick", help="Three rows, under a minute.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
+) -> None:
+    """Measure this machine: the kernel limit, each stage alone, and whole transfers by the real daemons."""
+    from diode.bench import run_bench  # its imports are not for the other commands to wait for
+
+    run_bench(quick=quick, json_file=json_file, console=Console())
 
 
 if __name__ == "__main__":

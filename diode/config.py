@@ -190,7 +190,7 @@ def load(kind: type[C], path: Path) -> C:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        message = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+        message = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
         raise UsageError(f"{path}: {where}: {message}") from None
     except ValueError as error:
         raise UsageError(f"{path}: {error}") from None

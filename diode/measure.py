@@ -1,6 +1,10 @@
-"""Memory of a daemon as it is quoted everywhere: proportional set size of its processes plus its socket buffer."""
+"""What a daemon uses: memory as it is quoted everywhere (proportional set size of its processes), and processor time."""
 
+import os
 from pathlib import Path
+from typing import Final
+
+_TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 
 
 def process_tree(pid: int) -> list[int]:
@@ -18,6 +22,20 @@ def process_tree(pid: int) -> list[int]:
 def pss_bytes(pid: int) -> int:
     """Proportional set size of ``pid`` and its descendants; 0 for what has ended."""
     return sum(_pss(one) for one in process_tree(pid))
+
+
+def cpu_seconds(pid: int) -> dict[str, float]:
+    """Processor time so far of ``pid`` and its descendants, by the module that each one runs."""
+    seconds: dict[str, float] = {}
+    for one in process_tree(pid):
+        try:
+            words = Path(f"/proc/{one}/cmdline").read_bytes().decode(errors="replace").split("\0")
+            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        name = words[words.index("-m") + 1] if "-m" in words else "supervisor"
+        seconds[name] = seconds.get(name, 0.0) + (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+    return seconds
 
 
 def _pss(pid: int) -> int:

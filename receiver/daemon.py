@@ -172,7 +172,7 @@ class Receiver:
 
     def _end(self, outcome: str, label: str, message: Message) -> None:
         self.outcomes[outcome] += 1
-        names = ("bundle", "bytes", "files", "path", "signer", "reason", "detail")
+        names = ("bundle", "bytes", "files", "path", "signer", "reason", "detail", "at_ms")
         fields = {("id" if k == "bundle" else k): message[k] for k in names if k in message}
         self._display.finish(label, outcome, fields | self._losses())
         over = self.outcomes["published"] + self.outcomes["incomplete"] + self.outcomes["quarantined"]

@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -197,7 +198,7 @@ class Store:
         self._bundles.pop(bundle.number, None)
         bundle.remove()
         self._answer("finished", bundle=bundle.number, drop=Drop.REDUNDANT)
-        self._tell("published", bundle, path=str(target), signer=bundle.signer)
+        self._tell("published", bundle, path=str(target), signer=bundle.signer, at_ms=int(time.monotonic() * 1000))
 
     def _refuse(self, bundle: SpoolBundle, error: ContentError) -> None:
         """Its signed content breaks the rules: set it aside for good."""

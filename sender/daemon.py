@@ -437,7 +437,7 @@ class Sender:
     def figures(self) -> dict[str, int]:
         """Counters since the start, over all restarts of the workers."""
         now = self._pipeline.counters.snapshot() if hasattr(self, "_pipeline") else {}
-        return {name: value + now.get(name, 0) for name, value in self._totals.items() if name != "rate"}
+        return {name: value + now.get(name, 0) for name, value in self._totals.items()}
 
     def _metrics(self) -> Iterable[Metric]:
         figures = self.figures()

@@ -11,7 +11,7 @@ from diode.pacing import Pacer
 from diode.udp import Address, choose_sender, train_datagrams
 from diode.workers import Mailbox, start_worker
 
-COUNTERS: Final = ("datagrams", "bytes", "data_datagrams", "filler_datagrams", "refused", "calls", "rate")
+COUNTERS: Final = ("datagrams", "bytes", "data_datagrams", "filler_datagrams", "refused", "calls", "first_data_ms")
 _LONGEST_SLEEP_S: Final = 1.0
 
 
@@ -46,6 +46,8 @@ class Transmitter:
             else:
                 base = message["slot"] * self._slot_bytes
                 count = sum(n for _, n in message["runs"])
+                if not self._counters["first_data_ms"]:
+                    self._counters["first_data_ms"] = int(time.monotonic() * 1000)
                 for first, n in message["runs"]:
                     self._send_run(base + first * self._size, n, "data_datagrams")
                 self._encode.send({"slot": message["slot"]})
