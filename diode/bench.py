@@ -76,9 +76,8 @@ def run_bench(*, quick: bool, json_file: Path | None, console: Console) -> dict[
         report["machine"] |= {"link": ends.name, "folder": str(folder.parent), "bundle_bytes": size}
         console.print(", ".join(f"{key} {value}" for key, value in report["machine"].items()), highlight=False)
         for mtu in (1500, 9000):
-            report["raw"][str(mtu)] = (
-                raw.measure(datagram_bytes(symbol_bytes_for(mtu)), ends.low, ends.high, ends.to) / 1e9
-            )
+            limit = raw.measure(datagram_bytes(symbol_bytes_for(mtu)), ends.low, ends.high, ends.to)
+            report["raw"][str(mtu)] = limit / 1e9
             report["stages"] += stages.measure(mtu, symbol_bytes_for(mtu), folder)
         _show_stages(console, report)
         source = _write_source(folder / "source.bin", size)
@@ -93,9 +92,8 @@ def run_bench(*, quick: bool, json_file: Path | None, console: Console) -> dict[
 
 def machine() -> dict[str, Any]:
     """What this is measured on."""
-    models = [
-        line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
-    ]
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return {
         "cpu": models[0] if models else platform.processor(),
         "cores": os.cpu_count(),

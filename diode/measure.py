@@ -1,4 +1,4 @@
-"""What a daemon uses: memory as it is quoted everywhere (proportional set size of its processes), and processor time."""
+"""What a daemon uses: memory, as the proportional set size of its processes, and processor time."""
 
 import os
 from pathlib import Path

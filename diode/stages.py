@@ -69,7 +69,7 @@ class _Bench:
 
     def _read(self, into: "np.ndarray[tuple[int], np.dtype[np.uint8]]") -> None:
         with self._path.open("rb", buffering=0) as file:
-            file.readinto(memoryview(into))  # type: ignore[attr-defined]  # raw file objects have it
+            file.readinto(memoryview(into))
 
     def _place(self) -> None:
         drops: Counter[Drop] = Counter()
