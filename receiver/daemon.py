@@ -35,7 +35,9 @@ QUIET_S: Final = 2.0
 LONGEST_LINGER_S: Final = 10.0
 OVER_GRACE_S: Final = 3.0
 SILENT_S: Final = 3.0
+GONE_S: Final = 10.0  # no heartbeat for so long: with --bundles, the sender is taken to be gone
 MOST_RESTARTS: Final = 5
+MOST_REMEMBERED: Final = 4096
 
 log = structlog.get_logger()
 
@@ -64,6 +66,7 @@ class Receiver:
         self._receiving: dict[str, Message] = {}
         self._seen_sending: set[str] = set()
         self._over_since: dict[str, float] = {}
+        self._reported: set[str] = set()  # as incomplete, until more of them comes
         self._heartbeat: Message | None = None
         self._heard_at: float | None = None
         self._silent = False
@@ -133,6 +136,9 @@ class Receiver:
         if silent != self._silent:
             self._silent = silent
             log.log(40 if silent else 20, "link_silent" if silent else "link_alive", since_s=SILENT_S)
+        if silent and self._bundles_wanted is not None and now - (self._heard_at or now) > GONE_S:
+            for bundle in self._receiving.keys() - self._reported:
+                self._over_since.setdefault(bundle, 0.0)
         for bundle, since in list(self._over_since.items()):
             if now - since > OVER_GRACE_S:
                 del self._over_since[bundle]
@@ -189,14 +195,19 @@ class Receiver:
             if bundle["state"] in ("sending", "waiting"):
                 self._seen_sending.add(number)
                 self._over_since.pop(number, None)
+                self._reported.discard(number)
+            elif number in self._reported:
+                continue
             elif number in self._receiving or (number in self._seen_sending and number not in published):
                 self._seen_sending.discard(number)
                 self._over_since.setdefault(number, now)
-        if len(self._seen_sending) > 4096:
-            self._seen_sending.clear()
+        for known in (self._seen_sending, self._reported):
+            if len(known) > MOST_REMEMBERED:
+                known.clear()
 
     def _report_incomplete(self, bundle: str) -> None:
-        """The sender says that all passes are over, and something is missing still."""
+        """The sender says that all passes are over, or is gone, and something is missing still."""
+        self._reported.add(bundle)
         message = self._receiving.get(bundle)
         if message is None:
             self._end("incomplete", bundle, {"bundle": bundle, "reason": "incomplete", "detail": "no manifest arrived"})

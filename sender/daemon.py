@@ -44,7 +44,6 @@ JOBS_UNDER_WAY: Final = 3
 WARM_UP_S: Final = 0.3
 WARM_UP_HEARTBEAT_S: Final = 0.05
 TAIL_S: Final = 0.2
-STOP_S: Final = 10.0
 RESCAN_S: Final = 30.0
 MOST_RESTARTS: Final = 5  # within a minute: then something is wrong that a restart does not mend
 OVER_SHOWN_S: Final = 60.0
@@ -157,7 +156,7 @@ class Sender:
             raise self._failure
 
     async def _wind_down(self, beats: "asyncio.Task[None]", worker: "asyncio.Task[None]") -> None:
-        """Let what is under way leave, say that it is over, send the tail, end."""
+        """Say where things stand, and end. A slab that was under way is sent again by a later run."""
         self._stopping.set()
         for task in (worker, beats):
             if not task.done():
@@ -165,15 +164,7 @@ class Sender:
             with suppress(asyncio.CancelledError):
                 await task
         if self._failure is None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(STOP_S):
-                    await self._settle()
             await self._say_over()
-
-    async def _settle(self) -> None:
-        while self._pipeline.jobs and not self._failure:
-            self._changed.clear()
-            await self._changed.wait()
 
     async def _say_over(self) -> None:
         for _ in range(3):

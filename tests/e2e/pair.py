@@ -1,0 +1,177 @@
+"""A pair of daemons with the emulated diode between them, as real processes on loopback."""
+
+import asyncio
+import contextlib
+import filecmp
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from diode.init import init_pair
+from diode.udp import Address, bound_address, open_receiver
+
+PATIENCE_S = 60.0
+SMALL_MTU = 576  # its slabs are small, so that a bundle of several takes little time
+SMALL_SLAB = 200 * 64 * 448
+
+
+def free_address() -> Address:
+    """A loopback address that nobody listens on at this moment."""
+    with open_receiver(Address("127.0.0.1", 0), 0) as sock:
+        return bound_address(sock)
+
+
+class Process:
+    """One of our commands, with its JSON messages and its log collected as it runs."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.messages: list[dict[str, Any]] = []
+        self.log: list[str] = []
+        self._news = asyncio.Condition()
+        self._readers = [
+            asyncio.create_task(self._collect(process.stdout, self._take_message)),
+            asyncio.create_task(self._collect(process.stderr, self.log.append)),
+        ]
+
+    async def ended(self) -> int:
+        """Exit code, within PATIENCE_S."""
+        async with asyncio.timeout(PATIENCE_S):
+            await asyncio.wait(self._readers)
+            return await self.process.wait()
+
+    async def said(self, text: str) -> str:
+        """The first log line or message that contains ``text``."""
+        async with asyncio.timeout(PATIENCE_S), self._news:
+            await self._news.wait_for(lambda: self._find(text))
+        return str(self._find(text))
+
+    async def said_again(self, text: str) -> None:
+        """Until a second log line contains ``text``."""
+        async with asyncio.timeout(PATIENCE_S), self._news:
+            await self._news.wait_for(lambda: sum(text in line for line in self.log) > 1)
+
+    def last(self, message_type: str) -> dict[str, Any]:
+        """The last message of a type."""
+        return [m for m in self.messages if m.get("message_type") == message_type][-1]
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self.process.send_signal(number)
+
+    def _find(self, text: str) -> str | None:
+        lines = [*self.log, *map(json.dumps, self.messages)]
+        return next((line for line in lines if text in line), None)
+
+    def _take_message(self, line: str) -> None:
+        self.messages.append(json.loads(line))
+
+    async def _collect(self, stream: asyncio.StreamReader | None, take: Any) -> None:
+        assert stream is not None
+        async for line in stream:
+            take(line.decode(errors="replace").rstrip())
+            async with self._news:
+                self._news.notify_all()
+
+
+async def start(module: str, *arguments: str, **env: str) -> Process:
+    """Start ``main`` of a command's module."""
+    pipe = asyncio.subprocess.PIPE
+    return Process(
+        await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            f"from {module} import main; main()",
+            *arguments,
+            stdout=pipe,
+            stderr=pipe,
+            env={**os.environ, **env},
+        )
+    )
+
+
+class Pair:
+    """Both sides of a link in one folder."""
+
+    def __init__(self, folder: Path, *, mtu: int = 1500, rate: int = 60_000_000, **options: Any) -> None:
+        self.folder = folder
+        self.low, self.high = free_address(), free_address()
+        self.running: list[Process] = []
+        options = {"profile": "standard", "auth": "gmac", **options}
+        init_pair(folder, to=str(self.low), listen=str(self.high), mtu=mtu, rate=rate, **options)
+
+    @property
+    def inbox(self) -> Path:
+        return self.folder / "receiver" / "inbox"
+
+    @property
+    def outbox(self) -> Path:
+        return self.folder / "sender" / "outbox"
+
+    async def receiver(self, *arguments: str, **env: str) -> Process:
+        """A receiver that listens."""
+        config = str(self.folder / "receiver" / "receiver.toml")
+        process = await self._start("receiver.cli", "-c", config, "run", "--json", *arguments, **env)
+        await process.said("udp_path_chosen")
+        return process
+
+    async def sender(self, *arguments: str, **env: str) -> Process:
+        """A sender."""
+        return await self._start("sender.cli", "-c", str(self.folder / "sender" / "sender.toml"), *arguments, **env)
+
+    async def diode(self, *arguments: str) -> Process:
+        """The emulated diode."""
+        ends = ("--listen", str(self.low), "--to", str(self.high))
+        process = await self._start("diode.cli", "link", "--json", *ends, *arguments)
+        await process.said("one way")
+        return process
+
+    async def _start(self, module: str, *arguments: str, **env: str) -> Process:
+        process = await start(module, *arguments, **env)
+        self.running.append(process)
+        return process
+
+    async def close(self) -> None:
+        """End what still runs."""
+        for process in self.running:
+            if process.process.returncode is None:
+                process.process.terminate()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(15):
+                    await process.ended()
+            if process.process.returncode is None:
+                process.process.kill()
+                await process.ended()
+
+
+@contextlib.asynccontextmanager
+async def pair(folder: Path, **options: Any) -> AsyncIterator[Pair]:
+    """A :class:`Pair` whose processes end with the block."""
+    made = Pair(folder, **options)
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+def tree(folder: Path) -> dict[str, str]:
+    """Every path below ``folder`` and what it is: a directory, a file, an executable file."""
+    kinds = {}
+    for path in folder.rglob("*"):
+        kind = "directory" if path.is_dir() else "executable" if path.stat().st_mode & 0o100 else "file"
+        kinds[str(path.relative_to(folder))] = kind
+    return kinds
+
+
+def differences(sent: Path, arrived: Path) -> list[str]:
+    """What is not the same in two trees, or in two files."""
+    if sent.is_file():
+        return [] if filecmp.cmp(sent, arrived, shallow=False) else [sent.name]
+    ours, theirs = tree(sent), tree(arrived)
+    uneven = [path for path in ours.keys() | theirs.keys() if ours.get(path) != theirs.get(path)]
+    same = [path for path, kind in ours.items() if kind != "directory" and path not in uneven]
+    return uneven + [path for path in same if not filecmp.cmp(sent / path, arrived / path, shallow=False)]

@@ -1,0 +1,211 @@
+"""Both daemons and the emulated diode as real processes: what is dropped into the outbox arrives, or nothing does."""
+
+import asyncio
+import json
+import os
+import random
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.pair import SMALL_MTU, SMALL_SLAB, Pair, differences, pair
+
+SYMBOL = 1408
+SLAB = 200 * 64 * SYMBOL
+
+
+def zoo(folder: Path, *, many: int = 5000, largest: int = SLAB + 1) -> Path:
+    """Files of every awkward size and name."""
+    rng = random.Random(7)
+    sizes = {"empty": 0, "one byte": 1, "one symbol": SYMBOL, "slab and a byte": largest, "ünïcødé 文件": 10_000}
+    folder.mkdir(parents=True)
+    for name, size in sizes.items():
+        (folder / name).write_bytes(rng.randbytes(size))
+    (folder / ("n" * 255)).write_bytes(b"long name")
+    (folder / "back\\slash").write_bytes(b"escaped in SHA256SUMS")
+    (folder / "hollow" / "inner").mkdir(parents=True)
+    (folder / "run.sh").write_bytes(b"#!/bin/sh\n")
+    (folder / "run.sh").chmod(0o755)
+    for i in range(many):
+        path = folder / "many" / f"{i % 50:02}" / f"file {i}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(rng.randbytes(rng.randrange(40)))
+    return folder
+
+
+async def deliver(link: Pair, *impairments: str, bundles: int = 1, sender: tuple[str, ...] = (), **env: str) -> None:
+    """Run both daemons until everything in the outbox is in the inbox."""
+    receiver = await link.receiver("--bundles", str(bundles), **env)
+    diode = await link.diode(*impairments)
+    arguments = sender or ("run", "--json", "--until-idle")
+    assert 0 == await (await link.sender(*arguments, DIODE_OUTBOX__SETTLE_S="0", **env)).ended()
+    assert 0 == await receiver.ended()
+    diode.signal(signal.SIGTERM)
+    assert 0 == await diode.ended()
+
+
+@pytest.mark.parametrize(
+    ("options", "env", "small"),
+    [
+        pytest.param({}, {}, False, id="standard"),
+        pytest.param({"mtu": 9000}, {}, True, id="mtu9000"),
+        pytest.param({"auth": "aead"}, {}, True, id="aead"),
+        pytest.param({"auth": "none"}, {}, True, id="none"),
+        pytest.param({"profile": "lossy"}, {"DIODE_INBOX__VERIFY": "at-rest"}, True, id="lossy-at-rest"),
+        pytest.param({"rate": 10_000_000}, {"DIODE_LINK__PATH": "portable"}, True, id="portable"),
+        pytest.param({"rate": 10_000_000}, {"DIODE_FEC__ENGINE": "zfec"}, True, id="zfec"),
+    ],
+)
+async def test_every_kind_of_file_arrives_identical(
+    tmp_path: Path, options: dict[str, object], env: dict[str, str], small: bool
+) -> None:
+    """Random loss and bursts of 300 leave nothing missing and nothing different, in every mode of the link."""
+    async with pair(tmp_path / "pair", **options) as link:
+        sent = zoo(tmp_path / "zoo", many=20 if small else 5000, largest=300_001 if small else SLAB + 1)
+        link.outbox.joinpath("pypi").mkdir()
+        shutil.copytree(sent, link.outbox / "pypi" / "zoo@1")
+        await deliver(link, "--loss", "1%", "--burst", "300", "--seed", "3", **env)
+        published = link.inbox / "pypi" / "zoo" / "1"
+        assert [] == differences(sent, published / "data")
+        names = {"data", "manifest.json", "manifest.dsse.json", "SHA256SUMS", "receipt.json"}
+        assert names == {path.name for path in published.iterdir()}
+        check = await asyncio.create_subprocess_exec("sha256sum", "--quiet", "-c", "SHA256SUMS", cwd=published)
+        assert 0 == await check.wait()
+        receipt = json.loads((published / "receipt.json").read_text())
+        assert env.get("DIODE_INBOX__VERIFY", "slabs") == receipt["verify"]
+        assert [] == list((link.inbox / ".diode" / "spool").iterdir())
+
+
+async def test_reordered_duplicated_and_corrupted_datagrams_do_no_harm(tmp_path: Path) -> None:
+    """Datagrams that overtake, repeat or arrive damaged are counted, and the bundle arrives."""
+    async with pair(tmp_path / "pair") as link:
+        sent = tmp_path / "model.bin"
+        sent.write_bytes(random.Random(5).randbytes(3_000_000))
+        impairments = ("--reorder", "2%", "--duplicate", "2%", "--corrupt", "0.5%", "--loss", "0.5%")
+        await deliver(link, *impairments, sender=("send", "--json", "--version", "1", str(sent)))
+        assert [] == differences(sent, link.inbox / "default" / "model.bin" / "1" / "data" / "model.bin")
+
+
+async def test_several_bundles_cross_at_once_and_identical_content_is_skipped(tmp_path: Path) -> None:
+    """Every item becomes a bundle of its own; what was sent before is not sent again."""
+    async with pair(tmp_path / "pair") as link:
+        rng = random.Random(9)
+        for channel in ("cve", "os"):
+            (link.outbox / channel).mkdir()
+            for number in range(5):
+                (link.outbox / channel / f"item{number}@1").write_bytes(rng.randbytes(2000 * number))
+        again = (link.outbox / "os" / "item3@1").read_bytes()
+        await deliver(link, bundles=10)
+        assert 10 == len(list(link.inbox.glob("*/*/1/receipt.json")))
+        (link.outbox / "os" / "item3@1").write_bytes(again)
+        (link.outbox / "os" / "item4@1").write_bytes(b"other content under a used version")
+        sender = await link.sender("run", "--json", "--until-idle", DIODE_OUTBOX__SETTLE_S="0")
+        assert 3 == await sender.ended()
+        assert (1, 1) == (sender.last("summary")["skipped"], sender.last("summary")["failed"])
+        reason = json.loads((link.folder / "sender/failed/os/item4@1.reason.json").read_text())
+        assert "source" == reason["reason"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_stopped_in_the_middle_both_sides_go_on_later(tmp_path: Path, number: signal.Signals) -> None:
+    """After a graceful stop of both, stored slabs are kept and the bundle completes in a later run."""
+    async with pair(tmp_path / "pair", mtu=SMALL_MTU, rate=10_000_000) as link:
+        sent = tmp_path / "model.bin"
+        sent.write_bytes(random.Random(5).randbytes(6 * SMALL_SLAB))
+        await link.diode()
+        receiver = await link.receiver()
+        sender = await link.sender("send", "--json", "--version", "1", str(sent))
+        await receiver.said('"bytes_done": ' + str(SMALL_SLAB))
+        sender.signal(number)
+        expected = 0 if number == signal.SIGTERM else 130
+        assert expected == await sender.ended()
+        receiver.signal(number)
+        assert expected == await receiver.ended()
+        assert [] == list(link.inbox.glob("*/*/*/receipt.json"))
+        again = await link.receiver("--bundles", "1")
+        await again.said("bundle_resumed")
+        assert 0 == await (await link.sender("run", "--json", "--until-idle")).ended()
+        assert 0 == await again.ended()
+        assert [] == differences(sent, link.inbox / "default" / "model.bin" / "1" / "data" / "model.bin")
+
+
+async def test_a_bundle_that_lost_too_much_is_reported_and_never_published(tmp_path: Path) -> None:
+    """Losses beyond the profile end with exit code 16 and an inbox as empty as before."""
+    async with pair(tmp_path / "pair") as link:
+        sent = tmp_path / "model.bin"
+        sent.write_bytes(random.Random(5).randbytes(1_500_000))
+        receiver = await link.receiver("--bundles", "1")
+        await link.diode("--loss", "60%")
+        assert 0 == await (await link.sender("send", "--json", str(sent))).ended()
+        assert 16 == await receiver.ended()
+        assert "incomplete" == receiver.last("bundle")["outcome"]
+        assert [] == list(link.inbox.glob("*/*/*/receipt.json"))
+
+
+async def test_a_second_pass_completes_what_the_first_one_lost(tmp_path: Path) -> None:
+    """Slabs of two passes stitch together: at 30 % loss, `extreme` and two passes deliver."""
+    async with pair(tmp_path / "pair", profile="extreme") as link:
+        sent = tmp_path / "model.bin"
+        sent.write_bytes(random.Random(5).randbytes(1_500_000))
+        passes = ("send", "--json", "--version", "1", "--passes", "2", "--pass-delay", "0.1", str(sent))
+        await deliver(link, "--loss", "30%", sender=passes)
+        assert [] == differences(sent, link.inbox / "default" / "model.bin" / "1" / "data" / "model.bin")
+
+
+async def test_a_sender_without_a_receiver_runs_to_its_end(tmp_path: Path) -> None:
+    """The kernel's ICMP answers to a closed port do not stop a socket that is not connected."""
+    async with pair(tmp_path / "pair") as link:
+        sent = tmp_path / "model.bin"
+        sent.write_bytes(b"x" * 100_000)
+        sender = await link.sender("send", "--json", str(sent))
+        assert 0 == await sender.ended()
+        assert 0 == sender.last("summary")["refused"]
+
+
+async def test_a_stranger_without_a_trusted_key_is_quarantined(tmp_path: Path) -> None:
+    """A bundle signed by an unknown key leaves a reason, and nothing else."""
+    async with pair(tmp_path / "pair") as link, pair(tmp_path / "other") as other:
+        receiver_key = link.folder / "receiver" / "keys" / "signers" / "sender.pub"
+        receiver_key.write_bytes((other.folder / "receiver" / "keys" / "signers" / "sender.pub").read_bytes())
+        receiver = await link.receiver("--bundles", "1")
+        await link.diode()
+        (tmp_path / "forged").write_bytes(b"x" * 5000)
+        assert 0 == await (await link.sender("send", "--json", str(tmp_path / "forged"))).ended()
+        assert 12 == await receiver.ended()
+        (reason,) = (link.inbox / ".diode" / "quarantine").glob("*/reason.json")
+        assert "trust" == json.loads(reason.read_text())["reason"]
+        assert [] == [path for path in link.inbox.iterdir() if path.name != ".diode"]
+
+
+async def test_what_cannot_cross_is_set_aside_and_the_rest_goes_on(tmp_path: Path) -> None:
+    """Links, pipes, unusable names: each named in the log and moved away with a reason; the good item is sent."""
+    async with pair(tmp_path / "pair") as link:
+        channel = link.outbox / "c"
+        channel.mkdir()
+        os.mkfifo(channel / "pipe")
+        (channel / "link").symlink_to("/etc/hostname")
+        (channel / "x@current").write_bytes(b"")
+        (channel / os.fsdecode(b"n\xff")).write_bytes(b"")
+        (channel / "good").write_bytes(b"good")
+        sender = await link.sender("run", "--json", "--until-idle", DIODE_OUTBOX__SETTLE_S="0")
+        assert 3 == await sender.ended()
+        assert (1, 4) == (sender.last("summary")["sent"], sender.last("summary")["failed"])
+        assert 4 == len(list((link.folder / "sender" / "failed" / "c").glob("*.reason.json")))
+
+
+async def test_a_file_that_changes_while_it_is_sent_withdraws_its_bundle(tmp_path: Path) -> None:
+    """What was hashed is what is sent, or nothing is published."""
+    async with pair(tmp_path / "pair", mtu=SMALL_MTU, rate=10_000_000) as link:
+        sent = tmp_path / "model.bin"
+        sent.write_bytes(random.Random(5).randbytes(6 * SMALL_SLAB))
+        receiver = await link.receiver()
+        await link.diode()
+        sender = await link.sender("send", "--json", str(sent))
+        await receiver.said('"bytes_done": ' + str(SMALL_SLAB))
+        with sent.open("r+b") as file:
+            file.write(b"changed")
+        assert 3 == await sender.ended()
+        assert any("bundle_withdrawn" in line for line in sender.log)
+        assert [] == list(link.inbox.glob("*/*/*/receipt.json"))
