@@ -74,17 +74,19 @@ def collect(roots: Sequence[Path], links: Links, file_name: str | None = None) -
     sources: list[Source] = []
     for root in roots:
         alone = len(roots) == 1
-        top = os.path.realpath(root) if links == "follow" else os.path.abspath(root)
+        # The root's own name is not resolved: a link in an outbox must not make us fetch what its maker cannot read.
+        top = os.path.join(os.path.realpath(root.absolute().parent), root.name)
         prefix = "" if alone and os.path.isdir(top) else file_name or root.name
-        sources.extend(_walk(top, prefix, top, links, 0))
+        for source in _walk(top, prefix, top, links, 0):
+            sources.append(source)
+            if len(sources) > MAX_FILES:  # counted here: links may name the same files without end
+                raise LimitError(f"more than {MAX_FILES} files and empty directories: a bundle holds no more")
     try:
         paths = PathSet()
         for source in sources:
             paths.add(source.path)
     except PathError as error:
         raise SourceError(str(error)) from error
-    if len(sources) > MAX_FILES:
-        raise LimitError(f"{len(sources)} files: a bundle holds at most {MAX_FILES}")
     return sorted(sources, key=lambda source: source.sort_key)
 
 

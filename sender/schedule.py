@@ -96,6 +96,7 @@ class _Gap:
 class _Flight:
     plan: Plan
     script: Iterator[Job | _Gap]
+    ahead: Job | _Gap | None = None  # the next step, so that the last one is known for what it is
     sending_pass: int = 0
     outstanding: int = 0
     sent_at: float = 0.0
@@ -130,6 +131,7 @@ class Scheduler:
         """Take a bundle in flight."""
         flight = _Flight(plan, iter(()))
         flight.script = _script(flight)
+        flight.ahead = next(flight.script, None)
         self._flights[plan.bundle] = flight
 
     def withdraw(self, bundle: int) -> None:
@@ -138,7 +140,10 @@ class Scheduler:
 
     def flights(self) -> list[tuple[Plan, int, State]]:
         """(plan, pass, state) of the bundles in flight."""
-        return [(flight.plan, flight.sending_pass, flight.state) for flight in self._flights.values()]
+        return [
+            (flight.plan, flight.sending_pass, "sending" if flight.state == "over" else flight.state)
+            for flight in self._flights.values()  # what is over, and still here, has its last datagrams under way
+        ]
 
     def next(self, now: float) -> Job | Filler | Wait | None:
         """What to send next; None when nothing is in flight."""
@@ -177,7 +182,7 @@ class Scheduler:
         flight.sent_at, flight.sent_line = now, self._line
         if job.kind == Kind.OBJECT and job.flags == ObjectType.MANIFEST:
             flight.manifest_at = now
-        if flight.outstanding == 0 and flight.state == "over":
+        if flight.outstanding == 0 and flight.state == "over" and not flight.pending:
             del self._flights[job.bundle]
             return True
         return False
@@ -207,16 +212,14 @@ class Scheduler:
                 return self._issue(
                     flight, Job(flight.plan.bundle, Kind.OBJECT, ObjectType.MANIFEST, 0, flight.sending_pass)
                 )
-            step = next(flight.script, None)
-            if step is None:
-                flight.state = "over"
-            elif isinstance(step, Job):
-                flight.state = "sending"
+            step, flight.ahead = flight.ahead, next(flight.script, None)
+            if isinstance(step, Job):
+                flight.state = "over" if flight.ahead is None else "sending"
                 flight.sending_pass = step.sending_pass
                 return self._issue(flight, step)
-            else:
-                flight.gap = step
-                flight.state = "waiting" if step.seconds > 1.0 else "sending"
+            assert step is not None
+            flight.gap = step
+            flight.state = "waiting" if step.seconds > 1.0 else "sending"
         return _Gap(2.0)
 
     def _issue(self, flight: _Flight, job: Job) -> Job:

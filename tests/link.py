@@ -1,0 +1,276 @@
+"""A whole transfer in one process: real scheduler, encoder, gate and assembler, a lossy line, virtual time, no files.
+
+The store of this enclave judges as ``receiver.store`` does: signature, then tables, then slabs, by their digests.
+"""
+
+import hashlib
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+from securesystemslib.signer import CryptoSigner
+
+from diode.assembler import Assembler, Completed
+from diode.auth import DatagramViews, LinkKey, Mode, Session
+from diode.digest import digest
+from diode.emulator import Impairer, Impairments
+from diode.encoder import Part, SlabEncoder, Slot, fill_from
+from diode.errors import Drop
+from diode.fec import Engine, choose_engine
+from diode.gate import Gate
+from diode.geometry import PROFILES, object_geometry, slab_at, slab_count, stream_geometry
+from diode.heartbeat import Heartbeat, HeartbeatSealer
+from diode.manifest import (
+    FileEntry,
+    Manifest,
+    Shape,
+    Table,
+    bundle_id,
+    open_manifest,
+    padded_manifest,
+    parse_files,
+    seal_manifest,
+)
+from diode.wire import Kind, ObjectType, datagram_bytes, symbol_bytes_for
+from sender.schedule import Filler, Job, Plan, Scheduler, Wait
+
+FILLER = 64
+REGION = 2000  # datagrams a region of this receiver holds
+DATA, OBJECT = Kind.DATA, Kind.OBJECT
+
+
+@dataclass
+class Bundle:
+    """A signed bundle in memory."""
+
+    number: int
+    manifest: Manifest
+    parts: dict[tuple[Kind, int], bytes]
+    signer: CryptoSigner
+
+    def plan(self, passes: int) -> Plan:
+        """What the scheduler must know."""
+        full = self.manifest.shape.geometry
+        sizes = [len(self.parts[OBJECT, int(kind)]) for kind in ObjectType]
+        files = self.manifest.files.entries
+        return Plan(self.number, full, self.manifest.stream_bytes, *sizes, files, passes=passes, pass_delay_s=1.0)
+
+
+def make_bundle(files: dict[str, bytes], *, mtu: int = 1500, profile: str = "standard", sequence: int = 1) -> Bundle:
+    """Pack and sign ``files``."""
+    symbol_bytes = symbol_bytes_for(mtu)
+    full = stream_geometry(symbol_bytes, PROFILES[profile])
+    paths = sorted(files, key=str.encode)
+    stream = b"".join(files[path] for path in paths)
+    lines = b"".join(
+        FileEntry(p, len(files[p]), digest(files[p]).hex(), hashlib.sha256(files[p]).hexdigest()).line() for p in paths
+    )
+    count = slab_count(full, len(stream))
+    slabs = b"".join(digest(stream[n * full.source_bytes : (n + 1) * full.source_bytes]) for n in range(count))
+    manifest = Manifest(
+        format="diode-bundle-1",
+        channel="test",
+        name="bundle",
+        version=str(sequence),
+        sequence=sequence,
+        previous=None,
+        created="2026-01-01T00:00:00Z",
+        shape=Shape(profile=profile, symbol_bytes=symbol_bytes, columns=full.columns, k=full.k, r=full.r),
+        stream_bytes=len(stream),
+        files=Table(entries=len(paths), size=len(lines), blake3=digest(lines).hex()),
+        slabs=Table(entries=count, size=len(slabs), blake3=digest(slabs).hex()),
+    )
+    signer = CryptoSigner.generate_ed25519()
+    payload, sealed = seal_manifest(manifest, signer)
+    parts = {
+        (DATA, 0): stream,
+        (OBJECT, int(ObjectType.MANIFEST)): padded_manifest(sealed, symbol_bytes),
+        (OBJECT, int(ObjectType.FILES)): lines,
+        (OBJECT, int(ObjectType.SLABS)): slabs,
+    }
+    return Bundle(bundle_id(payload), manifest, parts, signer)
+
+
+class Staging:
+    """The sending side: datagrams come out of :meth:`next` as virtual time goes on."""
+
+    def __init__(
+        self, bundles: list[Bundle], passes: int, mode: Mode, key: LinkKey, engine: Engine, rate: float
+    ) -> None:
+        shape = bundles[0].manifest.shape
+        self.now = 0.0
+        self.line = 0
+        self.size = datagram_bytes(shape.symbol_bytes)
+        self._rate = rate
+        self._bundles = {bundle.number: bundle for bundle in bundles}
+        self._plans = {bundle.number: bundle.plan(passes) for bundle in bundles}
+        self._scheduler = Scheduler(rate, self.size)
+        for plan in self._plans.values():
+            self._scheduler.add(plan)
+        session = Session(key, 1, mode)
+        self._encoder = SlabEncoder(engine, session, key.key_id)
+        full = shape.geometry
+        self._slot = Slot(memoryview(bytearray(full.rows * full.columns * self.size)), full)
+        self._filler = Slot(memoryview(bytearray(FILLER * self.size)), type(full)(full.symbol_bytes, 1, FILLER, 0))
+        self._encoder.filler(self._filler, FILLER)
+        self._sealer = HeartbeatSealer(key, Session(key, 2, mode), shape.symbol_bytes)
+        self._beats = 0
+        self._beat_at = 0.0
+
+    def heartbeat(self) -> np.ndarray:
+        """One heartbeat as a matrix of one datagram."""
+        self._beats += 1
+        sessions = {f"{1:016x}": self._encoder.counter, f"{2:016x}": 0}
+        beat = Heartbeat(epoch=1, number=self._beats, clock=0, sessions=sessions, channels={}, bundles=[])
+        return np.frombuffer(self._sealer.seal(beat), np.uint8).reshape(1, -1)
+
+    def next(self) -> tuple[Job | Filler | None, np.ndarray] | None:
+        """(what was sent, its datagrams), or None when all is over. Time passes."""
+        if self.now >= self._beat_at:
+            self._beat_at = self.now + 1.0
+            return None, self.heartbeat()
+        step = self._scheduler.next(self.now)
+        if step is None:
+            return None
+        if isinstance(step, Wait):
+            self.now += step.seconds
+            return None, np.empty((0, self.size), np.uint8)
+        datagrams = self._datagrams(step)
+        self.now += datagrams.size / self._rate
+        self.line += len(datagrams)
+        self._scheduler.sent(step, len(datagrams), self.now)
+        return step, datagrams
+
+    def _datagrams(self, step: Job | Filler) -> np.ndarray:
+        if isinstance(step, Filler):
+            return np.tile(self._filler.datagrams, (-(-step.datagrams // FILLER), 1))[: step.datagrams]
+        slab = self._plans[step.bundle].slab(step)
+        data = self._bundles[step.bundle].parts[step.kind, step.flags][slab.offset : slab.offset + slab.length]
+        part = Part(step.bundle, step.kind, step.flags)
+        offset = step.repair_offset(slab)
+        runs = self._encoder.encode(self._slot, slab, part, fill_from(data), repair_offset=offset)
+        return np.concatenate([self._slot.datagrams[first : first + count] for first, count in runs])
+
+
+@dataclass
+class Received:
+    """A bundle as the enclave has it so far."""
+
+    manifest: Manifest
+    parts: dict[tuple[Kind, int], bytearray]
+    missing: dict[tuple[Kind, int], set[int]]
+    ready: bool = False
+
+
+@dataclass
+class Enclave:
+    """The receiving side, with a store that judges by digests."""
+
+    keys: list[LinkKey]
+    mode: Mode
+    engine: Engine
+    trusted: list[CryptoSigner]
+    arena_bytes: int = 160 << 20
+    drops: Counter[Drop] = field(default_factory=Counter)
+    published: dict[int, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.gate = Gate(self.keys, self.mode, self.drops)
+        self.arena = np.zeros(self.arena_bytes, np.uint8)
+        self.assembler = Assembler(self.arena, self.engine, self.drops, lambda: False)
+        self.receiving: dict[int, Received] = {}
+
+    def receive(self, datagrams: np.ndarray, now: float) -> None:
+        """Take datagrams of one size as they arrive."""
+        for first in range(0, len(datagrams), REGION):
+            region = np.ascontiguousarray(datagrams[first : first + REGION]).copy()
+            views = DatagramViews(memoryview(region.reshape(-1)), region.shape[1], len(region))
+            rows = self.gate.admit(region, views, now)
+            if len(rows):
+                self.assembler.feed(region, rows)
+            while self.assembler.completed:
+                self._store(self.assembler.completed.popleft())
+
+    def _store(self, done: Completed) -> None:
+        data = bytes(self.arena[done.offset : done.offset + done.length])
+        self.assembler.release(done.offset)
+        bundle, part = done.key.bundle, (done.key.kind, done.key.flags)
+        if part == (OBJECT, ObjectType.MANIFEST):
+            if bundle not in self.receiving and bundle not in self.published:
+                self._judge(bundle, data)
+        elif bundle in self.receiving:
+            self._take(bundle, done, part, data)
+
+    def _judge(self, bundle: int, data: bytes) -> None:
+        manifest, payload, _ = open_manifest(data.rstrip(b"\0"), [signer.public_key for signer in self.trusted])
+        assert bundle_id(payload) == bundle
+        sizes = {
+            (DATA, 0): manifest.stream_bytes,
+            (OBJECT, int(ObjectType.FILES)): manifest.files.size,
+            (OBJECT, int(ObjectType.SLABS)): manifest.slabs.size,
+        }
+        full = manifest.shape.geometry
+        missing = {
+            part: set(range(slab_count(full if part[0] == DATA else object_geometry(full.symbol_bytes), size)))
+            for part, size in sizes.items()
+        }
+        self.receiving[bundle] = Received(manifest, {part: bytearray(size) for part, size in sizes.items()}, missing)
+        self.assembler.know(bundle, full, sizes, [])
+        self._advance(bundle)
+
+    def _take(self, bundle: int, done: Completed, part: tuple[Kind, int], data: bytes) -> None:
+        received = self.receiving[bundle]
+        full = received.manifest.shape.geometry
+        shape = full if part[0] == DATA else object_geometry(full.symbol_bytes)
+        slab = slab_at(shape, len(received.parts[part]), done.key.number, is_object=part[0] == OBJECT)
+        if part[0] == DATA:
+            digests = received.parts[OBJECT, int(ObjectType.SLABS)]
+            if digest(data) != digests[32 * done.key.number :][:32]:
+                self.assembler.redo(done.key)
+                return
+        received.parts[part][slab.offset : slab.offset + slab.length] = data
+        received.missing[part].discard(done.key.number)
+        self._advance(bundle)
+
+    def _advance(self, bundle: int) -> None:
+        received = self.receiving[bundle]
+        tables = [(OBJECT, int(ObjectType.FILES)), (OBJECT, int(ObjectType.SLABS))]
+        if not received.ready and not any(received.missing[part] for part in tables):
+            for kind in (ObjectType.FILES, ObjectType.SLABS):
+                assert digest(received.parts[OBJECT, int(kind)]).hex() == received.manifest.table(kind).blake3
+            list(
+                parse_files(received.parts[OBJECT, int(ObjectType.FILES)].splitlines(keepends=True), received.manifest)
+            )
+            received.ready = True
+            self.assembler.ready(bundle)
+        if received.ready and not received.missing[DATA, 0]:
+            self.published[bundle] = bytes(received.parts[DATA, 0])
+            del self.receiving[bundle]
+            self.assembler.finish(bundle, Drop.REDUNDANT)
+
+
+def transfer(
+    bundles: list[Bundle],
+    impairments: Impairments,
+    seed: int,
+    *,
+    passes: int = 1,
+    mode: Mode = "gmac",
+    engine: Engine | None = None,
+    rate: float = 100e6,
+    warm_up: int = 0,
+) -> Enclave:
+    """Send ``bundles`` through the impaired line; ``warm_up`` datagrams of filler shift where its bursts fall."""
+    engine = engine or choose_engine()
+    key = LinkKey.of(random.Random(seed).randbytes(32))
+    staging = Staging(bundles, passes, mode, key, engine, rate)
+    enclave = Enclave([key], mode, engine, [bundle.signer for bundle in bundles])
+    enclave.receive(staging.heartbeat(), 0.0)  # several are sent before data; one of them arrives
+    line = Impairer(impairments, seed)
+    if warm_up:
+        line.apply(staging._datagrams(Filler(warm_up)))
+    while (step := staging.next()) is not None:
+        enclave.receive(line.apply(step[1]), staging.now)
+    enclave.receive(line.flush(), staging.now)
+    return enclave
