@@ -200,7 +200,7 @@ def _hash_file(
     if not stat.S_ISREG(before.st_mode):
         raise SourceError(f"{source.origin!r} is no longer a file")
     ours, theirs, size = blake3(), hashlib.sha256(), 0
-    while count := file.readinto(buffer):  # type: ignore[attr-defined]  # raw file objects have it
+    while size <= before.st_size and (count := file.readinto(buffer)):  # type: ignore[attr-defined]  # a raw file
         chunk = buffer[:count]
         ours.update(chunk)
         theirs.update(chunk)
