@@ -9,12 +9,13 @@ from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
+from rich.live import Live
 
-from diode import init
-from diode.config import parse_size
+from diode import calibrate, init
+from diode.config import ReceiverConfig, SenderConfig, load, parse_size
 from diode.emulator import Impairer, Impairments, Link, Tally
 from diode.entry import guarded, new_app
-from diode.errors import UsageError
+from diode.errors import IncompleteError, UsageError
 from diode.keys import new_link_key, new_signing_key, read_link_key, write_private
 from diode.manifest import load_public_key
 from diode.udp import Address
@@ -24,7 +25,11 @@ init_app = new_app("Write ready-to-run folders, keys and configuration.")
 keys_app = new_app("Make and name keys.")
 app.add_typer(init_app, name="init")
 app.add_typer(keys_app, name="keys")
+calibrate_app = new_app("Find the highest rate that a link carries without loss. Start the receiving end first.")
+app.add_typer(calibrate_app, name="calibrate")
 main = guarded(app)
+
+DEFAULT_RATES = "10M,20M,50M,100M,150M,200M,300M,500M,750M,1000M,1250M,1500M"
 
 To = Annotated[str, typer.Option("--to", help="HOST:PORT where the diode takes datagrams in.")]
 Listen = Annotated[str, typer.Option("--listen", help="HOST:PORT where the receiver listens.")]
@@ -246,6 +251,51 @@ def bench(
     from diode.bench import run_bench  # its imports are not for the other commands to wait for
 
     run_bench(quick=quick, json_file=json_file, console=Console())
+
+
+@calibrate_app.command("send")
+def calibrate_send(
+    config: Annotated[Path, typer.Option("--config", "-c", help="sender.toml")] = Path("sender.toml"),
+    rates: Annotated[str, typer.Option(help="Bytes a second, rising, with commas between.")] = DEFAULT_RATES,
+    seconds: Annotated[float, typer.Option(min=0.1, max=600, help="How long each rate is sent.")] = 2.0,
+) -> None:
+    """Send filler at one rate after the other. The sender's daemon should be idle or stopped meanwhile."""
+    link = load(SenderConfig, config).link
+    steps = [_size(rate) for rate in rates.split(",")]
+    if not 0 < len(steps) <= calibrate.MAX_STEPS or min(steps) <= 0 or steps != sorted(set(steps)):
+        raise UsageError(f"--rates: 1 to {calibrate.MAX_STEPS} rising rates, such as {DEFAULT_RATES}")
+    key, to = read_link_key(link.key), Address.parse(link.to)
+    for step in calibrate.ramp(key, link.auth, to, link.symbol_bytes, link.path, steps, seconds):
+        reached = "" if step.kept_up else ": this side sends no faster, and stops here"
+        typer.echo(f"{step.rate / 1e6:g} MB/s wanted, {(step.sent_rate or 0) / 1e6:.1f} sent{reached}", err=True)
+    typer.echo("the receiving end shows what arrived", err=True)
+
+
+@calibrate_app.command("receive")
+def calibrate_receive(
+    config: Annotated[Path, typer.Option("--config", "-c", help="receiver.toml")] = Path("receiver.toml"),
+    wait: Annotated[float, typer.Option(min=1, help="Give up after so many seconds of silence.")] = 60.0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
+) -> None:
+    """Count what arrives of each rate, and say which one to use. The receiver's daemon must be stopped meanwhile."""
+    link = load(ReceiverConfig, config).link
+    meter = calibrate.Meter(read_link_key(link.key), link.auth)
+    console = Console()
+    granted = 0
+    try:
+        with Live(console=console, transient=True, auto_refresh=False) as live:
+
+            def show() -> None:
+                live.update(calibrate.as_table(meter.steps.values()), refresh=True)
+
+            granted = calibrate.listen(meter, Address.parse(link.listen), link.socket_buffer, link.path, wait, show)
+    finally:
+        if meter.steps:
+            console.print(calibrate.as_table(meter.steps.values()))
+    if not meter.steps:
+        raise IncompleteError(f"no calibration was heard on {link.listen} for {wait:g} s ({meter.foreign} other runs)")
+    calibrate.write_report(meter, granted, json_file)
+    print(calibrate.advice(meter.best()))
 
 
 if __name__ == "__main__":
