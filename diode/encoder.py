@@ -19,6 +19,7 @@ from diode.wire import (
     FILLER_BUNDLE,
     FILLER_COUNTER,
     HEADER_BYTES,
+    OVERHEAD_BYTES,
     TAG_BYTES,
     Kind,
     datagram_bytes,
@@ -27,8 +28,8 @@ from diode.wire import (
 )
 
 Bytes2D = NDArray[np.uint8]
-Fill = Callable[[Bytes2D], None]
 
+MAX_PLACES: Final = 1024  # IOV_MAX
 COUNTERS_PER_SESSION: Final = 1 << 40  # then a worker restarts with a new session: far below AES-GCM's own limit
 
 
@@ -50,11 +51,31 @@ class Slot:
         assert self.capacity >= full.rows * full.columns
         self.datagrams: Bytes2D = np.frombuffer(buffer, np.uint8, self.capacity * self.size).reshape(-1, self.size)
         self.views = DatagramViews(buffer, self.size, self.capacity)
+        starts = range(HEADER_BYTES, self.capacity * self.size, self.size)
+        self._places = [buffer[at : at + full.symbol_bytes] for at in starts]
+
+    def places(self, offset: int, length: int) -> list[memoryview]:
+        """Where bytes ``offset .. offset + length`` of the slab go, in order; at most ``MAX_PLACES`` of these places.
+
+        A file is read straight into them (``preadv``): its bytes are touched once before they are coded.
+        """
+        size = self.size - OVERHEAD_BYTES
+        first, skip = divmod(offset, size)
+        last, rest = divmod(offset + length, size)
+        places = self._places[first : min(last + (rest > 0), first + MAX_PLACES)]
+        if rest and first + len(places) == last + 1:
+            places[-1] = places[-1][:rest]
+        if skip and places:
+            places[0] = places[0][skip:]
+        return places
 
     @property
     def symbols(self) -> Bytes2D:
         """The symbol of each datagram, as a strided view."""
         return self.datagrams[:, HEADER_BYTES:-TAG_BYTES]
+
+
+Fill = Callable[[Slot], None]
 
 
 class SlabEncoder:
@@ -71,14 +92,14 @@ class SlabEncoder:
     ) -> Sequence[tuple[int, int]]:
         """Fill ``slot`` with the datagrams of ``slab``; returns runs (first datagram, count) in sending order.
 
-        ``fill`` writes the slab's bytes into the (symbols, S) view it is given; what it does not write is zero.
+        ``fill`` writes the slab's bytes into the symbols of the slot it is given; the rest of the last one is zero.
         ``repair_offset`` skips repair rows that an earlier pass has sent.
         """
         shape, symbols = slab.shape, slab.source_symbols
         k_rows, r_rows = shape.k * shape.columns, shape.r * shape.columns
         tail = slot.symbols[symbols - 1 : k_rows]
         tail[:] = 0
-        fill(slot.symbols[:symbols])
+        fill(slot)
         rows = slot.datagrams[: k_rows + r_rows].reshape(shape.rows, shape.columns * slot.size)
         self._engine.encode(rows[: shape.k], rows[shape.k :], repair_offset)
         first_repair = (shape.k + repair_offset) * shape.columns
@@ -129,8 +150,8 @@ class SlabEncoder:
 def fill_from(data: "bytes | memoryview | NDArray[np.uint8]") -> Fill:
     """A ``fill`` for :meth:`SlabEncoder.encode` that takes the slab's bytes from memory."""
 
-    def fill(symbols: Bytes2D) -> None:
-        source = np.frombuffer(data, np.uint8)
+    def fill(slot: Slot) -> None:
+        source, symbols = np.frombuffer(data, np.uint8), slot.symbols
         size = symbols.shape[1]
         whole = len(source) // size
         symbols[:whole] = source[: whole * size].reshape(-1, size)

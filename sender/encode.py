@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from diode.auth import Session
-from diode.encoder import Part, SlabEncoder, Slot, fill_from
+from diode.encoder import Fill, Part, SlabEncoder, Slot, fill_from
 from diode.errors import SourceError
 from diode.fec import choose_engine
-from diode.files import FileIndex
+from diode.files import FileIndex, Piece
 from diode.geometry import PROFILES, Geometry, stream_geometry
 from diode.keys import read_link_key
 from diode.manifest import padded_manifest, parse_files
@@ -53,31 +53,34 @@ class Bundle:
         table = self._objects[ObjectType.FILES]
         entries = parse_files(_lines(folder / FILES_FILE), load_packed(folder.parent.parent, plan.bundle).manifest)
         self._index = FileIndex(memoryview(table), entries, len(self._origins))
-        self._scratch = np.empty(plan.full.source_bytes, dtype=np.uint8)
 
-    def read(self, job: Job) -> "np.ndarray[tuple[int], np.dtype[np.uint8]]":
-        """The bytes of the slab that ``job`` names; valid until the next call. Raises SourceError."""
+    def fill(self, job: Job) -> Fill:
+        """What writes the bytes of the slab that ``job`` names into a slot. It raises SourceError."""
         slab = self.plan.slab(job)
         if job.kind == Kind.OBJECT:
             data = memoryview(self._objects[ObjectType(job.flags)])
-            return np.frombuffer(data[slab.offset : slab.offset + slab.length], np.uint8)
-        view = memoryview(self._scratch)
-        for piece in self._index.pieces(slab.offset, slab.length):
-            at = piece.stream_offset - slab.offset
-            self._read_piece(piece.number, piece.file_offset, view[at : at + piece.length])
-        return self._scratch[: slab.length]
+            return fill_from(data[slab.offset : slab.offset + slab.length])
 
-    def _read_piece(self, index: int, offset: int, into: memoryview) -> None:
-        origin, expected = self._origins[index], tuple(self._stats[index].tolist())
+        def read(slot: Slot) -> None:
+            for piece in self._index.pieces(slab.offset, slab.length):
+                self._read_piece(piece, slot, piece.stream_offset - slab.offset)
+
+        return read
+
+    def _read_piece(self, piece: Piece, slot: Slot, at: int) -> None:
+        """Read one file's part of a slab to its place ``at`` bytes into the slab."""
+        origin, expected = self._origins[piece.number], tuple(self._stats[piece.number].tolist())
         try:
             with open_source(origin) as file:
                 if fingerprint(os.fstat(file.fileno())) != expected:
                     raise SourceError(f"{origin!r} changed after it was hashed")
-                while into:
-                    count = os.preadv(file.fileno(), [into], offset)
+                done = 0
+                while done < piece.length:
+                    places = slot.places(at + done, piece.length - done)
+                    count = os.preadv(file.fileno(), places, piece.file_offset + done)
                     if not count:
                         raise SourceError(f"{origin!r} became shorter while it was sent")
-                    into, offset = into[count:], offset + count
+                    done += count
                 if fingerprint(os.fstat(file.fileno())) != expected:
                     raise SourceError(f"{origin!r} changed while it was sent")
         except OSError as error:
@@ -133,12 +136,13 @@ class Encoder:
     def _encode(self, message: dict[str, Any]) -> None:
         job = Job(int(message["bundle"], 16), Kind(message["kind"]), *(message[n] for n in ("flags", "slab", "pass")))
         bundle = self._bundle(job.bundle, message["plan"])
-        slab = bundle.plan.slab(job)
-        data = bundle.read(job)
-        slot = self._take_slot()
-        part = Part(job.bundle, job.kind, job.flags)
-        offset = job.repair_offset(slab)
-        runs = self._encoder.encode(self._slots[slot], slab, part, fill_from(data), repair_offset=offset)
+        slab, part = bundle.plan.slab(job), Part(job.bundle, job.kind, job.flags)
+        slot, offset = self._take_slot(), job.repair_offset(slab)
+        try:
+            runs = self._encoder.encode(self._slots[slot], slab, part, bundle.fill(job), repair_offset=offset)
+        except SourceError:
+            self._free.append(slot)
+            raise
         self._transmit.send({"job": message["job"], "slot": slot, "runs": runs})
 
     def _bundle(self, number: int, plan: dict[str, Any]) -> Bundle:
