@@ -3,6 +3,7 @@
 Relative paths are relative to the folder of the configuration file.
 """
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
@@ -70,7 +71,7 @@ class ReceiverLink(_Section):
     key: Path = Path("keys/link.key")
     previous_key: Path | None = None
     path: UdpPath = "auto"
-    socket_buffer: Size = 32 << 20
+    socket_buffer: Annotated[Size, Field(ge=64 << 10, le=1 << 30)] = 32 << 20
 
 
 class Fec(_Section):
@@ -132,8 +133,8 @@ class Channel(_Section):
 class Limits(_Section):
     """What the receiver accepts and uses at most."""
 
-    memory: Size = 256 << 20
-    ring: Size = 32 << 20
+    memory: Annotated[Size, Field(ge=128 << 20, le=1 << 40)] = 256 << 20
+    ring: Annotated[Size, Field(ge=8 << 20, le=4 << 30)] = 32 << 20
     bundle: Size = 4 << 40
     files: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000_000
 
@@ -183,8 +184,12 @@ C = TypeVar("C", bound=_Config)
 
 def load(kind: type[C], path: Path) -> C:
     """Read ``path`` as configuration of ``kind``, with absolute paths. Raises NotInitialisedError or UsageError."""
-    if not path.is_file():
-        raise NotInitialisedError(f"configuration {path} is missing; 'diode init' writes one")
+    try:
+        found = path.is_file() and os.access(path, os.R_OK)
+    except OSError as error:
+        raise UsageError(f"configuration {path} cannot be read: {error.strerror}") from error
+    if not found:
+        raise NotInitialisedError(f"configuration {path} is missing or cannot be read; 'diode init' writes one")
     try:
         config: C = type(kind.__name__, (kind,), {"source": path, "__annotations__": {"source": ClassVar[Path]}})()
     except ValidationError as error:

@@ -87,6 +87,12 @@ class PathError(ManifestError):
     reason = "path"
 
 
+class PlaceError(ContentError):
+    """The receiver's file system has no place for it: a name too long there, a file where its folder must be."""
+
+    reason = "place"
+
+
 class IntegrityError(ContentError):
     """Bytes do not have the digest that was signed for them."""
 
@@ -131,6 +137,12 @@ class StorageError(DiodeError):
     """Our own disk failed; everything written so far is kept."""
 
     reason = "storage"
+
+
+class FullError(StorageError):
+    """Our own disk is full; everything written so far is kept."""
+
+    exit_code = 17
 
 
 class WorkerError(DiodeError):

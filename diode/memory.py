@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 PAGE_BYTES: Final = 4096
+_MAX_COUNT: Final = (1 << 63) - 1  # counters of datagrams are off the wire
 
 
 def create_memfd(name: str, size_bytes: int) -> int:
@@ -75,11 +76,11 @@ class Counters:
         return self._cells[self.names.index(name)]
 
     def __setitem__(self, name: str, value: int) -> None:
-        self._cells[self.names.index(name)] = value
+        self._cells[self.names.index(name)] = min(value, _MAX_COUNT)
 
     def add(self, name: str, value: int = 1) -> None:
         """Add to one counter."""
-        self._cells[self.names.index(name)] += value
+        self[name] += value
 
     def snapshot(self) -> dict[str, int]:
         """All counters by name."""

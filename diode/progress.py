@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
@@ -21,6 +22,7 @@ from rich.table import Column
 
 Mode = Literal["bars", "lines", "json", "quiet"]
 _LINE_EVERY_S: Final = 5.0
+_FINISHED_SHOWN: Final = 8
 
 log = structlog.get_logger()
 
@@ -40,6 +42,7 @@ class Display:
     def __init__(self, mode: Mode) -> None:
         self._mode = mode
         self._tasks: dict[str, TaskID] = {}
+        self._finished: deque[TaskID] = deque()
         self._line_at = time.monotonic()
         self._bars: Progress | None = None
         if mode == "bars":
@@ -89,17 +92,20 @@ class Display:
         if self._bars and task is not None:
             total = self._bars.tasks[self._bars.task_ids.index(task)].total
             self._bars.update(task, completed=total, detail=outcome)
+            self._finished.append(task)
+            if len(self._finished) > _FINISHED_SHOWN:
+                self._bars.remove_task(self._finished.popleft())
         figures = {"bundle": bundle, "outcome": outcome, **fields}
         if self._mode == "json":
             self._print("bundle", figures)
-        elif self._mode != "quiet":
+        else:
             log.info("bundle_" + outcome.replace(" ", "_"), **{k: v for k, v in figures.items() if k != "outcome"})
 
     def summary(self, fields: Mapping[str, Any]) -> None:
         """The last line."""
         if self._mode == "json":
             self._print("summary", fields)
-        elif self._mode != "quiet":
+        else:
             log.info("summary", **fields)
 
     def _print(self, message_type: str, fields: Mapping[str, Any]) -> None:

@@ -26,7 +26,7 @@ from diode.workers import Mailbox, Message, start_worker
 
 FIGURES: Final = (
     "datagrams", "received", "expected", "filler", "heartbeats", "blocks_repaired", "blocks_lost", "slabs_given_up",
-    "arena_used", "last_data_ms",
+    "slabs_completed", "slabs_freed", "arena_used", "last_data_ms",
 )  # fmt: skip
 COUNTERS: Final = (*FIGURES, *(f"drop_{reason}" for reason in Drop))
 MAX_HANDED: Final = 64  # complete slabs with store: few enough that neither pipe between us can fill up
@@ -48,7 +48,8 @@ class Assemble:
         engine = choose_engine(settings["engine"])
         arena = np.frombuffer(map_memfd(settings["arena"]), dtype=np.uint8)
         self._assembler = Assembler(arena, engine, self._drops, self._wait_for_space)
-        self._handed = 0
+        self._handed = 0  # with store now
+        self._freed = 0
         self._decisions: deque[Message] = deque()
         self._views: dict[tuple[int, Run], tuple[Any, DatagramViews]] = {}
         self._datagrams = 0
@@ -152,6 +153,7 @@ class Assemble:
         match message["say"]:
             case "free":
                 self._handed -= 1
+                self._freed += 1
                 self._assembler.release(message["offset"])
             case "known":
                 sizes = {
@@ -176,6 +178,8 @@ class Assemble:
         counters["heartbeats"], counters["filler"] = self._gate.heartbeats, assembler.filler
         counters["blocks_repaired"], counters["blocks_lost"] = assembler.blocks_repaired, assembler.blocks_lost
         counters["slabs_given_up"], counters["arena_used"] = assembler.slabs_given_up, assembler.used_bytes
+        counters["slabs_completed"] = self._freed + self._handed + len(assembler.completed)
+        counters["slabs_freed"] = self._freed
         for reason, count in self._drops.items():
             counters[f"drop_{reason}"] = count
 

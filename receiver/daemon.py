@@ -27,17 +27,16 @@ from diode.progress import Display
 from diode.supervise import Crew
 from diode.udp import Address, open_receiver
 from diode.workers import Message, Worker
+from receiver.endings import Endings
 from receiver.inbox import Inbox
 from receiver.ledger import Ledger
 from receiver.pipeline import Pipeline
 
 QUIET_S: Final = 2.0
 LONGEST_LINGER_S: Final = 10.0
-OVER_GRACE_S: Final = 3.0
 SILENT_S: Final = 3.0
 GONE_S: Final = 10.0  # no heartbeat for so long: with --bundles, the sender is taken to be gone
 MOST_RESTARTS: Final = 5
-MOST_REMEMBERED: Final = 4096
 
 log = structlog.get_logger()
 
@@ -47,9 +46,7 @@ class Receiver:
 
     def __init__(self, config: ReceiverConfig, display: Display) -> None:
         self.config = config
-        self.published: list[Message] = []
         self.outcomes: dict[str, int] = {"published": 0, "quarantined": 0, "incomplete": 0}
-        self.exit_code = 0
         self.interrupted: int | None = None
         self._display = display
         self._stack = ExitStack()
@@ -64,9 +61,9 @@ class Receiver:
         self._socket = open_receiver(Address.parse(config.link.listen), config.link.socket_buffer)
         self._stack.callback(self._socket.close)
         self._receiving: dict[str, Message] = {}
-        self._seen_sending: set[str] = set()
-        self._over_since: dict[str, float] = {}
-        self._reported: set[str] = set()  # as incomplete, until more of them comes
+        self._endings = Endings()
+        self._ended: set[str] = set()  # with --bundles: what counts
+        self._refusal_code = 0
         self._heartbeat: Message | None = None
         self._heard_at: float | None = None
         self._silent = False
@@ -82,6 +79,11 @@ class Receiver:
 
     def __exit__(self, *exc: object) -> None:
         self._stack.close()
+
+    @property
+    def exit_code(self) -> int:
+        """What ``--bundles`` ends with: 0, or the code of the first refusal, or of bundles left incomplete."""
+        return self._refusal_code or (IncompleteError.exit_code if self._endings.any_incomplete else 0)
 
     async def run(self, bundles: int | None = None) -> None:
         """Receive until stopped, or until so many bundles are over. Raises what ended it too early."""
@@ -137,16 +139,21 @@ class Receiver:
             self._silent = silent
             log.log(40 if silent else 20, "link_silent" if silent else "link_alive", since_s=SILENT_S)
         if silent and self._bundles_wanted is not None and now - (self._heard_at or now) > GONE_S:
-            for bundle in self._receiving.keys() - self._reported:
-                self._over_since.setdefault(bundle, 0.0)
-        for bundle, since in list(self._over_since.items()):
-            if now - since > OVER_GRACE_S:
-                del self._over_since[bundle]
-                self._report_incomplete(bundle)
+            for bundle in self._receiving:
+                self._endings.over(bundle, now, receiving=True)
+        counters = self._pipeline.assemble_counters
+        for bundle in self._endings.due(now, counters["slabs_completed"], counters["slabs_freed"]):
+            self._report_incomplete(bundle)
 
     # what workers say
 
     def _on_message(self, worker: Worker, message: Message) -> None:
+        try:
+            self._hear(message)
+        except DiodeError as error:  # our own ledger cannot be written
+            self._fail(error)
+
+    def _hear(self, message: Message) -> None:
         if "event" in message:
             self._on_event(message)
         elif "heartbeat" in message:
@@ -166,12 +173,13 @@ class Receiver:
             self._receiving[message["bundle"]] = message
         elif event == "published":
             self._receiving.pop(message["bundle"], None)
-            self._over_since.pop(message["bundle"], None)
-            self.published.append(message)
+            self._endings.ended(message["bundle"])
             self._end("published", message["label"], message)
         elif event == "quarantined":
             self._receiving.pop(message["bundle"], None)
-            self.exit_code = self.exit_code or message["exit_code"]
+            if message["label"]:  # otherwise anybody may have sent it
+                self._endings.ended(message["bundle"])
+            self._refusal_code = self._refusal_code or message["exit_code"]
             self._end("quarantined", message["label"] or message["bundle"], message)
         else:
             log.error(event, **{k: v for k, v in message.items() if k != "event"})
@@ -181,41 +189,32 @@ class Receiver:
         names = ("bundle", "bytes", "files", "path", "signer", "reason", "detail", "at_ms")
         fields = {("id" if k == "bundle" else k): message[k] for k in names if k in message}
         self._display.finish(label, outcome, fields | self._losses())
-        over = self.outcomes["published"] + self.outcomes["incomplete"] + self.outcomes["quarantined"]
-        if self._bundles_wanted is not None and over >= self._bundles_wanted:
-            self._done.set()
+        if self._bundles_wanted is not None:
+            self._ended.add(message["bundle"])
+            if len(self._ended) >= self._bundles_wanted:
+                self._done.set()
 
     def _on_heartbeat(self, heartbeat: Message) -> None:
         self._heartbeat = heartbeat
-        self._ledger.note_heartbeat(heartbeat["epoch"], heartbeat["number"])
         self._heard_at = now = time.monotonic()
-        published = {message["bundle"] for message in self.published}
         for bundle in heartbeat["bundles"]:
-            number = bundle["id"]
             if bundle["state"] in ("sending", "waiting"):
-                self._seen_sending.add(number)
-                self._over_since.pop(number, None)
-                self._reported.discard(number)
-            elif number in self._reported:
-                continue
-            elif number in self._receiving or (number in self._seen_sending and number not in published):
-                self._seen_sending.discard(number)
-                self._over_since.setdefault(number, now)
-        for known in (self._seen_sending, self._reported):
-            if len(known) > MOST_REMEMBERED:
-                known.clear()
+                self._endings.more(bundle["id"])
+            else:
+                self._endings.over(bundle["id"], now, receiving=bundle["id"] in self._receiving)
+        self._ledger.note_heartbeat(heartbeat["epoch"], heartbeat["number"])
 
     def _report_incomplete(self, bundle: str) -> None:
         """The sender says that all passes are over, or is gone, and something is missing still."""
-        self._reported.add(bundle)
         message = self._receiving.get(bundle)
         if message is None:
             self._end("incomplete", bundle, {"bundle": bundle, "reason": "incomplete", "detail": "no manifest arrived"})
         else:
             missing = message.get("missing", message["slabs"])
+            if not missing:
+                return  # it is being published
             detail = f"{missing} of {message['slabs']} slabs are missing; send it again under a new version"
             self._end("incomplete", message["label"], message | {"reason": "incomplete", "detail": detail})
-        self.exit_code = self.exit_code or IncompleteError.exit_code
 
     def _on_death(self, worker: Worker) -> None:
         """Build the pipeline anew. What is stored is kept; slabs that were being assembled are lost."""
@@ -233,6 +232,7 @@ class Receiver:
             self._fail(WorkerError(f"{worker.module} died {MOST_RESTARTS + 1} times within a minute; all is kept"))
             return
         self._restarts.append(now)
+        self._endings.restarted(now)
         self._pipeline = self._start_pipeline()
 
     def _fail(self, error: DiodeError) -> None:

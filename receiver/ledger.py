@@ -4,6 +4,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
+from diode.database import Database
 from diode.errors import ReplayError
 from diode.manifest import Manifest
 
@@ -44,26 +45,16 @@ class Row(NamedTuple):
     changed: str
 
 
-class Ledger:
+class Ledger(Database):
     """SQLite in WAL mode. Slab rows survive a killed process; after a power loss their boot id tells them apart."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        uri = f"{path.resolve().as_uri()}?mode={'ro' if read_only else 'rwc'}"
-        self._db = sqlite3.connect(uri, uri=True, isolation_level=None)
+        super().__init__(path, _SCHEMA, "NORMAL", read_only=read_only)
         self._boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        if not read_only:
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            self._db.executescript(_SCHEMA)
-
-    def close(self) -> None:
-        """Close the database."""
-        self._db.close()
 
     def get(self, bundle: str) -> Row | None:
         """A bundle by id."""
-        row = self._db.execute("SELECT * FROM bundle WHERE id = ?", (bundle,)).fetchone()
+        row = self._execute("SELECT * FROM bundle WHERE id = ?", (bundle,)).fetchone()
         return Row(*row) if row else None
 
     def accept(self, bundle: str, manifest: Manifest, signer: str) -> None:
@@ -71,7 +62,7 @@ class Ledger:
         self._check_sequence(manifest)
         values = (bundle, manifest.channel, manifest.name, manifest.version, manifest.sequence)
         try:
-            self._db.execute(
+            self._execute(
                 "INSERT INTO bundle VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'receiving', '', strftime('%Y-%m-%dT%H:%M:%SZ'))",
                 (*values, manifest.stream_bytes, manifest.files.entries, signer),
             )
@@ -83,7 +74,7 @@ class Ledger:
             ) from None
 
     def _check_sequence(self, manifest: Manifest) -> None:
-        row = self._db.execute(
+        row = self._execute(
             "SELECT max(sequence) FROM bundle WHERE channel = ? AND state != 'refused'", (manifest.channel,)
         ).fetchone()
         highest = row[0]
@@ -97,7 +88,7 @@ class Ledger:
     def refuse(self, bundle: str, manifest: Manifest, signer: str, detail: str) -> None:
         """Record that a signed bundle was refused, so that its datagrams are dropped early."""
         values = (bundle, manifest.channel, manifest.name, manifest.version, manifest.sequence)
-        self._db.execute(
+        self._execute(
             "INSERT OR REPLACE INTO bundle "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'refused', ?, strftime('%Y-%m-%dT%H:%M:%SZ'))",
             (*values, manifest.stream_bytes, manifest.files.entries, signer, detail),
@@ -105,50 +96,48 @@ class Ledger:
 
     def set_state(self, bundle: str, state: State, detail: str = "") -> None:
         """Record a step, durably before its caller goes on. A bundle that is over needs its slab rows no more."""
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._db.execute(
+        self._execute("PRAGMA synchronous = FULL")
+        self._execute(
             "UPDATE bundle SET state = ?, detail = ?, changed = strftime('%Y-%m-%dT%H:%M:%SZ') WHERE id = ?",
             (state, detail, bundle),
         )
         if state in ("published", "refused"):
-            self._db.execute("DELETE FROM slab WHERE bundle = ?", (bundle,))
-        self._db.execute("PRAGMA synchronous = NORMAL")
+            self._execute("DELETE FROM slab WHERE bundle = ?", (bundle,))
+        self._execute("PRAGMA synchronous = NORMAL")
 
     def slab_stored(self, bundle: str, number: int) -> None:
         """A verified slab is written (to the page cache: the boot id says for how long that is worth something)."""
-        self._db.execute("INSERT OR REPLACE INTO slab VALUES (?, ?, ?)", (bundle, number, self._boot))
+        self._execute("INSERT OR REPLACE INTO slab VALUES (?, ?, ?)", (bundle, number, self._boot))
 
     def slabs(self, bundle: str) -> tuple[list[int], list[int]]:
         """(slabs stored since this boot, slabs stored before it, which must be hashed again)."""
-        rows = self._db.execute("SELECT number, boot FROM slab WHERE bundle = ? ORDER BY number", (bundle,)).fetchall()
+        rows = self._execute("SELECT number, boot FROM slab WHERE bundle = ? ORDER BY number", (bundle,)).fetchall()
         return [n for n, boot in rows if boot == self._boot], [n for n, boot in rows if boot != self._boot]
 
     def forget_slab(self, bundle: str, number: int) -> None:
         """A slab turned out not to be stored after all."""
-        self._db.execute("DELETE FROM slab WHERE bundle = ? AND number = ?", (bundle, number))
+        self._execute("DELETE FROM slab WHERE bundle = ? AND number = ?", (bundle, number))
 
     def heartbeat_order(self) -> tuple[int, int]:
         """(epoch, number) of the newest heartbeat heard; a recorded one must not count again after a restart."""
-        row = self._db.execute("SELECT epoch, number FROM heartbeat").fetchone()
+        row = self._execute("SELECT epoch, number FROM heartbeat").fetchone()
         return (int(row[0]), int(row[1])) if row else (-1, 0)
 
     def note_heartbeat(self, epoch: int, number: int) -> None:
         """Record the newest heartbeat."""
-        self._db.execute("INSERT OR REPLACE INTO heartbeat VALUES (1, ?, ?)", (epoch, number))
+        self._execute("INSERT OR REPLACE INTO heartbeat VALUES (1, ?, ?)", (epoch, number))
 
     def in_progress(self) -> list[Row]:
         """Bundles being received or published."""
         return [
             Row(*row)
-            for row in self._db.execute(
-                "SELECT * FROM bundle WHERE state IN ('receiving', 'publishing') ORDER BY rowid"
-            )
+            for row in self._execute("SELECT * FROM bundle WHERE state IN ('receiving', 'publishing') ORDER BY rowid")
         ]
 
     def recent(self, count: int) -> list[Row]:
         """The newest bundles, newest first."""
-        return [Row(*row) for row in self._db.execute("SELECT * FROM bundle ORDER BY rowid DESC LIMIT ?", (count,))]
+        return [Row(*row) for row in self._execute("SELECT * FROM bundle ORDER BY rowid DESC LIMIT ?", (count,))]
 
     def stored_slabs(self, bundle: str) -> int:
         """How many slabs of a bundle are stored."""
-        return int(self._db.execute("SELECT count(*) FROM slab WHERE bundle = ?", (bundle,)).fetchone()[0])
+        return int(self._execute("SELECT count(*) FROM slab WHERE bundle = ?", (bundle,)).fetchone()[0])

@@ -4,9 +4,9 @@ It holds its socket, two memfds and pipes; no file, no key. It never sends.
 """
 
 import os
+import select
 import socket
 import time
-from collections import deque
 from typing import Any, Final
 
 from diode.memory import Counters, Ring
@@ -37,7 +37,8 @@ class Listener:
         self._ring = Ring(settings["ring"], settings["regions"], settings["region_bytes"])
         self._counters = Counters(settings["counters"], COUNTERS)
         self._free_read, self._ready_write = settings["free_read"], settings["ready_write"]
-        self._free = deque(range(settings["regions"]))
+        os.set_blocking(self._free_read, False)
+        self._free = list(range(settings["regions"]))
         self._measured = 0.0
         control.send({"path": self._reader.name})
 
@@ -73,13 +74,22 @@ class Listener:
         return runs
 
     def _take_region(self) -> int:
-        if not self._free:
+        """The region that came back last: it is still in the cache. Waits when all are with others."""
+        self._take_back()
+        while not self._free:
             self._counters.add("ring_full")
+            select.select([self._free_read], [], [])
+            self._take_back()
+        return self._free.pop()
+
+    def _take_back(self) -> None:
+        try:
             data = os.read(self._free_read, Ring.FREE.size * 64)
-            if not data:
-                raise SystemExit(0)
-            self._free.extend(number for (number,) in Ring.FREE.iter_unpack(data))
-        return self._free.popleft()
+        except BlockingIOError:
+            return
+        if not data:
+            raise SystemExit(0)
+        self._free.extend(number for (number,) in Ring.FREE.iter_unpack(data))
 
     def _measure(self, now: float) -> None:
         self._measured = now

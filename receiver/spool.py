@@ -8,6 +8,7 @@ import hashlib
 import mmap
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -94,8 +95,7 @@ class SpoolBundle:
         self.signer = signer
         self.stored = np.zeros(manifest.slabs.entries, dtype=np.bool_)
         self._data = self.tree / "data"
-        self._data.mkdir(parents=True, exist_ok=True)
-        self._made: set[str] = {""}
+        self._made: set[str] = set()
         self._open: tuple[int, int] | None = None
         self._index: FileIndex | None = None
         self._digests = b""
@@ -169,6 +169,13 @@ class SpoolBundle:
             _pwrite(self._file(piece.number, piece.entry), data[at : at + piece.length], piece.file_offset)
         self.stored[number] = True
 
+    def is_there(self, number: int) -> bool:
+        """Whether the files of a stored slab are still there and long enough."""
+        assert self._index is not None
+        slab = slab_at(self.manifest.shape.geometry, self.manifest.stream_bytes, number)
+        pieces = self._index.pieces(slab.offset, slab.length)
+        return all(self._size(piece.entry) >= piece.file_offset + piece.length for piece in pieces)
+
     def rehash(self, number: int) -> bool:
         """Whether a slab written before a power loss is really there."""
         assert self._index is not None
@@ -183,17 +190,20 @@ class SpoolBundle:
         return hasher.digest() == self._digests[number * DIGEST_BYTES : (number + 1) * DIGEST_BYTES]
 
     def finish_tree(self, *, at_rest: bool) -> None:
-        """Add what no slab holds, set executable bits, make everything durable, and check files at rest if wanted.
+        """Add what no slab holds, set executable bits, and see that every file is there; at rest, hash it once more.
 
-        Raises IntegrityError naming the first file that does not have its signed digests.
+        Raises IntegrityError naming the first file that is not what was signed.
         """
         assert self._index is not None
         self.close()
+        self._make_folder("")
         for entry in self._index:
             if entry.is_directory:
                 self._make_folder(entry.path.rstrip("/"))
             elif not entry.size:
                 os.close(self._create(entry))
+            elif self._size(entry) != entry.size:
+                raise IntegrityError(f"{entry.path!r} was taken away or changed in the spool")
             if entry.executable:
                 os.chmod(self._data / entry.path, 0o755)  # noqa: S103 - as a package manager would install it
         if at_rest:
@@ -221,6 +231,14 @@ class SpoolBundle:
         """Delete what is left in the spool."""
         self.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _size(self, entry: FileEntry) -> int:
+        """Bytes of a file in the tree; -1 when it is not there."""
+        try:
+            status = os.stat(self._data / entry.path, follow_symlinks=False)
+        except OSError:
+            return -1
+        return status.st_size if stat.S_ISREG(status.st_mode) else -1
 
     def _check_file(self, entry: FileEntry) -> None:
         ours, theirs = blake3(), hashlib.sha256()

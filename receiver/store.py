@@ -9,12 +9,23 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from diode.errors import ContentError, DiodeError, Drop, IntegrityError, LimitError, ManifestError, TrustError
+from diode.errors import (
+    ContentError,
+    DiodeError,
+    Drop,
+    IntegrityError,
+    LimitError,
+    ManifestError,
+    PlaceError,
+    TrustError,
+)
 from diode.keys import read_signers
 from diode.manifest import Manifest, bundle_id, open_manifest
 from diode.memory import map_memfd
@@ -24,6 +35,9 @@ from receiver.inbox import Inbox, now_utc, sync_file_system, sync_folder
 from receiver.ledger import Ledger
 from receiver.spool import MANIFEST_FILE, SpoolBundle
 
+# What is wrong with one bundle's place, and not with the disk: a file where a folder must be, a name too long for here.
+PLACE: Final = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EXDEV)
+MAX_UNVERIFIED: Final = 4096  # bundle ids reported: whoever has the link key could invent more without end
 NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -64,13 +78,23 @@ class Store:
             return
         if bundle is None:
             return  # refused or published meanwhile
-        try:
+        with self._refusing(bundle):
             if kind == Kind.OBJECT:
                 self._take_table(bundle, ObjectType(flags), slab, data)
             elif bundle.is_ready:
                 self._take_slab(bundle, slab, data)
+
+    @contextmanager
+    def _refusing(self, bundle: SpoolBundle) -> Iterator[None]:
+        """Set ``bundle`` aside when its content, or its place in the inbox, is at fault; others are not held up."""
+        try:
+            yield
         except ContentError as error:
             self._refuse(bundle, error)
+        except OSError as error:
+            if error.errno not in PLACE:
+                raise
+            self._refuse(bundle, PlaceError(f"{os.strerror(error.errno)}: {error.filename2 or error.filename}"))
 
     # manifests
 
@@ -101,10 +125,9 @@ class Store:
 
     def _reject(self, number: int, error: ContentError) -> None:
         """An unverified manifest: anybody may have sent it, so its bundle id is not held against the real one."""
-        if number in self._unverified:
+        if number in self._unverified or len(self._unverified) >= MAX_UNVERIFIED:
             return
-        if len(self._unverified) < 4096:
-            self._unverified.add(number)
+        self._unverified.add(number)
         self._quarantine(number, error, {}, None)
 
     def _check_limits(self, manifest: Manifest) -> None:
@@ -121,10 +144,8 @@ class Store:
         bundle = self._bundles[number] = SpoolBundle(number, folder, manifest, sealed, payload, signer)
         self._say_known(bundle, [])
         self._tell("accepted", bundle)
-        try:
+        with self._refusing(bundle):
             self._after_tables(bundle)
-        except ContentError as error:
-            self._refuse(bundle, error)
 
     def _say_known(self, bundle: SpoolBundle, done: list[list[int]]) -> None:
         shape = bundle.manifest.shape
@@ -226,41 +247,48 @@ class Store:
         for row in rows:
             folder = self._inbox.spool / row.id
             try:
-                self._resume_bundle(int(row.id, 16), folder, row.state)
+                bundle = self._reopen(int(row.id, 16), folder)
             except ContentError as error:
                 self._ledger.set_state(row.id, "refused", str(error))
                 self._quarantine(int(row.id, 16), error, {}, folder)
+                continue
+            with self._refusing(bundle):
+                self._resume_bundle(bundle, row.state)
 
-    def _resume_bundle(self, number: int, folder: Path, state: str) -> None:
+    def _reopen(self, number: int, folder: Path) -> SpoolBundle:
         try:
             sealed = (folder / MANIFEST_FILE).read_bytes()
         except OSError as error:
             raise IntegrityError("its spool folder is gone") from error
         manifest, payload, signer = open_manifest(sealed, self._keys)
-        renamed = state == "publishing" and not (folder / "tree").exists()
-        bundle = SpoolBundle(number, folder, manifest, sealed, payload, signer)
-        if renamed and self._inbox.version_folder(manifest).exists():
-            sync_folder(self._inbox.version_folder(manifest).parent)
-            self._conclude(bundle, self._inbox.version_folder(manifest))
+        return SpoolBundle(number, folder, manifest, sealed, payload, signer)
+
+    def _resume_bundle(self, bundle: SpoolBundle, state: str) -> None:
+        if state == "publishing" and not bundle.tree.exists():  # renamed; its reader may have moved it on since
+            target = self._inbox.version_folder(bundle.manifest)
+            if target.parent.exists():
+                sync_folder(target.parent)
+            self._conclude(bundle, target)
             return
-        self._bundles[number] = bundle
+        self._bundles[bundle.number] = bundle
         ready = bundle.maybe_read_tables(from_disk=True)
         if ready:
             self._restore_slabs(bundle)
         self._say_known(bundle, _ranges(bundle.stored))
         if ready:
-            self._answer("ready", bundle=number)
+            self._answer("ready", bundle=bundle.number)
         self._tell("resumed", bundle, stored_bytes=bundle.stored_bytes, missing=int((~bundle.stored).sum()))
         if ready:
             self._maybe_publish(bundle)
 
     def _restore_slabs(self, bundle: SpoolBundle) -> None:
         trusted, doubtful = self._ledger.slabs(bundle.hex_id)
-        bundle.stored[trusted] = True
-        for number in doubtful:
-            if bundle.rehash(number):
+        known = set(trusted)
+        for number in [*trusted, *doubtful]:
+            if bundle.is_there(number) and (number in known or bundle.rehash(number)):
                 bundle.stored[number] = True
-                self._ledger.slab_stored(bundle.hex_id, number)
+                if number not in known:
+                    self._ledger.slab_stored(bundle.hex_id, number)
             else:
                 self._ledger.forget_slab(bundle.hex_id, number)
 
@@ -300,7 +328,7 @@ def main() -> None:
             {"fatal": f"disk: {os.strerror(error.errno or 0)}{where}; what is stored is kept", "exit_code": code}
         )
         raise SystemExit(code) from error
-    except DiodeError as error:
+    except DiodeError as error:  # the ledger's among them
         control.send({"fatal": str(error), "exit_code": error.exit_code})
         raise SystemExit(error.exit_code) from error
 

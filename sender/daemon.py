@@ -45,6 +45,7 @@ WARM_UP_S: Final = 0.3
 WARM_UP_HEARTBEAT_S: Final = 0.05
 TAIL_S: Final = 0.2
 RESCAN_S: Final = 30.0
+WATCH_AGAIN_S: Final = 1.0
 MOST_RESTARTS: Final = 5  # within a minute: then something is wrong that a restart does not mend
 OVER_SHOWN_S: Final = 60.0
 
@@ -200,12 +201,19 @@ class Sender:
 
     async def _hint(self, hint: asyncio.Event) -> None:
         """Wake the scan when something changes; a missed event costs at most RESCAN_S."""
-        with suppress(OSError, RuntimeError):
-            async for _ in awatch(self.config.outbox.path, stop_event=self._stopping, step=100, debounce=200):
-                hint.set()
+        while not self._stopping.is_set():
+            try:
+                async for _ in awatch(self.config.outbox.path, stop_event=self._stopping, step=100, debounce=200):
+                    hint.set()
+            except (OSError, RuntimeError, UnicodeError) as error:  # a name that is not UTF-8, a folder that went away
+                log.warning("watch_restarted", detail=repr(error))
+            hint.set()
+            await asyncio.sleep(WATCH_AGAIN_S)
 
     async def _scan(self) -> bool:
         """Take what is quiet; True when something is not yet."""
+        for stray in self._outbox.strays():
+            log.warning("item_ignored", item=_printable(stray), do="put it into a folder named as its channel")
         busy = {outgoing.row.origin for outgoing in self._outgoing.values()} | {row.origin for row in self._queue}
         unsettled = False
         for entry in await asyncio.to_thread(lambda: list(self._outbox.entries())):
@@ -234,12 +242,16 @@ class Sender:
             return  # taken away again
         except DiodeError as error:
             self._set_aside(entry, error)
+        except OSError as error:
+            self._set_aside(entry, SourceError(f"{error.strerror}: {error.filename}"))
 
     def _set_aside(self, entry: Path, error: DiodeError) -> None:
         self.failed += 1
         log.error("item_set_aside", item=_printable(entry), reason=error.reason, detail=str(error))
-        with suppress(OSError):
+        try:
             self._outbox.set_aside(entry, error)
+        except OSError as stuck:
+            log.warning("item_stuck", item=_printable(entry), detail=f"{stuck.strerror}: {stuck.filename}")
 
     async def _drain(self) -> None:
         """Until all that is queued has been sent."""
@@ -281,6 +293,7 @@ class Sender:
                 packed.manifest.shape.profile != self.config.link.profile
             ):
                 self._withdraw(row, SourceError("packed for another MTU or profile; drop it into the outbox again"))
+                self._ledger.forget(row.id)
                 continue
             plan = _plan(packed, row, self.config.send.manifest_lead_ms / 1000)
             self._outgoing[packed.id] = Outgoing(row, plan)
@@ -306,6 +319,12 @@ class Sender:
             self._pipeline.encode.mailbox.send(message)
 
     def _on_message(self, worker: Worker, message: Message) -> None:
+        try:
+            self._hear(message)
+        except DiodeError as error:  # our own ledger cannot be written
+            self._fail(error)
+
+    def _hear(self, message: Message) -> None:
         if "sent" in message:
             self._on_sent(message["sent"], message["datagrams"])
         elif "failed" in message:
@@ -356,8 +375,10 @@ class Sender:
         self._heart.remember_over(row, "over")
         self.sent += 1
         if row.origin:
-            with suppress(OSError):
+            try:
                 self._outbox.archive(Path(row.origin))
+            except OSError as error:
+                log.warning("sent_item_stuck", item=row.origin, detail=f"{error.strerror}: {error.filename}")
         shutil.rmtree(self.config.state / "bundles" / row.id, ignore_errors=True)
         fields = {"id": row.id, "bytes": row.size, "files": row.files, "passes": row.passes}
         self._display.finish(outgoing.label, "sent", fields)

@@ -1,11 +1,12 @@
 """The sender's durable record: sequence numbers, bundles and their state, and the order of its heartbeats."""
 
-import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
+
+from diode.database import Database
 
 State = Literal["queued", "sent", "withdrawn"]
 
@@ -40,28 +41,18 @@ class Row(NamedTuple):
     origin: str
 
 
-class Ledger:
+class Ledger(Database):
     """SQLite in WAL mode; every change is durable before its caller acts on it."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        uri = f"{path.resolve().as_uri()}?mode={'ro' if read_only else 'rwc'}"
-        self._db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-        if not read_only:
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.executescript(_SCHEMA)
-
-    def close(self) -> None:
-        """Close the database."""
-        self._db.close()
+        super().__init__(path, _SCHEMA, "FULL", read_only=read_only)
 
     def next_epoch(self) -> int:
         """A heartbeat epoch larger than any before: one is taken at each start.
 
         It follows the clock, so that a sender whose ledger was lost is still believed by the receiver.
         """
-        row = self._db.execute(
+        row = self._execute(
             "INSERT INTO heartbeat VALUES (1, ?1) ON CONFLICT DO UPDATE SET epoch = max(epoch + 1, ?1) RETURNING epoch",
             (int(time.time()),),
         ).fetchone()
@@ -69,11 +60,14 @@ class Ledger:
 
     def next_sequence(self, channel: str) -> tuple[int, str | None]:
         """(next sequence number, id of the last bundle) of ``channel``; taken only when :meth:`add` commits it."""
-        row = self._db.execute("SELECT sequence, last FROM channel WHERE name = ?", (channel,)).fetchone()
+        row = self._execute("SELECT sequence, last FROM channel WHERE name = ?", (channel,)).fetchone()
         return (int(row[0]) + 1, row[1]) if row else (1, None)
 
     def find(self, channel: str, name: str, *, content: str | None = None, version: str | None = None) -> Row | None:
-        """A bundle of this name with this content or version, not counting withdrawn content."""
+        """A bundle of this name with this version, or with this content; withdrawn content may be sent once more.
+
+        The version of a withdrawn bundle stays spent: the receiver may know it.
+        """
         if version is not None:
             return self._one("channel = ? AND name = ? AND version = ?", channel, name, version)
         return self._one("channel = ? AND name = ? AND content = ? AND state != 'withdrawn'", channel, name, content)
@@ -81,38 +75,42 @@ class Ledger:
     def add(self, row: Row) -> None:
         """Record a packed bundle and take its sequence number, in one transaction."""
         with self._transaction():
-            self._db.execute(f"INSERT INTO bundle VALUES ({', '.join('?' * len(row))})", row)
-            self._db.execute(
+            self._execute(f"INSERT INTO bundle VALUES ({', '.join('?' * len(row))})", row)
+            self._execute(
                 "INSERT INTO channel VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET sequence = ?2, last = ?3",
                 (row.channel, row.sequence, row.id),
             )
 
+    def forget(self, bundle: str) -> None:
+        """Of a bundle of which nothing was sent: its version may be used again, its sequence number stays taken."""
+        self._execute("DELETE FROM bundle WHERE id = ?", (bundle,))
+
     def set_state(self, bundle: str, state: State, detail: str = "") -> None:
         """Record what became of a bundle."""
-        self._db.execute("UPDATE bundle SET state = ?, detail = ? WHERE id = ?", (state, detail, bundle))
+        self._execute("UPDATE bundle SET state = ?, detail = ? WHERE id = ?", (state, detail, bundle))
 
     def queued(self) -> list[Row]:
         """Bundles that still are to be sent, oldest first."""
-        return [Row(*r) for r in self._db.execute("SELECT * FROM bundle WHERE state = 'queued' ORDER BY rowid")]
+        return [Row(*r) for r in self._execute("SELECT * FROM bundle WHERE state = 'queued' ORDER BY rowid")]
 
     def recent(self, count: int) -> list[Row]:
         """The newest bundles, newest first."""
-        return [Row(*r) for r in self._db.execute("SELECT * FROM bundle ORDER BY rowid DESC LIMIT ?", (count,))]
+        return [Row(*r) for r in self._execute("SELECT * FROM bundle ORDER BY rowid DESC LIMIT ?", (count,))]
 
     def sequences(self) -> dict[str, int]:
         """Last sequence number issued, by channel (64 at most)."""
-        return dict(self._db.execute("SELECT name, sequence FROM channel ORDER BY name LIMIT 64").fetchall())
+        return dict(self._execute("SELECT name, sequence FROM channel ORDER BY name LIMIT 64").fetchall())
 
     def _one(self, where: str, *values: object) -> Row | None:
-        row = self._db.execute(f"SELECT * FROM bundle WHERE {where}", values).fetchone()
+        row = self._execute(f"SELECT * FROM bundle WHERE {where}", values).fetchone()
         return Row(*row) if row else None
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
+        self._execute("BEGIN IMMEDIATE")
         try:
             yield
         except BaseException:
-            self._db.execute("ROLLBACK")
+            self._execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
+        self._execute("COMMIT")

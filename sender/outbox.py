@@ -57,6 +57,7 @@ class OutboxFolder:
 
     def __init__(self, config: Outbox) -> None:
         self._config = config
+        self._strays: set[Path] = set()
         try:
             for folder in (config.path, config.sent, config.failed):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -75,6 +76,13 @@ class OutboxFolder:
                 for entry in sorted(channel.iterdir()):
                     if not entry.name.startswith("."):
                         yield entry
+
+    def strays(self) -> list[Path]:
+        """What lies beside the channels' folders and is ignored there; each is named once."""
+        found = {path for path in self._config.path.iterdir() if not path.is_dir() or path.is_symlink()}
+        new = sorted(path for path in found - self._strays if not path.name.startswith("."))
+        self._strays = found
+        return new
 
     def item(self, entry: Path) -> Item:
         """The item that ``entry`` names. Raises SourceError."""

@@ -19,6 +19,10 @@ from sender.packing import Content, Identity, Source, collect, hash_content, wri
 log = structlog.get_logger()
 
 
+class _StoppedError(Exception):
+    """Ends the thread that hashes."""
+
+
 class Packer:
     """Packs one item at a time. Files are hashed in a thread: the event loop goes on beating."""
 
@@ -55,7 +59,7 @@ class Packer:
             nonlocal done
             done += count
             if stopped:
-                raise InterruptedError
+                raise _StoppedError
 
         label = f"hash {item.channel}/{item.name}"
         hashing = asyncio.create_task(asyncio.to_thread(self._collect_and_hash, roots, file_name, progress))
@@ -66,6 +70,7 @@ class Packer:
             return await hashing
         finally:
             stopped = True  # a thread cannot be cancelled: this one ends at its next chunk
+            hashing.add_done_callback(lambda task: task.cancelled() or task.exception())
             self._display.forget(label)
 
     def _collect_and_hash(

@@ -5,6 +5,7 @@ A packed bundle is a folder: ``manifest.dsse.json``, ``files.jsonl``, ``slabs.bi
 """
 
 import base64
+import errno
 import hashlib
 import json
 import os
@@ -188,8 +189,14 @@ def hash_content(sources: Sequence[Source], slab_bytes: int, progress: Progress 
 
 
 def open_source(origin: str) -> BinaryIO:
-    """Open a source file unbuffered; a link or a pipe put in its place meanwhile is not followed or waited for."""
+    """Open a source file unbuffered.
+
+    A link or a pipe put meanwhile in its place, or in a folder's above it, is not followed or waited for: OSError.
+    """
     fd = os.open(origin, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if os.readlink(f"/proc/self/fd/{fd}") != origin:  # origins have no links in them (collect)
+        os.close(fd)
+        raise OSError(errno.ELOOP, "it was moved, or a link was put into its path")
     return os.fdopen(fd, "rb", buffering=0)
 
 

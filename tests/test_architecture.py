@@ -46,7 +46,7 @@ SOLE_IMPORTERS = {
         "sender.transmit",  # wraps the descriptor it inherits
         "receiver.listen",  # likewise
     },
-    "sqlite3": {"sender.ledger", "receiver.ledger"},
+    "sqlite3": {"diode.database", "receiver.ledger"},
 }
 
 READS = {"recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into", "sock_recv", "sock_recvfrom"}

@@ -226,3 +226,25 @@ async def test_a_file_that_changes_while_it_is_sent_withdraws_its_bundle(tmp_pat
         assert 3 == await sender.ended()
         assert any("bundle_withdrawn" in line for line in sender.log)
         assert [] == list(link.inbox.glob("*/*/*/receipt.json"))
+
+
+async def test_one_bundles_trouble_is_not_the_others(tmp_path: Path) -> None:
+    """A file where a folder must be, on either side: that bundle is set aside, the next one arrives."""
+    async with pair(tmp_path / "pair") as link:
+        for folder in (link.inbox, link.folder / "sender" / "sent"):
+            folder.mkdir(exist_ok=True)
+            (folder / "blocked").write_bytes(b"a file")
+        for channel in ("blocked", "free"):
+            (link.outbox / channel).mkdir()
+            (link.outbox / channel / "x@1").write_bytes(channel.encode())
+        (link.outbox / "stray").write_bytes(b"not in a channel")
+        receiver = await link.receiver("--bundles", "2", "--no-progress")
+        await link.diode()
+        sender = await link.sender("run", "--json", "--until-idle", DIODE_OUTBOX__SETTLE_S="0")
+        await sender.ended()
+        assert 13 == await receiver.ended()
+        assert b"free" == (link.inbox / "free" / "x" / "1" / "data" / "x").read_bytes()
+        (reason,) = (link.inbox / ".diode" / "quarantine").glob("*/reason.json")
+        assert "place" == json.loads(reason.read_text())["reason"]
+        assert any("item_ignored" in line and "stray" in line for line in sender.log)
+        assert any("sent_item_stuck" in line for line in sender.log)

@@ -262,3 +262,16 @@ def test_equal_content_has_an_equal_digest(tmp_path: Path) -> None:
     first = content("a", 0o644)
     assert first == content("b", 0o600)
     assert 3 == len({first, content("c", 0o755), content("d", 0o644, "other")})
+
+
+def test_a_link_put_into_the_path_of_a_found_file_is_not_followed(tmp_path: Path) -> None:
+    """Not only in the file's own place: in that of every folder above it."""
+    (tmp_path / "root" / "sub").mkdir(parents=True)
+    (tmp_path / "root" / "sub" / "passwd").write_bytes(b"harmless")
+    sources = collect([tmp_path / "root"], "refuse")
+    (tmp_path / "root" / "sub").rename(tmp_path / "moved")
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "passwd").write_bytes(b"secret")
+    (tmp_path / "root" / "sub").symlink_to(tmp_path / "secret")
+    with pytest.raises(SourceError, match="link"):
+        hash_content(sources, SLAB_BYTES)

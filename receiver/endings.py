@@ -1,0 +1,78 @@
+"""When is a bundle incomplete? When the sender says that nothing more comes, and what came has been stored.
+
+Heartbeats are heard through the same ring as data, so whatever was received before one has been assembled by the time
+it is heard; only slabs that wait for ``store`` are still to be reckoned with.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+GRACE_S: Final = 3.0  # datagrams that the link reordered
+MOST_REMEMBERED: Final = 4096
+
+
+@dataclass(slots=True)
+class _Over:
+    since: float
+    completed: int | None = None  # slabs completed when the grace was over: store must have freed as many
+
+
+class Endings:
+    """Bundles whose passes are over, and those reported as incomplete. Times are of one monotonic clock."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+        self._over: dict[str, _Over] = {}
+        self._reported: set[str] = set()
+        self._ended: set[str] = set()
+
+    @property
+    def any_incomplete(self) -> bool:
+        """Whether a bundle was reported as incomplete, and has not been published since."""
+        return bool(self._reported)
+
+    def more(self, bundle: str) -> None:
+        """The sender says that more of it comes."""
+        self._seen.add(bundle)
+        self._over.pop(bundle, None)
+        self._reported.discard(bundle)
+        self._bound()
+
+    def over(self, bundle: str, now: float, *, receiving: bool) -> None:
+        """The sender says that no more of it comes, or is silent; ``receiving``: its manifest has arrived."""
+        if bundle in self._reported or bundle in self._ended or not (receiving or bundle in self._seen):
+            return
+        self._seen.discard(bundle)
+        self._over.setdefault(bundle, _Over(now))
+
+    def ended(self, bundle: str) -> None:
+        """It was published or refused: nothing more is to be reported."""
+        self._over.pop(bundle, None)
+        self._reported.discard(bundle)
+        self._ended.add(bundle)
+        self._bound()
+
+    def restarted(self, now: float) -> None:
+        """The workers were replaced, and their counters with them."""
+        self._over = {bundle: _Over(now) for bundle in self._over}
+
+    def due(self, now: float, completed: int, freed: int) -> list[str]:
+        """Bundles to report now, each once. ``completed`` slabs were assembled so far, ``freed`` of them stored."""
+        due = []
+        for bundle, over in self._over.items():
+            if now - over.since < GRACE_S:
+                continue
+            if over.completed is None:
+                over.completed = completed
+            if freed >= over.completed:
+                due.append(bundle)
+        for bundle in due:
+            del self._over[bundle]
+            self._reported.add(bundle)
+        self._bound()
+        return due
+
+    def _bound(self) -> None:
+        for known in (self._seen, self._reported, self._ended):
+            if len(known) > MOST_REMEMBERED:
+                known.clear()
