@@ -7,10 +7,14 @@ For every slab that ``assemble`` hands over it answers ``free``; of every bundle
 import errno
 import json
 import os
+import select
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,6 +45,31 @@ MAX_UNVERIFIED: Final = 4096  # bundle ids reported: whoever has the link key co
 NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
+class Finishing:
+    """One thread that finishes bundles, one after the other, while others are received."""
+
+    def __init__(self) -> None:
+        self.fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)  # readable when one is done
+        self._thread = ThreadPoolExecutor(1)
+        self._under_way: dict[int, tuple[SpoolBundle, Future[None]]] = {}
+
+    def start(self, bundle: SpoolBundle, work: Callable[[], None]) -> None:
+        """Run ``work`` for ``bundle``, once."""
+        if bundle.number not in self._under_way:
+            future = self._thread.submit(work)
+            self._under_way[bundle.number] = bundle, future
+            future.add_done_callback(lambda _: os.eventfd_write(self.fd, 1))
+
+    def done(self) -> list[tuple[SpoolBundle, "Future[None]"]]:
+        """What is over, each once; its result may be an exception."""
+        with suppress(BlockingIOError):
+            os.eventfd_read(self.fd)
+        over = [pair for pair in self._under_way.values() if pair[1].done()]
+        for bundle, _ in over:
+            del self._under_way[bundle.number]
+        return over
+
+
 class Store:
     """The worker's state: ledger, trusted keys, and the bundles being received."""
 
@@ -56,19 +85,40 @@ class Store:
         self._max_bytes, self._max_files = settings["max_bytes"], settings["max_files"]
         self._bundles: dict[int, SpoolBundle] = {}
         self._unverified: set[int] = set()
+        self._waiting: deque[Message] = deque()  # assemble bounds it
+        self._finishing = Finishing()
 
     def run(self) -> None:
         """Work until ``assemble`` or the supervisor is gone."""
         self._resume()
         self._answer("started")
-        while (message := self._assemble.receive(None)) is not None:
-            number, offset = message["bundle"], message["offset"]
-            data = self._arena[offset : offset + message["length"]]
-            try:
-                self._take(number, Kind(message["kind"]), message["flags"], message["slab"], data)
-            finally:
-                data.release()
-            self._answer("free", offset=offset)
+        while not self._assemble.closed:
+            if not self._waiting:
+                select.select([self._assemble.read_fd, self._finishing.fd], [], [])
+            self._waiting.extend(self._assemble.drain())
+            for bundle, outcome in self._finishing.done():
+                with self._refusing(bundle):
+                    outcome.result()
+                    self._publish(bundle)
+            if self._waiting:
+                self._handle(self._next())
+
+    def _next(self) -> Message:
+        """What waits longest, but manifests and tables first: data of bundles not yet known has little room."""
+        for message in self._waiting:
+            if message["kind"] == Kind.OBJECT:
+                self._waiting.remove(message)
+                return message
+        return self._waiting.popleft()
+
+    def _handle(self, message: Message) -> None:
+        number, offset = message["bundle"], message["offset"]
+        data = self._arena[offset : offset + message["length"]]
+        try:
+            self._take(number, Kind(message["kind"]), message["flags"], message["slab"], data)
+        finally:
+            data.release()
+        self._answer("free", offset=offset)
 
     def _take(self, number: int, kind: Kind, flags: int, slab: int, data: memoryview) -> None:
         bundle = self._bundles.get(number)
@@ -185,12 +235,17 @@ class Store:
     # the end of a bundle
 
     def _maybe_publish(self, bundle: SpoolBundle) -> None:
-        if not bundle.is_complete:
-            return
-        mode = self._verify.get(bundle.manifest.channel) or self._verify_default
+        if bundle.is_complete:
+            mode = self._verify.get(bundle.manifest.channel) or self._verify_default
+            self._finishing.start(bundle, partial(self._finish, bundle, mode))
+
+    def _finish(self, bundle: SpoolBundle, mode: str) -> None:
+        """Make a complete tree ready to be published, durably; in a thread, since it may take as long as hashing it."""
         bundle.finish_tree(at_rest=mode == "at-rest")
         self._write_papers(bundle, mode)
         sync_file_system(bundle.tree)
+
+    def _publish(self, bundle: SpoolBundle) -> None:
         self._ledger.set_state(bundle.hex_id, "publishing")
         target = self._inbox.publish(bundle.tree, bundle.manifest)
         self._conclude(bundle, target)
