@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from json.encoder import encode_basestring
 from typing import Annotated, Any, Final, Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -124,15 +125,20 @@ class FileEntry:
 
     def line(self) -> bytes:
         """Canonical JSON and a newline."""
+        path = encode_basestring(self.path)  # as canonical() writes it: there may be a million of these lines
         if self.is_directory:
-            return canonical({"path": self.path}) + b"\n"
-        fields = {"blake3": self.blake3, "path": self.path, "sha256": self.sha256, "size": self.size}
-        return canonical(fields | ({"executable": True} if self.executable else {})) + b"\n"
+            return f'{{"path":{path}}}\n'.encode()
+        executable = '"executable":true,' if self.executable else ""
+        rest = f'"sha256":"{self.sha256}","size":{self.size}'
+        return f'{{"blake3":"{self.blake3}",{executable}"path":{path},{rest}}}\n'.encode()
+
+
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def canonical(value: Any) -> bytes:
     """JSON with sorted keys, no white space, UTF-8: one byte string for one value."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return _CANONICAL.encode(value).encode()
 
 
 def bundle_id(payload: bytes) -> int:
@@ -225,7 +231,7 @@ _HEX = re.compile(r"[0-9a-f]{64}")
 def read_line(line: bytes) -> FileEntry:
     """One line of a files table, which must be in canonical form. Raises ManifestError."""
     try:
-        fields = json.loads(line)
+        fields = json.loads(line.decode())
         entry = FileEntry(**fields)
         if not _is_sound(entry) or entry.line() != line:
             raise ValueError("not canonical")

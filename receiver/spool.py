@@ -183,7 +183,7 @@ class SpoolBundle:
         hasher = blake3()
         try:
             for piece in self._index.pieces(slab.offset, slab.length):
-                with (self._data / piece.entry.path).open("rb") as file:
+                with open(self._place(piece.entry), "rb") as file:
                     hasher.update(os.pread(file.fileno(), piece.length, piece.file_offset))
         except OSError:
             return False
@@ -205,7 +205,7 @@ class SpoolBundle:
             elif self._size(entry) != entry.size:
                 raise IntegrityError(f"{entry.path!r} was taken away or changed in the spool")
             if entry.executable:
-                os.chmod(self._data / entry.path, 0o755)  # noqa: S103 - as a package manager would install it
+                os.chmod(self._place(entry), 0o755)  # noqa: S103 - as a package manager would install it
         if at_rest:
             sync_file_system(self.tree)
             for entry in self._index:
@@ -235,14 +235,14 @@ class SpoolBundle:
     def _size(self, entry: FileEntry) -> int:
         """Bytes of a file in the tree; -1 when it is not there."""
         try:
-            status = os.stat(self._data / entry.path, follow_symlinks=False)
+            status = os.stat(self._place(entry), follow_symlinks=False)
         except OSError:
             return -1
         return status.st_size if stat.S_ISREG(status.st_mode) else -1
 
     def _check_file(self, entry: FileEntry) -> None:
         ours, theirs = blake3(), hashlib.sha256()
-        with (self._data / entry.path).open("rb") as file:
+        with open(self._place(entry), "rb") as file:
             while chunk := file.read(_READ_BYTES):
                 ours.update(chunk)
                 theirs.update(chunk)
@@ -259,7 +259,10 @@ class SpoolBundle:
     def _create(self, entry: FileEntry) -> int:
         self._make_folder(entry.path.rpartition("/")[0])
         flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        return os.open(self._data / entry.path, flags, 0o644)
+        return os.open(self._place(entry), flags, 0o644)
+
+    def _place(self, entry: FileEntry) -> str:
+        return f"{self._data}/{entry.path}"
 
     def _make_folder(self, path: str) -> None:
         if path not in self._made:
