@@ -152,9 +152,9 @@ async def test_a_bundle_that_lost_too_much_is_reported_and_never_published(tmp_p
     """Losses beyond the profile end with exit code 16 and an inbox as empty as before."""
     async with pair(tmp_path / "pair") as link:
         sent = tmp_path / "model.bin"
-        sent.write_bytes(random.Random(5).randbytes(1_500_000))
+        sent.write_bytes(random.Random(5).randbytes(SLAB))
         receiver = await link.receiver("--bundles", "1")
-        await link.diode("--loss", "30%")  # more than standard repairs; the manifest and heartbeats survive it
+        await link.diode("--loss", "20%")  # more than standard repairs; the manifest and heartbeats survive it
         assert 0 == await (await link.sender("send", "--json", str(sent))).ended()
         assert 16 == await receiver.ended()
         assert "incomplete" == receiver.last("bundle")["outcome"]
