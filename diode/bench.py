@@ -7,6 +7,7 @@ loss, found by trying. Ratios are to the kernel limit of the same run: they can 
 
 import filecmp
 import json
+import mmap
 import os
 import platform
 import shutil
@@ -14,13 +15,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import numpy as np
 from rich.console import Console
@@ -37,7 +39,8 @@ from diode.wire import datagram_bytes, symbol_bytes_for
 FULL_BYTES: Final = 1 << 30
 QUICK_BYTES: Final = 256 << 20
 _LIMIT_S: Final = 120.0
-_SAMPLE_S: Final = 0.1
+_SAMPLE_S: Final = 0.05
+_PSS_EVERY_S: Final = 1.0  # walking the page tables of a running process holds it up
 _PORT: Final = 9000
 _NETWORK: Final = "10.255.214"
 
@@ -176,7 +179,7 @@ class _Transfer:
         self._ends = ends
         self._rate = rate
         self._peak: dict[str, int] = {}
-        self._cpu: dict[str, float] = {}
+        self._cpu: list[tuple[float, dict[str, float]]] = []  # (monotonic seconds, processor seconds so far)
         shutil.rmtree(self._pair, ignore_errors=True)
         where = str(ends.to)
         init_pair(self._pair, to=where, listen=where, mtu=case.mtu, rate=rate, profile=case.profile, auth=case.auth)
@@ -190,6 +193,8 @@ class _Transfer:
             receiver.stderr.readline()
             arguments = ("send", "--json", "--channel", "bench", "--version", "1", str(self._source))
             sender = self._start(self._ends.low, "sender", *arguments)
+            ballast = _Ballast(2 * self._source.stat().st_size)
+            threading.Thread(target=ballast.drop_at, args=(sender.stderr, "bundle_queued"), daemon=True).start()
             self._watch({"sender": sender, "receiver": receiver})
             said = {name: _messages(process) for name, process in (("sender", sender), ("receiver", receiver))}
         finally:
@@ -206,15 +211,30 @@ class _Transfer:
 
     def _watch(self, processes: "dict[str, subprocess.Popen[str]]") -> None:
         deadline = time.monotonic() + _LIMIT_S
+        weigh_at = time.monotonic()
         while any(process.poll() is None for process in processes.values()):
-            if time.monotonic() > deadline:
+            now = time.monotonic()
+            if now > deadline:
                 raise DiodeError(f"a transfer was not over after {_LIMIT_S:.0f} s")
-            for name, process in processes.items():
-                if process.poll() is None:
+            alive = {name: process for name, process in processes.items() if process.poll() is None}
+            used = dict(self._cpu[-1][1]) if self._cpu else {}
+            for name, process in alive.items():
+                for module, seconds in cpu_seconds(process.pid).items():
+                    used[module if module != "supervisor" else name] = seconds
+                if now >= weigh_at:
                     self._peak[name] = max(self._peak.get(name, 0), pss_bytes(process.pid))
-                    for module, seconds in cpu_seconds(process.pid).items():
-                        self._cpu[module if module != "supervisor" else name] = seconds
+            self._cpu.append((now, used))
+            weigh_at = now + _PSS_EVERY_S if now >= weigh_at else weigh_at
             time.sleep(_SAMPLE_S)
+
+    def _cpu_between(self, begin: float, end: float) -> dict[str, float]:
+        """Processor seconds of each process between two moments; starting up and hashing beforehand don't count."""
+        before: dict[str, float] = {}
+        after: dict[str, float] = {}
+        for now, used in self._cpu:
+            before = used if now <= begin else before
+            after = used if now <= end + _SAMPLE_S else after
+        return {name: after[name] - before.get(name, 0.0) for name in sorted(after)}
 
     def _figures(self, sender: dict[str, Any], receiver: dict[str, Any]) -> dict[str, Any] | None:
         bundle, summary = receiver.get("bundle", {}), receiver.get("summary", {})
@@ -224,18 +244,38 @@ class _Transfer:
         if not filecmp.cmp(self._source, arrived, shallow=False):
             raise DiodeError(f"{arrived} differs from what was sent")
         gb = bundle["bytes"] / 1e9
-        seconds = (bundle["at_ms"] - sender["summary"]["first_data_ms"]) / 1000
+        begin, end = sender["summary"]["first_data_ms"] / 1000, bundle["at_ms"] / 1000
         granted = summary["socket_granted"]
         return {
-            "gb_per_s": gb / seconds,
+            "gb_per_s": gb / (end - begin),
             "rate": self._rate,
             "lost": summary["lost_before_fec"],
             "repaired_blocks": summary["blocks_repaired"],
             "socket_drops": summary["socket_drops"],
             "socket_granted": granted,
             "pss_bytes": {**self._peak, "receiver_with_socket": self._peak.get("receiver", 0) + granted},
-            "cpu_s_per_gb": {name: seconds / gb for name, seconds in sorted(self._cpu.items())},
+            "cpu_s_per_gb": {name: seconds / gb for name, seconds in self._cpu_between(begin, end).items()},
         }
+
+
+class _Ballast:
+    """Memory that the machine is known to have, let go when a transfer begins.
+
+    A virtual machine's free memory may have gone back to its host, which hands each page out again at the cost of many
+    copies of it: without this, the host's supply is what is measured.
+    """
+
+    def __init__(self, size_bytes: int) -> None:
+        self._memory = mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self._memory.madvise(mmap.MADV_HUGEPAGE)
+        np.frombuffer(self._memory, np.uint8)[:: mmap.PAGESIZE] = 1
+
+    def drop_at(self, stream: IO[str], text: str) -> None:
+        """Let go at the first line of ``stream`` with ``text`` in it, or at its end; reads on, so that nobody waits."""
+        for line in stream:
+            if text in line and not self._memory.closed:
+                self._memory.close()
+        self._memory.close()
 
 
 def _messages(process: "subprocess.Popen[str]") -> dict[str, Any]:
