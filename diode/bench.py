@@ -194,8 +194,10 @@ class _Transfer:
             arguments = ("send", "--json", "--channel", "bench", "--version", "1", str(self._source))
             sender = self._start(self._ends.low, "sender", *arguments)
             ballast = _Ballast(2 * self._source.stat().st_size)
-            threading.Thread(target=ballast.drop_at, args=(sender.stderr, "bundle_queued"), daemon=True).start()
+            log = threading.Thread(target=ballast.drop_at, args=(sender.stderr, "bundle_queued"), daemon=True)
+            log.start()
             self._watch({"sender": sender, "receiver": receiver})
+            log.join()
             said = {name: _messages(process) for name, process in (("sender", sender), ("receiver", receiver))}
         finally:
             for process in (receiver, sender):
@@ -273,7 +275,7 @@ class _Ballast:
     def drop_at(self, stream: IO[str], text: str) -> None:
         """Let go at the first line of ``stream`` with ``text`` in it, or at its end; reads on, so that nobody waits."""
         for line in stream:
-            if text in line and not self._memory.closed:
+            if text in line:
                 self._memory.close()
         self._memory.close()
 

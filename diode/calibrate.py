@@ -10,7 +10,6 @@ import struct
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Final
 
 import numpy as np
@@ -18,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rich.table import Table
 
 from diode.auth import DatagramViews, LinkKey, Mode, Session
+from diode.gate import Trials
 from diode.manifest import canonical
 from diode.pacing import Pacer
 from diode.udp import (
@@ -42,7 +42,7 @@ from diode.wire import (
     datagram_bytes,
     headers_of,
     is_symbol_size,
-    pack_headers,
+    pack_lone_headers,
 )
 
 MAX_STEPS: Final = 64
@@ -51,7 +51,6 @@ MARGIN: Final = 0.9  # what is recommended, of the highest rate that lost nothin
 _KEPT_UP: Final = 0.95  # a sender that reaches less of a rate than this does not go on to the next one
 _GAP_S: Final = 0.25  # of silence around a step, so that its last datagrams are not counted to the next
 _QUIET_S: Final = 0.1
-_TRIALS: Final = 50  # datagrams of strangers whose tag is checked, a second
 _FIELDS: Final = struct.Struct(">4xBBHQQQIHH")  # kind, flags, key id, session, counter, bundle, slab, symbol, its size
 _FIRST: Final = struct.Struct(">I")
 
@@ -76,7 +75,6 @@ class Step:
     received: int = 0
     sent: int | None = None
     sent_rate: int | None = None
-    datagram_bytes: int = 0
     socket_drops: int = 0
     socket_peak_bytes: int = 0
 
@@ -117,7 +115,7 @@ class Meter:
         self._session: Session | None = None
         self._records: set[tuple[int, int]] = set()
         self._drops_before = 0
-        self._second, self._trials = -1, 0
+        self._trials = Trials()
 
     @property
     def is_over(self) -> bool:
@@ -163,7 +161,6 @@ class Meter:
 
     def _learn(self, record: Record, is_end: int, size: int) -> None:
         step = self.steps.setdefault(record.step, Step(record.rate))
-        step.datagram_bytes = size
         self.total_steps = record.steps
         self._records.add((record.step, is_end))
         if record.sent is not None and record.milliseconds is not None:
@@ -171,10 +168,7 @@ class Meter:
             step.sent_rate = record.sent * size * 1000 // record.milliseconds
 
     def _authentic(self, datagram: memoryview, session: int, now: float) -> Record | None:
-        if int(now) != self._second:
-            self._second, self._trials = int(now), 0
-        self._trials += 1
-        return self._authentic_record(datagram, session) if self._trials <= _TRIALS else None
+        return self._authentic_record(datagram, session) if self._trials.may_try(now) else None
 
     def _authentic_record(self, datagram: memoryview, number: int) -> Record | None:
         session = Session(self._key, number, self._mode)
@@ -219,7 +213,7 @@ def ramp(
             time.sleep(_GAP_S)
             sent, took = _send_for(seconds, Pacer(rate), sender.send, train, size)
             time.sleep(_GAP_S)
-            step = Step(rate, sent=sent, sent_rate=int(sent * size / took), datagram_bytes=size)
+            step = Step(rate, sent=sent, sent_rate=int(sent * size / took))
             steps = len(rates) if step.kept_up else number + 1
             end = Record(step=number, steps=steps, rate=rate, sent=sent, milliseconds=max(1, round(took * 1000)))
             for _ in range(END_COPIES):
@@ -265,19 +259,15 @@ class _Sealer:
         datagrams = np.frombuffer(buffer, np.uint8).reshape(count, size)
         body = canonical(record.model_dump(exclude_none=True))
         datagrams[:, HEADER_BYTES : HEADER_BYTES + len(body)] = np.frombuffer(body, np.uint8)
-        pack_headers(
+        pack_lone_headers(
             headers_of(datagrams),
             kind=Kind.DATA,
-            flags=0,
             key_id=self._key_id,
             session=self._session.session,
             counter=self._counter,
-            bundle=FILLER_BUNDLE,
-            slab=record.step,
-            symbols=np.full(count, int(is_end), dtype=np.uint16),
             symbol_bytes=self._symbol_bytes,
-            columns=1,
-            k=1,
+            slab=record.step,
+            symbol=int(is_end),
         )
         self._session.seal(datagrams, DatagramViews(buffer, size, count), 0, count)
         self._counter += count
@@ -335,10 +325,10 @@ def advice(best: Step | None) -> str:
     )
 
 
-def write_report(meter: Meter, granted_bytes: int, path: Path | None) -> dict[str, object]:
-    """What was found, as one JSON document; also to ``path``."""
+def report(meter: Meter, granted_bytes: int) -> dict[str, object]:
+    """What was found, ready for JSON."""
     best = meter.best()
-    report: dict[str, object] = {
+    return {
         "steps": [
             {
                 "rate": step.rate,
@@ -357,6 +347,3 @@ def write_report(meter: Meter, granted_bytes: int, path: Path | None) -> dict[st
         "best_rate": best.carried if best else None,
         "recommended_rate": int(best.carried * MARGIN) if best else None,
     }
-    if path is not None:
-        path.write_text(json.dumps(report, indent=1) + "\n")
-    return report

@@ -294,7 +294,8 @@ def calibrate_receive(
             console.print(calibrate.as_table(meter.steps.values()))
     if not meter.steps:
         raise IncompleteError(f"no calibration was heard on {link.listen} for {wait:g} s ({meter.foreign} other runs)")
-    calibrate.write_report(meter, granted, json_file)
+    if json_file is not None:
+        json_file.write_text(json.dumps(calibrate.report(meter, granted), indent=1) + "\n")
     print(calibrate.advice(meter.best()))
 
 

@@ -21,7 +21,7 @@ class Database:
                 self._execute("PRAGMA journal_mode = WAL")
                 self._execute(f"PRAGMA synchronous = {synchronous}")
                 self._db.executescript(schema)
-        except (sqlite3.OperationalError, sqlite3.DatabaseError) as error:
+        except sqlite3.DatabaseError as error:
             raise self._failure(error) from error
         except OSError as error:
             raise StorageError(f"{path} cannot be used: {error.strerror}") from error

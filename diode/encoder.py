@@ -16,7 +16,6 @@ from diode.auth import DatagramViews, Session
 from diode.fec import Engine
 from diode.geometry import Geometry, Slab
 from diode.wire import (
-    FILLER_BUNDLE,
     FILLER_COUNTER,
     HEADER_BYTES,
     OVERHEAD_BYTES,
@@ -25,6 +24,7 @@ from diode.wire import (
     datagram_bytes,
     headers_of,
     pack_headers,
+    pack_lone_headers,
 )
 
 Bytes2D = NDArray[np.uint8]
@@ -110,19 +110,13 @@ class SlabEncoder:
     def filler(self, slot: Slot, count: int) -> None:
         """Seal ``count`` datagrams of filler into ``slot``; they may be sent again and again."""
         slot.symbols[:count] = 0
-        pack_headers(
+        pack_lone_headers(
             headers_of(slot.datagrams[:count]),
             kind=Kind.DATA,
-            flags=0,
             key_id=self._key_id,
             session=self._session.session,
             counter=FILLER_COUNTER,
-            bundle=FILLER_BUNDLE,
-            slab=0,
-            symbols=np.zeros(count, dtype=np.uint16),
             symbol_bytes=slot.symbols.shape[1],
-            columns=1,
-            k=1,
         )
         self._session.seal(slot.datagrams, slot.views, 0, count)
 

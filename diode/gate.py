@@ -87,6 +87,21 @@ class _Tracked:
         self.expected = max(self.expected, int(data[-1]) + 1)
 
 
+class Trials:
+    """How often a second the tag of a session not seen before is checked: what strangers may cost."""
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._count = 0
+
+    def may_try(self, now: float) -> bool:
+        """Whether one more trial is allowed at ``now``; it is counted."""
+        if int(now) != self._second:
+            self._second, self._count = int(now), 0
+        self._count += 1
+        return self._count <= TRIALS_PER_S
+
+
 class Gate:
     """Authenticates matrices of datagrams. ``drops`` counts what it refused; ``heartbeat`` is the newest one heard.
 
@@ -103,8 +118,7 @@ class Gate:
         self._drops = drops
         self._order = order
         self._sessions: OrderedDict[int, _Tracked] = OrderedDict()
-        self._trial_second = -1
-        self._trials = 0
+        self._trials = Trials()
 
     @property
     def received(self) -> int:
@@ -152,7 +166,7 @@ class Gate:
         session = int(header["session"])
         tracked = self._sessions.get(session)
         if tracked is None:
-            if not self._may_try(now):
+            if not self._trials.may_try(now):
                 self._drops[Drop.HEARTBEAT_RATE] += 1
                 return
             tracked = _Tracked(Session(self._keys[int(header["key_id"])], session, self._mode))
@@ -166,12 +180,6 @@ class Gate:
             self._drops[Drop.HEARTBEAT_ORDER] += 1
         else:
             self._accept(heartbeat, session, tracked, int(header["key_id"]))
-
-    def _may_try(self, now: float) -> bool:
-        if int(now) != self._trial_second:
-            self._trial_second, self._trials = int(now), 0
-        self._trials += 1
-        return self._trials <= TRIALS_PER_S
 
     def _accept(self, heartbeat: Heartbeat, session: int, tracked: _Tracked, key_id: int) -> None:
         self.heartbeat = heartbeat

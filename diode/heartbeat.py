@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from diode.auth import DatagramViews, LinkKey, Session
 from diode.manifest import BundleHex, ChannelName, canonical
-from diode.wire import HEADER_BYTES, TAG_BYTES, Kind, datagram_bytes, headers_of, pack_headers
+from diode.wire import HEADER_BYTES, TAG_BYTES, Kind, datagram_bytes, headers_of, pack_lone_headers
 
 MAX_SESSIONS: Final = 16  # live at one sender
 MAX_BUNDLES: Final = 8
@@ -74,19 +74,13 @@ class HeartbeatSealer:
         body = _fitting(heartbeat, self._symbol_bytes)
         buffer[HEADER_BYTES : HEADER_BYTES + len(body)] = body
         datagrams = np.frombuffer(buffer, np.uint8).reshape(1, -1)
-        pack_headers(
+        pack_lone_headers(
             headers_of(datagrams),
             kind=Kind.HEARTBEAT,
-            flags=0,
             key_id=self._key_id,
             session=self._session.session,
             counter=self._counter,
-            bundle=0,
-            slab=0,
-            symbols=np.zeros(1, dtype=np.uint16),
             symbol_bytes=self._symbol_bytes,
-            columns=1,
-            k=1,
         )
         self._session.seal(datagrams, DatagramViews(memoryview(buffer), len(buffer), 1), 0, 1)
         self._counter += 1

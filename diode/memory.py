@@ -65,6 +65,7 @@ class Counters:
 
     def __init__(self, fd: int, names: Sequence[str]) -> None:
         self.names = tuple(names)
+        self._places = {name: place for place, name in enumerate(names)}
         self._cells = memoryview(map_memfd(fd)).cast("q")
 
     @staticmethod
@@ -73,14 +74,15 @@ class Counters:
         return create_memfd("counters", max(8 * len(names), PAGE_BYTES))
 
     def __getitem__(self, name: str) -> int:
-        return self._cells[self.names.index(name)]
+        return self._cells[self._places[name]]
 
     def __setitem__(self, name: str, value: int) -> None:
-        self._cells[self.names.index(name)] = min(value, _MAX_COUNT)
+        self._cells[self._places[name]] = min(value, _MAX_COUNT)
 
     def add(self, name: str, value: int = 1) -> None:
         """Add to one counter."""
-        self[name] += value
+        place = self._places[name]
+        self._cells[place] = min(self._cells[place] + value, _MAX_COUNT)
 
     def snapshot(self) -> dict[str, int]:
         """All counters by name."""

@@ -6,18 +6,28 @@ from collections.abc import Callable
 
 import structlog
 
+from diode.errors import DiodeError
 from diode.workers import Message, Worker
 
 log = structlog.get_logger()
 
 
 class Crew:
-    """Watches workers: ``on_message(worker, message)`` for each message, ``on_death(worker)`` for each death."""
+    """Watches workers: ``on_message(worker, message)`` for each message, ``on_death(worker)`` for each death.
 
-    def __init__(self, on_message: Callable[[Worker, Message], None], on_death: Callable[[Worker], None]) -> None:
+    ``on_error(error)`` is told what ``on_message`` could not do, such as write its ledger.
+    """
+
+    def __init__(
+        self,
+        on_message: Callable[[Worker, Message], None],
+        on_death: Callable[[Worker], None],
+        on_error: Callable[[DiodeError], None],
+    ) -> None:
         self.workers: list[Worker] = []
         self._on_message = on_message
         self._on_death = on_death
+        self._on_error = on_error
         self._loop = asyncio.get_running_loop()
 
     def add(self, worker: Worker) -> Worker:
@@ -43,7 +53,10 @@ class Crew:
 
     def _read(self, worker: Worker) -> None:
         for message in worker.mailbox.drain():
-            self._on_message(worker, message)
+            try:
+                self._on_message(worker, message)
+            except DiodeError as error:
+                self._on_error(error)
         if worker.mailbox.closed:
             self._loop.remove_reader(worker.mailbox.read_fd)
 

@@ -123,6 +123,34 @@ def pack_headers(
     headers["reserved"] = 0
 
 
+def pack_lone_headers(
+    headers: Headers,
+    *,
+    kind: Kind,
+    key_id: int,
+    session: int,
+    counter: int,
+    symbol_bytes: int,
+    slab: int = 0,
+    symbol: int = 0,
+) -> None:
+    """Headers of datagrams that belong to no slab of a bundle (heartbeats, filler): bundle 0, D = 1, k = 1."""
+    pack_headers(
+        headers,
+        kind=kind,
+        flags=0,
+        key_id=key_id,
+        session=session,
+        counter=counter,
+        bundle=FILLER_BUNDLE,
+        slab=slab,
+        symbols=np.full(len(headers), symbol, dtype=np.uint16),
+        symbol_bytes=symbol_bytes,
+        columns=1,
+        k=1,
+    )
+
+
 def screen(headers: Headers, symbol_bytes: int) -> tuple[NDArray[np.bool_], dict[Drop, int]]:
     """Bound every field of ``headers`` that can be judged without a key or a memory.
 

@@ -94,7 +94,7 @@ class Receiver:
             loop.add_signal_handler(number, self._interrupt, number)
         if self.config.metrics.listen:
             self._stack.callback(serve(self.config.metrics.listen, self._metrics))
-        self._crew = Crew(self._on_message, self._on_death)
+        self._crew = Crew(self._on_message, self._on_death, self._fail)
         self._pipeline = self._start_pipeline()
         log.info("listening", address=self.config.link.listen, inbox=str(self.config.inbox.path))
         try:
@@ -148,12 +148,6 @@ class Receiver:
     # what workers say
 
     def _on_message(self, worker: Worker, message: Message) -> None:
-        try:
-            self._hear(message)
-        except DiodeError as error:  # our own ledger cannot be written
-            self._fail(error)
-
-    def _hear(self, message: Message) -> None:
         if "event" in message:
             self._on_event(message)
         elif "heartbeat" in message:

@@ -338,14 +338,13 @@ class Store:
 
     def _restore_slabs(self, bundle: SpoolBundle) -> None:
         trusted, doubtful = self._ledger.slabs(bundle.hex_id)
-        known = set(trusted)
-        for number in [*trusted, *doubtful]:
-            if bundle.is_there(number) and (number in known or bundle.rehash(number)):
-                bundle.stored[number] = True
-                if number not in known:
-                    self._ledger.slab_stored(bundle.hex_id, number)
-            else:
-                self._ledger.forget_slab(bundle.hex_id, number)
+        there = {number for number in trusted if bundle.is_there(number)}
+        again = {number for number in doubtful if bundle.rehash(number)}
+        bundle.stored[[*there, *again]] = True
+        for number in again:
+            self._ledger.slab_stored(bundle.hex_id, number)
+        for number in {*trusted, *doubtful} - there - again:
+            self._ledger.forget_slab(bundle.hex_id, number)
 
     # messages
 

@@ -137,7 +137,7 @@ class Sender:
             loop.add_signal_handler(number, self._interrupt, number)
         if self.config.metrics.listen:
             self._stack.callback(serve(self.config.metrics.listen, self._metrics))
-        self._crew = Crew(self._on_message, self._on_death)
+        self._crew = Crew(self._on_message, self._on_death, self._fail)
         await self._heart.open()
         self._pump_handle: asyncio.TimerHandle | None = None
         self._queue.extend(row for row in self._ledger.queued() if row not in self._queue)
@@ -319,12 +319,6 @@ class Sender:
             self._pipeline.encode.mailbox.send(message)
 
     def _on_message(self, worker: Worker, message: Message) -> None:
-        try:
-            self._hear(message)
-        except DiodeError as error:  # our own ledger cannot be written
-            self._fail(error)
-
-    def _hear(self, message: Message) -> None:
         if "sent" in message:
             self._on_sent(message["sent"], message["datagrams"])
         elif "failed" in message:
