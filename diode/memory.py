@@ -15,10 +15,20 @@ PAGE_BYTES: Final = 4096
 _MAX_COUNT: Final = (1 << 63) - 1  # counters of datagrams are off the wire
 
 
-def create_memfd(name: str, size_bytes: int) -> int:
-    """An anonymous file of ``size_bytes`` zero bytes, backed by memory as it is touched. The caller closes it."""
+def create_memfd(name: str, size_bytes: int, *, reserve_bytes: int = 0) -> int:
+    """An anonymous file of ``size_bytes`` zero bytes. The caller closes it.
+
+    The first ``reserve_bytes`` get their memory now, the rest as it is touched: what a transfer always needs shall be
+    found missing at the start, and not be waited for at line rate. Raises OSError when there is not enough.
+    """
     fd = os.memfd_create(name, os.MFD_CLOEXEC)
-    os.ftruncate(fd, size_bytes)
+    try:
+        os.ftruncate(fd, size_bytes)
+        if reserve_bytes:
+            os.posix_fallocate(fd, 0, min(reserve_bytes, size_bytes))
+    except OSError:
+        os.close(fd)
+        raise
     return fd
 
 
@@ -111,4 +121,5 @@ class Ring:
     @classmethod
     def create(cls, regions: int, region_bytes: int) -> int:
         """A memfd of the right size."""
-        return create_memfd("ring", regions * (region_bytes + 4 * (region_bytes // cls.MIN_RUN_BYTES)))
+        size = regions * (region_bytes + 4 * (region_bytes // cls.MIN_RUN_BYTES))
+        return create_memfd("ring", size, reserve_bytes=size)

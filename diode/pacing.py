@@ -2,11 +2,15 @@
 
 
 class Pacer:
-    """A leaky bucket in bytes of UDP payload per second. ``rate`` 0 means as fast as the socket takes them."""
+    """A leaky bucket in bytes of UDP payload per second. ``rate`` 0 means as fast as the socket takes them.
 
-    def __init__(self, rate_bytes_per_s: float, *, burst_s: float = 0.002) -> None:
+    A wait shorter than ``quantum_s`` is put off until it has grown: going to sleep and waking up cost more than a train.
+    """
+
+    def __init__(self, rate_bytes_per_s: float, *, burst_s: float = 0.002, quantum_s: float = 0.0005) -> None:
         self.rate_bytes_per_s = rate_bytes_per_s
         self._burst_s = burst_s
+        self._quantum_s = quantum_s
         self._due = 0.0
 
     def delay(self, now: float, size_bytes: int) -> float:
@@ -19,4 +23,4 @@ class Pacer:
         self._due = max(self._due, now - self._burst_s)
         wait = self._due - now
         self._due += size_bytes / self.rate_bytes_per_s
-        return max(0.0, wait)
+        return wait if wait >= self._quantum_s else 0.0

@@ -5,6 +5,7 @@ are pipes too, so that a worker of the network side holds nothing but its socket
 its supervisor dies (PR_SET_PDEATHSIG), ignores the terminal's Ctrl-C, and ends by itself when its control pipe closes.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -108,12 +109,17 @@ class Worker:
         return code
 
 
-def start_worker() -> tuple[Message, Mailbox]:
-    """First call of a worker's ``main``: its settings, and the mailbox to its supervisor."""
+def start_worker(nice: int = 0) -> tuple[Message, Mailbox]:
+    """First call of a worker's ``main``: its settings, and the mailbox to its supervisor.
+
+    ``nice`` below 0 asks for the processor before others; it is not insisted on, since that takes a privilege.
+    """
     settings: Message = json.loads(sys.argv[1])
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != settings["parent"]:
         raise SystemExit(1)  # the supervisor died before the line above
+    with contextlib.suppress(PermissionError):
+        os.nice(nice)
     return settings, Mailbox(settings["control_read"], settings["control_write"])

@@ -186,7 +186,7 @@ class Assemble:
 
 def main() -> None:
     """Entry point of the worker."""
-    settings, control = start_worker()
+    settings, control = start_worker(nice=-10)
     Assemble(settings, control).run()
 
 

@@ -102,7 +102,7 @@ class Listener:
 
 def main() -> None:
     """Entry point of the worker."""
-    settings, control = start_worker()
+    settings, control = start_worker(nice=-15)
     Listener(settings, control).run()
 
 

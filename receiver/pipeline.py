@@ -29,7 +29,8 @@ class Pipeline:
                 return keep(read), keep(write)
 
             ring = keep(Ring.create(regions, REGION_BYTES))
-            arena = keep(create_memfd("arena", config.limits.memory // PAGE_BYTES * PAGE_BYTES))
+            memory = config.limits.memory // PAGE_BYTES * PAGE_BYTES
+            arena = keep(create_memfd("arena", memory, reserve_bytes=memory // 2))
             listen_counters = keep(Counters.create(listen.COUNTERS))
             assemble_counters = keep(Counters.create(assemble.COUNTERS))
             ready_read, ready_write = pipe()

@@ -372,7 +372,7 @@ def _ranges(mask: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> list[list[int
 
 def main() -> None:
     """Entry point of the worker. A failing disk ends it with what happened; what is stored is kept."""
-    settings, control = start_worker()
+    settings, control = start_worker(nice=-5)
     try:
         Store(settings, control).run()
     except OSError as error:

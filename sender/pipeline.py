@@ -27,7 +27,8 @@ class Pipeline:
         slot_bytes = -(-full.rows * full.columns * size // 4096) * 4096
         to = Address.parse(config.link.to)
         with ExitStack() as fds:
-            arena = create_memfd("arena", SLOTS * slot_bytes + FILLER_DATAGRAMS * size)
+            arena_bytes = SLOTS * slot_bytes + FILLER_DATAGRAMS * size
+            arena = create_memfd("arena", arena_bytes, reserve_bytes=arena_bytes)
             counters = Counters.create(transmit.COUNTERS)
             ready_read, ready_write = os.pipe()
             free_read, free_write = os.pipe()

@@ -34,7 +34,7 @@ class Plan:
     files: int
     passes: int = 1
     pass_delay_s: float = 30.0
-    lead_s: float = 0.25
+    lead_s: float = 0.05
 
     def part_bytes(self, kind: Kind, flags: int) -> int:
         """Length of the stream, or of an object."""

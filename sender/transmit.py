@@ -2,7 +2,6 @@
 
 import socket
 import time
-from collections.abc import Iterator
 from typing import Any, Final
 
 from diode.errors import DiodeError
@@ -41,8 +40,7 @@ class Transmitter:
             if "filler" in message:
                 count = message["filler"]
                 for start in range(0, count, self._filler):
-                    self._send_run(self._filler_at, min(self._filler, count - start))
-                self._counters.add("filler_datagrams", count)
+                    self._send_run(self._filler_at, min(self._filler, count - start), "filler_datagrams")
             else:
                 base = message["slot"] * self._slot_bytes
                 count = sum(n for _, n in message["runs"])
@@ -56,28 +54,34 @@ class Transmitter:
                 self._degraded = self._sender.degraded
                 self._control.send({"degraded": self._degraded})
 
-    def _send_run(self, offset: int, count: int, counter: str | None = None) -> None:
-        for at, n in _trains(count, self._train):
-            self._pause(n * self._size)
-            start = offset + at * self._size
-            self._sender.send(self._arena[start : start + n * self._size])
-            self._counters.add("datagrams", n)
-            self._counters.add("bytes", n * self._size)
-            if counter:
-                self._counters.add(counter, n)
+    def _send_run(self, offset: int, count: int, counter: str) -> None:
+        arena, size, send, delay, clock = self._arena, self._size, self._sender.send, self._pacer.delay, time.monotonic
+        train_bytes = self._train * size
+        at, booked, end = offset, offset, offset + count * size
+        while at < end:
+            train = arena[at : min(at + train_bytes, end)]
+            wait = delay(clock(), len(train))
+            if wait:
+                self._book((at - booked) // size, counter)
+                booked = at
+                _sleep(wait)
+            send(train)
+            at += train_bytes
+        self._book((end - booked) // size, counter)
+
+    def _book(self, datagrams: int, counter: str) -> None:
+        """Count what was sent since the last pause."""
+        self._counters.add("datagrams", datagrams)
+        self._counters.add("bytes", datagrams * self._size)
+        self._counters.add(counter, datagrams)
         self._counters["calls"] = self._sender.calls
         self._counters["refused"] = self._sender.refused
 
-    def _pause(self, size_bytes: int) -> None:
-        delay = self._pacer.delay(time.monotonic(), size_bytes)
-        while delay > 0:
-            time.sleep(min(delay, _LONGEST_SLEEP_S))
-            delay -= _LONGEST_SLEEP_S
 
-
-def _trains(count: int, most: int) -> Iterator[tuple[int, int]]:
-    for first in range(0, count, most):
-        yield first, min(most, count - first)
+def _sleep(seconds: float) -> None:
+    while seconds > 0:
+        time.sleep(min(seconds, _LONGEST_SLEEP_S))
+        seconds -= _LONGEST_SLEEP_S
 
 
 def main() -> None:
