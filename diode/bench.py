@@ -207,9 +207,9 @@ class _Transfer:
         try:
             assert receiver.stderr is not None
             receiver.stderr.readline()
+            ballast = _Ballast(2 * self._source.stat().st_size)
             arguments = ("send", "--json", "--channel", "bench", "--version", "1", str(self._source))
             sender = self._start(self._ends.low, "sender", *arguments)
-            ballast = _Ballast(2 * self._source.stat().st_size)
             log = threading.Thread(target=ballast.drop_at, args=(sender.stderr, "bundle_queued"), daemon=True)
             log.start()
             self._watch({"sender": sender, "receiver": receiver})
