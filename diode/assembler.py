@@ -31,7 +31,7 @@ from diode.geometry import (
 )
 from diode.manifest import MAX_MANIFEST_BYTES
 from diode.memory import Extents
-from diode.wire import FILLER_BUNDLE, HEADER_BYTES, MAX_ROWS, TAG_BYTES, Kind, ObjectType, headers_of
+from diode.wire import FILLER_BUNDLE, HEADER_BYTES, MAX_ROWS, TAG_BYTES, Kind, ObjectType, copy_headers
 
 Bytes2D = NDArray[np.uint8]
 Rows = NDArray[np.intp]
@@ -193,7 +193,7 @@ class Assembler:
 
     def feed(self, datagrams: Bytes2D, rows: Rows) -> None:
         """Take the authentic ``rows`` of a matrix of received datagrams; nothing of it is kept after the call."""
-        headers = headers_of(datagrams)[rows]
+        headers = copy_headers(datagrams if len(rows) == len(datagrams) else datagrams[:, :HEADER_BYTES][rows])
         symbols = datagrams[:, HEADER_BYTES:-TAG_BYTES]
         for first, last in _stretches(headers):
             head = headers[first]

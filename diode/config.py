@@ -113,7 +113,7 @@ class Sending(_Section):
 
     passes: Annotated[int, Field(ge=1, le=16)] = 1
     pass_delay_s: Annotated[float, Field(ge=0.0)] = 30.0
-    manifest_lead_ms: Annotated[int, Field(ge=0, le=60_000)] = 50
+    manifest_lead_ms: Annotated[int, Field(ge=0, le=60_000)] = 20
     key: Path = Path("keys/signing.key")
 
 

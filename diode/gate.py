@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 from diode.auth import DatagramViews, LinkKey, Mode, Session
 from diode.errors import Drop
 from diode.heartbeat import Heartbeat, parse_heartbeat
-from diode.wire import FILLER_COUNTER, OVERHEAD_BYTES, SYMBOL_BYTES_OFFSET, Kind, headers_of, is_symbol_size, screen
+from diode.wire import (
+    FILLER_COUNTER,
+    OVERHEAD_BYTES,
+    SYMBOL_BYTES_OFFSET,
+    Kind,
+    copy_headers,
+    headers_of,
+    is_symbol_size,
+    screen,
+)
 
 Bytes2D = NDArray[np.uint8]
 Rows = NDArray[np.intp]
@@ -135,22 +144,29 @@ class Gate:
 
         ``datagrams`` is (n, size) in memory of the caller; in ``aead`` mode its symbols are decrypted in place.
         """
-        headers = headers_of(datagrams)
+        headers = copy_headers(datagrams)
         passed, dropped = screen(headers, datagrams.shape[1] - OVERHEAD_BYTES)
         self._drops.update(dropped)
-        known_key = np.isin(headers["key_id"], list(self._keys))
+        known_key = np.zeros(len(headers), dtype=np.bool_)
+        for key_id in self._keys:
+            known_key |= headers["key_id"] == key_id
         self._drops[Drop.KEY] += int(np.count_nonzero(passed & ~known_key))
         passed &= known_key
         beats = passed & (headers["kind"] == Kind.HEARTBEAT)
         for row in np.flatnonzero(beats).tolist():
             self._hear(datagrams, views, row, now)
         rows = np.flatnonzero(passed & ~beats)
-        admitted = [self._check(datagrams, views, group, session) for session, group in _by_session(headers, rows)]
+        counters = headers["counter"].astype(np.uint64)
+        admitted = [
+            self._check(datagrams, views, group, session, counters) for session, group in _by_session(headers, rows)
+        ]
         if not admitted:
             return rows[:0]
         return admitted[0] if len(admitted) == 1 else np.sort(np.concatenate(admitted))
 
-    def _check(self, datagrams: Bytes2D, views: DatagramViews, rows: Rows, session: int) -> Rows:
+    def _check(
+        self, datagrams: Bytes2D, views: DatagramViews, rows: Rows, session: int, counters: NDArray[np.uint64]
+    ) -> Rows:
         tracked = self._sessions.get(session)
         if tracked is None:
             self._drops[Drop.SESSION] += len(rows)
@@ -158,7 +174,7 @@ class Gate:
         all_of_them = len(rows) == len(datagrams)
         authentic = rows[tracked.cipher.check(datagrams, views, slice(0, len(rows)) if all_of_them else rows)]
         self._drops[Drop.TAG] += len(rows) - len(authentic)
-        tracked.count(headers_of(datagrams)["counter"][authentic].astype(np.uint64))
+        tracked.count(counters[authentic])
         return authentic
 
     def _hear(self, datagrams: Bytes2D, views: DatagramViews, row: int, now: float) -> None:

@@ -31,7 +31,7 @@ links = "refuse"            # follow: take what a symbolic link points to, withi
 [send]
 passes = 1                  # transmissions of each bundle; a receiver stitches them together
 pass_delay_s = 30.0         # between passes, so that they do not die in one outage
-manifest_lead_ms = 50      # how long before its data a bundle's manifest leaves
+manifest_lead_ms = 20      # how long before its data a bundle's manifest leaves
 key = "keys/signing.key"    # Ed25519; its public half is what the receiver trusts
 
 [fec]

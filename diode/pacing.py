@@ -4,7 +4,7 @@
 class Pacer:
     """A leaky bucket in bytes of UDP payload per second. ``rate`` 0 means as fast as the socket takes them.
 
-    A wait shorter than ``quantum_s`` is put off until it has grown: going to sleep and waking up cost more than a train.
+    A wait shorter than ``quantum_s`` is put off until it has grown: sleeping and waking cost more than a train.
     """
 
     def __init__(self, rate_bytes_per_s: float, *, burst_s: float = 0.002, quantum_s: float = 0.0005) -> None:

@@ -92,6 +92,11 @@ def headers_of(datagrams: Bytes2D) -> Headers:
     return datagrams[:, :HEADER_BYTES].view(HEADER)[:, 0]
 
 
+def copy_headers(datagrams: Bytes2D) -> Headers:
+    """Header records of a matrix of datagrams, copied side by side: cheaper to go through often than a view."""
+    return np.ascontiguousarray(datagrams[:, :HEADER_BYTES]).view(HEADER)[:, 0]
+
+
 def pack_headers(
     headers: Headers,
     *,

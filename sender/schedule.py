@@ -34,7 +34,7 @@ class Plan:
     files: int
     passes: int = 1
     pass_delay_s: float = 30.0
-    lead_s: float = 0.05
+    lead_s: float = 0.02
 
     def part_bytes(self, kind: Kind, flags: int) -> int:
         """Length of the stream, or of an object."""
@@ -242,7 +242,7 @@ def _script(flight: _Flight) -> Iterator[Job | _Gap]:
         if number:
             yield _Gap(plan.pass_delay_s)
         yield from _in_pass(objects, number)
-        yield copy_gap
+        yield _Gap(min(COPY_GAP_S, plan.lead_s), burst)  # shorter than other gaps: nothing waits for the line
         yield from _in_pass(small_objects, number)
         yield _Gap(max(0.0, plan.lead_s - COPY_GAP_S) + plan.files * LEAD_PER_FILE_S)
         yield from _in_pass(data, number)
