@@ -331,7 +331,7 @@ class BatchedReader:
         """Write one run of datagrams (the last may be shorter) to the start of ``into``; returns its bytes.
 
         0 when none came for ``timeout_s``, or an empty one. ``into`` has at least MAX_RUN_BYTES; it stays the caller's.
-        A reader that has emptied a busy socket naps before it waits: woken for every train, it would cost both ends more
+        A reader that has emptied its socket naps before it waits: woken for every train, it would cost both ends more
         than the reading does.
         """
         self.calls += 1
