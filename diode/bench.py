@@ -10,7 +10,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import product
 from pathlib import Path
@@ -45,7 +45,7 @@ class _Bench:
         self._runs = runs
         self._console = console
 
-    def row(self, case: Case, sources: Sequence[Path], size_bytes: int, *, runs: int = 0, note: str = "") -> Row:
+    def row(self, case: Case, source: Path, size_bytes: int, *, runs: int = 0, note: str = "") -> Row:
         """Median of transfers at the highest rate that lost nothing beyond repair."""
         limit = self.raw[str(case.mtu)]
         rate = _START_OF_RAW * limit * 1e9
@@ -56,7 +56,7 @@ class _Bench:
         while len(rows) < wanted and failures < _ATTEMPTS:
             text = f"MTU {case.mtu}, {case.profile}, {case.auth}{note}: {len(rows)} of {wanted}"
             with self._console.status(f"{text} at {rate / 1e9:.2f} GB/s, {failures} rates were too high"):
-                row = Transfer(case, self.ends, sources, size_bytes, self.folder, int(rate)).run()
+                row = Transfer(case, self.ends, source, size_bytes, self.folder, int(rate)).run()
             if row is None:
                 failures, rate, rows = failures + 1, rate * _SLOWER, []
             else:
@@ -86,12 +86,12 @@ def run_bench(*, quick: bool, json_file: Path | None, console: Console) -> dict[
         if quick:
             source = _write_source(folder / "quick" / "source.bin", QUICK_BYTES)
             cases = [Case(1500, "gmac", "standard"), Case(9000, "gmac", "standard"), Case(9000, "none", "clean")]
-            report["end_to_end"] = [bench.row(case, [source], QUICK_BYTES) for case in cases]
+            report["end_to_end"] = [bench.row(case, source, QUICK_BYTES) for case in cases]
         else:
             source = _write_source(folder / "1" / "source.bin", SOURCE_BYTES)
             two = _linked(source, 2)
             modes = product((1500, 9000), ("none", "gmac", "aead"), ("clean", "standard"))
-            report["end_to_end"] = [bench.row(Case(*mode), [two], 2 * SOURCE_BYTES) for mode in modes]
+            report["end_to_end"] = [bench.row(Case(*mode), two, 2 * SOURCE_BYTES) for mode in modes]
         _show_rows(console, report["end_to_end"], "outbox to inbox, every byte verified and compared")
         if not quick:
             report["more"] = list(_more(bench, source))
@@ -104,17 +104,17 @@ def run_bench(*, quick: bool, json_file: Path | None, console: Console) -> dict[
 def _more(bench: _Bench, source: Path) -> Iterator[Row]:
     """Rows beside the table: 1 GiB against 8 GiB, many small files, and 1 % random loss against none."""
     for mtu, links in product((1500, 9000), (1, 8)):
-        sources, size = [_linked(source, links)], links * SOURCE_BYTES
-        row = bench.row(Case(mtu, "gmac", "standard"), sources, size, runs=3, note=f", {links} GiB")
+        linked, size = _linked(source, links), links * SOURCE_BYTES
+        row = bench.row(Case(mtu, "gmac", "standard"), linked, size, runs=3, note=f", {links} GiB")
         yield {**row, "what": f"{links} GiB"}
     small = _write_small_files(source.parent.parent / "small", SMALL_FILES)
-    row = bench.row(Case(1500, "gmac", "standard"), [small], SMALL_FILES << 10, runs=3, note=", small files")
+    row = bench.row(Case(1500, "gmac", "standard"), small, SMALL_FILES << 10, runs=3, note=", small files")
     yield {**row, "what": f"{SMALL_FILES} files of 1 KiB"}
     shutil.rmtree(small)
     for mtu, per_mille in product((1500, 9000), (0, 10)):
         if not bench.ends.drop(per_mille):
             return  # without namespaces or nft there is nothing to lose packets in
-        row = bench.row(Case(mtu, "gmac", "standard"), [_linked(source, 1)], SOURCE_BYTES, note=f", {per_mille} lost")
+        row = bench.row(Case(mtu, "gmac", "standard"), _linked(source, 1), SOURCE_BYTES, note=f", {per_mille} lost")
         yield {**row, "what": f"packet by packet, {per_mille / 10:g} % lost"}
 
 

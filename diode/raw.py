@@ -43,7 +43,7 @@ def measure(
 def _receive(listen: Address) -> None:
     sock = open_receiver(listen, _BUFFER_BYTES)
     print(bound_address(sock), flush=True)
-    reader = BatchedReader(sock, _QUIET_S, nap_s=0)
+    reader = BatchedReader(sock, _QUIET_S)
     buffer = memoryview(bytearray(4 << 20))
     total, offset, first, last = 0, 0, 0.0, 0.0
     while True:

@@ -109,12 +109,10 @@ def run_quietly(*command: str | Path) -> bool:
 
 
 class Transfer:
-    """One bundle of ``sources`` (files and folders, ``size_bytes`` in all) through both daemons, below ``folder``."""
+    """One bundle of ``source`` (a file or folder of ``size_bytes``) through both daemons, below ``folder``."""
 
-    def __init__(
-        self, case: Case, ends: Ends, sources: Sequence[Path], size_bytes: int, folder: Path, rate: int
-    ) -> None:
-        self._sources = sources
+    def __init__(self, case: Case, ends: Ends, source: Path, size_bytes: int, folder: Path, rate: int) -> None:
+        self._source = source
         self._size_bytes = size_bytes
         self._pair = folder / "pair"
         self._ends = ends
@@ -134,7 +132,7 @@ class Transfer:
             assert receiver.stderr is not None
             receiver.stderr.readline()
             ballast = _Ballast(min(max(2 * self._size_bytes, _LEAST_BALLAST_BYTES), _free_bytes() // 2))
-            arguments = ("send", "--json", "--channel", "bench", "--version", "1", *map(str, self._sources))
+            arguments = ("send", "--json", "--channel", "bench", "--version", "1", str(self._source))
             self._started = time.monotonic()
             sender = self._start(self._ends.low, "sender", *arguments)
             log = threading.Thread(target=ballast.drop_at, args=(sender.stderr, "bundle_queued"), daemon=True)
@@ -185,8 +183,8 @@ class Transfer:
         bundle, summary = receiver.get("bundle", {}), receiver.get("summary", {})
         if bundle.get("outcome") != "published":
             return None
-        for source in self._sources:
-            _compare(source, Path(bundle["path"]) / "data" / source.name)
+        data = Path(bundle["path"]) / "data"
+        _compare(self._source, data if self._source.is_dir() else data / self._source.name)
         gb = bundle["bytes"] / 1e9
         begin, end = sender["summary"]["first_data_ms"] / 1000, bundle["at_ms"] / 1000
         granted = summary["socket_granted"]

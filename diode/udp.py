@@ -313,12 +313,11 @@ class BatchedReader:
 
     name = "batched"
 
-    def __init__(self, sock: socket.socket, timeout_s: float, *, nap_s: float = NAP_S) -> None:
+    def __init__(self, sock: socket.socket, timeout_s: float) -> None:
         self.calls = 0  # system calls that were to receive
         self.dropped = 0  # always 0 here: what the kernel drops, socket_memory counts
         self.degraded: str | None = None
         self._sock = sock
-        self._nap_s = nap_s
         sock.settimeout(None)
         # The kernel's own timeout: Python's would put a poll() before every read.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(timeout_s))
@@ -340,7 +339,7 @@ class BatchedReader:
         except OSError as error:
             if error.errno != errno.EAGAIN:
                 return _quiet(error)
-        time.sleep(self._nap_s)
+        time.sleep(NAP_S)
         try:
             return self._sock.recv_into(into)
         except OSError as error:
