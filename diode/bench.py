@@ -45,7 +45,9 @@ class _Bench:
         self._runs = runs
         self._console = console
 
-    def row(self, case: Case, source: Path, size_bytes: int, *, runs: int = 0, note: str = "") -> Row:
+    def row(
+        self, case: Case, source: Path, size_bytes: int, *, runs: int = 0, note: str = "", folder: Path | None = None
+    ) -> Row:
         """Median of transfers at the highest rate that lost nothing beyond repair."""
         limit = self.raw[str(case.mtu)]
         rate = _START_OF_RAW * limit * 1e9
@@ -56,7 +58,7 @@ class _Bench:
         while len(rows) < wanted and failures < _ATTEMPTS:
             text = f"MTU {case.mtu}, {case.profile}, {case.auth}{note}: {len(rows)} of {wanted}"
             with self._console.status(f"{text} at {rate / 1e9:.2f} GB/s, {failures} rates were too high"):
-                row = Transfer(case, self.ends, source, size_bytes, self.folder, int(rate)).run()
+                row = Transfer(case, self.ends, source, size_bytes, folder or self.folder, int(rate)).run()
             if row is None:
                 failures, rate, rows = failures + 1, rate * _SLOWER, []
             else:
@@ -74,7 +76,7 @@ def run_bench(*, quick: bool, json_file: Path | None, console: Console) -> dict[
     report: dict[str, Any] = {"machine": machine(), "raw": {}, "stages": [], "end_to_end": [], "more": []}
     with ExitStack() as stack:
         ends = stack.enter_context(open_ends())
-        folder, file_system = stack.enter_context(_folder())
+        folder, file_system = stack.enter_context(_folder(huge=True))
         report["machine"] |= {"link": ends.name, "files": file_system}
         console.print(", ".join(f"{key} {value}" for key, value in report["machine"].items()), highlight=False)
         bench = _Bench(ends, folder, 3 if quick else 5, console)
@@ -107,10 +109,11 @@ def _more(bench: _Bench, source: Path) -> Iterator[Row]:
         linked, size = _linked(source, links), links * SOURCE_BYTES
         row = bench.row(Case(mtu, "gmac", "standard"), linked, size, runs=3, note=f", {links} GiB")
         yield {**row, "what": f"{links} GiB"}
-    small = _write_small_files(source.parent.parent / "small", SMALL_FILES)
-    row = bench.row(Case(1500, "gmac", "standard"), small, SMALL_FILES << 10, runs=3, note=", small files")
-    yield {**row, "what": f"{SMALL_FILES} files of 1 KiB"}
-    shutil.rmtree(small)
+    with _folder(huge=False) as (folder, _):
+        small = _write_small_files(folder / "small", SMALL_FILES)
+        case, size = Case(1500, "gmac", "standard"), SMALL_FILES << 10
+        row = bench.row(case, small, size, runs=3, note=", small files", folder=folder)
+    yield {**row, "what": f"{SMALL_FILES:,} files of 1 KiB"}
     for mtu, per_mille in product((1500, 9000), (0, 10)):
         if not bench.ends.drop(per_mille):
             return  # without namespaces or nft there is nothing to lose packets in
@@ -132,16 +135,16 @@ def machine() -> dict[str, Any]:
 
 
 @contextmanager
-def _folder() -> Iterator[tuple[Path, str]]:
+def _folder(*, huge: bool) -> Iterator[tuple[Path, str]]:
     """A folder in memory, and what it lies on: the disk is not what is measured.
 
-    Root gets a tmpfs of huge pages of its own: handing out small pages, of a virtual machine above all, costs more than
-    everything else that a receiver does.
+    ``huge``: root gets a tmpfs of huge pages of its own. Handing out small pages, of a virtual machine above all, costs
+    more than everything else that a receiver does; a small file would cost a huge page, though.
     """
     shared = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - mkdtemp makes it private
     folder = Path(tempfile.mkdtemp(prefix="diode-bench-", dir=shared))
     mount = ("mount", "-t", "tmpfs", "-o", "size=80%,huge=always", "diode-bench", folder)
-    mounted = os.geteuid() == 0 and run_quietly(*mount)
+    mounted = huge and os.geteuid() == 0 and run_quietly(*mount)
     try:
         yield folder, "tmpfs, huge pages" if mounted else str(shared or folder.parent)
     finally:

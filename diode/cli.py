@@ -4,6 +4,7 @@ import json
 import signal
 import time
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,13 +13,16 @@ from rich.console import Console
 from rich.live import Live
 
 from diode import calibrate, init
+from diode import plan as forecasts
 from diode.config import ReceiverConfig, SenderConfig, load, parse_size
 from diode.emulator import Impairer, Impairments, Link, Tally
 from diode.entry import guarded, new_app
 from diode.errors import IncompleteError, UsageError
+from diode.geometry import PROFILES
 from diode.keys import new_link_key, new_signing_key, read_link_key, write_private
 from diode.manifest import load_public_key
 from diode.udp import Address
+from diode.wire import symbol_bytes_for
 
 app = new_app("A one-way transfer service, emulated in software.")
 init_app = new_app("Write ready-to-run folders, keys and configuration.")
@@ -240,6 +244,43 @@ def demo(
     code = run_demo(files=files, loss=_share(loss), mtu=mtu, rate=_size(rate), keep=keep)
     print(f"{time.monotonic() - started:.1f} s in all")
     raise typer.Exit(code)
+
+
+@app.command()
+def plan(
+    size: Annotated[str, typer.Option("--size", help="Bytes of the bundle, such as 1TiB.")],
+    rate: Rate = "100M",
+    loss: Share = "0",
+    burst: Annotated[float, typer.Option("--burst", min=1, help="Mean length of a burst of losses.")] = 1,
+    profile: ProfileName = "standard",
+    passes: Annotated[int, typer.Option("--passes", min=1, max=16, help="Transmissions.")] = 1,
+    pass_delay: Annotated[float, typer.Option("--pass-delay", min=0, help="Seconds between them.")] = 30.0,
+    mtu: Mtu = 1500,
+    files: Annotated[int, typer.Option("--files", min=1, help="Files in the bundle.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """How long a bundle takes, what repair costs, and how likely something is missing afterwards."""
+    try:
+        losses = forecasts.Loss(_share(loss), burst)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    figures = forecasts.forecast(
+        PROFILES[profile],
+        symbol_bytes_for(mtu),
+        size=_size(size),
+        files=files,
+        rate=_size(rate),
+        loss=losses,
+        passes=passes,
+        delay_s=pass_delay,
+    )
+    if as_json:
+        print(json.dumps(asdict(figures)))
+        return
+    print(f"{figures.slabs:,} slabs, {figures.datagrams:,} datagrams, {timedelta(seconds=round(figures.seconds))}")
+    print(f"overhead {figures.overhead:.1%} a pass; any one burst of {figures.survives_burst:,} datagrams is repaired")
+    print(f"a block fails with probability {figures.block_failure:.1e}, a slab {figures.slab_failure:.1e}")
+    print(f"something is missing after all passes with probability {figures.bundle_failure:.1e}")
 
 
 @app.command()

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -12,11 +14,13 @@ from rich.table import Table
 
 from diode.config import ReceiverConfig, load
 from diode.entry import INTERRUPTED, guarded, new_app
+from diode.errors import UsageError
 from diode.locking import is_locked
 from diode.log import configure
 from diode.progress import Display, choose_mode
 from receiver.daemon import Receiver
 from receiver.ledger import Ledger
+from receiver.requests import confirm_code, qr_text, request_bundle, request_gaps
 
 app = new_app("The receiving side of a diode link.")
 main = guarded(app)
@@ -55,6 +59,52 @@ def run(
             raise typer.Exit(receiver.exit_code if bundles is not None else 0)
     finally:
         display.close()
+
+
+@app.command()
+def missing(context: typer.Context, as_json: Json = False) -> None:
+    """Resend codes for what has not arrived whole, to be carried to the sender; as QR codes on a terminal."""
+    with closing(_ledger(load(ReceiverConfig, context.obj))) as ledger:
+        requests = [request_bundle(ledger, row.id) for row in ledger.in_progress() if row.state == "receiving"]
+        requests += request_gaps(ledger)
+    if as_json:
+        print(json.dumps([request._asdict() for request in requests]))
+        return
+    for request in requests:
+        print(request.what)
+        print(f"  diode-sender resend {request.code}")
+        if request.is_short and sys.stdout.isatty():
+            print(qr_text(request.code))
+    if not requests:
+        print("nothing is missing", file=sys.stderr)
+
+
+@app.command()
+def receipt(
+    context: typer.Context,
+    bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id, as status shows it.")],
+    code: Annotated[bool, typer.Option("--code", help="As a confirm code, for diode-sender confirm.")] = False,
+) -> None:
+    """What became of a bundle, or the code that tells the sender that it was published."""
+    with closing(_ledger(load(ReceiverConfig, context.obj))) as ledger:
+        row = ledger.get(bundle)
+    if row is None:
+        raise UsageError(f"no bundle {bundle} is known here; 'diode-receiver status' lists the newest")
+    if not code:
+        print(json.dumps(row._asdict()))
+    elif row.state != "published":
+        raise UsageError(f"bundle {bundle} is {row.state}: there is nothing to confirm")
+    else:
+        print(confirm_code(row))
+        if sys.stdout.isatty():
+            print(qr_text(confirm_code(row)))
+
+
+def _ledger(config: ReceiverConfig) -> Ledger:
+    path = config.state / "ledger.db"
+    if not path.exists():
+        raise UsageError(f"nothing was ever received into {config.state}")
+    return Ledger(path, read_only=True)
 
 
 @app.command()

@@ -31,6 +31,7 @@ from receiver.endings import Endings
 from receiver.inbox import Inbox
 from receiver.ledger import Ledger
 from receiver.pipeline import Pipeline
+from receiver.requests import drop_request, keep_request, request_bundle
 
 QUIET_S: Final = 2.0
 LONGEST_LINGER_S: Final = 10.0
@@ -65,6 +66,7 @@ class Receiver:
         self._ended: set[str] = set()  # with --bundles: what counts
         self._refusal_code = 0
         self._heartbeat: Message | None = None
+        self._issued: dict[str, int] = {}
         self._heard_at: float | None = None
         self._silent = False
         self._totals: dict[str, int] = {}
@@ -168,11 +170,13 @@ class Receiver:
         elif event == "published":
             self._receiving.pop(message["bundle"], None)
             self._endings.ended(message["bundle"])
+            drop_request(self.config.state, message["bundle"])
             self._end("published", message["label"], message)
         elif event == "quarantined":
             self._receiving.pop(message["bundle"], None)
             if message["label"]:  # otherwise anybody may have sent it
                 self._endings.ended(message["bundle"])
+                drop_request(self.config.state, message["bundle"])
             self._refusal_code = self._refusal_code or message["exit_code"]
             self._end("quarantined", message["label"] or message["bundle"], message)
         else:
@@ -180,7 +184,7 @@ class Receiver:
 
     def _end(self, outcome: str, label: str, message: Message) -> None:
         self.outcomes[outcome] += 1
-        names = ("bundle", "bytes", "files", "path", "signer", "reason", "detail", "at_ms")
+        names = ("bundle", "bytes", "files", "path", "signer", "reason", "detail", "resend_code", "at_ms")
         fields = {("id" if k == "bundle" else k): message[k] for k in names if k in message}
         self._display.finish(label, outcome, fields | self._losses())
         if self._bundles_wanted is not None:
@@ -197,18 +201,29 @@ class Receiver:
             else:
                 self._endings.over(bundle["id"], now, receiving=bundle["id"] in self._receiving)
         self._ledger.note_heartbeat(heartbeat["epoch"], heartbeat["number"])
+        if heartbeat["channels"] != self._issued:
+            self._issued = heartbeat["channels"]
+            self._ledger.note_issued(self._issued)
 
     def _report_incomplete(self, bundle: str) -> None:
         """The sender says that all passes are over, or is gone, and something is missing still."""
         message = self._receiving.get(bundle)
         if message is None:
-            self._end("incomplete", bundle, {"bundle": bundle, "reason": "incomplete", "detail": "no manifest arrived"})
+            self._end("incomplete", bundle, {"bundle": bundle, "detail": "no manifest arrived"} | self._ask(bundle))
         else:
             missing = message.get("missing", message["slabs"])
             if not missing:
                 return  # it is being published
-            detail = f"{missing} of {message['slabs']} slabs are missing; send it again under a new version"
-            self._end("incomplete", message["label"], message | {"reason": "incomplete", "detail": detail})
+            detail = f"{missing} of {message['slabs']} slabs are missing"
+            self._end("incomplete", message["label"], message | {"detail": detail} | self._ask(bundle))
+
+    def _ask(self, bundle: str) -> dict[str, str]:
+        """Make the code that a person carries to the sender: there is no other way back."""
+        request = request_bundle(self._ledger, bundle)
+        path = keep_request(self.config.state, bundle, request)
+        do = f"diode-sender resend {request.code}" if request.is_short else f"diode-sender resend --missing {path.name}"
+        log.error("resend_needed", what=request.what, do=do, kept=str(path), qr="diode-receiver missing")
+        return {"reason": "incomplete", "resend_code": request.code if request.is_short else str(path)}
 
     def _on_death(self, worker: Worker) -> None:
         """Build the pipeline anew. What is stored is kept; slabs that were being assembled are lost."""

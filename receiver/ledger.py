@@ -1,9 +1,12 @@
 """The receiver's durable record: which bundles and sequence numbers were accepted, and which slabs are stored."""
 
+import itertools
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
+from diode.codes import Range, ranges_of
 from diode.database import Database
 from diode.errors import ReplayError
 from diode.manifest import Manifest
@@ -15,7 +18,8 @@ FLOOR_DEPTH: Final = 100_000  # sequence numbers this far below the highest one 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS bundle (
     id TEXT PRIMARY KEY, channel TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL, sequence INTEGER NOT NULL,
-    size INTEGER NOT NULL, files INTEGER NOT NULL, signer TEXT NOT NULL, state TEXT NOT NULL, detail TEXT NOT NULL,
+    size INTEGER NOT NULL, files INTEGER NOT NULL, slabs INTEGER NOT NULL, content TEXT NOT NULL,
+    signer TEXT NOT NULL, state TEXT NOT NULL, detail TEXT NOT NULL,
     changed TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ'))
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS one_sequence ON bundle (channel, sequence) WHERE state != 'refused';
@@ -23,6 +27,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS one_version ON bundle (channel, name, version)
 CREATE TABLE IF NOT EXISTS heartbeat (
     one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL, number INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS issued (channel TEXT PRIMARY KEY, sequence INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS slab (
     bundle TEXT NOT NULL, number INTEGER NOT NULL, boot TEXT NOT NULL, PRIMARY KEY (bundle, number)
 ) STRICT, WITHOUT ROWID;
@@ -39,6 +44,8 @@ class Row(NamedTuple):
     sequence: int
     size: int
     files: int
+    slabs: int
+    content: str  # BLAKE3 of the files table
     signer: str
     state: str
     detail: str
@@ -63,8 +70,9 @@ class Ledger(Database):
         values = (bundle, manifest.channel, manifest.name, manifest.version, manifest.sequence)
         try:
             self._execute(
-                "INSERT INTO bundle VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'receiving', '', strftime('%Y-%m-%dT%H:%M:%SZ'))",
-                (*values, manifest.stream_bytes, manifest.files.entries, signer),
+                "INSERT INTO bundle "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'receiving', '', strftime('%Y-%m-%dT%H:%M:%SZ'))",
+                (*values, *_sizes(manifest), signer),
             )
         except sqlite3.IntegrityError as error:
             what = "sequence number" if "sequence" in str(error) else "name and version"
@@ -90,8 +98,8 @@ class Ledger(Database):
         values = (bundle, manifest.channel, manifest.name, manifest.version, manifest.sequence)
         self._execute(
             "INSERT OR REPLACE INTO bundle "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'refused', ?, strftime('%Y-%m-%dT%H:%M:%SZ'))",
-            (*values, manifest.stream_bytes, manifest.files.entries, signer, detail),
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'refused', ?, strftime('%Y-%m-%dT%H:%M:%SZ'))",
+            (*values, *_sizes(manifest), signer, detail),
         )
 
     def set_state(self, bundle: str, state: State, detail: str = "") -> None:
@@ -127,12 +135,41 @@ class Ledger(Database):
         """Record the newest heartbeat."""
         self._execute("INSERT OR REPLACE INTO heartbeat VALUES (1, ?, ?)", (epoch, number))
 
+    def note_issued(self, channels: Mapping[str, int]) -> None:
+        """Record the last sequence number that the sender's heartbeat names for each channel."""
+        for channel, sequence in channels.items():
+            self._execute(
+                "INSERT INTO issued VALUES (?1, ?2) ON CONFLICT DO UPDATE SET sequence = max(sequence, ?2)",
+                (channel, sequence),
+            )
+
+    def gaps(self, most: int) -> list[tuple[str, int]]:
+        """(channel, sequence) of bundles that were issued and of which no manifest arrived; so many at most.
+
+        A channel is known from the first bundle that was accepted on it.
+        """
+        rows = self._execute(
+            "SELECT channel, issued.sequence, min(bundle.sequence) FROM issued JOIN bundle USING (channel) "
+            "GROUP BY channel ORDER BY channel"
+        ).fetchall()
+        found: list[tuple[str, int]] = []
+        for channel, last, first in rows:
+            known = {n for (n,) in self._execute("SELECT sequence FROM bundle WHERE channel = ?", (channel,))}
+            missing = (n for n in range(first, min(last, first + MAX_JUMP) + 1) if n not in known)
+            found.extend((channel, n) for n in itertools.islice(missing, most - len(found)))
+        return found
+
     def in_progress(self) -> list[Row]:
         """Bundles being received or published."""
         return [
             Row(*row)
             for row in self._execute("SELECT * FROM bundle WHERE state IN ('receiving', 'publishing') ORDER BY rowid")
         ]
+
+    def missing(self, row: Row) -> tuple[Range, ...]:
+        """Slabs of a bundle that are not stored."""
+        stored = {n for (n,) in self._execute("SELECT number FROM slab WHERE bundle = ?", (row.id,))}
+        return ranges_of(n for n in range(row.slabs) if n not in stored)
 
     def recent(self, count: int) -> list[Row]:
         """The newest bundles, newest first."""
@@ -141,3 +178,7 @@ class Ledger(Database):
     def stored_slabs(self, bundle: str) -> int:
         """How many slabs of a bundle are stored."""
         return int(self._execute("SELECT count(*) FROM slab WHERE bundle = ?", (bundle,)).fetchone()[0])
+
+
+def _sizes(manifest: Manifest) -> tuple[int, int, int, str]:
+    return manifest.stream_bytes, manifest.files.entries, manifest.slabs.entries, manifest.files.blake3

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from diode.codes import LONGEST_TEXT, decode
 from diode.config import SenderConfig, load
 from diode.entry import INTERRUPTED, guarded, new_app
 from diode.errors import UsageError
@@ -18,6 +21,7 @@ from diode.log import configure
 from diode.progress import Display, choose_mode
 from sender.daemon import Sender
 from sender.ledger import Ledger
+from sender.requests import find_asked, find_confirmed
 
 app = new_app("The sending side of a diode link.")
 main = guarded(app)
@@ -89,6 +93,48 @@ def send(
 
 
 @app.command()
+def resend(
+    context: typer.Context,
+    code: Annotated[list[str] | None, typer.Argument(help="The resend code, with or without its hyphens.")] = None,
+    missing: Annotated[Path | None, typer.Option("--missing", help="A file with the code in it.")] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Send again what a resend code of the receiver names: by the running daemon, or here if there is none."""
+    text = "".join(code) if code else _read_code(missing)
+    config = load(SenderConfig, context.obj)
+    asked = decode(text)
+    with closing(_ledger(config)) as ledger:
+        row, ranges = find_asked(ledger, config.state, asked)
+        print(f"{row.channel}/{row.name}/{row.version}: {asked}", file=sys.stderr)
+        if is_locked(config.state):
+            ledger.ask_resend(row.id, ranges)
+            print("queued; the running daemon sends it", file=sys.stderr)
+            return
+    sender, display = _start(context.obj, as_json, quiet)
+    with sender:
+        try:
+            asyncio.run(sender.resend(row, ranges))
+        finally:
+            display.close()
+        _finish(sender, display, failed_code=3)
+
+
+@app.command()
+def confirm(
+    context: typer.Context,
+    code: Annotated[list[str], typer.Argument(help="The confirm code of a receipt.")],
+) -> None:
+    """Record that a bundle was published: what a confirm code of the receiver says."""
+    config = load(SenderConfig, context.obj)
+    confirmed = decode("".join(code))
+    with closing(_ledger(config)) as ledger:
+        row = find_confirmed(ledger, confirmed)
+        ledger.set_state(row.id, "confirmed")
+    print(f"{row.channel}/{row.name}/{row.version} ({row.id}) is confirmed", file=sys.stderr)
+
+
+@app.command()
 def status(context: typer.Context, as_json: Json = False) -> None:
     """The newest bundles and what became of them."""
     config = load(SenderConfig, context.obj)
@@ -106,6 +152,23 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     Console().print(f"daemon: {'running' if running else 'not running'}", table)
 
 
+def _read_code(path: Path | None) -> str:
+    if path is None:
+        raise UsageError("give a resend code, or --missing FILE with one in it")
+    try:
+        with path.open("rb") as file:
+            return file.read(LONGEST_TEXT + 1).decode("ascii", errors="replace")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _ledger(config: SenderConfig) -> Ledger:
+    path = config.state / "ledger.db"
+    if not path.exists():
+        raise UsageError(f"nothing was ever sent from {config.state}")
+    return Ledger(path)
+
+
 def _start(path: Path, as_json: bool, quiet: bool) -> tuple[Sender, Display]:
     config = load(SenderConfig, path)
     configure(config.log.level, json=config.log.as_json)
@@ -115,7 +178,12 @@ def _start(path: Path, as_json: bool, quiet: bool) -> tuple[Sender, Display]:
 
 
 def _finish(sender: Sender, display: Display, *, failed_code: int) -> None:
-    figures: dict[str, Any] = {"sent": sender.sent, "skipped": sender.skipped, "failed": sender.failed}
+    figures: dict[str, Any] = {
+        "sent": sender.sent,
+        "resent": sender.resent,
+        "skipped": sender.skipped,
+        "failed": sender.failed,
+    }
     display.summary({**figures, **sender.figures()})
     if sender.interrupted is not None:
         raise typer.Exit(INTERRUPTED if sender.interrupted == 2 else 0)

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -20,6 +20,7 @@ import structlog
 from prometheus_client.core import Metric
 from watchfiles import awatch
 
+from diode.codes import Range
 from diode.config import SenderConfig
 from diode.errors import DiodeError, SourceError, WorkerError
 from diode.fec import ZFEC_SLOWDOWN
@@ -33,10 +34,10 @@ from diode.workers import Message, Worker
 from sender import heart, transmit
 from sender.encode import FILLER_DATAGRAMS
 from sender.heart import Heart
-from sender.ledger import Ledger, Row
+from sender.ledger import Ledger, Resend, Row
 from sender.outbox import Item, OutboxFolder, check_channel, split_name
 from sender.packer import Packer
-from sender.packing import Packed, load_packed
+from sender.packing import Packed, load_packed, relocate
 from sender.pipeline import Pipeline
 from sender.schedule import Filler, Job, Plan, Scheduler, Wait
 
@@ -58,7 +59,16 @@ class Outgoing:
 
     row: Row
     plan: Plan
+    resend: Resend | None = None
     bytes_sent: int = 0
+
+    @property
+    def bytes_to_send(self) -> int:
+        """User data of all transmissions."""
+        if self.resend is None:
+            return self.row.size * self.row.passes
+        slab_bytes = self.plan.full.source_bytes
+        return sum(min(last * slab_bytes, self.row.size) - first * slab_bytes for first, last in self.resend.ranges)
 
     @property
     def label(self) -> str:
@@ -74,6 +84,7 @@ class Sender:
         self.failed = 0
         self.sent = 0
         self.skipped = 0
+        self.resent = 0
         self._display = display
         self._stack = ExitStack()
         signer = read_signer(config.send.key)
@@ -88,6 +99,7 @@ class Sender:
         self._scheduler = Scheduler(config.link.rate, datagram_bytes(config.link.symbol_bytes))
         self._outgoing: dict[int, Outgoing] = {}
         self._queue: deque[Row] = deque()
+        self._resends: deque[Resend] = deque()
         self._job_number = 0
         self._restarts: deque[float] = deque(maxlen=MOST_RESTARTS)
         self._totals: dict[str, int] = dict.fromkeys(transmit.COUNTERS, 0)
@@ -126,6 +138,11 @@ class Sender:
             await self._session(self._drain())
         return row
 
+    async def resend(self, row: Row, ranges: tuple[Range, ...]) -> None:
+        """Send these slabs of a bundle that was sent before, with its manifest and tables, and end."""
+        self._ledger.ask_resend(row.id, ranges)
+        await self._session(self._drain())
+
     # the life of the daemon
 
     async def _session(self, work: "Any") -> None:
@@ -141,6 +158,7 @@ class Sender:
         await self._heart.open()
         self._pump_handle: asyncio.TimerHandle | None = None
         self._queue.extend(row for row in self._ledger.queued() if row not in self._queue)
+        self._find_resends()
         try:
             self._start_pipeline()
             beats = asyncio.create_task(self._beat())
@@ -255,7 +273,7 @@ class Sender:
 
     async def _drain(self) -> None:
         """Until all that is queued has been sent."""
-        while (self._queue or not self._scheduler.is_idle) and not self._stopping.is_set():
+        while (self._queue or self._resends or not self._scheduler.is_idle) and not self._stopping.is_set():
             self._changed.clear()
             await self._changed.wait()
 
@@ -281,7 +299,42 @@ class Sender:
                 return
             self._assign(step)
 
+    def _find_resends(self) -> None:
+        """Requests come through the ledger: the command that asks is another process."""
+        known = {resend.number for resend in self._resends}
+        known |= {out.resend.number for out in self._outgoing.values() if out.resend}
+        self._resends.extend(resend for resend in self._ledger.resends() if resend.number not in known)
+
     def _launch(self) -> None:
+        for _ in range(len(self._resends)):
+            self._launch_resend(self._resends.popleft())
+        self._launch_queued()
+
+    def _launch_resend(self, resend: Resend) -> None:
+        number = int(resend.bundle, 16)
+        if number in self._outgoing or not self._scheduler.has_room:
+            self._resends.append(resend)  # after what is on its way
+            return
+        row = self._ledger.get(resend.bundle)
+        try:
+            packed = load_packed(self.config.state, number)
+        except (OSError, DiodeError, ValueError) as error:
+            self._give_up_resend(resend, f"its packed bundle is not kept any more: {error}")
+            return
+        if row is None or packed.manifest.shape.symbol_bytes != self.config.link.symbol_bytes:
+            self._give_up_resend(resend, "it was packed for another MTU")
+            return
+        lead_s = self.config.send.manifest_lead_ms / 1000
+        plan = replace(_plan(packed, row, lead_s), passes=1, first_pass=row.passes_over, ranges=resend.ranges)
+        self._outgoing[number] = Outgoing(row, plan, resend)
+        self._scheduler.add(plan)
+
+    def _give_up_resend(self, resend: Resend, detail: str) -> None:
+        self.failed += 1
+        self._ledger.resend_over(resend.number, "failed", detail)
+        log.error("resend_failed", bundle=resend.bundle, detail=detail, do="drop it into the outbox as a new version")
+
+    def _launch_queued(self) -> None:
         while self._queue and self._scheduler.has_room:
             row = self._queue.popleft()
             try:
@@ -364,24 +417,39 @@ class Sender:
 
     def _on_over(self, outgoing: Outgoing) -> None:
         row = outgoing.row
-        self._ledger.set_state(row.id, "sent")
+        self._ledger.pass_over(row.id, outgoing.plan.passes)
         del self._outgoing[outgoing.plan.bundle]
         self._heart.remember_over(row, "over")
+        fields = {"id": row.id, "bytes": row.size, "files": row.files, "passes": row.passes}
+        if outgoing.resend is not None:
+            self._ledger.resend_over(outgoing.resend.number, "sent")
+            self.resent += 1
+            self._display.finish(outgoing.label, "resent", fields | {"bytes": outgoing.bytes_to_send, "passes": 1})
+            return
+        self._ledger.set_state(row.id, "sent")
         self.sent += 1
         if row.origin:
-            try:
-                self._outbox.archive(Path(row.origin))
-            except OSError as error:
-                log.warning("sent_item_stuck", item=row.origin, detail=f"{error.strerror}: {error.filename}")
-        shutil.rmtree(self.config.state / "bundles" / row.id, ignore_errors=True)
-        fields = {"id": row.id, "bytes": row.size, "files": row.files, "passes": row.passes}
+            self._archive(row)
         self._display.finish(outgoing.label, "sent", fields)
+
+    def _archive(self, row: Row) -> None:
+        """Move a sent item away. Its packed bundle is kept, for resends, and finds the item at its new place."""
+        try:
+            place = self._outbox.archive(Path(row.origin))
+            relocate(self.config.state / "bundles" / row.id, Path(row.origin), place)
+            self._ledger.moved(row.id, str(place))
+        except OSError as error:
+            log.warning("sent_item_stuck", item=row.origin, detail=f"{error.strerror}: {error.filename}")
 
     def _on_failed(self, number: int, detail: str) -> None:
         job = self._pipeline.jobs.pop(number, None)
         if isinstance(job, Job) and (outgoing := self._outgoing.pop(job.bundle, None)):
             self._scheduler.withdraw(job.bundle)
-            self._withdraw(outgoing.row, SourceError(detail))
+            if outgoing.resend is None:
+                self._withdraw(outgoing.row, SourceError(detail))
+            else:
+                self._heart.remember_over(outgoing.row, "over")
+                self._give_up_resend(outgoing.resend, detail)
         self._changed.set()
         self._pump()
 
@@ -422,6 +490,9 @@ class Sender:
     async def _beat(self) -> None:
         while True:
             await self._send_heartbeat()
+            self._find_resends()
+            if self._resends:
+                self._pump()
             await asyncio.sleep(heart.PERIOD_S)
 
     async def _send_heartbeat(self) -> None:
@@ -430,7 +501,7 @@ class Sender:
         await self._heart.beat(sent, self._scheduler.flights())
 
     def _show(self, outgoing: Outgoing) -> None:
-        total = outgoing.row.size * outgoing.row.passes
+        total = outgoing.bytes_to_send
         figures = self.figures()
         self._display.update(
             outgoing.label,
@@ -451,7 +522,7 @@ class Sender:
         yield counter("diode_sender_bytes", "Bytes of UDP payload handed to the kernel", figures["bytes"])
         yield counter("diode_sender_filler_datagrams", "Of them, filler", figures["filler_datagrams"])
         yield counter("diode_sender_refused_datagrams", "Datagrams the kernel refused", figures["refused"])
-        outcomes = {"sent": self.sent, "failed": self.failed, "skipped": self.skipped}
+        outcomes = {"sent": self.sent, "resent": self.resent, "failed": self.failed, "skipped": self.skipped}
         yield counter("diode_sender_bundles", "Bundles by outcome", outcomes, "outcome")
         yield counter("diode_sender_worker_restarts", "Pipelines built anew", self._worker_restarts)
         yield gauge(

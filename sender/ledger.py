@@ -1,14 +1,16 @@
 """The sender's durable record: sequence numbers, bundles and their state, and the order of its heartbeats."""
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
+from diode.codes import Range
 from diode.database import Database
 
-State = Literal["queued", "sent", "withdrawn"]
+State = Literal["queued", "sent", "confirmed", "withdrawn"]
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS channel (name TEXT PRIMARY KEY, sequence INTEGER NOT NULL, last TEXT) STRICT;
@@ -16,7 +18,11 @@ CREATE TABLE IF NOT EXISTS bundle (
     id TEXT PRIMARY KEY, channel TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL, sequence INTEGER NOT NULL,
     content TEXT NOT NULL, size INTEGER NOT NULL, files INTEGER NOT NULL, passes INTEGER NOT NULL,
     pass_delay_s REAL NOT NULL, state TEXT NOT NULL, detail TEXT NOT NULL, created TEXT NOT NULL, origin TEXT NOT NULL,
+    passes_over INTEGER NOT NULL DEFAULT 0,
     UNIQUE (channel, name, version), UNIQUE (channel, sequence)
+) STRICT;
+CREATE TABLE IF NOT EXISTS resend (
+    number INTEGER PRIMARY KEY, bundle TEXT NOT NULL, ranges TEXT NOT NULL, state TEXT NOT NULL, detail TEXT NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS heartbeat (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL) STRICT;
 """
@@ -39,6 +45,15 @@ class Row(NamedTuple):
     detail: str
     created: str
     origin: str
+    passes_over: int = 0  # transmissions so far, resends included: the next one has fresh repair
+
+
+class Resend(NamedTuple):
+    """A request to send slabs of a bundle again."""
+
+    number: int
+    bundle: str
+    ranges: tuple[Range, ...]
 
 
 class Ledger(Database):
@@ -88,6 +103,37 @@ class Ledger(Database):
     def set_state(self, bundle: str, state: State, detail: str = "") -> None:
         """Record what became of a bundle."""
         self._execute("UPDATE bundle SET state = ?, detail = ? WHERE id = ?", (state, detail, bundle))
+
+    def pass_over(self, bundle: str, passes: int) -> None:
+        """Record that a bundle, or some slabs of it, were transmitted so many times."""
+        self._execute("UPDATE bundle SET passes_over = passes_over + ? WHERE id = ?", (passes, bundle))
+
+    def moved(self, bundle: str, origin: str) -> None:
+        """Record where the item of a bundle lies now."""
+        self._execute("UPDATE bundle SET origin = ? WHERE id = ?", (origin, bundle))
+
+    def get(self, bundle: str) -> Row | None:
+        """A bundle by id."""
+        return self._one("id = ?", bundle)
+
+    def numbered(self, channel: str, sequence: int) -> Row | None:
+        """A bundle by its sequence number."""
+        return self._one("channel = ? AND sequence = ?", channel, sequence)
+
+    def ask_resend(self, bundle: str, ranges: tuple[Range, ...]) -> Resend:
+        """Record that these slabs are to be sent again; a running daemon finds it within a second."""
+        values = (bundle, json.dumps(ranges))
+        cursor = self._execute("INSERT INTO resend VALUES (NULL, ?, ?, 'queued', '') RETURNING number", values)
+        return Resend(int(cursor.fetchone()[0]), bundle, ranges)
+
+    def resends(self) -> list[Resend]:
+        """Requests that still are to be met, oldest first."""
+        rows = self._execute("SELECT number, bundle, ranges FROM resend WHERE state = 'queued' ORDER BY number")
+        return [Resend(n, bundle, tuple((a, b) for a, b in json.loads(ranges))) for n, bundle, ranges in rows]
+
+    def resend_over(self, number: int, state: Literal["sent", "failed"], detail: str = "") -> None:
+        """Record what became of a request."""
+        self._execute("UPDATE resend SET state = ?, detail = ? WHERE number = ?", (state, detail, number))
 
     def queued(self) -> list[Row]:
         """Bundles that still are to be sent, oldest first."""

@@ -97,9 +97,9 @@ class OutboxFolder:
         except OSError:
             return True  # unreadable: packing will say why
 
-    def archive(self, item: Path) -> None:
-        """Move what was sent to ``sent/<channel>/``."""
-        self._move(item, self._config.sent)
+    def archive(self, item: Path) -> Path:
+        """Move what was sent to ``sent/<channel>/``; returns its new place."""
+        return self._move(item, self._config.sent)
 
     def set_aside(self, entry: Path, error: DiodeError) -> None:
         """Move what cannot be sent to ``failed/<channel>/``, with a reason beside it."""

@@ -300,5 +300,27 @@ def write_packed(
     return Packed(number, folder, manifest, sealed)
 
 
+def relocate(folder: Path, old: Path, new: Path) -> None:
+    """The item at ``old`` was moved to ``new``: a packed bundle in ``folder`` finds its sources there.
+
+    A rename changes the ctime of what is renamed; that of a single file is taken over when nothing else changed.
+    """
+    origins: list[str] = json.loads((folder / SOURCES_FILE).read_text())
+    moved = [str(new) + origin.removeprefix(str(old)) if _is_below(origin, old) else origin for origin in origins]
+    partial = folder / f"{SOURCES_FILE}.partial"
+    partial.write_text(json.dumps(moved))
+    if moved == [str(new)]:
+        stats = np.fromfile(folder / STATS_FILE, dtype=np.int64).reshape(-1, 4)
+        now = fingerprint(os.lstat(new))
+        if tuple(stats[0, :3].tolist()) == now[:3]:
+            stats[0] = now
+            stats.tofile(folder / STATS_FILE)
+    partial.replace(folder / SOURCES_FILE)
+
+
+def _is_below(origin: str, top: Path) -> bool:
+    return origin == str(top) or origin.startswith(f"{top}/")
+
+
 def _table(data: bytes, entries: int) -> Table:
     return Table(entries=entries, size=len(data), blake3=digest(data).hex())

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from diode.codes import Range
 from diode.geometry import Geometry, Slab, needs_repeats, object_geometry, repair_offset, slab_at, slab_count
 from diode.wire import Kind, ObjectType
 
@@ -35,6 +36,8 @@ class Plan:
     passes: int = 1
     pass_delay_s: float = 30.0
     lead_s: float = 0.02
+    first_pass: int = 0  # repair of earlier passes is not sent again
+    ranges: tuple[Range, ...] | None = None  # a resend: these slabs alone; None: all
 
     def part_bytes(self, kind: Kind, flags: int) -> int:
         """Length of the stream, or of an object."""
@@ -46,6 +49,10 @@ class Plan:
     def part_geometry(self, kind: Kind) -> Geometry:
         """Shape of the full slabs of the stream or of an object."""
         return self.full if kind == Kind.DATA else object_geometry(self.full.symbol_bytes)
+
+    def wants(self, slab: int) -> bool:
+        """Whether a slab of the stream is to be sent."""
+        return self.ranges is None or any(first <= slab < last for first, last in self.ranges)
 
     def slab(self, job: "Job") -> Slab:
         """The slab that ``job`` sends."""
@@ -235,11 +242,11 @@ def _script(flight: _Flight) -> Iterator[Job | _Gap]:
     burst = plan.full.burst_datagrams
     objects = _objects(plan)
     small_objects = [job for job in objects if needs_repeats(plan.slab(job), burst)]
-    data = _part(plan, Kind.DATA, 0)
+    data = [job for job in _part(plan, Kind.DATA, 0) if plan.wants(job.slab)]
     small_data = [job for job in data[-1:] if needs_repeats(plan.slab(job), burst)]
     copy_gap = _Gap(COPY_GAP_S, burst)
-    for number in range(plan.passes):
-        if number:
+    for number in range(plan.first_pass, plan.first_pass + plan.passes):
+        if number > plan.first_pass:
             yield _Gap(plan.pass_delay_s)
         yield from _in_pass(objects, number)
         yield _Gap(min(COPY_GAP_S, plan.lead_s), burst)  # shorter than other gaps: nothing waits for the line

@@ -1,0 +1,73 @@
+"""Codes for the person who goes to the other side: what is missing here, and what has arrived.
+
+A code is shown in the log and kept below ``state/resend``: as text, and as a QR code where it is short enough to type.
+"""
+
+import io
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import segno
+
+from diode.codes import LONGEST_CODE, Confirm, ResendBundle, ResendSlabs, encode
+from diode.wire import MAX_SLABS
+from receiver.ledger import Ledger, Row
+
+MAX_GAPS: Final = 32
+
+
+class Request(NamedTuple):
+    """One thing to ask for: what it is, in clear, and the code."""
+
+    what: str
+    code: str
+
+    @property
+    def is_short(self) -> bool:
+        """Whether a person can type it; otherwise its file is carried."""
+        return len(self.code) <= LONGEST_CODE
+
+
+def request_bundle(ledger: Ledger, bundle: str) -> Request:
+    """Ask for what is missing of a bundle; for all of it when its manifest never arrived."""
+    row = ledger.get(bundle)
+    if row is None:
+        everything = ResendSlabs(int(bundle, 16), ((0, MAX_SLABS),))
+        return Request(f"bundle {bundle}: everything, not even its manifest arrived", encode(everything))
+    asked = ResendSlabs(int(bundle, 16), ledger.missing(row))
+    return Request(f"{row.channel}/{row.name}/{row.version}, {asked}", encode(asked))
+
+
+def request_gaps(ledger: Ledger) -> list[Request]:
+    """Ask for bundles that the sender has numbered and of which nothing arrived."""
+    gaps = [ResendBundle(channel, sequence) for channel, sequence in ledger.gaps(MAX_GAPS)]
+    return [Request(str(gap), encode(gap)) for gap in gaps]
+
+
+def keep_request(state: Path, name: str, request: Request) -> Path:
+    """Write ``state/resend/NAME.txt``, and ``NAME.png`` beside it; returns the text's path."""
+    folder = state / "resend"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}.txt"
+    path.write_text(request.code + "\n")
+    if request.is_short:
+        segno.make(request.code, error="m").save(str(path.with_suffix(".png")), scale=6)
+    return path
+
+
+def drop_request(state: Path, name: str) -> None:
+    """The bundle is over: nothing is asked for any more."""
+    for suffix in ("txt", "png"):
+        (state / "resend" / f"{name}.{suffix}").unlink(missing_ok=True)
+
+
+def confirm_code(row: Row) -> str:
+    """The code that tells the sender that this bundle was published."""
+    return encode(Confirm(int(row.id, 16), int(row.content[:8], 16)))
+
+
+def qr_text(code: str) -> str:
+    """A QR code to be shown in a terminal."""
+    out = io.StringIO()
+    segno.make(code, error="m").terminal(out=out, compact=True)
+    return out.getvalue()

@@ -1,0 +1,88 @@
+"""A person carries a code back, and what was missing arrives: the only way back there is."""
+
+import asyncio
+import random
+import signal
+import sys
+from pathlib import Path
+
+from tests.e2e.pair import SMALL_MTU, SMALL_SLAB, Pair, Process, differences, pair
+
+BUNDLE = 3 * SMALL_SLAB
+
+
+def drop(link: Pair, content: bytes) -> None:
+    """Put an item into the outbox."""
+    (link.outbox / "models").mkdir()
+    (link.outbox / "models" / "model.bin@1").write_bytes(content)
+
+
+async def lose_some(link: Pair) -> Process:
+    """Send what is in the outbox while the diode is away for a while; returns the receiver, which has ended."""
+    receiver = await link.receiver("--bundles", "1")
+    diode = await link.diode()
+    sender = await link.sender("run", "--json", "--until-idle", DIODE_OUTBOX__SETTLE_S="0")
+    await receiver.said("bundle_accepted")
+    diode.signal(signal.SIGTERM)
+    await diode.ended()
+    await link.diode()
+    assert 0 == await sender.ended()
+    assert 16 == await receiver.ended()
+    return receiver
+
+
+async def printed(link: Pair, *arguments: str) -> str:
+    """What another command of the receiving side prints."""
+    command = (sys.executable, "-c", "from receiver.cli import main; main()")
+    config = str(link.folder / "receiver" / "receiver.toml")
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, "-c", config, *arguments, stdout=pipe)
+    out, _ = await process.communicate()
+    return out.decode().strip()
+
+
+async def test_a_code_brings_what_was_lost(tmp_path: Path) -> None:
+    """The receiver asks for the slabs it lacks, the sender sends those alone, the bundle is published and confirmed."""
+    async with pair(tmp_path / "pair", mtu=SMALL_MTU, rate=6_000_000) as link:
+        sent = tmp_path / "model.bin"
+        content = random.Random(8).randbytes(BUNDLE)
+        drop(link, content)
+        incomplete = (await lose_some(link)).last("bundle")
+        code, bundle = incomplete["resend_code"], incomplete["id"]
+        kept = link.folder / "receiver" / "state" / "resend" / f"{bundle}.txt"
+        assert code == kept.read_text().strip()
+        assert kept.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+
+        receiver = await link.receiver("--bundles", "1")
+        wrong = await link.sender("resend", "Z" + code[1:])
+        assert 2 == await wrong.ended()
+        sender = await link.sender("resend", "--json", *code.lower().split("-"))
+        assert 0 == await sender.ended()
+        assert 0 == await receiver.ended()
+        assert 0 < sender.last("bundle")["bytes"] < BUNDLE
+        sent.write_bytes(content)
+        assert [] == differences(sent, link.inbox / "models" / "model.bin" / "1" / "data" / "model.bin")
+        assert not kept.exists()
+
+        receipt = await printed(link, "receipt", bundle, "--code")
+        confirm = await link.sender("confirm", receipt)
+        assert 0 == await confirm.ended()
+        assert "is confirmed" in confirm.log[-1]
+
+
+async def test_codes_that_are_not_for_this_sender_do_nothing(tmp_path: Path) -> None:
+    """Another bundle's code, a confirm code, no code: each is refused with one line and exit code 2."""
+    async with pair(tmp_path / "pair") as link:
+        never = await link.sender("resend", "9ZPWQ-AC7CN-1J23K-M00XD-9CNS2-Z1DJ4-TBE")
+        assert 2 == await never.ended()
+        assert "nothing was ever sent" in never.log[-1]
+        (tmp_path / "a.txt").write_bytes(b"a")
+        assert 0 == await (await link.sender("send", str(tmp_path / "a.txt"))).ended()
+        for code, reason in (
+            ("9ZPWQ-AC7CN-1J23K-M00XD-9CNS2-Z1DJ4-TBE", "never sent"),
+            ("C0000-00000-000M0-00007-KWNG8-9S", "confirm code"),
+            ("hello", "nothing was done"),
+        ):
+            refused = await link.sender("resend", code)
+            assert 2 == await refused.ended()
+            assert reason in refused.log[-1]
