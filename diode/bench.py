@@ -46,19 +46,19 @@ class _Bench:
         self._console = console
 
     def row(
-        self, case: Case, source: Path, size_bytes: int, *, runs: int = 0, note: str = "", folder: Path | None = None
+        self, case: Case, source: Path, size: int, *, runs: int = 0, note: str = "", folder: Path | None = None
     ) -> Row:
         """Median of transfers at the highest rate that lost nothing beyond repair."""
         limit = self.raw[str(case.mtu)]
         rate = _START_OF_RAW * limit * 1e9
-        head: Row = {"mtu": case.mtu, "profile": case.profile, "auth": case.auth, "bundle_bytes": size_bytes}
+        head: Row = {"mtu": case.mtu, "profile": case.profile, "auth": case.auth, "bundle_bytes": size}
         rows: list[Row] = []
         failures = 0
         wanted = runs or self._runs
         while len(rows) < wanted and failures < _ATTEMPTS:
             text = f"MTU {case.mtu}, {case.profile}, {case.auth}{note}: {len(rows)} of {wanted}"
             with self._console.status(f"{text} at {rate / 1e9:.2f} GB/s, {failures} rates were too high"):
-                row = Transfer(case, self.ends, source, size_bytes, folder or self.folder, int(rate)).run()
+                row = Transfer(case, self.ends, source, size, folder or self.folder, int(rate)).run()
             if row is None:
                 failures, rate, rows = failures + 1, rate * _SLOWER, []
             else:
@@ -79,7 +79,7 @@ def run_bench(*, quick: bool, json_file: Path | None, console: Console) -> dict[
         folder, file_system = stack.enter_context(_folder(huge=True))
         report["machine"] |= {"link": ends.name, "files": file_system}
         console.print(", ".join(f"{key} {value}" for key, value in report["machine"].items()), highlight=False)
-        bench = _Bench(ends, folder, 3 if quick else 5, console)
+        bench = _Bench(ends, folder, 1 if quick else 5, console)
         for mtu in (1500, 9000):
             limit = raw.measure(datagram_bytes(symbol_bytes_for(mtu)), ends.low, ends.high, ends.to)
             report["raw"][str(mtu)] = bench.raw[str(mtu)] = limit / 1e9

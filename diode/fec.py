@@ -26,7 +26,7 @@ Bytes2D = NDArray[np.uint8]
 Bytes3D = NDArray[np.uint8]
 Mask2D = NDArray[np.bool_]
 
-ZFEC_SLOWDOWN: Final = 40  # zfec against ISA-L, encoding (200, 220) on an EPYC with GFNI (docs/performance.md)
+ZFEC_SLOWDOWN: Final = 30  # zfec against ISA-L, encoding (200, 220) on an EPYC with GFNI (docs/performance.md)
 _STRIP_BYTES: Final = 2048  # of each row per call: 220 rows of it stay within a 512 KiB L2 cache
 
 
