@@ -27,6 +27,7 @@ from receiver.inbox import sync_file_system
 MANIFEST_FILE: Final = "manifest.dsse.json"
 TABLE_FILES: Final = {ObjectType.FILES: "files.jsonl", ObjectType.SLABS: "slabs.bin"}
 _READ_BYTES: Final = 1 << 20
+_RESERVE_FROM: Final = 1 << 20
 
 
 class _TableFile:
@@ -286,6 +287,9 @@ def _map(path: Path) -> memoryview:
 
 
 def _pwrite(fd: int, data: memoryview, offset: int) -> None:
+    """Write all of ``data``; a long piece has its room reserved first, in one stretch."""
+    if len(data) >= _RESERVE_FROM:
+        os.posix_fallocate(fd, offset, len(data))
     while data:
         count = os.pwrite(fd, data, offset)
         data, offset = data[count:], offset + count
