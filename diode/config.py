@@ -51,6 +51,7 @@ class SenderLink(_Section):
     to: HostPort
     mtu: Annotated[int, Field(ge=576, le=65535)] = 1500
     rate: Size = 100_000_000
+    timetable: str = ""
     auth: Auth = "gmac"
     profile: Literal["clean", "standard", "lossy", "extreme"] = "standard"
     key: Path = Path("keys/link.key")
@@ -117,6 +118,14 @@ class Sending(_Section):
     key: Path = Path("keys/signing.key")
 
 
+class SenderChannel(_Section):
+    """What differs for one channel: strict priority (a higher one overtakes), and its share within one priority."""
+
+    priority: Annotated[int, Field(ge=0, le=9)] = 5
+    weight: Annotated[int, Field(ge=1, le=1000)] = 1
+    rate: Size = 0  # bytes a second of this channel at most; 0: the line's
+
+
 class Inbox(_Section):
     """Where verified bundles appear; spool and quarantine live below it, on the same mount."""
 
@@ -167,6 +176,11 @@ class SenderConfig(_Config):
     link: SenderLink
     outbox: Outbox = Outbox()
     send: Sending = Sending()
+    channels: dict[ChannelName, SenderChannel] = {}
+
+    def channel(self, name: str) -> SenderChannel:
+        """How a channel is sent."""
+        return self.channels.get(name, SenderChannel())
 
 
 class ReceiverConfig(_Config):

@@ -16,6 +16,7 @@ to = "{to}"    # where the diode takes datagrams in
 mtu = {mtu}                  # of every hop; too large: the kernel refuses to send
 rate = {rate}            # bytes of UDP payload a second ("100M" works too); 0: as fast as the socket takes them.
                             # Too high: the receiver loses datagrams, and FEC repairs only so many
+timetable = ""              # e.g. "08:00,20M 20:00,200M Sat-00:00,off": other rates by local time; off: none
 auth = "{auth}"               # gmac | aead (encrypts too) | none (dedicated cable only); both sides alike
 profile = "{profile}"        # clean 200+10 | standard 200+20 | lossy 192+64 | extreme 128+128 (rows of source + repair)
 key = "keys/link.key"       # shared with the receiver; a person carries it over
@@ -31,8 +32,13 @@ links = "refuse"            # follow: take what a symbolic link points to, withi
 [send]
 passes = 1                  # transmissions of each bundle; a receiver stitches them together
 pass_delay_s = 30.0         # between passes, so that they do not die in one outage
-manifest_lead_ms = 20      # how long before its data a bundle's manifest leaves
+manifest_lead_ms = 20       # how long before its data a bundle's manifest leaves
 key = "keys/signing.key"    # Ed25519; its public half is what the receiver trusts
+
+# [channels.fixes]          # what differs for one channel
+# priority = 9              # 0 to 9, 5 by default: a higher one overtakes at the next slab
+# weight = 3                # its share among channels of the same priority, 1 by default
+# rate = "50M"              # bytes a second at most; 0: the line's
 
 [fec]
 engine = "auto"             # isal | zfec

@@ -22,7 +22,7 @@ from watchfiles import awatch
 
 from diode.codes import Range
 from diode.config import SenderConfig
-from diode.errors import DiodeError, SourceError, WorkerError
+from diode.errors import DiodeError, SourceError, UsageError, WorkerError
 from diode.fec import ZFEC_SLOWDOWN
 from diode.keys import read_link_key, read_signer
 from diode.locking import lock_folder
@@ -40,6 +40,7 @@ from sender.packer import Packer
 from sender.packing import Packed, load_packed, relocate
 from sender.pipeline import Pipeline
 from sender.schedule import Filler, Job, Plan, Scheduler, Wait
+from sender.timetable import Timetable
 
 JOBS_UNDER_WAY: Final = 3
 WARM_UP_S: Final = 0.3
@@ -96,7 +97,12 @@ class Sender:
         self._outbox = OutboxFolder(config.outbox)
         self._heart = Heart(config.link, read_link_key(config.link.key), self._ledger)
         self._packer = Packer(config, self._ledger, signer, display)
-        self._scheduler = Scheduler(config.link.rate, datagram_bytes(config.link.symbol_bytes))
+        try:
+            self._timetable = Timetable.parse(config.link.timetable)
+        except ValueError as error:
+            raise UsageError(f"link.timetable: {error}") from None
+        self._rate = self._timetable.rate_at(time.localtime(), config.link.rate)  # None: off
+        self._scheduler = Scheduler(self._rate or config.link.rate, datagram_bytes(config.link.symbol_bytes))
         self._outgoing: dict[int, Outgoing] = {}
         self._queue: deque[Row] = deque()
         self._resends: deque[Resend] = deque()
@@ -277,17 +283,30 @@ class Sender:
             self._changed.clear()
             await self._changed.wait()
 
+    def _keep_time(self) -> None:
+        """Change the line's rate when the timetable says so; what is under way is sent to its end."""
+        rate = self._timetable.rate_at(time.localtime(), self.config.link.rate)
+        if rate == self._rate or not self._pipeline.ready:
+            return
+        log.info("rate_changed", rate="off" if rate is None else rate)
+        self._rate = rate
+        if rate is not None:
+            self._scheduler.set_rate(rate)
+            with suppress(BrokenPipeError):  # it died: the pipeline built anew starts at the new rate
+                self._pipeline.encode.mailbox.send({"rate": rate})
+            self._pump()
+
     # queue to workers
 
     def _start_pipeline(self) -> None:
-        self._pipeline = Pipeline(self.config, self._crew)
+        self._pipeline = Pipeline(self.config, self._rate or self.config.link.rate, self._crew)
 
     def _pump(self) -> None:
         """Keep the workers supplied."""
         if self._pump_handle:
             self._pump_handle.cancel()
             self._pump_handle = None
-        if not self._pipeline.ready or self._stopping.is_set():
+        if not self._pipeline.ready or self._stopping.is_set() or self._rate is None:
             return
         self._launch()
         while len(self._pipeline.jobs) < JOBS_UNDER_WAY:
@@ -312,10 +331,10 @@ class Sender:
 
     def _launch_resend(self, resend: Resend) -> None:
         number = int(resend.bundle, 16)
-        if number in self._outgoing or not self._scheduler.has_room:
+        row = self._ledger.get(resend.bundle)
+        if row is not None and (number in self._outgoing or not self._has_room(row)):
             self._resends.append(resend)  # after what is on its way
             return
-        row = self._ledger.get(resend.bundle)
         try:
             packed = load_packed(self.config.state, number)
         except (OSError, DiodeError, ValueError) as error:
@@ -324,10 +343,12 @@ class Sender:
         if row is None or packed.manifest.shape.symbol_bytes != self.config.link.symbol_bytes:
             self._give_up_resend(resend, "it was packed for another MTU")
             return
-        lead_s = self.config.send.manifest_lead_ms / 1000
-        plan = replace(_plan(packed, row, lead_s), passes=1, first_pass=row.passes_over, ranges=resend.ranges)
+        plan = replace(self._plan(packed, row), passes=1, first_pass=row.passes_over, ranges=resend.ranges)
         self._outgoing[number] = Outgoing(row, plan, resend)
         self._scheduler.add(plan)
+
+    def _has_room(self, row: Row) -> bool:
+        return self._scheduler.has_room(self.config.channel(row.channel).priority)
 
     def _give_up_resend(self, resend: Resend, detail: str) -> None:
         self.failed += 1
@@ -335,8 +356,10 @@ class Sender:
         log.error("resend_failed", bundle=resend.bundle, detail=detail, do="drop it into the outbox as a new version")
 
     def _launch_queued(self) -> None:
-        while self._queue and self._scheduler.has_room:
-            row = self._queue.popleft()
+        for row in sorted(self._queue, key=lambda row: -self.config.channel(row.channel).priority):
+            if not self._has_room(row):
+                continue
+            self._queue.remove(row)
             try:
                 packed = load_packed(self.config.state, int(row.id, 16))
             except (OSError, DiodeError, ValueError) as error:
@@ -348,9 +371,28 @@ class Sender:
                 self._withdraw(row, SourceError("packed for another MTU or profile; drop it into the outbox again"))
                 self._ledger.forget(row.id)
                 continue
-            plan = _plan(packed, row, self.config.send.manifest_lead_ms / 1000)
+            plan = self._plan(packed, row)
             self._outgoing[packed.id] = Outgoing(row, plan)
             self._scheduler.add(plan)
+
+    def _plan(self, packed: Packed, row: Row) -> Plan:
+        manifest, channel = packed.manifest, self.config.channel(row.channel)
+        return Plan(
+            bundle=packed.id,
+            full=manifest.shape.geometry,
+            stream_bytes=manifest.stream_bytes,
+            manifest_bytes=packed.travelling_bytes,
+            files_bytes=manifest.files.size,
+            slabs_bytes=manifest.slabs.size,
+            files=manifest.files.entries,
+            passes=row.passes,
+            pass_delay_s=row.pass_delay_s,
+            lead_s=self.config.send.manifest_lead_ms / 1000,
+            channel=row.channel,
+            priority=channel.priority,
+            weight=channel.weight,
+            rate=channel.rate,
+        )
 
     def _assign(self, step: Job | Filler) -> None:
         self._job_number += 1
@@ -490,6 +532,7 @@ class Sender:
     async def _beat(self) -> None:
         while True:
             await self._send_heartbeat()
+            self._keep_time()
             self._find_resends()
             if self._resends:
                 self._pump()
@@ -541,22 +584,6 @@ async def _first(*waits: Any, timeout_s: float) -> None:
 
 def _printable(path: Path) -> str:
     return os.fsencode(path).decode(errors="backslashreplace")
-
-
-def _plan(packed: Packed, row: Row, lead_s: float) -> Plan:
-    manifest = packed.manifest
-    return Plan(
-        bundle=packed.id,
-        full=manifest.shape.geometry,
-        stream_bytes=manifest.stream_bytes,
-        manifest_bytes=packed.travelling_bytes,
-        files_bytes=manifest.files.size,
-        slabs_bytes=manifest.slabs.size,
-        files=manifest.files.entries,
-        passes=row.passes,
-        pass_delay_s=row.pass_delay_s,
-        lead_s=lead_s,
-    )
 
 
 def _plan_message(plan: Plan, profile: str) -> Message:

@@ -123,6 +123,9 @@ class Encoder:
     def run(self) -> None:
         """Work until the supervisor closes the pipe."""
         while (message := self._control.receive(None)) is not None:
+            if "rate" in message:
+                self._transmit.send(message)
+                continue
             if "filler" in message:
                 self._transmit.send({"job": message["job"], "filler": message["filler"]})
                 continue

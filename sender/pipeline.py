@@ -21,7 +21,7 @@ SLOTS: Final = 2  # one is filled while the other is sent
 class Pipeline:
     """Starts the workers; ``crew`` watches and ends them."""
 
-    def __init__(self, config: SenderConfig, crew: Crew) -> None:
+    def __init__(self, config: SenderConfig, rate: int, crew: Crew) -> None:
         full = stream_geometry(config.link.symbol_bytes, PROFILES[config.link.profile])
         size = datagram_bytes(full.symbol_bytes)
         slot_bytes = -(-full.rows * full.columns * size // 4096) * 4096
@@ -52,7 +52,7 @@ class Pipeline:
                     "sender.transmit",
                     shared
                     | {"ready_read": ready_read, "free_write": free_write, "counters": counters, "to": list(to)}
-                    | {"socket": sock.fileno(), "datagram_bytes": size, "rate": config.link.rate}
+                    | {"socket": sock.fileno(), "datagram_bytes": size, "rate": rate}
                     | {"filler_datagrams": FILLER_DATAGRAMS, "path": config.link.path},
                     (arena, ready_read, free_write, counters, sock.fileno()),
                 )

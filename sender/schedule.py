@@ -38,6 +38,10 @@ class Plan:
     lead_s: float = 0.02
     first_pass: int = 0  # repair of earlier passes is not sent again
     ranges: tuple[Range, ...] | None = None  # a resend: these slabs alone; None: all
+    channel: str = ""
+    priority: int = 0  # a bundle of a higher one goes first, slab by slab
+    rate: float = 0.0  # bytes a second of its channel at most; 0: the line's
+    weight: int = 1  # its channel's share among channels of the same priority
 
     def part_bytes(self, kind: Kind, flags: int) -> int:
         """Length of the stream, or of an object."""
@@ -97,6 +101,7 @@ class _Gap:
 
     seconds: float
     datagrams: int = 0
+    rest: bool = False  # nothing is sent meanwhile, not even filler
 
 
 @dataclass(slots=True)
@@ -118,9 +123,12 @@ class Scheduler:
     """Bundles in flight and what to send next of them."""
 
     def __init__(self, rate_bytes_per_s: float, datagram_bytes: int) -> None:
-        self._filler = max(1, int(rate_bytes_per_s * FILLER_S / datagram_bytes)) if rate_bytes_per_s else 0
+        self._datagram_bytes = datagram_bytes
+        self.set_rate(rate_bytes_per_s)
         self._line = 0
         self._flights: dict[int, _Flight] = {}
+        self._due: dict[str, float] = {}  # by channel with a rate of its own: when its next slab may leave
+        self._spent: dict[str, float] = {}  # by channel: datagrams issued, over its weight
         self._filler_out = False
         self._rested = False
 
@@ -129,13 +137,16 @@ class Scheduler:
         """Whether nothing is in flight."""
         return not self._flights
 
-    @property
-    def has_room(self) -> bool:
-        """Whether another bundle may be added."""
-        return len(self._flights) < MAX_IN_FLIGHT
+    def has_room(self, priority: int) -> bool:
+        """Whether another bundle of this priority may be added: those below it do not count."""
+        return sum(flight.plan.priority >= priority for flight in self._flights.values()) < MAX_IN_FLIGHT
 
     def add(self, plan: Plan) -> None:
-        """Take a bundle in flight."""
+        """Take a bundle in flight. A channel that had nothing to send has saved nothing up."""
+        busy = {flight.plan.channel for flight in self._flights.values()}
+        if plan.channel not in busy:
+            least = min((self._spent[channel] for channel in busy), default=0.0)
+            self._spent[plan.channel] = max(self._spent.get(plan.channel, 0.0), least)
         flight = _Flight(plan, iter(()))
         flight.script = _script(flight)
         flight.ahead = next(flight.script, None)
@@ -157,17 +168,34 @@ class Scheduler:
         if not self._flights:
             return None
         waits = []
-        for flight in self._flights.values():
-            job = self._next_job(flight, now)
+        for flight in sorted(self._flights.values(), key=self._urgency):
+            early = self._due.get(flight.plan.channel, 0.0) - now
+            job = _Gap(early, rest=True) if early > 0 else self._next_job(flight, now)
             if isinstance(job, Job):
                 self._rested = False
+                self._book(flight.plan, job, now)
                 return job
             waits.append(job)
         return self._fill(min(waits, key=lambda gap: gap.seconds))
 
+    def set_rate(self, rate_bytes_per_s: float) -> None:
+        """What the line carries from now on, filler included."""
+        self._filler = max(1, int(rate_bytes_per_s * FILLER_S / self._datagram_bytes)) if rate_bytes_per_s else 0
+
+    def _book(self, plan: Plan, job: Job, now: float) -> None:
+        datagrams = plan.slab(job).datagrams
+        self._spent[plan.channel] += datagrams / plan.weight
+        if plan.rate:
+            due = max(self._due.get(plan.channel, 0.0), now)
+            self._due[plan.channel] = due + datagrams * self._datagram_bytes / plan.rate
+
+    def _urgency(self, flight: _Flight) -> tuple[int, float]:
+        """Strict by priority, then the channel that had least of its share; then who came first (sorting is stable)."""
+        return -flight.plan.priority, self._spent[flight.plan.channel]
+
     def _fill(self, gap: _Gap) -> Filler | Wait:
         """Bridge a short gap with filler; a long one, or one that waits for what is still under way, is rest."""
-        if self._filler_out or gap.seconds > 1.0:
+        if self._filler_out or gap.rest or gap.seconds > 1.0:
             return Wait(max(FILLER_S, min(gap.seconds, 1.0)))
         if gap.datagrams <= 0 and not self._filler and not self._rested:
             self._rested = True  # an unlimited line is not flooded for the sake of time alone

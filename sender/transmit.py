@@ -37,6 +37,9 @@ class Transmitter:
     def run(self) -> None:
         """Work until ``encode`` or the supervisor is gone."""
         while (message := self._encode.receive(None)) is not None:
+            if "rate" in message:
+                self._pacer.rate_bytes_per_s = message["rate"]
+                continue
             if "filler" in message:
                 count = message["filler"]
                 for start in range(0, count, self._filler):
