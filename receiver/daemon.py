@@ -20,6 +20,7 @@ from prometheus_client.core import Metric
 from diode.config import ReceiverConfig
 from diode.errors import DiodeError, Drop, IncompleteError, WorkerError
 from diode.fec import ZFEC_SLOWDOWN
+from diode.heartbeat import Heartbeat
 from diode.keys import read_link_key, read_signers
 from diode.locking import lock_folder
 from diode.metrics import counter, gauge, serve
@@ -27,16 +28,18 @@ from diode.progress import Display
 from diode.supervise import Crew
 from diode.udp import Address, open_receiver
 from diode.workers import Message, Worker
+from receiver.books import Books
 from receiver.endings import Endings
 from receiver.inbox import Inbox
 from receiver.ledger import Ledger
 from receiver.pipeline import Pipeline
-from receiver.requests import drop_request, keep_request, request_bundle
+from receiver.requests import Request, drop_request, keep_request, request_bundle, request_gaps
 
 QUIET_S: Final = 2.0
 LONGEST_LINGER_S: Final = 10.0
 SILENT_S: Final = 3.0
 GONE_S: Final = 10.0  # no heartbeat for so long: with --bundles, the sender is taken to be gone
+GAP_S: Final = 10.0  # heartbeats that name nothing on its way for so long: what is numbered was sent
 MOST_RESTARTS: Final = 5
 
 log = structlog.get_logger()
@@ -66,7 +69,9 @@ class Receiver:
         self._ended: set[str] = set()  # with --bundles: what counts
         self._refusal_code = 0
         self._heartbeat: Message | None = None
-        self._issued: dict[str, int] = {}
+        self._books = Books(self._ledger.issued())
+        self._gaps: list[Request] = []
+        self._idle_from: float | None = None  # since when heartbeats name nothing that is on its way
         self._heard_at: float | None = None
         self._silent = False
         self._totals: dict[str, int] = {}
@@ -201,9 +206,26 @@ class Receiver:
             else:
                 self._endings.over(bundle["id"], now, receiving=bundle["id"] in self._receiving)
         self._ledger.note_heartbeat(heartbeat["epoch"], heartbeat["number"])
-        if heartbeat["channels"] != self._issued:
-            self._issued = heartbeat["channels"]
-            self._ledger.note_issued(self._issued)
+        beat = Heartbeat.model_validate(heartbeat)
+        before = dict(self._books.issued)
+        for alarm in self._books.read(beat):
+            log.error(alarm.event, **alarm.fields)
+        if self._books.issued != before:
+            self._ledger.note_issued(self._books.issued)
+        if not beat.is_idle:
+            self._idle_from = None
+        elif now - (self._idle_from or now) >= GAP_S:
+            self._look_for_gaps()
+        else:
+            self._idle_from = self._idle_from or now
+
+    def _look_for_gaps(self) -> None:
+        """Ask for bundles that the sender has numbered, that are not on their way, and of which nothing arrived."""
+        gaps = request_gaps(self._ledger)
+        for gap in gaps:
+            if gap not in self._gaps:
+                log.error("bundle_missing", what=gap.what, do=f"diode-sender resend {gap.code}")
+        self._gaps = gaps
 
     def _report_incomplete(self, bundle: str) -> None:
         """The sender says that all passes are over, or is gone, and something is missing still."""
@@ -309,6 +331,7 @@ class Receiver:
         yield counter("diode_receiver_ring_full", "Times the ring had no free region", figures.get("ring_full", 0))
         yield gauge("diode_receiver_arena_used_bytes", "Memory of unfinished slabs", figures.get("arena_used", 0))
         yield counter("diode_receiver_worker_restarts", "Pipelines built anew", self._worker_restarts)
+        yield gauge("diode_receiver_missing_bundles", "Bundles numbered of which nothing arrived", len(self._gaps))
         age = -1 if self._heard_at is None else int(time.monotonic() - self._heard_at)
         yield gauge("diode_receiver_heartbeat_age_seconds", "Seconds since the last heartbeat; -1: none yet", age)
 

@@ -143,6 +143,10 @@ class Ledger(Database):
                 (channel, sequence),
             )
 
+    def issued(self) -> dict[str, int]:
+        """Last sequence number that the sender was heard to have issued, by channel."""
+        return dict(self._execute("SELECT channel, sequence FROM issued").fetchall())
+
     def gaps(self, most: int) -> list[tuple[str, int]]:
         """(channel, sequence) of bundles that were issued and of which no manifest arrived; so many at most.
 

@@ -541,7 +541,7 @@ class Sender:
     async def _send_heartbeat(self) -> None:
         pipeline = self._pipeline
         sent = {pipeline.session: pipeline.counters["data_datagrams"]} if pipeline.session else {}
-        await self._heart.beat(sent, self._scheduler.flights())
+        await self._heart.beat(sent, self._scheduler.flights(), self._queue)
 
     def _show(self, outgoing: Outgoing) -> None:
         total = outgoing.bytes_to_send

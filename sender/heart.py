@@ -3,7 +3,7 @@
 import os
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Final, Literal, cast
 
@@ -53,7 +53,9 @@ class Heart:
         last = InFlight(id=row.id, **{"pass": max(0, row.passes - 1)}, passes=row.passes, state=state)
         self._over.append((time.monotonic() + OVER_SHOWN_S, last))
 
-    async def beat(self, sent: Mapping[str, int], flights: list[tuple[Plan, int, State]]) -> None:
+    async def beat(
+        self, sent: Mapping[str, int], flights: list[tuple[Plan, int, State]], queued: Iterable[Row]
+    ) -> None:
         """Send one heartbeat. ``sent``: data datagrams so far by session; ``flights``: what the scheduler has."""
         assert self._stream is not None
         self._number += 1
@@ -63,12 +65,12 @@ class Heart:
             clock=int(time.time()),
             sessions={self._own_session: 0, **sent},
             channels=self._ledger.sequences(),
-            bundles=self._shown(flights),
+            bundles=self._shown(flights, queued),
         )
         with suppress(OSError, asyncio_dgram.TransportClosed):  # a pulled cable: the next one may pass
             await self._stream.send(self._sealer.seal(heartbeat), self._address)
 
-    def _shown(self, flights: list[tuple[Plan, int, State]]) -> list[InFlight]:
+    def _shown(self, flights: list[tuple[Plan, int, State]], queued: Iterable[Row]) -> list[InFlight]:
         """At most MAX_BUNDLES, in turn."""
         now = time.monotonic()
         while self._over and self._over[0][0] < now:
@@ -77,6 +79,7 @@ class Heart:
             InFlight(id=f"{plan.bundle:016x}", **{"pass": number}, passes=plan.passes, state=state)
             for plan, number, state in flights
         ]
+        shown += [InFlight(id=row.id, **{"pass": 0}, passes=row.passes, state="waiting") for row in queued]
         shown += [bundle for _, bundle in reversed(self._over)]
         turn = self._number * MAX_BUNDLES % len(shown) if len(shown) > MAX_BUNDLES else 0
         return [*shown[turn:], *shown[:turn]][:MAX_BUNDLES]

@@ -1,6 +1,7 @@
 """A person carries a code back, and what was missing arrives: the only way back there is."""
 
 import asyncio
+import json
 import random
 import signal
 import sys
@@ -86,3 +87,27 @@ async def test_codes_that_are_not_for_this_sender_do_nothing(tmp_path: Path) -> 
             refused = await link.sender("resend", code)
             assert 2 == await refused.ended()
             assert reason in refused.log[-1]
+
+
+async def test_a_bundle_that_nobody_heard_of_is_missed(tmp_path: Path) -> None:
+    """The numbers in later heartbeats tell that one is missing; its code brings it."""
+    async with pair(tmp_path / "pair") as link:
+        for name in ("a", "b", "c"):
+            (tmp_path / name).write_bytes(name.encode() * 1000)
+        receiver = await link.receiver()
+        diode = await link.diode()
+        assert 0 == await (await link.sender("send", str(tmp_path / "a"))).ended()
+        diode.signal(signal.SIGTERM)
+        await diode.ended()
+        assert 0 == await (await link.sender("send", str(tmp_path / "b"))).ended()
+        await link.diode()
+        assert 0 == await (await link.sender("send", str(tmp_path / "c"))).ended()
+        await link.sender("run", "--json")
+        missing = json.loads(await receiver.said("bundle_missing"))
+        assert "channel default, sequence 2: the whole bundle" == missing["what"]
+        code = missing["do"].split()[-1]
+        asked = await link.sender("resend", code)
+        assert 0 == await asked.ended()
+        assert "the running daemon sends it" in asked.log[-1]
+        await receiver.said('"name": "default/b')
+        await receiver.said_again("bundle_accepted")
