@@ -144,6 +144,7 @@ class Limits(_Section):
 
     memory: Annotated[Size, Field(ge=128 << 20, le=1 << 40)] = 256 << 20
     ring: Annotated[Size, Field(ge=8 << 20, le=4 << 30)] = 32 << 20
+    reserve: Size = 256 << 20
     bundle: Size = 4 << 40
     files: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000_000
 

@@ -73,6 +73,7 @@ verify = "slabs"            # at-rest: also read every file back from disk and c
 [limits]
 memory = "256MiB"           # for slabs being assembled; three of MTU 9000 fit
 ring = "32MiB"              # between the socket and the assembler
+reserve = "256MiB"          # left free on the inbox's file system: a bundle that does not fit beside it has to wait
 bundle = "4TiB"
 files = 1000000
 

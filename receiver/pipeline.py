@@ -45,7 +45,8 @@ class Pipeline:
                     {"arena": arena, "slabs_read": slabs_read, "answers_write": answers_write}
                     | {"inbox": str(config.inbox.path), "state": str(config.state), "signers": str(config.signers)}
                     | {"verify": _verify(config), "verify_default": config.inbox.verify}
-                    | {"max_bytes": config.limits.bundle, "max_files": config.limits.files},
+                    | {"max_bytes": config.limits.bundle, "max_files": config.limits.files}
+                    | {"reserve": config.limits.reserve},
                     (arena, slabs_read, answers_write),
                 )
             )

@@ -83,6 +83,8 @@ class Store:
         self._verify: dict[str, str] = settings["verify"]
         self._verify_default: str = settings["verify_default"]
         self._max_bytes, self._max_files = settings["max_bytes"], settings["max_files"]
+        self._reserve: int = settings["reserve"]
+        self._postponed: set[int] = set()
         self._bundles: dict[int, SpoolBundle] = {}
         self._unverified: set[int] = set()
         self._waiting: deque[Message] = deque()  # assemble bounds it
@@ -163,6 +165,8 @@ class Store:
             drop = Drop.REDUNDANT if row.state == "published" else Drop.REFUSED
             self._answer("finished", bundle=number, drop=drop)
             return
+        if row is None and not self._has_space(number, manifest):
+            return  # its manifest comes again
         try:
             self._check_limits(manifest)
             self._ledger.accept(f"{number:016x}", manifest, signer)
@@ -185,6 +189,24 @@ class Store:
             raise LimitError(f"{manifest.stream_bytes} bytes: limits.bundle is {self._max_bytes}")
         if manifest.files.entries > self._max_files:
             raise LimitError(f"{manifest.files.entries} files: limits.files is {self._max_files}")
+
+    def _has_space(self, number: int, manifest: Manifest) -> bool:
+        """Whether a bundle fits beside those being received and the reserve. Alarms once when it does not."""
+        disk = os.statvfs(self._inbox.spool)
+        promised = sum(bundle.manifest.stream_bytes - bundle.stored_bytes for bundle in self._bundles.values())
+        free = disk.f_bavail * disk.f_frsize - promised - self._reserve
+        needed = manifest.stream_bytes + manifest.files.size + manifest.slabs.size
+        if needed <= free or manifest.stream_bytes > self._max_bytes:
+            self._postponed.discard(number)
+            return True
+        if number not in self._postponed and len(self._postponed) < MAX_UNVERIFIED:
+            self._postponed.add(number)
+            label = f"{manifest.channel}/{manifest.name}/{manifest.version}"
+            self._control.send(
+                {"event": "space_short", "bundle": f"{number:016x}", "label": label, "needed": needed}
+                | {"free": max(0, free), "do": "make room; until then its data is not kept"}
+            )
+        return False
 
     def _begin(self, number: int, manifest: Manifest, sealed: bytes, payload: bytes, signer: str) -> None:
         folder = self._inbox.spool / f"{number:016x}"

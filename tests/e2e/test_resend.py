@@ -111,3 +111,20 @@ async def test_a_bundle_that_nobody_heard_of_is_missed(tmp_path: Path) -> None:
         assert "the running daemon sends it" in asked.log[-1]
         await receiver.said('"name": "default/b')
         await receiver.said_again("bundle_accepted")
+
+
+async def test_a_bundle_waits_for_room_and_is_asked_for_again(tmp_path: Path) -> None:
+    """What does not fit beside the reserve is not begun; with room, its code brings all of it."""
+    async with pair(tmp_path / "pair") as link:
+        sent = tmp_path / "a"
+        sent.write_bytes(b"a" * 100_000)
+        receiver = await link.receiver("--bundles", "1", DIODE_LIMITS__RESERVE="900TiB")
+        await link.diode()
+        assert 0 == await (await link.sender("send", "--version", "1", str(sent))).ended()
+        assert "make room" in await receiver.said("space_short")
+        assert 16 == await receiver.ended()
+        code = receiver.last("bundle")["resend_code"]
+        receiver = await link.receiver("--bundles", "1")
+        assert 0 == await (await link.sender("resend", code)).ended()
+        assert 0 == await receiver.ended()
+        assert [] == differences(sent, link.inbox / "default" / "a" / "1" / "data" / "a")
