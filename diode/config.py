@@ -107,6 +107,7 @@ class Outbox(_Section):
     failed: Path = Path("failed")
     settle_s: Annotated[float, Field(ge=0.0, le=3600.0)] = 2.0
     links: Literal["refuse", "follow"] = "refuse"
+    keep: Annotated[str, Field(pattern=r"^(forever|until-confirmed|[1-9]\d{0,4} days?)$")] = "forever"
 
 
 class Sending(_Section):

@@ -27,6 +27,7 @@ path = "outbox"             # outbox/<channel>/<name>[@<version>] becomes a bund
 sent = "sent"               # where it moves when it was sent
 failed = "failed"           # where it moves when it cannot be, with a reason beside it
 settle_s = 2.0              # an item is taken when nothing below it changed for so long
+keep = "forever"            # what was sent, to be sent again: forever | until-confirmed | 30 days (or confirmed)
 links = "refuse"            # follow: take what a symbolic link points to, within the item only
 
 [send]

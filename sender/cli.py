@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +21,7 @@ from diode.locking import is_locked
 from diode.log import configure
 from diode.progress import Display, choose_mode
 from sender.daemon import Sender
+from sender.keeping import prune
 from sender.ledger import Ledger
 from sender.requests import find_asked, find_confirmed
 
@@ -131,6 +133,7 @@ def confirm(
     with closing(_ledger(config)) as ledger:
         row = find_confirmed(ledger, confirmed)
         ledger.set_state(row.id, "confirmed")
+        prune(config.outbox, config.state, ledger, time.time())
     print(f"{row.channel}/{row.name}/{row.version} ({row.id}) is confirmed", file=sys.stderr)
 
 

@@ -31,9 +31,10 @@ from diode.progress import Display
 from diode.supervise import Crew
 from diode.wire import Kind, datagram_bytes
 from diode.workers import Message, Worker
-from sender import heart, transmit
+from sender import heart, keeping, transmit
 from sender.encode import FILLER_DATAGRAMS
 from sender.heart import Heart
+from sender.keeping import prune
 from sender.ledger import Ledger, Resend, Row
 from sender.outbox import Item, OutboxFolder, check_channel, split_name
 from sender.packer import Packer
@@ -530,8 +531,12 @@ class Sender:
     # heartbeat, display, metrics
 
     async def _beat(self) -> None:
+        prune_at = 0.0
         while True:
             await self._send_heartbeat()
+            if time.monotonic() >= prune_at:
+                prune(self.config.outbox, self.config.state, self._ledger, time.time())
+                prune_at = time.monotonic() + keeping.PERIOD_S
             self._keep_time()
             self._find_resends()
             if self._resends:

@@ -1,0 +1,58 @@
+"""How long a sent bundle can be sent again: its packed form below ``state/bundles``, and its item below ``sent/``."""
+
+import calendar
+import re
+import shutil
+import time
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from diode.config import Outbox
+from sender.ledger import Ledger, Row
+
+PERIOD_S: Final = 3600.0
+_DAY_S: Final = 86_400.0
+_DAYS: Final = re.compile(r"(\d+) days?")
+
+log = structlog.get_logger()
+
+
+def prune(outbox: Outbox, state: Path, ledger: Ledger, now: float) -> int:
+    """Delete what need not be kept any more at ``now`` (seconds since the epoch); returns how many bundles that were.
+
+    Nothing outside ``outbox.sent`` and ``state`` is touched: what was sent from elsewhere stays where it is.
+    """
+    gone = 0
+    for folder in sorted((state / "bundles").glob("????????????????")):
+        row = ledger.get(folder.name)
+        if row is None or not _is_over(outbox.keep, row, now):
+            continue
+        _delete_item(outbox.sent, Path(row.origin))
+        shutil.rmtree(folder, ignore_errors=True)
+        log.info("bundle_no_longer_kept", bundle=row.id, channel=row.channel, name=row.name, rule=outbox.keep)
+        gone += 1
+    return gone
+
+
+def _is_over(keep: str, row: Row, now: float) -> bool:
+    if row.state == "confirmed":
+        return keep != "forever"
+    days = _DAYS.fullmatch(keep)
+    if row.state != "sent" or days is None:
+        return False
+    packed = calendar.timegm(time.strptime(row.created, "%Y-%m-%dT%H:%M:%SZ"))
+    return now - packed > int(days[1]) * _DAY_S
+
+
+def _delete_item(sent: Path, item: Path) -> None:
+    if not item.is_relative_to(sent) or item == sent or ".." in item.parts:
+        return
+    try:
+        if item.is_dir() and not item.is_symlink():
+            shutil.rmtree(item)
+        else:
+            item.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("sent_item_stuck", item=str(item), detail=f"{error.strerror}: {error.filename}")

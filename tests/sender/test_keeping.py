@@ -1,0 +1,60 @@
+"""What was sent is kept as long as the rule says, and nothing else is ever deleted."""
+
+from pathlib import Path
+
+import pytest
+
+from diode.config import Outbox
+from sender.keeping import prune
+from sender.ledger import Ledger, Row, State
+
+PACKED_AT = 1_700_000_000  # 2023-11-14T22:13:20Z
+DAY_S = 86_400
+
+
+def keep_one(folder: Path, rule: str, state: State, origin: Path) -> tuple[Outbox, Ledger]:
+    """A ledger with one bundle, whose packed folder exists."""
+    outbox = Outbox(path=folder / "outbox", sent=folder / "sent", failed=folder / "failed", keep=rule)
+    ledger = Ledger(folder / "ledger.db")
+    (folder / "bundles" / f"{1:016x}").mkdir(parents=True)
+    names = ("models", "m", "1", 1, "00", 5, 1, 1, 30.0, state, "", "2023-11-14T22:13:20Z", str(origin))
+    ledger.add(Row(f"{1:016x}", *names))
+    return outbox, ledger
+
+
+@pytest.mark.parametrize(
+    ("rule", "state", "days", "gone"),
+    [
+        ("forever", "confirmed", 9999, 0),
+        ("until-confirmed", "sent", 9999, 0),
+        ("until-confirmed", "confirmed", 0, 1),
+        ("30 days", "sent", 29, 0),
+        ("30 days", "sent", 31, 1),
+        ("30 days", "confirmed", 1, 1),
+        ("1 day", "queued", 100, 0),
+    ],
+)
+def test_rules(tmp_path: Path, rule: str, state: State, days: int, gone: int) -> None:
+    """Item and packed form go together, when the rule says so."""
+    item = tmp_path / "sent" / "models" / "m"
+    item.mkdir(parents=True)
+    (item / "file").write_bytes(b"12345")
+    outbox, ledger = keep_one(tmp_path, rule, state, item)
+    assert gone == prune(outbox, tmp_path, ledger, PACKED_AT + days * DAY_S)
+    assert bool(gone) != item.exists()
+    assert bool(gone) != (tmp_path / "bundles" / f"{1:016x}").exists()
+    ledger.close()
+
+
+@pytest.mark.parametrize("place", ["elsewhere/m", "sent/../elsewhere/m", "sent"])
+def test_what_lies_elsewhere_is_never_deleted(tmp_path: Path, place: str) -> None:
+    """Files given to ``diode-sender send`` belong to whoever gave them."""
+    (tmp_path / "sent").mkdir()
+    item = tmp_path / "elsewhere" / "m"
+    item.parent.mkdir()
+    item.write_bytes(b"12345")
+    outbox, ledger = keep_one(tmp_path, "1 day", "sent", tmp_path / place)
+    assert 1 == prune(outbox, tmp_path, ledger, PACKED_AT + 2 * DAY_S)
+    assert item.exists()
+    assert (tmp_path / "sent").exists()
+    ledger.close()
