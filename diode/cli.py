@@ -261,19 +261,18 @@ def plan(
 ) -> None:
     """How long a bundle takes, what repair costs, and how likely something is missing afterwards."""
     try:
-        losses = forecasts.Loss(_share(loss), burst)
+        figures = forecasts.forecast(
+            PROFILES[profile],
+            symbol_bytes_for(mtu),
+            size=_size(size),
+            files=files,
+            rate=_size(rate),
+            loss=forecasts.Loss(_share(loss), burst),
+            passes=passes,
+            delay_s=pass_delay,
+        )
     except ValueError as error:
         raise UsageError(str(error)) from None
-    figures = forecasts.forecast(
-        PROFILES[profile],
-        symbol_bytes_for(mtu),
-        size=_size(size),
-        files=files,
-        rate=_size(rate),
-        loss=losses,
-        passes=passes,
-        delay_s=pass_delay,
-    )
     if as_json:
         print(json.dumps(asdict(figures)))
         return

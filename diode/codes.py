@@ -8,12 +8,14 @@ every single wrong character and every swap of two neighbours.
 A code is untrusted input, like all text that people type: everything read from it is bounded.
 """
 
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from diode.errors import UsageError
+from diode.manifest import CHANNEL_PATTERN, MAX_SEQUENCE
 from diode.wire import MAX_SLABS
 
 LONGEST_CODE: Final = 300  # characters; above it a file is carried
@@ -113,10 +115,10 @@ def decode(text: str) -> Code:
         code: Code = ResendSlabs(bits.take(64), tuple(_take_ranges(bits)))
     elif kind == _BUNDLE:
         sequence = bits.golomb(4)
-        channel = bytes(iter(lambda: bits.take(8), 0))
-        if not channel.isascii():
+        channel = bytes(iter(lambda: bits.take(8), 0)).decode(errors="replace")
+        if not re.fullmatch(CHANNEL_PATTERN, channel) or sequence > MAX_SEQUENCE:
             raise _malformed()
-        code = ResendBundle(channel.decode(), sequence)
+        code = ResendBundle(channel, sequence)
     elif kind == _CONFIRM:
         code = Confirm(bits.take(64), bits.take(32))
     else:

@@ -16,6 +16,7 @@ from diode.wire import HEADER_BYTES, TAG_BYTES, Kind, datagram_bytes, headers_of
 
 MAX_SESSIONS: Final = 16  # live at one sender
 MAX_BUNDLES: Final = 8
+FEWEST_CHANNELS: Final = 4
 
 SessionHex = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 Number = Annotated[int, Field(ge=0, lt=1 << 63)]
@@ -69,7 +70,7 @@ class HeartbeatSealer:
         self._counter = 0
 
     def seal(self, heartbeat: Heartbeat) -> bytes:
-        """One datagram. What does not fit is left out: first bundles, then channels."""
+        """One datagram. What does not fit is left out: channels but for a few, bundles but for one, the rest."""
         buffer = bytearray(datagram_bytes(self._symbol_bytes))
         body = _fitting(heartbeat, self._symbol_bytes)
         buffer[HEADER_BYTES : HEADER_BYTES + len(body)] = body
@@ -90,10 +91,11 @@ class HeartbeatSealer:
 def _fitting(heartbeat: Heartbeat, room: int) -> bytes:
     fields = heartbeat.model_dump(by_alias=True)
     while len(body := canonical(fields)) > room:
-        if fields["bundles"]:
-            fields["bundles"].pop()
+        channels, bundles = fields["channels"], fields["bundles"]
+        if len(channels) > FEWEST_CHANNELS or (len(bundles) <= 1 and channels):
+            channels.popitem()
         else:
-            fields["channels"].popitem()
+            bundles.pop()
     return body
 
 

@@ -37,7 +37,8 @@ MAX_LINE_BYTES: Final = MAX_PATH_BYTES * 6 + 512  # a path whose every byte is e
 
 Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 BundleHex = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
-ChannelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
+CHANNEL_PATTERN: Final = r"^[a-z0-9][a-z0-9_.-]{0,63}$"
+ChannelName = Annotated[str, Field(pattern=CHANNEL_PATTERN)]
 Count = Annotated[int, Field(ge=0, le=MAX_SEQUENCE)]
 
 

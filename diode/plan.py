@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from diode.digest import DIGEST_BYTES
 from diode.geometry import Geometry, Profile, needs_repeats, object_geometry, slab_at, slab_count, stream_geometry
-from diode.wire import datagram_bytes
+from diode.manifest import MAX_FILES
+from diode.wire import MAX_SLABS, datagram_bytes
 
 MANIFEST_BYTES: Final = 2048  # typical, with one signature
 FILE_ENTRY_BYTES: Final = 260  # of the files table, typical
@@ -55,9 +56,11 @@ class Forecast:
 def forecast(
     profile: Profile, symbol_bytes: int, *, size: int, files: int, rate: float, loss: Loss, passes: int, delay_s: float
 ) -> Forecast:
-    """Figures for a bundle of ``size`` bytes at ``rate`` bytes of UDP payload a second (0: unlimited)."""
+    """Figures for a bundle at ``rate`` bytes of UDP payload a second (0: unlimited). Raises ValueError."""
     full = stream_geometry(symbol_bytes, profile)
     count = slab_count(full, size)
+    if count > MAX_SLABS or files > MAX_FILES:
+        raise ValueError(f"a bundle has at most {MAX_SLABS:,} slabs and {MAX_FILES:,} files: plan several")
     tail = slab_at(full, size, count - 1) if count else None
     parts = _objects(symbol_bytes, files, count)
     datagrams = (count - 1) * full.rows * full.columns + tail.datagrams if tail else 0

@@ -27,7 +27,9 @@ CREATE UNIQUE INDEX IF NOT EXISTS one_version ON bundle (channel, name, version)
 CREATE TABLE IF NOT EXISTS heartbeat (
     one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL, number INTEGER NOT NULL
 ) STRICT;
-CREATE TABLE IF NOT EXISTS issued (channel TEXT PRIMARY KEY, sequence INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS issued (
+    channel TEXT PRIMARY KEY, sequence INTEGER NOT NULL, first INTEGER NOT NULL
+) STRICT;
 CREATE TABLE IF NOT EXISTS slab (
     bundle TEXT NOT NULL, number INTEGER NOT NULL, boot TEXT NOT NULL, PRIMARY KEY (bundle, number)
 ) STRICT, WITHOUT ROWID;
@@ -139,7 +141,7 @@ class Ledger(Database):
         """Record the last sequence number that the sender's heartbeat names for each channel."""
         for channel, sequence in channels.items():
             self._execute(
-                "INSERT INTO issued VALUES (?1, ?2) ON CONFLICT DO UPDATE SET sequence = max(sequence, ?2)",
+                "INSERT INTO issued VALUES (?1, ?2, ?2) ON CONFLICT DO UPDATE SET sequence = max(sequence, ?2)",
                 (channel, sequence),
             )
 
@@ -150,16 +152,16 @@ class Ledger(Database):
     def gaps(self, most: int) -> list[tuple[str, int]]:
         """(channel, sequence) of bundles that were issued and of which no manifest arrived; so many at most.
 
-        A channel is known from the first bundle that was accepted on it.
+        A channel begins with the first bundle heard of, or accepted; the newest MAX_JUMP numbers are looked at.
         """
         rows = self._execute(
-            "SELECT channel, issued.sequence, min(bundle.sequence) FROM issued JOIN bundle USING (channel) "
-            "GROUP BY channel ORDER BY channel"
+            "SELECT channel, issued.sequence, min(first, coalesce(min(bundle.sequence), first)) "
+            "FROM issued LEFT JOIN bundle USING (channel) GROUP BY channel ORDER BY channel"
         ).fetchall()
         found: list[tuple[str, int]] = []
         for channel, last, first in rows:
             known = {n for (n,) in self._execute("SELECT sequence FROM bundle WHERE channel = ?", (channel,))}
-            missing = (n for n in range(first, min(last, first + MAX_JUMP) + 1) if n not in known)
+            missing = (n for n in range(max(first, last - MAX_JUMP + 1), last + 1) if n not in known)
             found.extend((channel, n) for n in itertools.islice(missing, most - len(found)))
         return found
 

@@ -50,6 +50,7 @@ def keep_request(state: Path, name: str, request: Request) -> Path:
     folder.mkdir(exist_ok=True)
     path = folder / f"{name}.txt"
     path.write_text(request.code + "\n")
+    path.with_suffix(".png").unlink(missing_ok=True)
     if request.is_short:
         segno.make(request.code, error="m").save(str(path.with_suffix(".png")), scale=6)
     return path

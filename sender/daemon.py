@@ -259,7 +259,7 @@ class Sender:
             row = await self._packer.pack(item, [entry], send.passes, send.pass_delay_s, str(entry))
             if row is None:
                 self.skipped += 1
-                self._outbox.archive(entry)
+                self._archive(self._ledger.from_origin(str(entry)), entry)
             else:
                 self._queue.append(row)
                 self._pump()
@@ -341,8 +341,8 @@ class Sender:
         except (OSError, DiodeError, ValueError) as error:
             self._give_up_resend(resend, f"its packed bundle is not kept any more: {error}")
             return
-        if row is None or packed.manifest.shape.symbol_bytes != self.config.link.symbol_bytes:
-            self._give_up_resend(resend, "it was packed for another MTU")
+        if row is None or not self._fits_link(packed):
+            self._give_up_resend(resend, "it was packed for another MTU or profile than the link has now")
             return
         plan = replace(self._plan(packed, row), passes=1, first_pass=row.passes_over, ranges=resend.ranges)
         self._outgoing[number] = Outgoing(row, plan, resend)
@@ -350,6 +350,10 @@ class Sender:
 
     def _has_room(self, row: Row) -> bool:
         return self._scheduler.has_room(self.config.channel(row.channel).priority)
+
+    def _fits_link(self, packed: Packed) -> bool:
+        shape, link = packed.manifest.shape, self.config.link
+        return (shape.symbol_bytes, shape.profile) == (link.symbol_bytes, link.profile)
 
     def _give_up_resend(self, resend: Resend, detail: str) -> None:
         self.failed += 1
@@ -366,9 +370,7 @@ class Sender:
             except (OSError, DiodeError, ValueError) as error:
                 self._withdraw(row, SourceError(f"packed bundle is damaged: {error}"))
                 continue
-            if packed.manifest.shape.symbol_bytes != self.config.link.symbol_bytes or (
-                packed.manifest.shape.profile != self.config.link.profile
-            ):
+            if not self._fits_link(packed):
                 self._withdraw(row, SourceError("packed for another MTU or profile; drop it into the outbox again"))
                 self._ledger.forget(row.id)
                 continue
@@ -472,17 +474,18 @@ class Sender:
         self._ledger.set_state(row.id, "sent")
         self.sent += 1
         if row.origin:
-            self._archive(row)
+            self._archive(row, Path(row.origin))
         self._display.finish(outgoing.label, "sent", fields)
 
-    def _archive(self, row: Row) -> None:
-        """Move a sent item away. Its packed bundle is kept, for resends, and finds the item at its new place."""
+    def _archive(self, row: Row | None, item: Path) -> None:
+        """Move an item that was sent away. The packed bundle it became is kept, and finds it at its new place."""
         try:
-            place = self._outbox.archive(Path(row.origin))
-            relocate(self.config.state / "bundles" / row.id, Path(row.origin), place)
-            self._ledger.moved(row.id, str(place))
+            place = self._outbox.archive(item)
+            if row is not None and (folder := self.config.state / "bundles" / row.id).is_dir():
+                relocate(folder, item, place)
+                self._ledger.moved(row.id, str(place))
         except OSError as error:
-            log.warning("sent_item_stuck", item=row.origin, detail=f"{error.strerror}: {error.filename}")
+            log.warning("sent_item_stuck", item=_printable(item), detail=f"{error.strerror}: {error.filename}")
 
     def _on_failed(self, number: int, detail: str) -> None:
         job = self._pipeline.jobs.pop(number, None)

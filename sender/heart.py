@@ -64,11 +64,17 @@ class Heart:
             number=self._number,
             clock=int(time.time()),
             sessions={self._own_session: 0, **sent},
-            channels=self._ledger.sequences(),
+            channels=self._channels(),
             bundles=self._shown(flights, queued),
         )
         with suppress(OSError, asyncio_dgram.TransportClosed):  # a pulled cable: the next one may pass
             await self._stream.send(self._sealer.seal(heartbeat), self._address)
+
+    def _channels(self) -> dict[str, int]:
+        """Last numbers by channel, another one first each time: not all of them may fit."""
+        items = list(self._ledger.sequences().items())
+        turn = self._number % max(1, len(items))
+        return dict([*items[turn:], *items[:turn]])
 
     def _shown(self, flights: list[tuple[Plan, int, State]], queued: Iterable[Row]) -> list[InFlight]:
         """At most MAX_BUNDLES, in turn."""
@@ -76,7 +82,7 @@ class Heart:
         while self._over and self._over[0][0] < now:
             self._over.popleft()
         shown = [
-            InFlight(id=f"{plan.bundle:016x}", **{"pass": number}, passes=plan.passes, state=state)
+            InFlight(id=f"{plan.bundle:016x}", **{"pass": min(number, 255)}, passes=plan.passes, state=state)
             for plan, number, state in flights
         ]
         shown += [InFlight(id=row.id, **{"pass": 0}, passes=row.passes, state="waiting") for row in queued]

@@ -116,6 +116,10 @@ class Ledger(Database):
         """A bundle by id."""
         return self._one("id = ?", bundle)
 
+    def from_origin(self, origin: str) -> Row | None:
+        """The sent bundle whose item lay there when it was last heard of: a crash kept it from being moved away."""
+        return self._one("origin = ? AND state IN ('sent', 'confirmed') ORDER BY rowid DESC", origin)
+
     def numbered(self, channel: str, sequence: int) -> Row | None:
         """A bundle by its sequence number."""
         return self._one("channel = ? AND sequence = ?", channel, sequence)

@@ -306,6 +306,7 @@ def relocate(folder: Path, old: Path, new: Path) -> None:
     A rename changes the ctime of what is renamed; that of a single file is taken over when nothing else changed.
     """
     origins: list[str] = json.loads((folder / SOURCES_FILE).read_text())
+    old, new = _real(old), _real(new)
     moved = [str(new) + origin.removeprefix(str(old)) if _is_below(origin, old) else origin for origin in origins]
     partial = folder / f"{SOURCES_FILE}.partial"
     partial.write_text(json.dumps(moved))
@@ -316,6 +317,11 @@ def relocate(folder: Path, old: Path, new: Path) -> None:
             stats[0] = now
             stats.tofile(folder / STATS_FILE)
     partial.replace(folder / SOURCES_FILE)
+
+
+def _real(path: Path) -> Path:
+    """As :func:`collect` names origins: links above the item resolved."""
+    return Path(os.path.realpath(path.parent)) / path.name
 
 
 def _is_below(origin: str, top: Path) -> bool:

@@ -54,10 +54,6 @@ class Plan:
         """Shape of the full slabs of the stream or of an object."""
         return self.full if kind == Kind.DATA else object_geometry(self.full.symbol_bytes)
 
-    def wants(self, slab: int) -> bool:
-        """Whether a slab of the stream is to be sent."""
-        return self.ranges is None or any(first <= slab < last for first, last in self.ranges)
-
     def slab(self, job: "Job") -> Slab:
         """The slab that ``job`` sends."""
         is_object = job.kind == Kind.OBJECT
@@ -116,6 +112,7 @@ class _Flight:
     gap: _Gap | None = None
     pending: list[Job] = field(default_factory=list)
     manifest_at: float = 0.0
+    spent: int = 0  # datagrams issued, and what its channel's others had when it began
     state: State = "sending"
 
 
@@ -148,6 +145,8 @@ class Scheduler:
             least = min((self._spent[channel] for channel in busy), default=0.0)
             self._spent[plan.channel] = max(self._spent.get(plan.channel, 0.0), least)
         flight = _Flight(plan, iter(()))
+        same = [other.spent for other in self._flights.values() if other.plan.channel == plan.channel]
+        flight.spent = min(same, default=0)
         flight.script = _script(flight)
         flight.ahead = next(flight.script, None)
         self._flights[plan.bundle] = flight
@@ -173,7 +172,7 @@ class Scheduler:
             job = _Gap(early, rest=True) if early > 0 else self._next_job(flight, now)
             if isinstance(job, Job):
                 self._rested = False
-                self._book(flight.plan, job, now)
+                self._book(flight, job, now)
                 return job
             waits.append(job)
         return self._fill(min(waits, key=lambda gap: gap.seconds))
@@ -182,16 +181,18 @@ class Scheduler:
         """What the line carries from now on, filler included."""
         self._filler = max(1, int(rate_bytes_per_s * FILLER_S / self._datagram_bytes)) if rate_bytes_per_s else 0
 
-    def _book(self, plan: Plan, job: Job, now: float) -> None:
+    def _book(self, flight: _Flight, job: Job, now: float) -> None:
+        plan = flight.plan
         datagrams = plan.slab(job).datagrams
+        flight.spent += datagrams
         self._spent[plan.channel] += datagrams / plan.weight
         if plan.rate:
             due = max(self._due.get(plan.channel, 0.0), now)
             self._due[plan.channel] = due + datagrams * self._datagram_bytes / plan.rate
 
-    def _urgency(self, flight: _Flight) -> tuple[int, float]:
-        """Strict by priority, then the channel that had least of its share; then who came first (sorting is stable)."""
-        return -flight.plan.priority, self._spent[flight.plan.channel]
+    def _urgency(self, flight: _Flight) -> tuple[int, float, int]:
+        """Strict by priority, then the channel that had least of its share, then its bundle that had least."""
+        return -flight.plan.priority, self._spent[flight.plan.channel], flight.spent
 
     def _fill(self, gap: _Gap) -> Filler | Wait:
         """Bridge a short gap with filler; a long one, or one that waits for what is still under way, is rest."""
@@ -270,7 +271,9 @@ def _script(flight: _Flight) -> Iterator[Job | _Gap]:
     burst = plan.full.burst_datagrams
     objects = _objects(plan)
     small_objects = [job for job in objects if needs_repeats(plan.slab(job), burst)]
-    data = [job for job in _part(plan, Kind.DATA, 0) if plan.wants(job.slab)]
+    data = _part(plan, Kind.DATA, 0)
+    if plan.ranges is not None:
+        data = [job for first, last in plan.ranges for job in data[first:last]]
     small_data = [job for job in data[-1:] if needs_repeats(plan.slab(job), burst)]
     copy_gap = _Gap(COPY_GAP_S, burst)
     for number in range(plan.first_pass, plan.first_pass + plan.passes):

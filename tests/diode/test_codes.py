@@ -67,6 +67,23 @@ def test_anything_typed_is_a_code_or_refused(text: str) -> None:
         decode(text)
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        ResendBundle("\x1b[2J\n", 1),  # what a terminal would obey
+        ResendBundle("Models", 1),
+        ResendBundle("", 1),
+        ResendBundle("m" * 65, 1),
+        ResendBundle("models", (1 << 53) + 1),
+        ResendSlabs(1, ((MAX_SLABS - 1, MAX_SLABS + 1),)),
+    ],
+)
+def test_codes_with_a_right_checksum_are_bounded_too(code: ResendBundle | ResendSlabs) -> None:
+    """A hostile receiver can make them: neither names nor numbers leave their bounds."""
+    with pytest.raises(UsageError, match="nothing was done"):
+        decode(encode(code))
+
+
 def test_text_of_a_megabyte_is_refused() -> None:
     """A file that is no code is not read through."""
     with pytest.raises(UsageError):

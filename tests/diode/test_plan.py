@@ -70,3 +70,10 @@ def test_impossible_links_are_refused(share: float, burst: float) -> None:
     """Shares and bursts that no link has."""
     with pytest.raises(ValueError, match="burst"):
         Loss(share, burst)
+
+
+@pytest.mark.parametrize(("size", "files"), [(1 << 62, 1), (1, 10**7)])
+def test_what_no_bundle_can_hold_is_refused(size: int, files: int) -> None:
+    """Instead of being computed for ever."""
+    with pytest.raises(ValueError, match="at most"):
+        forecast(PROFILES["clean"], 1408, size=size, files=files, rate=1e9, loss=Loss(0), passes=1, delay_s=0)

@@ -143,3 +143,21 @@ def test_a_capped_channel_leaves_the_line_to_others() -> None:
     assert filler * 1456 < 2 * FULL.rows * FULL.columns * 1456
     line.scheduler.add(bundle(2, 100, "images"))
     assert Counter(line.data(20))[2] >= 16
+
+
+def test_bundles_of_one_channel_take_turns() -> None:
+    """A small bundle does not wait for a large one that came first."""
+    line = Line()
+    line.scheduler.add(bundle(1, 100, "models"))
+    line.data(20)
+    line.scheduler.add(bundle(2, 3, "models"))
+    sent = line.data(12)
+    assert 3 == sent.count(2)
+
+
+def test_a_code_with_many_ranges_is_scheduled_at_once() -> None:
+    """8,000 scattered slabs of a tebibyte: work grows with the slabs named, not with slabs times ranges."""
+    line = Line()
+    ranges = tuple((n, n + 1) for n in range(0, 56_000, 7))
+    line.scheduler.add(bundle(1, 61_000, "models", ranges=ranges))
+    assert [1] * 5 == line.data(5)

@@ -1,0 +1,50 @@
+"""Which bundles are missed: numbered by the sender, and never heard of here."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from receiver.ledger import MAX_JUMP, Ledger
+
+
+def known(path: Path, channel: str, *sequences: int) -> None:
+    """Bundles that were accepted."""
+    database = sqlite3.connect(path)
+    for n in sequences:
+        values = (f"{channel}{n}", channel, f"n{n}", "1", n, 1, 1, 1, "00", "s", "published", "", "now")
+        database.execute(f"INSERT INTO bundle VALUES ({', '.join('?' * len(values))})", values)
+    database.commit()
+    database.close()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    """An empty one."""
+    return Ledger(tmp_path / "ledger.db")
+
+
+def test_holes_and_the_tail_are_missed(ledger: Ledger, tmp_path: Path) -> None:
+    """By channel, in order, so many at most."""
+    known(tmp_path / "ledger.db", "models", 3, 4, 6)
+    ledger.note_issued({"models": 8, "images": 2})
+    known(tmp_path / "ledger.db", "images", 2)
+    assert [("models", 5), ("models", 7), ("models", 8)] == ledger.gaps(9)
+    assert [("models", 5)] == ledger.gaps(1)
+
+
+def test_the_first_bundle_of_a_channel_can_be_missed(ledger: Ledger, tmp_path: Path) -> None:
+    """Nothing was ever accepted on it; and it stays missed when the next one arrives."""
+    ledger.note_issued({"models": 1})
+    assert [("models", 1)] == ledger.gaps(9)
+    known(tmp_path / "ledger.db", "models", 2)
+    ledger.note_issued({"models": 2})
+    assert [("models", 1)] == ledger.gaps(9)
+
+
+def test_a_long_history_hides_no_gap(ledger: Ledger, tmp_path: Path) -> None:
+    """The newest numbers are looked at, however many went before."""
+    last = MAX_JUMP + 50
+    known(tmp_path / "ledger.db", "models", *(n for n in range(1, last + 1) if n != last - 20))
+    ledger.note_issued({"models": last})
+    assert [("models", last - 20)] == ledger.gaps(9)
