@@ -34,7 +34,7 @@ from diode.workers import Message, Worker
 from sender import heart, keeping, transmit
 from sender.encode import FILLER_DATAGRAMS
 from sender.heart import Heart
-from sender.keeping import prune
+from sender.keeping import find_moved, prune
 from sender.ledger import Ledger, Resend, Row
 from sender.outbox import Item, OutboxFolder, check_channel, split_name
 from sender.packer import Packer
@@ -164,6 +164,7 @@ class Sender:
         self._crew = Crew(self._on_message, self._on_death, self._fail)
         await self._heart.open()
         self._pump_handle: asyncio.TimerHandle | None = None
+        find_moved(self.config.outbox, self.config.state, self._ledger)
         self._queue.extend(row for row in self._ledger.queued() if row not in self._queue)
         self._find_resends()
         try:

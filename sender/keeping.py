@@ -11,6 +11,7 @@ import structlog
 
 from diode.config import Outbox
 from sender.ledger import Ledger, Row
+from sender.packing import relocate
 
 PERIOD_S: Final = 3600.0
 _DAY_S: Final = 86_400.0
@@ -34,6 +35,20 @@ def prune(outbox: Outbox, state: Path, ledger: Ledger, now: float) -> int:
         log.info("bundle_no_longer_kept", bundle=row.id, channel=row.channel, name=row.name, rule=outbox.keep)
         gone += 1
     return gone
+
+
+def find_moved(outbox: Outbox, state: Path, ledger: Ledger) -> None:
+    """Note the new place of items that were moved to ``sent`` just before a crash."""
+    for folder in sorted((state / "bundles").glob("????????????????")):
+        row = ledger.get(folder.name)
+        if row is None or row.state != "sent" or not row.origin or Path(row.origin).exists():
+            continue
+        item = Path(row.origin)
+        place = outbox.sent / item.parent.name / item.name
+        if item.is_relative_to(outbox.path) and place.exists():
+            relocate(folder, item, place)
+            ledger.moved(row.id, str(place))
+            log.info("moved_item_found", bundle=row.id, item=str(place))
 
 
 def _is_over(keep: str, row: Row, now: float) -> bool:

@@ -1,11 +1,13 @@
 """What was sent is kept as long as the rule says, and nothing else is ever deleted."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from diode.config import Outbox
-from sender.keeping import prune
+from sender.keeping import find_moved, prune
 from sender.ledger import Ledger, Row, State
 
 PACKED_AT = 1_700_000_000  # 2023-11-14T22:13:20Z
@@ -57,4 +59,23 @@ def test_what_lies_elsewhere_is_never_deleted(tmp_path: Path, place: str) -> Non
     assert 1 == prune(outbox, tmp_path, ledger, PACKED_AT + 2 * DAY_S)
     assert item.exists()
     assert (tmp_path / "sent").exists()
+    ledger.close()
+
+
+def test_an_item_moved_before_a_crash_is_found(tmp_path: Path) -> None:
+    """The packed bundle reads it at its new place: codes for it are answered."""
+    old, new = tmp_path / "outbox" / "models" / "m", tmp_path / "sent" / "models" / "m"
+    new.parent.mkdir(parents=True)
+    new.write_bytes(b"12345")
+    outbox, ledger = keep_one(tmp_path, "forever", "sent", old)
+    folder = tmp_path / "bundles" / f"{1:016x}"
+    (folder / "sources.json").write_text(json.dumps([str(old)]))
+    status = new.stat()
+    np.array([[status.st_ino, 5, status.st_mtime_ns, 0]], dtype=np.int64).tofile(folder / "stats.bin")
+    find_moved(outbox, tmp_path, ledger)
+    assert [str(new)] == json.loads((folder / "sources.json").read_text())
+    assert status.st_ctime_ns == np.fromfile(folder / "stats.bin", dtype=np.int64)[3]
+    row = ledger.get(f"{1:016x}")
+    assert row is not None
+    assert str(new) == row.origin
     ledger.close()
