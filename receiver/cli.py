@@ -72,7 +72,7 @@ def missing(context: typer.Context, as_json: Json = False) -> None:
         return
     for request in requests:
         print(request.what)
-        print(f"  diode-sender resend {request.code}")
+        print(f"  {request.command}")
         if request.is_short and sys.stdout.isatty():
             print(qr_text(request.code))
     if not requests:
@@ -95,9 +95,10 @@ def receipt(
     elif row.state != "published":
         raise UsageError(f"bundle {bundle} is {row.state}: there is nothing to confirm")
     else:
-        print(confirm_code(row))
+        text = confirm_code(row)
+        print(text)
         if sys.stdout.isatty():
-            print(qr_text(confirm_code(row)))
+            print(qr_text(text))
 
 
 def _ledger(config: ReceiverConfig) -> Ledger:

@@ -68,9 +68,9 @@ class Receiver:
         self._endings = Endings()
         self._ended: set[str] = set()  # with --bundles: what counts
         self._refusal_code = 0
-        self._heartbeat: Message | None = None
         self._books = Books(self._ledger.issued())
         self._gaps: list[Request] = []
+        self._gaps_known = False  # nothing has happened since they were looked for
         self._idle_from: float | None = None  # since when heartbeats name nothing that is on its way
         self._heard_at: float | None = None
         self._silent = False
@@ -158,7 +158,7 @@ class Receiver:
         if "event" in message:
             self._on_event(message)
         elif "heartbeat" in message:
-            self._on_heartbeat(message["heartbeat"])
+            self._on_heartbeat(Heartbeat.model_validate(message["heartbeat"]))
         elif "fatal" in message:
             self._fatal = message
         elif message.get("engine") == "zfec" and self.config.fec.engine == "auto":
@@ -170,6 +170,7 @@ class Receiver:
         event = message["event"]
         if event in ("accepted", "resumed", "progress"):
             if event != "progress":
+                self._gaps_known = False
                 log.info(f"bundle_{event}", bundle=message["bundle"], name=message["label"], bytes=message["bytes"])
             self._receiving[message["bundle"]] = message
         elif event == "published":
@@ -197,35 +198,34 @@ class Receiver:
             if len(self._ended) >= self._bundles_wanted:
                 self._done.set()
 
-    def _on_heartbeat(self, heartbeat: Message) -> None:
-        self._heartbeat = heartbeat
+    def _on_heartbeat(self, beat: Heartbeat) -> None:
         self._heard_at = now = time.monotonic()
-        for bundle in heartbeat["bundles"]:
-            if bundle["state"] in ("sending", "waiting"):
-                self._endings.more(bundle["id"])
+        for bundle in beat.bundles:
+            if bundle.state in ("sending", "waiting"):
+                self._endings.more(bundle.id)
             else:
-                self._endings.over(bundle["id"], now, receiving=bundle["id"] in self._receiving)
-        self._ledger.note_heartbeat(heartbeat["epoch"], heartbeat["number"])
-        beat = Heartbeat.model_validate(heartbeat)
+                self._endings.over(bundle.id, now, receiving=bundle.id in self._receiving)
+        self._ledger.note_heartbeat(beat.epoch, beat.number)
         before = dict(self._books.issued)
         for alarm in self._books.read(beat):
             log.error(alarm.event, **alarm.fields)
         if self._books.issued != before:
             self._ledger.note_issued(self._books.issued)
+            self._gaps_known = False
         if not beat.is_idle:
-            self._idle_from = None
-        elif now - (self._idle_from or now) >= GAP_S:
+            self._idle_from, self._gaps_known = None, False
+            return
+        self._idle_from = self._idle_from or now
+        if now - self._idle_from >= GAP_S and not self._gaps_known:
             self._look_for_gaps()
-        else:
-            self._idle_from = self._idle_from or now
 
     def _look_for_gaps(self) -> None:
         """Ask for bundles that the sender has numbered, that are not on their way, and of which nothing arrived."""
         gaps = request_gaps(self._ledger)
         for gap in gaps:
             if gap not in self._gaps:
-                log.error("bundle_missing", what=gap.what, do=f"diode-sender resend {gap.code}")
-        self._gaps = gaps
+                log.error("bundle_missing", what=gap.what, do=gap.command)
+        self._gaps, self._gaps_known = gaps, True
 
     def _report_incomplete(self, bundle: str) -> None:
         """The sender says that all passes are over, or is gone, and something is missing still."""
@@ -243,7 +243,7 @@ class Receiver:
         """Make the code that a person carries to the sender: there is no other way back."""
         request = request_bundle(self._ledger, bundle)
         path = keep_request(self.config.state, bundle, request)
-        do = f"diode-sender resend {request.code}" if request.is_short else f"diode-sender resend --missing {path.name}"
+        do = request.command if request.is_short else f"diode-sender resend --missing {path.name}"
         log.error("resend_needed", what=request.what, do=do, kept=str(path), qr="diode-receiver missing")
         return {"reason": "incomplete", "resend_code": request.code if request.is_short else str(path)}
 

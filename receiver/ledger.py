@@ -154,14 +154,17 @@ class Ledger(Database):
 
         A channel begins with the first bundle heard of, or accepted; the newest MAX_JUMP numbers are looked at.
         """
-        rows = self._execute(
+        channels = self._execute(
             "SELECT channel, issued.sequence, min(first, coalesce(min(bundle.sequence), first)) "
             "FROM issued LEFT JOIN bundle USING (channel) GROUP BY channel ORDER BY channel"
         ).fetchall()
         found: list[tuple[str, int]] = []
-        for channel, last, first in rows:
-            known = {n for (n,) in self._execute("SELECT sequence FROM bundle WHERE channel = ?", (channel,))}
-            missing = (n for n in range(max(first, last - MAX_JUMP + 1), last + 1) if n not in known)
+        for channel, last, first in channels:
+            oldest = max(first, last - MAX_JUMP + 1)
+            values = (channel, oldest)
+            rows = self._execute("SELECT sequence FROM bundle WHERE channel = ? AND sequence >= ?", values)
+            known = {n for (n,) in rows}
+            missing = (n for n in range(oldest, last + 1) if n not in known)
             found.extend((channel, n) for n in itertools.islice(missing, most - len(found)))
         return found
 

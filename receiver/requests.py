@@ -27,6 +27,11 @@ class Request(NamedTuple):
         """Whether a person can type it; otherwise its file is carried."""
         return len(self.code) <= LONGEST_CODE
 
+    @property
+    def command(self) -> str:
+        """What to type on the other side."""
+        return f"diode-sender resend {self.code}"
+
 
 def request_bundle(ledger: Ledger, bundle: str) -> Request:
     """Ask for what is missing of a bundle; for all of it when its manifest never arrived."""

@@ -4,6 +4,7 @@ import calendar
 import re
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -25,10 +26,11 @@ def prune(outbox: Outbox, state: Path, ledger: Ledger, now: float) -> int:
 
     Nothing outside ``outbox.sent`` and ``state`` is touched: what was sent from elsewhere stays where it is.
     """
+    if outbox.keep == "forever":
+        return 0
     gone = 0
-    for folder in sorted((state / "bundles").glob("????????????????")):
-        row = ledger.get(folder.name)
-        if row is None or not _is_over(outbox.keep, row, now):
+    for folder, row in _packed(state, ledger):
+        if not _is_over(outbox.keep, row, now):
             continue
         _delete_item(outbox.sent, Path(row.origin))
         shutil.rmtree(folder, ignore_errors=True)
@@ -39,9 +41,8 @@ def prune(outbox: Outbox, state: Path, ledger: Ledger, now: float) -> int:
 
 def find_moved(outbox: Outbox, state: Path, ledger: Ledger) -> None:
     """Note the new place of items that were moved to ``sent`` just before a crash."""
-    for folder in sorted((state / "bundles").glob("????????????????")):
-        row = ledger.get(folder.name)
-        if row is None or row.state != "sent" or not row.origin or Path(row.origin).exists():
+    for folder, row in _packed(state, ledger):
+        if row.state != "sent" or not row.origin or Path(row.origin).exists():
             continue
         item = Path(row.origin)
         place = outbox.sent / item.parent.name / item.name
@@ -51,9 +52,17 @@ def find_moved(outbox: Outbox, state: Path, ledger: Ledger) -> None:
             log.info("moved_item_found", bundle=row.id, item=str(place))
 
 
+def _packed(state: Path, ledger: Ledger) -> Iterator[tuple[Path, Row]]:
+    """Packed bundles that are still there, and what the ledger says of each."""
+    for folder in sorted((state / "bundles").glob("????????????????")):
+        row = ledger.get(folder.name)
+        if row is not None:
+            yield folder, row
+
+
 def _is_over(keep: str, row: Row, now: float) -> bool:
     if row.state == "confirmed":
-        return keep != "forever"
+        return True  # "forever" never asks
     days = _DAYS.fullmatch(keep)
     if row.state != "sent" or days is None:
         return False
