@@ -36,6 +36,7 @@ from diode.wire import Kind, ObjectType, datagram_bytes, symbol_bytes_for
 from sender.schedule import Filler, Job, Plan, Scheduler, Wait
 
 FILLER = 64
+REST_S = 0.5
 REGION = 2000  # datagrams a region of this receiver holds
 DATA, OBJECT = Kind.DATA, Kind.OBJECT
 
@@ -290,17 +291,22 @@ def transfer(
     engine: Engine | None = None,
     rate: float = 100e6,
     warm_up: int = 0,
+    arena_bytes: int = 160 << 20,
 ) -> Enclave:
     """Send ``bundles`` through the impaired line; ``warm_up`` datagrams of filler shift where its bursts fall."""
     engine = engine or choose_engine()
     key = LinkKey.of(random.Random(seed).randbytes(32))
     staging = Staging(bundles, passes, mode, key, engine, rate)
-    enclave = Enclave([key], mode, engine, [bundle.signer for bundle in bundles])
+    enclave = Enclave([key], mode, engine, [bundle.signer for bundle in bundles], arena_bytes)
     enclave.receive(staging.heartbeat(), 0.0)  # several are sent before data; one of them arrives
     line = Impairer(impairments, seed)
     if warm_up:
         line.apply(staging._datagrams(Filler(warm_up)))
+    heard_at = 0.0
     while (step := staging.next()) is not None:
+        if staging.now - heard_at > REST_S:
+            enclave.rest()
         enclave.receive(line.apply(step[1]), staging.now)
+        heard_at = staging.now if step[0] is not None else heard_at
     enclave.receive(line.flush(), staging.now)
     return enclave
