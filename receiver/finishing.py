@@ -45,7 +45,6 @@ class Finishing:
         if self._sync is None and ledger.sync_begins():
             self._sync = self._thread.submit(sync_file_system, spool)
 
-    def close(self) -> None:
-        """Wait for what is under way."""
+    def wait(self) -> None:
+        """Until what is under way is over. Nothing may be started any more."""
         self._thread.shutdown()
-        os.close(self.fd)

@@ -104,6 +104,7 @@ class SpoolBundle:
         self.payload = payload
         self.signer = signer
         self.parked = parked
+        self.target: Path | None = None  # where it was published, as soon as it was
         self.stored = np.zeros(manifest.slabs.entries, dtype=np.bool_)
         self._data = self.tree / "data"
         self._made: set[str] = set()

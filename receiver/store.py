@@ -38,7 +38,7 @@ from diode.wire import Kind, ObjectType
 from diode.workers import Mailbox, Message, start_worker
 from receiver.admission import Admission
 from receiver.finishing import Finishing
-from receiver.inbox import Inbox, now_utc, sync_file_system, sync_folder
+from receiver.inbox import Inbox, now_utc, sync_file_system
 from receiver.ledger import Ledger
 from receiver.parking import Mask, ParkedSlabs, pack_mask, stretches, unpack_mask
 from receiver.spool import MANIFEST_FILE, SpoolBundle
@@ -99,8 +99,8 @@ class Store:
             if not self._waiting:
                 select.select([self._assemble.read_fd, self._finishing.fd], [], [], TICK_S)
             self.step(time.monotonic())
-        self._finishing.close()
-        self.step(time.monotonic())
+        self._finishing.wait()
+        self._take_finished()
         self._ledger.close()
 
     def start(self) -> None:
@@ -111,15 +111,18 @@ class Store:
     def step(self, now: float) -> None:
         """Handle what has come. ``now`` is of a monotonic clock, in seconds."""
         self._waiting.extend(self._assemble.drain())
-        for bundle, outcome in self._finishing.done():
-            with self._surviving(), self._refusing(bundle):
-                outcome.result()
-                self._publish(bundle)
+        self._take_finished()
         if self._waiting:
             self._handle(self._next())
         if now >= self._tick_at:
             self._tick_at = now + TICK_S
             self._tick(now)
+
+    def _take_finished(self) -> None:
+        for bundle, outcome in self._finishing.done():
+            with self._surviving(), self._refusing(bundle):
+                outcome.result()
+                self._publish(bundle)
 
     def _tick(self, now: float) -> None:
         """Once in a while: make durable what was recorded, try again what the disk refused, give up what is too old."""
@@ -355,7 +358,9 @@ class Store:
     # the end of a bundle
 
     def _maybe_publish(self, bundle: SpoolBundle) -> None:
-        if bundle.is_complete:
+        if bundle.target is not None:
+            self._publish(bundle)  # it is in the inbox already: the disk failed afterwards
+        elif bundle.is_complete:
             mode = self._verify.get(bundle.manifest.channel) or self._verify_default
             self._finishing.start(bundle, partial(self._finish, bundle, mode))
 
@@ -366,9 +371,12 @@ class Store:
         sync_file_system(bundle.tree)
 
     def _publish(self, bundle: SpoolBundle) -> None:
-        self._ledger.set_state(bundle.hex_id, "publishing")
-        target = self._inbox.publish(bundle.tree, bundle.manifest)
-        self._conclude(bundle, target)
+        """Record, rename, make that durable, record: any step may be the last before a crash, or be tried again."""
+        if bundle.target is None:
+            self._ledger.set_state(bundle.hex_id, "publishing")
+            bundle.target = self._inbox.publish(bundle.tree, bundle.manifest)
+        self._inbox.sync(bundle.target)
+        self._conclude(bundle, bundle.target)
 
     def _write_papers(self, bundle: SpoolBundle, mode: str) -> None:
         (bundle.tree / "manifest.json").write_bytes(bundle.payload)
@@ -442,10 +450,9 @@ class Store:
 
     def _resume_bundle(self, bundle: SpoolBundle, state: str) -> None:
         if state == "publishing" and not bundle.tree.exists():  # renamed; its reader may have moved it on since
-            target = self._inbox.version_folder(bundle.manifest)
-            if target.parent.exists():
-                sync_folder(target.parent)
-            self._conclude(bundle, target)
+            bundle.target = self._inbox.version_folder(bundle.manifest)
+            self._bundles[bundle.number] = bundle
+            self._publish(bundle)
             return
         self._bundles[bundle.number] = bundle
         ready = bundle.maybe_read_tables(from_disk=True)

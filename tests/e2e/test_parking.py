@@ -4,11 +4,12 @@ import asyncio
 import json
 import random
 import signal
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 from receiver.ledger import Ledger
-from tests.e2e.pair import SMALL_MTU, SMALL_SLAB, Pair, differences, pair
+from tests.e2e.pair import PATIENCE_S, SMALL_MTU, SMALL_SLAB, Pair, differences, pair
 
 
 def model(folder: Path, slabs: int) -> Path:
@@ -23,15 +24,21 @@ def arrived(link: Pair) -> Path:
     return link.inbox / "default" / "model.bin" / "1" / "data" / "model.bin"
 
 
+def begun(link: Pair) -> list[tuple[int]]:
+    """Slabs that the receiver's ledger has as begun, and neither stored nor parked."""
+    with closing(sqlite3.connect(link.folder / "receiver" / "state" / "ledger.db")) as db:
+        return db.execute("SELECT number FROM begun").fetchall()
+
+
 async def stopped_between_two_passes(tmp_path: Path) -> None:
-    """At 15 % loss neither pass is enough. What the first one brought is parked at SIGTERM at the latest."""
+    """At 28 % loss neither pass is enough. What the first one brought is parked at SIGTERM at the latest."""
     sent = model(tmp_path, 2)
-    async with pair(tmp_path / "pair", mtu=SMALL_MTU, rate=20_000_000) as link:
-        await link.diode("--loss", "15%")
+    async with pair(tmp_path / "pair", mtu=SMALL_MTU, rate=10_000_000, profile="lossy") as link:
+        await link.diode("--loss", "28%")
         receiver = await link.receiver()
-        passes = ("--passes", "2", "--pass-delay", "4", "--version", "1")
+        passes = ("--passes", "2", "--pass-delay", "8", "--version", "1")
         sender = await link.sender("send", "--json", *passes, str(sent))
-        await sender.said(f'"bytes_done": {2 * SMALL_SLAB}')
+        await sender.said(f'"bytes_done": {sent.stat().st_size}')
         receiver.signal(signal.SIGTERM)
         assert 0 == await receiver.ended()
         with closing(Ledger(link.folder / "receiver" / "state" / "ledger.db", read_only=True)) as ledger:
@@ -52,6 +59,9 @@ async def killed_in_mid_slab(tmp_path: Path) -> None:
         passes = ("--passes", "2", "--pass-delay", "0.1", "--version", "1")
         sender = await link.sender("send", "--json", *passes, str(sent))
         await receiver.said(f'"bytes_done": {SMALL_SLAB}')
+        async with asyncio.timeout(PATIENCE_S):
+            while not begun(link):
+                await asyncio.sleep(0.01)
         receiver.signal(signal.SIGKILL)
         await receiver.ended()
         receiver = await link.receiver("--bundles", "1")
