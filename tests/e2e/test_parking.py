@@ -60,7 +60,7 @@ async def killed_in_mid_slab(tmp_path: Path) -> None:
         sender = await link.sender("send", "--json", *passes, str(sent))
         await receiver.said(f'"bytes_done": {SMALL_SLAB}')
         async with asyncio.timeout(PATIENCE_S):
-            while not begun(link):
+            while not begun(link):  # noqa: ASYNC110 - another process writes it
                 await asyncio.sleep(0.01)
         receiver.signal(signal.SIGKILL)
         await receiver.ended()
@@ -75,7 +75,7 @@ async def killed_in_mid_slab(tmp_path: Path) -> None:
 
 async def started_late(tmp_path: Path) -> None:
     """Tables are sent first and last: slabs in between wait for them on disk."""
-    sent = model(tmp_path, 6)
+    sent = model(tmp_path, 8)
     async with pair(tmp_path / "pair", mtu=SMALL_MTU, rate=6_000_000) as link:
         await link.diode()
         sender = await link.sender("send", "--json", "--version", "1", str(sent))
@@ -85,7 +85,7 @@ async def started_late(tmp_path: Path) -> None:
         assert 16 == await receiver.ended()
         with closing(Ledger(link.folder / "receiver" / "state" / "ledger.db", read_only=True)) as ledger:
             (row,) = ledger.in_progress()
-            assert {3, 4, 5} <= set(ledger.slabs(row.id)[0])
+            assert {6, 7} <= set(ledger.slabs(row.id)[0])
 
 
 async def test_symbols_outlive_the_receiver(tmp_path: Path) -> None:
