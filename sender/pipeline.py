@@ -1,7 +1,7 @@
-"""The two workers of the sending side, and the memory and pipes between them."""
+"""The two workers of the sending side, the memory and pipes between them, and the jobs they have in hand."""
 
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Final
 
 from diode.config import SenderConfig
@@ -10,10 +10,10 @@ from diode.memory import Counters, create_memfd
 from diode.supervise import Crew
 from diode.udp import Address, open_sender
 from diode.wire import datagram_bytes
-from diode.workers import Worker
+from diode.workers import Message, Worker
 from sender import transmit
 from sender.encode import FILLER_DATAGRAMS
-from sender.schedule import Filler, Job
+from sender.schedule import Filler, Job, Plan
 
 SLOTS: Final = 2  # one is filled while the other is sent
 
@@ -59,5 +59,43 @@ class Pipeline:
             )
             self.counters = Counters(counters, transmit.COUNTERS)
         self.session = ""
-        self.jobs: dict[int, Job | Filler] = {}
         self.ready = False
+        self.jobs: dict[int, Job | Filler] = {}
+        self._job_number = 0
+        self._profile = config.link.profile
+
+    def fill(self, filler: Filler) -> None:
+        """Have filler sent."""
+        self._tell({"job": self._note(filler), "filler": filler.datagrams})
+
+    def assign(self, job: Job, plan: Plan) -> None:
+        """Have a slab of the bundle that ``plan`` describes encoded and sent."""
+        self._tell(
+            {
+                "job": self._note(job),
+                "bundle": f"{job.bundle:016x}",
+                "kind": job.kind,
+                "flags": job.flags,
+                "slab": job.slab,
+                "pass": job.sending_pass,
+                "plan": _plan_message(plan, self._profile),
+            }
+        )
+
+    def set_rate(self, rate_bytes_per_s: int) -> None:
+        """Change the rate of the line, after the jobs that are in hand."""
+        self._tell({"rate": rate_bytes_per_s})
+
+    def _note(self, step: Job | Filler) -> int:
+        self._job_number += 1
+        self.jobs[self._job_number] = step
+        return self._job_number
+
+    def _tell(self, message: Message) -> None:
+        with suppress(BrokenPipeError):  # it died: the crew notices next, and a new pipeline begins afresh
+            self.encode.mailbox.send(message)
+
+
+def _plan_message(plan: Plan, profile: str) -> Message:
+    sizes = ("stream_bytes", "manifest_bytes", "files_bytes", "slabs_bytes", "files")
+    return {"symbol_bytes": plan.full.symbol_bytes, "profile": profile} | {name: getattr(plan, name) for name in sizes}
