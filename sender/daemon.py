@@ -42,7 +42,6 @@ from sender.tally import Tally
 from sender.timetable import Timetable
 from sender.watching import Watcher
 
-JOBS_UNDER_WAY: Final = 3
 WARM_UP_S: Final = 0.3
 WARM_UP_HEARTBEAT_S: Final = 0.05
 TAIL_S: Final = 0.2
@@ -213,7 +212,7 @@ class Sender:
         if not self._pipeline.ready or self._stopping.is_set() or self._rate is None:
             return
         self._flights.launch()
-        while len(self._pipeline.jobs) < JOBS_UNDER_WAY:
+        while self._pipeline.has_room:
             step = self._scheduler.next(time.monotonic())
             if step is None:
                 return
@@ -256,7 +255,7 @@ class Sender:
             self._pump()
 
     def _on_sent(self, number: int, datagrams: int) -> None:
-        job = self._pipeline.jobs.pop(number, None)
+        job = self._pipeline.take_back(number)
         if job is None:
             return
         is_over = self._scheduler.sent(job, datagrams, time.monotonic())
@@ -266,7 +265,7 @@ class Sender:
         self._pump()
 
     def _on_failed(self, number: int, detail: str) -> None:
-        job = self._pipeline.jobs.pop(number, None)
+        job = self._pipeline.take_back(number)
         if isinstance(job, Job):
             self._flights.failed(job, detail)
         self._changed.set()
@@ -277,8 +276,8 @@ class Sender:
         if self._failure:
             return
         now = time.monotonic()
-        lost, self._pipeline.jobs = self._pipeline.jobs, {}
-        for job in lost.values():
+        lost = self._pipeline.take_all_back()
+        for job in lost:
             self._scheduler.lost(job)
         self.tally.workers_ended()
         code = self._crew.close()[worker.module]

@@ -16,6 +16,7 @@ from sender.encode import FILLER_DATAGRAMS
 from sender.schedule import Filler, Job, Plan
 
 SLOTS: Final = 2  # one is filled while the other is sent
+MOST_JOBS: Final = 8  # in hand, of small ones
 
 
 class Pipeline:
@@ -60,19 +61,29 @@ class Pipeline:
             self.counters = Counters(counters, transmit.COUNTERS)
         self.session = ""
         self.ready = False
-        self.jobs: dict[int, Job | Filler] = {}
+        self._slab_datagrams = full.rows * full.columns
+        self._jobs: dict[int, tuple[Job | Filler, int]] = {}  # with their datagrams
         self._job_number = 0
         self._profile = config.link.profile
 
+    @property
+    def has_room(self) -> bool:
+        """Whether the workers may get another job: they never have more than two slabs in hand.
+
+        So one is encoded while another is sent, and what is urgent waits for no more.
+        """
+        in_hand = sum(datagrams for _, datagrams in self._jobs.values())
+        return len(self._jobs) < MOST_JOBS and in_hand <= self._slab_datagrams
+
     def fill(self, filler: Filler) -> None:
         """Have filler sent."""
-        self._tell({"job": self._note(filler), "filler": filler.datagrams})
+        self._tell({"job": self._note(filler, filler.datagrams), "filler": filler.datagrams})
 
     def assign(self, job: Job, plan: Plan) -> None:
         """Have a slab of the bundle that ``plan`` describes encoded and sent."""
         self._tell(
             {
-                "job": self._note(job),
+                "job": self._note(job, plan.slab(job).datagrams),
                 "bundle": f"{job.bundle:016x}",
                 "kind": job.kind,
                 "flags": job.flags,
@@ -86,9 +97,18 @@ class Pipeline:
         """Change the rate of the line, after the jobs that are in hand."""
         self._tell({"rate": rate_bytes_per_s})
 
-    def _note(self, step: Job | Filler) -> int:
+    def take_back(self, number: int) -> Job | Filler | None:
+        """A job that was sent, or failed."""
+        return self._jobs.pop(number, (None, 0))[0]
+
+    def take_all_back(self) -> list[Job | Filler]:
+        """All jobs in hand: a worker died with them."""
+        jobs, self._jobs = self._jobs, {}
+        return [job for job, _ in jobs.values()]
+
+    def _note(self, step: Job | Filler, datagrams: int) -> int:
         self._job_number += 1
-        self.jobs[self._job_number] = step
+        self._jobs[self._job_number] = step, datagrams
         return self._job_number
 
     def _tell(self, message: Message) -> None:
