@@ -129,6 +129,7 @@ def confirm(
 ) -> None:
     """Record that a bundle was published: what a confirm code of the receiver says."""
     config = load(SenderConfig, context.obj)
+    configure(config.log.level, json=config.log.as_json)
     confirmed = decode("".join(code))
     with closing(_ledger(config)) as ledger:
         row = find_confirmed(ledger, confirmed)

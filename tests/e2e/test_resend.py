@@ -94,7 +94,9 @@ async def test_what_was_confirmed_is_kept_no_longer(tmp_path: Path) -> None:
 
         assert set(names) == kept()
         code = await printed(link, "receipt", ids["now"], "--code")
-        assert 0 == await (await link.sender("confirm", code, **keep)).ended()
+        confirm = await link.sender("confirm", code, **keep)
+        assert 0 == await confirm.ended()
+        assert any("bundle_no_longer_kept" in line for line in confirm.log)
         assert {"later", "never"} == kept()
 
         code = await printed(link, "receipt", ids["later"], "--code")
