@@ -2,7 +2,8 @@
 
 Each bundle follows a script: manifest and tables, the manifest's lead, slabs in order, what is small again, tables and
 manifest once more, then the next pass. A gap in one bundle's script is filled by the next bundle, or by filler: copies
-of something small are apart in time and in datagrams, so that no one burst takes them all.
+of something small are apart in time and in datagrams, so that no one burst takes them all. A short gap is not filled by
+a bundle of lower priority: one slab of it may take longer than all of the urgent one.
 """
 
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ MANIFEST_PERIOD_S: Final = 2.0
 LEAD_PER_FILE_S: Final = 30e-6
 MAX_IN_FLIGHT: Final = 32
 FILLER_S: Final = 0.005  # one piece of filler bridges this much of a gap
+HELD_S: Final = 0.1  # a gap of at most this much keeps bundles of lower priority waiting
 
 State = Literal["sending", "waiting", "over", "withdrawn"]
 
@@ -98,6 +100,7 @@ class _Gap:
     seconds: float
     datagrams: int = 0
     rest: bool = False  # nothing is sent meanwhile, not even filler
+    holds: bool = False  # nothing of lower priority is sent meanwhile
 
 
 @dataclass(slots=True)
@@ -166,8 +169,11 @@ class Scheduler:
         """What to send next; None when nothing is in flight."""
         if not self._flights:
             return None
-        waits = []
+        waits: list[_Gap] = []
+        held = 0  # priority below which nothing is sent now
         for flight in sorted(self._flights.values(), key=self._urgency):
+            if flight.plan.priority < held:
+                break
             early = self._due.get(flight.plan.channel, 0.0) - now
             job = _Gap(early, rest=True) if early > 0 else self._next_job(flight, now)
             if isinstance(job, Job):
@@ -175,6 +181,7 @@ class Scheduler:
                 self._book(flight, job, now)
                 return job
             waits.append(job)
+            held = flight.plan.priority if job.holds else held
         return self._fill(min(waits, key=lambda gap: gap.seconds))
 
     def set_rate(self, rate_bytes_per_s: float) -> None:
@@ -236,12 +243,13 @@ class Scheduler:
             return self._issue(flight, flight.pending.pop(0))
         while flight.state != "over":
             if flight.gap is not None:
+                holds = flight.gap.seconds <= HELD_S
                 if flight.outstanding:
-                    return _Gap(2.0)  # woken by sent()
+                    return _Gap(2.0, holds=holds)  # woken by sent()
                 left = flight.gap.seconds - (now - flight.sent_at)
                 short = flight.gap.datagrams - (self._line - flight.sent_line)
                 if left > 0 or short > 0:
-                    return _Gap(max(left, 0.0), max(short, 0))
+                    return _Gap(max(left, 0.0), max(short, 0), holds=holds)
                 flight.gap = None
             if self._manifest_is_due(flight, now):
                 flight.manifest_at = now
