@@ -120,6 +120,8 @@ class Flights:
             return
         if job.kind == Kind.DATA:
             outgoing.bytes_sent += outgoing.plan.slab(job).length
+            if outgoing.resend is None:
+                self._ledger.slab_sent(outgoing.row.id, job.sending_pass, job.slab)
         self._show(outgoing)
         if is_over:
             self._end(outgoing)
@@ -146,7 +148,15 @@ class Flights:
             self._withdraw(row, "packed for another MTU or profile; drop it into the outbox again")
             self._ledger.forget(row.id)
             return
-        self._begin(Outgoing(row, self._plan(packed, row)))
+        first_pass, first_slab = self._ledger.progress(row.id)  # of an earlier run
+        first_pass = min(first_pass, row.passes - 1)
+        plan = replace(
+            self._plan(packed, row), first_pass=first_pass, passes=row.passes - first_pass, first_slab=first_slab
+        )
+        done = first_pass * row.size + min(first_slab * plan.full.source_bytes, row.size)
+        if done:
+            log.info("bundle_goes_on", bundle=row.id, at_pass=first_pass + 1, at_slab=first_slab)
+        self._begin(Outgoing(row, plan, bytes_sent=done))
 
     def _launch_resend(self, resend: Resend) -> None:
         number = int(resend.bundle, 16)
@@ -202,7 +212,7 @@ class Flights:
 
     def _end(self, outgoing: Outgoing) -> None:
         row = outgoing.row
-        self._ledger.pass_over(row.id, outgoing.plan.passes)
+        self._ledger.pass_over(row.id, 1 if outgoing.resend else row.passes)
         del self.outgoing[outgoing.plan.bundle]
         self._heart.remember_over(row, "over")
         fields = {"id": row.id, "bytes": row.size, "files": row.files, "passes": row.passes}

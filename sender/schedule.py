@@ -39,6 +39,7 @@ class Plan:
     pass_delay_s: float = 30.0
     lead_s: float = 0.02
     first_pass: int = 0  # repair of earlier passes is not sent again
+    first_slab: int = 0  # of the first pass: what went before has been sent by an earlier run
     ranges: tuple[Range, ...] | None = None  # a resend: these slabs alone; None: all
     channel: str = ""
     priority: int = 0  # a bundle of a higher one goes first, slab by slab
@@ -291,7 +292,7 @@ def _script(flight: _Flight) -> Iterator[Job | _Gap]:
         yield _Gap(min(COPY_GAP_S, plan.lead_s), burst)  # shorter than other gaps: nothing waits for the line
         yield from _in_pass(small_objects, number)
         yield _Gap(max(0.0, plan.lead_s - COPY_GAP_S) + plan.files * LEAD_PER_FILE_S)
-        yield from _in_pass(data, number)
+        yield from _in_pass(data[plan.first_slab :] if number == plan.first_pass else data, number)
         yield copy_gap
         yield from _in_pass([*small_data, *objects], number)
 
