@@ -66,7 +66,7 @@ class Receiver:
         self._socket = open_receiver(Address.parse(config.link.listen), config.link.socket_buffer)
         self._stack.callback(self._socket.close)
         self._receiving: dict[str, Message] = {}
-        self._endings = Endings()
+        self._endings = Endings(self._ledger.heard())
         self._ended: set[str] = set()  # with --bundles: what counts
         self._refusal_code = 0
         self._books = Books(self._ledger.issued())
@@ -211,6 +211,7 @@ class Receiver:
             else:
                 self._endings.over(bundle.id, now, receiving=bundle.id in self._receiving)
         self._ledger.note_heartbeat(beat.epoch, beat.number)
+        self._ledger.note_heard(bundle.id for bundle in beat.bundles if bundle.state != "withdrawn")
         before = dict(self._books.issued)
         for alarm in self._books.read(beat):
             log.error(alarm.event, **alarm.fields)

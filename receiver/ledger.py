@@ -2,7 +2,7 @@
 
 import itertools
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -15,6 +15,7 @@ from diode.wire import Kind
 State = Literal["receiving", "publishing", "published", "refused", "expired"]
 MAX_JUMP: Final = 10_000
 FLOOR_DEPTH: Final = 100_000  # sequence numbers this far below the highest one are refused
+MAX_HEARD: Final = 4096
 _DURABLE: Final = "durable"  # instead of a boot id: written before a sync that succeeded
 
 _SCHEMA: Final = """
@@ -39,6 +40,7 @@ CREATE TABLE IF NOT EXISTS parked (
     bundle TEXT NOT NULL, kind INTEGER NOT NULL, flags INTEGER NOT NULL, number INTEGER NOT NULL, have BLOB NOT NULL,
     boot TEXT NOT NULL, PRIMARY KEY (bundle, kind, flags, number)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS heard (number INTEGER PRIMARY KEY, bundle TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE IF NOT EXISTS begun (
     bundle TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (bundle, number)
 ) STRICT, WITHOUT ROWID;
@@ -223,6 +225,22 @@ class Ledger(Database):
                 "INSERT INTO issued VALUES (?1, ?2, ?2) ON CONFLICT DO UPDATE SET sequence = max(sequence, ?2)",
                 (channel, sequence),
             )
+
+    def note_heard(self, bundles: Iterable[str]) -> None:
+        """Record bundles that the sender speaks of and whose manifests have not arrived; the newest MAX_HEARD."""
+        for bundle in bundles:
+            self._execute(
+                "INSERT OR IGNORE INTO heard SELECT NULL, ?1 WHERE NOT EXISTS (SELECT 1 FROM bundle WHERE id = ?1)",
+                (bundle,),
+            )
+        self._execute("DELETE FROM heard WHERE number <= (SELECT max(number) FROM heard) - ?", (MAX_HEARD,))
+
+    def heard(self) -> list[str]:
+        """Bundles that the sender spoke of and of which nothing arrived, oldest first."""
+        rows = self._execute(
+            "SELECT bundle FROM heard WHERE NOT EXISTS (SELECT 1 FROM bundle WHERE id = heard.bundle) ORDER BY number"
+        )
+        return [bundle for (bundle,) in rows]
 
     def issued(self) -> dict[str, int]:
         """Last sequence number that the sender was heard to have issued, by channel."""

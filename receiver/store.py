@@ -431,14 +431,10 @@ class Store:
             folder = self._inbox.spool / row.id
             try:
                 bundle = self._reopen(folder)
-            except OSError:
-                self._ledger.forget(row.id)  # lost with the power, or taken away: its manifest may come again
+            except (OSError, ContentError) as error:
+                self._ledger.forget(row.id)  # lost with the power, or its key is trusted no more: it may come again
                 shutil.rmtree(folder, ignore_errors=True)
-                self._control.send({"event": "spool_lost", "bundle": row.id, "detail": "it begins anew"})
-                continue
-            except ContentError as error:
-                self._ledger.set_state(row.id, "refused", str(error))
-                self._quarantine(int(row.id, 16), error, {}, folder)
+                self._control.send({"event": "spool_lost", "bundle": row.id, "detail": str(error)})
                 continue
             with self._surviving(), self._refusing(bundle):
                 self._resume_bundle(bundle, row.state)
