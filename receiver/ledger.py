@@ -98,8 +98,11 @@ class Ledger(Database):
 
     def forget(self, bundle: str, *states: State) -> None:
         """Nothing of a bundle is kept: what was not published may begin anew."""
+        self._forget_slabs(bundle)
         for state in states or ("receiving", "publishing"):
             self._execute("DELETE FROM bundle WHERE id = ? AND state = ?", (bundle, state))
+
+    def _forget_slabs(self, bundle: str) -> None:
         for table in ("slab", "parked", "begun"):
             self._execute(f"DELETE FROM {table} WHERE bundle = ?", (bundle,))
 
@@ -126,14 +129,13 @@ class Ledger(Database):
 
     def set_state(self, bundle: str, state: State, detail: str = "") -> None:
         """Record a step, durably before its caller goes on. A bundle that is over needs its slab rows no more."""
+        if state in ("published", "refused", "expired"):
+            self._forget_slabs(bundle)  # first: whoever is killed in between ends the bundle once more
         self._execute("PRAGMA synchronous = FULL")
         self._execute(
             "UPDATE bundle SET state = ?, detail = ?, changed = strftime('%Y-%m-%dT%H:%M:%SZ') WHERE id = ?",
             (state, detail, bundle),
         )
-        if state in ("published", "refused", "expired"):
-            for table in ("slab", "parked", "begun"):
-                self._execute(f"DELETE FROM {table} WHERE bundle = ?", (bundle,))
         self._execute("PRAGMA synchronous = NORMAL")
 
     def slab_stored(self, bundle: str, number: int) -> None:

@@ -335,6 +335,7 @@ class Store:
 
     def _after_tables(self, bundle: SpoolBundle) -> None:
         if bundle.maybe_read_tables():
+            self._restore_slabs(bundle)  # an earlier run's, whose tables did not outlive it
             self._store_whole(bundle)
             self._maybe_publish(bundle)
 
@@ -499,9 +500,10 @@ def main() -> None:
     settings, control = start_worker(nice=-5)
     try:
         Store(settings, control, Mailbox(settings["slabs_read"], settings["answers_write"]), Finishing()).run()
-    except DiodeError as error:  # a ledger or a folder that cannot be opened at all
-        control.send({"fatal": str(error), "exit_code": error.exit_code})
-        raise SystemExit(error.exit_code) from error
+    except (DiodeError, OSError) as error:  # a ledger or a folder that cannot be opened at all
+        code = error.exit_code if isinstance(error, DiodeError) else 1
+        control.send({"fatal": f"{error}; what is stored is kept", "exit_code": code})
+        raise SystemExit(code) from error
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -296,6 +297,7 @@ def write_packed(
     (partial / SLABS_FILE).write_bytes(content.slabs)
     (partial / SOURCES_FILE).write_text(json.dumps([source.origin for source in sources]))
     (partial / STATS_FILE).write_bytes(content.stats.tobytes())
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed before its ledger knew
     partial.rename(folder)
     return Packed(number, folder, manifest, sealed)
 

@@ -8,16 +8,20 @@ renames are undone or stay, and the ledger falls back to its last synced commit 
 import errno
 import os
 import random
-import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import receiver.finishing
+import receiver.inbox
+import receiver.spool
+import receiver.store
 from diode.database import Database
 
 PAGE = 4096
+FULL = 2  # PRAGMA synchronous
 
 
 class KilledError(BaseException):
@@ -32,6 +36,7 @@ class Disk:
         self.operations = 0
         self.kill_at: int | None = None
         self.fails_until = -1
+        self.is_ours = False  # what is done meanwhile is done by the world, and not by a daemon
         self._rng = rng
         self._synced: dict[str, bytes] = {}
         self._renamed: list[tuple[str, str]] = []
@@ -39,6 +44,8 @@ class Disk:
 
     def operation(self, *, writes: bool = False) -> None:
         """One change of the disk is about to be made."""
+        if self.is_ours:
+            return
         self.operations += 1
         if self.operations == self.kill_at:
             raise KilledError
@@ -51,16 +58,17 @@ class Disk:
         self._renamed.clear()
 
     def sync_folder(self, folder: str) -> None:
-        """fsync of a directory: names in it outlive a power loss."""
+        """Fsync of a directory: names in it outlive a power loss."""
         self._renamed = [pair for pair in self._renamed if os.path.dirname(pair[1]) != folder]
 
     def renamed(self, source: str, target: str) -> None:
-        """A name was changed, and no sync covers it yet."""
+        """A name was changed, and no sync covers it yet. What was synced below it stays so."""
         self._renamed.append((source, target))
+        self._synced = {_moved(path, source, target): data for path, data in self._synced.items()}
 
     def commit(self) -> None:
         """A commit of the ledger was synced."""
-        self._ledger = {path: data for path, data in self._ledger_files()}
+        self._ledger = dict(self._ledger_files())
 
     def lose_power(self) -> None:
         """Forget what was not synced, or some of it."""
@@ -68,6 +76,7 @@ class Disk:
             if os.path.lexists(target) and self._rng.random() < 0.5:
                 os.makedirs(os.path.dirname(source), exist_ok=True)
                 os.rename(target, source)
+                self._synced = {_moved(path, target, source): data for path, data in self._synced.items()}
         self._renamed.clear()
         for path, data in self._contents().items():
             if data != self._synced.get(path):
@@ -97,82 +106,96 @@ class Disk:
             yield str(path), path.read_bytes()
 
 
-@contextmanager
-def watched(disks: list[Disk]) -> Iterator[None]:
-    """Count every change that this process makes to one of ``disks``."""
+def _moved(path: str, source: str, target: str) -> str:
+    return target + path[len(source) :] if path == source or path.startswith(source + "/") else path
 
-    def disk_of(path: Any) -> Disk | None:
-        text = os.path.realpath(f"/proc/self/fd/{path}") if isinstance(path, int) else os.path.abspath(os.fsdecode(path))
-        return next((disk for disk in disks if text.startswith(str(disk.root))), None)
 
-    def counted(real: Callable[..., Any], *, writes: bool = False) -> Callable[..., Any]:
+class _Watch:
+    """Stands between the daemons' code and the kernel, for what lies on one of ``disks``."""
+
+    def __init__(self, disks: list[Disk]) -> None:
+        self._disks = disks
+        self._execute = Database._execute
+
+    def disk_of(self, path: Any) -> Disk | None:
+        if isinstance(path, int):
+            text = os.path.realpath(f"/proc/self/fd/{path}")
+        else:
+            text = os.path.abspath(os.fsdecode(path))
+        return next((disk for disk in self._disks if text.startswith(str(disk.root))), None)
+
+    def counted(self, owner: Any, name: str, *, writes: bool = False) -> Any:
+        real = getattr(owner, name)
+
         def call(path: Any, *arguments: Any, **options: Any) -> Any:
-            disk = disk_of(options["dir_fd"] if options.get("dir_fd") is not None else path)
+            disk = self.disk_of(options["dir_fd"] if options.get("dir_fd") is not None else path)
             if disk is not None:
                 disk.operation(writes=writes)
             return real(path, *arguments, **options)
 
-        return call
+        return patch.object(owner, name, call)
 
-    def rename(real: Callable[..., Any]) -> Callable[..., Any]:
+    def renames(self, owner: Any, name: str) -> Any:
+        real = getattr(owner, name)
+
         def call(source: Any, target: Any, **options: Any) -> None:
-            disk = disk_of(target)
-            if disk is None:
-                return real(source, target, **options)
-            disk.operation(writes=True)
+            disk = self.disk_of(target)
+            if disk is not None:
+                disk.operation(writes=True)
             real(source, target, **options)
-            disk.renamed(os.path.abspath(os.fsdecode(source)), os.path.abspath(os.fsdecode(target)))
+            if disk is not None:
+                disk.renamed(os.path.abspath(os.fsdecode(source)), os.path.abspath(os.fsdecode(target)))
 
-        return call
+        return patch.object(owner, name, call)
 
-    def syncfs(folder: Path) -> None:
-        if (disk := disk_of(folder)) is not None:
+    def syncfs(self, folder: Path) -> None:
+        if (disk := self.disk_of(folder)) is not None:
             disk.operation(writes=True)
             disk.sync()
 
-    def sync_folder(folder: Path) -> None:
-        if (disk := disk_of(folder)) is not None:
+    def sync_folder(self, folder: Path) -> None:
+        if (disk := self.disk_of(folder)) is not None:
             disk.operation(writes=True)
             disk.sync_folder(os.path.abspath(folder))
 
-    real_execute = Database._execute
-
-    def execute(self: Database, statement: str, values: tuple[object, ...] = ()) -> Any:
+    def execute(self, database: Database, statement: str, values: tuple[object, ...] = ()) -> Any:
+        """A statement of a ledger; it is synced when the ledger says FULL."""
         if statement.lstrip().startswith(("SELECT", "PRAGMA")):
-            return real_execute(self, statement, values)
-        disk = disk_of(self._path)
+            return self._execute(database, statement, values)
+        disk = self.disk_of(database._path)
         if disk is not None:
             disk.operation()
-        cursor = real_execute(self, statement, values)
-        if disk is not None and not self._db.in_transaction and real_execute(self, "PRAGMA synchronous").fetchone()[0] == 2:
+        cursor = self._execute(database, statement, values)
+        synced = self._execute(database, "PRAGMA synchronous").fetchone()[0] == FULL
+        if disk is not None and synced and not database._db.in_transaction:
             disk.commit()
         return cursor
 
-    import receiver.finishing
-    import receiver.inbox
-    import receiver.spool
-    import receiver.store
 
-    patches = [
-        *(patch.object(os, name, counted(getattr(os, name), writes=True)) for name in ("pwrite", "posix_fallocate", "mkdir")),
-        *(patch.object(os, name, counted(getattr(os, name))) for name in ("unlink", "rmdir")),
-        patch.object(os, "rename", rename(os.rename)),
-        patch.object(receiver.inbox, "rename_noreplace", rename(receiver.inbox.rename_noreplace)),
-        *(patch.object(module, "sync_file_system", syncfs) for module in (receiver.finishing, receiver.spool, receiver.store)),
-        patch.object(receiver.inbox, "sync_folder", sync_folder),
-        patch.object(Path, "write_bytes", counted(Path.write_bytes, writes=True)),
-        patch.object(Path, "write_text", counted(Path.write_text, writes=True)),
-        patch.object(Database, "_execute", execute),
-    ]
-    for one in patches:
-        one.start()
-    try:
+@contextmanager
+def watched(disks: list[Disk]) -> Iterator[None]:
+    """Count every change that this process makes to one of ``disks``."""
+    watch = _Watch(disks)
+    with ExitStack() as stack:
+        for name in ("pwrite", "posix_fallocate", "mkdir"):
+            stack.enter_context(watch.counted(os, name, writes=True))
+        for name in ("unlink", "rmdir"):
+            stack.enter_context(watch.counted(os, name))
+        for name in ("write_bytes", "write_text"):
+            stack.enter_context(watch.counted(Path, name, writes=True))
+        stack.enter_context(watch.renames(os, "rename"))
+        stack.enter_context(watch.renames(receiver.inbox, "rename_noreplace"))
+        for module in (receiver.finishing, receiver.spool, receiver.store):
+            stack.enter_context(patch.object(module, "sync_file_system", watch.syncfs))
+        stack.enter_context(patch.object(receiver.inbox, "sync_folder", watch.sync_folder))
+        stack.enter_context(patch.object(Database, "_execute", _as_method(watch.execute)))
         yield
-    finally:
-        for one in patches:
-            one.stop()
 
 
-def empty(folder: Path) -> None:
-    """Remove a world's folder."""
-    shutil.rmtree(folder, ignore_errors=True)
+def _as_method(execute: Callable[..., Any]) -> Callable[..., Any]:
+    """A bound method of ours as a method of another class."""
+
+    def method(*arguments: Any) -> Any:
+        return execute(*arguments)
+
+    return method

@@ -1,8 +1,8 @@
-"""One world, from one seed: staging, a bad line and an enclave with virtual time, real code and a disk that can be lost.
+"""One world, from one seed: staging, a bad line and an enclave, with virtual time and a disk that can be lost.
 
-The daemons' parts run unchanged (ledgers, packing, flights, scheduler, encoder, gate, assembler, the workers' `Assemble`
-and `Store`); only sockets, pipes, threads, clock and the disk's mercy are ours. Slabs are of 4 rows instead of 200, so
-that a world takes a moment. After the faults, an operator carries codes until nothing is missing.
+The daemons' parts run unchanged (ledgers, packing, flights, scheduler, encoder, gate, assembler, the workers
+`Assemble` and `Store`); only sockets, pipes, threads, clock and the disk's mercy are ours. Slabs are of 4 rows instead
+of 200, so that a world takes a moment. After the faults, an operator carries codes until nothing is missing.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from diode.codes import decode
 from diode.config import SenderConfig, load
 from diode.emulator import Impairer, Impairments
 from diode.encoder import Part, SlabEncoder, Slot
-from diode.errors import UsageError
+from diode.errors import StorageError, UsageError
 from diode.fec import choose_engine
 from diode.geometry import PROFILES, Geometry, Profile, stream_geometry
 from diode.heartbeat import Heartbeat, HeartbeatSealer
@@ -60,18 +60,18 @@ REGION_BYTES: Final = 1 << 20
 MOST_ROUNDS: Final = 8
 
 
-class Violation(AssertionError):
+class Violation(AssertionError):  # noqa: N818 - it is what it says
     """An invariant does not hold."""
 
 
 class Inline(Executor):
     """Does it at once, so that a world has one order of events."""
 
-    def submit(self, work: Any, /, *arguments: Any, **options: Any) -> "Future[Any]":  # noqa: D102
+    def submit(self, work: Any, /, *arguments: Any, **options: Any) -> "Future[Any]":
         future: Future[Any] = Future()
         try:
             future.set_result(work(*arguments, **options))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a future carries whatever it is
             future.set_exception(error)
         return future
 
@@ -84,11 +84,11 @@ class Box(Mailbox):
         self.peer: Box | None = None
         self.work = lambda: None
 
-    def send(self, message: dict[str, Any]) -> None:  # noqa: D102
+    def send(self, message: dict[str, Any]) -> None:
         if self.peer is not None:
             self.peer._inbox.append(json.loads(json.dumps(message)))
 
-    def receive(self, timeout_s: float | None = 0.0) -> dict[str, Any] | None:  # noqa: D102
+    def receive(self, timeout_s: float | None = 0.0) -> dict[str, Any] | None:
         if not self._inbox and timeout_s != 0.0:
             self.work()
         return self._inbox.popleft() if self._inbox else None
@@ -98,13 +98,15 @@ class Box(Mailbox):
 class Faults:
     """What happens in a world. Steps count what staging sends."""
 
-    line: Impairments = Impairments()
+    line: Impairments = field(default_factory=Impairments)
     passes: int = 1
     bundles: int = 2
     outages: tuple[tuple[int, int], ...] = ()  # (from step, to step): nothing passes
     kills: tuple[tuple[int, str], ...] = ()  # (step, what): receiver, power, stop, sender
     disk_fails: tuple[tuple[int, int], ...] = ()  # (step, for so many operations)
     auth: str = "gmac"
+    killed_by: str = "receiver"  # what happens at a kill point of the receiver: the same, or power
+    kill_at: int | None = None  # operation of the disk, counted from the first bundle on
 
     @classmethod
     def of(cls, seed: int) -> "Faults":
@@ -159,6 +161,9 @@ class Enclave:
         self.assemble = Assemble(settings | {"heartbeat_order": order}, control)
         self.assemble._store = self.answers
         self.answers.work = self.step
+
+    def start(self) -> None:
+        """What an earlier run left is taken up."""
         self.store.start()
         self.assemble._await_start()
 
@@ -341,9 +346,12 @@ class World:
     # what happens
 
     def run(self) -> None:
-        """Faults first, then a clean line and an operator."""
+        """A first bundle over a good line, then faults, then a good line again and an operator."""
+        self.commission()
         for number in range(self.faults.bundles):
-            self.stage(f"item{number}", self.rng.randbytes(self.rng.choice((0, 1, 900, 60_000, 114_688, 300_000, 500_000))))
+            self.stage(
+                f"item{number}", self.rng.randbytes(self.rng.choice((0, 1, 900, 60_000, 114_688, 300_000, 500_000)))
+            )
         step = 0
         kills, fails = deque(sorted(self.faults.kills)), deque(sorted(self.faults.disk_fails))
         while self.advance(dark=any(a <= step < b for a, b in self.faults.outages)) or kills:
@@ -360,12 +368,26 @@ class World:
         self.recover()
         self.check_end()
 
+    def commission(self) -> None:
+        """The link is put into service: the receiver knows the channel from its first bundle on."""
+        faulty, self.line = self.line, Impairer(Impairments(), self.seed)
+        self.stage("first", b"commissioned")
+        while self.advance():
+            pass
+        self.rest()
+        self.line = faulty
+        if self.faults.kill_at is not None:
+            disk = self.staging_disk if self.faults.killed_by == "sender" else self.enclave_disk
+            disk.kill_at = disk.operations + self.faults.kill_at
+
     def stage(self, name: str, data: bytes) -> None:
         """Drop an item into the outbox."""
+        self.staging_disk.is_ours = True
         entry = self.config.outbox.path / "cve" / name
         entry.parent.mkdir(parents=True, exist_ok=True)
         entry.write_bytes(data)
         self.staged[name] = data
+        self.staging_disk.is_ours = False
 
     def advance(self, *, dark: bool = False) -> bool:
         """One step of staging, and what arrives of it. False: nothing is left to send."""
@@ -379,21 +401,28 @@ class World:
         arrived = self.line.apply(datagrams)
         if not dark:
             try:
-                if self.enclave is None:
-                    self.enclave = Enclave(self)
-                self.enclave.receive(arrived, self.now)
+                self.receiver().receive(arrived, self.now)
             except KilledError:
+                self.kill(self.faults.killed_by)
+            except (OSError, StorageError):  # its disk fails at the start: it is started again
                 self.kill("receiver")
         self.look()
         return True
+
+    def receiver(self) -> Enclave:
+        """The receiver, started again if it was killed."""
+        if self.enclave is None:
+            self.enclave = Enclave(self)
+            self.enclave.start()
+        return self.enclave
 
     def send(self) -> np.ndarray | None:
         """Staging's next step, begun anew after a kill; it packs what lies in the outbox."""
         if self.staging is None:
             self.staging = Staging(self)
-            for entry in sorted(self.config.outbox.path.glob("cve/*")):
-                if str(entry) not in self.staging.flights.origins():
-                    self.staging.take(entry)
+        for entry in sorted(self.config.outbox.path.glob("cve/*")):
+            if str(entry) not in self.staging.flights.origins():
+                self.staging.take(entry)
         return self.staging.next()
 
     def kill(self, what: str) -> None:
@@ -411,7 +440,9 @@ class World:
             self.enclave.close()
         self.enclave = None
         if what == "power":
+            self.enclave_disk.is_ours = True
             self.enclave_disk.lose_power()
+            self.enclave_disk.is_ours = False
             self.boot = f"boot {self.counts['power'] + 1}"
         self.look()
 
@@ -438,10 +469,8 @@ class World:
         """Nothing is sent for a while, but heartbeats."""
         for _ in range(3):
             self.now += 6.0
-            if self.enclave is None:
-                self.enclave = Enclave(self)
             assert self.staging is not None
-            self.enclave.receive(self.staging.heartbeat(), self.now)
+            self.receiver().receive(self.staging.heartbeat(), self.now)
         self.look()
 
     # what must hold
@@ -496,7 +525,11 @@ class World:
 @contextmanager
 def world(seed: int, faults: Faults | None = None) -> Iterator[World]:
     """A world in a temporary folder, with its disks watched."""
-    with tempfile.TemporaryDirectory(prefix="diode-world-") as folder, patch.dict(PROFILES, {"clean": SMALL}):
+    place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with (
+        tempfile.TemporaryDirectory(prefix="diode-world-", dir=place) as folder,
+        patch.dict(PROFILES, {"clean": SMALL}),
+    ):
         made = World(seed, Path(folder), faults or Faults.of(seed))
         with watched([made.enclave_disk, made.staging_disk]):
             try:

@@ -1,0 +1,109 @@
+"""Builds that are broken on purpose. The harness is worth something only as long as it catches every one of them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+from unittest.mock import patch
+
+import receiver.spool
+import receiver.store
+from diode.emulator import Impairments
+from receiver.ledger import Ledger
+from receiver.spool import SpoolBundle
+from receiver.store import Store
+from tests.faults.world import Faults, Violation, world
+
+MOST_OPERATIONS: Final = 60  # that one bundle takes, about
+POWER: Final = Faults(bundles=1, killed_by="power")
+REPEATED: Final = Faults(passes=3, bundles=2, kills=((20, "receiver"), (40, "receiver")))
+NOISY: Final = Faults(line=Impairments(corrupt=0.02), passes=2, auth="none")
+LOSSY: Final = Faults(line=Impairments(loss=0.3), bundles=2, outages=((0, 30),))
+
+
+class _Equal:
+    def __ne__(self, other: object) -> bool:
+        return False
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _sync_skipped() -> Any:
+    return patch.multiple(receiver.store, sync_file_system=lambda _: None)
+
+
+def _recorded_before_rename() -> Any:
+    def publish(self: Store, bundle: SpoolBundle) -> None:
+        self._ledger.set_state(bundle.hex_id, "published")
+        bundle.target = self._inbox.publish(bundle.tree, bundle.manifest)
+        self._conclude(bundle, bundle.target)
+
+    return patch.object(Store, "_publish", publish)
+
+
+def _boot_ignored() -> Any:
+    real = Ledger.slabs
+
+    def slabs(self: Ledger, bundle: str) -> tuple[list[int], list[int]]:
+        trusted, doubtful = real(self, bundle)
+        return [*trusted, *doubtful], []
+
+    return patch.object(Ledger, "slabs", slabs)
+
+
+def _published_forgotten() -> Any:
+    real = Ledger.set_state
+
+    def set_state(self: Ledger, bundle: str, state: Any, detail: str = "") -> None:
+        real(self, bundle, state, detail)
+        if state == "published":
+            self._execute("UPDATE bundle SET state = 'expired' WHERE id = ?", (bundle,))
+
+    return patch.object(Ledger, "set_state", set_state)
+
+
+def _digest_unchecked() -> Any:
+    return patch.multiple(receiver.spool, digest=lambda _: _Equal())
+
+
+def _incomplete_published() -> Any:
+    return patch.object(SpoolBundle, "is_complete", property(lambda self: self.is_ready and bool(self.stored.any())))
+
+
+def _silence_forgotten() -> Any:
+    return patch.multiple(Ledger, heard=lambda _: [], gaps=lambda *_: [])
+
+
+def _torn_manifest_refused() -> Any:
+    def forget(self: Ledger, bundle: str, *states: Any) -> None:
+        self._execute("UPDATE bundle SET state = 'refused' WHERE id = ? AND state != 'published'", (bundle,))
+
+    return patch.object(Ledger, "forget", forget)
+
+
+BUILDS: Final[dict[str, tuple[Callable[[], Any], Faults]]] = {
+    "the sync before publication is skipped": (_sync_skipped, POWER),
+    "published is recorded before the rename": (_recorded_before_rename, POWER),
+    "slabs of an earlier boot are trusted": (_boot_ignored, POWER),
+    "a manifest torn by a power loss is held against its bundle": (_torn_manifest_refused, POWER),
+    "what was published is forgotten": (_published_forgotten, REPEATED),
+    "the digest of a slab is not checked": (_digest_unchecked, NOISY),
+    "a bundle is published with slabs missing": (_incomplete_published, LOSSY),
+    "bundles of which nothing arrived are forgotten": (_silence_forgotten, LOSSY),
+}
+
+
+def caught(name: str, most: int = 300) -> tuple[str, int] | None:
+    """(what the harness says of a broken build, in which world), or None when it notices nothing."""
+    for attempt in range(most):
+        build, faults = BUILDS[name]
+        if faults.killed_by == "power":
+            faults = replace(faults, kill_at=1 + attempt % MOST_OPERATIONS)
+        with world(attempt, faults) as made, build():
+            try:
+                made.run()
+            except (Violation, OSError) as violation:
+                return str(violation), attempt
+    return None

@@ -1,0 +1,30 @@
+"""A quick slice of `make faults`: simulated worlds, kill points, and builds that must be caught."""
+
+import pytest
+
+from tests.faults.broken import BUILDS, caught
+from tests.faults.world import Faults, world
+
+
+@pytest.mark.parametrize("seed", [*range(12), *(pytest.param(n, marks=pytest.mark.slow) for n in range(12, 100))])
+def test_no_world_loses_a_bundle_or_publishes_one_twice(seed: int) -> None:
+    """Kills, power losses, outages and failing disks: what was staged is published once, as staged."""
+    with world(seed) as made:
+        made.run()
+
+
+@pytest.mark.parametrize("killed_by", ["receiver", "power", "sender"])
+def test_a_daemon_may_end_before_any_change_of_its_disk(killed_by: str) -> None:
+    """Every ninth of the kill points of one bundle; `make faults` takes them all."""
+    for number in range(1, 60, 9):
+        with world(number, Faults(bundles=1, killed_by=killed_by, kill_at=number)) as made:
+            made.run()
+
+
+@pytest.mark.parametrize(
+    "name", ["the digest of a slab is not checked", "bundles of which nothing arrived are forgotten"]
+)
+def test_a_broken_build_is_caught(name: str) -> None:
+    """The harness notices; `make faults` breaks the others too."""
+    assert name in BUILDS
+    assert caught(name) is not None
