@@ -21,6 +21,7 @@ from typing import Any, Final
 import numpy as np
 
 from diode.assembler import SlabKey
+from diode.durable import sync_file_system
 from diode.errors import (
     ContentError,
     DiodeError,
@@ -38,7 +39,7 @@ from diode.wire import Kind, ObjectType
 from diode.workers import Mailbox, Message, start_worker
 from receiver.admission import Admission
 from receiver.finishing import Finishing
-from receiver.inbox import Inbox, now_utc, sync_file_system
+from receiver.inbox import Inbox, now_utc
 from receiver.ledger import Ledger
 from receiver.parking import Mask, ParkedSlabs, pack_mask, stretches, unpack_mask
 from receiver.spool import MANIFEST_FILE, SpoolBundle
