@@ -7,8 +7,9 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from diode.errors import StorageError
+from diode.errors import FullError, StorageError
 
+NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
@@ -53,3 +54,9 @@ def sync_file_system(folder: Path) -> None:
             raise StorageError(f"{folder} cannot be synced: {errno.errorcode.get(number, number)}")
     finally:
         os.close(fd)
+
+
+def disk_error(error: OSError, what: str, kept: str) -> StorageError:
+    """``error`` as ours, by its exit code: ``what`` could not be done, ``kept`` is what there still is."""
+    kind = FullError if error.errno in NO_SPACE else StorageError
+    return kind(f"{what}: {error.strerror} ({error.filename}); {kept}")

@@ -102,7 +102,9 @@ def watched(disks: list[Disk]) -> Iterator[None]:
     """Count every change that this process makes to one of ``disks``."""
 
     def disk_of(path: Any) -> Disk | None:
-        text = os.path.realpath(f"/proc/self/fd/{path}") if isinstance(path, int) else os.path.abspath(os.fsdecode(path))
+        text = (
+            os.path.realpath(f"/proc/self/fd/{path}") if isinstance(path, int) else os.path.abspath(os.fsdecode(path))
+        )
         return next((disk for disk in disks if text.startswith(str(disk.root))), None)
 
     def counted(real: Callable[..., Any], *, writes: bool = False) -> Callable[..., Any]:
@@ -144,7 +146,11 @@ def watched(disks: list[Disk]) -> Iterator[None]:
         if disk is not None:
             disk.operation()
         cursor = real_execute(self, statement, values)
-        if disk is not None and not self._db.in_transaction and real_execute(self, "PRAGMA synchronous").fetchone()[0] == 2:
+        if (
+            disk is not None
+            and not self._db.in_transaction
+            and real_execute(self, "PRAGMA synchronous").fetchone()[0] == 2
+        ):
             disk.commit()
         return cursor
 
@@ -154,11 +160,17 @@ def watched(disks: list[Disk]) -> Iterator[None]:
     import receiver.store
 
     patches = [
-        *(patch.object(os, name, counted(getattr(os, name), writes=True)) for name in ("pwrite", "posix_fallocate", "mkdir")),
+        *(
+            patch.object(os, name, counted(getattr(os, name), writes=True))
+            for name in ("pwrite", "posix_fallocate", "mkdir")
+        ),
         *(patch.object(os, name, counted(getattr(os, name))) for name in ("unlink", "rmdir")),
         patch.object(os, "rename", rename(os.rename)),
         patch.object(receiver.inbox, "rename_noreplace", rename(receiver.inbox.rename_noreplace)),
-        *(patch.object(module, "sync_file_system", syncfs) for module in (receiver.finishing, receiver.spool, receiver.store)),
+        *(
+            patch.object(module, "sync_file_system", syncfs)
+            for module in (receiver.finishing, receiver.spool, receiver.store)
+        ),
         patch.object(receiver.inbox, "sync_folder", sync_folder),
         patch.object(Path, "write_bytes", counted(Path.write_bytes, writes=True)),
         patch.object(Path, "write_text", counted(Path.write_text, writes=True)),

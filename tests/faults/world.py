@@ -343,7 +343,9 @@ class World:
     def run(self) -> None:
         """Faults first, then a clean line and an operator."""
         for number in range(self.faults.bundles):
-            self.stage(f"item{number}", self.rng.randbytes(self.rng.choice((0, 1, 900, 60_000, 114_688, 300_000, 500_000))))
+            self.stage(
+                f"item{number}", self.rng.randbytes(self.rng.choice((0, 1, 900, 60_000, 114_688, 300_000, 500_000)))
+            )
         step = 0
         kills, fails = deque(sorted(self.faults.kills)), deque(sorted(self.faults.disk_fails))
         while self.advance(dark=any(a <= step < b for a, b in self.faults.outages)) or kills:
