@@ -71,14 +71,14 @@ class Anchor:
         if anchor is None:
             return None
         if ledger is None:
-            wrong = "the ledger is missing"
+            wrong = "the ledger is missing, it knows of no decisions"
         elif ledger.ledger != anchor.ledger:
-            wrong = "this is another ledger"
+            wrong = f"this is another ledger, it knows of {ledger.decisions} decisions"
         elif ledger.decisions < anchor.decisions:
             wrong = f"the ledger is older than it was, it knows of {ledger.decisions} decisions"
         else:
             return anchor
-        raise ReplayError(f"{wrong}, and anchor {self.path} of {anchor.decisions}; {self.advice}")
+        raise ReplayError(f"{wrong}, and the anchor {self.path} of {anchor.decisions}; {self.advice}")
 
     @property
     def advice(self) -> str:
