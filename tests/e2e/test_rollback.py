@@ -142,3 +142,58 @@ async def test_a_ledger_that_is_lost_while_the_daemon_runs_ends_it(tmp_path: Pat
             path.unlink()
         os.kill(worker(receiver.process.pid, "receiver.store"), signal.SIGKILL)
         await done(receiver, 15)
+
+
+async def test_a_ledger_kept_in_the_middle_of_a_publication_publishes_nothing_twice(tmp_path: Path) -> None:
+    """Its bundle was published and taken away since: that cannot be told from a lost one, and a person is asked."""
+    async with pair(tmp_path / "pair") as link:
+        await link.diode()
+        await deliver(link, "one")
+        shutil.rmtree(link.inbox / "models")
+        with closing(sqlite3.connect(link.folder / "receiver" / "state" / "ledger.db")) as database:
+            database.execute("UPDATE bundle SET state = 'publishing'")
+            database.commit()
+        receiver = await link.receiver("--bundles", "2")
+        assert "may have been" in await receiver.said('"quarantined"')
+        await done(await link.sender("resend", "--json", encode(ResendBundle("models", 1))))
+        await send(link, "two")
+        await done(receiver, 15)
+        assert {"two"} == published(link).keys()
+
+
+async def test_nothing_is_published_without_its_anchor(tmp_path: Path) -> None:
+    """While its disk is away nothing appears in the inbox; when it is back, what waits is published."""
+    async with pair(tmp_path / "pair") as link:
+        away = tmp_path / "away"
+        away.mkdir()
+        await link.diode()
+        receiver = await link.receiver("--bundles", "1", DIODE_ANCHOR=str(away / "anchor.json"))
+        shutil.move(away, tmp_path / "unplugged")
+        await send(link, "one")
+        assert "the anchor cannot be written" in await receiver.said("disk_failing")
+        assert {} == published(link)
+        shutil.move(tmp_path / "unplugged", away)
+        await done(receiver)
+        assert {"one"} == published(link).keys()
+
+
+async def test_nothing_is_sent_without_its_anchor(tmp_path: Path) -> None:
+    """A sender whose anchor cannot follow stops, and sends the same item when it can."""
+    async with pair(tmp_path / "pair") as link:
+        away = tmp_path / "away"
+        away.mkdir()
+        env = {"DIODE_ANCHOR": str(away / "anchor.json"), "DIODE_OUTBOX__SETTLE_S": "0"}
+        await link.diode()
+        receiver = await link.receiver("--bundles", "1")
+        sender = await link.sender("run", "--json", **env)
+        await sender.said("udp_path_chosen")
+        shutil.move(away, tmp_path / "unplugged")
+        (link.outbox / "models").mkdir()
+        (link.outbox / "models" / "one@1").write_bytes(b"one")
+        await done(sender, 1)
+        assert "the anchor cannot be written" in sender.log[-1]
+        assert (link.outbox / "models" / "one@1").exists()
+        shutil.move(tmp_path / "unplugged", away)
+        await done(await link.sender("run", "--json", "--until-idle", **env))
+        await done(receiver)
+        assert {"one": 1} == sequences(link)
