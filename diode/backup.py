@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -24,11 +24,9 @@ L = TypeVar("L", bound=Database)
 ReadOnly = Callable[[Path], L]  # opens a side's ledger to be read
 
 
-def _nothing() -> None:
-    """A ledger is all that there is to copy."""
-
-
-def back_up(ledger: Database, folder: Path, open_copy: ReadOnly[L], copy_rest: Callable[[], None] = _nothing) -> None:
+def back_up(
+    ledger: Database, folder: Path, open_copy: ReadOnly[L], copy_rest: Callable[[], None] = lambda: None
+) -> None:
     """Copy ``ledger`` to ``folder``; ``copy_rest`` puts there what it refers to. Raises UsageError, StorageError."""
     try:
         folder.mkdir(exist_ok=True, mode=0o700)
@@ -90,22 +88,18 @@ def _open_backup(folder: Path, open_copy: ReadOnly[L]) -> L:
     path = folder / LEDGER_FILE
     if not path.is_file():
         raise UsageError(f"{folder} holds no backup: there is no {LEDGER_FILE} in it; nothing was changed")
-    ledger = None
-    try:
-        ledger = open_copy(path)
-        side = ledger.identity().side
-        if side != ledger.side:
-            raise UsageError(f"{path} is the ledger of a {side}; nothing was changed")
-        if not ledger.is_sound():
-            raise UsageError(f"{path} is damaged; nothing was changed, use another backup")
-    except StorageError as error:
-        if ledger is not None:
-            ledger.close()
-        raise UsageError(f"{path} cannot be used as a backup ({error}); nothing was changed") from error
-    except UsageError:
-        assert ledger is not None
-        ledger.close()
-        raise
+    with ExitStack() as stack:
+        try:
+            ledger = open_copy(path)
+            stack.callback(ledger.close)
+            side = ledger.identity().side
+            if side != ledger.side:
+                raise UsageError(f"{path} is the ledger of a {side}; nothing was changed")
+            if not ledger.is_sound():
+                raise UsageError(f"{path} is damaged; nothing was changed, use another backup")
+        except StorageError as error:
+            raise UsageError(f"{path} cannot be used as a backup ({error}); nothing was changed") from error
+        stack.pop_all()
     return ledger
 
 

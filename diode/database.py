@@ -13,7 +13,7 @@ from typing import ClassVar, Final, Literal, NamedTuple, TypeVar
 import structlog
 
 from diode.anchor import Anchor, Standing
-from diode.errors import FullError, StorageError
+from diode.errors import FullError, StorageError, UsageError
 
 Side = Literal["sender", "receiver"]
 LEDGER_FILE: Final = "ledger.db"
@@ -142,6 +142,8 @@ L = TypeVar("L", bound=Database)
 
 def open_anchored(open_ledger: Callable[[Path, Anchor], L], path: Path, anchor: Anchor) -> L:
     """A daemon's ledger, made on the very first start. Raises ReplayError when it is older than its anchor says."""
+    if anchor.path.is_relative_to(path.parent):
+        raise UsageError(f"anchor {anchor.path} lies in the state folder, and would go back in time with the ledger")
     is_new = not path.exists()
     if is_new:
         anchor.check(None)

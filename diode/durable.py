@@ -27,10 +27,13 @@ def write_durably(path: Path, data: bytes) -> None:
 def read_bounded(path: Path, most_bytes: int) -> bytes:
     """A regular file's content, which somebody else may have put there. Raises OSError, also when it is larger."""
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(fd, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise OSError(errno.EINVAL, "Not a regular file", str(path))
-        data = file.read(most_bytes + 1)
+        with open(fd, "rb", closefd=False) as file:
+            data = file.read(most_bytes + 1)
+    finally:
+        os.close(fd)
     if len(data) > most_bytes:
         raise OSError(errno.EFBIG, f"Larger than {most_bytes} bytes", str(path))
     return data

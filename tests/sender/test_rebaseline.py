@@ -145,6 +145,12 @@ def test_numbers_never_go_back(config: SenderConfig, old: Path) -> None:
         assert (10, None) == ledger.next_sequence("fixes")
 
 
+def test_an_anchor_in_the_state_folder_is_none(config: SenderConfig) -> None:
+    """It would be put back along with the ledger."""
+    with pytest.raises(UsageError, match="state folder"):
+        open_ledger(config.model_copy(update={"anchor": config.state / "anchor.json"}))
+
+
 def test_a_ledger_that_is_not_older_is_left_alone(config: SenderConfig, old: Path) -> None:
     """Nothing is changed."""
     before = anchor_of(config).read()
