@@ -158,6 +158,7 @@ class _Config(BaseSettings):
     source: ClassVar[Path]
 
     state: Path = Path("state")
+    anchor: Path | None = None
     fec: Fec = Fec()
     metrics: Metrics = Metrics()
     log: Log = Log()
@@ -183,6 +184,11 @@ class SenderConfig(_Config):
     send: Sending = Sending()
     channels: dict[ChannelName, SenderChannel] = {}
 
+    @property
+    def anchor_file(self) -> Path:
+        """Where the ledger's anchor lies; best on another disk than ``state``."""
+        return self.anchor or self.outbox.sent / ".anchor.json"
+
     def channel(self, name: str) -> SenderChannel:
         """How a channel is sent."""
         return self.channels.get(name, SenderChannel())
@@ -196,6 +202,11 @@ class ReceiverConfig(_Config):
     inbox: Inbox = Inbox()
     limits: Limits = Limits()
     channels: dict[ChannelName, Channel] = {}
+
+    @property
+    def anchor_file(self) -> Path:
+        """Where the ledger's anchor lies; best on another disk than ``state``."""
+        return self.anchor or self.inbox.path / ".diode" / "anchor.json"
 
 
 C = TypeVar("C", bound=_Config)

@@ -10,6 +10,7 @@ _SENDER = """\
 # Every key has an environment twin: DIODE_LINK__RATE=200M, DIODE_SEND__PASSES=2, ...
 
 state = "state"             # ledger and packed bundles
+# anchor = "sent/.anchor.json"   # by which a ledger that went back in time is noticed; best on another disk than state
 
 [link]
 to = "{to}"    # where the diode takes datagrams in
@@ -57,6 +58,7 @@ _RECEIVER = """\
 # Every key has an environment twin: DIODE_LINK__LISTEN=0.0.0.0:9000, ...
 
 state = "state"             # ledger
+# anchor = "inbox/.diode/anchor.json"   # by which a ledger that went back in time is noticed; best on another disk
 signers = "keys/signers"    # *.pub: who may sign bundles
 
 [link]

@@ -5,14 +5,17 @@ import json
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from diode.backup import back_up
+from diode.backup import restore as restore_backup
 from diode.config import ReceiverConfig, load
+from diode.database import LEDGER_FILE
 from diode.entry import INTERRUPTED, guarded, new_app
 from diode.errors import UsageError
 from diode.locking import is_locked
@@ -20,12 +23,15 @@ from diode.log import configure
 from diode.progress import Display, choose_mode
 from receiver.daemon import Receiver
 from receiver.ledger import Ledger
+from receiver.rebaseline import rebaseline as rebaseline_ledger
 from receiver.requests import confirm_code, qr_text, request_bundle, request_gaps
 
 app = new_app("The receiving side of a diode link.")
 main = guarded(app)
 
 Json = Annotated[bool, typer.Option("--json", help="JSON lines on standard output.")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The backup's folder.")]
+MOST_SHOWN: Final = 20
 
 
 @app.callback()
@@ -101,28 +107,87 @@ def receipt(
             print(qr_text(text))
 
 
-def _ledger(config: ReceiverConfig) -> Ledger:
-    path = config.state / "ledger.db"
-    if not path.exists():
-        raise UsageError(f"nothing was ever received into {config.state}")
-    return Ledger(path, read_only=True)
-
-
 @app.command()
 def status(context: typer.Context, as_json: Json = False) -> None:
     """The newest bundles and what became of them."""
     config = load(ReceiverConfig, context.obj)
-    path = config.state / "ledger.db"
-    ledger = Ledger(path, read_only=True) if path.exists() else None
-    rows = ledger.recent(20) if ledger else []
+    rows, stored = [], {}
+    if ledger := _maybe_ledger(config):
+        with closing(ledger):
+            rows = ledger.recent(20)
+            stored = {row.id: ledger.stored_slabs(row.id) for row in rows if row.state == "receiving"}
     running = is_locked(config.state)
     if as_json:
         print(json.dumps({"running": running, "bundles": [row._asdict() for row in rows]}))
         return
     table = Table("bundle", "id", "bytes", "files", "state", box=box.SIMPLE)
     for row in rows:
-        stored = f" ({ledger.stored_slabs(row.id)} slabs stored)" if ledger and row.state == "receiving" else ""
-        state = row.state + stored + (f": {row.detail}" if row.detail else "")
+        slabs = f" ({stored[row.id]} slabs stored)" if row.id in stored else ""
+        state = row.state + slabs + (f": {row.detail}" if row.detail else "")
         label = f"{row.channel}/{row.name}/{row.version}"
         table.add_row(label, row.id, f"{row.size:,}", f"{row.files:,}", state)
     Console().print(f"daemon: {'running' if running else 'not running'}", table)
+
+
+@app.command()
+def backup(context: typer.Context, folder: Folder) -> None:
+    """Copy the ledger to DIR, also while the daemon runs. Keys, spool and inbox are not in it."""
+    with closing(_ledger(load(ReceiverConfig, context.obj))) as ledger:
+        back_up(ledger, folder, _open)
+        print(f"{folder} holds the ledger after {ledger.identity().decisions} decisions", file=sys.stderr)
+
+
+@app.command()
+def restore(
+    context: typer.Context,
+    folder: Folder,
+    force: Annotated[bool, typer.Option("--force", help="Set a ledger that is there aside.")] = False,
+) -> None:
+    """Put the backup in DIR back. The daemon must not run."""
+    config = load(ReceiverConfig, context.obj)
+    kept = restore_backup(folder, config.state, _open, force=force)
+    print(f"restored{f'; the ledger that was there is kept in {kept}' if kept else ''}", file=sys.stderr)
+    print("if it is older than its anchor, the daemon will ask for 'diode-receiver rebaseline'", file=sys.stderr)
+
+
+@app.command()
+def rebaseline(context: typer.Context, as_json: Json = False) -> None:
+    """Make an older ledger know what was published since: by receipts in the inbox, and by its anchor."""
+    config = load(ReceiverConfig, context.obj)
+    configure(config.log.level, json=config.log.as_json)
+    done = rebaseline_ledger(config)
+    if as_json:
+        print(json.dumps(done._asdict()))
+        return
+    if not done.changed:
+        print("the ledger is not older than its anchor or its inbox; nothing was changed", file=sys.stderr)
+    if done.is_blind:
+        print("the anchor was damaged: only the inbox tells what was published", file=sys.stderr)
+    for label in done.taken:
+        print(f"{label}: taken from its receipt, and refused from now on", file=sys.stderr)
+    for channel, sequence in done.spent.items():
+        print(f"{channel}: numbers up to {sequence} are spent", file=sys.stderr)
+    for channel, ranges in done.unknown.items():
+        text = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges[:MOST_SHOWN])
+        more = ", ..." if len(ranges) > MOST_SHOWN else ""
+        print(
+            f"{channel}: of these nothing is known: {text}{more}; if they were not published before, have them sent "
+            "again under a new version",
+            file=sys.stderr,
+        )
+
+
+def _maybe_ledger(config: ReceiverConfig) -> Ledger | None:
+    path = config.state / LEDGER_FILE
+    return _open(path) if path.exists() else None
+
+
+def _ledger(config: ReceiverConfig) -> Ledger:
+    ledger = _maybe_ledger(config)
+    if ledger is None:
+        raise UsageError(f"nothing was ever received into {config.state}")
+    return ledger
+
+
+def _open(path: Path) -> Ledger:
+    return Ledger(path, read_only=True)

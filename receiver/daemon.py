@@ -31,8 +31,8 @@ from diode.workers import Message, Worker
 from receiver.books import Books
 from receiver.endings import Endings
 from receiver.inbox import Inbox
-from receiver.ledger import Ledger
 from receiver.pipeline import Pipeline
+from receiver.rebaseline import open_ledger
 from receiver.requests import Request, drop_request, keep_request, request_bundle, request_gaps
 
 QUIET_S: Final = 2.0
@@ -61,7 +61,7 @@ class Receiver:
         read_signers(config.signers)
         self._stack.callback(os.close, lock_folder(config.state))
         Inbox(config.inbox.path).prepare()
-        self._ledger = Ledger(config.state / "ledger.db")
+        self._ledger = open_ledger(config)
         self._stack.callback(self._ledger.close)
         self._socket = open_receiver(Address.parse(config.link.listen), config.link.socket_buffer)
         self._stack.callback(self._socket.close)

@@ -6,7 +6,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from receiver.inbox import sync_file_system
+from diode.durable import sync_file_system
 from receiver.ledger import Ledger
 from receiver.spool import SpoolBundle
 

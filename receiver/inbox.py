@@ -4,7 +4,6 @@ A bundle appears by one rename, complete and verified, or not at all.
 """
 
 import ctypes
-import errno
 import json
 import os
 import shutil
@@ -13,7 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from diode.errors import DiodeError, ReplayError, StorageError, UsageError
+from diode.durable import sync_folder
+from diode.errors import DiodeError, ReplayError, UsageError
 from diode.manifest import Manifest
 
 MAX_REASONS: Final = 100  # of unverified manifests, which anybody with the link key could send
@@ -93,23 +93,3 @@ def rename_noreplace(source: Path, target: Path) -> None:
     if _libc.renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), str(source), None, str(target))
-
-
-def sync_folder(folder: Path) -> None:
-    """fsync(2) of a directory: its entries are durable afterwards."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def sync_file_system(folder: Path) -> None:
-    """syncfs(2): everything written to the file system of ``folder`` is durable afterwards. Raises StorageError."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        if _libc.syncfs(fd) != 0:
-            number = ctypes.get_errno()
-            raise StorageError(f"{folder} cannot be synced: {errno.errorcode.get(number, number)}")
-    finally:
-        os.close(fd)

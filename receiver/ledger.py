@@ -2,10 +2,12 @@
 
 import itertools
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
+from diode.anchor import Anchor
 from diode.codes import Range, ranges_of
 from diode.database import Database
 from diode.errors import ReplayError
@@ -27,6 +29,17 @@ CREATE TABLE IF NOT EXISTS bundle (
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS one_sequence ON bundle (channel, sequence) WHERE state != 'refused';
 CREATE UNIQUE INDEX IF NOT EXISTS one_version ON bundle (channel, name, version) WHERE state != 'refused';
+CREATE TABLE IF NOT EXISTS channel (
+    name TEXT PRIMARY KEY, sequence INTEGER NOT NULL, floor INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TRIGGER IF NOT EXISTS bundle_accepted AFTER INSERT ON bundle
+    BEGIN UPDATE ledger SET decisions = decisions + 1; END;
+CREATE TRIGGER IF NOT EXISTS bundle_decided AFTER UPDATE OF state ON bundle
+    BEGIN UPDATE ledger SET decisions = decisions + 1; END;
+CREATE TRIGGER IF NOT EXISTS number_published AFTER UPDATE OF state ON bundle WHEN NEW.state = 'publishing' BEGIN
+    INSERT INTO channel (name, sequence) VALUES (NEW.channel, NEW.sequence)
+    ON CONFLICT DO UPDATE SET sequence = max(sequence, excluded.sequence);
+END;
 CREATE TABLE IF NOT EXISTS heartbeat (
     one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL, number INTEGER NOT NULL
 ) STRICT;
@@ -66,10 +79,18 @@ class Row(NamedTuple):
 
 
 class Ledger(Database):
-    """SQLite in WAL mode. Slab rows survive a killed process; after a power loss their boot id tells them apart."""
+    """SQLite in WAL mode. Slab rows survive a killed process; after a power loss their boot id tells them apart.
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        super().__init__(path, _SCHEMA, "NORMAL", read_only=read_only)
+    What publishes or refuses is durable, and its anchor has followed, before the caller goes on. That a bundle was only
+    accepted may be forgotten: nothing of it can be seen yet.
+    """
+
+    side = "receiver"
+    # by the time a copy is used the spool may hold something else
+    _in_copies = "UPDATE slab SET boot = ''; UPDATE parked SET boot = ''"
+
+    def __init__(self, path: Path, anchor: Anchor | None = None, *, read_only: bool = False) -> None:
+        super().__init__(path, _SCHEMA, "NORMAL", read_only=read_only, anchor=anchor)
         self._boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         self._syncing = f"syncing {self._boot}"
 
@@ -77,6 +98,11 @@ class Ledger(Database):
         """A bundle by id."""
         row = self._execute("SELECT * FROM bundle WHERE id = ?", (bundle,)).fetchone()
         return Row(*row) if row else None
+
+    def is_over(self, bundle: str) -> bool:
+        """Whether this bundle is published, or will not be."""
+        query = "SELECT 1 FROM bundle WHERE id = ? AND state IN ('publishing', 'published', 'refused')"
+        return self._execute(query, (bundle,)).fetchone() is not None
 
     def accept(self, bundle: str, manifest: Manifest, signer: str) -> None:
         """Begin to receive a bundle. Raises ReplayError when its sequence number or version is spent, or jumps."""
@@ -110,33 +136,56 @@ class Ledger(Database):
         row = self._execute(
             "SELECT max(sequence) FROM bundle WHERE channel = ? AND state != 'refused'", (manifest.channel,)
         ).fetchone()
-        highest = row[0]
-        if highest is None:
+        floor = self._floor(manifest.channel)
+        if manifest.sequence <= floor:
+            raise ReplayError(
+                f"sequence {manifest.sequence} is spent: this ledger was rebaselined at {floor} and does not know it; "
+                "have it sent under a new version"
+            )
+        highest = max(row[0] or 0, floor)
+        if not highest:
             return  # the first bundle of a channel sets where it begins
         if manifest.sequence > highest + MAX_JUMP:
             raise ReplayError(f"sequence {manifest.sequence} jumps more than {MAX_JUMP} ahead of {highest}")
         if manifest.sequence <= highest - FLOOR_DEPTH:
             raise ReplayError(f"sequence {manifest.sequence} lies below the floor of its channel")
 
+    def _floor(self, channel: str) -> int:
+        """Up to where :meth:`rebaseline` spent the numbers of a channel."""
+        row = self._execute("SELECT floor FROM channel WHERE name = ?", (channel,)).fetchone()
+        return int(row[0]) if row else 0
+
     def refuse(self, bundle: str, manifest: Manifest, signer: str, detail: str) -> None:
         """Record that a signed bundle was refused, so that its datagrams are dropped early."""
         values = (bundle, manifest.channel, manifest.name, manifest.version, manifest.sequence)
-        self._execute(
-            "INSERT OR REPLACE INTO bundle "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'refused', ?, strftime('%Y-%m-%dT%H:%M:%SZ'))",
-            (*values, *_sizes(manifest), signer, detail),
-        )
+        with self._durably():
+            self._execute(
+                "INSERT OR REPLACE INTO bundle "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'refused', ?, strftime('%Y-%m-%dT%H:%M:%SZ'))",
+                (*values, *_sizes(manifest), signer, detail),
+            )
+        self.keep_anchor()
 
     def set_state(self, bundle: str, state: State, detail: str = "") -> None:
         """Record a step, durably before its caller goes on. A bundle that is over needs its slab rows no more."""
         if state in ("published", "refused", "expired"):
             self._forget_slabs(bundle)  # first: whoever is killed in between ends the bundle once more
+        with self._durably():
+            self._execute(
+                "UPDATE bundle SET state = ?, detail = ?, changed = strftime('%Y-%m-%dT%H:%M:%SZ') WHERE id = ?",
+                (state, detail, bundle),
+            )
+        if state in ("publishing", "refused"):  # from the next step on somebody may see it
+            self.keep_anchor()
+
+    @contextmanager
+    def _durably(self) -> Iterator[None]:
+        """Commits in this block are on disk before they return, and so are those before it."""
         self._execute("PRAGMA synchronous = FULL")
-        self._execute(
-            "UPDATE bundle SET state = ?, detail = ?, changed = strftime('%Y-%m-%dT%H:%M:%SZ') WHERE id = ?",
-            (state, detail, bundle),
-        )
-        self._execute("PRAGMA synchronous = NORMAL")
+        try:
+            yield
+        finally:
+            self._execute("PRAGMA synchronous = NORMAL")
 
     def slab_stored(self, bundle: str, number: int) -> None:
         """A verified slab is written: to the page cache, which the boot id tells the worth of."""
@@ -248,6 +297,45 @@ class Ledger(Database):
         """Last sequence number that the sender was heard to have issued, by channel."""
         return dict(self._execute("SELECT channel, sequence FROM issued").fetchall())
 
+    def rebaseline(self, published: Iterable[Row], channels: Mapping[str, int], epoch: int, decisions: int) -> None:
+        """Take up what an older ledger has forgotten: bundles in the inbox, and the last numbers that were published.
+
+        Unknown numbers up to those are spent, since what they named may have been published and taken away. Heartbeats
+        of an epoch before ``epoch`` are heard no more. All of it happens, or nothing.
+        """
+        with self._durably(), self._transaction():
+            for row in published:
+                self._take_published(row)
+            for channel, sequence in channels.items():
+                self._execute(
+                    "INSERT INTO channel VALUES (?1, ?2, ?2) "
+                    "ON CONFLICT DO UPDATE SET sequence = max(sequence, ?2), floor = max(floor, ?2)",
+                    (channel, sequence),
+                )
+            if epoch > self.heartbeat_order()[0]:
+                self.note_heartbeat(epoch, 0)
+            self._outdo(decisions)
+        self.keep_anchor()
+
+    def _take_published(self, row: Row) -> None:
+        """A bundle that another one's number or version is taken by counts as refused: it is not published again."""
+        self._forget_slabs(row.id)
+        self._execute("DELETE FROM bundle WHERE id = ?", (row.id,))
+        insert = f"INSERT INTO bundle VALUES ({', '.join('?' * len(row))})"
+        try:
+            self._execute(insert, row)
+        except sqlite3.IntegrityError:
+            detail = f"{row.detail}; another bundle has its number or version here"
+            self._execute(insert, row._replace(state="refused", detail=detail))
+
+    def holes(self, channel: str) -> tuple[Range, ...]:
+        """Numbers that are not known here, from the first known one of a channel to its floor (the newest MAX_JUMP)."""
+        floor = self._floor(channel)
+        rows = self._execute("SELECT sequence FROM bundle WHERE channel = ? AND sequence <= ?", (channel, floor))
+        known = {n for (n,) in rows}
+        first = max(min(known, default=floor + 1), floor - MAX_JUMP + 1)
+        return ranges_of(n for n in range(first, floor + 1) if n not in known)
+
     def gaps(self, most: int) -> list[tuple[str, int]]:
         """(channel, sequence) of bundles that were issued and of which no manifest arrived; so many at most.
 
@@ -259,7 +347,7 @@ class Ledger(Database):
         ).fetchall()
         found: list[tuple[str, int]] = []
         for channel, last, first in channels:
-            oldest = max(first, last - MAX_JUMP + 1)
+            oldest = max(first, last - MAX_JUMP + 1, self._floor(channel) + 1)
             values = (channel, oldest)
             rows = self._execute("SELECT sequence FROM bundle WHERE channel = ? AND sequence >= ?", values)
             known = {n for (n,) in rows}

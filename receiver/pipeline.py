@@ -47,6 +47,7 @@ class Pipeline:
                     | {"verify": _verify(config), "verify_default": config.inbox.verify}
                     | {"max_bytes": config.limits.bundle, "max_files": config.limits.files}
                     | {"reserve": config.limits.reserve, "resume": config.limits.resume}
+                    | {"anchor": str(config.anchor_file)}
                     | {"keep_incomplete_s": config.limits.keep_incomplete_days * 86400}
                     | {"quotas": {name: channel.quota for name, channel in config.channels.items()}},
                     (arena, slabs_read, answers_write),

@@ -18,12 +18,12 @@ from blake3 import blake3
 
 from diode.assembler import SlabKey
 from diode.digest import DIGEST_BYTES, digest
+from diode.durable import sync_file_system
 from diode.errors import IntegrityError, ManifestError
 from diode.files import FileIndex
 from diode.geometry import Slab, object_geometry, slab_at, slab_count
 from diode.manifest import MAX_LINE_BYTES, FileEntry, Manifest, parse_files
 from diode.wire import Kind, ObjectType
-from receiver.inbox import sync_file_system
 from receiver.parking import ParkedSlabs
 
 MANIFEST_FILE: Final = "manifest.dsse.json"

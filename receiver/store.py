@@ -20,7 +20,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from diode.anchor import Anchor
 from diode.assembler import SlabKey
+from diode.database import LEDGER_FILE
+from diode.durable import sync_file_system
 from diode.errors import (
     ContentError,
     DiodeError,
@@ -28,6 +31,7 @@ from diode.errors import (
     IntegrityError,
     ManifestError,
     PlaceError,
+    ReplayError,
     StorageError,
     TrustError,
 )
@@ -38,8 +42,8 @@ from diode.wire import Kind, ObjectType
 from diode.workers import Mailbox, Message, start_worker
 from receiver.admission import Admission
 from receiver.finishing import Finishing
-from receiver.inbox import Inbox, now_utc, sync_file_system
-from receiver.ledger import Ledger
+from receiver.inbox import Inbox, now_utc
+from receiver.ledger import Ledger, Row
 from receiver.parking import Mask, ParkedSlabs, pack_mask, stretches, unpack_mask
 from receiver.spool import MANIFEST_FILE, SpoolBundle
 
@@ -80,7 +84,9 @@ class Store:
         self._finishing = finishing
         self._arena = memoryview(map_memfd(settings["arena"]))
         self._inbox = Inbox(Path(settings["inbox"]))
-        self._ledger = Ledger(Path(settings["state"]) / "ledger.db")
+        anchor = Anchor(Path(settings["anchor"]), "diode-receiver")
+        self._ledger = Ledger(Path(settings["state"]) / LEDGER_FILE, anchor)
+        anchor.check(self._ledger.standing())  # somebody may have taken the ledger away since the daemon looked
         self._keys = list(read_signers(Path(settings["signers"])).values())
         self._verify: dict[str, str] = settings["verify"]
         self._verify_default: str = settings["verify_default"]
@@ -390,6 +396,7 @@ class Store:
             "files": bundle.manifest.files.entries,
             "bytes": bundle.manifest.stream_bytes,
             "slabs": bundle.manifest.slabs.entries,
+            "content": bundle.manifest.files.blake3,
             "verify": mode,
             "verified": f"{bundle.manifest.files.entries} files, BLAKE3 slabs"
             + (" and BLAKE3 + SHA-256 at rest" if mode == "at-rest" else "")
@@ -433,12 +440,24 @@ class Store:
             try:
                 bundle = self._reopen(folder)
             except (OSError, ContentError) as error:
-                self._ledger.forget(row.id)  # lost with the power, or its key is trusted no more: it may come again
+                if row.state == "publishing":
+                    self._give_up(row, folder, error)
+                    continue
+                self._ledger.forget(row.id, "receiving")  # lost with the power, or its key is trusted no more
                 shutil.rmtree(folder, ignore_errors=True)
                 self._control.send({"event": "spool_lost", "bundle": row.id, "detail": str(error)})
                 continue
             with self._surviving(), self._refusing(bundle):
                 self._resume_bundle(bundle, row.state)
+
+    def _give_up(self, row: Row, folder: Path, why: OSError | ContentError) -> None:
+        """A ledger that was put back may have been kept in the middle of a publication; never publish it twice."""
+        error = ReplayError(
+            f"it was being published, and may have been; if not, have it sent under a new version: {why}"
+        )
+        self._ledger.set_state(row.id, "refused", str(error))
+        facts = {name: getattr(row, name) for name in ("channel", "name", "version", "sequence", "signer")}
+        self._quarantine(int(row.id, 16), error, facts, folder)
 
     def _reopen(self, folder: Path) -> SpoolBundle:
         sealed = (folder / MANIFEST_FILE).read_bytes()

@@ -15,20 +15,26 @@ from rich.table import Table
 
 from diode.codes import LONGEST_TEXT, decode
 from diode.config import SenderConfig, load
+from diode.database import LEDGER_FILE
 from diode.entry import INTERRUPTED, guarded, new_app
 from diode.errors import UsageError
 from diode.locking import is_locked
 from diode.log import configure
 from diode.progress import Display, choose_mode
+from sender.backup import back_up
+from sender.backup import restore as restore_backup
 from sender.daemon import Sender
 from sender.keeping import prune
 from sender.ledger import Ledger
+from sender.rebaseline import parse_after
+from sender.rebaseline import rebaseline as rebaseline_ledger
 from sender.requests import find_asked, find_confirmed
 
 app = new_app("The sending side of a diode link.")
 main = guarded(app)
 
 Json = Annotated[bool, typer.Option("--json", help="JSON lines on standard output.")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The backup's folder.")]
 Quiet = Annotated[bool, typer.Option("--no-progress", help="No bars, no progress lines.")]
 
 
@@ -106,7 +112,7 @@ def resend(
     text = "".join(code) if code else _read_code(missing)
     config = load(SenderConfig, context.obj)
     asked = decode(text)
-    with closing(_ledger(config)) as ledger:
+    with closing(_ledger(config, read_only=False)) as ledger:
         row, ranges = find_asked(ledger, config.state, asked)
         print(f"{row.channel}/{row.name}/{row.version}: {asked}", file=sys.stderr)
         if is_locked(config.state):
@@ -131,7 +137,7 @@ def confirm(
     config = load(SenderConfig, context.obj)
     configure(config.log.level, json=config.log.as_json)
     confirmed = decode("".join(code))
-    with closing(_ledger(config)) as ledger:
+    with closing(_ledger(config, read_only=False)) as ledger:
         row = find_confirmed(ledger, confirmed)
         ledger.set_state(row.id, "confirmed")
         prune(config.outbox, config.state, ledger, time.time())
@@ -142,8 +148,10 @@ def confirm(
 def status(context: typer.Context, as_json: Json = False) -> None:
     """The newest bundles and what became of them."""
     config = load(SenderConfig, context.obj)
-    path = config.state / "ledger.db"
-    rows = Ledger(path, read_only=True).recent(20) if path.exists() else []
+    rows = []
+    if ledger := _maybe_ledger(config):
+        with closing(ledger):
+            rows = ledger.recent(20)
     running = is_locked(config.state)
     if as_json:
         print(json.dumps({"running": running, "bundles": [row._asdict() for row in rows]}))
@@ -156,6 +164,57 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     Console().print(f"daemon: {'running' if running else 'not running'}", table)
 
 
+@app.command()
+def backup(context: typer.Context, folder: Folder) -> None:
+    """Copy ledger and packed bundles to DIR, also while the daemon runs. Keys, and what was sent, are not in it."""
+    with closing(_ledger(load(SenderConfig, context.obj))) as ledger:
+        back_up(ledger, folder)
+        print(f"{folder} holds the ledger after {ledger.identity().decisions} decisions", file=sys.stderr)
+
+
+@app.command()
+def restore(
+    context: typer.Context,
+    folder: Folder,
+    force: Annotated[bool, typer.Option("--force", help="Set a ledger that is there aside.")] = False,
+) -> None:
+    """Put the backup in DIR back. The daemon must not run."""
+    config = load(SenderConfig, context.obj)
+    kept = restore_backup(folder, config.state, force=force)
+    print(f"restored{f'; the ledger that was there is kept in {kept}' if kept else ''}", file=sys.stderr)
+    print("if it is older than its anchor, the daemon will ask for 'diode-sender rebaseline'", file=sys.stderr)
+
+
+@app.command()
+def rebaseline(
+    context: typer.Context,
+    after: Annotated[
+        list[str] | None,
+        typer.Option("--after", metavar="CHANNEL=NUMBER", help="Go on after this number, whatever was known of it."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make an older ledger go on after the last numbers that were issued. The daemon must not run."""
+    config = load(SenderConfig, context.obj)
+    configure(config.log.level, json=config.log.as_json)
+    done = rebaseline_ledger(config, parse_after(after or []))
+    if as_json:
+        print(json.dumps(done._asdict()))
+        return
+    if not done.changed:
+        print("the ledger is not older than its anchor; nothing was changed", file=sys.stderr)
+    for channel, sequence in done.jumped.items():
+        print(f"{channel}: goes on after {sequence}", file=sys.stderr)
+    if done.is_blind:
+        print(
+            "the anchor was damaged, so what was issued is not known: compare with 'diode-receiver status --json', and "
+            "give the numbers with --after where they are higher there",
+            file=sys.stderr,
+        )
+    if done.changed:
+        print("what was sent and is not in this ledger is not known: codes for it are refused", file=sys.stderr)
+
+
 def _read_code(path: Path | None) -> str:
     if path is None:
         raise UsageError("give a resend code, or --missing FILE with one in it")
@@ -166,11 +225,16 @@ def _read_code(path: Path | None) -> str:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _ledger(config: SenderConfig) -> Ledger:
-    path = config.state / "ledger.db"
-    if not path.exists():
+def _maybe_ledger(config: SenderConfig, *, read_only: bool = True) -> Ledger | None:
+    path = config.state / LEDGER_FILE
+    return Ledger(path, read_only=read_only) if path.exists() else None
+
+
+def _ledger(config: SenderConfig, *, read_only: bool = True) -> Ledger:
+    ledger = _maybe_ledger(config, read_only=read_only)
+    if ledger is None:
         raise UsageError(f"nothing was ever sent from {config.state}")
-    return Ledger(path)
+    return ledger
 
 
 def _start(path: Path, as_json: bool, quiet: bool) -> tuple[Sender, Display]:

@@ -33,10 +33,11 @@ from sender.encode import FILLER_DATAGRAMS
 from sender.flights import Flights
 from sender.heart import Heart
 from sender.keeping import find_moved, prune
-from sender.ledger import Ledger, Row
+from sender.ledger import Row
 from sender.outbox import Item, OutboxFolder, check_channel, split_name
 from sender.packer import Packer
 from sender.pipeline import Pipeline
+from sender.rebaseline import open_ledger
 from sender.schedule import Filler, Job, Scheduler, Wait
 from sender.tally import Tally
 from sender.timetable import Timetable
@@ -62,9 +63,9 @@ class Sender:
         signer = read_signer(config.send.key)
         key = read_link_key(config.link.key)
         self._stack.callback(os.close, lock_folder(config.state))
-        self._ledger = Ledger(config.state / "ledger.db")
-        self._stack.callback(self._ledger.close)
         folder = OutboxFolder(config.outbox)
+        self._ledger = open_ledger(config)
+        self._stack.callback(self._ledger.close)
         self._heart = Heart(config.link, key, self._ledger)
         self._packer = Packer(config, self._ledger, signer, display)
         try:

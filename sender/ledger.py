@@ -2,11 +2,11 @@
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
+from diode.anchor import Anchor
 from diode.codes import Range
 from diode.database import Database
 
@@ -26,6 +26,12 @@ CREATE TABLE IF NOT EXISTS resend (
     number INTEGER PRIMARY KEY, bundle TEXT NOT NULL, ranges TEXT NOT NULL, state TEXT NOT NULL, detail TEXT NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS heartbeat (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL) STRICT;
+CREATE TRIGGER IF NOT EXISTS number_issued AFTER INSERT ON bundle
+    BEGIN UPDATE ledger SET decisions = decisions + 1; END;
+CREATE TRIGGER IF NOT EXISTS first_epoch_taken AFTER INSERT ON heartbeat
+    BEGIN UPDATE ledger SET decisions = decisions + 1; END;
+CREATE TRIGGER IF NOT EXISTS epoch_taken AFTER UPDATE ON heartbeat
+    BEGIN UPDATE ledger SET decisions = decisions + 1; END;
 """
 
 
@@ -58,10 +64,12 @@ class Resend(NamedTuple):
 
 
 class Ledger(Database):
-    """SQLite in WAL mode; every change is durable before its caller acts on it."""
+    """SQLite in WAL mode; every change is durable before its caller acts on it, and its anchor has followed."""
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        super().__init__(path, _SCHEMA, "FULL", read_only=read_only)
+    side = "sender"
+
+    def __init__(self, path: Path, anchor: Anchor | None = None, *, read_only: bool = False) -> None:
+        super().__init__(path, _SCHEMA, "FULL", read_only=read_only, anchor=anchor)
 
     def next_epoch(self) -> int:
         """A heartbeat epoch larger than any before: one is taken at each start.
@@ -72,6 +80,7 @@ class Ledger(Database):
             "INSERT INTO heartbeat VALUES (1, ?1) ON CONFLICT DO UPDATE SET epoch = max(epoch + 1, ?1) RETURNING epoch",
             (int(time.time()),),
         ).fetchone()
+        self.keep_anchor()
         return int(row[0])
 
     def next_sequence(self, channel: str) -> tuple[int, str | None]:
@@ -96,6 +105,22 @@ class Ledger(Database):
                 "INSERT INTO channel VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET sequence = ?2, last = ?3",
                 (row.channel, row.sequence, row.id),
             )
+        self.keep_anchor()
+
+    def jump(self, channels: Mapping[str, int], epoch: int, decisions: int) -> None:
+        """Go on after these numbers where they are ahead; who issued them, and for which bundles, is not known here."""
+        with self._transaction():
+            for channel, sequence in channels.items():
+                self._execute(
+                    "INSERT INTO channel VALUES (?1, ?2, NULL) "
+                    "ON CONFLICT DO UPDATE SET sequence = ?2, last = NULL WHERE sequence < ?2",
+                    (channel, sequence),
+                )
+            self._execute(
+                "INSERT INTO heartbeat VALUES (1, ?1) ON CONFLICT DO UPDATE SET epoch = max(epoch, ?1)", (epoch,)
+            )
+            self._outdo(decisions)
+        self.keep_anchor()
 
     def forget(self, bundle: str) -> None:
         """Of a bundle of which nothing was sent: its version may be used again, its sequence number stays taken."""
@@ -167,13 +192,3 @@ class Ledger(Database):
     def _one(self, where: str, *values: object) -> Row | None:
         row = self._execute(f"SELECT * FROM bundle WHERE {where}", values).fetchone()
         return Row(*row) if row else None
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._execute("ROLLBACK")
-            raise
-        self._execute("COMMIT")

@@ -310,15 +310,20 @@ def relocate(folder: Path, old: Path, new: Path) -> None:
     origins: list[str] = json.loads((folder / SOURCES_FILE).read_text())
     old, new = _real(old), _real(new)
     moved = [str(new) + origin.removeprefix(str(old)) if _is_below(origin, old) else origin for origin in origins]
-    partial = folder / f"{SOURCES_FILE}.partial"
-    partial.write_text(json.dumps(moved))
     if moved == [str(new)]:
         stats = np.fromfile(folder / STATS_FILE, dtype=np.int64).reshape(-1, 4)
         now = fingerprint(os.lstat(new))
         if tuple(stats[0, :3].tolist()) == now[:3]:
             stats[0] = now
-            stats.tofile(folder / STATS_FILE)
-    partial.replace(folder / SOURCES_FILE)
+            _replace(folder / STATS_FILE, stats.tobytes())
+    _replace(folder / SOURCES_FILE, json.dumps(moved).encode())
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """By a rename: a backup may be reading the file."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_bytes(data)
+    partial.replace(path)
 
 
 def _real(path: Path) -> Path:

@@ -9,7 +9,7 @@ import structlog
 from watchfiles import awatch
 
 from diode.config import SenderConfig
-from diode.errors import DiodeError, SourceError
+from diode.errors import DiodeError, SourceError, StorageError
 from sender.keeping import archive
 from sender.ledger import Ledger, Row
 from sender.outbox import OutboxFolder, printable
@@ -94,6 +94,8 @@ class Watcher:
             row = await self._packer.pack(item, [entry], send.passes, send.pass_delay_s, str(entry))
         except FileNotFoundError:
             return  # taken away again
+        except StorageError:
+            raise  # our own disk: the item is not at fault, and stays where it is
         except DiodeError as error:
             self._set_aside(entry, error)
         except OSError as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from diode.init import init_pair
+from diode.measure import process_tree
 from diode.udp import Address, bound_address, open_receiver
 
 PATIENCE_S = 60.0
@@ -114,10 +115,14 @@ class Pair:
 
     async def receiver(self, *arguments: str, **env: str) -> Process:
         """A receiver that listens."""
-        config = str(self.folder / "receiver" / "receiver.toml")
-        process = await self._start("receiver.cli", "-c", config, "run", "--json", *arguments, **env)
+        process = await self.enclave("run", "--json", *arguments, **env)
         await process.said("udp_path_chosen")
         return process
+
+    async def enclave(self, *arguments: str, **env: str) -> Process:
+        """Any command of the receiving side."""
+        config = str(self.folder / "receiver" / "receiver.toml")
+        return await self._start("receiver.cli", "-c", config, *arguments, **env)
 
     async def sender(self, *arguments: str, **env: str) -> Process:
         """A sender."""
@@ -156,6 +161,14 @@ async def pair(folder: Path, **options: Any) -> AsyncIterator[Pair]:
         yield made
     finally:
         await made.close()
+
+
+def worker(pid: int, module: str) -> int:
+    """Process id of a daemon's worker."""
+    for one in process_tree(pid):
+        if module.encode() in Path(f"/proc/{one}/cmdline").read_bytes().split(b"\0"):
+            return one
+    raise AssertionError(f"{module} does not run")
 
 
 def tree(folder: Path) -> dict[str, str]:

@@ -7,15 +7,7 @@ import signal
 from pathlib import Path
 
 from diode.measure import process_tree
-from tests.e2e.pair import PATIENCE_S, SMALL_MTU, SMALL_SLAB, differences, pair
-
-
-def worker(pid: int, module: str) -> int:
-    """Process id of a daemon's worker."""
-    for one in process_tree(pid):
-        if module.encode() in Path(f"/proc/{one}/cmdline").read_bytes().split(b"\0"):
-            return one
-    raise AssertionError(f"{module} does not run")
+from tests.e2e.pair import PATIENCE_S, SMALL_MTU, SMALL_SLAB, differences, pair, worker
 
 
 def descriptors(pid: int) -> list[str]:

@@ -39,7 +39,7 @@ class Disk:
         self.is_ours = False  # what is done meanwhile is done by the world, and not by a daemon
         self._rng = rng
         self._synced: dict[str, bytes] = {}
-        self._renamed: list[tuple[str, str]] = []
+        self._renamed: list[tuple[str, str, bytes | None]] = []  # from, to, what was there before
         self._ledger: dict[str, bytes] = {}
 
     def operation(self, *, writes: bool = False) -> None:
@@ -57,13 +57,16 @@ class Disk:
         self._synced = self._contents()
         self._renamed.clear()
 
-    def sync_folder(self, folder: str) -> None:
-        """Fsync of a directory: names in it outlive a power loss."""
-        self._renamed = [pair for pair in self._renamed if os.path.dirname(pair[1]) != folder]
+    def sync_one(self, path: str) -> None:
+        """Fsync of a file: its content outlives a power loss; of a directory: the names in it do."""
+        if os.path.isdir(path):
+            self._renamed = [change for change in self._renamed if os.path.dirname(change[1]) != path]
+        else:
+            self._synced[path] = Path(path).read_bytes()
 
-    def renamed(self, source: str, target: str) -> None:
+    def renamed(self, source: str, target: str, replaced: bytes | None) -> None:
         """A name was changed, and no sync covers it yet. What was synced below it stays so."""
-        self._renamed.append((source, target))
+        self._renamed.append((source, target, replaced))
         self._synced = {_moved(path, source, target): data for path, data in self._synced.items()}
 
     def commit(self) -> None:
@@ -72,11 +75,14 @@ class Disk:
 
     def lose_power(self) -> None:
         """Forget what was not synced, or some of it."""
-        for source, target in reversed(self._renamed):
+        for source, target, replaced in reversed(self._renamed):
             if os.path.lexists(target) and self._rng.random() < 0.5:
                 os.makedirs(os.path.dirname(source), exist_ok=True)
                 os.rename(target, source)
                 self._synced = {_moved(path, target, source): data for path, data in self._synced.items()}
+                if replaced is not None:
+                    Path(target).write_bytes(replaced)
+                    self._synced[target] = replaced
         self._renamed.clear()
         for path, data in self._contents().items():
             if data != self._synced.get(path):
@@ -139,12 +145,13 @@ class _Watch:
         real = getattr(owner, name)
 
         def call(source: Any, target: Any, **options: Any) -> None:
-            disk = self.disk_of(target)
+            disk, replaced = self.disk_of(target), None
             if disk is not None:
                 disk.operation(writes=True)
+                replaced = Path(target).read_bytes() if os.path.isfile(target) else None
             real(source, target, **options)
             if disk is not None:
-                disk.renamed(os.path.abspath(os.fsdecode(source)), os.path.abspath(os.fsdecode(target)))
+                disk.renamed(os.path.abspath(os.fsdecode(source)), os.path.abspath(os.fsdecode(target)), replaced)
 
         return patch.object(owner, name, call)
 
@@ -153,16 +160,19 @@ class _Watch:
             disk.operation(writes=True)
             disk.sync()
 
-    def sync_folder(self, folder: Path) -> None:
-        if (disk := self.disk_of(folder)) is not None:
-            disk.operation(writes=True)
-            disk.sync_folder(os.path.abspath(folder))
+    def fsync(self) -> Any:
+        def call(fd: int) -> None:
+            if (disk := self.disk_of(fd)) is not None:
+                disk.operation(writes=True)
+                disk.sync_one(os.path.realpath(f"/proc/self/fd/{fd}"))
+
+        return patch.object(os, "fsync", call)
 
     def execute(self, database: Database, statement: str, values: tuple[object, ...] = ()) -> Any:
         """A statement of a ledger; it is synced when the ledger says FULL."""
         if statement.lstrip().startswith(("SELECT", "PRAGMA")):
             return self._execute(database, statement, values)
-        disk = self.disk_of(database._path)
+        disk = self.disk_of(database.path)
         if disk is not None:
             disk.operation()
         cursor = self._execute(database, statement, values)
@@ -183,11 +193,12 @@ def watched(disks: list[Disk]) -> Iterator[None]:
             stack.enter_context(watch.counted(os, name))
         for name in ("write_bytes", "write_text"):
             stack.enter_context(watch.counted(Path, name, writes=True))
+        stack.enter_context(watch.fsync())
         stack.enter_context(watch.renames(os, "rename"))
+        stack.enter_context(watch.renames(os, "replace"))
         stack.enter_context(watch.renames(receiver.inbox, "rename_noreplace"))
         for module in (receiver.finishing, receiver.spool, receiver.store):
             stack.enter_context(patch.object(module, "sync_file_system", watch.syncfs))
-        stack.enter_context(patch.object(receiver.inbox, "sync_folder", watch.sync_folder))
         stack.enter_context(patch.object(Database, "_execute", _as_method(watch.execute)))
         yield
 

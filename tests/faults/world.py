@@ -146,7 +146,12 @@ class Enclave:
         to_store, to_assemble = Box(), Box()
         to_store.peer, to_assemble.peer = self.slabs, self.answers
         limits = {"max_bytes": 1 << 40, "max_files": 1000, "reserve": 0, "resume": 0, "quotas": {}}
-        paths = {"inbox": str(world.inbox), "state": str(folder / "state"), "signers": str(folder / "keys" / "signers")}
+        paths = {
+            "inbox": str(world.inbox),
+            "anchor": str(world.inbox / ".diode" / "anchor.json"),
+            "state": str(folder / "state"),
+            "signers": str(folder / "keys" / "signers"),
+        }
         self.fds = [create_memfd("arena", 256 << 20), Ring.create(1, REGION_BYTES), Counters.create(COUNTERS)]
         arena, ring, counters = self.fds
         self.slabs.send = to_assemble.send  # type: ignore[method-assign]
@@ -218,8 +223,8 @@ class Enclave:
 def _booted(boot: str) -> Any:
     real = ReceiverLedger.__init__
 
-    def init(self: ReceiverLedger, path: Path, *, read_only: bool = False) -> None:
-        real(self, path, read_only=read_only)
+    def init(self: ReceiverLedger, path: Path, *arguments: Any, **options: Any) -> None:
+        real(self, path, *arguments, **options)
         self._boot, self._syncing = boot, f"syncing {boot}"
 
     return init

@@ -1,0 +1,101 @@
+"""A ledger that went back in time: noticed before anything is published, and set right by ``rebaseline``.
+
+It is older than it was when its anchor says so, or when a receipt in the inbox names a bundle that it does not know. A
+bundle published since would be published again, by whoever recorded its datagrams.
+"""
+
+from typing import NamedTuple
+
+import structlog
+
+from diode.anchor import Anchor
+from diode.config import ReceiverConfig
+from diode.database import LEDGER_FILE, open_anchored
+from diode.errors import ReplayError
+from diode.locking import locked
+from receiver.inbox import Inbox
+from receiver.ledger import Ledger
+from receiver.receipts import Findings, find_unknown
+from receiver.requests import drop_request
+
+log = structlog.get_logger()
+
+
+class Rebaselined(NamedTuple):
+    """What was done: bundles taken from receipts, numbers spent by channel, and those of them that nobody knows."""
+
+    changed: bool
+    taken: list[str]
+    spent: dict[str, int]
+    unknown: dict[str, list[tuple[int, int]]]  # first, last
+    strange: list[str]  # what lies in the inbox and is no receipt
+    is_blind: bool  # the anchor is damaged: only receipts tell what was published
+
+
+def anchor_of(config: ReceiverConfig) -> Anchor:
+    """The anchor of this receiver's ledger."""
+    return Anchor(config.anchor_file, "diode-receiver")
+
+
+def open_ledger(config: ReceiverConfig) -> Ledger:
+    """The daemon's ledger, new on the very first start. Raises ReplayError when it is older than it was."""
+    anchor = anchor_of(config)
+    ledger = open_anchored(Ledger, config.state / LEDGER_FILE, anchor)
+    if unknown := _find_unknown(config, ledger).unknown:
+        ledger.close()
+        raise ReplayError(
+            f"the ledger does not know {len(unknown)} bundles that lie in the inbox, such as {unknown[0].label}: it is "
+            f"older than they are; {anchor.advice}"
+        )
+    return ledger
+
+
+def rebaseline(config: ReceiverConfig) -> Rebaselined:
+    """Set an older ledger right; one that is not older is left as it is. Raises LockedError while the daemon runs."""
+    with locked(config.state):
+        Inbox(config.inbox.path).prepare()
+        ledger = Ledger(config.state / LEDGER_FILE, anchor_of(config))
+        try:
+            return _rebaseline(config, ledger)
+        finally:
+            ledger.close()
+
+
+def _rebaseline(config: ReceiverConfig, ledger: Ledger) -> Rebaselined:
+    found = _find_unknown(config, ledger)
+    now, anchor = ledger.standing(), anchor_of(config)
+    is_older, is_blind = bool(found.unknown), False
+    try:
+        written = anchor.check(now)
+    except ReplayError:
+        written, is_older = anchor.maybe_read(), True
+        is_blind = written is None
+    if not is_older:
+        if written is None:
+            ledger.keep_anchor()
+        return Rebaselined(False, [], {}, {}, found.strange, is_blind=False)
+    spent = _highest(now.channels, written.channels if written else {}, found)
+    epoch, decisions = (written.epoch, written.decisions) if written else (0, 0)
+    ledger.rebaseline((receipt.row() for receipt in found.unknown), spent, epoch, decisions)
+    for receipt in found.unknown:
+        drop_request(config.state, receipt.bundle)
+    holes = {channel: [(first, last - 1) for first, last in ledger.holes(channel)] for channel in spent}
+    unknown = {channel: ranges for channel, ranges in holes.items() if ranges}
+    taken = [receipt.label for receipt in found.unknown]
+    return Rebaselined(True, taken, spent, unknown, found.strange, is_blind)
+
+
+def _highest(ours: dict[str, int], anchored: dict[str, int], found: Findings) -> dict[str, int]:
+    """The last number of each channel that was published, as far as anything tells."""
+    highest = dict(ours)
+    told = [*anchored.items(), *((receipt.channel, receipt.sequence) for receipt in found.unknown)]
+    for channel, sequence in told:
+        highest[channel] = max(sequence, highest.get(channel, 0))
+    return highest
+
+
+def _find_unknown(config: ReceiverConfig, ledger: Ledger) -> Findings:
+    found = find_unknown(config.inbox.path, ledger.is_over)
+    if found.strange:
+        log.warning("receipts_unreadable", count=len(found.strange), first=found.strange[0])
+    return found

@@ -1,0 +1,71 @@
+"""The sender's backup: its ledger, and beside it the packed bundles, without which codes cannot be answered.
+
+What was sent itself (``outbox.sent``) and keys are not in it.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from diode import backup
+from diode.backup import BUNDLES_FOLDER
+from sender.ledger import Ledger
+
+
+def back_up(ledger: Ledger, folder: Path) -> None:
+    """Copy ledger and packed bundles to ``folder``, also while the daemon runs. Raises UsageError, StorageError."""
+    state = ledger.path.parent
+    backup.back_up(ledger, folder, _open, lambda: _copy_bundles(state / BUNDLES_FOLDER, folder / BUNDLES_FOLDER))
+    kept = set(_bundles(state / BUNDLES_FOLDER))
+    for name in set(_bundles(folder / BUNDLES_FOLDER)) - kept:
+        shutil.rmtree(folder / BUNDLES_FOLDER / name, ignore_errors=True)
+
+
+def restore(folder: Path, state: Path, *, force: bool) -> Path | None:
+    """Put a backup back; returns where a ledger that was there is kept now. Raises as :func:`diode.backup.restore`.
+
+    Packed bundles that are there already stay: their files may have moved since.
+    """
+
+    def put_bundles(ledger: Ledger) -> None:
+        for name in _bundles(folder / BUNDLES_FOLDER):
+            target = state / BUNDLES_FOLDER / name
+            if not target.exists() and ledger.get(name) is not None:
+                partial = target.with_suffix(".partial")
+                shutil.rmtree(partial, ignore_errors=True)
+                partial.mkdir(parents=True)
+                for path in folder.joinpath(BUNDLES_FOLDER, name).iterdir():
+                    shutil.copy2(path, partial / path.name)
+                partial.rename(target)
+
+    return backup.restore(folder, state, _open, force=force, put_rest=put_bundles)
+
+
+def _open(path: Path) -> Ledger:
+    return Ledger(path, read_only=True)
+
+
+def _bundles(folder: Path) -> Iterator[str]:
+    """Ids of packed bundles in ``folder``."""
+    return (path.name for path in folder.glob("????????????????"))
+
+
+def _copy_bundles(source: Path, target: Path) -> None:
+    """Bring ``target`` up to date. A bundle that is withdrawn meanwhile is left out; its row says so, or soon will."""
+    for name in _bundles(source):
+        (target / name).mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            for path in source.joinpath(name).iterdir():
+                _copy_file(path, target / name / path.name)
+
+
+def _copy_file(path: Path, target: Path) -> None:
+    """Copy a file unless it is there as it is; the earlier one stays until the new one is complete."""
+    ours = path.stat()
+    if target.exists() and (target.stat().st_size, target.stat().st_mtime_ns) == (ours.st_size, ours.st_mtime_ns):
+        return
+    partial = target.with_name(f"{target.name}.partial")
+    shutil.copy2(path, partial)
+    os.replace(partial, target)
