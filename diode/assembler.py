@@ -4,8 +4,11 @@ Symbols go to their place in a matrix of the slab; a slab is complete when every
 missing ones are solved for. Nothing here believes a size that is not signed: of a bundle whose manifest has not been
 verified, symbols are only kept, at most half the budget and 64 slabs of them, the oldest given up first.
 
-The caller verifies what is complete: it answers with :meth:`Assembler.know` (manifest verified), :meth:`ready` (tables
-verified), :meth:`finish` (published or refused), and gives every extent back with :meth:`release`.
+A slab of a known bundle that cannot be completed for now is parked: its symbols go to the caller's disk, and come back
+with the next datagram of it.
+
+The caller verifies what is complete: it answers with :meth:`Assembler.know` (manifest verified), :meth:`loaded` (parked
+symbols are back), :meth:`finish` (published or refused), and gives every extent back with :meth:`release`.
 """
 
 import itertools
@@ -39,6 +42,7 @@ Symbols = NDArray[np.intp]
 
 MAX_EARLY_SLABS: Final = 64
 MAX_FINISHED: Final = 4096  # bundles remembered as published or refused
+MOST_BEGUN: Final = 2  # slabs of one part still open when another begins: what is older waits for a later pass
 
 
 class SlabKey(NamedTuple):
@@ -58,15 +62,44 @@ class Completed(NamedTuple):
     length: int
 
 
+class Parked(NamedTuple):
+    """The symbols so far of an incomplete slab, at ``offset`` of the arena, one after another, those of ``have`` valid.
+
+    The receiver of this owns them until release, and keeps them until :class:`Wanted`.
+    """
+
+    key: SlabKey
+    offset: int
+    symbol_bytes: int
+    have: NDArray[np.bool_]
+
+
+class Wanted(NamedTuple):
+    """A parked slab is going on: its symbols shall be put at ``offset`` of the arena, then :meth:`Assembler.loaded`."""
+
+    key: SlabKey
+    offset: int
+    symbol_bytes: int
+    symbols: int
+
+
+class Begun(NamedTuple):
+    """The first symbol of a slab arrived: what is lost should we be killed."""
+
+    key: SlabKey
+
+
+HandedOver = Completed | Parked | Wanted | Begun
+
+
 @dataclass(slots=True)
 class Known:
-    """What the verified manifest says of a bundle, and which slabs are done."""
+    """What the verified manifest says of a bundle, and which slabs are done or parked."""
 
     geometry: Geometry
     sizes: dict[tuple[Kind, int], int]
-    ready: bool = False
     done: dict[tuple[Kind, int], NDArray[np.bool_]] = field(default_factory=dict)
-    waiting: list[Completed] = field(default_factory=list)
+    parked: set[SlabKey] = field(default_factory=set)
 
     def shape(self, key: SlabKey) -> Slab | None:
         """The signed shape of a slab, or None when there is no such slab."""
@@ -97,6 +130,7 @@ class OpenSlab:
         self.length = length
         self.have = np.zeros(len(symbols), dtype=np.bool_)
         self.count = 0
+        self.is_loading = False  # its parked symbols are on their way: the extent must stay
         if length is not None:
             self._know_tail(-(-length // shape.symbol_bytes))
 
@@ -115,6 +149,12 @@ class OpenSlab:
         self.shape, self.length = shape, slab.length
         self._know_tail(slab.source_symbols)
         return True
+
+    def loaded(self, have: NDArray[np.bool_]) -> None:
+        """The symbols of ``have`` lie in their places again."""
+        self.have |= have
+        self.count = int(np.count_nonzero(self.have))
+        self.is_loading = False
 
     def place(self, rows: Bytes2D, numbers: Symbols, drops: "Counter[Drop]") -> None:
         """Copy symbols ((n, S) view of received datagrams, by symbol number) to their places; the first one wins."""
@@ -152,6 +192,7 @@ class OpenSlab:
         enough = self.shape.k * self.shape.columns
         return (
             self.length is not None
+            and not self.is_loading
             and self.count >= enough
             and bool((np.count_nonzero(self.matrix, axis=0) >= self.shape.k).all())
         )
@@ -162,19 +203,20 @@ class OpenSlab:
 
 
 class Assembler:
-    """Places authentic datagrams, decodes slabs, and hands them over in ``completed``.
+    """Places authentic datagrams, decodes slabs, and hands them over in ``handed_over``, which the caller empties.
 
-    ``arena`` is the memory (uint8, its whole size is the budget). ``wait`` is called when memory is short and complete
-    slabs are still with the caller: it waits for one, calls :meth:`release`, and returns False if there is no hope.
+    ``arena`` is the memory (uint8, its whole size is the budget). ``wait`` is called when memory is short and slabs are
+    still with the caller: it waits for one, calls :meth:`release`, and returns False if there is no hope.
     """
 
     def __init__(
         self, arena: NDArray[np.uint8], engine: Engine, drops: "Counter[Drop]", wait: Callable[[], bool]
     ) -> None:
-        self.completed: deque[Completed] = deque()
+        self.handed_over: deque[HandedOver] = deque()
         self.blocks_repaired = 0
         self.blocks_lost = 0
         self.slabs_given_up = 0
+        self.slabs_parked = 0
         self.filler = 0
         self._arena = arena
         self._extents = Extents(len(arena))
@@ -211,9 +253,19 @@ class Assembler:
             else:
                 self._place(slab, symbols, picked, headers["symbol"][first:last].astype(np.intp))
 
-    def know(self, bundle: int, geometry: Geometry, sizes: dict[tuple[Kind, int], int], done: Iterable[int]) -> None:
-        """The manifest of ``bundle`` is verified: its signed geometry and sizes rule; slabs ``done`` are stored."""
-        known = self._known[bundle] = Known(geometry, sizes)
+    def know(
+        self,
+        bundle: int,
+        geometry: Geometry,
+        sizes: dict[tuple[Kind, int], int],
+        done: Iterable[int],
+        parked: Iterable[SlabKey] = (),
+    ) -> None:
+        """The manifest of ``bundle`` is verified: its signed geometry and sizes rule.
+
+        Slabs of data ``done`` are stored, and of slabs ``parked`` the caller has symbols.
+        """
+        known = self._known[bundle] = Known(geometry, sizes, parked=set(parked))
         key = SlabKey(bundle, Kind.DATA, 0, 0)
         known.done_map(key)[list(done)] = True
         for slab in [slab for key, slab in self._open.items() if key.bundle == bundle]:
@@ -226,33 +278,45 @@ class Assembler:
                 self._drops[Drop.SIGNED_GEOMETRY] += slab.count
                 self._forget(slab)
             else:
+                self.handed_over.append(Begun(slab.key))
                 self._maybe_complete(slab)
 
-    def ready(self, bundle: int) -> None:
-        """Both tables of ``bundle`` are verified: its data slabs may go to their places."""
-        known = self._known[bundle]
-        known.ready = True
-        self.completed.extend(known.waiting)
-        known.waiting.clear()
+    def loaded(self, key: SlabKey, have: NDArray[np.bool_]) -> None:
+        """The parked symbols of ``have`` are where :class:`Wanted` asked for them."""
+        slab = self._open.get(key)
+        if slab is not None and slab.is_loading:
+            slab.loaded(have)
+            self._maybe_complete(slab)
+
+    def park(self, bundle: int | None = None) -> None:
+        """Hand over what is open, of one bundle or of all: nothing more of it is expected soon."""
+        for slab in list(self._open.values()):
+            if slab.key not in self._early and bundle in (None, slab.key.bundle) and not slab.is_loading:
+                self.blocks_lost += slab.lost_blocks() if bundle is not None else 0
+                self._park(slab)
 
     def redo(self, key: SlabKey) -> None:
         """A slab that was handed over was not what was signed: collect it again."""
         if key.bundle in self._known:
             self._known[key.bundle].done_map(key)[key.number] = False
+            self._known[key.bundle].parked.discard(key)
 
-    def finish(self, bundle: int, reason: Drop) -> None:
-        """``bundle`` needs no more datagrams: count them as ``reason`` from now on, free what is open."""
-        known = self._known.pop(bundle, None)
-        for completed in known.waiting if known else ():
-            self._extents.free(completed.offset)
+    def finish(self, bundle: int, reason: Drop | None) -> None:
+        """``bundle`` needs no more datagrams: free what is open, count them as ``reason`` from now on.
+
+        Without a reason it may begin anew.
+        """
+        self._known.pop(bundle, None)
         for slab in [slab for key, slab in self._open.items() if key.bundle == bundle]:
             self._forget(slab)
+        if reason is None:
+            return
         self._finished[bundle] = reason
         if len(self._finished) > MAX_FINISHED:
             self._finished.popitem(last=False)
 
     def release(self, offset: int) -> None:
-        """Give back the memory of a completed slab."""
+        """Give back the memory of a slab that was handed over."""
         self._extents.free(offset)
 
     def _place(self, slab: OpenSlab, symbols: Bytes2D, rows: Rows, numbers: Symbols) -> None:
@@ -281,9 +345,26 @@ class Assembler:
             return Drop.SIGNED_GEOMETRY
         if known.done_map(key)[key.number]:
             return Drop.REDUNDANT
+        self._park_older(key)
         sets = 1 if key.kind == Kind.OBJECT else repair_sets(signed.shape)
         rows = signed.shape.k + sets * signed.shape.r
-        return self._allocate(key, signed.shape, rows, signed.length)
+        slab = self._allocate(key, signed.shape, rows, signed.length)
+        if isinstance(slab, Drop):
+            return slab
+        if key in known.parked:
+            known.parked.remove(key)
+            slab.is_loading = True
+            self.handed_over.append(Wanted(key, slab.offset, symbol_bytes, len(slab.symbols)))
+        else:
+            self.handed_over.append(Begun(key))
+        return slab
+
+    def _park_older(self, key: SlabKey) -> None:
+        """Slabs come one after another: of what is still open when two more have begun, nothing is under way."""
+        older = [slab for slab in self._open.values() if slab.key[:3] == key[:3] and not slab.is_loading]
+        for slab in older[: max(0, len(older) - MOST_BEGUN + 1)]:
+            self.blocks_lost += slab.lost_blocks()
+            self._park(slab)
 
     def _begin_early(self, key: SlabKey, symbol_bytes: int, columns: int, k: int) -> OpenSlab | Drop:
         if columns > columns_for(symbol_bytes):
@@ -323,17 +404,18 @@ class Assembler:
             return True
         if self._wait():
             return True
-        for known in self._known.values():
-            if known.waiting:
-                completed = known.waiting.pop(0)
-                self._extents.free(completed.offset)
-                self.redo(completed.key)
-                self.slabs_given_up += 1
+        for slab in self._open.values():
+            if not slab.is_loading:
+                self._park(slab)
                 return True
-        if self._open:
-            self._give_up(next(iter(self._open)))
-            return True
         return False
+
+    def _park(self, slab: OpenSlab) -> None:
+        """Hand over the symbols of a slab of a known bundle."""
+        del self._open[slab.key]
+        self._known[slab.key.bundle].parked.add(slab.key)
+        self.slabs_parked += 1
+        self.handed_over.append(Parked(slab.key, slab.offset, slab.shape.symbol_bytes, slab.have))
 
     def _give_up(self, key: SlabKey) -> None:
         slab = self._open[key]
@@ -355,14 +437,10 @@ class Assembler:
         del self._open[slab.key]
         self._early.pop(slab.key, None)
         assert slab.length is not None
-        completed = Completed(slab.key, slab.offset, slab.length)
         known = self._known.get(slab.key.bundle)
         if known is not None:
             known.done_map(slab.key)[slab.key.number] = True
-        if slab.key.kind == Kind.OBJECT or (known is not None and known.ready):
-            self.completed.append(completed)
-        elif known is not None:
-            known.waiting.append(completed)
+        self.handed_over.append(Completed(slab.key, slab.offset, slab.length))
 
 
 def _stretches(headers: NDArray[np.void]) -> Iterator[tuple[int, int]]:

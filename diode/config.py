@@ -138,6 +138,7 @@ class Channel(_Section):
     """What differs for one channel."""
 
     verify: Literal["slabs", "at-rest"] | None = None
+    quota: Size = 0  # bytes of bundles in the inbox and being received; 0: no quota of its own
 
 
 class Limits(_Section):
@@ -145,7 +146,9 @@ class Limits(_Section):
 
     memory: Annotated[Size, Field(ge=128 << 20, le=1 << 40)] = 256 << 20
     ring: Annotated[Size, Field(ge=8 << 20, le=4 << 30)] = 32 << 20
-    reserve: Size = 256 << 20
+    reserve: Size = 256 << 20  # of free space: nothing is begun that would leave less
+    resume: Size = 0  # once that has happened, nothing is begun until so much would be left; 0: as reserve
+    keep_incomplete_days: Annotated[float, Field(gt=0.0, le=3650.0)] = 60.0
     bundle: Size = 4 << 40
     files: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000_000
 

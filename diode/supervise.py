@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import select
+import time
 from collections.abc import Callable
 
 import structlog
@@ -38,9 +40,13 @@ class Crew:
         self._loop.add_reader(worker.pid_fd, self._died, worker)
         return worker
 
-    def close(self) -> dict[str, int]:
-        """End all workers, reap them, and forget them; returns their exit codes by module."""
+    def close(self, grace_s: float = 0.0) -> dict[str, int]:
+        """End all workers, reap them, and forget them; returns their exit codes by module.
+
+        For ``grace_s`` at most they may end by themselves, having been told by a closed pipe; then they are killed.
+        """
         workers, self.workers = self.workers, []
+        self._let_end(workers, time.monotonic() + grace_s)
         for worker in workers:
             worker.kill()
         codes = {}
@@ -50,6 +56,28 @@ class Crew:
             self._relay(worker)
             codes[worker.module] = worker.close()
         return codes
+
+    def _let_end(self, workers: list[Worker], deadline: float) -> None:
+        """Hang up, and read what they still say until all have ended."""
+        for worker in workers:
+            worker.hang_up()
+        while alive := [worker for worker in workers if worker.process.poll() is None]:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return
+            fds = {fd: worker for worker in alive for fd in (worker.pid_fd, worker.log_fd, worker.mailbox.read_fd)}
+            for fd in select.select(
+                [fd for fd, worker in fds.items() if fd != worker.mailbox.read_fd or not worker.mailbox.closed],
+                [],
+                [],
+                left,
+            )[0]:
+                if fd == fds[fd].mailbox.read_fd:
+                    self._read(fds[fd])
+                elif fd == fds[fd].log_fd:
+                    self._relay(fds[fd])
+        for worker in workers:
+            self._read(worker)
 
     def _read(self, worker: Worker) -> None:
         for message in worker.mailbox.drain():

@@ -89,11 +89,18 @@ class Worker:
         self.log_fd = log_read
         self.pid_fd = os.pidfd_open(self.process.pid)
         self.mailbox = Mailbox(our_read, our_end)
+        self._hung_up = False
 
     @property
     def pid(self) -> int:
         """Process id."""
         return self.process.pid
+
+    def hang_up(self) -> None:
+        """Tell the worker to end: its control pipe is closed. It is still listened to."""
+        if not self._hung_up:
+            os.close(self.mailbox.write_fd)
+            self._hung_up = True
 
     def kill(self) -> None:
         """End the worker at once; nothing it holds is worth waiting for."""
@@ -104,7 +111,8 @@ class Worker:
         if self.process.poll() is None:
             self.process.kill()
         code = self.process.wait()
-        for fd in (self.pid_fd, self.log_fd, self.mailbox.read_fd, self.mailbox.write_fd):
+        self.hang_up()
+        for fd in (self.pid_fd, self.log_fd, self.mailbox.read_fd):
             os.close(fd)
         return code
 

@@ -13,23 +13,26 @@ from typing import Any, Final
 
 import numpy as np
 
-from diode.assembler import Assembler, SlabKey
+from diode.assembler import Assembler, Begun, Completed, HandedOver, Parked, SlabKey, Wanted
 from diode.auth import DatagramViews
 from diode.errors import Drop
 from diode.fec import choose_engine
 from diode.gate import Gate, Run, slice_runs
 from diode.geometry import Geometry
+from diode.heartbeat import Heartbeat
 from diode.keys import read_link_key
 from diode.memory import Counters, Ring, map_memfd
 from diode.wire import Kind, ObjectType
 from diode.workers import Mailbox, Message, start_worker
+from receiver.parking import pack_mask, unpack_mask
 
 FIGURES: Final = (
     "datagrams", "received", "expected", "filler", "heartbeats", "blocks_repaired", "blocks_lost", "slabs_given_up",
-    "slabs_completed", "slabs_freed", "arena_used", "last_data_ms",
+    "slabs_parked", "slabs_completed", "slabs_freed", "arena_used", "last_data_ms",
 )  # fmt: skip
 COUNTERS: Final = (*FIGURES, *(f"drop_{reason}" for reason in Drop))
-MAX_HANDED: Final = 64  # complete slabs with store: few enough that neither pipe between us can fill up
+MAX_HANDED: Final = 16  # slabs with store: few enough that neither pipe between us can fill up
+REST_S: Final = 2.0  # without data for so long, what is open is parked: a power loss finds it on disk
 _PATIENCE_S: Final = 30.0  # how long memory may be short because the disk is slow
 
 
@@ -54,10 +57,11 @@ class Assemble:
         self._views: dict[tuple[int, Run], tuple[Any, DatagramViews]] = {}
         self._datagrams = 0
         self._heard = 0
+        self._resting_from: float | None = None  # the last data; None: all is parked since
         control.send({"engine": engine.name})
 
     def run(self) -> None:
-        """Work until ``listen``, ``store`` or the supervisor is gone."""
+        """Work until ``listen``, ``store`` or the supervisor is gone; what is open then is parked."""
         self._await_start()
         while True:
             ready, _, _ = select.select([self._ready_read, self._store.read_fd], [], [], 1.0)
@@ -66,12 +70,16 @@ class Assemble:
             if self._ready_read in ready:
                 data = os.read(self._ready_read, Ring.READY.size * 64)
                 if not data:
+                    self._park(None)
                     return
                 for region, runs in Ring.READY.iter_unpack(data):
                     self._take(region, runs)
                     os.write(self._free_write, Ring.FREE.pack(region))
                     self._decide()
                     self._hand_over()
+            if self._resting_from is not None and time.monotonic() - self._resting_from > REST_S:
+                self._resting_from = None
+                self._park(None)
             self._publish_figures()
 
     def _await_start(self) -> None:
@@ -91,10 +99,23 @@ class Assemble:
             rows = self._gate.admit(datagrams, views, now)
             if len(rows):
                 self._assembler.feed(datagrams, rows)
+                self._resting_from = now
                 self._counters["last_data_ms"] = int(now * 1000)
         if self._gate.heartbeat is not None and self._gate.heartbeats != self._heard:
             self._heard = self._gate.heartbeats
-            self._control.send({"heartbeat": self._gate.heartbeat.model_dump(by_alias=True)})
+            self._on_heartbeat(self._gate.heartbeat)
+
+    def _on_heartbeat(self, beat: Heartbeat) -> None:
+        """It came through the same ring: what was sent before it has been taken. A pass that is over is parked."""
+        for bundle in beat.bundles:
+            if bundle.state != "sending":
+                self._park(int(bundle.id, 16))
+        self._control.send({"heartbeat": beat.model_dump(by_alias=True)})
+
+    def _park(self, bundle: int | None) -> None:
+        """Keep what is open, of one bundle or of all, on disk."""
+        self._assembler.park(bundle)
+        self._hand_over()
 
     def _matrix(self, region: int, run: Run) -> tuple[Any, DatagramViews]:
         """The run as a matrix, and views for its tags: made once for runs that begin a region, which nearly all do."""
@@ -113,18 +134,24 @@ class Assemble:
         return np.frombuffer(buffer, np.uint8).reshape(-1, run.size), DatagramViews(buffer, run.size, run.count)
 
     def _hand_over(self) -> None:
-        while self._assembler.completed:
-            while self._handed >= MAX_HANDED:
-                self._wait_for_space()
-            done = self._assembler.completed.popleft()
-            self._handed += 1
-            self._store.send(
-                {"bundle": done.key.bundle, "kind": done.key.kind, "flags": done.key.flags, "slab": done.key.number}
-                | {"offset": done.offset, "length": done.length}
-            )
+        """Give ``store`` all that the assembler hands over, waiting while it has enough to do."""
+        self._push()
+        while self._assembler.handed_over:
+            self._wait_for_space()
+            self._push()
+
+    def _push(self) -> None:
+        """Give ``store`` what it may have now."""
+        queue = self._assembler.handed_over
+        while queue and self._handed < MAX_HANDED:
+            item = queue.popleft()
+            self._handed += not isinstance(item, Begun)
+            key = {"bundle": item.key.bundle, "kind": item.key.kind, "flags": item.key.flags, "slab": item.key.number}
+            self._store.send(key | _describe(item))
 
     def _wait_for_space(self) -> bool:
         """Wait until ``store`` gives a slab's memory back; decisions it sends meanwhile are kept for later."""
+        self._push()
         if not self._handed:
             return False
         message = self._store.receive(_PATIENCE_S)
@@ -132,7 +159,7 @@ class Assemble:
             if self._store.closed:
                 raise SystemExit(0)
             return False
-        if message["say"] == "free":
+        if message["say"] in ("free", "loaded"):
             self._apply(message)
         else:
             self._decisions.append(message)
@@ -162,14 +189,16 @@ class Assemble:
                     (Kind.OBJECT, int(ObjectType.SLABS)): message["slabs_bytes"],
                 }
                 done = [n for first, last in message["done"] for n in range(first, last)]
-                self._assembler.know(message["bundle"], Geometry(*message["geometry"]), sizes, done)
-            case "ready":
-                self._assembler.ready(message["bundle"])
+                parked = [SlabKey(message["bundle"], Kind(kind), flags, n) for kind, flags, n in message["parked"]]
+                self._assembler.know(message["bundle"], Geometry(*message["geometry"]), sizes, done, parked)
+            case "loaded":
+                self._handed -= 1
+                self._freed += 1
+                self._assembler.loaded(_key(message), unpack_mask(message["have"], message["symbols"]))
             case "redo":
-                key = SlabKey(message["bundle"], Kind(message["kind"]), message["flags"], message["slab"])
-                self._assembler.redo(key)
+                self._assembler.redo(_key(message))
             case "finished":
-                self._assembler.finish(message["bundle"], Drop(message["drop"]))
+                self._assembler.finish(message["bundle"], Drop(message["drop"]) if message["drop"] else None)
 
     def _publish_figures(self) -> None:
         assembler, counters = self._assembler, self._counters
@@ -178,10 +207,30 @@ class Assemble:
         counters["heartbeats"], counters["filler"] = self._gate.heartbeats, assembler.filler
         counters["blocks_repaired"], counters["blocks_lost"] = assembler.blocks_repaired, assembler.blocks_lost
         counters["slabs_given_up"], counters["arena_used"] = assembler.slabs_given_up, assembler.used_bytes
-        counters["slabs_completed"] = self._freed + self._handed + len(assembler.completed)
+        counters["slabs_parked"] = assembler.slabs_parked
+        counters["slabs_completed"] = self._freed + self._handed + len(assembler.handed_over)
         counters["slabs_freed"] = self._freed
         for reason, count in self._drops.items():
             counters[f"drop_{reason}"] = count
+
+
+def _key(message: Message) -> SlabKey:
+    return SlabKey(message["bundle"], Kind(message["kind"]), message["flags"], message["slab"])
+
+
+def _describe(item: HandedOver) -> Message:
+    """What ``store`` must know of it beside its key."""
+    match item:
+        case Completed():
+            return {"say": "complete", "offset": item.offset, "length": item.length}
+        case Parked():
+            mask = {"have": pack_mask(item.have), "symbols": len(item.have)}
+            return {"say": "parked", "offset": item.offset, "symbol_bytes": item.symbol_bytes} | mask
+        case Wanted():
+            sizes = {"symbol_bytes": item.symbol_bytes, "symbols": item.symbols}
+            return {"say": "wanted", "offset": item.offset} | sizes
+        case Begun():
+            return {"say": "begun"}
 
 
 def main() -> None:

@@ -41,6 +41,7 @@ SILENT_S: Final = 3.0
 GONE_S: Final = 10.0  # no heartbeat for so long: with --bundles, the sender is taken to be gone
 GAP_S: Final = 10.0  # heartbeats that name nothing on its way for so long: what is numbered was sent
 MOST_RESTARTS: Final = 5
+GRACE_S: Final = 20.0  # for workers to park and store what they have
 
 log = structlog.get_logger()
 
@@ -65,7 +66,7 @@ class Receiver:
         self._socket = open_receiver(Address.parse(config.link.listen), config.link.socket_buffer)
         self._stack.callback(self._socket.close)
         self._receiving: dict[str, Message] = {}
-        self._endings = Endings()
+        self._endings = Endings(self._ledger.heard())
         self._ended: set[str] = set()  # with --bundles: what counts
         self._refusal_code = 0
         self._books = Books(self._ledger.issued())
@@ -113,8 +114,8 @@ class Receiver:
             if bundles is not None and self._failure is None and self.interrupted is None:
                 await self._linger()
         finally:
+            self._crew.close(GRACE_S)
             self._collect_totals()
-            self._crew.close()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
         if self._failure:
@@ -185,6 +186,10 @@ class Receiver:
                 drop_request(self.config.state, message["bundle"])
             self._refusal_code = self._refusal_code or message["exit_code"]
             self._end("quarantined", message["label"] or message["bundle"], message)
+        elif event == "expired":
+            self._receiving.pop(message["bundle"], None)
+            self._endings.ended(message["bundle"])
+            log.error("bundle_expired", bundle=message["bundle"], name=message["label"])
         else:
             log.error(event, **{k: v for k, v in message.items() if k != "event"})
 
@@ -206,6 +211,7 @@ class Receiver:
             else:
                 self._endings.over(bundle.id, now, receiving=bundle.id in self._receiving)
         self._ledger.note_heartbeat(beat.epoch, beat.number)
+        self._ledger.note_heard(bundle.id for bundle in beat.bundles if bundle.state != "withdrawn")
         before = dict(self._books.issued)
         for alarm in self._books.read(beat):
             log.error(alarm.event, **alarm.fields)
@@ -251,8 +257,8 @@ class Receiver:
         """Build the pipeline anew. What is stored is kept; slabs that were being assembled are lost."""
         if self._failure or self._done.is_set():
             return
+        code = self._crew.close(GRACE_S)[worker.module]  # the others end in order: what they have is parked
         self._collect_totals()
-        code = self._crew.close()[worker.module]
         if self._fatal:
             self._fail(_failure(self._fatal))
             return
@@ -324,7 +330,12 @@ class Receiver:
         yield counter("diode_receiver_drops", "Dropped datagrams by reason", self.drops(), "reason")
         yield counter("diode_receiver_blocks_repaired", "Blocks restored by FEC", losses["blocks_repaired"])
         yield counter("diode_receiver_blocks_lost", "Blocks given up", losses["blocks_lost"])
-        yield counter("diode_receiver_slabs_given_up", "Slabs given up for memory", figures.get("slabs_given_up", 0))
+        yield counter("diode_receiver_slabs_parked", "Slabs parked incomplete", figures.get("slabs_parked", 0))
+        yield counter(
+            "diode_receiver_slabs_given_up",
+            "Slabs of bundles not yet known, given up",
+            figures.get("slabs_given_up", 0),
+        )
         yield counter("diode_receiver_bundles", "Bundles by outcome", dict(self.outcomes), "outcome")
         yield counter("diode_receiver_socket_drops", "Datagrams dropped at a full socket", losses["socket_drops"])
         yield gauge("diode_receiver_socket_buffer_bytes", "Socket buffer granted", figures.get("socket_granted", 0))

@@ -4,6 +4,7 @@ Heartbeats are heard through the same ring as data, so whatever was received bef
 it is heard; only slabs that wait for ``store`` are still to be reckoned with.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,8 +21,9 @@ class _Over:
 class Endings:
     """Bundles whose passes are over, and those reported as incomplete. Times are of one monotonic clock."""
 
-    def __init__(self) -> None:
-        self._seen: set[str] = set()
+    def __init__(self, heard: Iterable[str] = ()) -> None:
+        """``heard``: bundles that the sender spoke of to an earlier run, and of which nothing arrived."""
+        self._seen = set(heard)
         self._over: dict[str, _Over] = {}
         self._reported: set[str] = set()
         self._ended: set[str] = set()

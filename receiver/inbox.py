@@ -49,16 +49,23 @@ class Inbox:
         return self.path / manifest.channel / manifest.name / manifest.version
 
     def publish(self, tree: Path, manifest: Manifest) -> Path:
-        """Move a complete, synced ``tree`` into the inbox by one rename. Raises ReplayError when the place is taken."""
+        """Move a complete, synced ``tree`` into the inbox by one rename: visible, not yet durable.
+
+        Raises ReplayError when the place is taken.
+        """
         target = self.version_folder(manifest)
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             rename_noreplace(tree, target)
         except FileExistsError:
             raise ReplayError(f"{target} exists already; what arrived is kept in quarantine") from None
-        for folder in (target.parent, target.parent.parent, self.path):
-            sync_folder(folder)
         return target
+
+    def sync(self, target: Path) -> None:
+        """The rename to ``target`` outlives a power loss. A reader may have moved it on meanwhile."""
+        for folder in (target.parent, target.parent.parent, self.path):
+            if folder.exists():
+                sync_folder(folder)
 
     def set_aside(self, bundle: str, error: DiodeError, facts: Mapping[str, Any], keep: Path | None) -> None:
         """Write ``quarantine/<bundle>/reason.json``; ``keep`` (a spool folder) moves there too."""

@@ -2,7 +2,7 @@
 
 import itertools
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -10,10 +10,13 @@ from diode.codes import Range, ranges_of
 from diode.database import Database
 from diode.errors import ReplayError
 from diode.manifest import Manifest
+from diode.wire import Kind
 
-State = Literal["receiving", "publishing", "published", "refused"]
+State = Literal["receiving", "publishing", "published", "refused", "expired"]
 MAX_JUMP: Final = 10_000
 FLOOR_DEPTH: Final = 100_000  # sequence numbers this far below the highest one are refused
+MAX_HEARD: Final = 4096
+_DURABLE: Final = "durable"  # instead of a boot id: written before a sync that succeeded
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS bundle (
@@ -32,6 +35,14 @@ CREATE TABLE IF NOT EXISTS issued (
 ) STRICT;
 CREATE TABLE IF NOT EXISTS slab (
     bundle TEXT NOT NULL, number INTEGER NOT NULL, boot TEXT NOT NULL, PRIMARY KEY (bundle, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS parked (
+    bundle TEXT NOT NULL, kind INTEGER NOT NULL, flags INTEGER NOT NULL, number INTEGER NOT NULL, have BLOB NOT NULL,
+    boot TEXT NOT NULL, PRIMARY KEY (bundle, kind, flags, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS heard (number INTEGER PRIMARY KEY, bundle TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE IF NOT EXISTS begun (
+    bundle TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (bundle, number)
 ) STRICT, WITHOUT ROWID;
 """
 
@@ -60,6 +71,7 @@ class Ledger(Database):
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         super().__init__(path, _SCHEMA, "NORMAL", read_only=read_only)
         self._boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        self._syncing = f"syncing {self._boot}"
 
     def get(self, bundle: str) -> Row | None:
         """A bundle by id."""
@@ -69,6 +81,7 @@ class Ledger(Database):
     def accept(self, bundle: str, manifest: Manifest, signer: str) -> None:
         """Begin to receive a bundle. Raises ReplayError when its sequence number or version is spent, or jumps."""
         self._check_sequence(manifest)
+        self.forget(bundle, "expired")
         values = (bundle, manifest.channel, manifest.name, manifest.version, manifest.sequence)
         try:
             self._execute(
@@ -82,6 +95,13 @@ class Ledger(Database):
                 f"{manifest.channel} {manifest.sequence} ({manifest.name}@{manifest.version}): {what} already used "
                 "by other content"
             ) from None
+
+    def forget(self, bundle: str, *states: State) -> None:
+        """Nothing of a bundle is kept: what was not published may begin anew."""
+        for state in states or ("receiving", "publishing"):
+            self._execute("DELETE FROM bundle WHERE id = ? AND state = ?", (bundle, state))
+        for table in ("slab", "parked", "begun"):
+            self._execute(f"DELETE FROM {table} WHERE bundle = ?", (bundle,))
 
     def _check_sequence(self, manifest: Manifest) -> None:
         row = self._execute(
@@ -111,18 +131,79 @@ class Ledger(Database):
             "UPDATE bundle SET state = ?, detail = ?, changed = strftime('%Y-%m-%dT%H:%M:%SZ') WHERE id = ?",
             (state, detail, bundle),
         )
-        if state in ("published", "refused"):
-            self._execute("DELETE FROM slab WHERE bundle = ?", (bundle,))
+        if state in ("published", "refused", "expired"):
+            for table in ("slab", "parked", "begun"):
+                self._execute(f"DELETE FROM {table} WHERE bundle = ?", (bundle,))
         self._execute("PRAGMA synchronous = NORMAL")
 
     def slab_stored(self, bundle: str, number: int) -> None:
-        """A verified slab is written (to the page cache: the boot id says for how long that is worth something)."""
+        """A verified slab is written: to the page cache, which the boot id tells the worth of."""
         self._execute("INSERT OR REPLACE INTO slab VALUES (?, ?, ?)", (bundle, number, self._boot))
+        self._execute("DELETE FROM begun WHERE bundle = ? AND number = ?", (bundle, number))
+        self._touch(bundle)
+
+    def sync_begins(self) -> bool:
+        """A sync of the file system begins: whatever is recorded by now will be covered. False: nothing is new."""
+        new = 0
+        for table in ("slab", "parked"):
+            new += self._execute(f"UPDATE {table} SET boot = ? WHERE boot = ?", (self._syncing, self._boot)).rowcount
+        return new > 0
+
+    def sync_succeeded(self) -> None:
+        """What was recorded before :meth:`sync_begins` outlives a power loss."""
+        for table in ("slab", "parked"):
+            self._execute(f"UPDATE {table} SET boot = ? WHERE boot = ?", (_DURABLE, self._syncing))
 
     def slabs(self, bundle: str) -> tuple[list[int], list[int]]:
-        """(slabs stored since this boot, slabs stored before it, which must be hashed again)."""
+        """(slabs stored, slabs perhaps lost with the page cache of an earlier boot, which must be hashed again)."""
         rows = self._execute("SELECT number, boot FROM slab WHERE bundle = ? ORDER BY number", (bundle,)).fetchall()
-        return [n for n, boot in rows if boot == self._boot], [n for n, boot in rows if boot != self._boot]
+        trusted = (self._boot, self._syncing, _DURABLE)
+        return [n for n, boot in rows if boot in trusted], [n for n, boot in rows if boot not in trusted]
+
+    def slab_begun(self, bundle: str, number: int) -> None:
+        """The first symbol of a slab arrived."""
+        self._execute("INSERT OR IGNORE INTO begun VALUES (?, ?)", (bundle, number))
+
+    def take_begun(self, bundle: str) -> list[int]:
+        """Slabs that were neither stored nor parked when an earlier run ended: lost, and told once."""
+        rows = self._execute("DELETE FROM begun WHERE bundle = ? RETURNING number", (bundle,)).fetchall()
+        return sorted(n for (n,) in rows)
+
+    def park(self, bundle: str, kind: int, flags: int, number: int, have: bytes) -> None:
+        """The symbols of ``have`` (a bit each) of a slab are on disk."""
+        values = (bundle, kind, flags, number, have, self._boot)
+        self._execute("INSERT OR REPLACE INTO parked VALUES (?, ?, ?, ?, ?, ?)", values)
+        if kind == Kind.DATA:
+            self._execute("DELETE FROM begun WHERE bundle = ? AND number = ?", (bundle, number))
+        self._touch(bundle)
+
+    def parked(self, bundle: str) -> list[tuple[int, int, int]]:
+        """(kind, flags, number) of the parked slabs of a bundle, in order."""
+        return self._execute(
+            "SELECT kind, flags, number FROM parked WHERE bundle = ? ORDER BY kind, flags, number", (bundle,)
+        ).fetchall()
+
+    def parked_mask(self, bundle: str, kind: int, flags: int, number: int) -> bytes | None:
+        """Which symbols of a slab are parked, a bit each."""
+        values = (bundle, kind, flags, number)
+        row = self._execute(
+            "SELECT have FROM parked WHERE bundle = ? AND kind = ? AND flags = ? AND number = ?", values
+        ).fetchone()
+        return row[0] if row else None
+
+    def unpark(self, bundle: str, kind: int, flags: int, number: int) -> bool:
+        """Nothing of a slab is parked any more; whether anything was."""
+        values = (bundle, kind, flags, number)
+        where = "bundle = ? AND kind = ? AND flags = ? AND number = ?"
+        return self._execute(f"DELETE FROM parked WHERE {where}", values).rowcount > 0
+
+    def forget_doubtful(self, bundle: str) -> None:
+        """Parked symbols of an earlier boot have no digests to be checked by: they are asked for again."""
+        values = (bundle, self._boot, self._syncing, _DURABLE)
+        self._execute("DELETE FROM parked WHERE bundle = ? AND boot NOT IN (?, ?, ?)", values)
+
+    def _touch(self, bundle: str) -> None:
+        self._execute("UPDATE bundle SET changed = strftime('%Y-%m-%dT%H:%M:%SZ') WHERE id = ?", (bundle,))
 
     def forget_slab(self, bundle: str, number: int) -> None:
         """A slab turned out not to be stored after all."""
@@ -144,6 +225,22 @@ class Ledger(Database):
                 "INSERT INTO issued VALUES (?1, ?2, ?2) ON CONFLICT DO UPDATE SET sequence = max(sequence, ?2)",
                 (channel, sequence),
             )
+
+    def note_heard(self, bundles: Iterable[str]) -> None:
+        """Record bundles that the sender speaks of and whose manifests have not arrived; the newest MAX_HEARD."""
+        for bundle in bundles:
+            self._execute(
+                "INSERT OR IGNORE INTO heard SELECT NULL, ?1 WHERE NOT EXISTS (SELECT 1 FROM bundle WHERE id = ?1)",
+                (bundle,),
+            )
+        self._execute("DELETE FROM heard WHERE number <= (SELECT max(number) FROM heard) - ?", (MAX_HEARD,))
+
+    def heard(self) -> list[str]:
+        """Bundles that the sender spoke of and of which nothing arrived, oldest first."""
+        rows = self._execute(
+            "SELECT bundle FROM heard WHERE NOT EXISTS (SELECT 1 FROM bundle WHERE id = heard.bundle) ORDER BY number"
+        )
+        return [bundle for (bundle,) in rows]
 
     def issued(self) -> dict[str, int]:
         """Last sequence number that the sender was heard to have issued, by channel."""
@@ -167,6 +264,20 @@ class Ledger(Database):
             missing = (n for n in range(oldest, last + 1) if n not in known)
             found.extend((channel, n) for n in itertools.islice(missing, most - len(found)))
         return found
+
+    def published(self, channel: str) -> list[Row]:
+        """Published bundles of a channel."""
+        rows = self._execute("SELECT * FROM bundle WHERE channel = ? AND state = 'published'", (channel,))
+        return [Row(*row) for row in rows]
+
+    def untouched(self, seconds: float) -> list[Row]:
+        """Bundles being received of which nothing was stored or parked for so long."""
+        oldest = f"-{seconds} seconds"
+        rows = self._execute(
+            "SELECT * FROM bundle WHERE state = 'receiving' AND changed < strftime('%Y-%m-%dT%H:%M:%SZ', 'now', ?)",
+            (oldest,),
+        )
+        return [Row(*row) for row in rows]
 
     def in_progress(self) -> list[Row]:
         """Bundles being received or published."""

@@ -40,11 +40,12 @@ class Listener:
         os.set_blocking(self._free_read, False)
         self._free = list(range(settings["regions"]))
         self._measured = 0.0
+        self._control = control
         control.send({"path": self._reader.name})
 
     def run(self) -> None:
-        """Receive until ``assemble`` or the supervisor is gone."""
-        while True:
+        """Receive until ``assemble`` is gone or the supervisor hangs up; what was received by then is handed over."""
+        while not self._control.closed:
             region = self._take_region()
             runs = self._fill(region)
             os.write(self._ready_write, Ring.READY.pack(region, runs))
@@ -66,7 +67,7 @@ class Listener:
                 runs += 1
             if now - self._measured > 0.2:
                 self._measure(now)
-            if runs and (not count or now > oldest):
+            if (runs and (not count or now > oldest)) or self._control.closed:
                 break
         self._counters.add("bytes", used)
         self._counters.add("runs", runs)
@@ -93,6 +94,7 @@ class Listener:
 
     def _measure(self, now: float) -> None:
         self._measured = now
+        self._control.receive(0.0)  # nothing is ever said: only whether the other end is still open
         memory = socket_memory(self._socket)
         self._counters["socket_drops"] = memory.drops
         self._counters["socket_granted"] = memory.granted_bytes

@@ -46,7 +46,9 @@ class Pipeline:
                     | {"inbox": str(config.inbox.path), "state": str(config.state), "signers": str(config.signers)}
                     | {"verify": _verify(config), "verify_default": config.inbox.verify}
                     | {"max_bytes": config.limits.bundle, "max_files": config.limits.files}
-                    | {"reserve": config.limits.reserve},
+                    | {"reserve": config.limits.reserve, "resume": config.limits.resume}
+                    | {"keep_incomplete_s": config.limits.keep_incomplete_days * 86400}
+                    | {"quotas": {name: channel.quota for name, channel in config.channels.items()}},
                     (arena, slabs_read, answers_write),
                 )
             )

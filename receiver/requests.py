@@ -44,9 +44,10 @@ def request_bundle(ledger: Ledger, bundle: str) -> Request:
 
 
 def request_gaps(ledger: Ledger) -> list[Request]:
-    """Ask for bundles that the sender has numbered and of which nothing arrived."""
+    """Ask for bundles that the sender has numbered, or spoken of, and of which nothing arrived."""
     gaps = [ResendBundle(channel, sequence) for channel, sequence in ledger.gaps(MAX_GAPS)]
-    return [Request(str(gap), encode(gap)) for gap in gaps]
+    heard = [request_bundle(ledger, bundle) for bundle in ledger.heard()[:MAX_GAPS]]
+    return [Request(str(gap), encode(gap)) for gap in gaps] + heard
 
 
 def keep_request(state: Path, name: str, request: Request) -> Path:

@@ -16,13 +16,15 @@ from typing import Final
 import numpy as np
 from blake3 import blake3
 
+from diode.assembler import SlabKey
 from diode.digest import DIGEST_BYTES, digest
 from diode.errors import IntegrityError, ManifestError
 from diode.files import FileIndex
-from diode.geometry import object_geometry, slab_at, slab_count
+from diode.geometry import Slab, object_geometry, slab_at, slab_count
 from diode.manifest import MAX_LINE_BYTES, FileEntry, Manifest, parse_files
-from diode.wire import ObjectType
+from diode.wire import Kind, ObjectType
 from receiver.inbox import sync_file_system
+from receiver.parking import ParkedSlabs
 
 MANIFEST_FILE: Final = "manifest.dsse.json"
 TABLE_FILES: Final = {ObjectType.FILES: "files.jsonl", ObjectType.SLABS: "slabs.bin"}
@@ -85,7 +87,14 @@ class SpoolBundle:
     """A bundle with a verified manifest, in ``folder`` of the spool."""
 
     def __init__(
-        self, number: int, folder: Path, manifest: Manifest, sealed: bytes, payload: bytes, signer: str
+        self,
+        number: int,
+        folder: Path,
+        manifest: Manifest,
+        sealed: bytes,
+        payload: bytes,
+        signer: str,
+        parked: ParkedSlabs,
     ) -> None:
         self.number = number
         self.folder = folder
@@ -94,6 +103,8 @@ class SpoolBundle:
         self.sealed = sealed
         self.payload = payload
         self.signer = signer
+        self.parked = parked
+        self.target: Path | None = None  # where it was published, as soon as it was
         self.stored = np.zeros(manifest.slabs.entries, dtype=np.bool_)
         self._data = self.tree / "data"
         self._made: set[str] = set()
@@ -137,6 +148,13 @@ class SpoolBundle:
     @property
     def _symbol_bytes(self) -> int:
         return self.manifest.shape.symbol_bytes
+
+    def slab(self, key: SlabKey) -> Slab:
+        """The signed shape of a slab of this bundle."""
+        if key.kind == Kind.DATA:
+            return slab_at(self.manifest.shape.geometry, self.manifest.stream_bytes, key.number)
+        size = self.manifest.table(ObjectType(key.flags)).size
+        return slab_at(object_geometry(self._symbol_bytes), size, key.number, is_object=True)
 
     def put_table(self, kind: ObjectType, number: int, data: memoryview) -> list[int]:
         """Take one slab of a table; returns slabs of it to collect again."""

@@ -1,7 +1,8 @@
 """Worker: judge manifests, verify slabs, write them into the spool, publish complete bundles. It has no network.
 
-For every slab that ``assemble`` hands over it answers ``free``; of every bundle it says ``known``, ``ready``,
-``finished``, or asks to ``redo`` a slab that is not what was signed.
+For every slab that ``assemble`` hands over, complete or to be parked, it answers ``free``, for every parked one that is
+wanted back ``loaded``; of every bundle it says ``known``, ``finished``, or asks to ``redo`` a slab that is not what was
+signed, or that the disk did not take.
 """
 
 import errno
@@ -12,7 +13,6 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -20,14 +20,15 @@ from typing import Any, Final
 
 import numpy as np
 
+from diode.assembler import SlabKey
 from diode.errors import (
     ContentError,
     DiodeError,
     Drop,
     IntegrityError,
-    LimitError,
     ManifestError,
     PlaceError,
+    StorageError,
     TrustError,
 )
 from diode.keys import read_signers
@@ -35,75 +36,116 @@ from diode.manifest import Manifest, bundle_id, open_manifest
 from diode.memory import map_memfd
 from diode.wire import Kind, ObjectType
 from diode.workers import Mailbox, Message, start_worker
-from receiver.inbox import Inbox, now_utc, sync_file_system, sync_folder
+from receiver.admission import Admission
+from receiver.finishing import Finishing
+from receiver.inbox import Inbox, now_utc, sync_file_system
 from receiver.ledger import Ledger
+from receiver.parking import Mask, ParkedSlabs, pack_mask, stretches, unpack_mask
 from receiver.spool import MANIFEST_FILE, SpoolBundle
 
 # What is wrong with one bundle's place, and not with the disk: a file where a folder must be, a name too long for here.
 PLACE: Final = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EXDEV)
 MAX_UNVERIFIED: Final = 4096  # bundle ids reported: whoever has the link key could invent more without end
-NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
+TICK_S: Final = 5.0  # how long what is recorded may wait to be durable, and what the disk refused to be tried again
+EXPIRE_EVERY_S: Final = 600.0
 
 
-class Finishing:
-    """One thread that finishes bundles, one after the other, while others are received."""
+class DiskHealth:
+    """Says that the disk fails: at once, and once a minute while it goes on."""
 
-    def __init__(self) -> None:
-        self.fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)  # readable when one is done
-        self._thread = ThreadPoolExecutor(1)
-        self._under_way: dict[int, tuple[SpoolBundle, Future[None]]] = {}
+    def __init__(self, control: Mailbox) -> None:
+        self._control = control
+        self._failures = 0
+        self._silent_until = 0.0
 
-    def start(self, bundle: SpoolBundle, work: Callable[[], None]) -> None:
-        """Run ``work`` for ``bundle``, once."""
-        if bundle.number not in self._under_way:
-            future = self._thread.submit(work)
-            self._under_way[bundle.number] = bundle, future
-            future.add_done_callback(lambda _: os.eventfd_write(self.fd, 1))
-
-    def done(self) -> list[tuple[SpoolBundle, "Future[None]"]]:
-        """What is over, each once; its result may be an exception."""
-        with suppress(BlockingIOError):
-            os.eventfd_read(self.fd)
-        over = [pair for pair in self._under_way.values() if pair[1].done()]
-        for bundle, _ in over:
-            del self._under_way[bundle.number]
-        return over
+    def failed(self, error: OSError | StorageError) -> None:
+        """Something could not be written, or read."""
+        self._failures += 1
+        if time.monotonic() < self._silent_until:
+            return
+        self._silent_until = time.monotonic() + 60.0
+        what = str(error)
+        if isinstance(error, OSError):
+            what = f"{os.strerror(error.errno or 0)}: {error.filename or 'spool'}"
+        do = "make the disk work again; what it does not take is asked for again"
+        self._control.send({"event": "disk_failing", "detail": what, "failures": self._failures, "do": do})
 
 
 class Store:
     """The worker's state: ledger, trusted keys, and the bundles being received."""
 
-    def __init__(self, settings: dict[str, Any], control: Mailbox) -> None:
+    def __init__(self, settings: dict[str, Any], control: Mailbox, assemble: Mailbox, finishing: Finishing) -> None:
         self._control = control
-        self._assemble = Mailbox(settings["slabs_read"], settings["answers_write"])
+        self._assemble = assemble
+        self._finishing = finishing
         self._arena = memoryview(map_memfd(settings["arena"]))
         self._inbox = Inbox(Path(settings["inbox"]))
         self._ledger = Ledger(Path(settings["state"]) / "ledger.db")
         self._keys = list(read_signers(Path(settings["signers"])).values())
         self._verify: dict[str, str] = settings["verify"]
         self._verify_default: str = settings["verify_default"]
-        self._max_bytes, self._max_files = settings["max_bytes"], settings["max_files"]
-        self._reserve: int = settings["reserve"]
-        self._postponed: set[int] = set()
+        self._keep_incomplete_s: float = settings["keep_incomplete_s"]
+        self._admission = Admission(settings, self._inbox, self._ledger, control.send)
+        self._disk = DiskHealth(control)
         self._bundles: dict[int, SpoolBundle] = {}
         self._unverified: set[int] = set()
         self._waiting: deque[Message] = deque()  # assemble bounds it
-        self._finishing = Finishing()
+        self._tick_at = self._expire_at = 0.0
 
     def run(self) -> None:
-        """Work until ``assemble`` or the supervisor is gone."""
+        """Work until ``assemble`` or the supervisor is gone, and all that it handed over is done."""
+        self.start()
+        while self._waiting or not self._assemble.closed:
+            if not self._waiting:
+                select.select([self._assemble.read_fd, self._finishing.fd], [], [], TICK_S)
+            self.step(time.monotonic())
+        self._finishing.wait()
+        self._take_finished()
+        self._ledger.close()
+
+    def start(self) -> None:
+        """Take up what an earlier run left, and say so to ``assemble``."""
         self._resume()
         self._answer("started")
-        while not self._assemble.closed:
-            if not self._waiting:
-                select.select([self._assemble.read_fd, self._finishing.fd], [], [])
-            self._waiting.extend(self._assemble.drain())
-            for bundle, outcome in self._finishing.done():
-                with self._refusing(bundle):
-                    outcome.result()
-                    self._publish(bundle)
-            if self._waiting:
-                self._handle(self._next())
+
+    def step(self, now: float) -> None:
+        """Handle what has come. ``now`` is of a monotonic clock, in seconds."""
+        self._waiting.extend(self._assemble.drain())
+        self._take_finished()
+        if self._waiting:
+            self._handle(self._next())
+        if now >= self._tick_at:
+            self._tick_at = now + TICK_S
+            self._tick(now)
+
+    def _take_finished(self) -> None:
+        for bundle, outcome in self._finishing.done():
+            with self._surviving(), self._refusing(bundle):
+                outcome.result()
+                self._publish(bundle)
+
+    def _tick(self, now: float) -> None:
+        """Once in a while: make durable what was recorded, try again what the disk refused, give up what is too old."""
+        with self._surviving():
+            self._finishing.make_durable(self._ledger, self._inbox.spool)
+        for bundle in list(self._bundles.values()):
+            with self._surviving(), self._refusing(bundle):
+                self._maybe_publish(bundle)
+        if now >= self._expire_at:
+            self._expire_at = now + EXPIRE_EVERY_S
+            with self._surviving():
+                self._expire()
+
+    def _expire(self) -> None:
+        """Give up what has been incomplete for too long. It may begin anew, should its manifest come again."""
+        for row in self._ledger.untouched(self._keep_incomplete_s):
+            bundle = self._bundles.pop(int(row.id, 16), None)
+            if bundle is None:
+                continue
+            self._ledger.set_state(row.id, "expired", "incomplete for longer than limits.keep_incomplete_days")
+            bundle.remove()
+            self._answer("finished", bundle=bundle.number, drop="")
+            self._tell("expired", bundle)
 
     def _next(self) -> Message:
         """What waits longest, but manifests and tables first: data of bundles not yet known has little room."""
@@ -114,27 +156,88 @@ class Store:
         return self._waiting.popleft()
 
     def _handle(self, message: Message) -> None:
-        number, offset = message["bundle"], message["offset"]
-        data = self._arena[offset : offset + message["length"]]
-        try:
-            self._take(number, Kind(message["kind"]), message["flags"], message["slab"], data)
-        finally:
-            data.release()
-        self._answer("free", offset=offset)
+        key = SlabKey(message["bundle"], Kind(message["kind"]), message["flags"], message["slab"])
+        match message["say"]:
+            case "begun":
+                self._note_begun(key)
+            case "complete":
+                self._use(key, message["offset"], message["length"], self._take)
+                self._answer("free", offset=message["offset"])
+            case "parked":
+                have = unpack_mask(message["have"], message["symbols"])
+                keep = partial(self._park, symbol_bytes=message["symbol_bytes"], have=have)
+                self._use(key, message["offset"], len(have) * message["symbol_bytes"], keep)
+                self._answer("free", offset=message["offset"])
+            case "wanted":
+                self._load(key, message["offset"], message["symbol_bytes"], message["symbols"])
 
-    def _take(self, number: int, kind: Kind, flags: int, slab: int, data: memoryview) -> None:
-        bundle = self._bundles.get(number)
-        if kind == Kind.OBJECT and flags == ObjectType.MANIFEST:
+    def _use(self, key: SlabKey, offset: int, length: int, work: Callable[[SlabKey, memoryview], None]) -> None:
+        """Work with a stretch of the arena. What the disk does not take is asked for again."""
+        data = self._arena[offset : offset + length]
+        with self._surviving(lambda: self._redo(key)):
+            work(key, data)
+        data.release()
+
+    def _take(self, key: SlabKey, data: memoryview) -> None:
+        bundle = self._bundles.get(key.bundle)
+        if key.kind == Kind.OBJECT and key.flags == ObjectType.MANIFEST:
             if bundle is None:
-                self._judge(number, bytes(data))
+                self._judge(key.bundle, bytes(data))
             return
         if bundle is None:
             return  # refused or published meanwhile
         with self._refusing(bundle):
-            if kind == Kind.OBJECT:
-                self._take_table(bundle, ObjectType(flags), slab, data)
+            if key.kind == Kind.OBJECT:
+                self._take_table(bundle, key, data)
             elif bundle.is_ready:
-                self._take_slab(bundle, slab, data)
+                self._take_slab(bundle, key, data)
+            else:  # its tables are still to come
+                shape = bundle.manifest.shape.geometry
+                symbols = -(-len(data) // shape.symbol_bytes)
+                bundle.parked.keep(key, data, shape.symbol_bytes, np.ones(symbols, dtype=np.bool_))
+
+    # parked slabs
+
+    def _note_begun(self, key: SlabKey) -> None:
+        if key.kind == Kind.DATA and key.bundle in self._bundles:
+            with self._surviving():
+                self._ledger.slab_begun(f"{key.bundle:016x}", key.number)
+
+    def _park(self, key: SlabKey, data: memoryview, *, symbol_bytes: int, have: Mask) -> None:
+        bundle = self._bundles.get(key.bundle)
+        if bundle is not None:
+            bundle.parked.keep(key, data, symbol_bytes, have)
+
+    def _load(self, key: SlabKey, offset: int, symbol_bytes: int, symbols: int) -> None:
+        bundle, have = self._bundles.get(key.bundle), np.zeros(symbols, dtype=np.bool_)
+        if bundle is not None:
+            place = self._arena[offset : offset + symbols * symbol_bytes]
+            with self._surviving():
+                have = bundle.parked.load(key, place, symbol_bytes, symbols)
+            place.release()
+        mask = {"have": pack_mask(have), "symbols": symbols}
+        self._answer("loaded", bundle=key.bundle, kind=key.kind, flags=key.flags, slab=key.number, **mask)
+
+    def _store_whole(self, bundle: SpoolBundle) -> None:
+        """Slabs that arrived whole before their tables go to their places."""
+        shape = bundle.manifest.shape.geometry
+        for key in bundle.parked:
+            if key.kind == Kind.DATA:
+                slab = bundle.slab(key)
+                if bundle.parked.is_whole(key, -(-slab.length // shape.symbol_bytes)):
+                    self._take_slab(bundle, key, memoryview(bundle.parked.read(key, slab.length)))
+
+    def _redo(self, key: SlabKey) -> None:
+        self._answer("redo", bundle=key.bundle, kind=key.kind, flags=key.flags, slab=key.number)
+
+    @contextmanager
+    def _surviving(self, otherwise: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Go on when the disk fails: say so once, count it, and leave what was not written for a later pass."""
+        try:
+            yield
+        except (OSError, StorageError) as error:
+            self._disk.failed(error)
+            otherwise()
 
     @contextmanager
     def _refusing(self, bundle: SpoolBundle) -> Iterator[None]:
@@ -165,17 +268,34 @@ class Store:
             drop = Drop.REDUNDANT if row.state == "published" else Drop.REFUSED
             self._answer("finished", bundle=number, drop=drop)
             return
-        if row is None and not self._has_space(number, manifest):
+        if not self._admission.has_room(number, manifest, self._bundles.values()):
             return  # its manifest comes again
         try:
-            self._check_limits(manifest)
+            self._admission.check(manifest)
+            folder = self._make_folder(number, sealed)
             self._ledger.accept(f"{number:016x}", manifest, signer)
         except ContentError as error:
             self._ledger.refuse(f"{number:016x}", manifest, signer, str(error))
             self._quarantine(number, error, _facts(manifest, signer), None)
             self._answer("finished", bundle=number, drop=Drop.REFUSED)
             return
-        self._begin(number, manifest, sealed, payload, signer)
+        bundle = self._bundles[number] = self._spool(folder, manifest, sealed, payload, signer)
+        self._say_known(bundle)
+        self._tell("accepted", bundle)
+        with self._refusing(bundle):
+            self._after_tables(bundle)
+
+    def _make_folder(self, number: int, sealed: bytes) -> Path:
+        """An empty spool folder with the manifest in it: there before the ledger says so."""
+        folder = self._inbox.spool / f"{number:016x}"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        (folder / MANIFEST_FILE).write_bytes(sealed)
+        return folder
+
+    def _spool(self, folder: Path, manifest: Manifest, sealed: bytes, payload: bytes, signer: str) -> SpoolBundle:
+        number = bundle_id(payload)
+        return SpoolBundle(number, folder, manifest, sealed, payload, signer, ParkedSlabs(folder, number, self._ledger))
 
     def _reject(self, number: int, error: ContentError) -> None:
         """An unverified manifest: anybody may have sent it, so its bundle id is not held against the real one."""
@@ -184,43 +304,16 @@ class Store:
         self._unverified.add(number)
         self._quarantine(number, error, {}, None)
 
-    def _check_limits(self, manifest: Manifest) -> None:
-        if manifest.stream_bytes > self._max_bytes:
-            raise LimitError(f"{manifest.stream_bytes} bytes: limits.bundle is {self._max_bytes}")
-        if manifest.files.entries > self._max_files:
-            raise LimitError(f"{manifest.files.entries} files: limits.files is {self._max_files}")
-
-    def _has_space(self, number: int, manifest: Manifest) -> bool:
-        """Whether a bundle fits beside those being received and the reserve. Alarms once when it does not."""
-        disk = os.statvfs(self._inbox.spool)
-        promised = sum(bundle.manifest.stream_bytes - bundle.stored_bytes for bundle in self._bundles.values())
-        free = disk.f_bavail * disk.f_frsize - promised - self._reserve
-        needed = manifest.stream_bytes + manifest.files.size + manifest.slabs.size
-        if needed <= free or manifest.stream_bytes > self._max_bytes:
-            self._postponed.discard(number)
-            return True
-        if number not in self._postponed and len(self._postponed) < MAX_UNVERIFIED:
-            self._postponed.add(number)
-            label = f"{manifest.channel}/{manifest.name}/{manifest.version}"
-            self._control.send(
-                {"event": "space_short", "bundle": f"{number:016x}", "label": label, "needed": needed}
-                | {"free": max(0, free), "do": "make room; until then its data is not kept"}
-            )
-        return False
-
-    def _begin(self, number: int, manifest: Manifest, sealed: bytes, payload: bytes, signer: str) -> None:
-        folder = self._inbox.spool / f"{number:016x}"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        (folder / MANIFEST_FILE).write_bytes(sealed)
-        bundle = self._bundles[number] = SpoolBundle(number, folder, manifest, sealed, payload, signer)
-        self._say_known(bundle, [])
-        self._tell("accepted", bundle)
-        with self._refusing(bundle):
-            self._after_tables(bundle)
-
-    def _say_known(self, bundle: SpoolBundle, done: list[list[int]]) -> None:
+    def _say_known(self, bundle: SpoolBundle) -> None:
+        """Tell ``assemble`` what is signed, stored and parked."""
         shape = bundle.manifest.shape
+        done, parked = bundle.stored.copy(), []
+        for key in bundle.parked:
+            slab = bundle.slab(key)
+            if key.kind == Kind.DATA and bundle.parked.is_whole(key, -(-slab.length // shape.symbol_bytes)):
+                done[key.number] = True
+            else:
+                parked.append(key[1:])
         self._answer(
             "known",
             bundle=bundle.number,
@@ -228,36 +321,46 @@ class Store:
             stream_bytes=bundle.manifest.stream_bytes,
             files_bytes=bundle.manifest.files.size,
             slabs_bytes=bundle.manifest.slabs.size,
-            done=done,
+            done=stretches(done),
+            parked=parked,
         )
 
     # tables and slabs
 
-    def _take_table(self, bundle: SpoolBundle, kind: ObjectType, slab: int, data: memoryview) -> None:
-        for again in bundle.put_table(kind, slab, data):
-            self._answer("redo", bundle=bundle.number, kind=Kind.OBJECT, flags=kind, slab=again)
+    def _take_table(self, bundle: SpoolBundle, key: SlabKey, data: memoryview) -> None:
+        for again in bundle.put_table(ObjectType(key.flags), key.number, data):
+            self._redo(key._replace(number=again))
+        bundle.parked.drop(key)
         self._after_tables(bundle)
 
     def _after_tables(self, bundle: SpoolBundle) -> None:
         if bundle.maybe_read_tables():
-            self._answer("ready", bundle=bundle.number)
+            self._store_whole(bundle)
             self._maybe_publish(bundle)
 
-    def _take_slab(self, bundle: SpoolBundle, slab: int, data: memoryview) -> None:
+    def _take_slab(self, bundle: SpoolBundle, key: SlabKey, data: memoryview) -> None:
         try:
-            bundle.put_slab(slab, data)
+            bundle.put_slab(key.number, data)
         except IntegrityError as error:
             self._control.send({"event": "slab_mismatch", "bundle": bundle.hex_id, "detail": str(error)})
-            self._answer("redo", bundle=bundle.number, kind=Kind.DATA, flags=0, slab=slab)
+            bundle.parked.drop(key)
+            self._redo(key)
             return
-        self._ledger.slab_stored(bundle.hex_id, slab)
+        try:
+            self._ledger.slab_stored(bundle.hex_id, key.number)
+        except StorageError:
+            bundle.stored[key.number] = False
+            raise
+        bundle.parked.drop(key)
         self._tell("progress", bundle, stored_bytes=bundle.stored_bytes, missing=int((~bundle.stored).sum()))
         self._maybe_publish(bundle)
 
     # the end of a bundle
 
     def _maybe_publish(self, bundle: SpoolBundle) -> None:
-        if bundle.is_complete:
+        if bundle.target is not None:
+            self._publish(bundle)  # it is in the inbox already: the disk failed afterwards
+        elif bundle.is_complete:
             mode = self._verify.get(bundle.manifest.channel) or self._verify_default
             self._finishing.start(bundle, partial(self._finish, bundle, mode))
 
@@ -268,9 +371,12 @@ class Store:
         sync_file_system(bundle.tree)
 
     def _publish(self, bundle: SpoolBundle) -> None:
-        self._ledger.set_state(bundle.hex_id, "publishing")
-        target = self._inbox.publish(bundle.tree, bundle.manifest)
-        self._conclude(bundle, target)
+        """Record, rename, make that durable, record: any step may be the last before a crash, or be tried again."""
+        if bundle.target is None:
+            self._ledger.set_state(bundle.hex_id, "publishing")
+            bundle.target = self._inbox.publish(bundle.tree, bundle.manifest)
+        self._inbox.sync(bundle.target)
+        self._conclude(bundle, bundle.target)
 
     def _write_papers(self, bundle: SpoolBundle, mode: str) -> None:
         (bundle.tree / "manifest.json").write_bytes(bundle.payload)
@@ -324,38 +430,40 @@ class Store:
         for row in rows:
             folder = self._inbox.spool / row.id
             try:
-                bundle = self._reopen(int(row.id, 16), folder)
-            except ContentError as error:
-                self._ledger.set_state(row.id, "refused", str(error))
-                self._quarantine(int(row.id, 16), error, {}, folder)
+                bundle = self._reopen(folder)
+            except (OSError, ContentError) as error:
+                self._ledger.forget(row.id)  # lost with the power, or its key is trusted no more: it may come again
+                shutil.rmtree(folder, ignore_errors=True)
+                self._control.send({"event": "spool_lost", "bundle": row.id, "detail": str(error)})
                 continue
-            with self._refusing(bundle):
+            with self._surviving(), self._refusing(bundle):
                 self._resume_bundle(bundle, row.state)
 
-    def _reopen(self, number: int, folder: Path) -> SpoolBundle:
-        try:
-            sealed = (folder / MANIFEST_FILE).read_bytes()
-        except OSError as error:
-            raise IntegrityError("its spool folder is gone") from error
+    def _reopen(self, folder: Path) -> SpoolBundle:
+        sealed = (folder / MANIFEST_FILE).read_bytes()
         manifest, payload, signer = open_manifest(sealed, self._keys)
-        return SpoolBundle(number, folder, manifest, sealed, payload, signer)
+        return self._spool(folder, manifest, sealed, payload, signer)
 
     def _resume_bundle(self, bundle: SpoolBundle, state: str) -> None:
         if state == "publishing" and not bundle.tree.exists():  # renamed; its reader may have moved it on since
-            target = self._inbox.version_folder(bundle.manifest)
-            if target.parent.exists():
-                sync_folder(target.parent)
-            self._conclude(bundle, target)
+            bundle.target = self._inbox.version_folder(bundle.manifest)
+            self._bundles[bundle.number] = bundle
+            self._publish(bundle)
             return
         self._bundles[bundle.number] = bundle
         ready = bundle.maybe_read_tables(from_disk=True)
+        self._ledger.forget_doubtful(bundle.hex_id)
         if ready:
             self._restore_slabs(bundle)
-        self._say_known(bundle, _ranges(bundle.stored))
-        if ready:
-            self._answer("ready", bundle=bundle.number)
+        self._say_known(bundle)
         self._tell("resumed", bundle, stored_bytes=bundle.stored_bytes, missing=int((~bundle.stored).sum()))
+        if lost := self._ledger.take_begun(bundle.hex_id):
+            what = (
+                "symbols of these slabs that were being assembled are lost; other passes or a resend bring them again"
+            )
+            self._control.send({"event": "symbols_lost", "bundle": bundle.hex_id, "slabs": lost, "detail": what})
         if ready:
+            self._store_whole(bundle)
             self._maybe_publish(bundle)
 
     def _restore_slabs(self, bundle: SpoolBundle) -> None:
@@ -371,7 +479,8 @@ class Store:
     # messages
 
     def _answer(self, say: str, **fields: Any) -> None:
-        self._assemble.send({"say": say, **fields})
+        with suppress(BrokenPipeError):  # it has ended; what it handed over is still to be done
+            self._assemble.send({"say": say, **fields})
 
     def _tell(self, event: str, bundle: SpoolBundle, **fields: Any) -> None:
         self._control.send(
@@ -385,26 +494,12 @@ def _facts(manifest: Manifest, signer: str) -> Message:
     return {name: getattr(manifest, name) for name in names} | {"signer": signer}
 
 
-def _ranges(mask: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> list[list[int]]:
-    """[first, last + 1] of each stretch of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
-    pairs: list[list[int]] = edges.reshape(-1, 2).tolist()
-    return pairs
-
-
 def main() -> None:
-    """Entry point of the worker. A failing disk ends it with what happened; what is stored is kept."""
+    """Entry point of the worker."""
     settings, control = start_worker(nice=-5)
     try:
-        Store(settings, control).run()
-    except OSError as error:
-        code = 17 if error.errno in NO_SPACE else 1
-        where = f" ({error.filename})" if error.filename else ""
-        control.send(
-            {"fatal": f"disk: {os.strerror(error.errno or 0)}{where}; what is stored is kept", "exit_code": code}
-        )
-        raise SystemExit(code) from error
-    except DiodeError as error:  # the ledger's among them
+        Store(settings, control, Mailbox(settings["slabs_read"], settings["answers_write"]), Finishing()).run()
+    except DiodeError as error:  # a ledger or a folder that cannot be opened at all
         control.send({"fatal": str(error), "exit_code": error.exit_code})
         raise SystemExit(error.exit_code) from error
 

@@ -6,7 +6,7 @@ import sys
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich import box
@@ -129,6 +129,7 @@ def confirm(
 ) -> None:
     """Record that a bundle was published: what a confirm code of the receiver says."""
     config = load(SenderConfig, context.obj)
+    configure(config.log.level, json=config.log.as_json)
     confirmed = decode("".join(code))
     with closing(_ledger(config)) as ledger:
         row = find_confirmed(ledger, confirmed)
@@ -181,14 +182,8 @@ def _start(path: Path, as_json: bool, quiet: bool) -> tuple[Sender, Display]:
 
 
 def _finish(sender: Sender, display: Display, *, failed_code: int) -> None:
-    figures: dict[str, Any] = {
-        "sent": sender.sent,
-        "resent": sender.resent,
-        "skipped": sender.skipped,
-        "failed": sender.failed,
-    }
-    display.summary({**figures, **sender.figures()})
+    display.summary({**sender.tally.outcomes(), **sender.tally.figures()})
     if sender.interrupted is not None:
         raise typer.Exit(INTERRUPTED if sender.interrupted == 2 else 0)
-    if sender.failed and failed_code:
+    if sender.tally.failed and failed_code:
         raise typer.Exit(failed_code)

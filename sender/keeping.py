@@ -12,6 +12,7 @@ import structlog
 
 from diode.config import Outbox
 from sender.ledger import Ledger, Row
+from sender.outbox import OutboxFolder, printable
 from sender.packing import relocate
 
 PERIOD_S: Final = 3600.0
@@ -37,6 +38,17 @@ def prune(outbox: Outbox, state: Path, ledger: Ledger, now: float) -> int:
         log.info("bundle_no_longer_kept", bundle=row.id, channel=row.channel, name=row.name, rule=outbox.keep)
         gone += 1
     return gone
+
+
+def archive(folder: OutboxFolder, state: Path, ledger: Ledger, row: Row | None, item: Path) -> None:
+    """Move an item that was sent to ``sent/``. The packed bundle it became is kept, and finds it at its new place."""
+    try:
+        place = folder.archive(item)
+        if row is not None and (packed := state / "bundles" / row.id).is_dir():
+            relocate(packed, item, place)
+            ledger.moved(row.id, str(place))
+    except OSError as error:
+        log.warning("sent_item_stuck", item=printable(item), detail=f"{error.strerror}: {error.filename}")
 
 
 def find_moved(outbox: Outbox, state: Path, ledger: Ledger) -> None:

@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS bundle (
     passes_over INTEGER NOT NULL DEFAULT 0,
     UNIQUE (channel, name, version), UNIQUE (channel, sequence)
 ) STRICT;
+CREATE TABLE IF NOT EXISTS progress (bundle TEXT PRIMARY KEY, pass INTEGER NOT NULL, slab INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS resend (
     number INTEGER PRIMARY KEY, bundle TEXT NOT NULL, ranges TEXT NOT NULL, state TEXT NOT NULL, detail TEXT NOT NULL
 ) STRICT;
@@ -103,6 +104,18 @@ class Ledger(Database):
     def set_state(self, bundle: str, state: State, detail: str = "") -> None:
         """Record what became of a bundle."""
         self._execute("UPDATE bundle SET state = ?, detail = ? WHERE id = ?", (state, detail, bundle))
+        self._execute("DELETE FROM progress WHERE bundle = ?", (bundle,))
+
+    def slab_sent(self, bundle: str, sending_pass: int, slab: int) -> None:
+        """Record how far a queued bundle is. Not synced: after a power loss a little is sent twice."""
+        self._execute("PRAGMA synchronous = NORMAL")
+        self._execute("INSERT OR REPLACE INTO progress VALUES (?, ?, ?)", (bundle, sending_pass, slab + 1))
+        self._execute("PRAGMA synchronous = FULL")
+
+    def progress(self, bundle: str) -> tuple[int, int]:
+        """(pass, first slab of it) that a queued bundle goes on with."""
+        row = self._execute("SELECT pass, slab FROM progress WHERE bundle = ?", (bundle,)).fetchone()
+        return (int(row[0]), int(row[1])) if row else (0, 0)
 
     def pass_over(self, bundle: str, passes: int) -> None:
         """Record that a bundle, or some slabs of it, were transmitted so many times."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from diode.config import Outbox
@@ -14,6 +15,8 @@ from diode.errors import DiodeError, PathError, SourceError, UsageError
 from diode.manifest import ChannelName, check_component
 
 _CHANNEL: TypeAdapter[str] = TypeAdapter(ChannelName)
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +105,18 @@ class OutboxFolder:
         return self._move(item, self._config.sent)
 
     def set_aside(self, entry: Path, error: DiodeError) -> None:
-        """Move what cannot be sent to ``failed/<channel>/``, with a reason beside it."""
-        moved = self._move(entry, self._config.failed)
+        """Move what cannot be sent to ``failed/<channel>/``, with a reason beside it; if it cannot be moved, say so."""
+        log.error("item_set_aside", item=printable(entry), reason=error.reason, detail=str(error))
         reason = {
             "reason": error.reason,
             "detail": str(error),
             "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
-        moved.with_name(moved.name + ".reason.json").write_text(json.dumps(reason, indent=1) + "\n")
+        try:
+            moved = self._move(entry, self._config.failed)
+            moved.with_name(moved.name + ".reason.json").write_text(json.dumps(reason, indent=1) + "\n")
+        except OSError as stuck:
+            log.warning("item_stuck", item=printable(entry), detail=f"{stuck.strerror}: {stuck.filename}")
 
     def _move(self, entry: Path, base: Path) -> Path:
         folder = base / entry.parent.name
@@ -120,6 +127,11 @@ class OutboxFolder:
             target = folder / f"{entry.name}.{number}"
         entry.rename(target)
         return target
+
+
+def printable(path: Path) -> str:
+    """A path for the log: names need not be UTF-8."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _try_rename(source: Path, target: Path) -> None:

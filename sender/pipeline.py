@@ -1,7 +1,7 @@
-"""The two workers of the sending side, and the memory and pipes between them."""
+"""The two workers of the sending side, the memory and pipes between them, and the jobs they have in hand."""
 
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Final
 
 from diode.config import SenderConfig
@@ -10,12 +10,13 @@ from diode.memory import Counters, create_memfd
 from diode.supervise import Crew
 from diode.udp import Address, open_sender
 from diode.wire import datagram_bytes
-from diode.workers import Worker
+from diode.workers import Message, Worker
 from sender import transmit
 from sender.encode import FILLER_DATAGRAMS
-from sender.schedule import Filler, Job
+from sender.schedule import Filler, Job, Plan
 
 SLOTS: Final = 2  # one is filled while the other is sent
+MOST_JOBS: Final = 8  # in hand, of small ones
 
 
 class Pipeline:
@@ -59,5 +60,62 @@ class Pipeline:
             )
             self.counters = Counters(counters, transmit.COUNTERS)
         self.session = ""
-        self.jobs: dict[int, Job | Filler] = {}
         self.ready = False
+        self._slab_datagrams = full.rows * full.columns
+        self._jobs: dict[int, tuple[Job | Filler, int]] = {}  # with their datagrams
+        self._job_number = 0
+        self._profile = config.link.profile
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the workers may get another job: they never have more than two slabs in hand.
+
+        So one is encoded while another is sent, and what is urgent waits for no more.
+        """
+        in_hand = sum(datagrams for _, datagrams in self._jobs.values())
+        return len(self._jobs) < MOST_JOBS and in_hand <= self._slab_datagrams
+
+    def fill(self, filler: Filler) -> None:
+        """Have filler sent."""
+        self._tell({"job": self._note(filler, filler.datagrams), "filler": filler.datagrams})
+
+    def assign(self, job: Job, plan: Plan) -> None:
+        """Have a slab of the bundle that ``plan`` describes encoded and sent."""
+        self._tell(
+            {
+                "job": self._note(job, plan.slab(job).datagrams),
+                "bundle": f"{job.bundle:016x}",
+                "kind": job.kind,
+                "flags": job.flags,
+                "slab": job.slab,
+                "pass": job.sending_pass,
+                "plan": _plan_message(plan, self._profile),
+            }
+        )
+
+    def set_rate(self, rate_bytes_per_s: int) -> None:
+        """Change the rate of the line, after the jobs that are in hand."""
+        self._tell({"rate": rate_bytes_per_s})
+
+    def take_back(self, number: int) -> Job | Filler | None:
+        """A job that was sent, or failed."""
+        return self._jobs.pop(number, (None, 0))[0]
+
+    def take_all_back(self) -> list[Job | Filler]:
+        """All jobs in hand: a worker died with them."""
+        jobs, self._jobs = self._jobs, {}
+        return [job for job, _ in jobs.values()]
+
+    def _note(self, step: Job | Filler, datagrams: int) -> int:
+        self._job_number += 1
+        self._jobs[self._job_number] = step, datagrams
+        return self._job_number
+
+    def _tell(self, message: Message) -> None:
+        with suppress(BrokenPipeError):  # it died: the crew notices next, and a new pipeline begins afresh
+            self.encode.mailbox.send(message)
+
+
+def _plan_message(plan: Plan, profile: str) -> Message:
+    sizes = ("stream_bytes", "manifest_bytes", "files_bytes", "slabs_bytes", "files")
+    return {"symbol_bytes": plan.full.symbol_bytes, "profile": profile} | {name: getattr(plan, name) for name in sizes}

@@ -2,7 +2,8 @@
 
 Each bundle follows a script: manifest and tables, the manifest's lead, slabs in order, what is small again, tables and
 manifest once more, then the next pass. A gap in one bundle's script is filled by the next bundle, or by filler: copies
-of something small are apart in time and in datagrams, so that no one burst takes them all.
+of something small are apart in time and in datagrams, so that no one burst takes them all. A short gap is not filled by
+a bundle of lower priority: one slab of it may take longer than all of the urgent one.
 """
 
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ MANIFEST_PERIOD_S: Final = 2.0
 LEAD_PER_FILE_S: Final = 30e-6
 MAX_IN_FLIGHT: Final = 32
 FILLER_S: Final = 0.005  # one piece of filler bridges this much of a gap
+HELD_S: Final = 0.1  # a gap of at most this much keeps bundles of lower priority waiting
 
 State = Literal["sending", "waiting", "over", "withdrawn"]
 
@@ -37,6 +39,7 @@ class Plan:
     pass_delay_s: float = 30.0
     lead_s: float = 0.02
     first_pass: int = 0  # repair of earlier passes is not sent again
+    first_slab: int = 0  # of the first pass: what went before has been sent by an earlier run
     ranges: tuple[Range, ...] | None = None  # a resend: these slabs alone; None: all
     channel: str = ""
     priority: int = 0  # a bundle of a higher one goes first, slab by slab
@@ -98,6 +101,7 @@ class _Gap:
     seconds: float
     datagrams: int = 0
     rest: bool = False  # nothing is sent meanwhile, not even filler
+    holds: bool = False  # nothing of lower priority is sent meanwhile
 
 
 @dataclass(slots=True)
@@ -166,8 +170,11 @@ class Scheduler:
         """What to send next; None when nothing is in flight."""
         if not self._flights:
             return None
-        waits = []
+        waits: list[_Gap] = []
+        held = 0  # priority below which nothing is sent now
         for flight in sorted(self._flights.values(), key=self._urgency):
+            if flight.plan.priority < held:
+                break
             early = self._due.get(flight.plan.channel, 0.0) - now
             job = _Gap(early, rest=True) if early > 0 else self._next_job(flight, now)
             if isinstance(job, Job):
@@ -175,6 +182,7 @@ class Scheduler:
                 self._book(flight, job, now)
                 return job
             waits.append(job)
+            held = flight.plan.priority if job.holds else held
         return self._fill(min(waits, key=lambda gap: gap.seconds))
 
     def set_rate(self, rate_bytes_per_s: float) -> None:
@@ -236,12 +244,13 @@ class Scheduler:
             return self._issue(flight, flight.pending.pop(0))
         while flight.state != "over":
             if flight.gap is not None:
+                holds = flight.gap.seconds <= HELD_S
                 if flight.outstanding:
-                    return _Gap(2.0)  # woken by sent()
+                    return _Gap(2.0, holds=holds)  # woken by sent()
                 left = flight.gap.seconds - (now - flight.sent_at)
                 short = flight.gap.datagrams - (self._line - flight.sent_line)
                 if left > 0 or short > 0:
-                    return _Gap(max(left, 0.0), max(short, 0))
+                    return _Gap(max(left, 0.0), max(short, 0), holds=holds)
                 flight.gap = None
             if self._manifest_is_due(flight, now):
                 flight.manifest_at = now
@@ -283,7 +292,7 @@ def _script(flight: _Flight) -> Iterator[Job | _Gap]:
         yield _Gap(min(COPY_GAP_S, plan.lead_s), burst)  # shorter than other gaps: nothing waits for the line
         yield from _in_pass(small_objects, number)
         yield _Gap(max(0.0, plan.lead_s - COPY_GAP_S) + plan.files * LEAD_PER_FILE_S)
-        yield from _in_pass(data, number)
+        yield from _in_pass(data[plan.first_slab :] if number == plan.first_pass else data, number)
         yield copy_gap
         yield from _in_pass([*small_data, *objects], number)
 

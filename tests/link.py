@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from securesystemslib.signer import CryptoSigner
 
-from diode.assembler import Assembler, Completed
+from diode.assembler import Assembler, Completed, Parked, SlabKey, Wanted
 from diode.auth import DatagramViews, LinkKey, Mode, Session
 from diode.digest import digest
 from diode.emulator import Impairer, Impairments
@@ -36,6 +36,7 @@ from diode.wire import Kind, ObjectType, datagram_bytes, symbol_bytes_for
 from sender.schedule import Filler, Job, Plan, Scheduler, Wait
 
 FILLER = 64
+REST_S = 0.5
 REGION = 2000  # datagrams a region of this receiver holds
 DATA, OBJECT = Kind.DATA, Kind.OBJECT
 
@@ -180,6 +181,8 @@ class Enclave:
         self.arena = np.zeros(self.arena_bytes, np.uint8)
         self.assembler = Assembler(self.arena, self.engine, self.drops, lambda: False)
         self.receiving: dict[int, Received] = {}
+        self.parked: dict[SlabKey, tuple[np.ndarray, np.ndarray]] = {}
+        self.early: list[tuple[Completed, bytes]] = []  # complete before their tables
 
     def receive(self, datagrams: np.ndarray, now: float) -> None:
         """Take datagrams of one size as they arrive."""
@@ -189,8 +192,28 @@ class Enclave:
             rows = self.gate.admit(region, views, now)
             if len(rows):
                 self.assembler.feed(region, rows)
-            while self.assembler.completed:
-                self._store(self.assembler.completed.popleft())
+            self._handle()
+
+    def rest(self) -> None:
+        """Nothing comes for a while: what is open is parked."""
+        self.assembler.park()
+        self._handle()
+
+    def _handle(self) -> None:
+        while self.assembler.handed_over:
+            item = self.assembler.handed_over.popleft()
+            match item:
+                case Completed():
+                    self._store(item)
+                case Parked():
+                    symbols = self.arena[item.offset : item.offset + len(item.have) * item.symbol_bytes]
+                    self.parked[item.key] = symbols.copy(), item.have.copy()
+                    self.assembler.release(item.offset)
+                case Wanted():
+                    symbols, have = self.parked.pop(item.key)
+                    place = self.arena[item.offset :][: len(symbols)].reshape(len(have), -1)
+                    place[have] = symbols.reshape(len(have), -1)[have]
+                    self.assembler.loaded(item.key, have)
 
     def _store(self, done: Completed) -> None:
         data = bytes(self.arena[done.offset : done.offset + done.length])
@@ -221,6 +244,9 @@ class Enclave:
 
     def _take(self, bundle: int, done: Completed, part: tuple[Kind, int], data: bytes) -> None:
         received = self.receiving[bundle]
+        if part[0] == DATA and not received.ready:
+            self.early.append((done, data))
+            return
         full = received.manifest.shape.geometry
         shape = full if part[0] == DATA else object_geometry(full.symbol_bytes)
         slab = slab_at(shape, len(received.parts[part]), done.key.number, is_object=part[0] == OBJECT)
@@ -243,7 +269,12 @@ class Enclave:
                 parse_files(received.parts[OBJECT, int(ObjectType.FILES)].splitlines(keepends=True), received.manifest)
             )
             received.ready = True
-            self.assembler.ready(bundle)
+            early, self.early = self.early, []
+            for done, data in early:
+                if done.key.bundle in self.receiving:
+                    self._take(done.key.bundle, done, (DATA, 0), data)
+            if bundle not in self.receiving:
+                return
         if received.ready and not received.missing[DATA, 0]:
             self.published[bundle] = bytes(received.parts[DATA, 0])
             del self.receiving[bundle]
@@ -260,17 +291,22 @@ def transfer(
     engine: Engine | None = None,
     rate: float = 100e6,
     warm_up: int = 0,
+    arena_bytes: int = 160 << 20,
 ) -> Enclave:
     """Send ``bundles`` through the impaired line; ``warm_up`` datagrams of filler shift where its bursts fall."""
     engine = engine or choose_engine()
     key = LinkKey.of(random.Random(seed).randbytes(32))
     staging = Staging(bundles, passes, mode, key, engine, rate)
-    enclave = Enclave([key], mode, engine, [bundle.signer for bundle in bundles])
+    enclave = Enclave([key], mode, engine, [bundle.signer for bundle in bundles], arena_bytes)
     enclave.receive(staging.heartbeat(), 0.0)  # several are sent before data; one of them arrives
     line = Impairer(impairments, seed)
     if warm_up:
         line.apply(staging._datagrams(Filler(warm_up)))
+    heard_at = 0.0
     while (step := staging.next()) is not None:
+        if staging.now - heard_at > REST_S:
+            enclave.rest()
         enclave.receive(line.apply(step[1]), staging.now)
+        heard_at = staging.now if step[0] is not None else heard_at
     enclave.receive(line.flush(), staging.now)
     return enclave

@@ -52,6 +52,25 @@ def test_profiles_keep_their_promise(case: str, seed: int) -> None:
     assert stream_of(bundle) == enclave.published[bundle.number]
 
 
+# At 20 % loss a pass has 176 of the 200 symbols that a block needs, and two passes have 224 distinct ones.
+STITCHED = {
+    "slabs left behind, then a rest": (1, 160 << 20),
+    "memory for two slabs, six of them under way": (3, 60 << 20),
+}
+
+
+@pytest.mark.parametrize("case", STITCHED)
+def test_passes_stitch_together_symbol_by_symbol(case: str) -> None:
+    """What no pass brings whole is completed from parked symbols and fresh repair."""
+    count, arena_bytes = STITCHED[case]
+    bundles = [make_bundle(content(40_000_000, number), sequence=number) for number in range(1, count + 1)]
+    assert not transfer(bundles, Impairments(loss=0.2), 5).published
+    enclave = transfer(bundles, Impairments(loss=0.2), 5, passes=2, arena_bytes=arena_bytes)
+    assert {bundle.number: stream_of(bundle) for bundle in bundles} == enclave.published
+    assert enclave.assembler.slabs_parked >= 2 * count
+    assert not enclave.assembler.slabs_given_up
+
+
 @pytest.mark.parametrize("size", [0, 1, 1408, 1409, 100_000, 20 * 64 * 1408 + 1])
 def test_a_small_bundle_survives_a_burst_at_any_place(size: int) -> None:
     """1,000 consecutive datagrams may vanish anywhere: copies are too far apart to die together."""

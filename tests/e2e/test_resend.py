@@ -71,6 +71,42 @@ async def test_a_code_brings_what_was_lost(tmp_path: Path) -> None:
         assert "is confirmed" in confirm.log[-1]
 
 
+async def test_what_was_confirmed_is_kept_no_longer(tmp_path: Path) -> None:
+    """Item and packed form of a confirmed bundle go: at once by the command, or when a daemon starts; others stay."""
+    async with pair(tmp_path / "pair") as link:
+        names = ("now", "later", "never")
+        (link.outbox / "cve").mkdir()
+        for name in names:
+            (link.outbox / "cve" / f"{name}@1").write_bytes(name.encode() * 1000)
+        receiver = await link.receiver("--bundles", "3")
+        await link.diode()
+        keep = {"DIODE_OUTBOX__KEEP": "until-confirmed", "DIODE_OUTBOX__SETTLE_S": "0"}
+        assert 0 == await (await link.sender("run", "--json", "--until-idle", **keep)).ended()
+        assert 0 == await receiver.ended()
+        ids = {m["bundle"].split("/")[1]: m["id"] for m in receiver.messages if m["message_type"] == "bundle"}
+        assert set(names) == ids.keys()
+
+        def kept() -> set[str]:
+            items = {path.name.removesuffix("@1") for path in (link.folder / "sender/sent/cve").iterdir()}
+            packed = {path.name for path in (link.folder / "sender/state/bundles").iterdir()}
+            assert packed == {ids[name] for name in items}
+            return items
+
+        assert set(names) == kept()
+        code = await printed(link, "receipt", ids["now"], "--code")
+        confirm = await link.sender("confirm", code, **keep)
+        assert 0 == await confirm.ended()
+        assert any("bundle_no_longer_kept" in line for line in confirm.log)
+        assert {"later", "never"} == kept()
+
+        code = await printed(link, "receipt", ids["later"], "--code")
+        assert 0 == await (await link.sender("confirm", code, DIODE_OUTBOX__KEEP="forever")).ended()
+        assert {"later", "never"} == kept()
+        sender = await link.sender("run", "--json", **keep)
+        assert ids["later"] in await sender.said("bundle_no_longer_kept")
+        assert {"never"} == kept()
+
+
 async def test_codes_that_are_not_for_this_sender_do_nothing(tmp_path: Path) -> None:
     """Another bundle's code, a confirm code, no code: each is refused with one line and exit code 2."""
     async with pair(tmp_path / "pair") as link:

@@ -10,6 +10,7 @@ from diode.manifest import Manifest
 from diode.memory import Counters
 from diode.wire import ObjectType
 from receiver.ledger import Ledger
+from receiver.parking import ParkedSlabs
 from receiver.spool import SpoolBundle
 from tests.link import DATA, OBJECT, Bundle, make_bundle
 
@@ -20,7 +21,8 @@ def spooled(folder: Path, bundle: Bundle, slabs: bool = True) -> SpoolBundle:
     """The bundle in a spool, with its tables and (all or none of) its slabs."""
     folder.mkdir(exist_ok=True)
     manifest: Manifest = bundle.manifest
-    spool = SpoolBundle(bundle.number, folder, manifest, b"", b"", "someone")
+    parked = ParkedSlabs(folder, bundle.number, Ledger(folder / "ledger.db"))
+    spool = SpoolBundle(bundle.number, folder, manifest, b"", b"", "someone", parked)
     for kind in (ObjectType.FILES, ObjectType.SLABS):
         spool.put_table(kind, 0, memoryview(bundle.parts[OBJECT, int(kind)]))
     assert spool.maybe_read_tables()

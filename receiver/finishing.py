@@ -1,0 +1,50 @@
+"""What takes long on a disk and must not hold up what is being received: finishing bundles, syncing. One thread."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+from receiver.inbox import sync_file_system
+from receiver.ledger import Ledger
+from receiver.spool import SpoolBundle
+
+
+class Finishing:
+    """Finishes bundles, one after the other, and makes durable what was recorded meanwhile."""
+
+    def __init__(self, executor: Executor | None = None) -> None:
+        self.fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)  # readable when a bundle is done
+        self._thread = executor or ThreadPoolExecutor(1)
+        self._under_way: dict[int, tuple[SpoolBundle, Future[None]]] = {}
+        self._sync: Future[None] | None = None
+
+    def start(self, bundle: SpoolBundle, work: Callable[[], None]) -> None:
+        """Run ``work`` for ``bundle``, unless it is under way."""
+        if bundle.number not in self._under_way:
+            future = self._thread.submit(work)
+            self._under_way[bundle.number] = bundle, future
+            future.add_done_callback(lambda _: os.eventfd_write(self.fd, 1))
+
+    def done(self) -> list[tuple[SpoolBundle, "Future[None]"]]:
+        """What is over, each once; its result may be an exception."""
+        with suppress(BlockingIOError):
+            os.eventfd_read(self.fd)
+        over = [pair for pair in self._under_way.values() if pair[1].done()]
+        for bundle, _ in over:
+            del self._under_way[bundle.number]
+        return over
+
+    def make_durable(self, ledger: Ledger, spool: Path) -> None:
+        """Sync the file system, then let the ledger say so; one sync at a time. Raises StorageError of the last one."""
+        if self._sync is not None and self._sync.done():
+            sync, self._sync = self._sync, None
+            sync.result()
+            ledger.sync_succeeded()
+        if self._sync is None and ledger.sync_begins():
+            self._sync = self._thread.submit(sync_file_system, spool)
+
+    def wait(self) -> None:
+        """Until what is under way is over. Nothing may be started any more."""
+        self._thread.shutdown()

@@ -1,0 +1,119 @@
+"""The outbox as it changes: what is quiet is packed and queued, what cannot be sent is set aside with a reason."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from watchfiles import awatch
+
+from diode.config import SenderConfig
+from diode.errors import DiodeError, SourceError
+from sender.keeping import archive
+from sender.ledger import Ledger, Row
+from sender.outbox import OutboxFolder, printable
+from sender.packer import Packer
+from sender.tally import Tally
+
+RESCAN_S: Final = 30.0
+UNSETTLED_S: Final = 0.25
+WATCH_AGAIN_S: Final = 1.0
+
+log = structlog.get_logger()
+
+
+class Watcher:
+    """Looks for items and hands each, packed, to ``queue``; ``origins`` says which are queued or in flight already."""
+
+    def __init__(
+        self,
+        config: SenderConfig,
+        folder: OutboxFolder,
+        ledger: Ledger,
+        packer: Packer,
+        tally: Tally,
+        queue: Callable[[Row], None],
+        origins: Callable[[], set[str]],
+    ) -> None:
+        self._config = config
+        self._folder = folder
+        self._ledger = ledger
+        self._packer = packer
+        self._tally = tally
+        self._queue = queue
+        self._origins = origins
+
+    async def run(self, changed: asyncio.Event, stopping: asyncio.Event, is_idle: Callable[[], bool]) -> None:
+        """Scan whenever the folder changes, or ``changed`` is set; until ``stopping``, or nothing is left to send."""
+        hint = asyncio.Event()
+        hints = asyncio.create_task(self._hint(hint, stopping))
+        try:
+            while not stopping.is_set():
+                unsettled = await self._scan(stopping)
+                if not unsettled and is_idle():
+                    return
+                await _first(hint.wait(), changed.wait(), timeout_s=UNSETTLED_S if unsettled else RESCAN_S)
+                hint.clear()
+                changed.clear()
+        finally:
+            hints.cancel()
+
+    async def _hint(self, hint: asyncio.Event, stopping: asyncio.Event) -> None:
+        """Wake the scan when something changes; a missed event costs at most RESCAN_S."""
+        while not stopping.is_set():
+            try:
+                async for _ in awatch(self._config.outbox.path, stop_event=stopping, step=100, debounce=200):
+                    hint.set()
+            except (OSError, RuntimeError, UnicodeError) as error:  # a name that is not UTF-8, a folder that went away
+                log.warning("watch_restarted", detail=repr(error))
+            hint.set()
+            await asyncio.sleep(WATCH_AGAIN_S)
+
+    async def _scan(self, stopping: asyncio.Event) -> bool:
+        """Take what is quiet; True when something is not yet."""
+        for stray in self._folder.strays():
+            log.warning("item_ignored", item=printable(stray), do="put it into a folder named as its channel")
+        busy = self._origins()
+        unsettled = False
+        for entry in await asyncio.to_thread(lambda: list(self._folder.entries())):
+            if stopping.is_set():
+                break
+            if str(entry) in busy:
+                continue
+            if not await asyncio.to_thread(self._folder.is_quiet, entry):
+                unsettled = True
+                continue
+            await self._take(entry)
+        return unsettled
+
+    async def _take(self, entry: Path) -> None:
+        try:
+            item = self._folder.item(entry)
+            send = self._config.send
+            row = await self._packer.pack(item, [entry], send.passes, send.pass_delay_s, str(entry))
+        except FileNotFoundError:
+            return  # taken away again
+        except DiodeError as error:
+            self._set_aside(entry, error)
+        except OSError as error:
+            self._set_aside(entry, SourceError(f"{error.strerror}: {error.filename}"))
+        else:
+            if row is not None:
+                self._queue(row)
+                return
+            self._tally.skipped += 1
+            archive(self._folder, self._config.state, self._ledger, self._ledger.from_origin(str(entry)), entry)
+
+    def _set_aside(self, entry: Path, error: DiodeError) -> None:
+        self._tally.failed += 1
+        self._folder.set_aside(entry, error)
+
+
+async def _first(*waits: Awaitable[Any], timeout_s: float) -> None:
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
