@@ -3,7 +3,7 @@
 The link loses datagrams alone (burst 1) or in bursts (Gilbert's chain of a good state that loses nothing and a bad one
 that loses all; docs/planning.md). A block of n = k + r symbols fails when more than r of them are lost; its symbols are
 D datagrams apart, and beside each lies one of the next block. Passes are independent, and a slab is delivered by one of
-them. A pass is of use when manifest and tables are there before its data, or memory keeps all of it until they come.
+them. A pass is of use when the manifest is there before its data, or memory keeps all of it until it comes.
 """
 
 import math
@@ -88,13 +88,16 @@ def forecast(
     in_all = whole * full.rows * full.columns + sum(slab.datagrams * copies for slab, copies in [*tail, *objects])
     bytes_sent = passes * in_all * datagram_bytes(symbol_bytes)
     memory = loss.memory(full.burst_datagrams)
+    is_kept = MAX_ROWS * (whole * full.row_bytes + sum(slab.shape.row_bytes for slab, _ in tail)) <= early_bytes
     odds = _Odds(
         whole,
         slab_failure(full, loss),
         _all_of(slab_failure(tail[0][0].shape, loss), tail[0][1], memory) if tail else 0.0,
-        [(slab_failure(slab.shape, loss), copies) for slab, copies in objects],
+        [
+            (slab_failure(slab.shape, loss), copies, not (is_kept or number))
+            for number, (slab, copies) in enumerate(objects)
+        ],
         memory,
-        MAX_ROWS * (whole * full.row_bytes + sum(slab.shape.row_bytes for slab, _ in tail)) <= early_bytes,
     )
     return Forecast(
         slabs=count,
@@ -115,21 +118,19 @@ class _Odds:
     whole: int  # slabs before the last
     slab: float  # that one of them fails in a pass
     tail: float  # that the last one does, in all its copies
-    objects: list[tuple[float, int]]  # failure of a copy, copies in a pass
+    objects: list[tuple[float, int, bool]]  # failure of a copy, copies in a pass, whether the last one is too late
     memory: float  # between one copy and the next
-    is_kept: bool  # whether the last copy of an object, behind the data, still is of use to them
 
     def bundle_missing(self, passes: int) -> float:
-        """That anything is missing after so many passes; the first ones may find no manifest or table."""
+        """That anything is missing after so many passes, the first of which may be in vain."""
         in_vain = [self._objects_missing(n) for n in range(passes + 1)]
         return in_vain[-1] + sum((in_vain[n] - in_vain[n + 1]) * self._data_missing(passes - n) for n in range(passes))
 
     def _objects_missing(self, passes: int) -> float:
-        """That a manifest or table has not come in time for the data of the last of so many passes."""
+        """That the manifest or a table has not come in time for the data of the last of so many passes."""
         if not passes:
             return 1.0
-        late = 0 if self.is_kept else 1
-        return -math.expm1(sum(_log_ok(_all_of(f, copies * passes - late, self.memory)) for f, copies in self.objects))
+        return -math.expm1(sum(_log_ok(_all_of(f, n * passes - late, self.memory)) for f, n, late in self.objects))
 
     def _data_missing(self, passes: int) -> float:
         return -math.expm1(self.whole * _log_ok(self.slab**passes) + _log_ok(self.tail**passes))
@@ -215,7 +216,7 @@ def _sent(slab: Slab, copies: int, full: Geometry) -> tuple[Slab, int]:
 
 
 def _objects(symbol_bytes: int, files: int, slabs: int) -> list[Slab]:
-    """Manifest and tables, slab by slab."""
+    """Manifest, which is one slab, and tables, slab by slab."""
     full = object_geometry(symbol_bytes)
     return [
         slab_at(full, size, number, is_object=True)

@@ -74,11 +74,12 @@ def test_intervals(delivered: int, low: float, high: float) -> None:
     assert (low, high) == pytest.approx(interval(delivered, 100, 0.95), abs=1e-4)
 
 
+@pytest.mark.parametrize("size", [1000, 45_000_000])
 @pytest.mark.parametrize("profile", PROFILES)
-def test_the_line_never_allows_less_than_the_model_says(profile: str) -> None:
+def test_the_line_never_allows_less_than_the_model_says(profile: str, size: int) -> None:
     """The two figures of a row are in order, and nearly one where losses come alone."""
     for cell in cells():
-        model = expected(Setup(profile, 1, 45_000_000), cell.loss)
+        model = expected(Setup(profile, 1, size), cell.loss)
         assert model.least <= model.failure + 1e-12
         if cell.loss.burst == 1:
             assert model.failure == pytest.approx(model.least, abs=0.01)
