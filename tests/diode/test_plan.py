@@ -1,11 +1,11 @@
 """The forecast agrees with published figures, with simulated links, and with itself."""
 
-import random
-
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from diode.geometry import PROFILES, Geometry
-from diode.plan import Loss, block_failure, forecast
+from diode.plan import Loss, block_failure, forecast, slab_failure
 
 TIB = 1 << 40
 
@@ -21,24 +21,64 @@ def test_a_tebibyte_over_independent_losses(profile: str, loss: float, expected:
     assert expected == pytest.approx(blocks * block_failure(Geometry(1408, 64, shape.k, shape.r), Loss(loss)), rel=0.5)
 
 
-@pytest.mark.parametrize(("columns", "burst"), [(1, 4.0), (8, 8.0), (64, 16.0)])
+def chain(rng: np.random.Generator, loss: Loss, length: int) -> NDArray[np.bool_]:
+    """Which of ``length`` datagrams Gilbert's chain loses, run by run."""
+    leave = 1 / loss.burst
+    enter = loss.share * leave / (1 - loss.share)
+    bad, runs = rng.random() < loss.share, []
+    while sum(map(len, runs)) < length:
+        runs.append(np.full(rng.geometric(leave if bad else enter), bad))
+        bad = not bad
+    return np.concatenate(runs)[:length]
+
+
+@pytest.mark.parametrize(("columns", "burst"), [(1, 4.0), (8, 8.0), (64, 16.0), (64, 200.0)])
 def test_bursts_agree_with_a_simulated_chain(columns: int, burst: float) -> None:
-    """A block of 30 + 5 symbols, D datagrams apart, on Gilbert's chain: 4,000 blocks within 5 standard deviations."""
-    rng, share, rows, r = random.Random(7), 0.08, 35, 5
-    leave = 1 / burst
-    enter = share * leave / (1 - share)
-    failed, runs = 0, 4000
-    for _ in range(runs):
-        bad, lost = rng.random() < share, 0
-        for row in range(rows):
-            lost += bad
-            if row < rows - 1:
-                for _ in range(columns):
-                    bad = rng.random() >= leave if bad else rng.random() < enter
-        failed += lost > r
-    predicted = block_failure(Geometry(1408, columns, rows - r, r), Loss(share, burst))
-    sigma = (predicted * (1 - predicted) / runs) ** 0.5
-    assert abs(failed / runs - predicted) < 5 * sigma
+    """4,000 slabs of 30 + 5 rows: blocks within 5 standard deviations, slabs never understated, nor much overstated."""
+    rng, runs, shape, loss = np.random.default_rng(7), 4000, Geometry(1408, columns, 30, 5), Loss(0.08, burst)
+    lost = np.array([chain(rng, loss, shape.rows * columns).reshape(-1, columns).sum(axis=0) for _ in range(runs)])
+    failed = lost > shape.r
+    block, slab = block_failure(shape, loss), slab_failure(shape, loss)
+    sigma = (block * (1 - block) / runs) ** 0.5
+    assert abs(failed[:, 0].mean() - block) < 5 * sigma
+    sigma = (slab * (1 - slab) / runs) ** 0.5
+    assert slab / 1.5 - 5 * sigma < failed.any(axis=1).mean() < slab + 5 * sigma
+
+
+def test_copies_share_a_long_burst() -> None:
+    """What is lost again so many datagrams later, in a simulated chain, is what the line remembers."""
+    loss, apart = Loss(0.05, 100.0), 64
+    lost = chain(np.random.default_rng(7), loss, 4_000_000)
+    again = lost[apart:][lost[:-apart]].mean()
+    assert loss.share + (1 - loss.share) * loss.memory(apart) == pytest.approx(again, rel=0.05)
+    assert 0.0 == Loss(0.05).memory(1)
+
+
+def bundle_failure(
+    size: int, loss: Loss, passes: int = 1, profile: str = "extreme", early_bytes: int = 1 << 27
+) -> float:
+    """Of a bundle of one file, at 100 MB/s."""
+    return forecast(
+        PROFILES[profile],
+        1408,
+        size=size,
+        files=1,
+        rate=1e8,
+        loss=loss,
+        passes=passes,
+        delay_s=30.0,
+        early_bytes=early_bytes,
+    ).bundle_failure
+
+
+def test_a_manifest_behind_the_data_saves_what_memory_keeps() -> None:
+    """Of a large bundle only the copies before its data count, of a small one all; a second pass finds it known."""
+    loss = Loss(0.10, 64)
+    manifest = slab_failure(Geometry(1408, 2, 1, 2), loss)  # of two symbols
+    small, large = bundle_failure(10_000_000, loss), bundle_failure(10_000_000, loss, early_bytes=0)
+    assert large - small == pytest.approx(manifest**2 - manifest**3, rel=0.01)
+    assert large == pytest.approx(bundle_failure(10**9, loss), rel=0.1)
+    assert bundle_failure(10**9, loss, passes=2) < small
 
 
 def test_bursts_of_one_are_independent_losses() -> None:
