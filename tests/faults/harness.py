@@ -1,6 +1,6 @@
 """``make faults``: simulated worlds, kill points and broken builds, then real daemons; counts, and non-zero on failure.
 
-``python -m tests.faults --seed N`` replays one world, ``--kill WHO:N`` one kill point.
+``python -m tests.faults --seed N`` replays one world, ``--kill WHO:SCENE:N`` one kill point.
 """
 
 import argparse
@@ -9,9 +9,11 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from typing import Final
 
+from diode.emulator import Impairments
 from diode.log import configure
 from tests.faults.broken import BUILDS, caught
 from tests.faults.world import Faults, world
@@ -19,6 +21,7 @@ from tests.faults.world import Faults, world
 WORLDS: Final = 2000
 BUDGET_S: Final = 20 * 60
 KILLERS: Final = ("receiver", "power", "sender")
+SCENES: Final = (Faults(), Faults(passes=2, line=Impairments(loss=0.3)), Faults(bundles=3, line=Impairments(burst=200)))
 CHUNK: Final = 20
 MOST_POINTS: Final = 400  # of one bundle's life: far more than it has
 
@@ -33,13 +36,13 @@ def try_world(seed: int) -> tuple[str, Counter[str]]:
         return "", made.counts + Counter(bundles=len(made.staged))
 
 
-def try_kill(who: str, number: int) -> tuple[str, bool]:
-    """What is wrong after a kill at one operation, and whether there was such an operation."""
-    with world(number, Faults(bundles=2, passes=1, killed_by=who, kill_at=number)) as made:
+def try_kill(who: str, scene: int, number: int) -> tuple[str, bool]:
+    """What is wrong after a kill at one operation of a scene, and whether there was such an operation."""
+    with world(number, replace(SCENES[scene], killed_by=who, kill_at=number)) as made:
         try:
             made.run()
         except Exception as error:  # noqa: BLE001
-            return f"--kill {who}:{number}: {error!r}", True
+            return f"--kill {who}:{scene}:{number}: {error!r}", True
         return "", made.counts[who] > 0
 
 
@@ -53,10 +56,10 @@ def _worlds(seeds: Iterable[int]) -> tuple[list[str], Counter[str]]:
     return wrong, total
 
 
-def _kills(who: str, first: int, step: int) -> tuple[list[str], Counter[str]]:
+def _kills(who: str, scene: int, first: int, step: int) -> tuple[list[str], Counter[str]]:
     wrong, count = [], 0
     for number in range(first, MOST_POINTS, step):
-        complaint, happened = try_kill(who, number)
+        complaint, happened = try_kill(who, scene, number)
         if not happened:
             break
         count += 1
@@ -72,7 +75,8 @@ def _break(name: str) -> tuple[list[str], Counter[str]]:
 def _results(worlds: int) -> Iterator[tuple[list[str], Counter[str]]]:
     with ProcessPoolExecutor(2, get_context("spawn"), configure, ("critical",)) as pool:
         futures = [pool.submit(_break, name) for name in BUILDS]
-        futures += [pool.submit(_kills, who, first, 4) for who in KILLERS for first in (1, 2, 3, 4)]
+        scenes = range(len(SCENES))
+        futures += [pool.submit(_kills, who, n, first, 4) for who in KILLERS for n in scenes for first in (1, 2, 3, 4)]
         futures += [pool.submit(_worlds, range(n, min(n + CHUNK, worlds))) for n in range(0, worlds, CHUNK)]
         try:
             for future in futures:
@@ -87,12 +91,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--worlds", type=int, default=WORLDS)
     parser.add_argument("--seed", type=int, help="replay one world")
-    parser.add_argument("--kill", metavar="WHO:N", help="replay one kill point")
+    parser.add_argument("--kill", metavar="WHO:SCENE:N", help="replay one kill point")
     options = parser.parse_args()
     if options.seed is not None or options.kill:
         configure("info")
-        who, _, number = (options.kill or "").partition(":")
-        complaint = try_kill(who, int(number))[0] if options.kill else try_world(options.seed)[0]
+        if options.kill:
+            who, scene, number = options.kill.split(":")
+            complaint = try_kill(who, int(scene), int(number))[0]
+        else:
+            complaint = try_world(options.seed)[0]
         print(complaint or "nothing wrong")
         return bool(complaint)
     began, total, wrong = time.monotonic(), Counter[str](), list[str]()
@@ -100,14 +107,13 @@ def main() -> int:
         total += counts
         wrong += complaints
         for complaint in complaints:
-            print(f"\n{complaint}", flush=True)
-        print(
-            f"\r{total['worlds']:,} worlds, {total['kill points']} kill points, {len(wrong)} wrong", end="", flush=True
-        )
+            print(complaint, flush=True)
+        if sys.stderr.isatty():
+            print(f"\r{total['worlds']:,} worlds, {total['kill points']} kill points", end="", file=sys.stderr)
         if time.monotonic() - began > BUDGET_S:
             print("\nthe time is up", file=sys.stderr)
             return 1
-    print(f" in {time.monotonic() - began:.0f} s")
+    print(f"{len(wrong)} wrong, {time.monotonic() - began:.0f} s")
     for what, count in sorted(total.items()):
         print(f"  {count:>8,} {what}")
     return bool(wrong)
