@@ -19,7 +19,7 @@ IMAGE        ?= diode:local
 IMAGE_PYTHON ?= 3.11
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format bench wheelhouse image compose-init clean
+.PHONY: help demo test lint format faults bench wheelhouse image compose-init clean
 
 help:
 	@echo 'make demo          move a safetensors file and thousands of small files across a lossy emulated diode'
@@ -27,6 +27,7 @@ help:
 	@echo 'make test          the test suite (ARGS="-k name")'
 	@echo 'make lint          ruff and mypy'
 	@echo 'make format        rewrite the code as ruff formats it'
+	@echo 'make faults        crashes, power losses and bad lines by the thousand; up to 20 minutes'
 	@echo 'make bench         measure this machine (ARGS="--quick --json FILE")'
 	@echo 'make wheelhouse    all wheels for an offline installation'
 	@echo 'make image         container image from the wheelhouse (BASE=image)'
@@ -48,6 +49,10 @@ lint: $(DEV)
 format: $(DEV)
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+faults: $(DEV)
+	$(BIN)/python -m tests.faults $(ARGS)
+	$(BIN)/python -m tests.faults.matrix
 
 bench: $(RUNTIME)
 	$(BIN)/diode bench $(ARGS)

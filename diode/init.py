@@ -77,6 +77,8 @@ verify = "slabs"            # at-rest: also read every file back from disk and c
 memory = "256MiB"           # for slabs being assembled; three of MTU 9000 fit
 ring = "32MiB"              # between the socket and the assembler
 reserve = "256MiB"          # left free on the inbox's file system: a bundle that does not fit beside it has to wait
+resume = 0                  # once one has to wait, none is begun until so much would be left; 0: as reserve
+keep_incomplete_days = 60   # then what is incomplete is taken out of the spool
 bundle = "4TiB"
 files = 1000000
 

@@ -1,0 +1,45 @@
+"""A disk that fills up under a transfer: the receiver goes on, says so, and a later pass brings what was lost."""
+
+import os
+import random
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.pair import SMALL_MTU, SMALL_SLAB, differences, pair
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a file system needs root")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 48 MiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(place)], check=False).returncode:
+        pytest.skip("a tmpfs cannot be mounted here")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+async def test_a_disk_that_fills_up_costs_a_pass(tmp_path: Path, small_disk: Path) -> None:
+    """Somebody else takes the room in mid-transfer, and gives it back before the second pass."""
+    sent = tmp_path / "model.bin"
+    sent.write_bytes(random.Random(5).randbytes(3 * SMALL_SLAB))
+    async with pair(tmp_path / "pair", mtu=SMALL_MTU, rate=8_000_000) as link:
+        await link.diode()
+        inbox = small_disk / "inbox"
+        receiver = await link.receiver("--bundles", "1", DIODE_INBOX__PATH=str(inbox), DIODE_LIMITS__RESERVE="0")
+        passes = ("--passes", "2", "--pass-delay", "0.5", "--version", "1")
+        sender = await link.sender("send", "--json", *passes, str(sent))
+        await receiver.said(f'"bytes_done": {SMALL_SLAB}')
+        free = os.statvfs(small_disk)
+        with (small_disk / "hog").open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize)
+        assert "ledger" not in await receiver.said("disk_failing")
+        (small_disk / "hog").unlink()
+        assert 0 == await sender.ended()
+        assert 0 == await receiver.ended()
+        assert [] == differences(sent, inbox / "default" / "model.bin" / "1" / "data" / "model.bin")
