@@ -355,6 +355,18 @@ class Ledger(Database):
             found.extend((channel, n) for n in itertools.islice(missing, most - len(found)))
         return found
 
+    def numbered(self, channel: str, sequence: int) -> Row | None:
+        """The bundle that was accepted under a sequence number."""
+        row = self._execute(
+            "SELECT * FROM bundle WHERE channel = ? AND sequence = ? AND state != 'refused'", (channel, sequence)
+        ).fetchone()
+        return Row(*row) if row else None
+
+    def highest(self, channel: str) -> int:
+        """The highest sequence number accepted in a channel: each below it was signed, too."""
+        query = "SELECT coalesce(max(sequence), 0) FROM bundle WHERE channel = ? AND state != 'refused'"
+        return int(self._execute(query, (channel,)).fetchone()[0])
+
     def published(self, channel: str) -> list[Row]:
         """Published bundles of a channel."""
         rows = self._execute("SELECT * FROM bundle WHERE channel = ? AND state = 'published'", (channel,))

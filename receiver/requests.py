@@ -45,9 +45,14 @@ def request_bundle(ledger: Ledger, bundle: str) -> Request:
 
 def request_gaps(ledger: Ledger) -> list[Request]:
     """Ask for bundles that the sender has numbered, or spoken of, and of which nothing arrived."""
-    gaps = [ResendBundle(channel, sequence) for channel, sequence in ledger.gaps(MAX_GAPS)]
+    gaps = []
+    for channel, sequence in ledger.gaps(MAX_GAPS):
+        gap = ResendBundle(channel, sequence)
+        # a heartbeat is a hint; the signed number of a later bundle is a proof
+        proof = ", as a later bundle's signature proves" if sequence < ledger.highest(channel) else ""
+        gaps.append(Request(f"{gap}{proof}", encode(gap)))
     heard = [request_bundle(ledger, bundle) for bundle in ledger.heard()[:MAX_GAPS]]
-    return [Request(str(gap), encode(gap)) for gap in gaps] + heard
+    return gaps + heard
 
 
 def keep_request(state: Path, name: str, request: Request) -> Path:

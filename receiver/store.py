@@ -288,8 +288,20 @@ class Store:
         bundle = self._bundles[number] = self._spool(folder, manifest, sealed, payload, signer)
         self._say_known(bundle)
         self._tell("accepted", bundle)
+        self._check_predecessor(bundle)
         with self._refusing(bundle):
             self._after_tables(bundle)
+
+    def _check_predecessor(self, bundle: SpoolBundle) -> None:
+        """Alarm when the bundle before this one is not the one that its signer says."""
+        manifest = bundle.manifest
+        before = self._ledger.numbered(manifest.channel, manifest.sequence - 1)
+        if before is not None and before.id != manifest.previous:
+            do = "two senders number this channel, or its sender's ledger was put back without rebaseline"
+            self._control.send(
+                {"event": "predecessor_differs", "bundle": bundle.hex_id, "label": bundle.label, "do": do}
+                | {"here": before.id, "signed": manifest.previous}
+            )
 
     def _make_folder(self, number: int, sealed: bytes) -> Path:
         """An empty spool folder with the manifest in it: there before the ledger says so."""

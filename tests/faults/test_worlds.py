@@ -28,3 +28,19 @@ def test_a_broken_build_is_caught(name: str) -> None:
     """The harness notices; `make faults` breaks the others too."""
     assert name in BUILDS
     assert caught(name) is not None
+
+
+def test_another_bundle_under_a_number_is_told_from_the_signed_one() -> None:
+    """A manifest names its predecessor."""
+    with world(1, Faults(bundles=0)) as made:
+        made.run()
+        assert made.enclave is not None
+        made.stage("second", b"as it should be")
+        while made.advance():
+            pass
+        assert "predecessor_differs" not in made.alarms
+        made.enclave.store._ledger._execute("UPDATE bundle SET id = ? WHERE sequence = 2", ("0" * 16,))
+        made.stage("third", b"after something else")
+        while made.advance():
+            pass
+        assert "predecessor_differs" in made.alarms

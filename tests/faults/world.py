@@ -45,6 +45,7 @@ from receiver.store import Store
 from sender.encode import Bundle
 from sender.flights import Flights
 from sender.heart import Heart
+from sender.keeping import find_moved
 from sender.ledger import Ledger as SenderLedger
 from sender.outbox import Item, OutboxFolder
 from sender.packer import Packer
@@ -139,6 +140,7 @@ class Enclave:
     """`Assemble` and `Store` of one run of the receiver, without their processes."""
 
     def __init__(self, world: "World") -> None:
+        self._alarms = world.alarms
         folder = world.folder / "receiver"
         control, self.answers, self.slabs = Box(), Box(), Box()
         self.events = Box()
@@ -197,6 +199,7 @@ class Enclave:
         self.assemble._hear_store()
         self.step()
         for message in self.events.drain():
+            self._alarms.add(message.get("event", ""))
             if "heartbeat" in message:
                 beat = Heartbeat.model_validate(message["heartbeat"])
                 with suppress(OSError):
@@ -254,6 +257,7 @@ class Staging:
         self.sealer = HeartbeatSealer(key, Session(key, world.rng.getrandbits(64), config.link.auth), full.symbol_bytes)
         self.beats = 0
         self.beat_at = world.now
+        find_moved(config.outbox, config.state, self.ledger)
         self.flights.find_queued()
 
     def take(self, entry: Path) -> None:
@@ -326,6 +330,7 @@ class World:
     now: float = 1000.0
     boot: str = "boot 1"
     counts: Counter[str] = field(default_factory=Counter)
+    alarms: set[str] = field(default_factory=set)  # whatever the receiver said
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)

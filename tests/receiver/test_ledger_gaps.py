@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from receiver.ledger import MAX_JUMP, Ledger
+from receiver.requests import request_gaps
 
 
 def known(path: Path, channel: str, *sequences: int) -> None:
@@ -48,3 +49,27 @@ def test_a_long_history_hides_no_gap(ledger: Ledger, tmp_path: Path) -> None:
     known(tmp_path / "ledger.db", "models", *(n for n in range(1, last + 1) if n != last - 20))
     ledger.note_issued({"models": last})
     assert [("models", last - 20)] == ledger.gaps(9)
+
+
+def test_a_number_below_an_accepted_one_is_proven_by_its_signature(ledger: Ledger, tmp_path: Path) -> None:
+    """A heartbeat alone is a hint."""
+    ledger.note_issued({"models": 1})
+    known(tmp_path / "ledger.db", "models", 1, 3)
+    ledger.note_issued({"models": 4})
+    proofs = ["signature proves" in request.what for request in request_gaps(ledger)]
+    assert [True, False] == proofs
+
+
+def test_what_the_sender_spoke_of_is_remembered(ledger: Ledger, tmp_path: Path) -> None:
+    """Through a restart, until something of it arrives."""
+    first, second = "1" * 16, "2" * 16
+    ledger.note_heard([first, second])
+    ledger.close()
+    ledger = Ledger(tmp_path / "ledger.db")
+    assert [first, second] == ledger.heard()
+    with sqlite3.connect(tmp_path / "ledger.db") as database:
+        database.execute("UPDATE heard SET bundle = 'models1' WHERE bundle = ?", (first,))
+    known(tmp_path / "ledger.db", "models", 1)
+    assert [second] == ledger.heard()
+    (asked,) = request_gaps(ledger)
+    assert second in asked.what
