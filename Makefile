@@ -52,6 +52,7 @@ format: $(DEV)
 
 faults: $(DEV)
 	$(BIN)/python -m tests.faults $(ARGS)
+	$(BIN)/python -m tests.faults.unplugged
 	$(BIN)/python -m tests.faults.matrix
 
 bench: $(RUNTIME)
