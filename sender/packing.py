@@ -314,8 +314,8 @@ def relocate(folder: Path, old: Path, new: Path) -> None:
         stats = np.fromfile(folder / STATS_FILE, dtype=np.int64).reshape(-1, 4)
         now = fingerprint(os.lstat(new))
         if tuple(stats[0, :3].tolist()) == now[:3]:
-            stats[0] = now
-            stats.tofile(folder / STATS_FILE)
+            with (folder / STATS_FILE).open("r+b") as file:  # in place: ext4 flushes a file that was cut to nothing
+                file.write(np.array(now, dtype=np.int64).tobytes())
     partial.replace(folder / SOURCES_FILE)
 
 

@@ -38,9 +38,9 @@ class Process:
             asyncio.create_task(self._collect(process.stderr, self.log.append)),
         ]
 
-    async def ended(self) -> int:
-        """Exit code, within PATIENCE_S."""
-        async with asyncio.timeout(PATIENCE_S):
+    async def ended(self, patience_s: float = PATIENCE_S) -> int:
+        """Exit code, within ``patience_s``."""
+        async with asyncio.timeout(patience_s):
             await asyncio.wait(self._readers)
             return await self.process.wait()
 
