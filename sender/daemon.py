@@ -76,7 +76,7 @@ class Sender:
         self._scheduler = Scheduler(self._rate or config.link.rate, datagram_bytes(config.link.symbol_bytes))
         self._flights = Flights(config, folder, self._ledger, self._scheduler, self._heart, self.tally, display)
         self._watcher = Watcher(
-            config, folder, self._ledger, self._packer, self.tally, self._queue, self._flights.origins
+            config, folder, self._ledger, self._packer, self.tally, self._take, self._flights.origins
         )
         self._changed, self._stopping = asyncio.Event(), asyncio.Event()
         self._pump_handle: asyncio.TimerHandle | None = None
@@ -200,9 +200,9 @@ class Sender:
         self._pipeline = Pipeline(self.config, self._rate or self.config.link.rate, self._crew)
         self.tally.counters = self._pipeline.counters
 
-    def _queue(self, row: Row) -> None:
+    def _take(self, row: Row) -> None:
         """Queue what the outbox had."""
-        self._flights.queue.append(row)
+        self._flights.queue(row)
         self._pump()
 
     def _pump(self) -> None:
@@ -308,7 +308,7 @@ class Sender:
     async def _send_heartbeat(self) -> None:
         pipeline = self._pipeline
         sent = {pipeline.session: pipeline.counters["data_datagrams"]} if pipeline.session else {}
-        await self._heart.beat(sent, self._scheduler.flights(), self._flights.queue)
+        await self._heart.beat(sent, self._scheduler.flights(), self._flights.queued())
 
     def _metrics(self) -> Iterable[Metric]:
         return self.tally.metrics(self._flights.waiting)

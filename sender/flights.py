@@ -6,7 +6,8 @@ booked in the ledger and moved out of the outbox.
 
 import os
 import shutil
-from collections import deque
+from collections import defaultdict, deque
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -68,8 +69,8 @@ class Flights:
         tally: Tally,
         display: Display,
     ) -> None:
-        self.queue: deque[Row] = deque()
         self.outgoing: dict[int, Outgoing] = {}
+        self._queued: defaultdict[int, deque[Row]] = defaultdict(deque)  # by priority
         self._resends: deque[Resend] = deque()
         self._config = config
         self._folder = folder
@@ -82,20 +83,30 @@ class Flights:
     @property
     def is_idle(self) -> bool:
         """Whether nothing waits and nothing is under way."""
-        return not self.queue and not self._resends and self._scheduler.is_idle
+        return not any(self._queued.values()) and not self._resends and self._scheduler.is_idle
 
     @property
     def waiting(self) -> int:
         """How many bundles are queued or under way."""
-        return len(self.queue) + len(self.outgoing)
+        return sum(map(len, self._queued.values())) + len(self.outgoing)
+
+    def queued(self) -> Iterator[Row]:
+        """Bundles that wait."""
+        for rows in self._queued.values():
+            yield from rows
 
     def origins(self) -> set[str]:
         """Items of the outbox that are queued or under way."""
-        return {outgoing.row.origin for outgoing in self.outgoing.values()} | {row.origin for row in self.queue}
+        return {outgoing.row.origin for outgoing in self.outgoing.values()} | {row.origin for row in self.queued()}
+
+    def queue(self, row: Row) -> None:
+        """Let a packed bundle wait for its turn."""
+        self._queued[self._priority(row)].append(row)
 
     def find_queued(self) -> None:
-        """Take up what the ledger has queued: an earlier run's, or this one's before it had workers."""
-        self.queue.extend(row for row in self._ledger.queued() if row not in self.queue)
+        """Take up what the ledger has queued: an earlier run's, and what was packed before there were workers."""
+        for row in self._ledger.queued():
+            self.queue(row)
 
     def find_resends(self) -> bool:
         """Whether there are requests. They come through the ledger: the command that asks is another process."""
@@ -108,10 +119,10 @@ class Flights:
         """Hand to the scheduler what there is room for."""
         for _ in range(len(self._resends)):
             self._launch_resend(self._resends.popleft())
-        for row in sorted(self.queue, key=lambda row: -self._config.channel(row.channel).priority):
-            if self._has_room(row):
-                self.queue.remove(row)
-                self._launch_queued(row)
+        for priority in sorted(self._queued, reverse=True):
+            rows = self._queued[priority]
+            while rows and self._scheduler.has_room(priority):
+                self._launch_queued(rows.popleft())
 
     def sent(self, job: Job, *, is_over: bool) -> None:
         """Book that ``job`` left the socket, as the last of its bundle or not."""
@@ -161,7 +172,7 @@ class Flights:
     def _launch_resend(self, resend: Resend) -> None:
         number = int(resend.bundle, 16)
         row = self._ledger.get(resend.bundle)
-        if row is not None and (number in self.outgoing or not self._has_room(row)):
+        if row is not None and (number in self.outgoing or not self._scheduler.has_room(self._priority(row))):
             self._resends.append(resend)  # after what is on its way
             return
         try:
@@ -179,8 +190,8 @@ class Flights:
         self.outgoing[outgoing.plan.bundle] = outgoing
         self._scheduler.add(outgoing.plan)
 
-    def _has_room(self, row: Row) -> bool:
-        return self._scheduler.has_room(self._config.channel(row.channel).priority)
+    def _priority(self, row: Row) -> int:
+        return self._config.channel(row.channel).priority
 
     def _fits_link(self, packed: Packed) -> bool:
         shape, link = packed.manifest.shape, self._config.link
@@ -212,16 +223,16 @@ class Flights:
 
     def _end(self, outgoing: Outgoing) -> None:
         row = outgoing.row
-        self._ledger.pass_over(row.id, 1 if outgoing.resend else row.passes)
         del self.outgoing[outgoing.plan.bundle]
         self._heart.remember_over(row, "over")
         fields = {"id": row.id, "bytes": row.size, "files": row.files, "passes": row.passes}
         if outgoing.resend is not None:
+            self._ledger.pass_over(row.id, 1)
             self._ledger.resend_over(outgoing.resend.number, "sent")
             self._tally.resent += 1
             self._display.finish(outgoing.label, "resent", fields | {"bytes": outgoing.bytes_to_send, "passes": 1})
             return
-        self._ledger.set_state(row.id, "sent")
+        self._ledger.sent(row.id, row.passes)
         self._tally.sent += 1
         if row.origin:
             archive(self._folder, self._config.state, self._ledger, row, Path(row.origin))

@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from itertools import islice
 from typing import Final, Literal, cast
 
 import asyncio_dgram
@@ -32,7 +33,7 @@ class Heart:
         self._sealer = HeartbeatSealer(key, session, link.symbol_bytes)
         self._epoch = ledger.next_epoch()
         self._number = 0
-        self._over: deque[tuple[float, InFlight]] = deque(maxlen=MAX_BUNDLES)
+        self._over: deque[tuple[float, tuple[str, int, int, State]]] = deque(maxlen=MAX_BUNDLES)
         self._stream: DatagramServer | None = None
 
     async def open(self) -> None:
@@ -50,8 +51,8 @@ class Heart:
 
     def remember_over(self, row: Row, state: Literal["over", "withdrawn"]) -> None:
         """From now on, and for a while, say that no more of this bundle comes by itself."""
-        last = InFlight(id=row.id, **{"pass": max(0, row.passes - 1)}, passes=row.passes, state=state)
-        self._over.append((time.monotonic() + OVER_SHOWN_S, last))
+        over = row.id, max(0, row.passes - 1), row.passes, state
+        self._over.append((time.monotonic() + OVER_SHOWN_S, over))
 
     async def beat(
         self, sent: Mapping[str, int], flights: list[tuple[Plan, int, State]], queued: Iterable[Row]
@@ -77,15 +78,15 @@ class Heart:
         return dict([*items[turn:], *items[:turn]])
 
     def _shown(self, flights: list[tuple[Plan, int, State]], queued: Iterable[Row]) -> list[InFlight]:
-        """At most MAX_BUNDLES, in turn."""
+        """At most MAX_BUNDLES, in turn; of those that wait, only who is next."""
         now = time.monotonic()
         while self._over and self._over[0][0] < now:
             self._over.popleft()
-        shown = [
-            InFlight(id=f"{plan.bundle:016x}", **{"pass": min(number, 255)}, passes=plan.passes, state=state)
-            for plan, number, state in flights
+        known: list[tuple[str, int, int, State]] = [
+            (f"{plan.bundle:016x}", min(number, 255), plan.passes, state) for plan, number, state in flights
         ]
-        shown += [InFlight(id=row.id, **{"pass": 0}, passes=row.passes, state="waiting") for row in queued]
-        shown += [bundle for _, bundle in reversed(self._over)]
-        turn = self._number * MAX_BUNDLES % len(shown) if len(shown) > MAX_BUNDLES else 0
-        return [*shown[turn:], *shown[:turn]][:MAX_BUNDLES]
+        known += [(row.id, 0, row.passes, "waiting") for row in islice(queued, MAX_BUNDLES)]
+        known += [over for _, over in reversed(self._over)]
+        turn = self._number * MAX_BUNDLES % len(known) if len(known) > MAX_BUNDLES else 0
+        shown = [*known[turn : turn + MAX_BUNDLES], *known[:turn]][:MAX_BUNDLES]
+        return [InFlight(id=i, **{"pass": number}, passes=passes, state=state) for i, number, passes, state in shown]

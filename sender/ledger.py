@@ -146,6 +146,11 @@ class Ledger(Database):
         """Record that a bundle, or some slabs of it, were transmitted so many times."""
         self._execute("UPDATE bundle SET passes_over = passes_over + ? WHERE id = ?", (passes, bundle))
 
+    def sent(self, bundle: str, passes: int) -> None:
+        """Record that all transmissions of a bundle are over, so many."""
+        self._execute("UPDATE bundle SET state = 'sent', passes_over = passes_over + ? WHERE id = ?", (passes, bundle))
+        self._execute("DELETE FROM progress WHERE bundle = ?", (bundle,))
+
     def moved(self, bundle: str, origin: str) -> None:
         """Record where the item of a bundle lies now."""
         self._execute("UPDATE bundle SET origin = ? WHERE id = ?", (origin, bundle))

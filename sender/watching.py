@@ -1,6 +1,7 @@
 """The outbox as it changes: what is quiet is packed and queued, what cannot be sent is set aside with a reason."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
@@ -45,17 +46,22 @@ class Watcher:
         self._origins = origins
 
     async def run(self, changed: asyncio.Event, stopping: asyncio.Event, is_idle: Callable[[], bool]) -> None:
-        """Scan whenever the folder changes, or ``changed`` is set; until ``stopping``, or nothing is left to send."""
+        """Scan whenever the folder changes; until ``stopping``, or nothing is left to send.
+
+        ``changed`` is set whenever something was sent, and with ``stopping``.
+        """
         hint = asyncio.Event()
         hints = asyncio.create_task(self._hint(hint, stopping))
         try:
             while not stopping.is_set():
-                unsettled = await self._scan(stopping)
-                if not unsettled and is_idle():
-                    return
-                await _first(hint.wait(), changed.wait(), timeout_s=UNSETTLED_S if unsettled else RESCAN_S)
                 hint.clear()
-                changed.clear()
+                unsettled = await self._scan(stopping)
+                scan_at = time.monotonic() + (UNSETTLED_S if unsettled else RESCAN_S)
+                while not (hint.is_set() or stopping.is_set() or time.monotonic() >= scan_at):
+                    if not unsettled and is_idle():
+                        return
+                    await _first(hint.wait(), changed.wait(), timeout_s=max(0.0, scan_at - time.monotonic()))
+                    changed.clear()
         finally:
             hints.cancel()
 

@@ -265,7 +265,7 @@ class Staging:
         item = Item(entry, entry.parent.name, entry.name, None)
         row = asyncio.run(self.packer.pack(item, [entry], self.world.faults.passes, 3.0, str(entry)))
         if row is not None:
-            self.flights.queue.append(row)
+            self.flights.queue(row)
 
     def next(self) -> np.ndarray | None:
         """Datagrams of the next step, or None when all is sent."""
@@ -303,7 +303,7 @@ class Staging:
     def heartbeat(self) -> np.ndarray:
         """As `Heart` says it."""
         self.beats += 1
-        shown = self.heart._shown(self.scheduler.flights(), self.flights.queue)
+        shown = self.heart._shown(self.scheduler.flights(), self.flights.queued())
         sessions = {f"{self.session:016x}": self.encoder.counter, f"{self.sealer_session():016x}": 0}
         beat = Heartbeat(
             epoch=self.heart._epoch, number=self.beats, clock=int(self.world.now), sessions=sessions,
