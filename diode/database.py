@@ -13,6 +13,7 @@ from typing import ClassVar, Final, Literal, NamedTuple, TypeVar
 import structlog
 
 from diode.anchor import Anchor, Standing
+from diode.durable import disk_error, sync_folder
 from diode.errors import FullError, StorageError, UsageError
 
 Side = Literal["sender", "receiver"]
@@ -57,6 +58,7 @@ class Database:
     ) -> None:
         self.path = path
         self._anchor = anchor
+        self._synchronous = synchronous
         try:
             if not read_only:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -109,6 +111,25 @@ class Database:
         except sqlite3.DatabaseError as error:
             raise self._failure(error, path) from error
 
+    def begin_anchor(self) -> None:
+        """Write an anchor where there is none; a new ledger may not be durable yet, nor its name in the folder."""
+        with self._durably():
+            self._outdo(0)
+        try:
+            sync_folder(self.path.parent)
+        except OSError as error:
+            raise disk_error(error, "the ledger cannot be synced", "what is recorded is kept") from error
+        self.keep_anchor()
+
+    @contextmanager
+    def _durably(self) -> Iterator[None]:
+        """Commits in this block are on disk before they return, and so are those before it."""
+        self._execute("PRAGMA synchronous = FULL")
+        try:
+            yield
+        finally:
+            self._execute(f"PRAGMA synchronous = {self._synchronous}")
+
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         self._execute("BEGIN IMMEDIATE")
@@ -152,7 +173,7 @@ def open_anchored(open_ledger: Callable[[Path, Anchor], L], path: Path, anchor: 
         if anchor.check(ledger.standing()) is None:
             if not is_new:
                 log.warning("anchor_missing", anchor=str(anchor.path), consequence="written anew")
-            ledger.keep_anchor()
+            ledger.begin_anchor()
     except BaseException:
         ledger.close()
         raise

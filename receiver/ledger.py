@@ -2,8 +2,7 @@
 
 import itertools
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -177,15 +176,6 @@ class Ledger(Database):
             )
         if state in ("publishing", "refused"):  # from the next step on somebody may see it
             self.keep_anchor()
-
-    @contextmanager
-    def _durably(self) -> Iterator[None]:
-        """Commits in this block are on disk before they return, and so are those before it."""
-        self._execute("PRAGMA synchronous = FULL")
-        try:
-            yield
-        finally:
-            self._execute("PRAGMA synchronous = NORMAL")
 
     def slab_stored(self, bundle: str, number: int) -> None:
         """A verified slab is written: to the page cache, which the boot id tells the worth of."""

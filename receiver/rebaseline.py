@@ -72,7 +72,7 @@ def _rebaseline(config: ReceiverConfig, ledger: Ledger) -> Rebaselined:
         is_blind = written is None
     if not is_older:
         if written is None:
-            ledger.keep_anchor()
+            ledger.begin_anchor()
         return Rebaselined(False, [], {}, {}, found.strange, is_blind=False)
     spent = _highest(now.channels, written.channels if written else {}, found)
     epoch, decisions = (written.epoch, written.decisions) if written else (0, 0)

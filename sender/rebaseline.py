@@ -72,7 +72,7 @@ def _rebaseline(anchor: Anchor, ledger: Ledger, after: Mapping[str, int]) -> Reb
         is_blind = written is None
     if not is_older and not after:
         if written is None:
-            ledger.keep_anchor()
+            ledger.begin_anchor()
         return Rebaselined(False, {}, is_blind)
     last = dict(written.channels) if written else {}
     for channel, sequence in after.items():

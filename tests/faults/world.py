@@ -23,7 +23,7 @@ import numpy as np
 
 from diode.auth import Session
 from diode.codes import decode
-from diode.config import SenderConfig, load
+from diode.config import ReceiverConfig, SenderConfig, load
 from diode.emulator import Impairer, Impairments
 from diode.encoder import Part, SlabEncoder, Slot
 from diode.errors import StorageError, UsageError
@@ -40,15 +40,16 @@ from receiver.assemble import COUNTERS, Assemble
 from receiver.finishing import Finishing
 from receiver.inbox import Inbox
 from receiver.ledger import Ledger as ReceiverLedger
+from receiver.rebaseline import open_ledger as open_receiver_ledger
 from receiver.requests import request_bundle, request_gaps
 from receiver.store import Store
 from sender.encode import Bundle
 from sender.flights import Flights
 from sender.heart import Heart
 from sender.keeping import find_moved
-from sender.ledger import Ledger as SenderLedger
 from sender.outbox import Item, OutboxFolder
 from sender.packer import Packer
+from sender.rebaseline import open_ledger as open_sender_ledger
 from sender.requests import find_asked
 from sender.schedule import Filler, Job, Scheduler, Wait
 from sender.tally import Tally
@@ -147,10 +148,13 @@ class Enclave:
         control.peer, self.answers_out = self.events, Box()
         to_store, to_assemble = Box(), Box()
         to_store.peer, to_assemble.peer = self.slabs, self.answers
+        config = load(ReceiverConfig, folder / "receiver.toml")
+        with patch.object(ReceiverLedger, "__init__", _booted(world.boot)):
+            open_receiver_ledger(config).close()  # as the daemon does: no crash may make it look too old
         limits = {"max_bytes": 1 << 40, "max_files": 1000, "reserve": 0, "resume": 0, "quotas": {}}
         paths = {
             "inbox": str(world.inbox),
-            "anchor": str(world.inbox / ".diode" / "anchor.json"),
+            "anchor": str(config.anchor_file),
             "state": str(folder / "state"),
             "signers": str(folder / "keys" / "signers"),
         }
@@ -239,7 +243,7 @@ class Staging:
     def __init__(self, world: "World") -> None:
         self.world = world
         config = world.config
-        self.ledger = SenderLedger(config.state / "ledger.db")
+        self.ledger = open_sender_ledger(config)
         self.size = datagram_bytes(config.link.symbol_bytes)
         self.scheduler = Scheduler(RATE, self.size)
         key = read_link_key(config.link.key)

@@ -1,0 +1,38 @@
+"""The very first start: whatever of it a power loss takes, the second start is not told that its ledger is too old."""
+
+import random
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from diode.config import ReceiverConfig, SenderConfig, load
+from diode.init import init_pair
+from receiver import rebaseline as enclave
+from receiver.inbox import Inbox
+from sender import rebaseline as staging
+from tests.faults.disk import Disk, KilledError, watched
+
+
+@pytest.mark.parametrize("kill_at", [None, *range(1, 12)])
+@pytest.mark.parametrize("seed", range(4))
+def test_power_is_lost_after_the_first_start(tmp_path: Path, seed: int, kill_at: int | None) -> None:
+    """Or in the middle of it: an anchor never outlives the ledger that it follows."""
+    options = {"mtu": 1500, "rate": 0, "profile": "standard", "auth": "gmac"}
+    init_pair(tmp_path, to="127.0.0.1:9", listen="127.0.0.1:9", **options)
+    receiver = load(ReceiverConfig, tmp_path / "receiver" / "receiver.toml")
+    sender = load(SenderConfig, tmp_path / "sender" / "sender.toml")
+    Inbox(receiver.inbox.path).prepare()
+    for root, start in (
+        (tmp_path / "receiver", lambda: enclave.open_ledger(receiver).close()),
+        (tmp_path / "sender", lambda: staging.open_ledger(sender).close()),
+    ):
+        disk = Disk(root, random.Random(seed))
+        disk.sync()
+        disk.kill_at = kill_at
+        with watched([disk]):
+            with suppress(KilledError):
+                start()
+            disk.is_ours = True
+            disk.lose_power()
+            start()
