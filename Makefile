@@ -53,6 +53,7 @@ format: $(DEV)
 faults: $(DEV)
 	$(BIN)/python -m tests.faults $(ARGS)
 	$(BIN)/python -m tests.faults.unplugged
+	$(BIN)/python -m tests.faults.small_bundles
 	$(BIN)/python -m tests.faults.matrix
 
 bench: $(RUNTIME)

@@ -140,7 +140,7 @@ async def test_a_bundle_that_nobody_heard_of_is_missed(tmp_path: Path) -> None:
         assert 0 == await (await link.sender("send", str(tmp_path / "c"))).ended()
         await link.sender("run", "--json")
         missing = json.loads(await receiver.said("bundle_missing"))
-        assert "channel default, sequence 2: the whole bundle" == missing["what"]
+        assert "channel default, sequence 2: the whole bundle, as a later bundle's signature proves" == missing["what"]
         code = missing["do"].split()[-1]
         asked = await link.sender("resend", code)
         assert 0 == await asked.ended()
