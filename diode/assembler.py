@@ -2,7 +2,7 @@
 
 Symbols go to their place in a matrix of the slab; a slab is complete when every column has k of its symbols, then the
 missing ones are solved for. Nothing here believes a size that is not signed: of a bundle whose manifest has not been
-verified, symbols are only kept, at most half the budget and 64 slabs of them, the oldest given up first.
+verified, symbols are only kept, at most half the budget and 4,096 slabs of them, the oldest given up first.
 
 A slab of a known bundle that cannot be completed for now is parked: its symbols go to the caller's disk, and come back
 with the next datagram of it.
@@ -40,7 +40,7 @@ Bytes2D = NDArray[np.uint8]
 Rows = NDArray[np.intp]
 Symbols = NDArray[np.intp]
 
-MAX_EARLY_SLABS: Final = 64
+MAX_EARLY_SLABS: Final = 4096
 MAX_FINISHED: Final = 4096  # bundles remembered as published or refused
 MOST_BEGUN: Final = 2  # slabs of one part still open when another begins: what is older waits for a later pass
 
