@@ -345,7 +345,8 @@ class Assembler:
             return Drop.SIGNED_GEOMETRY
         if known.done_map(key)[key.number]:
             return Drop.REDUNDANT
-        self._park_older(key)
+        if len(known.done_map(key)) > MOST_BEGUN:
+            self._park_older(key)
         sets = 1 if key.kind == Kind.OBJECT else repair_sets(signed.shape)
         rows = signed.shape.k + sets * signed.shape.r
         slab = self._allocate(key, signed.shape, rows, signed.length)

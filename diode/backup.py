@@ -35,18 +35,10 @@ def back_up(
     with locked_as_it_is(folder):
         _refuse_same(folder, ledger.path.parent)
         _check_room_for(ledger.identity(), folder, open_copy)
-        partial = folder / _PARTIAL
         try:
-            _make_anew(partial)
-            ledger.copy_to(partial / LEDGER_FILE)
-            copy_rest()
-            sync_file_system(folder)
-            (partial / LEDGER_FILE).replace(folder / LEDGER_FILE)
-            sync_folder(folder)
+            _copy_into(folder, ledger, copy_rest)
         except OSError as error:
             raise disk_error(error, "the backup failed", f"an earlier one in {folder} is as it was") from error
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
 
 
 def restore(
@@ -62,19 +54,41 @@ def restore(
         _refuse_same(folder, state)
         if (state / LEDGER_FILE).exists() and not force:
             raise UsageError(f"{state} holds a ledger; nothing was changed. --force sets it aside and goes on")
-        partial = state / _PARTIAL
         try:
-            _make_anew(partial)
-            backup.copy_to(partial / LEDGER_FILE)
-            put_rest(backup)
-            sync_file_system(state)
-            kept = _set_aside(state)
-            (partial / LEDGER_FILE).replace(state / LEDGER_FILE)
-            sync_folder(state)
+            return _copy_into(state, backup, lambda: put_rest(backup), lambda: _set_aside(state))
         except OSError as error:
             raise disk_error(error, "nothing was restored", f"{folder} is as it was") from error
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+
+
+def describe_backup(ledger: Database, folder: Path) -> str:
+    """What the operator is told afterwards."""
+    return f"{folder} holds the ledger after {ledger.identity().decisions} decisions"
+
+
+def describe_restore(kept: Path | None, program: str) -> str:
+    """What the operator is told afterwards; ``kept`` is what :func:`restore` returned."""
+    where = f"; the ledger that was there is kept in {kept}" if kept else ""
+    return f"restored{where}\nif it is older than its anchor, the daemon will ask for '{program} rebaseline'"
+
+
+def _copy_into(
+    folder: Path,
+    ledger: Database,
+    bring_rest: Callable[[], None],
+    make_way: Callable[[], Path | None] = lambda: None,
+) -> Path | None:
+    """Put a copy of ``ledger`` into ``folder`` by one rename, after what it refers to. Returns ``make_way()``."""
+    partial = folder / _PARTIAL
+    try:
+        _make_anew(partial)
+        ledger.copy_to(partial / LEDGER_FILE)
+        bring_rest()
+        sync_file_system(folder)
+        kept = make_way()
+        (partial / LEDGER_FILE).replace(folder / LEDGER_FILE)
+        sync_folder(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     return kept
 
 

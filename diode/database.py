@@ -17,6 +17,7 @@ from diode.durable import disk_error, sync_folder
 from diode.errors import FullError, StorageError, UsageError
 
 Side = Literal["sender", "receiver"]
+Synchronous = Literal["FULL", "NORMAL"]
 LEDGER_FILE: Final = "ledger.db"
 
 _SCHEMA: Final = """
@@ -51,7 +52,7 @@ class Database:
         self,
         path: Path,
         schema: str,
-        synchronous: Literal["FULL", "NORMAL"],
+        synchronous: Synchronous,
         *,
         read_only: bool,
         anchor: Anchor | None = None,
@@ -113,7 +114,7 @@ class Database:
 
     def begin_anchor(self) -> None:
         """Write an anchor where there is none; a new ledger may not be durable yet, nor its name in the folder."""
-        with self._durably():
+        with self._synchronously("FULL"):
             self._outdo(0)
         try:
             sync_folder(self.path.parent)
@@ -122,9 +123,9 @@ class Database:
         self.keep_anchor()
 
     @contextmanager
-    def _durably(self) -> Iterator[None]:
-        """Commits in this block are on disk before they return, and so are those before it."""
-        self._execute("PRAGMA synchronous = FULL")
+    def _synchronously(self, mode: Synchronous) -> Iterator[None]:
+        """Commit in another mode in this block: with FULL, whatever was committed is on disk when it ends."""
+        self._execute(f"PRAGMA synchronous = {mode}")
         try:
             yield
         finally:

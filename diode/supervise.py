@@ -65,17 +65,11 @@ class Crew:
             left = deadline - time.monotonic()
             if left <= 0:
                 return
-            fds = {fd: worker for worker in alive for fd in (worker.pid_fd, worker.log_fd, worker.mailbox.read_fd)}
-            for fd in select.select(
-                [fd for fd, worker in fds.items() if fd != worker.mailbox.read_fd or not worker.mailbox.closed],
-                [],
-                [],
-                left,
-            )[0]:
-                if fd == fds[fd].mailbox.read_fd:
-                    self._read(fds[fd])
-                elif fd == fds[fd].log_fd:
-                    self._relay(fds[fd])
+            unread = [worker.mailbox.read_fd for worker in alive if not worker.mailbox.closed]
+            select.select([*unread, *(fd for worker in alive for fd in (worker.pid_fd, worker.log_fd))], [], [], left)
+            for worker in alive:
+                self._read(worker)
+                self._relay(worker)
         for worker in workers:
             self._read(worker)
 

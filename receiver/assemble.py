@@ -24,7 +24,7 @@ from diode.keys import read_link_key
 from diode.memory import Counters, Ring, map_memfd
 from diode.wire import Kind, ObjectType
 from diode.workers import Mailbox, Message, start_worker
-from receiver.parking import pack_mask, unpack_mask
+from receiver.messages import key_fields, key_of, mask_fields, mask_of
 
 FIGURES: Final = (
     "datagrams", "received", "expected", "filler", "heartbeats", "blocks_repaired", "blocks_lost", "slabs_given_up",
@@ -146,8 +146,7 @@ class Assemble:
         while queue and self._handed < MAX_HANDED:
             item = queue.popleft()
             self._handed += not isinstance(item, Begun)
-            key = {"bundle": item.key.bundle, "kind": item.key.kind, "flags": item.key.flags, "slab": item.key.number}
-            self._store.send(key | _describe(item))
+            self._store.send(key_fields(item.key) | _describe(item))
 
     def _wait_for_space(self) -> bool:
         """Wait until ``store`` gives a slab's memory back; decisions it sends meanwhile are kept for later."""
@@ -194,9 +193,9 @@ class Assemble:
             case "loaded":
                 self._handed -= 1
                 self._freed += 1
-                self._assembler.loaded(_key(message), unpack_mask(message["have"], message["symbols"]))
+                self._assembler.loaded(key_of(message), mask_of(message))
             case "redo":
-                self._assembler.redo(_key(message))
+                self._assembler.redo(key_of(message))
             case "finished":
                 self._assembler.finish(message["bundle"], Drop(message["drop"]) if message["drop"] else None)
 
@@ -214,18 +213,14 @@ class Assemble:
             counters[f"drop_{reason}"] = count
 
 
-def _key(message: Message) -> SlabKey:
-    return SlabKey(message["bundle"], Kind(message["kind"]), message["flags"], message["slab"])
-
-
 def _describe(item: HandedOver) -> Message:
     """What ``store`` must know of it beside its key."""
     match item:
         case Completed():
             return {"say": "complete", "offset": item.offset, "length": item.length}
         case Parked():
-            mask = {"have": pack_mask(item.have), "symbols": len(item.have)}
-            return {"say": "parked", "offset": item.offset, "symbol_bytes": item.symbol_bytes} | mask
+            place = {"offset": item.offset, "symbol_bytes": item.symbol_bytes}
+            return {"say": "parked"} | place | mask_fields(item.have)
         case Wanted():
             sizes = {"symbol_bytes": item.symbol_bytes, "symbols": item.symbols}
             return {"say": "wanted", "offset": item.offset} | sizes

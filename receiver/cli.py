@@ -12,7 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from diode.backup import back_up
+from diode.backup import back_up, describe_backup, describe_restore
 from diode.backup import restore as restore_backup
 from diode.config import ReceiverConfig, load
 from diode.database import LEDGER_FILE
@@ -134,7 +134,7 @@ def backup(context: typer.Context, folder: Folder) -> None:
     """Copy the ledger to DIR, also while the daemon runs. Keys, spool and inbox are not in it."""
     with closing(_ledger(load(ReceiverConfig, context.obj))) as ledger:
         back_up(ledger, folder, _open)
-        print(f"{folder} holds the ledger after {ledger.identity().decisions} decisions", file=sys.stderr)
+        print(describe_backup(ledger, folder), file=sys.stderr)
 
 
 @app.command()
@@ -146,8 +146,7 @@ def restore(
     """Put the backup in DIR back. The daemon must not run."""
     config = load(ReceiverConfig, context.obj)
     kept = restore_backup(folder, config.state, _open, force=force)
-    print(f"restored{f'; the ledger that was there is kept in {kept}' if kept else ''}", file=sys.stderr)
-    print("if it is older than its anchor, the daemon will ask for 'diode-receiver rebaseline'", file=sys.stderr)
+    print(describe_restore(kept, "diode-receiver"), file=sys.stderr)
 
 
 @app.command()

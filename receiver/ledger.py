@@ -132,16 +132,13 @@ class Ledger(Database):
             self._execute(f"DELETE FROM {table} WHERE bundle = ?", (bundle,))
 
     def _check_sequence(self, manifest: Manifest) -> None:
-        row = self._execute(
-            "SELECT max(sequence) FROM bundle WHERE channel = ? AND state != 'refused'", (manifest.channel,)
-        ).fetchone()
         floor = self._floor(manifest.channel)
         if manifest.sequence <= floor:
             raise ReplayError(
                 f"sequence {manifest.sequence} is spent: this ledger was rebaselined at {floor} and does not know it; "
                 "have it sent under a new version"
             )
-        highest = max(row[0] or 0, floor)
+        highest = max(self.highest(manifest.channel), floor)
         if not highest:
             return  # the first bundle of a channel sets where it begins
         if manifest.sequence > highest + MAX_JUMP:
@@ -157,7 +154,7 @@ class Ledger(Database):
     def refuse(self, bundle: str, manifest: Manifest, signer: str, detail: str) -> None:
         """Record that a signed bundle was refused, so that its datagrams are dropped early."""
         values = (bundle, manifest.channel, manifest.name, manifest.version, manifest.sequence)
-        with self._durably():
+        with self._synchronously("FULL"):
             self._execute(
                 "INSERT OR REPLACE INTO bundle "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'refused', ?, strftime('%Y-%m-%dT%H:%M:%SZ'))",
@@ -169,7 +166,7 @@ class Ledger(Database):
         """Record a step, durably before its caller goes on. A bundle that is over needs its slab rows no more."""
         if state in ("published", "refused", "expired"):
             self._forget_slabs(bundle)  # first: whoever is killed in between ends the bundle once more
-        with self._durably():
+        with self._synchronously("FULL"):
             self._execute(
                 "UPDATE bundle SET state = ?, detail = ?, changed = strftime('%Y-%m-%dT%H:%M:%SZ') WHERE id = ?",
                 (state, detail, bundle),
@@ -293,7 +290,7 @@ class Ledger(Database):
         Unknown numbers up to those are spent, since what they named may have been published and taken away. Heartbeats
         of an epoch before ``epoch`` are heard no more. All of it happens, or nothing.
         """
-        with self._durably(), self._transaction():
+        with self._synchronously("FULL"), self._transaction():
             for row in published:
                 self._take_published(row)
             for channel, sequence in channels.items():

@@ -4,32 +4,20 @@ Of such a file nothing is verified but the tag of every datagram: its bytes go t
 that is complete and has its signed digest. Which symbols a file holds is said by the ledger.
 """
 
-import base64
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diode.assembler import SlabKey
 from diode.wire import Kind
+from receiver.disk import write_all
 from receiver.ledger import Ledger
+from receiver.messages import Mask, unpack_mask
 
 FOLDER: Final = "parked"
-
-Mask = NDArray[np.bool_]
-
-
-def pack_mask(mask: Mask) -> str:
-    """A mask of symbols as text, eight of them a byte."""
-    return base64.b64encode(np.packbits(mask).tobytes()).decode()
-
-
-def unpack_mask(text: str, symbols: int) -> Mask:
-    """The mask that :func:`pack_mask` wrote, of so many symbols."""
-    return _unpack(base64.b64decode(text), symbols)
 
 
 class ParkedSlabs:
@@ -55,7 +43,7 @@ class ParkedSlabs:
         fd = os.open(self._path(key), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             for first, last in stretches(have & ~old):
-                _pwrite(fd, data[first * symbol_bytes : last * symbol_bytes], first * symbol_bytes)
+                write_all(fd, data[first * symbol_bytes : last * symbol_bytes], first * symbol_bytes)
         finally:
             os.close(fd)
         self._ledger.park(self._id, *key[1:], np.packbits(have | old).tobytes())
@@ -89,7 +77,7 @@ class ParkedSlabs:
 
     def _mask(self, key: SlabKey, symbols: int) -> Mask:
         packed = self._ledger.parked_mask(self._id, *key[1:])
-        return _unpack(packed, symbols) if packed else np.zeros(symbols, dtype=np.bool_)
+        return unpack_mask(packed, symbols) if packed else np.zeros(symbols, dtype=np.bool_)
 
     def _path(self, key: SlabKey) -> Path:
         return self._folder / f"{key.kind}-{key.flags}-{key.number}"
@@ -99,16 +87,3 @@ def stretches(mask: Mask) -> list[tuple[int, int]]:
     """(first, last + 1) of each stretch of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
     return [(int(first), int(last)) for first, last in edges.reshape(-1, 2)]
-
-
-def _unpack(packed: bytes, symbols: int) -> Mask:
-    bits = np.unpackbits(np.frombuffer(packed, np.uint8)).astype(np.bool_)
-    mask = np.zeros(symbols, dtype=np.bool_)
-    mask[: min(symbols, len(bits))] = bits[:symbols]
-    return mask
-
-
-def _pwrite(fd: int, data: memoryview, offset: int) -> None:
-    while data:
-        count = os.pwrite(fd, data, offset)
-        data, offset = data[count:], offset + count

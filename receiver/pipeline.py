@@ -7,7 +7,7 @@ from typing import Final
 from diode.config import ReceiverConfig
 from diode.memory import PAGE_BYTES, Counters, Ring, create_memfd
 from diode.supervise import Crew
-from diode.workers import Worker
+from diode.workers import Message, Worker
 from receiver import assemble, listen
 
 REGION_BYTES: Final = 4 << 20
@@ -42,14 +42,7 @@ class Pipeline:
             self.store = crew.add(
                 Worker(
                     "receiver.store",
-                    {"arena": arena, "slabs_read": slabs_read, "answers_write": answers_write}
-                    | {"inbox": str(config.inbox.path), "state": str(config.state), "signers": str(config.signers)}
-                    | {"verify": _verify(config), "verify_default": config.inbox.verify}
-                    | {"max_bytes": config.limits.bundle, "max_files": config.limits.files}
-                    | {"reserve": config.limits.reserve, "resume": config.limits.resume}
-                    | {"anchor": str(config.anchor_file)}
-                    | {"keep_incomplete_s": config.limits.keep_incomplete_days * 86400}
-                    | {"quotas": {name: channel.quota for name, channel in config.channels.items()}},
+                    store_settings(config) | {"arena": arena, "slabs_read": slabs_read, "answers_write": answers_write},
                     (arena, slabs_read, answers_write),
                 )
             )
@@ -81,5 +74,20 @@ class Pipeline:
             self.assemble_counters = Counters(assemble_counters, assemble.COUNTERS)
 
 
-def _verify(config: ReceiverConfig) -> dict[str, str]:
-    return {name: channel.verify for name, channel in config.channels.items() if channel.verify}
+def store_settings(config: ReceiverConfig) -> Message:
+    """What ``store`` takes from the configuration."""
+    limits, channels = config.limits, config.channels
+    return {
+        "inbox": str(config.inbox.path),
+        "state": str(config.state),
+        "signers": str(config.signers),
+        "anchor": str(config.anchor_file),
+        "verify": {name: channel.verify for name, channel in channels.items() if channel.verify},
+        "verify_default": config.inbox.verify,
+        "max_bytes": limits.bundle,
+        "max_files": limits.files,
+        "reserve": limits.reserve,
+        "resume": limits.resume,
+        "keep_incomplete_s": limits.keep_incomplete_days * 86400,
+        "quotas": {name: channel.quota for name, channel in channels.items()},
+    }

@@ -24,6 +24,7 @@ from diode.files import FileIndex
 from diode.geometry import Slab, object_geometry, slab_at, slab_count
 from diode.manifest import MAX_LINE_BYTES, FileEntry, Manifest, parse_files
 from diode.wire import Kind, ObjectType
+from receiver.disk import write_all
 from receiver.parking import ParkedSlabs
 
 MANIFEST_FILE: Final = "manifest.dsse.json"
@@ -155,6 +156,10 @@ class SpoolBundle:
             return slab_at(self.manifest.shape.geometry, self.manifest.stream_bytes, key.number)
         size = self.manifest.table(ObjectType(key.flags)).size
         return slab_at(object_geometry(self._symbol_bytes), size, key.number, is_object=True)
+
+    def is_whole(self, key: SlabKey) -> bool:
+        """Whether a slab of data is parked with all its source symbols: it came before the tables."""
+        return key.kind == Kind.DATA and self.parked.is_whole(key, self.slab(key).source_symbols)
 
     def put_table(self, kind: ObjectType, number: int, data: memoryview) -> list[int]:
         """Take one slab of a table; returns slabs of it to collect again."""
@@ -308,6 +313,4 @@ def _pwrite(fd: int, data: memoryview, offset: int) -> None:
     """Write all of ``data``; a long piece has its room reserved first, in one stretch."""
     if len(data) >= _RESERVE_FROM:
         os.posix_fallocate(fd, offset, len(data))
-    while data:
-        count = os.pwrite(fd, data, offset)
-        data, offset = data[count:], offset + count
+    write_all(fd, data, offset)

@@ -6,7 +6,6 @@ signed, or that the disk did not take.
 """
 
 import errno
-import json
 import os
 import select
 import shutil
@@ -41,10 +40,13 @@ from diode.memory import map_memfd
 from diode.wire import Kind, ObjectType
 from diode.workers import Mailbox, Message, start_worker
 from receiver.admission import Admission
+from receiver.disk import DiskHealth
 from receiver.finishing import Finishing
-from receiver.inbox import Inbox, now_utc
+from receiver.inbox import Inbox
 from receiver.ledger import Ledger, Row
-from receiver.parking import Mask, ParkedSlabs, pack_mask, stretches, unpack_mask
+from receiver.messages import Mask, key_fields, key_of, mask_fields, mask_of
+from receiver.papers import facts, write_papers
+from receiver.parking import ParkedSlabs, stretches
 from receiver.spool import MANIFEST_FILE, SpoolBundle
 
 # What is wrong with one bundle's place, and not with the disk: a file where a folder must be, a name too long for here.
@@ -52,27 +54,6 @@ PLACE: Final = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, er
 MAX_UNVERIFIED: Final = 4096  # bundle ids reported: whoever has the link key could invent more without end
 TICK_S: Final = 5.0  # how long what is recorded may wait to be durable, and what the disk refused to be tried again
 EXPIRE_EVERY_S: Final = 600.0
-
-
-class DiskHealth:
-    """Says that the disk fails: at once, and once a minute while it goes on."""
-
-    def __init__(self, control: Mailbox) -> None:
-        self._control = control
-        self._failures = 0
-        self._silent_until = 0.0
-
-    def failed(self, error: OSError | StorageError) -> None:
-        """Something could not be written, or read."""
-        self._failures += 1
-        if time.monotonic() < self._silent_until:
-            return
-        self._silent_until = time.monotonic() + 60.0
-        what = str(error)
-        if isinstance(error, OSError):
-            what = f"{os.strerror(error.errno or 0)}: {error.filename or 'spool'}"
-        do = "make the disk work again; what it does not take is asked for again"
-        self._control.send({"event": "disk_failing", "detail": what, "failures": self._failures, "do": do})
 
 
 class Store:
@@ -126,20 +107,20 @@ class Store:
 
     def _take_finished(self) -> None:
         for bundle, outcome in self._finishing.done():
-            with self._surviving(), self._refusing(bundle):
+            with self._disk.surviving(), self._refusing(bundle):
                 outcome.result()
                 self._publish(bundle)
 
     def _tick(self, now: float) -> None:
         """Once in a while: make durable what was recorded, try again what the disk refused, give up what is too old."""
-        with self._surviving():
+        with self._disk.surviving():
             self._finishing.make_durable(self._ledger, self._inbox.spool)
         for bundle in list(self._bundles.values()):
-            with self._surviving(), self._refusing(bundle):
+            with self._disk.surviving(), self._refusing(bundle):
                 self._maybe_publish(bundle)
         if now >= self._expire_at:
             self._expire_at = now + EXPIRE_EVERY_S
-            with self._surviving():
+            with self._disk.surviving():
                 self._expire()
 
     def _expire(self) -> None:
@@ -162,7 +143,7 @@ class Store:
         return self._waiting.popleft()
 
     def _handle(self, message: Message) -> None:
-        key = SlabKey(message["bundle"], Kind(message["kind"]), message["flags"], message["slab"])
+        key = key_of(message)
         match message["say"]:
             case "begun":
                 self._note_begun(key)
@@ -170,7 +151,7 @@ class Store:
                 self._use(key, message["offset"], message["length"], self._take)
                 self._answer("free", offset=message["offset"])
             case "parked":
-                have = unpack_mask(message["have"], message["symbols"])
+                have = mask_of(message)
                 keep = partial(self._park, symbol_bytes=message["symbol_bytes"], have=have)
                 self._use(key, message["offset"], len(have) * message["symbol_bytes"], keep)
                 self._answer("free", offset=message["offset"])
@@ -180,7 +161,7 @@ class Store:
     def _use(self, key: SlabKey, offset: int, length: int, work: Callable[[SlabKey, memoryview], None]) -> None:
         """Work with a stretch of the arena. What the disk does not take is asked for again."""
         data = self._arena[offset : offset + length]
-        with self._surviving(lambda: self._redo(key)):
+        with self._disk.surviving(lambda: self._redo(key)):
             work(key, data)
         data.release()
 
@@ -198,15 +179,14 @@ class Store:
             elif bundle.is_ready:
                 self._take_slab(bundle, key, data)
             else:  # its tables are still to come
-                shape = bundle.manifest.shape.geometry
-                symbols = -(-len(data) // shape.symbol_bytes)
-                bundle.parked.keep(key, data, shape.symbol_bytes, np.ones(symbols, dtype=np.bool_))
+                have = np.ones(bundle.slab(key).source_symbols, dtype=np.bool_)
+                bundle.parked.keep(key, data, bundle.manifest.shape.symbol_bytes, have)
 
     # parked slabs
 
     def _note_begun(self, key: SlabKey) -> None:
         if key.kind == Kind.DATA and key.bundle in self._bundles:
-            with self._surviving():
+            with self._disk.surviving():
                 self._ledger.slab_begun(f"{key.bundle:016x}", key.number)
 
     def _park(self, key: SlabKey, data: memoryview, *, symbol_bytes: int, have: Mask) -> None:
@@ -218,32 +198,19 @@ class Store:
         bundle, have = self._bundles.get(key.bundle), np.zeros(symbols, dtype=np.bool_)
         if bundle is not None:
             place = self._arena[offset : offset + symbols * symbol_bytes]
-            with self._surviving():
+            with self._disk.surviving():
                 have = bundle.parked.load(key, place, symbol_bytes, symbols)
             place.release()
-        mask = {"have": pack_mask(have), "symbols": symbols}
-        self._answer("loaded", bundle=key.bundle, kind=key.kind, flags=key.flags, slab=key.number, **mask)
+        self._answer("loaded", **key_fields(key), **mask_fields(have))
 
     def _store_whole(self, bundle: SpoolBundle) -> None:
         """Slabs that arrived whole before their tables go to their places."""
-        shape = bundle.manifest.shape.geometry
         for key in bundle.parked:
-            if key.kind == Kind.DATA:
-                slab = bundle.slab(key)
-                if bundle.parked.is_whole(key, -(-slab.length // shape.symbol_bytes)):
-                    self._take_slab(bundle, key, memoryview(bundle.parked.read(key, slab.length)))
+            if bundle.is_whole(key):
+                self._take_slab(bundle, key, memoryview(bundle.parked.read(key, bundle.slab(key).length)))
 
     def _redo(self, key: SlabKey) -> None:
-        self._answer("redo", bundle=key.bundle, kind=key.kind, flags=key.flags, slab=key.number)
-
-    @contextmanager
-    def _surviving(self, otherwise: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Go on when the disk fails: say so once, count it, and leave what was not written for a later pass."""
-        try:
-            yield
-        except (OSError, StorageError) as error:
-            self._disk.failed(error)
-            otherwise()
+        self._answer("redo", **key_fields(key))
 
     @contextmanager
     def _refusing(self, bundle: SpoolBundle) -> Iterator[None]:
@@ -282,7 +249,7 @@ class Store:
             self._ledger.accept(f"{number:016x}", manifest, signer)
         except ContentError as error:
             self._ledger.refuse(f"{number:016x}", manifest, signer, str(error))
-            self._quarantine(number, error, _facts(manifest, signer), None)
+            self._quarantine(number, error, facts(manifest, signer), None)
             self._answer("finished", bundle=number, drop=Drop.REFUSED)
             return
         bundle = self._bundles[number] = self._spool(folder, manifest, sealed, payload, signer)
@@ -327,8 +294,7 @@ class Store:
         shape = bundle.manifest.shape
         done, parked = bundle.stored.copy(), []
         for key in bundle.parked:
-            slab = bundle.slab(key)
-            if key.kind == Kind.DATA and bundle.parked.is_whole(key, -(-slab.length // shape.symbol_bytes)):
+            if bundle.is_whole(key):
                 done[key.number] = True
             else:
                 parked.append(key[1:])
@@ -386,7 +352,7 @@ class Store:
     def _finish(self, bundle: SpoolBundle, mode: str) -> None:
         """Make a complete tree ready to be published, durably; in a thread, since it may take as long as hashing it."""
         bundle.finish_tree(at_rest=mode == "at-rest")
-        self._write_papers(bundle, mode)
+        write_papers(bundle, mode)
         sync_file_system(bundle.tree)
 
     def _publish(self, bundle: SpoolBundle) -> None:
@@ -396,26 +362,6 @@ class Store:
             bundle.target = self._inbox.publish(bundle.tree, bundle.manifest)
         self._inbox.sync(bundle.target)
         self._conclude(bundle, bundle.target)
-
-    def _write_papers(self, bundle: SpoolBundle, mode: str) -> None:
-        (bundle.tree / "manifest.json").write_bytes(bundle.payload)
-        (bundle.tree / "manifest.dsse.json").write_bytes(bundle.sealed)
-        with (bundle.tree / "SHA256SUMS").open("wb") as file:
-            file.writelines(bundle.sums())
-        receipt = {
-            **_facts(bundle.manifest, bundle.signer),
-            "bundle": bundle.hex_id,
-            "files": bundle.manifest.files.entries,
-            "bytes": bundle.manifest.stream_bytes,
-            "slabs": bundle.manifest.slabs.entries,
-            "content": bundle.manifest.files.blake3,
-            "verify": mode,
-            "verified": f"{bundle.manifest.files.entries} files, BLAKE3 slabs"
-            + (" and BLAKE3 + SHA-256 at rest" if mode == "at-rest" else "")
-            + f", signature key {bundle.signer}",
-            "published": now_utc(),
-        }
-        (bundle.tree / "receipt.json").write_text(json.dumps(receipt, indent=1, ensure_ascii=False) + "\n")
 
     def _conclude(self, bundle: SpoolBundle, target: Path) -> None:
         self._ledger.set_state(bundle.hex_id, "published")
@@ -429,7 +375,7 @@ class Store:
         self._bundles.pop(bundle.number, None)
         bundle.close()
         self._ledger.set_state(bundle.hex_id, "refused", str(error))
-        self._quarantine(bundle.number, error, _facts(bundle.manifest, bundle.signer), bundle.folder)
+        self._quarantine(bundle.number, error, facts(bundle.manifest, bundle.signer), bundle.folder)
         self._answer("finished", bundle=bundle.number, drop=Drop.REFUSED)
 
     def _quarantine(self, number: int, error: ContentError, facts: Message, keep: Path | None) -> None:
@@ -444,8 +390,9 @@ class Store:
     def _resume(self) -> None:
         """Take up what an earlier run left in the spool."""
         rows = self._ledger.in_progress()
+        known = {row.id for row in rows}
         for stray in self._inbox.spool.iterdir():
-            if stray.name not in {row.id for row in rows}:
+            if stray.name not in known:
                 shutil.rmtree(stray, ignore_errors=True)
         for row in rows:
             folder = self._inbox.spool / row.id
@@ -459,7 +406,7 @@ class Store:
                 shutil.rmtree(folder, ignore_errors=True)
                 self._control.send({"event": "spool_lost", "bundle": row.id, "detail": str(error)})
                 continue
-            with self._surviving(), self._refusing(bundle):
+            with self._disk.surviving(), self._refusing(bundle):
                 self._resume_bundle(bundle, row.state)
 
     def _give_up(self, row: Row, folder: Path, why: OSError | ContentError) -> None:
@@ -477,12 +424,11 @@ class Store:
         return self._spool(folder, manifest, sealed, payload, signer)
 
     def _resume_bundle(self, bundle: SpoolBundle, state: str) -> None:
+        self._bundles[bundle.number] = bundle
         if state == "publishing" and not bundle.tree.exists():  # renamed; its reader may have moved it on since
             bundle.target = self._inbox.version_folder(bundle.manifest)
-            self._bundles[bundle.number] = bundle
             self._publish(bundle)
             return
-        self._bundles[bundle.number] = bundle
         ready = bundle.maybe_read_tables(from_disk=True)
         self._ledger.forget_doubtful(bundle.hex_id)
         if ready:
@@ -519,11 +465,6 @@ class Store:
             {"event": event, "bundle": bundle.hex_id, "label": bundle.label, "bytes": bundle.manifest.stream_bytes}
             | {"files": bundle.manifest.files.entries, "slabs": bundle.manifest.slabs.entries, **fields}
         )
-
-
-def _facts(manifest: Manifest, signer: str) -> Message:
-    names = ("channel", "name", "version", "sequence", "created")
-    return {name: getattr(manifest, name) for name in names} | {"signer": signer}
 
 
 def main() -> None:

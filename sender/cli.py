@@ -13,6 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from diode.backup import describe_backup, describe_restore
 from diode.codes import LONGEST_TEXT, decode
 from diode.config import SenderConfig, load
 from diode.database import LEDGER_FILE
@@ -169,7 +170,7 @@ def backup(context: typer.Context, folder: Folder) -> None:
     """Copy ledger and packed bundles to DIR, also while the daemon runs. Keys, and what was sent, are not in it."""
     with closing(_ledger(load(SenderConfig, context.obj))) as ledger:
         back_up(ledger, folder)
-        print(f"{folder} holds the ledger after {ledger.identity().decisions} decisions", file=sys.stderr)
+        print(describe_backup(ledger, folder), file=sys.stderr)
 
 
 @app.command()
@@ -181,8 +182,7 @@ def restore(
     """Put the backup in DIR back. The daemon must not run."""
     config = load(SenderConfig, context.obj)
     kept = restore_backup(folder, config.state, force=force)
-    print(f"restored{f'; the ledger that was there is kept in {kept}' if kept else ''}", file=sys.stderr)
-    print("if it is older than its anchor, the daemon will ask for 'diode-sender rebaseline'", file=sys.stderr)
+    print(describe_restore(kept, "diode-sender"), file=sys.stderr)
 
 
 @app.command()

@@ -133,9 +133,8 @@ class Ledger(Database):
 
     def slab_sent(self, bundle: str, sending_pass: int, slab: int) -> None:
         """Record how far a queued bundle is. Not synced: after a power loss a little is sent twice."""
-        self._execute("PRAGMA synchronous = NORMAL")
-        self._execute("INSERT OR REPLACE INTO progress VALUES (?, ?, ?)", (bundle, sending_pass, slab + 1))
-        self._execute("PRAGMA synchronous = FULL")
+        with self._synchronously("NORMAL"):
+            self._execute("INSERT OR REPLACE INTO progress VALUES (?, ?, ?)", (bundle, sending_pass, slab + 1))
 
     def progress(self, bundle: str) -> tuple[int, int]:
         """(pass, first slab of it) that a queued bundle goes on with."""

@@ -40,6 +40,7 @@ from receiver.assemble import COUNTERS, Assemble
 from receiver.finishing import Finishing
 from receiver.inbox import Inbox
 from receiver.ledger import Ledger as ReceiverLedger
+from receiver.pipeline import store_settings
 from receiver.rebaseline import open_ledger as open_receiver_ledger
 from receiver.requests import request_bundle, request_gaps
 from receiver.store import Store
@@ -145,26 +146,17 @@ class Enclave:
         folder = world.folder / "receiver"
         control, self.answers, self.slabs = Box(), Box(), Box()
         self.events = Box()
-        control.peer, self.answers_out = self.events, Box()
-        to_store, to_assemble = Box(), Box()
-        to_store.peer, to_assemble.peer = self.slabs, self.answers
+        control.peer = self.events
+        self.slabs.peer, self.answers.peer = self.answers, self.slabs
+        self._now = 0.0
         config = load(ReceiverConfig, folder / "receiver.toml")
         with patch.object(ReceiverLedger, "__init__", _booted(world.boot)):
             open_receiver_ledger(config).close()  # as the daemon does: no crash may make it look too old
-        limits = {"max_bytes": 1 << 40, "max_files": 1000, "reserve": 0, "resume": 0, "quotas": {}}
-        paths = {
-            "inbox": str(world.inbox),
-            "anchor": str(config.anchor_file),
-            "state": str(folder / "state"),
-            "signers": str(folder / "keys" / "signers"),
-        }
         self.fds = [create_memfd("arena", 256 << 20), Ring.create(1, REGION_BYTES), Counters.create(COUNTERS)]
         arena, ring, counters = self.fds
-        self.slabs.send = to_assemble.send  # type: ignore[method-assign]
-        self.answers.send = to_store.send  # type: ignore[method-assign]
-        store = {"arena": arena, "verify": {}, "verify_default": "slabs", "keep_incomplete_s": 1e9}
+        store = store_settings(config) | {"arena": arena, "reserve": 0}  # whatever room this machine has
         with patch.object(ReceiverLedger, "__init__", _booted(world.boot)):
-            self.store = Store(store | limits | paths, control, self.slabs, Finishing(Inline()))
+            self.store = Store(store, control, self.slabs, Finishing(Inline()))
         order = list(self.store._ledger.heartbeat_order())
         settings = {"ring": ring, "regions": 1, "region_bytes": REGION_BYTES, "arena": arena, "counters": counters}
         settings |= {"store_read": -1, "store_write": -1, "ready_read": -1, "free_write": -1}
@@ -180,12 +172,9 @@ class Enclave:
 
     def step(self) -> None:
         """`Store` handles what waits."""
-        now = self._now
-        self.store.step(now)
+        self.store.step(self._now)
         while self.store._waiting or self.slabs._inbox:
-            self.store.step(now)
-
-    _now = 0.0
+            self.store.step(self._now)
 
     def receive(self, datagrams: np.ndarray, now: float) -> None:
         """A train arrives."""

@@ -1,0 +1,48 @@
+"""A disk that fails is an alarm and a later pass, not the end of the worker."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from diode.errors import StorageError
+from diode.workers import Mailbox
+
+SAID_EVERY_S: Final = 60.0
+
+
+def write_all(fd: int, data: memoryview, offset: int) -> None:
+    """pwrite(2) until all of ``data`` is written."""
+    while data:
+        count = os.pwrite(fd, data, offset)
+        data, offset = data[count:], offset + count
+
+
+class DiskHealth:
+    """Says that the disk fails: at once, and once a minute while it goes on."""
+
+    def __init__(self, control: Mailbox) -> None:
+        self._control = control
+        self._failures = 0
+        self._silent_until = 0.0
+
+    @contextmanager
+    def surviving(self, otherwise: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Go on when the disk fails: say so, count it, and leave what was not written for a later pass."""
+        try:
+            yield
+        except (OSError, StorageError) as error:
+            self._failed(error)
+            otherwise()
+
+    def _failed(self, error: OSError | StorageError) -> None:
+        self._failures += 1
+        if time.monotonic() < self._silent_until:
+            return
+        self._silent_until = time.monotonic() + SAID_EVERY_S
+        what = str(error)
+        if isinstance(error, OSError):
+            what = f"{os.strerror(error.errno or 0)}: {error.filename or 'spool'}"
+        do = "make the disk work again; what it does not take is asked for again"
+        self._control.send({"event": "disk_failing", "detail": what, "failures": self._failures, "do": do})

@@ -1,0 +1,36 @@
+"""What is published beside a bundle's data: the manifest as signed, SHA256SUMS, and the receipt."""
+
+import json
+
+from diode.manifest import Manifest
+from diode.workers import Message
+from receiver.inbox import now_utc
+from receiver.spool import SpoolBundle
+
+
+def facts(manifest: Manifest, signer: str) -> Message:
+    """What identifies a bundle, for a receipt or a reason."""
+    names = ("channel", "name", "version", "sequence", "created")
+    return {name: getattr(manifest, name) for name in names} | {"signer": signer}
+
+
+def write_papers(bundle: SpoolBundle, verify: str) -> None:
+    """Write them into the bundle's tree; ``verify``: slabs or at-rest."""
+    (bundle.tree / "manifest.json").write_bytes(bundle.payload)
+    (bundle.tree / "manifest.dsse.json").write_bytes(bundle.sealed)
+    with (bundle.tree / "SHA256SUMS").open("wb") as file:
+        file.writelines(bundle.sums())
+    receipt = {
+        **facts(bundle.manifest, bundle.signer),
+        "bundle": bundle.hex_id,
+        "files": bundle.manifest.files.entries,
+        "bytes": bundle.manifest.stream_bytes,
+        "slabs": bundle.manifest.slabs.entries,
+        "content": bundle.manifest.files.blake3,
+        "verify": verify,
+        "verified": f"{bundle.manifest.files.entries} files, BLAKE3 slabs"
+        + (" and BLAKE3 + SHA-256 at rest" if verify == "at-rest" else "")
+        + f", signature key {bundle.signer}",
+        "published": now_utc(),
+    }
+    (bundle.tree / "receipt.json").write_text(json.dumps(receipt, indent=1, ensure_ascii=False) + "\n")
