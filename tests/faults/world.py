@@ -26,7 +26,7 @@ from diode.codes import decode
 from diode.config import ReceiverConfig, SenderConfig, load
 from diode.emulator import Impairer, Impairments
 from diode.encoder import Part, SlabEncoder, Slot
-from diode.errors import StorageError, UsageError
+from diode.errors import ReplayError, StorageError, UsageError
 from diode.fec import choose_engine
 from diode.geometry import PROFILES, Geometry, Profile, stream_geometry
 from diode.heartbeat import Heartbeat, HeartbeatSealer
@@ -415,7 +415,10 @@ class World:
     def receiver(self) -> Enclave:
         """The receiver, started again if it was killed."""
         if self.enclave is None:
-            self.enclave = Enclave(self)
+            try:
+                self.enclave = Enclave(self)
+            except ReplayError as error:
+                raise Violation(f"I4: the receiver refuses to start: {error}") from error
             self.enclave.start()
         return self.enclave
 
