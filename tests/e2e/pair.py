@@ -3,27 +3,32 @@
 import asyncio
 import contextlib
 import filecmp
+import itertools
 import json
 import os
+import random
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 from diode.init import init_pair
 from diode.measure import process_tree
-from diode.udp import Address, bound_address, open_receiver
+from diode.udp import Address, open_receiver
 
 PATIENCE_S = 60.0
 SMALL_MTU = 576  # its slabs are small, so that a bundle of several takes little time
 SMALL_SLAB = 200 * 64 * 448
+_PORTS = itertools.cycle(random.Random(os.getpid()).sample(range(20_000, 32_000), 12_000))
 
 
 def free_address() -> Address:
-    """A loopback address that nobody listens on at this moment."""
-    with open_receiver(Address("127.0.0.1", 0), 0) as sock:
-        return bound_address(sock)
+    """A loopback address that nobody listens on, and that no socket is given by chance: below the ephemeral range."""
+    while True:
+        address = Address("127.0.0.1", next(_PORTS))
+        with contextlib.suppress(OSError), open_receiver(address, 0):
+            return address
 
 
 class Process:
@@ -33,6 +38,7 @@ class Process:
         self.process = process
         self.messages: list[dict[str, Any]] = []
         self.log: list[str] = []
+        self._streams = 2
         self._news = asyncio.Condition()
         self._readers = [
             asyncio.create_task(self._collect(process.stdout, self._take_message)),
@@ -47,14 +53,19 @@ class Process:
 
     async def said(self, text: str) -> str:
         """The first log line or message that contains ``text``."""
-        async with asyncio.timeout(PATIENCE_S), self._news:
-            await self._news.wait_for(lambda: self._find(text))
+        await self._until(lambda: self._find(text) is not None, text)
         return str(self._find(text))
 
     async def said_again(self, text: str) -> None:
         """Until a second log line contains ``text``."""
-        async with asyncio.timeout(PATIENCE_S), self._news:
-            await self._news.wait_for(lambda: sum(text in line for line in self.log) > 1)
+        await self._until(lambda: sum(text in line for line in self.log) > 1, text)
+
+    async def _until(self, is_said: Callable[[], bool], text: str) -> None:
+        """Wait until something is said. A process that ends or is silent for too long fails with all that it said."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_S), self._news:
+                await self._news.wait_for(lambda: is_said() or not self._streams)
+        assert is_said(), f"never said {text!r} (exit code {self.process.returncode}):\n" + "\n".join(self.log)
 
     def last(self, message_type: str) -> dict[str, Any]:
         """The last message of a type."""
@@ -77,6 +88,9 @@ class Process:
             take(line.decode(errors="replace").rstrip())
             async with self._news:
                 self._news.notify_all()
+        async with self._news:
+            self._streams -= 1
+            self._news.notify_all()
 
 
 async def start(module: str, *arguments: str, **env: str) -> Process:
