@@ -5,9 +5,9 @@ second, and 64 sessions are kept, so that strangers cost a bounded amount of wor
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,12 +75,13 @@ def _claimed_size(region: memoryview, offset: int, length: int) -> int:
 
 
 class _Tracked:
-    """One admitted session, and how many of its datagrams arrived."""
+    """One admitted session, and how many of its datagrams arrived; an earlier gate has reckoned with ``before``."""
 
-    def __init__(self, cipher: Session) -> None:
+    def __init__(self, cipher: Session, key_id: int, before: int = 0) -> None:
         self.cipher = cipher
+        self.key_id = key_id
         self.received = 0
-        self.expected = 0
+        self.expected = self.before = before
         self._seen = np.zeros(_WINDOW, dtype=np.uint64)
 
     def count(self, counters: NDArray[np.uint64]) -> None:
@@ -94,6 +95,14 @@ class _Tracked:
         self.received += int(np.count_nonzero(self._seen[cells] != data + 1))
         self._seen[cells] = data + 1
         self.expected = max(self.expected, int(data[-1]) + 1)
+
+
+class Admitted(NamedTuple):
+    """A session as one gate hands it over to the next: ``expected`` of its data datagrams were sent by then."""
+
+    key_id: int
+    session: int
+    expected: int
 
 
 class Trials:
@@ -114,11 +123,17 @@ class Trials:
 class Gate:
     """Authenticates matrices of datagrams. ``drops`` counts what it refused; ``heartbeat`` is the newest one heard.
 
-    ``order`` is the (epoch, number) of the newest heartbeat that an earlier run has heard.
+    ``order`` is the (epoch, number) of the newest heartbeat that an earlier gate has heard; the sessions it had
+    ``admitted`` need not wait for the next one.
     """
 
     def __init__(
-        self, keys: Sequence[LinkKey], mode: Mode, drops: "Counter[Drop]", order: tuple[int, int] = (-1, 0)
+        self,
+        keys: Sequence[LinkKey],
+        mode: Mode,
+        drops: "Counter[Drop]",
+        order: tuple[int, int] = (-1, 0),
+        admitted: Iterable[Admitted] = (),
     ) -> None:
         self.heartbeat: Heartbeat | None = None
         self.heartbeats = 0
@@ -128,6 +143,14 @@ class Gate:
         self._order = order
         self._sessions: OrderedDict[int, _Tracked] = OrderedDict()
         self._trials = Trials()
+        for key_id, session, expected in admitted:
+            if key_id in self._keys:
+                self._keep(session, self._track(key_id, session, expected))
+
+    @property
+    def admitted(self) -> list[Admitted]:
+        """The sessions that may speak, for the gate that takes over from this one."""
+        return [Admitted(tracked.key_id, session, tracked.expected) for session, tracked in self._sessions.items()]
 
     @property
     def received(self) -> int:
@@ -136,8 +159,8 @@ class Gate:
 
     @property
     def expected(self) -> int:
-        """Data datagrams known to have been sent, by their counters and by heartbeats."""
-        return sum(tracked.expected for tracked in self._sessions.values())
+        """Data datagrams known to have been sent, by their counters and by heartbeats; of earlier gates' none."""
+        return sum(tracked.expected - tracked.before for tracked in self._sessions.values())
 
     def admit(self, datagrams: Bytes2D, views: DatagramViews, now: float) -> Rows:
         """Row numbers of the authentic data and object datagrams, in order of arrival.
@@ -185,7 +208,7 @@ class Gate:
             if not self._trials.may_try(now):
                 self._drops[Drop.HEARTBEAT_RATE] += 1
                 return
-            tracked = _Tracked(Session(self._keys[int(header["key_id"])], session, self._mode))
+            tracked = self._track(int(header["key_id"]), session)
         if not tracked.cipher.check(datagrams, views, np.array([row]))[0]:
             self._drops[Drop.TAG] += 1
             return
@@ -195,17 +218,20 @@ class Gate:
         elif heartbeat.order <= self._order:
             self._drops[Drop.HEARTBEAT_ORDER] += 1
         else:
-            self._accept(heartbeat, session, tracked, int(header["key_id"]))
+            self._accept(heartbeat, session, tracked)
 
-    def _accept(self, heartbeat: Heartbeat, session: int, tracked: _Tracked, key_id: int) -> None:
+    def _accept(self, heartbeat: Heartbeat, session: int, tracked: _Tracked) -> None:
         self.heartbeat = heartbeat
         self._order = heartbeat.order
         self.heartbeats += 1
         self._keep(session, tracked)
         for sealing, sent in heartbeat.sent().items():
-            live = self._sessions.get(sealing) or _Tracked(Session(self._keys[key_id], sealing, self._mode))
+            live = self._sessions.get(sealing) or self._track(tracked.key_id, sealing)
             live.expected = max(live.expected, sent)
             self._keep(sealing, live)
+
+    def _track(self, key_id: int, session: int, before: int = 0) -> _Tracked:
+        return _Tracked(Session(self._keys[key_id], session, self._mode), key_id, before)
 
     def _keep(self, session: int, tracked: _Tracked) -> None:
         self._sessions[session] = tracked

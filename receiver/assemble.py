@@ -17,7 +17,7 @@ from diode.assembler import Assembler, Begun, Completed, HandedOver, Parked, Sla
 from diode.auth import DatagramViews
 from diode.errors import Drop
 from diode.fec import choose_engine
-from diode.gate import Gate, Run, slice_runs
+from diode.gate import Admitted, Gate, Run, slice_runs
 from diode.geometry import Geometry
 from diode.heartbeat import Heartbeat
 from diode.keys import read_link_key
@@ -47,7 +47,8 @@ class Assemble:
         self._counters = Counters(settings["counters"], COUNTERS)
         self._drops: Counter[Drop] = Counter()
         keys = [read_link_key(Path(path)) for path in settings["keys"]]
-        self._gate = Gate(keys, settings["auth"], self._drops, tuple(settings["heartbeat_order"]))
+        admitted = [Admitted(*session) for session in settings["admitted"]]
+        self._gate = Gate(keys, settings["auth"], self._drops, tuple(settings["heartbeat_order"]), admitted)
         engine = choose_engine(settings["engine"])
         arena = np.frombuffer(map_memfd(settings["arena"]), dtype=np.uint8)
         self._assembler = Assembler(arena, engine, self._drops, self._wait_for_space)
@@ -110,7 +111,7 @@ class Assemble:
         for bundle in beat.bundles:
             if bundle.state != "sending":
                 self._park(int(bundle.id, 16))
-        self._control.send({"heartbeat": beat.model_dump(by_alias=True)})
+        self._control.send({"heartbeat": beat.model_dump(by_alias=True), "admitted": self._gate.admitted})
 
     def _park(self, bundle: int | None) -> None:
         """Keep what is open, of one bundle or of all, on disk."""

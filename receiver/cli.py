@@ -111,19 +111,24 @@ def receipt(
 def status(context: typer.Context, as_json: Json = False) -> None:
     """The newest bundles and what became of them."""
     config = load(ReceiverConfig, context.obj)
-    rows, stored = [], {}
+    rows, progress = [], {}
     if ledger := _maybe_ledger(config):
         with closing(ledger):
             rows = ledger.recent(20)
-            stored = {row.id: ledger.stored_slabs(row.id) for row in rows if row.state == "receiving"}
+            progress = {
+                row.id: {"stored": ledger.stored_slabs(row.id), "parked": len(ledger.parked(row.id))}
+                for row in rows
+                if row.state == "receiving"
+            }
     running = is_locked(config.state)
     if as_json:
-        print(json.dumps({"running": running, "bundles": [row._asdict() for row in rows]}))
+        print(json.dumps({"running": running, "bundles": [row._asdict() | progress.get(row.id, {}) for row in rows]}))
         return
     table = Table("bundle", "id", "bytes", "files", "state", box=box.SIMPLE)
     for row in rows:
-        slabs = f" ({stored[row.id]} slabs stored)" if row.id in stored else ""
-        state = row.state + slabs + (f": {row.detail}" if row.detail else "")
+        state = row.state + (f": {row.detail}" if row.detail else "")
+        if found := progress.get(row.id):
+            state += f" ({found['stored']} of {row.slabs} slabs stored, {found['parked']} parked)"
         label = f"{row.channel}/{row.name}/{row.version}"
         table.add_row(label, row.id, f"{row.size:,}", f"{row.files:,}", state)
     Console().print(f"daemon: {'running' if running else 'not running'}", table)

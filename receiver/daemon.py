@@ -28,18 +28,18 @@ from diode.progress import Display
 from diode.supervise import Crew
 from diode.udp import Address, open_receiver
 from diode.workers import Message, Worker
-from receiver.books import Books
+from receiver.disk import DiskHealth
 from receiver.endings import Endings
+from receiver.hearing import Hearing
 from receiver.inbox import Inbox
 from receiver.pipeline import Pipeline
 from receiver.rebaseline import open_ledger
-from receiver.requests import Request, drop_request, keep_request, request_bundle, request_gaps
+from receiver.requests import drop_request, keep_request, request_bundle, request_path
 
 QUIET_S: Final = 2.0
 LONGEST_LINGER_S: Final = 10.0
 SILENT_S: Final = 3.0
 GONE_S: Final = 10.0  # no heartbeat for so long: with --bundles, the sender is taken to be gone
-GAP_S: Final = 10.0  # heartbeats that name nothing on its way for so long: what is numbered was sent
 MOST_RESTARTS: Final = 5
 GRACE_S: Final = 20.0  # for workers to park and store what they have
 
@@ -67,12 +67,11 @@ class Receiver:
         self._stack.callback(self._socket.close)
         self._receiving: dict[str, Message] = {}
         self._endings = Endings(self._ledger.heard())
+        self._disk = DiskHealth(self._on_event)
+        self._hearing = Hearing(self._ledger, self._endings, self._disk)
+        self._admitted: list[list[int]] = []  # sessions that a new pipeline need not wait for
         self._ended: set[str] = set()  # with --bundles: what counts
         self._refusal_code = 0
-        self._books = Books(self._ledger.issued())
-        self._gaps: list[Request] = []
-        self._gaps_known = False  # nothing has happened since they were looked for
-        self._idle_from: float | None = None  # since when heartbeats name nothing that is on its way
         self._heard_at: float | None = None
         self._silent = False
         self._totals: dict[str, int] = {}
@@ -122,7 +121,7 @@ class Receiver:
             raise self._failure
 
     def _start_pipeline(self) -> Pipeline:
-        return Pipeline(self.config, self._socket.fileno(), self._ledger.heartbeat_order(), self._crew)
+        return Pipeline(self.config, self._socket.fileno(), self._hearing.order, self._admitted, self._crew)
 
     async def _linger(self) -> None:
         """Keep the port open until nothing comes any more, so that the kernel never answers the sender."""
@@ -159,7 +158,8 @@ class Receiver:
         if "event" in message:
             self._on_event(message)
         elif "heartbeat" in message:
-            self._on_heartbeat(Heartbeat.model_validate(message["heartbeat"]))
+            self._heard_at, self._admitted = time.monotonic(), message["admitted"]
+            self._hearing.hear(Heartbeat.model_validate(message["heartbeat"]), self._heard_at, self._receiving)
         elif "fatal" in message:
             self._fatal = message
         elif message.get("engine") == "zfec" and self.config.fec.engine == "auto":
@@ -171,19 +171,17 @@ class Receiver:
         event = message["event"]
         if event in ("accepted", "resumed", "progress"):
             if event != "progress":
-                self._gaps_known = False
+                self._hearing.manifest_came()
                 log.info(f"bundle_{event}", bundle=message["bundle"], name=message["label"], bytes=message["bytes"])
             self._receiving[message["bundle"]] = message
         elif event == "published":
             self._receiving.pop(message["bundle"], None)
-            self._endings.ended(message["bundle"])
-            drop_request(self.config.state, message["bundle"])
+            self._over(message["bundle"])
             self._end("published", message["label"], message)
         elif event == "quarantined":
             self._receiving.pop(message["bundle"], None)
             if message["label"]:  # otherwise anybody may have sent it
-                self._endings.ended(message["bundle"])
-                drop_request(self.config.state, message["bundle"])
+                self._over(message["bundle"])
             self._refusal_code = self._refusal_code or message["exit_code"]
             self._end("quarantined", message["label"] or message["bundle"], message)
         elif event == "expired":
@@ -192,6 +190,12 @@ class Receiver:
             log.error("bundle_expired", bundle=message["bundle"], name=message["label"])
         else:
             log.error(event, **{k: v for k, v in message.items() if k != "event"})
+
+    def _over(self, bundle: str) -> None:
+        """Nothing more is to be reported of it, nor to be asked for."""
+        self._endings.ended(bundle)
+        with self._disk.surviving():
+            drop_request(self.config.state, bundle)
 
     def _end(self, outcome: str, label: str, message: Message) -> None:
         self.outcomes[outcome] += 1
@@ -202,36 +206,6 @@ class Receiver:
             self._ended.add(message["bundle"])
             if len(self._ended) >= self._bundles_wanted:
                 self._done.set()
-
-    def _on_heartbeat(self, beat: Heartbeat) -> None:
-        self._heard_at = now = time.monotonic()
-        for bundle in beat.bundles:
-            if bundle.state in ("sending", "waiting"):
-                self._endings.more(bundle.id)
-            else:
-                self._endings.over(bundle.id, now, receiving=bundle.id in self._receiving)
-        self._ledger.note_heartbeat(beat.epoch, beat.number)
-        self._ledger.note_heard(bundle.id for bundle in beat.bundles if bundle.state != "withdrawn")
-        before = dict(self._books.issued)
-        for alarm in self._books.read(beat):
-            log.error(alarm.event, **alarm.fields)
-        if self._books.issued != before:
-            self._ledger.note_issued(self._books.issued)
-            self._gaps_known = False
-        if not beat.is_idle:
-            self._idle_from, self._gaps_known = None, False
-            return
-        self._idle_from = self._idle_from or now
-        if now - self._idle_from >= GAP_S and not self._gaps_known:
-            self._look_for_gaps()
-
-    def _look_for_gaps(self) -> None:
-        """Ask for bundles that the sender has numbered, that are not on their way, and of which nothing arrived."""
-        gaps = request_gaps(self._ledger)
-        for gap in gaps:
-            if gap not in self._gaps:
-                log.error("bundle_missing", what=gap.what, do=gap.command)
-        self._gaps, self._gaps_known = gaps, True
 
     def _report_incomplete(self, bundle: str) -> None:
         """The sender says that all passes are over, or is gone, and something is missing still."""
@@ -248,8 +222,10 @@ class Receiver:
     def _ask(self, bundle: str) -> dict[str, str]:
         """Make the code that a person carries to the sender: there is no other way back."""
         request = request_bundle(self._ledger, bundle)
-        path = keep_request(self.config.state, bundle, request)
+        path = request_path(self.config.state, bundle)
         do = request.command if request.is_short else f"diode-sender resend --missing {path.name}"
+        with self._disk.surviving(lambda: log.error("code_not_kept", do="diode-receiver missing, when the disk works")):
+            keep_request(path, request)
         log.error("resend_needed", what=request.what, do=do, kept=str(path), qr="diode-receiver missing")
         return {"reason": "incomplete", "resend_code": request.code if request.is_short else str(path)}
 
@@ -342,7 +318,9 @@ class Receiver:
         yield counter("diode_receiver_ring_full", "Times the ring had no free region", figures.get("ring_full", 0))
         yield gauge("diode_receiver_arena_used_bytes", "Memory of unfinished slabs", figures.get("arena_used", 0))
         yield counter("diode_receiver_worker_restarts", "Pipelines built anew", self._worker_restarts)
-        yield gauge("diode_receiver_missing_bundles", "Bundles numbered of which nothing arrived", len(self._gaps))
+        yield gauge(
+            "diode_receiver_missing_bundles", "Bundles numbered of which nothing arrived", len(self._hearing.gaps)
+        )
         age = -1 if self._heard_at is None else int(time.monotonic() - self._heard_at)
         yield gauge("diode_receiver_heartbeat_age_seconds", "Seconds since the last heartbeat; -1: none yet", age)
 

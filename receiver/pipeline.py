@@ -16,7 +16,14 @@ REGION_BYTES: Final = 4 << 20
 class Pipeline:
     """Starts the workers; ``crew`` watches and ends them."""
 
-    def __init__(self, config: ReceiverConfig, socket_fd: int, heartbeat_order: tuple[int, int], crew: Crew) -> None:
+    def __init__(
+        self,
+        config: ReceiverConfig,
+        socket_fd: int,
+        heartbeat_order: tuple[int, int],
+        admitted: list[list[int]],
+        crew: Crew,
+    ) -> None:
         regions = max(2, config.limits.ring // REGION_BYTES)
         with ExitStack() as fds:
 
@@ -55,6 +62,7 @@ class Pipeline:
                     | {
                         "keys": [str(key) for key in keys],
                         "heartbeat_order": list(heartbeat_order),
+                        "admitted": admitted,
                         "auth": config.link.auth,
                         "engine": config.fec.engine,
                     },

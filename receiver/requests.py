@@ -55,22 +55,24 @@ def request_gaps(ledger: Ledger) -> list[Request]:
     return gaps + heard
 
 
-def keep_request(state: Path, name: str, request: Request) -> Path:
-    """Write ``state/resend/NAME.txt``, and ``NAME.png`` beside it; returns the text's path."""
-    folder = state / "resend"
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{name}.txt"
+def request_path(state: Path, name: str) -> Path:
+    """Where the code for a bundle is kept."""
+    return state / "resend" / f"{name}.txt"
+
+
+def keep_request(path: Path, request: Request) -> None:
+    """Write the code to ``path``, and its QR code beside it where it is short. Raises OSError."""
+    path.parent.mkdir(exist_ok=True)
     path.write_text(request.code + "\n")
     path.with_suffix(".png").unlink(missing_ok=True)
     if request.is_short:
         segno.make(request.code, error="m").save(str(path.with_suffix(".png")), scale=6)
-    return path
 
 
 def drop_request(state: Path, name: str) -> None:
     """The bundle is over: nothing is asked for any more."""
-    for suffix in ("txt", "png"):
-        (state / "resend" / f"{name}.{suffix}").unlink(missing_ok=True)
+    for suffix in (".txt", ".png"):
+        request_path(state, name).with_suffix(suffix).unlink(missing_ok=True)
 
 
 def confirm_code(row: Row) -> str:

@@ -73,7 +73,7 @@ class Store:
         self._verify_default: str = settings["verify_default"]
         self._keep_incomplete_s: float = settings["keep_incomplete_s"]
         self._admission = Admission(settings, self._inbox, self._ledger, control.send)
-        self._disk = DiskHealth(control)
+        self._disk = DiskHealth(control.send)
         self._bundles: dict[int, SpoolBundle] = {}
         self._unverified: set[int] = set()
         self._waiting: deque[Message] = deque()  # assemble bounds it

@@ -1,5 +1,6 @@
 """Builds that are broken on purpose. The harness is worth something only as long as it catches every one of them."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
@@ -11,11 +12,13 @@ from diode.emulator import Impairments
 from receiver.ledger import Ledger
 from receiver.spool import SpoolBundle
 from receiver.store import Store
+from sender.ledger import Ledger as SenderLedger
 from tests.faults.world import Faults, Violation, world
 
 MOST_OPERATIONS: Final = 60  # that one bundle takes, about
 POWER: Final = Faults(bundles=1, killed_by="power")
 REPEATED: Final = Faults(passes=3, bundles=2, kills=((20, "receiver"), (40, "receiver")))
+CLOCK: Final = Faults(bundles=2, kills=((10, "clock"),))
 NOISY: Final = Faults(line=Impairments(corrupt=0.02), passes=2, auth="none")
 LOSSY: Final = Faults(line=Impairments(loss=0.3), bundles=2, outages=((0, 30),))
 
@@ -83,6 +86,10 @@ def _torn_manifest_refused() -> Any:
     return patch.object(Ledger, "forget", forget)
 
 
+def _epoch_by_the_clock() -> Any:
+    return patch.object(SenderLedger, "next_epoch", lambda _: int(time.time()))
+
+
 BUILDS: Final[dict[str, tuple[Callable[[], Any], Faults]]] = {
     "the sync before publication is skipped": (_sync_skipped, POWER),
     "published is recorded before the rename": (_recorded_before_rename, POWER),
@@ -91,6 +98,7 @@ BUILDS: Final[dict[str, tuple[Callable[[], Any], Faults]]] = {
     "what was published is forgotten": (_published_forgotten, REPEATED),
     "the digest of a slab is not checked": (_digest_unchecked, NOISY),
     "a bundle is published with slabs missing": (_incomplete_published, LOSSY),
+    "heartbeats go by the clock alone": (_epoch_by_the_clock, CLOCK),
     "bundles of which nothing arrived are forgotten": (_silence_forgotten, LOSSY),
 }
 

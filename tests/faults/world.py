@@ -37,7 +37,10 @@ from diode.progress import Display
 from diode.wire import datagram_bytes, symbol_bytes_for
 from diode.workers import Mailbox
 from receiver.assemble import COUNTERS, Assemble
+from receiver.disk import DiskHealth
+from receiver.endings import Endings
 from receiver.finishing import Finishing
+from receiver.hearing import Hearing
 from receiver.inbox import Inbox
 from receiver.ledger import Ledger as ReceiverLedger
 from receiver.pipeline import store_settings
@@ -105,7 +108,7 @@ class Faults:
     passes: int = 1
     bundles: int = 2
     outages: tuple[tuple[int, int], ...] = ()  # (from step, to step): nothing passes
-    kills: tuple[tuple[int, str], ...] = ()  # (step, what): receiver, power, stop, sender
+    kills: tuple[tuple[int, str], ...] = ()  # (step, what): receiver, power, stop, sender, clock
     disk_fails: tuple[tuple[int, int], ...] = ()  # (step, for so many operations)
     auth: str = "gmac"
     killed_by: str = "receiver"  # what happens at a kill point of the receiver: the same, or power
@@ -130,7 +133,7 @@ class Faults:
             bundles=rng.choice((1, 2, 3)),
             outages=tuple((a, a + rng.randrange(1, 20)) for a in rng.sample(range(steps), rng.choice((0, 0, 1, 2)))),
             kills=tuple(
-                (rng.randrange(steps), rng.choice(("receiver", "power", "stop", "sender")))
+                (rng.randrange(steps), rng.choice(("receiver", "power", "stop", "sender", "clock")))
                 for _ in range(rng.choice((0, 1, 1, 2, 3)))
             ),
             disk_fails=tuple((rng.randrange(steps), rng.randrange(1, 30)) for _ in range(rng.choice((0, 0, 0, 1, 2)))),
@@ -157,11 +160,12 @@ class Enclave:
         store = store_settings(config) | {"arena": arena, "reserve": 0}  # whatever room this machine has
         with patch.object(ReceiverLedger, "__init__", _booted(world.boot)):
             self.store = Store(store, control, self.slabs, Finishing(Inline()))
-        order = list(self.store._ledger.heartbeat_order())
+        disk = DiskHealth(lambda message: self._alarms.add(message["event"]))
+        self.hearing = Hearing(self.store._ledger, Endings(self.store._ledger.heard()), disk)
         settings = {"ring": ring, "regions": 1, "region_bytes": REGION_BYTES, "arena": arena, "counters": counters}
         settings |= {"store_read": -1, "store_write": -1, "ready_read": -1, "free_write": -1}
         settings |= {"keys": [str(folder / "keys" / "link.key")], "auth": world.faults.auth, "engine": "auto"}
-        self.assemble = Assemble(settings | {"heartbeat_order": order}, control)
+        self.assemble = Assemble(settings | {"heartbeat_order": self.hearing.order, "admitted": []}, control)
         self.assemble._store = self.answers
         self.answers.work = self.step
 
@@ -194,11 +198,7 @@ class Enclave:
         for message in self.events.drain():
             self._alarms.add(message.get("event", ""))
             if "heartbeat" in message:
-                beat = Heartbeat.model_validate(message["heartbeat"])
-                with suppress(OSError):
-                    self.store._ledger.note_heartbeat(beat.epoch, beat.number)
-                    self.store._ledger.note_heard(b.id for b in beat.bundles if b.state != "withdrawn")
-                    self.store._ledger.note_issued(beat.channels)
+                self.hearing.hear(Heartbeat.model_validate(message["heartbeat"]), now, {})
 
     def stop(self) -> None:
         """SIGTERM: what is open is parked, what was handed over is done."""
@@ -236,7 +236,8 @@ class Staging:
         self.size = datagram_bytes(config.link.symbol_bytes)
         self.scheduler = Scheduler(RATE, self.size)
         key = read_link_key(config.link.key)
-        self.heart = Heart(config.link, key, self.ledger)
+        with patch("time.time", lambda: world.clock):
+            self.heart = Heart(config.link, key, self.ledger)
         display = Display("quiet")
         self.packer = Packer(config, self.ledger, read_signer(config.send.key), display)
         folder = OutboxFolder(config.outbox)
@@ -299,7 +300,7 @@ class Staging:
         shown = self.heart._shown(self.scheduler.flights(), self.flights.queued())
         sessions = {f"{self.session:016x}": self.encoder.counter, f"{self.sealer_session():016x}": 0}
         beat = Heartbeat(
-            epoch=self.heart._epoch, number=self.beats, clock=int(self.world.now), sessions=sessions,
+            epoch=self.heart._epoch, number=self.beats, clock=int(self.world.clock), sessions=sessions,
             channels=self.ledger.sequences(), bundles=shown,
         )  # fmt: skip
         return np.frombuffer(self.sealer.seal(beat), np.uint8).reshape(1, -1)
@@ -321,6 +322,7 @@ class World:
     folder: Path
     faults: Faults
     now: float = 1000.0
+    epoch: float = 1.8e9  # what staging's clock says at ``now`` 0
     boot: str = "boot 1"
     counts: Counter[str] = field(default_factory=Counter)
     alarms: set[str] = field(default_factory=set)  # whatever the receiver said
@@ -345,6 +347,11 @@ class World:
         self.staging: Staging | None = None
         self.enclave: Enclave | None = None
         self.highest = (-1, 0)
+
+    @property
+    def clock(self) -> float:
+        """What staging's clock says, in seconds."""
+        return self.epoch + self.now
 
     # what happens
 
@@ -434,7 +441,9 @@ class World:
     def kill(self, what: str) -> None:
         """End a daemon. It is started again at its next step."""
         self.counts[what] += 1
-        if what == "sender":
+        if what == "clock":  # it jumps while the sender is down
+            self.epoch += self.rng.choice((-86400.0, -3.0, 3600.0))
+        if what in ("sender", "clock"):
             if self.staging is not None:
                 self.staging.close()
             self.staging = None

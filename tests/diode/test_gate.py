@@ -1,0 +1,64 @@
+"""What one gate has admitted, the next one admits at once."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+import numpy as np
+
+from diode.auth import DatagramViews, LinkKey, Session
+from diode.encoder import SlabEncoder, Slot
+from diode.errors import Drop
+from diode.fec import choose_engine
+from diode.gate import Admitted, Gate
+from diode.geometry import Geometry
+from diode.heartbeat import Heartbeat, HeartbeatSealer
+
+KEY, OTHER_KEY = LinkKey.of(bytes(range(32))), LinkKey.of(bytes(range(1, 33)))
+GEOMETRY = Geometry(448, 1, 8, 0)
+SESSION = Session(KEY, 77, "gmac")
+SEALER = HeartbeatSealer(KEY, Session(KEY, 78, "gmac"), GEOMETRY.symbol_bytes)
+
+
+def hear(gate: Gate, datagrams: np.ndarray) -> int:
+    """How many datagrams of data pass."""
+    mine = np.array(datagrams)
+    views = DatagramViews(memoryview(mine.reshape(-1)), mine.shape[1], len(mine))
+    return len(gate.admit(mine, views, 1.0))
+
+
+def data() -> np.ndarray:
+    """Eight authentic datagrams."""
+    slot = Slot(memoryview(bytearray(8 * (GEOMETRY.symbol_bytes + 64))), GEOMETRY)
+    SlabEncoder(choose_engine(), SESSION, KEY.key_id).filler(slot, 8)
+    return slot.datagrams
+
+
+def beat(number: int, sent: int) -> np.ndarray:
+    """A heartbeat that says how many data datagrams were sent so far."""
+    sessions = {f"{SESSION.session:016x}": sent}
+    heartbeat = Heartbeat(epoch=1, number=number, clock=0, sessions=sessions, channels={}, bundles=[])
+    return np.frombuffer(SEALER.seal(heartbeat), np.uint8).reshape(1, -1)
+
+
+def gate(admitted: Iterable[Admitted] = (), *keys: LinkKey) -> Gate:
+    """A gate as a new process makes it."""
+    return Gate(keys or (KEY,), "gmac", Counter[Drop](), admitted=admitted)
+
+
+def test_a_session_need_not_wait_for_the_next_heartbeat() -> None:
+    """Only an earlier gate's word stands for it, and what that one reckoned with is not reckoned with again."""
+    first = gate()
+    assert 0 == hear(first, data())
+    hear(first, beat(1, sent=1000))
+    assert (8, 1000) == (hear(first, data()), first.expected)
+    second = gate(first.admitted)
+    assert (8, 0) == (hear(second, data()), second.expected)
+    hear(second, beat(2, sent=1500))
+    assert 500 == second.expected
+
+
+def test_a_session_of_a_key_that_is_gone_is_not_admitted() -> None:
+    """The link key was replaced while the pipeline was down."""
+    first = gate()
+    hear(first, beat(1, sent=1000))
+    assert 0 == hear(gate(first.admitted, OTHER_KEY), data())
