@@ -42,18 +42,25 @@ def back_up(
 
 
 def restore(
-    folder: Path, state: Path, open_copy: ReadOnly[L], *, force: bool, put_rest: Callable[[L], None] = lambda _: None
+    folder: Path,
+    state: Path,
+    open_copy: ReadOnly[L],
+    *,
+    force: bool,
+    check_rest: Callable[[L], None] = lambda _: None,
+    put_rest: Callable[[L], None] = lambda _: None,
 ) -> Path | None:
     """Put the ledger in ``folder`` into ``state``; ``put_rest`` does so, before, with what its rows refer to.
 
-    Returns where a ledger that was there is kept now. Raises UsageError when ``folder`` holds no backup of this side,
-    or ``state`` a ledger and not ``force``; LockedError while the daemon runs. Until the last renames, nothing is
-    changed.
+    ``check_rest`` raises UsageError when that is not whole. Returns where a ledger that was there is kept now. Raises
+    UsageError when ``folder`` holds no backup of this side, or ``state`` a ledger and not ``force``; LockedError while
+    the daemon runs. Until the last renames, nothing is changed.
     """
     with locked(state), closing(_open_backup(folder, open_copy)) as backup:
         _refuse_same(folder, state)
         if (state / LEDGER_FILE).exists() and not force:
             raise UsageError(f"{state} holds a ledger; nothing was changed. --force sets it aside and goes on")
+        check_rest(backup)
         try:
             return _copy_into(state, backup, lambda: put_rest(backup), lambda: _set_aside(state))
         except OSError as error:

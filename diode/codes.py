@@ -41,6 +41,8 @@ class ResendSlabs:
     ranges: tuple[Range, ...]
 
     def __str__(self) -> str:
+        if self.ranges == ((0, MAX_SLABS),):
+            return f"bundle {self.bundle:016x}: everything"
         slabs = ", ".join(f"{first}" if last == first + 1 else f"{first}-{last - 1}" for first, last in self.ranges)
         return f"bundle {self.bundle:016x}: manifest and tables" + (f", slabs {slabs}" if slabs else "")
 

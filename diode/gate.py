@@ -226,7 +226,8 @@ class Gate:
         self.heartbeats += 1
         self._keep(session, tracked)
         for sealing, sent in heartbeat.sent().items():
-            live = self._sessions.get(sealing) or self._track(tracked.key_id, sealing)
+            # what was sent before we heard of it at all was not lost on the way
+            live = self._sessions.get(sealing) or self._track(tracked.key_id, sealing, sent)
             live.expected = max(live.expected, sent)
             self._keep(sealing, live)
 

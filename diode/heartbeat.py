@@ -16,6 +16,7 @@ from diode.wire import HEADER_BYTES, TAG_BYTES, Kind, datagram_bytes, headers_of
 
 MAX_SESSIONS: Final = 16  # live at one sender
 MAX_BUNDLES: Final = 8
+MAX_CHANNELS: Final = 64
 FEWEST_CHANNELS: Final = 4
 
 SessionHex = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
@@ -42,7 +43,7 @@ class Heartbeat(BaseModel):
     number: Number
     clock: Number
     sessions: Annotated[dict[SessionHex, Number], Field(max_length=MAX_SESSIONS)]
-    channels: Annotated[dict[ChannelName, Number], Field(max_length=64)]
+    channels: Annotated[dict[ChannelName, Number], Field(max_length=MAX_CHANNELS)]
     bundles: Annotated[list[InFlight], Field(max_length=MAX_BUNDLES)]
 
     @property

@@ -46,6 +46,7 @@ class Admission:
         if number not in self._postponed and len(self._postponed) < MAX_POSTPONED:
             self._postponed.add(number)
             label = f"{manifest.channel}/{manifest.name}/{manifest.version}"
+            self._ledger.note_postponed(f"{number:016x}", manifest.channel, manifest.sequence)
             self._tell({"event": "space_short", "bundle": f"{number:016x}", "label": label} | short)
         return False
 

@@ -71,7 +71,9 @@ def run(
 def missing(context: typer.Context, as_json: Json = False) -> None:
     """Resend codes for what has not arrived whole, to be carried to the sender; as QR codes on a terminal."""
     with closing(_ledger(load(ReceiverConfig, context.obj))) as ledger:
-        requests = [request_bundle(ledger, row.id) for row in ledger.in_progress() if row.state == "receiving"]
+        useless = ledger.withdrawn()
+        rows = [row for row in ledger.in_progress() if row.state == "receiving" and row.id not in useless]
+        requests = [request_bundle(ledger, row.id) for row in rows]
         requests += request_gaps(ledger)
     if as_json:
         print(json.dumps([request._asdict() for request in requests]))

@@ -134,9 +134,9 @@ class Receiver:
                 quiet_from, seen = time.monotonic(), counters["bytes"]
 
     def _interrupt(self, number: int) -> None:
-        log.info("stopping", signal=signal.Signals(number).name, kept="stored slabs; a later run goes on from there")
         self.interrupted = number
         self._done.set()
+        log.info("stopping", signal=signal.Signals(number).name, kept="slabs, stored or parked; a later run goes on")
 
     def _tick(self, now: float) -> None:
         for message in self._receiving.values():

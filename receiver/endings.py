@@ -23,10 +23,10 @@ class Endings:
 
     def __init__(self, heard: Iterable[str] = ()) -> None:
         """``heard``: bundles that the sender spoke of to an earlier run, and of which nothing arrived."""
-        self._seen = set(heard)
+        self._seen = dict.fromkeys(heard)
         self._over: dict[str, _Over] = {}
-        self._reported: set[str] = set()
-        self._ended: set[str] = set()
+        self._reported: dict[str, None] = {}
+        self._ended: dict[str, None] = {}
 
     @property
     def any_incomplete(self) -> bool:
@@ -35,23 +35,23 @@ class Endings:
 
     def more(self, bundle: str) -> None:
         """The sender says that more of it comes."""
-        self._seen.add(bundle)
+        self._seen[bundle] = None
         self._over.pop(bundle, None)
-        self._reported.discard(bundle)
+        self._reported.pop(bundle, None)
         self._bound()
 
     def over(self, bundle: str, now: float, *, receiving: bool) -> None:
         """The sender says that no more of it comes, or is silent; ``receiving``: its manifest has arrived."""
         if bundle in self._reported or bundle in self._ended or not (receiving or bundle in self._seen):
             return
-        self._seen.discard(bundle)
+        self._seen.pop(bundle, None)
         self._over.setdefault(bundle, _Over(now))
 
     def ended(self, bundle: str) -> None:
         """It was published or refused: nothing more is to be reported."""
         self._over.pop(bundle, None)
-        self._reported.discard(bundle)
-        self._ended.add(bundle)
+        self._reported.pop(bundle, None)
+        self._ended[bundle] = None
         self._bound()
 
     def restarted(self, now: float) -> None:
@@ -70,11 +70,11 @@ class Endings:
                 due.append(bundle)
         for bundle in due:
             del self._over[bundle]
-            self._reported.add(bundle)
+            self._reported[bundle] = None
         self._bound()
         return due
 
     def _bound(self) -> None:
         for known in (self._seen, self._reported, self._ended):
-            if len(known) > MOST_REMEMBERED:
-                known.clear()
+            while len(known) > MOST_REMEMBERED:
+                del known[next(iter(known))]

@@ -36,6 +36,7 @@ class Hearing:
         self._recorded = ledger.issued()
         self._books = Books(self._recorded)
         self._unrecorded: dict[str, None] = {}  # bundles heard of, oldest first
+        self._withdrawn = dict.fromkeys(ledger.withdrawn(), True)  # and whether it is recorded
         self._gaps_known = False  # nothing has happened since they were looked for
         self._idle_from: float | None = None  # since when heartbeats name nothing that is on its way
 
@@ -43,12 +44,14 @@ class Hearing:
         """Take a heartbeat; ``receiving`` has the last event of each bundle whose manifest has arrived."""
         self.order = beat.order
         for bundle in beat.bundles:
-            if bundle.state in ("sending", "waiting"):
-                self._endings.more(bundle.id)
-            else:
+            if bundle.state == "withdrawn":
+                self._withdraw(bundle.id)
+                continue
+            self._unrecorded[bundle.id] = None
+            if bundle.state == "over":
                 self._endings.over(bundle.id, now, receiving=bundle.id in receiving)
-            if bundle.state != "withdrawn":
-                self._unrecorded[bundle.id] = None
+            else:
+                self._endings.more(bundle.id)
         for alarm in self._books.read(beat):
             log.error(alarm.event, **alarm.fields)
         with self._disk.surviving():
@@ -64,12 +67,24 @@ class Hearing:
         """A bundle was begun: perhaps one that was asked for."""
         self._gaps_known = False
 
+    def _withdraw(self, bundle: str) -> None:
+        """The sender cannot send it any more: it is not asked for, and not waited for."""
+        if bundle in self._withdrawn:
+            return
+        self._withdrawn[bundle] = False
+        self._gaps_known = False
+        self._endings.ended(bundle)
+        log.error("bundle_withdrawn", bundle=bundle, do="nothing here; it comes again under a new version, if at all")
+
     def _record(self) -> None:
         while len(self._unrecorded) > MAX_HEARD:
             del self._unrecorded[next(iter(self._unrecorded))]
         self._ledger.note_heartbeat(*self.order)
         self._ledger.note_heard(self._unrecorded)
         self._unrecorded.clear()
+        if news := [bundle for bundle, is_recorded in self._withdrawn.items() if not is_recorded]:
+            self._ledger.note_withdrawn(news)
+            self._withdrawn = dict.fromkeys(self._ledger.withdrawn(), True)
         if self._books.issued != self._recorded:
             self._ledger.note_issued(self._books.issued)
             self._recorded = dict(self._books.issued)

@@ -53,6 +53,10 @@ CREATE TABLE IF NOT EXISTS parked (
     boot TEXT NOT NULL, PRIMARY KEY (bundle, kind, flags, number)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS heard (number INTEGER PRIMARY KEY, bundle TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE IF NOT EXISTS withdrawn (number INTEGER PRIMARY KEY, bundle TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE IF NOT EXISTS postponed (
+    number INTEGER PRIMARY KEY, bundle TEXT NOT NULL UNIQUE, channel TEXT NOT NULL, sequence INTEGER NOT NULL
+) STRICT;
 CREATE TABLE IF NOT EXISTS begun (
     bundle TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (bundle, number)
 ) STRICT, WITHOUT ROWID;
@@ -271,14 +275,38 @@ class Ledger(Database):
                 "INSERT OR IGNORE INTO heard SELECT NULL, ?1 WHERE NOT EXISTS (SELECT 1 FROM bundle WHERE id = ?1)",
                 (bundle,),
             )
-        self._execute("DELETE FROM heard WHERE number <= (SELECT max(number) FROM heard) - ?", (MAX_HEARD,))
+        self._keep_newest("heard")
 
     def heard(self) -> list[str]:
-        """Bundles that the sender spoke of and of which nothing arrived, oldest first."""
+        """Bundles that the sender spoke of, that it did not withdraw, and of which nothing arrived, oldest first."""
         rows = self._execute(
-            "SELECT bundle FROM heard WHERE NOT EXISTS (SELECT 1 FROM bundle WHERE id = heard.bundle) ORDER BY number"
+            "SELECT bundle FROM heard WHERE NOT EXISTS (SELECT 1 FROM bundle WHERE id = heard.bundle) "
+            "AND NOT EXISTS (SELECT 1 FROM withdrawn WHERE bundle = heard.bundle) ORDER BY number"
         )
         return [bundle for (bundle,) in rows]
+
+    def note_withdrawn(self, bundles: Iterable[str]) -> None:
+        """Record bundles that the sender says it cannot send any more; the newest MAX_HEARD."""
+        for bundle in bundles:
+            self._execute("INSERT OR IGNORE INTO withdrawn VALUES (NULL, ?)", (bundle,))
+        self._keep_newest("withdrawn")
+
+    def withdrawn(self) -> set[str]:
+        """Bundles that it is no use to ask for."""
+        return {bundle for (bundle,) in self._execute("SELECT bundle FROM withdrawn")}
+
+    def note_postponed(self, bundle: str, channel: str, sequence: int) -> None:
+        """A manifest arrived, and its bundle could not be begun for want of room."""
+        self._execute("INSERT OR IGNORE INTO postponed VALUES (NULL, ?, ?, ?)", (bundle, channel, sequence))
+        self._keep_newest("postponed")
+
+    def postponed(self) -> dict[str, tuple[str, int]]:
+        """(channel, sequence) of bundles that waited for room."""
+        rows = self._execute("SELECT bundle, channel, sequence FROM postponed")
+        return {bundle: (channel, sequence) for bundle, channel, sequence in rows}
+
+    def _keep_newest(self, table: str) -> None:
+        self._execute(f"DELETE FROM {table} WHERE number <= (SELECT max(number) FROM {table}) - ?", (MAX_HEARD,))
 
     def issued(self) -> dict[str, int]:
         """Last sequence number that the sender was heard to have issued, by channel."""

@@ -38,21 +38,25 @@ def request_bundle(ledger: Ledger, bundle: str) -> Request:
     row = ledger.get(bundle)
     if row is None:
         everything = ResendSlabs(int(bundle, 16), ((0, MAX_SLABS),))
-        return Request(f"bundle {bundle}: everything, not even its manifest arrived", encode(everything))
+        why = "there was no room for it" if bundle in ledger.postponed() else "not even its manifest arrived"
+        return Request(f"{everything}: {why}", encode(everything))
     asked = ResendSlabs(int(bundle, 16), ledger.missing(row))
     return Request(f"{row.channel}/{row.name}/{row.version}, {asked}", encode(asked))
 
 
 def request_gaps(ledger: Ledger) -> list[Request]:
-    """Ask for bundles that the sender has numbered, or spoken of, and of which nothing arrived."""
-    gaps = []
+    """Ask for bundles that the sender has numbered, or spoken of, and of which nothing arrived; for each once."""
+    gaps, heard = [], ledger.heard()[:MAX_GAPS]
+    postponed = ledger.postponed()
+    known = {postponed[bundle] for bundle in heard if bundle in postponed}
     for channel, sequence in ledger.gaps(MAX_GAPS):
+        if (channel, sequence) in known:
+            continue
         gap = ResendBundle(channel, sequence)
         # a heartbeat is a hint; the signed number of a later bundle is a proof
         proof = ", as a later bundle's signature proves" if sequence < ledger.highest(channel) else ""
         gaps.append(Request(f"{gap}{proof}", encode(gap)))
-    heard = [request_bundle(ledger, bundle) for bundle in ledger.heard()[:MAX_GAPS]]
-    return gaps + heard
+    return gaps + [request_bundle(ledger, bundle) for bundle in heard]
 
 
 def request_path(state: Path, name: str) -> Path:

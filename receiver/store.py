@@ -197,6 +197,7 @@ class Store:
     def _load(self, key: SlabKey, offset: int, symbol_bytes: int, symbols: int) -> None:
         bundle, have = self._bundles.get(key.bundle), np.zeros(symbols, dtype=np.bool_)
         if bundle is not None:
+            self._note_begun(key)
             place = self._arena[offset : offset + symbols * symbol_bytes]
             with self._disk.surviving():
                 have = bundle.parked.load(key, place, symbol_bytes, symbols)
@@ -265,6 +266,8 @@ class Store:
         before = self._ledger.numbered(manifest.channel, manifest.sequence - 1)
         if before is not None and before.id != manifest.previous:
             do = "two senders number this channel, or its sender's ledger was put back without rebaseline"
+            if manifest.previous is None:
+                do = "its sender does not know the one before: as it should be once, after its rebaseline"
             self._control.send(
                 {"event": "predecessor_differs", "bundle": bundle.hex_id, "label": bundle.label, "do": do}
                 | {"here": before.id, "signed": manifest.previous}

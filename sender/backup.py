@@ -11,7 +11,9 @@ from pathlib import Path
 
 from diode import backup
 from diode.backup import BUNDLES_FOLDER
+from diode.errors import DiodeError, UsageError
 from sender.ledger import Ledger
+from sender.packing import check_packed
 
 
 def back_up(ledger: Ledger, folder: Path) -> None:
@@ -26,21 +28,37 @@ def back_up(ledger: Ledger, folder: Path) -> None:
 def restore(folder: Path, state: Path, *, force: bool) -> Path | None:
     """Put a backup back; returns where a ledger that was there is kept now. Raises as :func:`diode.backup.restore`.
 
-    Packed bundles that are there already stay: their files may have moved since.
+    Packed bundles that are there already stay: their files may have moved since. The others must be whole, and of
+    those that are queued none may lack.
     """
+    copies, ours = folder / BUNDLES_FOLDER, state / BUNDLES_FOLDER
+
+    def wanted(ledger: Ledger) -> list[str]:
+        return [name for name in _bundles(copies) if not (ours / name).exists() and ledger.get(name) is not None]
+
+    def check_bundles(ledger: Ledger) -> None:
+        names = wanted(ledger)
+        for name in names:
+            try:
+                check_packed(folder, int(name, 16))
+            except (DiodeError, OSError, ValueError, LookupError) as error:
+                raise UsageError(
+                    f"packed bundle {copies / name} is damaged ({error}); nothing was changed, use another backup"
+                ) from error
+        for row in ledger.queued():
+            if row.id not in names and not (ours / row.id).exists():
+                raise UsageError(f"queued bundle {row.id} is not in {copies}; nothing was changed, use another backup")
 
     def put_bundles(ledger: Ledger) -> None:
-        for name in _bundles(folder / BUNDLES_FOLDER):
-            target = state / BUNDLES_FOLDER / name
-            if not target.exists() and ledger.get(name) is not None:
-                partial = target.with_suffix(".partial")
-                shutil.rmtree(partial, ignore_errors=True)
-                partial.mkdir(parents=True)
-                for path in folder.joinpath(BUNDLES_FOLDER, name).iterdir():
-                    shutil.copy2(path, partial / path.name)
-                partial.rename(target)
+        for name in wanted(ledger):
+            partial = (ours / name).with_suffix(".partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+            for path in (copies / name).iterdir():
+                shutil.copy2(path, partial / path.name)
+            partial.rename(ours / name)
 
-    return backup.restore(folder, state, _open, force=force, put_rest=put_bundles)
+    return backup.restore(folder, state, _open, force=force, check_rest=check_bundles, put_rest=put_bundles)
 
 
 def _open(path: Path) -> Ledger:

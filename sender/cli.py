@@ -211,6 +211,8 @@ def rebaseline(
             "give the numbers with --after where they are higher there",
             file=sys.stderr,
         )
+    for channel in set(parse_after(after or [])) - done.jumped.keys():
+        print(f"{channel}: goes on where it was, which is further", file=sys.stderr)
     if done.changed:
         print("what was sent and is not in this ledger is not known: codes for it are refused", file=sys.stderr)
 

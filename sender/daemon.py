@@ -166,10 +166,10 @@ class Sender:
             await asyncio.sleep(TAIL_S / 3)
 
     def _interrupt(self, number: int) -> None:
-        log.info("stopping", signal=signal.Signals(number).name)
         self.interrupted = number
         self._stopping.set()
         self._changed.set()
+        log.info("stopping", signal=signal.Signals(number).name)
 
     def _fail(self, error: DiodeError) -> None:
         self._failure = self._failure or error
@@ -252,6 +252,9 @@ class Sender:
             await asyncio.sleep(WARM_UP_HEARTBEAT_S)
         pipeline.ready = True
         if pipeline is self._pipeline:
+            if self._rate is None:
+                log.info("rate_changed", rate="off", until="the next entry of link.timetable")
+                return
             pipeline.fill(Filler(FILLER_DATAGRAMS))
             self._pump()
 

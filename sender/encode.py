@@ -13,7 +13,7 @@ import numpy as np
 
 from diode.auth import Session
 from diode.encoder import Fill, Part, SlabEncoder, Slot, fill_from
-from diode.errors import SourceError
+from diode.errors import DiodeError, SourceError
 from diode.fec import choose_engine
 from diode.files import FileIndex, Piece
 from diode.geometry import PROFILES, Geometry, stream_geometry
@@ -113,7 +113,7 @@ class Encoder:
         slot_bytes = settings["slot_bytes"]
         self._slots = [Slot(arena[i * slot_bytes : (i + 1) * slot_bytes], full) for i in range(settings["slots"])]
         self._free = list(range(settings["slots"]))
-        self._bundles: dict[int, Bundle] = {}
+        self._bundles: dict[int, tuple[tuple[int, ...], Bundle]] = {}  # and what its sources.json looked like
         filler = Slot(
             arena[settings["slots"] * slot_bytes :], Geometry(settings["symbol_bytes"], 1, FILLER_DATAGRAMS, 0)
         )
@@ -133,8 +133,8 @@ class Encoder:
                 self._encode(message)
             except SourceError as error:
                 self._control.send({"failed": message["job"], "detail": str(error)})
-            except OSError as error:
-                self._control.send({"failed": message["job"], "detail": f"packed bundle cannot be read: {error}"})
+            except (DiodeError, OSError, ValueError, LookupError) as error:
+                self._control.send({"failed": message["job"], "detail": f"packed bundle is damaged: {error!r}"})
 
     def _encode(self, message: dict[str, Any]) -> None:
         job = Job(int(message["bundle"], 16), Kind(message["kind"]), *(message[n] for n in ("flags", "slab", "pass")))
@@ -143,19 +143,22 @@ class Encoder:
         slot, offset = self._take_slot(), job.repair_offset(slab)
         try:
             runs = self._encoder.encode(self._slots[slot], slab, part, bundle.fill(job), repair_offset=offset)
-        except SourceError:
+        except BaseException:
             self._free.append(slot)
             raise
         self._transmit.send({"job": message["job"], "slot": slot, "runs": runs})
 
     def _bundle(self, number: int, plan: dict[str, Any]) -> Bundle:
-        if number not in self._bundles:
+        folder = self._state / "bundles" / f"{number:016x}"
+        sources = fingerprint((folder / SOURCES_FILE).stat())  # written anew when what was sent is moved
+        opened = self._bundles.get(number)
+        if opened is None or opened[0] != sources:
+            self._bundles.pop(number, None)
             if len(self._bundles) >= MAX_OPEN_BUNDLES:
                 del self._bundles[next(iter(self._bundles))]
             full = stream_geometry(plan.pop("symbol_bytes"), PROFILES[plan.pop("profile")])
-            folder = self._state / "bundles" / f"{number:016x}"
-            self._bundles[number] = Bundle(folder, Plan(bundle=number, full=full, **plan))
-        return self._bundles[number]
+            opened = self._bundles[number] = sources, Bundle(folder, Plan(bundle=number, full=full, **plan))
+        return opened[1]
 
     def _take_slot(self) -> int:
         while not self._free:

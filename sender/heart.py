@@ -13,7 +13,7 @@ from asyncio_dgram.aio import DatagramServer
 
 from diode.auth import LinkKey, Session
 from diode.config import SenderLink
-from diode.heartbeat import MAX_BUNDLES, Heartbeat, HeartbeatSealer, InFlight
+from diode.heartbeat import MAX_BUNDLES, MAX_CHANNELS, Heartbeat, HeartbeatSealer, InFlight
 from diode.udp import Address, open_sender
 from sender.ledger import Ledger, Row
 from sender.schedule import Plan, State
@@ -75,7 +75,7 @@ class Heart:
         """Last numbers by channel, another one first each time: not all of them may fit."""
         items = list(self._ledger.sequences().items())
         turn = self._number % max(1, len(items))
-        return dict([*items[turn:], *items[:turn]])
+        return dict([*items[turn:], *items[:turn]][:MAX_CHANNELS])
 
     def _shown(self, flights: list[tuple[Plan, int, State]], queued: Iterable[Row]) -> list[InFlight]:
         """At most MAX_BUNDLES, in turn; of those that wait, only who is next."""

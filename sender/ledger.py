@@ -190,8 +190,8 @@ class Ledger(Database):
         return [Row(*r) for r in self._execute("SELECT * FROM bundle ORDER BY rowid DESC LIMIT ?", (count,))]
 
     def sequences(self) -> dict[str, int]:
-        """Last sequence number issued, by channel (64 at most)."""
-        return dict(self._execute("SELECT name, sequence FROM channel ORDER BY name LIMIT 64").fetchall())
+        """Last sequence number issued, by channel."""
+        return dict(self._execute("SELECT name, sequence FROM channel ORDER BY name").fetchall())
 
     def _one(self, where: str, *values: object) -> Row | None:
         row = self._execute(f"SELECT * FROM bundle WHERE {where}", values).fetchone()

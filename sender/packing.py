@@ -21,7 +21,7 @@ from blake3 import blake3
 from securesystemslib.signer import CryptoSigner
 
 from diode.digest import digest
-from diode.errors import LimitError, PathError, SourceError
+from diode.errors import LimitError, ManifestError, PathError, SourceError
 from diode.geometry import Profile, slab_count, stream_geometry
 from diode.manifest import (
     MAX_FILES,
@@ -260,6 +260,21 @@ def load_packed(state: Path, number: int) -> Packed:
     sealed = (folder / MANIFEST_FILE).read_bytes()
     payload = base64.b64decode(json.loads(sealed)["payload"])
     return Packed(number, folder, Manifest.model_validate_json(payload), sealed)
+
+
+def check_packed(state: Path, number: int) -> None:
+    """Raise ManifestError, OSError, ValueError or LookupError when a packed bundle is not as it was written."""
+    packed = load_packed(state, number)
+    manifest, folder = packed.manifest, packed.folder
+    if bundle_id(base64.b64decode(json.loads(packed.sealed)["payload"])) != number:
+        raise ManifestError("its manifest is another one's")
+    for name, table in ((FILES_FILE, manifest.files), (SLABS_FILE, manifest.slabs)):
+        data = (folder / name).read_bytes()
+        if (len(data), digest(data).hex()) != (table.size, table.blake3):
+            raise ManifestError(f"{name} is not what the manifest says")
+    origins = json.loads((folder / SOURCES_FILE).read_text())
+    if (len(origins), (folder / STATS_FILE).stat().st_size) != (manifest.files.entries, 32 * manifest.files.entries):
+        raise ManifestError(f"{SOURCES_FILE} or {STATS_FILE} does not fit its manifest")
 
 
 def write_packed(

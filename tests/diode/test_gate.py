@@ -49,12 +49,21 @@ def test_a_session_need_not_wait_for_the_next_heartbeat() -> None:
     """Only an earlier gate's word stands for it, and what that one reckoned with is not reckoned with again."""
     first = gate()
     assert 0 == hear(first, data())
-    hear(first, beat(1, sent=1000))
+    hear(first, beat(1, sent=0))
+    hear(first, beat(2, sent=1000))
     assert (8, 1000) == (hear(first, data()), first.expected)
     second = gate(first.admitted)
     assert (8, 0) == (hear(second, data()), second.expected)
-    hear(second, beat(2, sent=1500))
+    hear(second, beat(3, sent=1500))
     assert 500 == second.expected
+
+
+def test_what_was_sent_before_we_came_was_not_lost() -> None:
+    """A receiver that starts late counts losses from the first heartbeat on."""
+    late = gate()
+    hear(late, beat(1, sent=1000))
+    hear(late, beat(2, sent=1010))
+    assert 10 == late.expected
 
 
 def test_a_session_of_a_key_that_is_gone_is_not_admitted() -> None:

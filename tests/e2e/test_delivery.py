@@ -88,6 +88,17 @@ async def test_every_mode_of_the_link_delivers(tmp_path: Path) -> None:
         await asyncio.gather(*(carry_zoo(tmp_path / name, sent, *MODES[name]) for name in names))
 
 
+async def test_a_log_that_nobody_reads_keeps_no_daemon_from_ending(tmp_path: Path) -> None:
+    """Its reader is gone; signals are heard all the same."""
+    async with pair(tmp_path / "pair") as link:
+        receiver, sender = await link.receiver(), await link.sender("run", "--json")
+        await sender.said("udp_path_chosen")
+        for process in (receiver, sender):
+            process.process._transport.get_pipe_transport(2).close()
+            process.signal(signal.SIGTERM)
+            assert 0 == await process.ended()
+
+
 async def test_reordered_duplicated_and_corrupted_datagrams_do_no_harm(tmp_path: Path) -> None:
     """Datagrams that overtake, repeat or arrive damaged are counted, and the bundle arrives."""
     async with pair(tmp_path / "pair") as link:

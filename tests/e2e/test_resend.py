@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import random
 import signal
 import sys
@@ -105,6 +106,42 @@ async def test_what_was_confirmed_is_kept_no_longer(tmp_path: Path) -> None:
         sender = await link.sender("run", "--json", **keep)
         assert ids["later"] in await sender.said("bundle_no_longer_kept")
         assert {"never"} == kept()
+
+
+async def test_the_daemon_that_sent_an_item_sends_it_again(tmp_path: Path) -> None:
+    """It has moved to ``sent`` meanwhile, and is found there."""
+    async with pair(tmp_path / "pair", mtu=SMALL_MTU, rate=6_000_000) as link:
+        content = random.Random(8).randbytes(BUNDLE)
+        receiver = await link.receiver("--bundles", "1")
+        diode = await link.diode()
+        drop(link, content)
+        sender = await link.sender("run", "--json", DIODE_OUTBOX__SETTLE_S="0")
+        await receiver.said("bundle_accepted")
+        diode.signal(signal.SIGTERM)
+        await diode.ended()
+        await link.diode()
+        assert 16 == await receiver.ended()
+        receiver_again = await link.receiver("--bundles", "1")
+        assert 0 == await (await link.sender("resend", receiver.last("bundle")["resend_code"])).ended()
+        assert 0 == await receiver_again.ended()
+        await sender.said('"outcome": "resent"')
+
+
+async def test_a_damaged_packed_bundle_holds_nothing_up(tmp_path: Path) -> None:
+    """It is given up with a reason; what waits behind it is sent."""
+    async with pair(tmp_path / "pair") as link:
+        drop(link, b"x" * 10_000)
+        sender = await link.sender("run", "--json", DIODE_OUTBOX__SETTLE_S="0", DIODE_LINK__TIMETABLE="00:00,off")
+        await sender.said("bundle_queued")
+        sender.signal(signal.SIGTERM)
+        await sender.ended()
+        (packed,) = (link.folder / "sender" / "state" / "bundles").iterdir()
+        os.truncate(packed / "files.jsonl", 10)
+        (link.outbox / "models" / "other@1").write_bytes(b"y" * 10_000)
+        sender = await link.sender("run", "--json", "--until-idle", DIODE_OUTBOX__SETTLE_S="0")
+        assert 3 == await sender.ended()
+        assert any("damaged" in line for line in sender.log if "bundle_withdrawn" in line)
+        assert "models/other/1" == sender.last("bundle")["bundle"]
 
 
 async def test_codes_that_are_not_for_this_sender_do_nothing(tmp_path: Path) -> None:

@@ -44,6 +44,16 @@ def test_what_a_full_disk_does_not_take_is_recorded_later(tmp_path: Path) -> Non
     assert ((1, 3), ["a" * 16], {"models": 8}) == (ledger.heartbeat_order(), ledger.heard(), ledger.issued())
 
 
+def test_what_was_withdrawn_is_not_asked_for(tmp_path: Path) -> None:
+    """Staging could not answer; not now, and not after a restart."""
+    ledger, endings = Ledger(tmp_path / "ledger.db"), Endings()
+    for number, state in enumerate(("sending", "withdrawn", "withdrawn")):
+        hearing = Hearing(ledger, endings, DiskHealth(lambda _: None))
+        hearing.hear(beat(1 + number, ("a" * 16, state)), 1.0 + number, {"a" * 16: {"event": "progress"}})
+    assert [] == endings.due(99.0, NONE_LEFT, NONE_LEFT)
+    assert ([], {"a" * 16}) == (ledger.heard(), ledger.withdrawn())
+
+
 def test_many_bundles_that_end_at_once_are_all_reported(tmp_path: Path) -> None:
     """A heartbeat names a few; what gained something in this run is over when the sender rests."""
     endings = Endings()
@@ -53,6 +63,16 @@ def test_many_bundles_that_end_at_once_are_all_reported(tmp_path: Path) -> None:
         hearing.hear(beat(1 + second), 1.0 + second, receiving)
     due = endings.due(1.0 + GAP_S + GRACE_S, NONE_LEFT, NONE_LEFT)
     assert [f"{n:016x}" for n in range(1, 20)] == due
+
+
+def test_what_waits_for_room_is_asked_for_once(tmp_path: Path) -> None:
+    """By its id, since its manifest told the number."""
+    ledger = Ledger(tmp_path / "ledger.db")
+    hearing = Hearing(ledger, Endings(), DiskHealth(lambda _: None))
+    ledger.note_postponed("a" * 16, "models", 1)
+    for second in range(12):
+        hearing.hear(beat(1 + second, ("a" * 16, "over"), models=1), 1.0 + second, {})
+    assert [f"bundle {'a' * 16}: everything: there was no room for it"] == [gap.what for gap in hearing.gaps]
 
 
 def test_what_is_missed_is_asked_for_when_the_sender_rests(tmp_path: Path) -> None:
