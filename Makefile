@@ -19,7 +19,7 @@ IMAGE        ?= diode:local
 IMAGE_PYTHON ?= 3.11
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format faults bench wheelhouse image compose-init clean
+.PHONY: help demo test lint format faults oneway bench wheelhouse image compose-init clean
 
 help:
 	@echo 'make demo          move a safetensors file and thousands of small files across a lossy emulated diode'
@@ -28,6 +28,7 @@ help:
 	@echo 'make lint          ruff and mypy'
 	@echo 'make format        rewrite the code as ruff formats it'
 	@echo 'make faults        crashes, power losses and bad lines by the thousand; up to 20 minutes'
+	@echo 'make oneway        prove that nothing comes back: namespaces, probes, a rogue process; needs root'
 	@echo 'make bench         measure this machine (ARGS="--quick --json FILE")'
 	@echo 'make wheelhouse    all wheels for an offline installation'
 	@echo 'make image         container image from the wheelhouse (BASE=image)'
@@ -55,6 +56,9 @@ faults: $(DEV)
 	$(BIN)/python -m tests.faults.unplugged
 	$(BIN)/python -m tests.faults.small_bundles
 	$(BIN)/python -m tests.faults.matrix
+
+oneway: $(DEV)
+	$(BIN)/python -m tests.oneway $(ARGS)
 
 bench: $(RUNTIME)
 	$(BIN)/diode bench $(ARGS)

@@ -5,6 +5,7 @@ Relative paths are relative to the folder of the configuration file.
 
 import os
 import re
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
@@ -230,6 +231,15 @@ def load(kind: type[C], path: Path) -> C:
     except ValueError as error:
         raise UsageError(f"{path}: {error}") from None
     return _absolute(config, path.resolve().parent)
+
+
+def load_either(path: Path) -> SenderConfig | ReceiverConfig:
+    """Read ``path``, whichever side it configures: a sender's link has a ``to``, a receiver's a ``listen``."""
+    try:
+        link = tomllib.loads(path.read_text()).get("link", {}) if path.is_file() else {}
+    except (OSError, ValueError):
+        link = {}  # load says it better
+    return load(ReceiverConfig, path) if "listen" in link else load(SenderConfig, path)
 
 
 M = TypeVar("M", bound=BaseModel)

@@ -133,6 +133,13 @@ class KernelError(DiodeError):
     reason = "kernel"
 
 
+class FindingsError(DiodeError):
+    """A check of this host found something that has to be mended."""
+
+    reason = "findings"
+    exit_code = 20
+
+
 class StorageError(DiodeError):
     """Our own disk failed; everything written so far is kept."""
 

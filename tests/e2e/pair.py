@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from diode.init import init_pair
 from diode.measure import process_tree
@@ -93,11 +93,12 @@ class Process:
             self._news.notify_all()
 
 
-async def start(module: str, *arguments: str, **env: str) -> Process:
-    """Start ``main`` of a command's module."""
+async def start(module: str, *arguments: str, enter: tuple[str, ...] = (), **env: str) -> Process:
+    """Start ``main`` of a command's module, after the command ``enter``."""
     pipe = asyncio.subprocess.PIPE
     return Process(
         await asyncio.create_subprocess_exec(
+            *enter,
             sys.executable,
             "-c",
             f"from {module} import main; main()",
@@ -109,12 +110,24 @@ async def start(module: str, *arguments: str, **env: str) -> Process:
     )
 
 
-class Pair:
-    """Both sides of a link in one folder."""
+class Ends(NamedTuple):
+    """Where the daemons send to and listen, and the commands that enter their hosts."""
 
-    def __init__(self, folder: Path, *, mtu: int = 1500, rate: int = 60_000_000, **options: Any) -> None:
+    to: Address
+    listen: Address
+    enter_low: tuple[str, ...] = ()
+    enter_high: tuple[str, ...] = ()
+
+
+class Pair:
+    """Both sides of a link in one folder. ``ends``: the hosts they run on; otherwise loopback, with a diode between."""
+
+    def __init__(
+        self, folder: Path, *, mtu: int = 1500, rate: int = 60_000_000, ends: Ends | None = None, **options: Any
+    ) -> None:
         self.folder = folder
-        self.low, self.high = free_address(), free_address()
+        self.ends = ends or Ends(free_address(), free_address())
+        self.low, self.high = self.ends.to, self.ends.listen
         self.running: list[Process] = []
         options = {"profile": "standard", "auth": "gmac", **options}
         init_pair(folder, to=str(self.low), listen=str(self.high), mtu=mtu, rate=rate, **options)
@@ -136,11 +149,12 @@ class Pair:
     async def enclave(self, *arguments: str, **env: str) -> Process:
         """Any command of the receiving side."""
         config = str(self.folder / "receiver" / "receiver.toml")
-        return await self._start("receiver.cli", "-c", config, *arguments, **env)
+        return await self._start("receiver.cli", "-c", config, *arguments, enter=self.ends.enter_high, **env)
 
     async def sender(self, *arguments: str, **env: str) -> Process:
         """A sender."""
-        return await self._start("sender.cli", "-c", str(self.folder / "sender" / "sender.toml"), *arguments, **env)
+        config = str(self.folder / "sender" / "sender.toml")
+        return await self._start("sender.cli", "-c", config, *arguments, enter=self.ends.enter_low, **env)
 
     async def diode(self, *arguments: str) -> Process:
         """The emulated diode."""
@@ -149,8 +163,8 @@ class Pair:
         await process.said("one way")
         return process
 
-    async def _start(self, module: str, *arguments: str, **env: str) -> Process:
-        process = await start(module, *arguments, **env)
+    async def _start(self, module: str, *arguments: str, enter: tuple[str, ...] = (), **env: str) -> Process:
+        process = await start(module, *arguments, enter=enter, **env)
         self.running.append(process)
         return process
 

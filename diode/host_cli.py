@@ -1,0 +1,74 @@
+"""``diode oneway`` and ``diode doctor``: what makes this host one-way, and what it still lacks."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from diode import oneway
+from diode.config import SenderConfig, load_either
+from diode.entry import new_app
+from diode.errors import FindingsError, UsageError
+from diode.udp import Address
+
+oneway_app = new_app("Rules of the kernel that let nothing out of (or into) the diode's interface. Needs root.")
+
+Config = Annotated[Path, typer.Option("-c", "--config", help="Configuration of the daemon on this host.")]
+Interface = Annotated[str, typer.Option("--interface", "-i", help="The diode's interface.")]
+Source = Annotated[
+    str | None, typer.Option("--from", metavar="ADDRESS", help="Receiver: the only address that datagrams come from.")
+]
+
+
+def _rules(config: Path, interface: str, source: str | None) -> oneway.Rules:
+    """What this host's daemon needs of its interface."""
+    found = load_either(config)
+    if isinstance(found, SenderConfig):
+        if source:
+            raise UsageError("--from is for a receiver: nothing comes in on the sending side")
+        return oneway.Rules("sender", interface)
+    return oneway.Rules("receiver", interface, source, Address.parse(found.link.listen).port)
+
+
+@oneway_app.command("show")
+def show(config: Config, interface: Interface, source: Source = None) -> None:
+    """Print the rules, as nft reads them."""
+    print(_rules(config, interface, source).text(), end="")
+
+
+@oneway_app.command("install")
+def install(
+    config: Config,
+    interface: Interface,
+    source: Source = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Also when somebody changed them.")] = False,
+) -> None:
+    """Write the rules in one step, and read them back. They last until the next boot."""
+    rules = _rules(config, interface, source)
+    oneway.install(rules, replace=replace)
+    way = "nothing leaves it" if rules.role == "receiver" else "nothing comes in by it"
+    print(f"{interface}: {way}. After a boot the rules are gone: docs/operations.md says how to load them then")
+
+
+@oneway_app.command("check")
+def check(config: Config, interface: Interface, source: Source = None) -> None:
+    """Compare what the kernel has with what install writes, and print its counters."""
+    rules = _rules(config, interface, source)
+    standing = oneway.check(rules)
+    if standing.differences:
+        raise FindingsError("\n".join([*standing.differences, f"type: {install_command(rules, config)}"]))
+    counters = ", ".join(f"{name}: {count:,}" for name, count in standing.counters.items())
+    print(f"{interface}: in place ({counters} packets)")
+
+
+@oneway_app.command("remove")
+def remove(config: Config, interface: Interface) -> None:
+    """Remove the rules, and nothing else."""
+    was_there = oneway.remove(_rules(config, interface, None))
+    print(f"{interface}: " + ("removed; frames pass both ways now" if was_there else "there was nothing to remove"))
+
+
+def install_command(rules: oneway.Rules, config: Path) -> str:
+    """What to type to have ``rules`` in place."""
+    source = f" --from {rules.source}" if rules.source else ""
+    return f"diode oneway install -c {config} -i {rules.interface}{source}"

@@ -1,0 +1,7 @@
+"""``python -m tests.oneway``."""
+
+import sys
+
+from tests.oneway.proof import main
+
+sys.exit(main())
