@@ -67,6 +67,7 @@ class Database:
             self._db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
             if not read_only:
                 self._execute("PRAGMA journal_mode = WAL")
+                self._execute("PRAGMA temp_store = MEMORY")  # its process may write nowhere but beside the ledger
                 self._execute(f"PRAGMA synchronous = {synchronous}")
                 self._db.executescript(_SCHEMA.format(side=self.side) + schema)
         except sqlite3.DatabaseError as error:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
+_PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
 
 def process_tree(pid: int) -> list[int]:
@@ -39,10 +40,14 @@ def cpu_seconds(pid: int) -> dict[str, float]:
 
 
 def _pss(pid: int) -> int:
+    """Of a process that may not be looked into, only what it shares with nobody."""
     try:
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
                 return int(line.split()[1]) * 1024
+    except PermissionError:
+        size = Path(f"/proc/{pid}/statm").read_text().split()
+        return (int(size[1]) - int(size[2])) * _PAGE_BYTES
     except (OSError, ValueError):
         pass
     return 0

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.ma  # noqa: F401 - np.unique imports it when it is first used
 
 from diode.assembler import Assembler, Begun, Completed, HandedOver, Parked, SlabKey, Wanted
 from diode.auth import DatagramViews
@@ -22,6 +23,7 @@ from diode.geometry import Geometry
 from diode.heartbeat import Heartbeat
 from diode.keys import read_link_key
 from diode.memory import Counters, Ring, map_memfd
+from diode.sandbox import MODULES, confine, landlock_version, python_folders
 from diode.wire import Kind, ObjectType
 from diode.workers import Mailbox, Message, start_worker
 from receiver.messages import key_fields, key_of, mask_fields, mask_of
@@ -232,7 +234,12 @@ def _describe(item: HandedOver) -> Message:
 def main() -> None:
     """Entry point of the worker."""
     settings, control = start_worker(nice=-10)
-    Assemble(settings, control).run()
+    worker = Assemble(settings, control)
+    writes = (control.write_fd, settings["free_write"], settings["store_write"])
+    # numpy imports parts of itself when they are first used
+    seen = {"calls": MODULES, "reads": python_folders()} if landlock_version() else {}
+    control.send({"sandbox_lacks": confine(**seen, writes=writes)})
+    worker.run()
 
 
 if __name__ == "__main__":

@@ -164,6 +164,9 @@ class Receiver:
             self._fatal = message
         elif message.get("engine") == "zfec" and self.config.fec.engine == "auto":
             log.warning("isal_absent", consequence=f"FEC runs on zfec alone, about {ZFEC_SLOWDOWN} times slower")
+        elif message.get("sandbox_lacks"):
+            consequence = f"a taken-over {worker.module} could do more than it needs"
+            log.warning("sandbox_incomplete", lacks=message["sandbox_lacks"], consequence=consequence)
         elif "path" in message:
             log.info("udp_path_chosen", path=message["path"])
 

@@ -1,6 +1,7 @@
 """Worker: receive runs of datagrams into regions of a ring. Nothing else happens here, so that nothing is missed.
 
-It holds its socket, two memfds and pipes; no file, no key. It never sends.
+It holds its socket, two memfds and pipes; no file, no key. Before it reads the first byte it gives up everything else:
+whoever takes it over by a datagram can read the socket, write to the ring and to two pipes, and nothing more.
 """
 
 import os
@@ -10,6 +11,7 @@ import time
 from typing import Any, Final
 
 from diode.memory import Counters, Ring
+from diode.sandbox import SOCKET_READ, confine
 from diode.udp import choose_reader, socket_memory
 from diode.workers import Mailbox, start_worker
 
@@ -105,7 +107,10 @@ class Listener:
 def main() -> None:
     """Entry point of the worker."""
     settings, control = start_worker(nice=-15)
-    Listener(settings, control).run()
+    listener = Listener(settings, control)
+    lacking = confine(SOCKET_READ, writes=(control.write_fd, settings["ready_write"]))
+    control.send({"sandbox_lacks": lacking})
+    listener.run()
 
 
 if __name__ == "__main__":

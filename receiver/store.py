@@ -37,6 +37,7 @@ from diode.errors import (
 from diode.keys import read_signers
 from diode.manifest import Manifest, bundle_id, open_manifest
 from diode.memory import map_memfd
+from diode.sandbox import FILES, confine, python_folders
 from diode.wire import Kind, ObjectType
 from diode.workers import Mailbox, Message, start_worker
 from receiver.admission import Admission
@@ -474,7 +475,11 @@ def main() -> None:
     """Entry point of the worker."""
     settings, control = start_worker(nice=-5)
     try:
-        Store(settings, control, Mailbox(settings["slabs_read"], settings["answers_write"]), Finishing()).run()
+        worker = Store(settings, control, Mailbox(settings["slabs_read"], settings["answers_write"]), Finishing())
+        folders = {Path(settings["inbox"]), Path(settings["state"]), Path(settings["anchor"]).parent}
+        lacking = confine(FILES, changes=sorted(folders), reads=python_folders(), threads=True)
+        control.send({"sandbox_lacks": lacking})
+        worker.run()
     except (DiodeError, OSError) as error:  # a ledger or a folder that cannot be opened at all
         code = error.exit_code if isinstance(error, DiodeError) else 1
         control.send({"fatal": f"{error}; what is stored is kept", "exit_code": code})

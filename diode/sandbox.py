@@ -1,0 +1,176 @@
+"""What a worker can never do again: an allow-list of system calls (seccomp), and the folders it may see (Landlock).
+
+Both bind a process for good, and need no privilege. Where the kernel or libseccomp lacks something, the worker runs
+without it and says so: :func:`confine` returns what is not in force.
+
+Landlock has no maintained Python package with wheels; its three system calls are made by ctypes (landlock(7)).
+"""
+
+import ctypes
+import errno
+import os
+import struct
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+_PR_SET_DUMPABLE: Final = 4
+_PR_SET_NO_NEW_PRIVS: Final = 38
+_PROT_EXEC: Final = 4
+_CLONE_THREAD: Final = 0x10000
+_STDOUT_AND_STDERR: Final = (1, 2)
+
+# What Python itself needs to go on, to be told to end, and to end.
+_RUNTIME: Final = (
+    *("read", "readv", "close", "brk", "munmap", "mremap", "madvise", "futex", "getrandom", "sched_yield"),
+    *("clock_gettime", "clock_nanosleep", "nanosleep", "select", "pselect6", "poll", "ppoll", "restart_syscall"),
+    *("rt_sigreturn", "rt_sigaction", "rt_sigprocmask", "sigaltstack", "getpid", "gettid", "exit", "exit_group"),
+)
+_THREADS: Final = ("set_robust_list", "rseq", "sched_getaffinity", "membarrier")
+SOCKET_READ: Final = (
+    *("recvfrom", "recvmsg", "recvmmsg", "getsockopt"),
+    *("epoll_wait", "epoll_pwait", "epoll_ctl"),  # asyncio's, of the portable path
+)
+MODULES: Final = (  # what an import needs; which files it sees is Landlock's to say
+    *("openat", "lseek", "stat", "fstat", "lstat", "newfstatat", "statx", "getdents64", "ioctl", "fcntl", "readlink"),
+)
+FILES: Final = (
+    *MODULES,
+    *("pread64", "preadv", "pwrite64", "pwritev", "writev", "copy_file_range", "sendfile"),
+    *("statfs", "fstatfs", "access", "faccessat", "faccessat2"),
+    *("fsync", "fdatasync", "sync_file_range", "syncfs", "msync", "fallocate", "ftruncate", "fadvise64"),
+    *("mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "rename", "renameat", "renameat2"),
+    *("flock", "chmod", "fchmod", "fchmodat", "utimensat", "readlinkat", "getcwd", "umask"),
+    *("geteuid", "getuid", "getegid", "getgid", "uname", "sysinfo", "dup"),
+)
+
+_HANDLED_FS: Final = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}  # Landlock's version -> how many kinds of access it knows
+_NEWEST: Final = 5
+_NET: Final = 0b11  # TCP: bind, connect
+_SCOPED: Final = 0b11  # abstract Unix sockets of others, signals to others
+_EXECUTE: Final = 1 << 0
+_WRITE_FILE, _READ_FILE, _READ_DIR = (1 << n for n in (1, 2, 3))
+_REMOVE_DIR, _REMOVE_FILE, _MAKE_DIR, _MAKE_REG = (1 << n for n in (4, 5, 7, 8))
+_REFER, _TRUNCATE = (1 << n for n in (13, 14))
+_READ: Final = _READ_FILE | _READ_DIR
+_CHANGE: Final = _READ | _WRITE_FILE | _REMOVE_DIR | _REMOVE_FILE | _MAKE_DIR | _MAKE_REG | _REFER | _TRUNCATE
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_VERSION: Final = 1
+_PATH_BENEATH: Final = 1
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def confine(
+    calls: Iterable[str] = (),
+    *,
+    writes: Iterable[int] | None = None,
+    changes: Sequence[Path] = (),
+    reads: Sequence[Path] = (),
+    threads: bool = False,
+) -> list[str]:
+    """Bind this process to what it needs from now on; returns what could not be put in force, a line each.
+
+    It keeps the system calls that Python needs, and ``calls``. ``write`` is kept for the descriptors ``writes`` (and
+    standard output and error) or, when that is None, for all. Of the file system it keeps ``changes`` (folders that may
+    be written) and ``reads``. ``threads``: it may start threads, though no processes. Import first what is needed.
+    """
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    _prctl(_PR_SET_DUMPABLE, 0)
+    lacking = []
+    allowed = None
+    try:
+        allowed = _filter(calls, writes)
+        if threads:
+            _allow_threads(allowed)
+    except (ImportError, OSError, RuntimeError) as error:
+        lacking.append(f"seccomp: libseccomp is missing or too old ({error})")
+    if reason := _landlock(changes, reads):  # its calls, and the modules above, are out of reach afterwards
+        lacking.append(reason)
+    try:
+        if allowed is not None:
+            allowed.load()
+    except OSError as error:
+        lacking.append(f"seccomp: the kernel refuses the filter ({error.strerror})")
+    return lacking
+
+
+def python_folders() -> list[Path]:
+    """Where modules are imported from."""
+    return [path for path in map(Path, {*sys.path, sys.prefix, sys.base_prefix}) if path.is_dir()]
+
+
+def landlock_version() -> int:
+    """Version of the kernel's Landlock; 0: it has none, or does not use it."""
+    return max(0, _libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION))
+
+
+def _filter(calls: Iterable[str], writes: Iterable[int] | None) -> Any:
+    """The filter, not yet loaded. Raises what pyseccomp does when libseccomp is missing or too old."""
+    import pyseccomp as seccomp
+
+    allowed = seccomp.SyscallFilter(seccomp.ERRNO(errno.EPERM))
+    allowed.set_attr(seccomp.Attr.CTL_TSYNC, 1)
+    for name in (*_RUNTIME, *calls):
+        if seccomp.resolve_syscall(seccomp.Arch.NATIVE, name) >= 0:  # this architecture has it
+            allowed.add_rule(seccomp.ALLOW, name)
+    for name in ("mmap", "mprotect"):  # never code
+        allowed.add_rule(seccomp.ALLOW, name, seccomp.Arg(2, seccomp.MASKED_EQ, _PROT_EXEC, 0))
+    if writes is None:
+        allowed.add_rule(seccomp.ALLOW, "write")
+    else:
+        for fd in {*writes, *_STDOUT_AND_STDERR}:
+            allowed.add_rule(seccomp.ALLOW, "write", seccomp.Arg(0, seccomp.EQ, fd))
+    return allowed
+
+
+def _allow_threads(allowed: Any) -> None:
+    import pyseccomp as seccomp
+
+    for name in _THREADS:
+        allowed.add_rule(seccomp.ALLOW, name)
+    allowed.add_rule(seccomp.ALLOW, "clone", seccomp.Arg(0, seccomp.MASKED_EQ, _CLONE_THREAD, _CLONE_THREAD))
+    allowed.add_rule(seccomp.ERRNO(errno.ENOSYS), "clone3")  # its flags cannot be seen: clone is taken instead
+
+
+def _landlock(changes: Sequence[Path], reads: Sequence[Path]) -> str:
+    version = landlock_version()
+    if not version:
+        return "Landlock: this kernel does not have it, or does not use it"
+    if version == 1 and changes:
+        return "Landlock: version 1 forbids every rename between folders; Linux 5.19 has version 2"
+    handled = (1 << _HANDLED_FS[min(version, _NEWEST)]) - 1
+    attributes = struct.pack("QQQ", handled, _NET if version >= 4 else 0, _SCOPED if version >= 6 else 0)
+    size = 8 if version < 4 else 16 if version < 6 else 24
+    ruleset = _checked(_CREATE_RULESET, attributes, ctypes.c_size_t(size), 0)
+    try:
+        for paths, access in ((changes, _CHANGE), (reads, _READ)):
+            for path in paths:
+                _allow(ruleset, path, access & handled)
+        _checked(_RESTRICT_SELF, ruleset, 0)
+    except OSError as error:
+        return f"Landlock: the kernel refuses the rules ({error.strerror})"
+    finally:
+        os.close(ruleset)
+    return ""
+
+
+def _allow(ruleset: int, path: Path, access: int) -> None:
+    folder = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        _checked(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", access, folder), 0)
+    finally:
+        os.close(folder)
+
+
+def _checked(number: int, *arguments: object) -> int:
+    result = int(_libc.syscall(number, *arguments))
+    if result < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return result
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc.prctl(option, value, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), f"prctl {option}")
