@@ -12,7 +12,6 @@ import os
 import struct
 import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 _PR_SET_DUMPABLE: Final = 4
@@ -59,6 +58,8 @@ _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION: Final = 1
 _PATH_BENEATH: Final = 1
 
+Path = str | os.PathLike[str]
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -96,14 +97,14 @@ def confine(
     return lacking
 
 
-def python_folders() -> list[Path]:
+def python_folders() -> list[str]:
     """Where modules are imported from."""
-    return [path for path in map(Path, {*sys.path, sys.prefix, sys.base_prefix}) if path.is_dir()]
+    return [path for path in {*sys.path, sys.prefix, sys.base_prefix} if os.path.isdir(path)]
 
 
 def landlock_version() -> int:
     """Version of the kernel's Landlock; 0: it has none, or does not use it."""
-    return max(0, _libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION))
+    return max(0, int(_libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION)))
 
 
 def _filter(calls: Iterable[str], writes: Iterable[int] | None) -> Any:

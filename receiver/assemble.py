@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.ma  # noqa: F401 - np.unique imports it when it is first used
+import numpy.ma
 
 from diode.assembler import Assembler, Begun, Completed, HandedOver, Parked, SlabKey, Wanted
 from diode.auth import DatagramViews
@@ -236,9 +236,9 @@ def main() -> None:
     settings, control = start_worker(nice=-10)
     worker = Assemble(settings, control)
     writes = (control.write_fd, settings["free_write"], settings["store_write"])
-    # numpy imports parts of itself when they are first used
-    seen = {"calls": MODULES, "reads": python_folders()} if landlock_version() else {}
-    control.send({"sandbox_lacks": confine(**seen, writes=writes)})
+    assert numpy.ma  # np.unique imports it when it is first used; what else is imported late is read below
+    folders = python_folders() if landlock_version() else []
+    control.send({"sandbox_lacks": confine(MODULES if folders else (), writes=writes, reads=folders)})
     worker.run()
 
 

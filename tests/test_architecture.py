@@ -47,6 +47,7 @@ SOLE_IMPORTERS = {
         "receiver.listen",  # likewise
     },
     "sqlite3": {"diode.database", "receiver.ledger"},
+    "pyseccomp": {"diode.sandbox"},
 }
 
 READS = {"recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into", "sock_recv", "sock_recvfrom"}

@@ -95,19 +95,13 @@ class Process:
 
 async def start(module: str, *arguments: str, enter: tuple[str, ...] = (), **env: str) -> Process:
     """Start ``main`` of a command's module, after the command ``enter``."""
+    return await start_command(*enter, sys.executable, "-c", f"from {module} import main; main()", *arguments, **env)
+
+
+async def start_command(*command: str, **env: str) -> Process:
+    """Start any command that speaks as ours do."""
     pipe = asyncio.subprocess.PIPE
-    return Process(
-        await asyncio.create_subprocess_exec(
-            *enter,
-            sys.executable,
-            "-c",
-            f"from {module} import main; main()",
-            *arguments,
-            stdout=pipe,
-            stderr=pipe,
-            env={**os.environ, **env},
-        )
-    )
+    return Process(await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, env={**os.environ, **env}))
 
 
 class Ends(NamedTuple):

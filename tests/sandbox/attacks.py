@@ -1,0 +1,137 @@
+"""What whoever takes a worker over would try next. Run in its place: ``python -m tests.sandbox.attacks`` (see below).
+
+Each attack is one system call, made past Python. With arguments that the kernel would refuse anyway, so that nothing
+happens where it is not forbidden: then the answer is another one than ``EPERM``.
+"""
+
+import ctypes
+import errno
+import importlib
+import json
+import os
+import struct
+import sys
+from typing import Any, Final
+
+import pyseccomp
+
+NOBODY: Final = 0x3FFFFF  # no process has this number
+AT_FDCWD: Final = -100
+_libc = ctypes.CDLL(None, use_errno=True)
+_page = ctypes.create_string_buffer(8192)
+_message = ctypes.create_string_buffer(256)
+
+PATH, TARGET = b"/etc/hostname\0", b"/tmp/diode-stolen\0"
+READ_ONLY, WRITE_NEW = 0, 0o102
+SOMEWHERE: Final = struct.pack("=HHI8x", 2, 0x2823, 0x0100007F)  # 127.0.0.1, port 9000
+
+
+def call(name: str, *arguments: Any) -> str:
+    """Make a system call; what came of it, as the name of an error, or ``done``."""
+    number = pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, name)
+    ctypes.set_errno(0)
+    result = _libc.syscall(number, *arguments)
+    return "done" if result >= 0 else errno.errorcode[ctypes.get_errno()]
+
+
+NETWORK: Final[dict[str, tuple[Any, ...]]] = {
+    "socket, UDP": ("socket", 2, 2, 0),
+    "socket, TCP": ("socket", 2, 1, 0),
+    "socket, Unix": ("socket", 1, 2, 0),
+    "socket, packets": ("socket", 17, 3, 0),
+    "socketpair": ("socketpair", 1, 1, 0, _page),
+    "sendto": ("sendto", "SOCKET", b"x", 1, 0, SOMEWHERE, 16),
+    "sendmsg": ("sendmsg", "SOCKET", _message, 0),
+    "sendmmsg": ("sendmmsg", "SOCKET", _message, 1, 0),
+    "connect": ("connect", "SOCKET", SOMEWHERE, 16),
+    "bind": ("bind", "SOCKET", SOMEWHERE, 16),
+    "listen": ("listen", "SOCKET", 1),
+    "io_uring_setup": ("io_uring_setup", 0, _page),
+    "splice": ("splice", "PIPE", None, "SOCKET", None, 1, 2),
+    "tee": ("tee", "PIPE", "PIPE", 1, 2),
+    "vmsplice": ("vmsplice", "SOCKET", _page, 0, 0),
+}
+PROCESSES: Final[dict[str, tuple[Any, ...]]] = {
+    "fork": ("clone", 0x00020000 | 0x00000200 | 17, None, None, None, None),  # flags that contradict each other
+    "execve": ("execve", b"/nowhere\0", None, None),
+    "execveat": ("execveat", AT_FDCWD, b"/nowhere\0", None, None, 0),
+    "ptrace": ("ptrace", 16, NOBODY, None, None),
+    "process_vm_readv": ("process_vm_readv", NOBODY, None, 0, None, 0, 0),
+    "process_vm_writev": ("process_vm_writev", NOBODY, None, 0, None, 0, 0),
+    "kill": ("kill", NOBODY, 0),
+    "pidfd_open": ("pidfd_open", NOBODY, 0),
+    "pidfd_getfd": ("pidfd_getfd", "PIPE", 0, 0),
+    "prctl": ("prctl", 4, 2, 0, 0, 0),  # PR_SET_DUMPABLE with a value that there is not
+    "unshare": ("unshare", 1),
+    "setns": ("setns", "PIPE", 0),
+    "mount": ("mount", b"/nowhere\0", b"/nowhere\0", None, 0, None),
+    "bpf": ("bpf", 99, _page, 8),
+    "perf_event_open": ("perf_event_open", _page, NOBODY, -1, -1, 0),
+    "userfaultfd": ("userfaultfd", 0xFFFF),
+    "keyctl": ("keyctl", 999, 0, 0, 0, 0),
+    "init_module": ("init_module", _page, 0, b"\0"),
+    "memfd_create": ("memfd_create", b"x\0", 0xFFFF),
+    "mmap of code": ("mmap", None, ctypes.c_size_t(4096), 5, 0x22, -1, ctypes.c_size_t(0)),
+}
+OUTSIDE: Final[dict[str, tuple[Any, ...]]] = {
+    "read a file": ("openat", AT_FDCWD, PATH, READ_ONLY, 0),
+    "read a key": ("openat", AT_FDCWD, "KEY", READ_ONLY, 0),
+    "make a file": ("openat", AT_FDCWD, TARGET, WRITE_NEW, 0o600),
+    "openat2": ("openat2", AT_FDCWD, PATH, bytes(24), 24),
+    "make a link": ("symlinkat", PATH, AT_FDCWD, TARGET),
+    "make a device": ("mknodat", AT_FDCWD, TARGET, 0o020600, 0x0105),
+    "open_by_handle_at": ("open_by_handle_at", AT_FDCWD, bytes(8), 0),
+    "chroot": ("chroot", b"/nowhere\0"),
+}
+ITS_OWN: Final[dict[str, tuple[Any, ...]]] = {  # of what it holds: by these, something could leave
+    "write to the socket": ("write", "SOCKET", b"x", 0),
+    "writev to the socket": ("writev", "SOCKET", None, 0),
+    "pwrite to the socket": ("pwrite64", "SOCKET", b"x", 0, 0),
+    "sendfile": ("sendfile", "SOCKET", "PIPE", None, 0),
+    "dup": ("dup", "SOCKET"),
+    "dup2": ("dup3", "SOCKET", "PIPE", 0xFFFF),
+    "fcntl": ("fcntl", "SOCKET", 1),
+    "setsockopt": ("setsockopt", "SOCKET", 1, 9999, _page, 4),
+    "ioctl": ("ioctl", "SOCKET", 0x8936, 0),
+}
+ATTACKS: Final = {
+    "receiver.listen": NETWORK | PROCESSES | OUTSIDE | ITS_OWN,
+    "receiver.assemble": NETWORK
+    | PROCESSES
+    | OUTSIDE
+    | {name: ITS_OWN[name] for name in ("pwrite to the socket", "sendfile")},
+    "receiver.store": NETWORK | PROCESSES | OUTSIDE,
+}
+
+
+def main() -> None:
+    """As a worker, confined or not: attack instead of working, and say what came. ``SETTINGS MODULE [freely] KEY``."""
+    module, freely = sys.argv[2], sys.argv[3] == "freely"
+    settings = json.loads(sys.argv[1])
+    worker = importlib.import_module(module)
+    places = {
+        "SOCKET": settings.get("socket", settings["control_write"]),
+        "PIPE": settings["control_read"],
+        "KEY": sys.argv[-1].encode() + b"\0",
+    }
+
+    def attack(_: object) -> None:
+        for name, (system_call, *arguments) in ATTACKS[module].items():
+            outcome = call(system_call, *(places.get(a, a) if isinstance(a, str) else a for a in arguments))
+            print(json.dumps({"attack": name, "outcome": outcome}), file=sys.stderr, flush=True)
+        print(json.dumps({"attack": "over"}), file=sys.stderr, flush=True)
+        os.read(settings["control_read"], 1)
+
+    (kind,) = (
+        each
+        for each in vars(worker).values()
+        if isinstance(each, type) and each.__module__ == module and hasattr(each, "run")
+    )
+    kind.run = attack
+    if freely:
+        worker.confine = lambda *_, **__: []
+    worker.main()
+
+
+if __name__ == "__main__":
+    main()
