@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.ma
 
 from diode.assembler import Assembler, Begun, Completed, HandedOver, Parked, SlabKey, Wanted
 from diode.auth import DatagramViews
@@ -236,8 +235,7 @@ def main() -> None:
     settings, control = start_worker(nice=-10)
     worker = Assemble(settings, control)
     writes = (control.write_fd, settings["free_write"], settings["store_write"])
-    assert numpy.ma  # np.unique imports it when it is first used; what else is imported late is read below
-    folders = python_folders() if landlock_version() else []
+    folders = python_folders() if landlock_version() else []  # numpy imports parts of itself when they are first used
     control.send({"sandbox_lacks": confine(MODULES if folders else (), writes=writes, reads=folders)})
     worker.run()
 
