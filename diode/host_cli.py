@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
+from diode import doctor as diagnosis
 from diode import oneway
 from diode.config import SenderConfig, load_either
 from diode.entry import new_app
@@ -66,6 +68,32 @@ def remove(config: Config, interface: Interface) -> None:
     """Remove the rules, and nothing else."""
     was_there = oneway.remove(_rules(config, interface, None))
     print(f"{interface}: " + ("removed; frames pass both ways now" if was_there else "there was nothing to remove"))
+
+
+def doctor(
+    config: Config,
+    interface: Annotated[
+        str | None, typer.Option("--interface", "-i", help="The diode's interface; found by itself if it can be.")
+    ] = None,
+    source: Source = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON on standard output.")] = False,
+    fix_plan: Annotated[
+        bool, typer.Option("--fix-plan", help="Print the commands that mend what was found; runs none.")
+    ] = False,
+) -> None:
+    """Can anything come back, is this host fast, is it sound? Changes nothing; ends with 20 when a problem is found."""
+    site = diagnosis.open_site(config, interface, source)
+    report = diagnosis.examine(site)
+    if fix_plan:
+        print("\n".join(diagnosis.fix_plan(report)))
+    elif as_json:
+        diagnosis.print_json(site, report)
+    else:
+        diagnosis.show(site, report, Console())
+    if found := diagnosis.problems(report):
+        if as_json or fix_plan:
+            raise typer.Exit(FindingsError.exit_code)
+        raise FindingsError(f"{len(found)} problems: {', '.join(finding.check for finding in found)}")
 
 
 def install_command(rules: oneway.Rules, config: Path) -> str:

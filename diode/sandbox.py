@@ -102,6 +102,15 @@ def python_folders() -> list[str]:
     return [path for path in {*sys.path, sys.prefix, sys.base_prefix} if os.path.isdir(path)]
 
 
+def has_seccomp() -> bool:
+    """Whether libseccomp can be used."""
+    try:
+        _filter((), None)
+    except (ImportError, OSError, RuntimeError):
+        return False
+    return True
+
+
 def landlock_version() -> int:
     """Version of the kernel's Landlock; 0: it has none, or does not use it."""
     return max(0, int(_libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION)))

@@ -448,6 +448,12 @@ def choose_reader(path: Path, sock: socket.socket, timeout_s: float) -> BatchedR
     return PortableReader(sock, timeout_s)
 
 
+def knows_offload(*, receives: bool) -> bool:
+    """Whether this kernel takes trains of datagrams, or gives runs of them, in one call."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        return _knows(sock, _UDP_GRO if receives else _UDP_SEGMENT)
+
+
 def _close_to_reading(sock: socket.socket) -> None:
     """Attach a filter that keeps nothing of any packet, and lock it: not even this process can take it off."""
     program = array("B", _BPF_RET_0)

@@ -1,0 +1,135 @@
+"""Are clock, disks, keys and permissions sound: what ages, checked."""
+
+import os
+import stat
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from diode.config import ReceiverConfig, SenderConfig
+from diode.errors import DiodeError
+from diode.findings import Finding, Site
+from diode.keys import read_link_key, read_signer, read_signers
+from diode.sandbox import has_seccomp, landlock_version
+
+OLDEST_KEY_DAYS: Final = 365
+SLOW_FSYNC_MS: Final = 100.0
+_BUILT: Final = 1_767_225_600  # 2026-01-01: no clock that is right says less
+_STA_UNSYNC: Final = 0x40
+
+
+def check_upkeep(site: Site) -> Iterator[Finding]:
+    """All checks of what ages."""
+    yield _check_clock(site)
+    config = site.config
+    folders = {"state": config.state}
+    if isinstance(config, ReceiverConfig):
+        folders["inbox"] = config.inbox.path
+        yield from _check_room(config)
+    else:
+        folders["outbox"] = config.outbox.path
+    for name, folder in folders.items():
+        yield _check_folder(name, folder)
+    yield _check_fsync(config.inbox.path if isinstance(config, ReceiverConfig) else config.state)
+    yield from _check_keys(config)
+    if isinstance(config, ReceiverConfig):
+        yield _check_sandbox()
+
+
+def _check_clock(site: Site) -> Finding:
+    if time.time() < _BUILT:
+        return Finding("clock", "problem", time.strftime("%Y-%m-%d cannot be", time.gmtime()), "date --set ...")
+    told = site.host.run("timedatectl", "show", "--property=NTPSynchronized", "--value")
+    if told is None:
+        return Finding("clock", "unknown", "nobody tells whether it is synchronised", "timedatectl")
+    if told.strip() == "yes":
+        return Finding("clock", "ok", "synchronised")
+    text = "not synchronised: set it by hand now and then, receipts and expiry go by it"
+    return Finding("clock", "advice", text, "timedatectl set-ntp true, or date --set ...")
+
+
+def _check_room(config: ReceiverConfig) -> Iterator[Finding]:
+    try:
+        disk = os.statvfs(config.inbox.path)
+    except OSError as error:
+        yield Finding("room", "problem", f"{config.inbox.path}: {error.strerror}", f"mkdir {config.inbox.path}")
+        return
+    free = disk.f_bavail * disk.f_frsize
+    if free <= config.limits.reserve:
+        do = "take bundles out of the inbox, or lower limits.reserve"
+        yield Finding("room", "problem", f"{free:,} bytes are free: nothing is begun below limits.reserve", do)
+    else:
+        yield Finding("room", "ok", f"{free / 1e9:,.1f} GB are free")
+
+
+def _check_folder(name: str, folder: Path) -> Finding:
+    try:
+        mode = folder.stat().st_mode
+    except OSError as error:
+        return Finding(name, "problem", f"{folder}: {error.strerror}", f"mkdir -p {folder}")
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        return Finding(name, "problem", f"{folder} can be written by everybody", f"chmod o-w {folder}")
+    if not os.access(folder, os.W_OK):
+        return Finding(name, "problem", f"{folder} cannot be written by this user", f"chown $(id -u) {folder}")
+    return Finding(name, "ok", f"{folder}")
+
+
+def _check_fsync(folder: Path) -> Finding:
+    """Median of five small synced writes in milliseconds."""
+    times = []
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            for _ in range(5):
+                began = time.perf_counter()
+                file.write(bytes(65536))
+                file.flush()
+                os.fsync(file.fileno())
+                times.append((time.perf_counter() - began) * 1000)
+    except OSError as error:
+        return Finding("fsync", "problem", f"{folder}: {error.strerror}", "make it writable")
+    median = statistics.median(times)
+    if median > SLOW_FSYNC_MS:
+        return Finding("fsync", "advice", f"{median:.0f} ms: small bundles are published slowly", "use a faster disk")
+    return Finding("fsync", "ok", f"{median:.1f} ms")
+
+
+def _check_keys(config: SenderConfig | ReceiverConfig) -> Iterator[Finding]:
+    yield _check_key(config.link.key, "link", read_link_key)
+    if isinstance(config, SenderConfig):
+        yield _check_key(config.send.key, "signing", read_signer)
+        return
+    if config.link.previous_key:
+        text = f"{config.link.previous_key} is still accepted"
+        yield Finding("previous key", "advice", text, "remove link.previous_key when the sender has the new one")
+    try:
+        count = len(read_signers(config.signers))
+        yield Finding("signers", "ok", f"{count} trusted")
+    except (DiodeError, OSError) as error:
+        yield Finding("signers", "problem", str(error), f"put a signing.pub into {config.signers}")
+
+
+def _check_key(path: Path, kind: str, read: Callable[[Path], object]) -> Finding:
+    name = f"{kind} key"
+    try:
+        read(path)
+        status = path.stat()
+    except (DiodeError, OSError) as error:
+        return Finding(name, "problem", str(error))
+    if status.st_mode & 0o077:
+        return Finding(name, "problem", f"mode {status.st_mode & 0o777:o}: others may read it", f"chmod 600 {path}")
+    days = int((time.time() - status.st_mtime) / 86400)
+    if days > OLDEST_KEY_DAYS:
+        return Finding(name, "advice", f"{days} days old", f"diode keys {kind} {path}.new")
+    return Finding(name, "ok", f"{days} days old, for this user alone")
+
+
+def _check_sandbox() -> Finding:
+    lacking = [] if landlock_version() >= 2 else ["Landlock (Linux 5.19, lsm=landlock,...)"]
+    lacking += [] if has_seccomp() else ["seccomp (libseccomp2)"]
+    if lacking:
+        do = "apt install libseccomp2; boot a newer kernel"
+        return Finding("sandbox", "advice", f"workers run without {' and '.join(lacking)}", do)
+    return Finding("sandbox", "ok", f"seccomp, and Landlock version {landlock_version()}")
