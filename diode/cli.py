@@ -19,7 +19,7 @@ from diode.emulator import Impairer, Impairments, Link, Tally
 from diode.entry import guarded, new_app
 from diode.errors import IncompleteError, UsageError
 from diode.geometry import PROFILES
-from diode.host_cli import doctor, oneway_app
+from diode.host_cli import doctor, evidence, oneway_app
 from diode.keys import new_link_key, new_signing_key, read_link_key, write_private
 from diode.manifest import load_public_key
 from diode.udp import Address
@@ -34,6 +34,7 @@ calibrate_app = new_app("Find the highest rate that a link carries without loss.
 app.add_typer(calibrate_app, name="calibrate")
 app.add_typer(oneway_app, name="oneway")
 app.command("doctor")(doctor)
+app.command("evidence")(evidence)
 main = guarded(app)
 
 DEFAULT_RATES = "10M,20M,50M,100M,150M,200M,300M,500M,750M,1000M,1250M,1500M"

@@ -1,5 +1,7 @@
 """``diode oneway`` and ``diode doctor``: what makes this host one-way, and what it still lacks."""
 
+import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -7,10 +9,11 @@ import typer
 from rich.console import Console
 
 from diode import doctor as diagnosis
-from diode import oneway
+from diode import oneway, selftest
 from diode.config import SenderConfig, load_either
 from diode.entry import new_app
 from diode.errors import FindingsError, UsageError
+from diode.manifest import load_public_key
 from diode.udp import Address
 
 oneway_app = new_app("Rules of the kernel that let nothing out of (or into) the diode's interface. Needs root.")
@@ -77,13 +80,29 @@ def doctor(
     ] = None,
     source: Source = None,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON on standard output.")] = False,
+    with_selftest: Annotated[
+        bool, typer.Option("--selftest", help="Receiver: let a rogue process try to send by every way; needs root.")
+    ] = False,
+    evidence: Annotated[
+        Path | None, typer.Option("--evidence", metavar="FILE", help="Write what was found, signed.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option("--key", help="Signing key for --evidence.")] = None,
     fix_plan: Annotated[
         bool, typer.Option("--fix-plan", help="Print the commands that mend what was found; runs none.")
     ] = False,
 ) -> None:
     """Can anything come back, is this host fast, is it sound? Changes nothing; ends with 20 when a problem is found."""
+    if evidence is not None and key is None:
+        raise UsageError("--evidence is signed: give a --key (diode keys signing PATH makes one)")
     site = diagnosis.open_site(config, interface, source)
     report = diagnosis.examine(site)
+    proof = selftest.prove(site) if with_selftest else None
+    if proof:
+        text = "{tried} tries to send by {0}: {dropped_by_the_rules} frames dropped by the rules, {left} left"
+        print(text.format(site.interface, **proof), file=sys.stderr)
+    if evidence is not None and key is not None:
+        keyid = selftest.write_evidence(selftest.evidence(site, report, proof), evidence, key)
+        print(f"wrote {evidence}, signed by {keyid}", file=sys.stderr)
     if fix_plan:
         print("\n".join(diagnosis.fix_plan(report)))
     elif as_json:
@@ -94,6 +113,18 @@ def doctor(
         if as_json or fix_plan:
             raise typer.Exit(FindingsError.exit_code)
         raise FindingsError(f"{len(found)} problems: {', '.join(finding.check for finding in found)}")
+
+
+def evidence(
+    file: Annotated[Path, typer.Argument(help="What diode doctor --evidence wrote.")],
+    signer: Annotated[Path, typer.Option("--signer", help="Public key of whoever should have signed it.")],
+) -> None:
+    """Check the signature of an evidence pack, and print what it says as JSON."""
+    try:
+        public = load_public_key(signer.read_bytes())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{signer} is no public key: {error}") from error
+    print(json.dumps(selftest.read_evidence(file, public), indent=2))
 
 
 def install_command(rules: oneway.Rules, config: Path) -> str:

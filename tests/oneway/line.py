@@ -10,7 +10,7 @@ from pathlib import Path
 LOW, HIGH = "10.78.0.1", "10.78.0.2"
 LOW_MAC, HIGH_MAC = "02:00:00:00:0d:01", "02:00:00:00:0d:02"
 PORT = 9001
-CLOSED_PORT = 9
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Line:
 
 def run(*command: str | Path) -> str:
     """Run a command; what it prints. CalledProcessError when it fails."""
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60, cwd=ROOT).stdout
 
 
 def is_possible() -> str:

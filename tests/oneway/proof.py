@@ -28,6 +28,7 @@ from tests.oneway.line import HIGH, PORT, Line, is_possible, line
 HERE: Final = Path(__file__).parent
 SIZE: Final = 40_000_000
 CHATTER_S: Final = 3.0  # what a kernel says by itself when a cable is plugged in
+ROGUE: Final = (sys.executable, "-m", "tests.oneway.rogue")
 DIODE: Final = ("-c", "from diode.cli import main; main()", "oneway")
 
 
@@ -79,7 +80,7 @@ class Proof:
         """Send probes at the receiver, and let a rogue try beside it; both at once."""
         probes, rogue = await asyncio.gather(
             asyncio.to_thread(self._cable.low_says, sys.executable, HERE / "probes.py", str(self._turns)),
-            asyncio.to_thread(self._cable.high_says, sys.executable, HERE / "rogue.py", str(self._turns)),
+            asyncio.to_thread(self._cable.high_says, *ROGUE, str(self._turns)),
         )
         self._probes += int(probes)
         self._tries += int(rogue.split()[0])

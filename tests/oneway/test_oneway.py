@@ -11,11 +11,9 @@ from diode.errors import UsageError
 from diode.init import init_pair
 from diode.oneway import Rules
 from tests.oneway.line import Line, is_possible, line, run
-from tests.oneway.proof import NO_RULES, prove
+from tests.oneway.proof import NO_RULES, ROGUE, prove
 
 MAIN = (sys.executable, "-c", "from diode.cli import main; main()", "oneway")
-ROGUE = Path(__file__).parent / "rogue.py"
-
 needs_line = pytest.mark.skipif(bool(why := is_possible()), reason=why or "possible")
 
 
@@ -86,7 +84,7 @@ def test_the_sending_side_lets_nothing_in(cable: Line, configs: Path) -> None:
     config = configs / "sender" / "sender.toml"
     assert 0 == oneway(cable.enter_low, config, "install", "-i", "low").returncode
     cable.plug_in()
-    cable.high_says(sys.executable, ROGUE, "1")
+    cable.high_says(*ROGUE, "1")
     assert "refused: 0" not in oneway(cable.enter_low, config, "check", "-i", "low").stdout
 
 
