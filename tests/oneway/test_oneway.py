@@ -1,5 +1,6 @@
 """Nothing leaves an interface with our rules; and the rules are either there as a whole or not at all."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -119,3 +120,31 @@ def test_a_source_that_is_no_address() -> None:
     """Likewise."""
     with pytest.raises(UsageError):
         Rules("receiver", "eth1", "10.0.0.1 accept", 9001)
+
+
+@needs_line
+def test_the_doctor_on_a_real_host(cable: Line, configs: Path) -> None:
+    """Without rules it says so and plays no rogue; with them nobody hears the rogue; evidence is signed."""
+    config, high = str(configs / "receiver" / "receiver.toml"), ("-i", "high", "--from", "10.78.0.1")
+    key, pack = configs / "operator.key", configs / "pack.json"
+    cable.plug_in()
+
+    def diode(*words: str) -> "subprocess.CompletedProcess[str]":
+        command = (*cable.enter_high, *MAIN[:-1], *words)
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+    assert 0 == diode("keys", "signing", str(key)).returncode
+    before = diode("doctor", "-c", config, *high, "--selftest")
+    assert (2, True) == (before.returncode, "nothing was sent" in before.stderr)
+    plan = diode("doctor", "-c", config, *high, "--fix-plan")
+    assert (20, True) == (plan.returncode, "diode oneway install" in plan.stdout)
+    assert 0 == oneway(cable.enter_high, Path(config), "install", *high).returncode
+    frames = cable.frames_from_high()
+    told = diode("doctor", "-c", config, *high, "--json", "--selftest", "--evidence", str(pack), "--key", str(key))
+    rules = next(f for f in json.loads(told.stdout)["findings"] if f["check"] == "rules")
+    assert "ok" == rules["level"]
+    assert frames == cable.frames_from_high()
+    shown = diode("evidence", str(pack), "--signer", str(key.with_suffix(".pub")))
+    proof = json.loads(shown.stdout)["selftest"]
+    assert (156, 0) == (proof["tried"], proof["left"])
+    assert proof["dropped_by_the_rules"] > 50  # of others the kernel waits for the neighbour, in vain
