@@ -77,12 +77,14 @@ class Reports:
         self._every_s = limit / 4 if limit else None
         self._beat_at = self._status_at = 0.0
         self._status = ""
+        self._was_well = True
         self.is_ready = False
 
     def ready(self, status: str) -> None:
         """The daemon does its work from now on. Only the first call says so."""
         if not self.is_ready:
             self.is_ready = True
+            self._status = status
             notify("READY=1", f"STATUS={status}")
 
     def stopping(self) -> None:
@@ -99,8 +101,8 @@ class Reports:
         if is_well and self._every_s is not None and now >= self._beat_at:
             self._beat_at = now + self._every_s
             notify("WATCHDOG=1")
-        if now >= self._status_at:
-            self._status_at = now + STATUS_EVERY_S
+        if now >= self._status_at or is_well != self._was_well:
+            self._status_at, self._was_well = now + STATUS_EVERY_S, is_well
             text = status() if is_well else "a worker shows no sign of life"
             if text != self._status:
                 self._status = text
