@@ -79,7 +79,7 @@ class Receiver:
         self._endings = Endings(self._ledger.heard())
         self._disk = DiskHealth(self._on_event)
         self._hearing = Hearing(self._ledger, self._endings, self._disk)
-        self._admitted: list[list[int]] = []  # sessions that a new pipeline need not wait for
+        self._admitted = self._ledger.sessions()  # a new pipeline need not wait for them to be announced
         self._ended: set[str] = set()  # with --bundles: what counts
         self._refusal_code = 0
         self._heard_at: float | None = None
@@ -190,6 +190,8 @@ class Receiver:
         elif "heartbeat" in message:
             self._heard_at, self._admitted = time.monotonic(), message["admitted"]
             self._hearing.hear(Heartbeat.model_validate(message["heartbeat"]), self._heard_at, self._receiving)
+            with self._disk.surviving():
+                self._ledger.note_sessions(self._admitted)
         elif "fatal" in message:
             self._fatal = message
         elif message.get("engine") == "zfec" and self.config.fec.engine == "auto":

@@ -433,7 +433,7 @@ def test_a_descriptor_that_is_no_socket_is_refused(closing: Closing) -> None:
 
 @pytest.mark.parametrize("forced", [True, False])
 def test_a_passed_buffer_never_shrinks(forced: bool, closing: Closing, monkeypatch: pytest.MonkeyPatch) -> None:
-    """systemd may grant more than this process could ask for; it may also have granted less."""
+    """The unit may grant more than this process could ask for; it may also grant less."""
     if not forced:
         monkeypatch.setattr(udp, "_SO_RCVBUFFORCE", socket.SO_RCVBUF)  # as without CAP_NET_ADMIN
     holder = closing(udp.open_receiver(LOOPBACK, 128 << 10))

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from diode.udp import Address, open_receiver
+from diode.udp import Address, open_receiver, socket_memory
 from tests.activation import Manager, start_activated
-from tests.e2e.pair import SMALL_MTU, Pair, Process, differences, pair, worker
+from tests.e2e.pair import SMALL_MTU, SMALL_SLAB, Pair, Process, differences, pair, worker
 
 BUFFER_BYTES = 8 << 20
 RECEIVER = "from receiver.cli import main; main()"
@@ -74,6 +74,28 @@ async def test_a_passed_port_outlives_the_daemon_and_nothing_is_answered(
             assert [] == differences(sent, link.inbox / "default" / "model.bin" / "1" / "data" / "model.bin")
             assert (0, 0, 0, 0) == (answered_up, answered_down, answered_sending, refusals(link.high))
         assert 0 < refusals(link.high)  # the probe does see an answer, once nobody holds the port
+
+
+async def test_a_restart_in_the_middle_costs_nothing_that_the_buffer_holds(tmp_path: Path, manager: Manager) -> None:
+    """One pass is enough: open slabs are parked, the session is known again at once, the rest waited in the socket."""
+    async with pair(tmp_path / "pair", mtu=SMALL_MTU, rate=2_500_000, profile="clean") as link:
+        with open_receiver(link.high, 8 * BUFFER_BYTES) as port:
+            if socket_memory(port).granted_bytes < 8 * BUFFER_BYTES:
+                pytest.skip("net.core.rmem_max grants too small a buffer to wait in")
+            first = await activated(link, port, manager=manager)
+            sent = tmp_path / "model.bin"
+            sent.write_bytes(random.Random(4).randbytes(2 * SMALL_SLAB))
+            straight = {"DIODE_LINK__TO": str(link.high)}
+            sender = await link.sender("send", "--json", "--version", "1", str(sent), **straight)
+            await first.said("bundle_accepted")
+            first.signal(signal.SIGTERM)
+            assert 0 == await first.ended()
+            second = await activated(link, port, "--bundles", "1", manager=manager)
+            assert 0 == await sender.ended()
+            assert 0 == await second.ended(), second.last("summary")
+            drops = second.last("summary")["drops"]
+            assert 0 == drops.get("session", 0)
+            assert [] == differences(sent, link.inbox / "default" / "model.bin" / "1" / "data" / "model.bin")
 
 
 async def test_a_port_that_is_not_the_configured_one_is_refused(tmp_path: Path, manager: Manager) -> None:
