@@ -1,4 +1,8 @@
-"""Key files: made with mode 0600, refused when others could read them."""
+"""Key files: made with mode 0600, refused when others could read them.
+
+Credentials of systemd (LoadCredential=) are key files as well. It may give the service its access by an access list,
+whose mask looks like a readable group (mode 0440); their folder is closed to everybody else.
+"""
 
 import os
 import stat
@@ -25,13 +29,18 @@ def read_private(path: Path) -> bytes:
     """Read a key file. Raises NotInitialisedError when it is missing, UsageError when others may read it."""
     try:
         mode = path.stat().st_mode
-        if stat.S_IMODE(mode) & 0o077:
+        if stat.S_IMODE(mode) & (0o037 if _is_credential(path) else 0o077):
             raise UsageError(f"{path} can be read by others; type: chmod 600 {path}")
         return path.read_bytes()
     except FileNotFoundError:
         raise NotInitialisedError(f"key file {path} is missing; 'diode init' or 'diode keys' writes one") from None
     except OSError as error:
         raise UsageError(f"key file {path} cannot be read: {error.strerror}") from error
+
+
+def _is_credential(path: Path) -> bool:
+    folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
+    return folder != "" and path.parent == Path(folder)
 
 
 def new_link_key() -> bytes:

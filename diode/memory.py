@@ -71,7 +71,10 @@ class Extents:
 
 
 class Counters:
-    """Named 64-bit counters of one worker in a memfd: the worker alone writes, the supervisor reads."""
+    """Named 64-bit counters of one worker in a memfd: the worker alone writes, the supervisor reads.
+
+    One more cell counts the writing itself: a worker that writes, be it the same figures, is at work.
+    """
 
     def __init__(self, fd: int, names: Sequence[str]) -> None:
         self.names = tuple(names)
@@ -81,18 +84,25 @@ class Counters:
     @staticmethod
     def create(names: Sequence[str]) -> int:
         """A memfd large enough for ``names``."""
-        return create_memfd("counters", max(8 * len(names), PAGE_BYTES))
+        return create_memfd("counters", max(8 * (len(names) + 1), PAGE_BYTES))
 
     def __getitem__(self, name: str) -> int:
         return self._cells[self._places[name]]
 
     def __setitem__(self, name: str, value: int) -> None:
         self._cells[self._places[name]] = min(value, _MAX_COUNT)
+        self._cells[len(self.names)] += 1
 
     def add(self, name: str, value: int = 1) -> None:
         """Add to one counter."""
         place = self._places[name]
         self._cells[place] = min(self._cells[place] + value, _MAX_COUNT)
+        self._cells[len(self.names)] += 1
+
+    @property
+    def writes(self) -> int:
+        """How often any of them was written."""
+        return self._cells[len(self.names)]
 
     def snapshot(self) -> dict[str, int]:
         """All counters by name."""

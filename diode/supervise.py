@@ -1,4 +1,7 @@
-"""A crew of worker processes under an asyncio supervisor: messages, log lines and deaths arrive as callbacks."""
+"""A crew of worker processes under an asyncio supervisor: messages, log lines and deaths arrive as callbacks.
+
+A :class:`Pulse` tells a worker that is at work from one that only exists.
+"""
 
 import asyncio
 import os
@@ -12,6 +15,20 @@ from diode.errors import DiodeError
 from diode.workers import Message, Worker
 
 log = structlog.get_logger()
+
+
+class Pulse:
+    """For how long a worker has shown no sign of life: a number of its own that does not change any more."""
+
+    def __init__(self, now: float) -> None:
+        self._beats = 0
+        self._at = now
+
+    def feel(self, beats: int, now: float, *, is_excused: bool = False) -> float:
+        """Seconds since ``beats`` last changed, or since the worker last had an excuse not to change it."""
+        if beats != self._beats or is_excused:
+            self._beats, self._at = beats, now
+        return now - self._at
 
 
 class Crew:
@@ -31,6 +48,11 @@ class Crew:
         self._on_death = on_death
         self._on_error = on_error
         self._loop = asyncio.get_running_loop()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether there are workers, and none has ended."""
+        return bool(self.workers) and all(worker.process.poll() is None for worker in self.workers)
 
     def add(self, worker: Worker) -> Worker:
         """Watch ``worker`` until :meth:`close`."""

@@ -158,6 +158,30 @@ def open_receiver(listen: Address, buffer_bytes: int) -> socket.socket:
     return sock
 
 
+def adopt_receiver(fd: int, listen: Address, buffer_bytes: int) -> socket.socket:
+    """The socket that systemd bound to ``listen``, as :func:`open_receiver` would have opened it.
+
+    UsageError when it is another one. Its buffer is never made smaller: systemd may set it past the system's limit.
+    """
+    try:
+        sock = socket.socket(fileno=fd)
+    except OSError as error:
+        raise UsageError(f"descriptor {fd} was passed as the socket, and is none: {error.strerror}") from error
+    try:
+        family, address = listen.resolve()
+        _check_passed(sock, family, address, listen)
+        _enlarge_buffer(sock, buffer_bytes)
+        if _knows(sock, _UDP_GRO):  # an earlier process may have left it on; the reader switches it on again
+            sock.setsockopt(socket.IPPROTO_UDP, _UDP_GRO, 0)
+    except OSError as error:
+        sock.close()
+        raise UsageError(f"the socket that was passed cannot be set up: {error.strerror}") from error
+    except UsageError:
+        sock.close()
+        raise
+    return sock
+
+
 def bound_address(sock: socket.socket) -> Address:
     """Where ``sock`` is bound: the port that the kernel chose, when port 0 was asked for."""
     host, port = sock.getsockname()[:2]
@@ -468,6 +492,26 @@ def _ask_for_buffer(sock: socket.socket, forced: int, asked: int, size_bytes: in
         sock.setsockopt(socket.SOL_SOCKET, forced, size_bytes)
     except PermissionError:
         sock.setsockopt(socket.SOL_SOCKET, asked, size_bytes)
+
+
+def _enlarge_buffer(sock: socket.socket, size_bytes: int) -> None:
+    """As :func:`_ask_for_buffer`, but only if more is granted than ``sock`` has: a trial on another socket tells."""
+    granted = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as trial:
+        _ask_for_buffer(trial, _SO_RCVBUFFORCE, socket.SO_RCVBUF, size_bytes)
+        if trial.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= granted:
+            return
+    _ask_for_buffer(sock, _SO_RCVBUFFORCE, socket.SO_RCVBUF, size_bytes)
+
+
+def _check_passed(sock: socket.socket, family: socket.AddressFamily, address: SocketAddress, listen: Address) -> None:
+    """UsageError unless ``sock`` is what link.listen says."""
+    do = f"write ListenDatagram={listen} in the .socket unit, or change link.listen"
+    if sock.family not in (socket.AF_INET, socket.AF_INET6) or sock.proto != socket.IPPROTO_UDP:
+        raise UsageError(f"the socket that was passed is no UDP socket; {do}")
+    found = sock.getsockname()
+    if (sock.family, found[0], found[1]) != (family, address[0], address[1] or found[1]):
+        raise UsageError(f"the socket that was passed is bound to {bound_address(sock)}, not to {listen}; {do}")
 
 
 def _bind_advice(error: OSError) -> str:

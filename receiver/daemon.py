@@ -2,7 +2,7 @@
 
 It holds the socket, so that the port never closes while a worker is replaced, but never reads it. When a worker dies
 the pipeline is built anew; stored slabs are kept by the ledger. At the end it lingers until the link is quiet, because
-the kernel would answer datagrams to a closed port.
+the kernel would answer datagrams to a closed port. A socket that systemd passed stays open without us: no lingering.
 """
 
 import asyncio
@@ -18,15 +18,16 @@ import structlog
 from prometheus_client.core import Metric
 
 from diode.config import ReceiverConfig
-from diode.errors import DiodeError, Drop, IncompleteError, WorkerError
+from diode.errors import DiodeError, Drop, IncompleteError, UsageError, WorkerError
 from diode.fec import ZFEC_SLOWDOWN
 from diode.heartbeat import Heartbeat
 from diode.keys import read_link_key, read_signers
 from diode.locking import lock_folder
 from diode.metrics import counter, gauge, serve
 from diode.progress import Display
-from diode.supervise import Crew
-from diode.udp import Address, open_receiver
+from diode.supervise import Crew, Pulse
+from diode.systemd import Reports, listen_fds
+from diode.udp import Address, adopt_receiver, open_receiver
 from diode.workers import Message, Worker
 from receiver.disk import DiskHealth
 from receiver.endings import Endings
@@ -42,6 +43,9 @@ SILENT_S: Final = 3.0
 GONE_S: Final = 10.0  # no heartbeat for so long: with --bundles, the sender is taken to be gone
 MOST_RESTARTS: Final = 5
 GRACE_S: Final = 20.0  # for workers to park and store what they have
+LISTEN_PATIENCE_S: Final = 10.0  # it shows life five times a second, unless it waits for assemble
+ASSEMBLE_PATIENCE_S: Final = 300.0  # once a second, unless it waits for a disk; and a restart mends no disk
+WAITING_S: Final = 2.0
 
 log = structlog.get_logger()
 
@@ -63,13 +67,19 @@ class Receiver:
         Inbox(config.inbox.path).prepare()
         self._ledger = open_ledger(config)
         self._stack.callback(self._ledger.close)
-        self._socket = open_receiver(Address.parse(config.link.listen), config.link.socket_buffer)
+        passed = listen_fds()
+        self._is_passed = bool(passed)
+        address, buffer = Address.parse(config.link.listen), config.link.socket_buffer
+        if len(passed) > 1:
+            raise UsageError(f"{len(passed)} sockets were passed, but one is wanted: ListenDatagram={address}")
+        self._socket = adopt_receiver(passed[0].fd, address, buffer) if passed else open_receiver(address, buffer)
         self._stack.callback(self._socket.close)
+        self._reports = Reports()
         self._receiving: dict[str, Message] = {}
         self._endings = Endings(self._ledger.heard())
         self._disk = DiskHealth(self._on_event)
         self._hearing = Hearing(self._ledger, self._endings, self._disk)
-        self._admitted: list[list[int]] = []  # sessions that a new pipeline need not wait for
+        self._admitted = self._ledger.sessions()  # a new pipeline need not wait for them to be announced
         self._ended: set[str] = set()  # with --bundles: what counts
         self._refusal_code = 0
         self._heard_at: float | None = None
@@ -110,9 +120,10 @@ class Receiver:
                     async with asyncio.timeout(0.25):
                         await self._done.wait()
                 self._tick(time.monotonic())
-            if bundles is not None and self._failure is None and self.interrupted is None:
+            if bundles is not None and self._failure is None and self.interrupted is None and not self._is_passed:
                 await self._linger()
         finally:
+            self._reports.stopping()
             self._crew.close(GRACE_S)
             self._collect_totals()
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -121,6 +132,8 @@ class Receiver:
             raise self._failure
 
     def _start_pipeline(self) -> Pipeline:
+        now = time.monotonic()
+        self._listen_pulse, self._assemble_pulse = Pulse(now), Pulse(now)
         return Pipeline(self.config, self._socket.fileno(), self._hearing.order, self._admitted, self._crew)
 
     async def _linger(self) -> None:
@@ -151,6 +164,23 @@ class Receiver:
         counters = self._pipeline.assemble_counters
         for bundle in self._endings.due(now, counters["slabs_completed"], counters["slabs_freed"]):
             self._report_incomplete(bundle)
+        self._report_health(now)
+
+    def _report_health(self, now: float) -> None:
+        """Tell systemd how we are. Ready is who has begun to write figures: ``assemble`` waits for ``store`` first."""
+        listened, assembled = self._pipeline.listen_counters.writes, self._pipeline.assemble_counters.writes
+        if listened and assembled:
+            self._reports.ready(self._status())
+        assemble_s = self._assemble_pulse.feel(assembled, now)
+        listen_s = self._listen_pulse.feel(listened, now, is_excused=assemble_s > WAITING_S)  # the ring may be full
+        is_moving = listen_s < LISTEN_PATIENCE_S and assemble_s < ASSEMBLE_PATIENCE_S
+        self._reports.tick(now, self._status, is_well=self._crew.is_alive and is_moving)
+
+    def _status(self) -> str:
+        heard = "never" if self._heard_at is None else f"{time.monotonic() - self._heard_at:.0f} s ago"
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in self.outcomes.items())
+        coming = len(self._receiving)
+        return f"listening on {self.config.link.listen}; last heartbeat {heard}; {coming} bundles coming; {counts}"
 
     # what workers say
 
@@ -160,6 +190,8 @@ class Receiver:
         elif "heartbeat" in message:
             self._heard_at, self._admitted = time.monotonic(), message["admitted"]
             self._hearing.hear(Heartbeat.model_validate(message["heartbeat"]), self._heard_at, self._receiving)
+            with self._disk.surviving():
+                self._ledger.note_sessions(self._admitted)
         elif "fatal" in message:
             self._fatal = message
         elif message.get("engine") == "zfec" and self.config.fec.engine == "auto":

@@ -1,6 +1,7 @@
 """The receiver's durable record: which bundles and sequence numbers were accepted, and which slabs are stored."""
 
 import itertools
+import json
 import sqlite3
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -42,6 +43,7 @@ END;
 CREATE TABLE IF NOT EXISTS heartbeat (
     one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL, number INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS session (one INTEGER PRIMARY KEY CHECK (one = 1), admitted TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS issued (
     channel TEXT PRIMARY KEY, sequence INTEGER NOT NULL, first INTEGER NOT NULL
 ) STRICT;
@@ -90,7 +92,7 @@ class Ledger(Database):
 
     side = "receiver"
     # by the time a copy is used the spool may hold something else
-    _in_copies = "UPDATE slab SET boot = ''; UPDATE parked SET boot = ''"
+    _in_copies = "UPDATE slab SET boot = ''; UPDATE parked SET boot = ''; DELETE FROM session"
 
     def __init__(self, path: Path, anchor: Anchor | None = None, *, read_only: bool = False) -> None:
         super().__init__(path, _SCHEMA, "NORMAL", read_only=read_only, anchor=anchor)
@@ -259,6 +261,16 @@ class Ledger(Database):
     def note_heartbeat(self, epoch: int, number: int) -> None:
         """Record the newest heartbeat."""
         self._execute("INSERT OR REPLACE INTO heartbeat VALUES (1, ?, ?)", (epoch, number))
+
+    def sessions(self) -> list[list[int]]:
+        """Which sessions were admitted when the last heartbeat was heard: (key id, session, expected) of each."""
+        row = self._execute("SELECT admitted FROM session").fetchone()
+        sessions: list[list[int]] = json.loads(row[0]) if row else []
+        return sessions
+
+    def note_sessions(self, admitted: list[list[int]]) -> None:
+        """Record the sessions that are admitted, so that a receiver that starts again need not wait for a heartbeat."""
+        self._execute("INSERT OR REPLACE INTO session VALUES (1, ?)", (json.dumps(admitted),))
 
     def note_issued(self, channels: Mapping[str, int]) -> None:
         """Record the last sequence number that the sender's heartbeat names for each channel."""

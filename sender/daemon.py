@@ -25,7 +25,8 @@ from diode.keys import read_link_key, read_signer
 from diode.locking import lock_folder
 from diode.metrics import serve
 from diode.progress import Display
-from diode.supervise import Crew
+from diode.supervise import Crew, Pulse
+from diode.systemd import Reports
 from diode.wire import datagram_bytes
 from diode.workers import Message, Worker
 from sender import heart, keeping
@@ -46,6 +47,7 @@ from sender.watching import Watcher
 WARM_UP_S: Final = 0.3
 WARM_UP_HEARTBEAT_S: Final = 0.05
 TAIL_S: Final = 0.2
+PATIENCE_S: Final = 300.0  # with workers that have something in hand and send nothing: files may lie on a slow disk
 MOST_RESTARTS: Final = 5  # within a minute: then something is wrong that a restart does not mend
 
 log = structlog.get_logger()
@@ -82,6 +84,7 @@ class Sender:
         self._pump_handle: asyncio.TimerHandle | None = None
         self._restarts: deque[float] = deque(maxlen=MOST_RESTARTS)
         self._failure: DiodeError | None = None
+        self._reports = Reports()
 
     def __enter__(self) -> Self:
         return self
@@ -151,6 +154,7 @@ class Sender:
 
     async def _wind_down(self, beats: "asyncio.Task[None]", worker: "asyncio.Task[None]") -> None:
         """Say where things stand, and end. A slab that was under way is sent again by a later run."""
+        self._reports.stopping()
         self._stopping.set()
         for task in (worker, beats):
             if not task.done():
@@ -198,6 +202,7 @@ class Sender:
 
     def _start_pipeline(self) -> None:
         self._pipeline = Pipeline(self.config, self._rate or self.config.link.rate, self._crew)
+        self._pulse = Pulse(time.monotonic())
         self.tally.counters = self._pipeline.counters
 
     def _take(self, row: Row) -> None:
@@ -257,6 +262,7 @@ class Sender:
                 return
             pipeline.fill(Filler(FILLER_DATAGRAMS))
             self._pump()
+            self._reports.ready(self._status())
 
     def _on_sent(self, number: int, datagrams: int) -> None:
         job = self._pipeline.take_back(number)
@@ -306,7 +312,18 @@ class Sender:
             self._keep_time()
             if self._flights.find_resends():
                 self._pump()
+            self._report_health(time.monotonic())
             await asyncio.sleep(heart.PERIOD_S)
+
+    def _report_health(self, now: float) -> None:
+        """Tell systemd how we are: heartbeats leave, the workers live, and what they have in hand moves."""
+        pipeline = self._pipeline
+        still_s = self._pulse.feel(pipeline.counters.writes, now, is_excused=pipeline.is_idle)
+        self._reports.tick(now, self._status, is_well=self._crew.is_alive and still_s < PATIENCE_S)
+
+    def _status(self) -> str:
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in self.tally.outcomes().items())
+        return f"sending to {self.config.link.to}; {self._flights.waiting} bundles wait; {counts}"
 
     async def _send_heartbeat(self) -> None:
         pipeline = self._pipeline

@@ -75,6 +75,11 @@ class Pipeline:
         in_hand = sum(datagrams for _, datagrams in self._jobs.values())
         return len(self._jobs) < MOST_JOBS and in_hand <= self._slab_datagrams
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether the workers have nothing in hand."""
+        return not self._jobs
+
     def fill(self, filler: Filler) -> None:
         """Have filler sent."""
         self._tell({"job": self._note(filler, filler.datagrams), "filler": filler.datagrams})

@@ -42,6 +42,7 @@ SOLE_IMPORTERS = {
     "socket": {
         "diode.udp",
         "diode.emulator",
+        "diode.systemd",  # local ones only, to the service manager
         "diode.bench",  # measures what the machine can do at best
         "sender.transmit",  # wraps the descriptor it inherits
         "receiver.listen",  # likewise
@@ -52,7 +53,7 @@ SOLE_IMPORTERS = {
 }
 
 READS = {"recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into", "sock_recv", "sock_recvfrom"}
-READERS = {"BatchedReader", "PortableReader", "choose_reader", "open_receiver"}
+READERS = {"BatchedReader", "PortableReader", "choose_reader", "open_receiver", "adopt_receiver"}
 WRITES = {"sendto", "sendmsg", "sendmsg_afalg", "sendall", "sendfile", "sock_sendto", "sock_sendall", "connect"}
 SENDERS = {"BatchedSender", "PortableSender", "choose_sender", "open_sender"}
 MAILBOXES = {"control", "mailbox", "_control", "_assemble", "_store"}  # pipes between a daemon's own processes

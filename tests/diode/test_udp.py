@@ -371,3 +371,86 @@ def test_listening_needs_no_numpy() -> None:
     script = "import sys, diode.udp; print(sorted({'numpy', 'asyncio', 'asyncio_dgram'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert "[]" == done.stdout.strip()
+
+
+def passed(sock: socket.socket) -> int:
+    """A descriptor of ``sock`` that whoever adopts it may close."""
+    return socket.dup(sock.fileno())
+
+
+def test_an_adopted_socket_receives_what_waited_in_it(closing: Closing) -> None:
+    """What was sent before this process had the socket is received; the one who passed it keeps the port."""
+    holder = closing(udp.open_receiver(LOOPBACK, BUFFER_BYTES))
+    address = udp.bound_address(holder)
+    sender = closing(udp.open_sender(address))
+    sender.sendto(b"waited", (address.host, address.port))
+    adopted = udp.adopt_receiver(passed(holder), address, BUFFER_BYTES)
+    reader = udp.choose_reader("auto", adopted, QUIET_S)
+    assert b"waited" == receive_all(reader, 6)
+    reader.close()
+    sender.sendto(b"later", (address.host, address.port))
+    assert b"later" == holder.recv(10)
+
+
+def test_any_port_of_the_address_is_adopted_for_port_0(closing: Closing) -> None:
+    """Port 0 in the configuration leaves it to whoever opened the socket."""
+    holder = closing(udp.open_receiver(LOOPBACK, BUFFER_BYTES))
+    adopted = closing(udp.adopt_receiver(passed(holder), LOOPBACK, BUFFER_BYTES))
+    assert udp.bound_address(holder) == udp.bound_address(adopted)
+
+
+@pytest.mark.parametrize(
+    ("family", "kind", "host", "complaint"),
+    [
+        (socket.AF_INET, socket.SOCK_DGRAM, "127.0.0.1", "is bound to 127.0.0.1:"),
+        (socket.AF_INET, socket.SOCK_DGRAM, "0.0.0.0", r"is bound to 0\.0\.0\.0:"),
+        (socket.AF_INET6, socket.SOCK_DGRAM, "::1", r"is bound to \[::1\]:"),
+        (socket.AF_INET, socket.SOCK_STREAM, "127.0.0.1", "is no UDP socket"),
+        (socket.AF_UNIX, socket.SOCK_DGRAM, "", "is no UDP socket"),
+    ],
+)
+def test_another_socket_than_the_configured_one_is_refused(
+    family: socket.AddressFamily, kind: socket.SocketKind, host: str, complaint: str, closing: Closing
+) -> None:
+    """Family, kind and address have to be those of link.listen; the error says what to write where."""
+    if family == socket.AF_INET6 and not has_ipv6():
+        pytest.skip("no IPv6 on this machine")
+    holder = closing(socket.socket(family, kind))
+    if host:
+        holder.bind((host, 0))
+    fd = passed(holder)
+    with pytest.raises(UsageError, match=f"{complaint}.*ListenDatagram=127.0.0.1:9"):
+        udp.adopt_receiver(fd, Address("127.0.0.1", 9), BUFFER_BYTES)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        socket.dup(fd)
+
+
+def test_a_descriptor_that_is_no_socket_is_refused(closing: Closing) -> None:
+    """Such as a file."""
+    with open("/dev/null", "rb") as file, pytest.raises(UsageError, match="is none"):
+        udp.adopt_receiver(file.fileno(), LOOPBACK, BUFFER_BYTES)
+
+
+@pytest.mark.parametrize("forced", [True, False])
+def test_a_passed_buffer_never_shrinks(forced: bool, closing: Closing, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The unit may grant more than this process could ask for; it may also grant less."""
+    if not forced:
+        monkeypatch.setattr(udp, "_SO_RCVBUFFORCE", socket.SO_RCVBUF)  # as without CAP_NET_ADMIN
+    holder = closing(udp.open_receiver(LOOPBACK, 128 << 10))
+    granted = udp.socket_memory(holder).granted_bytes
+    closing(udp.adopt_receiver(passed(holder), LOOPBACK, 64 << 10))
+    assert granted == udp.socket_memory(holder).granted_bytes
+    closing(udp.adopt_receiver(passed(holder), LOOPBACK, 160 << 10))
+    assert granted < udp.socket_memory(holder).granted_bytes
+
+
+def test_what_an_earlier_reader_switched_on_is_off_again(closing: Closing) -> None:
+    """A daemon on the portable path may follow one on the batched path on the same socket."""
+    holder = closing(udp.open_receiver(LOOPBACK, BUFFER_BYTES))
+    reader = udp.choose_reader("auto", udp.adopt_receiver(passed(holder), LOOPBACK, BUFFER_BYTES), QUIET_S)
+    if reader.name != "batched":
+        pytest.skip("this kernel knows no UDP_GRO")
+    reader.close()
+    assert 1 == holder.getsockopt(socket.IPPROTO_UDP, udp._UDP_GRO)
+    closing(udp.adopt_receiver(passed(holder), LOOPBACK, BUFFER_BYTES))
+    assert 0 == holder.getsockopt(socket.IPPROTO_UDP, udp._UDP_GRO)
