@@ -25,7 +25,7 @@ help:
 	@echo 'make demo          move a safetensors file and thousands of small files across a lossy emulated diode'
 	@echo '                   (FILES=path LOSS=2% MTU=9000 RATE=200M)'
 	@echo 'make test          the test suite (ARGS="-k name")'
-	@echo 'make compose-test  docker-compose.yml on a real Docker engine; as root, a minute or two'
+	@echo 'make compose-test  docker-compose.yml on a real Docker engine; as root; a minute or two'
 	@echo 'make lint          ruff and mypy'
 	@echo 'make format        rewrite the code as ruff formats it'
 	@echo 'make faults        crashes, power losses and bad lines by the thousand; up to 20 minutes'
@@ -88,7 +88,7 @@ image: wheelhouse
 
 # The containers run as whoever owns these folders, and never as root.
 compose-init: $(RUNTIME)
-	$(BIN)/diode init pair pair --to diode:9000 --listen 0.0.0.0:9001
+	$(BIN)/diode init pair pair --to diode:9000 --listen 0.0.0.0:9001 --rate 50M
 	mkdir -p outbox/weights inbox
 	test "$$(id -u)" != 0 || chown -R 10001:10001 pair outbox inbox
 	stat --printf 'DIODE_UID=%u\nDIODE_GID=%g\n' inbox > .env

@@ -82,7 +82,8 @@ class Stack:
         self.project = f"diode-test-{uuid.uuid4().hex[:8]}"
         self.image = f"{self.project}:image"
         self._compose = compose
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("DIODE_", "COMPOSE_"))}
+        others = ("DIODE_", "COMPOSE_", "MAKE")
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(others)}
         self.environment = clean | {"DIODE_IMAGE": self.image}
 
     def compose(self, *arguments: str) -> str:
@@ -411,4 +412,15 @@ def test_up_again_changes_nothing(stack: Stack) -> None:
     stack.compose("up", "-d")
     assert running == [stack.container(service) for service in RUNNING]
     stack.assert_crosses("again", b"and more")
+    assert before == stack.frames_out()
+
+
+def test_after_a_reboot_all_is_as_before(stack: Stack) -> None:
+    """Stopped and up again, the enclave's network is new, and shut again; and the diode finds it."""
+    stack.compose("stop")
+    stack.compose("up", "-d")
+    before = stack.frames_out()
+    stack.assert_crosses("later", b"and even more")
+    found = stack.reach(*(place.address for place in stack.places("diode").values()))
+    assert "answered" not in found["addresses"].values()
     assert before == stack.frames_out()
