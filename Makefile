@@ -19,12 +19,13 @@ IMAGE        ?= diode:local
 IMAGE_PYTHON ?= 3.11
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format faults oneway bench wheelhouse image compose-init clean
+.PHONY: help demo test compose-test lint format faults oneway bench wheelhouse image compose-init clean
 
 help:
 	@echo 'make demo          move a safetensors file and thousands of small files across a lossy emulated diode'
 	@echo '                   (FILES=path LOSS=2% MTU=9000 RATE=200M)'
 	@echo 'make test          the test suite (ARGS="-k name")'
+	@echo 'make compose-test  docker-compose.yml on a real Docker engine; as root; a minute or two'
 	@echo 'make lint          ruff and mypy'
 	@echo 'make format        rewrite the code as ruff formats it'
 	@echo 'make faults        crashes, power losses and bad lines by the thousand; up to 20 minutes'
@@ -40,6 +41,9 @@ demo: $(RUNTIME)
 
 test: $(DEV)
 	$(BIN)/python -m pytest $(ARGS)
+
+compose-test: $(DEV)
+	$(BIN)/python -m pytest -m compose $(ARGS)
 
 lint: $(DEV)
 	@status=0; \
@@ -86,10 +90,12 @@ wheelhouse: $(RUNTIME)
 image: wheelhouse
 	docker build --file docs/docker/Dockerfile --build-arg BASE=$(BASE) --tag $(IMAGE) .
 
+# The containers run as whoever owns these folders, and never as root.
 compose-init: $(RUNTIME)
-	$(BIN)/diode init pair pair --to diode:9000 --listen 0.0.0.0:9001
-	mkdir -p outbox inbox
-	printf 'DIODE_UID=%s\nDIODE_GID=%s\n' "$$(id -u)" "$$(id -g)" > .env
+	$(BIN)/diode init pair pair --to diode:9000 --listen 0.0.0.0:9001 --rate 50M
+	mkdir -p outbox/weights inbox
+	test "$$(id -u)" != 0 || chown -R 10001:10001 pair outbox inbox
+	stat --printf 'DIODE_UID=%u\nDIODE_GID=%g\n' inbox > .env
 
 clean:
 	rm -rf $(VENV) build dist wheelhouse htmlcov .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -257,12 +257,12 @@ class Sender:
             await asyncio.sleep(WARM_UP_HEARTBEAT_S)
         pipeline.ready = True
         if pipeline is self._pipeline:
+            self._reports.ready(self._status())
             if self._rate is None:
                 log.info("rate_changed", rate="off", until="the next entry of link.timetable")
                 return
             pipeline.fill(Filler(FILLER_DATAGRAMS))
             self._pump()
-            self._reports.ready(self._status())
 
     def _on_sent(self, number: int, datagrams: int) -> None:
         job = self._pipeline.take_back(number)

@@ -78,54 +78,100 @@ def words(service: Config) -> list[str]:
     return command.split() if isinstance(command, str) else list(command)
 
 
-def test_three_services_of_one_image(config: Config) -> None:
-    """Staging, diode and enclave run from the image that `make image` builds."""
-    services = config["services"]
-    assert {"staging": "diode:local", "diode": "diode:local", "enclave": "diode:local"} == {
-        name: service["image"] for name, service in services.items()
+RUNNING = {"staging", "diode", "enclave", "enclave-net"}  # the last is the enclave's network, and nothing else
+ONCE = {"oneway", "neighbour"}  # set up the network, and end
+
+
+def test_all_services_are_of_one_image(config: Config) -> None:
+    """What keeps running and what sets up the network run from the image that `make image` builds."""
+    assert dict.fromkeys(RUNNING | ONCE, "diode:local") == {
+        name: service["image"] for name, service in config["services"].items()
     }
 
 
 def test_only_the_diode_joins_both_networks(config: Config) -> None:
-    """Staging and enclave share no network, and the enclave's reaches nothing outside."""
-    networks = {name: set(service["networks"]) for name, service in config["services"].items()}
-    assert {"staging": {"low"}, "diode": {"low", "high"}, "enclave": {"high"}} == networks
-    assert config["networks"]["high"]["internal"] is True
+    """Staging and enclave share no network, and no network leads outside."""
+    services = config["services"]
+    networks = {name: set(service["networks"]) for name, service in services.items() if "network_mode" not in service}
+    assert {"staging": {"low"}, "diode": {"low", "high"}, "enclave-net": {"high"}} == networks
+    assert {"high": True, "low": True} == {name: network["internal"] for name, network in config["networks"].items()}
+    modes = {name: service["network_mode"] for name, service in services.items() if "network_mode" in service}
+    assert {
+        "enclave": "service:enclave-net",
+        "oneway": "service:enclave-net",
+        "neighbour": "service:diode",
+    } == modes
+
+
+def test_the_way_out_is_shut_before_anything_can_use_it(config: Config) -> None:
+    """The receiver waits for the wall, the diode for the receiver, staging for a diode that knows where to send."""
+    waits = {
+        name: {other: how["condition"] for other, how in service.get("depends_on", {}).items()}
+        for name, service in config["services"].items()
+    }
+    assert {"oneway": "service_completed_successfully"}.items() <= waits["enclave"].items()
+    assert {"enclave": "service_healthy"} == waits["diode"]
+    assert {"neighbour": "service_completed_successfully"} == waits["staging"]
+
+
+def test_nothing_starts_in_a_network_that_is_not_set_up(config: Config) -> None:
+    """The owners of networks are not started again by themselves: what was set is gone then, and must be set again."""
+    policies = {name: service["restart"] for name, service in config["services"].items()}
+    assert policies == dict.fromkeys(RUNNING | ONCE, "no") | {"staging": "on-failure", "enclave": "on-failure"}
+
+
+def test_the_enclave_is_known_by_one_hardware_address(config: Config) -> None:
+    """What `oneway` sets is what `neighbour` tells the diode, and what its health is judged by."""
+    services = config["services"]
+    address = words(services["oneway"])[-1]
+    assert ["enclave", address] == words(services["neighbour"])[-2:]
+    assert address in services["diode"]["healthcheck"]["test"][-1]
 
 
 def test_no_folder_is_shared(config: Config) -> None:
-    """A volume seen by both sides would be a way back: none is, nor is one inside another."""
+    """A volume seen by both sides would be a way back: none is, nor is one inside another's."""
     services = config["services"]
-    assert {} == mounts(services["diode"])
+    assert {"staging", "enclave"} == {name for name, service in services.items() if mounts(service)}
     low, high = (set(mounts(services[name]).values()) for name in ("staging", "enclave"))
-    assert {str(ROOT / "pair" / "sender"), str(ROOT / "outbox")} == low
-    assert {str(ROOT / "pair" / "receiver"), str(ROOT / "inbox")} == high
+    sender, receiver = ROOT / "pair" / "sender", ROOT / "pair" / "receiver"
+    assert {str(sender), str(sender / "state"), str(ROOT / "outbox")} == low
+    assert {str(receiver), str(receiver / "state"), str(ROOT / "inbox")} == high
     nested = [(a, b) for a in low for b in high if Path(a).is_relative_to(b) or Path(b).is_relative_to(a)]
     assert [] == nested
 
 
 def test_nothing_else_joins_the_sides(config: Config) -> None:
-    """No service opens a port, borrows another's namespace, or is privileged."""
-    ways = (
-        "ports",
-        "network_mode",
-        "ipc",
-        "pid",
-        "volumes_from",
-        "links",
-        "privileged",
-        "cap_add",
-        "secrets",
-        "configs",
-    )
+    """No service opens a port, borrows another's processes or memory, or is privileged."""
+    ways = ("ports", "ipc", "pid", "volumes_from", "links", "privileged", "secrets", "configs", "extra_hosts")
     assert [] == [(name, way) for name, service in config["services"].items() for way in ways if service.get(way)]
+
+
+def test_nobody_has_more_rights_than_needed(config: Config) -> None:
+    """All roots are read-only, memory and processes are bounded; one capability is there, for what ends at once."""
+    for name, service in config["services"].items():
+        assert (True, ["ALL"]) == (service["read_only"], service["cap_drop"]), name
+        assert ["no-new-privileges:true"] == service["security_opt"], name
+        assert (["NET_ADMIN"] if name in ONCE else None) == service.get("cap_add"), name
+        assert ("0:0" if name in ONCE else "1000:1000") == service["user"], name
+        assert service["mem_limit"], name
+        assert service["pids_limit"], name
+
+
+def test_networks_neither_forward_nor_speak_ipv6(config: Config) -> None:
+    """Whoever owns a network says so, because a host that runs Docker forwards, and containers inherit it."""
+    for name in ("staging", "diode", "enclave-net"):
+        settings = config["services"][name]["sysctls"]
+        assert "0" == str(settings["net.ipv4.ip_forward"])
+        assert "1" == str(settings["net.ipv6.conf.all.disable_ipv6"])
 
 
 def test_addresses_fit_together(config: Config) -> None:
     """Staging sends to the diode, the diode forwards to the enclave, and the enclave listens there."""
     services = config["services"]
     assert "diode:9000" == services["staging"]["environment"]["DIODE_LINK__TO"]
-    assert ["diode", "link", "--listen", "0.0.0.0:9000", "--to", "enclave:9001"] == words(services["diode"])
+    assert ["diode", "link", "--listen", "low-side:9000", "--to", "enclave:9001"] == words(services["diode"])
+    assert ["low-side"] == services["diode"]["networks"]["low"]["aliases"]
+    assert ["enclave"] == services["enclave-net"]["networks"]["high"]["aliases"]
     assert "0.0.0.0:9001" == services["enclave"]["environment"]["DIODE_LINK__LISTEN"]
 
 
@@ -134,6 +180,6 @@ def test_renames_stay_on_one_mount(config: Config) -> None:
     staging, enclave = config["services"]["staging"], config["services"]["enclave"]
     folders = [staging["environment"][f"DIODE_OUTBOX__{name}"] for name in ("PATH", "SENT", "FAILED")]
     assert ["/outbox", "/outbox/.sent", "/outbox/.failed"] == folders
-    assert {"/outbox", "/diode"} == mounts(staging).keys()
+    assert {"/outbox", "/diode", "/diode/state"} == mounts(staging).keys()
     assert "/inbox" == enclave["environment"]["DIODE_INBOX__PATH"]
-    assert {"/inbox", "/diode"} == mounts(enclave).keys()
+    assert {"/inbox", "/diode", "/diode/state"} == mounts(enclave).keys()
