@@ -181,11 +181,28 @@ class Gate:
         rows = np.flatnonzero(passed & ~beats)
         counters = headers["counter"].astype(np.uint64)
         admitted = [
-            self._check(datagrams, views, group, session, counters) for session, group in _by_session(headers, rows)
+            self._check(datagrams, views, group, session, counters)
+            for session, group in self._by_session(headers["session"][rows], rows)
         ]
         if not admitted:
             return rows[:0]
         return admitted[0] if len(admitted) == 1 else np.sort(np.concatenate(admitted))
+
+    def _by_session(self, sessions: NDArray[np.uint64], rows: Rows) -> Iterator[tuple[int, Rows]]:
+        """Each session that ``rows`` claim, and its rows.
+
+        What is not admitted falls to one comparison: strangers may claim as many sessions as they send datagrams.
+        """
+        if not len(rows):
+            return
+        if (sessions == sessions[0]).all():
+            yield int(sessions[0]), rows
+            return
+        known = np.isin(sessions, np.array([*self._sessions], dtype=np.uint64))
+        self._drops[Drop.SESSION] += int(np.count_nonzero(~known))
+        rows, sessions = rows[known], sessions[known]
+        for session in np.unique(sessions):
+            yield int(session), rows[sessions == session]
 
     def _check(
         self, datagrams: Bytes2D, views: DatagramViews, rows: Rows, session: int, counters: NDArray[np.uint64]
@@ -238,14 +255,3 @@ class Gate:
         self._sessions.move_to_end(session)
         if len(self._sessions) > MAX_SESSIONS:
             self._sessions.popitem(last=False)
-
-
-def _by_session(headers: NDArray[np.void], rows: Rows) -> Iterator[tuple[int, Rows]]:
-    if not len(rows):
-        return
-    sessions = headers["session"][rows]
-    if (sessions == sessions[0]).all():
-        yield int(sessions[0]), rows
-        return
-    for session in np.unique(sessions):
-        yield int(session), rows[sessions == session]
