@@ -141,10 +141,14 @@ class OpenSlab:
         self.count += int(np.count_nonzero(~self.have[tail]))
         self.have[tail] = True
 
+    def has_shape(self, symbol_bytes: int, columns: int, k: int) -> bool:
+        """Whether a datagram that claims this shape may belong to it."""
+        return (symbol_bytes, columns, k) == (self.shape.symbol_bytes, self.shape.columns, self.shape.k)
+
     def learn(self, slab: Slab) -> bool:
         """Take the signed shape of a slab that began before its manifest; False when it contradicts it."""
         shape = slab.shape
-        if (shape.symbol_bytes, shape.columns, shape.k) != (self.shape.symbol_bytes, self.shape.columns, self.shape.k):
+        if not self.has_shape(shape.symbol_bytes, shape.columns, shape.k):
             return False
         self.shape, self.length = shape, slab.length
         self._know_tail(slab.source_symbols)
@@ -244,11 +248,17 @@ class Assembler:
                 continue
             key = SlabKey(int(head["bundle"]), Kind(int(head["kind"])), int(head["flags"]), int(head["slab"]))
             columns, k = int(head["columns"]), int(head["k"])
-            slab = self._open.get(key) or self._begin(key, symbols.shape[1], columns, k)
+            slab = self._open.get(key)
+            if key in self._early and slab is not None and not slab.has_shape(symbols.shape[1], columns, k):
+                self._give_up(
+                    key
+                )  # nobody has signed either shape: the newer rules, so that no lie outlives its teller
+                slab = None
+            slab = slab or self._begin(key, symbols.shape[1], columns, k)
             picked = rows[first:last]
             if isinstance(slab, Drop):
                 self._drops[slab] += len(picked)
-            elif (slab.shape.symbol_bytes, slab.shape.columns, slab.shape.k) != (symbols.shape[1], columns, k):
+            elif not slab.has_shape(symbols.shape[1], columns, k):
                 self._drops[Drop.SIGNED_GEOMETRY] += len(picked)
             else:
                 self._place(slab, symbols, picked, headers["symbol"][first:last].astype(np.intp))
