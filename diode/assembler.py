@@ -248,13 +248,7 @@ class Assembler:
                 continue
             key = SlabKey(int(head["bundle"]), Kind(int(head["kind"])), int(head["flags"]), int(head["slab"]))
             columns, k = int(head["columns"]), int(head["k"])
-            slab = self._open.get(key)
-            if key in self._early and slab is not None and not slab.has_shape(symbols.shape[1], columns, k):
-                self._give_up(
-                    key
-                )  # nobody has signed either shape: the newer rules, so that no lie outlives its teller
-                slab = None
-            slab = slab or self._begin(key, symbols.shape[1], columns, k)
+            slab = self._slab(key, symbols.shape[1], columns, k)
             picked = rows[first:last]
             if isinstance(slab, Drop):
                 self._drops[slab] += len(picked)
@@ -340,6 +334,17 @@ class Assembler:
         slab.place(symbols[rows[0] : rows[-1] + 1] if contiguous else symbols[rows], numbers, self._drops)
         self._open.move_to_end(slab.key)
         self._maybe_complete(slab)
+
+    def _slab(self, key: SlabKey, symbol_bytes: int, columns: int, k: int) -> OpenSlab | Drop:
+        """The slab that a datagram belongs to, opened at its first one, or why there is none.
+
+        Of a bundle not yet known nobody has signed a shape: the newer claim rules, so that a lie ends with its teller.
+        """
+        slab = self._open.get(key)
+        if slab is not None and key in self._early and not slab.has_shape(symbol_bytes, columns, k):
+            self._give_up(key)
+            slab = None
+        return slab or self._begin(key, symbol_bytes, columns, k)
 
     def _begin(self, key: SlabKey, symbol_bytes: int, columns: int, k: int) -> OpenSlab | Drop:
         """Open a slab at the first datagram of it, or say why not."""

@@ -25,7 +25,7 @@ def datagrams(slab: Slab) -> np.ndarray:
 
 
 def test_a_wrong_shape_does_not_outlast_who_claims_it() -> None:
-    """Before a manifest is verified, one datagram that lies about its shape must not keep the true ones out for good."""
+    """One datagram that lies about a manifest's shape must not keep the true ones out for good."""
     drops: Counter[Drop] = Counter()
     assembler = Assembler(np.zeros(64 << 20, np.uint8), choose_engine(), drops, lambda: False)
     true = datagrams(slab_at(FULL, len(CONTENT), 0, is_object=True))
