@@ -66,14 +66,16 @@ class Tally:
     def shortfalls(self) -> list[str]:
         """Shares below what makes this fuzzer worth its time."""
         shares = self.shares()
-        return [f"{name}: {shares[name]:.2%} < {floor:.0%}" for name, floor in AGAINST_FLOOR.items() if shares[name] < floor]
+        return [
+            f"{name}: {shares[name]:.2%} < {floor:.0%}" for name, floor in AGAINST_FLOOR.items() if shares[name] < floor
+        ]
 
     def __str__(self) -> str:
         shares = ", ".join(f"{name} {share:.1%}" for name, share in self.shares().items())
         return (
             f"{self.datagrams:,} datagrams in {self.epochs} epochs ({shares}); {self.completed:,} slabs completed, "
             f"{self.redone:,} collected again, {self.parked:,} parked, {self.rejected:,} manifests rejected, "
-            f"{self.published:,} bundles published; {self.datagrams / max(self.seconds, 1e-9):,.0f} datagrams/s a process"
+            f"{self.published:,} bundles published; {self.datagrams / max(self.seconds, 1e-9):,.0f} a second and core"
         )
 
 

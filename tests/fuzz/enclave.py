@@ -136,7 +136,9 @@ class Judge:
                 self._say("free", offset=message["offset"])
             case "parked":
                 have = mask_of(message)
-                symbols = np.frombuffer(self._arena, np.uint8)[message["offset"] :][: len(have) * message["symbol_bytes"]]
+                symbols = np.frombuffer(self._arena, np.uint8)[message["offset"] :][
+                    : len(have) * message["symbol_bytes"]
+                ]
                 if bundle is not None:
                     bundle.parked[key] = symbols.reshape(len(have), -1).copy(), have
                 self._say("free", offset=message["offset"])
@@ -290,7 +292,7 @@ class Enclave:
         return self.assembler.authentic + beats
 
     def receive(self, received: bytes | np.ndarray, lengths: list[int], *, is_slow: bool = False) -> None:
-        """A region as `listen` hands it over: the runs one after another. A slow store does nothing unless waited for."""
+        """A region as `listen` fills it, run after run. A slow store does nothing unless it is waited for."""
         ring, self._region = self.worker._ring, 1 - self._region
         ring.data[self._region][: sum(lengths)] = memoryview(received).cast("B")  # type: ignore[arg-type]
         for i, length in enumerate(lengths):

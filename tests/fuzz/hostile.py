@@ -68,7 +68,11 @@ def honest_bundles(rng: Rng, signer: CryptoSigner, mtu: int) -> tuple[list[Bundl
     sizes = [[0], [1], [size, 0, 3], [5 * size - 1], [int(rng.integers(1, 100 * size))], [2 * 4 * 64 * size + 7 * size]]
     good = [
         make_bundle(
-            {f"f{i}": rng.bytes(n) for i, n in enumerate(files)}, mtu=mtu, profile="clean", sequence=i + 1, signer=signer
+            {f"f{i}": rng.bytes(n) for i, n in enumerate(files)},
+            mtu=mtu,
+            profile="clean",
+            sequence=i + 1,
+            signer=signer,
         )
         for i, files in enumerate(sizes)
     ]
@@ -117,7 +121,15 @@ class Hostile:
     """One attacker on one link. ``has_key``: what he changes may carry a valid tag."""
 
     def __init__(
-        self, rng: Rng, key: LinkKey, mode: Mode, bundles: list[Bundle], engine: Engine, *, has_key: bool, silences: bool
+        self,
+        rng: Rng,
+        key: LinkKey,
+        mode: Mode,
+        bundles: list[Bundle],
+        engine: Engine,
+        *,
+        has_key: bool,
+        silences: bool,
     ) -> None:
         self.session = Session(key, SESSION, mode)
         self.pool = Pool.of(bundles, self.session, key.key_id, engine)
@@ -286,7 +298,12 @@ class Hostile:
         rows = rng.integers(0, 256, (int(rng.integers(20, 150)), self.size), dtype=np.uint8)
         half = headers_of(rows[: len(rows) // 2])
         pack_lone_headers(
-            half, kind=Kind.DATA, key_id=self._key_id, session=SESSION, counter=0, symbol_bytes=self.size - OVERHEAD_BYTES
+            half,
+            kind=Kind.DATA,
+            key_id=self._key_id,
+            session=SESSION,
+            counter=0,
+            symbol_bytes=self.size - OVERHEAD_BYTES,
         )
         half["bundle"] = rng.integers(0, 1 << 63, len(half), dtype=np.uint64)
         half["session"][::2] = rng.integers(0, 1 << 63, len(half[::2]), dtype=np.uint64)
@@ -307,7 +324,7 @@ class Hostile:
         return rows[np.argsort(order, kind="stable")]
 
     def region(self, rows: Bytes2D) -> tuple[bytes | Bytes2D, list[int]]:
-        """(bytes, lengths of runs) as a socket would have filled a region: trains, some cut short, some of other sizes."""
+        """(bytes, lengths of runs) as a socket would fill a region: trains, some cut short, some of other sizes."""
         rng, lengths, at = self._rng, [], 0
         while at < len(rows):
             count = min(int(rng.integers(1, TRAIN + 1)), len(rows) - at)
@@ -358,7 +375,9 @@ def _manifests(rng: Rng, room: int, bundles: list[Bundle]) -> list[bytes]:
 
     def envelope(**changes: Any) -> bytes:
         signature = {"keyid": keyid, "sig": "MEUCIQ=="}
-        return json.dumps({"payload": "e30=", "payloadType": PAYLOAD_TYPE, "signatures": [signature]} | changes).encode()
+        return json.dumps(
+            {"payload": "e30=", "payloadType": PAYLOAD_TYPE, "signatures": [signature]} | changes
+        ).encode()
 
     texts = [
         b"", b"{}", b"[]", b"null", b"[" * room, b'{"a":' * (room // 5), b"9" * room, b"\xff" * room, sealed[:room],
@@ -393,4 +412,3 @@ def _beats(rng: Rng, bundles: list[Bundle], *, silences: bool) -> list[bytes]:
     if silences:
         texts += [body(epoch=(1 << 63) - 1, number=int(rng.integers(1 << 62)), sessions=many) for _ in range(4)]
     return texts
-
