@@ -43,6 +43,11 @@ GONE_S: Final = 10.0  # no heartbeat for so long: with --bundles, the sender is 
 MOST_RESTARTS: Final = 5
 GRACE_S: Final = 20.0  # for workers to park and store what they have
 
+STRANGERS: Final = (  # why datagrams are refused that nobody sealed who has the link key
+    *(Drop.LENGTH, Drop.MAGIC, Drop.VERSION, Drop.KIND, Drop.FLAGS, Drop.RESERVED, Drop.SYMBOL_SIZE, Drop.GEOMETRY),
+    *(Drop.KEY, Drop.SESSION, Drop.TAG, Drop.HEARTBEAT_RATE),
+)
+
 log = structlog.get_logger()
 
 
@@ -211,13 +216,28 @@ class Receiver:
         """The sender says that all passes are over, or is gone, and something is missing still."""
         message = self._receiving.get(bundle)
         if message is None:
-            self._end("incomplete", bundle, {"bundle": bundle, "detail": "no manifest arrived"} | self._ask(bundle))
+            detail = "no manifest arrived" + self._flood()
+            self._end("incomplete", bundle, {"bundle": bundle, "detail": detail} | self._ask(bundle))
         else:
             missing = message.get("missing", message["slabs"])
             if not missing:
                 return  # it is being published
-            detail = f"{missing} of {message['slabs']} slabs are missing"
+            detail = f"{missing} of {message['slabs']} slabs are missing{self._flood()}"
             self._end("incomplete", message["label"], message | {"detail": detail} | self._ask(bundle))
+
+    def _flood(self) -> str:
+        """What to think of first, when strangers' datagrams were among ours: they crowd others out at a full socket."""
+        losses, drops = self._losses(), self.drops()
+        if losses["refused"] * 10 < losses["datagrams"]:
+            return ""
+        most = sorted(((drops[reason], reason) for reason in STRANGERS if drops[reason]), reverse=True)[:3]
+        why = ", ".join(f"{reason} {count}" for count, reason in most)
+        full = f", and {losses['socket_drops']} datagrams of whomever found the socket full" * bool(
+            losses["socket_drops"]
+        )
+        return (
+            f"; {losses['refused']} datagrams were refused since the start ({why}){full}: a flood, or a wrong link key"
+        )
 
     def _ask(self, bundle: str) -> dict[str, str]:
         """Make the code that a person carries to the sender: there is no other way back."""
@@ -277,6 +297,7 @@ class Receiver:
             "blocks_repaired": figures.get("blocks_repaired", 0),
             "blocks_lost": figures.get("blocks_lost", 0),
             "socket_drops": figures.get("socket_drops", 0),
+            "refused": sum(figures.get(f"drop_{reason}", 0) for reason in STRANGERS),
         }
 
     def drops(self) -> dict[str, int]:
