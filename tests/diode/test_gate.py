@@ -10,7 +10,7 @@ from diode.auth import DatagramViews, LinkKey, Session
 from diode.encoder import SlabEncoder, Slot
 from diode.errors import Drop
 from diode.fec import choose_engine
-from diode.gate import Admitted, Gate
+from diode.gate import Admitted, Gate, Run, slice_runs
 from diode.geometry import Geometry
 from diode.heartbeat import Heartbeat, HeartbeatSealer
 from diode.wire import headers_of
@@ -83,3 +83,22 @@ def gate_that_heard() -> Gate:
     made = gate()
     hear(made, beat(1, sent=0))
     return made
+
+
+@pytest.mark.parametrize(
+    "claim", [512, 576, 0, 65535], ids=["one that divides", "one that does not", "none", "no size"]
+)
+def test_a_stranger_at_the_head_of_a_run_does_not_decide_how_it_is_cut(claim: int) -> None:
+    """Network cards put datagrams of one flow into one run: one wrong header must not cost those behind it."""
+    run = np.concatenate([data()[:1], data()])
+    headers_of(run)["symbol_bytes"][0] = claim
+    size, drops = run.shape[1], Counter[Drop]()
+    assert [Run(0, size, 9)] == slice_runs(memoryview(run.reshape(-1)), [run.size], drops, usual_bytes=size)
+    assert not drops
+
+
+def test_a_sender_that_changed_its_size_is_followed() -> None:
+    """The usual size is a hint: runs without a datagram of it are cut as they claim."""
+    run, drops = data(), Counter[Drop]()
+    assert [Run(0, run.shape[1], 8)] == slice_runs(memoryview(run.reshape(-1)), [run.size], drops, usual_bytes=1472)
+    assert not drops
