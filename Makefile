@@ -63,6 +63,9 @@ faults: $(DEV)
 fuzz: $(FUZZ)
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
+flood: $(DEV)
+	$(BIN)/python -m tests.fuzz.flood $(ARGS)
+
 bench: $(RUNTIME)
 	$(BIN)/diode bench $(ARGS)
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
@@ -265,7 +265,7 @@ class Enclave:
         for fd in fds:
             os.close(fd)
         self.worker._store = to_assemble
-        to_assemble.work = partial(self.judge.step, 1)
+        to_assemble.work = self._until_answered
         self._region = 0
 
     @property
@@ -303,6 +303,11 @@ class Enclave:
         self.worker._publish_figures()
         if not is_slow:
             self.drain()
+
+    def _until_answered(self) -> None:
+        """Somebody waits: the judge does no more than it must."""
+        while self.judge._box._inbox and not self.worker._store._inbox:
+            self.judge.step(1)
 
     def drain(self) -> None:
         """Until nobody has anything to say."""
