@@ -15,7 +15,6 @@ import asyncio
 import fcntl
 import json
 import os
-import random
 import shutil
 import socket
 import struct
@@ -314,7 +313,7 @@ async def run(seconds: float, rate: int, gentle_rate: int) -> int:
         here, there = f"{RECEIVER}:{PORT}", f"{RECEIVER}:{PORT}"
         init_pair(folder, to=there, listen=here, mtu=MTU, rate=rate, profile="standard", auth="gmac")
         size = int(rate * seconds * 0.85)  # of the rest, 10 % is repair
-        (folder / "model.bin").write_bytes(random.Random(1).randbytes(size))
+        (folder / "model.bin").write_bytes(np.random.default_rng(1).bytes(size))
         print(f"{size / 1e6:.0f} MB at {rate / 1e6:.0f} MB/s of datagrams, {seconds:.0f} s each", flush=True)
         base = await transfer(folder, "base", seconds, None)
         _show("no flood", base)
