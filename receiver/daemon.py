@@ -10,7 +10,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
 from typing import Any, Final, Self
 
@@ -216,28 +216,14 @@ class Receiver:
         """The sender says that all passes are over, or is gone, and something is missing still."""
         message = self._receiving.get(bundle)
         if message is None:
-            detail = "no manifest arrived" + self._flood()
+            detail = "no manifest arrived" + flood_note(self._losses(), self.drops())
             self._end("incomplete", bundle, {"bundle": bundle, "detail": detail} | self._ask(bundle))
         else:
             missing = message.get("missing", message["slabs"])
             if not missing:
                 return  # it is being published
-            detail = f"{missing} of {message['slabs']} slabs are missing{self._flood()}"
+            detail = f"{missing} of {message['slabs']} slabs are missing{flood_note(self._losses(), self.drops())}"
             self._end("incomplete", message["label"], message | {"detail": detail} | self._ask(bundle))
-
-    def _flood(self) -> str:
-        """What to think of first, when strangers' datagrams were among ours: they crowd others out at a full socket."""
-        losses, drops = self._losses(), self.drops()
-        if losses["refused"] * 10 < losses["datagrams"]:
-            return ""
-        most = sorted(((drops[reason], reason) for reason in STRANGERS if drops[reason]), reverse=True)[:3]
-        why = ", ".join(f"{reason} {count}" for count, reason in most)
-        full = f", and {losses['socket_drops']} datagrams of whomever found the socket full" * bool(
-            losses["socket_drops"]
-        )
-        return (
-            f"; {losses['refused']} datagrams were refused since the start ({why}){full}: a flood, or a wrong link key"
-        )
 
     def _ask(self, bundle: str) -> dict[str, str]:
         """Make the code that a person carries to the sender: there is no other way back."""
@@ -347,6 +333,19 @@ class Receiver:
 
 
 _LEVELS: Final = ("socket_granted", "socket_queued", "arena_used", "last_data_ms", "socket_drops")
+
+
+def flood_note(losses: Mapping[str, int], drops: Mapping[str, int]) -> str:
+    """What to think of first where something is missing, when many datagrams were strangers'; else nothing.
+
+    They crowd others out at a full socket; there nobody knows whose datagrams are dropped.
+    """
+    if losses["refused"] * 10 < losses["datagrams"] or not losses["refused"]:
+        return ""
+    most = sorted(((drops.get(reason, 0), reason) for reason in STRANGERS), reverse=True)[:3]
+    why = ", ".join(f"{reason} {count}" for count, reason in most if count)
+    full = f", and {losses['socket_drops']} of whomever found the socket full" if losses["socket_drops"] else ""
+    return f"; {losses['refused']} datagrams were refused since the start ({why}){full}: a flood, or a wrong link key"
 
 
 def _failure(fatal: Message) -> DiodeError:

@@ -84,7 +84,7 @@ def explore(names: Sequence[str], seed: int, jobs: int, seconds: float, env: dic
     if importlib.util.find_spec("atheris") is None:
         print("targets: atheris is not installed (pip install '.[fuzz]'): only their corpora are replayed")
         return
-    each = max(1, int(seconds * min(jobs, len(names)) / len(names)))
+    each = max(1, int(seconds / -(-len(names) // jobs)))
     waiting, running = list(names), dict[str, subprocess.Popen[str]]()
     while waiting or running:
         while waiting and len(running) < jobs:
