@@ -32,7 +32,7 @@ from tests.faults.world import SMALL
 from tests.fuzz.enclave import Enclave, enclave
 from tests.fuzz.hostile import Hostile, honest_bundles, signer_of
 
-BATCHES: Final = 24
+BATCHES: Final = 48
 MOST_PASSES: Final = 6
 HANG_S: Final = 60  # one batch takes milliseconds
 MOST_GROWTH_BYTES: Final = 384 << 20  # of resident memory over all epochs: arena, rings, pools and their successors

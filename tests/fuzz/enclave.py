@@ -140,7 +140,7 @@ class Judge:
                     : len(have) * message["symbol_bytes"]
                 ]
                 if bundle is not None:
-                    bundle.parked[key] = symbols.reshape(len(have), -1).copy(), have
+                    bundle.parked[key] = symbols.reshape(len(have), -1)[have], have
                 self._say("free", offset=message["offset"])
             case "wanted":
                 self._load(key, bundle, message)
@@ -149,11 +149,12 @@ class Judge:
         have = np.zeros(message["symbols"], dtype=np.bool_)
         if bundle is not None and key in bundle.parked:
             symbols, mask = bundle.parked[key]
-            n = min(len(mask), len(have))
-            have[:n] = mask[:n]
+            numbers = np.flatnonzero(mask)
+            numbers = numbers[numbers < len(have)]
             size = message["symbol_bytes"]
             place = np.frombuffer(self._arena, np.uint8)[message["offset"] :][: len(have) * size].reshape(-1, size)
-            place[have] = symbols[:n][have[:n]]
+            place[numbers] = symbols[: len(numbers)]
+            have[numbers] = True
         self._say("loaded", **key_fields(key), **mask_fields(have))
 
     def _take(self, key: SlabKey, data: bytes) -> None:
@@ -231,7 +232,7 @@ class Judge:
             return
         assert bytes(bundle.parts[DATA]) == self._staged[number], "what is published is not what was staged"
         self.published[number] += 1
-        self._end(number, self._rng.choice((Drop.REDUNDANT, None, None, None)))
+        self._end(number, self._rng.choice((Drop.REDUNDANT, *[None] * 7)))
 
     def _end(self, number: int, drop: Drop | None) -> None:
         """It is over; without a reason it may begin anew, as after an expiry."""
