@@ -5,6 +5,7 @@ VENV    ?= .venv
 BIN     := $(VENV)/bin
 RUNTIME := $(VENV)/.installed
 DEV     := $(VENV)/.installed-dev
+FUZZ    := $(VENV)/.installed-fuzz
 PIP     := $(BIN)/python -m pip --disable-pip-version-check
 
 # make demo FILES=path LOSS=2% MTU=9000 RATE=200M: your own files, another link
@@ -19,7 +20,7 @@ IMAGE        ?= diode:local
 IMAGE_PYTHON ?= 3.11
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test compose-test lint format faults oneway bench wheelhouse image compose-init clean
+.PHONY: help demo test compose-test lint format faults oneway fuzz flood bench wheelhouse image compose-init clean
 
 help:
 	@echo 'make demo          move a safetensors file and thousands of small files across a lossy emulated diode'
@@ -30,6 +31,8 @@ help:
 	@echo 'make format        rewrite the code as ruff formats it'
 	@echo 'make faults        crashes, power losses and bad lines by the thousand; up to 20 minutes'
 	@echo 'make oneway        prove that nothing comes back: namespaces, probes, a rogue process; needs root'
+	@echo 'make fuzz          hostile datagrams and inputs for five minutes (ARGS="--seconds 3600")'
+	@echo 'make flood         a transfer under three floods, 60 s each; root, network namespaces'
 	@echo 'make bench         measure this machine (ARGS="--quick --json FILE")'
 	@echo 'make wheelhouse    all wheels for an offline installation'
 	@echo 'make image         container image from the wheelhouse (BASE=image)'
@@ -64,6 +67,13 @@ faults: $(DEV)
 oneway: $(DEV)
 	$(BIN)/python -m tests.oneway $(ARGS)
 
+# its own stamp: whoever only tests needs no atheris
+fuzz: $(FUZZ)
+	$(BIN)/python -m tests.fuzz $(ARGS)
+
+flood: $(DEV)
+	$(BIN)/python -m tests.fuzz.flood $(ARGS)
+
 bench: $(RUNTIME)
 	$(BIN)/diode bench $(ARGS)
 
@@ -76,6 +86,11 @@ $(RUNTIME): pyproject.toml | $(BIN)/python
 $(DEV): pyproject.toml | $(BIN)/python
 	@echo 'installing into $(VENV), with the tools of development'
 	@$(PIP) install --quiet --only-binary :all: --editable '.[dev]'
+	@touch $(RUNTIME) $@
+
+$(FUZZ): pyproject.toml | $(BIN)/python
+	@echo 'installing into $(VENV), with the fuzzers'
+	@$(PIP) install --quiet --only-binary :all: --editable '.[tests,fuzz]'
 	@touch $(RUNTIME) $@
 
 $(BIN)/python:
@@ -98,4 +113,4 @@ compose-init: $(RUNTIME)
 	stat --printf 'DIODE_UID=%u\nDIODE_GID=%g\n' inbox > .env
 
 clean:
-	rm -rf $(VENV) build dist wheelhouse htmlcov .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist wheelhouse htmlcov .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz

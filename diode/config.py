@@ -25,7 +25,7 @@ def parse_size(value: Any) -> Any:
     """Bytes from a number or from text such as ``100M``, ``1.5 GB`` or ``64MiB``. Raises ValueError."""
     if not isinstance(value, str):
         return value
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?\s*", value, re.IGNORECASE)
+    match = re.fullmatch(r"\s*(\d{1,18}(?:\.\d{1,18})?)\s*([kmgt]i?)?b?\s*", value, re.IGNORECASE)
     if match is None:
         raise ValueError(f"{value!r} is not a number of bytes such as 100M or 64MiB")
     return int(float(match[1]) * _UNITS[(match[2] or "").lower()])
@@ -228,7 +228,7 @@ def load(kind: type[C], path: Path) -> C:
         where = ".".join(map(str, first["loc"]))
         message = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
         raise UsageError(f"{path}: {where}: {message}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}: {error}") from None
     return _absolute(config, path.resolve().parent)
 

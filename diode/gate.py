@@ -17,8 +17,10 @@ from diode.errors import Drop
 from diode.heartbeat import Heartbeat, parse_heartbeat
 from diode.wire import (
     FILLER_COUNTER,
+    MAGIC,
     OVERHEAD_BYTES,
     SYMBOL_BYTES_OFFSET,
+    VERSION,
     Kind,
     copy_headers,
     headers_of,
@@ -31,6 +33,7 @@ Rows = NDArray[np.intp]
 
 MAX_SESSIONS: Final = 64
 TRIALS_PER_S: Final = 50
+_MARK: Final = (MAGIC << 8 | VERSION).to_bytes(4, "big")
 _WINDOW: Final = 1 << 15  # counters remembered per session, to tell a repeated datagram from a new one
 
 
@@ -43,16 +46,20 @@ class Run:
     count: int
 
 
-def slice_runs(region: memoryview, lengths: Sequence[int], drops: "Counter[Drop]") -> list[Run]:
+def slice_runs(region: memoryview, lengths: Sequence[int], drops: "Counter[Drop]", usual_bytes: int = 0) -> list[Run]:
     """Cut a region into runs by the symbol size that each received run's first header claims.
 
     ``lengths`` are the byte counts of the runs as received, one after another. What does not divide is a counted drop;
-    neighbours of one size become one run.
+    neighbours of one size become one run. ``usual_bytes`` is the size of the last authentic datagrams: a run that
+    begins with another claim is cut by it where datagrams of that size seem to follow, since the kernel may put a
+    stranger's datagram before those of the sender whom he copies.
     """
     runs: list[Run] = []
     offset = 0
     for length in lengths:
         size = _claimed_size(region, offset, length)
+        if size != usual_bytes and usual_bytes and _is_led_astray(region, offset, length, usual_bytes):
+            size = usual_bytes
         count = length // size if size else 0
         if not count or length % size:
             drops[Drop.LENGTH] += 1
@@ -72,6 +79,14 @@ def _claimed_size(region: memoryview, offset: int, length: int) -> int:
     at = offset + SYMBOL_BYTES_OFFSET
     symbol_bytes = int.from_bytes(region[at : at + 2], "big")
     return symbol_bytes + OVERHEAD_BYTES if is_symbol_size(symbol_bytes) else 0
+
+
+def _is_led_astray(region: memoryview, offset: int, length: int, usual_bytes: int) -> bool:
+    """Whether somewhere behind the first datagram of a run there is a header of the usual size."""
+    return any(
+        region[at : at + 4] == _MARK and _claimed_size(region, at, usual_bytes) == usual_bytes
+        for at in range(offset + usual_bytes, offset + length - OVERHEAD_BYTES + 1, usual_bytes)
+    )
 
 
 class _Tracked:
@@ -181,11 +196,28 @@ class Gate:
         rows = np.flatnonzero(passed & ~beats)
         counters = headers["counter"].astype(np.uint64)
         admitted = [
-            self._check(datagrams, views, group, session, counters) for session, group in _by_session(headers, rows)
+            self._check(datagrams, views, group, session, counters)
+            for session, group in self._by_session(headers["session"][rows], rows)
         ]
         if not admitted:
             return rows[:0]
         return admitted[0] if len(admitted) == 1 else np.sort(np.concatenate(admitted))
+
+    def _by_session(self, sessions: NDArray[np.uint64], rows: Rows) -> Iterator[tuple[int, Rows]]:
+        """Each session that ``rows`` claim, and its rows.
+
+        What is not admitted falls to one comparison: strangers may claim as many sessions as they send datagrams.
+        """
+        if not len(rows):
+            return
+        if (sessions == sessions[0]).all():
+            yield int(sessions[0]), rows
+            return
+        known = np.isin(sessions, np.array([*self._sessions], dtype=np.uint64))
+        self._drops[Drop.SESSION] += int(np.count_nonzero(~known))
+        rows, sessions = rows[known], sessions[known]
+        for session in np.unique(sessions):
+            yield int(session), rows[sessions == session]
 
     def _check(
         self, datagrams: Bytes2D, views: DatagramViews, rows: Rows, session: int, counters: NDArray[np.uint64]
@@ -239,14 +271,3 @@ class Gate:
         self._sessions.move_to_end(session)
         if len(self._sessions) > MAX_SESSIONS:
             self._sessions.popitem(last=False)
-
-
-def _by_session(headers: NDArray[np.void], rows: Rows) -> Iterator[tuple[int, Rows]]:
-    if not len(rows):
-        return
-    sessions = headers["session"][rows]
-    if (sessions == sessions[0]).all():
-        yield int(sessions[0]), rows
-        return
-    for session in np.unique(sessions):
-        yield int(session), rows[sessions == session]

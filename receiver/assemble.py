@@ -58,6 +58,7 @@ class Assemble:
         self._decisions: deque[Message] = deque()
         self._views: dict[tuple[int, Run], tuple[Any, DatagramViews]] = {}
         self._datagrams = 0
+        self._usual_bytes = 0  # of an authentic datagram
         self._heard = 0
         self._resting_from: float | None = None  # the last data; None: all is parked since
         control.send({"engine": engine.name})
@@ -95,11 +96,12 @@ class Assemble:
     def _take(self, region: int, runs: int) -> None:
         now = time.monotonic()
         data = self._ring.data[region]
-        for run in slice_runs(data, self._ring.lengths[region][:runs].tolist(), self._drops):
+        for run in slice_runs(data, self._ring.lengths[region][:runs].tolist(), self._drops, self._usual_bytes):
             datagrams, views = self._matrix(region, run)
             self._datagrams += run.count
             rows = self._gate.admit(datagrams, views, now)
             if len(rows):
+                self._usual_bytes = run.size
                 self._assembler.feed(datagrams, rows)
                 self._resting_from = now
                 self._counters["last_data_ms"] = int(now * 1000)

@@ -10,7 +10,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
 from typing import Any, Final, Self
 
@@ -46,6 +46,11 @@ GRACE_S: Final = 20.0  # for workers to park and store what they have
 LISTEN_PATIENCE_S: Final = 10.0  # it shows life five times a second, unless it waits for assemble
 ASSEMBLE_PATIENCE_S: Final = 300.0  # once a second, unless it waits for a disk; and a restart mends no disk
 WAITING_S: Final = 2.0
+
+STRANGERS: Final = (  # why datagrams are refused that nobody sealed who has the link key
+    *(Drop.LENGTH, Drop.MAGIC, Drop.VERSION, Drop.KIND, Drop.FLAGS, Drop.RESERVED, Drop.SYMBOL_SIZE, Drop.GEOMETRY),
+    *(Drop.KEY, Drop.SESSION, Drop.TAG, Drop.HEARTBEAT_RATE),
+)
 
 log = structlog.get_logger()
 
@@ -246,12 +251,13 @@ class Receiver:
         """The sender says that all passes are over, or is gone, and something is missing still."""
         message = self._receiving.get(bundle)
         if message is None:
-            self._end("incomplete", bundle, {"bundle": bundle, "detail": "no manifest arrived"} | self._ask(bundle))
+            detail = "no manifest arrived" + flood_note(self._losses(), self.drops())
+            self._end("incomplete", bundle, {"bundle": bundle, "detail": detail} | self._ask(bundle))
         else:
             missing = message.get("missing", message["slabs"])
             if not missing:
                 return  # it is being published
-            detail = f"{missing} of {message['slabs']} slabs are missing"
+            detail = f"{missing} of {message['slabs']} slabs are missing{flood_note(self._losses(), self.drops())}"
             self._end("incomplete", message["label"], message | {"detail": detail} | self._ask(bundle))
 
     def _ask(self, bundle: str) -> dict[str, str]:
@@ -312,6 +318,7 @@ class Receiver:
             "blocks_repaired": figures.get("blocks_repaired", 0),
             "blocks_lost": figures.get("blocks_lost", 0),
             "socket_drops": figures.get("socket_drops", 0),
+            "refused": sum(figures.get(f"drop_{reason}", 0) for reason in STRANGERS),
         }
 
     def drops(self) -> dict[str, int]:
@@ -361,6 +368,19 @@ class Receiver:
 
 
 _LEVELS: Final = ("socket_granted", "socket_queued", "arena_used", "last_data_ms", "socket_drops")
+
+
+def flood_note(losses: Mapping[str, int], drops: Mapping[str, int]) -> str:
+    """What to think of first where something is missing, when many datagrams were strangers'; else nothing.
+
+    They crowd others out at a full socket; there nobody knows whose datagrams are dropped.
+    """
+    if losses["refused"] * 10 < losses["datagrams"] or not losses["refused"]:
+        return ""
+    most = sorted(((drops.get(reason, 0), reason) for reason in STRANGERS), reverse=True)[:3]
+    why = ", ".join(f"{reason} {count}" for count, reason in most if count)
+    full = f", and {losses['socket_drops']} of whomever found the socket full" if losses["socket_drops"] else ""
+    return f"; {losses['refused']} datagrams were refused since the start ({why}){full}: a flood, or a wrong link key"
 
 
 def _failure(fatal: Message) -> DiodeError:

@@ -58,13 +58,21 @@ class Bundle:
         return Plan(self.number, full, self.manifest.stream_bytes, *sizes, files, passes=passes, pass_delay_s=1.0)
 
 
-def make_bundle(files: dict[str, bytes], *, mtu: int = 1500, profile: str = "standard", sequence: int = 1) -> Bundle:
-    """Pack and sign ``files``."""
+def make_bundle(
+    files: dict[str, bytes],
+    *,
+    mtu: int = 1500,
+    profile: str = "standard",
+    sequence: int = 1,
+    signer: CryptoSigner | None = None,
+    table: bytes | None = None,
+) -> Bundle:
+    """Pack and sign ``files``. ``table`` is signed in place of their table, as a signer with a bug might."""
     symbol_bytes = symbol_bytes_for(mtu)
     full = stream_geometry(symbol_bytes, PROFILES[profile])
     paths = sorted(files, key=str.encode)
     stream = b"".join(files[path] for path in paths)
-    lines = b"".join(
+    lines = table or b"".join(
         FileEntry(p, len(files[p]), digest(files[p]).hex(), hashlib.sha256(files[p]).hexdigest()).line() for p in paths
     )
     count = slab_count(full, len(stream))
@@ -82,7 +90,7 @@ def make_bundle(files: dict[str, bytes], *, mtu: int = 1500, profile: str = "sta
         files=Table(entries=len(paths), size=len(lines), blake3=digest(lines).hex()),
         slabs=Table(entries=count, size=len(slabs), blake3=digest(slabs).hex()),
     )
-    signer = CryptoSigner.generate_ed25519()
+    signer = signer or CryptoSigner.generate_ed25519()
     payload, sealed = seal_manifest(manifest, signer)
     parts = {
         (DATA, 0): stream,

@@ -4,14 +4,16 @@ from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
+import pytest
 
 from diode.auth import DatagramViews, LinkKey, Session
 from diode.encoder import SlabEncoder, Slot
 from diode.errors import Drop
 from diode.fec import choose_engine
-from diode.gate import Admitted, Gate
+from diode.gate import Admitted, Gate, Run, slice_runs
 from diode.geometry import Geometry
 from diode.heartbeat import Heartbeat, HeartbeatSealer
+from diode.wire import headers_of
 
 KEY, OTHER_KEY = LinkKey.of(bytes(range(32))), LinkKey.of(bytes(range(1, 33)))
 GEOMETRY = Geometry(448, 1, 8, 0)
@@ -71,3 +73,41 @@ def test_a_session_of_a_key_that_is_gone_is_not_admitted() -> None:
     first = gate()
     hear(first, beat(1, sent=1000))
     assert 0 == hear(gate(first.admitted, OTHER_KEY), data())
+
+
+def test_strangers_sessions_are_not_looked_at_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A datagram of a session not admitted costs the same however many other sessions strangers claim beside it."""
+    claimed = np.concatenate([data()] * 64)
+    headers_of(claimed)["session"][1:] = np.arange(1000, 1000 + len(claimed) - 1)
+    drops, looked_at = Counter[Drop](), []
+    one = Gate([KEY], "gmac", drops, admitted=gate_that_heard().admitted)
+    real = one._check
+    monkeypatch.setattr(one, "_check", lambda *args: looked_at.append(args[3]) or real(*args))
+    assert 1 == hear(one, claimed)
+    assert ([SESSION.session], len(claimed) - 1) == (looked_at, drops[Drop.SESSION])
+
+
+def gate_that_heard() -> Gate:
+    """One that has admitted ``SESSION``."""
+    made = gate()
+    hear(made, beat(1, sent=0))
+    return made
+
+
+@pytest.mark.parametrize(
+    "claim", [512, 576, 0, 65535], ids=["one that divides", "one that does not", "none", "no size"]
+)
+def test_a_stranger_at_the_head_of_a_run_does_not_decide_how_it_is_cut(claim: int) -> None:
+    """Network cards put datagrams of one flow into one run: one wrong header must not cost those behind it."""
+    run = np.concatenate([data()[:1], data()])
+    headers_of(run)["symbol_bytes"][0] = claim
+    size, drops = run.shape[1], Counter[Drop]()
+    assert [Run(0, size, 9)] == slice_runs(memoryview(run.reshape(-1)), [run.size], drops, usual_bytes=size)
+    assert not drops
+
+
+def test_a_sender_that_changed_its_size_is_followed() -> None:
+    """The usual size is a hint: runs without a datagram of it are cut as they claim."""
+    run, drops = data(), Counter[Drop]()
+    assert [Run(0, run.shape[1], 8)] == slice_runs(memoryview(run.reshape(-1)), [run.size], drops, usual_bytes=1472)
+    assert not drops

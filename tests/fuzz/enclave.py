@@ -1,0 +1,367 @@
+"""The enclave that fuzzers attack: the real `Assemble` with its gate and assembler, and a store in memory that judges.
+
+Regions lie in its ring as `listen` fills it. The judge speaks as ``receiver.store`` does, and goes by signatures and
+digests alone. Only the clock, the pipes and the disk are ours.
+"""
+
+import itertools
+import os
+import random
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final
+from unittest.mock import patch
+
+import numpy as np
+from securesystemslib.signer import Key
+
+from diode.assembler import MAX_EARLY_SLABS, MAX_FINISHED, Assembler, OpenSlab, SlabKey
+from diode.auth import LinkKey, Mode
+from diode.digest import digest
+from diode.errors import ContentError, Drop, ManifestError
+from diode.fec import choose_engine
+from diode.gate import MAX_SESSIONS
+from diode.geometry import object_geometry, slab_at, slab_count
+from diode.manifest import Manifest, bundle_id, open_manifest, parse_files
+from diode.memory import Counters, Ring, create_memfd, map_memfd
+from diode.wire import Kind, ObjectType
+from diode.workers import Message
+from receiver import assemble
+from receiver.messages import key_fields, key_of, mask_fields, mask_of
+from tests.faults.world import Box
+
+REGION_BYTES: Final = 4 << 20
+MAX_PENDING: Final = 3 * REGION_BYTES // Ring.MIN_RUN_BYTES + MAX_EARLY_SLABS  # what one region can make to hand over
+TABLES: Final = (ObjectType.FILES, ObjectType.SLABS)
+DATA: Final = (Kind.DATA, 0)
+
+
+class Counted(Assembler):
+    """The assembler, with what the fuzzers' shares are reckoned from."""
+
+    authentic = 0  # datagrams it was given
+    decoded = 0  # symbols of slabs that were decoded
+    completed = 0
+    most_pending = 0
+
+    def feed(self, datagrams: Any, rows: Any) -> None:
+        """Count, then place."""
+        self.authentic += len(rows)
+        super().feed(datagrams, rows)
+        self.most_pending = max(self.most_pending, len(self.handed_over))
+
+    def _maybe_complete(self, slab: OpenSlab) -> None:
+        super()._maybe_complete(slab)
+        if self._open.get(slab.key) is slab or slab.length is None:
+            return
+        never_sent = slab.shape.k * slab.shape.columns - -(-slab.length // slab.shape.symbol_bytes)
+        self.decoded += int(np.count_nonzero(slab.have)) - never_sent
+        self.completed += 1
+
+
+@dataclass
+class Spooled:
+    """A bundle whose manifest was verified."""
+
+    manifest: Manifest
+    parts: dict[tuple[Kind, int], bytearray]
+    missing: dict[tuple[Kind, int], set[int]]
+    ready: bool = False
+    early: dict[int, bytes] = field(default_factory=dict)
+    parked: dict[SlabKey, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> "Spooled":
+        """Nothing of it has arrived."""
+        sizes = {DATA: manifest.stream_bytes} | {(Kind.OBJECT, int(t)): manifest.table(t).size for t in TABLES}
+        parts = {part: bytearray(size) for part, size in sizes.items()}
+        made = cls(manifest, parts, {})
+        made.missing = {part: set(range(slab_count(made.full(part), size))) for part, size in sizes.items()}
+        return made
+
+    def full(self, part: tuple[Kind, int]) -> Any:
+        """Shape of a full slab of a part."""
+        full = self.manifest.shape.geometry
+        return object_geometry(full.symbol_bytes) if part[0] == Kind.OBJECT else full
+
+    def put(self, key: SlabKey, data: bytes) -> None:
+        """A slab to its place."""
+        part = (key.kind, key.flags)
+        slab = slab_at(self.full(part), len(self.parts[part]), key.number, is_object=part[0] == Kind.OBJECT)
+        assert slab.length == len(data), f"{key}: {len(data)} bytes, signed are {slab.length}"
+        self.parts[part][slab.offset : slab.offset + slab.length] = data
+        self.missing[part].discard(key.number)
+
+
+class Judge:
+    """The store: it publishes what has the digests that were signed, and asserts that this is what was staged."""
+
+    def __init__(self, box: Box, arena: memoryview, keys: list[Key], staged: dict[int, bytes], seed: int) -> None:
+        self.published: Counter[int] = Counter()
+        self.refused: set[int] = set()
+        self.counts: Counter[str] = Counter()
+        self._box = box
+        self._arena = arena
+        self._keys = keys
+        self._staged = staged
+        self._rng = random.Random(seed)
+        self._bundles: dict[int, Spooled] = {}
+        self._over: dict[int, Drop] = {}
+
+    @property
+    def over(self) -> set[int]:
+        """Bundles that are published or refused for good."""
+        return set(self._over)
+
+    def step(self, most: int | None = None) -> None:
+        """Do what waits, or the first ``most`` of it."""
+        for _ in itertools.repeat(None) if most is None else range(most):
+            if not self._box._inbox:
+                return
+            self._handle(self._box._inbox.popleft())
+
+    def _handle(self, message: Message) -> None:
+        key = key_of(message)
+        bundle = self._bundles.get(key.bundle)
+        self.counts[message["say"]] += 1
+        match message["say"]:
+            case "complete":
+                data = bytes(self._arena[message["offset"] :][: message["length"]])
+                self._take(key, data)
+                self._say("free", offset=message["offset"])
+            case "parked":
+                have = mask_of(message)
+                symbols = np.frombuffer(self._arena, np.uint8)[message["offset"] :][
+                    : len(have) * message["symbol_bytes"]
+                ]
+                if bundle is not None:
+                    bundle.parked[key] = symbols.reshape(len(have), -1)[have], have
+                self._say("free", offset=message["offset"])
+            case "wanted":
+                self._load(key, bundle, message)
+
+    def _load(self, key: SlabKey, bundle: Spooled | None, message: Message) -> None:
+        have = np.zeros(message["symbols"], dtype=np.bool_)
+        if bundle is not None and key in bundle.parked:
+            symbols, mask = bundle.parked[key]
+            numbers = np.flatnonzero(mask)
+            numbers = numbers[numbers < len(have)]
+            size = message["symbol_bytes"]
+            place = np.frombuffer(self._arena, np.uint8)[message["offset"] :][: len(have) * size].reshape(-1, size)
+            place[numbers] = symbols[: len(numbers)]
+            have[numbers] = True
+        self._say("loaded", **key_fields(key), **mask_fields(have))
+
+    def _take(self, key: SlabKey, data: bytes) -> None:
+        bundle, part = self._bundles.get(key.bundle), (key.kind, key.flags)
+        if part == (Kind.OBJECT, ObjectType.MANIFEST):
+            if bundle is None:
+                self._judge(key.bundle, data)
+        elif bundle is None:
+            return
+        elif part == DATA and not bundle.ready:
+            bundle.early[key.number] = data
+        elif part == DATA:
+            self._take_slab(bundle, key, data)
+        else:
+            bundle.put(key, data)
+            self._read_tables(key.bundle, bundle)
+
+    def _take_slab(self, bundle: Spooled, key: SlabKey, data: bytes) -> None:
+        bundle.parked.pop(key, None)
+        if digest(data) != bundle.parts[Kind.OBJECT, int(ObjectType.SLABS)][32 * key.number :][:32]:
+            self.counts["redone"] += 1
+            self._say("redo", **key_fields(key))
+            return
+        bundle.put(key, data)
+        self._maybe_publish(key.bundle, bundle)
+
+    def _judge(self, number: int, padded: bytes) -> None:
+        try:
+            manifest, payload, _ = open_manifest(padded.rstrip(b"\0"), self._keys)
+            if bundle_id(payload) != number:
+                raise ManifestError("the manifest is another bundle's")
+        except ContentError as error:
+            self.counts[f"manifest_{error.reason}"] += 1
+            return
+        if number in self._over:
+            self._say("finished", bundle=number, drop=self._over[number])
+            return
+        assert number in self._staged, "a manifest that nobody signed was accepted"
+        bundle = self._bundles[number] = Spooled.of(manifest)
+        shape = manifest.shape
+        self._say(
+            "known", bundle=number, geometry=[shape.symbol_bytes, shape.columns, shape.k, shape.r],
+            stream_bytes=manifest.stream_bytes, files_bytes=manifest.files.size, slabs_bytes=manifest.slabs.size,
+            done=[], parked=[],
+        )  # fmt: skip
+        self._read_tables(number, bundle)
+
+    def _read_tables(self, number: int, bundle: Spooled) -> None:
+        if bundle.ready or any(bundle.missing[Kind.OBJECT, int(table)] for table in TABLES):
+            return
+        for table in TABLES:
+            part = (Kind.OBJECT, int(table))
+            if digest(bundle.parts[part]).hex() != bundle.manifest.table(table).blake3:
+                self.counts["table_redone"] += 1
+                bundle.missing[part] = set(range(slab_count(bundle.full(part), len(bundle.parts[part]))))
+                for again in bundle.missing[part]:
+                    self._say("redo", **key_fields(SlabKey(number, *part, again)))
+        if any(bundle.missing[Kind.OBJECT, int(table)] for table in TABLES):
+            return
+        try:
+            lines = bundle.parts[Kind.OBJECT, int(ObjectType.FILES)].splitlines(keepends=True)
+            list(parse_files(map(bytes, lines), bundle.manifest))
+        except ContentError:
+            self.refused.add(number)
+            self._end(number, Drop.REFUSED)
+            return
+        bundle.ready = True
+        early, bundle.early = bundle.early, {}
+        for slab, data in early.items():
+            self._take_slab(bundle, SlabKey(number, *DATA, slab), data)
+        self._maybe_publish(number, bundle)
+
+    def _maybe_publish(self, number: int, bundle: Spooled) -> None:
+        if number not in self._bundles or not bundle.ready or bundle.missing[DATA]:
+            return
+        assert bytes(bundle.parts[DATA]) == self._staged[number], "what is published is not what was staged"
+        self.published[number] += 1
+        self._end(number, self._rng.choice((Drop.REDUNDANT, *[None] * 7)))
+
+    def _end(self, number: int, drop: Drop | None) -> None:
+        """It is over; without a reason it may begin anew, as after an expiry."""
+        del self._bundles[number]
+        if drop is not None:
+            self._over[number] = drop
+        self._say("finished", bundle=number, drop=drop or "")
+
+    def _say(self, say: str, **fields: Any) -> None:
+        self._box.send({"say": say, **fields})
+
+
+class Enclave:
+    """`Assemble` and the judge. What :meth:`receive` raises is a bug, and so is a broken invariant of :meth:`check`."""
+
+    def __init__(
+        self, keys: list[Path], mode: Mode, arena_bytes: int, signers: list[Key], staged: dict[int, bytes], seed: int
+    ) -> None:
+        control, to_store, to_assemble = Box(), Box(), Box()
+        self.says = control.peer = Box()
+        to_store.peer, to_assemble.peer = to_assemble, to_store
+        self.now = 1000.0
+        fds = [create_memfd("arena", arena_bytes), Ring.create(2, REGION_BYTES), Counters.create(assemble.COUNTERS)]
+        arena, ring, counters = fds
+        settings = {"ring": ring, "regions": 2, "region_bytes": REGION_BYTES, "arena": arena, "counters": counters}
+        settings |= {"store_read": -1, "store_write": -1, "ready_read": -1, "free_write": -1, "engine": "auto"}
+        settings |= {"keys": [str(key) for key in keys], "auth": mode, "heartbeat_order": (-1, 0), "admitted": []}
+        with patch.object(assemble, "Assembler", Counted), patch.object(assemble, "choose_engine", _engine):
+            self.worker = assemble.Assemble(settings, control)
+        self.judge = Judge(to_store, memoryview(map_memfd(arena)), signers, staged, seed)
+        for fd in fds:
+            os.close(fd)
+        self.worker._store = to_assemble
+        to_assemble.work = self._until_answered
+        self._region = 0
+
+    @property
+    def assembler(self) -> Counted:
+        """The real one, counted."""
+        made = self.worker._assembler
+        assert isinstance(made, Counted)
+        return made
+
+    @property
+    def drops(self) -> Counter[Drop]:
+        """What was refused."""
+        return self.worker._drops
+
+    @property
+    def datagrams(self) -> int:
+        """Sliced so far."""
+        return self.worker._datagrams
+
+    @property
+    def tagged(self) -> int:
+        """Datagrams whose tag was found right."""
+        beats = self.worker._gate.heartbeats + self.drops[Drop.HEARTBEAT] + self.drops[Drop.HEARTBEAT_ORDER]
+        return self.assembler.authentic + beats
+
+    def receive(self, received: bytes | np.ndarray, lengths: list[int], *, is_slow: bool = False) -> None:
+        """A region as `listen` fills it, run after run. A slow store does nothing unless it is waited for."""
+        ring, self._region = self.worker._ring, 1 - self._region
+        ring.data[self._region][: sum(lengths)] = memoryview(received).cast("B")  # type: ignore[arg-type]
+        for i, length in enumerate(lengths):
+            ring.lengths[self._region][i] = length
+        self.worker._take(self._region, len(lengths))
+        self.worker._decide()
+        self.worker._hand_over()
+        self.worker._publish_figures()
+        if not is_slow:
+            self.drain()
+
+    def _until_answered(self) -> None:
+        """Somebody waits: the judge does no more than it must."""
+        while self.judge._box._inbox and not self.worker._store._inbox:
+            self.judge.step(1)
+
+    def drain(self) -> None:
+        """Until nobody has anything to say."""
+        while self.judge._box._inbox or self.worker._store._inbox:
+            self.judge.step()
+            self.worker._hear_store()
+        self.says._inbox.clear()
+
+    def rest(self) -> None:
+        """Nothing comes for a while: what is open is parked."""
+        self.worker._park(None)
+        self.drain()
+
+    def check(self) -> None:
+        """All that is kept is bounded, and nothing is lost of the arena. Call it when nobody has anything to say."""
+        assembler, gate = self.assembler, self.worker._gate
+        extents = assembler._extents
+        held = {slab.offset for slab in assembler._open.values()}
+        assert held == extents._taken.keys(), "extents leaked, or used twice"
+        assert sum(extents._taken.values()) == assembler.used_bytes <= extents.size_bytes
+        assert sum(size for _, size in extents._free) + assembler.used_bytes == extents.size_bytes
+        assert not assembler.handed_over, "something was not handed over"
+        assert assembler.most_pending <= MAX_PENDING
+        assert not self.worker._handed
+        assert len(assembler._early) <= MAX_EARLY_SLABS
+        assert assembler._early.keys() <= assembler._open.keys()
+        assert len(assembler._finished) <= MAX_FINISHED
+        assert len(gate._sessions) <= MAX_SESSIONS
+        assert all(isinstance(reason, Drop) and count >= 0 for reason, count in self.drops.items())
+        refused = sum(self.drops[reason] for reason in BEFORE_ASSEMBLY)
+        assert self.datagrams == refused + self.tagged, "a datagram was neither admitted nor counted as dropped"
+
+
+BEFORE_ASSEMBLY: Final = (
+    *(Drop.MAGIC, Drop.VERSION, Drop.KIND, Drop.FLAGS, Drop.RESERVED, Drop.SYMBOL_SIZE, Drop.GEOMETRY),
+    *(Drop.KEY, Drop.SESSION, Drop.TAG, Drop.HEARTBEAT_RATE),
+)
+
+
+@cache
+def _engine(name: str) -> Any:
+    return choose_engine(name)
+
+
+@contextmanager
+def enclave(
+    folder: Path, key: LinkKey, mode: Mode, arena_bytes: int, signers: list[Key], staged: dict[int, bytes], seed: int
+) -> Iterator[Enclave]:
+    """An :class:`Enclave` with virtual time, its key file in ``folder``."""
+    path = folder / "link.key"
+    path.write_text(key.secret.hex())
+    path.chmod(0o600)
+    with ExitStack() as stack:
+        made = Enclave([path], mode, arena_bytes, signers, staged, seed)
+        stack.enter_context(patch.object(assemble, "time", SimpleNamespace(monotonic=lambda: made.now)))
+        yield made

@@ -1,0 +1,38 @@
+"""Bodies of authentic heartbeats."""
+
+from diode.heartbeat import Heartbeat, InFlight, parse_heartbeat
+from diode.manifest import canonical
+from diode.wire import HEADER_BYTES, TAG_BYTES
+
+
+def one_input(data: bytes) -> None:
+    """It is a heartbeat that is read the same again, or none."""
+    beat = _parsed(data)
+    if beat is None:
+        return
+    assert _parsed(canonical(beat.model_dump(by_alias=True))) == beat
+    assert all(0 <= session < 1 << 64 and 0 <= count < 1 << 63 for session, count in beat.sent().items())
+    assert beat.order >= (0, 0)
+    assert beat.is_idle in (True, False)
+
+
+def _parsed(body: bytes) -> Heartbeat | None:
+    return parse_heartbeat(memoryview(bytes(HEADER_BYTES) + body + bytes(TAG_BYTES)))
+
+
+def seeds() -> dict[str, bytes]:
+    """A full one, an empty one, and some that are none."""
+    flight = InFlight(id="0" * 15 + "7", **{"pass": 1}, passes=2, state="sending")
+    full = Heartbeat(
+        epoch=1, number=2, clock=3, sessions={"f" * 16: 4}, channels={"cve": 5, "weights": 6}, bundles=[flight]
+    )
+    body = canonical(full.model_dump(by_alias=True))
+    return {
+        "full": body + bytes(20),
+        "empty": canonical(Heartbeat(epoch=0, number=0, clock=0, sessions={}, channels={}, bundles=[]).model_dump()),
+        "deep": b"[" * 2000,
+        "long_number": body.replace(b'"clock":3', b'"clock":' + b"9" * 5000),
+        "not_utf8": b"\xff",
+        "twice": body.replace(b'"clock":3', b'"clock":3,"clock":4'),
+        "nan": body.replace(b'"clock":3', b'"clock":NaN'),
+    }

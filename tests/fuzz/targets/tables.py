@@ -1,0 +1,68 @@
+"""The files table, once its digest is known to be right: its signer may have erred, or mean harm."""
+
+from functools import cache
+
+from diode.errors import ContentError
+from diode.manifest import MAX_LINE_BYTES, MAX_SEQUENCE, FileEntry, Manifest, parse_files
+from diode.wire import Kind, ObjectType
+from tests.fuzz.targets.manifest import _signer
+from tests.link import make_bundle
+
+
+@cache
+def _manifest() -> Manifest:
+    return make_bundle({"a": b"content"}, signer=_signer()).manifest
+
+
+def one_input(data: bytes) -> None:
+    """Whatever is accepted stays inside its folder, and two paths of it never meet in any file system."""
+    lines = [line for line in data.splitlines(keepends=True) if len(line) <= MAX_LINE_BYTES]
+    manifest = _manifest().model_copy(
+        update={
+            "files": _manifest().files.model_copy(update={"entries": len(lines)}),
+            "stream_bytes": MAX_SEQUENCE * max(1, len(lines)),
+        }
+    )
+    entries: list[FileEntry] = []
+    try:
+        entries.extend(parse_files(lines, manifest))
+    except ContentError:
+        _check(entries)
+        return
+    total = sum(entry.size for entry in entries)
+    _check(entries)
+    again = list(parse_files(lines, manifest.model_copy(update={"stream_bytes": total})))
+    assert again == entries
+
+
+def _check(entries: list[FileEntry]) -> None:
+    folded = [entry.path.removesuffix("/").casefold() for entry in entries]
+    assert len(set(folded)) == len(folded)
+    for entry in entries:
+        parts = entry.path.removesuffix("/").split("/")
+        assert not {"", ".", ".."} & set(parts)
+        assert "\0" not in entry.path
+        assert entry.size >= 0
+
+
+def seeds() -> dict[str, bytes]:
+    """A real table, and one line for each rule that it may break."""
+    table = make_bundle({"a/b": b"x", "a/c": b"", "\u00fc": b"yz"}, signer=_signer()).parts[
+        Kind.OBJECT, ObjectType.FILES
+    ]
+    line = table.splitlines(keepends=True)[0]
+    return {
+        "table": table,
+        "directories": b'{"path":"a/"}\n{"path":"b/c/"}\n',
+        "twice": line + line,
+        "case": line + line.replace(b"a/b", b"A/B"),
+        "parent": line.replace(b"a/b", b"../b"),
+        "absolute": line.replace(b"a/b", b"/b"),
+        "file_and_folder": line.replace(b"a/b", b"a") + line,
+        "surrogate": line.replace(b"a/b", rb"\ud800"),
+        "number": line.replace(b'"size":1', b'"size":1e9'),
+        "true": line.replace(b'"size":1', b'"size":true'),
+        "deep": b'{"path":' + b"[" * 2000 + b"\n",
+        "not_utf8": b"\xff\n",
+        "no_newline": line[:-1],
+    }
