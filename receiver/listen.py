@@ -43,10 +43,10 @@ class Listener:
         self._free = list(range(settings["regions"]))
         self._measured = 0.0
         self._control = control
-        control.send({"path": self._reader.name})
 
     def run(self) -> None:
         """Receive until ``assemble`` is gone or the supervisor hangs up; what was received by then is handed over."""
+        self._control.send({"path": self._reader.name})
         while not self._control.closed:
             region = self._take_region()
             runs = self._fill(region)
