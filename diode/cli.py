@@ -17,11 +17,11 @@ from diode import plan as forecasts
 from diode.config import ReceiverConfig, SenderConfig, load, parse_size
 from diode.emulator import Impairer, Impairments, Link, Tally
 from diode.entry import guarded, new_app
+from diode.envelope import load_public_key
 from diode.errors import IncompleteError, UsageError
 from diode.geometry import PROFILES
 from diode.host_cli import doctor, evidence, oneway_app
 from diode.keys import new_link_key, new_signing_key, read_link_key, write_private
-from diode.manifest import load_public_key
 from diode.udp import Address
 from diode.wire import symbol_bytes_for
 

@@ -9,12 +9,12 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from diode.errors import NotInitialisedError, UsageError
 from diode.log import Level
-from diode.manifest import ChannelName
+from diode.manifest import ChannelName, Label, Labels
 from diode.udp import Address
 from diode.wire import MAX_SYMBOL_BYTES, MIN_SYMBOL_BYTES, symbol_bytes_for
 
@@ -118,6 +118,8 @@ class Sending(_Section):
     pass_delay_s: Annotated[float, Field(ge=0.0)] = 30.0
     manifest_lead_ms: Annotated[int, Field(ge=0, le=60_000)] = 20
     key: Path = Path("keys/signing.key")
+    approvals: Annotated[int, Field(ge=0, le=16)] = 0  # people who must sign a bundle; 0: the daemon signs with `key`
+    approvers: Path = Path("keys/approvers")
 
 
 class SenderChannel(_Section):
@@ -126,6 +128,23 @@ class SenderChannel(_Section):
     priority: Annotated[int, Field(ge=0, le=9)] = 5
     weight: Annotated[int, Field(ge=1, le=1000)] = 1
     rate: Size = 0  # bytes a second of this channel at most; 0: the line's
+    approvals: Annotated[int | None, Field(ge=0, le=16)] = None  # None: as send.approvals
+    classification: Label | None = None  # the label its bundles carry
+    releasable_to: tuple[Label, ...] = ()
+    valid_days: Annotated[float, Field(ge=0.0, le=36500.0)] = 0.0  # after which a bundle is published no more; 0: ever
+
+    @property
+    def labels(self) -> Labels | None:
+        """What its bundles' manifests carry."""
+        if self.classification is None:
+            return None
+        return Labels(classification=self.classification, releasable_to=list(self.releasable_to))
+
+    @model_validator(mode="after")
+    def _labels_are_sound(self) -> "SenderChannel":
+        if self.releasable_to and self.classification is None:
+            raise ValueError("releasable_to needs a classification")
+        return self
 
 
 class Inbox(_Section):
@@ -140,6 +159,10 @@ class Channel(_Section):
 
     verify: Literal["slabs", "at-rest"] | None = None
     quota: Size = 0  # bytes of bundles in the inbox and being received; 0: no quota of its own
+    signatures: Annotated[int, Field(ge=1, le=16)] = 1  # how many people must have signed
+    signers: tuple[str, ...] = ()  # who may, by the names of their files in signers; empty: anybody there
+    classification: tuple[str, ...] = ()  # of bundles that are taken; empty: any
+    releasable_to: str = ""  # whom bundles must be releasable to; empty: nobody in particular
 
 
 class Limits(_Section):
@@ -193,6 +216,16 @@ class SenderConfig(_Config):
     def channel(self, name: str) -> SenderChannel:
         """How a channel is sent."""
         return self.channels.get(name, SenderChannel())
+
+    def approvals(self, channel: str) -> int:
+        """How many people must sign a bundle of this channel before it is sent; 0: the daemon signs it."""
+        own = self.channel(channel).approvals
+        return self.send.approvals if own is None else own
+
+    @property
+    def daemon_signs(self) -> bool:
+        """Whether there are channels whose bundles the daemon signs by itself."""
+        return any(self.approvals(channel) == 0 for channel in ("", *self.channels))
 
 
 class ReceiverConfig(_Config):

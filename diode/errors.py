@@ -75,6 +75,50 @@ class TrustError(ContentError):
     exit_code = 12
 
 
+class SignatureError(TrustError):
+    """A trusted key's signature does not fit what was signed: somebody changed it."""
+
+    reason = "signature"
+
+
+class ExpiredKeyError(TrustError):
+    """Signed by a key that is trusted no more, or not yet."""
+
+    reason = "expired_key"
+
+
+class RevokedKeyError(TrustError):
+    """Signed by a key that was revoked."""
+
+    reason = "revoked_key"
+
+
+class SignerError(TrustError):
+    """Signed by people who may not sign for this channel."""
+
+    reason = "signer"
+
+
+class ThresholdError(TrustError):
+    """Signed by fewer people than this channel needs."""
+
+    reason = "threshold"
+
+
+class ExpiredError(ContentError):
+    """The time for which this was signed is over."""
+
+    reason = "expired"
+    exit_code = 15
+
+
+class PolicyError(ContentError):
+    """What this side allows for its channel is something else: labels, kinds of content, a person's word."""
+
+    reason = "policy"
+    exit_code = 14
+
+
 class ManifestError(ContentError):
     """A manifest or table breaks docs/bundle-format.md."""
 

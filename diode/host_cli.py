@@ -12,8 +12,8 @@ from diode import doctor as diagnosis
 from diode import oneway, selftest
 from diode.config import SenderConfig, load_either
 from diode.entry import new_app
+from diode.envelope import load_public_key
 from diode.errors import FindingsError, UsageError
-from diode.manifest import load_public_key
 from diode.udp import Address
 
 oneway_app = new_app("Rules of the kernel that let nothing out of (or into) the diode's interface. Needs root.")

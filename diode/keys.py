@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from securesystemslib.signer import CryptoSigner, Key
 
 from diode.auth import LINK_KEY_BYTES, LinkKey
+from diode.envelope import load_public_key, load_signer
 from diode.errors import NotInitialisedError, UsageError
-from diode.manifest import load_public_key, load_signer
+from diode.trust import Trust, TrustedKey
 
 
 def write_private(path: Path, data: bytes) -> None:
@@ -72,15 +73,25 @@ def read_signer(path: Path) -> CryptoSigner:
         raise UsageError(f"{path} is not an Ed25519 private key in PEM") from error
 
 
-def read_signers(folder: Path) -> dict[str, Key]:
-    """Trusted public keys (``*.pub``) of a folder by key id. Raises NotInitialisedError when there is none."""
-    keys: dict[str, Key] = {}
+def read_public_key(path: Path) -> Key:
+    """The public key in ``path``."""
+    try:
+        return load_public_key(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} is not an Ed25519 or ECDSA public key in PEM") from error
+
+
+def read_trusted(folder: Path) -> Trust:
+    """Trusted public keys (``*.pub``) of a folder: ``alice.pub`` and ``alice.2.pub`` are keys of one person.
+
+    Raises NotInitialisedError when there is none, UsageError when one key has two names.
+    """
+    keys: dict[str, TrustedKey] = {}
     for path in sorted(folder.glob("*.pub")):
-        try:
-            key = load_public_key(path.read_bytes())
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{path} is not an Ed25519 public key in PEM") from error
-        keys[key.keyid] = key
+        key, person = read_public_key(path), path.name.partition(".")[0]
+        if key.keyid in keys:
+            raise UsageError(f"{path} holds the same key as another file there; a key is one person's, and counts once")
+        keys[key.keyid] = TrustedKey(key, person)
     if not keys:
         raise NotInitialisedError(f"no trusted signing key: {folder} holds no *.pub; copy the sender's there")
-    return keys
+    return Trust(keys.values())

@@ -1,27 +1,22 @@
 """The manifest and tables of a bundle (docs/bundle-format.md): what is signed, and how it is read back.
 
-A manifest is canonical JSON inside a DSSE envelope, verified over its raw bytes before it is parsed. It pins two tables
-by BLAKE3: ``files`` (one line of canonical JSON a file, sorted by path) and ``slabs`` (32 raw bytes a slab). Paths are
-checked here, once, for both sides.
+A manifest is canonical JSON inside a DSSE envelope, verified over its raw bytes before it is parsed
+(:mod:`diode.trust`). It pins two tables by BLAKE3: ``files`` (one line of canonical JSON a file, sorted by path) and
+``slabs`` (32 raw bytes a slab). Paths are checked here, once, for both sides.
 """
 
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from json.encoder import encode_basestring
 from typing import Annotated, Any, Final, Literal
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from securesystemslib.dsse import Envelope
-from securesystemslib.exceptions import VerificationError
-from securesystemslib.signer import CryptoSigner, Key, SSlibKey
 
 from diode.digest import DIGEST_BYTES, digest
-from diode.errors import LimitError, ManifestError, PathError, TrustError
+from diode.errors import ManifestError, PathError
 from diode.geometry import OBJECT_MAX_K, PROFILES, Geometry, columns_for, slab_count, stream_geometry
 from diode.wire import MAX_SLABS, ObjectType, is_symbol_size
 
@@ -40,6 +35,9 @@ BundleHex = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 CHANNEL_PATTERN: Final = r"^[a-z0-9][a-z0-9_.-]{0,63}$"
 ChannelName = Annotated[str, Field(pattern=CHANNEL_PATTERN)]
 Count = Annotated[int, Field(ge=0, le=MAX_SEQUENCE)]
+Moment = Annotated[str, Field(pattern=r"^[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]Z$")]  # UTC
+Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 /_.-]{0,63}$")]
+MAX_ATTESTATION_BYTES: Final = 64 << 10
 
 
 class _Strict(BaseModel):
@@ -76,6 +74,13 @@ class Shape(_Strict):
         return Geometry(self.symbol_bytes, self.columns, self.k, self.r)
 
 
+class Labels(_Strict):
+    """What may be done with a bundle: how it is classified, and whom it may be released to."""
+
+    classification: Label
+    releasable_to: Annotated[list[Label], Field(max_length=64)]
+
+
 class Manifest(_Strict):
     """What a bundle is. Everything about it that must be believed is here or pinned from here."""
 
@@ -85,7 +90,11 @@ class Manifest(_Strict):
     version: str
     sequence: Annotated[int, Field(ge=1, le=MAX_SEQUENCE)]
     previous: BundleHex | None
-    created: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+    created: Moment
+    expires: Moment | None
+    supersedes: str | None
+    labels: Labels | None
+    attestation: Annotated[str, Field(max_length=MAX_ATTESTATION_BYTES)] | None
     shape: Shape
     stream_bytes: Count
     files: Table
@@ -95,6 +104,8 @@ class Manifest(_Strict):
     def _adds_up(self) -> "Manifest":
         check_component(self.name)
         check_component(self.version)
+        if self.supersedes is not None:
+            check_component(self.supersedes)
         if self.name.startswith(".") or self.version.startswith(".") or self.version == "current":
             raise ValueError("name and version must not start with a dot, and no version is called 'current'")
         slabs = slab_count(self.shape.geometry, self.stream_bytes)
@@ -250,68 +261,8 @@ def _is_sound(entry: FileEntry) -> bool:
     return 0 <= entry.size <= MAX_SEQUENCE and all(type(d) is str and bool(_HEX.fullmatch(d)) for d in digests)
 
 
-def load_signer(pem: bytes) -> CryptoSigner:
-    """An Ed25519 signer from a private key in PKCS8 PEM; its key id is derived from the key. Raises ValueError."""
-    key = load_pem_private_key(pem, None)
-    if not isinstance(key, Ed25519PrivateKey):
-        raise ValueError("not an Ed25519 private key")
-    return CryptoSigner(key)
-
-
-def load_public_key(pem: bytes) -> Key:
-    """A trusted key from a public key in PEM; its id is derived from the key, never read. Raises ValueError."""
-    key = load_pem_public_key(pem)
-    if not isinstance(key, Ed25519PublicKey):
-        raise ValueError("not an Ed25519 public key")
-    return SSlibKey.from_crypto(key)
-
-
-def seal_manifest(manifest: Manifest, signer: CryptoSigner) -> tuple[bytes, bytes]:
-    """(payload, envelope): the manifest's canonical bytes, and the DSSE envelope around them. Raises LimitError."""
-    payload = canonical(manifest.model_dump())
-    envelope = Envelope(payload, PAYLOAD_TYPE, {})
-    envelope.sign(signer)
-    sealed = canonical(envelope.to_dict())
-    if len(sealed) > MAX_MANIFEST_BYTES:
-        raise LimitError(f"the manifest has {len(sealed)} bytes, more than {MAX_MANIFEST_BYTES}")
-    return payload, sealed
-
-
-def open_manifest(sealed: bytes, keys: Sequence[Key]) -> tuple[Manifest, bytes, str]:
-    """(manifest, payload, key id of the signer) of an envelope signed by one of ``keys``.
-
-    The signature is checked over raw bytes before anything inside is parsed. Raises TrustError for a missing, unknown
-    or wrong signature, ManifestError for anything else.
-    """
-    if len(sealed) > MAX_MANIFEST_BYTES:
-        raise ManifestError(f"manifest has {len(sealed)} bytes, more than {MAX_MANIFEST_BYTES}")
-    envelope = _parse_envelope(sealed)
-    if not keys:
-        raise TrustError("no trusted signing key is configured")
-    try:
-        signers = envelope.verify(list(keys), 1)
-    except VerificationError:
-        raise TrustError(
-            f"not signed by a trusted key (signed by: {', '.join(_key_ids(envelope)) or 'none'})"
-        ) from None
-    return _parse_manifest(envelope.payload), envelope.payload, next(iter(signers))
-
-
-def _key_ids(envelope: Envelope) -> list[str]:
-    return [keyid[:16] for keyid in list(envelope.signatures)[:8]]
-
-
-def _parse_envelope(sealed: bytes) -> Envelope:
-    try:
-        envelope = Envelope.from_dict(json.loads(sealed))
-        if envelope.payload_type != PAYLOAD_TYPE:
-            raise ValueError("payload type is not a manifest's")
-    except Exception as error:  # the parser of a library may raise anything on hostile JSON
-        raise ManifestError(f"not a manifest envelope: {type(error).__name__}") from error
-    return envelope
-
-
-def _parse_manifest(payload: bytes) -> Manifest:
+def read_manifest(payload: bytes) -> Manifest:
+    """The manifest in a payload whose signature was verified. Raises ManifestError."""
     try:
         manifest = Manifest.model_validate(json.loads(payload))
         if canonical(manifest.model_dump()) != payload:

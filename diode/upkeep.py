@@ -12,7 +12,7 @@ from typing import Final
 from diode.config import ReceiverConfig, SenderConfig
 from diode.errors import DiodeError
 from diode.findings import Finding, Site
-from diode.keys import read_link_key, read_signer, read_signers
+from diode.keys import read_link_key, read_signer, read_trusted
 from diode.sandbox import has_seccomp, landlock_version
 
 OLDEST_KEY_DAYS: Final = 365
@@ -105,7 +105,7 @@ def _check_keys(config: SenderConfig | ReceiverConfig) -> Iterator[Finding]:
         text = f"{config.link.previous_key} is still accepted"
         yield Finding("previous key", "advice", text, "remove link.previous_key when the sender has the new one")
     try:
-        count = len(read_signers(config.signers))
+        count = len(read_trusted(config.signers).keys)
         yield Finding("signers", "ok", f"{count} trusted")
     except (DiodeError, OSError) as error:
         yield Finding("signers", "problem", str(error), f"put a signing.pub into {config.signers}")

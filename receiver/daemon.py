@@ -21,7 +21,7 @@ from diode.config import ReceiverConfig
 from diode.errors import DiodeError, Drop, IncompleteError, UsageError, WorkerError
 from diode.fec import ZFEC_SLOWDOWN
 from diode.heartbeat import Heartbeat
-from diode.keys import read_link_key, read_signers
+from diode.keys import read_link_key, read_trusted
 from diode.locking import lock_folder
 from diode.metrics import counter, gauge, serve
 from diode.progress import Display
@@ -67,7 +67,7 @@ class Receiver:
         for key in (config.link.key, config.link.previous_key):
             if key:
                 read_link_key(key)
-        read_signers(config.signers)
+        read_trusted(config.signers)
         self._stack.callback(os.close, lock_folder(config.state))
         Inbox(config.inbox.path).prepare()
         self._ledger = open_ledger(config)

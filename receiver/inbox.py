@@ -7,11 +7,11 @@ import ctypes
 import json
 import os
 import shutil
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from diode.clock import now_utc
 from diode.durable import sync_folder
 from diode.errors import DiodeError, ReplayError, UsageError
 from diode.manifest import Manifest
@@ -81,11 +81,6 @@ class Inbox:
 
     def _reasons(self) -> int:
         return sum(1 for _ in os.scandir(self.quarantine))
-
-
-def now_utc() -> str:
-    """Now, as RFC 3339 in UTC."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def rename_noreplace(source: Path, target: Path) -> None:

@@ -2,9 +2,9 @@
 
 import json
 
+from diode.clock import now_utc
 from diode.manifest import Manifest
 from diode.workers import Message
-from receiver.inbox import now_utc
 from receiver.spool import SpoolBundle
 
 

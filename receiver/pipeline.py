@@ -89,6 +89,7 @@ def store_settings(config: ReceiverConfig) -> Message:
         "inbox": str(config.inbox.path),
         "state": str(config.state),
         "signers": str(config.signers),
+        "roles": {name: [channel.signatures, channel.signers] for name, channel in channels.items()},
         "anchor": str(config.anchor_file),
         "verify": {name: channel.verify for name, channel in channels.items() if channel.verify},
         "verify_default": config.inbox.verify,
@@ -97,5 +98,6 @@ def store_settings(config: ReceiverConfig) -> Message:
         "reserve": limits.reserve,
         "resume": limits.resume,
         "keep_incomplete_s": limits.keep_incomplete_days * 86400,
+        "labels": {name: [channel.classification, channel.releasable_to] for name, channel in channels.items()},
         "quotas": {name: channel.quota for name, channel in channels.items()},
     }

@@ -34,7 +34,7 @@ class Receipt(BaseModel):
     bytes: Count
     slabs: Count
     content: Hex32
-    signer: Annotated[str, Field(max_length=255)]
+    signer: Annotated[str, Field(max_length=2048)]
     published: Annotated[str, Field(max_length=32)]
 
     @model_validator(mode="after")

@@ -22,7 +22,8 @@ from diode.durable import sync_file_system
 from diode.errors import IntegrityError, ManifestError
 from diode.files import FileIndex
 from diode.geometry import Slab, object_geometry, slab_at, slab_count
-from diode.manifest import MAX_LINE_BYTES, FileEntry, Manifest, parse_files
+from diode.manifest import MAX_LINE_BYTES, FileEntry, parse_files
+from diode.trust import Opened
 from diode.wire import Kind, ObjectType
 from receiver.disk import write_all
 from receiver.parking import ParkedSlabs
@@ -91,19 +92,19 @@ class SpoolBundle:
         self,
         number: int,
         folder: Path,
-        manifest: Manifest,
+        opened: Opened,
         sealed: bytes,
-        payload: bytes,
-        signer: str,
         parked: ParkedSlabs,
     ) -> None:
+        manifest = opened.manifest
         self.number = number
         self.folder = folder
         self.tree = folder / "tree"
         self.manifest = manifest
         self.sealed = sealed
-        self.payload = payload
-        self.signer = signer
+        self.payload = opened.payload
+        self.signatures = opened.signatures
+        self.signer = opened.signer
         self.parked = parked
         self.target: Path | None = None  # where it was published, as soon as it was
         self.stored = np.zeros(manifest.slabs.entries, dtype=np.bool_)

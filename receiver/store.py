@@ -21,6 +21,7 @@ import numpy as np
 
 from diode.anchor import Anchor
 from diode.assembler import SlabKey
+from diode.clock import now_utc
 from diode.database import LEDGER_FILE
 from diode.durable import sync_file_system
 from diode.errors import (
@@ -34,10 +35,11 @@ from diode.errors import (
     StorageError,
     TrustError,
 )
-from diode.keys import read_signers
-from diode.manifest import Manifest, bundle_id, open_manifest
+from diode.keys import read_trusted
+from diode.manifest import bundle_id
 from diode.memory import map_memfd
 from diode.sandbox import FILES, confine, python_folders
+from diode.trust import Opened, Role, open_manifest
 from diode.wire import Kind, ObjectType
 from diode.workers import Mailbox, Message, start_worker
 from receiver.admission import Admission
@@ -48,6 +50,7 @@ from receiver.ledger import Ledger, Row
 from receiver.messages import Mask, key_fields, key_of, mask_fields, mask_of
 from receiver.papers import facts, write_papers
 from receiver.parking import ParkedSlabs, stretches
+from receiver.policy import Policy
 from receiver.spool import MANIFEST_FILE, SpoolBundle
 
 # What is wrong with one bundle's place, and not with the disk: a file where a folder must be, a name too long for here.
@@ -69,11 +72,16 @@ class Store:
         anchor = Anchor(Path(settings["anchor"]), "diode-receiver")
         self._ledger = Ledger(Path(settings["state"]) / LEDGER_FILE, anchor)
         anchor.check(self._ledger.standing())  # somebody may have taken the ledger away since the daemon looked
-        self._keys = list(read_signers(Path(settings["signers"])).values())
+        roles = {
+            channel: Role(count, frozenset(persons) if persons else None)
+            for channel, (count, persons) in settings["roles"].items()
+        }
+        self._trust = read_trusted(Path(settings["signers"])).demanding(roles)
         self._verify: dict[str, str] = settings["verify"]
         self._verify_default: str = settings["verify_default"]
         self._keep_incomplete_s: float = settings["keep_incomplete_s"]
         self._admission = Admission(settings, self._inbox, self._ledger, control.send)
+        self._policy = Policy(settings)
         self._disk = DiskHealth(control.send)
         self._bundles: dict[int, SpoolBundle] = {}
         self._unverified: set[int] = set()
@@ -232,12 +240,13 @@ class Store:
         """Verify a manifest and decide what becomes of its bundle."""
         sealed = padded.rstrip(b"\0")
         try:
-            manifest, payload, signer = open_manifest(sealed, self._keys)
-            if bundle_id(payload) != number:
+            opened = open_manifest(sealed, self._trust, now_utc())
+            if bundle_id(opened.payload) != number:
                 raise ManifestError("the manifest is another bundle's")
         except (TrustError, ManifestError) as error:
             self._reject(number, error)
             return
+        manifest = opened.manifest
         row = self._ledger.get(f"{number:016x}")
         if row is not None and row.state in ("published", "refused"):
             drop = Drop.REDUNDANT if row.state == "published" else Drop.REFUSED
@@ -247,14 +256,15 @@ class Store:
             return  # its manifest comes again
         try:
             self._admission.check(manifest)
+            self._policy.check(manifest, now_utc())
             folder = self._make_folder(number, sealed)
-            self._ledger.accept(f"{number:016x}", manifest, signer)
+            self._ledger.accept(f"{number:016x}", manifest, opened.signer)
         except ContentError as error:
-            self._ledger.refuse(f"{number:016x}", manifest, signer, str(error))
-            self._quarantine(number, error, facts(manifest, signer), None)
+            self._ledger.refuse(f"{number:016x}", manifest, opened.signer, str(error))
+            self._quarantine(number, error, facts(manifest, opened.signer), None)
             self._answer("finished", bundle=number, drop=Drop.REFUSED)
             return
-        bundle = self._bundles[number] = self._spool(folder, manifest, sealed, payload, signer)
+        bundle = self._bundles[number] = self._spool(folder, opened, sealed)
         self._say_known(bundle)
         self._tell("accepted", bundle)
         self._check_predecessor(bundle)
@@ -282,9 +292,9 @@ class Store:
         (folder / MANIFEST_FILE).write_bytes(sealed)
         return folder
 
-    def _spool(self, folder: Path, manifest: Manifest, sealed: bytes, payload: bytes, signer: str) -> SpoolBundle:
-        number = bundle_id(payload)
-        return SpoolBundle(number, folder, manifest, sealed, payload, signer, ParkedSlabs(folder, number, self._ledger))
+    def _spool(self, folder: Path, opened: Opened, sealed: bytes) -> SpoolBundle:
+        number = bundle_id(opened.payload)
+        return SpoolBundle(number, folder, opened, sealed, ParkedSlabs(folder, number, self._ledger))
 
     def _reject(self, number: int, error: ContentError) -> None:
         """An unverified manifest: anybody may have sent it, so its bundle id is not held against the real one."""
@@ -362,6 +372,8 @@ class Store:
     def _publish(self, bundle: SpoolBundle) -> None:
         """Record, rename, make that durable, record: any step may be the last before a crash, or be tried again."""
         if bundle.target is None:
+            self._policy.check(bundle.manifest, now_utc())
+            self._trust.confirm(bundle.manifest.channel, bundle.signatures)
             self._ledger.set_state(bundle.hex_id, "publishing")
             bundle.target = self._inbox.publish(bundle.tree, bundle.manifest)
         self._inbox.sync(bundle.target)
@@ -424,8 +436,7 @@ class Store:
 
     def _reopen(self, folder: Path) -> SpoolBundle:
         sealed = (folder / MANIFEST_FILE).read_bytes()
-        manifest, payload, signer = open_manifest(sealed, self._keys)
-        return self._spool(folder, manifest, sealed, payload, signer)
+        return self._spool(folder, open_manifest(sealed, self._trust), sealed)
 
     def _resume_bundle(self, bundle: SpoolBundle, state: str) -> None:
         self._bundles[bundle.number] = bundle

@@ -62,7 +62,7 @@ class Sender:
         self.interrupted: int | None = None
         self._display = display
         self._stack = ExitStack()
-        signer = read_signer(config.send.key)
+        signer = read_signer(config.send.key) if config.daemon_signs else None
         key = read_link_key(config.link.key)
         self._stack.callback(os.close, lock_folder(config.state))
         folder = OutboxFolder(config.outbox)
@@ -105,8 +105,13 @@ class Sender:
         version: str | None,
         passes: int,
         pass_delay_s: float,
+        *,
+        only_pack: bool = False,
     ) -> Row | None:
-        """Pack, sign and send ``paths`` as one bundle. Returns its ledger row; None when identical content was sent."""
+        """Pack ``paths`` as one bundle, and send it unless people have to sign it first, or ``only_pack``.
+
+        Returns its ledger row; None when identical content was sent.
+        """
         check_channel(channel)
         entry_name, entry_version = split_name(paths[0].absolute().name)
         item = Item(paths[0], channel, name or entry_name, version or (None if name else entry_version))
@@ -114,7 +119,9 @@ class Sender:
         row = await self._packer.pack(item, [path.absolute() for path in paths], passes, pass_delay_s, "")
         if row is None:
             self.tally.skipped += 1
-        else:
+        elif row.state == "unapproved":
+            self.tally.unapproved += 1
+        elif not only_pack:
             await self._session(self._drain())
         return row
 
@@ -206,7 +213,10 @@ class Sender:
         self.tally.counters = self._pipeline.counters
 
     def _take(self, row: Row) -> None:
-        """Queue what the outbox had."""
+        """Queue what the outbox had, unless people have to sign it first."""
+        if row.state == "unapproved":
+            self.tally.unapproved += 1
+            return
         self._flights.queue(row)
         self._pump()
 
@@ -310,7 +320,7 @@ class Sender:
                 prune(self.config.outbox, self.config.state, self._ledger, time.time())
                 prune_at = time.monotonic() + keeping.PERIOD_S
             self._keep_time()
-            if self._flights.find_resends():
+            if self._flights.find_approved() | self._flights.find_resends():
                 self._pump()
             self._report_health(time.monotonic())
             await asyncio.sleep(heart.PERIOD_S)

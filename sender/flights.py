@@ -97,7 +97,8 @@ class Flights:
 
     def origins(self) -> set[str]:
         """Items of the outbox that are queued or under way."""
-        return {outgoing.row.origin for outgoing in self.outgoing.values()} | {row.origin for row in self.queued()}
+        known = {outgoing.row.origin for outgoing in self.outgoing.values()} | {row.origin for row in self.queued()}
+        return known | {row.origin for row in self._ledger.unapproved()}
 
     def queue(self, row: Row) -> None:
         """Let a packed bundle wait for its turn."""
@@ -105,8 +106,16 @@ class Flights:
 
     def find_queued(self) -> None:
         """Take up what the ledger has queued: an earlier run's, and what was packed before there were workers."""
+        self._ledger.take_approved()
         for row in self._ledger.queued():
             self.queue(row)
+
+    def find_approved(self) -> bool:
+        """Whether bundles have been signed by enough people since; they are queued."""
+        approved = self._ledger.take_approved()
+        for row in approved:
+            self.queue(row)
+        return bool(approved)
 
     def find_resends(self) -> bool:
         """Whether there are requests. They come through the ledger: the command that asks is another process."""

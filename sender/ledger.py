@@ -10,7 +10,8 @@ from diode.anchor import Anchor
 from diode.codes import Range
 from diode.database import Database
 
-State = Literal["queued", "sent", "confirmed", "withdrawn"]
+# unapproved: too few have signed it; approved: enough have, and the daemon has yet to notice
+State = Literal["unapproved", "approved", "queued", "sent", "confirmed", "withdrawn"]
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS channel (name TEXT PRIMARY KEY, sequence INTEGER NOT NULL, last TEXT) STRICT;
@@ -185,13 +186,31 @@ class Ledger(Database):
         """Bundles that still are to be sent, oldest first."""
         return [Row(*r) for r in self._execute("SELECT * FROM bundle WHERE state = 'queued' ORDER BY rowid")]
 
+    def unapproved(self) -> list[Row]:
+        """Bundles that wait for signatures, oldest first."""
+        return [Row(*r) for r in self._execute("SELECT * FROM bundle WHERE state = 'unapproved' ORDER BY rowid")]
+
+    def take_approved(self) -> list[Row]:
+        """Bundles that were signed by enough people since: queued from now on, oldest first."""
+        query = "UPDATE bundle SET state = 'queued' WHERE state = 'approved' RETURNING *"
+        return sorted((Row(*r) for r in self._execute(query).fetchall()), key=lambda row: (row.created, row.sequence))
+
+    def newest(self, channel: str, name: str) -> Row | None:
+        """The bundle of this name that was packed last, and not withdrawn."""
+        return self._one("channel = ? AND name = ? AND state != 'withdrawn' ORDER BY rowid DESC", channel, name)
+
     def recent(self, count: int) -> list[Row]:
         """The newest bundles, newest first."""
         return [Row(*r) for r in self._execute("SELECT * FROM bundle ORDER BY rowid DESC LIMIT ?", (count,))]
 
     def sequences(self) -> dict[str, int]:
-        """Last sequence number issued, by channel."""
-        return dict(self._execute("SELECT name, sequence FROM channel ORDER BY name").fetchall())
+        """Last sequence number issued, by channel: the last below those that wait for signatures, if any do."""
+        query = """
+            SELECT name, coalesce(
+                (SELECT min(sequence) - 1 FROM bundle WHERE channel = name AND state = 'unapproved'), sequence
+            ) FROM channel ORDER BY name
+        """
+        return dict(self._execute(query).fetchall())
 
     def _one(self, where: str, *values: object) -> Row | None:
         row = self._execute(f"SELECT * FROM bundle WHERE {where}", values).fetchone()

@@ -8,6 +8,7 @@ from pathlib import Path
 import structlog
 from securesystemslib.signer import CryptoSigner
 
+from diode.clock import moment
 from diode.config import SenderConfig
 from diode.errors import SourceError
 from diode.geometry import PROFILES, stream_geometry
@@ -26,7 +27,7 @@ class _StoppedError(Exception):
 class Packer:
     """Packs one item at a time. Files are hashed in a thread: the event loop goes on beating."""
 
-    def __init__(self, config: SenderConfig, ledger: Ledger, signer: CryptoSigner, display: Display) -> None:
+    def __init__(self, config: SenderConfig, ledger: Ledger, signer: CryptoSigner | None, display: Display) -> None:
         self._config = config
         self._ledger = ledger
         self._signer = signer
@@ -91,28 +92,49 @@ class Packer:
         pass_delay_s: float,
         origin: str,
     ) -> Row:
-        link = self._config.link
-        sequence, previous = self._ledger.next_sequence(item.channel)
-        created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        identity = Identity(item.channel, item.name, version, sequence, previous, created)
-        profile = PROFILES[link.profile]
-        packed = write_packed(self._config.state, identity, profile, link.symbol_bytes, sources, content, self._signer)
+        link, approvals = self._config.link, self._config.approvals(item.channel)
+        identity = self._identify(item, version)
+        signers = [self._signer] if self._signer is not None and not approvals else []
+        packed = write_packed(
+            self._config.state, identity, PROFILES[link.profile], link.symbol_bytes, sources, content, signers
+        )
         row = Row(
             id=packed.hex_id,
             channel=item.channel,
             name=item.name,
             version=version,
-            sequence=sequence,
+            sequence=identity.sequence,
             content=content.content_digest,
             size=packed.manifest.stream_bytes,
             files=packed.manifest.files.entries,
             passes=passes,
             pass_delay_s=pass_delay_s,
-            state="queued",
+            state="queued" if signers else "unapproved",
             detail="",
-            created=created,
+            created=identity.created,
             origin=origin,
         )
         self._ledger.add(row)
-        log.info("bundle_queued", bundle=row.id, channel=row.channel, name=row.name, version=version, bytes=row.size)
+        facts = {"bundle": row.id, "channel": row.channel, "name": row.name, "version": version, "bytes": row.size}
+        if signers:
+            log.info("bundle_queued", **facts)
+        else:
+            log.info("bundle_waits", **facts, signatures=approvals, do=f"diode-sender approve {row.id} --key KEY")
         return row
+
+    def _identify(self, item: Item, version: str) -> Identity:
+        """What the manifest says of a bundle beside its content."""
+        channel, now = self._config.channel(item.channel), time.time()
+        sequence, previous = self._ledger.next_sequence(item.channel)
+        older = self._ledger.newest(item.channel, item.name)
+        return Identity(
+            channel=item.channel,
+            name=item.name,
+            version=version,
+            sequence=sequence,
+            previous=previous,
+            created=moment(now),
+            supersedes=older.version if older else None,
+            expires=moment(now + channel.valid_days * 86400) if channel.valid_days else None,
+            labels=channel.labels,
+        )

@@ -11,14 +11,14 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, Literal
 
 import numpy as np
 from blake3 import blake3
-from securesystemslib.signer import CryptoSigner
+from securesystemslib.signer import Signer
 
 from diode.digest import digest
 from diode.errors import LimitError, ManifestError, PathError, SourceError
@@ -27,6 +27,7 @@ from diode.manifest import (
     MAX_FILES,
     MAX_TABLE_BYTES,
     FileEntry,
+    Labels,
     Manifest,
     PathSet,
     Shape,
@@ -34,8 +35,8 @@ from diode.manifest import (
     bundle_id,
     check_component,
     padded_manifest,
-    seal_manifest,
 )
+from diode.trust import seal_manifest
 
 MANIFEST_FILE: Final = "manifest.dsse.json"
 FILES_FILE: Final = "files.jsonl"
@@ -232,6 +233,9 @@ class Identity:
     sequence: int
     previous: str | None
     created: str
+    supersedes: str | None = None
+    expires: str | None = None
+    labels: Labels | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,9 +288,10 @@ def write_packed(
     symbol_bytes: int,
     sources: Sequence[Source],
     content: Content,
-    signer: CryptoSigner,
+    signers: Iterable[Signer],
+    attestation: str | None = None,
 ) -> Packed:
-    """Sign the manifest and write the packed bundle below ``state``, complete or not at all."""
+    """Sign the manifest, by nobody yet if so, and write the packed bundle below ``state``, complete or not at all."""
     full = stream_geometry(symbol_bytes, profile)
     stream_bytes = sum(entry.size for entry in content.entries)
     manifest = Manifest(
@@ -297,12 +302,16 @@ def write_packed(
         sequence=identity.sequence,
         previous=identity.previous,
         created=identity.created,
+        expires=identity.expires,
+        supersedes=identity.supersedes,
+        labels=identity.labels,
+        attestation=attestation,
         shape=Shape(profile=profile.name, symbol_bytes=symbol_bytes, columns=full.columns, k=full.k, r=full.r),  # type: ignore[arg-type]  # validated
         stream_bytes=stream_bytes,
         files=_table(content.files, len(content.entries)),
         slabs=_table(content.slabs, slab_count(full, stream_bytes)),
     )
-    payload, sealed = seal_manifest(manifest, signer)
+    payload, sealed = seal_manifest(manifest, signers)
     number = bundle_id(payload)
     folder = state / "bundles" / f"{number:016x}"
     partial = folder.with_suffix(".partial")

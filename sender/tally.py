@@ -18,6 +18,7 @@ class Tally:
     resent: int = 0
     skipped: int = 0
     failed: int = 0
+    unapproved: int = 0
     restarts: int = 0
     counters: Counters | None = None
     _before: dict[str, int] = field(default_factory=lambda: dict.fromkeys(transmit.COUNTERS, 0))
@@ -34,7 +35,8 @@ class Tally:
 
     def outcomes(self) -> dict[str, int]:
         """Bundles by what became of them."""
-        return {"sent": self.sent, "resent": self.resent, "skipped": self.skipped, "failed": self.failed}
+        done = {"sent": self.sent, "resent": self.resent, "skipped": self.skipped, "failed": self.failed}
+        return done | {"unapproved": self.unapproved}
 
     def metrics(self, waiting: int) -> Iterable[Metric]:
         """All of it for Prometheus; ``waiting``: bundles that are queued or in flight."""

@@ -3,8 +3,8 @@
 import pytest
 from securesystemslib.signer import CryptoSigner
 
+from diode.envelope import load_signer
 from diode.keys import new_signing_key
-from diode.manifest import load_signer
 
 
 @pytest.fixture(scope="session")

@@ -27,11 +27,10 @@ from diode.manifest import (
     Shape,
     Table,
     bundle_id,
-    open_manifest,
     padded_manifest,
     parse_files,
-    seal_manifest,
 )
+from diode.trust import Trust, open_manifest, seal_manifest
 from diode.wire import Kind, ObjectType, datagram_bytes, symbol_bytes_for
 from sender.schedule import Filler, Job, Plan, Scheduler, Wait
 
@@ -85,13 +84,17 @@ def make_bundle(
         sequence=sequence,
         previous=None,
         created="2026-01-01T00:00:00Z",
+        expires=None,
+        supersedes=None,
+        labels=None,
+        attestation=None,
         shape=Shape(profile=profile, symbol_bytes=symbol_bytes, columns=full.columns, k=full.k, r=full.r),
         stream_bytes=len(stream),
         files=Table(entries=len(paths), size=len(lines), blake3=digest(lines).hex()),
         slabs=Table(entries=count, size=len(slabs), blake3=digest(slabs).hex()),
     )
     signer = signer or CryptoSigner.generate_ed25519()
-    payload, sealed = seal_manifest(manifest, signer)
+    payload, sealed = seal_manifest(manifest, [signer])
     parts = {
         (DATA, 0): stream,
         (OBJECT, int(ObjectType.MANIFEST)): padded_manifest(sealed, symbol_bytes),
@@ -234,7 +237,8 @@ class Enclave:
             self._take(bundle, done, part, data)
 
     def _judge(self, bundle: int, data: bytes) -> None:
-        manifest, payload, _ = open_manifest(data.rstrip(b"\0"), [signer.public_key for signer in self.trusted])
+        trust = Trust.anyone(signer.public_key for signer in self.trusted)
+        manifest, payload, _ = open_manifest(data.rstrip(b"\0"), trust)
         assert bundle_id(payload) == bundle
         sizes = {
             (DATA, 0): manifest.stream_bytes,

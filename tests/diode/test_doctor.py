@@ -9,12 +9,12 @@ import pytest
 
 from diode.config import ReceiverConfig
 from diode.doctor import examine, fix_plan, open_site, problems
+from diode.envelope import load_public_key
 from diode.errors import TrustError, UsageError
 from diode.findings import Finding, Site
 from diode.host import Host
 from diode.init import init_pair
 from diode.keys import new_signing_key, write_private
-from diode.manifest import load_public_key
 from diode.returns import check_returns
 from diode.selftest import evidence, prove, read_evidence, write_evidence
 from diode.tuning import check_tuning

@@ -18,11 +18,10 @@ from diode.manifest import (
     bundle_id,
     canonical,
     check_component,
-    open_manifest,
     parse_files,
     read_line,
-    seal_manifest,
 )
+from diode.trust import Trust, open_manifest, seal_manifest
 from tests.link import make_bundle
 
 BUNDLE = make_bundle({"a": b"1", "b/c": b"22"})
@@ -33,25 +32,26 @@ HEX = "0" * 64
 def sealed_with(**changes: object) -> bytes:
     """An envelope, signed, around a manifest whose fields are changed without any check."""
     fields = {**BUNDLE.manifest.model_dump(), **changes}
-    return seal_manifest(Manifest.model_construct(**fields), SIGNER)[1]
+    return seal_manifest(Manifest.model_construct(**fields), [SIGNER])[1]
 
 
 def opened(sealed: bytes) -> Manifest:
     """The manifest in an envelope, by the trusted key."""
-    return open_manifest(sealed, [SIGNER.public_key])[0]
+    return open_manifest(sealed, Trust.anyone([SIGNER.public_key]))[0]
 
 
 def test_what_is_sealed_is_opened() -> None:
     """Manifest, payload and signer come back as they were."""
-    payload, sealed = seal_manifest(BUNDLE.manifest, SIGNER)
-    manifest, raw, signer = open_manifest(sealed, [CryptoSigner.generate_ed25519().public_key, SIGNER.public_key])
-    assert (BUNDLE.manifest, payload, SIGNER.public_key.keyid) == (manifest, raw, signer)
+    payload, sealed = seal_manifest(BUNDLE.manifest, [SIGNER])
+    trust = Trust.anyone([CryptoSigner.generate_ed25519().public_key, SIGNER.public_key])
+    opened = open_manifest(sealed, trust)
+    assert (BUNDLE.manifest, payload, SIGNER.public_key.keyid) == (opened.manifest, opened.payload, opened.signer)
     assert BUNDLE.number == bundle_id(payload)
 
 
 def test_an_unknown_signer_is_refused() -> None:
     """A signature counts only by a key that is trusted."""
-    _, sealed = seal_manifest(BUNDLE.manifest, CryptoSigner.generate_ed25519())
+    _, sealed = seal_manifest(BUNDLE.manifest, [CryptoSigner.generate_ed25519()])
     with pytest.raises(TrustError):
         opened(sealed)
 
@@ -59,7 +59,7 @@ def test_an_unknown_signer_is_refused() -> None:
 @given(st.integers(0, 10**6), st.integers(1, 255))
 def test_no_flipped_byte_goes_unnoticed(place: int, flip: int) -> None:
     """An envelope that was changed anywhere is refused, or still means exactly what was signed."""
-    sealed = bytearray(seal_manifest(BUNDLE.manifest, SIGNER)[1])
+    sealed = bytearray(seal_manifest(BUNDLE.manifest, [SIGNER])[1])
     sealed[place % len(sealed)] ^= flip
     try:
         manifest = opened(bytes(sealed))
@@ -98,7 +98,7 @@ def test_no_flipped_byte_goes_unnoticed(place: int, flip: int) -> None:
 )
 def test_signed_nonsense_is_refused(changes: dict[str, object]) -> None:
     """Every field has bounds, signed or not."""
-    payload = canonical({**json.loads(seal_manifest(BUNDLE.manifest, SIGNER)[0]), **changes})
+    payload = canonical({**json.loads(seal_manifest(BUNDLE.manifest, [SIGNER])[0]), **changes})
     with pytest.raises((ManifestError, PathError)):
         opened(envelope(payload))
 
@@ -128,7 +128,7 @@ def test_signed_payloads_that_are_no_manifest_are_refused(payload: bytes) -> Non
 
 def test_a_manifest_that_is_not_canonical_is_refused() -> None:
     """One manifest, one byte string: white space or another order of keys is another."""
-    payload, _ = seal_manifest(BUNDLE.manifest, SIGNER)
+    payload, _ = seal_manifest(BUNDLE.manifest, [SIGNER])
     with pytest.raises(ManifestError):
         opened(envelope(json.dumps(json.loads(payload), indent=1).encode()))
 
@@ -142,7 +142,7 @@ def test_garbage_is_refused(sealed: bytes) -> None:
 
 def test_another_payload_type_is_refused() -> None:
     """A signature over something else by the same key is not a manifest."""
-    made = signed(seal_manifest(BUNDLE.manifest, SIGNER)[0])
+    made = signed(seal_manifest(BUNDLE.manifest, [SIGNER])[0])
     with pytest.raises(ManifestError):
         opened(json.dumps({**made, "payloadType": "application/x"}).encode())
     assert base64.b64decode(str(made["payload"]))

@@ -27,8 +27,9 @@ from diode.errors import ContentError, Drop, ManifestError
 from diode.fec import choose_engine
 from diode.gate import MAX_SESSIONS
 from diode.geometry import object_geometry, slab_at, slab_count
-from diode.manifest import Manifest, bundle_id, open_manifest, parse_files
+from diode.manifest import Manifest, bundle_id, parse_files
 from diode.memory import Counters, Ring, create_memfd, map_memfd
+from diode.trust import Trust, open_manifest
 from diode.wire import Kind, ObjectType
 from diode.workers import Message
 from receiver import assemble
@@ -107,7 +108,7 @@ class Judge:
         self.counts: Counter[str] = Counter()
         self._box = box
         self._arena = arena
-        self._keys = keys
+        self._trust = Trust.anyone(keys)
         self._staged = staged
         self._rng = random.Random(seed)
         self._bundles: dict[int, Spooled] = {}
@@ -183,7 +184,7 @@ class Judge:
 
     def _judge(self, number: int, padded: bytes) -> None:
         try:
-            manifest, payload, _ = open_manifest(padded.rstrip(b"\0"), self._keys)
+            manifest, payload, _ = open_manifest(padded.rstrip(b"\0"), self._trust)
             if bundle_id(payload) != number:
                 raise ManifestError("the manifest is another bundle's")
         except ContentError as error:

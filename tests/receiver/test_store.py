@@ -8,6 +8,7 @@ import pytest
 from diode.errors import FullError, IntegrityError, StorageError
 from diode.manifest import Manifest
 from diode.memory import Counters
+from diode.trust import Opened
 from diode.wire import ObjectType
 from receiver.ledger import Ledger
 from receiver.parking import ParkedSlabs
@@ -22,7 +23,7 @@ def spooled(folder: Path, bundle: Bundle, slabs: bool = True) -> SpoolBundle:
     folder.mkdir(exist_ok=True)
     manifest: Manifest = bundle.manifest
     parked = ParkedSlabs(folder, bundle.number, Ledger(folder / "ledger.db"))
-    spool = SpoolBundle(bundle.number, folder, manifest, b"", b"", "someone", parked)
+    spool = SpoolBundle(bundle.number, folder, Opened(manifest, b"", ()), b"", parked)
     for kind in (ObjectType.FILES, ObjectType.SLABS):
         spool.put_table(kind, 0, memoryview(bundle.parts[OBJECT, int(kind)]))
     assert spool.maybe_read_tables()

@@ -39,7 +39,7 @@ def staging(tmp_path: Path, signer: CryptoSigner, request: pytest.FixtureRequest
     (tmp_path / "model.bin").write_bytes(b"x" * 1000)
     sources = collect([tmp_path / "model.bin"], "refuse")
     content = hash_content(sources, stream_geometry(448, STANDARD).source_bytes)
-    bundle = write_packed(tmp_path / "state", IDENTITY, STANDARD, 448, sources, content, signer).hex_id
+    bundle = write_packed(tmp_path / "state", IDENTITY, STANDARD, 448, sources, content, [signer]).hex_id
     with closing(Ledger(tmp_path / "state" / "ledger.db")) as ledger:
         facts = (
             "models",

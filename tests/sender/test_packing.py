@@ -11,9 +11,11 @@ import pytest
 from securesystemslib.signer import CryptoSigner
 
 from diode.digest import digest
+from diode.envelope import load_public_key
 from diode.errors import LimitError, SourceError
 from diode.geometry import PROFILES, stream_geometry
-from diode.manifest import bundle_id, load_public_key, open_manifest, parse_files
+from diode.manifest import bundle_id, parse_files
+from diode.trust import Trust, open_manifest
 from sender import packing
 from sender.packing import Identity, Packed, Source, collect, hash_content, load_packed, open_source, write_packed
 
@@ -31,7 +33,7 @@ def paths(sources: list[Source]) -> list[str]:
 def pack(state: Path, root: Path, signer: CryptoSigner) -> Packed:
     """Pack one directory or file."""
     sources = collect([root], "refuse")
-    return write_packed(state, IDENTITY, STANDARD, SYMBOL_BYTES, sources, hash_content(sources, SLAB_BYTES), signer)
+    return write_packed(state, IDENTITY, STANDARD, SYMBOL_BYTES, sources, hash_content(sources, SLAB_BYTES), [signer])
 
 
 def test_a_directory_gives_its_contents_in_table_order(tmp_path: Path) -> None:
@@ -227,9 +229,10 @@ def test_a_packed_bundle_is_what_the_enclave_will_accept(
     (tmp_path / "root" / "hollow").mkdir(parents=True)
     (tmp_path / "root" / "file").write_bytes(b"content")
     packed = pack(tmp_path / "state", tmp_path / "root", signer)
-    manifest, payload, key_id = open_manifest(packed.sealed, [load_public_key(signing_key[1])])
-    assert (packed.manifest, signer.public_key.keyid) == (manifest, key_id)
-    assert bundle_id(payload) == packed.id
+    opened = open_manifest(packed.sealed, Trust.anyone([load_public_key(signing_key[1])]))
+    manifest = opened.manifest
+    assert (packed.manifest, signer.public_key.keyid) == (manifest, opened.signer)
+    assert bundle_id(opened.payload) == packed.id
     files = (packed.folder / packing.FILES_FILE).read_bytes()
     slabs = (packed.folder / packing.SLABS_FILE).read_bytes()
     assert (digest(files).hex(), digest(slabs).hex()) == (manifest.files.blake3, manifest.slabs.blake3)

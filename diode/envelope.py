@@ -1,0 +1,93 @@
+"""DSSE envelopes: raw bytes, signed by one or several keys. Key ids are derived from keys, and never read."""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, SECP384R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from securesystemslib.dsse import Envelope
+from securesystemslib.exceptions import UnverifiedSignatureError, VerificationError
+from securesystemslib.signer import CryptoSigner, Key, Signer, SSlibKey
+
+from diode.errors import LimitError, ManifestError
+from diode.manifest import canonical
+
+MAX_SIGNATURES: Final = 64
+
+
+def load_signer(pem: bytes) -> CryptoSigner:
+    """An Ed25519 signer from a private key in PKCS8 PEM; its key id is derived from the key. Raises ValueError."""
+    key = load_pem_private_key(pem, None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ValueError("not an Ed25519 private key")
+    return CryptoSigner(key)
+
+
+def load_public_key(pem: bytes) -> Key:
+    """A key from its public half in PEM: Ed25519, or ECDSA on P-256 or P-384 as hardware has it. Raises ValueError."""
+    key = load_pem_public_key(pem)
+    if isinstance(key, Ed25519PublicKey):
+        return SSlibKey.from_crypto(key)
+    if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1 | SECP384R1):
+        return SSlibKey.from_crypto(key)
+    raise ValueError("neither an Ed25519 nor an ECDSA P-256 or P-384 public key")
+
+
+def seal(payload: bytes, payload_type: str, signers: Iterable[Signer], most: int) -> bytes:
+    """An envelope of at most ``most`` bytes around ``payload``, in canonical JSON. Raises LimitError."""
+    envelope = Envelope(payload, payload_type, {})
+    for signer in signers:
+        envelope.sign(signer)
+    return write_envelope(envelope, most)
+
+
+def write_envelope(envelope: Envelope, most: int) -> bytes:
+    """Canonical JSON of an envelope, signatures in the order of their key ids. Raises LimitError."""
+    envelope.signatures = dict(sorted(envelope.signatures.items()))
+    sealed = canonical(envelope.to_dict())
+    if len(sealed) > most or len(envelope.signatures) > MAX_SIGNATURES:
+        raise LimitError(
+            f"the envelope has {len(sealed)} bytes and {len(envelope.signatures)} signatures, more than {most} or "
+            f"{MAX_SIGNATURES}"
+        )
+    return sealed
+
+
+def read_envelope(sealed: bytes, payload_type: str, most: int) -> Envelope:
+    """Parse an envelope of at most ``most`` bytes; nothing is verified yet. Raises ManifestError."""
+    if len(sealed) > most:
+        raise ManifestError(f"the envelope has {len(sealed)} bytes, more than {most}")
+    try:
+        envelope = Envelope.from_dict(json.loads(sealed))
+        if envelope.payload_type != payload_type:
+            raise ValueError(f"its payload is not of type {payload_type}")
+        if len(envelope.signatures) > MAX_SIGNATURES:
+            raise ValueError(f"more than {MAX_SIGNATURES} signatures")
+    except Exception as error:  # the parser of a library may raise anything on hostile JSON
+        raise ManifestError(f"not an envelope of type {payload_type}: {type(error).__name__}") from error
+    return envelope
+
+
+def valid_keys(envelope: Envelope, keys: Iterable[Key]) -> Iterator[Key]:
+    """Which of ``keys`` have signed the envelope's raw payload. Each key is looked at once."""
+    signed = envelope.pae()
+    for key in {key.keyid: key for key in keys}.values():
+        signature = envelope.signatures.get(key.keyid)
+        if signature is None:
+            continue
+        try:
+            key.verify_signature(signature, signed)
+        except (UnverifiedSignatureError, VerificationError):
+            continue
+        yield key
+
+
+def merge_signatures(envelope: Envelope, other: Envelope) -> int:
+    """Take over signatures of the same payload that were made elsewhere; how many were new. Raises ManifestError."""
+    if (other.payload, other.payload_type) != (envelope.payload, envelope.payload_type):
+        raise ManifestError("what was signed is not what lies here")
+    new = {keyid: s for keyid, s in other.signatures.items() if keyid not in envelope.signatures}
+    envelope.signatures.update(new)
+    return len(new)
