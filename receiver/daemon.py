@@ -85,7 +85,7 @@ class Receiver:
         self._disk = DiskHealth(self._on_event)
         self._hearing = Hearing(self._ledger, self._endings, self._disk)
         self._admitted = self._ledger.sessions()  # a new pipeline need not wait for them to be announced
-        self._ended: set[str] = set()  # with --bundles: what counts
+        self._ended: dict[str, str] = {}  # with --bundles: what counts, and how it ended last
         self._refusal_code = 0
         self._heard_at: float | None = None
         self._silent = False
@@ -105,7 +105,7 @@ class Receiver:
     @property
     def exit_code(self) -> int:
         """What ``--bundles`` ends with: 0, or the code of the first refusal, or of bundles left incomplete."""
-        return self._refusal_code or (IncompleteError.exit_code if self._endings.any_incomplete else 0)
+        return self._refusal_code or (IncompleteError.exit_code if "incomplete" in self._ended.values() else 0)
 
     async def run(self, bundles: int | None = None) -> None:
         """Receive until stopped, or until so many bundles are over. Raises what ended it too early."""
@@ -243,7 +243,7 @@ class Receiver:
         fields = {("id" if k == "bundle" else k): message[k] for k in names if k in message}
         self._display.finish(label, outcome, fields | self._losses())
         if self._bundles_wanted is not None:
-            self._ended.add(message["bundle"])
+            self._ended[message["bundle"]] = outcome
             if len(self._ended) >= self._bundles_wanted:
                 self._done.set()
 
