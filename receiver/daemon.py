@@ -21,7 +21,7 @@ from diode.config import ReceiverConfig
 from diode.errors import DiodeError, Drop, IncompleteError, UsageError, WorkerError
 from diode.fec import ZFEC_SLOWDOWN
 from diode.heartbeat import Heartbeat
-from diode.keys import read_link_key, read_trusted
+from diode.keys import read_link_key
 from diode.locking import lock_folder
 from diode.metrics import counter, gauge, serve
 from diode.progress import Display
@@ -29,6 +29,7 @@ from diode.supervise import Crew, Pulse
 from diode.systemd import Reports, listen_fds
 from diode.udp import Address, adopt_receiver, open_receiver
 from diode.workers import Message, Worker
+from receiver.authority import Authority
 from receiver.disk import DiskHealth
 from receiver.endings import Endings
 from receiver.hearing import Hearing
@@ -67,11 +68,11 @@ class Receiver:
         for key in (config.link.key, config.link.previous_key):
             if key:
                 read_link_key(key)
-        read_trusted(config.signers)
         self._stack.callback(os.close, lock_folder(config.state))
         Inbox(config.inbox.path).prepare()
         self._ledger = open_ledger(config)
         self._stack.callback(self._ledger.close)
+        Authority(self._ledger, config.signers, {})  # to say now, and here, what is wrong with keys
         passed = listen_fds()
         self._is_passed = bool(passed)
         address, buffer = Address.parse(config.link.listen), config.link.socket_buffer
