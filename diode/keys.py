@@ -73,6 +73,11 @@ def read_signer(path: Path) -> CryptoSigner:
         raise UsageError(f"{path} is not an Ed25519 private key in PEM") from error
 
 
+def maybe_read_service_key(path: Path) -> CryptoSigner | None:
+    """The key by which a side signs what it says of itself; None when there is none. Raises as :func:`read_signer`."""
+    return read_signer(path) if path.exists() else None
+
+
 def read_public_key(path: Path) -> Key:
     """The public key in ``path``."""
     try:

@@ -13,7 +13,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from diode.audit import AuditLog, open_log
 from diode.backup import describe_backup, describe_restore
+from diode.chain import What
 from diode.codes import LONGEST_TEXT, decode
 from diode.config import SenderConfig, load
 from diode.database import LEDGER_FILE
@@ -26,10 +28,10 @@ from sender.backup import back_up
 from sender.backup import restore as restore_backup
 from sender.daemon import Sender
 from sender.keeping import prune
-from sender.ledger import Ledger
+from sender.ledger import Ledger, named
 from sender.rebaseline import parse_after
 from sender.rebaseline import rebaseline as rebaseline_ledger
-from sender.requests import find_asked, find_confirmed
+from sender.requests import find_asked, find_confirmed, note_resend
 
 app = new_app("The sending side of a diode link.")
 main = guarded(app)
@@ -117,6 +119,7 @@ def resend(
         row, ranges = find_asked(ledger, config.state, asked)
         print(f"{row.channel}/{row.name}/{row.version}: {asked}", file=sys.stderr)
         if is_locked(config.state):
+            note_resend(_audit(config), row, ranges)
             ledger.ask_resend(row.id, ranges)
             print("queued; the running daemon sends it", file=sys.stderr)
             return
@@ -140,6 +143,7 @@ def confirm(
     confirmed = decode("".join(code))
     with closing(_ledger(config, read_only=False)) as ledger:
         row = find_confirmed(ledger, confirmed)
+        _audit(config).append(What.CONFIRMED, **named(row))
         ledger.set_state(row.id, "confirmed")
         prune(config.outbox, config.state, ledger, time.time())
     print(f"{row.channel}/{row.name}/{row.version} ({row.id}) is confirmed", file=sys.stderr)
@@ -181,7 +185,12 @@ def restore(
 ) -> None:
     """Put the backup in DIR back. The daemon must not run."""
     config = load(SenderConfig, context.obj)
-    kept = restore_backup(folder, config.state, force=force)
+    audit = _audit(config)
+
+    def note(ledger: Ledger) -> None:
+        audit.append(What.RESTORED, detail=describe_backup(ledger, folder))
+
+    kept = restore_backup(folder, config.state, force=force, note=note)
     print(describe_restore(kept, "diode-sender"), file=sys.stderr)
 
 
@@ -225,6 +234,10 @@ def _read_code(path: Path | None) -> str:
             return file.read(LONGEST_TEXT + 1).decode("ascii", errors="replace")
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _audit(config: SenderConfig) -> AuditLog:
+    return open_log(config.audit_folder, config.service_key, "sender")
 
 
 def _maybe_ledger(config: SenderConfig, *, read_only: bool = True) -> Ledger | None:
