@@ -14,6 +14,7 @@ from rich.live import Live
 
 from diode import calibrate, init
 from diode import plan as forecasts
+from diode.audit_cli import audit_app
 from diode.config import ReceiverConfig, SenderConfig, load, parse_size
 from diode.emulator import Impairer, Impairments, Link, Tally
 from diode.entry import guarded, new_app
@@ -34,6 +35,7 @@ app.add_typer(keys_app, name="keys")
 calibrate_app = new_app("Find the highest rate that a link carries without loss. Start the receiving end first.")
 app.add_typer(calibrate_app, name="calibrate")
 app.add_typer(oneway_app, name="oneway")
+app.add_typer(audit_app, name="audit")
 app.command("doctor")(doctor)
 app.command("evidence")(evidence)
 app.add_typer(trust_app, name="trust")
@@ -108,7 +110,9 @@ def init_sender(
     """Write a sending side."""
     text = new_link_key() if link_key is None else _checked_link_key(link_key)
     init.init_sender(folder, to=_address(to), mtu=mtu, rate=_size(rate), profile=profile, auth=auth, link_key=text)
-    print(f"wrote {folder}; the receiver needs {folder}/keys/link.key and {folder}/keys/signing.pub")
+    keys = folder / "keys"
+    print(f"wrote {folder}; the receiver needs {keys}/link.key, {keys}/signing.pub and {keys}/service.pub:")
+    print(f"  diode init receiver DIR --listen {to} --link-key link.key --signer signing.pub --service service.pub")
 
 
 @init_app.command("receiver")
@@ -118,11 +122,13 @@ def init_receiver(
     auth: Auth = "gmac",
     link_key: Annotated[Path | None, typer.Option("--link-key", help="The sender's link key file.")] = None,
     signer: Annotated[Path | None, typer.Option("--signer", help="The sender's signing.pub.")] = None,
+    service: Annotated[Path | None, typer.Option("--service", help="The sender's service.pub.")] = None,
 ) -> None:
     """Write a receiving side."""
     text = new_link_key() if link_key is None else _checked_link_key(link_key)
     public = None if signer is None else _checked_public(signer)
-    init.init_receiver(folder, listen=_address(listen), auth=auth, link_key=text, public=public)
+    own_word = None if service is None else _checked_public(service)
+    init.init_receiver(folder, listen=_address(listen), auth=auth, link_key=text, public=public, service=own_word)
     print(f"wrote {folder}" + ("" if public else f"; put the sender's signing.pub into {folder}/keys/signers"))
 
 
@@ -151,6 +157,18 @@ def keys_signing(
     path: Annotated[Path, typer.Argument(help="File to write; the public half goes to PATH.pub.")],
 ) -> None:
     """Write a new signing key and its public half."""
+    _write_pair(path)
+
+
+@keys_app.command("service")
+def keys_service(
+    path: Annotated[Path, typer.Argument(help="File to write; the public half goes to PATH.pub.")],
+) -> None:
+    """Write a new service key: signs the audit log and receipts, never a bundle. Carry its public half over."""
+    _write_pair(path)
+
+
+def _write_pair(path: Path) -> None:
     private, public = new_signing_key()
     _write_new(path, private)
     path.with_suffix(".pub").write_bytes(public)

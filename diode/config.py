@@ -183,9 +183,16 @@ class _Config(BaseSettings):
 
     state: Path = Path("state")
     anchor: Path | None = None
+    audit: Path | None = None
+    service_key: Path = Path("keys/service.key")  # signs what a side says of itself: its audit log, its receipts
     fec: Fec = Fec()
     metrics: Metrics = Metrics()
     log: Log = Log()
+
+    @property
+    def audit_folder(self) -> Path:
+        """Where the audit log lies."""
+        return self.audit or self.state / "audit"
 
     @classmethod
     def settings_customise_sources(
@@ -233,6 +240,7 @@ class ReceiverConfig(_Config):
 
     link: ReceiverLink
     signers: Path = Path("keys/signers")
+    services: Path = Path("keys/services")  # service keys of senders: what they say of themselves is checked by these
     inbox: Inbox = Inbox()
     limits: Limits = Limits()
     channels: dict[ChannelName, Channel] = {}

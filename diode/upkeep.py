@@ -98,6 +98,11 @@ def _check_fsync(folder: Path) -> Finding:
 
 def _check_keys(config: SenderConfig | ReceiverConfig) -> Iterator[Finding]:
     yield _check_key(config.link.key, "link", read_link_key)
+    if config.service_key.exists():
+        yield _check_key(config.service_key, "service", read_signer)
+    else:
+        text = f"{config.service_key} is missing: the audit log is not signed"
+        yield Finding("service key", "advice", text, f"diode keys service {config.service_key}")
     if isinstance(config, SenderConfig):
         yield _check_key(config.send.key, "signing", read_signer)
         return

@@ -12,8 +12,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from diode.audit import open_log
 from diode.backup import back_up, describe_backup, describe_restore
 from diode.backup import restore as restore_backup
+from diode.chain import What
 from diode.clock import now_utc
 from diode.config import ReceiverConfig, load
 from diode.database import LEDGER_FILE
@@ -196,7 +198,12 @@ def restore(
 ) -> None:
     """Put the backup in DIR back. The daemon must not run."""
     config = load(ReceiverConfig, context.obj)
-    kept = restore_backup(folder, config.state, _open, force=force)
+    audit = open_log(config.audit_folder, config.service_key, "receiver")
+
+    def note(ledger: Ledger) -> None:
+        audit.append(What.RESTORED, detail=describe_backup(ledger, folder))
+
+    kept = restore_backup(folder, config.state, _open, force=force, put_rest=note)
     print(describe_restore(kept, "diode-receiver"), file=sys.stderr)
 
 

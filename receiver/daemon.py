@@ -17,6 +17,8 @@ from typing import Any, Final, Self
 import structlog
 from prometheus_client.core import Metric
 
+from diode.audit import ended, open_log
+from diode.chain import What
 from diode.config import ReceiverConfig
 from diode.errors import DiodeError, Drop, IncompleteError, UsageError, WorkerError
 from diode.fec import ZFEC_SLOWDOWN
@@ -32,6 +34,7 @@ from diode.workers import Message, Worker
 from receiver.authority import Authority
 from receiver.disk import DiskHealth
 from receiver.endings import Endings
+from receiver.heads import PeerHeads
 from receiver.hearing import Hearing
 from receiver.inbox import Inbox
 from receiver.pipeline import Pipeline
@@ -84,7 +87,8 @@ class Receiver:
         self._receiving: dict[str, Message] = {}
         self._endings = Endings(self._ledger.heard())
         self._disk = DiskHealth(self._on_event)
-        self._hearing = Hearing(self._ledger, self._endings, self._disk)
+        self._audit = open_log(config.audit_folder, config.service_key, "receiver")
+        self._hearing = Hearing(self._ledger, self._endings, self._disk, PeerHeads(self._ledger, self._audit))
         self._admitted = self._ledger.sessions()  # a new pipeline need not wait for them to be announced
         self._ended: dict[str, str] = {}  # with --bundles: what counts, and how it ended last
         self._refusal_code = 0
@@ -113,6 +117,7 @@ class Receiver:
         loop = asyncio.get_running_loop()
         self._bundles_wanted = bundles
         self._done = asyncio.Event()
+        self._audit.append(What.STARTED)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._interrupt, number)
         if self.config.metrics.listen:
@@ -134,6 +139,8 @@ class Receiver:
             self._collect_totals()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
+            with self._disk.surviving():
+                self._audit.append(What.STOPPED, **ended(self._failure))
         if self._failure:
             raise self._failure
 

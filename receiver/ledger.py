@@ -3,11 +3,12 @@
 import itertools
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from diode.anchor import Anchor
+from diode.chain import Head
 from diode.codes import Range, ranges_of
 from diode.database import Database
 from diode.errors import ReplayError
@@ -42,6 +43,9 @@ CREATE TRIGGER IF NOT EXISTS number_published AFTER UPDATE OF state ON bundle WH
 END;
 CREATE TABLE IF NOT EXISTS heartbeat (
     one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL, number INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS peer_head (
+    one INTEGER PRIMARY KEY CHECK (one = 1), n INTEGER NOT NULL, hash TEXT NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS session (one INTEGER PRIMARY KEY CHECK (one = 1), admitted TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS issued (
@@ -112,9 +116,17 @@ class Ledger(Database):
         query = "SELECT 1 FROM bundle WHERE id = ? AND state IN ('publishing', 'published', 'refused')"
         return self._execute(query, (bundle,)).fetchone() is not None
 
-    def accept(self, bundle: str, manifest: Manifest, signer: str) -> None:
-        """Begin to receive a bundle. Raises ReplayError when its sequence number or version is spent, or jumps."""
+    def accept(self, bundle: str, manifest: Manifest, signer: str, note: Callable[[], None] = lambda: None) -> None:
+        """Begin to receive a bundle. Raises ReplayError when its sequence number or version is spent, or jumps.
+
+        ``note`` is called when that is certain, and before anybody can see it; what it raises undoes everything.
+        """
         self._check_sequence(manifest)
+        with self._transaction():
+            self._accept(bundle, manifest, signer)
+            note()
+
+    def _accept(self, bundle: str, manifest: Manifest, signer: str) -> None:
         self.forget(bundle, "expired")
         values = (bundle, manifest.channel, manifest.name, manifest.version, manifest.sequence)
         try:
@@ -264,6 +276,15 @@ class Ledger(Database):
     def note_heartbeat(self, epoch: int, number: int) -> None:
         """Record the newest heartbeat."""
         self._execute("INSERT OR REPLACE INTO heartbeat VALUES (1, ?, ?)", (epoch, number))
+
+    def peer_head(self) -> Head | None:
+        """Where the sender's audit log ended when it was heard last."""
+        row = self._execute("SELECT n, hash FROM peer_head").fetchone()
+        return Head(*row) if row else None
+
+    def note_peer_head(self, head: Head) -> None:
+        """Record where the sender's audit log ends."""
+        self._execute("INSERT OR REPLACE INTO peer_head VALUES (1, ?, ?)", head)
 
     def sessions(self) -> list[list[int]]:
         """Which sessions were admitted when the last heartbeat was heard: (key id, session, expected) of each."""

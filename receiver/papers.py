@@ -1,9 +1,12 @@
-"""What is published beside a bundle's data: the manifest as signed, SHA256SUMS, and the receipt."""
+"""What is published beside a bundle's data: the manifest as signed, SHA256SUMS, and the receipt (signed, too)."""
 
 import json
 
+from securesystemslib.signer import Signer
+
 from diode.clock import now_utc
 from diode.manifest import Manifest
+from diode.receipt import RECEIPT_FILE, SIGNED_FILE, sign_receipt
 from diode.workers import Message
 from receiver.spool import SpoolBundle
 
@@ -14,8 +17,8 @@ def facts(manifest: Manifest, signer: str) -> Message:
     return {name: getattr(manifest, name) for name in names} | {"signer": signer}
 
 
-def write_papers(bundle: SpoolBundle, verify: str) -> None:
-    """Write them into the bundle's tree; ``verify``: slabs or at-rest."""
+def write_papers(bundle: SpoolBundle, verify: str, signer: Signer | None) -> None:
+    """Write them into the bundle's tree; ``verify``: slabs or at-rest. Without ``signer`` the receipt is not signed."""
     (bundle.tree / "manifest.json").write_bytes(bundle.payload)
     (bundle.tree / "manifest.dsse.json").write_bytes(bundle.sealed)
     with (bundle.tree / "SHA256SUMS").open("wb") as file:
@@ -33,4 +36,7 @@ def write_papers(bundle: SpoolBundle, verify: str) -> None:
         + f", signature key {bundle.signer}",
         "published": now_utc(),
     }
-    (bundle.tree / "receipt.json").write_text(json.dumps(receipt, indent=1, ensure_ascii=False) + "\n")
+    text = (json.dumps(receipt, indent=1, ensure_ascii=False) + "\n").encode()
+    (bundle.tree / RECEIPT_FILE).write_bytes(text)
+    if signer is not None:
+        (bundle.tree / SIGNED_FILE).write_bytes(sign_receipt(text, signer))

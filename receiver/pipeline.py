@@ -89,6 +89,8 @@ def store_settings(config: ReceiverConfig) -> Message:
         "inbox": str(config.inbox.path),
         "state": str(config.state),
         "signers": str(config.signers),
+        "audit": str(config.audit_folder),
+        "service_key": str(config.service_key),
         "roles": {name: [channel.signatures, channel.signers] for name, channel in channels.items()},
         "anchor": str(config.anchor_file),
         "verify": {name: channel.verify for name, channel in channels.items() if channel.verify},

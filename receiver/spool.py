@@ -105,6 +105,7 @@ class SpoolBundle:
         self.opened = opened
         self.parked = parked
         self.target: Path | None = None  # where it was published, as soon as it was
+        self.is_said_published = False  # whether the audit log may say so already
         self.stored = np.zeros(manifest.slabs.entries, dtype=np.bool_)
         self._data = self.tree / "data"
         self._made: set[str] = set()

@@ -21,6 +21,8 @@ import numpy as np
 
 from diode.anchor import Anchor
 from diode.assembler import SlabKey
+from diode.audit import AuditLog
+from diode.chain import What
 from diode.clock import now_utc
 from diode.database import LEDGER_FILE
 from diode.durable import sync_file_system
@@ -36,7 +38,8 @@ from diode.errors import (
     StorageError,
     TrustError,
 )
-from diode.manifest import bundle_id
+from diode.keys import maybe_read_service_key
+from diode.manifest import Manifest, bundle_id
 from diode.memory import map_memfd
 from diode.sandbox import FILES, confine, python_folders
 from diode.trust import Opened, Role
@@ -76,10 +79,12 @@ class Store:
         anchor.check(self._ledger.standing())  # somebody may have taken the ledger away since the daemon looked
         roles = {channel: Role(n, frozenset(who) if who else None) for channel, (n, who) in settings["roles"].items()}
         self._authority = Authority(self._ledger, Path(settings["signers"]), roles)
+        self._signer = maybe_read_service_key(Path(settings["service_key"]))
+        self._audit = AuditLog(Path(settings["audit"]), "receiver", self._signer)
         self._verify: dict[str, str] = settings["verify"]
         self._verify_default: str = settings["verify_default"]
         self._keep_incomplete_s: float = settings["keep_incomplete_s"]
-        self._admission = Admission(settings, self._inbox, self._ledger, control.send)
+        self._admission = Admission(settings, self._inbox, self._ledger, self._postpone)
         self._policy = Policy(settings)
         self._disk = DiskHealth(control.send)
         self._bundles: dict[int, SpoolBundle] = {}
@@ -134,9 +139,11 @@ class Store:
     def _expire(self) -> None:
         """Give up what has been incomplete for too long. It may begin anew, should its manifest come again."""
         for row in self._ledger.untouched(self._keep_incomplete_s):
-            bundle = self._bundles.pop(int(row.id, 16), None)
+            bundle = self._bundles.get(int(row.id, 16))
             if bundle is None:
                 continue
+            self._note(What.EXPIRED, bundle)
+            del self._bundles[bundle.number]
             self._ledger.set_state(row.id, "expired", "incomplete for longer than limits.keep_incomplete_days")
             bundle.remove()
             self._answer("finished", bundle=bundle.number, drop="")
@@ -257,8 +264,12 @@ class Store:
             self._admission.check(manifest)
             self._policy.check(manifest, now_utc())
             folder = self._make_folder(number, sealed)
-            self._ledger.accept(f"{number:016x}", manifest, opened.signer)
+            noted = {**_named(number, manifest), "key": opened.signer}
+            self._ledger.accept(
+                f"{number:016x}", manifest, opened.signer, lambda: self._audit.append(What.ACCEPTED, **noted)
+            )
         except ContentError as error:
+            self._audit.append(What.REFUSED, **_named(number, manifest), key=opened.signer, **_why(error))
             self._ledger.refuse(f"{number:016x}", manifest, opened.signer, str(error))
             self._quarantine(number, error, facts(manifest, opened.signer), None)
             self._answer("finished", bundle=number, drop=Drop.REFUSED)
@@ -299,6 +310,7 @@ class Store:
         """An unverified manifest: anybody may have sent it, so its bundle id is not held against the real one."""
         if number in self._unverified or len(self._unverified) >= MAX_UNVERIFIED:
             return
+        self._audit.append(What.QUARANTINED, bundle=f"{number:016x}", **_why(error))
         self._unverified.add(number)
         self._quarantine(number, error, {}, None)
 
@@ -365,7 +377,7 @@ class Store:
     def _finish(self, bundle: SpoolBundle, mode: str) -> None:
         """Make a complete tree ready to be published, durably; in a thread, since it may take as long as hashing it."""
         bundle.finish_tree(at_rest=mode == "at-rest")
-        write_papers(bundle, mode)
+        write_papers(bundle, mode, self._signer)
         sync_file_system(bundle.tree)
 
     def _publish(self, bundle: SpoolBundle) -> None:
@@ -376,6 +388,8 @@ class Store:
             if bundle.manifest.channel == TRUST_CHANNEL:
                 self._follow(bundle)
             self._ledger.set_state(bundle.hex_id, "publishing")
+            self._note(What.PUBLISHED, bundle, again=bundle.is_said_published)
+            bundle.is_said_published = True
             bundle.target = self._inbox.publish(bundle.tree, bundle.manifest)
         self._inbox.sync(bundle.target)
         self._conclude(bundle, bundle.target)
@@ -384,6 +398,7 @@ class Store:
         """A bundle of channel ``trust`` may say whom to believe from now on."""
         document = self._authority.follow(bundle.tree / "data", now_utc())
         if document is not None:
+            self._note(What.TRUST_CHANGED, bundle, detail=f"trust document {document.version}")
             self._tell("trust_changed", bundle, version=document.version, expires=document.expires)
 
     def _conclude(self, bundle: SpoolBundle, target: Path) -> None:
@@ -395,6 +410,7 @@ class Store:
 
     def _refuse(self, bundle: SpoolBundle, error: ContentError) -> None:
         """Its signed content breaks the rules: set it aside for good."""
+        self._note(What.REFUSED, bundle, **_why(error))
         self._bundles.pop(bundle.number, None)
         bundle.close()
         self._ledger.set_state(bundle.hex_id, "refused", str(error))
@@ -425,6 +441,7 @@ class Store:
                 if row.state == "publishing":
                     self._give_up(row, folder, error)
                     continue
+                self._audit.append(What.SPOOL_LOST, **_of_row(row), **_why(error))
                 self._ledger.forget(row.id, "receiving")  # lost with the power, or its key is trusted no more
                 shutil.rmtree(folder, ignore_errors=True)
                 self._control.send({"event": "spool_lost", "bundle": row.id, "detail": str(error)})
@@ -437,6 +454,7 @@ class Store:
         error = ReplayError(
             f"it was being published, and may have been; if not, have it sent under a new version: {why}"
         )
+        self._audit.append(What.REFUSED, **_of_row(row), **_why(error))
         self._ledger.set_state(row.id, "refused", str(error))
         facts = {name: getattr(row, name) for name in ("channel", "name", "version", "sequence", "signer")}
         self._quarantine(int(row.id, 16), error, facts, folder)
@@ -447,6 +465,7 @@ class Store:
 
     def _resume_bundle(self, bundle: SpoolBundle, state: str) -> None:
         self._bundles[bundle.number] = bundle
+        bundle.is_said_published = state == "publishing"
         if state == "publishing" and not bundle.tree.exists():  # renamed; its reader may have moved it on since
             bundle.target = self._inbox.version_folder(bundle.manifest)
             self._publish(bundle)
@@ -476,6 +495,20 @@ class Store:
         for number in {*trusted, *doubtful} - there - again:
             self._ledger.forget_slab(bundle.hex_id, number)
 
+    # audit log
+
+    def _note(self, what: What, bundle: SpoolBundle, **facts: Any) -> None:
+        """Write a decision about a bundle into the audit log: before it takes effect."""
+        self._audit.append(what, **_named(bundle.number, bundle.manifest), key=bundle.signer, **facts)
+
+    def _postpone(self, message: Message) -> None:
+        """A bundle has to wait for room."""
+        channel, name, version = message["label"].split("/")
+        detail = f"{message['needed']} bytes are needed, {message['free']} are free"
+        place = {"bundle": message["bundle"], "channel": channel, "name": name, "version": version}
+        self._control.send(message)
+        self._audit.append(What.POSTPONED, **place, detail=detail)
+
     # messages
 
     def _answer(self, say: str, **fields: Any) -> None:
@@ -489,12 +522,33 @@ class Store:
         )
 
 
+def _named(number: int, manifest: Manifest) -> dict[str, str]:
+    """A bundle as the audit log names it; its digest is that of its files table, as in receipts and ledgers."""
+    names = {name: getattr(manifest, name) for name in ("channel", "name", "version")}
+    return {"bundle": f"{number:016x}", **names, "digest": manifest.files.blake3}
+
+
+def _of_row(row: Row) -> dict[str, str]:
+    """Likewise, as far as the ledger knows it."""
+    place = {"channel": row.channel, "name": row.name, "version": row.version}
+    return {"bundle": row.id, **place, "digest": row.content, "key": row.signer}
+
+
+def _why(error: DiodeError | OSError) -> dict[str, str]:
+    return {"verdict": error.reason if isinstance(error, DiodeError) else "failed", "detail": str(error)}
+
+
 def main() -> None:
     """Entry point of the worker."""
     settings, control = start_worker(nice=-5)
     try:
         worker = Store(settings, control, Mailbox(settings["slabs_read"], settings["answers_write"]), Finishing())
-        folders = {Path(settings["inbox"]), Path(settings["state"]), Path(settings["anchor"]).parent}
+        folders = {
+            Path(settings["inbox"]),
+            Path(settings["state"]),
+            Path(settings["anchor"]).parent,
+            Path(settings["audit"]),
+        }
         lacking = confine(FILES, changes=sorted(folders), reads=python_folders(), threads=True)
         control.send({"sandbox_lacks": lacking})
         worker.run()

@@ -8,12 +8,14 @@ from pathlib import Path
 import structlog
 from securesystemslib.signer import CryptoSigner
 
+from diode.audit import AuditLog, Decision
+from diode.chain import What
 from diode.clock import moment
 from diode.config import SenderConfig
-from diode.errors import SourceError
+from diode.errors import DiodeError, SourceError
 from diode.geometry import PROFILES, stream_geometry
 from diode.progress import Display
-from sender.ledger import Ledger, Row
+from sender.ledger import Ledger, Row, named
 from sender.outbox import Item
 from sender.packing import Content, Identity, Source, collect, hash_content, write_packed
 
@@ -27,11 +29,14 @@ class _StoppedError(Exception):
 class Packer:
     """Packs one item at a time. Files are hashed in a thread: the event loop goes on beating."""
 
-    def __init__(self, config: SenderConfig, ledger: Ledger, signer: CryptoSigner | None, display: Display) -> None:
+    def __init__(
+        self, config: SenderConfig, ledger: Ledger, signer: CryptoSigner | None, display: Display, audit: AuditLog
+    ) -> None:
         self._config = config
         self._ledger = ledger
         self._signer = signer
         self._display = display
+        self._audit = audit
 
     async def pack(
         self, item: Item, roots: Sequence[Path], passes: int, pass_delay_s: float, origin: str
@@ -51,6 +56,11 @@ class Packer:
                 f"{item.channel}/{item.name}@{version} was sent with other content; give it a new version"
             )
         return self._record(item, version, sources, content, passes, pass_delay_s, origin)
+
+    def reject(self, channel: str, name: str, error: DiodeError) -> None:
+        """Write into the audit log that an item does not become a bundle."""
+        facts = {"verdict": error.reason, "detail": str(error)}
+        self._audit.append(What.INTAKE_REJECTED, channel=channel, name=name, **facts)
 
     async def _hash(self, item: Item, roots: Sequence[Path], file_name: str | None) -> tuple[Sequence[Source], Content]:
         done = 0
@@ -114,6 +124,7 @@ class Packer:
             created=identity.created,
             origin=origin,
         )
+        self._note(row)
         self._ledger.add(row)
         facts = {"bundle": row.id, "channel": row.channel, "name": row.name, "version": version, "bytes": row.size}
         if signers:
@@ -121,6 +132,13 @@ class Packer:
         else:
             log.info("bundle_waits", **facts, signatures=approvals, do=f"diode-sender approve {row.id} --key KEY")
         return row
+
+    def _note(self, row: Row) -> None:
+        """Into the audit log, before the bundle takes its number and can be sent."""
+        decisions: list[Decision] = [(What.PACKED, named(row))]
+        if row.state == "queued" and self._signer is not None:
+            decisions.append((What.QUEUED, named(row) | {"key": self._signer.public_key.keyid}))
+        self._audit.append_all(decisions)
 
     def _identify(self, item: Item, version: str) -> Identity:
         """What the manifest says of a bundle beside its content."""
