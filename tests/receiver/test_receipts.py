@@ -27,7 +27,7 @@ def test_a_receipt_is_known_or_not(tmp_path: Path) -> None:
     put(tmp_path, json.dumps(GOOD | {"verify": "slabs"}).encode())
     assert ([], []) == find_unknown(tmp_path, lambda bundle: bundle == GOOD["bundle"])
     [unknown] = find_unknown(tmp_path, lambda bundle: False).unknown
-    assert (GOOD["bundle"], 3, "published") == (row_of(unknown).id, unknown.row().sequence, unknown.row().state)
+    assert (GOOD["bundle"], 3, "published") == (row_of(unknown).id, row_of(unknown).sequence, row_of(unknown).state)
     assert "models/llm/7" == unknown.label
 
 
