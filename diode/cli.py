@@ -23,6 +23,7 @@ from diode.errors import IncompleteError, UsageError
 from diode.geometry import PROFILES
 from diode.host_cli import doctor, evidence, oneway_app
 from diode.keys import new_link_key, new_signing_key, read_link_key, write_private
+from diode.trust_cli import inspect_bundle, sign, trust_app, verify_bundle
 from diode.udp import Address
 from diode.wire import symbol_bytes_for
 
@@ -37,6 +38,10 @@ app.add_typer(oneway_app, name="oneway")
 app.add_typer(audit_app, name="audit")
 app.command("doctor")(doctor)
 app.command("evidence")(evidence)
+app.add_typer(trust_app, name="trust")
+app.command("sign")(sign)
+app.command("inspect")(inspect_bundle)
+app.command("verify")(verify_bundle)
 main = guarded(app)
 
 DEFAULT_RATES = "10M,20M,50M,100M,150M,200M,300M,500M,750M,1000M,1250M,1500M"

@@ -4,13 +4,15 @@ Credentials of systemd (LoadCredential=) are key files as well. It may give the 
 whose mask looks like a readable group (mode 0440); their folder is closed to everybody else.
 """
 
+import getpass
 import os
 import stat
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from securesystemslib.signer import CryptoSigner, Key
+from securesystemslib.exceptions import UnsupportedLibraryError
+from securesystemslib.signer import CryptoSigner, Key, Signer
 
 from diode.auth import LINK_KEY_BYTES, LinkKey
 from diode.envelope import load_public_key, load_signer
@@ -71,6 +73,23 @@ def read_signer(path: Path) -> CryptoSigner:
         return load_signer(read_private(path))
     except (ValueError, TypeError) as error:
         raise UsageError(f"{path} is not an Ed25519 private key in PEM") from error
+
+
+def read_any_signer(key: str, public: Path | None) -> Signer:
+    """A person's key: a file, or ``hsm:ID?label=TOKEN``, whose public half is in ``public`` and whose PIN is asked for.
+
+    Raises UsageError.
+    """
+    if not key.startswith("hsm:"):
+        return read_signer(Path(key))
+    if public is None:
+        raise UsageError("a key in hardware needs --public FILE, its public half in PEM")
+    try:
+        return Signer.from_priv_key_uri(key, read_public_key(public), lambda what: getpass.getpass(f"{what}: "))
+    except UnsupportedLibraryError as error:
+        raise UsageError(f"keys in hardware need the extra 'hsm' (pip install 'diode[hsm]'): {error}") from None
+    except Exception as error:  # PKCS#11 modules fail in ways of their own
+        raise UsageError(f"{key} cannot be used: {error!r}") from error
 
 
 def maybe_read_service_key(path: Path) -> CryptoSigner | None:

@@ -16,19 +16,28 @@ from diode.audit import open_log
 from diode.backup import back_up, describe_backup, describe_restore
 from diode.backup import restore as restore_backup
 from diode.chain import What
+from diode.clock import now_utc
 from diode.config import ReceiverConfig, load
 from diode.database import LEDGER_FILE
+from diode.durable import read_bounded
 from diode.entry import INTERRUPTED, guarded, new_app
 from diode.errors import UsageError
-from diode.locking import is_locked
+from diode.locking import is_locked, locked
 from diode.log import configure
 from diode.progress import Display, choose_mode
+from diode.trust_cli import confirm, show_document
+from diode.trust_document import MAX_TRUST_BYTES, read_document
+from receiver.authority import Authority
 from receiver.daemon import Receiver
+from receiver.inbox import Inbox
 from receiver.ledger import Ledger
+from receiver.rebaseline import open_ledger
 from receiver.rebaseline import rebaseline as rebaseline_ledger
 from receiver.requests import confirm_code, qr_text, request_bundle, request_gaps
 
 app = new_app("The receiving side of a diode link.")
+trust_app = new_app("The trust document: who may sign what.")
+app.add_typer(trust_app, name="trust")
 main = guarded(app)
 
 Json = Annotated[bool, typer.Option("--json", help="JSON lines on standard output.")]
@@ -136,6 +145,41 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         label = f"{row.channel}/{row.name}/{row.version}"
         table.add_row(label, row.id, f"{row.size:,}", f"{row.files:,}", state)
     Console().print(f"daemon: {'running' if running else 'not running'}", table)
+
+
+@trust_app.command("install")
+def trust_install(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A trust document, signed by its root.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Believe a trust document, the first one above all. From then on the folder of signers counts no more."""
+    config = load(ReceiverConfig, context.obj)
+    try:
+        sealed = read_bounded(path, MAX_TRUST_BYTES)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    show_document(read_document(sealed))
+    confirm("believe it?", yes=yes)
+    with locked(config.state):
+        Inbox(config.inbox.path).prepare()
+        with closing(open_ledger(config)) as ledger:
+            document = Authority(ledger, config.signers, {}).install(sealed, now_utc())
+    print(f"trust document {document.version} counts here from now on", file=sys.stderr)
+
+
+@trust_app.command("show")
+def trust_show(context: typer.Context, as_json: Json = False) -> None:
+    """The trust document that counts here."""
+    with closing(_ledger(load(ReceiverConfig, context.obj))) as ledger:
+        sealed = ledger.trust_document()
+    if sealed is None:
+        raise UsageError("no trust document is installed: the keys in the folder of signers count")
+    document = read_document(sealed)
+    if as_json:
+        print(json.dumps(document.model_dump()))
+    else:
+        show_document(document)
 
 
 @app.command()

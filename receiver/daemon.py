@@ -23,7 +23,7 @@ from diode.config import ReceiverConfig
 from diode.errors import DiodeError, Drop, IncompleteError, UsageError, WorkerError
 from diode.fec import ZFEC_SLOWDOWN
 from diode.heartbeat import Heartbeat
-from diode.keys import read_link_key, read_trusted
+from diode.keys import read_link_key
 from diode.locking import lock_folder
 from diode.metrics import counter, gauge, serve
 from diode.progress import Display
@@ -31,6 +31,7 @@ from diode.supervise import Crew, Pulse
 from diode.systemd import Reports, listen_fds
 from diode.udp import Address, adopt_receiver, open_receiver
 from diode.workers import Message, Worker
+from receiver.authority import Authority
 from receiver.disk import DiskHealth
 from receiver.endings import Endings
 from receiver.heads import PeerHeads
@@ -70,11 +71,11 @@ class Receiver:
         for key in (config.link.key, config.link.previous_key):
             if key:
                 read_link_key(key)
-        read_trusted(config.signers)
         self._stack.callback(os.close, lock_folder(config.state))
         Inbox(config.inbox.path).prepare()
         self._ledger = open_ledger(config)
         self._stack.callback(self._ledger.close)
+        Authority(self._ledger, config.signers, {})  # to say now, and here, what is wrong with keys
         passed = listen_fds()
         self._is_passed = bool(passed)
         address, buffer = Address.parse(config.link.listen), config.link.socket_buffer
@@ -89,7 +90,7 @@ class Receiver:
         self._audit = open_log(config.audit_folder, config.service_key, "receiver")
         self._hearing = Hearing(self._ledger, self._endings, self._disk, PeerHeads(self._ledger, self._audit))
         self._admitted = self._ledger.sessions()  # a new pipeline need not wait for them to be announced
-        self._ended: set[str] = set()  # with --bundles: what counts
+        self._ended: dict[str, str] = {}  # with --bundles: what counts, and how it ended last
         self._refusal_code = 0
         self._heard_at: float | None = None
         self._silent = False
@@ -109,7 +110,7 @@ class Receiver:
     @property
     def exit_code(self) -> int:
         """What ``--bundles`` ends with: 0, or the code of the first refusal, or of bundles left incomplete."""
-        return self._refusal_code or (IncompleteError.exit_code if self._endings.any_incomplete else 0)
+        return self._refusal_code or (IncompleteError.exit_code if "incomplete" in self._ended.values() else 0)
 
     async def run(self, bundles: int | None = None) -> None:
         """Receive until stopped, or until so many bundles are over. Raises what ended it too early."""
@@ -250,7 +251,7 @@ class Receiver:
         fields = {("id" if k == "bundle" else k): message[k] for k in names if k in message}
         self._display.finish(label, outcome, fields | self._losses())
         if self._bundles_wanted is not None:
-            self._ended.add(message["bundle"])
+            self._ended[message["bundle"]] = outcome
             if len(self._ended) >= self._bundles_wanted:
                 self._done.set()
 

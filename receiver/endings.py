@@ -28,11 +28,6 @@ class Endings:
         self._reported: dict[str, None] = {}
         self._ended: dict[str, None] = {}
 
-    @property
-    def any_incomplete(self) -> bool:
-        """Whether a bundle was reported as incomplete, and has not been published since."""
-        return bool(self._reported)
-
     def more(self, bundle: str) -> None:
         """The sender says that more of it comes."""
         self._seen[bundle] = None

@@ -63,6 +63,9 @@ CREATE TABLE IF NOT EXISTS withdrawn (number INTEGER PRIMARY KEY, bundle TEXT NO
 CREATE TABLE IF NOT EXISTS postponed (
     number INTEGER PRIMARY KEY, bundle TEXT NOT NULL UNIQUE, channel TEXT NOT NULL, sequence INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS trust (version INTEGER PRIMARY KEY, sealed BLOB NOT NULL, taken TEXT NOT NULL) STRICT;
+CREATE TRIGGER IF NOT EXISTS trust_taken AFTER INSERT ON trust
+    BEGIN UPDATE ledger SET decisions = decisions + 1; END;
 CREATE TABLE IF NOT EXISTS begun (
     bundle TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (bundle, number)
 ) STRICT, WITHOUT ROWID;
@@ -300,6 +303,17 @@ class Ledger(Database):
                 "INSERT INTO issued VALUES (?1, ?2, ?2) ON CONFLICT DO UPDATE SET sequence = max(sequence, ?2)",
                 (channel, sequence),
             )
+
+    def trust_document(self) -> bytes | None:
+        """The newest trust document that was taken, sealed."""
+        row = self._execute("SELECT sealed FROM trust ORDER BY version DESC LIMIT 1").fetchone()
+        return bytes(row[0]) if row else None
+
+    def note_trust(self, version: int, sealed: bytes) -> None:
+        """Record a trust document; durable, and its anchor has followed, when this returns."""
+        with self._synchronously("FULL"):
+            self._execute("INSERT INTO trust VALUES (?, ?, strftime('%Y-%m-%dT%H:%M:%SZ'))", (version, sealed))
+        self.keep_anchor()
 
     def note_heard(self, bundles: Iterable[str]) -> None:
         """Record bundles that the sender speaks of and whose manifests have not arrived; the newest MAX_HEARD."""

@@ -102,9 +102,7 @@ class SpoolBundle:
         self.tree = folder / "tree"
         self.manifest = manifest
         self.sealed = sealed
-        self.payload = opened.payload
-        self.signatures = opened.signatures
-        self.signer = opened.signer
+        self.opened = opened
         self.parked = parked
         self.target: Path | None = None  # where it was published, as soon as it was
         self.is_said_published = False  # whether the audit log may say so already
@@ -123,6 +121,16 @@ class SpoolBundle:
     def hex_id(self) -> str:
         """The bundle id as 16 hexadecimal digits."""
         return f"{self.number:016x}"
+
+    @property
+    def payload(self) -> bytes:
+        """The manifest's canonical bytes."""
+        return self.opened.payload
+
+    @property
+    def signer(self) -> str:
+        """Ids of the keys that signed it."""
+        return self.opened.signer
 
     @property
     def label(self) -> str:

@@ -30,6 +30,7 @@ from diode.errors import (
     ContentError,
     DiodeError,
     Drop,
+    ExpiredError,
     IntegrityError,
     ManifestError,
     PlaceError,
@@ -37,14 +38,16 @@ from diode.errors import (
     StorageError,
     TrustError,
 )
-from diode.keys import maybe_read_service_key, read_trusted
+from diode.keys import maybe_read_service_key
 from diode.manifest import Manifest, bundle_id
 from diode.memory import map_memfd
 from diode.sandbox import FILES, confine, python_folders
-from diode.trust import Opened, Role, open_manifest
+from diode.trust import Opened, Role
+from diode.trust_document import TRUST_CHANNEL
 from diode.wire import Kind, ObjectType
 from diode.workers import Mailbox, Message, start_worker
 from receiver.admission import Admission
+from receiver.authority import Authority
 from receiver.disk import DiskHealth
 from receiver.finishing import Finishing
 from receiver.inbox import Inbox
@@ -74,13 +77,10 @@ class Store:
         anchor = Anchor(Path(settings["anchor"]), "diode-receiver")
         self._ledger = Ledger(Path(settings["state"]) / LEDGER_FILE, anchor)
         anchor.check(self._ledger.standing())  # somebody may have taken the ledger away since the daemon looked
-        roles = {
-            channel: Role(count, frozenset(persons) if persons else None)
-            for channel, (count, persons) in settings["roles"].items()
-        }
+        roles = {channel: Role(n, frozenset(who) if who else None) for channel, (n, who) in settings["roles"].items()}
+        self._authority = Authority(self._ledger, Path(settings["signers"]), roles)
         self._signer = maybe_read_service_key(Path(settings["service_key"]))
         self._audit = AuditLog(Path(settings["audit"]), "receiver", self._signer)
-        self._trust = read_trusted(Path(settings["signers"])).demanding(roles)
         self._verify: dict[str, str] = settings["verify"]
         self._verify_default: str = settings["verify_default"]
         self._keep_incomplete_s: float = settings["keep_incomplete_s"]
@@ -246,10 +246,10 @@ class Store:
         """Verify a manifest and decide what becomes of its bundle."""
         sealed = padded.rstrip(b"\0")
         try:
-            opened = open_manifest(sealed, self._trust, now_utc())
+            opened = self._authority.open(sealed, now_utc())
             if bundle_id(opened.payload) != number:
                 raise ManifestError("the manifest is another bundle's")
-        except (TrustError, ManifestError) as error:
+        except (TrustError, ExpiredError, ManifestError) as error:
             self._reject(number, error)
             return
         manifest = opened.manifest
@@ -384,13 +384,22 @@ class Store:
         """Record, rename, make that durable, record: any step may be the last before a crash, or be tried again."""
         if bundle.target is None:
             self._policy.check(bundle.manifest, now_utc())
-            self._trust.confirm(bundle.manifest.channel, bundle.signatures)
+            self._authority.confirm(bundle.opened)
+            if bundle.manifest.channel == TRUST_CHANNEL:
+                self._follow(bundle)
             self._ledger.set_state(bundle.hex_id, "publishing")
             self._note(What.PUBLISHED, bundle, again=bundle.is_said_published)
             bundle.is_said_published = True
             bundle.target = self._inbox.publish(bundle.tree, bundle.manifest)
         self._inbox.sync(bundle.target)
         self._conclude(bundle, bundle.target)
+
+    def _follow(self, bundle: SpoolBundle) -> None:
+        """A bundle of channel ``trust`` may say whom to believe from now on."""
+        document = self._authority.follow(bundle.tree / "data", now_utc())
+        if document is not None:
+            self._note(What.TRUST_CHANGED, bundle, detail=f"trust document {document.version}")
+            self._tell("trust_changed", bundle, version=document.version, expires=document.expires)
 
     def _conclude(self, bundle: SpoolBundle, target: Path) -> None:
         self._ledger.set_state(bundle.hex_id, "published")
@@ -452,7 +461,7 @@ class Store:
 
     def _reopen(self, folder: Path) -> SpoolBundle:
         sealed = (folder / MANIFEST_FILE).read_bytes()
-        return self._spool(folder, open_manifest(sealed, self._trust), sealed)
+        return self._spool(folder, self._authority.open(sealed, None), sealed)
 
     def _resume_bundle(self, bundle: SpoolBundle, state: str) -> None:
         self._bundles[bundle.number] = bundle

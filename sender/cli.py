@@ -21,9 +21,13 @@ from diode.config import SenderConfig, load
 from diode.database import LEDGER_FILE
 from diode.entry import INTERRUPTED, guarded, new_app
 from diode.errors import UsageError
+from diode.inspection import MANIFEST_FILE, describe, inspect, read_sealed
+from diode.keys import read_any_signer
 from diode.locking import is_locked
 from diode.log import configure
 from diode.progress import Display, choose_mode
+from diode.trust_cli import confirm, print_fields
+from sender.approval import Approvals, find_waiting, reject_waiting
 from sender.backup import back_up
 from sender.backup import restore as restore_backup
 from sender.daemon import Sender
@@ -81,26 +85,85 @@ def send(
     quiet: Quiet = False,
 ) -> None:
     """Pack, sign and send PATHS as one bundle, then exit. The paths stay where they are."""
-    for path in paths:
-        if not path.exists():
-            raise UsageError(f"{path} does not exist")
-    sender, display = _start(context.obj, as_json, quiet)
-    with sender:
-        defaults = sender.config.send
-        try:
-            asyncio.run(
-                sender.send(
-                    paths,
-                    channel,
-                    name,
-                    version,
-                    defaults.passes if passes is None else passes,
-                    defaults.pass_delay_s if pass_delay is None else pass_delay,
-                )
-            )
-        finally:
-            display.close()
-        _finish(sender, display, failed_code=3)
+    _send(context.obj, paths, channel, name, version, passes, pass_delay, as_json=as_json, quiet=quiet)
+
+
+@app.command()
+def pack(
+    context: typer.Context,
+    paths: Annotated[list[Path], typer.Argument(help="Files or directories: together one bundle.")],
+    channel: Annotated[str, typer.Option("--channel", help="Channel to send on.")] = "default",
+    name: Annotated[str | None, typer.Option("--name", help="Name; default: that of the first path.")] = None,
+    version: Annotated[str | None, typer.Option("--version", help="Version; default: time and digest.")] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Pack PATHS as one bundle and exit. The next run sends it, once enough people have signed it."""
+    _send(context.obj, paths, channel, name, version, as_json=as_json, quiet=quiet, only_pack=True)
+
+
+@app.command()
+def waiting(context: typer.Context, as_json: Json = False) -> None:
+    """Bundles that wait for people's signatures."""
+    config = load(SenderConfig, context.obj)
+    approvals = Approvals(config, _audit(config))
+    with closing(_ledger(config)) as ledger:
+        found = [(row, approvals.standing(row)) for row in ledger.unapproved()]
+    if as_json:
+        print(json.dumps([row._asdict() | {"signed_by": a.persons, "needed": a.needed} for row, a in found]))
+        return
+    table = Table("bundle", "id", "bytes", "files", "signed by", "needed", box=box.SIMPLE)
+    for row, approval in found:
+        label = f"{row.channel}/{row.name}/{row.version}"
+        people = ", ".join(approval.persons) or "nobody"
+        table.add_row(label, row.id, f"{row.size:,}", f"{row.files:,}", people, str(approval.needed))
+    Console().print(table)
+
+
+@app.command()
+def approve(
+    context: typer.Context,
+    bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id, or its beginning; see 'waiting'.")],
+    key: Annotated[str | None, typer.Option("--key", help="A private key file, or hsm:ID?label=TOKEN.")] = None,
+    public: Annotated[Path | None, typer.Option("--public", help="The public half of a key in hardware.")] = None,
+    signed: Annotated[Path | None, typer.Option("--signed", help="The manifest, as 'diode sign' signed it.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Sign a bundle that waits, after showing what it is. With enough signatures it is sent."""
+    if (key is None) == (signed is None):
+        raise UsageError("give either --key KEY, or --signed FILE with a manifest that was signed elsewhere")
+    config = load(SenderConfig, context.obj)
+    approvals = Approvals(config, _audit(config))
+    with closing(_ledger(config, read_only=False)) as ledger:
+        row = find_waiting(ledger, bundle)
+        found = inspect(read_sealed(config.state / "bundles" / row.id / MANIFEST_FILE))
+        print_fields(describe(found.manifest, found.number))
+        if signed is not None:
+            approval = approvals.merge(ledger, row, read_sealed(signed))
+        else:
+            assert key is not None
+            signer = read_any_signer(key, public)
+            confirm(f"sign it with key {signer.public_key.keyid[:16]}?", yes=yes)
+            approval = approvals.sign(ledger, row, signer)
+    print(f"signed by {', '.join(approval.persons)}; {approval.needed} needed", file=sys.stderr)
+    if approval.is_enough:
+        text = "the running daemon sends it" if is_locked(config.state) else "the next run sends it"
+        print(f"approved; {text}", file=sys.stderr)
+
+
+@app.command()
+def reject(
+    context: typer.Context,
+    bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id, or its beginning; see 'waiting'.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept in the ledger, and beside the item.")],
+) -> None:
+    """Withdraw a bundle that waits for signatures: it will not be sent."""
+    config = load(SenderConfig, context.obj)
+    configure(config.log.level, json=config.log.as_json)
+    with closing(_ledger(config, read_only=False)) as ledger:
+        row = find_waiting(ledger, bundle)
+        reject_waiting(config, ledger, row, reason, _audit(config))
+    print(f"{row.channel}/{row.name}/{row.version} ({row.id}) is withdrawn", file=sys.stderr)
 
 
 @app.command()
@@ -132,8 +195,8 @@ def resend(
         _finish(sender, display, failed_code=3)
 
 
-@app.command()
-def confirm(
+@app.command("confirm")
+def confirm_bundle(
     context: typer.Context,
     code: Annotated[list[str], typer.Argument(help="The confirm code of a receipt.")],
 ) -> None:
@@ -224,6 +287,36 @@ def rebaseline(
         print(f"{channel}: goes on where it was, which is further", file=sys.stderr)
     if done.changed:
         print("what was sent and is not in this ledger is not known: codes for it are refused", file=sys.stderr)
+
+
+def _send(
+    config: Path,
+    paths: list[Path],
+    channel: str,
+    name: str | None,
+    version: str | None,
+    passes: int | None = None,
+    pass_delay: float | None = None,
+    *,
+    as_json: bool,
+    quiet: bool,
+    only_pack: bool = False,
+) -> None:
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"{path} does not exist")
+    sender, display = _start(config, as_json, quiet)
+    with sender:
+        defaults = sender.config.send
+        passes = defaults.passes if passes is None else passes
+        delay = defaults.pass_delay_s if pass_delay is None else pass_delay
+        try:
+            asyncio.run(sender.send(paths, channel, name, version, passes, delay, only_pack=only_pack))
+        finally:
+            display.close()
+        _finish(sender, display, failed_code=3)
+        if sender.tally.unapproved and not only_pack:
+            raise typer.Exit(3)
 
 
 def _read_code(path: Path | None) -> str:

@@ -6,7 +6,9 @@ The store of this enclave judges as ``receiver.store`` does: signature, then tab
 import hashlib
 import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from securesystemslib.signer import CryptoSigner
@@ -65,8 +67,13 @@ def make_bundle(
     sequence: int = 1,
     signer: CryptoSigner | None = None,
     table: bytes | None = None,
+    signers: Sequence[CryptoSigner] | None = None,
+    **fields: Any,
 ) -> Bundle:
-    """Pack and sign ``files``. ``table`` is signed in place of their table, as a signer with a bug might."""
+    """Pack and sign ``files``. ``table`` is signed in place of their table, as a signer with a bug might.
+
+    ``signers``: who signs, if not one; ``fields``: of the manifest, if not as usual.
+    """
     symbol_bytes = symbol_bytes_for(mtu)
     full = stream_geometry(symbol_bytes, PROFILES[profile])
     paths = sorted(files, key=str.encode)
@@ -76,25 +83,19 @@ def make_bundle(
     )
     count = slab_count(full, len(stream))
     slabs = b"".join(digest(stream[n * full.source_bytes : (n + 1) * full.source_bytes]) for n in range(count))
+    usual = {"channel": "test", "name": "bundle", "version": str(sequence), "previous": None}
+    usual |= {"created": "2026-01-01T00:00:00Z", "expires": None, "supersedes": None}
     manifest = Manifest(
         format="diode-bundle-1",
-        channel="test",
-        name="bundle",
-        version=str(sequence),
         sequence=sequence,
-        previous=None,
-        created="2026-01-01T00:00:00Z",
-        expires=None,
-        supersedes=None,
-        labels=None,
-        attestation=None,
+        **{**usual, "labels": None, "attestation": None, **fields},
         shape=Shape(profile=profile, symbol_bytes=symbol_bytes, columns=full.columns, k=full.k, r=full.r),
         stream_bytes=len(stream),
         files=Table(entries=len(paths), size=len(lines), blake3=digest(lines).hex()),
         slabs=Table(entries=count, size=len(slabs), blake3=digest(slabs).hex()),
     )
     signer = signer or CryptoSigner.generate_ed25519()
-    payload, sealed = seal_manifest(manifest, [signer])
+    payload, sealed = seal_manifest(manifest, [signer] if signers is None else signers)
     parts = {
         (DATA, 0): stream,
         (OBJECT, int(ObjectType.MANIFEST)): padded_manifest(sealed, symbol_bytes),

@@ -1,0 +1,8 @@
+"""What a file is and whether it is sound, by its content and never by its name (docs/content.md).
+
+Nothing is loaded, unpacked or executed, and no more is read than a stated budget.
+"""
+
+from diode.content.examine import Examined, allowed, examine
+
+__all__ = ["Examined", "allowed", "examine"]

@@ -1,0 +1,172 @@
+"""Strict lint of GGUF: counts, types, texts, shapes and offsets, each within bounds before it is used."""
+
+import math
+from typing import Final
+
+from diode.content.reader import Reader, UnsoundError
+
+MAGIC: Final = b"GGUF"
+BUDGET_BYTES: Final = 128 << 20  # of header: vocabularies of a million words fit
+MAX_PAIRS: Final = 65_536
+MAX_TENSORS: Final = 65_536
+MAX_NAME_BYTES: Final = 64  # what the reference loader allows a tensor's name
+MAX_KEY_BYTES: Final = 65_535
+MAX_TEXT_BYTES: Final = 16 << 20
+MAX_ARRAY: Final = 16 << 20
+MAX_NESTING: Final = 4
+MAX_ALIGNMENT: Final = 1 << 20
+MAX_ELEMENTS: Final = 1 << 62
+_TEXT: Final = 8
+_ARRAY: Final = 9
+_WIDTHS: Final = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+_U32: Final = 4
+_BOOL: Final = 7
+
+# type: (elements of a block, bytes of a block); types that live in memory only (Q8_1, Q8_K) are none of a file's
+BLOCKS: Final = {
+    0: (1, 4),
+    1: (1, 2),
+    2: (32, 18),
+    3: (32, 20),
+    6: (32, 22),
+    7: (32, 24),
+    8: (32, 34),
+    10: (256, 84),
+    11: (256, 110),
+    12: (256, 144),
+    13: (256, 176),
+    14: (256, 210),
+    16: (256, 66),
+    17: (256, 74),
+    18: (256, 98),
+    19: (256, 50),
+    20: (32, 18),
+    21: (256, 110),
+    22: (256, 82),
+    23: (256, 136),
+    24: (1, 1),
+    25: (1, 2),
+    26: (1, 4),
+    27: (1, 8),
+    28: (1, 8),
+    29: (256, 56),
+    30: (1, 2),
+    34: (256, 54),
+    35: (256, 66),
+    39: (32, 17),
+    40: (64, 36),
+    41: (128, 18),
+}
+
+
+def lint(reader: Reader) -> dict[str, int | str]:
+    """Facts about a sound file. Raises UnsoundError with what is wrong."""
+    reader.take(len(MAGIC))
+    version = reader.number(4)
+    if version in (2 << 24, 3 << 24):
+        raise UnsoundError("it is big-endian, which nearly no loader reads right")
+    if version not in (2, 3):
+        raise UnsoundError(f"version {version} is none that is known")
+    tensors, pairs = reader.number(8), reader.number(8)
+    if tensors > MAX_TENSORS or pairs > MAX_PAIRS:
+        raise UnsoundError(f"{tensors} tensors and {pairs} keys, more than {MAX_TENSORS} and {MAX_PAIRS}")
+    alignment = _read_pairs(reader, pairs)
+    stretches = _read_tensors(reader, tensors, alignment)
+    data = -(-reader.position // alignment) * alignment
+    end = data
+    for begin, stop, name in sorted(stretches):
+        if data + begin < end:
+            raise UnsoundError(f"tensor {name!r} overlaps another at byte {begin} of the data")
+        end = data + stop
+    if stretches and end > reader.size:
+        raise UnsoundError(f"its tensors end at byte {end}, the file at {reader.size}")
+    if reader.size > -(-end // alignment) * alignment:
+        raise UnsoundError(f"{reader.size - end} bytes follow its last tensor")
+    return {"tensors": tensors, "keys": pairs, "version": version}
+
+
+def _read_pairs(reader: Reader, count: int) -> int:
+    """Walk over the keys and values; returns the alignment they ask for."""
+    keys, alignment = set(), 32
+    for _ in range(count):
+        key = _text(reader, MAX_KEY_BYTES, "a key")
+        if key in keys:
+            raise UnsoundError(f"key {key[:80]!r} is there twice")
+        keys.add(key)
+        kind = reader.number(4)
+        if key == "general.alignment":
+            if kind != _U32:
+                raise UnsoundError("general.alignment is not a 32-bit number")
+            alignment = reader.number(4)
+            if not 8 <= alignment <= MAX_ALIGNMENT or alignment & (alignment - 1):
+                raise UnsoundError(f"alignment {alignment} is no power of two from 8 to {MAX_ALIGNMENT}")
+        else:
+            _skip_value(reader, kind, 0)
+    return alignment
+
+
+def _skip_value(reader: Reader, kind: int, depth: int) -> None:
+    if kind == _TEXT:
+        _text(reader, MAX_TEXT_BYTES, "a value")
+    elif kind == _BOOL:
+        _check_bools(reader.take(1))
+    elif kind == _ARRAY:
+        _skip_array(reader, depth)
+    elif kind in _WIDTHS:
+        reader.take(_WIDTHS[kind])
+    else:
+        raise UnsoundError(f"a value of type {kind}, which is none")
+
+
+def _skip_array(reader: Reader, depth: int) -> None:
+    kind, count = reader.number(4), reader.number(8)
+    if depth >= MAX_NESTING or count > MAX_ARRAY:
+        raise UnsoundError(f"an array of {count} values, {depth + 1} deep: more than {MAX_ARRAY}, {MAX_NESTING} deep")
+    if kind == _BOOL:
+        _check_bools(reader.take(count))
+    elif kind in _WIDTHS:
+        reader.take(count * _WIDTHS[kind])
+    else:
+        for _ in range(count):
+            _skip_value(reader, kind, depth + 1)
+
+
+def _check_bools(data: bytes) -> None:
+    if data.translate(None, b"\x00\x01"):
+        raise UnsoundError("a truth value that is neither 0 nor 1")
+
+
+def _text(reader: Reader, most: int, what: str) -> str:
+    length = reader.number(8)
+    if length > most:
+        raise UnsoundError(f"{what} has {length} bytes, more than {most}")
+    return reader.take(length).decode(errors="surrogateescape")
+
+
+def _read_tensors(reader: Reader, count: int, alignment: int) -> list[tuple[int, int, str]]:
+    """Where each tensor lies in the data: (begin, end, name)."""
+    names, stretches = set(), []
+    for _ in range(count):
+        name = _text(reader, MAX_NAME_BYTES, "a tensor's name")
+        if name in names:
+            raise UnsoundError(f"tensor {name!r} is there twice")
+        names.add(name)
+        dimensions = reader.number(4)
+        if not 1 <= dimensions <= 4:
+            raise UnsoundError(f"tensor {name!r} has {dimensions} dimensions, not 1 to 4")
+        shape = [reader.number(8) for _ in range(dimensions)]
+        kind, offset = reader.number(4), reader.number(8)
+        size = _tensor_bytes(name, shape, kind)
+        if offset % alignment or offset + size > reader.size:
+            raise UnsoundError(f"tensor {name!r} at {offset} with {size} bytes is not aligned, or not in the file")
+        stretches.append((offset, offset + size, name))
+    return stretches
+
+
+def _tensor_bytes(name: str, shape: list[int], kind: int) -> int:
+    if kind not in BLOCKS:
+        raise UnsoundError(f"tensor {name!r} is of type {kind}, which is not known")
+    elements, (per_block, block_bytes) = math.prod(shape), BLOCKS[kind]
+    if 0 in shape or elements > MAX_ELEMENTS or shape[0] % per_block:
+        raise UnsoundError(f"tensor {name!r} has an impossible shape")
+    return elements // per_block * block_bytes

@@ -1,0 +1,139 @@
+"""What a file is, by its first bytes, its last ones, and its structure."""
+
+import codecs
+import json
+import re
+import struct
+from typing import Final
+
+from diode.content import gguf, safetensors
+from diode.content.pickles import MAX_SCANNED_BYTES, begins_pickle
+from diode.content.reader import Reader, UnsoundError
+
+HEAD_BYTES: Final = MAX_SCANNED_BYTES
+MAX_TEXT_BYTES: Final = 64 << 20  # read whole; of larger ones the ends
+MAX_JSON_BYTES: Final = 32 << 20
+MAX_DIRECTORY_BYTES: Final = 16 << 20
+_SAMPLE_BYTES: Final = 1 << 20
+_END_OF_ZIP: Final = b"PK\x05\x06"
+_ENTRY_OF_ZIP: Final = b"PK\x01\x02"
+_END_RECORD: Final = struct.Struct("<4s4H2IH")
+_END_BYTES: Final = _END_RECORD.size + 65_535
+_PICKLED: Final = re.compile(rb"(^|[^\w.-])data\.pkl")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f-\x9f]")
+
+_MAGICS: Final = (
+    (0, gguf.MAGIC, "gguf"),
+    (0, b"\x7fELF", "elf"),
+    (0, b"PK\x03\x04", "zip"),
+    (0, _END_OF_ZIP, "zip"),
+    (0, b"\x1f\x8b", "gzip"),
+    (0, b"BZh", "bzip2"),
+    (0, b"\xfd7zXZ\x00", "xz"),
+    (0, b"\x28\xb5\x2f\xfd", "zstd"),
+    (0, b"7z\xbc\xaf\x27\x1c", "7z"),
+    (0, b"!<arch>\ndebian-binary", "deb"),
+    (0, b"!<arch>\n", "ar"),
+    (0, b"\xed\xab\xee\xdb", "rpm"),
+    (0, b"%PDF-", "pdf"),
+    (0, b"\x89PNG\r\n\x1a\n", "png"),
+    (0, b"\xff\xd8\xff", "jpeg"),
+    (0, b"GIF8", "gif"),
+    (0, b"SQLite format 3\x00", "sqlite"),
+    (0, b"\x93NUMPY", "npy"),
+    (0, b"\x89HDF\r\n\x1a\n", "hdf5"),
+    (0, b"\xfe\xed\xfa\xce", "macho"),
+    (0, b"\xfe\xed\xfa\xcf", "macho"),
+    (0, b"\xce\xfa\xed\xfe", "macho"),
+    (0, b"\xcf\xfa\xed\xfe", "macho"),
+    (0, b"\x00asm", "wasm"),
+    (0, b"#!", "script"),
+    (257, b"ustar", "tar"),
+)
+
+
+def kind_of(reader: Reader, head: bytes) -> str:
+    """One lower-case word. ``head``: the first HEAD_BYTES of the file."""
+    if not head:
+        return "empty"
+    for offset, magic, kind in _MAGICS:
+        if head[offset : offset + len(magic)] == magic:
+            return _kind_of_zip(reader) if kind == "zip" else kind
+    if _is_pe(head):
+        return "pe"
+    if safetensors.looks_so(head, reader.size):
+        return "safetensors"
+    if begins_pickle(head, is_whole=reader.size <= len(head)):
+        return "pickle"
+    return _kind_of_text(reader, head)
+
+
+def zip_directory(reader: Reader) -> bytes | None:
+    """The directory that a reader of zip archives would find from the file's end; None: it would find none."""
+    tail = reader.tail(_END_BYTES)
+    end = len(tail)
+    while (at := tail.rfind(_END_OF_ZIP, 0, end)) >= 0:
+        end = at + len(_END_OF_ZIP) - 1
+        if len(tail) - at < _END_RECORD.size:
+            continue
+        _, _, _, _, _, size, _, comment = _END_RECORD.unpack_from(tail, at)
+        begin = reader.size - len(tail) + at - size
+        if at + _END_RECORD.size + comment <= len(tail) and begin >= 0 and size <= MAX_DIRECTORY_BYTES:
+            reader.position = begin
+            directory = reader.take(size)
+            if directory.startswith(_ENTRY_OF_ZIP):
+                return directory
+    return None
+
+
+def _kind_of_zip(reader: Reader) -> str:
+    """``pytorch`` when it holds the pickle that torch.save writes. Only names are read."""
+    return "pytorch" if _PICKLED.search(zip_directory(reader) or b"") else "zip"
+
+
+def _kind_of_binary(reader: Reader) -> str:
+    """Readers of archives do not care what stands before one."""
+    return "unknown" if zip_directory(reader) is None else _kind_of_zip(reader)
+
+
+def _is_pe(head: bytes) -> bool:
+    if head[:2] != b"MZ" or len(head) < 64:
+        return False
+    at = int.from_bytes(head[60:64], "little")
+    return head[at : at + 4] == b"PE\x00\x00"
+
+
+def _kind_of_text(reader: Reader, head: bytes) -> str:
+    if not _is_text(reader):
+        return _kind_of_binary(reader)
+    if head.lstrip()[:1] in (b"{", b"[") and reader.size <= MAX_JSON_BYTES:
+        reader.position = 0
+        try:
+            json.loads(reader.take(reader.size))
+        except (ValueError, RecursionError, UnsoundError):
+            return "text"
+        return "json"
+    return "text"
+
+
+def _is_text(reader: Reader) -> bool:
+    """UTF-8 without control characters; of very large files the ends only."""
+    if reader.size > MAX_TEXT_BYTES:
+        begin, end = reader.head(_SAMPLE_BYTES), reader.tail(_SAMPLE_BYTES).lstrip(bytes(range(0x80, 0xC0)))
+        return _decodes(begin, _decoder(), final=False) and _decodes(end, _decoder(), final=True)
+    decoder, reader.position = _decoder(), 0
+    while left := reader.size - reader.position:
+        if not _decodes(reader.take(min(left, _SAMPLE_BYTES)), decoder, final=left <= _SAMPLE_BYTES):
+            return False
+    return True
+
+
+def _decoder() -> codecs.IncrementalDecoder:
+    return codecs.getincrementaldecoder("utf-8")()
+
+
+def _decodes(data: bytes, decoder: codecs.IncrementalDecoder, *, final: bool) -> bool:
+    try:
+        return not _CONTROL.search(decoder.decode(data, final))
+    except UnicodeDecodeError:
+        return False

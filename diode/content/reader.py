@@ -1,0 +1,62 @@
+"""Bounded reading of a file that somebody else wrote."""
+
+import os
+import struct
+from typing import BinaryIO, Final
+
+KINDS_OF_NUMBER: Final = {1: "<B", 2: "<H", 4: "<I", 8: "<Q"}
+
+
+class UnsoundError(Exception):
+    """What is wrong with a file, for people. It never leaves this package."""
+
+
+class Reader:
+    """Reads a file front to back, and elsewhere when told to; never past its end, never more than ``budget`` bytes."""
+
+    def __init__(self, file: BinaryIO, size: int, budget: int) -> None:
+        self.size = size
+        self.position = 0
+        self._file = file
+        self._left = budget
+
+    def take(self, count: int) -> bytes:
+        """The next ``count`` bytes. Raises UnsoundError when the file has fewer, or the budget is spent."""
+        if count > self.size - self.position:
+            raise UnsoundError(f"it ends early: {count} bytes are expected at {self.position}")
+        if count > self._left:
+            raise UnsoundError("its header is larger than anything known")
+        data = self._read(self.position, count)
+        self.position += count
+        return data
+
+    def number(self, width: int) -> int:
+        """The next ``width`` bytes as an unsigned little-endian number."""
+        return int(struct.unpack(KINDS_OF_NUMBER[width], self.take(width))[0])
+
+    def skip(self, count: int) -> None:
+        """Go on, without reading. Raises UnsoundError past the end."""
+        if count > self.size - self.position:
+            raise UnsoundError(f"it ends early: {count} bytes are expected at {self.position}")
+        self.position += count
+
+    def head(self, count: int) -> bytes:
+        """The first bytes, ``count`` at most."""
+        return self._read(0, min(count, self.size))
+
+    def tail(self, count: int) -> bytes:
+        """The last bytes, ``count`` at most."""
+        count = min(count, self.size)
+        return self._read(self.size - count, count)
+
+    def _read(self, offset: int, count: int) -> bytes:
+        self._left -= count
+        self._file.seek(offset, os.SEEK_SET)
+        pieces = []
+        while count:
+            piece = self._file.read(count)
+            if not piece:
+                raise UnsoundError("it became shorter while it was read")
+            pieces.append(piece)
+            count -= len(piece)
+        return b"".join(pieces)

@@ -1,0 +1,110 @@
+"""Strict lint of safetensors: a length, a JSON header, and tensors that fill the rest without hole or overlap."""
+
+import json
+import math
+from typing import Any, Final
+
+from diode.content.reader import Reader, UnsoundError
+
+MAX_HEADER_BYTES: Final = 16 << 20  # the format allows 100 MB; the largest models' shards have less than 1 MB
+MAX_TENSORS: Final = 200_000
+MAX_DIMENSIONS: Final = 16
+MAX_ELEMENTS: Final = 1 << 62
+METADATA: Final = "__metadata__"
+BITS: Final = {
+    "BOOL": 8,
+    "U8": 8,
+    "I8": 8,
+    "F8_E5M2": 8,
+    "F8_E4M3": 8,
+    "F8_E8M0": 8,
+    "F4": 4,
+    "F6_E2M3": 6,
+    "F6_E3M2": 6,
+    "U16": 16,
+    "I16": 16,
+    "F16": 16,
+    "BF16": 16,
+    "U32": 32,
+    "I32": 32,
+    "F32": 32,
+    "U64": 64,
+    "I64": 64,
+    "F64": 64,
+    "C64": 64,
+}
+
+
+def looks_so(head: bytes, size: int) -> bool:
+    """Whether a file that begins with ``head`` can only be meant as safetensors, sound or not."""
+    return len(head) > 8 and head[8:9] == b"{" and 0 < int.from_bytes(head[:8], "little") <= max(size, 100_000_000)
+
+
+def lint(reader: Reader) -> dict[str, int | str]:
+    """Facts about a sound file. Raises UnsoundError with what is wrong."""
+    length = reader.number(8)
+    if length > MAX_HEADER_BYTES:
+        raise UnsoundError(f"its header has {length} bytes, more than {MAX_HEADER_BYTES}")
+    header = _parse(reader.take(length))
+    metadata = header.pop(METADATA, {})
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise UnsoundError("its metadata is not a map from text to text")
+    if len(header) > MAX_TENSORS:
+        raise UnsoundError(f"{len(header)} tensors, more than {MAX_TENSORS}")
+    stretches = sorted(_stretch(name, tensor) for name, tensor in header.items())
+    end = 0
+    for begin, stop, name in stretches:
+        if begin != end:
+            raise UnsoundError(
+                f"a {'hole' if begin > end else 'tensor overlaps another'} at byte {begin} ({name[:80]!r})"
+            )
+        end = stop
+    if end != reader.size - reader.position:
+        raise UnsoundError(f"its tensors have {end} bytes, but {reader.size - reader.position} follow the header")
+    return {"tensors": len(header), "header_bytes": length}
+
+
+def _parse(raw: bytes) -> dict[str, Any]:
+    if raw[:1] != b"{":
+        raise UnsoundError("its header does not begin with a brace")
+    try:
+        header = json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise UnsoundError(f"its header is no JSON: {str(error)[:120]}") from None
+    if not isinstance(header, dict) or raw.rstrip(b" ")[-1:] != b"}":
+        raise UnsoundError("its header is not one object, padded by spaces")
+    return header
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is there twice")
+    return found
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number")
+
+
+def _stretch(name: str, tensor: Any) -> tuple[int, int, str]:
+    """Where a tensor lies in the data: (begin, end, name)."""
+    label = repr(name[:80])
+    if not isinstance(tensor, dict) or tensor.keys() != {"dtype", "shape", "data_offsets"}:
+        raise UnsoundError(f"tensor {label} has not exactly dtype, shape and data_offsets")
+    dtype, shape, offsets = tensor["dtype"], tensor["shape"], tensor["data_offsets"]
+    if not isinstance(dtype, str) or dtype not in BITS:
+        raise UnsoundError(f"tensor {label} is of unknown type {str(dtype)[:20]!r}")
+    if not _are_counts(shape) or len(shape) > MAX_DIMENSIONS or not _are_counts(offsets) or len(offsets) != 2:
+        raise UnsoundError(f"tensor {label} has a shape or offsets that are no counts")
+    elements = math.prod(shape)
+    if elements > MAX_ELEMENTS or (elements * BITS[dtype]) % 8:
+        raise UnsoundError(f"tensor {label} has an impossible shape")
+    begin, end = offsets
+    if end - begin != elements * BITS[dtype] // 8:
+        raise UnsoundError(f"tensor {label} lies on {end - begin} bytes, its shape needs {elements * BITS[dtype] // 8}")
+    return begin, end, name
+
+
+def _are_counts(value: Any) -> bool:
+    return isinstance(value, list) and all(type(n) is int and 0 <= n < 1 << 63 for n in value)

@@ -1,0 +1,188 @@
+"""``diode sign``, ``inspect``, ``verify``, ``trust``: what people do with signatures, offline, on either side."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from securesystemslib.dsse import Envelope
+
+from diode.clock import now_utc
+from diode.durable import read_bounded, write_durably
+from diode.entry import new_app
+from diode.envelope import read_envelope, seal, write_envelope
+from diode.errors import ManifestError, UsageError
+from diode.inspection import attested, describe, find_envelope, inspect, read_sealed, verify_published
+from diode.keys import read_any_signer, read_trusted
+from diode.manifest import MAX_MANIFEST_BYTES, PAYLOAD_TYPE, canonical
+from diode.progress import Display, choose_mode
+from diode.trust import Trust
+from diode.trust_document import MAX_TRUST_BYTES, TRUST_TYPE, TrustDocument, build_document, open_first, read_document
+
+trust_app = new_app("Who may sign what: the trust document.")
+
+Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+KeyOption = Annotated[str, typer.Option("--key", help="A private key file, or hsm:ID?label=TOKEN.")]
+Public = Annotated[Path | None, typer.Option("--public", help="The public half of a key in hardware.")]
+Bundle = Annotated[Path, typer.Argument(metavar="PATH", help="A bundle's folder, or a manifest envelope.")]
+
+
+def sign(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A manifest envelope or a trust document.")],
+    key: KeyOption,
+    public: Public = None,
+    yes: Yes = False,
+) -> None:
+    """Add a signature to a manifest or a trust document that was carried here, after showing what it is."""
+    envelope, most = _read_signable(path)
+    _show(envelope)
+    signer = read_any_signer(key, public)
+    confirm(f"sign it with key {signer.public_key.keyid[:16]}?", yes=yes)
+    envelope.sign(signer)
+    write_durably(path, write_envelope(envelope, most))
+    print(f"{path} has {len(envelope.signatures)} signatures", file=sys.stderr)
+
+
+def inspect_bundle(path: Bundle, as_json: Json = False) -> None:
+    """Show what a manifest says. Nothing is verified."""
+    found = inspect(read_sealed(find_envelope(path)))
+    fields = describe(found.manifest, found.number)
+    statement = attested(found.manifest)
+    if as_json:
+        print(json.dumps({**fields, "signed_by": list(found.key_ids), "attestation": statement}))
+        return
+    print_fields(fields)
+    print("signed by (not verified): " + (", ".join(found.key_ids) or "nobody"))
+    if statement:
+        print(json.dumps(statement.get("predicate"), indent=1))
+
+
+def verify_bundle(
+    path: Bundle,
+    signers: Annotated[Path | None, typer.Option("--signers", help="Folder of trusted *.pub.")] = None,
+    document: Annotated[Path | None, typer.Option("--trust", help="A trust document that is believed.")] = None,
+    as_json: Json = False,
+    quiet: Annotated[bool, typer.Option("--no-progress", help="No bars, no progress lines.")] = False,
+) -> None:
+    """Check a published bundle whole: its signatures, and every byte of its data."""
+    trust = _trust(signers, document)
+    display = Display(choose_mode(as_json=as_json, quiet=quiet))
+    done = 0
+
+    def progress(count: int) -> None:
+        nonlocal done
+        done += count
+        display.update(str(path), done, total, "", {})
+
+    total = inspect(read_sealed(find_envelope(path))).manifest.stream_bytes
+    try:
+        opened = verify_published(path, trust, progress)
+    finally:
+        display.close()
+    people = ", ".join(f"{s.person} ({s.key_id[:16]})" for s in opened.signatures)
+    verified = f"{opened.manifest.files.entries} files, BLAKE3 and SHA-256 as they lie there; signed by {people}"
+    print(json.dumps({"verified": verified}) if as_json else f"verified: {verified}")
+
+
+def _trust(signers: Path | None, document: Path | None) -> Trust:
+    if (signers is None) == (document is None):
+        raise UsageError("give either --signers DIR or --trust FILE: whom to believe")
+    if signers is not None:
+        return read_trusted(signers)
+    assert document is not None
+    return open_first(_read(document, MAX_TRUST_BYTES), now_utc()).trust
+
+
+@trust_app.command("build")
+def trust_build(
+    source: Annotated[Path, typer.Argument(metavar="TOML", help="People, keys and roles, as docs/trust.md says.")],
+    out: Annotated[Path, typer.Option("--out", help="The document, still to be signed.")],
+) -> None:
+    """Write the trust document that a TOML file describes. Then its root signs it: diode sign OUT --key KEY."""
+    if out.exists():
+        raise UsageError(f"{out} exists already; nothing was changed")
+    document = build_document(source, time.time())
+    write_durably(out, seal(canonical(document.model_dump()), TRUST_TYPE, [], MAX_TRUST_BYTES))
+    show_document(document)
+    print(f"{out} is not signed yet: {document.root.threshold} of its root have to (diode sign)", file=sys.stderr)
+
+
+@trust_app.command("show")
+def trust_show(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A trust document.")], as_json: Json = False
+) -> None:
+    """Show a trust document, and whether enough of its own root have signed it."""
+    sealed = _read(path, MAX_TRUST_BYTES)
+    document = read_document(sealed)
+    if as_json:
+        print(json.dumps(document.model_dump()))
+    else:
+        show_document(document)
+    open_first(sealed, now_utc())
+    print("signed by enough of its own root", file=sys.stderr)
+
+
+def show_document(document: TrustDocument) -> None:
+    """Print a trust document as tables."""
+    print(f"trust document {document.version}, created {document.created}, expires {document.expires or 'never'}")
+    table = Table("person", "key", "from", "until", "revoked", box=box.SIMPLE)
+    for person, entries in document.persons.items():
+        for entry in entries:
+            key_id = entry.key.keyid
+            dates = entry.not_before or "", entry.expires or ""
+            table.add_row(person, key_id[:16], *dates, document.revoked.get(key_id, ""))
+    roles = Table("role", "people", "signatures", box=box.SIMPLE)
+    roles.add_row("root", ", ".join(document.root.persons), str(document.root.threshold))
+    for kind, entries_of in (("sign", document.channels), ("release", document.release)):
+        for channel, role in entries_of.items():
+            roles.add_row(f"{kind} {channel}", ", ".join(role.persons), str(role.threshold))
+    Console().print(table, roles)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask on the terminal; without one ``--yes`` is needed. Raises UsageError."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("nothing was done: there is no terminal to ask on; with --yes nothing is asked")
+    if not typer.confirm(question):
+        raise UsageError("nothing was done")
+
+
+def print_fields(fields: dict[str, object]) -> None:
+    """One line each, what is empty left out."""
+    for name, value in fields.items():
+        if value is not None:
+            print(f"{name + ':':<16}{value}")
+
+
+def _show(envelope: Envelope) -> None:
+    sealed = canonical(envelope.to_dict())
+    if envelope.payload_type == TRUST_TYPE:
+        show_document(read_document(sealed))
+        return
+    found = inspect(sealed)
+    print_fields(describe(found.manifest, found.number))
+
+
+def _read_signable(path: Path) -> tuple[Envelope, int]:
+    sealed = _read(path, MAX_TRUST_BYTES)
+    for payload_type, most in ((PAYLOAD_TYPE, MAX_MANIFEST_BYTES), (TRUST_TYPE, MAX_TRUST_BYTES)):
+        try:
+            return read_envelope(sealed, payload_type, most), most
+        except ManifestError:
+            continue
+    raise ManifestError(f"{path} is neither a manifest envelope nor a trust document; nothing was signed")
+
+
+def _read(path: Path, most: int) -> bytes:
+    try:
+        return read_bounded(path, most)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error

@@ -1,0 +1,87 @@
+"""Whom this receiver believes: the newest trust document it took, or the keys in its folder while it has none."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from diode.durable import read_bounded
+from diode.errors import ExpiredError, ManifestError, SignerError
+from diode.keys import read_trusted
+from diode.trust import Opened, Role, Trust, open_manifest
+from diode.trust_document import (
+    MAX_TRUST_BYTES,
+    TRUST_CHANNEL,
+    TRUST_FILE,
+    TrustDocument,
+    open_first,
+    open_next,
+    read_document,
+)
+from receiver.ledger import Ledger
+
+
+class Authority:
+    """Trusted keys and roles. The document lies in the ledger, so one that is put back is noticed with it."""
+
+    def __init__(self, ledger: Ledger, signers: Path, roles: Mapping[str, Role]) -> None:
+        self._ledger = ledger
+        self._roles = dict(roles)
+        sealed = ledger.trust_document()
+        self.document: TrustDocument | None = read_document(sealed) if sealed is not None else None
+        self._trust = (self.document.trust if self.document else read_trusted(signers)).demanding(self._roles)
+
+    @property
+    def release(self) -> Trust | None:
+        """Who releases what is held, by the document; None: there is none."""
+        return self.document.release_trust if self.document else None
+
+    def open(self, sealed: bytes, now: str | None) -> Opened:
+        """A manifest that enough of the right people have signed. Raises TrustError, ExpiredError, ManifestError.
+
+        ``now`` is the receiver's own clock; None: when it was accepted, all was in time.
+        """
+        opened = open_manifest(sealed, self._trust, now)
+        if now is not None and opened.manifest.channel != TRUST_CHANNEL:
+            self._check_time(now)
+        return opened
+
+    def confirm(self, opened: Opened) -> None:
+        """Raise TrustError when what was accepted would not be any more: a key was revoked since."""
+        self._trust.confirm(opened.manifest.channel, opened.signatures)
+
+    def follow(self, folder: Path, now: str) -> TrustDocument | None:
+        """Take the trust document that a bundle of channel ``trust`` brings in ``folder``. None: no other one.
+
+        Durable when this returns. Raises ContentError for one that does not follow the document that counts here.
+        """
+        try:
+            sealed = read_bounded(folder / TRUST_FILE, MAX_TRUST_BYTES)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ManifestError(f"{TRUST_FILE} cannot be read: {error.strerror}") from error
+        if sealed == self._ledger.trust_document():
+            return None  # taken before a crash
+        if self.document is None:
+            raise SignerError(
+                "it brings a trust document, but none is installed here that it could follow; a person installs the "
+                "first one: diode-receiver trust install FILE"
+            )
+        return self._take(sealed, open_next(sealed, self.document, now))
+
+    def install(self, sealed: bytes, now: str) -> TrustDocument:
+        """Take a document that a person brought: the first one, or one that follows. Raises ContentError."""
+        if self.document is None:
+            return self._take(sealed, open_first(sealed, now))
+        return self._take(sealed, open_next(sealed, self.document, now))
+
+    def _take(self, sealed: bytes, document: TrustDocument) -> TrustDocument:
+        self._ledger.note_trust(document.version, sealed)
+        self.document, self._trust = document, document.trust.demanding(self._roles)
+        return document
+
+    def _check_time(self, now: str) -> None:
+        document = self.document
+        if document is not None and document.expires is not None and document.expires <= now:
+            raise ExpiredError(
+                f"the trust document expired at {document.expires}; until a newer one comes nothing is taken"
+            )

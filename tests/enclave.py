@@ -1,0 +1,145 @@
+"""The receiver's real ``store`` in this process: slabs are handed to it as ``assemble`` would, whole and authentic."""
+
+import json
+import os
+from collections.abc import Mapping
+from concurrent.futures import Executor, Future
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from securesystemslib.signer import CryptoSigner
+
+from diode.assembler import SlabKey
+from diode.config import ReceiverConfig, load
+from diode.geometry import object_geometry, slab_at, slab_count
+from diode.init import init_receiver
+from diode.keys import new_link_key
+from diode.memory import create_memfd, map_memfd
+from diode.wire import Kind, ObjectType
+from diode.workers import Mailbox
+from receiver.finishing import Finishing
+from receiver.inbox import Inbox
+from receiver.messages import key_fields
+from receiver.pipeline import store_settings
+from receiver.rebaseline import open_ledger
+from receiver.store import Store
+from tests.link import Bundle
+
+ARENA_BYTES = 64 << 20
+
+
+class Inline(Executor):
+    """Does it at once."""
+
+    def submit(self, work: Any, /, *arguments: Any, **options: Any) -> "Future[Any]":
+        future: Future[Any] = Future()
+        try:
+            future.set_result(work(*arguments, **options))
+        except Exception as error:  # noqa: BLE001 - a future carries whatever it is
+            future.set_exception(error)
+        return future
+
+
+class Box(Mailbox):
+    """A mailbox without a pipe: what is sent is kept."""
+
+    def __init__(self) -> None:
+        super().__init__(-1, -1)
+        self.sent: list[dict[str, Any]] = []
+
+    def send(self, message: dict[str, Any]) -> None:
+        self.sent.append(json.loads(json.dumps(message)))
+
+    def receive(self, timeout_s: float | None = 0.0) -> dict[str, Any] | None:
+        return self._inbox.popleft() if self._inbox else None
+
+    def drain(self) -> list[dict[str, Any]]:
+        messages = list(self._inbox)
+        self._inbox.clear()
+        return messages
+
+
+class Enclave:
+    """A receiver's folder, and its store. ``signers``: public keys by file name, such as ``alice.pub``."""
+
+    def __init__(self, folder: Path, signers: Mapping[str, CryptoSigner], config: str = "") -> None:
+        self.folder = folder
+        init_receiver(folder, listen="127.0.0.1:9", auth="none", link_key=new_link_key(), public=None)
+        for name, signer in signers.items():
+            (folder / "keys" / "signers" / name).write_text(public_pem(signer))
+        with (folder / "receiver.toml").open("a") as file:
+            file.write(config)
+        self._now = 0.0
+        self.start()
+
+    def start(self) -> None:
+        """Begin as after a restart."""
+        self.config = load(ReceiverConfig, self.folder / "receiver.toml")
+        Inbox(self.config.inbox.path).prepare()
+        open_ledger(self.config).close()
+        self._arena_fd = create_memfd("arena", ARENA_BYTES)
+        self._arena = memoryview(map_memfd(self._arena_fd))
+        self.events, self._slabs = Box(), Box()
+        settings = store_settings(self.config) | {"arena": self._arena_fd, "reserve": 0}
+        self.store = Store(settings, self.events, self._slabs, Finishing(Inline()))
+        self.store.start()
+
+    def stop(self) -> None:
+        """End without a word, as killed."""
+        self.store._ledger.close()
+        os.close(self._arena_fd)
+
+    def restart(self) -> None:
+        """Killed, and started again."""
+        self.stop()
+        self.start()
+
+    def take(self, bundle: Bundle) -> None:
+        """Every slab of a bundle, manifest and tables first."""
+        full = bundle.manifest.shape.geometry
+        parts = [(kind, Kind.OBJECT) for kind in ObjectType] + [(0, Kind.DATA)]
+        for flags, kind in parts:
+            data = bundle.parts[kind, int(flags)]
+            shape = full if kind == Kind.DATA else object_geometry(full.symbol_bytes)
+            for number in range(slab_count(shape, len(data))):
+                slab = slab_at(shape, len(data), number, is_object=kind == Kind.OBJECT)
+                self._hand_over(SlabKey(bundle.number, kind, int(flags), number), data[slab.offset :][: slab.length])
+        self.tick()
+
+    def take_manifest(self, bundle: Bundle, number: int) -> None:
+        """Its manifest alone, under this bundle id."""
+        data = bundle.parts[Kind.OBJECT, int(ObjectType.MANIFEST)]
+        self._hand_over(SlabKey(number, Kind.OBJECT, int(ObjectType.MANIFEST), 0), data)
+
+    def _hand_over(self, key: SlabKey, data: bytes) -> None:
+        self._arena[: len(data)] = data
+        self._slabs._inbox.append({"say": "complete", **key_fields(key), "offset": 0, "length": len(data)})
+        self._now += 0.01
+        self.store.step(self._now)
+
+    def tick(self) -> None:
+        """Some time goes by."""
+        for _ in range(3):
+            self._now += 6.0
+            self.store.step(self._now)
+
+    def said(self, event: str) -> list[dict[str, Any]]:
+        """Events of a kind, of this run."""
+        return [message for message in self.events.sent if message.get("event") == event]
+
+    @property
+    def refusals(self) -> list[tuple[str, int]]:
+        """Reason and exit code of what was set aside in this run."""
+        return [(message["reason"], message["exit_code"]) for message in self.said("quarantined")]
+
+    def published(self, bundle: Bundle) -> bool:
+        """Whether it lies in the inbox."""
+        manifest = bundle.manifest
+        return (self.config.inbox.path / manifest.channel / manifest.name / manifest.version / "receipt.json").exists()
+
+
+def public_pem(signer: CryptoSigner) -> str:
+    """The public half of a key."""
+    public = signer._private_key.public_key()
+    return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
