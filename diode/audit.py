@@ -35,9 +35,11 @@ from diode.digest import digest
 from diode.durable import disk_error, sync_folder, write_durably
 from diode.errors import DiodeError, IntegrityError, StorageError
 from diode.keys import maybe_read_service_key
+from diode.manifest import MAX_SEQUENCE
 
 SEGMENT_BYTES: Final = 16 << 20  # from then on the next entry begins another segment
-MAX_TORN_BYTES: Final = 2 * MAX_LINE_BYTES  # one write is one or two lines
+MOST_AT_ONCE: Final = 16  # entries of one write
+MAX_TORN_BYTES: Final = 2 * MAX_LINE_BYTES  # one write is one or two lines, as a rule short ones
 _SEGMENT: Final = re.compile(r"audit-([0-9]{6,12})\.jsonl")
 
 log = structlog.get_logger()
@@ -106,6 +108,8 @@ class AuditLog:
     def _append(self, decisions: Sequence[Decision]) -> None:
         tail = self._find_tail()
         path, end, head = tail.path, tail.end, tail.head
+        if head.n > MAX_SEQUENCE - MOST_AT_ONCE:
+            raise StorageError(f"{path} ends with entry {head.n}, which nobody wrote: the audit log is damaged")
         if tail.torn:
             decisions = [self._set_aside(tail), *decisions]
         elif end >= self._segment_bytes:
