@@ -43,6 +43,10 @@ key = "keys/signing.key"    # Ed25519; its public half is what the receiver trus
 # [channels.fixes]          # what differs for one channel
 # priority = 9              # 0 to 9, 5 by default: a higher one overtakes at the next slab
 # weight = 3                # its share among channels of the same priority, 1 by default
+# approvals = 2             # people who must sign its bundles (diode-sender approve); 0: the daemon signs
+# classification = "OPEN"   # labels, and until when its bundles may be published
+# releasable_to = ["NLD"]
+# valid_days = 30
 # rate = "50M"              # bytes a second at most; 0: the line's
 
 [fec]
@@ -98,8 +102,13 @@ listen = ""                 # e.g. "127.0.0.1:9102": Prometheus; empty: none
 level = "info"
 format = "auto"             # json | console
 
-# [channels.weights]
+# [channels.weights]         # what differs for one channel (docs/trust.md)
 # verify = "at-rest"
+# signatures = 2             # people who must have signed
+# signers = ["alice", "bob"] # who may, by the names of their files in signers
+# types = ["safetensors", "gguf", "json", "text"]   # kinds of files, by content
+# lint = true                # pickles and unsound files are refused: so by default
+# hold = 1                   # people who must release a bundle (diode-receiver accept)
 """
 
 

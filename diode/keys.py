@@ -12,7 +12,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from securesystemslib.exceptions import UnsupportedLibraryError
-from securesystemslib.signer import CryptoSigner, Key, Signer
+from securesystemslib.signer import CryptoSigner, Key, SecretsHandler, Signature, Signer
 
 from diode.auth import LINK_KEY_BYTES, LinkKey
 from diode.envelope import load_public_key, load_signer
@@ -75,6 +75,38 @@ def read_signer(path: Path) -> CryptoSigner:
         raise UsageError(f"{path} is not an Ed25519 private key in PEM") from error
 
 
+class HardwareSigner(Signer):
+    """A key in hardware. Whatever its PKCS#11 module says is wrong becomes a UsageError."""
+
+    def __init__(self, uri: str, signer: Signer) -> None:
+        self._uri = uri
+        self._signer = signer
+
+    @classmethod
+    def from_priv_key_uri(
+        cls, priv_key_uri: str, public_key: Key, secrets_handler: SecretsHandler | None = None
+    ) -> "HardwareSigner":
+        """As securesystemslib reads ``hsm:`` addresses."""
+        try:
+            return cls(priv_key_uri, Signer.from_priv_key_uri(priv_key_uri, public_key, secrets_handler))
+        except UnsupportedLibraryError as error:
+            raise UsageError(f"keys in hardware need the extra 'hsm' (pip install 'diode[hsm]'): {error}") from None
+        except Exception as error:
+            raise UsageError(f"{priv_key_uri} cannot be used: {error!r}") from error
+
+    @property
+    def public_key(self) -> Key:
+        """Its public half, from a file."""
+        return self._signer.public_key
+
+    def sign(self, payload: bytes) -> Signature:
+        """Asks for the PIN."""
+        try:
+            return self._signer.sign(payload)
+        except Exception as error:
+            raise UsageError(f"{self._uri} did not sign: {error!r}") from error
+
+
 def read_any_signer(key: str, public: Path | None) -> Signer:
     """A person's key: a file, or ``hsm:ID?label=TOKEN``, whose public half is in ``public`` and whose PIN is asked for.
 
@@ -84,12 +116,7 @@ def read_any_signer(key: str, public: Path | None) -> Signer:
         return read_signer(Path(key))
     if public is None:
         raise UsageError("a key in hardware needs --public FILE, its public half in PEM")
-    try:
-        return Signer.from_priv_key_uri(key, read_public_key(public), lambda what: getpass.getpass(f"{what}: "))
-    except UnsupportedLibraryError as error:
-        raise UsageError(f"keys in hardware need the extra 'hsm' (pip install 'diode[hsm]'): {error}") from None
-    except Exception as error:  # PKCS#11 modules fail in ways of their own
-        raise UsageError(f"{key} cannot be used: {error!r}") from error
+    return HardwareSigner.from_priv_key_uri(key, read_public_key(public), lambda what: getpass.getpass(f"{what}: "))
 
 
 def maybe_read_service_key(path: Path) -> CryptoSigner | None:
