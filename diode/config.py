@@ -163,6 +163,12 @@ class Channel(_Section):
     signers: tuple[str, ...] = ()  # who may, by the names of their files in signers; empty: anybody there
     classification: tuple[str, ...] = ()  # of bundles that are taken; empty: any
     releasable_to: str = ""  # whom bundles must be releasable to; empty: nobody in particular
+    types: tuple[str, ...] = ()  # kinds of files that are taken, by their content (docs/content.md); empty: any
+    lint: bool = True  # safetensors and GGUF must be sound, and nothing may be a pickle, or two things at once
+    attested: bool = False  # staging's verdicts must be there, signed by a service key in `services`
+    hold: Annotated[int, Field(ge=0, le=16)] = 0  # people who must release a bundle before it is published
+    scan: tuple[str, ...] = ()  # a command that must accept it first (docs/trust.md); empty: none
+    scan_timeout_s: Annotated[float, Field(gt=0.0, le=86400.0)] = 3600.0
 
 
 class Limits(_Section):
@@ -240,6 +246,7 @@ class ReceiverConfig(_Config):
 
     link: ReceiverLink
     signers: Path = Path("keys/signers")
+    releasers: Path = Path("keys/releasers")  # who may release what is held; no key there: any Unix user
     services: Path = Path("keys/services")  # service keys of senders: what they say of themselves is checked by these
     inbox: Inbox = Inbox()
     limits: Limits = Limits()

@@ -19,11 +19,12 @@ from prometheus_client.core import Metric
 
 from diode.audit import ended, open_log
 from diode.chain import What
+from diode.clock import now_utc
 from diode.config import ReceiverConfig
 from diode.errors import DiodeError, Drop, IncompleteError, UsageError, WorkerError
 from diode.fec import ZFEC_SLOWDOWN
 from diode.heartbeat import Heartbeat
-from diode.keys import read_link_key
+from diode.keys import maybe_read_service_key, read_link_key, read_signer
 from diode.locking import lock_folder
 from diode.metrics import counter, gauge, serve
 from diode.progress import Display
@@ -32,14 +33,17 @@ from diode.systemd import Reports, listen_fds
 from diode.udp import Address, adopt_receiver, open_receiver
 from diode.workers import Message, Worker
 from receiver.authority import Authority
+from receiver.decisions import write_decision
 from receiver.disk import DiskHealth
 from receiver.endings import Endings
 from receiver.heads import PeerHeads
 from receiver.hearing import Hearing
+from receiver.held import decide
 from receiver.inbox import Inbox
 from receiver.pipeline import Pipeline
 from receiver.rebaseline import open_ledger
 from receiver.requests import drop_request, keep_request, request_bundle, request_path
+from receiver.scanning import NoAnswerError, scan
 
 QUIET_S: Final = 2.0
 LONGEST_LINGER_S: Final = 10.0
@@ -71,6 +75,8 @@ class Receiver:
         for key in (config.link.key, config.link.previous_key):
             if key:
                 read_link_key(key)
+        if any(channel.scan for channel in config.channels.values()):
+            read_signer(config.service_key)  # by which the scanner's word is told from a stranger's
         self._stack.callback(os.close, lock_folder(config.state))
         Inbox(config.inbox.path).prepare()
         self._ledger = open_ledger(config)
@@ -89,6 +95,7 @@ class Receiver:
         self._disk = DiskHealth(self._on_event)
         self._audit = open_log(config.audit_folder, config.service_key, "receiver")
         self._hearing = Hearing(self._ledger, self._endings, self._disk, PeerHeads(self._ledger, self._audit))
+        self._scans: dict[str, asyncio.Task[None]] = {}
         self._admitted = self._ledger.sessions()  # a new pipeline need not wait for them to be announced
         self._ended: dict[str, str] = {}  # with --bundles: what counts, and how it ended last
         self._refusal_code = 0
@@ -135,6 +142,9 @@ class Receiver:
                 await self._linger()
         finally:
             self._reports.stopping()
+            for task in self._scans.values():
+                task.cancel()
+            await asyncio.gather(*self._scans.values(), return_exceptions=True)
             self._crew.close(GRACE_S)
             self._collect_totals()
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -222,6 +232,15 @@ class Receiver:
                 self._hearing.manifest_came()
                 log.info(f"bundle_{event}", bundle=message["bundle"], name=message["label"], bytes=message["bytes"])
             self._receiving[message["bundle"]] = message
+        elif event == "held":
+            self._receiving.pop(message["bundle"], None)
+            self._over(message["bundle"])
+            do = f"diode-receiver accept {message['bundle']} --key KEY, or reject"
+            log.warning("bundle_held", **{k: v for k, v in message.items() if k not in ("event", "scan")}, do=do)
+            if message["scan"]:
+                self._begin_scan(message)
+        elif event in ("accepted_by", "trust_changed"):
+            log.info(event, **{k: v for k, v in message.items() if k != "event"})
         elif event == "published":
             self._receiving.pop(message["bundle"], None)
             self._over(message["bundle"])
@@ -238,6 +257,29 @@ class Receiver:
             log.error("bundle_expired", bundle=message["bundle"], name=message["label"])
         else:
             log.error(event, **{k: v for k, v in message.items() if k != "event"})
+
+    def _begin_scan(self, message: Message) -> None:
+        """One scan of a bundle at a time; a new pipeline says once more what is held."""
+        bundle = message["bundle"]
+        if bundle not in self._scans:
+            self._scans[bundle] = asyncio.get_running_loop().create_task(self._scan(message))
+            self._scans[bundle].add_done_callback(lambda _: self._scans.pop(bundle, None))
+
+    async def _scan(self, message: Message) -> None:
+        """Let the channel's scanner decide about a held bundle; no answer leaves it held."""
+        channel = self.config.channels[message["channel"]]
+        names = ("bundle", "label", "channel", "path", "bytes", "files")
+        try:
+            verdict, reason = await scan(channel.scan, {k: message[k] for k in names}, channel.scan_timeout_s)
+            row = self._ledger.get(message["bundle"])
+            signer = maybe_read_service_key(self.config.service_key)
+            if row is not None and signer is not None:
+                decision = decide(row.id, row.content, verdict, reason, now_utc())
+                write_decision(self.config.state, decision, [signer])
+                log.info("scanned", bundle=row.id, verdict=verdict, reason=reason)
+        except (NoAnswerError, OSError) as error:
+            do = "mend the scanner, and restart; or diode-receiver reject"
+            log.warning("scan_failed", bundle=message["bundle"], detail=str(error), consequence="it stays held", do=do)
 
     def _over(self, bundle: str) -> None:
         """Nothing more is to be reported of it, nor to be asked for."""

@@ -15,7 +15,7 @@ from diode.errors import ReplayError
 from diode.manifest import Manifest
 from diode.wire import Kind
 
-State = Literal["receiving", "publishing", "published", "refused", "expired"]
+State = Literal["receiving", "held", "publishing", "published", "refused", "expired"]
 MAX_JUMP: Final = 10_000
 FLOOR_DEPTH: Final = 100_000  # sequence numbers this far below the highest one are refused
 MAX_HEARD: Final = 4096
@@ -113,7 +113,7 @@ class Ledger(Database):
 
     def is_over(self, bundle: str) -> bool:
         """Whether this bundle is published, or will not be."""
-        query = "SELECT 1 FROM bundle WHERE id = ? AND state IN ('publishing', 'published', 'refused')"
+        query = "SELECT 1 FROM bundle WHERE id = ? AND state IN ('held', 'publishing', 'published', 'refused')"
         return self._execute(query, (bundle,)).fetchone() is not None
 
     def accept(self, bundle: str, manifest: Manifest, signer: str, note: Callable[[], None] = lambda: None) -> None:
@@ -185,7 +185,7 @@ class Ledger(Database):
 
     def set_state(self, bundle: str, state: State, detail: str = "") -> None:
         """Record a step, durably before its caller goes on. A bundle that is over needs its slab rows no more."""
-        if state in ("published", "refused", "expired"):
+        if state in ("held", "published", "refused", "expired"):
             self._forget_slabs(bundle)  # first: whoever is killed in between ends the bundle once more
         with self._synchronously("FULL"):
             self._execute(
@@ -431,8 +431,12 @@ class Ledger(Database):
 
     def published(self, channel: str) -> list[Row]:
         """Published bundles of a channel."""
-        rows = self._execute("SELECT * FROM bundle WHERE channel = ? AND state = 'published'", (channel,))
+        rows = self._execute("SELECT * FROM bundle WHERE channel = ? AND state IN ('held', 'published')", (channel,))
         return [Row(*row) for row in rows]
+
+    def held(self) -> list[Row]:
+        """Bundles that wait for people, oldest first."""
+        return [Row(*row) for row in self._execute("SELECT * FROM bundle WHERE state = 'held' ORDER BY rowid")]
 
     def untouched(self, seconds: float) -> list[Row]:
         """Bundles being received of which nothing was stored or parked for so long."""

@@ -101,5 +101,10 @@ def store_settings(config: ReceiverConfig) -> Message:
         "resume": limits.resume,
         "keep_incomplete_s": limits.keep_incomplete_days * 86400,
         "labels": {name: [channel.classification, channel.releasable_to] for name, channel in channels.items()},
+        "content": {name: [channel.types, channel.lint] for name, channel in channels.items()},
+        "attested": [name for name, channel in channels.items() if channel.attested],
+        "services": str(config.services),
+        "hold": {name: [channel.hold, bool(channel.scan)] for name, channel in channels.items()},
+        "releasers": str(config.releasers),
         "quotas": {name: channel.quota for name, channel in channels.items()},
     }

@@ -41,6 +41,7 @@ from diode.errors import (
 from diode.keys import maybe_read_service_key
 from diode.manifest import Manifest, bundle_id
 from diode.memory import map_memfd
+from diode.receipt import RECEIPT_FILE
 from diode.sandbox import FILES, confine, python_folders
 from diode.trust import Opened, Role
 from diode.trust_document import TRUST_CHANNEL
@@ -50,6 +51,8 @@ from receiver.admission import Admission
 from receiver.authority import Authority
 from receiver.disk import DiskHealth
 from receiver.finishing import Finishing
+from receiver.held import HeldBundle
+from receiver.holding import Holding
 from receiver.inbox import Inbox
 from receiver.ledger import Ledger, Row
 from receiver.messages import Mask, key_fields, key_of, mask_fields, mask_of
@@ -86,6 +89,10 @@ class Store:
         self._keep_incomplete_s: float = settings["keep_incomplete_s"]
         self._admission = Admission(settings, self._inbox, self._ledger, self._postpone)
         self._policy = Policy(settings)
+        own_key = self._signer.public_key if self._signer else None
+        self._holding = Holding(
+            settings, self._ledger, self._inbox, self._authority, self._audit, finishing, control.send, own_key
+        )
         self._disk = DiskHealth(control.send)
         self._bundles: dict[int, SpoolBundle] = {}
         self._unverified: set[int] = set()
@@ -120,14 +127,31 @@ class Store:
 
     def _take_finished(self) -> None:
         for bundle, outcome in self._finishing.done():
+            if isinstance(bundle, HeldBundle):
+                with self._disk.surviving():
+                    self._release(bundle, outcome.result)
+                continue
+            assert isinstance(bundle, SpoolBundle)
             with self._disk.surviving(), self._refusing(bundle):
                 outcome.result()
+                self._publish(bundle)
+
+    def _release(self, held: HeldBundle, outcome: Callable[[], object]) -> None:
+        """People let it go, and it was verified once more."""
+        if self._holding.finished(held, outcome):
+            folder = self._inbox.spool / held.hex_id
+            bundle = self._spool(folder, held.opened, (folder / MANIFEST_FILE).read_bytes())
+            bundle.is_released = True
+            self._bundles[bundle.number] = bundle
+            with self._refusing(bundle):
                 self._publish(bundle)
 
     def _tick(self, now: float) -> None:
         """Once in a while: make durable what was recorded, try again what the disk refused, give up what is too old."""
         with self._disk.surviving():
             self._finishing.make_durable(self._ledger, self._inbox.spool)
+        with self._disk.surviving():
+            self._holding.look()
         for bundle in list(self._bundles.values()):
             with self._disk.surviving(), self._refusing(bundle):
                 self._maybe_publish(bundle)
@@ -254,8 +278,8 @@ class Store:
             return
         manifest = opened.manifest
         row = self._ledger.get(f"{number:016x}")
-        if row is not None and row.state in ("published", "refused"):
-            drop = Drop.REDUNDANT if row.state == "published" else Drop.REFUSED
+        if row is not None and row.state in ("held", "published", "refused"):
+            drop = Drop.REFUSED if row.state == "refused" else Drop.REDUNDANT
             self._answer("finished", bundle=number, drop=drop)
             return
         if not self._admission.has_room(number, manifest, self._bundles.values()):
@@ -370,6 +394,8 @@ class Store:
     def _maybe_publish(self, bundle: SpoolBundle) -> None:
         if bundle.target is not None:
             self._publish(bundle)  # it is in the inbox already: the disk failed afterwards
+        elif bundle.is_released:
+            self._publish(bundle)
         elif bundle.is_complete:
             mode = self._verify.get(bundle.manifest.channel) or self._verify_default
             self._finishing.start(bundle, partial(self._finish, bundle, mode))
@@ -377,6 +403,7 @@ class Store:
     def _finish(self, bundle: SpoolBundle, mode: str) -> None:
         """Make a complete tree ready to be published, durably; in a thread, since it may take as long as hashing it."""
         bundle.finish_tree(at_rest=mode == "at-rest")
+        self._policy.examine(bundle)
         write_papers(bundle, mode, self._signer)
         sync_file_system(bundle.tree)
 
@@ -385,6 +412,9 @@ class Store:
         if bundle.target is None:
             self._policy.check(bundle.manifest, now_utc())
             self._authority.confirm(bundle.opened)
+            if self._holding.wants(bundle.manifest) and not bundle.is_released:
+                self._hold(bundle)
+                return
             if bundle.manifest.channel == TRUST_CHANNEL:
                 self._follow(bundle)
             self._ledger.set_state(bundle.hex_id, "publishing")
@@ -393,6 +423,13 @@ class Store:
             bundle.target = self._inbox.publish(bundle.tree, bundle.manifest)
         self._inbox.sync(bundle.target)
         self._conclude(bundle, bundle.target)
+
+    def _hold(self, bundle: SpoolBundle) -> None:
+        """Verified, and not yet anybody's to use: people decide."""
+        self._holding.take(bundle)
+        self._bundles.pop(bundle.number, None)
+        bundle.remove()
+        self._answer("finished", bundle=bundle.number, drop=Drop.REDUNDANT)
 
     def _follow(self, bundle: SpoolBundle) -> None:
         """A bundle of channel ``trust`` may say whom to believe from now on."""
@@ -428,6 +465,7 @@ class Store:
 
     def _resume(self) -> None:
         """Take up what an earlier run left in the spool."""
+        self._holding.resume()
         rows = self._ledger.in_progress()
         known = {row.id for row in rows}
         for stray in self._inbox.spool.iterdir():
@@ -468,6 +506,12 @@ class Store:
         bundle.is_said_published = state == "publishing"
         if state == "publishing" and not bundle.tree.exists():  # renamed; its reader may have moved it on since
             bundle.target = self._inbox.version_folder(bundle.manifest)
+            self._publish(bundle)
+            return
+        if (
+            state == "publishing" and (bundle.tree / RECEIPT_FILE).exists()
+        ):  # complete and durable: it was to be renamed
+            bundle.is_released = True
             self._publish(bundle)
             return
         ready = bundle.maybe_read_tables(from_disk=True)
