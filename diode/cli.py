@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sys
 import time
 from dataclasses import asdict
 from datetime import timedelta
@@ -15,7 +16,7 @@ from rich.live import Live
 from diode import calibrate, init
 from diode import plan as forecasts
 from diode.audit_cli import audit_app
-from diode.config import ReceiverConfig, SenderConfig, load, parse_size
+from diode.config import ReceiverConfig, SenderConfig, load, load_either, parse_size
 from diode.emulator import Impairer, Impairments, Link, Tally
 from diode.entry import guarded, new_app
 from diode.envelope import load_public_key
@@ -23,6 +24,7 @@ from diode.errors import IncompleteError, UsageError
 from diode.geometry import PROFILES
 from diode.host_cli import doctor, evidence, oneway_app
 from diode.keys import new_link_key, new_signing_key, read_link_key, write_private
+from diode.rotation import retire_link, rotate_link
 from diode.trust_cli import inspect_bundle, sign, trust_app, verify_bundle
 from diode.udp import Address
 from diode.wire import symbol_bytes_for
@@ -44,6 +46,10 @@ app.command("inspect")(inspect_bundle)
 app.command("verify")(verify_bundle)
 main = guarded(app)
 
+_AFTER_ROTATION: dict[type[SenderConfig] | type[ReceiverConfig], str] = {
+    ReceiverConfig: "restart the receiver: it takes both; then change the sender's; in the end: diode keys retire-link",
+    SenderConfig: "restart the sender; when the receiver has heard it: diode keys retire-link, on both sides",
+}
 DEFAULT_RATES = "10M,20M,50M,100M,150M,200M,300M,500M,750M,1000M,1250M,1500M"
 
 To = Annotated[str, typer.Option("--to", help="HOST:PORT where the diode takes datagrams in.")]
@@ -150,6 +156,31 @@ def keys_link(path: Annotated[Path, typer.Argument(help="File to write.")]) -> N
     """Write a new link key."""
     _write_new(path, new_link_key())
     print(f"wrote {path}; both sides of a link hold the same file")
+
+
+@keys_app.command("rotate-link")
+def keys_rotate_link(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="receiver.toml first, then sender.toml.")],
+    new: Annotated[Path, typer.Option("--new", help="The new link key, the same file on both sides.")],
+) -> None:
+    """Change the link key of one side. The receiver goes on taking the one before until retire-link."""
+    loaded = load_either(config)
+    if not rotate_link(loaded, new):
+        print(f"{new} is the link key already; nothing was changed", file=sys.stderr)
+        return
+    print(f"{loaded.link.key} is the new key, {loaded.link.previous} the one before", file=sys.stderr)
+    print(_AFTER_ROTATION[type(loaded)], file=sys.stderr)
+
+
+@keys_app.command("retire-link")
+def keys_retire_link(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="receiver.toml, or sender.toml.")],
+) -> None:
+    """Give up the link key from before the last change: nothing that is sealed under it is taken any more."""
+    if retire_link(load_either(config)):
+        print("the key from before is gone; restart the daemon", file=sys.stderr)
+    else:
+        print("there is no key from before; nothing was changed", file=sys.stderr)
 
 
 @keys_app.command("signing")

@@ -59,6 +59,11 @@ class SenderLink(_Section):
     path: UdpPath = "auto"
 
     @property
+    def previous(self) -> Path:
+        """Where the key from before the last change lies; nothing is sealed under it."""
+        return _previous(self.key)
+
+    @property
     def symbol_bytes(self) -> int:
         """Symbol size that fits the MTU."""
         size = symbol_bytes_for(self.mtu, ipv6=":" in Address.parse(self.to).host)
@@ -74,6 +79,20 @@ class ReceiverLink(_Section):
     previous_key: Path | None = None
     path: UdpPath = "auto"
     socket_buffer: Annotated[Size, Field(ge=64 << 10, le=1 << 30)] = 32 << 20
+
+    @property
+    def previous(self) -> Path:
+        """Where the key from before the last change lies; it is taken while it is there."""
+        return self.previous_key or _previous(self.key)
+
+    @property
+    def keys(self) -> list[Path]:
+        """Every key that is taken, the one that counts first."""
+        return [self.key, self.previous] if self.previous_key or self.previous.exists() else [self.key]
+
+
+def _previous(key: Path) -> Path:
+    return key.with_name(f"{key.stem}.previous{key.suffix}")
 
 
 class Fec(_Section):

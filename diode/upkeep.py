@@ -106,9 +106,11 @@ def _check_keys(config: SenderConfig | ReceiverConfig) -> Iterator[Finding]:
     if isinstance(config, SenderConfig):
         yield _check_key(config.send.key, "signing", read_signer)
         return
-    if config.link.previous_key:
-        text = f"{config.link.previous_key} is still accepted"
-        yield Finding("previous key", "advice", text, "remove link.previous_key when the sender has the new one")
+    if len(config.link.keys) > 1:
+        days = int((time.time() - config.link.previous.stat().st_mtime) / 86400) if config.link.previous.exists() else 0
+        text = f"{config.link.previous} is still taken, for {days} days"
+        do = "when the sender has the new one: diode keys retire-link receiver.toml"
+        yield Finding("previous link key", "advice", text, do)
     try:
         count = len(read_trusted(config.signers).keys)
         yield Finding("signers", "ok", f"{count} trusted")

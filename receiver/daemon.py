@@ -72,9 +72,7 @@ class Receiver:
         self.interrupted: int | None = None
         self._display = display
         self._stack = ExitStack()
-        for key in (config.link.key, config.link.previous_key):
-            if key:
-                read_link_key(key)
+        self._link_key, *_ = (read_link_key(key).key_id for key in config.link.keys)
         if any(channel.scan for channel in config.channels.values()):
             read_signer(config.service_key)  # by which the scanner's word is told from a stranger's
         self._stack.callback(os.close, lock_folder(config.state))
@@ -95,6 +93,7 @@ class Receiver:
         self._disk = DiskHealth(self._on_event)
         self._audit = open_log(config.audit_folder, config.service_key, "receiver")
         self._hearing = Hearing(self._ledger, self._endings, self._disk, PeerHeads(self._ledger, self._audit))
+        self._old_key_epoch, self._old_key_starts = -1, 0
         self._scans: dict[str, asyncio.Task[None]] = {}
         self._admitted = self._ledger.sessions()  # a new pipeline need not wait for them to be announced
         self._ended: dict[str, str] = {}  # with --bundles: what counts, and how it ended last
@@ -212,6 +211,7 @@ class Receiver:
             self._on_event(message)
         elif "heartbeat" in message:
             self._heard_at, self._admitted = time.monotonic(), message["admitted"]
+            self._check_key(message)
             self._hearing.hear(Heartbeat.model_validate(message["heartbeat"]), self._heard_at, self._receiving)
             with self._disk.surviving():
                 self._ledger.note_sessions(self._admitted)
@@ -224,6 +224,15 @@ class Receiver:
             log.warning("sandbox_incomplete", lacks=message["sandbox_lacks"], consequence=consequence)
         elif "path" in message:
             log.info("udp_path_chosen", path=message["path"])
+
+    def _check_key(self, message: Message) -> None:
+        """Alarm when the sender seals under the key from before the last change: once for each of its starts."""
+        epoch = message["heartbeat"]["epoch"]
+        if message["key_id"] != self._link_key and epoch != self._old_key_epoch:
+            self._old_key_epoch = epoch
+            self._old_key_starts += 1
+            do = "diode keys rotate-link sender.toml --new FILE, and restart the sender; then retire-link here"
+            log.warning("old_link_key_used", key=f"{message['key_id']:04x}", do=do)
 
     def _on_event(self, message: Message) -> None:
         event = message["event"]
@@ -409,6 +418,8 @@ class Receiver:
         yield gauge("diode_receiver_socket_buffer_bytes", "Socket buffer granted", figures.get("socket_granted", 0))
         yield counter("diode_receiver_ring_full", "Times the ring had no free region", figures.get("ring_full", 0))
         yield gauge("diode_receiver_arena_used_bytes", "Memory of unfinished slabs", figures.get("arena_used", 0))
+        text = "Starts of the sender under the link key from before the last change"
+        yield counter("diode_receiver_old_link_key_starts", text, self._old_key_starts)
         yield counter("diode_receiver_worker_restarts", "Pipelines built anew", self._worker_restarts)
         yield gauge(
             "diode_receiver_missing_bundles", "Bundles numbered of which nothing arrived", len(self._hearing.gaps)

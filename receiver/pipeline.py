@@ -45,7 +45,6 @@ class Pipeline:
             slabs_read, slabs_write = pipe()
             answers_read, answers_write = pipe()
             ring_shape = {"ring": ring, "regions": regions, "region_bytes": REGION_BYTES}
-            keys = [config.link.key, *([config.link.previous_key] if config.link.previous_key else [])]
             self.store = crew.add(
                 Worker(
                     "receiver.store",
@@ -60,7 +59,7 @@ class Pipeline:
                     | {"arena": arena, "ready_read": ready_read, "free_write": free_write}
                     | {"store_read": answers_read, "store_write": slabs_write, "counters": assemble_counters}
                     | {
-                        "keys": [str(key) for key in keys],
+                        "keys": [str(key) for key in config.link.keys],
                         "heartbeat_order": list(heartbeat_order),
                         "admitted": admitted,
                         "auth": config.link.auth,

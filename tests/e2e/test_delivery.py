@@ -84,7 +84,15 @@ async def carry_zoo(folder: Path, sent: Path, options: dict[str, object], env: d
         await deliver(link, "--loss", "1%", "--burst", "300", "--seed", "3", **env)
         published = link.inbox / "pypi" / "zoo" / "1"
         assert [] == differences(sent, published / "data")
-        names = {"data", "manifest.json", "manifest.dsse.json", "SHA256SUMS", "receipt.json", "receipt.dsse.json"}
+        names = {
+            "data",
+            "manifest.json",
+            "manifest.dsse.json",
+            "SHA256SUMS",
+            "B3SUMS",
+            "receipt.json",
+            "receipt.dsse.json",
+        }
         assert names == {path.name for path in published.iterdir()}
         check_audit(folder, published)
         check = await asyncio.create_subprocess_exec("sha256sum", "--quiet", "-c", "SHA256SUMS", cwd=published)
