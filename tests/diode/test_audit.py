@@ -346,3 +346,15 @@ def test_a_key_makes_a_signer(folder: Path, keys: list[Ed25519PublicKey]) -> Non
     with pytest.raises(SignatureError, match=":10: entry 10 is not signed"):
         verify(folder, keys)
     assert verify(folder, []).head.n == 11
+
+
+def test_a_head_that_is_told_is_durable(folder: Path) -> None:
+    """Another process may have died before its sync: whoever tells of its entry syncs first, once."""
+    log, synced = AuditLog(folder, "sender", None), list[str]()
+    with patch.object(os, "fdatasync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}"))):
+        heads = [log.head(), log.head()]
+        with patch.object(AuditLog, "_write", lambda self, path, end, data, was_torn: path.open("ab").write(data)):
+            AuditLog(folder, "sender", None).append(What.STOPPED)
+        heads.append(log.head())
+    assert [9, 9, 10] == [head.n for head in heads if head]
+    assert [str(folder / "audit-000001.jsonl")] * 2 == synced

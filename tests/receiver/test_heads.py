@@ -54,3 +54,13 @@ def test_a_log_that_goes_backwards_is_an_alarm(later: Head, restarted: bool, tmp
     alarms: list[Any] = [line for line in said if line["event"] == "sender_audit_backwards"]
     assert [(9, later.n, "error")] == [(alarm["was"], alarm["now"], alarm["log_level"]) for alarm in alarms]
     assert [(What.PEER_HEAD, 9), (What.PEER_BACKWARDS, later.n)] == noted(tmp_path)
+
+
+def test_a_flood_of_heads_is_an_alarm_a_minute(tmp_path: Path) -> None:
+    """Whoever has the link key may say anything, and fills no disk by it."""
+    heads = start(tmp_path)
+    for second in range(600):
+        heads.hear(head(1 if second % 2 else 1 << 50), float(second))
+    words = [what for what, _ in noted(tmp_path)]
+    assert 10 >= words.count(What.PEER_BACKWARDS) > 5
+    assert 21 > len(words)

@@ -1,14 +1,18 @@
 """A receiver's ledger that went back in time is noticed, and set right by what the inbox and the anchor say."""
 
+import errno
 import json
+import os
 import shutil
 from contextlib import closing
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+from diode.audit_check import entries_of
 from diode.config import ReceiverConfig, load
-from diode.errors import LockedError, ReplayError, StorageError
+from diode.errors import FullError, LockedError, ReplayError, StorageError
 from diode.init import init_receiver
 from diode.keys import new_link_key
 from diode.locking import locked
@@ -71,6 +75,18 @@ def states(config: ReceiverConfig) -> dict[int, str]:
     """What the ledger knows, by sequence number."""
     with closing(Ledger(config.state / "ledger.db", read_only=True)) as ledger:
         return {row.sequence: row.state for row in ledger.recent(99)}
+
+
+def test_it_is_written_down(config: ReceiverConfig, old: Path) -> None:
+    """In the audit log, before the ledger changes; an entry that cannot be written leaves it as it is."""
+    go_back(config, old)
+    before = states(config)
+    with patch.object(os, "pwrite", side_effect=OSError(errno.ENOSPC, "full", "audit")), pytest.raises(FullError):
+        rebaseline(config)
+    assert before == states(config)
+    rebaseline(config)
+    [entry] = entries_of(config.audit_folder)
+    assert ("rebaselined", True) == (entry.what, "2 bundles taken from receipts" in (entry.detail or ""))
 
 
 def test_the_very_first_start_is_silent(config: ReceiverConfig, capsys: pytest.CaptureFixture[str]) -> None:
