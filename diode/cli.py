@@ -14,7 +14,7 @@ from rich.live import Live
 
 from diode import calibrate, init
 from diode import plan as forecasts
-from diode.config import ReceiverConfig, SenderConfig, load, parse_size
+from diode.config import ReceiverConfig, SenderConfig, load
 from diode.emulator import Impairer, Impairments, Link, Tally
 from diode.entry import guarded, new_app
 from diode.envelope import load_public_key
@@ -22,6 +22,7 @@ from diode.errors import IncompleteError, UsageError
 from diode.geometry import PROFILES
 from diode.host_cli import doctor, evidence, oneway_app
 from diode.keys import new_link_key, new_signing_key, read_link_key, write_private
+from diode.sizes import parse_size
 from diode.trust_cli import inspect_bundle, sign, trust_app, verify_bundle
 from diode.udp import Address
 from diode.wire import symbol_bytes_for

@@ -248,11 +248,7 @@ class SpoolBundle:
     def sums(self) -> Iterator[bytes]:
         """Lines of SHA256SUMS, as ``sha256sum -c`` reads them."""
         assert self._index is not None
-        for entry in self._index:
-            if not entry.is_directory:
-                name = f"data/{entry.path}"
-                escaped = name.replace("\\", "\\\\")
-                yield f"{chr(92) if escaped != name else ''}{entry.sha256}  {escaped}\n".encode()
+        return (entry.sum_line() for entry in self._index)
 
     def close(self) -> None:
         """Close the file that was written last."""

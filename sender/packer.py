@@ -1,27 +1,30 @@
-"""From an item to a signed bundle in the ledger: hash, skip what was sent before, number, pack."""
+"""From an item to a signed bundle in the ledger: hash, skip what was sent before, check, number, pack."""
 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 from securesystemslib.signer import CryptoSigner
 
 from diode.clock import moment
 from diode.config import SenderConfig
-from diode.errors import SourceError
+from diode.errors import IntakeError, SourceError
 from diode.geometry import PROFILES, stream_geometry
+from diode.intake_settings import Intake
 from diode.progress import Display
+from sender.intake.candidate import Progress, make_candidate
+from sender.intake.pipeline import Pipeline
+from sender.intake.verdict import Verdict
 from sender.ledger import Ledger, Row
 from sender.outbox import Item
 from sender.packing import Content, Identity, Source, collect, hash_content, write_packed
 
+T = TypeVar("T")
+
 log = structlog.get_logger()
-
-
-class _StoppedError(Exception):
-    """Ends the thread that hashes."""
 
 
 class Packer:
@@ -32,13 +35,16 @@ class Packer:
         self._ledger = ledger
         self._signer = signer
         self._display = display
+        self._intake = {name: Pipeline(channel.intake) for name, channel in config.channels.items()}
+        self._usual_intake = Pipeline(Intake())
 
     async def pack(
         self, item: Item, roots: Sequence[Path], passes: int, pass_delay_s: float, origin: str
     ) -> Row | None:
         """Pack ``roots`` as ``item``; ``origin`` is its place in the outbox, if it has one.
 
-        Returns its ledger row, or None when identical content was sent under this name. Raises SourceError, LimitError.
+        Returns its ledger row, or None when identical content was sent under this name. Raises SourceError, LimitError,
+        IntakeError.
         """
         sources, content = await self._hash(item, roots, item.name if origin else None)
         same = self._ledger.find(item.channel, item.name, content=content.content_digest)
@@ -50,29 +56,41 @@ class Packer:
             raise SourceError(
                 f"{item.channel}/{item.name}@{version} was sent with other content; give it a new version"
             )
+        await self._take_in(item, version, sources, content)
         return self._record(item, version, sources, content, passes, pass_delay_s, origin)
 
     async def _hash(self, item: Item, roots: Sequence[Path], file_name: str | None) -> tuple[Sequence[Source], Content]:
-        done = 0
-        stopped = False
+        progress = Progress("hash")
+        return await self._in_thread(item, progress, lambda: self._collect_and_hash(roots, file_name, progress.tick))
 
-        def progress(count: int) -> None:
-            nonlocal done
-            done += count
-            if stopped:
-                raise _StoppedError
+    async def _take_in(self, item: Item, version: str, sources: Sequence[Source], content: Content) -> Verdict:
+        """Let the channel's checks judge what was hashed. Raises IntakeError unless they all pass."""
+        progress = Progress("intake")
+        candidate = make_candidate(item.channel, item.name, version, sources, content, progress)
+        pipeline = self._intake.get(item.channel, self._usual_intake)
+        verdict = await self._in_thread(item, progress, lambda: pipeline.run(candidate))
+        facts = {"channel": item.channel, "name": item.name, "version": version}
+        if (failed := verdict.failed) is not None:
+            log.error("intake_refused", **facts, check=failed.name, reason=failed.reason, detail=failed.detail)
+            raise IntakeError(f"{failed.name}: {failed.detail}", verdict.facts())
+        log.info("intake_passed", **facts, checks=[check.name for check in verdict.checks])
+        return verdict
 
-        label = f"hash {item.channel}/{item.name}"
-        hashing = asyncio.create_task(asyncio.to_thread(self._collect_and_hash, roots, file_name, progress))
+    async def _in_thread(self, item: Item, progress: Progress, work: Callable[[], T]) -> T:
+        """Run ``work`` in a thread, showing its progress; it is told to stop when nobody waits for it any more."""
+        labels = set()
+        working = asyncio.create_task(asyncio.to_thread(work))
         try:
-            while not hashing.done():
-                await asyncio.wait({hashing}, timeout=0.25)
-                self._display.update(label, done, 0, "", {})
-            return await hashing
+            while not working.done():
+                await asyncio.wait({working}, timeout=0.25)
+                labels.add(label := f"{progress.check} {item.channel}/{item.name}")
+                self._display.update(label, progress.done, 0, "", {})
+            return await working
         finally:
-            stopped = True  # a thread cannot be cancelled: this one ends at its next chunk
-            hashing.add_done_callback(lambda task: task.cancelled() or task.exception())
-            self._display.forget(label)
+            progress.is_stopped = True  # a thread cannot be cancelled: this one ends at its next tick
+            working.add_done_callback(lambda task: task.cancelled() or task.exception())
+            for label in labels:
+                self._display.forget(label)
 
     def _collect_and_hash(
         self, roots: Sequence[Path], file_name: str | None, progress: Callable[[int], None]
