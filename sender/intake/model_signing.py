@@ -89,8 +89,11 @@ class ModelKey:
             raise RefusedError(Reason.SIGNATURE_KEY, "the model is signed with another key")
 
 
-def check_model(settings: ModelSigning, opener: Opener, candidate: Candidate) -> Finding:
-    """Verify a model's signature and compare what it names with what is there. Raises RefusedError."""
+def check_model(settings: ModelSigning, opener: Opener, papers: frozenset[str], candidate: Candidate) -> Finding:
+    """Verify a model's signature and compare what it names with what is there. Raises RefusedError.
+
+    ``papers``: what other checks vouch for, and which need not be named.
+    """
     file = candidate.files.get(settings.file)
     if file is None:
         raise RefusedError(Reason.SIGNATURE_MISSING, f"the item holds no {settings.file}")
@@ -100,7 +103,7 @@ def check_model(settings: ModelSigning, opener: Opener, candidate: Candidate) ->
         name, named, ignored = _read_statement(statement)
     except (ValueError, KeyError, TypeError) as error:
         raise RefusedError(Reason.STATEMENT, f"what the model's signer signed: {error}") from None
-    _compare(named, ignored & set(settings.unsigned), settings.file, candidate)
+    _compare(named, ignored & set(settings.unsigned), papers | {settings.file}, candidate)
     return Finding(detail=f"model {name!r}", counts={"files": len(named)})
 
 
@@ -129,14 +132,16 @@ def _read_statement(payload: bytes) -> tuple[str, dict[str, tuple[str, str]], se
     return _text(subject, "name"), named, set(how.get("ignore_paths", []))
 
 
-def _compare(named: Mapping[str, tuple[str, str]], unsigned: set[str], own: str, candidate: Candidate) -> None:
+def _compare(
+    named: Mapping[str, tuple[str, str]], unsigned: set[str], papers: frozenset[str], candidate: Candidate
+) -> None:
     for path, (algorithm, digest) in named.items():
         file = candidate.files.get(path)
         if file is None:
             raise RefusedError(Reason.FILE_MISSING, f"the model signature names {path!r}, which is not there")
         if _digest(file, algorithm) != digest:
             raise RefusedError(Reason.DIGEST, f"{path!r} is not the file that the model's signer signed")
-    for path in candidate.files.keys() - named.keys() - {own}:
+    for path in candidate.files.keys() - named.keys() - papers:
         if not _is_below(path, unsigned):
             raise RefusedError(Reason.FILE_EXTRA, f"{path!r} is not in the model signature")
 
@@ -157,8 +162,8 @@ def _object(parsed: Mapping[str, Any], key: str) -> dict[str, Any]:
     return value
 
 
-def _text(parsed: Mapping[str, Any], key: str) -> str:
-    value = parsed.get(key)
+def _text(parsed: Any, key: str) -> str:
+    value = parsed.get(key) if isinstance(parsed, dict) else None
     if not isinstance(value, str) or not value:
         raise ValueError(f"{key} is missing")
     return value

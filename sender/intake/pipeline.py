@@ -51,10 +51,12 @@ class Pipeline:
         suffixes, sums = tuple(key.suffix for key in keys.values()), settings.sha256sums
         for name, key in keys.items():
             self.steps[name] = partial(check_signed, key, sums, suffixes)
+        papers = {settings.oms.file} if settings.oms is not None else set()
         if sums is not None:
-            self.steps["sha256sums"] = partial(check_sums, sums, frozenset(sums + suffix for suffix in suffixes))
+            papers |= {sums, *(sums + suffix for suffix in suffixes)}
+            self.steps["sha256sums"] = partial(check_sums, sums, frozenset(papers))
         if settings.oms is not None:
-            self.steps["oms"] = partial(check_model, settings.oms, _opener(settings.oms))
+            self.steps["oms"] = partial(check_model, settings.oms, _opener(settings.oms), frozenset(papers))
 
     def run(self, candidate: Candidate) -> Verdict:
         """Check an item. Whatever happens is a verdict; only StoppedError passes."""

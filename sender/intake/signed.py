@@ -1,11 +1,9 @@
 """Which files need which signature beside them: the list of digests alone, where there is one, or else every file."""
 
-from typing import Final, Protocol
+from typing import Protocol
 
 from sender.intake.candidate import Candidate, CandidateFile
 from sender.intake.verdict import Finding, Reason, RefusedError
-
-_NOTED: Final = 16
 
 
 class SignatureKey(Protocol):
@@ -39,5 +37,9 @@ def check_signed(key: SignatureKey, sums: str | None, suffixes: tuple[str, ...],
 
 
 def is_signature(path: str, suffixes: tuple[str, ...], candidate: Candidate) -> bool:
-    """Whether a file is one of the channel's signatures, of another file that is there."""
-    return any(path.endswith(suffix) and path.removesuffix(suffix) in candidate.files for suffix in suffixes)
+    """Whether a file is one of the channel's signatures, of another file that is there and is none itself."""
+    for suffix in suffixes:
+        signed = path.removesuffix(suffix)
+        if signed != path and signed in candidate.files and not is_signature(signed, suffixes, candidate):
+            return True
+    return False

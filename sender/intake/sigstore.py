@@ -32,7 +32,7 @@ class SigstoreIdentity:
         try:
             self._verifier = Verifier(trusted_root=TrustedRoot.from_file(str(settings.trusted_root)))
         except Exception as error:  # of whatever kind its parser raises
-            raise UsageError(f"{settings.trusted_root} is not a Sigstore trusted root: {error!r}") from None
+            raise UsageError(f"{settings.trusted_root} is not a Sigstore trusted root: {error!r}") from error
         self._policy = Identity(identity=settings.identity, issuer=settings.issuer)
 
     def verify(self, candidate: Candidate, file: CandidateFile, signature: CandidateFile) -> None:
@@ -59,11 +59,11 @@ class SigstoreIdentity:
         try:
             return Bundle.from_json(data)
         except Exception as error:  # a library's parser, on somebody else's bytes
-            raise RefusedError(Reason.SIGNATURE_MALFORMED, f"{name!r} is no Sigstore bundle: {error!r}") from None
+            raise RefusedError(Reason.SIGNATURE_MALFORMED, f"{name!r} is no Sigstore bundle: {error!r}") from error
 
     @staticmethod
     def _ask(name: str, verify: Callable[[], Any]) -> Any:
         try:
             return verify()
         except Exception as error:  # likewise; and any of them is a no
-            raise RefusedError(Reason.SIGNATURE, f"{name!r}: {error}") from None
+            raise RefusedError(Reason.SIGNATURE, f"{name!r}: {error}") from error

@@ -12,7 +12,7 @@ _LINE: Final = re.compile(r"([0-9A-Fa-f]{64}) [ *](?:\./)?(.+)")
 
 
 def check_sums(file_name: str, papers: frozenset[str], candidate: Candidate) -> Finding:
-    """Compare. ``papers``: signatures over the sums themselves, which need not be named. Raises RefusedError."""
+    """Compare. ``papers``: what other checks vouch for, and which need not be named. Raises RefusedError."""
     sums = candidate.files.get(file_name)
     if sums is None:
         raise RefusedError(Reason.SUMS_MISSING, f"the item holds no {file_name}")
