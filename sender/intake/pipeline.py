@@ -11,10 +11,12 @@ from diode.intake_settings import Intake, ModelSigning
 from sender.intake.candidate import Candidate, StoppedError
 from sender.intake.contents import check_contents
 from sender.intake.detached import DetachedKey
+from sender.intake.hooks import check_hook
 from sender.intake.limits import check_limits
 from sender.intake.minisign import MinisignKey
 from sender.intake.model_signing import ModelKey, Opener, check_model
 from sender.intake.sbom import check_sboms
+from sender.intake.scanning import check_scanned
 from sender.intake.signed import SignatureKey, check_signed
 from sender.intake.sigstore import SigstoreIdentity
 from sender.intake.sums import check_sums
@@ -37,6 +39,10 @@ class Pipeline:
             self.steps["content"] = partial(check_contents, settings)
         self._add_vendors(settings)
         self.steps["sbom"] = check_sboms
+        if settings.clamd is not None:
+            self.steps["clamd"] = partial(check_scanned, settings.clamd)
+        for number, hook in enumerate(settings.hooks, 1):
+            self.steps[f"hook {number} {hook.run[0].rpartition('/')[2]}"] = partial(check_hook, hook)
         self.steps[CHECK_UNCHANGED] = _check_unchanged
 
     def _add_vendors(self, settings: Intake) -> None:

@@ -114,10 +114,7 @@ def test_minisign_refusals(judge: Judge, vendor: tuple[Minisigner, Path]) -> Non
         (one(good + b"\nmore"), Reason.SIGNATURE_MALFORMED),
         (one(b"\n".join(lines[:2])), Reason.SIGNATURE_MALFORMED),
         (one(good.replace(lines[1], lines[1][:-4])), Reason.SIGNATURE_MALFORMED),
-        (
-            one(good.replace(lines[1], base64.b64encode(b"XX" + base64.b64decode(lines[1])[2:]))),
-            Reason.SIGNATURE_MALFORMED,
-        ),
+        (one(good.replace(lines[1], odd)), Reason.SIGNATURE_MALFORMED),
         (one(b"x" * 20_000), Reason.SIGNATURE_MALFORMED),
         (one(good) | {"b": b"unsigned"}, Reason.SIGNATURE_MISSING),
         (one(good) | {"b.minisig": b"of nothing"}, Reason.SIGNATURE_MISSING),
