@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sys
 import time
 from dataclasses import asdict
 from datetime import timedelta
@@ -14,7 +15,8 @@ from rich.live import Live
 
 from diode import calibrate, init
 from diode import plan as forecasts
-from diode.config import ReceiverConfig, SenderConfig, load
+from diode.audit_cli import audit_app
+from diode.config import ReceiverConfig, SenderConfig, load, load_either
 from diode.emulator import Impairer, Impairments, Link, Tally
 from diode.entry import guarded, new_app
 from diode.envelope import load_public_key
@@ -22,6 +24,7 @@ from diode.errors import IncompleteError, UsageError
 from diode.geometry import PROFILES
 from diode.host_cli import doctor, evidence, oneway_app
 from diode.keys import new_link_key, new_signing_key, read_link_key, write_private
+from diode.rotation import retire_link, rotate_link
 from diode.sizes import parse_size
 from diode.trust_cli import inspect_bundle, sign, trust_app, verify_bundle
 from diode.udp import Address
@@ -35,6 +38,7 @@ app.add_typer(keys_app, name="keys")
 calibrate_app = new_app("Find the highest rate that a link carries without loss. Start the receiving end first.")
 app.add_typer(calibrate_app, name="calibrate")
 app.add_typer(oneway_app, name="oneway")
+app.add_typer(audit_app, name="audit")
 app.command("doctor")(doctor)
 app.command("evidence")(evidence)
 app.add_typer(trust_app, name="trust")
@@ -43,6 +47,10 @@ app.command("inspect")(inspect_bundle)
 app.command("verify")(verify_bundle)
 main = guarded(app)
 
+_AFTER_ROTATION: dict[type[SenderConfig] | type[ReceiverConfig], str] = {
+    ReceiverConfig: "restart the receiver: it takes both; then change the sender's; in the end: diode keys retire-link",
+    SenderConfig: "restart the sender; when the receiver has heard it: diode keys retire-link, on both sides",
+}
 DEFAULT_RATES = "10M,20M,50M,100M,150M,200M,300M,500M,750M,1000M,1250M,1500M"
 
 To = Annotated[str, typer.Option("--to", help="HOST:PORT where the diode takes datagrams in.")]
@@ -109,7 +117,9 @@ def init_sender(
     """Write a sending side."""
     text = new_link_key() if link_key is None else _checked_link_key(link_key)
     init.init_sender(folder, to=_address(to), mtu=mtu, rate=_size(rate), profile=profile, auth=auth, link_key=text)
-    print(f"wrote {folder}; the receiver needs {folder}/keys/link.key and {folder}/keys/signing.pub")
+    keys = folder / "keys"
+    print(f"wrote {folder}; the receiver needs {keys}/link.key, {keys}/signing.pub and {keys}/service.pub:")
+    print(f"  diode init receiver DIR --listen {to} --link-key link.key --signer signing.pub --service service.pub")
 
 
 @init_app.command("receiver")
@@ -119,11 +129,13 @@ def init_receiver(
     auth: Auth = "gmac",
     link_key: Annotated[Path | None, typer.Option("--link-key", help="The sender's link key file.")] = None,
     signer: Annotated[Path | None, typer.Option("--signer", help="The sender's signing.pub.")] = None,
+    service: Annotated[Path | None, typer.Option("--service", help="The sender's service.pub.")] = None,
 ) -> None:
     """Write a receiving side."""
     text = new_link_key() if link_key is None else _checked_link_key(link_key)
     public = None if signer is None else _checked_public(signer)
-    init.init_receiver(folder, listen=_address(listen), auth=auth, link_key=text, public=public)
+    own_word = None if service is None else _checked_public(service)
+    init.init_receiver(folder, listen=_address(listen), auth=auth, link_key=text, public=public, service=own_word)
     print(f"wrote {folder}" + ("" if public else f"; put the sender's signing.pub into {folder}/keys/signers"))
 
 
@@ -147,11 +159,48 @@ def keys_link(path: Annotated[Path, typer.Argument(help="File to write.")]) -> N
     print(f"wrote {path}; both sides of a link hold the same file")
 
 
+@keys_app.command("rotate-link")
+def keys_rotate_link(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="receiver.toml first, then sender.toml.")],
+    new: Annotated[Path, typer.Option("--new", help="The new link key, the same file on both sides.")],
+) -> None:
+    """Change the link key of one side. The receiver goes on taking the one before until retire-link."""
+    loaded = load_either(config)
+    if not rotate_link(loaded, new):
+        print(f"{new} is the link key already; nothing was changed", file=sys.stderr)
+        return
+    print(f"{loaded.link.key} is the new key, {loaded.link.previous} the one before", file=sys.stderr)
+    print(_AFTER_ROTATION[type(loaded)], file=sys.stderr)
+
+
+@keys_app.command("retire-link")
+def keys_retire_link(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="receiver.toml, or sender.toml.")],
+) -> None:
+    """Give up the link key from before the last change: nothing that is sealed under it is taken any more."""
+    if retire_link(load_either(config)):
+        print("the key from before is gone; restart the daemon", file=sys.stderr)
+    else:
+        print("there is no key from before; nothing was changed", file=sys.stderr)
+
+
 @keys_app.command("signing")
 def keys_signing(
     path: Annotated[Path, typer.Argument(help="File to write; the public half goes to PATH.pub.")],
 ) -> None:
     """Write a new signing key and its public half."""
+    _write_pair(path)
+
+
+@keys_app.command("service")
+def keys_service(
+    path: Annotated[Path, typer.Argument(help="File to write; the public half goes to PATH.pub.")],
+) -> None:
+    """Write a new service key: signs the audit log and receipts, never a bundle. Carry its public half over."""
+    _write_pair(path)
+
+
+def _write_pair(path: Path) -> None:
     private, public = new_signing_key()
     _write_new(path, private)
     path.with_suffix(".pub").write_bytes(public)

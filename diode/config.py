@@ -47,6 +47,11 @@ class SenderLink(_Section):
     path: UdpPath = "auto"
 
     @property
+    def previous(self) -> Path:
+        """Where the key from before the last change lies; nothing is sealed under it."""
+        return _previous(self.key)
+
+    @property
     def symbol_bytes(self) -> int:
         """Symbol size that fits the MTU."""
         size = symbol_bytes_for(self.mtu, ipv6=":" in Address.parse(self.to).host)
@@ -62,6 +67,20 @@ class ReceiverLink(_Section):
     previous_key: Path | None = None
     path: UdpPath = "auto"
     socket_buffer: Annotated[Size, Field(ge=64 << 10, le=1 << 30)] = 32 << 20
+
+    @property
+    def previous(self) -> Path:
+        """Where the key from before the last change lies; it is taken while it is there."""
+        return self.previous_key or _previous(self.key)
+
+    @property
+    def keys(self) -> list[Path]:
+        """Every key that is taken, the one that counts first."""
+        return [self.key, self.previous] if self.previous_key or self.previous.exists() else [self.key]
+
+
+def _previous(key: Path) -> Path:
+    return key.with_name(f"{key.stem}.previous{key.suffix}")
 
 
 class Fec(_Section):
@@ -152,6 +171,12 @@ class Channel(_Section):
     signers: tuple[str, ...] = ()  # who may, by the names of their files in signers; empty: anybody there
     classification: tuple[str, ...] = ()  # of bundles that are taken; empty: any
     releasable_to: str = ""  # whom bundles must be releasable to; empty: nobody in particular
+    types: tuple[str, ...] = ()  # kinds of files that are taken, by their content (docs/content.md); empty: any
+    lint: bool = True  # safetensors and GGUF must be sound, and nothing may be a pickle, or two things at once
+    attested: bool = False  # staging's verdicts must be there, signed by a service key in `services`
+    hold: Annotated[int, Field(ge=0, le=16)] = 0  # people who must release a bundle before it is published
+    scan: tuple[str, ...] = ()  # a command that must accept it first (docs/trust.md); empty: none
+    scan_timeout_s: Annotated[float, Field(gt=0.0, le=86400.0)] = 3600.0
 
 
 class Limits(_Section):
@@ -172,9 +197,16 @@ class _Config(BaseSettings):
 
     state: Path = Path("state")
     anchor: Path | None = None
+    audit: Path | None = None
+    service_key: Path = Path("keys/service.key")  # signs what a side says of itself: its audit log, its receipts
     fec: Fec = Fec()
     metrics: Metrics = Metrics()
     log: Log = Log()
+
+    @property
+    def audit_folder(self) -> Path:
+        """Where the audit log lies."""
+        return self.audit or self.state / "audit"
 
     @classmethod
     def settings_customise_sources(
@@ -222,6 +254,8 @@ class ReceiverConfig(_Config):
 
     link: ReceiverLink
     signers: Path = Path("keys/signers")
+    releasers: Path = Path("keys/releasers")  # who may release what is held; no key there: any Unix user
+    services: Path = Path("keys/services")  # service keys of senders: what they say of themselves is checked by these
     inbox: Inbox = Inbox()
     limits: Limits = Limits()
     channels: dict[ChannelName, Channel] = {}

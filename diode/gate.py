@@ -152,6 +152,7 @@ class Gate:
     ) -> None:
         self.heartbeat: Heartbeat | None = None
         self.heartbeats = 0
+        self.key_id = -1  # under which the newest heartbeat was sealed
         self._keys = {key.key_id: key for key in keys}
         self._mode = mode
         self._drops = drops
@@ -254,6 +255,7 @@ class Gate:
 
     def _accept(self, heartbeat: Heartbeat, session: int, tracked: _Tracked) -> None:
         self.heartbeat = heartbeat
+        self.key_id = tracked.key_id
         self._order = heartbeat.order
         self.heartbeats += 1
         self._keep(session, tracked)

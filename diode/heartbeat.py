@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from diode.auth import DatagramViews, LinkKey, Session
-from diode.manifest import BundleHex, ChannelName, canonical
+from diode.manifest import MAX_SEQUENCE, BundleHex, ChannelName, Hex32, canonical
 from diode.wire import HEADER_BYTES, TAG_BYTES, Kind, datagram_bytes, headers_of, pack_lone_headers
 
 MAX_SESSIONS: Final = 16  # live at one sender
@@ -21,6 +21,7 @@ FEWEST_CHANNELS: Final = 4
 
 SessionHex = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 Number = Annotated[int, Field(ge=0, lt=1 << 63)]
+EntryNumber = Annotated[int, Field(strict=True, ge=1, le=MAX_SEQUENCE)]
 
 
 class InFlight(BaseModel):
@@ -45,6 +46,7 @@ class Heartbeat(BaseModel):
     sessions: Annotated[dict[SessionHex, Number], Field(max_length=MAX_SESSIONS)]
     channels: Annotated[dict[ChannelName, Number], Field(max_length=MAX_CHANNELS)]
     bundles: Annotated[list[InFlight], Field(max_length=MAX_BUNDLES)]
+    audit: Annotated[tuple[EntryNumber, Hex32], Field(strict=False)] | None = None  # the head of its audit log
 
     @property
     def order(self) -> tuple[int, int]:
@@ -90,13 +92,15 @@ class HeartbeatSealer:
 
 
 def _fitting(heartbeat: Heartbeat, room: int) -> bytes:
-    fields = heartbeat.model_dump(by_alias=True)
+    fields = heartbeat.model_dump(by_alias=True, exclude_none=True)
     while len(body := canonical(fields)) > room:
         channels, bundles = fields["channels"], fields["bundles"]
         if len(channels) > FEWEST_CHANNELS or (len(bundles) <= 1 and channels):
             channels.popitem()
-        else:
+        elif bundles:
             bundles.pop()
+        else:
+            del fields["audit"]
     return body
 
 

@@ -1,6 +1,7 @@
 """``diode init``: ready-to-run folders with keys (mode 0600) and commented configuration."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 from diode.errors import UsageError
 from diode.keys import new_link_key, new_signing_key, write_private
@@ -11,6 +12,8 @@ _SENDER = """\
 
 state = "state"             # ledger and packed bundles
 # anchor = "sent/.anchor.json"   # by which a ledger that went back in time is noticed; best on another disk than state
+# audit = "state/audit"     # the audit log, one signed line for each decision
+service_key = "keys/service.key"   # signs what this side says of itself: the audit log; never a bundle
 
 [link]
 to = "{to}"    # where the diode takes datagrams in
@@ -59,7 +62,10 @@ _RECEIVER = """\
 
 state = "state"             # ledger
 # anchor = "inbox/.diode/anchor.json"   # by which a ledger that went back in time is noticed; best on another disk
+# audit = "state/audit"     # the audit log, one signed line for each decision
+service_key = "keys/service.key"   # signs what this side says of itself: the audit log, receipts
 signers = "keys/signers"    # *.pub: who may sign bundles
+services = "keys/services"  # *.pub: service keys of senders, to check what they say of themselves
 
 [link]
 listen = "{listen}"   # where the diode lets datagrams out
@@ -97,28 +103,43 @@ format = "auto"             # json | console
 """
 
 
-def init_sender(folder: Path, *, to: str, mtu: int, rate: int, profile: str, auth: str, link_key: bytes) -> bytes:
-    """Write a sending side; returns the public key that the receiver must trust."""
+class PublicKeys(NamedTuple):
+    """What the receiver must hold of a sender: who signs bundles, and by which key the sender speaks of itself."""
+
+    signing: bytes
+    service: bytes
+
+
+def init_sender(folder: Path, *, to: str, mtu: int, rate: int, profile: str, auth: str, link_key: bytes) -> PublicKeys:
+    """Write a sending side; returns the public keys that the receiver must trust."""
     _refuse_existing(folder / "sender.toml")
     private, public = new_signing_key()
     write_private(folder / "keys" / "link.key", link_key)
     write_private(folder / "keys" / "signing.key", private)
     (folder / "keys" / "signing.pub").write_bytes(public)
+    service = _make_service_key(folder)
     for name in ("outbox", "sent", "failed", "state"):
         (folder / name).mkdir(exist_ok=True)
     text = _SENDER.format(to=to, mtu=mtu, rate=rate, profile=profile, auth=auth)
     (folder / "sender.toml").write_text(text)
-    return public
+    return PublicKeys(public, service)
 
 
-def init_receiver(folder: Path, *, listen: str, auth: str, link_key: bytes, public: bytes | None) -> None:
-    """Write a receiving side that trusts ``public`` (None: nobody yet)."""
+def init_receiver(
+    folder: Path, *, listen: str, auth: str, link_key: bytes, public: bytes | None, service: bytes | None = None
+) -> None:
+    """Write a receiving side that trusts ``public``, and ``service`` as the sender's own word (None: nobody yet)."""
     _refuse_existing(folder / "receiver.toml")
     write_private(folder / "keys" / "link.key", link_key)
     signers = folder / "keys" / "signers"
     signers.mkdir(parents=True, exist_ok=True)
     if public is not None:
         (signers / "sender.pub").write_bytes(public)
+    services = folder / "keys" / "services"
+    services.mkdir(exist_ok=True)
+    if service is not None:
+        (services / "sender.pub").write_bytes(service)
+    _make_service_key(folder)
     for name in ("inbox", "state"):
         (folder / name).mkdir(exist_ok=True)
     (folder / "receiver.toml").write_text(_RECEIVER.format(listen=listen, auth=auth))
@@ -129,8 +150,15 @@ def init_pair(folder: Path, *, to: str, listen: str, mtu: int, rate: int, profil
     link_key = new_link_key()
     sender, receiver = folder / "sender", folder / "receiver"
     _refuse_existing(receiver / "receiver.toml")
-    public = init_sender(sender, to=to, mtu=mtu, rate=rate, profile=profile, auth=auth, link_key=link_key)
-    init_receiver(receiver, listen=listen, auth=auth, link_key=link_key, public=public)
+    public, service = init_sender(sender, to=to, mtu=mtu, rate=rate, profile=profile, auth=auth, link_key=link_key)
+    init_receiver(receiver, listen=listen, auth=auth, link_key=link_key, public=public, service=service)
+
+
+def _make_service_key(folder: Path) -> bytes:
+    private, public = new_signing_key()
+    write_private(folder / "keys" / "service.key", private)
+    (folder / "keys" / "service.pub").write_bytes(public)
+    return public
 
 
 def _refuse_existing(path: Path) -> None:

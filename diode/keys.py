@@ -92,6 +92,11 @@ def read_any_signer(key: str, public: Path | None) -> Signer:
         raise UsageError(f"{key} cannot be used: {error!r}") from error
 
 
+def maybe_read_service_key(path: Path) -> CryptoSigner | None:
+    """The key by which a side signs what it says of itself; None when there is none. Raises as :func:`read_signer`."""
+    return read_signer(path) if path.exists() else None
+
+
 def read_public_key(path: Path) -> Key:
     """The public key in ``path``."""
     try:

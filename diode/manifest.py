@@ -144,14 +144,6 @@ class FileEntry:
         rest = f'"sha256":"{self.sha256}","size":{self.size}'
         return f'{{"blake3":"{self.blake3}",{executable}"path":{path},{rest}}}\n'.encode()
 
-    def sum_line(self) -> bytes:
-        """Its line of the published SHA256SUMS, as ``sha256sum -c`` reads it; none for a directory."""
-        if self.is_directory:
-            return b""
-        name = f"data/{self.path}"
-        escaped = name.replace("\\", "\\\\")
-        return f"{chr(92) if escaped != name else ''}{self.sha256}  {escaped}\n".encode()
-
 
 _CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 

@@ -98,12 +98,19 @@ def _check_fsync(folder: Path) -> Finding:
 
 def _check_keys(config: SenderConfig | ReceiverConfig) -> Iterator[Finding]:
     yield _check_key(config.link.key, "link", read_link_key)
+    if config.service_key.exists():
+        yield _check_key(config.service_key, "service", read_signer)
+    else:
+        text = f"{config.service_key} is missing: the audit log is not signed"
+        yield Finding("service key", "advice", text, f"diode keys service {config.service_key}")
     if isinstance(config, SenderConfig):
         yield _check_key(config.send.key, "signing", read_signer)
         return
-    if config.link.previous_key:
-        text = f"{config.link.previous_key} is still accepted"
-        yield Finding("previous key", "advice", text, "remove link.previous_key when the sender has the new one")
+    if len(config.link.keys) > 1:
+        days = int((time.time() - config.link.previous.stat().st_mtime) / 86400) if config.link.previous.exists() else 0
+        text = f"{config.link.previous} is still taken, for {days} days"
+        do = "when the sender has the new one: diode keys retire-link receiver.toml"
+        yield Finding("previous link key", "advice", text, do)
     try:
         count = len(read_trusted(config.signers).keys)
         yield Finding("signers", "ok", f"{count} trusted")

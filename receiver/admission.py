@@ -68,7 +68,7 @@ class Admission:
             return None
         used = sum(bundle.manifest.stream_bytes for bundle in receiving if bundle.manifest.channel == manifest.channel)
         for row in self._ledger.published(manifest.channel):
-            if (self._inbox.path / row.channel / row.name / row.version).exists():
+            if row.state == "held" or (self._inbox.path / row.channel / row.name / row.version).exists():
                 used += row.size
         if used + manifest.stream_bytes <= quota:
             return None

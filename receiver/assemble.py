@@ -114,7 +114,9 @@ class Assemble:
         for bundle in beat.bundles:
             if bundle.state != "sending":
                 self._park(int(bundle.id, 16))
-        self._control.send({"heartbeat": beat.model_dump(by_alias=True), "admitted": self._gate.admitted})
+        self._control.send(
+            {"heartbeat": beat.model_dump(by_alias=True), "admitted": self._gate.admitted, "key_id": self._gate.key_id}
+        )
 
     def _park(self, bundle: int | None) -> None:
         """Keep what is open, of one bundle or of all, on disk."""

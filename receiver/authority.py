@@ -30,6 +30,11 @@ class Authority:
         self._trust = (self.document.trust if self.document else read_trusted(signers)).demanding(self._roles)
 
     @property
+    def trust(self) -> Trust:
+        """Whose signatures count, for which channel."""
+        return self._trust
+
+    @property
     def release(self) -> Trust | None:
         """Who releases what is held, by the document; None: there is none."""
         return self.document.release_trust if self.document else None

@@ -12,14 +12,17 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from diode.audit import open_log
 from diode.backup import back_up, describe_backup, describe_restore
 from diode.backup import restore as restore_backup
+from diode.chain import What
 from diode.clock import now_utc
 from diode.config import ReceiverConfig, load
 from diode.database import LEDGER_FILE
 from diode.durable import read_bounded
 from diode.entry import INTERRUPTED, guarded, new_app
 from diode.errors import UsageError
+from diode.keys import read_any_signer
 from diode.locking import is_locked, locked
 from diode.log import configure
 from diode.progress import Display, choose_mode
@@ -27,6 +30,8 @@ from diode.trust_cli import confirm, show_document
 from diode.trust_document import MAX_TRUST_BYTES, read_document
 from receiver.authority import Authority
 from receiver.daemon import Receiver
+from receiver.decisions import Verdict, write_decision
+from receiver.held import decide
 from receiver.inbox import Inbox
 from receiver.ledger import Ledger
 from receiver.rebaseline import open_ledger
@@ -145,6 +150,47 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     Console().print(f"daemon: {'running' if running else 'not running'}", table)
 
 
+@app.command()
+def held(context: typer.Context, as_json: Json = False) -> None:
+    """Bundles that are verified and wait to be released."""
+    config = load(ReceiverConfig, context.obj)
+    with closing(_ledger(config)) as ledger:
+        rows = ledger.held()
+    place = Inbox(config.inbox.path).held
+    if as_json:
+        print(json.dumps([row._asdict() | {"path": str(place / row.id)} for row in rows]))
+        return
+    table = Table("bundle", "id", "bytes", "files", "since", "where", box=box.SIMPLE)
+    for row in rows:
+        label = f"{row.channel}/{row.name}/{row.version}"
+        table.add_row(label, row.id, f"{row.size:,}", f"{row.files:,}", row.changed, str(place / row.id))
+    Console().print(table)
+
+
+@app.command()
+def accept(
+    context: typer.Context,
+    bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id; see 'held'.")],
+    key: Annotated[str | None, typer.Option("--key", help="A releaser's private key, or hsm:ID?label=TOKEN.")] = None,
+    public: Annotated[Path | None, typer.Option("--public", help="The public half of a key in hardware.")] = None,
+    comment: Annotated[str, typer.Option("--comment", help="Kept in the audit log.")] = "",
+) -> None:
+    """Release a held bundle, as one of the people that it waits for."""
+    _decide(context, bundle, "accept", comment, key, public)
+
+
+@app.command()
+def reject(
+    context: typer.Context,
+    bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id; see 'held'.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept in the audit log and in quarantine.")],
+    key: Annotated[str | None, typer.Option("--key", help="A releaser's private key, or hsm:ID?label=TOKEN.")] = None,
+    public: Annotated[Path | None, typer.Option("--public", help="The public half of a key in hardware.")] = None,
+) -> None:
+    """Set a held bundle aside for good: one person is enough."""
+    _decide(context, bundle, "reject", reason, key, public)
+
+
 @trust_app.command("install")
 def trust_install(
     context: typer.Context,
@@ -196,7 +242,12 @@ def restore(
 ) -> None:
     """Put the backup in DIR back. The daemon must not run."""
     config = load(ReceiverConfig, context.obj)
-    kept = restore_backup(folder, config.state, _open, force=force)
+    audit = open_log(config.audit_folder, config.service_key, "receiver")
+
+    def note(ledger: Ledger) -> None:
+        audit.append(What.RESTORED, detail=describe_backup(ledger, folder))
+
+    kept = restore_backup(folder, config.state, _open, force=force, put_rest=note)
     print(describe_restore(kept, "diode-receiver"), file=sys.stderr)
 
 
@@ -225,6 +276,24 @@ def rebaseline(context: typer.Context, as_json: Json = False) -> None:
             "again under a new version",
             file=sys.stderr,
         )
+
+
+def _decide(
+    context: typer.Context, bundle: str, verdict: Verdict, reason: str, key: str | None, public: Path | None
+) -> None:
+    config = load(ReceiverConfig, context.obj)
+    with closing(_ledger(config)) as ledger:
+        found = [row for row in ledger.held() if bundle and row.id.startswith(bundle.lower())]
+    if len(found) != 1:
+        raise UsageError(f"{bundle!r} names no single bundle that is held; see 'diode-receiver held'")
+    (row,) = found
+    signers = [] if key is None else [read_any_signer(key, public)]
+    try:
+        write_decision(config.state, decide(row.id, row.content, verdict, reason, now_utc()), signers)
+    except OSError as error:
+        raise UsageError(f"{config.state} cannot be written by you: {error.strerror}; nothing was decided") from error
+    when = "within seconds" if is_locked(config.state) else "when it runs again"
+    print(f"{row.channel}/{row.name}/{row.version} ({row.id}): the daemon reads your {verdict} {when}", file=sys.stderr)
 
 
 def _maybe_ledger(config: ReceiverConfig) -> Ledger | None:

@@ -17,11 +17,14 @@ from typing import Any, Final, Self
 import structlog
 from prometheus_client.core import Metric
 
+from diode.audit import ended, open_log
+from diode.chain import What
+from diode.clock import now_utc
 from diode.config import ReceiverConfig
 from diode.errors import DiodeError, Drop, IncompleteError, UsageError, WorkerError
 from diode.fec import ZFEC_SLOWDOWN
 from diode.heartbeat import Heartbeat
-from diode.keys import read_link_key
+from diode.keys import maybe_read_service_key, read_link_key, read_signer
 from diode.locking import lock_folder
 from diode.metrics import counter, gauge, serve
 from diode.progress import Display
@@ -30,13 +33,17 @@ from diode.systemd import Reports, listen_fds
 from diode.udp import Address, adopt_receiver, open_receiver
 from diode.workers import Message, Worker
 from receiver.authority import Authority
+from receiver.decisions import write_decision
 from receiver.disk import DiskHealth
 from receiver.endings import Endings
+from receiver.heads import PeerHeads
 from receiver.hearing import Hearing
+from receiver.held import decide
 from receiver.inbox import Inbox
 from receiver.pipeline import Pipeline
 from receiver.rebaseline import open_ledger
 from receiver.requests import drop_request, keep_request, request_bundle, request_path
+from receiver.scanning import NoAnswerError, scan
 
 QUIET_S: Final = 2.0
 LONGEST_LINGER_S: Final = 10.0
@@ -65,9 +72,9 @@ class Receiver:
         self.interrupted: int | None = None
         self._display = display
         self._stack = ExitStack()
-        for key in (config.link.key, config.link.previous_key):
-            if key:
-                read_link_key(key)
+        self._link_key, *_ = (read_link_key(key).key_id for key in config.link.keys)
+        if any(channel.scan for channel in config.channels.values()):
+            read_signer(config.service_key)  # by which the scanner's word is told from a stranger's
         self._stack.callback(os.close, lock_folder(config.state))
         Inbox(config.inbox.path).prepare()
         self._ledger = open_ledger(config)
@@ -84,7 +91,10 @@ class Receiver:
         self._receiving: dict[str, Message] = {}
         self._endings = Endings(self._ledger.heard())
         self._disk = DiskHealth(self._on_event)
-        self._hearing = Hearing(self._ledger, self._endings, self._disk)
+        self._audit = open_log(config.audit_folder, config.service_key, "receiver")
+        self._hearing = Hearing(self._ledger, self._endings, self._disk, PeerHeads(self._ledger, self._audit))
+        self._old_key_epoch, self._old_key_starts = -1, 0
+        self._scans: dict[str, asyncio.Task[None]] = {}
         self._admitted = self._ledger.sessions()  # a new pipeline need not wait for them to be announced
         self._ended: dict[str, str] = {}  # with --bundles: what counts, and how it ended last
         self._refusal_code = 0
@@ -113,6 +123,7 @@ class Receiver:
         loop = asyncio.get_running_loop()
         self._bundles_wanted = bundles
         self._done = asyncio.Event()
+        self._audit.append(What.STARTED)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._interrupt, number)
         if self.config.metrics.listen:
@@ -130,10 +141,15 @@ class Receiver:
                 await self._linger()
         finally:
             self._reports.stopping()
+            for task in self._scans.values():
+                task.cancel()
+            await asyncio.gather(*self._scans.values(), return_exceptions=True)
             self._crew.close(GRACE_S)
             self._collect_totals()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
+            with self._disk.surviving():
+                self._audit.append(What.STOPPED, **ended(self._failure))
         if self._failure:
             raise self._failure
 
@@ -195,6 +211,7 @@ class Receiver:
             self._on_event(message)
         elif "heartbeat" in message:
             self._heard_at, self._admitted = time.monotonic(), message["admitted"]
+            self._check_key(message)
             self._hearing.hear(Heartbeat.model_validate(message["heartbeat"]), self._heard_at, self._receiving)
             with self._disk.surviving():
                 self._ledger.note_sessions(self._admitted)
@@ -208,6 +225,15 @@ class Receiver:
         elif "path" in message:
             log.info("udp_path_chosen", path=message["path"])
 
+    def _check_key(self, message: Message) -> None:
+        """Alarm when the sender seals under the key from before the last change: once for each of its starts."""
+        epoch = message["heartbeat"]["epoch"]
+        if message["key_id"] != self._link_key and epoch != self._old_key_epoch:
+            self._old_key_epoch = epoch
+            self._old_key_starts += 1
+            do = "diode keys rotate-link sender.toml --new FILE, and restart the sender; then retire-link here"
+            log.warning("old_link_key_used", key=f"{message['key_id']:04x}", do=do)
+
     def _on_event(self, message: Message) -> None:
         event = message["event"]
         if event in ("accepted", "resumed", "progress"):
@@ -215,6 +241,15 @@ class Receiver:
                 self._hearing.manifest_came()
                 log.info(f"bundle_{event}", bundle=message["bundle"], name=message["label"], bytes=message["bytes"])
             self._receiving[message["bundle"]] = message
+        elif event == "held":
+            self._receiving.pop(message["bundle"], None)
+            self._over(message["bundle"])
+            do = f"diode-receiver accept {message['bundle']} --key KEY, or reject"
+            log.warning("bundle_held", **{k: v for k, v in message.items() if k not in ("event", "scan")}, do=do)
+            if message["scan"]:
+                self._begin_scan(message)
+        elif event in ("accepted_by", "trust_changed"):
+            log.info(event, **{k: v for k, v in message.items() if k != "event"})
         elif event == "published":
             self._receiving.pop(message["bundle"], None)
             self._over(message["bundle"])
@@ -231,6 +266,29 @@ class Receiver:
             log.error("bundle_expired", bundle=message["bundle"], name=message["label"])
         else:
             log.error(event, **{k: v for k, v in message.items() if k != "event"})
+
+    def _begin_scan(self, message: Message) -> None:
+        """One scan of a bundle at a time; a new pipeline says once more what is held."""
+        bundle = message["bundle"]
+        if bundle not in self._scans:
+            self._scans[bundle] = asyncio.get_running_loop().create_task(self._scan(message))
+            self._scans[bundle].add_done_callback(lambda _: self._scans.pop(bundle, None))
+
+    async def _scan(self, message: Message) -> None:
+        """Let the channel's scanner decide about a held bundle; no answer leaves it held."""
+        channel = self.config.channels[message["channel"]]
+        names = ("bundle", "label", "channel", "path", "bytes", "files")
+        try:
+            verdict, reason = await scan(channel.scan, {k: message[k] for k in names}, channel.scan_timeout_s)
+            row = self._ledger.get(message["bundle"])
+            signer = maybe_read_service_key(self.config.service_key)
+            if row is not None and signer is not None:
+                decision = decide(row.id, row.content, verdict, reason, now_utc())
+                write_decision(self.config.state, decision, [signer])
+                log.info("scanned", bundle=row.id, verdict=verdict, reason=reason)
+        except (NoAnswerError, OSError) as error:
+            do = "mend the scanner, and restart; or diode-receiver reject"
+            log.warning("scan_failed", bundle=message["bundle"], detail=str(error), consequence="it stays held", do=do)
 
     def _over(self, bundle: str) -> None:
         """Nothing more is to be reported of it, nor to be asked for."""
@@ -360,6 +418,8 @@ class Receiver:
         yield gauge("diode_receiver_socket_buffer_bytes", "Socket buffer granted", figures.get("socket_granted", 0))
         yield counter("diode_receiver_ring_full", "Times the ring had no free region", figures.get("ring_full", 0))
         yield gauge("diode_receiver_arena_used_bytes", "Memory of unfinished slabs", figures.get("arena_used", 0))
+        text = "Starts of the sender under the link key from before the last change"
+        yield counter("diode_receiver_old_link_key_starts", text, self._old_key_starts)
         yield counter("diode_receiver_worker_restarts", "Pipelines built anew", self._worker_restarts)
         yield gauge(
             "diode_receiver_missing_bundles", "Bundles numbered of which nothing arrived", len(self._hearing.gaps)

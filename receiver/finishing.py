@@ -5,10 +5,18 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, Protocol
 
 from diode.durable import sync_file_system
 from receiver.ledger import Ledger
-from receiver.spool import SpoolBundle
+
+
+class Numbered(Protocol):
+    """A bundle, on its way or held."""
+
+    @property
+    def number(self) -> int:
+        """The bundle id."""
 
 
 class Finishing:
@@ -17,17 +25,17 @@ class Finishing:
     def __init__(self, executor: Executor | None = None) -> None:
         self.fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)  # readable when a bundle is done
         self._thread = executor or ThreadPoolExecutor(1)
-        self._under_way: dict[int, tuple[SpoolBundle, Future[None]]] = {}
-        self._sync: Future[None] | None = None
+        self._under_way: dict[int, tuple[Numbered, Future[Any]]] = {}
+        self._sync: Future[Any] | None = None
 
-    def start(self, bundle: SpoolBundle, work: Callable[[], None]) -> None:
+    def start(self, bundle: Numbered, work: Callable[[], object]) -> None:
         """Run ``work`` for ``bundle``, unless it is under way."""
         if bundle.number not in self._under_way:
             future = self._thread.submit(work)
             self._under_way[bundle.number] = bundle, future
             future.add_done_callback(lambda _: os.eventfd_write(self.fd, 1))
 
-    def done(self) -> list[tuple[SpoolBundle, "Future[None]"]]:
+    def done(self) -> list[tuple[Numbered, "Future[Any]"]]:
         """What is over, each once; its result may be an exception."""
         with suppress(BlockingIOError):
             os.eventfd_read(self.fd)

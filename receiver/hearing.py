@@ -8,11 +8,13 @@ from typing import Final
 
 import structlog
 
+from diode.chain import Head
 from diode.heartbeat import Heartbeat
 from diode.workers import Message
 from receiver.books import Books
 from receiver.disk import DiskHealth
 from receiver.endings import Endings
+from receiver.heads import PeerHeads
 from receiver.ledger import MAX_HEARD, Ledger
 from receiver.requests import Request, request_gaps
 
@@ -27,12 +29,13 @@ class Hearing:
     Times are of the monotonic clock that ``endings`` goes by.
     """
 
-    def __init__(self, ledger: Ledger, endings: Endings, disk: DiskHealth) -> None:
+    def __init__(self, ledger: Ledger, endings: Endings, disk: DiskHealth, heads: PeerHeads) -> None:
         self.order = ledger.heartbeat_order()
         self.gaps: list[Request] = []
         self._ledger = ledger
         self._endings = endings
         self._disk = disk
+        self._heads = heads
         self._recorded = ledger.issued()
         self._books = Books(self._recorded)
         self._unrecorded: dict[str, None] = {}  # bundles heard of, oldest first
@@ -56,6 +59,8 @@ class Hearing:
             log.error(alarm.event, **alarm.fields)
         with self._disk.surviving():
             self._record()
+            if beat.audit is not None:
+                self._heads.hear(Head(*beat.audit), now)
         if not beat.is_idle:
             self._idle_from, self._gaps_known = None, False
             return

@@ -28,12 +28,13 @@ class Inbox:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.spool = path / ".diode" / "spool"
+        self.held = path / ".diode" / "held"
         self.quarantine = path / ".diode" / "quarantine"
 
     def prepare(self) -> None:
         """Make the folders, and prove by a trial that spool and inbox are one rename apart. Raises UsageError."""
         try:
-            for folder in (self.spool, self.quarantine):
+            for folder in (self.spool, self.held, self.quarantine):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             trial, target = self.spool / ".trial", self.path / ".diode-trial"
             for folder in (trial, target):

@@ -3,18 +3,19 @@
 import itertools
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from diode.anchor import Anchor
+from diode.chain import Head
 from diode.codes import Range, ranges_of
 from diode.database import Database
 from diode.errors import ReplayError
 from diode.manifest import Manifest
 from diode.wire import Kind
 
-State = Literal["receiving", "publishing", "published", "refused", "expired"]
+State = Literal["receiving", "held", "publishing", "published", "refused", "expired"]
 MAX_JUMP: Final = 10_000
 FLOOR_DEPTH: Final = 100_000  # sequence numbers this far below the highest one are refused
 MAX_HEARD: Final = 4096
@@ -42,6 +43,9 @@ CREATE TRIGGER IF NOT EXISTS number_published AFTER UPDATE OF state ON bundle WH
 END;
 CREATE TABLE IF NOT EXISTS heartbeat (
     one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL, number INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS peer_head (
+    one INTEGER PRIMARY KEY CHECK (one = 1), n INTEGER NOT NULL, hash TEXT NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS session (one INTEGER PRIMARY KEY CHECK (one = 1), admitted TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS issued (
@@ -109,12 +113,20 @@ class Ledger(Database):
 
     def is_over(self, bundle: str) -> bool:
         """Whether this bundle is published, or will not be."""
-        query = "SELECT 1 FROM bundle WHERE id = ? AND state IN ('publishing', 'published', 'refused')"
+        query = "SELECT 1 FROM bundle WHERE id = ? AND state IN ('held', 'publishing', 'published', 'refused')"
         return self._execute(query, (bundle,)).fetchone() is not None
 
-    def accept(self, bundle: str, manifest: Manifest, signer: str) -> None:
-        """Begin to receive a bundle. Raises ReplayError when its sequence number or version is spent, or jumps."""
+    def accept(self, bundle: str, manifest: Manifest, signer: str, note: Callable[[], None] = lambda: None) -> None:
+        """Begin to receive a bundle. Raises ReplayError when its sequence number or version is spent, or jumps.
+
+        ``note`` is called when that is certain, and before anybody can see it; what it raises undoes everything.
+        """
         self._check_sequence(manifest)
+        with self._transaction():
+            self._accept(bundle, manifest, signer)
+            note()
+
+    def _accept(self, bundle: str, manifest: Manifest, signer: str) -> None:
         self.forget(bundle, "expired")
         values = (bundle, manifest.channel, manifest.name, manifest.version, manifest.sequence)
         try:
@@ -173,7 +185,7 @@ class Ledger(Database):
 
     def set_state(self, bundle: str, state: State, detail: str = "") -> None:
         """Record a step, durably before its caller goes on. A bundle that is over needs its slab rows no more."""
-        if state in ("published", "refused", "expired"):
+        if state in ("held", "published", "refused", "expired"):
             self._forget_slabs(bundle)  # first: whoever is killed in between ends the bundle once more
         with self._synchronously("FULL"):
             self._execute(
@@ -264,6 +276,15 @@ class Ledger(Database):
     def note_heartbeat(self, epoch: int, number: int) -> None:
         """Record the newest heartbeat."""
         self._execute("INSERT OR REPLACE INTO heartbeat VALUES (1, ?, ?)", (epoch, number))
+
+    def peer_head(self) -> Head | None:
+        """Where the sender's audit log ended when it was heard last."""
+        row = self._execute("SELECT n, hash FROM peer_head").fetchone()
+        return Head(*row) if row else None
+
+    def note_peer_head(self, head: Head) -> None:
+        """Record where the sender's audit log ends."""
+        self._execute("INSERT OR REPLACE INTO peer_head VALUES (1, ?, ?)", head)
 
     def sessions(self) -> list[list[int]]:
         """Which sessions were admitted when the last heartbeat was heard: (key id, session, expected) of each."""
@@ -410,8 +431,12 @@ class Ledger(Database):
 
     def published(self, channel: str) -> list[Row]:
         """Published bundles of a channel."""
-        rows = self._execute("SELECT * FROM bundle WHERE channel = ? AND state = 'published'", (channel,))
+        rows = self._execute("SELECT * FROM bundle WHERE channel = ? AND state IN ('held', 'published')", (channel,))
         return [Row(*row) for row in rows]
+
+    def held(self) -> list[Row]:
+        """Bundles that wait for people, oldest first."""
+        return [Row(*row) for row in self._execute("SELECT * FROM bundle WHERE state = 'held' ORDER BY rowid")]
 
     def untouched(self, seconds: float) -> list[Row]:
         """Bundles being received of which nothing was stored or parked for so long."""

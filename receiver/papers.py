@@ -1,9 +1,14 @@
-"""What is published beside a bundle's data: the manifest as signed, SHA256SUMS, and the receipt."""
+"""What is published beside a bundle's data: the manifest as signed, SHA256SUMS, and the receipt (signed, too)."""
 
 import json
 
+from securesystemslib.signer import Signer
+
+from diode.attestation import FILE
 from diode.clock import now_utc
 from diode.manifest import Manifest
+from diode.receipt import RECEIPT_FILE, SIGNED_FILE, sign_receipt
+from diode.sums import B3SUMS, SHA256SUMS, sum_lines
 from diode.workers import Message
 from receiver.spool import SpoolBundle
 
@@ -14,12 +19,17 @@ def facts(manifest: Manifest, signer: str) -> Message:
     return {name: getattr(manifest, name) for name in names} | {"signer": signer}
 
 
-def write_papers(bundle: SpoolBundle, verify: str) -> None:
-    """Write them into the bundle's tree; ``verify``: slabs or at-rest."""
+def write_papers(bundle: SpoolBundle, verify: str, signer: Signer | None) -> None:
+    """Write them into the bundle's tree; ``verify``: slabs or at-rest. Without ``signer`` the receipt is not signed."""
     (bundle.tree / "manifest.json").write_bytes(bundle.payload)
     (bundle.tree / "manifest.dsse.json").write_bytes(bundle.sealed)
-    with (bundle.tree / "SHA256SUMS").open("wb") as file:
-        file.writelines(bundle.sums())
+    with (bundle.tree / SHA256SUMS).open("wb") as file:
+        file.writelines(sum_lines(bundle.entries(), "sha256"))
+    with (bundle.tree / B3SUMS).open("wb") as file:
+        file.writelines(sum_lines(bundle.entries(), "blake3"))
+    if bundle.manifest.attestation is not None:
+        (bundle.tree / FILE).parent.mkdir(exist_ok=True)
+        (bundle.tree / FILE).write_text(bundle.manifest.attestation + "\n")
     receipt = {
         **facts(bundle.manifest, bundle.signer),
         "bundle": bundle.hex_id,
@@ -27,10 +37,16 @@ def write_papers(bundle: SpoolBundle, verify: str) -> None:
         "bytes": bundle.manifest.stream_bytes,
         "slabs": bundle.manifest.slabs.entries,
         "content": bundle.manifest.files.blake3,
+        "signed_by": [{"person": s.person, "key": s.key_id} for s in bundle.opened.signatures],
+        "labels": bundle.manifest.labels.model_dump() if bundle.manifest.labels else None,
+        "supersedes": bundle.manifest.supersedes,
         "verify": verify,
         "verified": f"{bundle.manifest.files.entries} files, BLAKE3 slabs"
         + (" and BLAKE3 + SHA-256 at rest" if verify == "at-rest" else "")
         + f", signature key {bundle.signer}",
         "published": now_utc(),
     }
-    (bundle.tree / "receipt.json").write_text(json.dumps(receipt, indent=1, ensure_ascii=False) + "\n")
+    text = (json.dumps(receipt, indent=1, ensure_ascii=False) + "\n").encode()
+    (bundle.tree / RECEIPT_FILE).write_bytes(text)
+    if signer is not None:
+        (bundle.tree / SIGNED_FILE).write_bytes(sign_receipt(text, signer))

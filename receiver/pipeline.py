@@ -45,7 +45,6 @@ class Pipeline:
             slabs_read, slabs_write = pipe()
             answers_read, answers_write = pipe()
             ring_shape = {"ring": ring, "regions": regions, "region_bytes": REGION_BYTES}
-            keys = [config.link.key, *([config.link.previous_key] if config.link.previous_key else [])]
             self.store = crew.add(
                 Worker(
                     "receiver.store",
@@ -60,7 +59,7 @@ class Pipeline:
                     | {"arena": arena, "ready_read": ready_read, "free_write": free_write}
                     | {"store_read": answers_read, "store_write": slabs_write, "counters": assemble_counters}
                     | {
-                        "keys": [str(key) for key in keys],
+                        "keys": [str(key) for key in config.link.keys],
                         "heartbeat_order": list(heartbeat_order),
                         "admitted": admitted,
                         "auth": config.link.auth,
@@ -89,6 +88,8 @@ def store_settings(config: ReceiverConfig) -> Message:
         "inbox": str(config.inbox.path),
         "state": str(config.state),
         "signers": str(config.signers),
+        "audit": str(config.audit_folder),
+        "service_key": str(config.service_key),
         "roles": {name: [channel.signatures, channel.signers] for name, channel in channels.items()},
         "anchor": str(config.anchor_file),
         "verify": {name: channel.verify for name, channel in channels.items() if channel.verify},
@@ -99,5 +100,10 @@ def store_settings(config: ReceiverConfig) -> Message:
         "resume": limits.resume,
         "keep_incomplete_s": limits.keep_incomplete_days * 86400,
         "labels": {name: [channel.classification, channel.releasable_to] for name, channel in channels.items()},
+        "content": {name: [channel.types, channel.lint] for name, channel in channels.items()},
+        "attested": [name for name, channel in channels.items() if channel.attested],
+        "services": str(config.services),
+        "hold": {name: [channel.hold, bool(channel.scan)] for name, channel in channels.items()},
+        "releasers": str(config.releasers),
         "quotas": {name: channel.quota for name, channel in channels.items()},
     }

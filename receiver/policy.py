@@ -1,15 +1,26 @@
-"""What this side allows of what is signed: in time, and labelled as its channel takes it. Deny by default."""
+"""What this side allows of what is signed: in time, labelled as its channel takes it, and sound by its content."""
 
+from pathlib import Path
 from typing import Any
 
-from diode.errors import ExpiredError, PolicyError
+from diode.attestation import open_attestation
+from diode.content import allowed, examine
+from diode.errors import ExpiredError, NotInitialisedError, PolicyError
+from diode.keys import read_trusted
 from diode.manifest import Manifest
+from receiver.spool import SpoolBundle
 
 
 class Policy:
     """The receiver's rules for each channel, from its configuration."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
+        self._content: dict[str, tuple[list[str], bool]] = {k: (v[0], v[1]) for k, v in settings["content"].items()}
+        self._attested = frozenset(settings["attested"])
+        try:
+            self._services = [trusted.key for trusted in read_trusted(Path(settings["services"])).keys.values()]
+        except NotInitialisedError:
+            self._services = []
         self._labels: dict[str, tuple[list[str], str]] = {k: (v[0], v[1]) for k, v in settings["labels"].items()}
 
     def check(self, manifest: Manifest, now: str) -> None:
@@ -17,6 +28,23 @@ class Policy:
         if manifest.expires is not None and manifest.expires <= now:
             raise ExpiredError(f"it was to be published before {manifest.expires}; here it is {now}")
         self._check_labels(manifest)
+        if manifest.channel in self._attested:
+            open_attestation(manifest, self._services)
+
+    def examine(self, bundle: SpoolBundle) -> None:
+        """Look at every file of a complete tree. Raises PolicyError at the first one that its channel does not take."""
+        types, lint = self._content.get(bundle.manifest.channel, ([], True))
+        if not types and not lint:
+            return
+        for entry in bundle.entries():
+            if entry.is_directory:
+                continue
+            with (bundle.tree / "data" / entry.path).open("rb", buffering=0) as file:
+                found = examine(file, entry.size, entry.path)
+            if not allowed(found.kind, types):
+                raise PolicyError(f"{entry.path}: channel {bundle.manifest.channel} takes no {found.kind}")
+            if lint and found.problem:
+                raise PolicyError(f"{entry.path}: {found.problem}")
 
     def _check_labels(self, manifest: Manifest) -> None:
         classification, releasable_to = self._labels.get(manifest.channel, ([], ""))

@@ -9,13 +9,15 @@ from typing import NamedTuple
 import structlog
 
 from diode.anchor import Anchor
+from diode.audit import open_log
+from diode.chain import What
 from diode.config import ReceiverConfig
 from diode.database import LEDGER_FILE, open_anchored
 from diode.errors import ReplayError
 from diode.locking import locked
 from receiver.inbox import Inbox
 from receiver.ledger import Ledger
-from receiver.receipts import Findings, find_unknown
+from receiver.receipts import Findings, find_unknown, row_of
 from receiver.requests import drop_request
 
 log = structlog.get_logger()
@@ -76,13 +78,21 @@ def _rebaseline(config: ReceiverConfig, ledger: Ledger) -> Rebaselined:
         return Rebaselined(False, [], {}, {}, found.strange, is_blind=False)
     spent = _highest(now.channels, written.channels if written else {}, found)
     epoch, decisions = (written.epoch, written.decisions) if written else (0, 0)
-    ledger.rebaseline((receipt.row() for receipt in found.unknown), spent, epoch, decisions)
+    audit = open_log(config.audit_folder, config.service_key, "receiver")
+    audit.append(What.REBASELINED, detail=_described(spent, len(found.unknown), is_blind=is_blind))
+    ledger.rebaseline((row_of(receipt) for receipt in found.unknown), spent, epoch, decisions)
     for receipt in found.unknown:
         drop_request(config.state, receipt.bundle)
     holes = {channel: [(first, last - 1) for first, last in ledger.holes(channel)] for channel in spent}
     unknown = {channel: ranges for channel, ranges in holes.items() if ranges}
     taken = [receipt.label for receipt in found.unknown]
     return Rebaselined(True, taken, spent, unknown, found.strange, is_blind)
+
+
+def _described(spent: dict[str, int], taken: int, *, is_blind: bool) -> str:
+    numbers = ", ".join(f"{channel} {sequence}" for channel, sequence in spent.items())
+    blind = "; the anchor was damaged" if is_blind else ""
+    return f"{taken} bundles taken from receipts{blind}; numbers spent up to: {numbers}"
 
 
 def _highest(ours: dict[str, int], anchored: dict[str, int], found: Findings) -> dict[str, int]:

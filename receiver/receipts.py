@@ -7,52 +7,21 @@ counted and left alone.
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Final, NamedTuple
+from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
 
 from diode.durable import read_bounded
 from diode.errors import PathError
-from diode.manifest import MAX_SEQUENCE, BundleHex, ChannelName, Count, Hex32, check_component
+from diode.receipt import MAX_RECEIPT_BYTES, RECEIPT_FILE, Receipt
 from receiver.ledger import Row
 
-MAX_RECEIPT_BYTES: Final = 64 << 10
-RECEIPT_FILE: Final = "receipt.json"
 
-
-class Receipt(BaseModel):
-    """What of a receipt the ledger needs; ``store`` writes more for people."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
-
-    bundle: BundleHex
-    channel: ChannelName
-    name: str
-    version: str
-    sequence: Annotated[int, Field(ge=1, le=MAX_SEQUENCE)]
-    files: Count
-    bytes: Count
-    slabs: Count
-    content: Hex32
-    signer: Annotated[str, Field(max_length=2048)]
-    published: Annotated[str, Field(max_length=32)]
-
-    @model_validator(mode="after")
-    def _is_printable(self) -> "Receipt":
-        check_component(self.name)
-        check_component(self.version)
-        return self
-
-    @property
-    def label(self) -> str:
-        """As people call it."""
-        return f"{self.channel}/{self.name}/{self.version}"
-
-    def row(self) -> Row:
-        """As the ledger of a receiver that published it knows it."""
-        sizes = (self.bytes, self.files, self.slabs, self.content)
-        place = (self.bundle, self.channel, self.name, self.version, self.sequence)
-        return Row(*place, *sizes, self.signer, "published", "taken from its receipt", self.published)
+def row_of(receipt: Receipt) -> Row:
+    """A receipt as the ledger of a receiver that published its bundle knows it."""
+    sizes = (receipt.bytes, receipt.files, receipt.slabs, receipt.content)
+    place = (receipt.bundle, receipt.channel, receipt.name, receipt.version, receipt.sequence)
+    return Row(*place, *sizes, receipt.signer, "published", "taken from its receipt", receipt.published)
 
 
 class Findings(NamedTuple):

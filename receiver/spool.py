@@ -105,6 +105,8 @@ class SpoolBundle:
         self.opened = opened
         self.parked = parked
         self.target: Path | None = None  # where it was published, as soon as it was
+        self.is_released = False  # by whoever had to; then it is not held any more
+        self.is_said_published = False  # whether the audit log may say so already
         self.stored = np.zeros(manifest.slabs.entries, dtype=np.bool_)
         self._data = self.tree / "data"
         self._made: set[str] = set()
@@ -245,10 +247,10 @@ class SpoolBundle:
                 if not entry.is_directory:
                     self._check_file(entry)
 
-    def sums(self) -> Iterator[bytes]:
-        """Lines of SHA256SUMS, as ``sha256sum -c`` reads them."""
+    def entries(self) -> Iterator[FileEntry]:
+        """The lines of its files table."""
         assert self._index is not None
-        return (entry.sum_line() for entry in self._index)
+        yield from self._index
 
     def close(self) -> None:
         """Close the file that was written last."""

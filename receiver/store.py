@@ -21,6 +21,8 @@ import numpy as np
 
 from diode.anchor import Anchor
 from diode.assembler import SlabKey
+from diode.audit import AuditLog
+from diode.chain import What
 from diode.clock import now_utc
 from diode.database import LEDGER_FILE
 from diode.durable import sync_file_system
@@ -36,8 +38,10 @@ from diode.errors import (
     StorageError,
     TrustError,
 )
-from diode.manifest import bundle_id
+from diode.keys import maybe_read_service_key
+from diode.manifest import Manifest, bundle_id
 from diode.memory import map_memfd
+from diode.receipt import RECEIPT_FILE
 from diode.sandbox import FILES, confine, python_folders
 from diode.trust import Opened, Role
 from diode.trust_document import TRUST_CHANNEL
@@ -47,6 +51,8 @@ from receiver.admission import Admission
 from receiver.authority import Authority
 from receiver.disk import DiskHealth
 from receiver.finishing import Finishing
+from receiver.held import HeldBundle
+from receiver.holding import Holding
 from receiver.inbox import Inbox
 from receiver.ledger import Ledger, Row
 from receiver.messages import Mask, key_fields, key_of, mask_fields, mask_of
@@ -76,11 +82,17 @@ class Store:
         anchor.check(self._ledger.standing())  # somebody may have taken the ledger away since the daemon looked
         roles = {channel: Role(n, frozenset(who) if who else None) for channel, (n, who) in settings["roles"].items()}
         self._authority = Authority(self._ledger, Path(settings["signers"]), roles)
+        self._signer = maybe_read_service_key(Path(settings["service_key"]))
+        self._audit = AuditLog(Path(settings["audit"]), "receiver", self._signer)
         self._verify: dict[str, str] = settings["verify"]
         self._verify_default: str = settings["verify_default"]
         self._keep_incomplete_s: float = settings["keep_incomplete_s"]
-        self._admission = Admission(settings, self._inbox, self._ledger, control.send)
+        self._admission = Admission(settings, self._inbox, self._ledger, self._postpone)
         self._policy = Policy(settings)
+        own_key = self._signer.public_key if self._signer else None
+        self._holding = Holding(
+            settings, self._ledger, self._inbox, self._authority, self._audit, finishing, control.send, own_key
+        )
         self._disk = DiskHealth(control.send)
         self._bundles: dict[int, SpoolBundle] = {}
         self._unverified: set[int] = set()
@@ -115,14 +127,31 @@ class Store:
 
     def _take_finished(self) -> None:
         for bundle, outcome in self._finishing.done():
+            if isinstance(bundle, HeldBundle):
+                with self._disk.surviving():
+                    self._release(bundle, outcome.result)
+                continue
+            assert isinstance(bundle, SpoolBundle)
             with self._disk.surviving(), self._refusing(bundle):
                 outcome.result()
+                self._publish(bundle)
+
+    def _release(self, held: HeldBundle, outcome: Callable[[], object]) -> None:
+        """People let it go, and it was verified once more."""
+        if self._holding.finished(held, outcome):
+            folder = self._inbox.spool / held.hex_id
+            bundle = self._spool(folder, held.opened, (folder / MANIFEST_FILE).read_bytes())
+            bundle.is_released = True
+            self._bundles[bundle.number] = bundle
+            with self._refusing(bundle):
                 self._publish(bundle)
 
     def _tick(self, now: float) -> None:
         """Once in a while: make durable what was recorded, try again what the disk refused, give up what is too old."""
         with self._disk.surviving():
             self._finishing.make_durable(self._ledger, self._inbox.spool)
+        with self._disk.surviving():
+            self._holding.look()
         for bundle in list(self._bundles.values()):
             with self._disk.surviving(), self._refusing(bundle):
                 self._maybe_publish(bundle)
@@ -134,9 +163,11 @@ class Store:
     def _expire(self) -> None:
         """Give up what has been incomplete for too long. It may begin anew, should its manifest come again."""
         for row in self._ledger.untouched(self._keep_incomplete_s):
-            bundle = self._bundles.pop(int(row.id, 16), None)
+            bundle = self._bundles.get(int(row.id, 16))
             if bundle is None:
                 continue
+            self._note(What.EXPIRED, bundle)
+            del self._bundles[bundle.number]
             self._ledger.set_state(row.id, "expired", "incomplete for longer than limits.keep_incomplete_days")
             bundle.remove()
             self._answer("finished", bundle=bundle.number, drop="")
@@ -247,8 +278,8 @@ class Store:
             return
         manifest = opened.manifest
         row = self._ledger.get(f"{number:016x}")
-        if row is not None and row.state in ("published", "refused"):
-            drop = Drop.REDUNDANT if row.state == "published" else Drop.REFUSED
+        if row is not None and row.state in ("held", "published", "refused"):
+            drop = Drop.REFUSED if row.state == "refused" else Drop.REDUNDANT
             self._answer("finished", bundle=number, drop=drop)
             return
         if not self._admission.has_room(number, manifest, self._bundles.values()):
@@ -257,8 +288,12 @@ class Store:
             self._admission.check(manifest)
             self._policy.check(manifest, now_utc())
             folder = self._make_folder(number, sealed)
-            self._ledger.accept(f"{number:016x}", manifest, opened.signer)
+            noted = {**_named(number, manifest), "key": opened.signer}
+            self._ledger.accept(
+                f"{number:016x}", manifest, opened.signer, lambda: self._audit.append(What.ACCEPTED, **noted)
+            )
         except ContentError as error:
+            self._audit.append(What.REFUSED, **_named(number, manifest), key=opened.signer, **_why(error))
             self._ledger.refuse(f"{number:016x}", manifest, opened.signer, str(error))
             self._quarantine(number, error, facts(manifest, opened.signer), None)
             self._answer("finished", bundle=number, drop=Drop.REFUSED)
@@ -299,6 +334,7 @@ class Store:
         """An unverified manifest: anybody may have sent it, so its bundle id is not held against the real one."""
         if number in self._unverified or len(self._unverified) >= MAX_UNVERIFIED:
             return
+        self._audit.append(What.QUARANTINED, bundle=f"{number:016x}", **_why(error))
         self._unverified.add(number)
         self._quarantine(number, error, {}, None)
 
@@ -358,6 +394,8 @@ class Store:
     def _maybe_publish(self, bundle: SpoolBundle) -> None:
         if bundle.target is not None:
             self._publish(bundle)  # it is in the inbox already: the disk failed afterwards
+        elif bundle.is_released:
+            self._publish(bundle)
         elif bundle.is_complete:
             mode = self._verify.get(bundle.manifest.channel) or self._verify_default
             self._finishing.start(bundle, partial(self._finish, bundle, mode))
@@ -365,7 +403,8 @@ class Store:
     def _finish(self, bundle: SpoolBundle, mode: str) -> None:
         """Make a complete tree ready to be published, durably; in a thread, since it may take as long as hashing it."""
         bundle.finish_tree(at_rest=mode == "at-rest")
-        write_papers(bundle, mode)
+        self._policy.examine(bundle)
+        write_papers(bundle, mode, self._signer)
         sync_file_system(bundle.tree)
 
     def _publish(self, bundle: SpoolBundle) -> None:
@@ -373,17 +412,30 @@ class Store:
         if bundle.target is None:
             self._policy.check(bundle.manifest, now_utc())
             self._authority.confirm(bundle.opened)
+            if self._holding.wants(bundle.manifest) and not bundle.is_released:
+                self._hold(bundle)
+                return
             if bundle.manifest.channel == TRUST_CHANNEL:
                 self._follow(bundle)
             self._ledger.set_state(bundle.hex_id, "publishing")
+            self._note(What.PUBLISHED, bundle, again=bundle.is_said_published)
+            bundle.is_said_published = True
             bundle.target = self._inbox.publish(bundle.tree, bundle.manifest)
         self._inbox.sync(bundle.target)
         self._conclude(bundle, bundle.target)
+
+    def _hold(self, bundle: SpoolBundle) -> None:
+        """Verified, and not yet anybody's to use: people decide."""
+        self._holding.take(bundle)
+        self._bundles.pop(bundle.number, None)
+        bundle.remove()
+        self._answer("finished", bundle=bundle.number, drop=Drop.REDUNDANT)
 
     def _follow(self, bundle: SpoolBundle) -> None:
         """A bundle of channel ``trust`` may say whom to believe from now on."""
         document = self._authority.follow(bundle.tree / "data", now_utc())
         if document is not None:
+            self._note(What.TRUST_CHANGED, bundle, detail=f"trust document {document.version}")
             self._tell("trust_changed", bundle, version=document.version, expires=document.expires)
 
     def _conclude(self, bundle: SpoolBundle, target: Path) -> None:
@@ -395,6 +447,7 @@ class Store:
 
     def _refuse(self, bundle: SpoolBundle, error: ContentError) -> None:
         """Its signed content breaks the rules: set it aside for good."""
+        self._note(What.REFUSED, bundle, **_why(error))
         self._bundles.pop(bundle.number, None)
         bundle.close()
         self._ledger.set_state(bundle.hex_id, "refused", str(error))
@@ -412,6 +465,7 @@ class Store:
 
     def _resume(self) -> None:
         """Take up what an earlier run left in the spool."""
+        self._holding.resume()
         rows = self._ledger.in_progress()
         known = {row.id for row in rows}
         for stray in self._inbox.spool.iterdir():
@@ -425,6 +479,7 @@ class Store:
                 if row.state == "publishing":
                     self._give_up(row, folder, error)
                     continue
+                self._audit.append(What.SPOOL_LOST, **_of_row(row), **_why(error))
                 self._ledger.forget(row.id, "receiving")  # lost with the power, or its key is trusted no more
                 shutil.rmtree(folder, ignore_errors=True)
                 self._control.send({"event": "spool_lost", "bundle": row.id, "detail": str(error)})
@@ -437,6 +492,7 @@ class Store:
         error = ReplayError(
             f"it was being published, and may have been; if not, have it sent under a new version: {why}"
         )
+        self._audit.append(What.REFUSED, **_of_row(row), **_why(error))
         self._ledger.set_state(row.id, "refused", str(error))
         facts = {name: getattr(row, name) for name in ("channel", "name", "version", "sequence", "signer")}
         self._quarantine(int(row.id, 16), error, facts, folder)
@@ -447,8 +503,15 @@ class Store:
 
     def _resume_bundle(self, bundle: SpoolBundle, state: str) -> None:
         self._bundles[bundle.number] = bundle
+        bundle.is_said_published = state == "publishing"
         if state == "publishing" and not bundle.tree.exists():  # renamed; its reader may have moved it on since
             bundle.target = self._inbox.version_folder(bundle.manifest)
+            self._publish(bundle)
+            return
+        if (
+            state == "publishing" and (bundle.tree / RECEIPT_FILE).exists()
+        ):  # complete and durable: it was to be renamed
+            bundle.is_released = True
             self._publish(bundle)
             return
         ready = bundle.maybe_read_tables(from_disk=True)
@@ -476,6 +539,20 @@ class Store:
         for number in {*trusted, *doubtful} - there - again:
             self._ledger.forget_slab(bundle.hex_id, number)
 
+    # audit log
+
+    def _note(self, what: What, bundle: SpoolBundle, **facts: Any) -> None:
+        """Write a decision about a bundle into the audit log: before it takes effect."""
+        self._audit.append(what, **_named(bundle.number, bundle.manifest), key=bundle.signer, **facts)
+
+    def _postpone(self, message: Message) -> None:
+        """A bundle has to wait for room."""
+        channel, name, version = message["label"].split("/")
+        detail = f"{message['needed']} bytes are needed, {message['free']} are free"
+        place = {"bundle": message["bundle"], "channel": channel, "name": name, "version": version}
+        self._control.send(message)
+        self._audit.append(What.POSTPONED, **place, detail=detail)
+
     # messages
 
     def _answer(self, say: str, **fields: Any) -> None:
@@ -489,12 +566,33 @@ class Store:
         )
 
 
+def _named(number: int, manifest: Manifest) -> dict[str, str]:
+    """A bundle as the audit log names it; its digest is that of its files table, as in receipts and ledgers."""
+    names = {name: getattr(manifest, name) for name in ("channel", "name", "version")}
+    return {"bundle": f"{number:016x}", **names, "digest": manifest.files.blake3}
+
+
+def _of_row(row: Row) -> dict[str, str]:
+    """Likewise, as far as the ledger knows it."""
+    place = {"channel": row.channel, "name": row.name, "version": row.version}
+    return {"bundle": row.id, **place, "digest": row.content, "key": row.signer}
+
+
+def _why(error: DiodeError | OSError) -> dict[str, str]:
+    return {"verdict": error.reason if isinstance(error, DiodeError) else "failed", "detail": str(error)}
+
+
 def main() -> None:
     """Entry point of the worker."""
     settings, control = start_worker(nice=-5)
     try:
         worker = Store(settings, control, Mailbox(settings["slabs_read"], settings["answers_write"]), Finishing())
-        folders = {Path(settings["inbox"]), Path(settings["state"]), Path(settings["anchor"]).parent}
+        folders = {
+            Path(settings["inbox"]),
+            Path(settings["state"]),
+            Path(settings["anchor"]).parent,
+            Path(settings["audit"]),
+        }
         lacking = confine(FILES, changes=sorted(folders), reads=python_folders(), threads=True)
         control.send({"sandbox_lacks": lacking})
         worker.run()

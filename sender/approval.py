@@ -11,6 +11,8 @@ from typing import Final, NamedTuple
 from securesystemslib.dsse import Envelope
 from securesystemslib.signer import Signer
 
+from diode.audit import AuditLog
+from diode.chain import What
 from diode.config import SenderConfig
 from diode.durable import write_durably
 from diode.envelope import merge_signatures, read_envelope, write_envelope
@@ -18,7 +20,7 @@ from diode.errors import SourceError, TrustError, UsageError
 from diode.keys import read_trusted
 from diode.manifest import MAX_MANIFEST_BYTES, PAYLOAD_TYPE
 from diode.trust import Signature
-from sender.ledger import Ledger, Row
+from sender.ledger import Ledger, Row, named
 from sender.outbox import OutboxFolder
 from sender.packing import MANIFEST_FILE, check_packed
 
@@ -54,9 +56,10 @@ def find_waiting(ledger: Ledger, text: str) -> Row:
     raise UsageError(f"{text!r} names no single bundle that waits for signatures; waiting: {names or 'none'}")
 
 
-def reject_waiting(config: SenderConfig, ledger: Ledger, row: Row, reason: str) -> None:
+def reject_waiting(config: SenderConfig, ledger: Ledger, row: Row, reason: str, audit: AuditLog) -> None:
     """Withdraw a bundle that waits; its item goes where what cannot be sent goes."""
     detail = f"rejected: {reason[:MOST_REASON]}"
+    audit.append(What.WITHDRAWN, **named(row), detail=detail)
     ledger.set_state(row.id, "withdrawn", detail)
     shutil.rmtree(config.state / "bundles" / row.id, ignore_errors=True)
     if row.origin and os.path.lexists(row.origin):
@@ -66,8 +69,9 @@ def reject_waiting(config: SenderConfig, ledger: Ledger, row: Row, reason: str) 
 class Approvals:
     """The packed bundles of one sender, and who may sign them."""
 
-    def __init__(self, config: SenderConfig) -> None:
+    def __init__(self, config: SenderConfig, audit: AuditLog) -> None:
         self._config = config
+        self._audit = audit
         self.approvers = read_trusted(config.send.approvers)
 
     def standing(self, row: Row) -> Approval:
@@ -97,9 +101,12 @@ class Approvals:
         path = self._path(row)
         with _locked(path.parent):
             envelope = self._read(path)
+            before = set(self._standing(envelope, row).signatures)
             change(envelope)
-            write_durably(path, write_envelope(envelope, MAX_MANIFEST_BYTES))
             approval = self._standing(envelope, row)
+            for person, key_id in sorted(set(approval.signatures) - before):
+                self._audit.append(What.APPROVED, **named(row), key=key_id, detail=f"signed by {person}")
+            write_durably(path, write_envelope(envelope, MAX_MANIFEST_BYTES))
             if approval.is_enough:
                 ledger.set_state(row.id, "approved")
         return approval

@@ -5,7 +5,7 @@ What was sent itself (``outbox.sent``) and keys are not in it.
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,11 +25,11 @@ def back_up(ledger: Ledger, folder: Path) -> None:
         shutil.rmtree(folder / BUNDLES_FOLDER / name, ignore_errors=True)
 
 
-def restore(folder: Path, state: Path, *, force: bool) -> Path | None:
+def restore(folder: Path, state: Path, *, force: bool, note: Callable[[Ledger], None] = lambda _: None) -> Path | None:
     """Put a backup back; returns where a ledger that was there is kept now. Raises as :func:`diode.backup.restore`.
 
     Packed bundles that are there already stay: their files may have moved since. The others must be whole, and of
-    those that are queued none may lack.
+    those that are queued none may lack. ``note`` is told of the ledger before it takes its place.
     """
     copies, ours = folder / BUNDLES_FOLDER, state / BUNDLES_FOLDER
 
@@ -57,6 +57,7 @@ def restore(folder: Path, state: Path, *, force: bool) -> Path | None:
             for path in (copies / name).iterdir():
                 shutil.copy2(path, partial / path.name)
             partial.rename(ours / name)
+        note(ledger)
 
     return backup.restore(folder, state, _open, force=force, check_rest=check_bundles, put_rest=put_bundles)
 

@@ -13,7 +13,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from diode.audit import AuditLog, open_log
 from diode.backup import describe_backup, describe_restore
+from diode.chain import What
 from diode.codes import LONGEST_TEXT, decode
 from diode.config import SenderConfig, load
 from diode.database import LEDGER_FILE
@@ -30,10 +32,10 @@ from sender.backup import back_up
 from sender.backup import restore as restore_backup
 from sender.daemon import Sender
 from sender.keeping import prune
-from sender.ledger import Ledger
+from sender.ledger import Ledger, named
 from sender.rebaseline import parse_after
 from sender.rebaseline import rebaseline as rebaseline_ledger
-from sender.requests import find_asked, find_confirmed
+from sender.requests import find_asked, find_confirmed, note_resend
 
 app = new_app("The sending side of a diode link.")
 main = guarded(app)
@@ -104,7 +106,7 @@ def pack(
 def waiting(context: typer.Context, as_json: Json = False) -> None:
     """Bundles that wait for people's signatures."""
     config = load(SenderConfig, context.obj)
-    approvals = Approvals(config)
+    approvals = Approvals(config, _audit(config))
     with closing(_ledger(config)) as ledger:
         found = [(row, approvals.standing(row)) for row in ledger.unapproved()]
     if as_json:
@@ -131,7 +133,7 @@ def approve(
     if (key is None) == (signed is None):
         raise UsageError("give either --key KEY, or --signed FILE with a manifest that was signed elsewhere")
     config = load(SenderConfig, context.obj)
-    approvals = Approvals(config)
+    approvals = Approvals(config, _audit(config))
     with closing(_ledger(config, read_only=False)) as ledger:
         row = find_waiting(ledger, bundle)
         found = inspect(read_sealed(config.state / "bundles" / row.id / MANIFEST_FILE))
@@ -160,7 +162,7 @@ def reject(
     configure(config.log.level, json=config.log.as_json)
     with closing(_ledger(config, read_only=False)) as ledger:
         row = find_waiting(ledger, bundle)
-        reject_waiting(config, ledger, row, reason)
+        reject_waiting(config, ledger, row, reason, _audit(config))
     print(f"{row.channel}/{row.name}/{row.version} ({row.id}) is withdrawn", file=sys.stderr)
 
 
@@ -180,6 +182,7 @@ def resend(
         row, ranges = find_asked(ledger, config.state, asked)
         print(f"{row.channel}/{row.name}/{row.version}: {asked}", file=sys.stderr)
         if is_locked(config.state):
+            note_resend(_audit(config), row, ranges)
             ledger.ask_resend(row.id, ranges)
             print("queued; the running daemon sends it", file=sys.stderr)
             return
@@ -203,6 +206,7 @@ def confirm_bundle(
     confirmed = decode("".join(code))
     with closing(_ledger(config, read_only=False)) as ledger:
         row = find_confirmed(ledger, confirmed)
+        _audit(config).append(What.CONFIRMED, **named(row))
         ledger.set_state(row.id, "confirmed")
         prune(config.outbox, config.state, ledger, time.time())
     print(f"{row.channel}/{row.name}/{row.version} ({row.id}) is confirmed", file=sys.stderr)
@@ -244,7 +248,12 @@ def restore(
 ) -> None:
     """Put the backup in DIR back. The daemon must not run."""
     config = load(SenderConfig, context.obj)
-    kept = restore_backup(folder, config.state, force=force)
+    audit = _audit(config)
+
+    def note(ledger: Ledger) -> None:
+        audit.append(What.RESTORED, detail=describe_backup(ledger, folder))
+
+    kept = restore_backup(folder, config.state, force=force, note=note)
     print(describe_restore(kept, "diode-sender"), file=sys.stderr)
 
 
@@ -318,6 +327,10 @@ def _read_code(path: Path | None) -> str:
             return file.read(LONGEST_TEXT + 1).decode("ascii", errors="replace")
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _audit(config: SenderConfig) -> AuditLog:
+    return open_log(config.audit_folder, config.service_key, "sender")
 
 
 def _maybe_ledger(config: SenderConfig, *, read_only: bool = True) -> Ledger | None:

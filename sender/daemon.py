@@ -17,9 +17,11 @@ from typing import Any, Final, Self
 import structlog
 from prometheus_client.core import Metric
 
+from diode.audit import ended, open_log
+from diode.chain import What
 from diode.codes import Range
 from diode.config import SenderConfig
-from diode.errors import DiodeError, UsageError, WorkerError
+from diode.errors import ContentError, DiodeError, IntakeError, SourceError, UsageError, WorkerError
 from diode.fec import ZFEC_SLOWDOWN
 from diode.keys import read_link_key, read_signer
 from diode.locking import lock_folder
@@ -39,6 +41,7 @@ from sender.outbox import Item, OutboxFolder, check_channel, split_name
 from sender.packer import Packer
 from sender.pipeline import Pipeline
 from sender.rebaseline import open_ledger
+from sender.requests import note_resend
 from sender.schedule import Filler, Job, Scheduler, Wait
 from sender.tally import Tally
 from sender.timetable import Timetable
@@ -68,15 +71,18 @@ class Sender:
         folder = OutboxFolder(config.outbox)
         self._ledger = open_ledger(config)
         self._stack.callback(self._ledger.close)
-        self._heart = Heart(config.link, key, self._ledger)
-        self._packer = Packer(config, self._ledger, signer, display)
+        self._audit = open_log(config.audit_folder, config.service_key, "sender")
+        self._heart = Heart(config.link, key, self._ledger, self._audit)
+        self._packer = Packer(config, self._ledger, signer, display, self._audit)
         try:
             self._timetable = Timetable.parse(config.link.timetable)
         except ValueError as error:
             raise UsageError(f"link.timetable: {error}") from None
         self._rate = self._timetable.rate_at(time.localtime(), config.link.rate)  # None: off
         self._scheduler = Scheduler(self._rate or config.link.rate, datagram_bytes(config.link.symbol_bytes))
-        self._flights = Flights(config, folder, self._ledger, self._scheduler, self._heart, self.tally, display)
+        self._flights = Flights(
+            config, folder, self._ledger, self._scheduler, self._heart, self.tally, display, self._audit
+        )
         self._watcher = Watcher(
             config, folder, self._ledger, self._packer, self.tally, self._take, self._flights.origins
         )
@@ -116,7 +122,11 @@ class Sender:
         entry_name, entry_version = split_name(paths[0].absolute().name)
         item = Item(paths[0], channel, name or entry_name, version or (None if name else entry_version))
         split_name(item.name)
-        row = await self._packer.pack(item, [path.absolute() for path in paths], passes, pass_delay_s, "")
+        try:
+            row = await self._packer.pack(item, [path.absolute() for path in paths], passes, pass_delay_s, "")
+        except (SourceError, ContentError, IntakeError) as error:
+            self._packer.reject(item.channel, item.name, error)
+            raise
         if row is None:
             self.tally.skipped += 1
         elif row.state == "unapproved":
@@ -127,6 +137,7 @@ class Sender:
 
     async def resend(self, row: Row, ranges: tuple[Range, ...]) -> None:
         """Send these slabs of a bundle that was sent before, with its manifest and tables, and end."""
+        note_resend(self._audit, row, ranges)
         self._ledger.ask_resend(row.id, ranges)
         await self._session(self._drain())
 
@@ -140,6 +151,7 @@ class Sender:
         if self.config.metrics.listen:
             self._stack.callback(serve(self.config.metrics.listen, self._metrics))
         self._crew = Crew(self._on_message, self._on_death, self._fail)
+        self._audit.append(What.STARTED)
         await self._heart.open()
         find_moved(self.config.outbox, self.config.state, self._ledger)
         self._flights.find_queued()
@@ -156,6 +168,7 @@ class Sender:
             self._heart.close()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
+            self._audit.append(What.STOPPED, **ended(self._failure))
         if self._failure:
             raise self._failure
 

@@ -13,13 +13,15 @@ from pathlib import Path
 
 import structlog
 
+from diode.audit import AuditLog
+from diode.chain import What
 from diode.config import SenderConfig
 from diode.errors import DiodeError, SourceError
 from diode.progress import Display
 from diode.wire import Kind
 from sender.heart import Heart
 from sender.keeping import archive
-from sender.ledger import Ledger, Resend, Row
+from sender.ledger import Ledger, Resend, Row, named
 from sender.outbox import OutboxFolder
 from sender.packing import Packed, load_packed
 from sender.schedule import Job, Plan, Scheduler
@@ -68,6 +70,7 @@ class Flights:
         heart: Heart,
         tally: Tally,
         display: Display,
+        audit: AuditLog,
     ) -> None:
         self.outgoing: dict[int, Outgoing] = {}
         self._queued: defaultdict[int, deque[Row]] = defaultdict(deque)  # by priority
@@ -79,6 +82,7 @@ class Flights:
         self._heart = heart
         self._tally = tally
         self._display = display
+        self._audit = audit
 
     @property
     def is_idle(self) -> bool:
@@ -106,16 +110,24 @@ class Flights:
 
     def find_queued(self) -> None:
         """Take up what the ledger has queued: an earlier run's, and what was packed before there were workers."""
-        self._ledger.take_approved()
+        self._take_approved()
         for row in self._ledger.queued():
             self.queue(row)
 
     def find_approved(self) -> bool:
         """Whether bundles have been signed by enough people since; they are queued."""
-        approved = self._ledger.take_approved()
+        approved = self._take_approved()
         for row in approved:
             self.queue(row)
         return bool(approved)
+
+    def _take_approved(self) -> list[Row]:
+        """What was signed by enough people since is queued from now on, in the ledger."""
+        approved = self._ledger.approved()
+        for row in approved:
+            self._audit.append(What.QUEUED, **named(row), detail="signed by enough people")
+            self._ledger.set_state(row.id, "queued")
+        return [row._replace(state="queued") for row in approved]
 
     def find_resends(self) -> bool:
         """Whether there are requests. They come through the ledger: the command that asks is another process."""
@@ -236,11 +248,13 @@ class Flights:
         self._heart.remember_over(row, "over")
         fields = {"id": row.id, "bytes": row.size, "files": row.files, "passes": row.passes}
         if outgoing.resend is not None:
+            self._audit.append(What.RESENT, **named(row))
             self._ledger.pass_over(row.id, 1)
             self._ledger.resend_over(outgoing.resend.number, "sent")
             self._tally.resent += 1
             self._display.finish(outgoing.label, "resent", fields | {"bytes": outgoing.bytes_to_send, "passes": 1})
             return
+        self._audit.append(What.SENT, **named(row), detail=f"{row.passes} passes")
         self._ledger.sent(row.id, row.passes)
         self._tally.sent += 1
         if row.origin:
@@ -249,12 +263,14 @@ class Flights:
 
     def _give_up_resend(self, resend: Resend, detail: str) -> None:
         self._tally.failed += 1
+        self._audit.append(What.RESEND_FAILED, bundle=resend.bundle, detail=detail)
         self._ledger.resend_over(resend.number, "failed", detail)
         log.error("resend_failed", bundle=resend.bundle, detail=detail, do="drop it into the outbox as a new version")
 
     def _withdraw(self, row: Row, detail: str) -> None:
         """Give a bundle up: its source is not what was hashed any more."""
         self._tally.failed += 1
+        self._audit.append(What.WITHDRAWN, **named(row), detail=detail)
         self._ledger.set_state(row.id, "withdrawn", detail)
         self._heart.remember_over(row, "withdrawn")
         shutil.rmtree(self._config.state / "bundles" / row.id, ignore_errors=True)

@@ -11,6 +11,7 @@ from typing import Final, Literal, cast
 import asyncio_dgram
 from asyncio_dgram.aio import DatagramServer
 
+from diode.audit import AuditLog
 from diode.auth import LinkKey, Session
 from diode.config import SenderLink
 from diode.heartbeat import MAX_BUNDLES, MAX_CHANNELS, Heartbeat, HeartbeatSealer, InFlight
@@ -25,10 +26,11 @@ OVER_SHOWN_S: Final = 60.0  # how long a bundle that is over is still spoken of
 class Heart:
     """Says what is live, what was sent and what is on its way. Open it inside a running loop, close it there."""
 
-    def __init__(self, link: SenderLink, key: LinkKey, ledger: Ledger) -> None:
+    def __init__(self, link: SenderLink, key: LinkKey, ledger: Ledger, audit: AuditLog) -> None:
         session = Session(key, int.from_bytes(os.urandom(8), "big"), link.auth)
         self._to = Address.parse(link.to)
         self._ledger = ledger
+        self._audit = audit
         self._own_session = f"{session.session:016x}"
         self._sealer = HeartbeatSealer(key, session, link.symbol_bytes)
         self._epoch = ledger.next_epoch()
@@ -67,6 +69,7 @@ class Heart:
             sessions={self._own_session: 0, **sent},
             channels=self._channels(),
             bundles=self._shown(flights, queued),
+            audit=self._audit.head(),
         )
         with suppress(OSError, asyncio_dgram.TransportClosed):  # a pulled cable: the next one may pass
             await self._stream.send(self._sealer.seal(heartbeat), self._address)

@@ -56,6 +56,12 @@ class Row(NamedTuple):
     passes_over: int = 0  # transmissions so far, resends included: the next one has fresh repair
 
 
+def named(row: Row) -> dict[str, str]:
+    """A bundle as the audit log names it."""
+    place = {"channel": row.channel, "name": row.name, "version": row.version}
+    return {"bundle": row.id, **place, "digest": row.content}
+
+
 class Resend(NamedTuple):
     """A request to send slabs of a bundle again."""
 
@@ -190,10 +196,10 @@ class Ledger(Database):
         """Bundles that wait for signatures, oldest first."""
         return [Row(*r) for r in self._execute("SELECT * FROM bundle WHERE state = 'unapproved' ORDER BY rowid")]
 
-    def take_approved(self) -> list[Row]:
-        """Bundles that were signed by enough people since: queued from now on, oldest first."""
-        query = "UPDATE bundle SET state = 'queued' WHERE state = 'approved' RETURNING *"
-        return sorted((Row(*r) for r in self._execute(query).fetchall()), key=lambda row: (row.created, row.sequence))
+    def approved(self) -> list[Row]:
+        """Bundles that were signed by enough people, and are not queued yet, oldest first."""
+        query = "SELECT * FROM bundle WHERE state = 'approved' ORDER BY created, sequence"
+        return [Row(*r) for r in self._execute(query)]
 
     def newest(self, channel: str, name: str) -> Row | None:
         """The bundle of this name that was packed last, and not withdrawn."""

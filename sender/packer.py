@@ -9,16 +9,20 @@ from typing import TypeVar
 import structlog
 from securesystemslib.signer import CryptoSigner
 
+from diode.audit import AuditLog, Decision
+from diode.chain import What
 from diode.clock import moment
 from diode.config import SenderConfig
-from diode.errors import IntakeError, SourceError
+from diode.errors import DiodeError, IntakeError, SourceError
 from diode.geometry import PROFILES, stream_geometry
 from diode.intake_settings import Intake
+from diode.keys import maybe_read_service_key
 from diode.progress import Display
+from sender.intake.attestation import attest_verdict
 from sender.intake.candidate import Progress, make_candidate
 from sender.intake.pipeline import Pipeline
 from sender.intake.verdict import Verdict
-from sender.ledger import Ledger, Row
+from sender.ledger import Ledger, Row, named
 from sender.outbox import Item
 from sender.packing import Content, Identity, Source, collect, hash_content, write_packed
 
@@ -30,13 +34,17 @@ log = structlog.get_logger()
 class Packer:
     """Packs one item at a time. Files are hashed in a thread: the event loop goes on beating."""
 
-    def __init__(self, config: SenderConfig, ledger: Ledger, signer: CryptoSigner | None, display: Display) -> None:
+    def __init__(
+        self, config: SenderConfig, ledger: Ledger, signer: CryptoSigner | None, display: Display, audit: AuditLog
+    ) -> None:
         self._config = config
         self._ledger = ledger
         self._signer = signer
         self._display = display
+        self._audit = audit
         self._intake = {name: Pipeline(channel.intake) for name, channel in config.channels.items()}
         self._usual_intake = Pipeline(Intake())
+        self._service = maybe_read_service_key(config.service_key)
 
     async def pack(
         self, item: Item, roots: Sequence[Path], passes: int, pass_delay_s: float, origin: str
@@ -56,8 +64,13 @@ class Packer:
             raise SourceError(
                 f"{item.channel}/{item.name}@{version} was sent with other content; give it a new version"
             )
-        await self._take_in(item, version, sources, content)
-        return self._record(item, version, sources, content, passes, pass_delay_s, origin)
+        verdict = await self._take_in(item, version, sources, content)
+        return self._record(item, version, sources, content, verdict, passes, pass_delay_s, origin)
+
+    def reject(self, channel: str, name: str, error: DiodeError) -> None:
+        """Write into the audit log that an item does not become a bundle."""
+        facts = {"verdict": error.reason, "detail": str(error)}
+        self._audit.append(What.INTAKE_REJECTED, channel=channel, name=name, **facts)
 
     async def _hash(self, item: Item, roots: Sequence[Path], file_name: str | None) -> tuple[Sequence[Source], Content]:
         progress = Progress("hash")
@@ -72,7 +85,7 @@ class Packer:
         facts = {"channel": item.channel, "name": item.name, "version": version}
         if (failed := verdict.failed) is not None:
             log.error("intake_refused", **facts, check=failed.name, reason=failed.reason, detail=failed.detail)
-            raise IntakeError(f"{failed.name}: {failed.detail}", verdict.facts())
+            raise IntakeError(f"{failed.name}: {failed.reason}: {failed.detail}", verdict.facts())
         log.info("intake_passed", **facts, checks=[check.name for check in verdict.checks])
         return verdict
 
@@ -106,6 +119,7 @@ class Packer:
         version: str,
         sources: Sequence[Source],
         content: Content,
+        verdict: Verdict,
         passes: int,
         pass_delay_s: float,
         origin: str,
@@ -114,7 +128,14 @@ class Packer:
         identity = self._identify(item, version)
         signers = [self._signer] if self._signer is not None and not approvals else []
         packed = write_packed(
-            self._config.state, identity, PROFILES[link.profile], link.symbol_bytes, sources, content, signers
+            self._config.state,
+            identity,
+            PROFILES[link.profile],
+            link.symbol_bytes,
+            sources,
+            content,
+            signers,
+            self._attest(identity, content, verdict),
         )
         row = Row(
             id=packed.hex_id,
@@ -132,6 +153,7 @@ class Packer:
             created=identity.created,
             origin=origin,
         )
+        self._note(row)
         self._ledger.add(row)
         facts = {"bundle": row.id, "channel": row.channel, "name": row.name, "version": version, "bytes": row.size}
         if signers:
@@ -139,6 +161,21 @@ class Packer:
         else:
             log.info("bundle_waits", **facts, signatures=approvals, do=f"diode-sender approve {row.id} --key KEY")
         return row
+
+    def _attest(self, identity: Identity, content: Content, verdict: Verdict) -> str | None:
+        """What was checked, for the enclave; nothing where no service key could say so."""
+        if self._service is None:
+            return None
+        label = f"{identity.channel}/{identity.name}/{identity.version}"
+        settings = self._config.channel(identity.channel).intake
+        return attest_verdict(verdict, settings, label, content, identity.created, self._service)
+
+    def _note(self, row: Row) -> None:
+        """Into the audit log, before the bundle takes its number and can be sent."""
+        decisions: list[Decision] = [(What.PACKED, named(row))]
+        if row.state == "queued" and self._signer is not None:
+            decisions.append((What.QUEUED, named(row) | {"key": self._signer.public_key.keyid}))
+        self._audit.append_all(decisions)
 
     def _identify(self, item: Item, version: str) -> Identity:
         """What the manifest says of a bundle beside its content."""

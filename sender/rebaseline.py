@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from diode.anchor import Anchor
+from diode.audit import AuditLog, open_log
+from diode.chain import What
 from diode.config import SenderConfig
 from diode.database import LEDGER_FILE, open_anchored
 from diode.errors import ReplayError, UsageError
@@ -58,12 +60,13 @@ def rebaseline(config: SenderConfig, after: Mapping[str, int]) -> Rebaselined:
         OutboxFolder(config.outbox)  # makes the folder that the anchor lies in
         ledger = Ledger(config.state / LEDGER_FILE, anchor_of(config))
         try:
-            return _rebaseline(anchor_of(config), ledger, after)
+            audit = open_log(config.audit_folder, config.service_key, "sender")
+            return _rebaseline(anchor_of(config), ledger, after, audit)
         finally:
             ledger.close()
 
 
-def _rebaseline(anchor: Anchor, ledger: Ledger, after: Mapping[str, int]) -> Rebaselined:
+def _rebaseline(anchor: Anchor, ledger: Ledger, after: Mapping[str, int], audit: AuditLog) -> Rebaselined:
     now, is_older, is_blind = ledger.standing(), False, False
     try:
         written = anchor.check(now)
@@ -78,5 +81,7 @@ def _rebaseline(anchor: Anchor, ledger: Ledger, after: Mapping[str, int]) -> Reb
     for channel, sequence in after.items():
         last[channel] = max(sequence, last.get(channel, 0))
     jumped = {channel: sequence for channel, sequence in last.items() if sequence > now.channels.get(channel, 0)}
+    numbers = ", ".join(f"{channel} {sequence}" for channel, sequence in jumped.items())
+    audit.append(What.REBASELINED, detail=f"{'the anchor was damaged; ' if is_blind else ''}goes on after: {numbers}")
     ledger.jump(last, written.epoch if written else 0, written.decisions if written else 0)
     return Rebaselined(True, jumped, is_blind)

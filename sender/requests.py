@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+from diode.audit import AuditLog
+from diode.chain import What
 from diode.codes import Code, Confirm, Range, ResendBundle, ResendSlabs
 from diode.errors import SourceError, UsageError
 from diode.geometry import slab_count
 from diode.wire import MAX_SLABS
-from sender.ledger import Ledger, Row
+from sender.ledger import Ledger, Row, named
 from sender.packing import load_packed
 
 
@@ -33,6 +35,12 @@ def find_asked(ledger: Ledger, state: Path, code: Code) -> tuple[Row, tuple[Rang
         ) from None
     slabs = slab_count(manifest.shape.geometry, manifest.stream_bytes)
     return row, tuple((first, min(last, slabs)) for first, last in wanted if first < slabs)
+
+
+def note_resend(audit: AuditLog, row: Row, ranges: tuple[Range, ...]) -> None:
+    """Write into the audit log that slabs of a bundle are asked for."""
+    asked = f"slabs {', '.join(f'{first}-{last - 1}' for first, last in ranges)}"
+    audit.append(What.RESEND_ASKED, **named(row), detail=asked)
 
 
 def find_confirmed(ledger: Ledger, code: Code) -> Row:

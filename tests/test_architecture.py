@@ -22,7 +22,7 @@ CORE = {
     f"diode.{name}"
     for name in (
         *("errors", "wire", "geometry", "fec", "auth", "digest", "heartbeat", "gate"),
-        *("encoder", "assembler", "pacing", "manifest", "files", "envelope", "trust"),
+        *("encoder", "assembler", "pacing", "manifest", "files", "envelope", "trust", "chain", "syslog"),
     )
 }
 WORLD = {

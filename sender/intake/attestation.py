@@ -1,106 +1,48 @@
-"""What intake found, as a paper that crosses the diode: a SLSA Verification Summary Attestation in a DSSE envelope.
+"""A verdict as one signed SLSA verification summary, shortened until it fits into a manifest."""
 
-It is signed by the sender's service key, which says what this side says of itself: that these checks were made, by
-what, when. Whether that is enough is for the enclave to decide. https://slsa.dev/spec/v1.0/verification_summary
-"""
-
-import hashlib
-from collections.abc import Iterable
-from importlib.metadata import version
 from typing import Any, Final
 
 from securesystemslib.signer import Signer
 
-from diode.envelope import seal
+from diode.attestation import attest, subject_of
 from diode.errors import LimitError
 from diode.intake_settings import Intake
-from diode.manifest import MAX_ATTESTATION_BYTES, FileEntry, canonical
 from sender.intake.verdict import MOST_DETAIL, Verdict, bounded
+from sender.packing import Content
 
-PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
-PREDICATE_TYPE: Final = "https://slsa.dev/verification_summary/v1"
-CHECKS_FIELD: Final = "urn:diode:intake:1"  # extension fields are named by URIs
-LEVEL: Final = "DIODE_INTAKE_PASSED"  # no level of SLSA's own: nothing is said of how a thing was built
 MOST_INPUTS: Final = 64
-_MOST_SBOMS: Final = 16
+MOST_SBOMS: Final = 16
 _DETAILS: Final = (MOST_DETAIL, 100, 0)
 
 
-def attest(
-    verdict: Verdict,
-    settings: Intake,
-    *,
-    channel: str,
-    name: str,
-    bundle_version: str,
-    files_digest: str,
-    entries: Iterable[FileEntry],
-    verified: str,
-    signer: Signer,
-) -> bytes:
-    """The envelope, of MAX_ATTESTATION_BYTES at most. ``files_digest``: BLAKE3 of the files table, in hexadecimal.
+def attest_verdict(verdict: Verdict, settings: Intake, label: str, content: Content, now: str, signer: Signer) -> str:
+    """The envelope's text, at most 64 KiB whatever the item: details are cut and long lists left out, and it says so.
 
-    ``verified``: when, as diode.clock writes it. Subjects are the files table and the SHA256SUMS that the receiver
-    will publish. Long details and long lists are shortened until it fits, and say so.
+    ``label``: channel/name/version. ``signer``: the sender's service key.
     """
-    sums = hashlib.sha256()
-    for entry in entries:
-        sums.update(entry.sum_line())
     assert verdict.accepted
+    subject = subject_of(label, content.files, content.entries)
+    policy = settings.model_dump(mode="json")
+    tools = {check.name: check.tool for check in verdict.checks if check.tool}
+    # the specification wants all that verification rested on, or none
+    papers = verdict.inputs if len(verdict.inputs) <= MOST_INPUTS else ()
     for most in _DETAILS:
-        predicate: dict[str, Any] = {
-            "verifier": {"id": f"urn:diode:service-key:{signer.public_key.keyid}", "version": _versions(verdict)},
-            "timeVerified": verified,
-            "resourceUri": f"urn:diode:bundle:{channel}/{name}/{bundle_version}",
-            "policy": {
-                "uri": f"urn:diode:intake-settings:{channel}",
-                "digest": {"sha256": settings_digest(settings)},
-            },
-            "verificationResult": "PASSED",
-            "verifiedLevels": [LEVEL],
-            "slsaVersion": "1.0",
-            CHECKS_FIELD: _facts(verdict, most),
-        }
-        if 0 < len(verdict.inputs) <= MOST_INPUTS:  # the specification wants all of them, or none
-            predicate["inputAttestations"] = [
-                {"uri": f"data/{paper.path}", "digest": {"sha256": paper.sha256}} for paper in verdict.inputs
-            ]
-        statement = {
-            "_type": "https://in-toto.io/Statement/v1",
-            "subject": [
-                {"name": "files.jsonl", "digest": {"blake3": files_digest}},
-                {"name": "SHA256SUMS", "digest": {"sha256": sums.hexdigest()}},
-            ],
-            "predicateType": PREDICATE_TYPE,
-            "predicate": predicate,
-        }
+        inputs = [{"uri": bounded(f"data/{p.path}", most), "digest": {"sha256": p.sha256}} for p in papers if most]
         try:
-            return seal(canonical(statement), PAYLOAD_TYPE, [signer], MAX_ATTESTATION_BYTES)
+            return attest(subject, policy, _facts(verdict, most), now, signer, tools=tools, inputs=inputs)
         except LimitError:
             continue
     raise AssertionError("an attestation without details does not fit")
-
-
-def settings_digest(settings: Intake) -> str:
-    """SHA-256 of what a channel asks for: equal digests, equal checks."""
-    return hashlib.sha256(canonical(settings.model_dump(mode="json"))).hexdigest()
-
-
-def _versions(verdict: Verdict) -> dict[str, str]:
-    tools = {check.name: check.tool for check in verdict.checks if check.tool}
-    return {"diode": version("diode"), **tools}
 
 
 def _facts(verdict: Verdict, most: int) -> dict[str, Any]:
     checks = []
     for check in verdict.checks:
         facts = check.facts()
-        if "detail" in facts:
-            facts["detail"] = bounded(facts["detail"], most)
-        checks.append({key: value for key, value in facts.items() if value != ""})
-    facts = {"checks": checks, "sboms": [sbom.facts() for sbom in verdict.sboms[:_MOST_SBOMS]]}
-    if len(verdict.sboms) > _MOST_SBOMS:
-        facts["sboms_left_out"] = len(verdict.sboms) - _MOST_SBOMS
-    if len(verdict.inputs) > MOST_INPUTS:
-        facts["inputs_left_out"] = len(verdict.inputs)
-    return facts
+        detail = bounded(check.detail, most)
+        checks.append(facts | {"detail": detail} if detail else {k: v for k, v in facts.items() if k != "detail"})
+    facts = {"checks": checks, "sboms": [sbom.facts() for sbom in verdict.sboms[:MOST_SBOMS]]}
+    left_out = {"sboms": max(0, len(verdict.sboms) - MOST_SBOMS), "inputs": len(verdict.inputs)}
+    if len(verdict.inputs) <= MOST_INPUTS and most:
+        del left_out["inputs"]
+    return facts | {"left_out": found} if (found := {k: v for k, v in left_out.items() if v}) else facts

@@ -10,6 +10,7 @@ import pytest
 
 from diode import wire
 from diode.auth import Mode
+from diode.chain import ALARMS, FACTS, MAX_LINE_BYTES, Entry, What
 from diode.errors import Drop
 from diode.fec import repair_matrix
 from diode.geometry import OBJECT_MAX_K, PROFILES, object_geometry, slab_at, slab_count, stream_geometry
@@ -25,10 +26,10 @@ def cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.strip().strip("|").split("|")]
 
 
-def tables() -> dict[tuple[str, ...], list[Row]]:
-    """All tables of the page, by their column heads; tables with the same heads are one."""
+def tables(page: str) -> dict[tuple[str, ...], list[Row]]:
+    """All tables of a page, by their column heads; tables with the same heads are one."""
     found: dict[tuple[str, ...], list[Row]] = {}
-    for block in re.findall(r"(?:^\|.*\n)+", SPEC, re.MULTILINE):
+    for block in re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE):
         lines = block.splitlines()
         heads = tuple(cells(lines[0]))
         rows = [dict(zip(heads, cells(line), strict=True)) for line in lines[2:]]
@@ -36,7 +37,8 @@ def tables() -> dict[tuple[str, ...], list[Row]]:
     return found
 
 
-TABLES = tables()
+TABLES = tables(SPEC)
+AUDIT = (Path(__file__).parents[2] / "docs" / "audit.md").read_text()
 
 
 def table(*heads: str) -> list[Row]:
@@ -162,3 +164,18 @@ def test_every_screened_reason_has_a_vector(reason: str) -> None:
     """Whatever falls before memory is looked at is shown by a file in tests/vectors/wire."""
     folder = Path(__file__).parents[1] / "vectors" / "wire"
     assert any(f'"{reason}": 1' in path.read_text() for path in folder.glob("*.json"))
+
+
+def test_audit_log() -> None:
+    """docs/audit.md has the fields, words and bounds of the code, and says which words are alarms."""
+    found = tables(AUDIT)
+    fields = {bare(row["entry field"]): row["bounds"] for row in found["entry field", "type", "bounds", "meaning"]}
+    assert list(fields) == list(Entry.model_fields)
+    assert {name: f"{most:,}" for name, most in FACTS.items()} == {
+        name: fields[name].removeprefix("1..").removesuffix(" characters") for name in FACTS
+    }
+    assert [bare(row["word"]) for row in found["word", "side", "said when"]] == list(What)
+    assert f"at most {MAX_LINE_BYTES:,} bytes" in AUDIT
+    severity = re.search(r"severity 4 \(warning\) for (.*?), else 5", AUDIT, re.DOTALL)
+    assert severity
+    assert ALARMS == set(re.findall(r"`(\w+)`", severity[1]))

@@ -8,6 +8,9 @@ import shutil
 import signal
 from pathlib import Path
 
+from diode.audit_check import entries_of, heads_heard, read_service_keys, verify
+from diode.keys import read_public_key
+from diode.receipt import verify_receipt
 from tests.e2e.pair import SMALL_MTU, SMALL_SLAB, Pair, differences, pair
 
 SYMBOL = 1408
@@ -59,6 +62,20 @@ MODES: dict[str, tuple[dict[str, object], dict[str, str]]] = {
 }
 
 
+def check_audit(folder: Path, published: Path) -> None:
+    """Both logs hold, the enclave's knows the head of staging's, and the receipt is signed."""
+    inside, outside = folder / "receiver", folder / "sender"
+    own = inside / "keys" / "service.pub"
+    heads = heads_heard(inside / "state" / "audit")
+    verify(inside / "state" / "audit", read_service_keys([own]))
+    told = verify(outside / "state" / "audit", read_service_keys([inside / "keys" / "services" / "sender.pub"]), heads)
+    assert 0 < len(heads) == told.heads
+    words = [[str(entry.what) for entry in entries_of(side / "state" / "audit")] for side in (outside, inside)]
+    assert ["started", "packed", "queued", "sent", "stopped"] == words[0]
+    assert ["started", "accepted", "published", "stopped"] == [word for word in words[1] if word != "peer_head"]
+    assert verify_receipt(published, read_public_key(own)).label == "pypi/zoo/1"
+
+
 async def carry_zoo(folder: Path, sent: Path, options: dict[str, object], env: dict[str, str]) -> None:
     """Send a tree through losses, and check all that is published of it."""
     async with pair(folder, **options) as link:
@@ -67,8 +84,17 @@ async def carry_zoo(folder: Path, sent: Path, options: dict[str, object], env: d
         await deliver(link, "--loss", "1%", "--burst", "300", "--seed", "3", **env)
         published = link.inbox / "pypi" / "zoo" / "1"
         assert [] == differences(sent, published / "data")
-        names = {"data", "manifest.json", "manifest.dsse.json", "SHA256SUMS", "receipt.json"}
+        names = {
+            "data",
+            "manifest.json",
+            "manifest.dsse.json",
+            "SHA256SUMS",
+            "B3SUMS",
+            "receipt.json",
+            "receipt.dsse.json",
+        }
         assert names == {path.name for path in published.iterdir()}
+        check_audit(folder, published)
         check = await asyncio.create_subprocess_exec("sha256sum", "--quiet", "-c", "SHA256SUMS", cwd=published)
         assert 0 == await check.wait()
         receipt = json.loads((published / "receipt.json").read_text())

@@ -3,11 +3,15 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
 
+import diode.audit
 import receiver.spool
 import receiver.store
+from diode.audit import AuditLog
+from diode.chain import What
 from diode.emulator import Impairments
 from receiver.ledger import Ledger
 from receiver.spool import SpoolBundle
@@ -15,7 +19,7 @@ from receiver.store import Store
 from sender.ledger import Ledger as SenderLedger
 from tests.faults.world import Faults, Violation, world
 
-MOST_OPERATIONS: Final = 60  # that one bundle takes, about
+MOST_OPERATIONS: Final = 80  # that one bundle takes, about
 POWER: Final = Faults(bundles=1, killed_by="power")
 REPEATED: Final = Faults(passes=3, bundles=2, kills=((20, "receiver"), (40, "receiver")))
 CLOCK: Final = Faults(bundles=2, kills=((10, "clock"),))
@@ -39,6 +43,7 @@ def _sync_skipped() -> Any:
 
 def _recorded_before_rename() -> Any:
     def publish(self: Store, bundle: SpoolBundle) -> None:
+        self._note(What.PUBLISHED, bundle)
         self._ledger.set_state(bundle.hex_id, "published")
         bundle.target = self._inbox.publish(bundle.tree, bundle.manifest)
         self._conclude(bundle, bundle.target)
@@ -90,6 +95,38 @@ def _epoch_by_the_clock() -> Any:
     return patch.object(SenderLedger, "next_epoch", lambda _: int(time.time()))
 
 
+def _said_after_rename() -> Any:
+    def publish(self: Store, bundle: SpoolBundle) -> None:
+        if bundle.target is None:
+            self._ledger.set_state(bundle.hex_id, "publishing")
+            bundle.target = self._inbox.publish(bundle.tree, bundle.manifest)
+            self._note(What.PUBLISHED, bundle)
+        self._inbox.sync(bundle.target)
+        self._conclude(bundle, bundle.target)
+
+    return patch.object(Store, "_publish", publish)
+
+
+def _torn_line_kept() -> Any:
+    real = diode.audit._end_of
+
+    def end_of(path: Path) -> Any:
+        _, head, _ = real(path)
+        return path.stat().st_size, head, b""
+
+    return patch.object(diode.audit, "_end_of", end_of)
+
+
+def _log_unsynced() -> Any:
+    def write(path: Path, end: int, data: bytes, *, was_torn: bool) -> None:
+        with path.open("r+b" if path.exists() else "wb") as file:
+            file.seek(end)
+            file.write(data)
+            file.truncate()
+
+    return patch.object(AuditLog, "_write", staticmethod(write))
+
+
 BUILDS: Final[dict[str, tuple[Callable[[], Any], Faults]]] = {
     "the sync before publication is skipped": (_sync_skipped, POWER),
     "published is recorded before the rename": (_recorded_before_rename, POWER),
@@ -98,6 +135,9 @@ BUILDS: Final[dict[str, tuple[Callable[[], Any], Faults]]] = {
     "what was published is forgotten": (_published_forgotten, REPEATED),
     "the digest of a slab is not checked": (_digest_unchecked, NOISY),
     "a bundle is published with slabs missing": (_incomplete_published, LOSSY),
+    "what is published is said after the rename": (_said_after_rename, POWER),
+    "a torn line stays in the audit log": (_torn_line_kept, POWER),
+    "the audit log is not synced": (_log_unsynced, POWER),
     "heartbeats go by the clock alone": (_epoch_by_the_clock, CLOCK),
     "bundles of which nothing arrived are forgotten": (_silence_forgotten, LOSSY),
 }

@@ -94,6 +94,9 @@ class Disk:
                 Path(path).write_bytes(data)
 
     def _spoil(self, path: str, data: bytes) -> None:
+        if path.endswith(".jsonl"):
+            self._tear(path, data)
+            return
         fate = self._rng.random()
         if fate < 0.4:
             whole = self._rng.randrange(len(data) // PAGE + 1) * PAGE
@@ -102,6 +105,16 @@ class Disk:
             os.unlink(path)
         elif fate < 0.7:
             Path(path).write_bytes(self._synced[path])
+
+    def _tear(self, path: str, data: bytes) -> None:
+        """What was appended to a log since its last sync: it ends anywhere, or in zeros, or is there."""
+        synced = self._synced.get(path)
+        if synced is None and self._rng.random() < 0.3:
+            os.unlink(path)
+            return
+        whole = self._rng.randrange(len(synced or b""), len(data) + 1) if data.startswith(synced or b"") else 0
+        fate = self._rng.random()
+        Path(path).write_bytes(data if fate < 0.3 else data[:whole] + (bytes(len(data) - whole) if fate < 0.6 else b""))
 
     def _contents(self) -> dict[str, bytes]:
         files = (path for path in self.root.rglob("*") if path.is_file() and not path.name.startswith("ledger.db"))
@@ -160,13 +173,13 @@ class _Watch:
             disk.operation(writes=True)
             disk.sync()
 
-    def fsync(self) -> Any:
+    def fsync(self, name: str) -> Any:
         def call(fd: int) -> None:
             if (disk := self.disk_of(fd)) is not None:
                 disk.operation(writes=True)
                 disk.sync_one(os.path.realpath(f"/proc/self/fd/{fd}"))
 
-        return patch.object(os, "fsync", call)
+        return patch.object(os, name, call)
 
     def execute(self, database: Database, statement: str, values: tuple[object, ...] = ()) -> Any:
         """A statement of a ledger; it is synced when the ledger says FULL."""
@@ -187,13 +200,14 @@ def watched(disks: list[Disk]) -> Iterator[None]:
     """Count every change that this process makes to one of ``disks``."""
     watch = _Watch(disks)
     with ExitStack() as stack:
-        for name in ("pwrite", "posix_fallocate", "mkdir"):
+        for name in ("pwrite", "posix_fallocate", "mkdir", "ftruncate"):
             stack.enter_context(watch.counted(os, name, writes=True))
         for name in ("unlink", "rmdir"):
             stack.enter_context(watch.counted(os, name))
         for name in ("write_bytes", "write_text"):
             stack.enter_context(watch.counted(Path, name, writes=True))
-        stack.enter_context(watch.fsync())
+        stack.enter_context(watch.fsync("fsync"))
+        stack.enter_context(watch.fsync("fdatasync"))
         stack.enter_context(watch.renames(os, "rename"))
         stack.enter_context(watch.renames(os, "replace"))
         stack.enter_context(watch.renames(receiver.inbox, "rename_noreplace"))

@@ -21,12 +21,15 @@ from unittest.mock import patch
 
 import numpy as np
 
+from diode.audit import open_log
+from diode.audit_check import entries_of, heads_heard, read_service_keys, verify
 from diode.auth import Session
+from diode.chain import What
 from diode.codes import decode
 from diode.config import ReceiverConfig, SenderConfig, load
 from diode.emulator import Impairer, Impairments
 from diode.encoder import Part, SlabEncoder, Slot
-from diode.errors import ReplayError, StorageError, UsageError
+from diode.errors import DiodeError, ReplayError, StorageError, UsageError
 from diode.fec import choose_engine
 from diode.geometry import PROFILES, Geometry, Profile, stream_geometry
 from diode.heartbeat import Heartbeat, HeartbeatSealer
@@ -40,6 +43,7 @@ from receiver.assemble import COUNTERS, Assemble
 from receiver.disk import DiskHealth
 from receiver.endings import Endings
 from receiver.finishing import Finishing
+from receiver.heads import PeerHeads
 from receiver.hearing import Hearing
 from receiver.inbox import Inbox
 from receiver.ledger import Ledger as ReceiverLedger
@@ -161,7 +165,8 @@ class Enclave:
         with patch.object(ReceiverLedger, "__init__", _booted(world.boot)):
             self.store = Store(store, control, self.slabs, Finishing(Inline()))
         disk = DiskHealth(lambda message: self._alarms.add(message["event"]))
-        self.hearing = Hearing(self.store._ledger, Endings(self.store._ledger.heard()), disk)
+        heads = PeerHeads(self.store._ledger, self.store._audit)
+        self.hearing = Hearing(self.store._ledger, Endings(self.store._ledger.heard()), disk, heads)
         settings = {"ring": ring, "regions": 1, "region_bytes": REGION_BYTES, "arena": arena, "counters": counters}
         settings |= {"store_read": -1, "store_write": -1, "ready_read": -1, "free_write": -1}
         settings |= {"keys": [str(folder / "keys" / "link.key")], "auth": world.faults.auth, "engine": "auto"}
@@ -237,11 +242,12 @@ class Staging:
         self.scheduler = Scheduler(RATE, self.size)
         key = read_link_key(config.link.key)
         with patch("time.time", lambda: world.clock):
-            self.heart = Heart(config.link, key, self.ledger)
+            self.audit = open_log(config.audit_folder, config.service_key, "sender")
+            self.heart = Heart(config.link, key, self.ledger, self.audit)
         display = Display("quiet")
-        self.packer = Packer(config, self.ledger, read_signer(config.send.key), display)
+        self.packer = Packer(config, self.ledger, read_signer(config.send.key), display, self.audit)
         folder = OutboxFolder(config.outbox)
-        self.flights = Flights(config, folder, self.ledger, self.scheduler, self.heart, Tally(), display)
+        self.flights = Flights(config, folder, self.ledger, self.scheduler, self.heart, Tally(), display, self.audit)
         self.session = world.rng.getrandbits(64)
         self.encoder = SlabEncoder(choose_engine(), Session(key, self.session, config.link.auth), key.key_id)
         full = stream_geometry(config.link.symbol_bytes, SMALL)
@@ -301,7 +307,7 @@ class Staging:
         sessions = {f"{self.session:016x}": self.encoder.counter, f"{self.sealer_session():016x}": 0}
         beat = Heartbeat(
             epoch=self.heart._epoch, number=self.beats, clock=int(self.world.clock), sessions=sessions,
-            channels=self.ledger.sequences(), bundles=shown,
+            channels=self.ledger.sequences(), bundles=shown, audit=self.audit.head(),
         )  # fmt: skip
         return np.frombuffer(self.sealer.seal(beat), np.uint8).reshape(1, -1)
 
@@ -527,8 +533,26 @@ class World:
         if left := [path.name for path in (self.inbox / ".diode" / "spool").iterdir()]:
             raise Violation(f"I6: {left} left in the spool")
         over = {row.id for row in ledger.published("cve")}  # without tags a manifest may arrive broken, then whole
+        self.check_audit()
         if aside := {path.name for path in (self.inbox / ".diode" / "quarantine").iterdir()} - over:
             raise Violation(f"I4: {aside} in quarantine")
+
+    def check_audit(self) -> None:
+        """Both logs hold, say what was published before it was, and staging's has every head that was heard."""
+        inside, outside = self.folder / "receiver", self.folder / "sender"
+        own = {side: read_service_keys([side / "keys" / "service.pub"]) for side in (inside, outside)}
+        try:
+            verify(inside / "state" / "audit", own[inside])
+            heard = heads_heard(inside / "state" / "audit")
+            verify(outside / "state" / "audit", own[outside], heard)
+        except DiodeError as error:
+            raise Violation(f"I7: {error}") from error
+        said = [e for e in entries_of(inside / "state" / "audit") if e.what is What.PUBLISHED]
+        first = Counter(entry.name for entry in said if not entry.again)
+        if {entry.name for entry in said} != self.published.keys() or max(first.values()) > 1:
+            raise Violation(f"I7: {first} are said to be published, {self.published} are")
+        if any(entry.what is What.PEER_BACKWARDS for entry in entries_of(inside / "state" / "audit")):
+            raise Violation("I7: the sender's log went backwards")
 
     def close(self) -> None:
         """End what runs."""

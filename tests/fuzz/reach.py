@@ -14,7 +14,10 @@ ROOT: Final = Path(__file__).parents[2]
 MEETS: Final = (  # what comes from outside passes through these
     *(
         "assembler",
+        "audit",
+        "audit_check",
         "auth",
+        "chain",
         "codes",
         "config",
         "envelope",

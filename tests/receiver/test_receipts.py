@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from receiver.receipts import MAX_RECEIPT_BYTES, find_unknown
+from diode.receipt import MAX_RECEIPT_BYTES
+from receiver.receipts import find_unknown, row_of
 
 SIZES = {"files": 2, "bytes": 10, "slabs": 1, "content": "ab" * 32}
 NAMES = {"bundle": "0" * 15 + "1", "channel": "models", "name": "llm", "version": "7", "sequence": 3}
@@ -26,7 +27,7 @@ def test_a_receipt_is_known_or_not(tmp_path: Path) -> None:
     put(tmp_path, json.dumps(GOOD | {"verify": "slabs"}).encode())
     assert ([], []) == find_unknown(tmp_path, lambda bundle: bundle == GOOD["bundle"])
     [unknown] = find_unknown(tmp_path, lambda bundle: False).unknown
-    assert (GOOD["bundle"], 3, "published") == (unknown.row().id, unknown.row().sequence, unknown.row().state)
+    assert (GOOD["bundle"], 3, "published") == (row_of(unknown).id, row_of(unknown).sequence, row_of(unknown).state)
     assert "models/llm/7" == unknown.label
 
 

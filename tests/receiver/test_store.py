@@ -8,6 +8,7 @@ import pytest
 from diode.errors import FullError, IntegrityError, StorageError
 from diode.manifest import Manifest
 from diode.memory import Counters
+from diode.sums import sum_lines
 from diode.trust import Opened
 from diode.wire import ObjectType
 from receiver.ledger import Ledger
@@ -44,7 +45,7 @@ def test_a_stored_bundle_is_complete_and_its_tree_is_as_signed(tmp_path: Path) -
     assert FILES == {
         str(p.relative_to(spool.tree / "data")): p.read_bytes() for p in spool.tree.rglob("*") if p.is_file()
     }
-    assert 3 == len(list(spool.sums()))
+    assert 3 == len(list(sum_lines(spool.entries(), "sha256")))
 
 
 @pytest.mark.parametrize("harm", ["remove", "shorten", "link"])

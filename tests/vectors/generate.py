@@ -153,6 +153,9 @@ def good_vectors() -> dict[str, Vector]:
         "good_heartbeat_of_a_later_epoch": vector(
             "a sender that started again", heartbeat(epoch=8, number=0, counter=1), heartbeats=1
         ),
+        "good_heartbeat_with_an_audit_head": vector(
+            "the head of the audit log", heartbeat(audit=[1 << 53, "0f" * 32]), before=[], heartbeats=1
+        ),
         "good_aead": vector("encrypted", data("aead"), mode="aead", accepted={0: painted(S)}),
         "good_without_auth": vector("a tag of zeros", data("none"), mode="none", accepted={0: painted(S)}),
     }
@@ -215,6 +218,10 @@ def trust_vectors() -> dict[str, Vector]:
         "heartbeat_nested": vector("448 opening brackets", sealed_heartbeat(nested), before=[], heartbeat=1),
         "heartbeat_extra_field": vector("a field that is not specified", extra, heartbeat=1),
         "heartbeat_negative_number": vector("number -1", heartbeat(number=-1), before=[], heartbeat=1),
+        "heartbeat_audit_entry_0": vector("entry 0", heartbeat(audit=[0, "0f" * 32]), before=[], heartbeat=1),
+        "heartbeat_audit_number_as_text": vector("a text", heartbeat(audit=["1", "0f" * 32]), before=[], heartbeat=1),
+        "heartbeat_audit_capital_digits": vector("0F", heartbeat(audit=[1, "0F" * 32]), before=[], heartbeat=1),
+        "heartbeat_audit_three": vector("a third item", heartbeat(audit=[1, "0f" * 32, 1]), before=[], heartbeat=1),
         "heartbeat_order_same": vector("the same heartbeat again", heartbeat(), heartbeat_order=1),
         "heartbeat_order_earlier_epoch": vector(
             "an earlier epoch with a larger number", heartbeat(epoch=6, number=99, counter=1), heartbeat_order=1

@@ -10,7 +10,7 @@ def one_input(data: bytes) -> None:
     beat = _parsed(data)
     if beat is None:
         return
-    assert _parsed(canonical(beat.model_dump(by_alias=True))) == beat
+    assert _parsed(canonical(beat.model_dump(by_alias=True, exclude_none=True))) == beat
     assert all(0 <= session < 1 << 64 and 0 <= count < 1 << 63 for session, count in beat.sent().items())
     assert beat.order >= (0, 0)
     assert beat.is_idle in (True, False)
@@ -26,10 +26,15 @@ def seeds() -> dict[str, bytes]:
     full = Heartbeat(
         epoch=1, number=2, clock=3, sessions={"f" * 16: 4}, channels={"cve": 5, "weights": 6}, bundles=[flight]
     )
-    body = canonical(full.model_dump(by_alias=True))
+    body = canonical(full.model_dump(by_alias=True, exclude_none=True))
     return {
         "full": body + bytes(20),
-        "empty": canonical(Heartbeat(epoch=0, number=0, clock=0, sessions={}, channels={}, bundles=[]).model_dump()),
+        "empty": canonical(
+            Heartbeat(epoch=0, number=0, clock=0, sessions={}, channels={}, bundles=[]).model_dump(exclude_none=True)
+        ),
+        "audit": canonical(
+            full.model_copy(update={"audit": (1, "0f" * 32)}).model_dump(by_alias=True, exclude_none=True)
+        ),
         "deep": b"[" * 2000,
         "long_number": body.replace(b'"clock":3', b'"clock":' + b"9" * 5000),
         "not_utf8": b"\xff",

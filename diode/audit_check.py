@@ -1,0 +1,169 @@
+"""Reading the audit log: line by line, in bounded memory, with the first thing that is wrong named by file and line."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from diode.audit import segment_number, segments
+from diode.chain import GENESIS, MAX_LINE_BYTES, Chain, Entry, Head, Side, What, read_line
+from diode.errors import IntegrityError, SignatureError, UsageError
+
+MOST_REPAIRS: int = 100  # that are named
+
+
+class Line(NamedTuple):
+    """A line without its newline, and where it stands."""
+
+    path: Path
+    number: int
+    text: bytes
+
+    @property
+    def place(self) -> str:
+        """As messages name it."""
+        return f"{self.path}:{self.number}"
+
+
+class Verified(NamedTuple):
+    """A log in which nothing is wrong: from which entry to which, whose, and what it says of its own repairs."""
+
+    side: Side | None
+    first: int
+    head: Head
+    files: int
+    heads: int  # that the other side heard of it, and that are in it
+    repairs: list[Entry]
+
+
+def verify(path: Path, keys: Sequence[Ed25519PublicKey], heads: dict[int, set[str]] | None = None) -> Verified:
+    """Check numbering, chain, and (with ``keys``) that each line is signed by one of them.
+
+    ``heads`` are what the other side heard: digests by number; each must be here. Raises IntegrityError or
+    SignatureError at the first line that is wrong, UsageError when ``path`` is no log.
+    """
+    files = log_files(path)
+    wanted = {n: set(hashes) for n, hashes in (heads or {}).items()}
+    chain: Chain | None = None
+    first, repairs = 1, list[Entry]()
+    for line in lines_of(files):
+        try:
+            if chain is None:
+                chain, first = _begin(path, line.text)
+            entry = chain.take(line.text)
+        except IntegrityError as error:
+            raise IntegrityError(f"{line.place}: {error}") from None
+        if keys and not is_signed(entry, keys):
+            raise SignatureError(
+                f"{line.place}: entry {entry.n} {'is not signed' if not entry.sig else 'has a wrong signature'}"
+            )
+        if entry.what is What.REPAIRED and len(repairs) < MOST_REPAIRS:
+            repairs.append(entry)
+        if entry.n in wanted and wanted.pop(entry.n) != {chain.head.hash}:
+            raise IntegrityError(
+                f"{line.place}: the other side heard of another entry {entry.n}: this log was rewritten"
+            )
+    head = chain.head if chain else Head(0, GENESIS)
+    if missing := [n for n in wanted if n >= first]:
+        raise IntegrityError(
+            f"{files[-1]}: ends with entry {head.n}; the other side heard of entry {max(missing)}: the end was cut off"
+        )
+    return Verified(chain.side if chain else None, first, head, len(files), len(heads or {}) - len(wanted), repairs)
+
+
+def heads_heard(path: Path) -> dict[int, set[str]]:
+    """What a receiver's log says of its sender's: digests by number. Raises as :func:`verify`, without keys."""
+    heard: dict[int, set[str]] = {}
+    for entry in entries_of(path):
+        if entry.what in (What.PEER_HEAD, What.PEER_BACKWARDS) and entry.head is not None:
+            heard.setdefault(entry.head[0], set()).add(entry.head[1])
+    return heard
+
+
+def entries_of(path: Path) -> Iterator[Entry]:
+    """The entries of a log, each followed by the next. Raises IntegrityError where one is not."""
+    for _, entry in chained(path):
+        yield entry
+
+
+def chained(path: Path) -> Iterator[tuple[Line, Entry]]:
+    """Lines and their entries. Raises IntegrityError at the first that does not follow the one before."""
+    chain: Chain | None = None
+    for line in lines_of(log_files(path)):
+        try:
+            if chain is None:
+                chain, _ = _begin(path, line.text)
+            yield line, chain.take(line.text)
+        except IntegrityError as error:
+            raise IntegrityError(f"{line.place}: {error}") from None
+
+
+def log_files(path: Path) -> list[Path]:
+    """The files of a log: ``path`` itself, or all segments in that folder. Raises UsageError, IntegrityError."""
+    if not path.is_dir():
+        return [path]
+    try:
+        found = segments(path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    if not found:
+        raise UsageError(f"{path} holds no audit log: there is no audit-*.jsonl in it")
+    for expected, file in enumerate(found, 1):
+        if segment_number(file) != expected:
+            raise IntegrityError(f"{path}: segment {expected} is missing")
+    return found
+
+
+def lines_of(files: Iterable[Path]) -> Iterator[Line]:
+    """All lines. Raises IntegrityError for one that is too long or torn, UsageError for a file that cannot be read."""
+    for path in files:
+        try:
+            with path.open("rb") as file:
+                number = 0
+                while text := file.readline(MAX_LINE_BYTES + 1):
+                    number += 1
+                    if not text.endswith(b"\n"):
+                        why = f"longer than {MAX_LINE_BYTES} bytes" if len(text) > MAX_LINE_BYTES else "torn"
+                        raise IntegrityError(f"{path}:{number}: the line is {why}")
+                    yield Line(path, number, text[:-1])
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def read_service_keys(paths: Iterable[Path]) -> list[Ed25519PublicKey]:
+    """Service keys' public halves. Raises UsageError."""
+    keys = []
+    for path in paths:
+        try:
+            key = load_pem_public_key(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{path} is no public key in PEM: {error}") from error
+        if not isinstance(key, Ed25519PublicKey):
+            raise UsageError(f"{path} is no Ed25519 public key, which service keys are")
+        keys.append(key)
+    return keys
+
+
+def is_signed(entry: Entry, keys: Iterable[Ed25519PublicKey]) -> bool:
+    """Whether one of ``keys`` has signed an entry."""
+    if entry.sig is None:
+        return False
+    signature, signed = bytes.fromhex(entry.sig), entry.signed
+    for key in keys:
+        try:
+            key.verify(signature, signed)
+        except InvalidSignature:
+            continue
+        return True
+    return False
+
+
+def _begin(path: Path, line: bytes) -> tuple[Chain, int]:
+    """Where a chain begins: at its first entry, unless one file of a later part of it is all there is."""
+    if path.is_dir():
+        return Chain(), 1
+    entry = read_line(line)
+    return Chain(Head(entry.n - 1, entry.prev)), entry.n

@@ -1,0 +1,96 @@
+"""What people decide about bundles that are held: small signed files, written by a command, read by ``store``.
+
+Who decides is the holder of a releaser's key, or, where no releaser's key is known, the Unix user who owns the file.
+"""
+
+import json
+import os
+import pwd
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Final, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from securesystemslib.signer import Key, Signer
+
+from diode.durable import read_bounded, write_durably
+from diode.envelope import read_envelope, seal, valid_keys
+from diode.errors import ManifestError, TrustError
+from diode.manifest import BundleHex, Hex32, Moment, canonical
+from diode.trust import Trust
+
+DECISION_TYPE: Final = "application/vnd.diode.decision.v1+json"
+FOLDER: Final = "decisions"
+MAX_DECISION_BYTES: Final = 64 << 10
+MAX_DECISIONS: Final = 1000
+SCANNER: Final = "scanner"  # the person that the supervisor's own scanner is
+
+Verdict = Literal["accept", "reject"]
+
+
+class Decision(BaseModel):
+    """One person's word about one bundle."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    format: Literal["diode-decision-1"]
+    bundle: BundleHex
+    content: Hex32
+    verdict: Verdict
+    reason: Annotated[str, Field(max_length=500)]
+    at: Moment
+
+
+class Given(NamedTuple):
+    """A decision whose giver is known, and the file it lies in."""
+
+    decision: Decision
+    person: str
+    path: Path
+
+
+def write_decision(state: Path, decision: Decision, signers: list[Signer]) -> Path:
+    """Put a decision where ``store`` finds it. Raises OSError."""
+    folder = state / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{decision.bundle}-{os.urandom(8).hex()}.dsse.json"
+    write_durably(path, seal(canonical(decision.model_dump()), DECISION_TYPE, signers, MAX_DECISION_BYTES))
+    return path
+
+
+def read_decisions(
+    state: Path, trust: Trust | None, own_key: Key | None, now: str
+) -> Iterator[Given | tuple[Path, str]]:
+    """Decisions, or the path of one that does not count and why.
+
+    ``trust``: the releasers' keys; None: Unix users. By ``own_key``, the receiver's, the scanner speaks.
+    """
+    paths = sorted((state / FOLDER).glob("*.dsse.json")) if (state / FOLDER).is_dir() else []
+    for path in paths[:MAX_DECISIONS]:
+        try:
+            owner = path.lstat().st_uid
+            sealed = read_bounded(path, MAX_DECISION_BYTES)
+            envelope = read_envelope(sealed, DECISION_TYPE, MAX_DECISION_BYTES)
+            if own_key is not None and list(valid_keys(envelope, [own_key])):
+                person = SCANNER
+            elif trust is None:
+                person = _unix_user(owner)
+            else:
+                person = trust.signatures(envelope, now)[0].person
+            yield Given(_parse(envelope.payload), person, path)
+        except (ManifestError, TrustError, OSError) as error:
+            yield path, str(error)
+
+
+def _parse(payload: bytes) -> Decision:
+    try:
+        return Decision.model_validate(json.loads(payload))
+    except (ValidationError, ValueError, RecursionError) as error:
+        raise ManifestError(f"no decision: {str(error)[:100]}") from None
+
+
+def _unix_user(uid: int) -> str:
+    try:
+        return f"user {pwd.getpwuid(uid).pw_name}"
+    except (KeyError, OSError):
+        return f"user {uid}"

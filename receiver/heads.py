@@ -1,0 +1,43 @@
+"""The head of the sender's audit log, as its heartbeats name it: kept in our own log, and compared with the last one.
+
+Whoever cuts the end off the log of staging, or writes another one, cannot change what was heard here.
+"""
+
+from typing import Final
+
+import structlog
+
+from diode.audit import AuditLog
+from diode.chain import Head, What
+from receiver.ledger import Ledger
+
+NOTED_EVERY_S: Final = 60.0
+
+log = structlog.get_logger()
+
+
+class PeerHeads:
+    """Takes the head of each heartbeat. Its first one after a start is noted at once."""
+
+    def __init__(self, ledger: Ledger, audit: AuditLog) -> None:
+        self._ledger = ledger
+        self._audit = audit
+        self._last = ledger.peer_head()
+        self._noted: Head | None = None
+        self._note_at = 0.0
+
+    def hear(self, head: Head, now: float) -> None:
+        """Take a head heard at ``now``, of a monotonic clock. Raises StorageError; then the next one is taken."""
+        last = self._last
+        if last is not None and (head.n < last.n or (head.n == last.n and head.hash != last.hash)):
+            detail = f"the sender's log ended with entry {last.n} ({last.hash}) before"
+            self._audit.append(What.PEER_BACKWARDS, head=head, detail=detail)
+            do = "compare its log with this one: diode audit verify LOG --key KEY --heads OUR-LOG"
+            log.error("sender_audit_backwards", was=last.n, now=head.n, do=do)
+            self._noted, self._note_at = head, now + NOTED_EVERY_S
+        elif self._noted is None or (head != self._noted and now >= self._note_at):
+            self._audit.append(What.PEER_HEAD, head=head)
+            self._noted, self._note_at = head, now + NOTED_EVERY_S
+        if head != last:
+            self._ledger.note_peer_head(head)
+            self._last = head

@@ -1,0 +1,100 @@
+"""Bundles that are verified and wait for people: ``inbox/.diode/held/<id>`` is what will be published, or set aside."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from securesystemslib.signer import Key
+
+from diode.manifest import bundle_id
+from diode.trust import Opened, Role, Trust
+from receiver.authority import Authority
+from receiver.decisions import Decision, Given, Verdict, read_decisions
+
+FOLDER: Final = "held"
+
+
+class Rule(NamedTuple):
+    """What a channel asks for before it publishes: so many people, and a scanner's word."""
+
+    people: int
+    scanned: bool
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], channel: str) -> "Rule":
+        """That of a channel, from the settings of ``store``."""
+        people, scanned = settings["hold"].get(channel, (0, False))
+        return cls(people, scanned)
+
+    @property
+    def holds(self) -> bool:
+        """Whether bundles have to wait."""
+        return self.people > 0 or self.scanned
+
+
+@dataclass(slots=True)
+class HeldBundle:
+    """One bundle that waits, and what was decided so far."""
+
+    opened: Opened
+    folder: Path
+    accepted: set[str] = field(default_factory=set)
+
+    @property
+    def number(self) -> int:
+        """The bundle id."""
+        return bundle_id(self.opened.payload)
+
+    @property
+    def hex_id(self) -> str:
+        """The bundle id as 16 hexadecimal digits."""
+        return f"{self.number:016x}"
+
+
+class Verdicts:
+    """What people have decided, read from their files; who may decide is the trust document's to say, or a folder's."""
+
+    def __init__(self, state: Path, authority: Authority, releasers: Trust | None, own_key: Key | None) -> None:
+        self._state = state
+        self._authority = authority
+        self._releasers = releasers
+        self._own_key = own_key  # the supervisor's: by it the scanner speaks
+
+    @property
+    def trust(self) -> Trust | None:
+        """Whose keys release; None: no key is known, so Unix users do."""
+        document = self._authority.release
+        return document if document is not None and document.roles else self._releasers
+
+    def read(self, now: str) -> tuple[list[Given], list[tuple[Path, str]]]:
+        """Decisions that count, and those that do not with the reason."""
+        good: list[Given] = []
+        bad: list[tuple[Path, str]] = []
+        for found in read_decisions(self._state, self.trust, self._own_key, now):
+            if isinstance(found, Given):
+                good.append(found)
+            else:
+                bad.append(found)
+        return good, bad
+
+    def may(self, person: str, channel: str) -> bool:
+        """Whether a person's word counts for a channel."""
+        trust = self.trust
+        if trust is None:
+            return True
+        role = trust.role(channel)
+        return role is not None and (role.persons is None or person in role.persons)
+
+    def needed(self, channel: str, rule: Rule) -> int:
+        """How many people must accept: what the channel asks for, or the document, whichever is more."""
+        trust = self.trust
+        role = (trust.role(channel) if trust else None) or Role()
+        return max(rule.people, role.threshold if rule.people else 0)
+
+
+def decide(bundle: str, content: str, verdict: Verdict, reason: str, now: str) -> Decision:
+    """A decision about a bundle with this content."""
+    return Decision(
+        format="diode-decision-1", bundle=bundle, content=content, verdict=verdict, reason=reason[:500], at=now
+    )

@@ -1,0 +1,183 @@
+"""From verified to released: bundles wait in ``held`` for people, or for a scanner, and go on or are set aside.
+
+A released bundle goes back into the spool, as a complete tree that is being published: from there on it is like any.
+"""
+
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from securesystemslib.signer import Key
+
+from diode.audit import AuditLog
+from diode.chain import What
+from diode.clock import now_utc
+from diode.durable import sync_folder
+from diode.errors import ContentError, NotInitialisedError, PolicyError
+from diode.inspection import verify_published
+from diode.keys import read_trusted
+from diode.manifest import Manifest
+from diode.workers import Message
+from receiver.authority import Authority
+from receiver.decisions import SCANNER, Given
+from receiver.finishing import Finishing
+from receiver.held import HeldBundle, Rule, Verdicts
+from receiver.inbox import Inbox, rename_noreplace
+from receiver.ledger import Ledger
+from receiver.spool import MANIFEST_FILE, SpoolBundle
+
+MAX_BAD: Final = 1000  # decisions that do not count, each spoken of once
+
+
+class Holding:
+    """What is held, and what people say about it. ``tell`` sends an event to the supervisor."""
+
+    def __init__(
+        self,
+        settings: dict[str, Any],
+        ledger: Ledger,
+        inbox: Inbox,
+        authority: Authority,
+        audit: AuditLog,
+        finishing: Finishing,
+        tell: Callable[[Message], None],
+        own_key: Key | None,
+    ) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._inbox = inbox
+        self._authority = authority
+        self._audit = audit
+        self._finishing = finishing
+        self._tell = tell
+        releasers = None
+        with suppress(NotInitialisedError):
+            releasers = read_trusted(Path(settings["releasers"]))
+        self._verdicts = Verdicts(Path(settings["state"]), authority, releasers, own_key)
+        self._held: dict[str, HeldBundle] = {}
+        self._bad: set[Path] = set()
+
+    def wants(self, manifest: Manifest) -> bool:
+        """Whether a bundle has to wait before it is published."""
+        return Rule.of(self._settings, manifest.channel).holds
+
+    def take(self, bundle: SpoolBundle) -> None:
+        """Hold a complete, verified and synced bundle: it moves out of the spool."""
+        self._audit.append(What.HELD, bundle=bundle.hex_id, detail=self._waits_for(bundle.manifest))
+        self._ledger.set_state(bundle.hex_id, "held")
+        folder = self._inbox.held / bundle.hex_id
+        shutil.rmtree(folder, ignore_errors=True)  # of a run that lost power before its ledger was durable
+        rename_noreplace(bundle.tree, folder)
+        sync_folder(folder.parent)
+        self._add(HeldBundle(bundle.opened, folder))
+
+    def resume(self) -> None:
+        """Take up what an earlier run held; before the spool is looked at."""
+        for row in self._ledger.held():
+            folder, tree = self._inbox.held / row.id, self._inbox.spool / row.id / "tree"
+            if not folder.exists() and tree.exists():
+                rename_noreplace(tree, folder)
+            try:
+                sealed = (folder / MANIFEST_FILE).read_bytes()
+                self._add(HeldBundle(self._authority.open(sealed, None), folder))
+            except (OSError, ContentError) as error:
+                self._refuse(row.id, {"detail": row.detail}, PolicyError(f"it cannot be released any more: {error}"))
+        for row in self._ledger.in_progress():
+            if row.state == "publishing" and (self._inbox.held / row.id).exists():
+                self._move_back(row.id)
+                self._drop_files(row.id)
+
+    def look(self) -> None:
+        """Read what people decided."""
+        if not self._held:
+            return
+        good, bad = self._verdicts.read(now_utc())
+        for path, why in bad:
+            if path not in self._bad and len(self._bad) < MAX_BAD:
+                self._bad.add(path)
+                self._tell({"event": "decision_refused", "file": path.name, "detail": why})
+        for given in good:
+            self._weigh(given)
+
+    def finished(self, held: HeldBundle, outcome: Callable[[], object]) -> bool:
+        """A held bundle was verified once more. True: it is back in the spool, to be published; else it is refused."""
+        try:
+            outcome()
+        except (ContentError, OSError) as error:
+            problem = error if isinstance(error, ContentError) else PolicyError(f"it cannot be read: {error}")
+            self._refuse(held.hex_id, _facts(held), problem)
+            return False
+        people = ", ".join(sorted(held.accepted))
+        self._audit.append(What.RELEASED, bundle=held.hex_id, detail=f"by {people}")
+        folder = self._inbox.spool / held.hex_id
+        folder.mkdir(exist_ok=True)
+        (folder / MANIFEST_FILE).write_bytes((held.folder / MANIFEST_FILE).read_bytes())
+        self._ledger.set_state(held.hex_id, "publishing", f"released by {people}")
+        self._move_back(held.hex_id)
+        del self._held[held.hex_id]
+        self._drop_files(held.hex_id)
+        return True
+
+    def _add(self, held: HeldBundle) -> None:
+        self._held[held.hex_id] = held
+        manifest = held.opened.manifest
+        label = f"{manifest.channel}/{manifest.name}/{manifest.version}"
+        self._tell(
+            {"event": "held", "bundle": held.hex_id, "label": label, "path": str(held.folder)}
+            | {"waits_for": self._waits_for(manifest), "scan": Rule.of(self._settings, manifest.channel).scanned}
+            | {"channel": manifest.channel, "bytes": manifest.stream_bytes, "files": manifest.files.entries}
+        )
+
+    def _waits_for(self, manifest: Manifest) -> str:
+        rule = Rule.of(self._settings, manifest.channel)
+        people = self._verdicts.needed(manifest.channel, rule)
+        return " and ".join([f"{people} people"] * (people > 0) + ["the scanner"] * rule.scanned)
+
+    def _weigh(self, given: Given) -> None:
+        """One person's decision, which may be the last that was waited for."""
+        held = self._held.get(given.decision.bundle)
+        if held is None or held.opened.manifest.files.blake3 != given.decision.content:
+            return
+        channel = held.opened.manifest.channel
+        is_scanner = given.person == SCANNER
+        if not is_scanner and not self._verdicts.may(given.person, channel):
+            return
+        if given.decision.verdict == "reject":
+            why = f"rejected by {given.person}: {given.decision.reason}"
+            self._audit.append(What.REJECTED, bundle=held.hex_id, who=given.person, detail=given.decision.reason)
+            self._refuse(held.hex_id, _facts(held), PolicyError(why))
+            return
+        if given.person not in held.accepted:
+            held.accepted.add(given.person)
+            self._tell({"event": "accepted_by", "bundle": held.hex_id, "person": given.person})
+        rule = Rule.of(self._settings, channel)
+        people = len(held.accepted - {SCANNER})
+        if people >= self._verdicts.needed(channel, rule) and (SCANNER in held.accepted or not rule.scanned):
+            self._finishing.start(held, partial(verify_published, held.folder, self._authority.trust))
+
+    def _refuse(self, bundle: str, facts: dict[str, Any], error: ContentError) -> None:
+        self._ledger.set_state(bundle, "refused", str(error))
+        self._inbox.set_aside(bundle, error, facts, self._inbox.held / bundle)
+        self._held.pop(bundle, None)
+        self._drop_files(bundle)
+        self._tell(
+            {"event": "quarantined", "bundle": bundle, "reason": error.reason, "exit_code": error.exit_code}
+            | {"detail": str(error)[:500], "label": facts.get("label", "")}
+        )
+
+    def _drop_files(self, bundle: str) -> None:
+        for path in (Path(self._settings["state"]) / "decisions").glob(f"{bundle}-*"):
+            path.unlink(missing_ok=True)
+
+    def _move_back(self, bundle: str) -> None:
+        rename_noreplace(self._inbox.held / bundle, self._inbox.spool / bundle / "tree")
+
+
+def _facts(held: HeldBundle) -> dict[str, Any]:
+    manifest = held.opened.manifest
+    names = ("channel", "name", "version", "sequence", "created")
+    label = f"{manifest.channel}/{manifest.name}/{manifest.version}"
+    return {name: getattr(manifest, name) for name in names} | {"signer": held.opened.signer, "label": label}
