@@ -22,6 +22,7 @@ IN_TOTO_TYPE: Final = "application/vnd.in-toto+json"
 STATEMENT: Final = "https://in-toto.io/Statement/v1"
 SUMMARY: Final = "https://slsa.dev/verification_summary/v1"
 VERIFIER: Final = "urn:diode:intake"
+FOUND: Final = "urn:diode:intake:1"  # the specification wants extension fields to be named by URIs
 FILE: Final = "attestations/intake.intoto.jsonl"
 
 
@@ -36,22 +37,28 @@ def subject_of(label: str, table: bytes, entries: Iterable[FileEntry]) -> dict[s
 def attest(
     subject: Mapping[str, Any],
     policy: Mapping[str, Any],
-    checks: Sequence[Mapping[str, Any]],
-    sboms: Sequence[Mapping[str, Any]],
+    found: Mapping[str, Any],
     now: str,
     signer: Signer,
+    *,
+    tools: Mapping[str, str] | None = None,
+    inputs: Sequence[Mapping[str, Any]] = (),
 ) -> str:
-    """The envelope's text. ``policy``: the channel's intake configuration. Raises LimitError above 64 KiB."""
+    """The envelope's text. Raises LimitError above 64 KiB.
+
+    ``policy``: the channel's intake configuration; ``found``: checks and SBOMs; ``tools``: versions of what looked, by
+    check; ``inputs``: the signed papers that it rests on, as ``uri`` and ``digest``.
+    """
     canonical_policy = canonical(policy)
     predicate = {
-        "verifier": {"id": VERIFIER, "version": {"diode": version("diode")}},
+        "verifier": {"id": VERIFIER, "version": {"diode": version("diode"), **(tools or {})}},
         "timeVerified": now,
         "resourceUri": f"urn:diode:bundle:{subject['name']}",
         "policy": {"uri": f"{VERIFIER}:policy", "digest": {"sha256": hashlib.sha256(canonical_policy).hexdigest()}},
-        "inputAttestations": [],
+        "inputAttestations": list(inputs),
         "verificationResult": "PASSED",
-        "verifiedLevels": [],
-        "diode": {"checks": list(checks), "sboms": list(sboms)},
+        "verifiedLevels": [],  # nothing is said of how a thing was built
+        FOUND: dict(found),
     }
     statement = {"_type": STATEMENT, "subject": [subject], "predicateType": SUMMARY, "predicate": predicate}
     return seal(canonical(statement), IN_TOTO_TYPE, [signer], MAX_ATTESTATION_BYTES).decode()

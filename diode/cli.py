@@ -16,7 +16,7 @@ from rich.live import Live
 from diode import calibrate, init
 from diode import plan as forecasts
 from diode.audit_cli import audit_app
-from diode.config import ReceiverConfig, SenderConfig, load, load_either, parse_size
+from diode.config import ReceiverConfig, SenderConfig, load, load_either
 from diode.emulator import Impairer, Impairments, Link, Tally
 from diode.entry import guarded, new_app
 from diode.envelope import load_public_key
@@ -25,6 +25,7 @@ from diode.geometry import PROFILES
 from diode.host_cli import doctor, evidence, oneway_app
 from diode.keys import new_link_key, new_signing_key, read_link_key, write_private
 from diode.rotation import retire_link, rotate_link
+from diode.sizes import parse_size
 from diode.trust_cli import inspect_bundle, sign, trust_app, verify_bundle
 from diode.udp import Address
 from diode.wire import symbol_bytes_for

@@ -4,31 +4,20 @@ Relative paths are relative to the folder of the configuration file.
 """
 
 import os
-import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from diode.errors import NotInitialisedError, UsageError
+from diode.intake_settings import Intake
 from diode.log import Level
 from diode.manifest import ChannelName, Label, Labels
+from diode.sizes import Size
 from diode.udp import Address
 from diode.wire import MAX_SYMBOL_BYTES, MIN_SYMBOL_BYTES, symbol_bytes_for
-
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
-
-
-def parse_size(value: Any) -> Any:
-    """Bytes from a number or from text such as ``100M``, ``1.5 GB`` or ``64MiB``. Raises ValueError."""
-    if not isinstance(value, str):
-        return value
-    match = re.fullmatch(r"\s*(\d{1,18}(?:\.\d{1,18})?)\s*([kmgt]i?)?b?\s*", value, re.IGNORECASE)
-    if match is None:
-        raise ValueError(f"{value!r} is not a number of bytes such as 100M or 64MiB")
-    return int(float(match[1]) * _UNITS[(match[2] or "").lower()])
 
 
 def _is_address(value: str) -> str:
@@ -36,7 +25,6 @@ def _is_address(value: str) -> str:
     return value
 
 
-Size = Annotated[int, BeforeValidator(parse_size), Field(ge=0)]
 HostPort = Annotated[str, AfterValidator(_is_address)]
 Auth = Literal["gmac", "aead", "none"]
 UdpPath = Literal["auto", "batched", "portable"]
@@ -151,6 +139,7 @@ class SenderChannel(_Section):
     classification: Label | None = None  # the label its bundles carry
     releasable_to: tuple[Label, ...] = ()
     valid_days: Annotated[float, Field(ge=0.0, le=36500.0)] = 0.0  # after which a bundle is published no more; 0: ever
+    intake: Intake = Intake()  # what its items must pass before they are packed
 
     @property
     def labels(self) -> Labels | None:
@@ -309,16 +298,19 @@ def load_either(path: Path) -> SenderConfig | ReceiverConfig:
     return load(ReceiverConfig, path) if "listen" in link else load(SenderConfig, path)
 
 
-M = TypeVar("M", bound=BaseModel)
+V = TypeVar("V")
 
 
-def _absolute(model: M, base: Path) -> M:
-    """The same model with every relative path made absolute below ``base``."""
-    update: dict[str, Any] = {}
-    for name in type(model).model_fields:
-        value = getattr(model, name)
-        if isinstance(value, Path):
-            update[name] = base / value
-        elif isinstance(value, BaseModel):
-            update[name] = _absolute(value, base)
-    return model.model_copy(update=update)
+def _absolute(value: V, base: Path) -> V:
+    """The same with every relative path in it made absolute below ``base``."""
+    changed: Any = value
+    if isinstance(value, Path):
+        changed = base / value
+    elif isinstance(value, BaseModel):
+        update = {name: _absolute(getattr(value, name), base) for name in type(value).model_fields}
+        changed = value.model_copy(update=update)
+    elif isinstance(value, dict):
+        changed = {key: _absolute(inner, base) for key, inner in value.items()}
+    elif isinstance(value, tuple):
+        changed = tuple(_absolute(inner, base) for inner in value)
+    return cast(V, changed)

@@ -5,7 +5,9 @@ wire specification, the code, the test vectors and the metric labels alike. Ever
 ``reason`` is the metric label and the ``reason`` field of ``reason.json``, and whose ``exit_code`` is the process's.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 
 class Drop(StrEnum):
@@ -169,6 +171,17 @@ class SourceError(DiodeError):
 
     reason = "source"
     exit_code = 3
+
+
+class IntakeError(DiodeError):
+    """A check of the intake rejected an item, or could not be made. ``verdict``: all of them, for machines."""
+
+    reason = "intake"
+    exit_code = 14
+
+    def __init__(self, message: str, verdict: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.verdict = verdict
 
 
 class KernelError(DiodeError):

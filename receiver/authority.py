@@ -1,6 +1,6 @@
 """Whom this receiver believes: the newest trust document it took, or the keys in its folder while it has none."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from diode.durable import read_bounded
@@ -17,6 +17,8 @@ from diode.trust_document import (
     read_document,
 )
 from receiver.ledger import Ledger
+
+Note = Callable[[TrustDocument], None]
 
 
 class Authority:
@@ -53,10 +55,11 @@ class Authority:
         """Raise TrustError when what was accepted would not be any more: a key was revoked since."""
         self._trust.confirm(opened.manifest.channel, opened.signatures)
 
-    def follow(self, folder: Path, now: str) -> TrustDocument | None:
+    def follow(self, folder: Path, now: str, note: Note) -> TrustDocument | None:
         """Take the trust document that a bundle of channel ``trust`` brings in ``folder``. None: no other one.
 
-        Durable when this returns. Raises ContentError for one that does not follow the document that counts here.
+        ``note`` is called before it counts; durable when this returns. Raises ContentError for one that does not follow
+        the document that counts here.
         """
         try:
             sealed = read_bounded(folder / TRUST_FILE, MAX_TRUST_BYTES)
@@ -71,15 +74,15 @@ class Authority:
                 "it brings a trust document, but none is installed here that it could follow; a person installs the "
                 "first one: diode-receiver trust install FILE"
             )
-        return self._take(sealed, open_next(sealed, self.document, now))
+        return self._take(sealed, open_next(sealed, self.document, now), note)
 
-    def install(self, sealed: bytes, now: str) -> TrustDocument:
+    def install(self, sealed: bytes, now: str, note: Note) -> TrustDocument:
         """Take a document that a person brought: the first one, or one that follows. Raises ContentError."""
-        if self.document is None:
-            return self._take(sealed, open_first(sealed, now))
-        return self._take(sealed, open_next(sealed, self.document, now))
+        before = self.document
+        return self._take(sealed, open_first(sealed, now) if before is None else open_next(sealed, before, now), note)
 
-    def _take(self, sealed: bytes, document: TrustDocument) -> TrustDocument:
+    def _take(self, sealed: bytes, document: TrustDocument, note: Note) -> TrustDocument:
+        note(document)
         self._ledger.note_trust(document.version, sealed)
         self.document, self._trust = document, document.trust.demanding(self._roles)
         return document

@@ -203,12 +203,18 @@ def trust_install(
         sealed = read_bounded(path, MAX_TRUST_BYTES)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    show_document(read_document(sealed))
+    document = read_document(sealed)
+    show_document(document)
     confirm("believe it?", yes=yes)
     with locked(config.state):
         Inbox(config.inbox.path).prepare()
         with closing(open_ledger(config)) as ledger:
-            document = Authority(ledger, config.signers, {}).install(sealed, now_utc())
+            audit = open_log(config.audit_folder, config.service_key, "receiver")
+            Authority(ledger, config.signers, {}).install(
+                sealed,
+                now_utc(),
+                lambda taken: audit.append(What.TRUST_CHANGED, detail=f"trust document {taken.version}, by hand"),
+            )
     print(f"trust document {document.version} counts here from now on", file=sys.stderr)
 
 

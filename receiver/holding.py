@@ -66,7 +66,7 @@ class Holding:
 
     def take(self, bundle: SpoolBundle) -> None:
         """Hold a complete, verified and synced bundle: it moves out of the spool."""
-        self._audit.append(What.HELD, bundle=bundle.hex_id, detail=self._waits_for(bundle.manifest))
+        self._audit.append(What.HELD, **_named(bundle), detail=self._waits_for(bundle.manifest))
         self._ledger.set_state(bundle.hex_id, "held")
         folder = self._inbox.held / bundle.hex_id
         shutil.rmtree(folder, ignore_errors=True)  # of a run that lost power before its ledger was durable
@@ -111,7 +111,7 @@ class Holding:
             self._refuse(held.hex_id, _facts(held), problem)
             return False
         people = ", ".join(sorted(held.accepted))
-        self._audit.append(What.RELEASED, bundle=held.hex_id, detail=f"by {people}")
+        self._audit.append(What.RELEASED, **_named(held), who=people)
         folder = self._inbox.spool / held.hex_id
         folder.mkdir(exist_ok=True)
         (folder / MANIFEST_FILE).write_bytes((held.folder / MANIFEST_FILE).read_bytes())
@@ -147,7 +147,7 @@ class Holding:
             return
         if given.decision.verdict == "reject":
             why = f"rejected by {given.person}: {given.decision.reason}"
-            self._audit.append(What.REJECTED, bundle=held.hex_id, who=given.person, detail=given.decision.reason)
+            self._audit.append(What.REJECTED, **_named(held), who=given.person, detail=given.decision.reason)
             self._refuse(held.hex_id, _facts(held), PolicyError(why))
             return
         if given.person not in held.accepted:
@@ -174,6 +174,13 @@ class Holding:
 
     def _move_back(self, bundle: str) -> None:
         rename_noreplace(self._inbox.held / bundle, self._inbox.spool / bundle / "tree")
+
+
+def _named(bundle: SpoolBundle | HeldBundle) -> dict[str, str]:
+    """A bundle as the audit log names it."""
+    manifest = bundle.opened.manifest
+    place = {"channel": manifest.channel, "name": manifest.name, "version": manifest.version}
+    return {"bundle": bundle.hex_id, **place, "digest": manifest.files.blake3}
 
 
 def _facts(held: HeldBundle) -> dict[str, Any]:

@@ -44,7 +44,7 @@ from diode.memory import map_memfd
 from diode.receipt import RECEIPT_FILE
 from diode.sandbox import FILES, confine, python_folders
 from diode.trust import Opened, Role
-from diode.trust_document import TRUST_CHANNEL
+from diode.trust_document import TRUST_CHANNEL, TrustDocument
 from diode.wire import Kind, ObjectType
 from diode.workers import Mailbox, Message, start_worker
 from receiver.admission import Admission
@@ -433,9 +433,12 @@ class Store:
 
     def _follow(self, bundle: SpoolBundle) -> None:
         """A bundle of channel ``trust`` may say whom to believe from now on."""
-        document = self._authority.follow(bundle.tree / "data", now_utc())
-        if document is not None:
+
+        def note(document: TrustDocument) -> None:
             self._note(What.TRUST_CHANGED, bundle, detail=f"trust document {document.version}")
+
+        document = self._authority.follow(bundle.tree / "data", now_utc(), note)
+        if document is not None:
             self._tell("trust_changed", bundle, version=document.version, expires=document.expires)
 
     def _conclude(self, bundle: SpoolBundle, target: Path) -> None:

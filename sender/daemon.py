@@ -21,7 +21,7 @@ from diode.audit import ended, open_log
 from diode.chain import What
 from diode.codes import Range
 from diode.config import SenderConfig
-from diode.errors import ContentError, DiodeError, SourceError, UsageError, WorkerError
+from diode.errors import ContentError, DiodeError, IntakeError, SourceError, UsageError, WorkerError
 from diode.fec import ZFEC_SLOWDOWN
 from diode.keys import read_link_key, read_signer
 from diode.locking import lock_folder
@@ -124,7 +124,7 @@ class Sender:
         split_name(item.name)
         try:
             row = await self._packer.pack(item, [path.absolute() for path in paths], passes, pass_delay_s, "")
-        except (SourceError, ContentError) as error:
+        except (SourceError, ContentError, IntakeError) as error:
             self._packer.reject(item.channel, item.name, error)
             raise
         if row is None:

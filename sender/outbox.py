@@ -11,7 +11,7 @@ import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from diode.config import Outbox
-from diode.errors import DiodeError, PathError, SourceError, UsageError
+from diode.errors import DiodeError, IntakeError, PathError, SourceError, UsageError
 from diode.manifest import ChannelName, check_component
 
 _CHANNEL: TypeAdapter[str] = TypeAdapter(ChannelName)
@@ -105,7 +105,10 @@ class OutboxFolder:
         return self._move(item, self._config.sent)
 
     def set_aside(self, entry: Path, error: DiodeError) -> None:
-        """Move what cannot be sent to ``failed/<channel>/``, with a reason beside it; if it cannot be moved, say so."""
+        """Move what cannot be sent to ``failed/<channel>/``, with a reason beside it; if it cannot be moved, say so.
+
+        Beside an item that its intake refused lies the whole verdict, too.
+        """
         log.error("item_set_aside", item=printable(entry), reason=error.reason, detail=str(error))
         reason = {
             "reason": error.reason,
@@ -115,6 +118,9 @@ class OutboxFolder:
         try:
             moved = self._move(entry, self._config.failed)
             moved.with_name(moved.name + ".reason.json").write_text(json.dumps(reason, indent=1) + "\n")
+            if isinstance(error, IntakeError):
+                verdict = json.dumps(error.verdict, indent=1, ensure_ascii=False)
+                moved.with_name(moved.name + ".verdict.json").write_text(verdict + "\n")
         except OSError as stuck:
             log.warning("item_stuck", item=printable(entry), detail=f"{stuck.strerror}: {stuck.filename}")
 

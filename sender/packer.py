@@ -1,9 +1,10 @@
-"""From an item to a signed bundle in the ledger: hash, skip what was sent before, number, pack."""
+"""From an item to a signed bundle in the ledger: hash, skip what was sent before, check, number, pack."""
 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 from securesystemslib.signer import CryptoSigner
@@ -12,18 +13,22 @@ from diode.audit import AuditLog, Decision
 from diode.chain import What
 from diode.clock import moment
 from diode.config import SenderConfig
-from diode.errors import DiodeError, SourceError
+from diode.errors import DiodeError, IntakeError, SourceError
 from diode.geometry import PROFILES, stream_geometry
+from diode.intake_settings import Intake
+from diode.keys import maybe_read_service_key
 from diode.progress import Display
+from sender.intake.attestation import attest_verdict
+from sender.intake.candidate import Progress, make_candidate
+from sender.intake.pipeline import Pipeline
+from sender.intake.verdict import Verdict
 from sender.ledger import Ledger, Row, named
 from sender.outbox import Item
 from sender.packing import Content, Identity, Source, collect, hash_content, write_packed
 
+T = TypeVar("T")
+
 log = structlog.get_logger()
-
-
-class _StoppedError(Exception):
-    """Ends the thread that hashes."""
 
 
 class Packer:
@@ -37,13 +42,17 @@ class Packer:
         self._signer = signer
         self._display = display
         self._audit = audit
+        self._intake = {name: Pipeline(channel.intake) for name, channel in config.channels.items()}
+        self._usual_intake = Pipeline(Intake())
+        self._service = maybe_read_service_key(config.service_key)
 
     async def pack(
         self, item: Item, roots: Sequence[Path], passes: int, pass_delay_s: float, origin: str
     ) -> Row | None:
         """Pack ``roots`` as ``item``; ``origin`` is its place in the outbox, if it has one.
 
-        Returns its ledger row, or None when identical content was sent under this name. Raises SourceError, LimitError.
+        Returns its ledger row, or None when identical content was sent under this name. Raises SourceError, LimitError,
+        IntakeError.
         """
         sources, content = await self._hash(item, roots, item.name if origin else None)
         same = self._ledger.find(item.channel, item.name, content=content.content_digest)
@@ -55,7 +64,8 @@ class Packer:
             raise SourceError(
                 f"{item.channel}/{item.name}@{version} was sent with other content; give it a new version"
             )
-        return self._record(item, version, sources, content, passes, pass_delay_s, origin)
+        verdict = await self._take_in(item, version, sources, content)
+        return self._record(item, version, sources, content, verdict, passes, pass_delay_s, origin)
 
     def reject(self, channel: str, name: str, error: DiodeError) -> None:
         """Write into the audit log that an item does not become a bundle."""
@@ -63,26 +73,37 @@ class Packer:
         self._audit.append(What.INTAKE_REJECTED, channel=channel, name=name, **facts)
 
     async def _hash(self, item: Item, roots: Sequence[Path], file_name: str | None) -> tuple[Sequence[Source], Content]:
-        done = 0
-        stopped = False
+        progress = Progress("hash")
+        return await self._in_thread(item, progress, lambda: self._collect_and_hash(roots, file_name, progress.tick))
 
-        def progress(count: int) -> None:
-            nonlocal done
-            done += count
-            if stopped:
-                raise _StoppedError
+    async def _take_in(self, item: Item, version: str, sources: Sequence[Source], content: Content) -> Verdict:
+        """Let the channel's checks judge what was hashed. Raises IntakeError unless they all pass."""
+        progress = Progress("intake")
+        candidate = make_candidate(item.channel, item.name, version, sources, content, progress)
+        pipeline = self._intake.get(item.channel, self._usual_intake)
+        verdict = await self._in_thread(item, progress, lambda: pipeline.run(candidate))
+        facts = {"channel": item.channel, "name": item.name, "version": version}
+        if (failed := verdict.failed) is not None:
+            log.error("intake_refused", **facts, check=failed.name, reason=failed.reason, detail=failed.detail)
+            raise IntakeError(f"{failed.name}: {failed.reason}: {failed.detail}", verdict.facts())
+        log.info("intake_passed", **facts, checks=[check.name for check in verdict.checks])
+        return verdict
 
-        label = f"hash {item.channel}/{item.name}"
-        hashing = asyncio.create_task(asyncio.to_thread(self._collect_and_hash, roots, file_name, progress))
+    async def _in_thread(self, item: Item, progress: Progress, work: Callable[[], T]) -> T:
+        """Run ``work`` in a thread, showing its progress; it is told to stop when nobody waits for it any more."""
+        labels = set()
+        working = asyncio.create_task(asyncio.to_thread(work))
         try:
-            while not hashing.done():
-                await asyncio.wait({hashing}, timeout=0.25)
-                self._display.update(label, done, 0, "", {})
-            return await hashing
+            while not working.done():
+                await asyncio.wait({working}, timeout=0.25)
+                labels.add(label := f"{progress.check} {item.channel}/{item.name}")
+                self._display.update(label, progress.done, 0, "", {})
+            return await working
         finally:
-            stopped = True  # a thread cannot be cancelled: this one ends at its next chunk
-            hashing.add_done_callback(lambda task: task.cancelled() or task.exception())
-            self._display.forget(label)
+            progress.is_stopped = True  # a thread cannot be cancelled: this one ends at its next tick
+            working.add_done_callback(lambda task: task.cancelled() or task.exception())
+            for label in labels:
+                self._display.forget(label)
 
     def _collect_and_hash(
         self, roots: Sequence[Path], file_name: str | None, progress: Callable[[int], None]
@@ -98,6 +119,7 @@ class Packer:
         version: str,
         sources: Sequence[Source],
         content: Content,
+        verdict: Verdict,
         passes: int,
         pass_delay_s: float,
         origin: str,
@@ -106,7 +128,14 @@ class Packer:
         identity = self._identify(item, version)
         signers = [self._signer] if self._signer is not None and not approvals else []
         packed = write_packed(
-            self._config.state, identity, PROFILES[link.profile], link.symbol_bytes, sources, content, signers
+            self._config.state,
+            identity,
+            PROFILES[link.profile],
+            link.symbol_bytes,
+            sources,
+            content,
+            signers,
+            self._attest(identity, content, verdict),
         )
         row = Row(
             id=packed.hex_id,
@@ -132,6 +161,14 @@ class Packer:
         else:
             log.info("bundle_waits", **facts, signatures=approvals, do=f"diode-sender approve {row.id} --key KEY")
         return row
+
+    def _attest(self, identity: Identity, content: Content, verdict: Verdict) -> str | None:
+        """What was checked, for the enclave; nothing where no service key could say so."""
+        if self._service is None:
+            return None
+        label = f"{identity.channel}/{identity.name}/{identity.version}"
+        settings = self._config.channel(identity.channel).intake
+        return attest_verdict(verdict, settings, label, content, identity.created, self._service)
 
     def _note(self, row: Row) -> None:
         """Into the audit log, before the bundle takes its number and can be sent."""

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from diode.config import parse_size
+from diode.sizes import parse_size
 
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _ENTRY: Final = re.compile(r"(?:(mon|tue|wed|thu|fri|sat|sun)-)?(\d\d):(\d\d),(\S+)", re.IGNORECASE)

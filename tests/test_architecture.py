@@ -47,12 +47,15 @@ SOLE_IMPORTERS = {
         "sender.transmit",  # wraps the descriptor it inherits
         "receiver.listen",  # likewise
         "diode.rogue",  # tries to send where nothing may leave
+        "sender.intake.clamd",  # local ones only, to a scanner
     },
     "sqlite3": {"diode.database", "receiver.ledger"},
     "pyseccomp": {"diode.sandbox"},
+    "sigstore": {"sender.intake.sigstore"},
 }
 
 READS = {"recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into", "sock_recv", "sock_recvfrom"}
+LOCAL_READS = {"sender.intake.clamd": {"recv"}}  # a scanner on this host answers; test_scanner_is_local
 READERS = {"BatchedReader", "PortableReader", "choose_reader", "open_receiver", "adopt_receiver"}
 WRITES = {"sendto", "sendmsg", "sendmsg_afalg", "sendall", "sendfile", "sock_sendto", "sock_sendall", "connect"}
 SENDERS = {"BatchedSender", "PortableSender", "choose_sender", "open_sender"}
@@ -145,9 +148,17 @@ def test_one_room_per_library(name: str, allowed: set[str]) -> None:
 @pytest.mark.parametrize("module", of("sender"))
 def test_sender_never_receives(module: str) -> None:
     """Nothing on the staging side reads a socket, or has the means to."""
-    reads = {method for _, method in method_calls(module) if method in READS}
+    reads = {method for _, method in method_calls(module) if method in READS - LOCAL_READS.get(module, set())}
     means = {name for name in READERS if is_imported(f"diode.udp.{name}", module)}
     assert (set(), set()) == (reads, means)
+
+
+def test_scanner_is_local() -> None:
+    """The one room of the staging side that reads a socket opens Unix sockets and no others."""
+    made = [node for node in ast.walk(tree_of("sender.intake.clamd")) if isinstance(node, ast.Call)]
+    opened = [ast.unparse(node.args[0]) for node in made if ast.unparse(node.func) == "socket.socket"]
+    families = set(re.findall(r"AF_\w+", MODULES["sender.intake.clamd"].read_text()))
+    assert (["socket.AF_UNIX"], {"AF_UNIX"}) == (opened, families)
 
 
 @pytest.mark.parametrize("module", of("receiver"))

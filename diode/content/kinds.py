@@ -51,6 +51,10 @@ _MAGICS: Final = (
     (257, b"ustar", "tar"),
 )
 
+KINDS: Final = frozenset(
+    {kind for _, _, kind in _MAGICS} | {"empty", "json", "pe", "pickle", "pytorch", "safetensors", "text", "unknown"}
+)
+
 
 def kind_of(reader: Reader, head: bytes) -> str:
     """One lower-case word. ``head``: the first HEAD_BYTES of the file."""

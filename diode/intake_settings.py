@@ -1,0 +1,89 @@
+"""What the items of one channel must pass on the sending side before they are packed (docs/intake.md)."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from diode.content.kinds import KINDS
+from diode.sizes import Size
+
+FileName = Annotated[str, Field(min_length=1, max_length=1024)]
+Seconds = Annotated[float, Field(gt=0.0, le=86_400.0)]
+Identity = Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Sigstore(_Section):
+    """Who must have signed by Sigstore. Nothing is fetched: the trusted root is a file, renewed by people."""
+
+    trusted_root: Path
+    identity: Identity  # as the certificate names the signer: an address, or the URI of a workflow
+    issuer: Identity  # who vouched for the identity: the URI of an OpenID provider
+
+
+class ModelSigning(_Section):
+    """OpenSSF Model Signing v1.0: one signature over the digests of all files, by a key or by Sigstore."""
+
+    file: FileName = "model.sig"
+    key: Path | None = None  # ECDSA on P-256, P-384 or P-521, in PEM
+    sigstore: Sigstore | None = None
+    unsigned: tuple[FileName, ...] = (".gitattributes", ".gitignore")  # may lie there unsigned, if the signer says so
+
+    @model_validator(mode="after")
+    def _names_one_signer(self) -> Self:
+        if (self.key is None) == (self.sigstore is None):
+            raise ValueError("give either key or sigstore")
+        return self
+
+
+class Clamd(_Section):
+    """A ClamAV daemon on this host. Its own limits must not be below ``max_bytes``: it passes what it cuts short."""
+
+    socket: Path
+    max_bytes: Annotated[Size, Field(ge=1, le=2 << 30)] = 25 << 20  # of a file that is scanned
+    too_large: Literal["reject", "record"] = "reject"  # record: larger files pass, and the verdict says unscanned
+    timeout_s: Seconds = 120.0  # for one file
+    max_db_age_days: Annotated[float, Field(gt=0.0, le=3650.0)] | None = None  # None: of any age
+    canary: bool = True  # before each item, the scanner must find the EICAR test file
+
+
+class Hook(_Section):
+    """A program that judges an item: JSON on its standard input, a verdict in JSON on its standard output."""
+
+    run: Annotated[tuple[str, ...], Field(min_length=1, max_length=64)]  # program and arguments; no shell
+    timeout_s: Seconds = 60.0
+
+    @model_validator(mode="after")
+    def _is_absolute(self) -> Self:
+        if not self.run[0].startswith("/"):
+            raise ValueError("the program of a hook is named by its absolute path")
+        return self
+
+
+class Intake(_Section):
+    """The checks of one channel. Every one that is declared must pass; what cannot be checked is rejected."""
+
+    types: tuple[str, ...] = ()  # kinds of content that the channel takes; empty: any
+    max_bytes: Size = 0  # of an item; 0: no limit of its own
+    max_file_bytes: Size = 0
+    max_files: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    lint: bool = True  # refuse pickles, polyglots, and unsound safetensors and GGUF files
+    sha256sums: FileName | None = None  # a file of the item that must name every other one
+    minisign: Path | None = None  # public key, as minisign writes it
+    key: Path | None = None  # public key in PEM, Ed25519 or ECDSA, of detached signatures
+    key_suffix: Annotated[str, Field(pattern=r"^\.[A-Za-z0-9_.-]{1,32}$")] = ".sig"
+    sigstore: Sigstore | None = None
+    sigstore_suffix: Annotated[str, Field(pattern=r"^\.[A-Za-z0-9_.-]{1,32}$")] = ".sigstore.json"
+    oms: ModelSigning | None = None
+    clamd: Clamd | None = None
+    hooks: Annotated[tuple[Hook, ...], Field(max_length=16)] = ()
+
+    @model_validator(mode="after")
+    def _types_are_known(self) -> Self:
+        if unknown := sorted(set(self.types) - KINDS):
+            raise ValueError(f"types: {', '.join(unknown)}: unknown; docs/content.md lists the kinds")
+        return self

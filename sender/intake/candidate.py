@@ -1,0 +1,156 @@
+"""An item as its checks see it: files that were hashed, opened only while they still are what was hashed."""
+
+import hashlib
+import io
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Final
+
+from diode.manifest import FileEntry
+from sender.intake.verdict import Input, Reason, RefusedError, Sbom
+from sender.packing import Content, Source, fingerprint, open_source
+
+CHUNK_BYTES: Final = 1 << 20
+_BUFFER_BYTES: Final = 64 << 10
+
+
+class StoppedError(Exception):
+    """Nobody waits for the verdict any more. No check may take it for an answer."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far the checks are: written by their thread, read by another one, which may stop them."""
+
+    check: str = ""
+    done: int = 0  # bytes
+    is_stopped: bool = False
+
+    def tick(self, count: int = 0) -> None:
+        """``count`` more bytes. To be called at least four times a second. Raises StoppedError."""
+        if self.is_stopped:
+            raise StoppedError
+        self.done += count
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateFile:
+    """One file, and how it looked when it was hashed."""
+
+    entry: FileEntry
+    origin: str
+    stat: tuple[int, ...]
+
+    @property
+    def path(self) -> str:
+        """Within the item."""
+        return self.entry.path
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return self.entry.size
+
+
+@dataclass(slots=True)
+class Candidate:
+    """An item, hashed, that asks to be taken; and what its checks have found so far."""
+
+    channel: str
+    name: str
+    version: str
+    content_digest: str
+    files: dict[str, CandidateFile]
+    progress: Progress
+    inputs: list[Input] = field(default_factory=list)
+    sboms: list[Sbom] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """Of all files, in bytes."""
+        return sum(file.size for file in self.files.values())
+
+    @contextmanager
+    def open(self, file: CandidateFile) -> Iterator[BinaryIO]:
+        """Read a file, from any offset; reading ticks. Raises RefusedError unless it is what was hashed."""
+        try:
+            with open_source(file.origin) as raw:
+                self._check(file, os.fstat(raw.fileno()))
+                yield io.BufferedReader(_Ticking(raw, self.progress), _BUFFER_BYTES)
+                self._check(file, os.fstat(raw.fileno()))
+        except OSError as error:
+            raise RefusedError(Reason.UNREADABLE, f"{file.path!r} cannot be read: {error.strerror}") from error
+
+    def read(self, file: CandidateFile, most: int) -> bytes:
+        """A whole small file, proven to be what was hashed. Raises RefusedError, for more than ``most`` bytes too."""
+        if file.size > most:
+            raise RefusedError(
+                Reason.SIGNATURE_MALFORMED, f"{file.path!r} has {file.size} bytes; no such file has more than {most}"
+            )
+        with self.open(file) as opened:
+            data = opened.read(most + 1)
+        if hashlib.sha256(data).hexdigest() != file.entry.sha256:
+            raise RefusedError(Reason.CHANGED, f"{file.path!r} changed after it was hashed")
+        return data
+
+    def chunks(self, file: CandidateFile) -> Iterator[memoryview]:
+        """All of a file in pieces; each is valid until the next is asked for."""
+        buffer = memoryview(bytearray(CHUNK_BYTES))
+        with self.open(file) as opened:
+            while count := opened.readinto(buffer):  # type: ignore[attr-defined]  # a buffered file
+                yield buffer[:count]
+
+    def rely_on(self, file: CandidateFile) -> None:
+        """Remember a paper that a check's word rests on."""
+        self.inputs.append(Input(file.path, file.entry.sha256))
+
+    def prove_unchanged(self) -> None:
+        """Raise RefusedError when any file is not what was hashed any more."""
+        for number, file in enumerate(self.files.values()):
+            if number % 1024 == 0:
+                self.progress.tick()
+            try:
+                status = os.lstat(file.origin)
+            except OSError as error:
+                raise RefusedError(Reason.CHANGED, f"{file.path!r} is gone: {error.strerror}") from error
+            self._check(file, status)
+
+    @staticmethod
+    def _check(file: CandidateFile, status: os.stat_result) -> None:
+        if fingerprint(status) != file.stat:
+            raise RefusedError(Reason.CHANGED, f"{file.path!r} changed after it was hashed")
+
+
+def make_candidate(
+    channel: str, name: str, version: str, sources: Sequence[Source], content: Content, progress: Progress
+) -> Candidate:
+    """What was hashed, as a candidate. Empty directories hold nothing to check."""
+    files = {}
+    for source, entry, stat in zip(sources, content.entries, content.stats, strict=True):
+        if not entry.is_directory:
+            files[entry.path] = CandidateFile(entry, source.origin, tuple(stat.tolist()))
+    return Candidate(channel, name, version, content.content_digest, files, progress)
+
+
+class _Ticking(io.RawIOBase):
+    """Reads through a raw file, and says so."""
+
+    def __init__(self, raw: BinaryIO, progress: Progress) -> None:
+        self._raw = raw
+        self._progress = progress
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._raw.seek(offset, whence)
+
+    def readinto(self, buffer: Any) -> int | None:
+        count: int | None = self._raw.readinto(buffer)  # type: ignore[attr-defined]  # a raw file
+        self._progress.tick(count or 0)
+        return count

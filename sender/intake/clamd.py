@@ -1,0 +1,187 @@
+"""A ClamAV daemon on this host, asked over its Unix socket: one file, one connection, one answer.
+
+``zINSTREAM`` takes a file in chunks, each behind its length in four bytes, big-endian; a length of 0 ends it. The only
+good answer is ``stream: OK``. Everything else, also nothing, is a refusal with a reason. Source: clamd(8).
+"""
+
+import re
+import select
+import socket
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final, NamedTuple, Self
+
+from diode.clock import moment
+from sender.intake.verdict import Reason, RefusedError
+
+MAX_ANSWER_BYTES: Final = 4096
+CLEAN: Final = b"stream: OK\0"
+MAX_STREAM_BYTES: Final = (1 << 31) - 1  # more it never scans, whatever it is told
+_SLICE_S: Final = 0.2  # between two looks whether anybody still waits
+_VERSION: Final = re.compile(r"(ClamAV [\w.+~-]{1,40})(?:/\d{1,9}/(\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}))?")
+# in halves, so that scanners leave this file alone
+EICAR: Final = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-" + b"TEST-FILE!$H+H*"
+
+Tick = Callable[[], None]
+
+
+class Version(NamedTuple):
+    """What scans: its name and version, and when its database was made, in seconds since 1970, if it says so."""
+
+    name: str
+    database_at: float | None
+
+    @property
+    def database(self) -> str:
+        """As text; empty: it does not say."""
+        return "" if self.database_at is None else moment(self.database_at)
+
+
+class Clamd:
+    """Asks one daemon. ``timeout_s`` is for each question, its answer included; ``tick`` may end it by raising."""
+
+    def __init__(self, path: Path, timeout_s: float, tick: Tick) -> None:
+        self._path = path
+        self._timeout_s = timeout_s
+        self._tick = tick
+
+    def version(self) -> Version:
+        """What it is. Raises RefusedError."""
+        answer = self._ask(b"zVERSION\0", ())
+        if not answer.endswith(b"\0"):
+            raise RefusedError(Reason.SCANNER_DIED, "clamd hung up when it was asked for its version")
+        match = _VERSION.fullmatch(answer.removesuffix(b"\0").decode("ascii", errors="replace"))
+        if match is None:
+            raise RefusedError(Reason.SCANNER_GARBAGE, f"asked for its version, clamd answered {answer[:100]!r}")
+        return Version(match[1], _seconds(match[2]) if match[2] else None)
+
+    def scan(self, chunks: Iterable[memoryview | bytes], what: str) -> None:
+        """Raise RefusedError unless clamd finds nothing in a file, ``what`` to people."""
+        answer = self._ask(b"zINSTREAM\0", chunks)
+        if answer != CLEAN:
+            raise RefusedError(*judge(answer, what))
+
+    def prove_sight(self) -> None:
+        """Raise RefusedError unless clamd finds the test file that every scanner finds."""
+        answer = self._ask(b"zINSTREAM\0", (EICAR,))
+        if answer == CLEAN:
+            raise RefusedError(Reason.SCANNER_BLIND, "clamd finds nothing in the EICAR test file")
+        reason, detail = judge(answer, "the EICAR test file")
+        if reason is not Reason.MALWARE:
+            raise RefusedError(reason, detail)
+
+    def _ask(self, command: bytes, chunks: Iterable[memoryview | bytes]) -> bytes:
+        with _Conversation(self._path, time.monotonic() + self._timeout_s, self._tick) as talk:
+            talk.say(command)
+            if command == b"zINSTREAM\0":
+                for chunk in chunks:
+                    talk.say(len(chunk).to_bytes(4, "big"))
+                    if not talk.say(chunk):
+                        break
+                talk.say(bytes(4))
+            return talk.hear()
+
+
+def judge(answer: bytes, what: str) -> tuple[Reason, str]:
+    """Why an answer other than ``CLEAN`` is a refusal."""
+    assert answer != CLEAN
+    text = answer[:200].removesuffix(b"\0").decode(errors="replace")
+    if not answer:
+        return Reason.SCANNER_DIED, f"clamd hung up without an answer to {what}"
+    if not answer.endswith(b"\0") and len(answer) < MAX_ANSWER_BYTES:
+        return Reason.SCANNER_DIED, f"clamd hung up within its answer to {what}: {text!r}"
+    if re.fullmatch(rb"stream: [^\0]+ FOUND\0", answer):
+        return Reason.MALWARE, f"{what}: {text.removeprefix('stream: ')}"
+    if re.fullmatch(rb"[^\0]+ ERROR\0", answer):
+        return Reason.SCANNER_ERROR, f"clamd cannot scan {what}: {text}"
+    return Reason.SCANNER_GARBAGE, f"clamd's answer to {what} is not understood: {text!r}"
+
+
+class _Conversation:
+    """One connection, non-blocking, that waits in slices until its deadline."""
+
+    def __init__(self, path: Path, deadline: float, tick: Tick) -> None:
+        self._path = path
+        self._deadline = deadline
+        self._tick = tick
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+
+    def __enter__(self) -> Self:
+        try:
+            while not self._connected():
+                self._pause()
+        except BaseException:
+            self._socket.close()
+            raise
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._socket.close()
+
+    def say(self, data: memoryview | bytes) -> bool:
+        """Send all of it; False when the other side has answered already, or has gone: then hear."""
+        rest = memoryview(data)
+        while rest:
+            if self._wait(select.POLLIN | select.POLLOUT) & ~select.POLLOUT:
+                return False
+            try:
+                rest = rest[self._socket.send(rest) :]
+            except BlockingIOError:
+                continue
+            except OSError:
+                return False
+        return True
+
+    def hear(self) -> bytes:
+        """All that is said until the other side hangs up, MAX_ANSWER_BYTES at most."""
+        heard = b""
+        while len(heard) < MAX_ANSWER_BYTES:
+            self._wait(select.POLLIN)
+            try:
+                piece = self._socket.recv(MAX_ANSWER_BYTES - len(heard))
+            except BlockingIOError:
+                continue
+            except OSError:
+                break
+            if not piece:
+                break
+            heard += piece
+        return heard
+
+    def _connected(self) -> bool:
+        try:
+            self._socket.connect(str(self._path))
+        except BlockingIOError:  # its queue is full
+            return False
+        except OSError as error:
+            raise RefusedError(Reason.SCANNER_MISSING, f"no clamd at {self._path}: {error.strerror or error}") from None
+        return True
+
+    def _pause(self) -> None:
+        self._check()
+        time.sleep(_SLICE_S / 4)
+
+    def _wait(self, events: int) -> int:
+        """Until one of the events, or a hang-up, has come."""
+        poll = select.poll()
+        poll.register(self._socket, events)
+        while True:
+            left = self._check()
+            for _, found in poll.poll(min(left, _SLICE_S) * 1000):
+                return found
+
+    def _check(self) -> float:
+        self._tick()
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise RefusedError(Reason.SCANNER_TIMEOUT, f"clamd at {self._path} has not answered in time")
+        return left
+
+
+def _seconds(date: str) -> float:
+    """A date as asctime(3) writes it, in local time: the daemon runs on this host."""
+    try:
+        return time.mktime(time.strptime(date, "%a %b %d %H:%M:%S %Y"))
+    except (ValueError, OverflowError):
+        raise RefusedError(Reason.SCANNER_GARBAGE, f"clamd's database is of {date!r}, which is no date") from None

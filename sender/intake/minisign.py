@@ -1,0 +1,107 @@
+"""minisign signatures: Ed25519 over a file's BLAKE2b digest, and over a comment that is to be trusted.
+
+``cryptography`` verifies; the two formats are a few lines of text. Source: minisign's description of its formats.
+"""
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from diode.errors import UsageError
+from sender.intake.candidate import Candidate, CandidateFile
+from sender.intake.verdict import Reason, RefusedError
+
+SUFFIX: Final = ".minisig"
+MAX_SIGNATURE_BYTES: Final = 16 << 10
+MAX_LEGACY_BYTES: Final = 64 << 20  # legacy signatures are over the file itself, which must be in memory
+_ID: Final = slice(2, 10)
+_PREHASHED: Final = b"ED"
+_LEGACY: Final = b"Ed"
+
+
+@dataclass(frozen=True, slots=True)
+class _Signature:
+    algorithm: bytes
+    key_id: bytes
+    signature: bytes
+    comment: bytes
+    comment_signature: bytes
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """The four lines of a signature file and nothing else. Raises ValueError."""
+        lines = data.decode().removesuffix("\n").split("\n")
+        if len(lines) != 4 or not lines[0].startswith("untrusted comment: "):
+            raise ValueError("it does not have the four lines of a minisign signature")
+        if not lines[2].startswith("trusted comment: "):
+            raise ValueError("it has no trusted comment")
+        packed, over_comment = _decode(lines[1], 74), _decode(lines[3], 64)
+        comment = lines[2].removeprefix("trusted comment: ").encode()
+        return cls(packed[:2], packed[_ID], packed[10:], comment, over_comment)
+
+
+class MinisignKey:
+    """A public key that files may be signed by."""
+
+    suffix = SUFFIX
+
+    def __init__(self, path: Path) -> None:
+        """Read it. Raises UsageError."""
+        try:
+            line = path.read_text()[:4096].strip().split("\n")[-1]
+            packed = _decode(line.strip(), 42)
+            if packed[:2] != _LEGACY:
+                raise ValueError("not an Ed25519 key")
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{path} is not a minisign public key: {error}") from None
+        self._id = packed[_ID]
+        self._key = Ed25519PublicKey.from_public_bytes(packed[10:])
+
+    def verify(self, candidate: Candidate, file: CandidateFile, signature: CandidateFile) -> None:
+        """Raise RefusedError unless ``signature`` is this key's, over ``file`` and over its own comment."""
+        name = signature.path
+        try:
+            found = _Signature.parse(candidate.read(signature, MAX_SIGNATURE_BYTES))
+        except ValueError as error:
+            raise RefusedError(Reason.SIGNATURE_MALFORMED, f"{name!r}: {error}") from None
+        if found.key_id != self._id:
+            theirs, ours = found.key_id[::-1].hex().upper(), self._id[::-1].hex().upper()
+            raise RefusedError(Reason.SIGNATURE_KEY, f"{name!r} is by key {theirs}; the channel trusts {ours}")
+        try:
+            self._key.verify(found.signature, _message(found.algorithm, candidate, file))
+            self._key.verify(found.comment_signature, found.signature + found.comment)
+        except InvalidSignature:
+            raise RefusedError(Reason.SIGNATURE, f"{name!r} is not a signature of {file.path!r} as it is") from None
+
+
+def _message(algorithm: bytes, candidate: Candidate, file: CandidateFile) -> bytes:
+    """What is signed of a file."""
+    if algorithm == _PREHASHED:
+        hasher = hashlib.blake2b(digest_size=64)
+        for chunk in candidate.chunks(file):
+            hasher.update(chunk)
+        return hasher.digest()
+    if algorithm == _LEGACY:
+        if file.size > MAX_LEGACY_BYTES:
+            raise RefusedError(
+                Reason.SIGNATURE_KEY,
+                f"{file.path!r} has a legacy minisign signature, which is taken for {MAX_LEGACY_BYTES} bytes at most",
+            )
+        return candidate.read(file, MAX_LEGACY_BYTES)
+    raise RefusedError(Reason.SIGNATURE_MALFORMED, f"signature of {file.path!r}: algorithm {algorithm!r} is unknown")
+
+
+def _decode(text: str, length: int) -> bytes:
+    try:
+        data = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raise ValueError("a line is not base64") from None
+    if len(data) != length:
+        raise ValueError(f"a line has {len(data)} bytes; {length} are expected")
+    return data

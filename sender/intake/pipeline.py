@@ -1,0 +1,116 @@
+"""The checks of one channel, composed from its settings, and run over one item. Fail closed."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+import structlog
+
+from diode.intake_settings import Intake, ModelSigning
+from sender.intake.candidate import Candidate, StoppedError
+from sender.intake.contents import check_contents
+from sender.intake.detached import DetachedKey
+from sender.intake.hooks import check_hook
+from sender.intake.limits import check_limits
+from sender.intake.minisign import MinisignKey
+from sender.intake.model_signing import ModelKey, Opener, check_model
+from sender.intake.sbom import check_sboms
+from sender.intake.scanning import check_scanned
+from sender.intake.signed import SignatureKey, check_signed
+from sender.intake.sigstore import SigstoreIdentity
+from sender.intake.sums import check_sums
+from sender.intake.verdict import Check, Finding, Outcome, Reason, RefusedError, Verdict, bounded
+
+CHECK_UNCHANGED: Final = "unchanged"
+
+CheckStep = Callable[[Candidate], Finding]
+
+log = structlog.get_logger()
+
+
+class Pipeline:
+    """The checks that one channel declares, in their order, cheap ones first."""
+
+    def __init__(self, settings: Intake) -> None:
+        """Read keys and look for tools. Raises UsageError, NotInitialisedError."""
+        self.steps: dict[str, CheckStep] = {"limits": partial(check_limits, settings)}
+        if settings.lint or settings.types:
+            self.steps["content"] = partial(check_contents, settings)
+        self._add_vendors(settings)
+        self.steps["sbom"] = check_sboms
+        if settings.clamd is not None:
+            self.steps["clamd"] = partial(check_scanned, settings.clamd)
+        for number, hook in enumerate(settings.hooks, 1):
+            self.steps[f"hook {number} {hook.run[0].rpartition('/')[2]}"] = partial(check_hook, hook)
+        self.steps[CHECK_UNCHANGED] = _check_unchanged
+
+    def _add_vendors(self, settings: Intake) -> None:
+        """Who made it: digests, signatures of files, signature of a model."""
+        keys: dict[str, SignatureKey] = {}
+        if settings.minisign is not None:
+            keys["minisign"] = MinisignKey(settings.minisign)
+        if settings.key is not None:
+            keys["signature"] = DetachedKey(settings.key, settings.key_suffix)
+        if settings.sigstore is not None:
+            keys["sigstore"] = SigstoreIdentity(settings.sigstore, settings.sigstore_suffix)
+        suffixes, sums = tuple(key.suffix for key in keys.values()), settings.sha256sums
+        for name, key in keys.items():
+            self.steps[name] = partial(check_signed, key, sums, suffixes)
+        papers = {settings.oms.file} if settings.oms is not None else set()
+        if sums is not None:
+            papers |= {sums, *(sums + suffix for suffix in suffixes)}
+            self.steps["sha256sums"] = partial(check_sums, sums, frozenset(papers))
+        if settings.oms is not None:
+            self.steps["oms"] = partial(check_model, settings.oms, _opener(settings.oms), frozenset(papers))
+
+    def run(self, candidate: Candidate) -> Verdict:
+        """Check an item. Whatever happens is a verdict; only StoppedError passes."""
+        checks: list[Check] = []
+        refused = False
+        for name, step in self.steps.items():
+            if refused:
+                checks.append(Check(name, "skipped"))
+                continue
+            candidate.progress.check = name
+            checks.append(_run(name, step, candidate))
+            refused = checks[-1].outcome != "passed"
+        return Verdict(tuple(checks), tuple(candidate.inputs), tuple(candidate.sboms))
+
+
+def _run(name: str, step: CheckStep, candidate: Candidate) -> Check:
+    started = time.monotonic()
+    try:
+        candidate.progress.tick()
+        finding = step(candidate)
+    except StoppedError:
+        raise
+    except RefusedError as refusal:
+        outcome: Outcome = "error" if refusal.reason.is_failure else "rejected"
+        return Check(name, outcome, refusal.reason, bounded(refusal.detail), seconds=time.monotonic() - started)
+    except Exception as error:  # a check that breaks has not passed
+        log.exception("intake_check_crashed", check=name)
+        detail = bounded(f"the check itself broke: {error!r}")
+        return Check(name, "error", Reason.CRASHED, detail, seconds=time.monotonic() - started)
+    return Check(
+        name,
+        "passed",
+        detail=bounded(finding.detail),
+        tool=bounded(finding.tool, 200),
+        database=bounded(finding.database, 50),
+        counts=finding.counts,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _opener(settings: ModelSigning) -> Opener:
+    if settings.key is not None:
+        return ModelKey(settings.key).open
+    assert settings.sigstore is not None
+    return SigstoreIdentity(settings.sigstore).open
+
+
+def _check_unchanged(candidate: Candidate) -> Finding:
+    """Whether what was checked is what was hashed: nothing moved while the checks looked."""
+    candidate.prove_unchanged()
+    return Finding(counts={"files": len(candidate.files)})

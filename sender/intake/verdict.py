@@ -1,0 +1,162 @@
+"""What came out of the checks: a verdict that people can read, machines can parse, and the service key can sign."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final, Literal
+
+MOST_DETAIL: Final = 500
+
+Outcome = Literal["passed", "rejected", "error", "skipped"]
+
+
+class Reason(StrEnum):
+    """Why an item was not taken (docs/intake.md, section "Reasons")."""
+
+    ITEM_TOO_LARGE = "item_too_large"
+    FILE_TOO_LARGE = "file_too_large"
+    TOO_MANY_FILES = "too_many_files"
+    TYPE = "type"  # a kind of content that the channel does not take
+    CONTENT = "content"  # a pickle, a polyglot, an unsound file
+    SUMS_MISSING = "sums_missing"
+    SUMS_MALFORMED = "sums_malformed"
+    FILE_MISSING = "file_missing"  # named and not there
+    FILE_EXTRA = "file_extra"  # there and not named
+    DIGEST = "digest"  # not the file that was named
+    SIGNATURE_MISSING = "signature_missing"
+    SIGNATURE_MALFORMED = "signature_malformed"
+    SIGNATURE_KEY = "signature_key"  # made with another key, or in another way, than the channel asks for
+    SIGNATURE = "signature"  # wrong: something was changed
+    STATEMENT = "statement"  # signed, and not what a model signature may say
+    SBOM = "sbom"
+    MALWARE = "malware"
+    UNSCANNED = "unscanned"  # larger than what the scanner takes
+    HOOK_REJECTED = "hook_rejected"
+    CHANGED = "changed"  # not what was hashed any more
+    # from here on the check itself failed
+    SCANNER_MISSING = "scanner_missing"
+    SCANNER_DIED = "scanner_died"
+    SCANNER_TIMEOUT = "scanner_timeout"
+    SCANNER_GARBAGE = "scanner_garbage"
+    SCANNER_ERROR = "scanner_error"
+    SCANNER_BLIND = "scanner_blind"  # does not find the test file
+    SCANNER_DATABASE = "scanner_database"  # its database is too old, or its age is not known
+    HOOK_MISSING = "hook_missing"
+    HOOK_FAILED = "hook_failed"
+    HOOK_TIMEOUT = "hook_timeout"
+    HOOK_GARBAGE = "hook_garbage"
+    UNREADABLE = "unreadable"
+    CRASHED = "crashed"
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether the check could not be made, rather than that it found something."""
+        return (self.startswith(("scanner_", "hook_")) and self is not Reason.HOOK_REJECTED) or self in _FAILURES
+
+
+_FAILURES: Final = (Reason.UNREADABLE, Reason.CRASHED)
+
+
+class RefusedError(Exception):
+    """A check's word for "no", to be turned into a verdict by the pipeline. It never leaves this package."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check has to say when it passed."""
+
+    detail: str = ""
+    tool: str = ""  # what looked, with its version
+    database: str = ""  # when its signatures were made
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check of an item, and what came of it. ``detail`` has MOST_DETAIL characters at most."""
+
+    name: str
+    outcome: Outcome
+    reason: Reason | None = None
+    detail: str = ""
+    tool: str = ""
+    database: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def facts(self) -> dict[str, Any]:
+        """For JSON; what is empty is left out."""
+        facts = {
+            "name": self.name,
+            "outcome": self.outcome,
+            "reason": self.reason and str(self.reason),
+            "detail": self.detail,
+            "tool": self.tool,
+            "database": self.database,
+            "counts": dict(self.counts),
+        }
+        return {name: value for name, value in facts.items() if value} | {"seconds": round(self.seconds, 3)}
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A signed paper that a check relied on: a signature, a list of digests, a model signature."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sbom:
+    """What a CycloneDX file says of itself."""
+
+    path: str
+    spec_version: str
+    serial: str
+    name: str
+    components: int
+
+    def facts(self) -> dict[str, str | int]:
+        """For JSON; what is empty is left out."""
+        fields = {"spec_version": self.spec_version, "serial": self.serial, "name": self.name}
+        stated: dict[str, str | int] = {name: value for name, value in fields.items() if value}
+        return {"path": self.path, "components": self.components, **stated}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All checks of an item in their order; the item is taken when every one of them passed."""
+
+    checks: tuple[Check, ...]
+    inputs: tuple[Input, ...] = ()
+    sboms: tuple[Sbom, ...] = ()
+
+    @property
+    def accepted(self) -> bool:
+        """Nothing but passes: an empty verdict is none."""
+        return bool(self.checks) and all(check.outcome == "passed" for check in self.checks)
+
+    @property
+    def failed(self) -> Check | None:
+        """The check that did not pass; those after it were skipped."""
+        return next((check for check in self.checks if check.outcome in ("rejected", "error")), None)
+
+    def facts(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "format": "diode-intake-verdict-1",
+            "accepted": self.accepted,
+            "checks": [check.facts() for check in self.checks],
+            "sboms": [sbom.facts() for sbom in self.sboms],
+        }
+
+
+def bounded(text: str, most: int = MOST_DETAIL) -> str:
+    """Text from outside as a detail: printable, on one line, of ``most`` characters at most."""
+    plain = "".join(char if char.isprintable() else "?" for char in text[: most + 1])
+    return plain if len(plain) <= most else plain[: most - 3] + "..."

@@ -1,0 +1,133 @@
+"""A real ClamAV daemon with a database of two signatures, and one that misbehaves in every way that sockets allow."""
+
+import contextlib
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sender.intake.clamd import EICAR
+
+MARKER = b"diode-test-" + b"marker-7f3a"  # in halves, as the other one
+
+_CONFIG = """\
+LocalSocket {folder}/clamd.ctl
+DatabaseDirectory {folder}/db
+TemporaryDirectory {folder}
+Foreground yes
+FixStaleSocket yes
+StreamMaxLength {limit}
+MaxFileSize {limit}
+MaxScanSize {limit}
+AlertExceedsMax yes
+MaxThreads 2
+"""
+
+
+def clamd_program() -> str:
+    """Where the daemon is; the test is skipped where it is not."""
+    program = shutil.which("clamd", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+    if program is None:
+        pytest.skip("clamd is not installed: apt-get install clamav-daemon")
+    return program
+
+
+@contextlib.contextmanager
+def real_clamd(folder: Path, limit: str = "25M") -> Iterator[tuple[Path, "subprocess.Popen[bytes]"]]:
+    """Run it in the foreground; yields (its socket, its process)."""
+    program = clamd_program()
+    (folder / "db").mkdir(parents=True)
+    lines = (f"Eicar-Test:0:0:{EICAR.hex()}", f"Diode-Marker:0:*:{MARKER.hex()}")
+    (folder / "db" / "test.ndb").write_text("\n".join(lines) + "\n")
+    (folder / "clamd.conf").write_text(_CONFIG.format(folder=folder, limit=limit))
+    path = folder / "clamd.ctl"
+    with (folder / "clamd.log").open("wb") as log:
+        process = subprocess.Popen([program, "-c", str(folder / "clamd.conf")], stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + 30
+        while not _answers(path):
+            assert process.poll() is None, (folder / "clamd.log").read_text()
+            assert time.monotonic() < deadline, "clamd does not listen"
+            time.sleep(0.05)
+        yield path, process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as trial, contextlib.suppress(OSError):
+        trial.connect(str(path))
+        return True
+    return False
+
+
+VERSION = b"ClamAV 9.9.9/27000/Wed Nov 11 09:30:00 2026\0"
+Script = Callable[[socket.socket, bytes], None]
+
+
+def drained(talk: socket.socket) -> bytes:
+    """What a stream held, to its end."""
+    content = b""
+    while length := int.from_bytes(_exactly(talk, 4), "big"):
+        content += _exactly(talk, length)
+    return content
+
+
+def _exactly(talk: socket.socket, count: int) -> bytes:
+    data = b""
+    while len(data) < count and (piece := talk.recv(count - len(data))):
+        data += piece
+    return data
+
+
+def honest(talk: socket.socket, command: bytes) -> None:
+    """As the real one answers."""
+    if command == b"zVERSION":
+        talk.sendall(VERSION)
+    else:
+        talk.sendall(b"stream: Eicar FOUND\0" if drained(talk) == EICAR else b"stream: OK\0")
+
+
+@contextlib.contextmanager
+def fake_clamd(path: Path, on_file: Script, on_version: Script = honest, on_canary: Script = honest) -> Iterator[Path]:
+    """Answers ``zVERSION`` and the first file, which is the test file, honestly unless told otherwise.
+
+    A script gets the connection and the command; for a file, nothing of it is read yet.
+    """
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen(8)
+        ends = threading.Event()
+        asked = 0
+
+        def serve() -> None:
+            nonlocal asked
+            while not ends.is_set():
+                try:
+                    talk, _ = server.accept()
+                except OSError:
+                    return
+                with talk, contextlib.suppress(OSError):
+                    command = b""
+                    while not command.endswith(b"\0") and (byte := talk.recv(1)):
+                        command += byte
+                    command = command[:-1]
+                    if command == b"zINSTREAM":
+                        asked += 1
+                    script = on_version if command == b"zVERSION" else on_file if asked > 1 else on_canary
+                    script(talk, command)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield path
+        finally:
+            ends.set()
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
