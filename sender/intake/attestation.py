@@ -1,6 +1,6 @@
 """A verdict as one signed SLSA verification summary, shortened until it fits into a manifest."""
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from securesystemslib.signer import Signer
 
@@ -10,9 +10,17 @@ from diode.intake_settings import Intake
 from sender.intake.verdict import MOST_DETAIL, Verdict, bounded
 from sender.packing import Content
 
-MOST_INPUTS: Final = 64
-MOST_SBOMS: Final = 16
-_DETAILS: Final = (MOST_DETAIL, 100, 0)
+
+class _Room(NamedTuple):
+    """How much is said: characters of a detail and of a tool's name, how many SBOMs and inputs."""
+
+    detail: int
+    tool: int
+    sboms: int
+    inputs: int
+
+
+_ROOMS: Final = (_Room(MOST_DETAIL, 200, 16, 64), _Room(100, 40, 4, 16), _Room(0, 40, 0, 0))
 
 
 def attest_verdict(verdict: Verdict, settings: Intake, label: str, content: Content, now: str, signer: Signer) -> str:
@@ -23,26 +31,29 @@ def attest_verdict(verdict: Verdict, settings: Intake, label: str, content: Cont
     assert verdict.accepted
     subject = subject_of(label, content.files, content.entries)
     policy = settings.model_dump(mode="json")
-    tools = {check.name: check.tool for check in verdict.checks if check.tool}
-    # the specification wants all that verification rested on, or none
-    papers = verdict.inputs if len(verdict.inputs) <= MOST_INPUTS else ()
-    for most in _DETAILS:
-        inputs = [{"uri": bounded(f"data/{p.path}", most), "digest": {"sha256": p.sha256}} for p in papers if most]
+    for room in _ROOMS:
+        tools = {check.name: bounded(check.tool, room.tool) for check in verdict.checks if check.tool}
+        # the specification wants all that verification rested on, or none
+        papers = verdict.inputs if len(verdict.inputs) <= room.inputs else ()
+        inputs = [{"uri": f"data/{paper.path}", "digest": {"sha256": paper.sha256}} for paper in papers]
         try:
-            return attest(subject, policy, _facts(verdict, most), now, signer, tools=tools, inputs=inputs)
+            return attest(subject, policy, _found(verdict, room), now, signer, tools=tools, inputs=inputs)
         except LimitError:
             continue
     raise AssertionError("an attestation without details does not fit")
 
 
-def _facts(verdict: Verdict, most: int) -> dict[str, Any]:
+def _found(verdict: Verdict, room: _Room) -> dict[str, Any]:
     checks = []
     for check in verdict.checks:
-        facts = check.facts()
-        detail = bounded(check.detail, most)
-        checks.append(facts | {"detail": detail} if detail else {k: v for k, v in facts.items() if k != "detail"})
-    facts = {"checks": checks, "sboms": [sbom.facts() for sbom in verdict.sboms[:MOST_SBOMS]]}
-    left_out = {"sboms": max(0, len(verdict.sboms) - MOST_SBOMS), "inputs": len(verdict.inputs)}
-    if len(verdict.inputs) <= MOST_INPUTS and most:
-        del left_out["inputs"]
-    return facts | {"left_out": found} if (found := {k: v for k, v in left_out.items() if v}) else facts
+        short = {"detail": bounded(check.detail, room.detail), "tool": bounded(check.tool, room.tool)}
+        checks.append(
+            {key: short.get(key, value) for key, value in check.facts().items() if short.get(key, value) != ""}
+        )
+    found: dict[str, Any] = {"checks": checks, "sboms": [sbom.facts() for sbom in verdict.sboms[: room.sboms]]}
+    left_out = {"sboms": len(verdict.sboms[room.sboms :])}
+    if len(verdict.inputs) > room.inputs:
+        left_out["inputs"] = len(verdict.inputs)
+    if any(left_out.values()):
+        found["left_out"] = {key: count for key, count in left_out.items() if count}
+    return found

@@ -42,7 +42,7 @@ class Pipeline:
         if settings.clamd is not None:
             self.steps["clamd"] = partial(check_scanned, settings.clamd)
         for number, hook in enumerate(settings.hooks, 1):
-            self.steps[f"hook {number} {hook.run[0].rpartition('/')[2]}"] = partial(check_hook, hook)
+            self.steps[f"hook {number} {bounded(hook.run[0].rpartition('/')[2], 40)}"] = partial(check_hook, hook)
         self.steps[CHECK_UNCHANGED] = _check_unchanged
 
     def _add_vendors(self, settings: Intake) -> None:

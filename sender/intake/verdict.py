@@ -159,4 +159,4 @@ class Verdict:
 def bounded(text: str, most: int = MOST_DETAIL) -> str:
     """Text from outside as a detail: printable, on one line, of ``most`` characters at most."""
     plain = "".join(char if char.isprintable() else "?" for char in text[: most + 1])
-    return plain if len(plain) <= most else plain[: most - 3] + "..."
+    return plain if len(plain) <= most else plain[: max(0, most - 3)] + "..."[:most]

@@ -92,6 +92,7 @@ async def carry_zoo(folder: Path, sent: Path, options: dict[str, object], env: d
             "B3SUMS",
             "receipt.json",
             "receipt.dsse.json",
+            "attestations",
         }
         assert names == {path.name for path in published.iterdir()}
         check_audit(folder, published)
