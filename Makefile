@@ -43,7 +43,7 @@ demo: $(RUNTIME)
 	$(BIN)/diode demo $(if $(FILES),--files "$(FILES)") $(if $(LOSS),--loss $(LOSS)) $(if $(MTU),--mtu $(MTU)) $(if $(RATE),--rate $(RATE))
 
 test: $(DEV)
-	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 compose-test: $(DEV)
 	$(BIN)/python -m pytest -m compose $(ARGS)

@@ -94,8 +94,8 @@ def test_watchdog_hears_of_a_daemon_only_while_it_is_well(
     [
         {},
         {"LISTEN_PID": "1", "LISTEN_FDS": "1"},
-        {"LISTEN_PID": "own", "LISTEN_FDS": "all"},
-        {"LISTEN_PID": "own", "LISTEN_FDS": "0"},
+        {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "all"},
+        {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "0"},
     ],
 )
 def test_descriptors_of_others_are_left_alone(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +108,7 @@ def test_descriptors_of_others_are_left_alone(environment: dict[str, str], monke
 
 def test_a_descriptor_that_is_not_open_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong count is an error of whoever started the daemon."""
-    monkeypatch.setenv("LISTEN_PID", "own")
+    monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
     monkeypatch.setenv("LISTEN_FDS", "1")
     monkeypatch.setattr(systemd, "FIRST_FD", 1_000_000)
     with pytest.raises(systemd.UsageError, match="not open"):
