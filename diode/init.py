@@ -48,6 +48,13 @@ key = "keys/signing.key"    # Ed25519; its public half is what the receiver trus
 # releasable_to = ["NLD"]
 # valid_days = 30
 # rate = "50M"              # bytes a second at most; 0: the line's
+# [channels.fixes.intake]   # what its items must pass; docs/intake.md has all of it
+# types = ["deb", "text"]   # kinds of content; empty: any
+# lint = true               # refuse pickles, polyglots, unsound safetensors and GGUF files
+# sha256sums = "SHA256SUMS"             # must name every file of an item
+# minisign = "keys/vendors/acme.pub"    # who must have signed it, or every file
+# clamd = {{ socket = "/run/clamav/clamd.ctl" }}
+# hooks = [{{ run = ["/usr/local/bin/check"], timeout_s = 60 }}]
 
 [fec]
 engine = "auto"             # isal | zfec

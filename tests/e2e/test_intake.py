@@ -1,4 +1,4 @@
-"""Intake by the real daemon: what passes crosses with a signed word of it, the rest lies in failed/ with its verdict."""
+"""Intake by the real daemon: what passes crosses with a signed word of it, the rest lies in failed/ with a verdict."""
 
 import asyncio
 import json

@@ -1,6 +1,7 @@
 """The pipeline: what it composes, and that nothing but passes is a pass."""
 
 import os
+import re
 import threading
 from pathlib import Path
 
@@ -180,3 +181,10 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     assert intake.clamd is not None
     assert (Path("/run/clamd"), 1 << 20) == (intake.clamd.socket, intake.clamd.max_bytes)
     assert ("/bin/true", "keys/x") == intake.hooks[0].run
+
+
+def test_reasons_are_those_of_the_page() -> None:
+    """docs/intake.md has every reason, and whether it is the item's fault or the check's."""
+    page = (Path(__file__).parents[3] / "docs" / "intake.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (rejected|error) \|", page, re.MULTILINE)
+    assert [(str(reason), "error" if reason.is_failure else "rejected") for reason in Reason] == rows
