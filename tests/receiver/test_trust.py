@@ -1,14 +1,16 @@
 """Who may sign what, as the receiver's store judges it: each way of falling short has its own reason and exit code."""
 
 import base64
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 from securesystemslib.signer import CryptoSigner
 
+from diode.digest import digest
 from diode.errors import UsageError
-from diode.manifest import Labels, padded_manifest
+from diode.manifest import Labels, canonical, padded_manifest
 from diode.trust import seal_manifest
 from diode.wire import Kind, ObjectType
 from tests.enclave import Enclave
@@ -123,6 +125,53 @@ def test_out_of_time(tmp_path: Path) -> None:
     bundle = make_bundle(FILES, signer=ALICE, expires="2026-01-02T00:00:00Z")
     enclave.take(bundle)
     assert ([("expired", 15)], False) == (enclave.refusals, enclave.published(bundle))
+
+
+ESCAPES = [
+    *(
+        "../x",
+        "a/../../x",
+        "/etc/x",
+        "a//x",
+        "./x",
+        "a/./x",
+        "..",
+        "a/..",
+        "",
+        "a/\0x",
+        "a/\nx",
+        "a/\x1b[2Jx",
+        "a/\x7f",
+        "a/\x85",
+    ),
+    *("x" * 256, "/".join("a" * 65), "a/" + "é" * 128, "a/.diode/../../x"),
+]
+
+
+@pytest.mark.parametrize("path", ESCAPES)
+def test_names_that_escape(tmp_path: Path, path: str) -> None:
+    """Signed lawfully, and refused: nothing is written outside of the bundle's own folder."""
+    line = canonical(
+        {"blake3": digest(b"x").hex(), "path": path, "sha256": hashlib.sha256(b"x").hexdigest(), "size": 1}
+    )
+    enclave = Enclave(tmp_path, PEOPLE)
+    bundle = make_bundle({"a": b"x"}, signer=ALICE, table=line + b"\n")
+    enclave.take(bundle)
+    assert (1, False) == (len(enclave.refusals), enclave.published(bundle))
+    assert not [found for found in tmp_path.rglob("*x") if found.is_file()]
+
+
+@pytest.mark.parametrize(
+    "raw", [b"\xc0\xae\xc0\xae/x", b"\xff", b"\xed\xa0\x80", b"..\\u002fx", b"\\u002e./x", b"a\\ud800"]
+)
+def test_names_in_other_encodings(tmp_path: Path, raw: bytes) -> None:
+    """Overlong and broken UTF-8, surrogates, JSON's own escapes: one byte string for one name, or none."""
+    digests = b'"sha256":"%s","size":1}\n' % hashlib.sha256(b"x").hexdigest().encode()
+    line = b'{"blake3":"%s","path":"%s",' % (digest(b"x").hex().encode(), raw) + digests
+    enclave = Enclave(tmp_path, PEOPLE)
+    bundle = make_bundle({"a": b"x"}, signer=ALICE, table=line)
+    enclave.take(bundle)
+    assert (1, False) == (len(enclave.refusals), enclave.published(bundle))
 
 
 LABELS = '[channels.test]\nclassification = ["OPEN", "RESTRICTED"]\nreleasable_to = "NLD"\n'
