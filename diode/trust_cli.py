@@ -46,7 +46,7 @@ def sign(
     confirm(f"sign it with key {signer.public_key.keyid[:16]}?", yes=yes)
     envelope.sign(signer)
     write_durably(path, write_envelope(envelope, most))
-    print(f"{path} has {len(envelope.signatures)} signatures", file=sys.stderr)
+    print(f"{path}: signatures: {len(envelope.signatures)}", file=sys.stderr)
 
 
 def inspect_bundle(path: Bundle, as_json: Json = False) -> None:

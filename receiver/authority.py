@@ -24,12 +24,17 @@ Note = Callable[[TrustDocument], None]
 class Authority:
     """Trusted keys and roles. The document lies in the ledger, so one that is put back is noticed with it."""
 
-    def __init__(self, ledger: Ledger, signers: Path, roles: Mapping[str, Role]) -> None:
+    def __init__(self, ledger: Ledger, signers: Path | None, roles: Mapping[str, Role]) -> None:
+        """``signers``: a folder of keys, which must hold some while there is no document; None: documents alone count."""
         self._ledger = ledger
         self._roles = dict(roles)
         sealed = ledger.trust_document()
         self.document: TrustDocument | None = read_document(sealed) if sealed is not None else None
-        self._trust = (self.document.trust if self.document else read_trusted(signers)).demanding(self._roles)
+        if self.document is not None:
+            trust = self.document.trust
+        else:
+            trust = read_trusted(signers) if signers is not None else Trust([])
+        self._trust = trust.demanding(self._roles)
 
     @property
     def trust(self) -> Trust:

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from diode.audit import open_log
 from diode.backup import back_up, describe_backup, describe_restore
@@ -160,11 +160,12 @@ def held(context: typer.Context, as_json: Json = False) -> None:
     if as_json:
         print(json.dumps([row._asdict() | {"path": str(place / row.id)} for row in rows]))
         return
-    table = Table("bundle", "id", "bytes", "files", "since", "where", box=box.SIMPLE)
+    table = Table(Column("id", no_wrap=True), "bundle", "bytes", "files", "since", box=box.SIMPLE)
     for row in rows:
         label = f"{row.channel}/{row.name}/{row.version}"
-        table.add_row(label, row.id, f"{row.size:,}", f"{row.files:,}", row.changed, str(place / row.id))
+        table.add_row(row.id, label, f"{row.size:,}", f"{row.files:,}", row.changed)
     Console().print(table)
+    print(f"they lie below {place}; 'accept ID' or 'reject ID'", file=sys.stderr)
 
 
 @app.command()
@@ -210,7 +211,7 @@ def trust_install(
         Inbox(config.inbox.path).prepare()
         with closing(open_ledger(config)) as ledger:
             audit = open_log(config.audit_folder, config.service_key, "receiver")
-            Authority(ledger, config.signers, {}).install(
+            Authority(ledger, None, {}).install(
                 sealed,
                 now_utc(),
                 lambda taken: audit.append(What.TRUST_CHANGED, detail=f"trust document {taken.version}, by hand"),

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from diode.audit import AuditLog, open_log
 from diode.backup import describe_backup, describe_restore
@@ -112,11 +112,11 @@ def waiting(context: typer.Context, as_json: Json = False) -> None:
     if as_json:
         print(json.dumps([row._asdict() | {"signed_by": a.persons, "needed": a.needed} for row, a in found]))
         return
-    table = Table("bundle", "id", "bytes", "files", "signed by", "needed", box=box.SIMPLE)
+    table = Table(Column("id", no_wrap=True), "bundle", "bytes", "files", "signed by", "needed", box=box.SIMPLE)
     for row, approval in found:
         label = f"{row.channel}/{row.name}/{row.version}"
         people = ", ".join(approval.persons) or "nobody"
-        table.add_row(label, row.id, f"{row.size:,}", f"{row.files:,}", people, str(approval.needed))
+        table.add_row(row.id, label, f"{row.size:,}", f"{row.files:,}", people, str(approval.needed))
     Console().print(table)
 
 

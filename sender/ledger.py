@@ -212,9 +212,10 @@ class Ledger(Database):
     def sequences(self) -> dict[str, int]:
         """Last sequence number issued, by channel: the last below those that wait for signatures, if any do."""
         query = """
-            SELECT name, coalesce(
-                (SELECT min(sequence) - 1 FROM bundle WHERE channel = name AND state = 'unapproved'), sequence
-            ) FROM channel ORDER BY name
+            SELECT c.name, coalesce(
+                (SELECT min(b.sequence) - 1 FROM bundle b WHERE b.channel = c.name AND b.state = 'unapproved'),
+                c.sequence
+            ) AS last FROM channel c WHERE last > 0 ORDER BY c.name
         """
         return dict(self._execute(query).fetchall())
 

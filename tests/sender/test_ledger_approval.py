@@ -1,0 +1,31 @@
+"""Numbers of bundles that wait for signatures are not spoken of: the enclave would miss what nobody sent."""
+
+from pathlib import Path
+
+from sender.ledger import Ledger, Row
+
+
+def packed(channel: str, sequence: int, state: str) -> Row:
+    """A bundle, named as its channel so that nothing is confused by chance."""
+    name = f"{channel}-{sequence}"
+    place = (f"{channel}{sequence:015}"[:16], channel, name, "1", sequence)
+    return Row(
+        *place, content=name, size=1, files=1, passes=1, pass_delay_s=0.0, state=state, detail="", created="", origin=""
+    )
+
+
+def test_what_waits_is_not_announced(tmp_path: Path) -> None:
+    """Neither the first of a channel, nor one in the middle, nor what was packed after it; until it is approved."""
+    ledger = Ledger(tmp_path / "ledger.db")
+    ledger.add(packed("a", 1, "unapproved"))
+    for sequence, state in enumerate(("sent", "unapproved", "queued", "unapproved"), 1):
+        ledger.add(packed("b", sequence, state))
+    ledger.add(packed("c", 1, "sent"))
+    assert {"b": 1, "c": 1} == ledger.sequences()
+    ledger.set_state(packed("b", 2, "").id, "approved")
+    assert {"b": 3, "c": 1} == ledger.sequences()
+    assert [packed("b", 2, "").id] == [row.id for row in ledger.take_approved()]
+    ledger.set_state(packed("b", 4, "").id, "withdrawn")
+    ledger.set_state(packed("a", 1, "").id, "approved")
+    assert {"a": 1, "b": 4, "c": 1} == ledger.sequences()
+    ledger.close()
