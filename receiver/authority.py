@@ -25,7 +25,7 @@ class Authority:
     """Trusted keys and roles. The document lies in the ledger, so one that is put back is noticed with it."""
 
     def __init__(self, ledger: Ledger, signers: Path | None, roles: Mapping[str, Role]) -> None:
-        """``signers``: a folder of keys, which must hold some while there is no document; None: documents alone count."""
+        """``signers``: a folder of keys, which holds some unless there is a document; None: documents alone count."""
         self._ledger = ledger
         self._roles = dict(roles)
         sealed = ledger.trust_document()

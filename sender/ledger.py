@@ -215,7 +215,7 @@ class Ledger(Database):
             SELECT c.name, coalesce(
                 (SELECT min(b.sequence) - 1 FROM bundle b WHERE b.channel = c.name AND b.state = 'unapproved'),
                 c.sequence
-            ) AS last FROM channel c WHERE last > 0 ORDER BY c.name
+            ) AS told FROM channel c WHERE told > 0 ORDER BY c.name
         """
         return dict(self._execute(query).fetchall())
 
