@@ -24,7 +24,7 @@ def test_what_waits_is_not_announced(tmp_path: Path) -> None:
     assert {"b": 1, "c": 1} == ledger.sequences()
     ledger.set_state(packed("b", 2, "").id, "approved")
     assert {"b": 3, "c": 1} == ledger.sequences()
-    assert [packed("b", 2, "").id] == [row.id for row in ledger.take_approved()]
+    assert [packed("b", 2, "").id] == [row.id for row in ledger.approved()]
     ledger.set_state(packed("b", 4, "").id, "withdrawn")
     ledger.set_state(packed("a", 1, "").id, "approved")
     assert {"a": 1, "b": 4, "c": 1} == ledger.sequences()
