@@ -1,10 +1,15 @@
 """What tests share: a signing key, and who signs with it."""
 
+import signal
+
 import pytest
 from securesystemslib.signer import CryptoSigner
 
 from diode.envelope import load_signer
 from diode.keys import new_signing_key
+
+# A shell starts what it runs in the background with Ctrl-C ignored, which our daemons would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
