@@ -1,5 +1,6 @@
 """Reading the audit log: line by line, in bounded memory, with the first thing that is wrong named by file and line."""
 
+from base64 import b64decode
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -151,7 +152,7 @@ def is_signed(entry: Entry, keys: Iterable[Ed25519PublicKey]) -> bool:
     """Whether one of ``keys`` has signed an entry."""
     if entry.sig is None:
         return False
-    signature, signed = bytes.fromhex(entry.sig), entry.signed
+    signature, signed = b64decode(entry.sig), entry.signed
     for key in keys:
         try:
             key.verify(signature, signed)

@@ -4,6 +4,7 @@ A line is canonical JSON. ``prev`` is the BLAKE3 of the line before, so that no 
 or moved without all that follow; ``sig`` is over the line without ``sig``. This room knows no files and no clock.
 """
 
+from base64 import b64encode
 from enum import StrEnum
 from typing import Annotated, Final, Literal, NamedTuple
 
@@ -92,7 +93,7 @@ class Entry(BaseModel):
     again: Literal[True] | None = None
     head: tuple[Number, Hex32] | None = None
     prev: Hex32
-    sig: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")] | None = None
+    sig: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{85}[AQgw]==$")] | None = None  # one spelling of 64 bytes
 
     @property
     def signed(self) -> bytes:
@@ -125,7 +126,8 @@ def write_line(entry: Entry, signer: Signer | None) -> bytes:
     """The line of an entry, signed if there is a key."""
     if signer is None:
         return entry.line
-    return entry.model_copy(update={"sig": str(signer.sign(entry.signed).signature)}).line
+    signature = bytes.fromhex(signer.sign(entry.signed).signature)
+    return entry.model_copy(update={"sig": b64encode(signature).decode()}).line
 
 
 def read_line(line: bytes) -> Entry:

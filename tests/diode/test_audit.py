@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import tracemalloc
@@ -94,6 +95,10 @@ TAMPERED: dict[str, tuple[Callable[[list[bytes]], list[bytes]], int, type[Except
         lambda lines: [*lines[:8], read_line(lines[8][:-1]).model_copy(update={"sig": None}).line + b"\n"],
         *(9, SignatureError),
     ),
+    "signature spelt otherwise": (
+        lambda lines: [*lines[:8], re.sub(rb"[AQgw]==", lambda end: bytes([end[0][0] + 1]) + b"==", lines[8])],
+        *(9, IntegrityError),
+    ),
     "too long": (
         lambda lines: [*lines[:4], b'{"a":"' + b"a" * MAX_LINE_BYTES + b'"}\n', *lines[4:]],
         5,
@@ -162,7 +167,7 @@ def test_a_fork_shows_in_the_heads_that_were_heard(folder: Path, signer: CryptoS
 
 def test_segments_hold_one_chain(signer: CryptoSigner, keys: list[Ed25519PublicKey], tmp_path: Path) -> None:
     """It goes on across files. One file alone is verified from its first entry; one that is missing is noticed."""
-    log = AuditLog(tmp_path / "audit", "receiver", signer, segment_bytes=800)
+    log = AuditLog(tmp_path / "audit", "receiver", signer, segment_bytes=600)
     for _ in range(12):
         log.append(What.STARTED)
     files = segments(log.folder)
@@ -324,7 +329,7 @@ def test_the_longest_line_is_short_enough() -> None:
         "prev": GENESIS,
     }
     texts = {name: "\1" * most for name, most in FACTS.items()}
-    facts = {"digest": GENESIS, "head": Head(1, GENESIS), "again": True, "sig": "0" * 128}
+    facts = {"digest": GENESIS, "head": Head(1, GENESIS), "again": True, "sig": f"{'A' * 86}=="}
     line = Entry.model_validate(fields | texts | facts).line
     assert MAX_LINE_BYTES > len(line)
 
