@@ -201,7 +201,12 @@ def open_log(folder: Path, key: Path, side: Side) -> AuditLog:
 
 def ended(failure: DiodeError | None) -> dict[str, str]:
     """Facts of a daemon's ``stopped``: in order, or why not."""
-    return {} if failure is None else {"verdict": failure.reason, "detail": str(failure)}
+    return {} if failure is None else why(failure)
+
+
+def why(error: DiodeError | OSError) -> dict[str, str]:
+    """Facts of a refusal: the reason, and what exactly."""
+    return {"verdict": error.reason if isinstance(error, DiodeError) else "failed", "detail": str(error)}
 
 
 def unix_user() -> str:

@@ -47,6 +47,7 @@ class Given(NamedTuple):
     decision: Decision
     person: str
     path: Path
+    key: str = ""  # its id; none: a Unix user's word
 
 
 def write_decision(state: Path, decision: Decision, signers: list[Signer]) -> Path:
@@ -72,12 +73,12 @@ def read_decisions(
             sealed = read_bounded(path, MAX_DECISION_BYTES)
             envelope = read_envelope(sealed, DECISION_TYPE, MAX_DECISION_BYTES)
             if own_key is not None and list(valid_keys(envelope, [own_key])):
-                person = SCANNER
+                person, key = SCANNER, own_key.keyid
             elif trust is None:
-                person = _unix_user(owner)
+                person, key = _unix_user(owner), ""
             else:
-                person = trust.signatures(envelope, now)[0].person
-            yield Given(_parse(envelope.payload), person, path)
+                person, key = trust.signatures(envelope, now)[0]
+            yield Given(_parse(envelope.payload), person, path, key)
         except (ManifestError, TrustError, OSError) as error:
             yield path, str(error)
 

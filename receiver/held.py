@@ -39,6 +39,7 @@ class HeldBundle:
 
     opened: Opened
     folder: Path
+    is_resumed: bool = False  # an earlier run held it, and may have said who accepts
     accepted: set[str] = field(default_factory=set)
 
     @property

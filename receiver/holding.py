@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from securesystemslib.signer import Key
 
-from diode.audit import AuditLog
+from diode.audit import AuditLog, why
 from diode.chain import What
 from diode.clock import now_utc
 from diode.durable import sync_folder
@@ -26,7 +26,7 @@ from receiver.decisions import SCANNER, Given
 from receiver.finishing import Finishing
 from receiver.held import HeldBundle, Rule, Verdicts
 from receiver.inbox import Inbox, rename_noreplace
-from receiver.ledger import Ledger
+from receiver.ledger import Ledger, named
 from receiver.spool import MANIFEST_FILE, SpoolBundle
 
 MAX_BAD: Final = 1000  # decisions that do not count, each spoken of once
@@ -82,9 +82,11 @@ class Holding:
                 rename_noreplace(tree, folder)
             try:
                 sealed = (folder / MANIFEST_FILE).read_bytes()
-                self._add(HeldBundle(self._authority.open(sealed, None), folder))
+                self._add(HeldBundle(self._authority.open(sealed, None), folder, is_resumed=True))
             except (OSError, ContentError) as error:
-                self._refuse(row.id, {"detail": row.detail}, PolicyError(f"it cannot be released any more: {error}"))
+                problem = PolicyError(f"it cannot be released any more: {error}")
+                self._audit.append(What.REFUSED, **named(row), **why(problem))
+                self._refuse(row.id, {"detail": row.detail}, problem)
         for row in self._ledger.in_progress():
             if row.state == "publishing" and (self._inbox.held / row.id).exists():
                 self._move_back(row.id)
@@ -95,10 +97,10 @@ class Holding:
         if not self._held:
             return
         good, bad = self._verdicts.read(now_utc())
-        for path, why in bad:
+        for path, reason in bad:
             if path not in self._bad and len(self._bad) < MAX_BAD:
                 self._bad.add(path)
-                self._tell({"event": "decision_refused", "file": path.name, "detail": why})
+                self._tell({"event": "decision_refused", "file": path.name, "detail": reason})
         for given in good:
             self._weigh(given)
 
@@ -108,6 +110,7 @@ class Holding:
             outcome()
         except (ContentError, OSError) as error:
             problem = error if isinstance(error, ContentError) else PolicyError(f"it cannot be read: {error}")
+            self._audit.append(What.REFUSED, **_named(held), **why(problem))
             self._refuse(held.hex_id, _facts(held), problem)
             return False
         people = ", ".join(sorted(held.accepted))
@@ -146,11 +149,12 @@ class Holding:
         if not is_scanner and not self._verdicts.may(given.person, channel):
             return
         if given.decision.verdict == "reject":
-            why = f"rejected by {given.person}: {given.decision.reason}"
-            self._audit.append(What.REJECTED, **_named(held), who=given.person, detail=given.decision.reason)
-            self._refuse(held.hex_id, _facts(held), PolicyError(why))
+            self._audit.append(What.REJECTED, **_named(held), **_said(given))
+            reason = f"rejected by {given.person}: {given.decision.reason}"
+            self._refuse(held.hex_id, _facts(held), PolicyError(reason))
             return
         if given.person not in held.accepted:
+            self._audit.append(What.APPROVED, **_named(held), **_said(given), again=held.is_resumed)
             held.accepted.add(given.person)
             self._tell({"event": "accepted_by", "bundle": held.hex_id, "person": given.person})
         rule = Rule.of(self._settings, channel)
@@ -181,6 +185,11 @@ def _named(bundle: SpoolBundle | HeldBundle) -> dict[str, str]:
     manifest = bundle.opened.manifest
     place = {"channel": manifest.channel, "name": manifest.name, "version": manifest.version}
     return {"bundle": bundle.hex_id, **place, "digest": manifest.files.blake3}
+
+
+def _said(given: Given) -> dict[str, str]:
+    """A person's word as the audit log has it."""
+    return {"who": given.person, "key": given.key, "detail": given.decision.reason}
 
 
 def _facts(held: HeldBundle) -> dict[str, Any]:

@@ -90,6 +90,12 @@ class Row(NamedTuple):
     changed: str
 
 
+def named(row: Row) -> dict[str, str]:
+    """A bundle as the audit log names it, with the keys that signed it."""
+    place = {"channel": row.channel, "name": row.name, "version": row.version}
+    return {"bundle": row.id, **place, "digest": row.content, "key": row.signer}
+
+
 class Ledger(Database):
     """SQLite in WAL mode. Slab rows survive a killed process; after a power loss their boot id tells them apart.
 

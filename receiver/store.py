@@ -21,7 +21,7 @@ import numpy as np
 
 from diode.anchor import Anchor
 from diode.assembler import SlabKey
-from diode.audit import AuditLog
+from diode.audit import AuditLog, why
 from diode.chain import What
 from diode.clock import now_utc
 from diode.database import LEDGER_FILE
@@ -54,7 +54,7 @@ from receiver.finishing import Finishing
 from receiver.held import HeldBundle
 from receiver.holding import Holding
 from receiver.inbox import Inbox
-from receiver.ledger import Ledger, Row
+from receiver.ledger import Ledger, Row, named
 from receiver.messages import Mask, key_fields, key_of, mask_fields, mask_of
 from receiver.papers import facts, write_papers
 from receiver.parking import ParkedSlabs, stretches
@@ -293,7 +293,7 @@ class Store:
                 f"{number:016x}", manifest, opened.signer, lambda: self._audit.append(What.ACCEPTED, **noted)
             )
         except ContentError as error:
-            self._audit.append(What.REFUSED, **_named(number, manifest), key=opened.signer, **_why(error))
+            self._audit.append(What.REFUSED, **_named(number, manifest), key=opened.signer, **why(error))
             self._ledger.refuse(f"{number:016x}", manifest, opened.signer, str(error))
             self._quarantine(number, error, facts(manifest, opened.signer), None)
             self._answer("finished", bundle=number, drop=Drop.REFUSED)
@@ -334,7 +334,7 @@ class Store:
         """An unverified manifest: anybody may have sent it, so its bundle id is not held against the real one."""
         if number in self._unverified or len(self._unverified) >= MAX_UNVERIFIED:
             return
-        self._audit.append(What.QUARANTINED, bundle=f"{number:016x}", **_why(error))
+        self._audit.append(What.QUARANTINED, bundle=f"{number:016x}", **why(error))
         self._unverified.add(number)
         self._quarantine(number, error, {}, None)
 
@@ -450,7 +450,7 @@ class Store:
 
     def _refuse(self, bundle: SpoolBundle, error: ContentError) -> None:
         """Its signed content breaks the rules: set it aside for good."""
-        self._note(What.REFUSED, bundle, **_why(error))
+        self._note(What.REFUSED, bundle, **why(error))
         self._bundles.pop(bundle.number, None)
         bundle.close()
         self._ledger.set_state(bundle.hex_id, "refused", str(error))
@@ -482,7 +482,7 @@ class Store:
                 if row.state == "publishing":
                     self._give_up(row, folder, error)
                     continue
-                self._audit.append(What.SPOOL_LOST, **_of_row(row), **_why(error))
+                self._audit.append(What.SPOOL_LOST, **named(row), **why(error))
                 self._ledger.forget(row.id, "receiving")  # lost with the power, or its key is trusted no more
                 shutil.rmtree(folder, ignore_errors=True)
                 self._control.send({"event": "spool_lost", "bundle": row.id, "detail": str(error)})
@@ -490,12 +490,12 @@ class Store:
             with self._disk.surviving(), self._refusing(bundle):
                 self._resume_bundle(bundle, row.state)
 
-    def _give_up(self, row: Row, folder: Path, why: OSError | ContentError) -> None:
+    def _give_up(self, row: Row, folder: Path, cause: OSError | ContentError) -> None:
         """A ledger that was put back may have been kept in the middle of a publication; never publish it twice."""
         error = ReplayError(
-            f"it was being published, and may have been; if not, have it sent under a new version: {why}"
+            f"it was being published, and may have been; if not, have it sent under a new version: {cause}"
         )
-        self._audit.append(What.REFUSED, **_of_row(row), **_why(error))
+        self._audit.append(What.REFUSED, **named(row), **why(error))
         self._ledger.set_state(row.id, "refused", str(error))
         facts = {name: getattr(row, name) for name in ("channel", "name", "version", "sequence", "signer")}
         self._quarantine(int(row.id, 16), error, facts, folder)
@@ -573,16 +573,6 @@ def _named(number: int, manifest: Manifest) -> dict[str, str]:
     """A bundle as the audit log names it; its digest is that of its files table, as in receipts and ledgers."""
     names = {name: getattr(manifest, name) for name in ("channel", "name", "version")}
     return {"bundle": f"{number:016x}", **names, "digest": manifest.files.blake3}
-
-
-def _of_row(row: Row) -> dict[str, str]:
-    """Likewise, as far as the ledger knows it."""
-    place = {"channel": row.channel, "name": row.name, "version": row.version}
-    return {"bundle": row.id, **place, "digest": row.content, "key": row.signer}
-
-
-def _why(error: DiodeError | OSError) -> dict[str, str]:
-    return {"verdict": error.reason if isinstance(error, DiodeError) else "failed", "detail": str(error)}
 
 
 def main() -> None:

@@ -8,12 +8,15 @@ import pytest
 from securesystemslib.signer import CryptoSigner
 
 from diode.audit import AuditLog
+from diode.audit_check import entries_of
+from diode.chain import Entry
 from diode.errors import StorageError
 from receiver import holding, inbox
 from receiver.decisions import write_decision
 from receiver.held import decide
 from receiver.inbox import rename_noreplace
 from receiver.ledger import Ledger
+from receiver.spool import MANIFEST_FILE
 from tests.enclave import Enclave, public_pem
 from tests.link import Bundle, make_bundle
 
@@ -50,6 +53,11 @@ def taken(enclave: Enclave) -> Bundle:
     return bundle
 
 
+def logged(enclave: Enclave) -> list[Entry]:
+    """The audit log."""
+    return list(entries_of(enclave.config.audit_folder))
+
+
 def held_folder(enclave: Enclave, bundle: Bundle) -> Path:
     """Where it waits."""
     return enclave.config.inbox.path / ".diode" / "held" / f"{bundle.number:016x}"
@@ -65,8 +73,11 @@ def test_two_people_release(enclave: Enclave) -> None:
     say(enclave, bundle, "accept", DAVE)
     assert (True, False) == (enclave.published(bundle), held_folder(enclave, bundle).exists())
     assert [] == list((enclave.config.state / "decisions").iterdir())
-    what = [json.loads(line)["what"] for line in next(enclave.config.audit_folder.glob("*.jsonl")).open()]
-    assert ["accepted", "held", "released", "published"] == what
+    assert ["accepted", "held", "approved", "approved", "released", "published"] == [e.what for e in logged(enclave)]
+    said = [(entry.who, entry.key, entry.detail, entry.again) for entry in logged(enclave)[2:4]]
+    people = (("carol", CAROL), ("dave", DAVE))
+    assert [(name, signer.public_key.keyid, "why", None) for name, signer in people] == said
+    assert "carol, dave" == logged(enclave)[4].who
 
 
 @pytest.mark.parametrize("signers", [[MALLORY], []])
@@ -110,6 +121,8 @@ def test_killed_while_it_waits(enclave: Enclave) -> None:
     assert (1, False) == (len(enclave.said("held")), enclave.published(bundle))
     say(enclave, bundle, "accept", DAVE)
     assert enclave.published(bundle)
+    said = [(entry.who, entry.again) for entry in logged(enclave) if entry.what == "approved"]
+    assert [("carol", None), ("carol", True), ("dave", True)] == said
 
 
 @pytest.mark.parametrize("enclave", [ONE], indirect=True)
@@ -119,6 +132,35 @@ def test_tampered_while_it_waited(enclave: Enclave) -> None:
     (held_folder(enclave, bundle) / "data" / "a").write_bytes(b"2")
     say(enclave, bundle, "accept", CAROL)
     assert ([("integrity", 13)], False) == (enclave.refusals, enclave.published(bundle))
+    last = logged(enclave)[-1]
+    assert ("refused", "integrity", "1") == (last.what, last.verdict, last.version)
+
+
+def test_lost_while_it_waited(enclave: Enclave) -> None:
+    """It cannot be released any more: the log says so, and nothing is published."""
+    bundle = taken(enclave)
+    (held_folder(enclave, bundle) / MANIFEST_FILE).unlink()
+    enclave.restart()
+    assert ([("policy", 14)], False) == (enclave.refusals, enclave.published(bundle))
+    last = logged(enclave)[-1]
+    assert ("refused", "policy", f"{bundle.number:016x}") == (last.what, last.verdict, last.bundle)
+
+
+def test_no_entry_no_word(enclave: Enclave, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the log takes no entry nobody's word counts; it does when the disk is back."""
+    bundle = taken(enclave)
+    with monkeypatch.context() as full:
+
+        def append(*_: object) -> None:
+            raise StorageError("full")
+
+        full.setattr(AuditLog, "append_all", append)
+        for signer in (CAROL, DAVE):
+            say(enclave, bundle, "accept", signer)
+        say(enclave, bundle, "reject", CAROL)
+        assert (False, True) == (enclave.published(bundle), held_folder(enclave, bundle).exists())
+    enclave.tick()
+    assert [("policy", 14)] == enclave.refusals
 
 
 @pytest.mark.parametrize("enclave", [ONE], indirect=True)
