@@ -1,9 +1,13 @@
 """Reading the audit log: line by line, in bounded memory, with the first thing that is wrong named by file and line."""
 
+import fcntl
+import os
 from base64 import b64decode
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -53,7 +57,7 @@ def verify(path: Path, keys: Sequence[Ed25519PublicKey], heads: dict[int, set[st
     for line in lines_of(files):
         try:
             if chain is None:
-                chain, first = _begin(path, line.text)
+                chain, first = _begin(line.text, is_whole=path.is_dir())
             entry = chain.take(line.text)
         except IntegrityError as error:
             raise IntegrityError(f"{line.place}: {error}") from None
@@ -90,16 +94,19 @@ def entries_of(path: Path) -> Iterator[Entry]:
         yield entry
 
 
+def newest_entries(path: Path, count: int) -> list[Entry]:
+    """At most ``count``, from as few segments as hold them. Raises as :func:`entries_of`."""
+    files = log_files(path)
+    first, found = len(files), 0
+    while first and found < count:
+        first -= 1
+        found += sum(1 for _ in lines_of(files[first : first + 1]))
+    return [entry for _, entry in deque(_follow(files[first:], is_whole=path.is_dir() and not first), count)]
+
+
 def chained(path: Path) -> Iterator[tuple[Line, Entry]]:
     """Lines and their entries. Raises IntegrityError at the first that does not follow the one before."""
-    chain: Chain | None = None
-    for line in lines_of(log_files(path)):
-        try:
-            if chain is None:
-                chain, _ = _begin(path, line.text)
-            yield line, chain.take(line.text)
-        except IntegrityError as error:
-            raise IntegrityError(f"{line.place}: {error}") from None
+    return _follow(log_files(path), is_whole=path.is_dir())
 
 
 def log_files(path: Path) -> list[Path]:
@@ -126,6 +133,8 @@ def lines_of(files: Iterable[Path]) -> Iterator[Line]:
                 number = 0
                 while text := file.readline(MAX_LINE_BYTES + 1):
                     number += 1
+                    if not text.endswith(b"\n") and file.seekable():
+                        text = _read_at_rest(file, len(text), path.parent)
                     if not text.endswith(b"\n"):
                         why = f"longer than {MAX_LINE_BYTES} bytes" if len(text) > MAX_LINE_BYTES else "torn"
                         raise IntegrityError(f"{path}:{number}: the line is {why}")
@@ -162,9 +171,32 @@ def is_signed(entry: Entry, keys: Iterable[Ed25519PublicKey]) -> bool:
     return False
 
 
-def _begin(path: Path, line: bytes) -> tuple[Chain, int]:
-    """Where a chain begins: at its first entry, unless one file of a later part of it is all there is."""
-    if path.is_dir():
+def _follow(files: Sequence[Path], *, is_whole: bool) -> Iterator[tuple[Line, Entry]]:
+    chain: Chain | None = None
+    for line in lines_of(files):
+        try:
+            if chain is None:
+                chain, _ = _begin(line.text, is_whole=is_whole)
+            yield line, chain.take(line.text)
+        except IntegrityError as error:
+            raise IntegrityError(f"{line.place}: {error}") from None
+
+
+def _read_at_rest(file: BinaryIO, count: int, folder: Path) -> bytes:
+    """The line of which ``count`` bytes were read, once nobody is in the middle of writing it."""
+    with suppress(OSError):  # a folder that cannot be opened, or that knows no locks, has no writer that we could meet
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH)
+        finally:
+            os.close(fd)
+    file.seek(-count, os.SEEK_CUR)
+    return file.readline(MAX_LINE_BYTES + 1)
+
+
+def _begin(line: bytes, *, is_whole: bool) -> tuple[Chain, int]:
+    """Where a chain begins: at its first entry, unless a later part of it is all there is."""
+    if is_whole:
         return Chain(), 1
     entry = read_line(line)
     return Chain(Head(entry.n - 1, entry.prev)), entry.n

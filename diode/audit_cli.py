@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections import deque
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from diode.audit_check import Verified, chained, entries_of, heads_heard, read_service_keys, verify
+from diode.audit_check import Verified, chained, heads_heard, newest_entries, read_service_keys, verify
 from diode.entry import new_app
 from diode.errors import UsageError
 from diode.keys import read_public_key
@@ -86,7 +85,7 @@ def show(
 ) -> None:
     """The newest entries, as a table."""
     table = Table("n", "at", "side", "who", "what", "facts", box=box.SIMPLE)
-    for entry in deque(entries_of(log), last):
+    for entry in newest_entries(log, last):
         fields = entry.model_dump(exclude_none=True, mode="json")
         facts = ", ".join(f"{name} {fields[name]}" for name in _FACTS if name in fields)
         what = entry.what + (" (again)" if entry.again else "")

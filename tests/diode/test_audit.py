@@ -1,6 +1,7 @@
 """The audit log: whatever is done to it is found, whoever appends keeps one chain, and a torn line is told of."""
 
 import errno
+import fcntl
 import json
 import os
 import random
@@ -18,8 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from securesystemslib.signer import CryptoSigner
 
+from diode import audit_check
 from diode.audit import AuditLog, segments, unix_user
-from diode.audit_check import entries_of, heads_heard, read_service_keys, verify
+from diode.audit_check import entries_of, heads_heard, newest_entries, read_service_keys, verify
 from diode.chain import FACTS, GENESIS, MAX_LINE_BYTES, Entry, Head, What, bounded, read_line
 from diode.digest import digest
 from diode.envelope import load_signer
@@ -183,6 +185,38 @@ def test_segments_hold_one_chain(signer: CryptoSigner, keys: list[Ed25519PublicK
     files[0].unlink()
     with pytest.raises(IntegrityError, match="segment 1 is missing"):
         verify(log.folder, keys)
+
+
+def test_the_newest_entries_are_read_from_as_few_files_as_hold_them(signer: CryptoSigner, tmp_path: Path) -> None:
+    """An older one may be damaged, or huge."""
+    log = AuditLog(tmp_path / "audit", "receiver", signer, segment_bytes=600)
+    for _ in range(12):
+        log.append(What.STARTED)
+    files = segments(log.folder)
+    everything = list(entries_of(log.folder))
+    for count in (1, 2, 5, 12, 99):
+        assert everything[-count:] == newest_entries(log.folder, count)
+    assert list(entries_of(files[1]))[-1:] == newest_entries(files[1], 1)
+    files[0].write_bytes(b"junk")
+    assert everything[-5:] == newest_entries(log.folder, 5)
+    with pytest.raises(IntegrityError, match=r"audit-000001\.jsonl:1: "):
+        newest_entries(log.folder, 12)
+
+
+def test_a_line_that_is_being_written_is_waited_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Verifying a log in use: a writer holds the folder until its line is whole."""
+    path = folder / "audit-000001.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-30])
+    waited = []
+
+    def flock(fd: int, how: int) -> None:
+        waited.append((os.readlink(f"/proc/self/fd/{fd}"), how))
+        path.write_bytes(whole)
+
+    monkeypatch.setattr(audit_check.fcntl, "flock", flock)
+    assert 9 == verify(folder, []).head.n
+    assert [(str(folder), fcntl.LOCK_SH)] == waited
 
 
 def torn_by(folder: Path, tail: bytes) -> AuditLog:
