@@ -16,6 +16,7 @@ from rich.live import Live
 from diode import calibrate, init
 from diode import plan as forecasts
 from diode.audit_cli import audit_app
+from diode.chain import Side
 from diode.config import ReceiverConfig, SenderConfig, load, load_either
 from diode.emulator import Impairer, Impairments, Link, Tally
 from diode.entry import guarded, new_app
@@ -24,7 +25,7 @@ from diode.errors import IncompleteError, UsageError
 from diode.geometry import PROFILES
 from diode.host_cli import doctor, evidence, oneway_app
 from diode.keys import new_link_key, new_signing_key, read_link_key, write_private
-from diode.rotation import retire_link, rotate_link
+from diode.rotation import retire_link, rotate_link, side_of
 from diode.sizes import parse_size
 from diode.trust_cli import inspect_bundle, sign, trust_app, verify_bundle
 from diode.udp import Address
@@ -47,9 +48,28 @@ app.command("inspect")(inspect_bundle)
 app.command("verify")(verify_bundle)
 main = guarded(app)
 
-_AFTER_ROTATION: dict[type[SenderConfig] | type[ReceiverConfig], str] = {
-    ReceiverConfig: "restart the receiver: it takes both; then change the sender's; in the end: diode keys retire-link",
-    SenderConfig: "restart the sender; when the receiver has heard it: diode keys retire-link, on both sides",
+_AFTER_ROTATION: dict[Side, str] = {
+    "receiver": """\
+{key} is the new link key ({id}); {previous}, the one before, is taken as well
+a daemon that runs has not read them yet; next, here (keys that are credentials: docs/operations.md, before that):
+  systemctl restart diode-receiver                    # without systemd: end it, then diode-receiver -c {config} run
+then on the sender, with the same key:
+  diode keys rotate-link sender.toml --new new.key
+and when bundles arrive under it, here:
+  diode keys retire-link {config}""",
+    "sender": """\
+{key} is the new link key ({id}); the one before is set aside in {previous}
+a daemon that runs has not read it yet; next, when the receiver takes the new key:
+  systemctl restart diode-sender                      # without systemd: end it, then diode-sender -c {config} run
+and when bundles arrive, on the receiver and here:
+  diode keys retire-link receiver.toml
+  diode keys retire-link {config}""",
+}
+_AFTER_RETIRING: dict[Side, str] = {
+    "receiver": """\
+{previous} is gone; a daemon that runs takes it until:
+  systemctl restart diode-receiver                    # without systemd: end it, then diode-receiver -c {config} run""",
+    "sender": "{previous} is gone; the sender had not used it any more",
 }
 DEFAULT_RATES = "10M,20M,50M,100M,150M,200M,300M,500M,750M,1000M,1250M,1500M"
 
@@ -162,15 +182,19 @@ def keys_link(path: Annotated[Path, typer.Argument(help="File to write.")]) -> N
 @keys_app.command("rotate-link")
 def keys_rotate_link(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="receiver.toml first, then sender.toml.")],
-    new: Annotated[Path, typer.Option("--new", help="The new link key, the same file on both sides.")],
+    new: Annotated[
+        Path | None,
+        typer.Option("--new", help="The new link key, one file for both sides; none: the receiver makes it."),
+    ] = None,
 ) -> None:
     """Change the link key of one side. The receiver goes on taking the one before until retire-link."""
     loaded = load_either(config)
     if not rotate_link(loaded, new):
         print(f"{new} is the link key already; nothing was changed", file=sys.stderr)
         return
-    print(f"{loaded.link.key} is the new key, {loaded.link.previous} the one before", file=sys.stderr)
-    print(_AFTER_ROTATION[type(loaded)], file=sys.stderr)
+    print(_next(_AFTER_ROTATION, config, loaded), file=sys.stderr)
+    if new is None:
+        print(f"the new key was made here: carry {loaded.link.key} to the sender as new.key", file=sys.stderr)
 
 
 @keys_app.command("retire-link")
@@ -178,10 +202,19 @@ def keys_retire_link(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="receiver.toml, or sender.toml.")],
 ) -> None:
     """Give up the link key from before the last change: nothing that is sealed under it is taken any more."""
-    if retire_link(load_either(config)):
-        print("the key from before is gone; restart the daemon", file=sys.stderr)
+    loaded = load_either(config)
+    if retire_link(loaded):
+        print(_next(_AFTER_RETIRING, config, loaded), file=sys.stderr)
     else:
         print("there is no key from before; nothing was changed", file=sys.stderr)
+
+
+def _next(texts: dict[Side, str], config: Path, loaded: SenderConfig | ReceiverConfig) -> str:
+    """What a person types after this."""
+    link = loaded.link
+    return texts[side_of(loaded)].format(
+        key=link.key, previous=link.previous, config=config, id=f"{read_link_key(link.key).key_id:04x}"
+    )
 
 
 @keys_app.command("signing")

@@ -76,7 +76,7 @@ class ReceiverLink(_Section):
     @property
     def keys(self) -> list[Path]:
         """Every key that is taken, the one that counts first."""
-        return [self.key, self.previous] if self.previous_key or self.previous.exists() else [self.key]
+        return [self.key, self.previous] if self.previous.exists() else [self.key]
 
 
 def _previous(key: Path) -> Path:

@@ -4,7 +4,7 @@ Sessions are admitted by authenticated heartbeats only. A heartbeat of an unseen
 second, and 64 sessions are kept, so that strangers cost a bounded amount of work.
 """
 
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -95,6 +95,7 @@ class _Tracked:
     def __init__(self, cipher: Session, key_id: int, before: int = 0) -> None:
         self.cipher = cipher
         self.key_id = key_id
+        self.has_spoken = False
         self.received = 0
         self.expected = self.before = before
         self._seen = np.zeros(_WINDOW, dtype=np.uint64)
@@ -138,6 +139,10 @@ class Trials:
 class Gate:
     """Authenticates matrices of datagrams. ``drops`` counts what it refused; ``heartbeat`` is the newest one heard.
 
+    The first of the ``keys`` is the one that counts; the other is from before the link key was changed.
+    ``old_key_sessions`` are those that have spoken under that one, each once: (key id, session). Whoever reads takes
+    them out.
+
     ``order`` is the (epoch, number) of the newest heartbeat that an earlier gate has heard; the sessions it had
     ``admitted`` need not wait for the next one.
     """
@@ -152,8 +157,9 @@ class Gate:
     ) -> None:
         self.heartbeat: Heartbeat | None = None
         self.heartbeats = 0
-        self.key_id = -1  # under which the newest heartbeat was sealed
+        self.old_key_sessions: deque[tuple[int, int]] = deque(maxlen=MAX_SESSIONS)
         self._keys = {key.key_id: key for key in keys}
+        self._old_key_ids = {key.key_id for key in keys[1:]} - {key.key_id for key in keys[:1]}
         self._mode = mode
         self._drops = drops
         self._order = order
@@ -231,6 +237,8 @@ class Gate:
         authentic = rows[tracked.cipher.check(datagrams, views, slice(0, len(rows)) if all_of_them else rows)]
         self._drops[Drop.TAG] += len(rows) - len(authentic)
         tracked.count(counters[authentic])
+        if len(authentic):
+            self._note_speaker(session, tracked)
         return authentic
 
     def _hear(self, datagrams: Bytes2D, views: DatagramViews, row: int, now: float) -> None:
@@ -255,15 +263,21 @@ class Gate:
 
     def _accept(self, heartbeat: Heartbeat, session: int, tracked: _Tracked) -> None:
         self.heartbeat = heartbeat
-        self.key_id = tracked.key_id
         self._order = heartbeat.order
         self.heartbeats += 1
         self._keep(session, tracked)
+        self._note_speaker(session, tracked)
         for sealing, sent in heartbeat.sent().items():
             # what was sent before we heard of it at all was not lost on the way
             live = self._sessions.get(sealing) or self._track(tracked.key_id, sealing, sent)
             live.expected = max(live.expected, sent)
             self._keep(sealing, live)
+
+    def _note_speaker(self, session: int, tracked: _Tracked) -> None:
+        if not tracked.has_spoken:
+            tracked.has_spoken = True
+            if tracked.key_id in self._old_key_ids:
+                self.old_key_sessions.append((tracked.key_id, session))
 
     def _track(self, key_id: int, session: int, before: int = 0) -> _Tracked:
         return _Tracked(Session(self._keys[key_id], session, self._mode), key_id, before)

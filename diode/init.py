@@ -82,7 +82,7 @@ services = "keys/services"  # *.pub: service keys of senders, to check what they
 listen = "{listen}"   # where the diode lets datagrams out
 auth = "{auth}"               # as on the sending side
 key = "keys/link.key"
-# previous_key = "keys/old-link.key"   # a second key that is still taken while the link key is changed
+# previous_key = "keys/link.previous.key"   # a second key, taken while it is there (diode keys rotate-link)
 path = "auto"               # batched (UDP_GRO) | portable (asyncio-dgram)
 socket_buffer = "32MiB"     # asked for; without rights the kernel grants no more than net.core.rmem_max
 

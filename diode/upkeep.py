@@ -13,9 +13,11 @@ from diode.config import ReceiverConfig, SenderConfig
 from diode.errors import DiodeError
 from diode.findings import Finding, Site
 from diode.keys import read_link_key, read_signer, read_trusted
+from diode.rotation import maybe_previous
 from diode.sandbox import has_seccomp, landlock_version
 
 OLDEST_KEY_DAYS: Final = 365
+OLDEST_PREVIOUS_DAYS: Final = 30  # a change of the link key takes days, not months
 SLOW_FSYNC_MS: Final = 100.0
 _BUILT: Final = 1_767_225_600  # 2026-01-01: no clock that is right says less
 _STA_UNSYNC: Final = 0x40
@@ -106,16 +108,29 @@ def _check_keys(config: SenderConfig | ReceiverConfig) -> Iterator[Finding]:
     if isinstance(config, SenderConfig):
         yield _check_key(config.send.key, "signing", read_signer)
         return
-    if len(config.link.keys) > 1:
-        days = int((time.time() - config.link.previous.stat().st_mtime) / 86400) if config.link.previous.exists() else 0
-        text = f"{config.link.previous} is still taken, for {days} days"
-        do = "when the sender has the new one: diode keys retire-link receiver.toml"
-        yield Finding("previous link key", "advice", text, do)
+    yield from _check_previous(config)
     try:
         count = len(read_trusted(config.signers).keys)
         yield Finding("signers", "ok", f"{count} trusted")
     except (DiodeError, OSError) as error:
         yield Finding("signers", "problem", str(error), f"put a signing.pub into {config.signers}")
+
+
+def _check_previous(config: ReceiverConfig) -> Iterator[Finding]:
+    name = "previous link key"
+    try:
+        previous = maybe_previous(config.link)
+    except DiodeError as error:
+        yield Finding(name, "problem", str(error))
+        return
+    if previous is None:
+        return
+    text = f"{config.link.previous} is still taken, since {previous.since}"
+    if previous.days > OLDEST_PREVIOUS_DAYS:
+        do = "when the sender has the new one: diode keys retire-link receiver.toml"
+        yield Finding(name, "advice", f"{text}: {previous.days} days", do)
+    else:
+        yield Finding(name, "ok", text)
 
 
 def _check_key(path: Path, kind: str, read: Callable[[Path], object]) -> Finding:

@@ -105,6 +105,9 @@ class Assemble:
                 self._assembler.feed(datagrams, rows)
                 self._resting_from = now
                 self._counters["last_data_ms"] = int(now * 1000)
+        while self._gate.old_key_sessions:
+            key_id, session = self._gate.old_key_sessions.popleft()
+            self._control.send({"old_key": f"{key_id:04x}", "session": f"{session:016x}"})
         if self._gate.heartbeat is not None and self._gate.heartbeats != self._heard:
             self._heard = self._gate.heartbeats
             self._on_heartbeat(self._gate.heartbeat)
@@ -114,9 +117,7 @@ class Assemble:
         for bundle in beat.bundles:
             if bundle.state != "sending":
                 self._park(int(bundle.id, 16))
-        self._control.send(
-            {"heartbeat": beat.model_dump(by_alias=True), "admitted": self._gate.admitted, "key_id": self._gate.key_id}
-        )
+        self._control.send({"heartbeat": beat.model_dump(by_alias=True), "admitted": self._gate.admitted})
 
     def _park(self, bundle: int | None) -> None:
         """Keep what is open, of one bundle or of all, on disk."""

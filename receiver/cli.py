@@ -34,6 +34,7 @@ from receiver.decisions import Verdict, write_decision
 from receiver.held import decide
 from receiver.inbox import Inbox
 from receiver.ledger import Ledger
+from receiver.link_keys import link_keys
 from receiver.rebaseline import open_ledger
 from receiver.rebaseline import rebaseline as rebaseline_ledger
 from receiver.requests import confirm_code, qr_text, request_bundle, request_gaps
@@ -127,18 +128,22 @@ def receipt(
 def status(context: typer.Context, as_json: Json = False) -> None:
     """The newest bundles and what became of them."""
     config = load(ReceiverConfig, context.obj)
-    rows, progress = [], {}
+    rows, progress, sessions = [], {}, []
     if ledger := _maybe_ledger(config):
         with closing(ledger):
-            rows = ledger.recent(20)
+            rows, sessions = ledger.recent(20), ledger.sessions()
             progress = {
                 row.id: {"stored": ledger.stored_slabs(row.id), "parked": len(ledger.parked(row.id))}
                 for row in rows
                 if row.state == "receiving"
             }
     running = is_locked(config.state)
+    keys = link_keys(config.link, sessions)
     if as_json:
-        print(json.dumps({"running": running, "bundles": [row._asdict() | progress.get(row.id, {}) for row in rows]}))
+        bundles = [row._asdict() | progress.get(row.id, {}) for row in rows]
+        print(
+            json.dumps({"running": running, "link_keys": None if keys is None else keys._asdict(), "bundles": bundles})
+        )
         return
     table = Table("bundle", "id", "bytes", "files", "state", box=box.SIMPLE)
     for row in rows:
@@ -147,7 +152,11 @@ def status(context: typer.Context, as_json: Json = False) -> None:
             state += f" ({found['stored']} of {row.slabs} slabs stored, {found['parked']} parked)"
         label = f"{row.channel}/{row.name}/{row.version}"
         table.add_row(label, row.id, f"{row.size:,}", f"{row.files:,}", state)
-    Console().print(f"daemon: {'running' if running else 'not running'}", table)
+    console = Console()
+    console.print(f"daemon: {'running' if running else 'not running'}")
+    if keys is not None and keys.previous:
+        console.print(keys.text, soft_wrap=True)
+    console.print(table)
 
 
 @app.command()

@@ -23,11 +23,13 @@ from diode.clock import now_utc
 from diode.config import ReceiverConfig
 from diode.errors import DiodeError, Drop, IncompleteError, UsageError, WorkerError
 from diode.fec import ZFEC_SLOWDOWN
+from diode.gate import MAX_SESSIONS
 from diode.heartbeat import Heartbeat
 from diode.keys import maybe_read_service_key, read_link_key, read_signer
 from diode.locking import lock_folder
 from diode.metrics import counter, gauge, serve
 from diode.progress import Display
+from diode.rotation import maybe_previous
 from diode.supervise import Crew, Pulse
 from diode.systemd import Reports, listen_fds
 from diode.udp import Address, adopt_receiver, open_receiver
@@ -72,7 +74,8 @@ class Receiver:
         self.interrupted: int | None = None
         self._display = display
         self._stack = ExitStack()
-        self._link_key, *_ = (read_link_key(key).key_id for key in config.link.keys)
+        read_link_key(config.link.key)  # to say now, and here, what is wrong with it
+        self._previous = maybe_previous(config.link)
         if any(channel.scan for channel in config.channels.values()):
             read_signer(config.service_key)  # by which the scanner's word is told from a stranger's
         self._stack.callback(os.close, lock_folder(config.state))
@@ -93,7 +96,8 @@ class Receiver:
         self._disk = DiskHealth(self._on_event)
         self._audit = open_log(config.audit_folder, config.service_key, "receiver")
         self._hearing = Hearing(self._ledger, self._endings, self._disk, PeerHeads(self._ledger, self._audit))
-        self._old_key_epoch, self._old_key_starts = -1, 0
+        self._old_key_sessions: deque[str] = deque(maxlen=MAX_SESSIONS)  # alarmed already
+        self._old_key_uses = 0
         self._scans: dict[str, asyncio.Task[None]] = {}
         self._admitted = self._ledger.sessions()  # a new pipeline need not wait for them to be announced
         self._ended: dict[str, str] = {}  # with --bundles: what counts, and how it ended last
@@ -131,6 +135,7 @@ class Receiver:
         self._crew = Crew(self._on_message, self._on_death, self._fail)
         self._pipeline = self._start_pipeline()
         log.info("listening", address=self.config.link.listen, inbox=str(self.config.inbox.path))
+        self._say_keys()
         try:
             while not self._done.is_set():
                 with suppress(TimeoutError):
@@ -152,6 +157,16 @@ class Receiver:
                 self._audit.append(What.STOPPED, **ended(self._failure))
         if self._failure:
             raise self._failure
+
+    def _say_keys(self) -> None:
+        link = self.config.link
+        if self._previous:
+            do = "when the sender has the new key: diode keys retire-link receiver.toml, and restart"
+            key = f"{self._previous.key.key_id:04x}"
+            log.info("two_link_keys_valid", previous=key, since=self._previous.since, do=do)
+        elif link.previous_key and not link.previous_key.exists():
+            do = "put it there, or take link.previous_key out of receiver.toml"
+            log.warning("previous_link_key_missing", path=str(link.previous_key), do=do)
 
     def _start_pipeline(self) -> Pipeline:
         now = time.monotonic()
@@ -211,10 +226,11 @@ class Receiver:
             self._on_event(message)
         elif "heartbeat" in message:
             self._heard_at, self._admitted = time.monotonic(), message["admitted"]
-            self._check_key(message)
             self._hearing.hear(Heartbeat.model_validate(message["heartbeat"]), self._heard_at, self._receiving)
             with self._disk.surviving():
                 self._ledger.note_sessions(self._admitted)
+        elif "old_key" in message:
+            self._alarm_old_key(message)
         elif "fatal" in message:
             self._fatal = message
         elif message.get("engine") == "zfec" and self.config.fec.engine == "auto":
@@ -225,14 +241,17 @@ class Receiver:
         elif "path" in message:
             log.info("udp_path_chosen", path=message["path"])
 
-    def _check_key(self, message: Message) -> None:
-        """Alarm when the sender seals under the key from before the last change: once for each of its starts."""
-        epoch = message["heartbeat"]["epoch"]
-        if message["key_id"] != self._link_key and epoch != self._old_key_epoch:
-            self._old_key_epoch = epoch
-            self._old_key_starts += 1
-            do = "diode keys rotate-link sender.toml --new FILE, and restart the sender; then retire-link here"
-            log.warning("old_link_key_used", key=f"{message['key_id']:04x}", do=do)
+    def _alarm_old_key(self, message: Message) -> None:
+        """Somebody seals under the key from before the last change: said once of a session, also over new pipelines."""
+        if message["session"] in self._old_key_sessions:
+            return
+        self._old_key_sessions.append(message["session"])
+        self._old_key_uses += 1
+        do = (
+            "diode keys rotate-link sender.toml --new FILE, and restart the sender; if that was done, somebody else "
+            "has the old key: diode keys retire-link receiver.toml, and restart here"
+        )
+        log.warning("old_link_key_used", key=message["old_key"], session=message["session"], do=do)
 
     def _on_event(self, message: Message) -> None:
         event = message["event"]
@@ -418,8 +437,8 @@ class Receiver:
         yield gauge("diode_receiver_socket_buffer_bytes", "Socket buffer granted", figures.get("socket_granted", 0))
         yield counter("diode_receiver_ring_full", "Times the ring had no free region", figures.get("ring_full", 0))
         yield gauge("diode_receiver_arena_used_bytes", "Memory of unfinished slabs", figures.get("arena_used", 0))
-        text = "Starts of the sender under the link key from before the last change"
-        yield counter("diode_receiver_old_link_key_starts", text, self._old_key_starts)
+        text = "Sessions that have spoken under the link key from before the last change"
+        yield counter("diode_receiver_old_link_key_sessions", text, self._old_key_uses)
         yield counter("diode_receiver_worker_restarts", "Pipelines built anew", self._worker_restarts)
         yield gauge(
             "diode_receiver_missing_bundles", "Bundles numbered of which nothing arrived", len(self._hearing.gaps)

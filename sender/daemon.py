@@ -67,6 +67,7 @@ class Sender:
         self._stack = ExitStack()
         signer = read_signer(config.send.key) if config.daemon_signs else None
         key = read_link_key(config.link.key)
+        self._key_id = key.key_id
         self._stack.callback(os.close, lock_folder(config.state))
         folder = OutboxFolder(config.outbox)
         self._ledger = open_ledger(config)
@@ -259,6 +260,9 @@ class Sender:
         elif "failed" in message:
             self._on_failed(message["failed"], message["detail"])
         elif "session" in message:
+            if message["key_id"] != self._key_id:  # heartbeats would announce it under another key
+                self._fail(WorkerError("the link key was changed since the start; start again, all is kept"))
+                return
             self._pipeline.session = message["session"]
             self._say_engine(message["engine"])
             asyncio.get_running_loop().create_task(self._warm_up(self._pipeline))

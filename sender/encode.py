@@ -118,7 +118,7 @@ class Encoder:
             arena[settings["slots"] * slot_bytes :], Geometry(settings["symbol_bytes"], 1, FILLER_DATAGRAMS, 0)
         )
         self._encoder.filler(filler, FILLER_DATAGRAMS)
-        control.send({"session": f"{session:016x}", "engine": engine.name})
+        control.send({"session": f"{session:016x}", "engine": engine.name, "key_id": key.key_id})
 
     def run(self) -> None:
         """Work until the supervisor closes the pipe."""

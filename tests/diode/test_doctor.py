@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from diode.errors import TrustError, UsageError
 from diode.findings import Finding, Site
 from diode.host import Host
 from diode.init import init_pair
-from diode.keys import new_signing_key, write_private
+from diode.keys import new_link_key, new_signing_key, write_private
 from diode.returns import check_returns
 from diode.selftest import evidence, prove, read_evidence, write_evidence
 from diode.tuning import check_tuning
@@ -164,6 +165,22 @@ def test_keys_folders_and_room(folder: Path) -> None:
     assert "problem" == named(found, "signers").level
     config.link.key.chmod(0o644)
     assert "problem" == named(list(check_upkeep(receiver)), "link key").level
+
+
+@pytest.mark.parametrize(("days", "level"), [(29, "ok"), (31, "advice")])
+def test_two_link_keys(folder: Path, days: int, level: str) -> None:
+    """For a month it is a change of keys; then somebody forgot to end it."""
+    receiver = site(folder, "receiver")
+    link = receiver.config.link
+    assert not [f for f in check_upkeep(receiver) if f.check == "previous link key"]
+    write_private(link.previous, new_link_key())
+    changed = time.time() - days * 86_400 - 60
+    os.utime(link.previous, (changed, changed))
+    found = named(list(check_upkeep(receiver)), "previous link key")
+    assert level == found.level
+    assert ("retire-link" in found.do) == (level == "advice")
+    link.previous.write_bytes(b"junk")
+    assert "problem" == named(list(check_upkeep(receiver)), "previous link key").level
 
 
 def test_the_fix_plan_is_a_script_with_reasons(folder: Path) -> None:

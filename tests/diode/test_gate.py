@@ -75,6 +75,24 @@ def test_a_session_of_a_key_that_is_gone_is_not_admitted() -> None:
     assert 0 == hear(gate(first.admitted, OTHER_KEY), data())
 
 
+def test_who_speaks_under_the_old_key_is_named_once() -> None:
+    """Its heartbeats' session and its data's, whoever admitted them; not those who are silent, nor the new key's."""
+    first = gate((), OTHER_KEY, KEY)
+    hear(first, beat(1, sent=0))
+    assert [(KEY.key_id, 78)] == list(first.old_key_sessions)
+    for number in (2, 3):
+        assert 8 == hear(first, data())
+        hear(first, beat(number, sent=0))
+    assert [(KEY.key_id, 78), (KEY.key_id, 77)] == list(first.old_key_sessions)
+    later = gate(first.admitted, OTHER_KEY, KEY)
+    assert not later.old_key_sessions
+    hear(later, data())
+    assert [(KEY.key_id, 77)] == list(later.old_key_sessions)
+    new = gate((), KEY, OTHER_KEY)
+    hear(new, beat(1, sent=0))
+    assert (8, 0) == (hear(new, data()), len(new.old_key_sessions))
+
+
 def test_strangers_sessions_are_not_looked_at_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """A datagram of a session not admitted costs the same however many other sessions strangers claim beside it."""
     claimed = np.concatenate([data()] * 64)
