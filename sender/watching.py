@@ -115,7 +115,7 @@ class Watcher:
 
     def _set_aside(self, entry: Path, error: DiodeError) -> None:
         self._tally.failed += 1
-        self._packer.reject(printable(entry.parent)[-64:], printable(Path(entry.name)), error)
+        self._packer.reject(printable(Path(entry.parent.name)), printable(Path(entry.name)), error)
         self._folder.set_aside(entry, error)
 
 

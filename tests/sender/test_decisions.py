@@ -95,6 +95,15 @@ def test_what_cannot_be_sent_is_rejected(config: SenderConfig, tmp_path: Path) -
     assert "was sent with other content" in (rejected.detail or "")
 
 
+def test_an_item_of_the_outbox_is_named_as_it_lies_there(config: SenderConfig, tmp_path: Path) -> None:
+    """By channel and name, wherever the outbox is."""
+    (config.outbox.path / "cve").mkdir(exist_ok=True)
+    (config.outbox.path / "cve" / "item@1").write_bytes(b"other")
+    run(tmp_path, "run", "--until-idle", "--no-progress")
+    [rejected] = [entry for entry in said(config) if entry.what == "intake_rejected"]
+    assert ("cve", "item@1", "source") == (rejected.channel, rejected.name, rejected.verdict)
+
+
 def test_codes_are_decisions(config: SenderConfig, tmp_path: Path) -> None:
     """A resend that the running daemon is to do, and a confirmation."""
     bundle, content, _ = only_row(config)
