@@ -172,7 +172,7 @@ def test_junk_among_the_decisions(enclave: Enclave, junk: bytes) -> None:
     bundle = taken(enclave)
     folder = enclave.config.state / "decisions"
     folder.mkdir(exist_ok=True)
-    (folder / "junk.dsse.json").write_bytes(junk)
+    (folder / f"{bundle.number:016x}-0.dsse.json").write_bytes(junk)
     for signer in (CAROL, DAVE):
         say(enclave, bundle, "accept", signer)
     assert (1, True) == (len(enclave.said("decision_refused")), enclave.published(bundle))
