@@ -4,9 +4,11 @@ import io
 import json
 import pickle
 import random
+import re
 import struct
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 
 from diode.content import Examined, allowed, examine
 from diode.content.examine import BUDGET_BYTES
+from diode.content.kinds import KINDS
 
 
 class Counted(io.BytesIO):
@@ -489,3 +492,10 @@ def test_generated_safetensors_are_sound(parts: list[tuple[str, list[int]]], see
     names = list(tensors)
     random.Random(seed).shuffle(names)
     assert None is look(safetensors({name: tensors[name] for name in names}, bytes(end))).problem
+
+
+def test_kinds_are_those_of_the_page() -> None:
+    """docs/content.md lists every kind that a channel may name."""
+    page = (Path(__file__).parents[2] / "docs" / "content.md").read_text()
+    listed = page.partition("## Kinds")[2].partition("A channel's `types`")[0]
+    assert set(re.findall(r"`(\w+)`", listed)) == KINDS
