@@ -16,7 +16,7 @@ from diode.chain import What
 from diode.config import SenderConfig
 from diode.durable import write_durably
 from diode.envelope import merge_signatures, read_envelope, write_envelope
-from diode.errors import SourceError, TrustError, UsageError
+from diode.errors import NotInitialisedError, SourceError, TrustError, UsageError
 from diode.keys import read_trusted
 from diode.manifest import MAX_MANIFEST_BYTES, PAYLOAD_TYPE, bundle_id
 from diode.trust import Signature
@@ -72,7 +72,13 @@ class Approvals:
     def __init__(self, config: SenderConfig, audit: AuditLog) -> None:
         self._config = config
         self._audit = audit
-        self.approvers = read_trusted(config.send.approvers)
+        try:
+            self.approvers = read_trusted(config.send.approvers)
+        except NotInitialisedError:
+            folder = config.send.approvers
+            raise NotInitialisedError(
+                f"nobody may approve: {folder} holds no *.pub; put approvers' keys there"
+            ) from None
 
     def standing(self, row: Row) -> Approval:
         """How far a bundle is."""
