@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
+from diode.content import examine
 from diode.errors import DiodeError, UsageError
 from diode.init import init_pair
 from diode.measure import pss_bytes
@@ -275,9 +276,17 @@ def _copy_library(target: Path) -> None:
     """The running Python's standard library: thousands of small nested files."""
 
     def ignored(folder: str, names: list[str]) -> list[str]:
-        return [name for name in names if name in SKIPPED or os.path.islink(os.path.join(folder, name))]
+        return [name for name in names if name in SKIPPED or _cannot_cross(os.path.join(folder, name))]
 
     shutil.copytree(sysconfig.get_path("stdlib"), target, ignore=ignored)
+
+
+def _cannot_cross(path: str) -> bool:
+    """Whether a sender would refuse it: a link, or a pickle, as the library has a few."""
+    if os.path.islink(path) or not os.path.isfile(path):
+        return os.path.islink(path)
+    with open(path, "rb") as file:
+        return examine(file, os.path.getsize(path), path).problem is not None
 
 
 def _write_safetensors(path: Path) -> None:

@@ -73,20 +73,23 @@ def describe(manifest: Manifest, number: int) -> dict[str, Any]:
     }
 
 
-def verify_published(folder: Path, trust: Trust, progress: Progress = lambda _: None) -> Opened:
+def verify_published(folder: Path, trust: Trust, progress: Progress = lambda _: None) -> tuple[Opened, list[FileEntry]]:
     """Check a published bundle whole: signatures, and every byte below ``data``. Raises TrustError or IntegrityError.
 
-    The files table is made anew from what lies there; its digest must be the signed one.
+    The files table is made anew from what lies there, and returned; its digest must be the signed one.
     """
     opened = open_manifest(read_sealed(find_envelope(folder)), trust)
     data = folder / "data"
     if not data.is_dir():
-        raise UsageError(f"{folder} holds no data: this is no published bundle")
-    entries = sorted(_entries(data, progress), key=lambda entry: entry.path.encode())
+        raise IntegrityError(f"{folder} holds no data: this is no published bundle")
+    try:
+        entries = sorted(_entries(data, progress), key=lambda entry: entry.path.encode())
+    except UnicodeEncodeError:
+        raise IntegrityError("a file's name is not UTF-8, and was not signed") from None
     table = b"".join(entry.line() for entry in entries)
     if digest(table).hex() != opened.manifest.files.blake3:
         raise IntegrityError(_difference(folder, entries))
-    return opened
+    return opened, entries
 
 
 def _entries(data: Path, progress: Progress) -> Iterator[FileEntry]:

@@ -74,7 +74,7 @@ class Trust:
 
     def __init__(self, keys: Iterable[TrustedKey], roles: Mapping[str, Role] | None = None) -> None:
         self.keys = {trusted.key.keyid: trusted for trusted in keys}
-        self.roles = dict(roles or {ANY_CHANNEL: Role()})
+        self.roles = dict({ANY_CHANNEL: Role()} if roles is None else roles)
 
     @classmethod
     def anyone(cls, keys: Iterable[Key]) -> "Trust":
@@ -116,7 +116,7 @@ class Trust:
     def confirm(self, channel: str, signatures: Iterable[Signature]) -> None:
         """As :meth:`check`, of signatures that were valid once: revoked keys count no more. Raises TrustError."""
         known = [(s, self.keys.get(s.key_id)) for s in signatures]
-        good = [s for s, trusted in known if trusted is not None and trusted.counts(None)]
+        good = [Signature(trusted.person, s.key_id) for s, trusted in known if trusted and trusted.counts(None)]
         if not good:
             raise RevokedKeyError("the keys that signed it were revoked, or are trusted no more, since it was accepted")
         self.check(channel, good)

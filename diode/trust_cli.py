@@ -82,7 +82,7 @@ def verify_bundle(
 
     total = inspect(read_sealed(find_envelope(path))).manifest.stream_bytes
     try:
-        opened = verify_published(path, trust, progress)
+        opened, _ = verify_published(path, trust, progress)
     finally:
         display.close()
     people = ", ".join(f"{s.person} ({s.key_id[:16]})" for s in opened.signatures)

@@ -215,9 +215,11 @@ def _plain(value: Any) -> Any:
 def _keys_of(entry: Any, folder: Path) -> list[dict[str, Any]]:
     """``["alice.pub", { file = "alice.2.pub", expires = "..." }]``, each file read."""
     keys = []
+    if not isinstance(entry, list):
+        raise ValueError('the keys of a person are a list, such as ["alice.pub"]')
     for item in entry:
         fields = {"file": item} if isinstance(item, str) else dict(item)
-        keys.append({"public": (folder / fields.pop("file")).read_text(), **fields})
+        keys.append({"public": (folder / fields.pop("file", "")).read_text(), **fields})
     return keys
 
 

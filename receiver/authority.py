@@ -56,8 +56,10 @@ class Authority:
             self._check_time(now)
         return opened
 
-    def confirm(self, opened: Opened) -> None:
-        """Raise TrustError when what was accepted would not be any more: a key was revoked since."""
+    def confirm(self, opened: Opened, now: str) -> None:
+        """Raise when what was accepted would not be any more: TrustError, a key was revoked; ExpiredError, as open."""
+        if opened.manifest.channel != TRUST_CHANNEL:
+            self._check_time(now)
         self._trust.confirm(opened.manifest.channel, opened.signatures)
 
     def follow(self, folder: Path, now: str, note: Note) -> TrustDocument | None:

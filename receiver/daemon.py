@@ -305,7 +305,7 @@ class Receiver:
                 decision = decide(row.id, row.content, verdict, reason, now_utc())
                 write_decision(self.config.state, decision, [signer])
                 log.info("scanned", bundle=row.id, verdict=verdict, reason=reason)
-        except (NoAnswerError, OSError) as error:
+        except (NoAnswerError, DiodeError, OSError) as error:
             do = "mend the scanner, and restart; or diode-receiver reject"
             log.warning("scan_failed", bundle=message["bundle"], detail=str(error), consequence="it stays held", do=do)
 

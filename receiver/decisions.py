@@ -6,14 +6,15 @@ Who decides is the holder of a releaser's key, or, where no releaser's key is kn
 import json
 import os
 import pwd
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from securesystemslib.signer import Key, Signer
 
-from diode.durable import read_bounded, write_durably
+from diode.durable import write_durably
 from diode.envelope import read_envelope, seal, valid_keys
 from diode.errors import ManifestError, TrustError
 from diode.manifest import BundleHex, Hex32, Moment, canonical
@@ -22,8 +23,8 @@ from diode.trust import Trust
 DECISION_TYPE: Final = "application/vnd.diode.decision.v1+json"
 FOLDER: Final = "decisions"
 MAX_DECISION_BYTES: Final = 64 << 10
-MAX_DECISIONS: Final = 1000
-SCANNER: Final = "scanner"  # the person that the supervisor's own scanner is
+MAX_DECISIONS: Final = 100  # read of one bundle
+SCANNER: Final = "the scanner"  # the supervisor's own; no person can be called so
 
 Verdict = Literal["accept", "reject"]
 
@@ -60,27 +61,37 @@ def write_decision(state: Path, decision: Decision, signers: list[Signer]) -> Pa
 
 
 def read_decisions(
-    state: Path, trust: Trust | None, own_key: Key | None, now: str
+    paths: Iterable[Path], trust: Trust | None, own_key: Key | None, now: str
 ) -> Iterator[Given | tuple[Path, str]]:
     """Decisions, or the path of one that does not count and why.
 
     ``trust``: the releasers' keys; None: Unix users. By ``own_key``, the receiver's, the scanner speaks.
     """
-    paths = sorted((state / FOLDER).glob("*.dsse.json")) if (state / FOLDER).is_dir() else []
-    for path in paths[:MAX_DECISIONS]:
+    for path in paths:
         try:
-            owner = path.lstat().st_uid
-            sealed = read_bounded(path, MAX_DECISION_BYTES)
+            sealed, owner = _read(path)
             envelope = read_envelope(sealed, DECISION_TYPE, MAX_DECISION_BYTES)
             if own_key is not None and list(valid_keys(envelope, [own_key])):
                 person, key = SCANNER, own_key.keyid
             elif trust is None:
                 person, key = _unix_user(owner), ""
             else:
-                person, key = trust.signatures(envelope, now)[0]
+                (person, key), *others = trust.signatures(envelope, now)
+                if others:
+                    raise ManifestError("signed more than once: each person decides in a file of their own")
             yield Given(_parse(envelope.payload), person, path, key)
         except (ManifestError, TrustError, OSError) as error:
             yield path, str(error)
+
+
+def _read(path: Path) -> tuple[bytes, int]:
+    """A file's bytes and its owner, of one and the same file."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(fd, "rb") as file:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise ManifestError("no regular file")
+        return file.read(MAX_DECISION_BYTES + 1), status.st_uid
 
 
 def _parse(payload: bytes) -> Decision:

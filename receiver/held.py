@@ -1,16 +1,24 @@
 """Bundles that are verified and wait for people: ``inbox/.diode/held/<id>`` is what will be published, or set aside."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from securesystemslib.signer import Key
 
+from diode.attestation import FILE as ATTESTATION_FILE
+from diode.durable import read_bounded
+from diode.errors import IntegrityError
+from diode.inspection import MANIFEST_FILE, verify_published
 from diode.manifest import bundle_id
+from diode.receipt import RECEIPT_FILE, SIGNED_FILE, verify_receipt
+from diode.sums import B3SUMS, SHA256SUMS, sum_lines
 from diode.trust import Opened, Role, Trust
 from receiver.authority import Authority
-from receiver.decisions import Decision, Given, Verdict, read_decisions
+from receiver.decisions import FOLDER as DECISIONS
+from receiver.decisions import MAX_DECISIONS, Decision, Given, Verdict, read_decisions
 
 FOLDER: Final = "held"
 
@@ -68,16 +76,18 @@ class Verdicts:
         document = self._authority.release
         return document if document is not None and document.roles else self._releasers
 
-    def read(self, now: str) -> tuple[list[Given], list[tuple[Path, str]]]:
-        """Decisions that count, and those that do not with the reason."""
-        good: list[Given] = []
-        bad: list[tuple[Path, str]] = []
-        for found in read_decisions(self._state, self.trust, self._own_key, now):
-            if isinstance(found, Given):
-                good.append(found)
-            else:
-                bad.append(found)
-        return good, bad
+    def read(self, bundle: str, now: str) -> tuple[list[Given], list[tuple[Path, str]]]:
+        """Decisions about a bundle: those that count, and those that do not with the reason."""
+        paths = sorted((self._state / DECISIONS).glob(f"{bundle}-*.dsse.json"))[:MAX_DECISIONS]
+        found = list(read_decisions(paths, self.trust, self._own_key, now))
+        return [one for one in found if isinstance(one, Given)], [one for one in found if not isinstance(one, Given)]
+
+    def drop(self, keep: Collection[str]) -> None:
+        """Remove what was said about bundles that are not among ``keep``."""
+        for path in (self._state / DECISIONS).glob("????????????????-*"):
+            if path.name[:16] not in keep:
+                with suppress(OSError):
+                    path.unlink()
 
     def may(self, person: str, channel: str) -> bool:
         """Whether a person's word counts for a channel."""
@@ -99,3 +109,27 @@ def decide(bundle: str, content: str, verdict: Verdict, reason: str, now: str) -
     return Decision(
         format="diode-decision-1", bundle=bundle, content=content, verdict=verdict, reason=reason[:500], at=now
     )
+
+
+def check_tree(tree: Path, trust: Trust, own_key: Key | None) -> None:
+    """See that a tree that waited is what was verified: every byte of its data, and of the papers beside it.
+
+    Raises ContentError.
+    """
+    opened, entries = verify_published(tree, trust)
+    manifest = opened.manifest
+    papers = {
+        "manifest.json": opened.payload,
+        SHA256SUMS: b"".join(sum_lines(entries, "sha256")),
+        B3SUMS: b"".join(sum_lines(entries, "blake3")),
+    }
+    if manifest.attestation is not None:
+        papers[ATTESTATION_FILE] = manifest.attestation.encode() + b"\n"
+    for name, expected in papers.items():
+        if read_bounded(tree / name, len(expected)) != expected:
+            raise IntegrityError(f"{name} was changed while the bundle waited")
+    there = {path.name for path in tree.iterdir()} | {f"attestations/{p.name}" for p in tree.glob("attestations/*")}
+    if strange := there - papers.keys() - {"data", "attestations", MANIFEST_FILE, RECEIPT_FILE, SIGNED_FILE}:
+        raise IntegrityError(f"{min(strange)} was put beside the bundle while it waited")
+    if own_key is not None and (tree / SIGNED_FILE).exists():
+        verify_receipt(tree, own_key)

@@ -15,16 +15,15 @@ from securesystemslib.signer import Key
 from diode.audit import AuditLog, why
 from diode.chain import What
 from diode.clock import now_utc
-from diode.durable import sync_folder
-from diode.errors import ContentError, NotInitialisedError, PolicyError
-from diode.inspection import verify_published
+from diode.durable import sync_folder, write_durably
+from diode.errors import ContentError, DiodeError, NotInitialisedError, PolicyError, StorageError
 from diode.keys import read_trusted
 from diode.manifest import Manifest
 from diode.workers import Message
 from receiver.authority import Authority
 from receiver.decisions import SCANNER, Given
 from receiver.finishing import Finishing
-from receiver.held import HeldBundle, Rule, Verdicts
+from receiver.held import HeldBundle, Rule, Verdicts, check_tree
 from receiver.inbox import Inbox, rename_noreplace
 from receiver.ledger import Ledger, named
 from receiver.spool import MANIFEST_FILE, SpoolBundle
@@ -56,6 +55,7 @@ class Holding:
         releasers = None
         with suppress(NotInitialisedError):
             releasers = read_trusted(Path(settings["releasers"]))
+        self._own_key = own_key
         self._verdicts = Verdicts(Path(settings["state"]), authority, releasers, own_key)
         self._held: dict[str, HeldBundle] = {}
         self._bad: set[Path] = set()
@@ -89,40 +89,54 @@ class Holding:
                 self._refuse(row.id, {"detail": row.detail}, problem)
         for row in self._ledger.in_progress():
             if row.state == "publishing" and (self._inbox.held / row.id).exists():
+                self._prepare_return(row.id)
                 self._move_back(row.id)
-                self._drop_files(row.id)
+        self._verdicts.drop(self._held)
 
     def look(self) -> None:
-        """Read what people decided."""
-        if not self._held:
-            return
-        good, bad = self._verdicts.read(now_utc())
-        for path, reason in bad:
-            if path not in self._bad and len(self._bad) < MAX_BAD:
-                self._bad.add(path)
-                self._tell({"event": "decision_refused", "file": path.name, "detail": reason})
-        for given in good:
-            self._weigh(given)
+        """Read what people decided. Every word is judged anew: a releaser's key may have been revoked since."""
+        for held in list(self._held.values()):
+            good, bad = self._verdicts.read(held.hex_id, now_utc())
+            allowed = [given for given in good if self._counts(given, held)]
+            for path, reason in [*bad, *((g.path, "not theirs to decide") for g in good if g not in allowed)]:
+                if path not in self._bad and len(self._bad) < MAX_BAD:
+                    self._bad.add(path)
+                    self._tell({"event": "decision_refused", "file": path.name, "detail": reason})
+            self._weigh(held, allowed)
+
+    def _counts(self, given: Given, held: HeldBundle) -> bool:
+        manifest = held.opened.manifest
+        is_about_it = given.decision.content == manifest.files.blake3 and given.decision.bundle == held.hex_id
+        return is_about_it and (given.person == SCANNER or self._verdicts.may(given.person, manifest.channel))
 
     def finished(self, held: HeldBundle, outcome: Callable[[], object]) -> bool:
         """A held bundle was verified once more. True: it is back in the spool, to be published; else it is refused."""
+        if self._held.get(held.hex_id) is not held:
+            return False  # rejected meanwhile
         try:
             outcome()
-        except (ContentError, OSError) as error:
-            problem = error if isinstance(error, ContentError) else PolicyError(f"it cannot be read: {error}")
+        except StorageError:
+            raise
+        except (DiodeError, OSError, ValueError) as error:
+            problem = error if isinstance(error, ContentError) else PolicyError(f"it cannot be released: {error}")
             self._audit.append(What.REFUSED, **_named(held), **why(problem))
             self._refuse(held.hex_id, _facts(held), problem)
             return False
-        people = ", ".join(sorted(held.accepted))
+        people = ", ".join(sorted(held.accepted)) or "nobody, since nobody is asked for any more"
         self._audit.append(What.RELEASED, **_named(held), who=people)
-        folder = self._inbox.spool / held.hex_id
-        folder.mkdir(exist_ok=True)
-        (folder / MANIFEST_FILE).write_bytes((held.folder / MANIFEST_FILE).read_bytes())
+        self._prepare_return(held.hex_id)
         self._ledger.set_state(held.hex_id, "publishing", f"released by {people}")
         self._move_back(held.hex_id)
         del self._held[held.hex_id]
-        self._drop_files(held.hex_id)
+        self._verdicts.drop(self._held)
         return True
+
+    def _prepare_return(self, bundle: str) -> None:
+        """A durable folder in the spool with the manifest in it, before the ledger says that it is published."""
+        folder = self._inbox.spool / bundle
+        folder.mkdir(exist_ok=True)
+        write_durably(folder / MANIFEST_FILE, (self._inbox.held / bundle / MANIFEST_FILE).read_bytes())
+        sync_folder(self._inbox.spool)
 
     def _add(self, held: HeldBundle) -> None:
         self._held[held.hex_id] = held
@@ -139,42 +153,35 @@ class Holding:
         people = self._verdicts.needed(manifest.channel, rule)
         return " and ".join([f"{people} people"] * (people > 0) + ["the scanner"] * rule.scanned)
 
-    def _weigh(self, given: Given) -> None:
-        """One person's decision, which may be the last that was waited for."""
-        held = self._held.get(given.decision.bundle)
-        if held is None or held.opened.manifest.files.blake3 != given.decision.content:
-            return
+    def _weigh(self, held: HeldBundle, given: list[Given]) -> None:
+        """One rejection is enough; otherwise there may be enough people now."""
         channel = held.opened.manifest.channel
-        is_scanner = given.person == SCANNER
-        if not is_scanner and not self._verdicts.may(given.person, channel):
-            return
-        if given.decision.verdict == "reject":
-            self._audit.append(What.REJECTED, **_named(held), **_said(given))
-            reason = f"rejected by {given.person}: {given.decision.reason}"
-            self._refuse(held.hex_id, _facts(held), PolicyError(reason))
-            return
-        if given.person not in held.accepted:
-            self._audit.append(What.APPROVED, **_named(held), **_said(given), again=held.is_resumed)
-            held.accepted.add(given.person)
-            self._tell({"event": "accepted_by", "bundle": held.hex_id, "person": given.person})
+        for one in given:
+            if one.decision.verdict == "reject":
+                self._audit.append(What.REJECTED, **_named(held), **_said(one))
+                reason = f"rejected by {one.person}: {one.decision.reason}"
+                self._refuse(held.hex_id, _facts(held), PolicyError(reason))
+                return
+        held.accepted &= {one.person for one in given}  # a word may have ceased to count
+        for one in given:
+            if one.person not in held.accepted:
+                self._audit.append(What.APPROVED, **_named(held), **_said(one), again=held.is_resumed)
+                held.accepted.add(one.person)
+                self._tell({"event": "accepted_by", "bundle": held.hex_id, "person": one.person})
         rule = Rule.of(self._settings, channel)
         people = len(held.accepted - {SCANNER})
         if people >= self._verdicts.needed(channel, rule) and (SCANNER in held.accepted or not rule.scanned):
-            self._finishing.start(held, partial(verify_published, held.folder, self._authority.trust))
+            self._finishing.start(held, partial(check_tree, held.folder, self._authority.trust, self._own_key))
 
     def _refuse(self, bundle: str, facts: dict[str, Any], error: ContentError) -> None:
         self._ledger.set_state(bundle, "refused", str(error))
         self._inbox.set_aside(bundle, error, facts, self._inbox.held / bundle)
         self._held.pop(bundle, None)
-        self._drop_files(bundle)
+        self._verdicts.drop(self._held)
         self._tell(
             {"event": "quarantined", "bundle": bundle, "reason": error.reason, "exit_code": error.exit_code}
             | {"detail": str(error)[:500], "label": facts.get("label", "")}
         )
-
-    def _drop_files(self, bundle: str) -> None:
-        for path in (Path(self._settings["state"]) / "decisions").glob(f"{bundle}-*"):
-            path.unlink(missing_ok=True)
 
     def _move_back(self, bundle: str) -> None:
         rename_noreplace(self._inbox.held / bundle, self._inbox.spool / bundle / "tree")

@@ -49,6 +49,12 @@ class Inbox:
         """Where a bundle is published."""
         return self.path / manifest.channel / manifest.name / manifest.version
 
+    def check_place(self, manifest: Manifest) -> None:
+        """Raise ReplayError when the place of a bundle is taken."""
+        target = self.version_folder(manifest)
+        if os.path.lexists(target):
+            raise ReplayError(f"{target} exists already; what arrived is kept in quarantine")
+
     def publish(self, tree: Path, manifest: Manifest) -> Path:
         """Move a complete, synced ``tree`` into the inbox by one rename: visible, not yet durable.
 
@@ -76,6 +82,8 @@ class Inbox:
         if keep is not None and keep.exists():
             shutil.rmtree(folder, ignore_errors=True)
             keep.rename(folder)
+        elif (folder / "reason.json").exists():
+            return  # of a bundle that was judged: whoever invents manifests must not write over it
         folder.mkdir(parents=True, exist_ok=True)
         reason = {"bundle": bundle, "reason": error.reason, "detail": str(error), "at": now_utc(), **facts}
         (folder / "reason.json").write_text(json.dumps(reason, indent=1) + "\n")

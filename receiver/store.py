@@ -51,7 +51,7 @@ from receiver.admission import Admission
 from receiver.authority import Authority
 from receiver.disk import DiskHealth
 from receiver.finishing import Finishing
-from receiver.held import HeldBundle
+from receiver.held import HeldBundle, check_tree
 from receiver.holding import Holding
 from receiver.inbox import Inbox
 from receiver.ledger import Ledger, Row, named
@@ -278,7 +278,7 @@ class Store:
             return
         manifest = opened.manifest
         row = self._ledger.get(f"{number:016x}")
-        if row is not None and row.state in ("held", "published", "refused"):
+        if row is not None and row.state in ("held", "publishing", "published", "refused"):
             drop = Drop.REFUSED if row.state == "refused" else Drop.REDUNDANT
             self._answer("finished", bundle=number, drop=drop)
             return
@@ -411,11 +411,12 @@ class Store:
         """Record, rename, make that durable, record: any step may be the last before a crash, or be tried again."""
         if bundle.target is None:
             self._policy.check(bundle.manifest, now_utc())
-            self._authority.confirm(bundle.opened)
+            self._authority.confirm(bundle.opened, now_utc())
             if self._holding.wants(bundle.manifest) and not bundle.is_released:
                 self._hold(bundle)
                 return
             if bundle.manifest.channel == TRUST_CHANNEL:
+                self._inbox.check_place(bundle.manifest)  # a bundle that is refused must change nothing
                 self._follow(bundle)
             self._ledger.set_state(bundle.hex_id, "publishing")
             self._note(What.PUBLISHED, bundle, again=bundle.is_said_published)
@@ -514,6 +515,7 @@ class Store:
         if (
             state == "publishing" and (bundle.tree / RECEIPT_FILE).exists()
         ):  # complete and durable: it was to be renamed
+            check_tree(bundle.tree, self._authority.trust, self._signer.public_key if self._signer else None)
             bundle.is_released = True
             self._publish(bundle)
             return

@@ -16,9 +16,9 @@ from diode.chain import What
 from diode.config import SenderConfig
 from diode.durable import write_durably
 from diode.envelope import merge_signatures, read_envelope, write_envelope
-from diode.errors import SourceError, TrustError, UsageError
+from diode.errors import NotInitialisedError, SourceError, TrustError, UsageError
 from diode.keys import read_trusted
-from diode.manifest import MAX_MANIFEST_BYTES, PAYLOAD_TYPE
+from diode.manifest import MAX_MANIFEST_BYTES, PAYLOAD_TYPE, bundle_id
 from diode.trust import Signature
 from sender.ledger import Ledger, Row, named
 from sender.outbox import OutboxFolder
@@ -72,7 +72,13 @@ class Approvals:
     def __init__(self, config: SenderConfig, audit: AuditLog) -> None:
         self._config = config
         self._audit = audit
-        self.approvers = read_trusted(config.send.approvers)
+        try:
+            self.approvers = read_trusted(config.send.approvers)
+        except NotInitialisedError:
+            folder = config.send.approvers
+            raise NotInitialisedError(
+                f"nobody may approve: {folder} holds no *.pub; put approvers' keys there"
+            ) from None
 
     def standing(self, row: Row) -> Approval:
         """How far a bundle is."""
@@ -100,7 +106,12 @@ class Approvals:
             raise SourceError(f"the packed bundle {row.id} is damaged, and was not signed: {error}") from error
         path = self._path(row)
         with _locked(path.parent):
+            if (fresh := ledger.get(row.id)) is None or fresh.state != "unapproved":
+                state = fresh.state if fresh else "gone"
+                raise UsageError(f"{row.id} is {state} meanwhile: it waits for no signature any more")
             envelope = self._read(path)
+            if bundle_id(envelope.payload) != int(row.id, 16):
+                raise SourceError(f"the manifest of {row.id} is another one's, and was not signed")
             before = set(self._standing(envelope, row).signatures)
             change(envelope)
             approval = self._standing(envelope, row)

@@ -1,11 +1,10 @@
 """One file: what it is, whether it is sound, and whether it is something else besides."""
 
-import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
-from diode.content import gguf, kinds, safetensors
+from diode.content import gguf, kinds, npy, safetensors
 from diode.content.pickles import begins_pickle
 from diode.content.reader import Reader, UnsoundError
 
@@ -39,7 +38,7 @@ def examine(file: BinaryIO, size: int, path: str) -> Examined:
         kind = kinds.kind_of(reader, head)
     except UnsoundError as error:
         return Examined("unknown", f"{path}: {error}")
-    problem, facts = _second_nature(reader, kind, head), {}
+    problem, facts = _second_nature(reader, kind), {}
     if problem is None and (lint := _LINTS.get(kind)):
         reader.position = 0
         try:
@@ -54,12 +53,12 @@ def allowed(kind: str, types: Collection[str]) -> bool:
     return not types or kind in types
 
 
-def _second_nature(reader: Reader, kind: str, head: bytes) -> str | None:
+def _second_nature(reader: Reader, kind: str) -> str | None:
     """Why a file is dangerous whatever else it is; None: it is only what it seems."""
-    if kind in _PICKLES or begins_pickle(head, is_whole=reader.size <= len(head)):
+    if kind in _PICKLES or begins_pickle(reader):
         return "a pickle, which runs code when it is loaded"
-    if kind == "npy" and re.search(rb"'descr':\s*('\|O'|\[[^\]]*O)", head[:4096]):
-        return "an array of objects, which are a pickle"
+    if kind == "npy" and not npy.is_plain(reader):
+        return "an array of objects, which are a pickle, or of types that are not known"
     if kind in _PURE and kinds.zip_directory(reader) is not None:
         return "it ends as a zip archive does, so that readers of archives see something else in it"
     return None

@@ -6,7 +6,6 @@ from typing import Final
 from diode.content.reader import Reader, UnsoundError
 
 MAGIC: Final = b"GGUF"
-BUDGET_BYTES: Final = 128 << 20  # of header: vocabularies of a million words fit
 MAX_PAIRS: Final = 65_536
 MAX_TENSORS: Final = 65_536
 MAX_NAME_BYTES: Final = 64  # what the reference loader allows a tensor's name
@@ -119,6 +118,7 @@ def _skip_value(reader: Reader, kind: int, depth: int) -> None:
 
 
 def _skip_array(reader: Reader, depth: int) -> None:
+    reader.count_value()
     kind, count = reader.number(4), reader.number(8)
     if depth >= MAX_NESTING or count > MAX_ARRAY:
         raise UnsoundError(f"an array of {count} values, {depth + 1} deep: more than {MAX_ARRAY}, {MAX_NESTING} deep")
@@ -137,6 +137,7 @@ def _check_bools(data: bytes) -> None:
 
 
 def _text(reader: Reader, most: int, what: str) -> str:
+    reader.count_value()
     length = reader.number(8)
     if length > most:
         raise UnsoundError(f"{what} has {length} bytes, more than {most}")

@@ -7,15 +7,19 @@ import struct
 from typing import Final
 
 from diode.content import gguf, safetensors
-from diode.content.pickles import MAX_SCANNED_BYTES, begins_pickle
-from diode.content.reader import Reader, UnsoundError
+from diode.content.pickles import begins_pickle
+from diode.content.reader import Reader, UnsoundError, check_values
 
-HEAD_BYTES: Final = MAX_SCANNED_BYTES
+HEAD_BYTES: Final = 1 << 20
 MAX_TEXT_BYTES: Final = 64 << 20  # read whole; of larger ones the ends
 MAX_JSON_BYTES: Final = 32 << 20
 MAX_DIRECTORY_BYTES: Final = 16 << 20
 _SAMPLE_BYTES: Final = 1 << 20
 _END_OF_ZIP: Final = b"PK\x05\x06"
+_END_OF_ZIP64: Final = b"PK\x06\x06"
+_ZIP64_LOCATOR_BYTES: Final = 20
+_ZIP64_RECORD_BYTES: Final = 56
+_IN_ZIP64: Final = 0xFFFFFFFF
 _ENTRY_OF_ZIP: Final = b"PK\x01\x02"
 _END_RECORD: Final = struct.Struct("<4s4H2IH")
 _END_BYTES: Final = _END_RECORD.size + 65_535
@@ -67,26 +71,33 @@ def kind_of(reader: Reader, head: bytes) -> str:
         return "pe"
     if safetensors.looks_so(head, reader.size):
         return "safetensors"
-    if begins_pickle(head, is_whole=reader.size <= len(head)):
+    if begins_pickle(reader):
         return "pickle"
     return _kind_of_text(reader, head)
 
 
 def zip_directory(reader: Reader) -> bytes | None:
-    """The directory that a reader of zip archives would find from the file's end; None: it would find none."""
+    """The directory that a reader of zip archives would find from the file's end; None: it would find none.
+
+    Its beginning, where it is very large. A comment that does not fit is no obstacle to such readers.
+    """
     tail = reader.tail(_END_BYTES)
     end = len(tail)
     while (at := tail.rfind(_END_OF_ZIP, 0, end)) >= 0:
         end = at + len(_END_OF_ZIP) - 1
         if len(tail) - at < _END_RECORD.size:
             continue
-        _, _, _, _, _, size, _, comment = _END_RECORD.unpack_from(tail, at)
-        begin = reader.size - len(tail) + at - size
-        if at + _END_RECORD.size + comment <= len(tail) and begin >= 0 and size <= MAX_DIRECTORY_BYTES:
-            reader.position = begin
-            directory = reader.take(size)
-            if directory.startswith(_ENTRY_OF_ZIP):
-                return directory
+        _, _, _, _, _, size, _, _ = _END_RECORD.unpack_from(tail, at)
+        place = reader.size - len(tail) + at
+        if size == _IN_ZIP64:
+            place -= _ZIP64_LOCATOR_BYTES + _ZIP64_RECORD_BYTES
+            record = reader.at(place, _ZIP64_RECORD_BYTES) if place >= 0 else b""
+            if record[:4] != _END_OF_ZIP64:
+                continue
+            size = int.from_bytes(record[40:48], "little")
+        directory = reader.at(place - size, min(size, MAX_DIRECTORY_BYTES)) if place >= size else b""
+        if directory.startswith(_ENTRY_OF_ZIP):
+            return directory
     return None
 
 
@@ -113,7 +124,9 @@ def _kind_of_text(reader: Reader, head: bytes) -> str:
     if head.lstrip()[:1] in (b"{", b"[") and reader.size <= MAX_JSON_BYTES:
         reader.position = 0
         try:
-            json.loads(reader.take(reader.size))
+            data = reader.take(reader.size)
+            check_values(data)
+            json.loads(data)
         except (ValueError, RecursionError, UnsoundError):
             return "text"
         return "json"

@@ -4,11 +4,19 @@ import os
 import struct
 from typing import BinaryIO, Final
 
+MAX_VALUES: Final = 2 << 20  # of JSON, or texts and arrays of GGUF
 KINDS_OF_NUMBER: Final = {1: "<B", 2: "<H", 4: "<I", 8: "<Q"}
 
 
 class UnsoundError(Exception):
     """What is wrong with a file, for people. It never leaves this package."""
+
+
+def check_values(data: bytes) -> None:
+    """Raise UnsoundError for JSON of so many values that parsing it would take memory without end."""
+    values = data.count(b"[") + data.count(b"{") + data.count(b",")
+    if values > MAX_VALUES:
+        raise UnsoundError(f"its JSON has {values} values, more than {MAX_VALUES}")
 
 
 class Reader:
@@ -19,6 +27,7 @@ class Reader:
         self.position = 0
         self._file = file
         self._left = budget
+        self._values = MAX_VALUES
 
     def take(self, count: int) -> bytes:
         """The next ``count`` bytes. Raises UnsoundError when the file has fewer, or the budget is spent."""
@@ -34,11 +43,15 @@ class Reader:
         """The next ``width`` bytes as an unsigned little-endian number."""
         return int(struct.unpack(KINDS_OF_NUMBER[width], self.take(width))[0])
 
-    def skip(self, count: int) -> None:
-        """Go on, without reading. Raises UnsoundError past the end."""
-        if count > self.size - self.position:
-            raise UnsoundError(f"it ends early: {count} bytes are expected at {self.position}")
-        self.position += count
+    def count_value(self) -> None:
+        """One more that costs time however short it is. Raises UnsoundError when there are too many."""
+        self._values -= 1
+        if self._values < 0:
+            raise UnsoundError(f"more than {MAX_VALUES} texts and arrays")
+
+    def at(self, offset: int, count: int) -> bytes:
+        """Bytes from ``offset`` on, ``count`` at most."""
+        return self._read(offset, max(0, min(count, self.size - offset)))
 
     def head(self, count: int) -> bytes:
         """The first bytes, ``count`` at most."""

@@ -4,7 +4,7 @@ import json
 import math
 from typing import Any, Final
 
-from diode.content.reader import Reader, UnsoundError
+from diode.content.reader import Reader, UnsoundError, check_values
 
 MAX_HEADER_BYTES: Final = 16 << 20  # the format allows 100 MB; the largest models' shards have less than 1 MB
 MAX_TENSORS: Final = 200_000
@@ -67,6 +67,7 @@ def lint(reader: Reader) -> dict[str, int | str]:
 def _parse(raw: bytes) -> dict[str, Any]:
     if raw[:1] != b"{":
         raise UnsoundError("its header does not begin with a brace")
+    check_values(raw)
     try:
         header = json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:

@@ -8,7 +8,9 @@ from sender.intake.candidate import Candidate
 from sender.intake.verdict import Finding, Reason, RefusedError
 
 MAX_SUMS_BYTES: Final = 256 << 20
-_LINE: Final = re.compile(r"([0-9A-Fa-f]{64}) [ *](?:\./)?(.+)")
+_LINE: Final = re.compile(r"(\\?)([0-9A-Fa-f]{64}) [ *](?:\./)?(.+)")
+_ESCAPED: Final = re.compile(r"(?:[^\\]|\\[\\nr])+")
+_ESCAPES: Final = {r"\\": "\\", r"\n": "\n", r"\r": "\r"}
 
 
 def check_sums(file_name: str, papers: frozenset[str], candidate: Candidate) -> Finding:
@@ -27,16 +29,13 @@ def check_sums(file_name: str, papers: frozenset[str], candidate: Candidate) -> 
             raise RefusedError(Reason.FILE_MISSING, f"{file_name} names {path!r}, which is not there")
         if file.entry.sha256 != digest:
             raise RefusedError(Reason.DIGEST, f"{path!r} is not the file that {file_name} names: SHA-256 differs")
-    for path in candidate.files.keys() - named.keys() - papers - {file_name}:
-        raise RefusedError(Reason.FILE_EXTRA, f"{path!r} is not named by {file_name}")
+    if extra := candidate.files.keys() - named.keys() - papers - {file_name}:
+        raise RefusedError(Reason.FILE_EXTRA, f"{min(extra)!r} is not named by {file_name}")
     return Finding(counts={"files": len(named)})
 
 
 def _read(data: bytes) -> Iterator[tuple[str, str]]:
-    """(path, digest) of each line as coreutils write them, text or binary. Raises ValueError.
-
-    Escaped names (a line that begins with a backslash) are refused: no two programs agree on all of them.
-    """
+    """(path, digest) of each line as coreutils write them, text or binary. Raises ValueError."""
     seen = set()
     lines = data.decode().split("\n")
     if lines.pop():
@@ -45,8 +44,15 @@ def _read(data: bytes) -> Iterator[tuple[str, str]]:
         match = _LINE.fullmatch(line)
         if match is None:
             raise ValueError(f"line {number} is not a SHA-256 digest and a name")
-        path = match[2]
+        path = _unescaped(match[3]) if match[1] else match[3]
         if path in seen:
             raise ValueError(f"{path!r} is named twice")
         seen.add(path)
-        yield path, match[1].lower()
+        yield path, match[2].lower()
+
+
+def _unescaped(name: str) -> str:
+    """The name on a line that begins with a backslash: in it, backslashes and ends of lines are escaped."""
+    if _ESCAPED.fullmatch(name) is None:
+        raise ValueError(f"{name!r} is escaped in a way that is not known")
+    return re.sub(r"\\.", lambda escape: _ESCAPES[escape[0]], name)

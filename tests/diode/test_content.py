@@ -4,9 +4,11 @@ import io
 import json
 import pickle
 import random
+import re
 import struct
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 
 from diode.content import Examined, allowed, examine
 from diode.content.examine import BUDGET_BYTES
+from diode.content.kinds import KINDS
 
 
 class Counted(io.BytesIO):
@@ -205,12 +208,108 @@ def test_a_header_that_is_a_pickle() -> None:
         assert look(data).problem or look(data).kind == "unknown"
 
 
-def test_arrays_of_objects() -> None:
-    """Numpy loads them by unpickling."""
-    header = b"{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n"
-    assert "pickle" in str(look(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header).problem)
-    header = header.replace(b"|O", b"<f4")
-    assert None is look(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header).problem
+def npy(descr: str, version: int = 1, pad: int = 0) -> bytes:
+    """An array of numpy of one type."""
+    header = (" " * pad + f"{{'descr': {descr}, 'fortran_order': False, 'shape': (1,), }}\n").encode()
+    return b"\x93NUMPY" + bytes([version, 0]) + struct.pack("<H" if version == 1 else "<I", len(header)) + header
+
+
+@pytest.mark.parametrize(
+    "descr",
+    [
+        "'|O'",
+        "'O'",
+        "'O8'",
+        "'|O8'",
+        '"|O"',
+        "'object'",
+        "('|O',(2,))",
+        "[('a]', 'O')]",
+        "[('a', [('b', '|O')])]",
+        "'\\x7cO'",
+        "7",
+        "[]",
+    ],
+)
+def test_arrays_of_objects(descr: str) -> None:
+    """Numpy loads them by unpickling, however they are spelled."""
+    for data in (npy(descr), npy(descr, 2, 5000), npy(descr, 3)):
+        assert "pickle" in str(look(data).problem)
+
+
+@pytest.mark.parametrize(
+    "descr", ["'<f4'", "'|b1'", "'|S12'", "'<U3'", "'<M8[ns]'", "[('a', '<i4'), ('b', '<f8', (3,))]"]
+)
+def test_arrays_of_numbers(descr: str) -> None:
+    """They are plain."""
+    assert ("npy", None) == (look(npy(descr)).kind, look(npy(descr)).problem)
+
+
+@pytest.mark.parametrize(
+    "front",
+    [
+        b"I1\n0" * 6000,
+        b"\x80\x04" + b"(" * 10_050 + b"1" * 10_050,
+        b"I0x1\n0",
+        b"L0x1L\n0",
+        "S'é'\n0".encode(),
+        b"X" + struct.pack("<I", 1 << 20) + bytes(1 << 20) + b"0",
+        b"I1\n0" * 300_000,
+    ],
+    ids=range(7),
+)
+def test_pickles_that_only_loaders_read(front: bytes) -> None:
+    """They take what the standard library's own disassembler does not."""
+    assert "pickle" in str(look(front + b"cos\ngetpid\n(tR.").problem)
+
+
+def test_archives_whose_end_is_odd() -> None:
+    """A comment that does not fit, a size that is elsewhere: readers of archives do not mind."""
+    front, back = safetensors(GOOD, bytes(22)), bytearray(torch_file())
+    back[-2:] = b"\xff\xff"
+    assert "archive" in str(look(inside(bytes(back))).problem)
+    end = len(back) - 22
+    size = struct.unpack_from("<I", back, end + 12)[0]
+    record = b"PK\x06\x06" + struct.pack("<Q", 44) + bytes(28) + struct.pack("<QQ", size, 0)
+    locator = b"PK\x06\x07" + bytes(16)
+    ending = bytearray(back[end:])
+    struct.pack_into("<I", ending, 12, 0xFFFFFFFF)
+    whole = bytes(back[:end]) + record + locator + bytes(ending)
+    assert "archive" in str(look(inside(whole)).problem)
+    assert "pytorch" == look(whole).kind
+    assert None is look(front).problem
+
+
+def inside(data: bytes) -> bytes:
+    """As a tensor of a sound file."""
+    return safetensors({"a": tensor("U8", [len(data)], 0, len(data))}, data)
+
+
+def test_what_costs_too_much() -> None:
+    """Millions of empty values take memory and time without being long."""
+    assert "text" == look(b"[" + b"[]," * 3_000_000 + b"0]").kind
+    assert "values" in str(look(safetensors_of(b'{"a":[' + b"[]," * 3_000_000 + b"0]}")).problem)
+    words = struct.pack("<IQ", 8, 3_000_000) + bytes(24_000_000)
+    assert "more than" in str(look(gguf([(b"t", 9, words)])).problem)
+
+
+def safetensors_of(header: bytes) -> bytes:
+    """A file with this header."""
+    return struct.pack("<Q", len(header)) + header
+
+
+def test_pickles_behind_much_else() -> None:
+    """Thousands of opcodes, or a text longer than is looked at, in front of the call."""
+    call = b"cposix\ngetpid\n(tR."
+    long = bytes(2 << 20)
+    for front in (
+        b"N0" * 5001,
+        b"T" + struct.pack("<I", len(long)) + long + b"0",
+        b"X" + struct.pack("<I", len(long)) + long + b"0",
+    ):
+        assert "pickle" in str(look(front + call).problem)
+    for whole in (b"The quick brown fox. " * 100_000, b"Xylophones\n" * 200_000, b"Because.\n" * 200_000):
+        assert ("text", None) == (look(whole).kind, look(whole).problem)
 
 
 # GGUF
@@ -393,3 +492,10 @@ def test_generated_safetensors_are_sound(parts: list[tuple[str, list[int]]], see
     names = list(tensors)
     random.Random(seed).shuffle(names)
     assert None is look(safetensors({name: tensors[name] for name in names}, bytes(end))).problem
+
+
+def test_kinds_are_those_of_the_page() -> None:
+    """docs/content.md lists every kind that a channel may name."""
+    page = (Path(__file__).parents[2] / "docs" / "content.md").read_text()
+    listed = page.partition("## Kinds")[2].partition("A channel's `types`")[0]
+    assert set(re.findall(r"`(\w+)`", listed)) == KINDS

@@ -10,7 +10,11 @@ from securesystemslib.signer import CryptoSigner
 from diode.audit import AuditLog
 from diode.audit_check import entries_of
 from diode.chain import Entry
+from diode.envelope import seal
 from diode.errors import StorageError
+from diode.keys import read_signer
+from diode.manifest import canonical
+from diode.trust_document import MAX_TRUST_BYTES, TRUST_TYPE, TrustDocument
 from receiver import holding, inbox
 from receiver.decisions import write_decision
 from receiver.held import decide
@@ -214,7 +218,122 @@ def test_junk_among_the_decisions(enclave: Enclave, junk: bytes) -> None:
     bundle = taken(enclave)
     folder = enclave.config.state / "decisions"
     folder.mkdir(exist_ok=True)
-    (folder / "junk.dsse.json").write_bytes(junk)
+    (folder / f"{bundle.number:016x}-0.dsse.json").write_bytes(junk)
     for signer in (CAROL, DAVE):
         say(enclave, bundle, "accept", signer)
     assert (1, True) == (len(enclave.said("decision_refused")), enclave.published(bundle))
+
+
+def with_document(enclave: Enclave, version: int, revoked: dict[str, str], release: dict[str, object]) -> None:
+    """A trust document in which Alice signs; Carol and Dave are people, too."""
+    people = {"alice": ALICE, "carol": CAROL, "dave": DAVE}
+    keys = {n: [{"public": public_pem(s), "not_before": None, "expires": None}] for n, s in people.items()}
+    root = {"persons": ["alice"], "threshold": 1}
+    fields = {"format": "diode-trust-1", "version": version, "created": NOW, "expires": None, "persons": keys}
+    fields |= {"revoked": revoked, "root": root, "channels": {"*": root}, "release": release}
+    document = TrustDocument.model_validate(fields)
+    sealed = seal(canonical(document.model_dump()), TRUST_TYPE, [ALICE], MAX_TRUST_BYTES)
+    enclave.store._authority.install(sealed, NOW, lambda _: None)
+
+
+@pytest.mark.parametrize("enclave", [ONE], indirect=True)
+def test_a_document_without_releasers_gives_nobody_the_right(enclave: Enclave) -> None:
+    """The folder's keys count on; a signer of bundles may not let them out."""
+    with_document(enclave, 1, {}, {})
+    bundle = taken(enclave)
+    say(enclave, bundle, "accept", ALICE)
+    assert not enclave.published(bundle)
+    say(enclave, bundle, "accept", CAROL)
+    assert enclave.published(bundle)
+
+
+def test_a_word_by_a_key_that_was_revoked_since(enclave: Enclave) -> None:
+    """It counts no more, in this run as after a restart."""
+    release = {"*": {"persons": ["carol", "dave"], "threshold": 2}}
+    with_document(enclave, 1, {}, release)
+    bundle = taken(enclave)
+    say(enclave, bundle, "accept", CAROL)
+    with_document(enclave, 2, {CAROL.public_key.keyid: "lost"}, release)
+    say(enclave, bundle, "accept", DAVE)
+    assert not enclave.published(bundle)
+
+
+def test_nobody_is_the_scanner(tmp_path: Path) -> None:
+    """Whatever their key's file is called."""
+    enclave = Enclave(tmp_path, {"alice.pub": ALICE}, '[channels.test]\nscan = ["/bin/true"]\n')
+    folder = tmp_path / "keys" / "releasers"
+    folder.mkdir()
+    (folder / "scanner.pub").write_text(public_pem(CAROL))
+    enclave.restart()
+    bundle = taken(enclave)
+    say(enclave, bundle, "accept", CAROL)
+    assert not enclave.published(bundle)
+    say(enclave, bundle, "accept", read_signer(tmp_path / "keys" / "service.key"))
+    assert enclave.published(bundle)
+
+
+@pytest.mark.parametrize("enclave", [ONE], indirect=True)
+@pytest.mark.parametrize("name", ["manifest.json", "SHA256SUMS", "receipt.json", "run-me.sh", "data/b\udcff", "data"])
+def test_papers_and_folders_are_verified_as_well(enclave: Enclave, name: str) -> None:
+    """What is released is what was verified, beside the data, too; damage refuses one bundle and no more."""
+    bundle = taken(enclave)
+    place = held_folder(enclave, bundle) / name
+    if place.is_dir():
+        place.rename(place.with_name("gone"))
+    else:
+        place.write_bytes(b"other")
+    say(enclave, bundle, "accept", CAROL)
+    assert (1, False) == (len(enclave.refusals), enclave.published(bundle))
+    enclave.restart()
+    other = make_bundle({"a": b"2"}, signer=ALICE, sequence=2)
+    enclave.take(other)
+    say(enclave, other, "accept", CAROL)
+    assert enclave.published(other)
+
+
+def test_a_rejection_goes_before_acceptances(enclave: Enclave) -> None:
+    """Read in one look, in whatever order their files lie."""
+    bundle = taken(enclave)
+    for verdict, signer in (("accept", CAROL), ("accept", DAVE), ("reject", CAROL)):
+        decision = decide(f"{bundle.number:016x}", bundle.manifest.files.blake3, verdict, "why", NOW)  # type: ignore[arg-type]
+        write_decision(enclave.config.state, decision, [signer])
+    enclave.tick()
+    assert ([("policy", 14)], False) == (enclave.refusals, enclave.published(bundle))
+
+
+@pytest.mark.parametrize("enclave", [ONE], indirect=True)
+def test_power_lost_before_the_spool_had_its_folder(enclave: Enclave) -> None:
+    """The ledger says that it is being published, and only the held tree is there."""
+    bundle = taken(enclave)
+    enclave.store._ledger.set_state(f"{bundle.number:016x}", "publishing")
+    enclave.restart()
+    enclave.tick()
+    assert enclave.published(bundle)
+
+
+@pytest.mark.parametrize("enclave", [ONE], indirect=True)
+def test_tampered_between_release_and_publication(enclave: Enclave, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crash in between is no gap: the next run looks once more."""
+    bundle = taken(enclave)
+    with monkeypatch.context() as broken:
+
+        def fail(*_: object) -> None:
+            raise StorageError("killed")
+
+        broken.setattr(inbox, "rename_noreplace", fail)
+        say(enclave, bundle, "accept", CAROL)
+    tree = enclave.config.inbox.path / ".diode" / "spool" / f"{bundle.number:016x}" / "tree"
+    (tree / "data" / "a").write_bytes(b"2")
+    enclave.restart()
+    assert ([("integrity", 13)], False) == (enclave.refusals, enclave.published(bundle))
+
+
+@pytest.mark.parametrize("enclave", [ONE], indirect=True)
+def test_a_channel_that_holds_no_more(enclave: Enclave) -> None:
+    """What waited under the old rule is let go by the new one."""
+    bundle = taken(enclave)
+    path = enclave.folder / "receiver.toml"
+    path.write_text(path.read_text().replace("hold = 1\n", "hold = 0\n"))
+    enclave.restart()
+    enclave.tick()
+    assert enclave.published(bundle)

@@ -30,6 +30,15 @@ def test_sums_name_every_file(judge: Judge) -> None:
         assert judge(FILES | {"SHA256SUMS": written}, sha256sums="SHA256SUMS").accepted
 
 
+def test_sums_of_escaped_names(judge: Judge, item: Path) -> None:
+    """A backslash in a name is escaped, as sha256sum itself does it."""
+    (item / r"a\b.txt").write_bytes(b"content")
+    (item / "plain").write_bytes(b"more")
+    done = subprocess.run(["sha256sum", "--", r"a\b.txt", "plain"], cwd=item, capture_output=True, check=True)
+    assert done.stdout.startswith(b"\\")
+    assert judge({"SHA256SUMS": done.stdout}, sha256sums="SHA256SUMS").accepted
+
+
 @pytest.mark.parametrize(
     ("files", "reason"),
     [
@@ -40,7 +49,9 @@ def test_sums_name_every_file(judge: Judge) -> None:
         (FILES | {"SHA256SUMS": b""}, Reason.FILE_EXTRA),
         (FILES | {"SHA256SUMS": sums(FILES)[:-1]}, Reason.SUMS_MALFORMED),
         (FILES | {"SHA256SUMS": sums(FILES) * 2}, Reason.SUMS_MALFORMED),
-        (FILES | {"SHA256SUMS": b"\\" + sums(FILES)}, Reason.SUMS_MALFORMED),
+        (FILES | {"SHA256SUMS": b"\\" + sums(FILES).replace(b"a.txt", b"a\\ttxt")}, Reason.SUMS_MALFORMED),
+        (FILES | {"SHA256SUMS": b"\\" + sums(FILES).replace(b"a.txt", b"a.txt\\")}, Reason.SUMS_MALFORMED),
+        (FILES | {"SHA256SUMS": b"\\" + sums(FILES).replace(b"a.txt", b"a.txt\\n")}, Reason.FILE_MISSING),
         (FILES | {"SHA256SUMS": b"SHA256 (a.txt) = 00\n"}, Reason.SUMS_MALFORMED),
         (FILES | {"SHA256SUMS": b"\xff" + sums(FILES)}, Reason.SUMS_MALFORMED),
         (FILES | {"SHA256SUMS": sums({**FILES, "../a.txt": b""})}, Reason.FILE_MISSING),
