@@ -10,6 +10,7 @@ from diode.content.reader import Reader
 MAX_WINDOW_BYTES: Final = 1 << 20
 MAX_WINDOWS: Final = 4096  # of a MiB, or of one odd line
 MAX_OPCODES: Final = 10_000
+MIN_HARMLESS_BYTES: Final = 16  # shorter ones that name nothing are as likely any two or three bytes
 _MARK: Final = "mark"
 # what can name or call something
 _ACTS: Final = frozenset(
@@ -46,7 +47,7 @@ def begins_pickle(reader: Reader) -> bool:
     """Whether a loader of pickles would make something of a file's first bytes.
 
     Text may begin like a pickle of a trifle ("N. Smith"): that is none unless it announces its protocol, names or calls
-    something, or ends with the file. Long texts inside are skipped, as a loader would read over them.
+    something, or ends with the file and is no trifle. Long texts inside are skipped, as a loader would read over them.
     """
     stack: list[str] = []
     acts = announced = False
@@ -63,7 +64,7 @@ def begins_pickle(reader: Reader) -> bool:
                     return False
                 done, count = stream.tell(), count + 1
                 if name == "STOP":
-                    return acts or announced or offset + done == reader.size
+                    return acts or announced or offset + done == reader.size >= MIN_HARMLESS_BYTES
                 if count >= MAX_OPCODES:
                     return True  # no text goes on like that
         except Exception:  # noqa: BLE001 - pickletools raises anything on what is no pickle

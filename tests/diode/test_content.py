@@ -148,7 +148,7 @@ class Evil:
 
 
 @pytest.mark.parametrize("protocol", range(6))
-@pytest.mark.parametrize("value", [Evil(), {"a": [1, Evil()]}, {"weights": [0.5] * 50}, "text", [None]])
+@pytest.mark.parametrize("value", [Evil(), {"a": [1, Evil()]}, {"weights": [0.5] * 50}, "text" * 9, [None] * 30])
 @pytest.mark.parametrize("name", ["model.safetensors", "README.md", "weights.bin"])
 def test_pickles_by_any_name(protocol: int, value: Any, name: str) -> None:
     """Whatever their protocol."""
@@ -412,6 +412,8 @@ def test_unsound_gguf(data: bytes, what: str) -> None:
         (b"Hello.\nN. Smith\n", "text"),
         (b"N. Smith wrote it.", "text"),
         (b"bee.", "text"),
+        (b"N.", "text"),
+        (b"\x88.", "unknown"),
         ("Grüße\n".encode(), "text"),
         (b'{"a": [1, 2]}', "json"),
         (b" [1]", "json"),
