@@ -44,7 +44,7 @@ async def test_a_scanner_and_a_person(tmp_path: Path) -> None:
         (link.outbox / "cve" / "good@1").write_bytes(b"fine")
         sender = await link.sender("run", "--until-idle", "--no-progress")
         assert 0 == await sender.ended()
-        assert "rejected by scanner: found EVIL" in await receiver.said('"outcome": "quarantined"')
+        assert "rejected by the scanner: found EVIL" in await receiver.said('"outcome": "quarantined"')
         await receiver.said('"verdict": "accept"')
         receiver.signal(signal.SIGTERM)
         assert 0 == await receiver.ended()
