@@ -3,11 +3,11 @@
 import ctypes
 import errno
 import os
-import stat
 from pathlib import Path
 from typing import Final
 
 from diode.errors import FullError, StorageError
+from diode.storage.folder import Folder
 
 NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
 _libc: Final = ctypes.CDLL(None, use_errno=True)
@@ -15,28 +15,14 @@ _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 def write_durably(path: Path, data: bytes) -> None:
     """Put ``data`` at ``path`` by one rename: after a crash or a power loss the old file or the new one is there."""
-    partial = path.with_name(f"{path.name}.partial")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    sync_folder(path.parent)
+    with Folder.open(path.parent) as folder:
+        folder.replace(path.name, data, 0o666)  # less what the umask takes
 
 
 def read_bounded(path: Path, most_bytes: int) -> bytes:
     """A regular file's content, which somebody else may have put there. Raises OSError, also when it is larger."""
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise OSError(errno.EINVAL, "Not a regular file", str(path))
-        with open(fd, "rb", closefd=False) as file:
-            data = file.read(most_bytes + 1)
-    finally:
-        os.close(fd)
-    if len(data) > most_bytes:
-        raise OSError(errno.EFBIG, f"Larger than {most_bytes} bytes", str(path))
-    return data
+    with Folder.open(path.parent) as folder:
+        return folder.read(path.name, most_bytes)
 
 
 def sync_folder(folder: Path) -> None:

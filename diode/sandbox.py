@@ -37,7 +37,7 @@ MODULES: Final = (  # what an import needs; which files it sees is Landlock's to
 FILES: Final = (
     *MODULES,
     *("pread64", "preadv", "preadv2", "pwrite64", "pwritev", "pwritev2", "writev", "copy_file_range", "sendfile"),
-    *("statfs", "fstatfs", "access", "faccessat", "faccessat2"),
+    *("openat2", "statfs", "fstatfs", "access", "faccessat", "faccessat2"),
     *("fsync", "fdatasync", "sync_file_range", "syncfs", "msync", "fallocate", "ftruncate", "fadvise64"),
     *("mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "rename", "renameat", "renameat2"),
     *("flock", "chmod", "fchmod", "fchmodat", "utimensat", "readlinkat", "getcwd", "umask"),

@@ -1,0 +1,1 @@
+"""Files that last, in folders that are ours."""

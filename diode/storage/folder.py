@@ -1,0 +1,181 @@
+"""A folder of ours, held by its descriptor: the one way in which the daemons make, write, move and remove files.
+
+A name that a stranger chose (an item of the outbox, a link beside it, a path in a bundle) is never written through.
+Every call is relative to a descriptor, takes one component, and follows no symbolic link. New files are made with
+``O_EXCL``. What replaces a file is written under a name of our own first, and takes the old one's place by a rename:
+that replaces a link, and not what it points to. Paths of several components are resolved by the kernel, below the
+folder and through no link (openat2(2)).
+"""
+
+import ctypes
+import errno
+import os
+import shutil
+import stat
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final, Self
+
+_OPENAT2: Final = 437
+_RESOLVE_BENEATH_NO_LINKS: Final = 0x08 | 0x04 | 0x02  # BENEATH, NO_SYMLINKS, NO_MAGICLINKS
+_RENAME_NOREPLACE: Final = 1
+_NOT_HERE: Final = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)  # a file system that cannot rename so
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_libc: Final = ctypes.CDLL(None, use_errno=True)
+
+
+class Folder:
+    """An open folder. Use as a context manager, or close it. Every call raises OSError."""
+
+    def __init__(self, fd: int, path: Path) -> None:
+        self.fd = fd
+        self.path = path  # for messages alone
+
+    @classmethod
+    def open(cls, path: Path, *, create: bool = False, mode: int = 0o700) -> Self:
+        """The folder that a person named, in a configuration or a command; their links are followed, also the last."""
+        if create:
+            path.mkdir(mode, parents=True, exist_ok=True)
+        return cls(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), path)
+
+    def folder(self, name: str, *, create: bool = False, mode: int = 0o700) -> "Folder":
+        """The folder ``name`` in this one; a link to a folder is none. ``create``: made when it is not there."""
+        self._check(name)
+        if create:
+            with suppress(FileExistsError):
+                os.mkdir(name, mode, dir_fd=self.fd)
+        with self._naming(name):
+            return Folder(os.open(name, _FOLDER, dir_fd=self.fd), self.path / name)
+
+    def beneath(self, path: str, flags: int, mode: int = 0) -> int:
+        """openat2(2) of a relative path of any depth, which leads through no link and never out; a new descriptor."""
+        if "\0" in path:
+            raise OSError(errno.EINVAL, "embedded null byte", str(self.path / path))
+        how = struct.pack("=QQQ", flags | os.O_CLOEXEC | os.O_NOFOLLOW, mode, _RESOLVE_BENEATH_NO_LINKS)
+        fd = int(_libc.syscall(_OPENAT2, self.fd, os.fsencode(path), how, ctypes.c_size_t(len(how))))
+        if fd < 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(self.path / path))
+        return fd
+
+    def create(self, name: str, mode: int = 0o600) -> int:
+        """A new file, opened for writing. Raises FileExistsError, also where ``name`` is a link to nothing."""
+        self._check(name)
+        with self._naming(name):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            return os.open(name, flags, mode, dir_fd=self.fd)
+
+    def write_new(self, name: str, data: bytes, mode: int = 0o600, *, durably: bool = False) -> None:
+        """A new file with ``data`` in it. Raises FileExistsError; what fails half-way leaves nothing."""
+        fd = self.create(name, mode)
+        try:
+            with os.fdopen(fd, "wb") as file, self._naming(name):
+                file.write(data)
+                file.flush()
+                if durably:
+                    os.fsync(file.fileno())
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(name, dir_fd=self.fd)
+            raise
+
+    def replace(self, name: str, data: bytes, mode: int = 0o600) -> None:
+        """Put ``data`` at ``name`` by one rename, durably: after a crash the old file or the new one is there.
+
+        One process at a time may write a name.
+        """
+        self._check(name)
+        partial = partial_name(name)
+        with suppress(FileNotFoundError):
+            os.unlink(partial, dir_fd=self.fd)  # of a process that was killed
+        self.write_new(partial, data, mode, durably=True)
+        with self._naming(name):
+            os.rename(partial, name, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+        self.sync()
+
+    def read(self, name: str, most_bytes: int) -> bytes:
+        """Content of a regular file that is no link. Raises OSError also when it is larger."""
+        self._check(name)
+        with self._naming(name):
+            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self.fd)
+        with os.fdopen(fd, "rb") as file:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise OSError(errno.EINVAL, "Not a regular file", str(self.path / name))
+            data = file.read(most_bytes + 1)
+        if len(data) > most_bytes:
+            raise OSError(errno.EFBIG, f"Larger than {most_bytes} bytes", str(self.path / name))
+        return data
+
+    def names(self) -> list[str]:
+        """What lies in it, sorted."""
+        return sorted(os.listdir(self.fd))
+
+    def has(self, name: str) -> bool:
+        """Whether anything lies at ``name``, be it a link to nothing."""
+        self._check(name)
+        try:
+            os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def move(self, name: str, target: "Folder", new_name: str) -> None:
+        """Move whatever lies at ``name`` into ``target``, a folder of ours; a link is moved itself.
+
+        Raises FileExistsError: nothing is replaced.
+        """
+        self._check(name)
+        self._check(new_name)
+        arguments = (self.fd, os.fsencode(name), target.fd, os.fsencode(new_name), _RENAME_NOREPLACE)
+        if _libc.renameat2(*arguments) == 0:
+            return
+        number = ctypes.get_errno()
+        if number in _NOT_HERE and not target.has(new_name):  # FUSE, NFS; only we make names in the target
+            os.rename(name, new_name, src_dir_fd=self.fd, dst_dir_fd=target.fd)
+            return
+        number = errno.EEXIST if number in _NOT_HERE else number
+        raise OSError(number, os.strerror(number), str(self.path / name), None, str(target.path / new_name))
+
+    def remove(self, name: str) -> None:
+        """Remove whatever lies at ``name``, a folder with all that is in it; links are removed, not followed."""
+        self._check(name)
+        with suppress(FileNotFoundError), self._naming(name):
+            if stat.S_ISDIR(os.stat(name, dir_fd=self.fd, follow_symlinks=False).st_mode):
+                shutil.rmtree(name, dir_fd=self.fd)
+            else:
+                os.unlink(name, dir_fd=self.fd)
+
+    def sync(self) -> None:
+        """Its entries are durable afterwards."""
+        os.fsync(self.fd)
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        os.close(self.fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _check(self, name: str) -> None:
+        """One component, and never a way out."""
+        if not name or "/" in name or "\0" in name or name in (".", ".."):
+            raise OSError(errno.EINVAL, "Not one name", str(self.path / name.replace("\0", "?")))
+
+    @contextmanager
+    def _naming(self, name: str) -> Iterator[None]:
+        """An error says the whole path, not only the component."""
+        try:
+            yield
+        except OSError as error:
+            error.filename = str(self.path / name)
+            raise
+
+
+def partial_name(name: str) -> str:
+    """Under which name a file is written that will be ``name``: as long as a name may be, at most."""
+    return f".{os.fsdecode(os.fsencode(name)[:200])}.partial"
