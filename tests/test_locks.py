@@ -1,4 +1,4 @@
-"""The locks of docs/locks: what `make` installs is named with its version and its digests, within pyproject's bounds."""
+"""The locks of docs/locks: what `make` installs has a version and its digests, within the bounds of pyproject.toml."""
 
 import re
 import tomllib
