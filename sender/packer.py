@@ -42,8 +42,9 @@ class Packer:
         self._signer = signer
         self._display = display
         self._audit = audit
-        self._intake = {name: Pipeline(channel.intake) for name, channel in config.channels.items()}
-        self._usual_intake = Pipeline(Intake())
+        copies = config.state / "intake"
+        self._intake = {name: Pipeline(channel.intake, copies) for name, channel in config.channels.items()}
+        self._usual_intake = Pipeline(Intake(), copies)
         self._service = maybe_read_service_key(config.service_key)
 
     async def pack(

@@ -11,8 +11,8 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final, Literal
 
@@ -43,7 +43,7 @@ FILES_FILE: Final = "files.jsonl"
 SLABS_FILE: Final = "slabs.bin"
 SOURCES_FILE: Final = "sources.json"
 STATS_FILE: Final = "stats.bin"
-_CHUNK_BYTES: Final = 1 << 20
+PIECE_BYTES: Final = 1 << 20  # of a file: what is read at once, and what has a digest of its own while it is judged
 
 Links = Literal["refuse", "follow"]
 Progress = Callable[[int], None]
@@ -128,12 +128,17 @@ def _follow(origin: str, top: str, links: Links) -> tuple[str, os.stat_result]:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What hashing gave: the table's lines, digests of the slabs, and how the files looked."""
+    """What hashing gave: the table's lines, digests of the slabs, and how the files looked.
+
+    ``pieces`` are the BLAKE3 digests of each PIECE_BYTES of the files that have more, by path: whoever judges a part of
+    a file can prove that it is the part which was hashed.
+    """
 
     entries: list[FileEntry]
     slabs: bytes
     stats: "np.ndarray[tuple[int, int], np.dtype[np.int64]]"
     files: bytes
+    pieces: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def content_digest(self) -> str:
@@ -173,21 +178,24 @@ def hash_content(sources: Sequence[Source], slab_bytes: int, progress: Progress 
     slabs = _SlabHasher(slab_bytes)
     entries: list[FileEntry] = []
     stats = np.zeros((len(sources), 4), dtype=np.int64)
-    buffer = memoryview(bytearray(_CHUNK_BYTES))
+    pieces: dict[str, bytes] = {}
+    buffer = memoryview(bytearray(PIECE_BYTES))
     for i, source in enumerate(sources):
         if source.path.endswith("/"):
             entries.append(FileEntry(source.path))
             continue
         try:
             with open_source(source.origin) as file:
-                entry, stats[i] = _hash_file(file, source, slabs, buffer, progress)
+                entry, stats[i], digests = _hash_file(file, source, slabs, buffer, progress)
         except OSError as error:
             raise SourceError(f"{source.origin!r} cannot be read: {error.strerror}") from error
         entries.append(entry)
+        if entry.size > PIECE_BYTES:
+            pieces[entry.path] = digests
     files = b"".join(entry.line() for entry in entries)
     if len(files) > MAX_TABLE_BYTES:
         raise LimitError(f"the files table has {len(files)} bytes, more than {MAX_TABLE_BYTES}")
-    return Content(entries, slabs.finish(), stats, files)
+    return Content(entries, slabs.finish(), stats, files, pieces)
 
 
 def open_source(origin: str) -> BinaryIO:
@@ -204,13 +212,15 @@ def open_source(origin: str) -> BinaryIO:
 
 def _hash_file(
     file: BinaryIO, source: Source, slabs: _SlabHasher, buffer: memoryview, progress: Progress
-) -> tuple[FileEntry, tuple[int, int, int, int]]:
+) -> tuple[FileEntry, tuple[int, int, int, int], bytes]:
     before = os.fstat(file.fileno())
     if not stat.S_ISREG(before.st_mode):
         raise SourceError(f"{source.origin!r} is no longer a file")
-    ours, theirs, size = blake3(), hashlib.sha256(), 0
-    while size <= before.st_size and (count := file.readinto(buffer)):  # type: ignore[attr-defined]  # a raw file
+    ours, theirs, size, pieces = blake3(), hashlib.sha256(), 0, bytearray()
+    while size <= before.st_size and (count := fill(file, buffer)):
         chunk = buffer[:count]
+        if before.st_size > PIECE_BYTES:
+            pieces += digest(chunk)
         ours.update(chunk)
         theirs.update(chunk)
         slabs.update(chunk)
@@ -220,7 +230,16 @@ def _hash_file(
     if fingerprint(before) != fingerprint(after) or size != after.st_size:
         raise SourceError(f"{source.origin!r} changed while it was hashed")
     executable = bool(before.st_mode & stat.S_IXUSR)
-    return FileEntry(source.path, size, ours.hexdigest(), theirs.hexdigest(), executable), fingerprint(after)
+    entry = FileEntry(source.path, size, ours.hexdigest(), theirs.hexdigest(), executable)
+    return entry, fingerprint(after), bytes(pieces)
+
+
+def fill(file: BinaryIO, buffer: memoryview) -> int:
+    """Read until ``buffer`` is full or the file ends: a file system in user space may give less at a time."""
+    size = 0
+    while size < len(buffer) and (count := file.readinto(buffer[size:])):  # type: ignore[attr-defined]  # a raw file
+        size += count
+    return size
 
 
 @dataclass(frozen=True, slots=True)

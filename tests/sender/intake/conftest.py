@@ -39,10 +39,10 @@ def candidate(item: Path) -> MakeCandidate:
 
 
 @pytest.fixture
-def judge(candidate: MakeCandidate) -> Judge:
+def judge(candidate: MakeCandidate, tmp_path: Path) -> Judge:
     """The verdict on ``item`` under these settings."""
 
     def judged(files: dict[str, bytes] | None = None, **settings: Any) -> Verdict:
-        return Pipeline(Intake.model_validate(settings)).run(candidate(files))
+        return Pipeline(Intake.model_validate(settings), tmp_path / "copies").run(candidate(files))
 
     return judged

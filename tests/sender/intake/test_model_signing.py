@@ -27,7 +27,8 @@ def judge_copy(folder: Path, to: Path, bundle: Path | None = None, **oms: Any) -
         shutil.copyfile(bundle, to / "model.sig")
     sources = collect([to], "refuse")
     candidate = make_candidate("weights", "model", "1", sources, hash_content(sources, 1 << 20), Progress())
-    return Pipeline(Intake.model_validate({"oms": {"unsigned": ["ignore-me"], **oms}})).run(candidate)
+    settings = Intake.model_validate({"oms": {"unsigned": ["ignore-me"], **oms}})
+    return Pipeline(settings, to.with_name("copies")).run(candidate)
 
 
 def test_published_model_by_key(tmp_path: Path) -> None:

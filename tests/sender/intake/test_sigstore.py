@@ -37,7 +37,8 @@ def judge_published(folder: Path, root: Path, **who: str) -> Verdict:
     shutil.copyfile(vectors / "spec/test-vectors/v1.0/valid/sigstore.bundle.json", model / "model.sig")
     sources = collect([model], "refuse")
     candidate = make_candidate("weights", "model", "1", sources, hash_content(sources, 1 << 20), Progress())
-    return Pipeline(Intake.model_validate({"oms": {"sigstore": {"trusted_root": root, **who}}})).run(candidate)
+    settings = Intake.model_validate({"oms": {"sigstore": {"trusted_root": root, **who}}})
+    return Pipeline(settings, folder / "copies").run(candidate)
 
 
 def test_model_signed_by_a_person(tmp_path: Path, root: Path) -> None:
