@@ -10,7 +10,8 @@ from typing import Any, BinaryIO, Final
 
 from diode.manifest import FileEntry
 from sender.intake.verdict import Input, Reason, RefusedError, Sbom
-from sender.packing import Content, Source, fingerprint, open_source
+from sender.packing import Content
+from sender.sources import Source, fingerprint
 
 CHUNK_BYTES: Final = 1 << 20
 _BUFFER_BYTES: Final = 64 << 10
@@ -40,8 +41,13 @@ class CandidateFile:
     """One file, and how it looked when it was hashed."""
 
     entry: FileEntry
-    origin: str
+    source: Source
     stat: tuple[int, ...]
+
+    @property
+    def origin(self) -> str:
+        """Where it lies, for messages and for programs that take paths."""
+        return self.source.origin
 
     @property
     def path(self) -> str:
@@ -76,7 +82,7 @@ class Candidate:
     def open(self, file: CandidateFile) -> Iterator[BinaryIO]:
         """Read a file, from any offset; reading ticks. Raises RefusedError unless it is what was hashed."""
         try:
-            with open_source(file.origin) as raw:
+            with file.source.open() as raw:
                 self._check(file, os.fstat(raw.fileno()))
                 yield io.BufferedReader(_Ticking(raw, self.progress), _BUFFER_BYTES)
                 self._check(file, os.fstat(raw.fileno()))
@@ -112,7 +118,7 @@ class Candidate:
             if number % 1024 == 0:
                 self.progress.tick()
             try:
-                status = os.lstat(file.origin)
+                status = file.source.status()
             except OSError as error:
                 raise RefusedError(Reason.CHANGED, f"{file.path!r} is gone: {error.strerror}") from error
             self._check(file, status)
@@ -130,7 +136,7 @@ def make_candidate(
     files = {}
     for source, entry, stat in zip(sources, content.entries, content.stats, strict=True):
         if not entry.is_directory:
-            files[entry.path] = CandidateFile(entry, source.origin, tuple(stat.tolist()))
+            files[entry.path] = CandidateFile(entry, source, tuple(stat.tolist()))
     return Candidate(channel, name, version, content.content_digest, files, progress)
 
 
