@@ -190,7 +190,7 @@ def _our_folder(outbox: Folder) -> Folder:
     """``.diode`` in the outbox, where nobody else may write. What a stranger put at its name is moved away."""
     with suppress(OSError):
         folder = outbox.folder(OURS, create=True)
-        if folder.is_ours():
+        if folder.is_ours(outbox):
             return folder
     outbox.move(OURS, outbox, f"{OURS}-strange-{os.urandom(8).hex()}")
     return outbox.folder(OURS, create=True)

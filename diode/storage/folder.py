@@ -153,10 +153,11 @@ class Folder:
         except FileNotFoundError:
             return False
 
-    def is_ours(self) -> bool:
-        """Whether it belongs to this user, and nobody else may write into it."""
-        status = os.fstat(self.fd)
-        return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    def is_ours(self, parent: "Folder") -> bool:
+        """Whether this user, root, or whom ``parent`` belongs to made it, and nobody else may write into it."""
+        status, above = os.fstat(self.fd), os.fstat(parent.fd)
+        is_known = status.st_uid in (os.geteuid(), 0, above.st_uid)
+        return is_known and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
     def move(self, name: str, target: "Folder", new_name: str) -> None:
         """Move whatever lies at ``name`` into ``target``, a folder of ours; a link is moved itself.
