@@ -13,7 +13,6 @@ from typing import Annotated, Final, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from securesystemslib.signer import Key, Signer
 
-from diode.durable import write_durably
 from diode.envelope import read_envelope, seal, valid_keys
 from diode.errors import ManifestError, TrustError
 from diode.manifest import BundleHex, Hex32, Moment, canonical
@@ -53,11 +52,11 @@ class Given(NamedTuple):
 
 def write_decision(state: Path, decision: Decision, signers: list[Signer]) -> Path:
     """Put a decision where ``store`` finds it. Raises OSError."""
-    folder = state / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{decision.bundle}-{os.urandom(8).hex()}.dsse.json"
-    write_durably(path, seal(canonical(decision.model_dump()), DECISION_TYPE, signers, MAX_DECISION_BYTES))
-    return path
+    name = f"{decision.bundle}-{os.urandom(8).hex()}.dsse.json"
+    sealed = seal(canonical(decision.model_dump()), DECISION_TYPE, signers, MAX_DECISION_BYTES)
+    with Folder.open(state, create=True) as ours, ours.folder(FOLDER, create=True, mode=0o777) as folder:
+        folder.replace(name, sealed, 0o666)
+    return state / FOLDER / name
 
 
 def read_decisions(
