@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +22,7 @@ from sender.sources import Root
 
 OURS: Final = ".diode"  # in the outbox
 REASONS: Final = ".reasons"  # in ``failed``
+_NUMBERED: Final = 100  # items of one name; later ones get a random ending, so that many take no longer than few
 
 _CHANNEL: TypeAdapter[str] = TypeAdapter(ChannelName)
 
@@ -119,6 +119,8 @@ class OutboxFolder:
 
     def has(self, entry: Path) -> bool:
         """Whether it lies there still."""
+        if entry.parent.parent != self._config.path:
+            return False
         try:
             with self._outbox.folder(entry.parent.name) as channel:
                 return channel.has(entry.name)
@@ -166,12 +168,14 @@ class OutboxFolder:
         """To the first name that is free in ``base``; of a link, the link itself."""
         channel, name = entry.parent.name, entry.name
         with self._outbox.folder(channel) as source, base.folder(channel, create=True, mode=0o777) as target:
-            for number in count(1):
-                new = name if number == 1 else fitting(name, f".{number}")
+            for number in range(1, _NUMBERED):
                 with suppress(FileExistsError):
+                    new = name if number == 1 else fitting(name, f".{number}")
                     source.move(name, target, new)
                     return target.path / new
-        raise AssertionError
+            new = fitting(name, f".{os.urandom(8).hex()}")
+            source.move(name, target, new)
+            return target.path / new
 
     def _try_move(self, target: Folder) -> None:
         """Prove that what was sent can be moved: between two mounts of one file system it cannot."""

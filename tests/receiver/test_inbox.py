@@ -14,6 +14,8 @@ from diode.init import init_receiver
 from diode.keys import new_link_key
 from diode.progress import Display
 from receiver.daemon import Receiver
+from receiver.decisions import read_decisions
+from receiver.held import Verdicts
 from receiver.inbox import Inbox
 from receiver.requests import Request, drop_request, keep_request, request_path
 from tests.enclave import Enclave, public_pem
@@ -202,3 +204,22 @@ def test_a_code_is_not_written_through_a_link(tmp_path: Path, ending: str) -> No
     assert ("short\n", True) == (path.read_text(), path.with_suffix(".png").is_file())
     drop_request(tmp_path, "ab")
     assert (["secret"], []) == ([(tmp_path / "secret").read_text()], list((tmp_path / "resend").iterdir()))
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling", "fifo", "folder"])
+def test_what_others_put_among_decisions(tmp_path: Path, kind: str) -> None:
+    """Whoever may write there is not read through a link, waited for, or followed when words are dropped."""
+    (tmp_path / "secret").write_text("secret")
+    place = tmp_path / "decisions" / f"{1:016x}-x.dsse.json"
+    place.parent.mkdir()
+    if kind == "fifo":
+        os.mkfifo(place)
+    elif kind == "folder":
+        place.mkdir()
+        (place / "link").symlink_to(tmp_path / "secret")
+    else:
+        place.symlink_to(tmp_path / ("secret" if kind == "link" else "new"))
+    [refused] = read_decisions([place], None, None, "2026-01-01T00:00:00Z")
+    assert (place, False) == (refused[0], "secret" == refused[1])
+    Verdicts(tmp_path, None, None, None).drop([])  # type: ignore[arg-type]  # nobody is asked
+    assert (False, "secret") == (os.path.lexists(place), (tmp_path / "secret").read_text())

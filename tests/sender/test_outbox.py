@@ -13,6 +13,7 @@ from diode.errors import IntakeError, LockedError, SourceError
 from diode.init import init_sender
 from diode.keys import new_link_key
 from diode.progress import Display
+from sender import outbox as outbox_module
 from sender.daemon import Sender
 from sender.outbox import OutboxFolder
 
@@ -136,6 +137,24 @@ def test_names_as_long_as_names_may_be(outbox: Outbox, length: int) -> None:
         (outbox.path / "c" / name).write_bytes(b"")
         folder.set_aside(outbox.path / "c" / name, REFUSED)
     assert (2, 2) == (len(list((outbox.failed / "c").iterdir())), len(list((outbox.failed / ".reasons/c").iterdir())))
+
+
+def test_many_items_of_one_name(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers, and then random endings: the hundredth takes no longer than the tenth."""
+    monkeypatch.setattr(outbox_module, "_NUMBERED", 3)
+    folder = OutboxFolder(outbox)
+    for _ in range(5):
+        (outbox.path / "c" / "b").write_bytes(b"")
+        folder.set_aside(outbox.path / "c" / "b", REFUSED)
+    names = sorted(path.name for path in (outbox.failed / "c").iterdir())
+    assert (["b", "b.2"], 5) == (sorted(names, key=len)[:2], len(names))
+
+
+def test_what_was_moved_is_no_item(outbox: Outbox) -> None:
+    """An item of that name in the outbox is another one."""
+    folder = OutboxFolder(outbox)
+    (outbox.path / "c" / "b").write_bytes(b"")
+    assert (True, False) == (folder.has(outbox.path / "c" / "b"), folder.has(outbox.sent / "c" / "b"))
 
 
 def test_an_item_named_as_our_files(outbox: Outbox) -> None:

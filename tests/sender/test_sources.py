@@ -1,12 +1,14 @@
 """Who drops an item gets nothing sent that lies elsewhere, or that only others may read."""
 
 import os
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from diode.digest import digest
 from diode.errors import SourceError
 from diode.storage.folder import Folder
 from sender.packing import hash_content
@@ -185,3 +187,25 @@ def test_a_link_made_after_the_item_was_judged(item: Path) -> None:
     (item.parents[1] / "outside").hardlink_to(item / "sub" / "key")
     with pytest.raises(SourceError, match="changed after it was found"):
         hash_content([source], SLAB_BYTES)
+
+
+def test_a_folder_that_is_swapped_all_the_time(item: Path) -> None:
+    """A folder and a link to the daemon's change places while the item is found and hashed, again and again."""
+    (item / "link").symlink_to(item.parents[1] / "keys")
+    secret, over = digest(b"secret").hex(), threading.Event()
+
+    def swap() -> None:
+        while not over.is_set():
+            for source, target in (("sub", "third"), ("link", "sub"), ("third", "link")):
+                (item / source).rename(item / target)
+
+    swapping = threading.Thread(target=swap)
+    swapping.start()
+    try:
+        for _ in range(300):
+            with suppress(SourceError):
+                found = hash_content(collect([item], "follow"), SLAB_BYTES).entries
+                assert secret not in {entry.blake3 for entry in found}
+    finally:
+        over.set()
+        swapping.join()
