@@ -66,7 +66,7 @@ log = structlog.get_logger()
 
 
 class Receiver:
-    """One receiving daemon. Use as a context manager: it holds the lock of its state folder, and the port."""
+    """One receiving daemon. Use as a context manager: it holds the locks of its state and its inbox, and the port."""
 
     def __init__(self, config: ReceiverConfig, display: Display) -> None:
         self.config = config
@@ -79,7 +79,9 @@ class Receiver:
         if any(channel.scan for channel in config.channels.values()):
             read_signer(config.service_key)  # by which the scanner's word is told from a stranger's
         self._stack.callback(os.close, lock_folder(config.state))
-        Inbox(config.inbox.path).prepare()
+        inbox = Inbox(config.inbox.path)
+        inbox.prepare()
+        self._stack.callback(os.close, inbox.lock())
         self._ledger = open_ledger(config)
         self._stack.callback(self._ledger.close)
         Authority(self._ledger, config.signers, {})  # to say now, and here, what is wrong with keys

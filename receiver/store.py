@@ -8,7 +8,6 @@ signed, or that the disk did not take.
 import errno
 import os
 import select
-import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -39,10 +38,11 @@ from diode.errors import (
     TrustError,
 )
 from diode.keys import maybe_read_service_key
-from diode.manifest import Manifest, bundle_id
+from diode.manifest import MAX_MANIFEST_BYTES, Manifest, bundle_id
 from diode.memory import map_memfd
 from diode.receipt import RECEIPT_FILE
 from diode.sandbox import FILES, confine, python_folders
+from diode.storage.folder import Folder
 from diode.trust import Opened, Role
 from diode.trust_document import TRUST_CHANNEL, TrustDocument
 from diode.wire import Kind, ObjectType
@@ -139,8 +139,7 @@ class Store:
     def _release(self, held: HeldBundle, outcome: Callable[[], object]) -> None:
         """People let it go, and it was verified once more."""
         if self._holding.finished(held, outcome):
-            folder = self._inbox.spool / held.hex_id
-            bundle = self._spool(folder, held.opened, (folder / MANIFEST_FILE).read_bytes())
+            bundle = self._spool(held.opened, self._read_manifest(held.hex_id))
             bundle.is_released = True
             self._bundles[bundle.number] = bundle
             with self._refusing(bundle):
@@ -287,7 +286,7 @@ class Store:
         try:
             self._admission.check(manifest)
             self._policy.check(manifest, now_utc())
-            folder = self._make_folder(number, sealed)
+            self._make_folder(number, sealed)
             noted = {**_named(number, manifest), "key": opened.signer}
             self._ledger.accept(
                 f"{number:016x}", manifest, opened.signer, lambda: self._audit.append(What.ACCEPTED, **noted)
@@ -298,7 +297,7 @@ class Store:
             self._quarantine(number, error, facts(manifest, opened.signer), None)
             self._answer("finished", bundle=number, drop=Drop.REFUSED)
             return
-        bundle = self._bundles[number] = self._spool(folder, opened, sealed)
+        bundle = self._bundles[number] = self._spool(opened, sealed)
         self._say_known(bundle)
         self._tell("accepted", bundle)
         self._check_predecessor(bundle)
@@ -318,17 +317,20 @@ class Store:
                 | {"here": before.id, "signed": manifest.previous}
             )
 
-    def _make_folder(self, number: int, sealed: bytes) -> Path:
+    def _make_folder(self, number: int, sealed: bytes) -> None:
         """An empty spool folder with the manifest in it: there before the ledger says so."""
-        folder = self._inbox.spool / f"{number:016x}"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        (folder / MANIFEST_FILE).write_bytes(sealed)
-        return folder
+        name, spool = f"{number:016x}", self._inbox.spool_folder
+        spool.remove(name)
+        with spool.folder(name, create=True, mode=0o777) as folder:
+            folder.write_new(MANIFEST_FILE, sealed, 0o666)
 
-    def _spool(self, folder: Path, opened: Opened, sealed: bytes) -> SpoolBundle:
-        number = bundle_id(opened.payload)
-        return SpoolBundle(number, folder, opened, sealed, ParkedSlabs(folder, number, self._ledger))
+    def _read_manifest(self, bundle: str) -> bytes:
+        with self._inbox.spool_folder.folder(bundle) as folder:
+            return folder.read(MANIFEST_FILE, MAX_MANIFEST_BYTES)
+
+    def _spool(self, opened: Opened, sealed: bytes) -> SpoolBundle:
+        number, spool = bundle_id(opened.payload), self._inbox.spool_folder
+        return SpoolBundle(number, spool, opened, sealed, ParkedSlabs(spool, number, self._ledger))
 
     def _reject(self, number: int, error: ContentError) -> None:
         """An unverified manifest: anybody may have sent it, so its bundle id is not held against the real one."""
@@ -421,7 +423,7 @@ class Store:
             self._ledger.set_state(bundle.hex_id, "publishing")
             self._note(What.PUBLISHED, bundle, again=bundle.is_said_published)
             bundle.is_said_published = True
-            bundle.target = self._inbox.publish(bundle.tree, bundle.manifest)
+            bundle.target = self._inbox.publish(bundle.hex_id, bundle.manifest)
         self._inbox.sync(bundle.target)
         self._conclude(bundle, bundle.target)
 
@@ -455,10 +457,10 @@ class Store:
         self._bundles.pop(bundle.number, None)
         bundle.close()
         self._ledger.set_state(bundle.hex_id, "refused", str(error))
-        self._quarantine(bundle.number, error, facts(bundle.manifest, bundle.signer), bundle.folder)
+        self._quarantine(bundle.number, error, facts(bundle.manifest, bundle.signer), self._inbox.spool_folder)
         self._answer("finished", bundle=bundle.number, drop=Drop.REFUSED)
 
-    def _quarantine(self, number: int, error: ContentError, facts: Message, keep: Path | None) -> None:
+    def _quarantine(self, number: int, error: ContentError, facts: Message, keep: Folder | None) -> None:
         self._inbox.set_aside(f"{number:016x}", error, facts, keep)
         self._control.send(
             {"event": "quarantined", "bundle": f"{number:016x}", "reason": error.reason, "exit_code": error.exit_code}
@@ -472,26 +474,28 @@ class Store:
         self._holding.resume()
         rows = self._ledger.in_progress()
         known = {row.id for row in rows}
-        for stray in self._inbox.spool.iterdir():
-            if stray.name not in known:
-                shutil.rmtree(stray, ignore_errors=True)
+        spool = self._inbox.spool_folder
+        for stray in spool.names():
+            if stray not in known:
+                with suppress(OSError):
+                    spool.remove(stray)
         for row in rows:
-            folder = self._inbox.spool / row.id
             try:
-                bundle = self._reopen(folder)
+                bundle = self._reopen(row.id)
             except (OSError, ContentError) as error:
                 if row.state == "publishing":
-                    self._give_up(row, folder, error)
+                    self._give_up(row, error)
                     continue
                 self._audit.append(What.SPOOL_LOST, **named(row), **why(error))
                 self._ledger.forget(row.id, "receiving")  # lost with the power, or its key is trusted no more
-                shutil.rmtree(folder, ignore_errors=True)
+                with suppress(OSError):
+                    spool.remove(row.id)
                 self._control.send({"event": "spool_lost", "bundle": row.id, "detail": str(error)})
                 continue
             with self._disk.surviving(), self._refusing(bundle):
                 self._resume_bundle(bundle, row.state)
 
-    def _give_up(self, row: Row, folder: Path, cause: OSError | ContentError) -> None:
+    def _give_up(self, row: Row, cause: OSError | ContentError) -> None:
         """A ledger that was put back may have been kept in the middle of a publication; never publish it twice."""
         error = ReplayError(
             f"it was being published, and may have been; if not, have it sent under a new version: {cause}"
@@ -499,22 +503,20 @@ class Store:
         self._audit.append(What.REFUSED, **named(row), **why(error))
         self._ledger.set_state(row.id, "refused", str(error))
         facts = {name: getattr(row, name) for name in ("channel", "name", "version", "sequence", "signer")}
-        self._quarantine(int(row.id, 16), error, facts, folder)
+        self._quarantine(int(row.id, 16), error, facts, self._inbox.spool_folder)
 
-    def _reopen(self, folder: Path) -> SpoolBundle:
-        sealed = (folder / MANIFEST_FILE).read_bytes()
-        return self._spool(folder, self._authority.open(sealed, None), sealed)
+    def _reopen(self, bundle: str) -> SpoolBundle:
+        sealed = self._read_manifest(bundle)
+        return self._spool(self._authority.open(sealed, None), sealed)
 
     def _resume_bundle(self, bundle: SpoolBundle, state: str) -> None:
         self._bundles[bundle.number] = bundle
         bundle.is_said_published = state == "publishing"
-        if state == "publishing" and not bundle.tree.exists():  # renamed; its reader may have moved it on since
+        if state == "publishing" and not bundle.has("tree"):  # renamed; its reader may have moved it on since
             bundle.target = self._inbox.version_folder(bundle.manifest)
             self._publish(bundle)
             return
-        if (
-            state == "publishing" and (bundle.tree / RECEIPT_FILE).exists()
-        ):  # complete and durable: it was to be renamed
+        if state == "publishing" and bundle.has(f"tree/{RECEIPT_FILE}"):  # complete and durable: it was to be renamed
             check_tree(bundle.tree, self._authority.trust, self._signer.public_key if self._signer else None)
             bundle.is_released = True
             self._publish(bundle)

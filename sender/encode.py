@@ -28,11 +28,10 @@ from sender.packing import (
     SLABS_FILE,
     SOURCES_FILE,
     STATS_FILE,
-    fingerprint,
     load_packed,
-    open_source,
 )
 from sender.schedule import Job, Plan
+from sender.sources import fingerprint, open_origin
 
 MAX_OPEN_BUNDLES = 8
 FILLER_DATAGRAMS = 256
@@ -71,7 +70,7 @@ class Bundle:
         """Read one file's part of a slab to its place ``at`` bytes into the slab."""
         origin, expected = self._origins[piece.number], tuple(self._stats[piece.number].tolist())
         try:
-            with open_source(origin) as file:
+            with open_origin(origin) as file:
                 if fingerprint(os.fstat(file.fileno())) != expected:
                     raise SourceError(f"{origin!r} changed after it was hashed")
                 done = 0

@@ -5,38 +5,35 @@ A packed bundle is a folder: ``manifest.dsse.json``, ``files.jsonl``, ``slabs.bi
 """
 
 import base64
-import errno
 import hashlib
 import json
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final, Literal
+from typing import BinaryIO, Final
 
 import numpy as np
 from blake3 import blake3
 from securesystemslib.signer import Signer
 
 from diode.digest import digest
-from diode.errors import LimitError, ManifestError, PathError, SourceError
+from diode.errors import LimitError, ManifestError, SourceError
 from diode.geometry import Profile, slab_count, stream_geometry
 from diode.manifest import (
-    MAX_FILES,
     MAX_TABLE_BYTES,
     FileEntry,
     Labels,
     Manifest,
-    PathSet,
     Shape,
     Table,
     bundle_id,
-    check_component,
     padded_manifest,
 )
 from diode.trust import seal_manifest
+from sender.sources import Source, fingerprint
 
 MANIFEST_FILE: Final = "manifest.dsse.json"
 FILES_FILE: Final = "files.jsonl"
@@ -45,85 +42,7 @@ SOURCES_FILE: Final = "sources.json"
 STATS_FILE: Final = "stats.bin"
 PIECE_BYTES: Final = 1 << 20  # of a file: what is read at once, and what has a digest of its own while it is judged
 
-Links = Literal["refuse", "follow"]
 Progress = Callable[[int], None]
-
-
-def fingerprint(status: os.stat_result) -> tuple[int, int, int, int]:
-    """What changes when a file changes: inode, size, mtime and ctime in nanoseconds."""
-    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One path of the bundle, and the file or empty directory it comes from."""
-
-    path: str
-    origin: str
-
-    @property
-    def sort_key(self) -> bytes:
-        """Tables are sorted by the bytes of the path."""
-        return self.path.encode()
-
-
-def collect(roots: Sequence[Path], links: Links, file_name: str | None = None) -> list[Source]:
-    """All files and empty directories below ``roots``, sorted as the table is.
-
-    Of one directory its contents, of one file that file (as ``file_name`` if given), of several roots each under its
-    own name. Raises SourceError for anything that cannot cross: links (unless followed within the root), devices,
-    sockets, unusable names.
-    """
-    sources: list[Source] = []
-    for root in roots:
-        alone = len(roots) == 1
-        # The root's own name is not resolved: a link in an outbox must not make us fetch what its maker cannot read.
-        top = os.path.join(os.path.realpath(root.absolute().parent), root.name)
-        prefix = "" if alone and os.path.isdir(top) else file_name or root.name
-        for source in _walk(top, prefix, top, links, 0):
-            sources.append(source)
-            if len(sources) > MAX_FILES:  # counted here: links may name the same files without end
-                raise LimitError(f"more than {MAX_FILES} files and empty directories: a bundle holds no more")
-    try:
-        paths = PathSet()
-        for source in sources:
-            paths.add(source.path)
-    except PathError as error:
-        raise SourceError(str(error)) from error
-    return sorted(sources, key=lambda source: source.sort_key)
-
-
-def _walk(origin: str, path: str, top: str, links: Links, depth: int) -> Iterator[Source]:
-    try:
-        check_component(os.path.basename(path) or "root")
-        status = os.lstat(origin)
-        if stat.S_ISLNK(status.st_mode):
-            origin, status = _follow(origin, top, links)
-        if stat.S_ISREG(status.st_mode):
-            yield Source(path, origin)
-            return
-        if not stat.S_ISDIR(status.st_mode):
-            raise SourceError(f"{origin!r} is neither a file nor a directory")
-        if depth > 64:
-            raise SourceError(f"{origin!r} is nested too deeply, or links form a circle")
-        names = sorted(os.listdir(origin))
-    except PathError as error:
-        raise SourceError(str(error)) from error
-    except OSError as error:
-        raise SourceError(f"{origin!r} cannot be read: {error.strerror}") from error
-    if not names and path:
-        yield Source(path + "/", origin)
-    for name in names:
-        yield from _walk(os.path.join(origin, name), f"{path}/{name}" if path else name, top, links, depth + 1)
-
-
-def _follow(origin: str, top: str, links: Links) -> tuple[str, os.stat_result]:
-    if links == "refuse":
-        raise SourceError(f'{origin!r} is a symbolic link (outbox.links = "follow" would take what it points to)')
-    target = os.path.realpath(origin)
-    if os.path.commonpath([target, top]) != top:
-        raise SourceError(f"{origin!r} is a link that leaves its bundle")
-    return target, os.stat(target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +104,7 @@ def hash_content(sources: Sequence[Source], slab_bytes: int, progress: Progress 
             entries.append(FileEntry(source.path))
             continue
         try:
-            with open_source(source.origin) as file:
+            with source.open() as file:
                 entry, stats[i], digests = _hash_file(file, source, slabs, buffer, progress)
         except OSError as error:
             raise SourceError(f"{source.origin!r} cannot be read: {error.strerror}") from error
@@ -198,24 +117,14 @@ def hash_content(sources: Sequence[Source], slab_bytes: int, progress: Progress 
     return Content(entries, slabs.finish(), stats, files, pieces)
 
 
-def open_source(origin: str) -> BinaryIO:
-    """Open a source file unbuffered.
-
-    A link or a pipe put meanwhile in its place, or in a folder's above it, is not followed or waited for: OSError.
-    """
-    fd = os.open(origin, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    if os.readlink(f"/proc/self/fd/{fd}") != origin:  # origins have no links in them (collect)
-        os.close(fd)
-        raise OSError(errno.ELOOP, "it was moved, or a link was put into its path")
-    return os.fdopen(fd, "rb", buffering=0)
-
-
 def _hash_file(
     file: BinaryIO, source: Source, slabs: _SlabHasher, buffer: memoryview, progress: Progress
 ) -> tuple[FileEntry, tuple[int, int, int, int], bytes]:
     before = os.fstat(file.fileno())
     if not stat.S_ISREG(before.st_mode):
         raise SourceError(f"{source.origin!r} is no longer a file")
+    if not source.is_as_found(before):
+        raise SourceError(f"{source.origin!r} changed after it was found")
     ours, theirs, size, pieces = blake3(), hashlib.sha256(), 0, bytearray()
     while size <= before.st_size and (count := fill(file, buffer)):
         chunk = buffer[:count]

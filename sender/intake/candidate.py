@@ -15,7 +15,8 @@ from typing import Any, BinaryIO, Final
 from diode.digest import DIGEST_BYTES, digest
 from diode.manifest import FileEntry
 from sender.intake.verdict import Input, Reason, RefusedError, Sbom
-from sender.packing import PIECE_BYTES, Content, Source, fill, fingerprint, open_source
+from sender.packing import PIECE_BYTES, Content, fill
+from sender.sources import Source, fingerprint
 
 CHUNK_BYTES: Final = 1 << 20
 _BUFFER_BYTES: Final = 64 << 10
@@ -45,9 +46,14 @@ class CandidateFile:
     """One file, and how it looked when it was hashed."""
 
     entry: FileEntry
-    origin: str
+    source: Source
     stat: tuple[int, ...]
     pieces: bytes  # digests of its pieces
+
+    @property
+    def origin(self) -> str:
+        """Where it lies, for messages and for programs that take paths."""
+        return self.source.origin
 
     @property
     def path(self) -> str:
@@ -89,7 +95,7 @@ class Candidate:
     def open_raw(self, file: CandidateFile) -> Iterator[BinaryIO]:
         """The file where it lies, which nothing is proven of but its inode, size and times."""
         try:
-            with open_source(file.origin) as raw:
+            with file.source.open() as raw:
                 self._check(file, os.fstat(raw.fileno()))
                 yield raw
                 self._check(file, os.fstat(raw.fileno()))
@@ -130,7 +136,7 @@ class Candidate:
             if number % 1024 == 0:
                 self.progress.tick()
             try:
-                status = os.lstat(file.origin)
+                status = file.source.status()
             except OSError as error:
                 raise RefusedError(Reason.CHANGED, f"{file.path!r} is gone: {error.strerror}") from error
             self._check(file, status)
@@ -149,7 +155,7 @@ def make_candidate(
     for source, entry, stat in zip(sources, content.entries, content.stats, strict=True):
         if not entry.is_directory:
             pieces = content.pieces.get(entry.path) or bytes.fromhex(entry.blake3)
-            files[entry.path] = CandidateFile(entry, source.origin, tuple(stat.tolist()), pieces)
+            files[entry.path] = CandidateFile(entry, source, tuple(stat.tolist()), pieces)
     return Candidate(channel, name, version, content.content_digest, files, progress)
 
 

@@ -86,8 +86,7 @@ def _clone(file: CandidateFile, candidate: Candidate, target: int) -> bool:
 
 def _prove(top: Folder, name: str, file: CandidateFile, candidate: Candidate) -> None:
     """Read a clone once: it is what the file was at one moment, and that may have been another one."""
-    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=top.fd)
-    with os.fdopen(fd, "rb", buffering=0) as raw:
+    with os.fdopen(top.beneath(name, os.O_RDONLY), "rb", buffering=0) as raw:
         opened = candidate.prove(file, raw)
         while opened.read(PIECE_BYTES):
             pass

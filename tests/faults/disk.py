@@ -15,10 +15,10 @@ from typing import Any
 from unittest.mock import patch
 
 import receiver.finishing
-import receiver.inbox
 import receiver.spool
 import receiver.store
 from diode.database import Database
+from diode.storage.folder import Folder
 
 PAGE = 4096
 FULL = 2  # PRAGMA synchronous
@@ -129,6 +129,12 @@ def _moved(path: str, source: str, target: str) -> str:
     return target + path[len(source) :] if path == source or path.startswith(source + "/") else path
 
 
+def _place(name: Any, fd: int | None) -> str:
+    """A path, which may be relative to a descriptor."""
+    text = os.fsdecode(name)
+    return os.path.abspath(text) if fd is None else os.path.join(os.path.realpath(f"/proc/self/fd/{fd}"), text)
+
+
 class _Watch:
     """Stands between the daemons' code and the kernel, for what lies on one of ``disks``."""
 
@@ -158,15 +164,38 @@ class _Watch:
         real = getattr(owner, name)
 
         def call(source: Any, target: Any, **options: Any) -> None:
-            disk, replaced = self.disk_of(target), None
-            if disk is not None:
-                disk.operation(writes=True)
-                replaced = Path(target).read_bytes() if os.path.isfile(target) else None
-            real(source, target, **options)
-            if disk is not None:
-                disk.renamed(os.path.abspath(os.fsdecode(source)), os.path.abspath(os.fsdecode(target)), replaced)
+            old, new = _place(source, options.get("src_dir_fd")), _place(target, options.get("dst_dir_fd"))
+            self._rename(old, new, lambda: real(source, target, **options))
 
         return patch.object(owner, name, call)
+
+    def moves(self) -> Any:
+        real = Folder.move
+
+        def call(folder: Folder, name: str, target: Folder, new_name: str) -> None:
+            old, new = _place(name, folder.fd), _place(new_name, target.fd)
+            self._rename(old, new, lambda: real(folder, name, target, new_name))
+
+        return patch.object(Folder, "move", call)
+
+    def _rename(self, source: str, target: str, rename: Callable[[], None]) -> None:
+        disk, replaced = self.disk_of(target), None
+        if disk is not None:
+            disk.operation(writes=True)
+            replaced = Path(target).read_bytes() if os.path.isfile(target) else None
+        rename()
+        if disk is not None:
+            disk.renamed(source, target, replaced)
+
+    def writes(self, name: str) -> Any:
+        real = getattr(Folder, name)
+
+        def call(folder: Folder, *arguments: Any, **options: Any) -> Any:
+            if (disk := self.disk_of(folder.fd)) is not None:
+                disk.operation(writes=True)
+            return real(folder, *arguments, **options)
+
+        return patch.object(Folder, name, call)
 
     def syncfs(self, folder: Path) -> None:
         if (disk := self.disk_of(folder)) is not None:
@@ -210,7 +239,8 @@ def watched(disks: list[Disk]) -> Iterator[None]:
         stack.enter_context(watch.fsync("fdatasync"))
         stack.enter_context(watch.renames(os, "rename"))
         stack.enter_context(watch.renames(os, "replace"))
-        stack.enter_context(watch.renames(receiver.inbox, "rename_noreplace"))
+        stack.enter_context(watch.moves())
+        stack.enter_context(watch.writes("write_new"))
         for module in (receiver.finishing, receiver.spool, receiver.store):
             stack.enter_context(patch.object(module, "sync_file_system", watch.syncfs))
         stack.enter_context(patch.object(Database, "_execute", _as_method(watch.execute)))

@@ -10,7 +10,8 @@ from diode.intake_settings import Intake
 from sender.intake.candidate import Candidate, Progress, make_candidate
 from sender.intake.pipeline import Pipeline
 from sender.intake.verdict import Verdict
-from sender.packing import collect, hash_content
+from sender.packing import hash_content
+from sender.sources import collect
 
 MakeCandidate = Callable[..., Candidate]
 Judge = Callable[..., Verdict]

@@ -12,7 +12,8 @@ from diode.intake_settings import Intake
 from sender.intake.candidate import Progress, make_candidate
 from sender.intake.pipeline import Pipeline
 from sender.intake.verdict import Reason, Verdict
-from sender.packing import collect, hash_content
+from sender.packing import hash_content
+from sender.sources import collect
 from tests.sender.intake.conftest import Judge
 from tests.sender.intake.test_pipeline import outcome
 from tests.sender.intake.vendors import ModelSigner, oms_vectors, statement

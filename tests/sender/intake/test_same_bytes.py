@@ -121,7 +121,8 @@ def test_given_once_is_given_from_memory(item: Path, candidate: MakeCandidate) -
 def test_reads_like_a_file(tmp_path_factory: pytest.TempPathFactory, offsets: list[tuple[int, int]]) -> None:
     """Seeking and reading give what the file has there."""
     from sender.intake.candidate import Progress, make_candidate
-    from sender.packing import collect, hash_content
+    from sender.packing import hash_content
+    from sender.sources import collect
 
     path = tmp_path_factory.getbasetemp() / "reads-like-a-file"
     if not path.exists():
