@@ -54,7 +54,7 @@ def write_decision(state: Path, decision: Decision, signers: list[Signer]) -> Pa
     """Put a decision where ``store`` finds it. Raises OSError."""
     name = f"{decision.bundle}-{os.urandom(8).hex()}.dsse.json"
     sealed = seal(canonical(decision.model_dump()), DECISION_TYPE, signers, MAX_DECISION_BYTES)
-    with Folder.open(state, create=True) as ours, ours.folder(FOLDER, create=True, mode=0o777) as folder:
+    with Folder.open(state / FOLDER, create=True, mode=0o777) as folder:
         folder.replace(name, sealed, 0o666)
     return state / FOLDER / name
 

@@ -187,15 +187,28 @@ class _Watch:
         if disk is not None:
             disk.renamed(source, target, replaced)
 
-    def writes(self, name: str) -> Any:
-        real = getattr(Folder, name)
+    def creates(self) -> Any:
+        real = Folder.create
 
-        def call(folder: Folder, *arguments: Any, **options: Any) -> Any:
-            if (disk := self.disk_of(folder.fd)) is not None:
-                disk.operation(writes=True)
-            return real(folder, *arguments, **options)
+        def call(folder: Folder, name: str, mode: int = 0o600) -> int:
+            self._write_below(folder)
+            return real(folder, name, mode)
 
-        return patch.object(Folder, name, call)
+        return patch.object(Folder, "create", call)
+
+    def opens(self) -> Any:
+        real = Folder.beneath
+
+        def call(folder: Folder, path: str, flags: int, mode: int = 0) -> int:
+            if flags & os.O_CREAT:
+                self._write_below(folder)
+            return real(folder, path, flags, mode)
+
+        return patch.object(Folder, "beneath", call)
+
+    def _write_below(self, folder: Folder) -> None:
+        if (disk := self.disk_of(folder.fd)) is not None:
+            disk.operation(writes=True)
 
     def syncfs(self, folder: Path) -> None:
         if (disk := self.disk_of(folder)) is not None:
@@ -240,7 +253,8 @@ def watched(disks: list[Disk]) -> Iterator[None]:
         stack.enter_context(watch.renames(os, "rename"))
         stack.enter_context(watch.renames(os, "replace"))
         stack.enter_context(watch.moves())
-        stack.enter_context(watch.writes("write_new"))
+        stack.enter_context(watch.creates())
+        stack.enter_context(watch.opens())
         for module in (receiver.finishing, receiver.spool, receiver.store):
             stack.enter_context(patch.object(module, "sync_file_system", watch.syncfs))
         stack.enter_context(patch.object(Database, "_execute", _as_method(watch.execute)))
