@@ -129,6 +129,12 @@ def _moved(path: str, source: str, target: str) -> str:
     return target + path[len(source) :] if path == source or path.startswith(source + "/") else path
 
 
+def _place(path: Any, folder: int | None) -> str:
+    """Where a path leads that is relative to a folder's descriptor, or to the working directory."""
+    below = os.path.realpath(f"/proc/self/fd/{folder}") if folder is not None else os.getcwd()
+    return os.path.normpath(os.path.join(below, os.fsdecode(path)))
+
+
 class _Watch:
     """Stands between the daemons' code and the kernel, for what lies on one of ``disks``."""
 
@@ -158,13 +164,14 @@ class _Watch:
         real = getattr(owner, name)
 
         def call(source: Any, target: Any, **options: Any) -> None:
-            disk, replaced = self.disk_of(target), None
+            old, new = (_place(path, options.get(f"{end}_dir_fd")) for path, end in ((source, "src"), (target, "dst")))
+            disk, replaced = self.disk_of(new), None
             if disk is not None:
                 disk.operation(writes=True)
-                replaced = Path(target).read_bytes() if os.path.isfile(target) else None
+                replaced = Path(new).read_bytes() if os.path.isfile(new) else None
             real(source, target, **options)
             if disk is not None:
-                disk.renamed(os.path.abspath(os.fsdecode(source)), os.path.abspath(os.fsdecode(target)), replaced)
+                disk.renamed(old, new, replaced)
 
         return patch.object(owner, name, call)
 
