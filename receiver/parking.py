@@ -37,12 +37,15 @@ class ParkedSlabs:
         return iter([SlabKey(self._bundle, Kind(kind), *rest) for kind, *rest in self._ledger.parked(self._id)])
 
     def keep(self, key: SlabKey, data: memoryview, symbol_bytes: int, have: Mask) -> None:
-        """Write the symbols of ``have`` (``data`` holds them one after another) that are not there yet."""
+        """Write the symbols of ``have`` (``data`` holds them one after another), also over those that are there.
+
+        A later pass may have brought others in their place, and its word is the newer one.
+        """
         old = self._mask(key, len(have))
         self._folder.mkdir(exist_ok=True)
         fd = os.open(self._path(key), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            for first, last in stretches(have & ~old):
+            for first, last in stretches(have):
                 write_all(fd, data[first * symbol_bytes : last * symbol_bytes], first * symbol_bytes)
         finally:
             os.close(fd)

@@ -1,7 +1,8 @@
 """One bundle being received: its tables, and its files at their final places in a tree that only waits to be renamed.
 
 Nothing is written here that is not signed: tables are checked against the manifest before they are read, slabs against
-the slabs table before their bytes go to a file.
+the slabs table before their bytes go to a file. What is given here to be checked and written lies in memory that no
+other process can write.
 """
 
 import hashlib
@@ -49,10 +50,11 @@ class _TableFile:
         """Write one slab. Returns slabs to collect again: all of them when the whole has another digest."""
         if number not in self._missing:
             return []
+        slab = slab_at(self._full, self._size, number, is_object=True)
         mode = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         fd = os.open(self.path, mode, 0o600)
         try:
-            _pwrite(fd, data, slab_at(self._full, self._size, number, is_object=True).offset)
+            _pwrite(fd, data[: slab.length], slab.offset)
         finally:
             os.close(fd)
         self._missing.remove(number)

@@ -3,9 +3,13 @@
 For every slab that ``assemble`` hands over, complete or to be parked, it answers ``free``, for every parked one that is
 wanted back ``loaded``; of every bundle it says ``known``, ``finished``, or asks to ``redo`` a slab that is not what was
 signed, or that the disk did not take.
+
+``assemble`` can write the arena at any instant. What is handed over is copied out of it once, into memory that nobody
+else has, before anything is checked; what is checked is what is written.
 """
 
 import errno
+import mmap
 import os
 import select
 import shutil
@@ -38,6 +42,7 @@ from diode.errors import (
     StorageError,
     TrustError,
 )
+from diode.geometry import MAX_SLAB_BYTES
 from diode.keys import maybe_read_service_key
 from diode.manifest import Manifest, bundle_id
 from diode.memory import map_memfd
@@ -76,6 +81,8 @@ class Store:
         self._assemble = assemble
         self._finishing = finishing
         self._arena = memoryview(map_memfd(settings["arena"]))
+        room = min(len(self._arena), MAX_SLAB_BYTES)
+        self._copy = memoryview(mmap.mmap(-1, room, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
         self._inbox = Inbox(Path(settings["inbox"]))
         anchor = Anchor(Path(settings["anchor"]), "diode-receiver")
         self._ledger = Ledger(Path(settings["state"]) / LEDGER_FILE, anchor)
@@ -198,11 +205,13 @@ class Store:
                 self._load(key, message["offset"], message["symbol_bytes"], message["symbols"])
 
     def _use(self, key: SlabKey, offset: int, length: int, work: Callable[[SlabKey, memoryview], None]) -> None:
-        """Work with a stretch of the arena. What the disk does not take is asked for again."""
-        data = self._arena[offset : offset + length]
+        """Work with a copy of a stretch of the arena, until the next one. What the disk does not take comes again."""
+        if not 0 <= offset <= offset + length <= len(self._arena) or length > len(self._copy):
+            return  # no slab is there, or is so large
+        data = self._copy[:length]
+        data[:] = self._arena[offset : offset + length]
         with self._disk.surviving(lambda: self._redo(key)):
             work(key, data)
-        data.release()
 
     def _take(self, key: SlabKey, data: memoryview) -> None:
         bundle = self._bundles.get(key.bundle)
@@ -362,6 +371,7 @@ class Store:
 
     def _take_table(self, bundle: SpoolBundle, key: SlabKey, data: memoryview) -> None:
         for again in bundle.put_table(ObjectType(key.flags), key.number, data):
+            bundle.parked.drop(key._replace(number=again))  # whatever is kept of it may be what was wrong
             self._redo(key._replace(number=again))
         bundle.parked.drop(key)
         self._after_tables(bundle)
