@@ -19,8 +19,8 @@ from blake3 import blake3
 
 from diode.assembler import SlabKey
 from diode.digest import DIGEST_BYTES, digest
-from diode.durable import sync_file_system
-from diode.errors import IntegrityError, ManifestError
+from diode.durable import WriteBack, drop_cache
+from diode.errors import IntegrityError, LostWritesError, ManifestError
 from diode.files import FileIndex
 from diode.geometry import Slab, object_geometry, slab_at, slab_count
 from diode.manifest import MAX_LINE_BYTES, FileEntry, parse_files
@@ -73,15 +73,21 @@ class _TableFile:
         return sorted(self._missing)
 
     def load(self) -> bool:
-        """Take the file of an earlier run, if it is the whole table."""
-        if self.path.exists() and self.path.stat().st_size == self._size and self._digest() == self._expected:
+        """Take the file of an earlier run, if it is the whole table, on the disk."""
+        if (
+            self.path.exists()
+            and self.path.stat().st_size == self._size
+            and self._digest(from_disk=True) == self._expected
+        ):
             self._missing.clear()
             self.is_verified = True
         return self.is_verified
 
-    def _digest(self) -> str:
+    def _digest(self, *, from_disk: bool = False) -> str:
         hasher = blake3()
         with self.path.open("rb") as file:
+            if from_disk:
+                drop_cache(file.fileno())
             while chunk := file.read(_READ_BYTES):
                 hasher.update(chunk)
         return hasher.hexdigest()
@@ -97,8 +103,11 @@ class SpoolBundle:
         opened: Opened,
         sealed: bytes,
         parked: ParkedSlabs,
+        write_back: WriteBack | None = None,
     ) -> None:
+        """``write_back``: opened before anything was written to ``folder``; None: nothing was yet."""
         manifest = opened.manifest
+        self.write_back = write_back or WriteBack(folder)
         self.number = number
         self.folder = folder
         self.tree = folder / "tree"
@@ -110,6 +119,7 @@ class SpoolBundle:
         self.is_released = False  # by whoever had to; then it is not held any more
         self.is_said_published = False  # whether the audit log may say so already
         self.stored = np.zeros(manifest.slabs.entries, dtype=np.bool_)
+        self.unproven: set[int] = set()  # of them, those that only reading them from the disk can prove
         self._data = self.tree / "data"
         self._made: set[str] = set()
         self._open: tuple[int, int] | None = None
@@ -214,13 +224,14 @@ class SpoolBundle:
         return all(self._size(piece.entry) >= piece.file_offset + piece.length for piece in pieces)
 
     def rehash(self, number: int) -> bool:
-        """Whether a slab written before a power loss is really there."""
+        """Whether a slab written before a power loss, or by an earlier run, is really there: on the disk, that is."""
         assert self._index is not None
         slab = slab_at(self.manifest.shape.geometry, self.manifest.stream_bytes, number)
         hasher = blake3()
         try:
             for piece in self._index.pieces(slab.offset, slab.length):
                 with open(self._place(piece.entry), "rb") as file:
+                    drop_cache(file.fileno(), piece.file_offset, piece.length)
                     hasher.update(os.pread(file.fileno(), piece.length, piece.file_offset))
         except OSError:
             return False
@@ -244,10 +255,18 @@ class SpoolBundle:
             if entry.executable:
                 os.chmod(self._place(entry), 0o755)  # noqa: S103 - as a package manager would install it
         if at_rest:
-            sync_file_system(self.tree)
+            self.sync()
             for entry in self._index:
                 if not entry.is_directory:
                     self._check_file(entry)
+
+    def sync(self) -> None:
+        """All that was written of it is on the disk. Raises LostWritesError."""
+        self.write_back.sync()
+        lost = sorted(number for number in self.unproven if not self.rehash(number))
+        if lost:
+            raise LostWritesError(f"{len(lost)} slabs of {self.label} are not what was written, from slab {lost[0]} on")
+        self.unproven.clear()
 
     def entries(self) -> Iterator[FileEntry]:
         """The lines of its files table."""
@@ -263,6 +282,7 @@ class SpoolBundle:
     def remove(self) -> None:
         """Delete what is left in the spool."""
         self.close()
+        self.write_back.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _size(self, entry: FileEntry) -> int:
@@ -276,6 +296,7 @@ class SpoolBundle:
     def _check_file(self, entry: FileEntry) -> None:
         ours, theirs = blake3(), hashlib.sha256()
         with open(self._place(entry), "rb") as file:
+            drop_cache(file.fileno())
             while chunk := file.read(_READ_BYTES):
                 ours.update(chunk)
                 theirs.update(chunk)

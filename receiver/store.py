@@ -29,13 +29,14 @@ from diode.audit import AuditLog, why
 from diode.chain import What
 from diode.clock import now_utc
 from diode.database import LEDGER_FILE
-from diode.durable import sync_file_system
+from diode.durable import WriteBack
 from diode.errors import (
     ContentError,
     DiodeError,
     Drop,
     ExpiredError,
     IntegrityError,
+    LostWritesError,
     ManifestError,
     PlaceError,
     ReplayError,
@@ -84,6 +85,7 @@ class Store:
         room = min(len(self._arena), MAX_SLAB_BYTES)
         self._copy = memoryview(mmap.mmap(-1, room, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
         self._inbox = Inbox(Path(settings["inbox"]))
+        self._write_back = WriteBack(self._inbox.spool)  # before anything is written there
         anchor = Anchor(Path(settings["anchor"]), "diode-receiver")
         self._ledger = Ledger(Path(settings["state"]) / LEDGER_FILE, anchor)
         anchor.check(self._ledger.standing())  # somebody may have taken the ledger away since the daemon looked
@@ -103,6 +105,7 @@ class Store:
         self._disk = DiskHealth(control.send)
         self._bundles: dict[int, SpoolBundle] = {}
         self._unverified: set[int] = set()
+        self._has_lost = False  # writes, and the ledger could not say so yet
         self._waiting: deque[Message] = deque()  # assemble bounds it
         self._tick_at = self._expire_at = 0.0
 
@@ -139,7 +142,7 @@ class Store:
                     self._release(bundle, outcome.result)
                 continue
             assert isinstance(bundle, SpoolBundle)
-            with self._disk.surviving(), self._refusing(bundle):
+            with self._disk.surviving(), self._refusing(bundle), self._forgetting():
                 outcome.result()
                 self._publish(bundle)
 
@@ -147,7 +150,9 @@ class Store:
         """People let it go, and it was verified once more."""
         if self._holding.finished(held, outcome):
             folder = self._inbox.spool / held.hex_id
-            bundle = self._spool(folder, held.opened, (folder / MANIFEST_FILE).read_bytes())
+            bundle = self._spool(
+                folder, held.opened, (folder / MANIFEST_FILE).read_bytes()
+            )  # synced before it was held
             bundle.is_released = True
             self._bundles[bundle.number] = bundle
             with self._refusing(bundle):
@@ -155,8 +160,10 @@ class Store:
 
     def _tick(self, now: float) -> None:
         """Once in a while: make durable what was recorded, try again what the disk refused, give up what is too old."""
-        with self._disk.surviving():
-            self._finishing.make_durable(self._ledger, self._inbox.spool)
+        with self._disk.surviving(), self._forgetting():
+            if self._has_lost:
+                self._forget()
+            self._finishing.make_durable(self._ledger, self._write_back)
         with self._disk.surviving():
             self._holding.look()
         for bundle in list(self._bundles.values()):
@@ -166,6 +173,40 @@ class Store:
             self._expire_at = now + EXPIRE_EVERY_S
             with self._disk.surviving():
                 self._expire()
+
+    # a disk that did not take what it was given
+
+    @contextmanager
+    def _forgetting(self) -> Iterator[None]:
+        """When writes were lost, forget all that no good sync has covered, of every bundle: nobody says which."""
+        try:
+            yield
+        except LostWritesError:
+            self._has_lost = True
+            self._forget()
+            raise
+
+    def _forget(self) -> None:
+        """First in the ledger: until that has happened nothing is published."""
+        self._ledger.forget_unsynced()
+        self._has_lost = False
+        for bundle in list(self._bundles.values()):
+            is_synced = bundle.target is not None or bundle.is_released
+            if not is_synced and not self._finishing.is_under_way(bundle):  # that one learns it by itself
+                self._begin_again(bundle)
+
+    def _begin_again(self, bundle: SpoolBundle) -> None:
+        """Go on with what the ledger still has of a bundle; the rest, tables too, is asked for as if it never came."""
+        bundle.close()
+        write_back = bundle.write_back
+        with self._disk.surviving():
+            write_back = WriteBack(bundle.folder)
+            (bundle.folder / MANIFEST_FILE).write_bytes(bundle.sealed)
+        again = self._bundles[bundle.number] = self._spool(bundle.folder, bundle.opened, bundle.sealed, write_back)
+        again.is_said_published = bundle.is_said_published
+        self._say_known(again)
+        missing = bundle.manifest.slabs.entries - len(self._ledger.slabs(bundle.hex_id)[0])
+        self._tell("resumed", again, stored_bytes=0, missing=missing)
 
     def _expire(self) -> None:
         """Give up what has been incomplete for too long. It may begin anew, should its manifest come again."""
@@ -267,6 +308,8 @@ class Store:
         try:
             yield
         except ContentError as error:
+            with self._forgetting():
+                bundle.sync()  # what the disk lost is not held against who signed it
             self._refuse(bundle, error)
         except OSError as error:
             if error.errno not in PLACE:
@@ -296,7 +339,7 @@ class Store:
         try:
             self._admission.check(manifest)
             self._policy.check(manifest, now_utc())
-            folder = self._make_folder(number, sealed)
+            folder, write_back = self._make_folder(number, sealed)
             noted = {**_named(number, manifest), "key": opened.signer}
             self._ledger.accept(
                 f"{number:016x}", manifest, opened.signer, lambda: self._audit.append(What.ACCEPTED, **noted)
@@ -307,7 +350,7 @@ class Store:
             self._quarantine(number, error, facts(manifest, opened.signer), None)
             self._answer("finished", bundle=number, drop=Drop.REFUSED)
             return
-        bundle = self._bundles[number] = self._spool(folder, opened, sealed)
+        bundle = self._bundles[number] = self._spool(folder, opened, sealed, write_back)
         self._say_known(bundle)
         self._tell("accepted", bundle)
         self._check_predecessor(bundle)
@@ -327,17 +370,17 @@ class Store:
                 | {"here": before.id, "signed": manifest.previous}
             )
 
-    def _make_folder(self, number: int, sealed: bytes) -> Path:
+    def _make_folder(self, number: int, sealed: bytes) -> tuple[Path, WriteBack]:
         """An empty spool folder with the manifest in it: there before the ledger says so."""
-        folder = self._inbox.spool / f"{number:016x}"
+        folder, write_back = self._inbox.spool / f"{number:016x}", WriteBack(self._inbox.spool)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         (folder / MANIFEST_FILE).write_bytes(sealed)
-        return folder
+        return folder, write_back
 
-    def _spool(self, folder: Path, opened: Opened, sealed: bytes) -> SpoolBundle:
+    def _spool(self, folder: Path, opened: Opened, sealed: bytes, write_back: WriteBack | None = None) -> SpoolBundle:
         number = bundle_id(opened.payload)
-        return SpoolBundle(number, folder, opened, sealed, ParkedSlabs(folder, number, self._ledger))
+        return SpoolBundle(number, folder, opened, sealed, ParkedSlabs(folder, number, self._ledger), write_back)
 
     def _reject(self, number: int, error: ContentError) -> None:
         """An unverified manifest: anybody may have sent it, so its bundle id is not held against the real one."""
@@ -351,6 +394,8 @@ class Store:
         """Tell ``assemble`` what is signed, stored and parked."""
         shape = bundle.manifest.shape
         done, parked = bundle.stored.copy(), []
+        if not bundle.is_ready:  # it is not looked for before the tables are there: what is not is asked for then
+            done[self._ledger.slabs(bundle.hex_id)[0]] = True
         for key in bundle.parked:
             if bundle.is_whole(key):
                 done[key.number] = True
@@ -377,12 +422,15 @@ class Store:
         self._after_tables(bundle)
 
     def _after_tables(self, bundle: SpoolBundle) -> None:
-        if bundle.maybe_read_tables():
+        if not self._has_lost and bundle.maybe_read_tables():
             self._restore_slabs(bundle)  # an earlier run's, whose tables did not outlive it
             self._store_whole(bundle)
             self._maybe_publish(bundle)
 
     def _take_slab(self, bundle: SpoolBundle, key: SlabKey, data: memoryview) -> None:
+        if bundle.stored[key.number]:
+            bundle.parked.drop(key)
+            return
         try:
             bundle.put_slab(key.number, data)
         except IntegrityError as error:
@@ -402,6 +450,8 @@ class Store:
     # the end of a bundle
 
     def _maybe_publish(self, bundle: SpoolBundle) -> None:
+        if self._has_lost:
+            return
         if bundle.target is not None:
             self._publish(bundle)  # it is in the inbox already: the disk failed afterwards
         elif bundle.is_released:
@@ -415,7 +465,7 @@ class Store:
         bundle.finish_tree(at_rest=mode == "at-rest")
         self._policy.examine(bundle)
         write_papers(bundle, mode, self._signer)
-        sync_file_system(bundle.tree)
+        bundle.sync()
 
     def _publish(self, bundle: SpoolBundle) -> None:
         """Record, rename, make that durable, record: any step may be the last before a crash, or be tried again."""
@@ -479,6 +529,7 @@ class Store:
 
     def _resume(self) -> None:
         """Take up what an earlier run left in the spool."""
+        self._ledger.begin_run()
         self._holding.resume()
         rows = self._ledger.in_progress()
         known = {row.id for row in rows}
@@ -549,10 +600,12 @@ class Store:
         there = {number for number in trusted if bundle.is_there(number)}
         again = {number for number in doubtful if bundle.rehash(number)}
         bundle.stored[[*there, *again]] = True
+        bundle.unproven = self._ledger.unproven(bundle.hex_id) & there
         for number in again:
             self._ledger.slab_stored(bundle.hex_id, number)
         for number in {*trusted, *doubtful} - there - again:
             self._ledger.forget_slab(bundle.hex_id, number)
+            self._redo(SlabKey(bundle.number, Kind.DATA, 0, number))
 
     # audit log
 
