@@ -5,8 +5,8 @@ missing ones are solved for. Nothing here believes a size that is not signed: of
 verified, symbols are only kept, at most half the budget and 4,096 slabs of them, the oldest given up first.
 
 A slab of a known bundle that cannot be completed for now is parked: its symbols go to the caller's disk, and come back
-with the next datagram of it. Of one pass the first symbol under a number wins; one that was parked gives way to what a
-later pass brings, so that a wrong one does not outlast the pass that brought it.
+with the next datagram of it. Of one pass the first symbol under a number wins; one that was parked, or came before its
+manifest, gives way to what comes later: a wrong one does not outlast the pass that brought it.
 
 The caller verifies what is complete: it answers with :meth:`Assembler.know` (manifest verified), :meth:`loaded` (parked
 symbols are back), :meth:`finish` (published or refused), and gives every extent back with :meth:`release`.
@@ -130,7 +130,8 @@ class OpenSlab:
         self.shape = shape
         self.length = length
         self.have = np.zeros(len(symbols), dtype=np.bool_)
-        self.settled = np.zeros(len(symbols), dtype=np.bool_)  # of them, those that are not from a parked slab
+        self.settled = np.zeros(len(symbols), dtype=np.bool_)  # of them, those that give way to no others
+        self.is_early = False  # nobody has signed what it is: the newer claim rules
         self.count = 0
         self.is_loading = False  # its parked symbols are on their way
         if length is not None:
@@ -152,7 +153,7 @@ class OpenSlab:
         shape = slab.shape
         if not self.has_shape(shape.symbol_bytes, shape.columns, shape.k):
             return False
-        self.shape, self.length = shape, slab.length
+        self.shape, self.length, self.is_early = shape, slab.length, False
         self._know_tail(slab.source_symbols)
         return True
 
@@ -167,14 +168,14 @@ class OpenSlab:
     def place(self, rows: Bytes2D, numbers: Symbols, drops: "Counter[Drop]") -> None:
         """Copy symbols ((n, S) view of received datagrams, by symbol number) to their places.
 
-        The first one wins, but over those that were parked.
+        The first one wins, but over those that were parked, or that came before the manifest.
         """
         first, n = int(numbers[0]), len(numbers)
         if int(numbers[-1]) - first == n - 1 and (numbers[1:] > numbers[:-1]).all():
             span = slice(first, first + n)
             if not self.have[span].any():
                 self.symbols[span] = rows
-                self.have[span] = self.settled[span] = True
+                self.have[span], self.settled[span] = True, not self.is_early
                 self.count += n
                 return
         self._place_each(rows, numbers, drops)
@@ -194,7 +195,7 @@ class OpenSlab:
             drops[Drop.DUPLICATE] += int(np.count_nonzero(same))
             drops[Drop.CONFLICT] += int(np.count_nonzero(~same))
         self.symbols[unique[stale]] = rows[first[stale]]
-        self.settled[unique] = True
+        self.settled[unique] |= not self.is_early
 
     @property
     def matrix(self) -> NDArray[np.bool_]:
@@ -428,6 +429,7 @@ class Assembler:
             self._give_up(next(iter(self._early)))
         slab = self._allocate(key, Geometry(symbol_bytes, columns, k, rows - k), rows, length)
         if isinstance(slab, OpenSlab):
+            slab.is_early = True
             self._early[key] = size
         return slab
 

@@ -201,3 +201,23 @@ def test_descriptors_are_closed(tmp_path: Path) -> None:
     one.close()
     del other
     assert before == len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.parametrize("fails", ["COMMIT", "INSERT"])
+def test_a_commit_that_fails_changes_nothing(tmp_path: Path, bundle: Bundle, fails: str) -> None:
+    """Nor does it leave a transaction open, in which whatever follows would not count."""
+    ledger = Ledger(tmp_path / "ledger.db")
+    real = Ledger._execute
+
+    def execute(self: Ledger, statement: str, values: tuple[object, ...] = ()) -> object:
+        if statement.startswith(fails):
+            raise StorageError("EIO, once")
+        return real(self, statement, values)
+
+    with patch.object(Ledger, "_execute", execute), pytest.raises(StorageError):
+        ledger.accept("0" * 16, bundle.manifest, "key")
+    assert ledger.get("0" * 16) is None
+    ledger.slab_stored("1" * 16, 1)
+    ledger.close()
+    again = Ledger(tmp_path / "ledger.db")
+    assert (None, 1) == (again.get("0" * 16), again.stored_slabs("1" * 16))
