@@ -260,6 +260,7 @@ class Receiver:
         if event in ("accepted", "resumed", "progress"):
             if event != "progress":
                 self._hearing.manifest_came()
+                self._endings.resumed(message["bundle"], time.monotonic())
                 log.info(f"bundle_{event}", bundle=message["bundle"], name=message["label"], bytes=message["bytes"])
             self._receiving[message["bundle"]] = message
         elif event == "held":

@@ -38,13 +38,16 @@ class ParkedSlabs:
         return iter([SlabKey(self._bundle, Kind(kind), *rest) for kind, *rest in self._ledger.parked(self._id)])
 
     def keep(self, key: SlabKey, data: memoryview, symbol_bytes: int, have: Mask) -> None:
-        """Write the symbols of ``have`` (``data`` holds them one after another) that are not there yet."""
+        """Write the symbols of ``have`` (``data`` holds them one after another), also over those that are there.
+
+        A later pass may have brought others in their place, and its word is the newer one.
+        """
         old = self._mask(key, len(have))
         with self._spool.folder(self._id) as home:
             home.folder(FOLDER, create=True, mode=0o777).close()
         fd = self._spool.beneath(self._path(key), os.O_WRONLY | os.O_CREAT, 0o600)
         try:
-            for first, last in stretches(have & ~old):
+            for first, last in stretches(have):
                 write_all(fd, data[first * symbol_bytes : last * symbol_bytes], first * symbol_bytes)
         finally:
             os.close(fd)

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from typing import Final
 
 from diode.config import ReceiverConfig
-from diode.memory import PAGE_BYTES, Counters, Ring, create_memfd
+from diode.memory import PAGE_BYTES, Counters, Ring, create_memfd, reader_of
 from diode.supervise import Crew
 from diode.workers import Message, Worker
 from receiver import assemble, listen
@@ -44,7 +44,8 @@ class Pipeline:
             free_read, free_write = pipe()
             slabs_read, slabs_write = pipe()
             answers_read, answers_write = pipe()
-            ring_shape = {"ring": ring, "regions": regions, "region_bytes": REGION_BYTES}
+            ring_shape = {"regions": regions, "region_bytes": REGION_BYTES}
+            read_ring = keep(reader_of(ring))
             self.store = crew.add(
                 Worker(
                     "receiver.store",
@@ -56,7 +57,7 @@ class Pipeline:
                 Worker(
                     "receiver.assemble",
                     ring_shape
-                    | {"arena": arena, "ready_read": ready_read, "free_write": free_write}
+                    | {"ring": read_ring, "arena": arena, "ready_read": ready_read, "free_write": free_write}
                     | {"store_read": answers_read, "store_write": slabs_write, "counters": assemble_counters}
                     | {
                         "keys": [str(key) for key in config.link.keys],
@@ -65,20 +66,20 @@ class Pipeline:
                         "auth": config.link.auth,
                         "engine": config.fec.engine,
                     },
-                    (ring, arena, ready_read, free_write, answers_read, slabs_write, assemble_counters),
+                    (read_ring, arena, ready_read, free_write, answers_read, slabs_write, assemble_counters),
                 )
             )
             self.listen = crew.add(
                 Worker(
                     "receiver.listen",
                     ring_shape
-                    | {"socket": socket_fd, "free_read": free_read, "ready_write": ready_write}
+                    | {"ring": ring, "socket": socket_fd, "free_read": free_read, "ready_write": ready_write}
                     | {"counters": listen_counters, "path": config.link.path},
                     (socket_fd, ring, free_read, ready_write, listen_counters),
                 )
             )
-            self.listen_counters = Counters(listen_counters, listen.COUNTERS)
-            self.assemble_counters = Counters(assemble_counters, assemble.COUNTERS)
+            self.listen_counters = Counters(keep(reader_of(listen_counters)), listen.COUNTERS)
+            self.assemble_counters = Counters(keep(reader_of(assemble_counters)), assemble.COUNTERS)
 
 
 def store_settings(config: ReceiverConfig) -> Message:

@@ -1,7 +1,8 @@
 """One bundle being received: its tables, and its files at their final places in a tree that only waits to be renamed.
 
 Nothing is written here that is not signed: tables are checked against the manifest before they are read, slabs against
-the slabs table before their bytes go to a file.
+the slabs table before their bytes go to a file. What is given here to be checked and written lies in memory that no
+other process can write.
 """
 
 import hashlib
@@ -18,8 +19,8 @@ from blake3 import blake3
 
 from diode.assembler import SlabKey
 from diode.digest import DIGEST_BYTES, digest
-from diode.durable import sync_file_system
-from diode.errors import IntegrityError, ManifestError
+from diode.durable import WriteBack, drop_cache
+from diode.errors import IntegrityError, LostWritesError, ManifestError
 from diode.files import FileIndex
 from diode.geometry import Slab, object_geometry, slab_at, slab_count
 from diode.manifest import MAX_LINE_BYTES, FileEntry, Table, parse_files
@@ -51,9 +52,10 @@ class _TableFile:
         """Write one slab. Returns slabs to collect again: all of them when the whole has another digest."""
         if number not in self._missing:
             return []
+        slab = slab_at(self._full, self._size, number, is_object=True)
         fd = self._spool.beneath(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            _pwrite(fd, data, slab_at(self._full, self._size, number, is_object=True).offset)
+            _pwrite(fd, data[: slab.length], slab.offset)
         finally:
             os.close(fd)
         self._missing.remove(number)
@@ -72,10 +74,10 @@ class _TableFile:
         return sorted(self._missing)
 
     def load(self) -> bool:
-        """Take the file of an earlier run, if it is the whole table."""
+        """Take the file of an earlier run, if it is the whole table, on the disk."""
         with suppress(FileNotFoundError), self.open() as file:
             is_long = os.fstat(file.fileno()).st_size == self._size
-            if is_long and self._digest() == self._expected:
+            if is_long and self._digest(from_disk=True) == self._expected:
                 self._missing.clear()
                 self.is_verified = True
         return self.is_verified
@@ -84,9 +86,11 @@ class _TableFile:
         """Open it for reading."""
         return os.fdopen(self._spool.beneath(self._path, os.O_RDONLY), "rb")
 
-    def _digest(self) -> str:
+    def _digest(self, *, from_disk: bool = False) -> str:
         hasher = blake3()
         with self.open() as file:
+            if from_disk:
+                drop_cache(file.fileno())
             while chunk := file.read(_READ_BYTES):
                 hasher.update(chunk)
         return hasher.hexdigest()
@@ -105,8 +109,11 @@ class SpoolBundle:
         opened: Opened,
         sealed: bytes,
         parked: ParkedSlabs,
+        write_back: WriteBack | None = None,
     ) -> None:
+        """``write_back``: opened before anything of the bundle was written to ``spool``; None: nothing was yet."""
         manifest = opened.manifest
+        self.write_back = write_back or WriteBack(spool.path)
         self.number = number
         self.tree = spool.path / f"{number:016x}" / "tree"  # for messages, and for what only reads
         self._spool = spool
@@ -118,6 +125,7 @@ class SpoolBundle:
         self.is_released = False  # by whoever had to; then it is not held any more
         self.is_said_published = False  # whether the audit log may say so already
         self.stored = np.zeros(manifest.slabs.entries, dtype=np.bool_)
+        self.unproven: set[int] = set()  # of them, those that only reading them from the disk can prove
         self._data = f"{number:016x}/tree/data"
         self._made: set[str] = set()
         self._open: tuple[int, int] | None = None
@@ -220,13 +228,14 @@ class SpoolBundle:
         return all(self._size(piece.entry) >= piece.file_offset + piece.length for piece in pieces)
 
     def rehash(self, number: int) -> bool:
-        """Whether a slab written before a power loss is really there."""
+        """Whether a slab written before a power loss, or by an earlier run, is really there: on the disk, that is."""
         assert self._index is not None
         slab = slab_at(self.manifest.shape.geometry, self.manifest.stream_bytes, number)
         hasher = blake3()
         try:
             for piece in self._index.pieces(slab.offset, slab.length):
                 with self.open_file(piece.entry) as file:
+                    drop_cache(file.fileno(), piece.file_offset, piece.length)
                     hasher.update(os.pread(file.fileno(), piece.length, piece.file_offset))
         except OSError:
             return False
@@ -251,10 +260,18 @@ class SpoolBundle:
                 with self.open_file(entry) as file:
                     os.fchmod(file.fileno(), 0o755)  # as a package manager would install it
         if at_rest:
-            sync_file_system(self.tree)
+            self.sync()
             for entry in self._index:
                 if not entry.is_directory:
                     self._check_file(entry)
+
+    def sync(self) -> None:
+        """All that was written of it is on the disk. Raises LostWritesError."""
+        self.write_back.sync()
+        lost = sorted(number for number in self.unproven if not self.rehash(number))
+        if lost:
+            raise LostWritesError(f"{len(lost)} slabs of {self.label} are not what was written, from slab {lost[0]} on")
+        self.unproven.clear()
 
     def entries(self) -> Iterator[FileEntry]:
         """The lines of its files table."""
@@ -270,6 +287,7 @@ class SpoolBundle:
     def remove(self) -> None:
         """Delete what is left in the spool."""
         self.close()
+        self.write_back.close()
         with suppress(OSError):
             self._spool.remove(self.hex_id)
 
@@ -305,6 +323,7 @@ class SpoolBundle:
     def _check_file(self, entry: FileEntry) -> None:
         ours, theirs = blake3(), hashlib.sha256()
         with self.open_file(entry) as file:
+            drop_cache(file.fileno())
             while chunk := file.read(_READ_BYTES):
                 ours.update(chunk)
                 theirs.update(chunk)

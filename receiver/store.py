@@ -3,9 +3,13 @@
 For every slab that ``assemble`` hands over, complete or to be parked, it answers ``free``, for every parked one that is
 wanted back ``loaded``; of every bundle it says ``known``, ``finished``, or asks to ``redo`` a slab that is not what was
 signed, or that the disk did not take.
+
+``assemble`` can write the arena at any instant. What is handed over is copied out of it once, into memory that nobody
+else has, before anything is checked; what is checked is what is written.
 """
 
 import errno
+import mmap
 import os
 import select
 import time
@@ -24,19 +28,21 @@ from diode.audit import AuditLog, why
 from diode.chain import What
 from diode.clock import now_utc
 from diode.database import LEDGER_FILE
-from diode.durable import sync_file_system
+from diode.durable import WriteBack
 from diode.errors import (
     ContentError,
     DiodeError,
     Drop,
     ExpiredError,
     IntegrityError,
+    LostWritesError,
     ManifestError,
     PlaceError,
     ReplayError,
     StorageError,
     TrustError,
 )
+from diode.geometry import MAX_SLAB_BYTES
 from diode.keys import maybe_read_service_key
 from diode.manifest import MAX_MANIFEST_BYTES, Manifest, bundle_id
 from diode.memory import map_memfd
@@ -76,7 +82,10 @@ class Store:
         self._assemble = assemble
         self._finishing = finishing
         self._arena = memoryview(map_memfd(settings["arena"]))
+        room = min(len(self._arena), MAX_SLAB_BYTES)
+        self._copy = memoryview(mmap.mmap(-1, room, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
         self._inbox = Inbox(Path(settings["inbox"]))
+        self._write_back = WriteBack(self._inbox.spool)  # before anything is written there
         anchor = Anchor(Path(settings["anchor"]), "diode-receiver")
         self._ledger = Ledger(Path(settings["state"]) / LEDGER_FILE, anchor)
         anchor.check(self._ledger.standing())  # somebody may have taken the ledger away since the daemon looked
@@ -96,6 +105,7 @@ class Store:
         self._disk = DiskHealth(control.send)
         self._bundles: dict[int, SpoolBundle] = {}
         self._unverified: set[int] = set()
+        self._has_lost = False  # writes, and the ledger could not say so yet
         self._waiting: deque[Message] = deque()  # assemble bounds it
         self._tick_at = self._expire_at = 0.0
 
@@ -132,14 +142,14 @@ class Store:
                     self._release(bundle, outcome.result)
                 continue
             assert isinstance(bundle, SpoolBundle)
-            with self._disk.surviving(), self._refusing(bundle):
+            with self._disk.surviving(), self._refusing(bundle), self._forgetting():
                 outcome.result()
                 self._publish(bundle)
 
     def _release(self, held: HeldBundle, outcome: Callable[[], object]) -> None:
         """People let it go, and it was verified once more."""
         if self._holding.finished(held, outcome):
-            bundle = self._spool(held.opened, self._read_manifest(held.hex_id))
+            bundle = self._spool(held.opened, self._read_manifest(held.hex_id))  # synced before it was held
             bundle.is_released = True
             self._bundles[bundle.number] = bundle
             with self._refusing(bundle):
@@ -147,8 +157,10 @@ class Store:
 
     def _tick(self, now: float) -> None:
         """Once in a while: make durable what was recorded, try again what the disk refused, give up what is too old."""
-        with self._disk.surviving():
-            self._finishing.make_durable(self._ledger, self._inbox.spool)
+        with self._disk.surviving(), self._forgetting():
+            if self._has_lost:
+                self._forget()
+            self._finishing.make_durable(self._ledger, self._write_back)
         with self._disk.surviving():
             self._holding.look()
         for bundle in list(self._bundles.values()):
@@ -158,6 +170,41 @@ class Store:
             self._expire_at = now + EXPIRE_EVERY_S
             with self._disk.surviving():
                 self._expire()
+
+    # a disk that did not take what it was given
+
+    @contextmanager
+    def _forgetting(self) -> Iterator[None]:
+        """When writes were lost, forget all that no good sync has covered, of every bundle: nobody says which."""
+        try:
+            yield
+        except LostWritesError:
+            self._has_lost = True
+            self._forget()
+            raise
+
+    def _forget(self) -> None:
+        """First in the ledger: until that has happened nothing is published."""
+        self._ledger.forget_unsynced()
+        self._has_lost = False
+        for bundle in list(self._bundles.values()):
+            is_synced = bundle.target is not None or bundle.is_released
+            if not is_synced and not self._finishing.is_under_way(bundle):  # that one learns it by itself
+                self._begin_again(bundle)
+
+    def _begin_again(self, bundle: SpoolBundle) -> None:
+        """Go on with what the ledger still has of a bundle; the rest, tables too, is asked for as if it never came."""
+        bundle.close()
+        write_back = bundle.write_back
+        with self._disk.surviving():
+            write_back = WriteBack(self._inbox.spool)
+            with self._inbox.spool_folder.folder(bundle.hex_id) as folder:
+                folder.put(MANIFEST_FILE, bundle.sealed, 0o666)
+        again = self._bundles[bundle.number] = self._spool(bundle.opened, bundle.sealed, write_back)
+        again.is_said_published = bundle.is_said_published
+        self._say_known(again)
+        missing = bundle.manifest.slabs.entries - len(self._ledger.slabs(bundle.hex_id)[0])
+        self._tell("resumed", again, stored_bytes=0, missing=missing)
 
     def _expire(self) -> None:
         """Give up what has been incomplete for too long. It may begin anew, should its manifest come again."""
@@ -197,11 +244,13 @@ class Store:
                 self._load(key, message["offset"], message["symbol_bytes"], message["symbols"])
 
     def _use(self, key: SlabKey, offset: int, length: int, work: Callable[[SlabKey, memoryview], None]) -> None:
-        """Work with a stretch of the arena. What the disk does not take is asked for again."""
-        data = self._arena[offset : offset + length]
+        """Work with a copy of a stretch of the arena, until the next one. What the disk does not take comes again."""
+        if not 0 <= offset <= offset + length <= len(self._arena) or length > len(self._copy):
+            return  # no slab is there, or is so large
+        data = self._copy[:length]
+        data[:] = self._arena[offset : offset + length]
         with self._disk.surviving(lambda: self._redo(key)):
             work(key, data)
-        data.release()
 
     def _take(self, key: SlabKey, data: memoryview) -> None:
         bundle = self._bundles.get(key.bundle)
@@ -257,6 +306,8 @@ class Store:
         try:
             yield
         except ContentError as error:
+            with self._forgetting():
+                bundle.sync()  # what the disk lost is not held against who signed it
             self._refuse(bundle, error)
         except OSError as error:
             if error.errno not in PLACE:
@@ -286,7 +337,7 @@ class Store:
         try:
             self._admission.check(manifest)
             self._policy.check(manifest, now_utc())
-            self._make_folder(number, sealed)
+            write_back = self._make_folder(number, sealed)
             noted = {**_named(number, manifest), "key": opened.signer}
             self._ledger.accept(
                 f"{number:016x}", manifest, opened.signer, lambda: self._audit.append(What.ACCEPTED, **noted)
@@ -297,7 +348,7 @@ class Store:
             self._quarantine(number, error, facts(manifest, opened.signer), None)
             self._answer("finished", bundle=number, drop=Drop.REFUSED)
             return
-        bundle = self._bundles[number] = self._spool(opened, sealed)
+        bundle = self._bundles[number] = self._spool(opened, sealed, write_back)
         self._say_known(bundle)
         self._tell("accepted", bundle)
         self._check_predecessor(bundle)
@@ -317,20 +368,21 @@ class Store:
                 | {"here": before.id, "signed": manifest.previous}
             )
 
-    def _make_folder(self, number: int, sealed: bytes) -> None:
+    def _make_folder(self, number: int, sealed: bytes) -> WriteBack:
         """An empty spool folder with the manifest in it: there before the ledger says so."""
-        name, spool = f"{number:016x}", self._inbox.spool_folder
+        name, spool, write_back = f"{number:016x}", self._inbox.spool_folder, WriteBack(self._inbox.spool)
         spool.remove(name)
         with spool.folder(name, create=True, mode=0o777) as folder:
             folder.write_new(MANIFEST_FILE, sealed, 0o666)
+        return write_back
 
     def _read_manifest(self, bundle: str) -> bytes:
         with self._inbox.spool_folder.folder(bundle) as folder:
             return folder.read(MANIFEST_FILE, MAX_MANIFEST_BYTES)
 
-    def _spool(self, opened: Opened, sealed: bytes) -> SpoolBundle:
+    def _spool(self, opened: Opened, sealed: bytes, write_back: WriteBack | None = None) -> SpoolBundle:
         number, spool = bundle_id(opened.payload), self._inbox.spool_folder
-        return SpoolBundle(number, spool, opened, sealed, ParkedSlabs(spool, number, self._ledger))
+        return SpoolBundle(number, spool, opened, sealed, ParkedSlabs(spool, number, self._ledger), write_back)
 
     def _reject(self, number: int, error: ContentError) -> None:
         """An unverified manifest: anybody may have sent it, so its bundle id is not held against the real one."""
@@ -344,6 +396,8 @@ class Store:
         """Tell ``assemble`` what is signed, stored and parked."""
         shape = bundle.manifest.shape
         done, parked = bundle.stored.copy(), []
+        if not bundle.is_ready:  # it is not looked for before the tables are there: what is not is asked for then
+            done[self._ledger.slabs(bundle.hex_id)[0]] = True
         for key in bundle.parked:
             if bundle.is_whole(key):
                 done[key.number] = True
@@ -364,17 +418,21 @@ class Store:
 
     def _take_table(self, bundle: SpoolBundle, key: SlabKey, data: memoryview) -> None:
         for again in bundle.put_table(ObjectType(key.flags), key.number, data):
+            bundle.parked.drop(key._replace(number=again))  # whatever is kept of it may be what was wrong
             self._redo(key._replace(number=again))
         bundle.parked.drop(key)
         self._after_tables(bundle)
 
     def _after_tables(self, bundle: SpoolBundle) -> None:
-        if bundle.maybe_read_tables():
+        if not self._has_lost and bundle.maybe_read_tables():
             self._restore_slabs(bundle)  # an earlier run's, whose tables did not outlive it
             self._store_whole(bundle)
             self._maybe_publish(bundle)
 
     def _take_slab(self, bundle: SpoolBundle, key: SlabKey, data: memoryview) -> None:
+        if bundle.stored[key.number]:
+            bundle.parked.drop(key)
+            return
         try:
             bundle.put_slab(key.number, data)
         except IntegrityError as error:
@@ -394,6 +452,8 @@ class Store:
     # the end of a bundle
 
     def _maybe_publish(self, bundle: SpoolBundle) -> None:
+        if self._has_lost:
+            return
         if bundle.target is not None:
             self._publish(bundle)  # it is in the inbox already: the disk failed afterwards
         elif bundle.is_released:
@@ -407,7 +467,7 @@ class Store:
         bundle.finish_tree(at_rest=mode == "at-rest")
         self._policy.examine(bundle)
         write_papers(bundle, mode, self._signer)
-        sync_file_system(bundle.tree)
+        bundle.sync()
 
     def _publish(self, bundle: SpoolBundle) -> None:
         """Record, rename, make that durable, record: any step may be the last before a crash, or be tried again."""
@@ -471,6 +531,7 @@ class Store:
 
     def _resume(self) -> None:
         """Take up what an earlier run left in the spool."""
+        self._ledger.begin_run()
         self._holding.resume()
         rows = self._ledger.in_progress()
         known = {row.id for row in rows}
@@ -541,10 +602,12 @@ class Store:
         there = {number for number in trusted if bundle.is_there(number)}
         again = {number for number in doubtful if bundle.rehash(number)}
         bundle.stored[[*there, *again]] = True
+        bundle.unproven = self._ledger.unproven(bundle.hex_id) & there
         for number in again:
             self._ledger.slab_stored(bundle.hex_id, number)
         for number in {*trusted, *doubtful} - there - again:
             self._ledger.forget_slab(bundle.hex_id, number)
+            self._redo(SlabKey(bundle.number, Kind.DATA, 0, number))
 
     # audit log
 

@@ -112,6 +112,7 @@ class Encoder:
         slot_bytes = settings["slot_bytes"]
         self._slots = [Slot(arena[i * slot_bytes : (i + 1) * slot_bytes], full) for i in range(settings["slots"])]
         self._free = list(range(settings["slots"]))
+        self._lent: set[int] = set()  # slots that transmit has
         self._bundles: dict[int, tuple[tuple[int, ...], Bundle]] = {}  # and what its sources.json looked like
         filler = Slot(
             arena[settings["slots"] * slot_bytes :], Geometry(settings["symbol_bytes"], 1, FILLER_DATAGRAMS, 0)
@@ -145,6 +146,7 @@ class Encoder:
         except BaseException:
             self._free.append(slot)
             raise
+        self._lent.add(slot)
         self._transmit.send({"job": message["job"], "slot": slot, "runs": runs})
 
     def _bundle(self, number: int, plan: dict[str, Any]) -> Bundle:
@@ -164,7 +166,9 @@ class Encoder:
             message = self._transmit.receive(None)
             if message is None:
                 raise SystemExit(0)  # transmit is gone; the supervisor knows
-            self._free.append(message["slot"])
+            if message.get("slot") in self._lent:  # it cannot give back what it has not got
+                self._lent.remove(message["slot"])
+                self._free.append(message["slot"])
         return self._free.pop()
 
 

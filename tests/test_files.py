@@ -87,6 +87,7 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
     "diode.audit": {
         "AuditLog.__init__": (".mkdir", AUDIT),
         "AuditLog._locked": ("os.open", AUDIT),
+        "AuditLog._take_back": ("os.open", AUDIT),
         "AuditLog._write": ("os.open", AUDIT),
         "_end_of": (".open", AUDIT),
         "_read_all": (".open", AUDIT),
@@ -105,7 +106,7 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
     },
     "diode.durable": {
         "read_bounded": (".open", "opens the folder, by a path of ours or a person's; the file through Folder"),
-        "sync_file_system": ("os.open", OURS),
+        "WriteBack.__init__": ("os.open", OURS),
         "sync_folder": ("os.open", OURS),
         "write_durably": (".open", "opens the folder, by a path of ours or a person's; the file through Folder"),
     },
@@ -123,6 +124,7 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "lock_in": ("os.open", "``lock`` in a folder of ours, relative to its descriptor; no link"),
         "locked_as_it_is": ("os.open", PERSON),
     },
+    "diode.memory": {"reader_of": ("os.open", "a memfd of ours, through /proc/self/fd")},
     "diode.rotation": {
         "replace_private": (".unlink os.open os.replace", PERSON),
         "retire_link": (".unlink", PERSON),
