@@ -59,6 +59,7 @@ class Database:
     ) -> None:
         self.path = path
         self._anchor = anchor
+        self._anchored_audit: tuple[int, str] | None = None
         self._synchronous = synchronous
         try:
             if not read_only:
@@ -91,12 +92,30 @@ class Database:
         identity = self.identity()
         epoch = self._execute("SELECT max(epoch) FROM heartbeat").fetchone()[0]
         channels = dict(self._execute("SELECT name, sequence FROM channel").fetchall())
-        return Standing(ledger=identity.id, decisions=identity.decisions, channels=channels, epoch=epoch or 0)
+        return Standing(
+            ledger=identity.id,
+            decisions=identity.decisions,
+            channels=channels,
+            epoch=epoch or 0,
+            audit=self._anchor.audit_head() if self._anchor else None,
+            trust=self._trust_head(),
+        )
+
+    def _trust_head(self) -> tuple[int, str] | None:
+        """(version, digest) of the newest trust document that ever counted here. None: there was none."""
+        return None
 
     def keep_anchor(self) -> None:
         """Let the anchor follow. Only after a decision is durable, and before anybody can see what was decided."""
         if self._anchor is not None:
-            self._anchor.write(self.standing())
+            standing = self.standing()
+            self._anchor.write(standing)
+            self._anchored_audit = standing.audit
+
+    def follow_audit(self) -> None:
+        """Let the anchor follow where the audit log alone has grown, by entries that no decision of ours wrote."""
+        if self._anchor is not None and self._anchor.audit_head() != self._anchored_audit:
+            self.keep_anchor()
 
     def is_sound(self) -> bool:
         """Whether SQLite finds nothing wrong with the file; reads all of it."""

@@ -276,6 +276,8 @@ def rebaseline(context: typer.Context, as_json: Json = False) -> None:
     if as_json:
         print(json.dumps(done._asdict()))
         return
+    if done.audit_loss:
+        print(f"{done.audit_loss}; the audit log says so from now on, and goes on", file=sys.stderr)
     if not done.changed:
         print("the ledger is not older than its anchor or its inbox; nothing was changed", file=sys.stderr)
     if done.is_blind:

@@ -128,6 +128,7 @@ class Receiver:
         self._bundles_wanted = bundles
         self._done = asyncio.Event()
         self._audit.append(What.STARTED)
+        self._ledger.follow_audit()  # from now on `store` alone writes the anchor
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._interrupt, number)
         if self.config.metrics.listen:
@@ -155,6 +156,7 @@ class Receiver:
                 loop.remove_signal_handler(number)
             with self._disk.surviving():
                 self._audit.append(What.STOPPED, **ended(self._failure))
+                self._ledger.follow_audit()
         if self._failure:
             raise self._failure
 

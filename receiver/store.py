@@ -77,13 +77,13 @@ class Store:
         self._finishing = finishing
         self._arena = memoryview(map_memfd(settings["arena"]))
         self._inbox = Inbox(Path(settings["inbox"]))
-        anchor = Anchor(Path(settings["anchor"]), "diode-receiver")
+        self._signer = maybe_read_service_key(Path(settings["service_key"]))
+        self._audit = AuditLog(Path(settings["audit"]), "receiver", self._signer)
+        anchor = Anchor(Path(settings["anchor"]), "diode-receiver", self._audit)
         self._ledger = Ledger(Path(settings["state"]) / LEDGER_FILE, anchor)
         anchor.check(self._ledger.standing())  # somebody may have taken the ledger away since the daemon looked
         roles = {channel: Role(n, frozenset(who) if who else None) for channel, (n, who) in settings["roles"].items()}
         self._authority = Authority(self._ledger, Path(settings["signers"]), roles)
-        self._signer = maybe_read_service_key(Path(settings["service_key"]))
-        self._audit = AuditLog(Path(settings["audit"]), "receiver", self._signer)
         self._verify: dict[str, str] = settings["verify"]
         self._verify_default: str = settings["verify_default"]
         self._keep_incomplete_s: float = settings["keep_incomplete_s"]
@@ -152,6 +152,8 @@ class Store:
             self._finishing.make_durable(self._ledger, self._inbox.spool)
         with self._disk.surviving():
             self._holding.look()
+        with self._disk.surviving():
+            self._ledger.follow_audit()
         for bundle in list(self._bundles.values()):
             with self._disk.surviving(), self._refusing(bundle):
                 self._maybe_publish(bundle)

@@ -273,6 +273,8 @@ def rebaseline(
     if as_json:
         print(json.dumps(done._asdict()))
         return
+    if done.audit_loss:
+        print(f"{done.audit_loss}; the audit log says so from now on, and goes on", file=sys.stderr)
     if not done.changed:
         print("the ledger is not older than its anchor; nothing was changed", file=sys.stderr)
     for channel, sequence in done.jumped.items():
@@ -285,7 +287,7 @@ def rebaseline(
         )
     for channel in set(parse_after(after or [])) - done.jumped.keys():
         print(f"{channel}: goes on where it was, which is further", file=sys.stderr)
-    if done.changed:
+    if done.jumped or done.is_blind:
         print("what was sent and is not in this ledger is not known: codes for it are refused", file=sys.stderr)
 
 
