@@ -146,6 +146,9 @@ class Anchor:
             wrong = f"this is another ledger, it knows of {ledger.decisions} decisions"
         elif ledger.decisions < anchor.decisions:
             wrong = f"the ledger is older than it was, it knows of {ledger.decisions} decisions"
+        elif anchor.trust is not None and not _follows(ledger.trust, anchor.trust):
+            told = f"trust document {ledger.trust[0]}" if ledger.trust else "no trust document"
+            wrong = f"{told} in the ledger is not what counted here, trust document {anchor.trust[0]} {anchor.trust[1]}"
         else:
             return anchor
         raise ReplayError(f"{wrong}, and the anchor {self.path} of {anchor.decisions}; {self.advice}")
@@ -157,3 +160,8 @@ class Anchor:
             f"nothing was sent or published. Restore the newest backup, then type '{self._program} rebaseline' "
             '(docs/operations.md, "Backup, restore, rebaseline")'
         )
+
+
+def _follows(trust: tuple[int, str] | None, before: tuple[int, str]) -> bool:
+    """Whether a trust document is the one that counted before, or a newer one."""
+    return trust is not None and (trust == before or trust[0] > before[0])

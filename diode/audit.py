@@ -270,6 +270,11 @@ def why(error: DiodeError | OSError) -> dict[str, str]:
     return {"verdict": error.reason if isinstance(error, DiodeError) else "failed", "detail": str(error)}
 
 
+def trust_facts(version: int, sealed: bytes, how: str = "") -> dict[str, str]:
+    """Facts of ``trust_changed``: the digest is of the document as it was signed, and tells it from any other."""
+    return {"detail": f"trust document {version}, of this digest{how}", "digest": digest(sealed).hex()}
+
+
 def unix_user() -> str:
     """This process's user, as entries have it: name and number."""
     uid = os.geteuid()

@@ -2,12 +2,13 @@
 
 import fcntl
 import os
+import re
 from base64 import b64decode
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -19,6 +20,7 @@ from diode.chain import GENESIS, MAX_LINE_BYTES, Chain, Entry, Head, Side, What,
 from diode.errors import IntegrityError, SignatureError, UsageError
 
 MOST_REPAIRS: int = 100  # that are named
+_TRUST: Final = re.compile(r"trust document ([0-9]{1,7}), of this digest.*")
 
 
 class Line(NamedTuple):
@@ -100,6 +102,21 @@ def heads_heard(path: Path) -> dict[int, set[str]]:
         if entry.what in (What.PEER_HEAD, What.PEER_BACKWARDS) and entry.head is not None:
             heard.setdefault(entry.head[0], set()).add(entry.head[1])
     return heard
+
+
+def trust_taken(path: Path) -> dict[int, set[str]]:
+    """Which trust documents a log says were taken: digests by version. Empty: it says nothing, or there is none.
+
+    Entries of older versions have another digest, or none, and are left out. Raises IntegrityError.
+    """
+    taken: dict[int, set[str]] = {}
+    if not path.is_dir() or not segments(path):
+        return taken
+    for entry in entries_of(path):
+        found = _TRUST.fullmatch(entry.detail or "")
+        if entry.what is What.TRUST_CHANGED and found and entry.digest:
+            taken.setdefault(int(found[1]), set()).add(entry.digest)
+    return taken
 
 
 def entries_of(path: Path) -> Iterator[Entry]:

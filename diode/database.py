@@ -98,10 +98,10 @@ class Database:
             channels=channels,
             epoch=epoch or 0,
             audit=self._anchor.audit_head() if self._anchor else None,
-            trust=self._trust_head(),
+            trust=self.trust_head(),
         )
 
-    def _trust_head(self) -> tuple[int, str] | None:
+    def trust_head(self) -> tuple[int, str] | None:
         """(version, digest) of the newest trust document that ever counted here. None: there was none."""
         return None
 

@@ -150,6 +150,11 @@ def open_first(sealed: bytes, now: str) -> TrustDocument:
     return document
 
 
+def check_itself(sealed: bytes, document: TrustDocument) -> None:
+    """Raise TrustError unless enough of its own root signed a document; when they did is not asked."""
+    _check_root(sealed, document, None, "itself")
+
+
 def open_next(sealed: bytes, before: TrustDocument, now: str) -> TrustDocument:
     """The document that follows ``before``. Raises ContentError: ReplayError for one that is not newer."""
     # The old root's people first: nothing that strangers wrote is parsed.
@@ -167,7 +172,7 @@ def _check_time(document: TrustDocument, now: str) -> None:
         raise ExpiredError(f"trust document {document.version} expired at {document.expires}; here it is {now}")
 
 
-def _check_root(sealed: bytes, document: TrustDocument, now: str, whose: str) -> None:
+def _check_root(sealed: bytes, document: TrustDocument, now: str | None, whose: str) -> None:
     root = document.root_trust
     envelope = read_envelope(sealed, TRUST_TYPE, MAX_TRUST_BYTES)
     try:

@@ -82,7 +82,7 @@ class Receiver:
         Inbox(config.inbox.path).prepare()
         self._ledger = open_ledger(config)
         self._stack.callback(self._ledger.close)
-        Authority(self._ledger, config.signers, {})  # to say now, and here, what is wrong with keys
+        _say_awaited(Authority(self._ledger, config.signers, {}))  # and, now and here, what is wrong with keys
         passed = listen_fds()
         self._is_passed = bool(passed)
         address, buffer = Address.parse(config.link.listen), config.link.socket_buffer
@@ -463,6 +463,14 @@ def flood_note(losses: Mapping[str, int], drops: Mapping[str, int]) -> str:
     why = ", ".join(f"{reason} {count}" for count, reason in most if count)
     full = f", and {losses['socket_drops']} of whomever found the socket full" if losses["socket_drops"] else ""
     return f"; {losses['refused']} datagrams were refused since the start ({why}){full}: a flood, or a wrong link key"
+
+
+def _say_awaited(authority: Authority) -> None:
+    if authority.awaited is not None:
+        version, digest = authority.awaited
+        do = "diode-receiver trust install FILE, with that document, and restart"
+        consequence = "nothing is published"
+        log.error("trust_document_awaited", version=version, digest=digest, consequence=consequence, do=do)
 
 
 def _failure(fatal: Message) -> DiodeError:

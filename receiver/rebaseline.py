@@ -4,12 +4,14 @@ It is older than it was when its anchor says so, or when a receipt in the inbox 
 bundle published since would be published again, by whoever recorded its datagrams.
 """
 
+from pathlib import Path
 from typing import NamedTuple
 
 import structlog
 
-from diode.anchor import Anchor
+from diode.anchor import Anchor, TrustHead
 from diode.audit import AuditLog, open_log
+from diode.audit_check import trust_taken
 from diode.chain import What
 from diode.config import ReceiverConfig
 from diode.database import LEDGER_FILE, open_anchored
@@ -85,13 +87,23 @@ def _rebaseline(config: ReceiverConfig, ledger: Ledger) -> Rebaselined:
     spent = _highest(now.channels, written.channels if written else {}, found)
     epoch, decisions = (written.epoch, written.decisions) if written else (0, 0)
     audit.append(What.REBASELINED, detail=_described(spent, len(found.unknown), is_blind=is_blind))
-    ledger.rebaseline((row_of(receipt) for receipt in found.unknown), spent, epoch, decisions)
+    trust = _newest_trust(written.trust if written else None, config.audit_folder)
+    ledger.rebaseline((row_of(receipt) for receipt in found.unknown), spent, epoch, decisions, trust)
     for receipt in found.unknown:
         drop_request(config.state, receipt.bundle)
     holes = {channel: [(first, last - 1) for first, last in ledger.holes(channel)] for channel in spent}
     unknown = {channel: ranges for channel, ranges in holes.items() if ranges}
     taken = [receipt.label for receipt in found.unknown]
     return Rebaselined(True, taken, spent, unknown, found.strange, is_blind, loss)
+
+
+def _newest_trust(anchored: TrustHead | None, audit: Path) -> TrustHead | None:
+    """The newest trust document that counted here, as far as anything tells: a ledger put back must not go below it."""
+    taken = trust_taken(audit)
+    newest = max(taken, default=0)
+    if newest > (anchored[0] if anchored else 0):
+        return newest, min(taken[newest])
+    return anchored
 
 
 def _described(spent: dict[str, int], taken: int, *, is_blind: bool) -> str:

@@ -21,7 +21,7 @@ import numpy as np
 
 from diode.anchor import Anchor
 from diode.assembler import SlabKey
-from diode.audit import AuditLog, why
+from diode.audit import AuditLog, trust_facts, why
 from diode.chain import What
 from diode.clock import now_utc
 from diode.database import LEDGER_FILE
@@ -412,6 +412,8 @@ class Store:
     def _publish(self, bundle: SpoolBundle) -> None:
         """Record, rename, make that durable, record: any step may be the last before a crash, or be tried again."""
         if bundle.target is None:
+            if self._authority.awaited is not None and bundle.manifest.channel != TRUST_CHANNEL:
+                return  # it is tried again, and judged by the document that is awaited
             self._policy.check(bundle.manifest, now_utc())
             self._authority.confirm(bundle.opened, now_utc())
             if self._holding.wants(bundle.manifest) and not bundle.is_released:
@@ -437,8 +439,9 @@ class Store:
     def _follow(self, bundle: SpoolBundle) -> None:
         """A bundle of channel ``trust`` may say whom to believe from now on."""
 
-        def note(document: TrustDocument) -> None:
-            self._note(What.TRUST_CHANGED, bundle, detail=f"trust document {document.version}")
+        def note(document: TrustDocument, sealed: bytes) -> None:
+            place = _named(bundle.number, bundle.manifest) | trust_facts(document.version, sealed)
+            self._audit.append(What.TRUST_CHANGED, **place, key=bundle.signer)
 
         document = self._authority.follow(bundle.tree / "data", now_utc(), note)
         if document is not None:

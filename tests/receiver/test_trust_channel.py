@@ -41,7 +41,7 @@ def carried(sequence: int, content: bytes, signer: CryptoSigner = ALICE) -> Bund
 def enclave(tmp_path: Path) -> Enclave:
     """A receiver on which a first document was installed."""
     made = Enclave(tmp_path, {"anybody.pub": NEW})
-    made.store._authority.install(sealed(document(1), ALICE, BOB), "2026-06-01T00:00:00Z", lambda _: None)
+    made.store._authority.install(sealed(document(1), ALICE, BOB), "2026-06-01T00:00:00Z", lambda *_: None)
     return made
 
 
