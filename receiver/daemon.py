@@ -28,6 +28,7 @@ from diode.heartbeat import Heartbeat
 from diode.keys import maybe_read_service_key, read_link_key, read_signer
 from diode.locking import lock_folder
 from diode.metrics import counter, gauge, serve
+from diode.ownership import check_ownership
 from diode.progress import Display
 from diode.rotation import maybe_previous
 from diode.supervise import Crew, Pulse
@@ -74,6 +75,7 @@ class Receiver:
         self.interrupted: int | None = None
         self._display = display
         self._stack = ExitStack()
+        check_ownership(config)
         read_link_key(config.link.key)  # to say now, and here, what is wrong with it
         self._previous = maybe_previous(config.link)
         if any(channel.scan for channel in config.channels.values()):

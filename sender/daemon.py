@@ -34,6 +34,7 @@ from diode.fec import ZFEC_SLOWDOWN
 from diode.keys import read_link_key, read_signer
 from diode.locking import lock_folder
 from diode.metrics import serve
+from diode.ownership import check_ownership
 from diode.progress import Display
 from diode.supervise import Crew, Pulse
 from diode.systemd import Reports
@@ -74,6 +75,7 @@ class Sender:
         self.interrupted: int | None = None
         self._display = display
         self._stack = ExitStack()
+        check_ownership(config)
         signer = read_signer(config.send.key) if config.daemon_signs else None
         key = read_link_key(config.link.key)
         self._key_id = key.key_id
