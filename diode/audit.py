@@ -270,9 +270,9 @@ def why(error: DiodeError | OSError) -> dict[str, str]:
     return {"verdict": error.reason if isinstance(error, DiodeError) else "failed", "detail": str(error)}
 
 
-def trust_facts(version: int, sealed: bytes, how: str = "") -> dict[str, str]:
-    """Facts of ``trust_changed``: the digest is of the document as it was signed, and tells it from any other."""
-    return {"detail": f"trust document {version}, of this digest{how}", "digest": digest(sealed).hex()}
+def trust_facts(version: int, of_document: str, how: str = "") -> dict[str, str]:
+    """Facts of ``trust_changed``: the digest is of the document itself, and tells it from any other."""
+    return {"detail": f"trust document {version}, of this digest{how}", "digest": of_document}
 
 
 def unix_user() -> str:

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from diode.digest import digest
 from diode.durable import read_bounded
-from diode.errors import ExpiredError, ManifestError, ReplayError, SignerError
+from diode.errors import ExpiredError, ForkError, ManifestError, ReplayError, SignerError
 from diode.keys import read_trusted
 from diode.trust import Opened, Role, Trust, open_manifest
 from diode.trust_document import (
@@ -14,6 +13,7 @@ from diode.trust_document import (
     TRUST_FILE,
     TrustDocument,
     check_itself,
+    document_digest,
     open_first,
     open_next,
     read_document,
@@ -104,12 +104,22 @@ class Authority:
         before = self.document
         if before is None or self.awaited is not None:
             return self._take(sealed, self._open_first(sealed, now), note)
-        return self._take(sealed, open_next(sealed, before, now), note)
+        return self._take(sealed, self._open_next(sealed, before, now), note)
 
     def _open_next(self, sealed: bytes, before: TrustDocument, now: str) -> TrustDocument:
-        document = open_next(sealed, before, now)
+        try:
+            document = open_next(sealed, before, now)
+        except ReplayError:
+            self._check_fork(sealed)
+            raise
         self._check_is_awaited(document, sealed)
         return document
+
+    def _check_fork(self, sealed: bytes) -> None:
+        """Raise ForkError when a document whose root signed it well is another one than was taken under its version."""
+        version = read_document(sealed).version
+        if (known := self._ledger.trust_digest(version)) not in (None, document_digest(sealed)):
+            raise ForkError(f"there are two trust documents {version}: the one taken here is of digest {known}")
 
     def _open_first(self, sealed: bytes, now: str) -> TrustDocument:
         document = open_first(sealed, now)
@@ -118,7 +128,7 @@ class Authority:
 
     def _check_is_awaited(self, document: TrustDocument, sealed: bytes) -> None:
         """The people who sign after the document that is here may have been dismissed by the one that is awaited."""
-        found = document.version, digest(sealed).hex()
+        found = document.version, document_digest(sealed)
         if self.awaited is not None and found != self.awaited:
             raise ReplayError(
                 f"trust document {found[0]} of digest {found[1]} is not the one that counted here, which is "

@@ -27,7 +27,7 @@ from diode.locking import is_locked, locked
 from diode.log import configure
 from diode.progress import Display, choose_mode
 from diode.trust_cli import confirm, show_document
-from diode.trust_document import MAX_TRUST_BYTES, read_document
+from diode.trust_document import MAX_TRUST_BYTES, document_digest, read_document
 from receiver.authority import Authority
 from receiver.backup import back_up
 from receiver.backup import restore as restore_backup
@@ -225,7 +225,9 @@ def trust_install(
             Authority(ledger, None, {}).install(
                 sealed,
                 now_utc(),
-                lambda taken, _: audit.append(What.TRUST_CHANGED, **trust_facts(taken.version, sealed, "; by hand")),
+                lambda taken, _: audit.append(
+                    What.TRUST_CHANGED, **trust_facts(taken.version, document_digest(sealed), "; by hand")
+                ),
             )
     print(f"trust document {document.version} counts here from now on", file=sys.stderr)
 

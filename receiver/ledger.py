@@ -11,9 +11,9 @@ from diode.anchor import Anchor
 from diode.chain import Head
 from diode.codes import Range, ranges_of
 from diode.database import Database
-from diode.digest import digest
 from diode.errors import ReplayError
 from diode.manifest import Manifest
+from diode.trust_document import document_digest
 from diode.wire import Kind
 
 State = Literal["receiving", "held", "publishing", "published", "refused", "expired"]
@@ -335,7 +335,12 @@ class Ledger(Database):
     def newest_trust(self) -> tuple[int, str] | None:
         """(version, digest) of :meth:`trust_document`."""
         row = self._execute("SELECT version, sealed FROM trust ORDER BY version DESC LIMIT 1").fetchone()
-        return (int(row[0]), digest(row[1]).hex()) if row else None
+        return (int(row[0]), document_digest(row[1])) if row else None
+
+    def trust_digest(self, version: int) -> str | None:
+        """Of the document of a version that was taken here, be it long ago. None: none was."""
+        row = self._execute("SELECT sealed FROM trust WHERE version = ?", (version,)).fetchone()
+        return document_digest(row[0]) if row else None
 
     def trust_floor(self) -> tuple[int, str] | None:
         """(version, digest) of a trust document that counted here and is forgotten: nothing older counts any more."""

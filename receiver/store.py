@@ -31,6 +31,7 @@ from diode.errors import (
     DiodeError,
     Drop,
     ExpiredError,
+    ForkError,
     IntegrityError,
     ManifestError,
     PlaceError,
@@ -44,7 +45,7 @@ from diode.memory import map_memfd
 from diode.receipt import RECEIPT_FILE
 from diode.sandbox import FILES, confine, python_folders
 from diode.trust import Opened, Role
-from diode.trust_document import TRUST_CHANNEL, TrustDocument
+from diode.trust_document import TRUST_CHANNEL, TrustDocument, document_digest
 from diode.wire import Kind, ObjectType
 from diode.workers import Mailbox, Message, start_worker
 from receiver.admission import Admission
@@ -440,10 +441,16 @@ class Store:
         """A bundle of channel ``trust`` may say whom to believe from now on."""
 
         def note(document: TrustDocument, sealed: bytes) -> None:
-            place = _named(bundle.number, bundle.manifest) | trust_facts(document.version, sealed)
+            place = _named(bundle.number, bundle.manifest) | trust_facts(document.version, document_digest(sealed))
             self._audit.append(What.TRUST_CHANGED, **place, key=bundle.signer)
 
-        document = self._authority.follow(bundle.tree / "data", now_utc(), note)
+        try:
+            document = self._authority.follow(bundle.tree / "data", now_utc(), note)
+        except ForkError as error:
+            do = "ask each person of the root what they signed; until then believe none of them"
+            fork = {"event": "trust_fork", "bundle": bundle.hex_id, "label": bundle.label, "detail": str(error)}
+            self._control.send(fork | {"do": do})
+            raise
         if document is not None:
             self._tell("trust_changed", bundle, version=document.version, expires=document.expires)
 

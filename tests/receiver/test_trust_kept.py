@@ -11,8 +11,8 @@ from securesystemslib.signer import CryptoSigner
 from typer.testing import CliRunner
 
 from diode.clock import now_utc
-from diode.digest import digest
 from diode.errors import ContentError, DiodeError, IntegrityError, ReplayError, TrustError
+from diode.trust_document import document_digest
 from receiver.backup import back_up, restore
 from receiver.cli import app
 from receiver.ledger import Ledger
@@ -72,7 +72,7 @@ def test_an_older_document_does_not_come_back(enclave: Enclave, tmp_path: Path) 
     """Nothing is published until the newer one is there again; whom it dismissed is not believed meanwhile."""
     put_back(enclave, tmp_path / "old")
     enclave.start()
-    assert (2, digest(SECOND).hex()) == enclave.store._authority.awaited
+    assert (2, document_digest(SECOND)) == enclave.store._authority.awaited
     bundle, stolen = make_bundle({"a": b"1"}, signer=ALICE), make_bundle({"a": b"2"}, signer=BOB, name="stolen")
     enclave.take(bundle)
     enclave.take(stolen)
@@ -115,11 +115,11 @@ def test_a_second_rebaseline_does_not_lower_it(enclave: Enclave, tmp_path: Path)
     put_back(enclave, tmp_path / "old")
     put_back(enclave, tmp_path / "old")
     with closing(Ledger(enclave.config.state / "ledger.db")) as ledger:
-        assert (2, digest(SECOND).hex()) == ledger.trust_head()
+        assert (2, document_digest(SECOND)) == ledger.trust_head()
     enclave.config.anchor_file.write_bytes(b"{")
     put_back(enclave, tmp_path / "old")
     with closing(Ledger(enclave.config.state / "ledger.db")) as ledger:
-        assert (2, digest(SECOND).hex()) == ledger.trust_head()
+        assert (2, document_digest(SECOND)) == ledger.trust_head()
 
 
 def change(path: Path, statement: str, *values: object) -> None:
@@ -175,5 +175,5 @@ def test_the_log_says_which_document_was_taken(enclave: Enclave) -> None:
     """Its digest, beside the bundle that brought it."""
     text = (enclave.config.audit_folder / "audit-000001.jsonl").read_text()
     [line] = [line for line in text.splitlines() if "trust document 2" in line]
-    assert digest(SECOND).hex() in line
+    assert document_digest(SECOND) in line
     assert now_utc()[:4] in line
