@@ -150,3 +150,19 @@ def test_what_is_not_there_yet_is_somebody_elses_error(config: Config) -> None:
     check_ownership(config)
     with pytest.raises(NotInitialisedError, match=re.escape(str(config.link.key))):
         start(config)
+
+
+@pytest.mark.parametrize("mask", [0o002, 0o000, 0o077])
+def test_what_init_writes_is_in_order(tmp_path: Path, mask: int) -> None:
+    """Whatever the umask: a daemon starts from it at once, and a strict one is not widened."""
+    before = os.umask(mask)
+    try:
+        init_pair(
+            tmp_path / "pair", to="127.0.0.1:9", listen="127.0.0.1:0", mtu=1500, rate=0, profile="clean", auth="gmac"
+        )
+    finally:
+        os.umask(before)
+    check_ownership(load(ReceiverConfig, tmp_path / "pair" / "receiver" / "receiver.toml"))
+    check_ownership(load(SenderConfig, tmp_path / "pair" / "sender" / "sender.toml"))
+    mode = (tmp_path / "pair" / "receiver" / "keys" / "signers").stat().st_mode & 0o777
+    assert (0o700 if mask == 0o077 else 0o755) == mode
