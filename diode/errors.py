@@ -152,6 +152,12 @@ class ReplayError(ContentError):
     exit_code = 15
 
 
+class ForkError(ReplayError):
+    """A trust document that was validly signed, and is another one than its place in the order of documents allows."""
+
+    reason = "trust_fork"
+
+
 class LimitError(ContentError):
     """The content is larger than this side allows."""
 

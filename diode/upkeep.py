@@ -6,6 +6,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from diode.config import ReceiverConfig, SenderConfig
 from diode.errors import DiodeError
 from diode.findings import Finding, Site
 from diode.keys import read_link_key, read_signer, read_trusted
+from diode.ownership import find_unsafe
 from diode.rotation import maybe_previous
 from diode.sandbox import has_seccomp, landlock_version
 
@@ -38,6 +40,7 @@ def check_upkeep(site: Site) -> Iterator[Finding]:
     yield from _check_links(site)
     yield _check_fsync(config.inbox.path if isinstance(config, ReceiverConfig) else config.state)
     yield from _check_keys(config)
+    yield from _check_ownership(config)
     if isinstance(config, ReceiverConfig):
         yield _check_sandbox()
 
@@ -129,6 +132,19 @@ def _check_keys(config: SenderConfig | ReceiverConfig) -> Iterator[Finding]:
         yield Finding("signers", "ok", f"{count} trusted")
     except (DiodeError, OSError) as error:
         yield Finding("signers", "problem", str(error), f"put a signing.pub into {config.signers}")
+
+
+def _check_ownership(config: SenderConfig | ReceiverConfig) -> Iterator[Finding]:
+    """Whoever runs this may be root, and the daemon somebody else: the one whose its state folder is."""
+    owners = {0, os.geteuid()}
+    with suppress(OSError):
+        owners.add(config.state.stat().st_uid)
+    found = list(find_unsafe(config, owners))
+    for unsafe in found:
+        yield Finding("ownership", "problem", unsafe.text, unsafe.do)
+    if not found:
+        text = "keys, configuration and the folders above them are root's or the daemon's alone"
+        yield Finding("ownership", "ok", text)
 
 
 def _check_previous(config: ReceiverConfig) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from diode.codes import Range, ranges_of
 from diode.database import Database
 from diode.errors import ReplayError
 from diode.manifest import Manifest
+from diode.trust_document import document_digest
 from diode.wire import Kind
 
 State = Literal["receiving", "held", "publishing", "published", "refused", "expired"]
@@ -66,6 +67,9 @@ CREATE TABLE IF NOT EXISTS postponed (
 CREATE TABLE IF NOT EXISTS trust (version INTEGER PRIMARY KEY, sealed BLOB NOT NULL, taken TEXT NOT NULL) STRICT;
 CREATE TRIGGER IF NOT EXISTS trust_taken AFTER INSERT ON trust
     BEGIN UPDATE ledger SET decisions = decisions + 1; END;
+CREATE TABLE IF NOT EXISTS trust_floor (
+    one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL, digest TEXT NOT NULL
+) STRICT;
 CREATE TABLE IF NOT EXISTS begun (
     bundle TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (bundle, number)
 ) STRICT, WITHOUT ROWID;
@@ -342,8 +346,30 @@ class Ledger(Database):
     def note_trust(self, version: int, sealed: bytes) -> None:
         """Record a trust document; durable, and its anchor has followed, when this returns."""
         with self._synchronously("FULL"):
-            self._execute("INSERT INTO trust VALUES (?, ?, strftime('%Y-%m-%dT%H:%M:%SZ'))", (version, sealed))
+            self._execute(
+                "INSERT OR REPLACE INTO trust VALUES (?, ?, strftime('%Y-%m-%dT%H:%M:%SZ'))", (version, sealed)
+            )
         self.keep_anchor()
+
+    def trust_head(self) -> tuple[int, str] | None:
+        """(version, digest) of the newest trust document that ever counted here, whether it is still in here or not."""
+        heads = [head for head in (self.trust_floor(), self.newest_trust()) if head is not None]
+        return max(heads, key=lambda head: head[0], default=None)  # of two of one version, the floor
+
+    def newest_trust(self) -> tuple[int, str] | None:
+        """(version, digest) of :meth:`trust_document`."""
+        row = self._execute("SELECT version, sealed FROM trust ORDER BY version DESC LIMIT 1").fetchone()
+        return (int(row[0]), document_digest(row[1])) if row else None
+
+    def trust_digest(self, version: int) -> str | None:
+        """Of the document of a version that was taken here, be it long ago. None: none was."""
+        row = self._execute("SELECT sealed FROM trust WHERE version = ?", (version,)).fetchone()
+        return document_digest(row[0]) if row else None
+
+    def trust_floor(self) -> tuple[int, str] | None:
+        """(version, digest) of a trust document that counted here and is forgotten: nothing older counts any more."""
+        row = self._execute("SELECT version, digest FROM trust_floor").fetchone()
+        return (int(row[0]), row[1]) if row else None
 
     def note_heard(self, bundles: Iterable[str]) -> None:
         """Record bundles that the sender speaks of and whose manifests have not arrived; the newest MAX_HEARD."""
@@ -389,11 +415,19 @@ class Ledger(Database):
         """Last sequence number that the sender was heard to have issued, by channel."""
         return dict(self._execute("SELECT channel, sequence FROM issued").fetchall())
 
-    def rebaseline(self, published: Iterable[Row], channels: Mapping[str, int], epoch: int, decisions: int) -> None:
+    def rebaseline(
+        self,
+        published: Iterable[Row],
+        channels: Mapping[str, int],
+        epoch: int,
+        decisions: int,
+        trust: tuple[int, str] | None = None,
+    ) -> None:
         """Take up what an older ledger has forgotten: bundles in the inbox, and the last numbers that were published.
 
         Unknown numbers up to those are spent, since what they named may have been published and taken away. Heartbeats
-        of an epoch before ``epoch`` are heard no more. All of it happens, or nothing.
+        of an epoch before ``epoch`` are heard no more. ``trust``: the trust document that counted. All of it,
+        or nothing.
         """
         with self._synchronously("FULL"), self._transaction():
             for row in published:
@@ -406,8 +440,17 @@ class Ledger(Database):
                 )
             if epoch > self.heartbeat_order()[0]:
                 self.note_heartbeat(epoch, 0)
+            if trust is not None:
+                self._raise_trust_floor(trust)
             self._outdo(decisions)
         self.keep_anchor()
+
+    def _raise_trust_floor(self, trust: tuple[int, str]) -> None:
+        self._execute(
+            "INSERT INTO trust_floor VALUES (1, ?1, ?2) "
+            "ON CONFLICT DO UPDATE SET version = ?1, digest = ?2 WHERE version < ?1",
+            trust,
+        )
 
     def _take_published(self, row: Row) -> None:
         """A bundle that another one's number or version is taken by counts as refused: it is not published again."""

@@ -24,7 +24,7 @@ import numpy as np
 
 from diode.anchor import Anchor
 from diode.assembler import SlabKey
-from diode.audit import AuditLog, why
+from diode.audit import AuditLog, trust_facts, why
 from diode.chain import What
 from diode.clock import now_utc
 from diode.database import LEDGER_FILE
@@ -34,6 +34,7 @@ from diode.errors import (
     DiodeError,
     Drop,
     ExpiredError,
+    ForkError,
     IntegrityError,
     LostWritesError,
     ManifestError,
@@ -50,7 +51,7 @@ from diode.receipt import RECEIPT_FILE
 from diode.sandbox import FILES, confine, python_folders
 from diode.storage.folder import Folder
 from diode.trust import Opened, Role
-from diode.trust_document import TRUST_CHANNEL, TrustDocument
+from diode.trust_document import TRUST_CHANNEL, TrustDocument, document_digest
 from diode.wire import Kind, ObjectType
 from diode.workers import Mailbox, Message, start_worker
 from receiver.admission import Admission
@@ -86,13 +87,13 @@ class Store:
         self._copy = memoryview(mmap.mmap(-1, room, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
         self._inbox = Inbox(Path(settings["inbox"]))
         self._write_back = WriteBack(self._inbox.spool)  # before anything is written there
-        anchor = Anchor(Path(settings["anchor"]), "diode-receiver")
+        self._signer = maybe_read_service_key(Path(settings["service_key"]))
+        self._audit = AuditLog(Path(settings["audit"]), "receiver", self._signer)
+        anchor = Anchor(Path(settings["anchor"]), "diode-receiver", self._audit)
         self._ledger = Ledger(Path(settings["state"]) / LEDGER_FILE, anchor)
         anchor.check(self._ledger.standing())  # somebody may have taken the ledger away since the daemon looked
         roles = {channel: Role(n, frozenset(who) if who else None) for channel, (n, who) in settings["roles"].items()}
         self._authority = Authority(self._ledger, Path(settings["signers"]), roles)
-        self._signer = maybe_read_service_key(Path(settings["service_key"]))
-        self._audit = AuditLog(Path(settings["audit"]), "receiver", self._signer)
         self._verify: dict[str, str] = settings["verify"]
         self._verify_default: str = settings["verify_default"]
         self._keep_incomplete_s: float = settings["keep_incomplete_s"]
@@ -163,6 +164,8 @@ class Store:
             self._finishing.make_durable(self._ledger, self._write_back)
         with self._disk.surviving():
             self._holding.look()
+        with self._disk.surviving():
+            self._ledger.follow_audit()
         for bundle in list(self._bundles.values()):
             with self._disk.surviving(), self._refusing(bundle):
                 self._maybe_publish(bundle)
@@ -472,6 +475,8 @@ class Store:
     def _publish(self, bundle: SpoolBundle) -> None:
         """Record, rename, make that durable, record: any step may be the last before a crash, or be tried again."""
         if bundle.target is None:
+            if self._authority.awaited is not None and bundle.manifest.channel != TRUST_CHANNEL:
+                return  # it is tried again, and judged by the document that is awaited
             self._policy.check(bundle.manifest, now_utc())
             self._authority.confirm(bundle.opened, now_utc())
             if self._holding.wants(bundle.manifest) and not bundle.is_released:
@@ -497,10 +502,17 @@ class Store:
     def _follow(self, bundle: SpoolBundle) -> None:
         """A bundle of channel ``trust`` may say whom to believe from now on."""
 
-        def note(document: TrustDocument) -> None:
-            self._note(What.TRUST_CHANGED, bundle, detail=f"trust document {document.version}")
+        def note(document: TrustDocument, sealed: bytes) -> None:
+            place = _named(bundle.number, bundle.manifest) | trust_facts(document.version, document_digest(sealed))
+            self._audit.append(What.TRUST_CHANGED, **place, key=bundle.signer)
 
-        document = self._authority.follow(bundle.tree / "data", now_utc(), note)
+        try:
+            document = self._authority.follow(bundle.tree / "data", now_utc(), note)
+        except ForkError as error:
+            do = "ask each person of the root what they signed; until then believe none of them"
+            fork = {"event": "trust_fork", "bundle": bundle.hex_id, "label": bundle.label, "detail": str(error)}
+            self._control.send(fork | {"do": do})
+            raise
         if document is not None:
             self._tell("trust_changed", bundle, version=document.version, expires=document.expires)
 

@@ -232,7 +232,7 @@ def with_document(enclave: Enclave, version: int, revoked: dict[str, str], relea
     fields |= {"revoked": revoked, "root": root, "channels": {"*": root}, "release": release}
     document = TrustDocument.model_validate(fields)
     sealed = seal(canonical(document.model_dump()), TRUST_TYPE, [ALICE], MAX_TRUST_BYTES)
-    enclave.store._authority.install(sealed, NOW, lambda _: None)
+    enclave.store._authority.install(sealed, NOW, lambda *_: None)
 
 
 @pytest.mark.parametrize("enclave", [ONE], indirect=True)
