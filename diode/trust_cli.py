@@ -1,6 +1,5 @@
 """``diode sign``, ``inspect``, ``verify``, ``trust``: what people do with signatures, offline, on either side."""
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -8,11 +7,11 @@ from typing import Annotated
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from securesystemslib.dsse import Envelope
 
 from diode.clock import now_utc
+from diode.console.terminal import ask, new_console, say, say_json
 from diode.durable import read_bounded, write_durably
 from diode.entry import new_app
 from diode.envelope import read_envelope, seal, write_envelope
@@ -46,7 +45,7 @@ def sign(
     confirm(f"sign it with key {signer.public_key.keyid[:16]}?", yes=yes)
     envelope.sign(signer)
     write_durably(path, write_envelope(envelope, most))
-    print(f"{path}: signatures: {len(envelope.signatures)}", file=sys.stderr)
+    say(f"{path}: signatures: {len(envelope.signatures)}", file=sys.stderr)
 
 
 def inspect_bundle(path: Bundle, as_json: Json = False) -> None:
@@ -55,12 +54,12 @@ def inspect_bundle(path: Bundle, as_json: Json = False) -> None:
     fields = describe(found.manifest, found.number)
     statement = attested(found.manifest)
     if as_json:
-        print(json.dumps({**fields, "signed_by": list(found.key_ids), "attestation": statement}))
+        say_json({**fields, "signed_by": list(found.key_ids), "attestation": statement})
         return
     print_fields(fields)
-    print("signed by (not verified): " + (", ".join(found.key_ids) or "nobody"))
+    say("signed by (not verified): " + (", ".join(found.key_ids) or "nobody"))
     if statement:
-        print(json.dumps(statement.get("predicate"), indent=1))
+        say_json(statement.get("predicate"), indent=1)
 
 
 def verify_bundle(
@@ -87,7 +86,7 @@ def verify_bundle(
         display.close()
     people = ", ".join(f"{s.person} ({s.key_id[:16]})" for s in opened.signatures)
     verified = f"{opened.manifest.files.entries} files, BLAKE3 and SHA-256 as they lie there; signed by {people}"
-    print(json.dumps({"verified": verified}) if as_json else f"verified: {verified}")
+    say_json({"verified": verified}) if as_json else say(f"verified: {verified}")
 
 
 def _trust(signers: Path | None, document: Path | None) -> Trust:
@@ -110,7 +109,7 @@ def trust_build(
     document = build_document(source, time.time())
     write_durably(out, seal(canonical(document.model_dump()), TRUST_TYPE, [], MAX_TRUST_BYTES))
     show_document(document)
-    print(f"{out} is not signed yet: {document.root.threshold} of its root have to (diode sign)", file=sys.stderr)
+    say(f"{out} is not signed yet: {document.root.threshold} of its root have to (diode sign)", file=sys.stderr)
 
 
 @trust_app.command("show")
@@ -121,16 +120,16 @@ def trust_show(
     sealed = _read(path, MAX_TRUST_BYTES)
     document = read_document(sealed)
     if as_json:
-        print(json.dumps(document.model_dump()))
+        say_json(document.model_dump())
     else:
         show_document(document)
     open_first(sealed, now_utc())
-    print("signed by enough of its own root", file=sys.stderr)
+    say("signed by enough of its own root", file=sys.stderr)
 
 
 def show_document(document: TrustDocument) -> None:
     """Print a trust document as tables."""
-    print(f"trust document {document.version}, created {document.created}, expires {document.expires or 'never'}")
+    say(f"trust document {document.version}, created {document.created}, expires {document.expires or 'never'}")
     table = Table("person", "key", "from", "until", "revoked", box=box.SIMPLE)
     for person, entries in document.persons.items():
         for entry in entries:
@@ -142,7 +141,7 @@ def show_document(document: TrustDocument) -> None:
     for kind, entries_of in (("sign", document.channels), ("release", document.release)):
         for channel, role in entries_of.items():
             roles.add_row(f"{kind} {channel}", ", ".join(role.persons), str(role.threshold))
-    Console().print(table, roles)
+    new_console().print(table, roles)
 
 
 def confirm(question: str, *, yes: bool) -> None:
@@ -151,7 +150,7 @@ def confirm(question: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise UsageError("nothing was done: there is no terminal to ask on; with --yes nothing is asked")
-    if not typer.confirm(question):
+    if not ask(question):
         raise UsageError("nothing was done")
 
 
@@ -159,7 +158,7 @@ def print_fields(fields: dict[str, object]) -> None:
     """One line each, what is empty left out."""
     for name, value in fields.items():
         if value is not None:
-            print(f"{name + ':':<16}{value}")
+            say(f"{name + ':':<16}{value}")
 
 
 def _show(envelope: Envelope) -> None:

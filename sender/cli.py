@@ -1,7 +1,6 @@
 """``diode-sender``: the staging side's command."""
 
 import asyncio
-import json
 import sys
 import time
 from contextlib import closing
@@ -10,7 +9,6 @@ from typing import Annotated
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Column, Table
 
 from diode.audit import AuditLog, open_log
@@ -18,6 +16,7 @@ from diode.backup import describe_backup, describe_restore
 from diode.chain import What
 from diode.codes import LONGEST_TEXT, decode
 from diode.config import SenderConfig, load
+from diode.console.terminal import new_console, say, say_json
 from diode.database import LEDGER_FILE
 from diode.entry import INTERRUPTED, guarded, new_app
 from diode.errors import UsageError
@@ -110,14 +109,14 @@ def waiting(context: typer.Context, as_json: Json = False) -> None:
     with closing(_ledger(config)) as ledger:
         found = [(row, approvals.standing(row)) for row in ledger.unapproved()]
     if as_json:
-        print(json.dumps([row._asdict() | {"signed_by": a.persons, "needed": a.needed} for row, a in found]))
+        say_json([row._asdict() | {"signed_by": a.persons, "needed": a.needed} for row, a in found])
         return
     table = Table(Column("id", no_wrap=True), "bundle", "bytes", "files", "signed by", "needed", box=box.SIMPLE)
     for row, approval in found:
         label = f"{row.channel}/{row.name}/{row.version}"
         people = ", ".join(approval.persons) or "nobody"
         table.add_row(row.id, label, f"{row.size:,}", f"{row.files:,}", people, str(approval.needed))
-    Console().print(table)
+    new_console().print(table)
 
 
 @app.command()
@@ -145,10 +144,10 @@ def approve(
             signer = read_any_signer(key, public)
             confirm(f"sign it with key {signer.public_key.keyid[:16]}?", yes=yes)
             approval = approvals.sign(ledger, row, signer)
-    print(f"signed by {', '.join(approval.persons)}; {approval.needed} needed", file=sys.stderr)
+    say(f"signed by {', '.join(approval.persons)}; {approval.needed} needed", file=sys.stderr)
     if approval.is_enough:
         text = "the running daemon sends it" if is_locked(config.state) else "the next run sends it"
-        print(f"approved; {text}", file=sys.stderr)
+        say(f"approved; {text}", file=sys.stderr)
 
 
 @app.command()
@@ -163,7 +162,7 @@ def reject(
     with closing(_ledger(config, read_only=False)) as ledger:
         row = find_waiting(ledger, bundle)
         reject_waiting(config, ledger, row, reason, _audit(config))
-    print(f"{row.channel}/{row.name}/{row.version} ({row.id}) is withdrawn", file=sys.stderr)
+    say(f"{row.channel}/{row.name}/{row.version} ({row.id}) is withdrawn", file=sys.stderr)
 
 
 @app.command()
@@ -180,11 +179,11 @@ def resend(
     asked = decode(text)
     with closing(_ledger(config, read_only=False)) as ledger:
         row, ranges = find_asked(ledger, config.state, asked)
-        print(f"{row.channel}/{row.name}/{row.version}: {asked}", file=sys.stderr)
+        say(f"{row.channel}/{row.name}/{row.version}: {asked}", file=sys.stderr)
         if is_locked(config.state):
             note_resend(_audit(config), row, ranges)
             ledger.ask_resend(row.id, ranges)
-            print("queued; the running daemon sends it", file=sys.stderr)
+            say("queued; the running daemon sends it", file=sys.stderr)
             return
     sender, display = _start(context.obj, as_json, quiet)
     with sender:
@@ -209,7 +208,7 @@ def confirm_bundle(
         _audit(config).append(What.CONFIRMED, **named(row))
         ledger.set_state(row.id, "confirmed")
         prune(config.outbox, config.state, ledger, time.time())
-    print(f"{row.channel}/{row.name}/{row.version} ({row.id}) is confirmed", file=sys.stderr)
+    say(f"{row.channel}/{row.name}/{row.version} ({row.id}) is confirmed", file=sys.stderr)
 
 
 @app.command()
@@ -222,14 +221,14 @@ def status(context: typer.Context, as_json: Json = False) -> None:
             rows = ledger.recent(20)
     running = is_locked(config.state)
     if as_json:
-        print(json.dumps({"running": running, "bundles": [row._asdict() for row in rows]}))
+        say_json({"running": running, "bundles": [row._asdict() for row in rows]})
         return
     table = Table("bundle", "id", "bytes", "files", "state", box=box.SIMPLE)
     for row in rows:
         state = row.state + (f": {row.detail}" if row.detail else "")
         label = f"{row.channel}/{row.name}/{row.version}"
         table.add_row(label, row.id, f"{row.size:,}", f"{row.files:,}", state)
-    Console().print(f"daemon: {'running' if running else 'not running'}", table)
+    new_console().print(f"daemon: {'running' if running else 'not running'}", table)
 
 
 @app.command()
@@ -237,7 +236,7 @@ def backup(context: typer.Context, folder: Folder) -> None:
     """Copy ledger and packed bundles to DIR, also while the daemon runs. Keys, and what was sent, are not in it."""
     with closing(_ledger(load(SenderConfig, context.obj))) as ledger:
         back_up(ledger, folder)
-        print(describe_backup(ledger, folder), file=sys.stderr)
+        say(describe_backup(ledger, folder), file=sys.stderr)
 
 
 @app.command()
@@ -254,7 +253,7 @@ def restore(
         audit.append(What.RESTORED, detail=describe_backup(ledger, folder))
 
     kept = restore_backup(folder, config.state, force=force, note=note)
-    print(describe_restore(kept, "diode-sender"), file=sys.stderr)
+    say(describe_restore(kept, "diode-sender"), file=sys.stderr)
 
 
 @app.command()
@@ -271,22 +270,22 @@ def rebaseline(
     configure(config.log.level, json=config.log.as_json)
     done = rebaseline_ledger(config, parse_after(after or []))
     if as_json:
-        print(json.dumps(done._asdict()))
+        say_json(done._asdict())
         return
     if not done.changed:
-        print("the ledger is not older than its anchor; nothing was changed", file=sys.stderr)
+        say("the ledger is not older than its anchor; nothing was changed", file=sys.stderr)
     for channel, sequence in done.jumped.items():
-        print(f"{channel}: goes on after {sequence}", file=sys.stderr)
+        say(f"{channel}: goes on after {sequence}", file=sys.stderr)
     if done.is_blind:
-        print(
+        say(
             "the anchor was damaged, so what was issued is not known: compare with 'diode-receiver status --json', and "
             "give the numbers with --after where they are higher there",
             file=sys.stderr,
         )
     for channel in set(parse_after(after or [])) - done.jumped.keys():
-        print(f"{channel}: goes on where it was, which is further", file=sys.stderr)
+        say(f"{channel}: goes on where it was, which is further", file=sys.stderr)
     if done.changed:
-        print("what was sent and is not in this ledger is not known: codes for it are refused", file=sys.stderr)
+        say("what was sent and is not in this ledger is not known: codes for it are refused", file=sys.stderr)
 
 
 def _send(
