@@ -115,6 +115,11 @@ class Manifest(_Strict):
             raise ValueError(f"more than {MAX_FILES} files")
         return self
 
+    @property
+    def label(self) -> str:
+        """As people call it."""
+        return f"{self.channel}/{self.name}/{self.version}"
+
     def table(self, kind: ObjectType) -> Table:
         """The table that travels as object ``kind``."""
         return self.files if kind == ObjectType.FILES else self.slabs

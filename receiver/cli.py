@@ -1,6 +1,7 @@
 """``diode-receiver``: the enclave side's command."""
 
 import asyncio
+import os
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -68,6 +69,7 @@ def run(
     """Receive bundles into the inbox."""
     config = load(ReceiverConfig, context.obj)
     configure(config.log.level, json=config.log.as_json)
+    keep_to_oneself()
     display = Display(choose_mode(as_json=as_json, quiet=quiet))
     try:
         with Receiver(config, display) as receiver:
@@ -289,6 +291,11 @@ def rebaseline(context: typer.Context, as_json: Json = False) -> None:
             "again under a new version",
             file=sys.stderr,
         )
+
+
+def keep_to_oneself() -> None:
+    """What is published can be written by its owner alone, whatever the umask of who started us; workers inherit it."""
+    os.umask(os.umask(0o077) | 0o022)
 
 
 def _decide(

@@ -16,7 +16,7 @@ from diode.audit import AuditLog, why
 from diode.chain import What
 from diode.clock import now_utc
 from diode.durable import sync_folder, write_durably
-from diode.errors import ContentError, DiodeError, NotInitialisedError, PolicyError, StorageError
+from diode.errors import ContentError, DiodeError, IntegrityError, NotInitialisedError, PolicyError, StorageError
 from diode.keys import read_trusted
 from diode.manifest import Manifest
 from diode.workers import Message
@@ -82,7 +82,10 @@ class Holding:
                 rename_noreplace(tree, folder)
             try:
                 sealed = (folder / MANIFEST_FILE).read_bytes()
-                self._add(HeldBundle(self._authority.open(sealed, None), folder, is_resumed=True))
+                held = HeldBundle(self._authority.open(sealed, None), folder, is_resumed=True)
+                if held.hex_id != row.id:
+                    raise IntegrityError(f"what waited there is another bundle now, {held.hex_id}")
+                self._add(held)
             except (OSError, ContentError) as error:
                 problem = PolicyError(f"it cannot be released any more: {error}")
                 self._audit.append(What.REFUSED, **named(row), **why(problem))
@@ -171,7 +174,9 @@ class Holding:
         rule = Rule.of(self._settings, channel)
         people = len(held.accepted - {SCANNER})
         if people >= self._verdicts.needed(channel, rule) and (SCANNER in held.accepted or not rule.scanned):
-            self._finishing.start(held, partial(check_tree, held.folder, self._authority.trust, self._own_key))
+            self._finishing.start(
+                held, partial(check_tree, held.folder, held.number, self._authority.trust, self._own_key)
+            )
 
     def _refuse(self, bundle: str, facts: dict[str, Any], error: ContentError) -> None:
         self._ledger.set_state(bundle, "refused", str(error))
