@@ -14,7 +14,7 @@ from rich.table import Column, Table
 from diode.audit import AuditLog, open_log
 from diode.backup import describe_backup, describe_restore
 from diode.chain import What
-from diode.codes import LONGEST_TEXT, decode
+from diode.codes import LONGEST_TEXT, decode, decode_file
 from diode.config import SenderConfig, load
 from diode.console.terminal import new_console, say, say_json
 from diode.database import LEDGER_FILE
@@ -174,9 +174,8 @@ def resend(
     quiet: Quiet = False,
 ) -> None:
     """Send again what a resend code of the receiver names: by the running daemon, or here if there is none."""
-    text = "".join(code) if code else _read_code(missing)
     config = load(SenderConfig, context.obj)
-    asked = decode(text)
+    asked = decode("".join(code)) if code else decode_file(_read_code(missing))
     with closing(_ledger(config, read_only=False)) as ledger:
         row, ranges = find_asked(ledger, config.state, asked)
         say(f"{row.channel}/{row.name}/{row.version}: {asked}", file=sys.stderr)
@@ -323,7 +322,7 @@ def _read_code(path: Path | None) -> str:
         raise UsageError("give a resend code, or --missing FILE with one in it")
     try:
         with path.open("rb") as file:
-            return file.read(LONGEST_TEXT + 1).decode("ascii", errors="replace")
+            return file.read(LONGEST_TEXT + 1).decode("ascii", errors="backslashreplace")
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
 
