@@ -177,6 +177,28 @@ def check_component(component: str) -> None:
         raise PathError(f"name {component!r} holds a slash or a control character")
 
 
+_HIDING: Final = {
+    "Cf": "a format character",
+    "Cn": "an unassigned character",
+    "Co": "a private character",
+    "Zl": "a line separator",
+    "Zp": "a paragraph separator",
+}
+
+
+def check_new_name(component: str) -> None:
+    """Raise PathError unless this side may give that name: as :func:`check_component`, and nothing that hides in it.
+
+    A receiver takes names that an older sender gave, and shows them escaped. Emoji that are joined to one (U+200D) are
+    refused, too: what joins them is a format character.
+    """
+    check_component(component)
+    for character in component:
+        if what := _HIDING.get(unicodedata.category(character)):
+            code = f"U+{ord(character):04X}"
+            raise PathError(f"name {component!r} holds {what} ({code}), by which it could look like another; rename it")
+
+
 def check_path(path: str) -> None:
     """Raise PathError unless ``path`` is relative, made of allowed components, and not too long or too deep."""
     components = path.removesuffix("/").split("/")

@@ -33,7 +33,7 @@ from diode.manifest import (
     Shape,
     Table,
     bundle_id,
-    check_component,
+    check_new_name,
     padded_manifest,
 )
 from diode.trust import seal_manifest
@@ -95,7 +95,7 @@ def collect(roots: Sequence[Path], links: Links, file_name: str | None = None) -
 
 def _walk(origin: str, path: str, top: str, links: Links, depth: int) -> Iterator[Source]:
     try:
-        check_component(os.path.basename(path) or "root")
+        check_new_name(os.path.basename(path) or "root")
         status = os.lstat(origin)
         if stat.S_ISLNK(status.st_mode):
             origin, status = _follow(origin, top, links)
