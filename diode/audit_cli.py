@@ -1,15 +1,12 @@
 """``diode audit``: verify, export and show audit logs, and verify the receipts of published bundles."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from diode.audit_check import (
     Verified,
@@ -21,6 +18,7 @@ from diode.audit_check import (
     verify,
 )
 from diode.config import load_either
+from diode.console.terminal import new_console, say, say_bytes, say_json
 from diode.entry import new_app
 from diode.errors import DiodeError, UsageError
 from diode.keys import read_public_key
@@ -66,21 +64,21 @@ def verify_log(
     anchored = anchored_head(anchor) if anchor else None
     found = verify(log, read_service_keys(key or []), heads_heard(heads) if heads is not None else None, anchored)
     if as_json:
-        print(json.dumps(_as_dict(found, is_signed=bool(key)) | {"anchored": anchored.n if anchored else None}))
+        say_json(_as_dict(found, is_signed=bool(key)) | {"anchored": anchored.n if anchored else None})
         return
-    print(
+    say(
         f"{log}: entries {found.first} to {found.head.n} of a {found.side or 'side'} follow each other"
         + (", each signed" if key else "; signatures were not checked")
     )
-    print(f"  head {found.head.n} {found.head.hash}")
+    say(f"  head {found.head.n} {found.head.hash}")
     if heads is not None:
-        print(f"  {found.heads} heads that the enclave heard are in it")
+        say(f"  {found.heads} heads that the enclave heard are in it")
     if anchored is not None:
-        print(f"  entry {anchored.n}, which the rollback guard {anchor} knows of, is in it")
+        say(f"  entry {anchored.n}, which the rollback guard {anchor} knows of, is in it")
     else:
-        print("  no rollback guard tells whether its end was cut off: give it by --anchor", file=sys.stderr)
+        say("  no rollback guard tells whether its end was cut off: give it by --anchor", file=sys.stderr)
     for entry in found.repairs:
-        print(f"  repaired after a crash: entry {entry.n}, {entry.at}: {_shown(entry.detail or '')}")
+        say(f"  repaired after a crash: entry {entry.n}, {entry.at}: {entry.detail or ''}")
 
 
 @audit_app.command("export")
@@ -94,10 +92,8 @@ def export(
     """Write all entries to standard output; ends with 13 at a line that does not follow the one before."""
     if not hostname.isascii() or not hostname.isprintable() or " " in hostname or not 0 < len(hostname) <= 255:
         raise UsageError("--hostname: 1 to 255 printable ASCII characters without a space")
-    out = sys.stdout.buffer
     for line, entry in chained(log):
-        out.write((line.text if form == "jsonl" else syslog_line(entry, hostname).encode()) + b"\n")
-    out.flush()
+        say_bytes(line.text if form == "jsonl" else syslog_line(entry, hostname).encode())
 
 
 @audit_app.command("show")
@@ -111,8 +107,8 @@ def show(
         fields = entry.model_dump(exclude_none=True, mode="json")
         facts = ", ".join(f"{name} {fields[name]}" for name in _FACTS if name in fields)
         what = entry.what + (" (again)" if entry.again else "")
-        table.add_row(*map(_shown, (str(entry.n), entry.at, entry.side, entry.who, what, facts)))
-    Console().print(table)
+        table.add_row(str(entry.n), entry.at, entry.side, entry.who, what, facts)
+    new_console().print(table)
 
 
 @audit_app.command("verify-receipt")
@@ -122,7 +118,7 @@ def verify_published(
 ) -> None:
     """Check a published bundle's receipt: signed by KEY, and of the manifest beside it. SHA256SUMS checks the data."""
     receipt = verify_receipt(folder, read_public_key(key))
-    print(f"{_shown(receipt.label)}: published {_shown(receipt.published)}, signed by {_shown(receipt.signer)}")
+    say(f"{receipt.label}: published {receipt.published}, signed by {receipt.signer}")
 
 
 def _find_anchor(log: Path) -> Path | None:
@@ -144,8 +140,3 @@ def _as_dict(found: Verified, *, is_signed: bool) -> dict[str, object]:
         "signed": is_signed,
         "repairs": repairs,
     }
-
-
-def _shown(text: str) -> Text:
-    """Nothing in it reaches the terminal but characters."""
-    return Text("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text))

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 from rich.live import Live
 
 from diode import calibrate, init
@@ -18,6 +17,7 @@ from diode import plan as forecasts
 from diode.audit_cli import audit_app
 from diode.chain import Side
 from diode.config import ReceiverConfig, SenderConfig, load, load_either
+from diode.console.terminal import new_console, say, say_json
 from diode.emulator import Impairer, Impairments, Link, Tally
 from diode.entry import guarded, new_app
 from diode.envelope import load_public_key
@@ -118,10 +118,10 @@ def init_pair(
         profile=profile,
         auth=auth,
     )
-    print(f"wrote {folder}/sender and {folder}/receiver; next:")
-    print(f"  diode-receiver -c {folder}/receiver/receiver.toml run")
-    print(f"  diode-sender -c {folder}/sender/sender.toml run")
-    print(f"  cp FILE {folder}/sender/outbox/CHANNEL/")
+    say(f"wrote {folder}/sender and {folder}/receiver; next:")
+    say(f"  diode-receiver -c {folder}/receiver/receiver.toml run")
+    say(f"  diode-sender -c {folder}/sender/sender.toml run")
+    say(f"  cp FILE {folder}/sender/outbox/CHANNEL/")
 
 
 @init_app.command("sender")
@@ -138,8 +138,8 @@ def init_sender(
     text = new_link_key() if link_key is None else _checked_link_key(link_key)
     init.init_sender(folder, to=_address(to), mtu=mtu, rate=_size(rate), profile=profile, auth=auth, link_key=text)
     keys = folder / "keys"
-    print(f"wrote {folder}; the receiver needs {keys}/link.key, {keys}/signing.pub and {keys}/service.pub:")
-    print(f"  diode init receiver DIR --listen {to} --link-key link.key --signer signing.pub --service service.pub")
+    say(f"wrote {folder}; the receiver needs {keys}/link.key, {keys}/signing.pub and {keys}/service.pub:")
+    say(f"  diode init receiver DIR --listen {to} --link-key link.key --signer signing.pub --service service.pub")
 
 
 @init_app.command("receiver")
@@ -156,7 +156,7 @@ def init_receiver(
     public = None if signer is None else _checked_public(signer)
     own_word = None if service is None else _checked_public(service)
     init.init_receiver(folder, listen=_address(listen), auth=auth, link_key=text, public=public, service=own_word)
-    print(f"wrote {folder}" + ("" if public else f"; put the sender's signing.pub into {folder}/keys/signers"))
+    say(f"wrote {folder}" + ("" if public else f"; put the sender's signing.pub into {folder}/keys/signers"))
 
 
 def _checked_link_key(path: Path) -> bytes:
@@ -176,7 +176,7 @@ def _checked_public(path: Path) -> bytes:
 def keys_link(path: Annotated[Path, typer.Argument(help="File to write.")]) -> None:
     """Write a new link key."""
     _write_new(path, new_link_key())
-    print(f"wrote {path}; both sides of a link hold the same file")
+    say(f"wrote {path}; both sides of a link hold the same file")
 
 
 @keys_app.command("rotate-link")
@@ -190,11 +190,11 @@ def keys_rotate_link(
     """Change the link key of one side. The receiver goes on taking the one before until retire-link."""
     loaded = load_either(config)
     if not rotate_link(loaded, new):
-        print(f"{new} is the link key already; nothing was changed", file=sys.stderr)
+        say(f"{new} is the link key already; nothing was changed", file=sys.stderr)
         return
-    print(_next(_AFTER_ROTATION, config, loaded), file=sys.stderr)
+    say(*_next(_AFTER_ROTATION, config, loaded), file=sys.stderr)
     if new is None:
-        print(f"the new key was made here: carry {loaded.link.key} to the sender as new.key", file=sys.stderr)
+        say(f"the new key was made here: carry {loaded.link.key} to the sender as new.key", file=sys.stderr)
 
 
 @keys_app.command("retire-link")
@@ -204,17 +204,17 @@ def keys_retire_link(
     """Give up the link key from before the last change: nothing that is sealed under it is taken any more."""
     loaded = load_either(config)
     if retire_link(loaded):
-        print(_next(_AFTER_RETIRING, config, loaded), file=sys.stderr)
+        say(*_next(_AFTER_RETIRING, config, loaded), file=sys.stderr)
     else:
-        print("there is no key from before; nothing was changed", file=sys.stderr)
+        say("there is no key from before; nothing was changed", file=sys.stderr)
 
 
-def _next(texts: dict[Side, str], config: Path, loaded: SenderConfig | ReceiverConfig) -> str:
-    """What a person types after this."""
+def _next(texts: dict[Side, str], config: Path, loaded: SenderConfig | ReceiverConfig) -> list[str]:
+    """What a person types after this, line by line."""
     link = loaded.link
-    return texts[side_of(loaded)].format(
-        key=link.key, previous=link.previous, config=config, id=f"{read_link_key(link.key).key_id:04x}"
-    )
+    key_id = f"{read_link_key(link.key).key_id:04x}"
+    lines = texts[side_of(loaded)].split("\n")
+    return [line.format(key=link.key, previous=link.previous, config=config, id=key_id) for line in lines]
 
 
 @keys_app.command("signing")
@@ -237,16 +237,16 @@ def _write_pair(path: Path) -> None:
     private, public = new_signing_key()
     _write_new(path, private)
     path.with_suffix(".pub").write_bytes(public)
-    print(f"wrote {path} and {path.with_suffix('.pub')} (key id {load_public_key(public).keyid})")
+    say(f"wrote {path} and {path.with_suffix('.pub')} (key id {load_public_key(public).keyid})")
 
 
 @keys_app.command("show")
 def keys_show(path: Annotated[Path, typer.Argument(help="A link key or a public key.")]) -> None:
     """Name a key: the id that headers or signatures carry."""
     if path.suffix == ".pub":
-        print(load_public_key(_checked_public(path)).keyid)
+        say(load_public_key(_checked_public(path)).keyid)
     else:
-        print(f"{read_link_key(path).key_id:04x}")
+        say(f"{read_link_key(path).key_id:04x}")
 
 
 def _write_new(path: Path, data: bytes) -> None:
@@ -297,7 +297,7 @@ def link(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    typer.echo(f"diode: {diode.listen_address} -> {to}, one way", err=True)
+    say(f"diode: {diode.listen_address} -> {to}, one way", file=sys.stderr)
     try:
         diode.run(lambda: stopping, None)
     finally:
@@ -309,9 +309,9 @@ def link(
 def _say(tally: Tally, as_json: bool) -> None:
     figures = asdict(tally)
     if as_json:
-        print(json.dumps(figures))
+        say_json(figures)
     else:
-        typer.echo("diode: " + ", ".join(f"{name} {value:,}" for name, value in figures.items()), err=True)
+        say("diode: " + ", ".join(f"{name} {value:,}" for name, value in figures.items()), file=sys.stderr)
 
 
 def _share(text: str) -> float:
@@ -334,7 +334,7 @@ def demo(
 
     started = time.monotonic()
     code = run_demo(files=files, loss=_share(loss), mtu=mtu, rate=_size(rate), keep=keep)
-    print(f"{time.monotonic() - started:.1f} s in all")
+    say(f"{time.monotonic() - started:.1f} s in all")
     raise typer.Exit(code)
 
 
@@ -366,12 +366,12 @@ def plan(
     except ValueError as error:
         raise UsageError(str(error)) from None
     if as_json:
-        print(json.dumps(asdict(figures)))
+        say_json(asdict(figures))
         return
-    print(f"{figures.slabs:,} slabs, {figures.datagrams:,} datagrams, {timedelta(seconds=round(figures.seconds))}")
-    print(f"overhead {figures.overhead:.1%} a pass; any one burst of {figures.survives_burst:,} datagrams is repaired")
-    print(f"a block fails with probability {figures.block_failure:.1e}, a slab {figures.slab_failure:.1e}")
-    print(f"something is missing after all passes with probability {figures.bundle_failure:.1e}")
+    say(f"{figures.slabs:,} slabs, {figures.datagrams:,} datagrams, {timedelta(seconds=round(figures.seconds))}")
+    say(f"overhead {figures.overhead:.1%} a pass; any one burst of {figures.survives_burst:,} datagrams is repaired")
+    say(f"a block fails with probability {figures.block_failure:.1e}, a slab {figures.slab_failure:.1e}")
+    say(f"something is missing after all passes with probability {figures.bundle_failure:.1e}")
 
 
 @app.command()
@@ -382,7 +382,7 @@ def bench(
     """Measure this machine: the kernel limit, each stage alone, and whole transfers by the real daemons."""
     from diode.bench import run_bench  # its imports are not for the other commands to wait for
 
-    run_bench(quick=quick, json_file=json_file, console=Console())
+    run_bench(quick=quick, json_file=json_file, console=new_console())
 
 
 @calibrate_app.command("send")
@@ -399,8 +399,8 @@ def calibrate_send(
     key, to = read_link_key(link.key), Address.parse(link.to)
     for step in calibrate.ramp(key, link.auth, to, link.symbol_bytes, link.path, steps, seconds):
         reached = "" if step.kept_up else ": this side sends no faster, and stops here"
-        typer.echo(f"{step.rate / 1e6:g} MB/s wanted, {(step.sent_rate or 0) / 1e6:.1f} sent{reached}", err=True)
-    typer.echo("the receiving end shows what arrived", err=True)
+        say(f"{step.rate / 1e6:g} MB/s wanted, {(step.sent_rate or 0) / 1e6:.1f} sent{reached}", file=sys.stderr)
+    say("the receiving end shows what arrived", file=sys.stderr)
 
 
 @calibrate_app.command("receive")
@@ -412,7 +412,7 @@ def calibrate_receive(
     """Count what arrives of each rate, and say which one to use. The receiver's daemon must be stopped meanwhile."""
     link = load(ReceiverConfig, config).link
     meter = calibrate.Meter(read_link_key(link.key), link.auth)
-    console = Console()
+    console = new_console()
     granted = 0
     try:
         with Live(console=console, transient=True, auto_refresh=False) as live:
@@ -428,7 +428,7 @@ def calibrate_receive(
         raise IncompleteError(f"no calibration was heard on {link.listen} for {wait:g} s ({meter.foreign} other runs)")
     if json_file is not None:
         json_file.write_text(json.dumps(calibrate.report(meter, granted), indent=1) + "\n")
-    print(calibrate.advice(meter.best()))
+    say(calibrate.advice(meter.best()))
 
 
 if __name__ == "__main__":

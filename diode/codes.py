@@ -1,9 +1,10 @@
 """Codes that a person carries back across the gap: short text, checksummed, the only lawful feedback.
 
 A *resend code* names slabs of one bundle, or a whole bundle by channel and sequence number; a *confirm code* names a
-bundle that was published. Layout, bit by bit: docs/codes.md. Text is Crockford's base32 in groups of five, read without
-regard to case, hyphens or spaces; ``I`` and ``L`` are ``1``, ``O`` is ``0``. A CRC-32 over the bits before it refuses
-every single wrong character and every swap of two neighbours.
+bundle that was published. Layout, bit by bit: docs/codes.md. Text is Crockford's base32 in groups of five, typed
+without regard to case, hyphens or blanks; ``I`` and ``L`` are ``1``, ``O`` is ``0``. A CRC-32 over the bits before it
+refuses every single wrong character and every swap of two neighbours. One content has one text: what is read must be
+what :func:`encode` writes, so that a receiver that was taken over cannot choose among spellings.
 
 A code is untrusted input, like all text that people type: everything read from it is bounded.
 """
@@ -23,7 +24,8 @@ LONGEST_TEXT: Final = 1 << 20  # of such a file
 MAX_RANGES: Final = 200_000
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_VALUES: Final = {c: i for i, c in enumerate(_ALPHABET)} | {"I": 1, "L": 1, "O": 0}
+_VALUES: Final = {c: i for i, c in enumerate(_ALPHABET)}
+_TYPED: Final = str.maketrans("abcdefghjkmnpqrstvwxyzILOilo", "ABCDEFGHJKMNPQRSTVWXYZ110110", "- \t\r\n")
 _GROUP: Final = 5
 _VERSION: Final = 1
 _SLABS, _BUNDLE, _CONFIRM = 0, 1, 2
@@ -106,10 +108,39 @@ def encode(code: Code) -> str:
 
 
 def decode(text: str) -> Code:
-    """The code in ``text``. Raises UsageError, which says that nothing was done, for any text that is not one."""
+    """The code that a person typed. Raises UsageError, which says that nothing was done, for any text that is not one.
+
+    Its bits are those that :func:`encode` gives for the same content.
+    """
     if len(text) > LONGEST_TEXT:
         raise UsageError("this is too long to be a code; nothing was done")
-    bits = _Reader(text)
+    letters = _letters(text)
+    code = _read(_Reader(letters))
+    if encode(code).replace("-", "") != letters:
+        raise UsageError(
+            "this code is not spelled as a receiver spells it, though its checksum is right; nothing was done"
+        )
+    return code
+
+
+def decode_file(text: str) -> Code:
+    """The code in a file that was carried, which is byte for byte as the receiver wrote it. Raises UsageError."""
+    code = decode(text)
+    if f"{encode(code)}\n" != text:
+        raise UsageError("the code in this file is spelled otherwise than a receiver writes it; nothing was done")
+    return code
+
+
+def _letters(text: str) -> str:
+    """What was typed, in the letters of the alphabet. Raises UsageError."""
+    letters = text.translate(_TYPED)
+    for letter in letters:
+        if letter not in _VALUES:
+            raise UsageError(f"a code has no {letter!r} in it; nothing was done, please type it again")
+    return letters
+
+
+def _read(bits: "_Reader") -> Code:
     if bits.take(2) != _VERSION:
         raise UsageError("this code is of another version; nothing was done")
     kind = bits.take(2)
@@ -145,8 +176,10 @@ def _take_ranges(bits: "_Reader") -> Iterator[Range]:
     count, order, at = bits.golomb(2), bits.take(6), 0
     if count > MAX_RANGES or order > 32:
         raise _malformed()
-    for _ in range(count):
+    for number in range(count):
         first = at + bits.golomb(order)
+        if number and first == at:
+            raise _malformed()  # it touches the one before: both are one range
         at = first + 1 + bits.golomb(0)
         if at > MAX_SLABS:
             raise _malformed()
@@ -181,13 +214,9 @@ class _Writer:
 
 
 class _Reader:
-    """Gives bits back. Raises UsageError for a wrong character, a wrong checksum, or an end too soon."""
+    """Gives bits back. Raises UsageError for a wrong checksum, or an end too soon."""
 
-    def __init__(self, text: str) -> None:
-        letters = [letter for letter in text.upper() if letter != "-" and not letter.isspace()]
-        for letter in letters:
-            if letter not in _VALUES:
-                raise UsageError(f"a code has no {letter!r} in it; nothing was done, please type it again")
+    def __init__(self, letters: str) -> None:
         bits = "".join(f"{_VALUES[letter]:05b}" for letter in letters)
         body, checksum = bits[:-_CRC_BITS], bits[-_CRC_BITS:]
         if len(body) < 5 or _checksum(body) != int(checksum, 2):

@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
+from diode.console.terminal import new_console
 from diode.content import examine
 from diode.errors import DiodeError, UsageError
 from diode.init import init_pair
@@ -51,7 +52,7 @@ class Transfer:
 
 def run_demo(*, files: Path | None, loss: float, mtu: int, rate: int, keep: Path | None) -> int:
     """Run the demonstration; returns the exit code."""
-    console = Console()
+    console = new_console()
     if files is not None and not files.exists():
         raise UsageError(f"{files} does not exist")
     if keep is not None and keep.exists():

@@ -1,6 +1,5 @@
 """``diode doctor``: runs the checks (can anything come back, is it fast, is it sound) and shows what they found."""
 
-import json
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from diode.config import load_either
+from diode.console.terminal import say_json
 from diode.findings import Check, Finding, Level, Site
 from diode.host import Host
 from diode.returns import check_returns
@@ -89,7 +89,7 @@ def show(site: Site, report: Report, console: Console) -> None:
 
 def print_json(site: Site, report: Report) -> None:
     """One line."""
-    print(json.dumps(as_json(site, report)))
+    say_json(as_json(site, report))
 
 
 def _is_command(text: str) -> bool:

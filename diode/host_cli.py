@@ -1,16 +1,15 @@
 """``diode oneway`` and ``diode doctor``: what makes this host one-way, and what it still lacks."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from diode import doctor as diagnosis
 from diode import oneway, selftest
 from diode.config import SenderConfig, load_either
+from diode.console.terminal import new_console, say, say_json, say_ours
 from diode.entry import new_app
 from diode.envelope import load_public_key
 from diode.errors import FindingsError, UsageError
@@ -38,7 +37,7 @@ def _rules(config: Path, interface: str, source: str | None) -> oneway.Rules:
 @oneway_app.command("show")
 def show(config: Config, interface: Interface, source: Source = None) -> None:
     """Print the rules, as nft reads them."""
-    print(_rules(config, interface, source).text(), end="")
+    say_ours(_rules(config, interface, source).text().removesuffix("\n"))
 
 
 @oneway_app.command("install")
@@ -52,7 +51,7 @@ def install(
     rules = _rules(config, interface, source)
     oneway.install(rules, replace=replace)
     way = "nothing leaves it" if rules.role == "receiver" else "nothing comes in by it"
-    print(f"{interface}: {way}. After a boot the rules are gone: docs/operations.md says how to load them then")
+    say(f"{interface}: {way}. After a boot the rules are gone: docs/operations.md says how to load them then")
 
 
 @oneway_app.command("check")
@@ -61,16 +60,16 @@ def check(config: Config, interface: Interface, source: Source = None) -> None:
     rules = _rules(config, interface, source)
     standing = oneway.check(rules)
     if standing.differences:
-        raise FindingsError("\n".join([*standing.differences, f"type: {install_command(rules, config)}"]))
+        raise FindingsError("; ".join([*standing.differences, f"type: {install_command(rules, config)}"]))
     counters = ", ".join(f"{name}: {count:,}" for name, count in standing.counters.items())
-    print(f"{interface}: in place ({counters} packets)")
+    say(f"{interface}: in place ({counters} packets)")
 
 
 @oneway_app.command("remove")
 def remove(config: Config, interface: Interface) -> None:
     """Remove the rules, and nothing else."""
     was_there = oneway.remove(_rules(config, interface, None))
-    print(f"{interface}: " + ("removed; frames pass both ways now" if was_there else "there was nothing to remove"))
+    say(f"{interface}: " + ("removed; frames pass both ways now" if was_there else "there was nothing to remove"))
 
 
 def doctor(
@@ -99,16 +98,16 @@ def doctor(
     proof = selftest.prove(site) if with_selftest else None
     if proof:
         text = "{tried} tries to send by {0}: {dropped_by_the_rules} frames dropped by the rules, {left} left"
-        print(text.format(site.interface, **proof), file=sys.stderr)
+        say(text.format(site.interface, **proof), file=sys.stderr)
     if evidence is not None and key is not None:
         keyid = selftest.write_evidence(selftest.evidence(site, report, proof), evidence, key)
-        print(f"wrote {evidence}, signed by {keyid}", file=sys.stderr)
+        say(f"wrote {evidence}, signed by {keyid}", file=sys.stderr)
     if fix_plan:
-        print("\n".join(diagnosis.fix_plan(report)))
+        say(*diagnosis.fix_plan(report))
     elif as_json:
         diagnosis.print_json(site, report)
     else:
-        diagnosis.show(site, report, Console())
+        diagnosis.show(site, report, new_console())
     if found := diagnosis.problems(report):
         if as_json or fix_plan:
             raise typer.Exit(FindingsError.exit_code)
@@ -124,7 +123,7 @@ def evidence(
         public = load_public_key(signer.read_bytes())
     except (OSError, ValueError) as error:
         raise UsageError(f"{signer} is no public key: {error}") from error
-    print(json.dumps(selftest.read_evidence(file, public), indent=2))
+    say_json(selftest.read_evidence(file, public), indent=2)
 
 
 def install_command(rules: oneway.Rules, config: Path) -> str:

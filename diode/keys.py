@@ -16,7 +16,8 @@ from securesystemslib.signer import CryptoSigner, Key, SecretsHandler, Signature
 
 from diode.auth import LINK_KEY_BYTES, LinkKey
 from diode.envelope import load_public_key, load_signer
-from diode.errors import NotInitialisedError, UsageError
+from diode.errors import NotInitialisedError, PathError, UsageError
+from diode.manifest import check_new_name
 from diode.trust import Trust, TrustedKey
 
 
@@ -132,6 +133,16 @@ def read_public_key(path: Path) -> Key:
         raise UsageError(f"{path} is not an Ed25519 or ECDSA public key in PEM") from error
 
 
+def _person_of(path: Path) -> str:
+    """Whose key a file holds, by its name. Raises UsageError."""
+    person = path.name.partition(".")[0]
+    try:
+        check_new_name(person)
+    except PathError as error:
+        raise UsageError(f"{path.parent} holds a key whose person cannot be told: {error}") from None
+    return person
+
+
 def read_trusted(folder: Path) -> Trust:
     """Trusted public keys (``*.pub``) of a folder: ``alice.pub`` and ``alice.2.pub`` are keys of one person.
 
@@ -139,7 +150,7 @@ def read_trusted(folder: Path) -> Trust:
     """
     keys: dict[str, TrustedKey] = {}
     for path in sorted(folder.glob("*.pub")):
-        key, person = read_public_key(path), path.name.partition(".")[0]
+        key, person = read_public_key(path), _person_of(path)
         if key.keyid in keys:
             raise UsageError(f"{path} holds the same key as another file there; a key is one person's, and counts once")
         keys[key.keyid] = TrustedKey(key, person)

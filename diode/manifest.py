@@ -115,6 +115,11 @@ class Manifest(_Strict):
             raise ValueError(f"more than {MAX_FILES} files")
         return self
 
+    @property
+    def label(self) -> str:
+        """As people call it."""
+        return f"{self.channel}/{self.name}/{self.version}"
+
     def table(self, kind: ObjectType) -> Table:
         """The table that travels as object ``kind``."""
         return self.files if kind == ObjectType.FILES else self.slabs
@@ -170,6 +175,28 @@ def check_component(component: str) -> None:
         raise PathError(f"name {component[:40]!r}... is longer than {MAX_COMPONENT_BYTES} bytes")
     if "/" in component or any(unicodedata.category(c) == "Cc" for c in component):
         raise PathError(f"name {component!r} holds a slash or a control character")
+
+
+_HIDING: Final = {
+    "Cf": "a format character",
+    "Cn": "an unassigned character",
+    "Co": "a private character",
+    "Zl": "a line separator",
+    "Zp": "a paragraph separator",
+}
+
+
+def check_new_name(component: str) -> None:
+    """Raise PathError unless this side may give that name: as :func:`check_component`, and nothing that hides in it.
+
+    A receiver takes names that an older sender gave, and shows them escaped. Emoji that are joined to one (U+200D) are
+    refused, too: what joins them is a format character.
+    """
+    check_component(component)
+    for character in component:
+        if what := _HIDING.get(unicodedata.category(character)):
+            code = f"U+{ord(character):04X}"
+            raise PathError(f"name {component!r} holds {what} ({code}), by which it could look like another; rename it")
 
 
 def check_path(path: str) -> None:

@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from diode.errors import UsageError
+from diode.escape import escape
 from diode.udp import Address
 
 Read = Callable[[], Iterable[Metric]]
@@ -37,7 +38,7 @@ def _family(kind: Any, name: str, text: str, values: "dict[str, int] | int", lab
         return family
     labelled = kind(name, text, labels=[label])
     for key, value in values.items():
-        labelled.add_metric([key], value)
+        labelled.add_metric([escape(key)], value)
     return labelled  # type: ignore[no-any-return]
 
 

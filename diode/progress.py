@@ -1,6 +1,5 @@
 """What a daemon shows while it works: bars on a terminal, plain log lines otherwise, JSON lines on demand."""
 
-import json
 import sys
 import time
 from collections import deque
@@ -8,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 import structlog
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -19,6 +17,9 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.table import Column
+
+from diode.console.terminal import new_console, say_json
+from diode.escape import escape
 
 Mode = Literal["bars", "lines", "json", "quiet"]
 _LINE_EVERY_S: Final = 5.0
@@ -53,7 +54,7 @@ class Display:
                 TransferSpeedColumn(),
                 TimeRemainingColumn(),
                 TextColumn("{task.fields[detail]}", markup=False, table_column=Column(overflow="ellipsis")),
-                console=Console(stderr=True),
+                console=new_console(stderr=True),
             )
             self._bars.start()
 
@@ -67,8 +68,8 @@ class Display:
         if self._bars:
             task = self._tasks.get(bundle)
             if task is None:
-                task = self._tasks[bundle] = self._bars.add_task(bundle, total=total_bytes, detail="")
-            self._bars.update(task, completed=done_bytes, detail=detail)
+                task = self._tasks[bundle] = self._bars.add_task(escape(bundle), total=total_bytes, detail="")
+            self._bars.update(task, completed=done_bytes, detail=escape(detail))
             return
         now = time.monotonic()
         if self._mode == "quiet" or now - self._line_at < (_LINE_EVERY_S if self._mode == "lines" else 1.0):
@@ -78,7 +79,7 @@ class Display:
         if self._mode == "lines":
             log.info("progress", **figures)
         else:
-            self._print("status", figures)
+            self._say("status", figures)
 
     def forget(self, bundle: str) -> None:
         """Take the bar of something that is over, and of no further interest, away."""
@@ -97,16 +98,16 @@ class Display:
                 self._bars.remove_task(self._finished.popleft())
         figures = {"bundle": bundle, "outcome": outcome, **fields}
         if self._mode == "json":
-            self._print("bundle", figures)
+            self._say("bundle", figures)
         else:
             log.info("bundle_" + outcome.replace(" ", "_"), **{k: v for k, v in figures.items() if k != "outcome"})
 
     def summary(self, fields: Mapping[str, Any]) -> None:
         """The last line."""
         if self._mode == "json":
-            self._print("summary", fields)
+            self._say("summary", fields)
         else:
             log.info("summary", **fields)
 
-    def _print(self, message_type: str, fields: Mapping[str, Any]) -> None:
-        print(json.dumps({"message_type": message_type, **fields}), flush=True)
+    def _say(self, message_type: str, fields: Mapping[str, Any]) -> None:
+        say_json({"message_type": message_type, **fields})

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
+from diode.console.terminal import say, say_json
 from diode.udp import MAX_RUN_BYTES, Address, BatchedReader, BatchedSender, bound_address, open_receiver, open_sender
 from diode.udp import train_datagrams as datagrams_of_a_train
 
@@ -42,7 +43,7 @@ def measure(
 
 def _receive(listen: Address) -> None:
     sock = open_receiver(listen, _BUFFER_BYTES)
-    print(bound_address(sock), flush=True)
+    say(str(bound_address(sock)))
     reader = BatchedReader(sock, _QUIET_S)
     buffer = memoryview(bytearray(4 << 20))
     total, offset, first, last = 0, 0, 0.0, 0.0
@@ -55,7 +56,7 @@ def _receive(listen: Address) -> None:
             offset = offset + count if offset + count + MAX_RUN_BYTES <= len(buffer) else 0
         elif first:
             break
-    print(json.dumps({"bytes": total, "seconds": max(last - first, 1e-9)}), flush=True)
+    say_json({"bytes": total, "seconds": max(last - first, 1e-9)})
 
 
 def _send(to: Address, datagram_bytes: int, seconds: float) -> None:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from diode.chain import ALARMS, Entry
+from diode.escape import escape
 
 FACILITY: Final = 13  # log audit (RFC 5424, table 1)
 WARNING, NOTICE = 4, 5
@@ -24,5 +25,4 @@ def syslog_line(entry: Entry, hostname: str = "-") -> str:
 
 def _value(text: str) -> str:
     """A PARAM-VALUE: without control characters, which would end the line, and without bare delimiters."""
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return shown.translate(_ESCAPED)
+    return escape(text).translate(_ESCAPED)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from diode.errors import UsageError
+from diode.escape import escape
 
 FIRST_FD: Final = 3  # SD_LISTEN_FDS_START
 PATIENCE_S: Final = 1.0  # with a service manager that does not read: a daemon must not hang with it
@@ -35,7 +36,7 @@ def notify(*assignments: str) -> bool:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
             sock.settimeout(PATIENCE_S)
-            sock.sendto("\n".join(assignments).encode(), address)
+            sock.sendto("\n".join(map(escape, assignments)).encode(), address)  # a line end would begin another one
     except OSError:
         return False
     return True

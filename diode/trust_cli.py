@@ -1,6 +1,6 @@
 """``diode sign``, ``inspect``, ``verify``, ``trust``: what people do with signatures, offline, on either side."""
 
-import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -8,19 +8,21 @@ from typing import Annotated
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from securesystemslib.dsse import Envelope
 
 from diode.clock import now_utc
+from diode.console.terminal import ask, new_console, say, say_json
 from diode.durable import read_bounded, write_durably
 from diode.entry import new_app
 from diode.envelope import read_envelope, seal, write_envelope
-from diode.errors import ManifestError, UsageError
-from diode.inspection import attested, describe, find_envelope, inspect, read_sealed, verify_published
-from diode.keys import read_any_signer, read_trusted
-from diode.manifest import MAX_MANIFEST_BYTES, PAYLOAD_TYPE, canonical
+from diode.errors import IntegrityError, ManifestError, UsageError
+from diode.inspection import attested, describe, find_envelope, inspect, read_sealed
+from diode.keys import read_any_signer, read_public_key, read_trusted
+from diode.manifest import MAX_MANIFEST_BYTES, PAYLOAD_TYPE, bundle_id, canonical
 from diode.progress import Display, choose_mode
+from diode.published import examine, misplaced
+from diode.storage.folder import Folder
 from diode.trust import Trust
 from diode.trust_document import MAX_TRUST_BYTES, TRUST_TYPE, TrustDocument, build_document, open_first, read_document
 
@@ -46,7 +48,7 @@ def sign(
     confirm(f"sign it with key {signer.public_key.keyid[:16]}?", yes=yes)
     envelope.sign(signer)
     write_durably(path, write_envelope(envelope, most))
-    print(f"{path}: signatures: {len(envelope.signatures)}", file=sys.stderr)
+    say(f"{path}: signatures: {len(envelope.signatures)}", file=sys.stderr)
 
 
 def inspect_bundle(path: Bundle, as_json: Json = False) -> None:
@@ -55,39 +57,67 @@ def inspect_bundle(path: Bundle, as_json: Json = False) -> None:
     fields = describe(found.manifest, found.number)
     statement = attested(found.manifest)
     if as_json:
-        print(json.dumps({**fields, "signed_by": list(found.key_ids), "attestation": statement}))
+        say_json({**fields, "signed_by": list(found.key_ids), "attestation": statement})
         return
     print_fields(fields)
-    print("signed by (not verified): " + (", ".join(found.key_ids) or "nobody"))
+    say("signed by (not verified): " + (", ".join(found.key_ids) or "nobody"))
     if statement:
-        print(json.dumps(statement.get("predicate"), indent=1))
+        say_json(statement.get("predicate"), indent=1)
 
 
 def verify_bundle(
-    path: Bundle,
+    path: Annotated[Path, typer.Argument(metavar="FOLDER", help="inbox/CHANNEL/NAME/VERSION, or a copy of it.")],
     signers: Annotated[Path | None, typer.Option("--signers", help="Folder of trusted *.pub.")] = None,
     document: Annotated[Path | None, typer.Option("--trust", help="A trust document that is believed.")] = None,
+    label: Annotated[
+        str | None, typer.Option("--as", metavar="CHANNEL/NAME/VERSION", help="What it must be, wherever it lies.")
+    ] = None,
+    service_key: Annotated[
+        Path | None, typer.Option("--service-key", help="Service key (*.pub) of the receiver: checks its receipt.")
+    ] = None,
     as_json: Json = False,
     quiet: Annotated[bool, typer.Option("--no-progress", help="No bars, no progress lines.")] = False,
 ) -> None:
-    """Check a published bundle whole: its signatures, and every byte of its data."""
+    """Check a published folder whole: signatures, label, every byte of data and papers, and nothing besides."""
     trust = _trust(signers, document)
+    key = None if service_key is None else read_public_key(service_key)
     display = Display(choose_mode(as_json=as_json, quiet=quiet))
     done = 0
 
     def progress(count: int) -> None:
         nonlocal done
         done += count
-        display.update(str(path), done, total, "", {})
+        display.update(str(path), done, done, "", {})
 
-    total = inspect(read_sealed(find_envelope(path))).manifest.stream_bytes
+    with _published(path) as folder:
+        try:
+            found = examine(folder, trust, key, progress)
+        finally:
+            display.close()
+        manifest, findings = found.opened.manifest, list(found.findings)
+        if wrong := misplaced(folder, found.opened, label):
+            findings.insert(0, wrong)
+        owner = os.fstat(folder.fd).st_uid
+    people = ", ".join(f"{s.person} ({s.key_id[:16]})" for s in found.opened.signatures)
+    verified = f"{manifest.files.entries} files, BLAKE3 and SHA-256 as they lie there; signed by {people}"
+    if as_json:
+        facts = {"label": manifest.label, "bundle": f"{bundle_id(found.opened.payload):016x}", "owner": owner}
+        say_json({"verified": None if findings else verified, **facts, "findings": findings, "notes": found.notes})
+    else:
+        say(f"signed as: {manifest.label}", f"owner: user {owner}", *(f"note: {note}" for note in found.notes))
+    for finding in findings:
+        say(f"finding: {finding}", file=sys.stderr)
+    if findings:
+        raise IntegrityError(f"{manifest.label} is not as it was published: {findings[0]}; findings: {len(findings)}")
+    if not as_json:
+        say(f"verified: {verified}")
+
+
+def _published(path: Path) -> Folder:
     try:
-        opened, _ = verify_published(path, trust, progress)
-    finally:
-        display.close()
-    people = ", ".join(f"{s.person} ({s.key_id[:16]})" for s in opened.signatures)
-    verified = f"{opened.manifest.files.entries} files, BLAKE3 and SHA-256 as they lie there; signed by {people}"
-    print(json.dumps({"verified": verified}) if as_json else f"verified: {verified}")
+        return Folder.open(path)
+    except OSError as error:
+        raise UsageError(f"{path} is no published folder: {error.strerror}") from error
 
 
 def _trust(signers: Path | None, document: Path | None) -> Trust:
@@ -110,7 +140,7 @@ def trust_build(
     document = build_document(source, time.time())
     write_durably(out, seal(canonical(document.model_dump()), TRUST_TYPE, [], MAX_TRUST_BYTES))
     show_document(document)
-    print(f"{out} is not signed yet: {document.root.threshold} of its root have to (diode sign)", file=sys.stderr)
+    say(f"{out} is not signed yet: {document.root.threshold} of its root have to (diode sign)", file=sys.stderr)
 
 
 @trust_app.command("show")
@@ -121,16 +151,16 @@ def trust_show(
     sealed = _read(path, MAX_TRUST_BYTES)
     document = read_document(sealed)
     if as_json:
-        print(json.dumps(document.model_dump()))
+        say_json(document.model_dump())
     else:
         show_document(document)
     open_first(sealed, now_utc())
-    print("signed by enough of its own root", file=sys.stderr)
+    say("signed by enough of its own root", file=sys.stderr)
 
 
 def show_document(document: TrustDocument) -> None:
     """Print a trust document as tables."""
-    print(f"trust document {document.version}, created {document.created}, expires {document.expires or 'never'}")
+    say(f"trust document {document.version}, created {document.created}, expires {document.expires or 'never'}")
     table = Table("person", "key", "from", "until", "revoked", box=box.SIMPLE)
     for person, entries in document.persons.items():
         for entry in entries:
@@ -142,7 +172,7 @@ def show_document(document: TrustDocument) -> None:
     for kind, entries_of in (("sign", document.channels), ("release", document.release)):
         for channel, role in entries_of.items():
             roles.add_row(f"{kind} {channel}", ", ".join(role.persons), str(role.threshold))
-    Console().print(table, roles)
+    new_console().print(table, roles)
 
 
 def confirm(question: str, *, yes: bool) -> None:
@@ -151,7 +181,7 @@ def confirm(question: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise UsageError("nothing was done: there is no terminal to ask on; with --yes nothing is asked")
-    if not typer.confirm(question):
+    if not ask(question):
         raise UsageError("nothing was done")
 
 
@@ -159,7 +189,7 @@ def print_fields(fields: dict[str, object]) -> None:
     """One line each, what is empty left out."""
     for name, value in fields.items():
         if value is not None:
-            print(f"{name + ':':<16}{value}")
+            say(f"{name + ':':<16}{value}")
 
 
 def _show(envelope: Envelope) -> None:

@@ -1,7 +1,7 @@
 """``diode-receiver``: the enclave side's command."""
 
 import asyncio
-import json
+import os
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -9,7 +9,6 @@ from typing import Annotated, Final
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Column, Table
 
 from diode.audit import open_log, trust_facts
@@ -18,6 +17,7 @@ from diode.backup_seal import Contents
 from diode.chain import What
 from diode.clock import now_utc
 from diode.config import ReceiverConfig, load
+from diode.console.terminal import new_console, say, say_json, say_ours
 from diode.database import LEDGER_FILE
 from diode.durable import read_bounded
 from diode.entry import INTERRUPTED, guarded, new_app
@@ -71,6 +71,7 @@ def run(
     """Receive bundles into the inbox."""
     config = load(ReceiverConfig, context.obj)
     configure(config.log.level, json=config.log.as_json)
+    keep_to_oneself()
     display = Display(choose_mode(as_json=as_json, quiet=quiet))
     try:
         with Receiver(config, display) as receiver:
@@ -93,15 +94,15 @@ def missing(context: typer.Context, as_json: Json = False) -> None:
         requests = [request_bundle(ledger, row.id) for row in rows]
         requests += request_gaps(ledger)
     if as_json:
-        print(json.dumps([request._asdict() for request in requests]))
+        say_json([request._asdict() for request in requests])
         return
     for request in requests:
-        print(request.what)
-        print(f"  {request.command}")
+        say(request.what)
+        say(f"  {request.command}")
         if request.is_short and sys.stdout.isatty():
-            print(qr_text(request.code))
+            say_ours(qr_text(request.code))
     if not requests:
-        print("nothing is missing", file=sys.stderr)
+        say("nothing is missing", file=sys.stderr)
 
 
 @app.command()
@@ -116,14 +117,14 @@ def receipt(
     if row is None:
         raise UsageError(f"no bundle {bundle} is known here; 'diode-receiver status' lists the newest")
     if not code:
-        print(json.dumps(row._asdict()))
+        say_json(row._asdict())
     elif row.state != "published":
         raise UsageError(f"bundle {bundle} is {row.state}: there is nothing to confirm")
     else:
         text = confirm_code(row)
-        print(text)
+        say(text)
         if sys.stdout.isatty():
-            print(qr_text(text))
+            say_ours(qr_text(text))
 
 
 @app.command()
@@ -143,9 +144,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     keys = link_keys(config.link, sessions)
     if as_json:
         bundles = [row._asdict() | progress.get(row.id, {}) for row in rows]
-        print(
-            json.dumps({"running": running, "link_keys": None if keys is None else keys._asdict(), "bundles": bundles})
-        )
+        say_json({"running": running, "link_keys": None if keys is None else keys._asdict(), "bundles": bundles})
         return
     table = Table("bundle", "id", "bytes", "files", "state", box=box.SIMPLE)
     for row in rows:
@@ -154,7 +153,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
             state += f" ({found['stored']} of {row.slabs} slabs stored, {found['parked']} parked)"
         label = f"{row.channel}/{row.name}/{row.version}"
         table.add_row(label, row.id, f"{row.size:,}", f"{row.files:,}", state)
-    console = Console()
+    console = new_console()
     console.print(f"daemon: {'running' if running else 'not running'}")
     if keys is not None and keys.previous:
         console.print(keys.text, soft_wrap=True)
@@ -169,14 +168,14 @@ def held(context: typer.Context, as_json: Json = False) -> None:
         rows = ledger.held()
     place = Inbox(config.inbox.path).held
     if as_json:
-        print(json.dumps([row._asdict() | {"path": str(place / row.id)} for row in rows]))
+        say_json([row._asdict() | {"path": str(place / row.id)} for row in rows])
         return
     table = Table(Column("id", no_wrap=True), "bundle", "bytes", "files", "since", box=box.SIMPLE)
     for row in rows:
         label = f"{row.channel}/{row.name}/{row.version}"
         table.add_row(row.id, label, f"{row.size:,}", f"{row.files:,}", row.changed)
-    Console().print(table)
-    print(f"they lie below {place}; 'accept ID' or 'reject ID'", file=sys.stderr)
+    new_console().print(table)
+    say(f"they lie below {place}; 'accept ID' or 'reject ID'", file=sys.stderr)
 
 
 @app.command()
@@ -229,7 +228,7 @@ def trust_install(
                     What.TRUST_CHANGED, **trust_facts(taken.version, document_digest(sealed), "; by hand")
                 ),
             )
-    print(f"trust document {document.version} counts here from now on", file=sys.stderr)
+    say(f"trust document {document.version} counts here from now on", file=sys.stderr)
 
 
 @trust_app.command("show")
@@ -241,7 +240,7 @@ def trust_show(context: typer.Context, as_json: Json = False) -> None:
         raise UsageError("no trust document is installed: the keys in the folder of signers count")
     document = read_document(sealed)
     if as_json:
-        print(json.dumps(document.model_dump()))
+        say_json(document.model_dump())
     else:
         show_document(document)
 
@@ -253,7 +252,7 @@ def backup(context: typer.Context, folder: Folder) -> None:
     configure(config.log.level, json=config.log.as_json)
     with closing(_ledger(config)) as ledger:
         back_up(ledger, folder, signer_of(config.service_key))
-        print(describe_backup(ledger, folder), file=sys.stderr)
+        say(describe_backup(ledger, folder), file=sys.stderr)
 
 
 @app.command()
@@ -281,7 +280,7 @@ def restore(
     kept = restore_backup(
         folder, config.state, config.audit_folder, force=force, keys=keys, is_unsigned=unsigned, note=note
     )
-    print(describe_restore(kept, "diode-receiver"), file=sys.stderr)
+    say(describe_restore(kept, "diode-receiver"), file=sys.stderr)
 
 
 @app.command()
@@ -291,26 +290,31 @@ def rebaseline(context: typer.Context, as_json: Json = False) -> None:
     configure(config.log.level, json=config.log.as_json)
     done = rebaseline_ledger(config)
     if as_json:
-        print(json.dumps(done._asdict()))
+        say_json(done._asdict())
         return
     if done.audit_loss:
-        print(f"{done.audit_loss}; the audit log says so from now on, and goes on", file=sys.stderr)
+        say(f"{done.audit_loss}; the audit log says so from now on, and goes on", file=sys.stderr)
     if not done.changed:
-        print("the ledger is not older than its anchor or its inbox; nothing was changed", file=sys.stderr)
+        say("the ledger is not older than its anchor or its inbox; nothing was changed", file=sys.stderr)
     if done.is_blind:
-        print("the anchor was damaged: only the inbox tells what was published", file=sys.stderr)
+        say("the anchor was damaged: only the inbox tells what was published", file=sys.stderr)
     for label in done.taken:
-        print(f"{label}: taken from its receipt, and refused from now on", file=sys.stderr)
+        say(f"{label}: taken from its receipt, and refused from now on", file=sys.stderr)
     for channel, sequence in done.spent.items():
-        print(f"{channel}: numbers up to {sequence} are spent", file=sys.stderr)
+        say(f"{channel}: numbers up to {sequence} are spent", file=sys.stderr)
     for channel, ranges in done.unknown.items():
         text = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges[:MOST_SHOWN])
         more = ", ..." if len(ranges) > MOST_SHOWN else ""
-        print(
+        say(
             f"{channel}: of these nothing is known: {text}{more}; if they were not published before, have them sent "
             "again under a new version",
             file=sys.stderr,
         )
+
+
+def keep_to_oneself() -> None:
+    """What is published can be written by its owner alone, whatever the umask of who started us; workers inherit it."""
+    os.umask(os.umask(0o077) | 0o022)
 
 
 def _decide(
@@ -328,7 +332,7 @@ def _decide(
     except OSError as error:
         raise UsageError(f"{config.state} cannot be written by you: {error.strerror}; nothing was decided") from error
     when = "within seconds" if is_locked(config.state) else "when it runs again"
-    print(f"{row.channel}/{row.name}/{row.version} ({row.id}): the daemon reads your {verdict} {when}", file=sys.stderr)
+    say(f"{row.channel}/{row.name}/{row.version} ({row.id}): the daemon reads your {verdict} {when}", file=sys.stderr)
 
 
 def _maybe_ledger(config: ReceiverConfig) -> Ledger | None:

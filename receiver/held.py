@@ -9,14 +9,11 @@ from typing import Any, Final, NamedTuple
 
 from securesystemslib.signer import Key
 
-from diode.attestation import FILE as ATTESTATION_FILE
-from diode.durable import read_bounded
 from diode.errors import IntegrityError
-from diode.inspection import MANIFEST_FILE, verify_published
 from diode.manifest import bundle_id
-from diode.receipt import RECEIPT_FILE, SIGNED_FILE, verify_receipt
+from diode.published import examine
+from diode.receipt import SIGNED_FILE
 from diode.storage.folder import Folder
-from diode.sums import B3SUMS, SHA256SUMS, sum_lines
 from diode.trust import Opened, Role, Trust
 from receiver.authority import Authority
 from receiver.decisions import FOLDER as DECISIONS
@@ -115,25 +112,14 @@ def decide(bundle: str, content: str, verdict: Verdict, reason: str, now: str) -
     )
 
 
-def check_tree(tree: Path, trust: Trust, own_key: Key | None) -> None:
-    """See that a tree that waited is what was verified: every byte of its data, and of the papers beside it.
+def check_tree(tree: Path, bundle: int, trust: Trust, own_key: Key | None) -> None:
+    """See that a tree that waited is what was verified: every byte of its data and papers, and nothing besides.
 
     Raises ContentError.
     """
-    opened, entries = verify_published(tree, trust)
-    manifest = opened.manifest
-    papers = {
-        "manifest.json": opened.payload,
-        SHA256SUMS: b"".join(sum_lines(entries, "sha256")),
-        B3SUMS: b"".join(sum_lines(entries, "blake3")),
-    }
-    if manifest.attestation is not None:
-        papers[ATTESTATION_FILE] = manifest.attestation.encode() + b"\n"
-    for name, expected in papers.items():
-        if read_bounded(tree / name, len(expected)) != expected:
-            raise IntegrityError(f"{name} was changed while the bundle waited")
-    there = {path.name for path in tree.iterdir()} | {f"attestations/{p.name}" for p in tree.glob("attestations/*")}
-    if strange := there - papers.keys() - {"data", "attestations", MANIFEST_FILE, RECEIPT_FILE, SIGNED_FILE}:
-        raise IntegrityError(f"{min(strange)} was put beside the bundle while it waited")
-    if own_key is not None and (tree / SIGNED_FILE).exists():
-        verify_receipt(tree, own_key)
+    with Folder.open(tree) as folder:
+        found = examine(folder, trust, own_key if folder.has(SIGNED_FILE) else None)
+    if bundle_id(found.opened.payload) != bundle:
+        raise IntegrityError(f"what waited here is another bundle now: {found.opened.manifest.label}")
+    if found.findings:
+        raise IntegrityError(f"it was changed while it waited: {found.findings[0]}")

@@ -14,7 +14,7 @@ from securesystemslib.signer import Key
 from diode.audit import AuditLog, why
 from diode.chain import What
 from diode.clock import now_utc
-from diode.errors import ContentError, DiodeError, NotInitialisedError, PolicyError, StorageError
+from diode.errors import ContentError, DiodeError, IntegrityError, NotInitialisedError, PolicyError, StorageError
 from diode.keys import read_trusted
 from diode.manifest import MAX_MANIFEST_BYTES, Manifest
 from diode.workers import Message
@@ -83,7 +83,10 @@ class Holding:
                 with held.folder(row.id) as folder:
                     sealed = folder.read(MANIFEST_FILE, MAX_MANIFEST_BYTES)
                 opened = self._authority.open(sealed, None)
-                self._add(HeldBundle(opened, self._inbox.held / row.id, is_resumed=True))
+                waiting = HeldBundle(opened, self._inbox.held / row.id, is_resumed=True)
+                if waiting.hex_id != row.id:
+                    raise IntegrityError(f"what waited there is another bundle now, {waiting.hex_id}")
+                self._add(waiting)
             except (OSError, ContentError) as error:
                 problem = PolicyError(f"it cannot be released any more: {error}")
                 self._audit.append(What.REFUSED, **named(row), **why(problem))
@@ -174,7 +177,9 @@ class Holding:
         rule = Rule.of(self._settings, channel)
         people = len(held.accepted - {SCANNER})
         if people >= self._verdicts.needed(channel, rule) and (SCANNER in held.accepted or not rule.scanned):
-            self._finishing.start(held, partial(check_tree, held.folder, self._authority.trust, self._own_key))
+            self._finishing.start(
+                held, partial(check_tree, held.folder, held.number, self._authority.trust, self._own_key)
+            )
 
     def _refuse(self, bundle: str, facts: dict[str, Any], error: ContentError) -> None:
         self._ledger.set_state(bundle, "refused", str(error))

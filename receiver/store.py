@@ -590,7 +590,8 @@ class Store:
             self._publish(bundle)
             return
         if state == "publishing" and bundle.has(f"tree/{RECEIPT_FILE}"):  # complete and durable: it was to be renamed
-            check_tree(bundle.tree, self._authority.trust, self._signer.public_key if self._signer else None)
+            own_key = self._signer.public_key if self._signer else None
+            check_tree(bundle.tree, bundle.number, self._authority.trust, own_key)
             bundle.is_released = True
             self._publish(bundle)
             return

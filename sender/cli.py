@@ -1,7 +1,6 @@
 """``diode-sender``: the staging side's command."""
 
 import asyncio
-import json
 import sys
 import time
 from contextlib import closing
@@ -10,15 +9,15 @@ from typing import Annotated
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Column, Table
 
 from diode.audit import AuditLog, open_log
 from diode.backup import describe_backup, describe_restore, describe_taken, keys_of, signer_of
 from diode.backup_seal import Contents
 from diode.chain import What
-from diode.codes import LONGEST_TEXT, decode
+from diode.codes import LONGEST_TEXT, decode, decode_file
 from diode.config import SenderConfig, load
+from diode.console.terminal import new_console, say, say_json
 from diode.database import LEDGER_FILE
 from diode.entry import INTERRUPTED, guarded, new_app
 from diode.errors import UsageError
@@ -111,14 +110,14 @@ def waiting(context: typer.Context, as_json: Json = False) -> None:
     with closing(_ledger(config)) as ledger:
         found = [(row, approvals.standing(row)) for row in ledger.unapproved()]
     if as_json:
-        print(json.dumps([row._asdict() | {"signed_by": a.persons, "needed": a.needed} for row, a in found]))
+        say_json([row._asdict() | {"signed_by": a.persons, "needed": a.needed} for row, a in found])
         return
     table = Table(Column("id", no_wrap=True), "bundle", "bytes", "files", "signed by", "needed", box=box.SIMPLE)
     for row, approval in found:
         label = f"{row.channel}/{row.name}/{row.version}"
         people = ", ".join(approval.persons) or "nobody"
         table.add_row(row.id, label, f"{row.size:,}", f"{row.files:,}", people, str(approval.needed))
-    Console().print(table)
+    new_console().print(table)
 
 
 @app.command()
@@ -146,10 +145,10 @@ def approve(
             signer = read_any_signer(key, public)
             confirm(f"sign it with key {signer.public_key.keyid[:16]}?", yes=yes)
             approval = approvals.sign(ledger, row, signer)
-    print(f"signed by {', '.join(approval.persons)}; {approval.needed} needed", file=sys.stderr)
+    say(f"signed by {', '.join(approval.persons)}; {approval.needed} needed", file=sys.stderr)
     if approval.is_enough:
         text = "the running daemon sends it" if is_locked(config.state) else "the next run sends it"
-        print(f"approved; {text}", file=sys.stderr)
+        say(f"approved; {text}", file=sys.stderr)
 
 
 @app.command()
@@ -164,7 +163,7 @@ def reject(
     with closing(_ledger(config, read_only=False)) as ledger:
         row = find_waiting(ledger, bundle)
         reject_waiting(config, ledger, row, reason, _audit(config))
-    print(f"{row.channel}/{row.name}/{row.version} ({row.id}) is withdrawn", file=sys.stderr)
+    say(f"{row.channel}/{row.name}/{row.version} ({row.id}) is withdrawn", file=sys.stderr)
 
 
 @app.command()
@@ -176,16 +175,15 @@ def resend(
     quiet: Quiet = False,
 ) -> None:
     """Send again what a resend code of the receiver names: by the running daemon, or here if there is none."""
-    text = "".join(code) if code else _read_code(missing)
     config = load(SenderConfig, context.obj)
-    asked = decode(text)
+    asked = decode("".join(code)) if code else decode_file(_read_code(missing))
     with closing(_ledger(config, read_only=False)) as ledger:
         row, ranges = find_asked(ledger, config.state, asked)
-        print(f"{row.channel}/{row.name}/{row.version}: {asked}", file=sys.stderr)
+        say(f"{row.channel}/{row.name}/{row.version}: {asked}", file=sys.stderr)
         if is_locked(config.state):
             note_resend(_audit(config), row, ranges)
             ledger.ask_resend(row.id, ranges)
-            print("queued; the running daemon sends it", file=sys.stderr)
+            say("queued; the running daemon sends it", file=sys.stderr)
             return
     sender, display = _start(context.obj, as_json, quiet)
     with sender:
@@ -210,7 +208,7 @@ def confirm_bundle(
         _audit(config).append(What.CONFIRMED, **named(row))
         ledger.set_state(row.id, "confirmed")
         prune(config.outbox, config.state, ledger, time.time())
-    print(f"{row.channel}/{row.name}/{row.version} ({row.id}) is confirmed", file=sys.stderr)
+    say(f"{row.channel}/{row.name}/{row.version} ({row.id}) is confirmed", file=sys.stderr)
 
 
 @app.command()
@@ -223,14 +221,14 @@ def status(context: typer.Context, as_json: Json = False) -> None:
             rows = ledger.recent(20)
     running = is_locked(config.state)
     if as_json:
-        print(json.dumps({"running": running, "bundles": [row._asdict() for row in rows]}))
+        say_json({"running": running, "bundles": [row._asdict() for row in rows]})
         return
     table = Table("bundle", "id", "bytes", "files", "state", box=box.SIMPLE)
     for row in rows:
         state = row.state + (f": {row.detail}" if row.detail else "")
         label = f"{row.channel}/{row.name}/{row.version}"
         table.add_row(label, row.id, f"{row.size:,}", f"{row.files:,}", state)
-    Console().print(f"daemon: {'running' if running else 'not running'}", table)
+    new_console().print(f"daemon: {'running' if running else 'not running'}", table)
 
 
 @app.command()
@@ -240,7 +238,7 @@ def backup(context: typer.Context, folder: Folder) -> None:
     configure(config.log.level, json=config.log.as_json)
     with closing(_ledger(config)) as ledger:
         back_up(ledger, folder, signer_of(config.service_key))
-        print(describe_backup(ledger, folder), file=sys.stderr)
+        say(describe_backup(ledger, folder), file=sys.stderr)
 
 
 @app.command()
@@ -266,7 +264,7 @@ def restore(
 
     keys = keys_of(config.service_key, signed_by)
     kept = restore_backup(folder, config.state, force=force, keys=keys, is_unsigned=unsigned, note=note)
-    print(describe_restore(kept, "diode-sender"), file=sys.stderr)
+    say(describe_restore(kept, "diode-sender"), file=sys.stderr)
 
 
 @app.command()
@@ -283,24 +281,24 @@ def rebaseline(
     configure(config.log.level, json=config.log.as_json)
     done = rebaseline_ledger(config, parse_after(after or []))
     if as_json:
-        print(json.dumps(done._asdict()))
+        say_json(done._asdict())
         return
     if done.audit_loss:
-        print(f"{done.audit_loss}; the audit log says so from now on, and goes on", file=sys.stderr)
+        say(f"{done.audit_loss}; the audit log says so from now on, and goes on", file=sys.stderr)
     if not done.changed:
-        print("the ledger is not older than its anchor; nothing was changed", file=sys.stderr)
+        say("the ledger is not older than its anchor; nothing was changed", file=sys.stderr)
     for channel, sequence in done.jumped.items():
-        print(f"{channel}: goes on after {sequence}", file=sys.stderr)
+        say(f"{channel}: goes on after {sequence}", file=sys.stderr)
     if done.is_blind:
-        print(
+        say(
             "the anchor was damaged, so what was issued is not known: compare with 'diode-receiver status --json', and "
             "give the numbers with --after where they are higher there",
             file=sys.stderr,
         )
     for channel in set(parse_after(after or [])) - done.jumped.keys():
-        print(f"{channel}: goes on where it was, which is further", file=sys.stderr)
+        say(f"{channel}: goes on where it was, which is further", file=sys.stderr)
     if done.jumped or done.is_blind:
-        print("what was sent and is not in this ledger is not known: codes for it are refused", file=sys.stderr)
+        say("what was sent and is not in this ledger is not known: codes for it are refused", file=sys.stderr)
 
 
 def _send(
@@ -338,7 +336,7 @@ def _read_code(path: Path | None) -> str:
         raise UsageError("give a resend code, or --missing FILE with one in it")
     try:
         with path.open("rb") as file:
-            return file.read(LONGEST_TEXT + 1).decode("ascii", errors="replace")
+            return file.read(LONGEST_TEXT + 1).decode("ascii", errors="backslashreplace")
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
 

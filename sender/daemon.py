@@ -46,7 +46,7 @@ from sender.flights import Flights
 from sender.heart import Heart
 from sender.keeping import find_moved, prune
 from sender.ledger import Row
-from sender.outbox import Item, OutboxFolder, check_channel, split_name
+from sender.outbox import Item, OutboxFolder, check_channel, check_label, split_name
 from sender.packer import Packer
 from sender.pipeline import Pipeline
 from sender.rebaseline import open_ledger
@@ -134,7 +134,7 @@ class Sender:
         check_channel(channel)
         entry_name, entry_version = split_name(paths[0].absolute().name)
         item = Item(paths[0], channel, name or entry_name, version or (None if name else entry_version))
-        split_name(item.name)
+        check_label(item.name, item.version)
         try:
             row = await self._packer.pack(item, [path.absolute() for path in paths], passes, pass_delay_s, "")
         except (SourceError, ContentError, IntakeError) as error:

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from diode.config import Outbox
 from diode.errors import DiodeError, IntakeError, PathError, SourceError, UsageError
 from diode.locking import lock_in
-from diode.manifest import ChannelName, check_component
+from diode.manifest import ChannelName, check_new_name
 from diode.storage.folder import Folder, fitting
 from sender.sources import Root
 
@@ -54,15 +54,21 @@ def split_name(entry: str) -> tuple[str, str | None]:
     name, at, version = entry.rpartition("@")
     if not at:
         name, version = entry, ""
+    check_label(name, version if at else None)
+    return name, version if at else None
+
+
+def check_label(name: str, version: str | None) -> None:
+    """Raise SourceError unless a bundle may be called so."""
     try:
-        check_component(name)
-        if at:
-            check_component(version)
+        for component in (name,) if version is None else (name, version):
+            check_new_name(component)
     except PathError as error:
         raise SourceError(str(error)) from error
-    if name.startswith(".") or version.startswith(".") or version == "current":
-        raise SourceError(f"{entry!r}: neither name nor version may start with a dot, and no version is 'current'")
-    return name, version if at else None
+    if name.startswith(".") or (version or "").startswith(".") or version == "current":
+        raise SourceError(
+            f"{name!r}, {version!r}: neither name nor version may start with a dot, and no version is 'current'"
+        )
 
 
 class OutboxFolder:

@@ -1,6 +1,7 @@
 """What a code that was carried back asks of this sender: looked up in its ledger, refused when it is not about us."""
 
 from pathlib import Path
+from typing import Final
 
 from diode.audit import AuditLog
 from diode.chain import What
@@ -11,10 +12,12 @@ from diode.wire import MAX_SLABS
 from sender.ledger import Ledger, Row, named
 from sender.packing import load_packed
 
+EVERYTHING: Final[tuple[Range, ...]] = ((0, MAX_SLABS),)  # of a bundle whose manifest never arrived
+
 
 def find_asked(ledger: Ledger, state: Path, code: Code) -> tuple[Row, tuple[Range, ...]]:
     """The bundle that a resend code names, and which of its slabs. Raises UsageError or SourceError."""
-    wanted: tuple[Range, ...] = ((0, MAX_SLABS),)
+    wanted = EVERYTHING
     match code:
         case ResendSlabs(bundle, ranges):
             row, wanted = ledger.get(f"{bundle:016x}"), ranges
@@ -34,6 +37,8 @@ def find_asked(ledger: Ledger, state: Path, code: Code) -> tuple[Row, tuple[Rang
             "drop it into the outbox under a new version"
         ) from None
     slabs = slab_count(manifest.shape.geometry, manifest.stream_bytes)
+    if wanted != EVERYTHING and wanted and wanted[-1][1] > slabs:
+        raise UsageError(f"this code names slabs beyond the last of {row.id}, which has {slabs}; nothing was done")
     return row, tuple((first, min(last, slabs)) for first, last in wanted if first < slabs)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, Literal, NamedTuple
 
 from diode.errors import LimitError, PathError, SourceError
-from diode.manifest import MAX_FILES, PathSet, check_component
+from diode.manifest import MAX_FILES, PathSet, check_new_name
 from diode.storage.folder import Folder
 
 _DEEPEST: Final = 64
@@ -146,7 +146,7 @@ class _Walk:
         with _readable(str(root if isinstance(root, Path) else root.origin)):
             root = Root.named(root) if isinstance(root, Path) else root
             self._top, self._path, name = root.holder, root.origin, root.name
-            check_component(file_name or name)
+            check_new_name(file_name or name)
             status = os.stat(name, dir_fd=self._top.fd, follow_symlinks=False)
             if stat.S_ISLNK(status.st_mode):
                 self._target(self._path)
@@ -174,7 +174,7 @@ class _Walk:
 
     def _entry(self, folder: Folder, name: str, below: str, path: str, keeper: int, depth: int) -> Iterator[Source]:
         with _readable(self._origin(below)):
-            check_component(name)
+            check_new_name(name)
             status = os.stat(name, dir_fd=folder.fd, follow_symlinks=False)
             if stat.S_ISLNK(status.st_mode):
                 below = self._target(self._origin(below))

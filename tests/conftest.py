@@ -1,9 +1,12 @@
 """What tests share: a signing key, and who signs with it."""
 
+import logging
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
+import structlog
 from securesystemslib.signer import CryptoSigner
 
 from diode.envelope import load_signer
@@ -12,6 +15,15 @@ from diode.keys import new_signing_key
 os.umask(0o022)  # what a group may write, as under umask 002, daemons refuse
 # A shell starts what it runs in the background with Ctrl-C ignored, which our daemons would inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def own_log() -> Iterator[None]:
+    """A command that a test runs in this process sets up a log, whose stream is gone afterwards."""
+    handlers = logging.root.handlers[:]
+    yield
+    structlog.reset_defaults()
+    logging.root.handlers[:] = handlers
 
 
 @pytest.fixture(scope="session")

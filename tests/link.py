@@ -68,11 +68,12 @@ def make_bundle(
     signer: CryptoSigner | None = None,
     table: bytes | None = None,
     signers: Sequence[CryptoSigner] | None = None,
+    entries: int | None = None,
     **fields: Any,
 ) -> Bundle:
     """Pack and sign ``files``. ``table`` is signed in place of their table, as a signer with a bug might.
 
-    ``signers``: who signs, if not one; ``fields``: of the manifest, if not as usual.
+    ``entries``: lines of ``table``; ``signers``: who signs, if not one; ``fields``: of the manifest, if not as usual.
     """
     symbol_bytes = symbol_bytes_for(mtu)
     full = stream_geometry(symbol_bytes, PROFILES[profile])
@@ -91,7 +92,7 @@ def make_bundle(
         **{**usual, "labels": None, "attestation": None, **fields},
         shape=Shape(profile=profile, symbol_bytes=symbol_bytes, columns=full.columns, k=full.k, r=full.r),
         stream_bytes=len(stream),
-        files=Table(entries=len(paths), size=len(lines), blake3=digest(lines).hex()),
+        files=Table(entries=len(paths) if entries is None else entries, size=len(lines), blake3=digest(lines).hex()),
         slabs=Table(entries=count, size=len(slabs), blake3=digest(slabs).hex()),
     )
     signer = signer or CryptoSigner.generate_ed25519()

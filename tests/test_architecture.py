@@ -21,7 +21,7 @@ MODULES = {
 CORE = {
     f"diode.{name}"
     for name in (
-        *("errors", "wire", "geometry", "fec", "auth", "digest", "heartbeat", "gate"),
+        *("errors", "escape", "wire", "geometry", "fec", "auth", "digest", "heartbeat", "gate"),
         *("encoder", "assembler", "pacing", "manifest", "files", "envelope", "trust", "chain", "syslog"),
     )
 }
@@ -184,6 +184,25 @@ def test_listen_loads_little() -> None:
     program = f"import sys, receiver.listen; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-S", "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ("[]", "") == (done.stdout.strip(), done.stderr)
+
+
+PRINTS = {"print", "input", "Console", "rich.print", "getpass"}
+PRINTS |= {f"typer.{name}" for name in ("echo", "secho", "echo_via_pager", "confirm", "prompt")}
+PRINTS |= {f"traceback.{name}" for name in ("print_exc", "print_exception", "print_stack", "print_tb")}
+PRINTS |= {f"sys.{stream}.{name}" for stream in ("stdout", "stderr") for name in ("write", "writelines", "buffer")}
+PRINTS |= {f"sys.__{stream}__" for stream in ("stdout", "stderr")}
+
+
+@pytest.mark.parametrize("module", sorted(MODULES.keys() - {"diode.console.terminal"}))
+def test_nobody_prints_but_the_terminal(module: str) -> None:
+    """What is printed, drawn or asked is escaped in one place; ``diode.log`` is the other way out, and escapes, too."""
+    used = set()
+    for node in ast.walk(tree_of(module)):
+        if isinstance(node, ast.Attribute):
+            used.add(ast.unparse(node))
+        elif isinstance(node, ast.Call):
+            used.add(ast.unparse(node.func).removeprefix("rich.console."))
+    assert set() == used & PRINTS
 
 
 def test_every_file_is_on_the_page() -> None:

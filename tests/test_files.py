@@ -126,10 +126,6 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "sync_folder": ("os.open", OURS),
         "write_durably": (".open", "opens the folder, by a path of ours or a person's; the file through Folder"),
     },
-    "diode.inspection": {
-        "_difference": (".read_text", "a published folder that a person named; or a tree of ours, which is held"),
-        "_entry": (".open", "a published folder that a person named; or a tree of ours, which is held"),
-    },
     "diode.keys": {
         "read_private": (".read_bytes", PERSON),
         "read_public_key": (".read_bytes", PERSON),
@@ -141,6 +137,9 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "locked_as_it_is": ("os.open", PERSON),
     },
     "diode.memory": {"reader_of": ("os.open", "a memfd of ours, through /proc/self/fd")},
+    "diode.published": {
+        "_Examination._hash": ("os.open", "relative to the descriptor of its folder, no link followed")
+    },
     "diode.rotation": {
         "replace_private": (".unlink os.open os.replace", PERSON),
         "retire_link": (".unlink", PERSON),
@@ -158,7 +157,11 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "_read": (".open", "the folder of decisions, in the state folder; the file through Folder"),
         "write_decision": (".open", PERSON),
     },
-    "receiver.held": {"Verdicts.drop": (".open", "the folder of decisions, in the state folder")},
+    "diode.trust_cli": {"_published": (".open", PERSON)},
+    "receiver.held": {
+        "Verdicts.drop": (".open", "the folder of decisions, in the state folder"),
+        "check_tree": (".open", OURS),
+    },
     "receiver.holding": {"Holding.resume": (".open", NO_FILE)},
     "receiver.inbox": {"Inbox.top": (".open", PERSON)},
     "receiver.ledger": {"Ledger.__init__": (".read_text", KERNEL)},

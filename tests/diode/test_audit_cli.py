@@ -113,7 +113,7 @@ def test_syslog_lines_are_of_rfc_5424(site: Path) -> None:
         assert (str(entry.n), entry.prev, entry.sig) == (facts["n"], facts["prev"], facts["sig"])
     assert ("109", "108") == tuple(RFC_5424.fullmatch(line)["pri"] for line in lines)  # type: ignore[index]
     shown = unescaped(dict(PARAMETER.findall(lines[1]))["name"])
-    assert shown == r'a"b]c\d[e]=\n\r\t\x1b[31m\x7f\x9b\u2028\u202eü' + "\U0001f4a5"
+    assert shown == r'a"b]c\d[e]=\x0a\x0d\x09\x1b[31m\x7f\x9b\u2028\u202eü' + "\U0001f4a5"
     assert run("export", site / "sender", "--format", "syslog", "--hostname", "a b")[0] == 2
 
 

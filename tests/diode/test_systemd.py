@@ -40,6 +40,12 @@ def test_notify_is_one_datagram(manager: socket.socket) -> None:
     assert ["READY=1\nSTATUS=listening"] == said(manager)
 
 
+def test_a_status_is_one_assignment(manager: socket.socket) -> None:
+    """A line end in it would begin another one: whoever could write it would name another main process."""
+    assert notify("STATUS=bundle a\nMAINPID=1\x1b[2J")
+    assert ["STATUS=bundle a\\x0aMAINPID=1\\x1b[2J"] == said(manager)
+
+
 @pytest.mark.parametrize("name", ["", "relative", "vsock:2:1", "/nowhere/notify", "@nobody-binds-this-name"])
 def test_nobody_to_notify_is_no_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without systemd, or with one that is gone, a daemon goes on."""

@@ -290,6 +290,50 @@ def test_papers_and_folders_are_verified_as_well(enclave: Enclave, name: str) ->
     assert enclave.published(other)
 
 
+@pytest.mark.parametrize("enclave", [ONE], indirect=True)
+@pytest.mark.parametrize("harm", ["set-id", "hard link", "link", "pipe", "attestations", "receipt", "sums"])
+def test_form_is_verified_as_well(enclave: Enclave, harm: str) -> None:
+    """What runs with the bundle's files while it waits changes nothing about them, their modes and their names."""
+    bundle = taken(enclave)
+    top = held_folder(enclave, bundle)
+    match harm:
+        case "set-id":
+            (top / "data" / "a").chmod(0o4644)
+        case "hard link":
+            os.link(top / "data" / "a", enclave.folder / "second")
+        case "link":
+            (top / "data" / "b").rename(enclave.folder / "b")
+            (top / "data" / "b").symlink_to(enclave.folder / "b")
+        case "pipe":
+            (top / "B3SUMS").unlink()
+            os.mkfifo(top / "B3SUMS")
+        case "attestations":
+            (top / "attestations").mkdir()
+        case "receipt":
+            (top / "receipt.json").write_bytes((top / "receipt.json").read_bytes().replace(b"slabs", b"slabz"))
+        case "sums":
+            (top / "SHA256SUMS").write_bytes(b"")
+    say(enclave, bundle, "accept", CAROL)
+    assert ([("integrity", 13)], False) == (enclave.refusals, enclave.published(bundle))
+
+
+@pytest.mark.parametrize("enclave", [ONE], indirect=True)
+@pytest.mark.parametrize("is_restarted", [True, False])
+def test_another_bundle_in_its_place(enclave: Enclave, is_restarted: bool) -> None:
+    """Signed and whole, but not the one that people accepted: neither is published under the other's id."""
+    bundle, other = taken(enclave), make_bundle({"a": b"2"}, signer=ALICE, sequence=2)
+    enclave.take(other)
+    one, two = held_folder(enclave, bundle), held_folder(enclave, other)
+    one.rename(enclave.folder / "t")
+    two.rename(one)
+    (enclave.folder / "t").rename(two)
+    if is_restarted:
+        enclave.restart()
+    say(enclave, bundle, "accept", CAROL)
+    say(enclave, other, "accept", CAROL)
+    assert (False, False) == (enclave.published(bundle), enclave.published(other))
+
+
 def test_a_rejection_goes_before_acceptances(enclave: Enclave) -> None:
     """Read in one look, in whatever order their files lie."""
     bundle = taken(enclave)

@@ -142,6 +142,46 @@ def test_unusable_names_are_refused(tmp_path: Path, name: bytes) -> None:
     assert str(raised.value).isprintable()
 
 
+HIDDEN = (
+    *("a\u202egpj", "a\u2066b", "zero\u200bwidth", "\ufefftext", "soft\u00adhyphen", "\U0001f468\u200d\U0001f4bb.png"),
+    *(
+        "tag\U000e0041",
+        "line\u2028end",
+        "paragraph\u2029",
+        "unassigned\u0378",
+        "\U0003fffe",
+        "private\ue000",
+        "\U0010fffd",
+    ),
+)
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_names_that_hide_something_are_refused(tmp_path: Path, name: str) -> None:
+    """As a file's and a folder's name, in words that name the character and can be printed."""
+    for place in (
+        tmp_path / "one" / name,
+        tmp_path / "two" / name / "file",
+        tmp_path / "three" / "deep" / name / "x" / "y",
+    ):
+        place.parent.mkdir(parents=True)
+        place.write_bytes(b"")
+    for root in ("one", "two", "three"):
+        with pytest.raises(SourceError, match=r"\(U\+[0-9A-F]{4,6}\).*rename it") as raised:
+            collect([tmp_path / root], "refuse")
+        assert str(raised.value).isprintable()
+    with pytest.raises(SourceError, match="rename it"):
+        collect([tmp_path / "one" / name], "refuse")
+
+
+@pytest.mark.parametrize("name", ["größe", "模型", "☺", "❤\ufe0f.png", "[x]", "a b", "e\u0301"])
+def test_names_in_any_writing_are_taken(tmp_path: Path, name: str) -> None:
+    """Letters, marks and symbols."""
+    (tmp_path / "item" / name).mkdir(parents=True)
+    (tmp_path / "item" / name / "x").write_bytes(b"")
+    assert [f"{name}/x"] == [source.path for source in collect([tmp_path / "item"], "refuse")]
+
+
 def test_names_that_differ_only_in_case_or_form_are_refused(tmp_path: Path) -> None:
     """The enclave's file system may not tell them apart."""
     for one, other in (("readme", "README"), ("caf\u00e9", "cafe\u0301"), ("a/x", "A/y")):

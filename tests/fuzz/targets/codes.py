@@ -1,6 +1,6 @@
 """Resend and confirm codes: as somebody typed them (an even first byte), and as bits under a right checksum (odd)."""
 
-from diode.codes import Confirm, ResendBundle, ResendSlabs, _Writer, decode, encode
+from diode.codes import Confirm, ResendBundle, ResendSlabs, _letters, _Writer, decode, encode
 from diode.errors import UsageError
 from diode.manifest import MAX_SEQUENCE
 from diode.wire import MAX_SLABS
@@ -19,6 +19,7 @@ def one_input(data: bytes) -> None:
     except UsageError:
         return
     assert decode(encode(code)) == code
+    assert encode(code).replace("-", "") == _letters(text)  # one spelling a content
     assert str(code)
     if isinstance(code, ResendSlabs):
         bounds = [bound for pair in code.ranges for bound in pair]
