@@ -88,6 +88,16 @@ def test_a_sender_that_only_a_person_can_mend_is_not_started_again() -> None:
     assert (final | {14}, ContentError.exit_code in codes, LockedError.exit_code in codes) == (codes, True, False)
 
 
+def test_a_group_may_write_into_the_outbox_alone() -> None:
+    """What confers trust, the ledger among it, nobody but the daemon may change; a daemon would not start otherwise."""
+    for name in SERVICES:
+        unit = read(name)
+        assert all(int(mode, 8) & 0o022 == 0 for mode in unit["StateDirectoryMode"])
+        assert all(int(mask, 8) & 0o022 == 0o022 for mask in unit["UMask"])
+    opened = [command.split()[-2:] for name in SERVICES for command in read(name)["ExecStartPre"]]
+    assert [["0770", "/var/lib/diode-sender/outbox"]] == opened
+
+
 def test_the_receiver_has_no_network_and_both_have_no_rights() -> None:
     """What the page promises stands in the units."""
     assert (["yes"], ["AF_UNIX"]) == tuple(
