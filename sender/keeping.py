@@ -11,9 +11,8 @@ from typing import Final
 import structlog
 
 from diode.config import Outbox
-from diode.storage.folder import Folder
 from sender.ledger import Ledger, Row
-from sender.outbox import OutboxFolder, printable
+from sender.outbox import OutboxFolder, open_place, printable
 from sender.packing import relocate
 
 PERIOD_S: Final = 3600.0
@@ -34,7 +33,7 @@ def prune(outbox: Outbox, state: Path, ledger: Ledger, now: float) -> int:
     for folder, row in _packed(state, ledger):
         if not _is_over(outbox.keep, row, now):
             continue
-        _delete_item(outbox.sent, Path(row.origin))
+        _delete_item(outbox, Path(row.origin))
         shutil.rmtree(folder, ignore_errors=True)
         log.info("bundle_no_longer_kept", bundle=row.id, channel=row.channel, name=row.name, rule=outbox.keep)
         gone += 1
@@ -83,12 +82,12 @@ def _is_over(keep: str, row: Row, now: float) -> bool:
     return now - packed > int(days[1]) * _DAY_S
 
 
-def _delete_item(sent: Path, item: Path) -> None:
+def _delete_item(outbox: Outbox, item: Path) -> None:
     """Remove an item below ``sent/<channel>``; a link that somebody put there is removed, and not what it leads to."""
-    if item.parent.parent != sent or ".." in item.parts:
+    if item.parent.parent != outbox.sent or ".." in item.parts:
         return
     try:
-        with Folder.open(sent) as folder, folder.folder(item.parent.name) as channel:
+        with open_place(outbox, outbox.sent) as folder, folder.folder(item.parent.name) as channel:
             channel.remove(item.name)
     except FileNotFoundError:
         return

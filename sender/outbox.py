@@ -82,8 +82,8 @@ class OutboxFolder:
         self._config = config
         self._strays: set[str] = set()
         try:
-            folders = [Folder.open(path, create=True, mode=0o777) for path in (config.path, config.sent, config.failed)]
-            self._outbox, self._sent, self._failed = folders
+            self._outbox = Folder.open(config.path, create=True, mode=0o777)
+            self._sent, self._failed = (open_place(config, path, create=True) for path in (config.sent, config.failed))
             self._ours = _our_folder(self._outbox)
             for folder in (self._sent, self._failed):
                 self._try_move(folder)
@@ -194,6 +194,14 @@ class OutboxFolder:
         except OSError:
             self._ours.remove(trial)
             raise
+
+
+def open_place(config: Outbox, path: Path, *, create: bool = False) -> Folder:
+    """``sent`` or ``failed``. Where it lies in the outbox others may write beside it: then through no link."""
+    if not path.is_relative_to(config.path):
+        return Folder.open(path, create=create, mode=0o777)
+    with Folder.open(config.path) as outbox:
+        return outbox.folders(str(path.relative_to(config.path)), create=create, mode=0o777)
 
 
 def _our_folder(outbox: Folder) -> Folder:

@@ -208,10 +208,12 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
     },
     "sender.intake.model_signing": {"ModelKey.__init__": (".read_bytes", PERSON)},
     "sender.keeping": {
-        "_delete_item": (".open", PERSON),
         "prune": ("shutil.rmtree", STATE),
     },
-    "sender.outbox": {"OutboxFolder.__init__": (".open", PERSON)},
+    "sender.outbox": {
+        "OutboxFolder.__init__": (".open", PERSON),
+        "open_place": (".open .open", PERSON),
+    },
     "sender.packing": {
         "_replace": (".replace .write_bytes", STATE),
         "check_packed": (".read_bytes .read_text", STATE),

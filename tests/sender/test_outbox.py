@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from diode.config import Outbox, SenderConfig, load
-from diode.errors import IntakeError, LockedError, SourceError
+from diode.errors import IntakeError, LockedError, SourceError, UsageError
 from diode.init import init_sender
 from diode.keys import new_link_key
 from diode.progress import Display
@@ -81,6 +81,18 @@ def test_a_link_where_our_folder_should_be(outbox: Outbox, link: str) -> None:
     else:
         folder.set_aside(outbox.path / "c" / "b", REFUSED)
     assert ([], True) == (list(daemon.iterdir()), is_untouched(outbox))
+
+
+@pytest.mark.parametrize("place", ["sent", "failed"])
+def test_a_link_in_the_place_of_sent_or_failed(outbox: Outbox, place: str) -> None:
+    """In an outbox that others may write into they can put links at both names: then no sender starts."""
+    daemon = outbox.path.parent / "daemon"
+    daemon.mkdir()
+    (outbox.path / f".{place}").symlink_to(daemon)
+    inside = outbox.model_copy(update={place: outbox.path / f".{place}"})
+    with pytest.raises(UsageError, match=rf"\.{place}"):
+        OutboxFolder(inside)
+    assert [] == list(daemon.iterdir())
 
 
 @pytest.mark.parametrize("links", ["refuse", "follow"])
