@@ -19,7 +19,7 @@ from tests.faults.drill import arguments, carry_out
 
 SLABS = 10
 _SHAPE = stream_geometry(symbol_bytes_for(SMALL_MTU), PROFILES["standard"])
-_PASS_BYTES = SLABS * _SHAPE.rows * _SHAPE.columns * datagram_bytes(_SHAPE.symbol_bytes)  # as UDP payload
+_SLAB_BYTES = _SHAPE.rows * _SHAPE.columns * datagram_bytes(_SHAPE.symbol_bytes)  # as UDP payload
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ class Outcome:
 
 
 async def drill(
-    folder: Path, seed: int, pass_s: float, pass_delay_s: float, outage_s: float, limit_s: float
+    folder: Path, seed: int, pass_s: float, pass_delay_s: float, outage_s: float, limit_s: float, slabs: int = SLABS
 ) -> Outcome:
     """Send one bundle in two passes of ``pass_s``; from a sixth of the first one on, the cable is out."""
-    async with pair(folder, mtu=SMALL_MTU, rate=int(_PASS_BYTES / pass_s)) as link:
+    async with pair(folder, mtu=SMALL_MTU, rate=int(slabs * _SLAB_BYTES / pass_s)) as link:
         sent = folder / "model.bin"
-        sent.write_bytes(random.Random(seed).randbytes(SLABS * SMALL_SLAB))
+        sent.write_bytes(random.Random(seed).randbytes(slabs * SMALL_SLAB))
         receiver = await link.receiver()
         cable = await link.diode()
         passes = ("--passes", "2", "--pass-delay", str(pass_delay_s))
