@@ -21,7 +21,8 @@ class Standing(BaseModel):
     """How far a ledger has come, and what must not be used again.
 
     ``channels`` are the last sequence numbers, issued by a sender or published by a receiver; ``epoch`` is that of the
-    newest heartbeat, sent or heard.
+    newest heartbeat sent. A receiver writes 0, and goes by nothing that an earlier version wrote: what it heard is not
+    signed.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")

@@ -89,9 +89,12 @@ class Database:
     def standing(self) -> Standing:
         """What an anchor says of it."""
         identity = self.identity()
-        epoch = self._execute("SELECT max(epoch) FROM heartbeat").fetchone()[0]
         channels = dict(self._execute("SELECT name, sequence FROM channel").fetchall())
-        return Standing(ledger=identity.id, decisions=identity.decisions, channels=channels, epoch=epoch or 0)
+        return Standing(ledger=identity.id, decisions=identity.decisions, channels=channels, epoch=self._epoch())
+
+    def _epoch(self) -> int:
+        """The newest heartbeat epoch of our own; 0 where none is."""
+        return int(self._execute("SELECT max(epoch) FROM heartbeat").fetchone()[0] or 0)
 
     def keep_anchor(self) -> None:
         """Let the anchor follow. Only after a decision is durable, and before anybody can see what was decided."""

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 PAGE_BYTES: Final = 4096
+LINK_SIZE: Final = ("datagram_bytes",)  # by which ``assemble`` tells ``listen`` how large the link's datagrams are
 _MAX_COUNT: Final = (1 << 63) - 1  # counters of datagrams are off the wire
 
 

@@ -35,7 +35,7 @@ from receiver.held import decide
 from receiver.inbox import Inbox
 from receiver.ledger import Ledger
 from receiver.link_keys import link_keys
-from receiver.rebaseline import open_ledger
+from receiver.rebaseline import open_ledger, reset_order
 from receiver.rebaseline import rebaseline as rebaseline_ledger
 from receiver.requests import confirm_code, qr_text, request_bundle, request_gaps
 
@@ -86,8 +86,7 @@ def run(
 def missing(context: typer.Context, as_json: Json = False) -> None:
     """Resend codes for what has not arrived whole, to be carried to the sender; as QR codes on a terminal."""
     with closing(_ledger(load(ReceiverConfig, context.obj))) as ledger:
-        useless = ledger.withdrawn()
-        rows = [row for row in ledger.in_progress() if row.state == "receiving" and row.id not in useless]
+        rows = [row for row in ledger.in_progress() if row.state == "receiving"]
         requests = [request_bundle(ledger, row.id) for row in rows]
         requests += request_gaps(ledger)
     if as_json:
@@ -268,10 +267,23 @@ def restore(
 
 
 @app.command()
-def rebaseline(context: typer.Context, as_json: Json = False) -> None:
+def rebaseline(
+    context: typer.Context,
+    epoch: Annotated[
+        int | None,
+        typer.Option("--epoch", min=0, max=(1 << 63) - 1, help="Only believe heartbeats from this epoch on again."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Make an older ledger know what was published since: by receipts in the inbox, and by its anchor."""
     config = load(ReceiverConfig, context.obj)
     configure(config.log.level, json=config.log.as_json)
+    if epoch is not None:
+        ids = reset_order(config, epoch)
+        if as_json:
+            print(json.dumps({"epoch": epoch, "link_keys": ids}))
+        print(f"heartbeats of epoch {epoch} and later are believed again under {', '.join(ids)}", file=sys.stderr)
+        return
     done = rebaseline_ledger(config)
     if as_json:
         print(json.dumps(done._asdict()))

@@ -18,6 +18,7 @@ import structlog
 from prometheus_client.core import Metric
 
 from diode.audit import ended, open_log
+from diode.auth import LinkKey
 from diode.chain import What
 from diode.clock import now_utc
 from diode.config import ReceiverConfig
@@ -46,8 +47,10 @@ from receiver.pipeline import Pipeline
 from receiver.rebaseline import open_ledger
 from receiver.requests import drop_request, keep_request, request_bundle, request_path
 from receiver.scanning import NoAnswerError, scan
+from receiver.seldom import Seldom
 
 QUIET_S: Final = 2.0
+ORDER_SAID_EVERY_S: Final = 60.0
 LONGEST_LINGER_S: Final = 10.0
 SILENT_S: Final = 3.0
 GONE_S: Final = 10.0  # no heartbeat for so long: with --bundles, the sender is taken to be gone
@@ -95,7 +98,12 @@ class Receiver:
         self._endings = Endings(self._ledger.heard())
         self._disk = DiskHealth(self._on_event)
         self._audit = open_log(config.audit_folder, config.service_key, "receiver")
-        self._hearing = Hearing(self._ledger, self._endings, self._disk, PeerHeads(self._ledger, self._audit))
+        keys = [key.fingerprint for key in self._held_keys()]
+        self._hearing = Hearing(self._ledger, self._endings, self._disk, PeerHeads(self._ledger, self._audit), keys)
+        self._seldom = Seldom()
+        self._refused_orders = 0  # heartbeats that were not newer, as far as they are alarmed
+        self._order_alarm_at = float("-inf")
+        self._datagram_bytes = config.link.datagram_bytes
         self._old_key_sessions: deque[str] = deque(maxlen=MAX_SESSIONS)  # alarmed already
         self._old_key_uses = 0
         self._scans: dict[str, asyncio.Task[None]] = {}
@@ -168,10 +176,14 @@ class Receiver:
             do = "put it there, or take link.previous_key out of receiver.toml"
             log.warning("previous_link_key_missing", path=str(link.previous_key), do=do)
 
+    def _held_keys(self) -> list[LinkKey]:
+        return [read_link_key(path) for path in self.config.link.keys]
+
     def _start_pipeline(self) -> Pipeline:
         now = time.monotonic()
         self._listen_pulse, self._assemble_pulse = Pulse(now), Pulse(now)
-        return Pipeline(self.config, self._socket.fileno(), self._hearing.order, self._admitted, self._crew)
+        orders, size = self._hearing.orders, self._datagram_bytes
+        return Pipeline(self.config, self._socket.fileno(), orders, self._admitted, size, self._crew)
 
     async def _linger(self) -> None:
         """Keep the port open until nothing comes any more, so that the kernel never answers the sender."""
@@ -201,7 +213,25 @@ class Receiver:
         counters = self._pipeline.assemble_counters
         for bundle in self._endings.due(now, counters["slabs_completed"], counters["slabs_freed"]):
             self._report_incomplete(bundle)
+        self._alarm_order(now)
         self._report_health(now)
+
+    def _alarm_order(self, now: float) -> None:
+        """Authentic heartbeats that are not newer than the newest one: said under its own name, once a minute."""
+        refused = self.drops()[Drop.HEARTBEAT_ORDER]
+        if refused == self._refused_orders or now < self._order_alarm_at:
+            return
+        epoch, number = self._hearing.newest
+        do = (
+            "if the sender is not heard: compare its clock with this epoch, which is the time of its start, and look "
+            "for a second sender with this link key; then stop here, and type: diode-receiver rebaseline --epoch N, "
+            "with N the time of its start in seconds since 1970 (date +%s), or change the link key"
+        )
+        consequence = "they count for nothing: a replay, two senders, or an epoch far ahead"
+        newest = {"newest_epoch": epoch, "newest_number": number}
+        count = refused - self._refused_orders
+        log.error("heartbeat_order_refused", count=count, **newest, consequence=consequence, do=do)
+        self._refused_orders, self._order_alarm_at = refused, now + ORDER_SAID_EVERY_S
 
     def _report_health(self, now: float) -> None:
         """Tell systemd how we are. Ready is who has begun to write figures: ``assemble`` waits for ``store`` first."""
@@ -226,7 +256,8 @@ class Receiver:
             self._on_event(message)
         elif "heartbeat" in message:
             self._heard_at, self._admitted = time.monotonic(), message["admitted"]
-            self._hearing.hear(Heartbeat.model_validate(message["heartbeat"]), self._heard_at, self._receiving)
+            beat, key = Heartbeat.model_validate(message["heartbeat"]), message["key"]
+            self._hearing.hear(beat, self._heard_at, self._receiving, key, has_mac=message["has_mac"])
             with self._disk.surviving():
                 self._ledger.note_sessions(self._admitted)
         elif "old_key" in message:
@@ -247,6 +278,8 @@ class Receiver:
             return
         self._old_key_sessions.append(message["session"])
         self._old_key_uses += 1
+        if not self._seldom.may_say("old_link_key_used", time.monotonic()):
+            return
         do = (
             "diode keys rotate-link sender.toml --new FILE, and restart the sender; if that was done, somebody else "
             "has the old key: diode keys retire-link receiver.toml, and restart here"
@@ -365,6 +398,7 @@ class Receiver:
             return
         self._restarts.append(now)
         self._endings.restarted(now)
+        self._datagram_bytes = self._pipeline.datagram_bytes or self._datagram_bytes
         self._pipeline = self._start_pipeline()
 
     def _fail(self, error: DiodeError) -> None:
@@ -443,6 +477,8 @@ class Receiver:
         yield gauge(
             "diode_receiver_missing_bundles", "Bundles numbered of which nothing arrived", len(self._hearing.gaps)
         )
+        text = "What the sender counts, by its own word, which is not signed"
+        yield gauge("diode_receiver_sender_health", text, dict(self._hearing.health), "name")
         age = -1 if self._heard_at is None else int(time.monotonic() - self._heard_at)
         yield gauge("diode_receiver_heartbeat_age_seconds", "Seconds since the last heartbeat; -1: none yet", age)
 

@@ -3,7 +3,7 @@
 import itertools
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -12,6 +12,7 @@ from diode.chain import Head
 from diode.codes import Range, ranges_of
 from diode.database import Database
 from diode.errors import ReplayError
+from diode.heartbeat import LinkOrder
 from diode.manifest import Manifest
 from diode.wire import Kind
 
@@ -43,6 +44,10 @@ CREATE TRIGGER IF NOT EXISTS number_published AFTER UPDATE OF state ON bundle WH
 END;
 CREATE TABLE IF NOT EXISTS heartbeat (
     one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL, number INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS link_order (
+    key TEXT PRIMARY KEY, epoch INTEGER NOT NULL, number INTEGER NOT NULL, has_mac INTEGER NOT NULL,
+    has_spoken INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS peer_head (
     one INTEGER PRIMARY KEY CHECK (one = 1), n INTEGER NOT NULL, hash TEXT NOT NULL
@@ -111,6 +116,10 @@ class Ledger(Database):
         super().__init__(path, _SCHEMA, "NORMAL", read_only=read_only, anchor=anchor)
         self._boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         self._syncing = f"syncing {self._boot}"
+
+    def _epoch(self) -> int:
+        """None: what is heard is not signed, and the anchor holds nothing that somebody else could have raised."""
+        return 0
 
     def get(self, bundle: str) -> Row | None:
         """A bundle by id."""
@@ -274,14 +283,37 @@ class Ledger(Database):
         """A slab turned out not to be stored after all."""
         self._execute("DELETE FROM slab WHERE bundle = ? AND number = ?", (bundle, number))
 
-    def heartbeat_order(self) -> tuple[int, int]:
-        """(epoch, number) of the newest heartbeat heard; a recorded one must not count again after a restart."""
-        row = self._execute("SELECT epoch, number FROM heartbeat").fetchone()
-        return (int(row[0]), int(row[1])) if row else (-1, 0)
+    def link_orders(self) -> dict[str, LinkOrder]:
+        """How far the heartbeats of each link key have come, by its fingerprint; also of keys that are given up."""
+        rows = self._execute("SELECT key, epoch, number, has_mac, has_spoken FROM link_order").fetchall()
+        return {key: LinkOrder(epoch, number, bool(mac), bool(spoken)) for key, epoch, number, mac, spoken in rows}
 
-    def note_heartbeat(self, epoch: int, number: int) -> None:
-        """Record the newest heartbeat."""
-        self._execute("INSERT OR REPLACE INTO heartbeat VALUES (1, ?, ?)", (epoch, number))
+    def note_order(self, key: str, order: LinkOrder) -> None:
+        """Record the newest heartbeat under a link key; a recorded one must not count again after a restart."""
+        self._execute("INSERT OR REPLACE INTO link_order VALUES (?, ?, ?, ?, ?)", (key, *order))
+
+    def take_over_order(self, keys: Sequence[str]) -> None:
+        """Earlier versions kept one order for all keys: it goes on for those that are held now, once."""
+        if not self.link_orders():
+            for key in keys:
+                self._execute("INSERT INTO link_order SELECT ?, epoch, number, 0, 0 FROM heartbeat", (key,))
+
+    def reset_order(self, keys: Sequence[str], epoch: int) -> None:
+        """A person says from which epoch on the heartbeats under these keys are believed again, of either kind."""
+        with self._synchronously("FULL"), self._transaction():
+            known = self.link_orders()
+            for key in keys:
+                self.note_order(key, LinkOrder(epoch, -1, has_spoken=known.get(key, LinkOrder()).has_spoken))
+
+    def forget_claims(self) -> None:
+        """What was said under another link key is no one's word any more: a new key has spoken.
+
+        Where a channel begins is kept, since its numbers are told anew; bundles are named anew as they are sent.
+        """
+        with self._transaction():
+            self._execute("UPDATE issued SET sequence = first - 1")
+            for table in ("heard", "withdrawn"):
+                self._execute(f"DELETE FROM {table}")
 
     def peer_head(self) -> Head | None:
         """Where the sender's audit log ended when it was heard last."""
@@ -303,12 +335,18 @@ class Ledger(Database):
         self._execute("INSERT OR REPLACE INTO session VALUES (1, ?)", (json.dumps(admitted),))
 
     def note_issued(self, channels: Mapping[str, int]) -> None:
-        """Record the last sequence number that the sender's heartbeat names for each channel."""
+        """Record the last sequence number that the sender's heartbeat names for each channel; it may be lower."""
         for channel, sequence in channels.items():
             self._execute(
-                "INSERT INTO issued VALUES (?1, ?2, ?2) ON CONFLICT DO UPDATE SET sequence = max(sequence, ?2)",
+                "INSERT INTO issued VALUES (?1, ?2, ?2) "
+                "ON CONFLICT DO UPDATE SET sequence = ?2, first = min(first, ?2)",
                 (channel, sequence),
             )
+
+    def forget_issued(self, channels: Iterable[str]) -> None:
+        """The sender's heartbeats have not named these channels for longer than any other."""
+        for channel in channels:
+            self._execute("DELETE FROM issued WHERE channel = ?", (channel,))
 
     def trust_document(self) -> bytes | None:
         """The newest trust document that was taken, sealed."""
@@ -331,10 +369,13 @@ class Ledger(Database):
         self._keep_newest("heard")
 
     def heard(self) -> list[str]:
-        """Bundles that the sender spoke of, that it did not withdraw, and of which nothing arrived, oldest first."""
+        """Bundles that the sender spoke of and of which nothing arrived, oldest first; last, those it says it withdrew.
+
+        Its word is not signed: it takes nothing off what is missing.
+        """
         rows = self._execute(
             "SELECT bundle FROM heard WHERE NOT EXISTS (SELECT 1 FROM bundle WHERE id = heard.bundle) "
-            "AND NOT EXISTS (SELECT 1 FROM withdrawn WHERE bundle = heard.bundle) ORDER BY number"
+            "ORDER BY EXISTS (SELECT 1 FROM withdrawn WHERE bundle = heard.bundle), number"
         )
         return [bundle for (bundle,) in rows]
 
@@ -344,8 +385,12 @@ class Ledger(Database):
             self._execute("INSERT OR IGNORE INTO withdrawn VALUES (NULL, ?)", (bundle,))
         self._keep_newest("withdrawn")
 
+    def forget_withdrawn(self, bundle: str) -> None:
+        """The sender says that it comes after all."""
+        self._execute("DELETE FROM withdrawn WHERE bundle = ?", (bundle,))
+
     def withdrawn(self) -> set[str]:
-        """Bundles that it is no use to ask for."""
+        """Bundles that the sender says it cannot send any more."""
         return {bundle for (bundle,) in self._execute("SELECT bundle FROM withdrawn")}
 
     def note_postponed(self, bundle: str, channel: str, sequence: int) -> None:
@@ -365,11 +410,11 @@ class Ledger(Database):
         """Last sequence number that the sender was heard to have issued, by channel."""
         return dict(self._execute("SELECT channel, sequence FROM issued").fetchall())
 
-    def rebaseline(self, published: Iterable[Row], channels: Mapping[str, int], epoch: int, decisions: int) -> None:
+    def rebaseline(self, published: Iterable[Row], channels: Mapping[str, int], decisions: int) -> None:
         """Take up what an older ledger has forgotten: bundles in the inbox, and the last numbers that were published.
 
-        Unknown numbers up to those are spent, since what they named may have been published and taken away. Heartbeats
-        of an epoch before ``epoch`` are heard no more. All of it happens, or nothing.
+        Unknown numbers up to those are spent, since what they named may have been published and taken away. All of it
+        happens, or nothing. Heartbeats are not signed: how far they had come is not taken up.
         """
         with self._synchronously("FULL"), self._transaction():
             for row in published:
@@ -380,8 +425,6 @@ class Ledger(Database):
                     "ON CONFLICT DO UPDATE SET sequence = max(sequence, ?2), floor = max(floor, ?2)",
                     (channel, sequence),
                 )
-            if epoch > self.heartbeat_order()[0]:
-                self.note_heartbeat(epoch, 0)
             self._outdo(decisions)
         self.keep_anchor()
 

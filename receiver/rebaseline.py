@@ -4,6 +4,7 @@ It is older than it was when its anchor says so, or when a receipt in the inbox 
 bundle published since would be published again, by whoever recorded its datagrams.
 """
 
+from contextlib import closing
 from typing import NamedTuple
 
 import structlog
@@ -14,6 +15,7 @@ from diode.chain import What
 from diode.config import ReceiverConfig
 from diode.database import LEDGER_FILE, open_anchored
 from diode.errors import ReplayError
+from diode.keys import read_link_key
 from diode.locking import locked
 from receiver.inbox import Inbox
 from receiver.ledger import Ledger
@@ -63,6 +65,21 @@ def rebaseline(config: ReceiverConfig) -> Rebaselined:
             ledger.close()
 
 
+def reset_order(config: ReceiverConfig, epoch: int) -> list[str]:
+    """Believe heartbeats from ``epoch`` on again, under the link keys that are held; returns their ids.
+
+    Raises LockedError while the daemon runs, UsageError and StorageError; then nothing was changed.
+    """
+    keys = [read_link_key(path) for path in config.link.keys]
+    ids = [f"{key.key_id:04x}" for key in keys]
+    with locked(config.state), closing(Ledger(config.state / LEDGER_FILE, anchor_of(config))) as ledger:
+        ledger.take_over_order([key.fingerprint for key in keys])
+        detail = f"heartbeats of epoch {epoch} and later are believed again, under the link keys {', '.join(ids)}"
+        open_log(config.audit_folder, config.service_key, "receiver").append(What.REBASELINED, detail=detail)
+        ledger.reset_order([key.fingerprint for key in keys], epoch)
+    return ids
+
+
 def _rebaseline(config: ReceiverConfig, ledger: Ledger) -> Rebaselined:
     found = _find_unknown(config, ledger)
     now, anchor = ledger.standing(), anchor_of(config)
@@ -77,10 +94,10 @@ def _rebaseline(config: ReceiverConfig, ledger: Ledger) -> Rebaselined:
             ledger.begin_anchor()
         return Rebaselined(False, [], {}, {}, found.strange, is_blind=False)
     spent = _highest(now.channels, written.channels if written else {}, found)
-    epoch, decisions = (written.epoch, written.decisions) if written else (0, 0)
+    decisions = written.decisions if written else 0
     audit = open_log(config.audit_folder, config.service_key, "receiver")
     audit.append(What.REBASELINED, detail=_described(spent, len(found.unknown), is_blind=is_blind))
-    ledger.rebaseline((row_of(receipt) for receipt in found.unknown), spent, epoch, decisions)
+    ledger.rebaseline((row_of(receipt) for receipt in found.unknown), spent, decisions)
     for receipt in found.unknown:
         drop_request(config.state, receipt.bundle)
     holes = {channel: [(first, last - 1) for first, last in ledger.holes(channel)] for channel in spent}

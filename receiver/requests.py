@@ -39,9 +39,14 @@ def request_bundle(ledger: Ledger, bundle: str) -> Request:
     if row is None:
         everything = ResendSlabs(int(bundle, 16), ((0, MAX_SLABS),))
         why = "there was no room for it" if bundle in ledger.postponed() else "not even its manifest arrived"
-        return Request(f"{everything}: {why}", encode(everything))
+        return Request(f"{everything}: {why}{_word(ledger, bundle)}", encode(everything))
     asked = ResendSlabs(int(bundle, 16), ledger.missing(row))
-    return Request(f"{row.channel}/{row.name}/{row.version}, {asked}", encode(asked))
+    return Request(f"{row.channel}/{row.name}/{row.version}, {asked}{_word(ledger, bundle)}", encode(asked))
+
+
+def _word(ledger: Ledger, bundle: str) -> str:
+    """What the sender says of it; it is not signed, so the bundle is missing all the same."""
+    return "; the sender says that it was withdrawn" if bundle in ledger.withdrawn() else ""
 
 
 def request_gaps(ledger: Ledger) -> list[Request]:

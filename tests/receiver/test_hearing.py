@@ -6,22 +6,27 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from structlog.testing import capture_logs
+
 from diode.audit import AuditLog
 from diode.errors import FullError
 from diode.heartbeat import Heartbeat
+from diode.manifest import MAX_SEQUENCE
 from receiver.disk import DiskHealth
 from receiver.endings import GRACE_S, Endings
 from receiver.heads import PeerHeads
 from receiver.hearing import GAP_S, Hearing
-from receiver.ledger import Ledger
+from receiver.ledger import MAX_HEARD, Ledger
+from receiver.requests import request_bundle
 
+FAR = (1 << 63) - 1
 NONE_LEFT = 0  # no slab waits for store
 
 
 def beat(number: int, *bundles: tuple[str, str], **channels: int) -> Heartbeat:
     """A heartbeat about ``bundles``: (id, state)."""
     flights = [{"id": i, "pass": 0, "passes": 1, "state": state} for i, state in bundles]
-    books = {"clock": 100 + number, "sessions": {}, "channels": channels, "bundles": flights}
+    books = {"clock": min(100 + number, FAR), "sessions": {}, "channels": channels, "bundles": flights}
     return Heartbeat.model_validate({"epoch": 1, "number": number, **books})
 
 
@@ -45,20 +50,82 @@ def test_what_a_full_disk_does_not_take_is_recorded_later(tmp_path: Path) -> Non
         hearing.hear(beat(1, ("a" * 16, "waiting"), models=7), 1.0, {})
         hearing.hear(beat(2, ("b" * 16, "withdrawn"), models=8), 2.0, {})
     assert ["disk_failing"] == [message["event"] for message in said]
-    assert (1, 2) == hearing.order
-    assert ((-1, 0), [], {}) == (ledger.heartbeat_order(), ledger.heard(), ledger.issued())
+    assert (1, 2) == hearing.newest
+    assert ({}, [], {}) == (ledger.link_orders(), ledger.heard(), ledger.issued())
     hearing.hear(beat(3, models=8), 3.0, {})
-    assert ((1, 3), ["a" * 16], {"models": 8}) == (ledger.heartbeat_order(), ledger.heard(), ledger.issued())
+    assert ((1, 3), ["a" * 16], {"models": 8}) == (hearing.newest, ledger.heard(), ledger.issued())
+    assert {"": hearing.newest} == {key: order.reached for key, order in ledger.link_orders().items()}
 
 
-def test_what_was_withdrawn_is_not_asked_for(tmp_path: Path) -> None:
-    """Staging could not answer; not now, and not after a restart."""
-    ledger, endings = Ledger(tmp_path / "ledger.db"), Endings()
+def test_what_was_withdrawn_is_missing_all_the_same(tmp_path: Path) -> None:
+    """The sender's word is not signed: it is noted beside what is missing, and reported once as incomplete."""
+    ledger = Ledger(tmp_path / "ledger.db")
     for number, state in enumerate(("sending", "withdrawn", "withdrawn")):
+        endings = Endings(ledger.heard())
         hearing = Hearing(ledger, endings, DiskHealth(lambda _: None), heads(tmp_path))
         hearing.hear(beat(1 + number, ("a" * 16, state)), 1.0 + number, {"a" * 16: {"event": "progress"}})
-    assert [] == endings.due(99.0, NONE_LEFT, NONE_LEFT)
-    assert ([], {"a" * 16}) == (ledger.heard(), ledger.withdrawn())
+    assert ["a" * 16] == endings.due(99.0, NONE_LEFT, NONE_LEFT)
+    assert (["a" * 16], {"a" * 16}) == (ledger.heard(), ledger.withdrawn())
+    assert "the sender says that it was withdrawn" in request_bundle(ledger, "a" * 16).what
+
+
+def test_a_withdrawn_bundle_may_come_after_all(tmp_path: Path) -> None:
+    """A later word counts more, also after a restart; others are asked for first."""
+    ledger, endings = Ledger(tmp_path / "ledger.db"), Endings()
+    hearing = Hearing(ledger, endings, DiskHealth(lambda _: None), heads(tmp_path))
+    hearing.hear(beat(1, ("a" * 16, "sending"), ("b" * 16, "sending")), 1.0, {})
+    hearing.hear(beat(2, ("a" * 16, "withdrawn")), 2.0, {})
+    assert ["b" * 16, "a" * 16] == ledger.heard()
+    hearing = Hearing(ledger, endings, DiskHealth(lambda _: None), heads(tmp_path))
+    hearing.hear(beat(3, ("a" * 16, "sending")), 3.0, {})
+    assert (["a" * 16, "b" * 16], set()) == (ledger.heard(), ledger.withdrawn())
+
+
+def test_words_of_bundles_are_bounded_on_a_full_disk(tmp_path: Path) -> None:
+    """Whoever has the link key may name any number of them."""
+    ledger = Ledger(tmp_path / "ledger.db")
+    hearing = Hearing(ledger, Endings(), DiskHealth(lambda _: None), heads(tmp_path))
+    with full(ledger), capture_logs() as said:
+        for number in range(2 * MAX_HEARD // 8):
+            names = [(f"{8 * number + i:016x}", "withdrawn") for i in range(8)]
+            hearing.hear(beat(1 + number, *names), 1.0, {})
+    assert len(hearing._withdrawn) <= MAX_HEARD + 8
+    assert 10 == len([line for line in said if line["event"] == "bundle_withdrawn"])
+
+
+def test_a_new_key_begins_with_nothing_that_the_old_one_said(tmp_path: Path) -> None:
+    """Numbers, bundles and words of the old key's holder count for nothing once the new one has spoken."""
+    ledger = Ledger(tmp_path / "ledger.db")
+    keys, endings = ("new", "old"), Endings()
+    hearing = Hearing(ledger, endings, DiskHealth(lambda _: None), heads(tmp_path), keys)
+    lies = {"models": MAX_SEQUENCE, "invented": MAX_SEQUENCE}
+    hearing.hear(beat(1, ("a" * 16, "sending"), models=1), 1.0, {}, "old")
+    hearing.hear(beat(FAR, ("a" * 16, "withdrawn"), ("b" * 16, "sending"), **lies), 2.0, {}, "old")
+    assert 9 == len(ledger.gaps(9))
+    hearing = Hearing(ledger, endings, DiskHealth(lambda _: None), heads(tmp_path), keys)
+    hearing.hear(beat(1, models=3), 3.0, {}, "new", has_mac=True)
+    assert [("models", 1), ("models", 2), ("models", 3)] == ledger.gaps(9)
+    assert ([], set()) == (ledger.heard(), ledger.withdrawn())
+    assert {"old": (1, FAR), "new": (1, 1)} == {key: order.reached for key, order in ledger.link_orders().items()}
+    assert (True, False) == (ledger.link_orders()["new"].has_mac, ledger.link_orders()["old"].has_mac)
+    again = Hearing(ledger, endings, DiskHealth(lambda _: None), heads(tmp_path), keys)
+    again.hear(beat(2, ("c" * 16, "sending"), models=3), 4.0, {}, "new", has_mac=True)
+    again.hear(beat(3, models=4), 5.0, {}, "new", has_mac=True)
+    assert (["c" * 16], 4) == (ledger.heard(), len(ledger.gaps(9)))
+
+
+def test_an_update_keeps_the_order_and_what_was_said(tmp_path: Path) -> None:
+    """Earlier versions kept one order for all keys: it goes on for those that are held, and is taken over once."""
+    ledger = Ledger(tmp_path / "ledger.db")
+    ledger._execute("INSERT INTO heartbeat VALUES (1, 7, 9)")
+    ledger.note_issued({"models": 5})
+    ledger.note_heard(["a" * 16])
+    hearing = Hearing(ledger, Endings(), DiskHealth(lambda _: None), heads(tmp_path), ("new", "old"))
+    assert {"new": (7, 9), "old": (7, 9)} == {key: order.reached for key, order in hearing.orders.items()}
+    hearing.hear(beat(10, models=5), 1.0, {}, "new")
+    assert ([("models", 5)], ["a" * 16]) == (ledger.gaps(9), ledger.heard())
+    later = Hearing(ledger, Endings(), DiskHealth(lambda _: None), heads(tmp_path), ("third",))
+    assert {"new", "old"} == later.orders.keys()
 
 
 def test_many_bundles_that_end_at_once_are_all_reported(tmp_path: Path) -> None:
