@@ -122,9 +122,10 @@ class Doorkeeper:
         usual = self.usual_bytes
         if not usual:
             return length
-        if claimed_bytes(region, offset, length) == usual or is_led_astray(region, offset, length, usual):
+        claimed = claimed_bytes(region, offset, length)
+        if claimed == usual or is_led_astray(region, offset, length, usual):
             return length - length % usual
-        if now < self._odd_at:
+        if not claimed or now < self._odd_at:
             return 0
         self._odd_at = now + ODD_EVERY_S
         return length
