@@ -43,6 +43,7 @@ from receiver.heads import PeerHeads
 from receiver.hearing import Hearing
 from receiver.held import decide
 from receiver.inbox import Inbox
+from receiver.order_alarm import OrderAlarm
 from receiver.pipeline import Pipeline
 from receiver.rebaseline import open_ledger
 from receiver.requests import drop_request, keep_request, request_bundle, request_path
@@ -50,7 +51,6 @@ from receiver.scanning import NoAnswerError, scan
 from receiver.seldom import Seldom
 
 QUIET_S: Final = 2.0
-ORDER_SAID_EVERY_S: Final = 60.0
 LONGEST_LINGER_S: Final = 10.0
 SILENT_S: Final = 3.0
 GONE_S: Final = 10.0  # no heartbeat for so long: with --bundles, the sender is taken to be gone
@@ -101,8 +101,7 @@ class Receiver:
         keys = [key.fingerprint for key in self._held_keys()]
         self._hearing = Hearing(self._ledger, self._endings, self._disk, PeerHeads(self._ledger, self._audit), keys)
         self._seldom = Seldom()
-        self._refused_orders = 0  # heartbeats that were not newer, as far as they are alarmed
-        self._order_alarm_at = float("-inf")
+        self._order_alarm = OrderAlarm()
         self._datagram_bytes = config.link.datagram_bytes
         self._old_key_sessions: deque[str] = deque(maxlen=MAX_SESSIONS)  # alarmed already
         self._old_key_uses = 0
@@ -213,25 +212,8 @@ class Receiver:
         counters = self._pipeline.assemble_counters
         for bundle in self._endings.due(now, counters["slabs_completed"], counters["slabs_freed"]):
             self._report_incomplete(bundle)
-        self._alarm_order(now)
+        self._order_alarm.look(self.drops()[Drop.HEARTBEAT_ORDER], self._hearing.newest, now)
         self._report_health(now)
-
-    def _alarm_order(self, now: float) -> None:
-        """Authentic heartbeats that are not newer than the newest one: said under its own name, once a minute."""
-        refused = self.drops()[Drop.HEARTBEAT_ORDER]
-        if refused == self._refused_orders or now < self._order_alarm_at:
-            return
-        epoch, number = self._hearing.newest
-        do = (
-            "if the sender is not heard: compare its clock with this epoch, which is the time of its start, and look "
-            "for a second sender with this link key; then stop here, and type: diode-receiver rebaseline --epoch N, "
-            "with N the time of its start in seconds since 1970 (date +%s), or change the link key"
-        )
-        consequence = "they count for nothing: a replay, two senders, or an epoch far ahead"
-        newest = {"newest_epoch": epoch, "newest_number": number}
-        count = refused - self._refused_orders
-        log.error("heartbeat_order_refused", count=count, **newest, consequence=consequence, do=do)
-        self._refused_orders, self._order_alarm_at = refused, now + ORDER_SAID_EVERY_S
 
     def _report_health(self, now: float) -> None:
         """Tell systemd how we are. Ready is who has begun to write figures: ``assemble`` waits for ``store`` first."""

@@ -4,23 +4,28 @@ import errno
 import json
 import os
 import shutil
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 
 from diode.audit_check import entries_of
+from diode.auth import DatagramViews, Session
 from diode.config import ReceiverConfig, load
 from diode.errors import FullError, LockedError, ReplayError, StorageError
-from diode.heartbeat import LinkOrder
+from diode.gate import Gate
+from diode.heartbeat import Heartbeat, HeartbeatSealer, LinkOrder
 from diode.init import init_receiver
-from diode.keys import new_link_key
+from diode.keys import new_link_key, read_link_key
 from diode.locking import locked
 from receiver.ledger import Ledger
-from receiver.rebaseline import anchor_of, open_ledger, rebaseline
+from receiver.rebaseline import anchor_of, open_ledger, rebaseline, reset_order
 from tests.link import Bundle, make_bundle
 
+FAR = (1 << 63) - 1
 BUNDLES = {n: make_bundle({"a": b"x" * n}, sequence=n) for n in range(1, 6)}
 
 
@@ -277,3 +282,45 @@ def test_what_is_decided_is_anchored_before_anybody_can_see_it(config: ReceiverC
         ledger.accept(hex_id(3), BUNDLES[3].manifest, "signer")
         with pytest.raises(StorageError, match="the ledger is kept"):
             ledger.set_state(hex_id(3), "publishing")
+
+
+def test_a_person_sets_the_order_of_heartbeats_back(config: ReceiverConfig) -> None:
+    """Of the keys that are held, written down; what was spent and published stays as it is."""
+    key = read_link_key(config.link.key).fingerprint
+    with closing(open_ledger(config)) as ledger:
+        publish(config, ledger, 2)
+        for other in (key, "f" * 64):
+            ledger.note_order(other, LinkOrder(FAR, FAR, has_mac=True, has_spoken=True))
+    with locked(config.state), pytest.raises(LockedError):
+        reset_order(config, 5)
+    assert [f"{read_link_key(config.link.key).key_id:04x}"] == reset_order(config, 5)
+    with closing(open_ledger(config)) as ledger:
+        orders = ledger.link_orders()
+        assert LinkOrder(5, -1, has_mac=False, has_spoken=True) == orders[key]
+        assert FAR == orders["f" * 64].epoch
+        with pytest.raises(ReplayError):
+            ledger.accept(hex_id(3), make_bundle({"b": b"other"}, sequence=2).manifest, "signer")
+    last = [entry for entry in entries_of(config.audit_folder) if entry.what == "rebaselined"]
+    assert "heartbeats of epoch 5 and later" in str(last[-1].detail)
+    gate = Gate([read_link_key(config.link.key)], "gmac", Counter(), orders)
+    sender = HeartbeatSealer(read_link_key(config.link.key), Session(read_link_key(config.link.key), 1, "gmac"), 448)
+    for epoch, number, heard in ((4, 1, 0), (5, 2, 1)):
+        beat = Heartbeat(epoch=epoch, number=number, clock=0, sessions={}, channels={}, bundles=[])
+        matrix = np.frombuffer(bytearray(sender.seal_mac(beat)), np.uint8).reshape(1, -1)
+        gate.admit(matrix, DatagramViews(memoryview(matrix.reshape(-1)), matrix.shape[1], 1), 1.0)
+        assert heard == gate.heartbeats
+
+
+def test_an_epoch_in_an_anchor_deafens_nobody(config: ReceiverConfig, old: Path) -> None:
+    """Earlier versions wrote there what they had heard, which nobody had signed."""
+    poisoned = anchor_of(config).read()
+    assert poisoned is not None
+    assert 0 == poisoned.epoch
+    anchor_of(config).write(poisoned.model_copy(update={"epoch": FAR}))
+    with closing(open_ledger(config)) as ledger:
+        assert {} == {key: order for key, order in ledger.link_orders().items() if order.epoch == FAR}
+    go_back(config, old)
+    assert rebaseline(config).changed
+    with closing(open_ledger(config)) as ledger:
+        assert {} == ledger.link_orders()
+        assert 0 == ledger.standing().epoch
