@@ -5,6 +5,7 @@ claim. Of kind 3, which older senders send alone, the first of a session costs a
 tried. Order is kept for each link key apart, and what an older key says counts for nothing once the newer one spoke.
 """
 
+import struct
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from diode.auth import DatagramViews, HeartbeatAuth, LinkKey, Mode, Session
 from diode.errors import Drop
 from diode.heartbeat import Heartbeat, LinkOrder, parse_heartbeat, parse_heartbeat_mac
-from diode.wire import FILLER_COUNTER, HEADER, HEADER_BYTES, OVERHEAD_BYTES, TAG_BYTES, Kind, copy_headers, screen
+from diode.wire import FILLER_COUNTER, HEADER_BYTES, OVERHEAD_BYTES, TAG_BYTES, Kind, copy_headers, screen
 
 Bytes2D = NDArray[np.uint8]
 Rows = NDArray[np.intp]
@@ -25,6 +26,8 @@ TRIALS_PER_S: Final = 50
 MAC_CHECKS_PER_S: Final = 30_000  # heartbeats of kind 4 that are all checked; of those above, one in MAC_SAMPLE
 MAC_SAMPLE: Final = 16
 MAX_AHEAD: Final = 1 << 20  # datagrams of a session that can be in flight when a heartbeat tells how many were sent
+_MAC: Final = int(Kind.HEARTBEAT_MAC)
+_LONE: Final = struct.Struct(">4xBxHQQQ")  # of docs/wire-format.md, section 1
 _NOTED: Final = 64  # sessions under an older key that are remembered as told
 _NOTES_PER_S: Final = 4
 _HEARD: Final = 4096  # heartbeats of a session that are known again before they are parsed
@@ -53,8 +56,15 @@ class _Tracked:
         self.expected = sent if self.expected > sent + MAX_AHEAD else max(self.expected, sent)
         self.before = min(self.before, self.expected)
 
-    def count(self, counters: NDArray[np.uint64]) -> None:
-        """Book authentic data datagrams; repeats of one counter are counted once."""
+    def disbelieve(self) -> None:
+        """Another key has spoken: what was told and claimed under this one is no loss."""
+        self.expected = min(self.expected, self.before + self.received)
+
+    def count(self, counters: NDArray[np.uint64], *, is_believed: bool) -> None:
+        """Book authentic data datagrams; repeats of one counter are counted once.
+
+        A gap among their counters is a loss only where they are believed: who holds an old key can seal any number.
+        """
         data = counters[counters < FILLER_COUNTER]
         if not len(data):
             return
@@ -63,7 +73,10 @@ class _Tracked:
         cells = (data % _WINDOW).astype(np.intp)
         self.received += int(np.count_nonzero(self._seen[cells] != data + 1))
         self._seen[cells] = data + 1
-        self.expected = max(self.expected, int(data[-1]) + 1)
+        if is_believed:
+            self.expected = max(self.expected, int(data[-1]) + 1)
+        else:
+            self.disbelieve()
 
 
 class Admitted(NamedTuple):
@@ -100,6 +113,16 @@ class _Link:
         self.auth = HeartbeatAuth(key, mode)
         self.order = order
         self.is_previous = is_previous
+
+
+class _Lone(NamedTuple):
+    """What counts of a heartbeat's header. Its numpy record would cost more than the tag."""
+
+    kind: int
+    key_id: int
+    session: int
+    counter: int
+    bundle: int
 
 
 class Heard(NamedTuple):
@@ -177,8 +200,8 @@ class Gate:
         self._drops[Drop.KEY] += int(np.count_nonzero(passed & ~known_key))
         passed &= known_key
         beats = passed & (headers["kind"] >= Kind.HEARTBEAT)
-        for row in np.flatnonzero(beats).tolist():
-            self._hear(datagrams[row], Kind(headers["kind"][row]), now)
+        for row, kind in zip(np.flatnonzero(beats).tolist(), headers["kind"][beats].tolist(), strict=True):
+            self._hear(datagrams[row], kind, now)
         rows = np.flatnonzero(passed & ~beats)
         counters = headers["counter"].astype(np.uint64)
         admitted = [
@@ -221,29 +244,30 @@ class Gate:
         all_of_them = len(rows) == len(datagrams)
         authentic = rows[tracked.cipher.check(datagrams, views, slice(0, len(rows)) if all_of_them else rows)]
         self._drops[Drop.TAG] += len(rows) - len(authentic)
-        tracked.count(counters[authentic])
+        link = self._links[tracked.key_id]
+        tracked.count(counters[authentic], is_believed=not (link.is_previous and self._current.order.has_spoken))
         if len(authentic):
-            self._note_speaker(self._links[tracked.key_id], session, now)
+            self._note_speaker(link, session, now)
         return authentic
 
-    def _hear(self, datagram: NDArray[np.uint8], kind: Kind, now: float) -> None:
+    def _hear(self, datagram: NDArray[np.uint8], kind: int, now: float) -> None:
         """Judge a heartbeat of a copy: it lies in memory that the process before us can still write."""
-        if kind == Kind.HEARTBEAT_MAC and not self._mac_checks.may_try(now):
+        if kind == _MAC and not self._mac_checks.may_try(now):
             self._drops[Drop.HEARTBEAT_RATE] += 1
             return
         mine = datagram.tobytes()
-        header = np.frombuffer(mine, HEADER, 1)[0]
-        link = self._links.get(int(header["key_id"]))
-        if link is None or header["kind"] != kind:
+        header = _Lone(*_LONE.unpack_from(mine))
+        link = self._links.get(header.key_id)
+        if link is None or header.kind != kind:
             self._drops[Drop.KIND] += 1
-        elif kind == Kind.HEARTBEAT_MAC:
+        elif kind == _MAC:
             self._hear_mac(link, mine, header, now)
         else:
             self._hear_session(link, mine, header, now)
 
-    def _hear_mac(self, link: _Link, datagram: bytes, header: np.void, now: float) -> None:
+    def _hear_mac(self, link: _Link, datagram: bytes, header: "_Lone", now: float) -> None:
         """Kind 4. Its order stands in the header: a recorded one is dropped before it is parsed."""
-        session, order = int(header["session"]), (int(header["bundle"]), int(header["counter"]))
+        session, order = header.session, (header.bundle, header.counter)
         text = link.auth.open(datagram)
         if text is None:
             self._drops[Drop.TAG] += 1
@@ -256,9 +280,9 @@ class Gate:
         else:
             self._accept(heartbeat, link, session, now, has_mac=True)
 
-    def _hear_session(self, link: _Link, datagram: bytes, header: np.void, now: float) -> None:
+    def _hear_session(self, link: _Link, datagram: bytes, header: "_Lone", now: float) -> None:
         """Kind 3, under the key of its session. A counter that was heard in this session is not parsed again."""
-        session, counter = int(header["session"]), int(header["counter"])
+        session, counter = header.session, header.counter
         if link.order.has_mac:
             self._drops[Drop.HEARTBEAT_KIND] += 1
             return
@@ -298,6 +322,10 @@ class Gate:
 
     def _accept(self, heartbeat: Heartbeat, link: _Link, session: int, now: float, *, has_mac: bool) -> None:
         self._note_speaker(link, session, now)
+        if not link.is_previous and not link.order.has_spoken:
+            for tracked in self._sessions.values():
+                if tracked.key_id != link.key.key_id:
+                    tracked.disbelieve()
         link.order = LinkOrder(*heartbeat.order, has_mac=has_mac or link.order.has_mac, has_spoken=True)
         self.heard = Heard(heartbeat, link.fingerprint, link.order)
         self.heartbeats += 1

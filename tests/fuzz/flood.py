@@ -148,15 +148,18 @@ async def transfer(folder: Path, name: str, seconds: float, flood: list[str] | N
         sender_config = ("-c", str(folder / "sender" / "sender.toml"))
         send = ("send", "--json", "--channel", "models", "--name", "m", "--version", name, str(folder / "model.bin"))
         flooding = None
+        is_scene = flood is not None and flood[0].startswith("--scene=")  # lasts as long as the transfer
         async with _started(LOW, "sender.cli", *sender_config, *send) as sender:
             if flood is not None:
                 if not early:
                     await receiver.said("bundle_accepted")
-                flooding = await _flooder(flood, seconds)
+                flooding = await _flooder(flood, 6 * seconds if is_scene else seconds)
             await sender.ended(6 * seconds)
             over = asyncio.create_task(receiver.ended(6 * seconds))
             await receiver.said('"message_type": "bundle"')
             took = time.monotonic() - began
+            if flooding is not None and is_scene:
+                flooding.terminate()
             sent = await _finish(flooding)
             code = await over
         watch.cancel()

@@ -5,6 +5,7 @@ off the line, and of no more, :func:`pool` makes what is then sent in turn.
 """
 
 import os
+import signal
 import socket
 import struct
 import time
@@ -73,9 +74,11 @@ SCENES: Final[dict[str, Callable[[Pool], Pool]]] = {
 
 
 def play(scene: str, device: str, source: str, to: Address, per_s: float, seconds: float) -> dict[str, int]:
-    """Read datagrams off the line, then send the scene at ``per_s`` datagrams a second; how many were sent."""
+    """Read datagrams off the line, then send the scene at ``per_s`` datagrams a second, until SIGTERM; how many."""
     os.nice(19)
     began = time.monotonic()
+    ended: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: ended.append(number))
     recorded, port = _record(device, to.port)
     packets = [
         struct.pack("!HHHH", port, to.port, 8 + len(one), 0) + one  # no checksum
@@ -84,7 +87,7 @@ def play(scene: str, device: str, source: str, to: Address, per_s: float, second
     raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP)
     raw.bind((source, 0))
     from_s, sent = time.monotonic(), 0
-    while (now := time.monotonic()) - began < seconds:
+    while (now := time.monotonic()) - began < seconds and not ended:
         if sent > (now - from_s) * per_s:
             time.sleep(0.0005)
             continue
