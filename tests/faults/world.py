@@ -312,8 +312,7 @@ class Staging:
             epoch=self.heart._epoch, number=self.beats, clock=int(self.world.clock), sessions=sessions,
             channels=self.ledger.sequences(), bundles=shown, audit=self.audit.head(),
         )  # fmt: skip
-        seal = self.world.rng.choice([self.sealer.seal_mac, self.sealer.seal])  # as if the other one was lost
-        return np.frombuffer(seal(beat), np.uint8).reshape(1, -1)
+        return np.frombuffer(self.sealer.seal_mac(beat), np.uint8).reshape(1, -1)
 
     def sealer_session(self) -> int:
         """Number of the session that seals heartbeats."""
