@@ -158,13 +158,14 @@ class _Watch:
         real = getattr(owner, name)
 
         def call(source: Any, target: Any, **options: Any) -> None:
-            disk, replaced = self.disk_of(target), None
+            whole = _whole(source, options.get("src_dir_fd")), _whole(target, options.get("dst_dir_fd"))
+            disk, replaced = self.disk_of(whole[1]), None
             if disk is not None:
                 disk.operation(writes=True)
-                replaced = Path(target).read_bytes() if os.path.isfile(target) else None
+                replaced = Path(whole[1]).read_bytes() if os.path.isfile(whole[1]) else None
             real(source, target, **options)
             if disk is not None:
-                disk.renamed(os.path.abspath(os.fsdecode(source)), os.path.abspath(os.fsdecode(target)), replaced)
+                disk.renamed(*whole, replaced)
 
         return patch.object(owner, name, call)
 
@@ -193,6 +194,12 @@ class _Watch:
         if disk is not None and synced and not database._db.in_transaction:
             disk.commit()
         return cursor
+
+
+def _whole(name: Any, folder_fd: int | None) -> str:
+    """The whole path of a name, which may be relative to a folder's descriptor."""
+    folder = os.getcwd() if folder_fd is None else os.path.realpath(f"/proc/self/fd/{folder_fd}")
+    return os.path.normpath(os.path.join(folder, os.fsdecode(name)))
 
 
 @contextmanager
