@@ -137,10 +137,11 @@ class Database:
         self._execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._execute("COMMIT")  # a disk that does not take it leaves the transaction open
         except BaseException:
-            self._execute("ROLLBACK")
+            if self._db.in_transaction:  # SQLite may have ended it by itself
+                self._execute("ROLLBACK")
             raise
-        self._execute("COMMIT")
 
     def _outdo(self, decisions: int) -> None:
         """Count on from whichever is further: this ledger, or what its anchor said."""
