@@ -134,8 +134,8 @@ class Database:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._execute("BEGIN IMMEDIATE")
         try:
+            self._execute("BEGIN IMMEDIATE")
             yield
             self._execute("COMMIT")  # a disk that does not take it leaves the transaction open
         except BaseException:
