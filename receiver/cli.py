@@ -93,8 +93,9 @@ def missing(context: typer.Context, as_json: Json = False) -> None:
     """Resend codes for what has not arrived whole, to be carried to the sender; as QR codes on a terminal."""
     config = load(ReceiverConfig, context.obj)
     with closing(_ledger(config)) as ledger:
-        useless = ledger.withdrawn()
-        rows = [row for row in ledger.in_progress() if row.state == "receiving" and row.id not in useless]
+        withdrawn = ledger.withdrawn()
+        rows = [row for row in ledger.in_progress() if row.state == "receiving"]
+        rows.sort(key=lambda row: row.id in withdrawn)
         requests = [request_bundle(ledger, row.id) for row in rows]
         requests += request_gaps(ledger, config.channels, most_signed=MOST_MISSING, most=MOST_MISSING)
     if as_json:

@@ -263,10 +263,7 @@ class Receiver:
     def _on_event(self, message: Message) -> None:
         event = message["event"]
         if event in ("accepted", "resumed", "progress"):
-            if event != "progress":
-                self._hearing.manifest_came()
-                log.info(f"bundle_{event}", bundle=message["bundle"], name=message["label"], bytes=message["bytes"])
-            self._receiving[message["bundle"]] = message
+            self._note_coming(message)
         elif event == "held":
             self._receiving.pop(message["bundle"], None)
             self._over(message["bundle"])
@@ -286,12 +283,22 @@ class Receiver:
                 self._over(message["bundle"])
             self._refusal_code = self._refusal_code or message["exit_code"]
             self._end("quarantined", message["label"] or message["bundle"], message)
+        elif event == "dropped":  # of channel trust; said by itself where there is something to say
+            self._receiving.pop(message["bundle"], None)
         elif event == "expired":
             self._receiving.pop(message["bundle"], None)
             self._endings.ended(message["bundle"])
             log.error("bundle_expired", bundle=message["bundle"], name=message["label"])
         else:
             log.error(event, **{k: v for k, v in message.items() if k != "event"})
+
+    def _note_coming(self, message: Message) -> None:
+        """A bundle is being received."""
+        event = message["event"]
+        if event != "progress":
+            self._hearing.manifest_came()
+            log.info(f"bundle_{event}", bundle=message["bundle"], name=message["label"], bytes=message["bytes"])
+        self._receiving[message["bundle"]] = message
 
     def _begin_scan(self, message: Message) -> None:
         """One scan of a bundle at a time; a new pipeline says once more what is held."""

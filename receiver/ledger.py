@@ -382,8 +382,11 @@ class Ledger(NumberLedger):
         self._keep_newest("postponed")
 
     def postponed(self) -> dict[str, tuple[str, int]]:
-        """(channel, sequence) of bundles that waited for room."""
-        rows = self._execute("SELECT bundle, channel, sequence FROM postponed")
+        """(channel, sequence) of bundles that wait for room, oldest first."""
+        rows = self._execute(
+            "SELECT bundle, channel, sequence FROM postponed "
+            "WHERE NOT EXISTS (SELECT 1 FROM bundle WHERE id = postponed.bundle) ORDER BY number"
+        )
         return {bundle: (channel, sequence) for bundle, channel, sequence in rows}
 
     def _keep_newest(self, table: str) -> None:

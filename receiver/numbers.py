@@ -198,7 +198,7 @@ class NumberLedger(Database):
         if not series:
             yield from self._unknown(channel, max(after, last - MAX_JUMP + 1), last)
         for _, high in series:
-            yield from self._unknown(channel, high + 1, min(last, high + MAX_JUMP))
+            yield from self._unknown(channel, max(high, self.floor(channel)) + 1, min(last, high + MAX_JUMP))
         if series and self._begun(channel) is None:
             low = series[0][0]
             yield from self._unknown(channel, max(after, low - MAX_JUMP), min(last, low - 1))

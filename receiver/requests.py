@@ -23,6 +23,7 @@ MAX_SIGNED: Final = 100  # gaps that a signature proves
 MAX_GAPS: Final = 32  # numbers that heartbeats alone speak of; as many bundles
 MAX_JUNK: Final = 8  # numbers of channels of which nothing signed ever came
 MOST_KEPT: Final = {True: 100, False: 20}  # requests in the folder, by whether they are signed
+WITHDRAWN: Final = "; the sender says that it was withdrawn"  # unsigned: it takes nothing off the list
 FOLDERS: Final = {True: ("resend",), False: ("resend", "unsigned")}
 
 
@@ -52,7 +53,8 @@ def request_bundle(ledger: Ledger, bundle: str) -> Request:
         why, is_signed = _why(ledger, bundle)
         return Request(f"{everything}: {why}", encode(everything), is_signed)
     asked = ResendSlabs(int(bundle, 16), ledger.missing(row))
-    return Request(f"{row.channel}/{row.name}/{row.version}, {asked}", encode(asked), is_signed=True)
+    hint = WITHDRAWN if bundle in ledger.withdrawn() else ""
+    return Request(f"{row.channel}/{row.name}/{row.version}, {asked}{hint}", encode(asked), is_signed=True)
 
 
 def _why(ledger: Ledger, bundle: str) -> tuple[str, bool]:
@@ -73,11 +75,11 @@ def request_gaps(
     named, waiting, postponed = ledger.predecessors(), ledger.ahead(), ledger.postponed()
     heard = [bundle for bundle in ledger.heard() if bundle not in named and bundle not in waiting]
     known = {(gap.channel, gap.sequence) for gap in waiting.values()}
-    known |= {postponed[bundle] for bundle in heard if bundle in postponed}
+    known |= set(postponed.values())
     hints = [gap for gap in ledger.told_gaps(configured, most, MAX_JUNK) if (gap.channel, gap.sequence) not in known]
     bundles = [
         *list(waiting)[:most_signed],
-        *[bundle for bundle in heard if bundle in postponed][-most_signed:],
+        *[bundle for bundle in postponed if bundle not in waiting and bundle not in named][-most_signed:],
         *[bundle for bundle in heard if bundle not in postponed][-most:],
     ]
     asked = [request_bundle(ledger, bundle) for bundle in bundles]
@@ -105,7 +107,7 @@ def request_signed(ledger: Ledger, most: int = MAX_SIGNED, *, older_than_s: int 
 def _request_named(gap: Gap, *, is_withdrawn: bool) -> Request:
     """By its id. What a heartbeat says of it is told, and takes nothing away."""
     code = _code(gap)
-    hint = "; the sender says that it was withdrawn" if is_withdrawn else ""
+    hint = WITHDRAWN if is_withdrawn else ""
     return Request(f"{code}: {_named(gap)}{hint}", encode(code), is_signed=True)
 
 

@@ -193,7 +193,7 @@ class Store:
         self._unrecorded.end(number)
         if bundle is not None:
             self._drop(bundle)
-            self._tell("expired", bundle)
+            self._tell("dropped", bundle)
 
     def _drop(self, bundle: SpoolBundle) -> None:
         """Nothing is kept of a bundle; it may begin anew."""
@@ -329,9 +329,12 @@ class Store:
             return
         bundle = self._bundles[number] = self._spool(folder, opened, sealed)
         self._say_known(bundle)
-        self._tell("accepted", bundle)
         if number not in self._unrecorded:
+            self._tell("accepted", bundle)
             self._check_predecessor(bundle)
+        else:  # the same one may come again and again
+            event = "accepted" if self._notes.take("trust", self._now) else "progress"
+            self._tell(event, bundle, stored_bytes=0, missing=len(bundle.stored))
         with self._refusing(bundle):
             self._after_tables(bundle)
 
@@ -592,6 +595,7 @@ class Store:
         bundle = self._bundles.get(number)
         if bundle is not None:
             self._drop(bundle)
+            self._tell("dropped", bundle)
         else:
             self._answer("finished", bundle=number, drop="")
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from securesystemslib.signer import CryptoSigner
+from typer.testing import CliRunner
 
 from diode.audit_check import entries_of
 from diode.codes import ResendBundle, ResendSlabs, decode
@@ -13,6 +14,7 @@ from diode.errors import ManifestError
 from diode.wire import MAX_SLABS
 from receiver.budget import Newest, PerMinute
 from receiver.channels import begin_channel
+from receiver.cli import app
 from receiver.disk import DiskHealth
 from receiver.endings import MOST_REMEMBERED, Endings
 from receiver.hearing import GAP_S, HINTS_A_MINUTE, LOOK_EVERY_S, PROOF_S, Hearing
@@ -99,6 +101,17 @@ def test_what_heartbeats_say_takes_no_proof_away(enclave: Enclave) -> None:
     ledger.note_issued({"test": 1})
     (request,) = asked(enclave)
     assert (True, True) == (request.is_signed, "says that it was withdrawn" in request.what)
+
+
+def test_what_has_begun_or_waits_stays_listed(enclave: Enclave) -> None:
+    """Whatever a heartbeat says of it: its manifest is signed."""
+    begun, waits = (make_bundle({"a": b"%d" % n}, sequence=n, signer=ALICE) for n in (1, 2))
+    enclave.take_manifest(begun, begun.number)
+    ids = [f"{bundle.number:016x}" for bundle in (begun, waits)]
+    enclave.store._ledger.note_postponed(ids[1], "test", 2)
+    enclave.store._ledger.note_withdrawn(ids)
+    result = CliRunner().invoke(app, ["-c", str(enclave.folder / "receiver.toml"), "missing"])
+    assert (True, True) == tuple(bundle in result.output for bundle in ids)
 
 
 def test_a_person_dismisses_it(enclave: Enclave) -> None:

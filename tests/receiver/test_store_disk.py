@@ -90,6 +90,10 @@ def failing(what: str, fault: Fault) -> Iterator[None]:
 
 
 KINDS = ("statement", "statement done", "anchor", "audit", "rename", "mkdir", "write", "pwrite")
+CASES = [
+    *((what, 1, False) for what in KINDS),
+    *((what, *how) for what in ("statement", "anchor", "audit") for how in ((1, True), (4, False))),
+]
 MOST_STEPS = 60
 
 
@@ -109,9 +113,7 @@ def steps(folder: Path, what: str, length: int, run: Callable[[Enclave], None]) 
     raise AssertionError("more steps than were looked for")
 
 
-@pytest.mark.parametrize("restarted", [False, True])
-@pytest.mark.parametrize("length", [1, 4])
-@pytest.mark.parametrize("what", KINDS)
+@pytest.mark.parametrize(("what", "length", "restarted"), CASES)
 def test_a_bundle_is_delivered_by_a_later_pass(tmp_path: Path, what: str, length: int, restarted: bool) -> None:
     """Never is it 'already used' by itself."""
     bundle = make_bundle(FILES, signer=ALICE)
