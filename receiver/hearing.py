@@ -64,7 +64,7 @@ class Hearing:
         self.order = beat.order
         for bundle in beat.bundles:
             if bundle.state == "withdrawn":
-                self._withdraw(bundle.id)
+                self._withdraw(bundle.id, now)
                 continue
             self._unrecorded[bundle.id] = None
             if bundle.state == "over":
@@ -104,14 +104,16 @@ class Hearing:
         """A bundle was begun: perhaps one that was asked for."""
         self._gaps_known = False
 
-    def _withdraw(self, bundle: str) -> None:
+    def _withdraw(self, bundle: str, now: float) -> None:
         """The sender cannot send it any more: it is not asked for, and not waited for."""
         if bundle in self._withdrawn:
             return
         self._withdrawn[bundle] = False
         self._gaps_known = False
         self._endings.ended(bundle)
-        log.error("bundle_withdrawn", bundle=bundle, do="nothing here; it comes again under a new version, if at all")
+        if self._hints.take(now):
+            do = "nothing here; it comes again under a new version, if at all"
+            log.error("bundle_withdrawn", bundle=bundle, do=do)
 
     def _record(self) -> None:
         while len(self._unrecorded) > MAX_HEARD:

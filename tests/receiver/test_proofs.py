@@ -180,6 +180,14 @@ def test_alarms_about_inventions_are_few(tmp_path: Path, capsys: pytest.CaptureF
     assert 1 == said.count("bundles_perhaps_missing")
 
 
+def test_withdrawals_are_said_so_often_a_minute(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """However many a heartbeat names."""
+    hearing = hearing_of(Ledger(tmp_path / "ledger.db"), tmp_path)
+    for turn in range(30):
+        hearing.hear(beat(1 + turn, *((f"{turn * 8 + n + 1:016x}", "withdrawn") for n in range(8))), turn / 10, {})
+    assert HINTS_A_MINUTE == capsys.readouterr().out.count("bundle_withdrawn")
+
+
 def test_a_proof_is_said_whatever_heartbeats_claim(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Also by a sender, or somebody, who is never idle; after ten minutes."""
     ledger = Ledger(tmp_path / "ledger.db")
