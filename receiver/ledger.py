@@ -13,8 +13,7 @@ from diode.errors import NumberError, ReplayError
 from diode.manifest import Manifest
 from diode.trust_document import TRUST_CHANNEL
 from diode.wire import Kind
-from receiver.numbers import NUMBER_REFUSALS, NumberLedger
-from receiver.numbers import SCHEMA as NUMBERS_SCHEMA
+from receiver.numbers import INDEXES, NUMBER_REFUSALS, TABLES, NumberLedger
 
 State = Literal["receiving", "held", "publishing", "published", "refused", "expired"]
 MAX_HEARD: Final = 4096
@@ -105,7 +104,9 @@ class Ledger(NumberLedger):
     _in_copies = "UPDATE slab SET boot = ''; UPDATE parked SET boot = ''; DELETE FROM session"
 
     def __init__(self, path: Path, anchor: Anchor | None = None, *, read_only: bool = False) -> None:
-        super().__init__(path, _SCHEMA + NUMBERS_SCHEMA, "NORMAL", read_only=read_only, anchor=anchor)
+        super().__init__(path, _SCHEMA + INDEXES + TABLES, "NORMAL", read_only=read_only, anchor=anchor)
+        if read_only:
+            self._stand_in()
         self._boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         self._syncing = f"syncing {self._boot}"
 

@@ -27,13 +27,15 @@ MAX_JUNK_CHANNELS: Final = 64  # that heartbeats name, that are not configured, 
 # details of refusals that earlier versions took for good
 NUMBER_REFUSALS: Final = ("sequence % jumps more than %", "sequence % lies below the floor of its channel")
 
-SCHEMA: Final = """
+INDEXES: Final = """
 DROP INDEX IF EXISTS one_sequence;
 DROP INDEX IF EXISTS one_version;
 CREATE UNIQUE INDEX IF NOT EXISTS used_sequence ON bundle (channel, sequence)
     WHERE state != 'refused' AND channel != 'trust';
 CREATE UNIQUE INDEX IF NOT EXISTS used_version ON bundle (channel, name, version)
     WHERE state != 'refused' AND channel != 'trust';
+"""
+TABLES: Final = """
 CREATE TABLE IF NOT EXISTS channel_begin (
     channel TEXT PRIMARY KEY, first INTEGER NOT NULL, highest INTEGER NOT NULL
 ) STRICT;
@@ -57,6 +59,13 @@ class Gap(NamedTuple):
 
 class NumberLedger(Database):
     """The part of the receiver's ledger that knows numbers. Its tables stand beside ``bundle`` and ``issued``."""
+
+    def _stand_in(self) -> None:
+        """A command reads a ledger that no daemon of this version has opened yet: these tables are empty."""
+        query = "SELECT 1 FROM sqlite_master WHERE name = 'predecessor'"
+        if self._execute(query).fetchone() is None:
+            for statement in TABLES.replace("TABLE IF NOT EXISTS", "TEMP TABLE").split(";")[:-1]:
+                self._execute(statement)
 
     def check_number(self, manifest: Manifest) -> None:
         """Raise NumberError when a number has to wait for a person, ReplayError when a rebaseline spent it."""

@@ -9,7 +9,7 @@ from securesystemslib.signer import CryptoSigner
 from typer.testing import CliRunner
 
 from diode.audit_check import entries_of
-from diode.errors import RevokedKeyError
+from diode.errors import ReplayError, RevokedKeyError
 from diode.manifest import MAX_SEQUENCE
 from receiver.channels import begin_channel
 from receiver.cli import app
@@ -158,3 +158,28 @@ def test_a_number_held_by_what_is_on_its_way_waits(enclave: Enclave) -> None:
     enclave.store._refuse(enclave.store._bundles[thief.number], RevokedKeyError("revoked"))
     enclave.take(real)
     assert enclave.published(real)
+
+
+OLD = """
+DROP TABLE channel_begin; DROP TABLE predecessor; DROP TABLE ahead;
+DROP INDEX used_sequence; DROP INDEX used_version;
+CREATE UNIQUE INDEX one_sequence ON bundle (channel, sequence) WHERE state != 'refused';
+CREATE UNIQUE INDEX one_version ON bundle (channel, name, version) WHERE state != 'refused';
+"""
+
+
+def test_a_ledger_of_an_earlier_version(tmp_path: Path) -> None:
+    """A command reads it before any daemon opened it; then it is brought up, and numbers are still taken once."""
+    path = tmp_path / "ledger.db"
+    Ledger(path).close()
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(OLD)
+    with closing(Ledger(path, read_only=True)) as ledger:
+        assert [] == request_gaps(ledger)
+    with closing(Ledger(path)) as ledger:
+        ledger.accept("1" * 16, numbered(1).manifest, "signer")
+        ledger.set_state("1" * 16, "published")
+        with pytest.raises(ReplayError, match="sequence number already used"):
+            ledger.accept("2" * 16, numbered(1, name="other").manifest, "signer")
+        with pytest.raises(ReplayError, match="name and version already used"):
+            ledger.accept("2" * 16, numbered(2, version="1").manifest, "signer")
