@@ -45,6 +45,7 @@ class Authority:
         else:
             trust = read_trusted(signers) if signers is not None else Trust([])
         self._trust = trust.demanding(self._roles)
+        self._sealed = sealed  # the document that counts
 
     @property
     def trust(self) -> Trust:
@@ -92,6 +93,7 @@ class Authority:
             return None
         except OSError as error:
             raise ManifestError(f"{TRUST_FILE} cannot be read: {error.strerror}") from error
+        self._catch_up()
         if self._ledger.knows_trust(sealed):
             return Proposal(sealed, None)
         if self.document is None:
@@ -118,8 +120,19 @@ class Authority:
     def _take(self, sealed: bytes, document: TrustDocument, note: Note) -> TrustDocument:
         note(document)
         self._ledger.note_trust(document.version, sealed)
-        self.document, self._trust = document, document.trust.demanding(self._roles)
+        self._count(sealed, document)
         return document
+
+    def _catch_up(self) -> None:
+        """What the ledger took and the disk then kept from counting counts now."""
+        newest = self._ledger.trust_document()
+        if newest is not None and newest != self._sealed:
+            self._ledger.keep_anchor()
+            self._count(newest, read_document(newest))
+
+    def _count(self, sealed: bytes, document: TrustDocument) -> None:
+        self._sealed, self.document = sealed, document
+        self._trust = document.trust.demanding(self._roles)
 
     def _check_time(self, now: str) -> None:
         document = self.document

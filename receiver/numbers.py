@@ -21,7 +21,7 @@ from diode.trust_document import TRUST_CHANNEL
 MAX_JUMP: Final = 10_000
 FLOOR_DEPTH: Final = 100_000  # numbers this far below the highest one wait for a person
 MAX_AHEAD: Final = 1000  # bundles remembered that wait for a person
-MAX_PREDECESSORS: Final = 1000  # of a channel; each cost a signed bundle
+MAX_PREDECESSORS: Final = 10_000  # of a channel; each cost a signed bundle
 MAX_JUNK_CHANNELS: Final = 64  # that heartbeats name, that are not configured, and of which nothing signed ever came
 
 # details of refusals that earlier versions took for good
@@ -134,8 +134,8 @@ class NumberLedger(Database):
             (manifest.previous, channel, number - 1),
         )
         self._execute(
-            "DELETE FROM predecessor WHERE channel = ?1 AND number NOT IN "
-            "(SELECT number FROM predecessor WHERE channel = ?1 ORDER BY number DESC LIMIT ?2)",
+            "DELETE FROM predecessor WHERE channel = ?1 AND number <= "
+            "(SELECT number FROM predecessor WHERE channel = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2)",
             (channel, MAX_PREDECESSORS),
         )
 

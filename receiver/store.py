@@ -543,18 +543,19 @@ class Store:
         def note(document: TrustDocument) -> None:
             self._note(What.TRUST_CHANGED, bundle, detail=f"trust document {document.version}")
 
+        before = self._authority.document
         proposal = self._authority.proposed(bundle.tree / "data", now_utc())
-        document = None
         if proposal is not None and not is_held:
-            document = self._authority.follow(proposal, note)
+            self._authority.follow(proposal, note)
             bundle.is_document = True
+        document = self._authority.document
+        if document is not None and document is not before:
+            self._tell("trust_changed", bundle, version=document.version, expires=document.expires)
+            self._judge_anew()
         if bundle.number in self._unrecorded:
             self._ledger.record(bundle.hex_id, bundle.manifest, bundle.signer)
             self._unrecorded.end(bundle.number)
             self._check_predecessor(bundle)
-        if document is not None:
-            self._tell("trust_changed", bundle, version=document.version, expires=document.expires)
-            self._judge_anew()
 
     def _judge_anew(self) -> None:
         """Whom to believe has changed: what revoked keys have begun blocks no number any more."""
@@ -590,9 +591,11 @@ class Store:
         if self._notes.take("trust", self._now):
             self._audit.append(What.REFUSED, **_named(number, opened.manifest), key=opened.signer, **why(error))
             self._quarantine(number, error, facts(opened.manifest, opened.signer), None)
+        bundle = self._bundles.get(number)
+        if bundle is not None and bundle.target is not None:
+            self._ledger.set_state(bundle.hex_id, "refused", str(error))  # it may lie in the inbox: remember it
         self._ledger.forget(f"{number:016x}")
         self._unrecorded.end(number)
-        bundle = self._bundles.get(number)
         if bundle is not None:
             self._drop(bundle)
             self._tell("dropped", bundle)
@@ -642,10 +645,6 @@ class Store:
             f"it was being published, and may have been; if not, have it sent under a new version: {cause}"
         )
         self._audit.append(What.REFUSED, **named(row), **why(error))
-        if row.channel == TRUST_CHANNEL:
-            self._ledger.forget(row.id)  # a document that was taken counts; one that comes again may be taken
-            shutil.rmtree(folder, ignore_errors=True)
-            return
         self._ledger.set_state(row.id, "refused", str(error))
         facts = {name: getattr(row, name) for name in ("channel", "name", "version", "sequence", "signer")}
         self._quarantine(int(row.id, 16), error, facts, folder)

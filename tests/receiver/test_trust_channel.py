@@ -17,6 +17,7 @@ from diode.wire import Kind, ObjectType
 from receiver.requests import request_gaps
 from tests.enclave import Enclave, public_pem
 from tests.link import Bundle, make_bundle
+from tests.receiver.test_store_disk import Fault, failing
 
 ALICE, BOB, NEW = (CryptoSigner.generate_ed25519() for _ in range(3))
 
@@ -311,3 +312,24 @@ def test_refusals_of_the_channel_fill_no_log(enclave: Enclave) -> None:
     assert len(entries) < 30
     assert len(list((enclave.config.inbox.path / ".diode" / "quarantine").iterdir())) < 30
     assert ([], []) == (enclave.store._ledger.recent(9), list(enclave.store._bundles))
+
+
+@pytest.mark.parametrize("what", ["statement", "anchor", "audit", "rename"])
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_failing_disk_stops_no_revocation(tmp_path: Path, what: str, restarted: bool) -> None:
+    """At any step: the same bundle, sent again, takes effect and is published."""
+    real = carried(1, revoking())
+    for at in range(1, 40):
+        fault = Fault(at)
+        made = Enclave(tmp_path / str(at), {"anybody.pub": NEW})
+        made.store._authority.install(sealed(document(1), ALICE, BOB), "2026-06-01T00:00:00Z", lambda _: None)
+        with failing(what, fault):
+            made.take(real)
+        if restarted:
+            made.restart()
+        made.take(real)
+        assert (True, True, []) == (is_revoked(made), made.published(real), made.refusals)
+        made.stop()
+        if not fault.was_reached:
+            return
+    raise AssertionError("more steps than were looked for")
