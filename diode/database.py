@@ -137,13 +137,14 @@ class Database:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._execute("BEGIN IMMEDIATE")
         try:
+            self._execute("BEGIN IMMEDIATE")
             yield
+            self._execute("COMMIT")  # a disk that does not take it leaves the transaction open
         except BaseException:
-            self._execute("ROLLBACK")
+            if self._db.in_transaction:  # SQLite may have ended it by itself
+                self._execute("ROLLBACK")
             raise
-        self._execute("COMMIT")
 
     def _outdo(self, decisions: int) -> None:
         """Count on from whichever is further: this ledger, or what its anchor said."""

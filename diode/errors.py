@@ -148,10 +148,20 @@ class IntegrityError(ContentError):
 
 
 class ReplayError(ContentError):
-    """A sequence number or name/version was used before, or jumps out of bounds."""
+    """A sequence number or name/version was used before."""
 
     reason = "replay"
     exit_code = 15
+
+
+class NumberError(ReplayError):
+    """A sequence number is not taken now: its bundle waits, and is not refused. ``do``: what a person can do."""
+
+    reason = "number"
+
+    def __init__(self, message: str, do: str) -> None:
+        super().__init__(message)
+        self.do = do
 
 
 class LimitError(ContentError):

@@ -4,7 +4,7 @@ A heartbeat is a hint: it is authentic, but not signed. It raises alarms and ask
 it is no ratchet: what one heartbeat raised, later ones correct.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, Literal, NamedTuple
 
 from diode.heartbeat import Heartbeat
@@ -68,15 +68,16 @@ class Books:
             self.issued[channel] = known
         if excess := list(self.issued)[: max(0, len(self.issued) - MAX_CHANNELS)]:
             yield Alarm("sender_channels_forgotten", {"channels": len(excess), "first": excess[0]})
-            self._forget(excess)
+            self.forget(excess)
+
+    def forget(self, channels: Iterable[str]) -> None:
+        """These are not remembered any more; a later word on one of them begins it anew."""
+        for channel in channels:
+            self.forgotten.append(channel)
+            self.issued.pop(channel, None)
+            self._falls.pop(channel, None)
+            self._unsaid.discard(channel)
 
     def _fell(self, channel: str) -> int:
         self._falls[channel] = self._falls.get(channel, 0) + 1
         return self._falls[channel]
-
-    def _forget(self, channels: list[str]) -> None:
-        self.forgotten += channels
-        for channel in channels:
-            del self.issued[channel]
-            self._falls.pop(channel, None)
-            self._unsaid.discard(channel)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -25,10 +26,12 @@ from diode.errors import UsageError
 from diode.keys import read_any_signer
 from diode.locking import is_locked, locked
 from diode.log import configure
+from diode.manifest import CHANNEL_PATTERN, MAX_SEQUENCE
 from diode.progress import Display, choose_mode
 from diode.trust_cli import confirm, show_document
 from diode.trust_document import MAX_TRUST_BYTES, read_document
 from receiver.authority import Authority
+from receiver.channels import begin_channel
 from receiver.daemon import Receiver
 from receiver.decisions import Verdict, write_decision
 from receiver.held import decide
@@ -42,11 +45,14 @@ from receiver.requests import confirm_code, qr_text, request_bundle, request_gap
 app = new_app("The receiving side of a diode link.")
 trust_app = new_app("The trust document: who may sign what.")
 app.add_typer(trust_app, name="trust")
+channel_app = new_app("Channels and their sequence numbers.")
+app.add_typer(channel_app, name="channel")
 main = guarded(app)
 
 Json = Annotated[bool, typer.Option("--json", help="JSON lines on standard output.")]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The backup's folder.")]
 MOST_SHOWN: Final = 20
+MOST_MISSING: Final = 10_000  # requests of a kind
 
 
 @app.callback()
@@ -85,10 +91,13 @@ def run(
 @app.command()
 def missing(context: typer.Context, as_json: Json = False) -> None:
     """Resend codes for what has not arrived whole, to be carried to the sender; as QR codes on a terminal."""
-    with closing(_ledger(load(ReceiverConfig, context.obj))) as ledger:
+    config = load(ReceiverConfig, context.obj)
+    with closing(_ledger(config)) as ledger:
+        withdrawn = ledger.withdrawn()
         rows = [row for row in ledger.in_progress() if row.state == "receiving"]
+        rows.sort(key=lambda row: row.id in withdrawn)
         requests = [request_bundle(ledger, row.id) for row in rows]
-        requests += request_gaps(ledger)
+        requests += request_gaps(ledger, config.channels, most_signed=MOST_MISSING, most=MOST_MISSING)
     if as_json:
         print(json.dumps([request._asdict() for request in requests]))
         return
@@ -198,6 +207,25 @@ def reject(
 ) -> None:
     """Set a held bundle aside for good: one person is enough."""
     _decide(context, bundle, "reject", reason, key, public)
+
+
+@channel_app.command("begin")
+def channel_begin(
+    context: typer.Context,
+    channel: Annotated[str, typer.Argument(metavar="CHANNEL")],
+    number: Annotated[int, typer.Argument(metavar="N", min=1, max=MAX_SEQUENCE, help="The first one that counts.")],
+    as_json: Json = False,
+) -> None:
+    """Take the bundles of a channel from number N on. Also beside a running daemon. Nothing below N is missed then."""
+    if not re.fullmatch(CHANNEL_PATTERN, channel):
+        raise UsageError(f"{channel!r} is no name of a channel; nothing was changed")
+    begun = begin_channel(load(ReceiverConfig, context.obj), channel, number)
+    if as_json:
+        print(json.dumps({"first": number, "last": begun.last, "requests": [r._asdict() for r in begun.requests]}))
+        return
+    print(f"{channel}: numbers from {number} to {begun.last} are taken, then on as they come", file=sys.stderr)
+    for request in begun.requests:
+        print(f"waited, and comes with its next pass, or by: {request.command}")
 
 
 @trust_app.command("install")

@@ -3,7 +3,7 @@
 What the disk does not take is recorded with a later heartbeat: nothing that is heard ends the receiver.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -12,14 +12,18 @@ from diode.chain import Head
 from diode.heartbeat import Heartbeat, InFlight, LinkOrder
 from diode.workers import Message
 from receiver.books import Books
+from receiver.budget import PerMinute
 from receiver.disk import DiskHealth
 from receiver.endings import Endings
 from receiver.heads import PeerHeads
 from receiver.ledger import MAX_HEARD, Ledger
-from receiver.requests import MAX_GAPS, Request, request_gaps
+from receiver.requests import Request, request_gaps, request_signed
 from receiver.seldom import Seldom
 
 GAP_S: Final = 10.0  # heartbeats that name nothing on its way for so long: what is numbered was sent
+PROOF_S: Final = 600  # what a signature proves to be missing is said after so long, whatever heartbeats say
+LOOK_EVERY_S: Final = 60.0
+HINTS_A_MINUTE: Final = 10  # alarms about what heartbeats alone speak of
 
 log = structlog.get_logger()
 
@@ -32,12 +36,23 @@ class Hearing:
     """
 
     def __init__(
-        self, ledger: Ledger, endings: Endings, disk: DiskHealth, heads: PeerHeads, keys: Sequence[str] = ()
+        self,
+        ledger: Ledger,
+        endings: Endings,
+        disk: DiskHealth,
+        heads: PeerHeads,
+        configured: Collection[str] = (),
+        keys: Sequence[str] = (),
     ) -> None:
+        """``configured``: channels that this side has settings for; ``keys``: its link keys' fingerprints."""
         ledger.take_over_order(keys)
         self.orders = ledger.link_orders()
         self.health: dict[str, int] = {}
         self.gaps: list[Request] = []
+        self._configured = configured
+        self._hints = PerMinute(HINTS_A_MINUTE)
+        self._proven: list[Request] = []  # said already
+        self._look_at = 0.0
         self._ledger = ledger
         self._endings = endings
         self._disk = disk
@@ -50,7 +65,6 @@ class Hearing:
         self._gaps_known = False  # nothing has happened since they were looked for
         self._idle_from: float | None = None  # since when heartbeats name nothing that is on its way
         self._seldom = Seldom()
-        self._asked = Seldom(2 * MAX_GAPS)
         self._key = ""  # under which the newest heartbeat was sealed
         self._forgets = False  # what another key's holder said is still recorded
 
@@ -84,6 +98,22 @@ class Hearing:
         self._idle_from = self._idle_from or now
         if now - self._idle_from >= GAP_S:
             self._look_back(now, receiving)
+
+    def look(self, now: float) -> None:
+        """Say what signatures prove to be missing, also when no heartbeat is heard, or none that says it is idle."""
+        if now < self._look_at:
+            return
+        self._look_at = now + LOOK_EVERY_S
+        with self._disk.surviving():
+            self._say_proven(request_signed(self._ledger, older_than_s=PROOF_S))
+        if left_out := self._hints.left_out(now):
+            log.error("bundles_perhaps_missing", count=left_out, do="diode-receiver missing")
+
+    def _say_proven(self, proven: list[Request]) -> None:
+        for request in proven:
+            if request not in self._proven:
+                log.error("bundle_missing", what=request.what, do=request.command)
+        self._proven = proven
 
     def manifest_came(self) -> None:
         """A bundle was begun: perhaps one that was asked for."""
@@ -119,7 +149,7 @@ class Hearing:
             return
         self._withdrawn[bundle] = False
         self._gaps_known = False
-        if self._seldom.may_say("bundle_withdrawn", now):
+        if self._hints.take(now):
             do = "ask staging; it comes again under a new version, if at all"
             log.error("bundle_withdrawn", bundle=bundle, do=do)
 
@@ -154,6 +184,7 @@ class Hearing:
         if news := {channel: told[channel] for channel in told if told[channel] != self._recorded.get(channel)}:
             self._ledger.note_issued(news)
             self._recorded |= news
+            self._books.forget(self._ledger.keep_channels(self._configured))
             self._gaps_known = False
 
     def _look_back(self, now: float, receiving: Mapping[str, Message]) -> None:
@@ -163,8 +194,10 @@ class Hearing:
                 self._endings.over(bundle, now, receiving=True)
         if self._gaps_known:
             return
-        gaps = request_gaps(self._ledger)
-        for gap in gaps:
-            if gap not in self.gaps and self._asked.may_say("bundle_missing", now):
-                log.error("bundle_missing", what=gap.what, do=gap.command)
-        self.gaps, self._gaps_known = gaps, True
+        with self._disk.surviving():
+            gaps = request_gaps(self._ledger, self._configured)
+            self._say_proven([gap for gap in gaps if gap.is_signed])
+            for gap in gaps:
+                if not gap.is_signed and gap not in self.gaps and self._hints.take(now):
+                    log.error("bundle_missing", what=gap.what, do=gap.command)
+            self.gaps, self._gaps_known = gaps, True

@@ -16,7 +16,9 @@ from diode.durable import sync_folder
 from diode.errors import DiodeError, ReplayError, UsageError
 from diode.manifest import Manifest
 
-MAX_REASONS: Final = 100  # of unverified manifests, which anybody with the link key could send
+REASON_FILE: Final = "reason.json"
+UNSIGNED: Final = "unsigned"  # below quarantine: reasons of manifests that anybody with the link key could send
+MAX_REASONS: Final = {True: 1000, False: 100}  # kept without content, the newest, by whether a known key signed
 _AT_FDCWD: Final = -100
 _RENAME_NOREPLACE: Final = 1
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -74,22 +76,35 @@ class Inbox:
             if folder.exists():
                 sync_folder(folder)
 
-    def set_aside(self, bundle: str, error: DiodeError, facts: Mapping[str, Any], keep: Path | None) -> None:
-        """Write ``quarantine/<bundle>/reason.json``; ``keep`` (a spool folder) moves there too."""
-        folder = self.quarantine / bundle
-        if keep is None and not folder.exists() and self._reasons() >= MAX_REASONS:
-            return
+    def set_aside(
+        self, bundle: str, error: DiodeError, facts: Mapping[str, Any], keep: Path | None, *, is_signed: bool = True
+    ) -> None:
+        """Write ``quarantine/<bundle>/reason.json``; ``keep`` (a spool folder) moves there too.
+
+        Of what no known key signed it is ``quarantine/unsigned/<bundle>/reason.json``: it takes no place away.
+        """
+        parent = self.quarantine if is_signed else self.quarantine / UNSIGNED
+        folder = parent / bundle
         if keep is not None and keep.exists():
             shutil.rmtree(folder, ignore_errors=True)
             keep.rename(folder)
-        elif (folder / "reason.json").exists():
-            return  # of a bundle that was judged: whoever invents manifests must not write over it
+        elif (folder / REASON_FILE).exists():
+            return
         folder.mkdir(parents=True, exist_ok=True)
         reason = {"bundle": bundle, "reason": error.reason, "detail": str(error), "at": now_utc(), **facts}
-        (folder / "reason.json").write_text(json.dumps(reason, indent=1) + "\n")
+        (folder / REASON_FILE).write_text(json.dumps(reason, indent=1) + "\n")
+        _keep_newest(parent, MAX_REASONS[is_signed])
 
-    def _reasons(self) -> int:
-        return sum(1 for _ in os.scandir(self.quarantine))
+
+def _keep_newest(parent: Path, most: int) -> None:
+    """Remove the oldest folders with nothing but a reason in them; content that was kept is a person's to remove."""
+    with os.scandir(parent) as entries:
+        found = [(e.stat(follow_symlinks=False).st_mtime_ns, e.name) for e in entries if e.name != UNSIGNED]
+    if len(found) <= most:
+        return
+    alone = [name for _, name in sorted(found) if os.listdir(parent / name) == [REASON_FILE]]
+    for name in alone[: max(0, len(alone) - most)]:
+        shutil.rmtree(parent / name, ignore_errors=True)
 
 
 def rename_noreplace(source: Path, target: Path) -> None:

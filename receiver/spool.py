@@ -19,7 +19,7 @@ from blake3 import blake3
 from diode.assembler import SlabKey
 from diode.digest import DIGEST_BYTES, digest
 from diode.durable import sync_file_system
-from diode.errors import IntegrityError, ManifestError
+from diode.errors import ContentError, IntegrityError, ManifestError
 from diode.files import FileIndex
 from diode.geometry import Slab, object_geometry, slab_at, slab_count
 from diode.manifest import MAX_LINE_BYTES, FileEntry, parse_files
@@ -107,6 +107,8 @@ class SpoolBundle:
         self.target: Path | None = None  # where it was published, as soon as it was
         self.is_released = False  # by whoever had to; then it is not held any more
         self.is_said_published = False  # whether the audit log may say so already
+        self.refusal: ContentError | None = None  # why it is refused, until the ledger says so
+        self.is_document = False  # a trust document, which counts; wherever its folder goes
         self.stored = np.zeros(manifest.slabs.entries, dtype=np.bool_)
         self._data = self.tree / "data"
         self._made: set[str] = set()

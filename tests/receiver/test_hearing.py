@@ -17,6 +17,7 @@ from receiver.endings import GRACE_S, Endings
 from receiver.heads import PeerHeads
 from receiver.hearing import GAP_S, Hearing
 from receiver.ledger import MAX_HEARD, Ledger
+from receiver.numbers import MAX_JUNK_CHANNELS
 from receiver.requests import request_bundle
 
 FAR = (1 << 63) - 1
@@ -33,6 +34,11 @@ def beat(number: int, *bundles: tuple[str, str], **channels: int) -> Heartbeat:
 def heads(folder: Path) -> PeerHeads:
     """Where heads of the sender's audit log go."""
     return PeerHeads(Ledger(folder / "ledger.db"), AuditLog(folder / "audit", "receiver", None))
+
+
+def told(ledger: Ledger) -> list[tuple[str, int]]:
+    """The first numbers that heartbeats alone speak of, and of which nothing came."""
+    return [(gap.channel, gap.sequence) for gap in ledger.told_gaps(("models",), 9, 0)]
 
 
 @contextmanager
@@ -81,6 +87,19 @@ def test_a_withdrawn_bundle_may_come_after_all(tmp_path: Path) -> None:
     assert (["a" * 16, "b" * 16], set()) == (ledger.heard(), ledger.withdrawn())
 
 
+def test_made_up_channels_are_forgotten_and_real_ones_come_back(tmp_path: Path) -> None:
+    """Of channels that are neither configured nor signed the newest are kept; the sender names its own again."""
+    ledger = Ledger(tmp_path / "ledger.db")
+    hearing = Hearing(ledger, Endings(), DiskHealth(lambda _: None), heads(tmp_path), ("models",))
+    hearing.hear(beat(1, models=3, other=2), 1.0, {})
+    for number in range(2, 12):
+        hearing.hear(beat(number, **{f"junk{number}x{n}": 1 for n in range(20)}), 1.0 * number, {})
+    assert (MAX_JUNK_CHANNELS + 1, False) == (len(ledger.issued()), "other" in ledger.issued())
+    hearing.hear(beat(12, models=3, other=2), 12.0, {})
+    assert {"models": 3, "other": 2}.items() <= ledger.issued().items()
+    assert len(hearing._books.issued) <= MAX_JUNK_CHANNELS + 2
+
+
 def test_words_of_bundles_are_bounded_on_a_full_disk(tmp_path: Path) -> None:
     """Whoever has the link key may name any number of them."""
     ledger = Ledger(tmp_path / "ledger.db")
@@ -97,21 +116,21 @@ def test_a_new_key_begins_with_nothing_that_the_old_one_said(tmp_path: Path) -> 
     """Numbers, bundles and words of the old key's holder count for nothing once the new one has spoken."""
     ledger = Ledger(tmp_path / "ledger.db")
     keys, endings = ("new", "old"), Endings()
-    hearing = Hearing(ledger, endings, DiskHealth(lambda _: None), heads(tmp_path), keys)
+    hearing = Hearing(ledger, endings, DiskHealth(lambda _: None), heads(tmp_path), keys=keys)
     lies = {"models": MAX_SEQUENCE, "invented": MAX_SEQUENCE}
     hearing.hear(beat(1, ("a" * 16, "sending"), models=1), 1.0, {}, "old")
     hearing.hear(beat(FAR, ("a" * 16, "withdrawn"), ("b" * 16, "sending"), **lies), 2.0, {}, "old")
-    assert 9 == len(ledger.gaps(9))
-    hearing = Hearing(ledger, endings, DiskHealth(lambda _: None), heads(tmp_path), keys)
+    assert 9 == len(told(ledger))
+    hearing = Hearing(ledger, endings, DiskHealth(lambda _: None), heads(tmp_path), keys=keys)
     hearing.hear(beat(1, models=3), 3.0, {}, "new", has_mac=True)
-    assert [("models", 1), ("models", 2), ("models", 3)] == ledger.gaps(9)
+    assert [("models", 1), ("models", 2), ("models", 3)] == told(ledger)
     assert ([], set()) == (ledger.heard(), ledger.withdrawn())
     assert {"old": (1, FAR), "new": (1, 1)} == {key: order.reached for key, order in ledger.link_orders().items()}
     assert (True, False) == (ledger.link_orders()["new"].has_mac, ledger.link_orders()["old"].has_mac)
-    again = Hearing(ledger, endings, DiskHealth(lambda _: None), heads(tmp_path), keys)
+    again = Hearing(ledger, endings, DiskHealth(lambda _: None), heads(tmp_path), keys=keys)
     again.hear(beat(2, ("c" * 16, "sending"), models=3), 4.0, {}, "new", has_mac=True)
     again.hear(beat(3, models=4), 5.0, {}, "new", has_mac=True)
-    assert (["c" * 16], 4) == (ledger.heard(), len(ledger.gaps(9)))
+    assert (["c" * 16], 4) == (ledger.heard(), len(told(ledger)))
 
 
 def test_an_update_keeps_the_order_and_what_was_said(tmp_path: Path) -> None:
@@ -120,11 +139,11 @@ def test_an_update_keeps_the_order_and_what_was_said(tmp_path: Path) -> None:
     ledger._execute("INSERT INTO heartbeat VALUES (1, 7, 9)")
     ledger.note_issued({"models": 5})
     ledger.note_heard(["a" * 16])
-    hearing = Hearing(ledger, Endings(), DiskHealth(lambda _: None), heads(tmp_path), ("new", "old"))
+    hearing = Hearing(ledger, Endings(), DiskHealth(lambda _: None), heads(tmp_path), keys=("new", "old"))
     assert {"new": (7, 9), "old": (7, 9)} == {key: order.reached for key, order in hearing.orders.items()}
     hearing.hear(beat(10, models=5), 1.0, {}, "new")
-    assert ([("models", 5)], ["a" * 16]) == (ledger.gaps(9), ledger.heard())
-    later = Hearing(ledger, Endings(), DiskHealth(lambda _: None), heads(tmp_path), ("third",))
+    assert ([("models", 5)], ["a" * 16]) == (told(ledger), ledger.heard())
+    later = Hearing(ledger, Endings(), DiskHealth(lambda _: None), heads(tmp_path), keys=("third",))
     assert {"new", "old"} == later.orders.keys()
 
 
