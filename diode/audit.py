@@ -33,7 +33,7 @@ from diode.chain import (
 from diode.clock import now_utc
 from diode.digest import digest
 from diode.durable import disk_error, sync_folder, write_durably
-from diode.errors import DiodeError, IntegrityError, StorageError
+from diode.errors import DiodeError, IntegrityError, ReplayError, StorageError
 from diode.keys import maybe_read_service_key
 from diode.manifest import MAX_SEQUENCE
 
@@ -56,19 +56,40 @@ class Tail(NamedTuple):
     torn: bytes
 
 
-class AuditLog:
-    """The log of one side. Any number of processes may have it open; no descriptor is kept."""
+class Mark(NamedTuple):
+    """An entry that was the last one when this process looked: it ends there, and must do so for good."""
 
-    def __init__(self, folder: Path, side: Side, signer: Signer | None, *, segment_bytes: int = SEGMENT_BYTES) -> None:
-        """Make ``folder`` if it is not there. Raises StorageError."""
+    path: Path
+    end: int
+    head: Head
+
+
+class AuditLog:
+    """The log of one side. Any number of processes may have it open; no descriptor is kept.
+
+    What a process saw of it has to stay: once it does not, nothing is appended any more, and so nothing is decided.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        side: Side,
+        signer: Signer | None,
+        *,
+        segment_bytes: int = SEGMENT_BYTES,
+        is_made: bool = True,
+    ) -> None:
+        """Make ``folder`` if it is not there, unless ``is_made`` is false: then that is an empty log. StorageError."""
         self.folder = folder
         self._side = side
         self._signer = signer
         self._segment_bytes = segment_bytes
         self._who = unix_user()
         self._seen: tuple[tuple[Path, int, int, int], Head] | None = None
+        self._unsaid: tuple[Path, int, int] | None = None  # entries that do not stand, and could not be cut off
+        self._mark: Mark | None = None
         try:
-            if not folder.is_dir():
+            if is_made and not folder.is_dir():
                 folder.mkdir(parents=True, mode=0o700, exist_ok=True)
                 sync_folder(folder.parent)
         except OSError as error:
@@ -92,20 +113,44 @@ class AuditLog:
     def head(self) -> Head | None:
         """Where the chain ends, durably: whoever is told of it will find it here. Raises StorageError."""
         try:
-            with self._locked(fcntl.LOCK_SH):
+            with self._locked(fcntl.LOCK_EX if self._unsaid else fcntl.LOCK_SH):
+                self._take_back()
+                newest = segments(self.folder)[-1:]
+                if newest and self._seen is not None and self._seen[0] == _state_of(newest[0]):
+                    return self._seen[1]
                 tail = self._find_tail()
                 if tail.head.n == 0:
                     return None
-                status = tail.path.stat()
-                key = (tail.path, status.st_ino, status.st_size, status.st_mtime_ns)
-                if self._seen is None or self._seen[0] != key:
-                    _sync(tail.path)
-                    self._seen = key, tail.head
+                key = _state_of(tail.path)
+                _sync(tail.path)
+                self._seen = key, tail.head
                 return tail.head
         except OSError as error:
+            if self._mark is None and not self.folder.exists():
+                return None
             raise disk_error(error, "the audit log cannot be read", "nothing was changed") from error
 
+    def check_holds(self, n: int, digest: str) -> None:
+        """Raise ReplayError unless entry ``n`` is there with this digest, IntegrityError unless segments are a chain.
+
+        What lies within the segments before and after it is not read: ``diode audit verify`` does that.
+        """
+        try:
+            with self._locked(fcntl.LOCK_SH):
+                paths = segments(self.folder)
+                check_segments(paths)
+                line = _line_of(paths, n)
+        except FileNotFoundError:
+            line = None
+        except OSError as error:
+            raise disk_error(error, "the audit log cannot be read", "nothing was changed") from error
+        if line is None:
+            raise ReplayError(f"audit log {self.folder} was cut: entry {n} is not in it any more")
+        if line_hash(line) != digest:
+            raise ReplayError(f"audit log {self.folder} was replaced: its entry {n} is another one")
+
     def _append(self, decisions: Sequence[Decision]) -> None:
+        self._take_back()
         tail = self._find_tail()
         path, end, head = tail.path, tail.end, tail.head
         if head.n > MAX_SEQUENCE - MOST_AT_ONCE:
@@ -119,7 +164,9 @@ class AuditLog:
             line = write_line(self._entry(head, what, facts), self._signer)
             head = Head(head.n + 1, line_hash(line))
             lines.append(line + b"\n")
-        self._write(path, end, b"".join(lines), was_torn=bool(tail.torn))
+        data = b"".join(lines)
+        self._write(path, end, data, was_torn=bool(tail.torn))
+        self._mark = Mark(path, end + len(data), head)
 
     def _entry(self, head: Head, what: What, facts: Mapping[str, Any]) -> Entry:
         texts = {
@@ -144,7 +191,7 @@ class AuditLog:
 
     def _write(self, path: Path, end: int, data: bytes, *, was_torn: bool) -> None:
         """Put ``data`` at ``end``, durably. Torn bytes are written over, then cut off: never without a word."""
-        is_new = end == 0 and not path.exists()
+        is_new = end == 0  # or nobody knows whether its name is durable
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             rest, at = memoryview(data), end
@@ -158,15 +205,51 @@ class AuditLog:
                 _give_away(fd, self.folder)
                 sync_folder(self.folder)
         except OSError:
-            if not was_torn:
+            if not was_torn:  # the decision does not stand, so neither does its entry
+                self._unsaid = path, end, os.fstat(fd).st_size
                 with suppress(OSError):
-                    os.ftruncate(fd, end)  # the decision does not stand, so neither does its entry
+                    self._cut(fd, end)
             raise
         finally:
             os.close(fd)
 
+    def _take_back(self) -> None:
+        """Cut off what a failed write left, before anything is said on top of it: a later sync would not tell."""
+        if self._unsaid is None:
+            return
+        path, end, size = self._unsaid
+        if not path.exists() or path.stat().st_size != size:  # another process went on from there
+            self._unsaid = None
+            return
+        fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            self._cut(fd, end)
+        finally:
+            os.close(fd)
+
+    def _cut(self, fd: int, end: int) -> None:
+        os.ftruncate(fd, end)
+        self._unsaid = None
+
     def _find_tail(self) -> Tail:
         """Where the chain ends. Raises StorageError when what is there is not the end of a chain."""
+        self._check_mark()
+        tail = self._look_for_tail()
+        if tail.end:
+            self._mark = Mark(tail.path, tail.end, tail.head)
+        return tail
+
+    def _check_mark(self) -> None:
+        """Raise StorageError unless what was the last entry before is where it was."""
+        mark = self._mark
+        if mark is None or _ends_with(mark):
+            return
+        raise StorageError(
+            f"the audit log {self.folder} was cut or replaced while in use: entry {mark.head.n} is no longer there;"
+            " nothing is decided without it. Put it back, and start again"
+        )
+
+    def _look_for_tail(self) -> Tail:
         paths = segments(self.folder)
         newest = paths[-1] if paths else segment_path(self.folder, 1)
         for path in reversed(paths):
@@ -209,6 +292,11 @@ def why(error: DiodeError | OSError) -> dict[str, str]:
     return {"verdict": error.reason if isinstance(error, DiodeError) else "failed", "detail": str(error)}
 
 
+def trust_facts(version: int, of_document: str, how: str = "") -> dict[str, str]:
+    """Facts of ``trust_changed``: the digest is of the document itself, and tells it from any other."""
+    return {"detail": f"trust document {version}, of this digest{how}", "digest": of_document}
+
+
 def unix_user() -> str:
     """This process's user, as entries have it: name and number."""
     uid = os.geteuid()
@@ -234,6 +322,58 @@ def segments(folder: Path) -> list[Path]:
     return sorted((path for path in folder.iterdir() if segment_number(path)), key=segment_number)
 
 
+def check_segments(paths: Sequence[Path]) -> None:
+    """Raise IntegrityError unless these are segments 1, 2, ... and each begins where the one before ends."""
+    head = Head(0, GENESIS)
+    for expected, path in enumerate(paths, 1):
+        if segment_number(path) != expected:
+            raise IntegrityError(
+                f"{path.parent}: segment {expected} is missing; it is put back, or the folder set aside"
+            )
+        first = _first_entry(path)
+        if first is not None and (first.n, first.prev) != (head.n + 1, head.hash):
+            raise IntegrityError(
+                f"{path} does not go on where the segment before it ends; the folder is to be set aside"
+            )
+        if first is not None:
+            head = _end_of(path)[1] or head
+        elif path != paths[-1]:
+            raise IntegrityError(f"{path} holds no entry; it is put back as it was, or the folder set aside")
+
+
+def _first_entry(path: Path) -> Entry | None:
+    """The entry in the first line. None: there is no whole line, as after a power loss."""
+    with path.open("rb") as file:
+        line = file.readline(MAX_LINE_BYTES + 1)
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        return read_line(line[:-1])
+    except IntegrityError as error:
+        raise IntegrityError(f"{path}:1: {error}; the folder is to be set aside") from None
+
+
+def _line_of(paths: Sequence[Path], n: int) -> bytes | None:
+    """The line of entry ``n``, without its newline, found by counting lines. None: there is none."""
+    for path in reversed(paths):
+        first = _first_entry(path)
+        if first is None or first.n > n:
+            continue
+        with path.open("rb") as file:
+            for _ in range(n - first.n):
+                if not file.readline(MAX_LINE_BYTES + 1).endswith(b"\n"):
+                    return None
+            line = file.readline(MAX_LINE_BYTES + 1)
+        return line[:-1] if line.endswith(b"\n") else None
+    return None
+
+
+def _state_of(path: Path) -> tuple[Path, int, int, int]:
+    """What changes whenever a segment is written."""
+    status = path.stat()
+    return path, status.st_ino, status.st_size, status.st_ctime_ns
+
+
 def _end_of(path: Path) -> tuple[int, Head | None, bytes]:
     """(bytes that are whole, head of the chain there, what follows). No head: no entry is among the last lines."""
     size = path.stat().st_size
@@ -248,6 +388,19 @@ def _end_of(path: Path) -> tuple[int, Head | None, bytes]:
             return start + end, head, data[end:]
         end = begin
     return 0, None, data
+
+
+def _ends_with(mark: Mark) -> bool:
+    """Whether the line of an entry still ends where it did."""
+    start = max(0, mark.end - MAX_LINE_BYTES - 2)
+    try:
+        with mark.path.open("rb") as file:
+            file.seek(start)
+            data = file.read(mark.end - start)
+    except FileNotFoundError:
+        return False
+    whole, _, rest = data.rpartition(b"\n")
+    return rest == b"" and line_hash(whole.rpartition(b"\n")[2]) == mark.head.hash
 
 
 def _line_before(data: bytes, begin: int, start: int) -> bytes | None:

@@ -2,22 +2,25 @@
 
 import fcntl
 import os
+import re
 from base64 import b64decode
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from diode.anchor import Anchor
 from diode.audit import segment_number, segments
 from diode.chain import GENESIS, MAX_LINE_BYTES, Chain, Entry, Head, Side, What, read_line
 from diode.errors import IntegrityError, SignatureError, UsageError
 
 MOST_REPAIRS: int = 100  # that are named
+_TRUST: Final = re.compile(r"trust document ([0-9]{1,7}), of this digest.*")
 
 
 class Line(NamedTuple):
@@ -44,13 +47,19 @@ class Verified(NamedTuple):
     repairs: list[Entry]
 
 
-def verify(path: Path, keys: Sequence[Ed25519PublicKey], heads: dict[int, set[str]] | None = None) -> Verified:
+def verify(
+    path: Path,
+    keys: Sequence[Ed25519PublicKey],
+    heads: dict[int, set[str]] | None = None,
+    anchored: Head | None = None,
+) -> Verified:
     """Check numbering, chain, and (with ``keys``) that each line is signed by one of them.
 
-    ``heads`` are what the other side heard: digests by number; each must be here. Raises IntegrityError or
-    SignatureError at the first line that is wrong, UsageError when ``path`` is no log.
+    ``heads`` are what the other side heard: digests by number; each must be here. So must ``anchored``, which is what
+    this side's rollback guard knows. Raises IntegrityError or SignatureError at the first line that is wrong,
+    UsageError when ``path`` is no log.
     """
-    files = log_files(path)
+    files = log_files(path, may_be_empty=anchored is not None)
     wanted = {n: set(hashes) for n, hashes in (heads or {}).items()}
     chain: Chain | None = None
     first, repairs = 1, list[Entry]()
@@ -71,12 +80,19 @@ def verify(path: Path, keys: Sequence[Ed25519PublicKey], heads: dict[int, set[st
             raise IntegrityError(
                 f"{line.place}: the other side heard of another entry {entry.n}: this log was rewritten"
             )
+        _check_anchored(line, chain.head, anchored)
     head = chain.head if chain else Head(0, GENESIS)
+    if anchored is not None and head.n < anchored.n:
+        raise IntegrityError(
+            f"{path}: ends with entry {head.n}; the rollback guard knows of entry {anchored.n}: the end was cut off"
+        )
+    if chain is None:
+        raise IntegrityError(f"{path}: holds no entry; a log that was begun has one: it was emptied")
     if missing := [n for n in wanted if n >= first]:
         raise IntegrityError(
             f"{files[-1]}: ends with entry {head.n}; the other side heard of entry {max(missing)}: the end was cut off"
         )
-    return Verified(chain.side if chain else None, first, head, len(files), len(heads or {}) - len(wanted), repairs)
+    return Verified(chain.side, first, head, len(files), len(heads or {}) - len(wanted), repairs)
 
 
 def heads_heard(path: Path) -> dict[int, set[str]]:
@@ -86,6 +102,21 @@ def heads_heard(path: Path) -> dict[int, set[str]]:
         if entry.what in (What.PEER_HEAD, What.PEER_BACKWARDS) and entry.head is not None:
             heard.setdefault(entry.head[0], set()).add(entry.head[1])
     return heard
+
+
+def trust_taken(path: Path) -> dict[int, set[str]]:
+    """Which trust documents a log says were taken: digests by version. Empty: it says nothing, or there is none.
+
+    Entries of older versions have another digest, or none, and are left out. Raises IntegrityError.
+    """
+    taken: dict[int, set[str]] = {}
+    if not path.is_dir() or not segments(path):
+        return taken
+    for entry in entries_of(path):
+        found = _TRUST.fullmatch(entry.detail or "")
+        if entry.what is What.TRUST_CHANGED and found and entry.digest:
+            taken.setdefault(int(found[1]), set()).add(entry.digest)
+    return taken
 
 
 def entries_of(path: Path) -> Iterator[Entry]:
@@ -109,15 +140,26 @@ def chained(path: Path) -> Iterator[tuple[Line, Entry]]:
     return _follow(log_files(path), is_whole=path.is_dir())
 
 
-def log_files(path: Path) -> list[Path]:
-    """The files of a log: ``path`` itself, or all segments in that folder. Raises UsageError, IntegrityError."""
+def anchored_head(anchor: Path) -> Head | None:
+    """The last entry of the audit log that a rollback guard knows of. Raises UsageError, ReplayError."""
+    standing = Anchor(anchor, "diode-sender").read()
+    if standing is None:
+        raise UsageError(f"there is no rollback guard {anchor}; see 'anchor' in the configuration")
+    return Head(*standing.audit) if standing.audit else None
+
+
+def log_files(path: Path, *, may_be_empty: bool = False) -> list[Path]:
+    """The files of a log: ``path`` itself, or all segments in that folder. Raises UsageError, IntegrityError.
+
+    ``may_be_empty``: a folder that is empty, or gone, is a log from which everything was taken.
+    """
     if not path.is_dir():
-        return [path]
+        return [] if may_be_empty and not path.exists() else [path]
     try:
         found = segments(path)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    if not found:
+    if not found and not may_be_empty:
         raise UsageError(f"{path} holds no audit log: there is no audit-*.jsonl in it")
     for expected, file in enumerate(found, 1):
         if segment_number(file) != expected:
@@ -169,6 +211,12 @@ def is_signed(entry: Entry, keys: Iterable[Ed25519PublicKey]) -> bool:
             continue
         return True
     return False
+
+
+def _check_anchored(line: Line, head: Head, anchored: Head | None) -> None:
+    """Raise IntegrityError when the entry at ``line`` has the number of ``anchored``, and is another one."""
+    if anchored is not None and head.n == anchored.n and head != anchored:
+        raise IntegrityError(f"{line.place}: the rollback guard knows of another entry {head.n}: this log was replaced")
 
 
 def _follow(files: Sequence[Path], *, is_whole: bool) -> Iterator[tuple[Line, Entry]]:

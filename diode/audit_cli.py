@@ -11,9 +11,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from diode.audit_check import Verified, chained, heads_heard, newest_entries, read_service_keys, verify
+from diode.audit_check import (
+    Verified,
+    anchored_head,
+    chained,
+    heads_heard,
+    newest_entries,
+    read_service_keys,
+    verify,
+)
+from diode.config import load_either
 from diode.entry import new_app
-from diode.errors import UsageError
+from diode.errors import DiodeError, UsageError
 from diode.keys import read_public_key
 from diode.receipt import verify_receipt
 from diode.syslog import syslog_line
@@ -38,17 +47,26 @@ def verify_log(
     heads_key: Annotated[
         list[Path] | None, typer.Option("--heads-key", help="Service key of the enclave: its log is verified, too.")
     ] = None,
+    anchor: Annotated[
+        Path | None,
+        typer.Option("--anchor", metavar="FILE", help="This side's rollback guard: it knows where LOG ended."),
+    ] = None,
     no_signatures: Annotated[bool, typer.Option("--no-signatures", help="Check the chain alone.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
 ) -> None:
-    """Check chain, numbers and signatures; 13 where the chain is broken, 12 at a wrong signature, named by line."""
+    """Check chain, numbers and signatures; 13 where the chain is broken or cut, 12 at a wrong signature, named by line.
+
+    The rollback guard of a log that lies where 'diode init' puts it is found by itself.
+    """
     if not key and not no_signatures:
         raise UsageError("give the --key that should have signed, or --no-signatures to check the chain alone")
     if heads is not None and heads_key:
         verify(heads, read_service_keys(heads_key))
-    found = verify(log, read_service_keys(key or []), heads_heard(heads) if heads is not None else None)
+    anchor = anchor or _find_anchor(log)
+    anchored = anchored_head(anchor) if anchor else None
+    found = verify(log, read_service_keys(key or []), heads_heard(heads) if heads is not None else None, anchored)
     if as_json:
-        print(json.dumps(_as_dict(found, is_signed=bool(key))))
+        print(json.dumps(_as_dict(found, is_signed=bool(key)) | {"anchored": anchored.n if anchored else None}))
         return
     print(
         f"{log}: entries {found.first} to {found.head.n} of a {found.side or 'side'} follow each other"
@@ -57,6 +75,10 @@ def verify_log(
     print(f"  head {found.head.n} {found.head.hash}")
     if heads is not None:
         print(f"  {found.heads} heads that the enclave heard are in it")
+    if anchored is not None:
+        print(f"  entry {anchored.n}, which the rollback guard {anchor} knows of, is in it")
+    else:
+        print("  no rollback guard tells whether its end was cut off: give it by --anchor", file=sys.stderr)
     for entry in found.repairs:
         print(f"  repaired after a crash: entry {entry.n}, {entry.at}: {_shown(entry.detail or '')}")
 
@@ -101,6 +123,18 @@ def verify_published(
     """Check a published bundle's receipt: signed by KEY, and of the manifest beside it. SHA256SUMS checks the data."""
     receipt = verify_receipt(folder, read_public_key(key))
     print(f"{_shown(receipt.label)}: published {_shown(receipt.published)}, signed by {_shown(receipt.signer)}")
+
+
+def _find_anchor(log: Path) -> Path | None:
+    """The rollback guard of the side whose log this is, by the configuration two folders above. None: not found."""
+    for name in ("sender.toml", "receiver.toml"):
+        try:
+            config = load_either(log.resolve().parent.parent / name)
+        except DiodeError:
+            continue
+        if config.audit_folder.resolve() == log.resolve() and config.anchor_file.exists():
+            return config.anchor_file
+    return None
 
 
 def _as_dict(found: Verified, *, is_signed: bool) -> dict[str, object]:

@@ -1,7 +1,8 @@
 """SQLite as both ledgers use it: WAL mode, one statement at a time, and a failing disk said in one line.
 
 Each ledger has an identity, drawn when it is made, and counts its decisions (triggers of its schema do); an anchor
-follows them.
+follows them. Its file carries the version of its schema (PRAGMA user_version): an older one is brought up to date in
+one transaction when it is opened to be written, a newer one is refused.
 """
 
 import sqlite3
@@ -46,6 +47,10 @@ class Database:
     """
 
     side: ClassVar[Side]
+    # Statements that bring schema n to n + 1, at place n. A table that is only added needs none: its CREATE TABLE IF
+    # NOT EXISTS in the schema is enough. Ledgers from before versions were counted are of schema 0.
+    migrations: ClassVar[tuple[tuple[str, ...], ...]] = ((),)
+    readable_from: ClassVar[int] = 0  # the oldest schema that queries of today understand without being migrated
     _in_copies: ClassVar[str] = ""  # what makes a copy true: not all that a ledger says holds elsewhere
 
     def __init__(
@@ -59,21 +64,78 @@ class Database:
     ) -> None:
         self.path = path
         self._anchor = anchor
+        self._anchored_audit: tuple[int, str] | None = None
         self._synchronous = synchronous
         try:
             if not read_only:
                 path.parent.mkdir(parents=True, exist_ok=True)
             uri = f"{path.resolve().as_uri()}?mode={'ro' if read_only else 'rwc'}"
             self._db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-            if not read_only:
+            self._execute("PRAGMA temp_store = MEMORY")  # its process may write nowhere but beside the ledger
+            schema = _SCHEMA.format(side=self.side) + schema
+            self._check_version(read_only=read_only)
+            if read_only:
+                self._lend_tables(schema)
+            else:
                 self._execute("PRAGMA journal_mode = WAL")
-                self._execute("PRAGMA temp_store = MEMORY")  # its process may write nowhere but beside the ledger
                 self._execute(f"PRAGMA synchronous = {synchronous}")
-                self._db.executescript(_SCHEMA.format(side=self.side) + schema)
+                self._bring_up_to_date(schema)
         except sqlite3.DatabaseError as error:
             raise self._failure(error) from error
         except OSError as error:
             raise StorageError(f"{path} cannot be used: {error.strerror}") from error
+
+    @property
+    def version(self) -> int:
+        """Of its schema, as its file says."""
+        return int(self._execute("PRAGMA user_version").fetchone()[0])
+
+    def _check_version(self, *, read_only: bool) -> None:
+        """Raise UsageError for a ledger that this version of the program cannot use as it is."""
+        version, newest = self.version, len(self.migrations)
+        if not 0 <= version <= newest:
+            self._db.close()
+            raise UsageError(
+                f"{self.path} was written by a newer version (schema {version}; this one knows {newest}); nothing was "
+                "changed. Install the newer version again, or restore a backup that this one made"
+            )
+        if read_only and version < self.readable_from and not self._is_empty():
+            self._db.close()
+            raise UsageError(
+                f"{self.path} is of an older version (schema {version}; this one reads {self.readable_from} and up); "
+                f"nothing was changed. Start the daemon once, it brings the ledger up to date: diode-{self.side} run"
+            )
+
+    def _is_empty(self) -> bool:
+        return self._execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
+
+    def _lend_tables(self, schema: str) -> None:
+        """What an older ledger lacks is empty, for whoever only reads: tables that live as long as this connection."""
+        if self._is_empty():
+            return
+        with closing(sqlite3.connect(":memory:")) as newest:
+            newest.executescript(schema)
+            wanted = dict(newest.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall())
+        there = {name for (name,) in self._execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if "ledger" in there:  # otherwise it is none
+            for name in wanted.keys() - there:
+                self._execute(wanted[name].replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
+
+    def _bring_up_to_date(self, schema: str) -> None:
+        """Make the tables of a new ledger, or migrate an older one: all of it in one transaction, or nothing."""
+        newest = len(self.migrations)
+        if self._is_empty():
+            self._db.executescript(f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = {newest}; COMMIT;")
+            return
+        if self.version < newest:
+            with self._transaction():
+                version = self.version  # another process may have been first
+                for statements in self.migrations[version:]:
+                    for statement in statements:
+                        self._execute(statement)
+                self._execute(f"PRAGMA user_version = {newest}")
+            log.info("ledger_migrated", ledger=str(self.path), schema=newest, before=version)
+        self._db.executescript(schema)
 
     def close(self) -> None:
         """Close the database."""
@@ -90,16 +152,34 @@ class Database:
         """What an anchor says of it."""
         identity = self.identity()
         channels = dict(self._execute("SELECT name, sequence FROM channel").fetchall())
-        return Standing(ledger=identity.id, decisions=identity.decisions, channels=channels, epoch=self._epoch())
+        return Standing(
+            ledger=identity.id,
+            decisions=identity.decisions,
+            channels=channels,
+            epoch=self._epoch(),
+            audit=self._anchor.audit_head() if self._anchor else None,
+            trust=self.trust_head(),
+        )
 
     def _epoch(self) -> int:
         """The newest heartbeat epoch of our own; 0 where none is."""
         return int(self._execute("SELECT max(epoch) FROM heartbeat").fetchone()[0] or 0)
 
+    def trust_head(self) -> tuple[int, str] | None:
+        """(version, digest) of the newest trust document that ever counted here. None: there was none."""
+        return None
+
     def keep_anchor(self) -> None:
         """Let the anchor follow. Only after a decision is durable, and before anybody can see what was decided."""
         if self._anchor is not None:
-            self._anchor.write(self.standing())
+            standing = self.standing()
+            self._anchor.write(standing)
+            self._anchored_audit = standing.audit
+
+    def follow_audit(self) -> None:
+        """Let the anchor follow where the audit log alone has grown, by entries that no decision of ours wrote."""
+        if self._anchor is not None and self._anchor.audit_head() != self._anchored_audit:
+            self.keep_anchor()
 
     def is_sound(self) -> bool:
         """Whether SQLite finds nothing wrong with the file; reads all of it."""
@@ -137,12 +217,13 @@ class Database:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
+        """All of the block or nothing: also when the commit itself fails."""
         try:
             self._execute("BEGIN IMMEDIATE")
             yield
             self._execute("COMMIT")  # a disk that does not take it leaves the transaction open
         except BaseException:
-            if self._db.in_transaction:  # SQLite may have ended it by itself
+            if self._db.in_transaction:  # SQLite may have taken it back already
                 self._execute("ROLLBACK")
             raise
 

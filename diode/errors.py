@@ -164,6 +164,12 @@ class NumberError(ReplayError):
         self.do = do
 
 
+class ForkError(ReplayError):
+    """A trust document that was validly signed, and is another one than its place in the order of documents allows."""
+
+    reason = "trust_fork"
+
+
 class LimitError(ContentError):
     """The content is larger than this side allows."""
 
@@ -219,6 +225,10 @@ class FullError(StorageError):
     """Our own disk is full; everything written so far is kept."""
 
     exit_code = 17
+
+
+class LostWritesError(StorageError):
+    """The disk did not take what it had been given: all that no earlier sync has covered may be lost."""
 
 
 class WorkerError(DiodeError):

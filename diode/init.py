@@ -1,5 +1,6 @@
 """``diode init``: ready-to-run folders with keys (mode 0600) and commented configuration."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -179,6 +180,7 @@ def _make_service_key(folder: Path) -> bytes:
 
 
 def _refuse_existing(path: Path) -> None:
+    os.umask(os.umask(0o077) | 0o022)  # what a group may write confers no trust: no daemon would start from it
     if path.exists():
         raise UsageError(f"{path} exists already; nothing was changed")
     try:

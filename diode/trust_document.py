@@ -10,13 +10,23 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 from securesystemslib.signer import Key
 
 from diode.clock import moment
+from diode.digest import digest
 from diode.envelope import load_public_key, read_envelope
-from diode.errors import ExpiredError, ManifestError, ReplayError, TrustError, UsageError
-from diode.manifest import ChannelName, Moment, canonical
+from diode.errors import ExpiredError, ForkError, ManifestError, ReplayError, TrustError, UsageError
+from diode.manifest import ChannelName, Hex32, Moment, canonical
 from diode.trust import Role, Trust, TrustedKey
 
 TRUST_TYPE: Final = "application/vnd.diode.trust.v1+json"
@@ -87,6 +97,12 @@ class TrustDocument(_Strict):
     root: RoleEntry
     channels: Annotated[dict[ChannelName | Literal["*"], RoleEntry], Field(max_length=256)]
     release: Annotated[dict[ChannelName | Literal["*"], RoleEntry], Field(max_length=256)]
+    previous: Hex32 | None = None  # digest of the document before; older versions of this program do not know it
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_said(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = dump(self)
+        return {name: value for name, value in fields.items() if name != "previous" or value is not None}
 
     @model_validator(mode="after")
     def _adds_up(self) -> "TrustDocument":
@@ -150,16 +166,47 @@ def open_first(sealed: bytes, now: str) -> TrustDocument:
     return document
 
 
+def document_digest(sealed: bytes) -> str:
+    """BLAKE3 of a document itself, whoever signed it, and in whatever order. Raises ManifestError."""
+    return digest(read_envelope(sealed, TRUST_TYPE, MAX_TRUST_BYTES).payload).hex()
+
+
+def check_itself(sealed: bytes, document: TrustDocument) -> None:
+    """Raise TrustError unless enough of its own root signed a document; when they did is not asked."""
+    _check_root(sealed, document, None, "itself")
+
+
 def open_next(sealed: bytes, before: TrustDocument, now: str) -> TrustDocument:
-    """The document that follows ``before``. Raises ContentError: ReplayError for one that is not newer."""
+    """The document that follows ``before``. Raises ContentError.
+
+    ReplayError: it is not newer. ForkError: it is another one of the same version, or was made to follow another.
+    """
     # The old root's people first: nothing that strangers wrote is parsed.
     _check_root(sealed, before, now, f"version {before.version}")
     document = read_document(sealed)
+    _check_fork(document, before)
     if document.version <= before.version:
         raise ReplayError(f"trust document {document.version} is not newer than {before.version}, which counts here")
+    if document.created < before.created:
+        raise ReplayError(
+            f"trust document {document.version} was made at {document.created}, before {before.version}, which counts "
+            f"here and was made at {before.created}"
+        )
     _check_time(document, now)
     _check_root(sealed, document, now, "itself")
     return document
+
+
+def _check_fork(document: TrustDocument, before: TrustDocument) -> None:
+    """Raise ForkError when the people of the root have signed two documents where there can be one."""
+    if document.version == before.version and document != before:
+        raise ForkError(f"there are two trust documents {document.version}: another one than counts here was signed")
+    own = digest(canonical(before.model_dump())).hex()
+    if document.version == before.version + 1 and document.previous not in (None, own):
+        raise ForkError(
+            f"trust document {document.version} follows another one than counts here: its {before.version} is of "
+            f"digest {document.previous}, this one of {own}"
+        )
 
 
 def _check_time(document: TrustDocument, now: str) -> None:
@@ -167,7 +214,7 @@ def _check_time(document: TrustDocument, now: str) -> None:
         raise ExpiredError(f"trust document {document.version} expired at {document.expires}; here it is {now}")
 
 
-def _check_root(sealed: bytes, document: TrustDocument, now: str, whose: str) -> None:
+def _check_root(sealed: bytes, document: TrustDocument, now: str | None, whose: str) -> None:
     root = document.root_trust
     envelope = read_envelope(sealed, TRUST_TYPE, MAX_TRUST_BYTES)
     try:

@@ -6,6 +6,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from diode.config import ReceiverConfig, SenderConfig
 from diode.errors import DiodeError
 from diode.findings import Finding, Site
 from diode.keys import read_link_key, read_signer, read_trusted
+from diode.ownership import find_unsafe
 from diode.rotation import maybe_previous
 from diode.sandbox import has_seccomp, landlock_version
 
@@ -35,8 +37,10 @@ def check_upkeep(site: Site) -> Iterator[Finding]:
         folders["outbox"] = config.outbox.path
     for name, folder in folders.items():
         yield _check_folder(name, folder)
+    yield from _check_links(site)
     yield _check_fsync(config.inbox.path if isinstance(config, ReceiverConfig) else config.state)
     yield from _check_keys(config)
+    yield from _check_ownership(config)
     if isinstance(config, ReceiverConfig):
         yield _check_sandbox()
 
@@ -79,6 +83,20 @@ def _check_folder(name: str, folder: Path) -> Finding:
     return Finding(name, "ok", f"{folder}")
 
 
+def _check_links(site: Site) -> Iterator[Finding]:
+    """Whether the kernel lets a user link to files that he cannot read, or lead others through links in /tmp."""
+    for kind in ("hardlinks", "symlinks"):
+        name, value = f"protected {kind}", site.host.number(f"/proc/sys/fs/protected_{kind}")
+        do = f"sysctl -w fs.protected_{kind}=1"
+        if value is None:
+            yield Finding(name, "unknown", f"fs.protected_{kind} cannot be read", do)
+        elif value:
+            yield Finding(name, "ok", f"fs.protected_{kind}={value}")
+        else:
+            text = f"fs.protected_{kind}=0: whoever may drop items can link to files of others in them"
+            yield Finding(name, "problem" if site.role == "sender" else "advice", text, do)
+
+
 def _check_fsync(folder: Path) -> Finding:
     """Median of five small synced writes in milliseconds."""
     times = []
@@ -114,6 +132,19 @@ def _check_keys(config: SenderConfig | ReceiverConfig) -> Iterator[Finding]:
         yield Finding("signers", "ok", f"{count} trusted")
     except (DiodeError, OSError) as error:
         yield Finding("signers", "problem", str(error), f"put a signing.pub into {config.signers}")
+
+
+def _check_ownership(config: SenderConfig | ReceiverConfig) -> Iterator[Finding]:
+    """Whoever runs this may be root, and the daemon somebody else: the one whose its state folder is."""
+    owners = {0, os.geteuid()}
+    with suppress(OSError):
+        owners.add(config.state.stat().st_uid)
+    found = list(find_unsafe(config, owners))
+    for unsafe in found:
+        yield Finding("ownership", "problem", unsafe.text, unsafe.do)
+    if not found:
+        text = "keys, configuration and the folders above them are root's or the daemon's alone"
+        yield Finding("ownership", "ok", text)
 
 
 def _check_previous(config: ReceiverConfig) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from diode.durable import read_bounded
 from diode.envelope import read_envelope, valid_keys
-from diode.errors import ExpiredError, ManifestError, SignerError
+from diode.errors import ExpiredError, ForkError, ManifestError, ReplayError, SignerError
 from diode.keys import read_trusted
 from diode.manifest import MAX_MANIFEST_BYTES, PAYLOAD_TYPE, bundle_id
 from diode.trust import Opened, Role, Trust, open_manifest
@@ -15,13 +15,15 @@ from diode.trust_document import (
     TRUST_CHANNEL,
     TRUST_FILE,
     TrustDocument,
+    check_itself,
+    document_digest,
     open_first,
     open_next,
     read_document,
 )
 from receiver.ledger import Ledger
 
-Note = Callable[[TrustDocument], None]
+Note = Callable[[TrustDocument, bytes], None]
 
 
 class Proposal(NamedTuple):
@@ -32,20 +34,24 @@ class Proposal(NamedTuple):
 
 
 class Authority:
-    """Trusted keys and roles. The document lies in the ledger, so one that is put back is noticed with it."""
+    """Trusted keys and roles. The document lies in the ledger, so one that is put back is noticed with it.
+
+    ``awaited``: version and digest of a newer document that counted here, and that a ledger which was put back has
+    forgotten. Until that very document is there nothing is published, and no other one is taken.
+    """
 
     def __init__(self, ledger: Ledger, signers: Path | None, roles: Mapping[str, Role]) -> None:
         """``signers``: a folder of keys, which holds some unless there is a document; None: documents alone count."""
         self._ledger = ledger
         self._roles = dict(roles)
-        sealed = ledger.trust_document()
-        self.document: TrustDocument | None = read_document(sealed) if sealed is not None else None
+        self.document = read_kept(ledger)
+        self.awaited = _awaited(ledger)
         if self.document is not None:
             trust = self.document.trust
         else:
             trust = read_trusted(signers) if signers is not None else Trust([])
         self._trust = trust.demanding(self._roles)
-        self._sealed = sealed  # the document that counts
+        self._sealed = ledger.trust_document()  # the document that counts
 
     @property
     def trust(self) -> Trust:
@@ -65,7 +71,17 @@ class Authority:
         opened = open_manifest(sealed, self._trust, now)
         if now is not None and opened.manifest.channel != TRUST_CHANNEL:
             self._check_time(now)
+            self._check_awaited()
         return opened
+
+    def _check_awaited(self) -> None:
+        """Raise ExpiredError while a newer trust document is awaited."""
+        if self.awaited is not None:
+            raise ExpiredError(
+                f"trust document {self.awaited[0]} counted here, and the ledger that was put back does not hold it; "
+                "until it does nothing is taken: type diode-receiver trust install FILE with the document of digest "
+                f"{self.awaited[1]}"
+            )
 
     def confirm(self, opened: Opened, now: str) -> None:
         """Raise when what was accepted would not be any more: TrustError, a key was revoked; ExpiredError, as open."""
@@ -101,7 +117,7 @@ class Authority:
                 "it brings a trust document, but none is installed here that it could follow; a person installs the "
                 "first one: diode-receiver trust install FILE"
             )
-        return Proposal(sealed, open_next(sealed, self.document, now))
+        return Proposal(sealed, self._open_next(sealed, self.document, now))
 
     def follow(self, proposal: Proposal, note: Note) -> TrustDocument | None:
         """Take a proposed document. None: it was taken before, by another bundle or before a crash.
@@ -115,10 +131,41 @@ class Authority:
     def install(self, sealed: bytes, now: str, note: Note) -> TrustDocument:
         """Take a document that a person brought: the first one, or one that follows. Raises ContentError."""
         before = self.document
-        return self._take(sealed, open_first(sealed, now) if before is None else open_next(sealed, before, now), note)
+        if before is None or self.awaited is not None:
+            return self._take(sealed, self._open_first(sealed, now), note)
+        return self._take(sealed, self._open_next(sealed, before, now), note)
+
+    def _open_next(self, sealed: bytes, before: TrustDocument, now: str) -> TrustDocument:
+        try:
+            document = open_next(sealed, before, now)
+        except ReplayError:
+            self._check_fork(sealed)
+            raise
+        self._check_is_awaited(document, sealed)
+        return document
+
+    def _check_fork(self, sealed: bytes) -> None:
+        """Raise ForkError when a document whose root signed it well is another one than was taken under its version."""
+        version = read_document(sealed).version
+        if (known := self._ledger.trust_digest(version)) not in (None, document_digest(sealed)):
+            raise ForkError(f"there are two trust documents {version}: the one taken here is of digest {known}")
+
+    def _open_first(self, sealed: bytes, now: str) -> TrustDocument:
+        document = open_first(sealed, now)
+        self._check_is_awaited(document, sealed)
+        return document
+
+    def _check_is_awaited(self, document: TrustDocument, sealed: bytes) -> None:
+        """The people who sign after the document that is here may have been dismissed by the one that is awaited."""
+        found = document.version, document_digest(sealed)
+        if self.awaited is not None and found != self.awaited:
+            raise ReplayError(
+                f"trust document {found[0]} of digest {found[1]} is not the one that counted here, which is "
+                f"{self.awaited[0]} of digest {self.awaited[1]}"
+            )
 
     def _take(self, sealed: bytes, document: TrustDocument, note: Note) -> TrustDocument:
-        note(document)
+        note(document, sealed)
         self._ledger.note_trust(document.version, sealed)
         self._count(sealed, document)
         return document
@@ -131,7 +178,7 @@ class Authority:
             self._count(newest, read_document(newest))
 
     def _count(self, sealed: bytes, document: TrustDocument) -> None:
-        self._sealed, self.document = sealed, document
+        self._sealed, self.document, self.awaited = sealed, document, _awaited(self._ledger)
         self._trust = document.trust.demanding(self._roles)
 
     def _check_time(self, now: str) -> None:
@@ -140,3 +187,20 @@ class Authority:
             raise ExpiredError(
                 f"the trust document expired at {document.expires}; until a newer one comes nothing is taken"
             )
+
+
+def read_kept(ledger: Ledger) -> TrustDocument | None:
+    """The document in a ledger, which its own root must have signed. Raises ContentError."""
+    sealed = ledger.trust_document()
+    if sealed is None:
+        return None
+    document = read_document(sealed)
+    check_itself(sealed, document)
+    return document
+
+
+def _awaited(ledger: Ledger) -> tuple[int, str] | None:
+    floor, newest = ledger.trust_floor(), ledger.newest_trust()
+    if floor is None or (newest is not None and (newest == floor or newest[0] > floor[0])):
+        return None
+    return floor

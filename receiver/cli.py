@@ -13,9 +13,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Column, Table
 
-from diode.audit import open_log
-from diode.backup import back_up, describe_backup, describe_restore
-from diode.backup import restore as restore_backup
+from diode.audit import open_log, trust_facts
+from diode.backup import describe_backup, describe_restore, describe_taken, keys_of, signer_of
+from diode.backup_seal import Contents
 from diode.chain import What
 from diode.clock import now_utc
 from diode.config import ReceiverConfig, load
@@ -29,8 +29,10 @@ from diode.log import configure
 from diode.manifest import CHANNEL_PATTERN, MAX_SEQUENCE
 from diode.progress import Display, choose_mode
 from diode.trust_cli import confirm, show_document
-from diode.trust_document import MAX_TRUST_BYTES, read_document
+from diode.trust_document import MAX_TRUST_BYTES, document_digest, read_document
 from receiver.authority import Authority
+from receiver.backup import back_up
+from receiver.backup import restore as restore_backup
 from receiver.channels import begin_channel
 from receiver.daemon import Receiver
 from receiver.decisions import Verdict, write_decision
@@ -250,7 +252,9 @@ def trust_install(
             Authority(ledger, None, {}).install(
                 sealed,
                 now_utc(),
-                lambda taken: audit.append(What.TRUST_CHANGED, detail=f"trust document {taken.version}, by hand"),
+                lambda taken, _: audit.append(
+                    What.TRUST_CHANGED, **trust_facts(taken.version, document_digest(sealed), "; by hand")
+                ),
             )
     print(f"trust document {document.version} counts here from now on", file=sys.stderr)
 
@@ -272,8 +276,10 @@ def trust_show(context: typer.Context, as_json: Json = False) -> None:
 @app.command()
 def backup(context: typer.Context, folder: Folder) -> None:
     """Copy the ledger to DIR, also while the daemon runs. Keys, spool and inbox are not in it."""
-    with closing(_ledger(load(ReceiverConfig, context.obj))) as ledger:
-        back_up(ledger, folder, _open)
+    config = load(ReceiverConfig, context.obj)
+    configure(config.log.level, json=config.log.as_json)
+    with closing(_ledger(config)) as ledger:
+        back_up(ledger, folder, signer_of(config.service_key))
         print(describe_backup(ledger, folder), file=sys.stderr)
 
 
@@ -282,15 +288,26 @@ def restore(
     context: typer.Context,
     folder: Folder,
     force: Annotated[bool, typer.Option("--force", help="Set a ledger that is there aside.")] = False,
+    signed_by: Annotated[
+        Path | None,
+        typer.Option("--signed-by", metavar="PUB", help="Who signed it, where the service key of this host is lost."),
+    ] = None,
+    unsigned: Annotated[
+        bool, typer.Option("--unsigned", help="Take one that nobody signed: older versions made such.")
+    ] = False,
 ) -> None:
     """Put the backup in DIR back. The daemon must not run."""
     config = load(ReceiverConfig, context.obj)
+    configure(config.log.level, json=config.log.as_json)
     audit = open_log(config.audit_folder, config.service_key, "receiver")
 
-    def note(ledger: Ledger) -> None:
-        audit.append(What.RESTORED, detail=describe_backup(ledger, folder))
+    def note(ledger: Ledger, contents: Contents | None) -> None:
+        audit.append(What.RESTORED, detail=describe_taken(ledger, folder, contents))
 
-    kept = restore_backup(folder, config.state, _open, force=force, put_rest=note)
+    keys = keys_of(config.service_key, signed_by)
+    kept = restore_backup(
+        folder, config.state, config.audit_folder, force=force, keys=keys, is_unsigned=unsigned, note=note
+    )
     print(describe_restore(kept, "diode-receiver"), file=sys.stderr)
 
 
@@ -316,6 +333,8 @@ def rebaseline(
     if as_json:
         print(json.dumps(done._asdict()))
         return
+    if done.audit_loss:
+        print(f"{done.audit_loss}; the audit log says so from now on, and goes on", file=sys.stderr)
     if not done.changed:
         print("the ledger is not older than its anchor or its inbox; nothing was changed", file=sys.stderr)
     if done.is_blind:

@@ -29,6 +29,7 @@ from diode.heartbeat import Heartbeat
 from diode.keys import maybe_read_service_key, read_link_key, read_signer
 from diode.locking import lock_folder
 from diode.metrics import counter, gauge, serve
+from diode.ownership import check_ownership
 from diode.progress import Display
 from diode.rotation import maybe_previous
 from diode.supervise import Crew, Pulse
@@ -71,7 +72,7 @@ log = structlog.get_logger()
 
 
 class Receiver:
-    """One receiving daemon. Use as a context manager: it holds the lock of its state folder, and the port."""
+    """One receiving daemon. Use as a context manager: it holds the locks of its state and its inbox, and the port."""
 
     def __init__(self, config: ReceiverConfig, display: Display) -> None:
         self.config = config
@@ -79,15 +80,18 @@ class Receiver:
         self.interrupted: int | None = None
         self._display = display
         self._stack = ExitStack()
+        check_ownership(config)
         read_link_key(config.link.key)  # to say now, and here, what is wrong with it
         self._previous = maybe_previous(config.link)
         if any(channel.scan for channel in config.channels.values()):
             read_signer(config.service_key)  # by which the scanner's word is told from a stranger's
         self._stack.callback(os.close, lock_folder(config.state))
-        Inbox(config.inbox.path).prepare()
+        inbox = Inbox(config.inbox.path)
+        inbox.prepare()
+        self._stack.callback(os.close, inbox.lock())
         self._ledger = open_ledger(config)
         self._stack.callback(self._ledger.close)
-        Authority(self._ledger, config.signers, {})  # to say now, and here, what is wrong with keys
+        _say_awaited(Authority(self._ledger, config.signers, {}))  # and, now and here, what is wrong with keys
         passed = listen_fds()
         self._is_passed = bool(passed)
         address, buffer = Address.parse(config.link.listen), config.link.socket_buffer
@@ -139,6 +143,7 @@ class Receiver:
         self._bundles_wanted = bundles
         self._done = asyncio.Event()
         self._audit.append(What.STARTED)
+        self._ledger.follow_audit()  # from now on `store` alone writes the anchor
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._interrupt, number)
         if self.config.metrics.listen:
@@ -166,6 +171,7 @@ class Receiver:
                 loop.remove_signal_handler(number)
             with self._disk.surviving():
                 self._audit.append(What.STOPPED, **ended(self._failure))
+                self._ledger.follow_audit()
         if self._failure:
             raise self._failure
 
@@ -312,6 +318,7 @@ class Receiver:
         event = message["event"]
         if event != "progress":
             self._hearing.manifest_came()
+            self._endings.resumed(message["bundle"], time.monotonic())
             log.info(f"bundle_{event}", bundle=message["bundle"], name=message["label"], bytes=message["bytes"])
         self._receiving[message["bundle"]] = message
 
@@ -502,6 +509,14 @@ def flood_note(losses: Mapping[str, int], drops: Mapping[str, int]) -> str:
     why = ", ".join(f"{reason} {count}" for count, reason in most if count)
     full = f", and {losses['socket_drops']} of whomever found the socket full" if losses["socket_drops"] else ""
     return f"; {losses['refused']} datagrams were refused since the start ({why}){full}: a flood, or a wrong link key"
+
+
+def _say_awaited(authority: Authority) -> None:
+    if authority.awaited is not None:
+        version, digest = authority.awaited
+        do = "diode-receiver trust install FILE, with that document, and restart"
+        consequence = "nothing is published"
+        log.error("trust_document_awaited", version=version, digest=digest, consequence=consequence, do=do)
 
 
 def _failure(fatal: Message) -> DiodeError:

@@ -44,6 +44,12 @@ class Endings:
         self._over.setdefault(bundle, _Over(now, receiving))
         self._bound()
 
+    def resumed(self, bundle: str, now: float) -> None:
+        """Something of it is missing again, whatever was reported before."""
+        if bundle in self._reported:
+            del self._reported[bundle]
+            self._over[bundle] = _Over(now, is_signed=True)
+
     def ended(self, bundle: str) -> None:
         """It was published or refused: nothing more is to be reported."""
         self._over.pop(bundle, None)

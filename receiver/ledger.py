@@ -12,7 +12,7 @@ from diode.codes import Range, ranges_of
 from diode.errors import NumberError, ReplayError
 from diode.heartbeat import LinkOrder
 from diode.manifest import Manifest
-from diode.trust_document import TRUST_CHANNEL
+from diode.trust_document import TRUST_CHANNEL, document_digest
 from diode.wire import Kind
 from receiver.numbers import INDEXES, NUMBER_REFUSALS, TABLES, NumberLedger
 
@@ -67,6 +67,9 @@ CREATE TABLE IF NOT EXISTS postponed (
 CREATE TABLE IF NOT EXISTS trust (version INTEGER PRIMARY KEY, sealed BLOB NOT NULL, taken TEXT NOT NULL) STRICT;
 CREATE TRIGGER IF NOT EXISTS trust_taken AFTER INSERT ON trust
     BEGIN UPDATE ledger SET decisions = decisions + 1; END;
+CREATE TABLE IF NOT EXISTS trust_floor (
+    one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL, digest TEXT NOT NULL
+) STRICT;
 CREATE TABLE IF NOT EXISTS begun (
     bundle TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (bundle, number)
 ) STRICT, WITHOUT ROWID;
@@ -110,14 +113,17 @@ class Ledger(NumberLedger):
 
     def __init__(self, path: Path, anchor: Anchor | None = None, *, read_only: bool = False) -> None:
         super().__init__(path, _SCHEMA + INDEXES + TABLES, "NORMAL", read_only=read_only, anchor=anchor)
-        if read_only:
-            self._stand_in()
         self._boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         self._syncing = f"syncing {self._boot}"
 
     def _epoch(self) -> int:
         """None: what is heard is not signed, and the anchor holds nothing that somebody else could have raised."""
         return 0
+
+    @property
+    def _unproven(self) -> str:
+        """Instead of a boot id: written before a run of this boot ended, and that run's descriptor with it."""
+        return f"unproven {self._boot}"
 
     def get(self, bundle: str) -> Row | None:
         """A bundle by id."""
@@ -253,10 +259,29 @@ class Ledger(NumberLedger):
         for table in ("slab", "parked"):
             self._execute(f"UPDATE {table} SET boot = ? WHERE boot = ?", (_DURABLE, self._syncing))
 
+    def begin_run(self) -> None:
+        """What an earlier run of this boot wrote is in the page cache; whether all of it gets to the disk it was told.
+
+        No sync of this run can prove it: whoever publishes such slabs reads them from the disk first.
+        """
+        values = (self._unproven, self._boot, self._syncing)
+        self._execute("UPDATE slab SET boot = ? WHERE boot IN (?, ?)", values)
+
+    def forget_unsynced(self) -> None:
+        """Writes were lost, and nobody says which: what no good sync has covered is not there."""
+        for table in ("slab", "parked"):
+            values = (self._boot, self._syncing, self._unproven)
+            self._execute(f"DELETE FROM {table} WHERE boot IN (?, ?, ?)", values)
+
+    def unproven(self, bundle: str) -> set[int]:
+        """Slabs stored by an earlier run of this boot, and not synced by it."""
+        rows = self._execute("SELECT number FROM slab WHERE bundle = ? AND boot = ?", (bundle, self._unproven))
+        return {number for (number,) in rows}
+
     def slabs(self, bundle: str) -> tuple[list[int], list[int]]:
         """(slabs stored, slabs perhaps lost with the page cache of an earlier boot, which must be hashed again)."""
         rows = self._execute("SELECT number, boot FROM slab WHERE bundle = ? ORDER BY number", (bundle,)).fetchall()
-        trusted = (self._boot, self._syncing, _DURABLE)
+        trusted = (self._boot, self._syncing, self._unproven, _DURABLE)
         return [n for n, boot in rows if boot in trusted], [n for n, boot in rows if boot not in trusted]
 
     def slab_begun(self, bundle: str, number: int) -> None:
@@ -385,8 +410,30 @@ class Ledger(NumberLedger):
     def note_trust(self, version: int, sealed: bytes) -> None:
         """Record a trust document; durable, and its anchor has followed, when this returns."""
         with self._synchronously("FULL"):
-            self._execute("INSERT INTO trust VALUES (?, ?, strftime('%Y-%m-%dT%H:%M:%SZ'))", (version, sealed))
+            self._execute(
+                "INSERT OR REPLACE INTO trust VALUES (?, ?, strftime('%Y-%m-%dT%H:%M:%SZ'))", (version, sealed)
+            )
         self.keep_anchor()
+
+    def trust_head(self) -> tuple[int, str] | None:
+        """(version, digest) of the newest trust document that ever counted here, whether it is still in here or not."""
+        heads = [head for head in (self.trust_floor(), self.newest_trust()) if head is not None]
+        return max(heads, key=lambda head: head[0], default=None)  # of two of one version, the floor
+
+    def newest_trust(self) -> tuple[int, str] | None:
+        """(version, digest) of :meth:`trust_document`."""
+        row = self._execute("SELECT version, sealed FROM trust ORDER BY version DESC LIMIT 1").fetchone()
+        return (int(row[0]), document_digest(row[1])) if row else None
+
+    def trust_digest(self, version: int) -> str | None:
+        """Of the document of a version that was taken here, be it long ago. None: none was."""
+        row = self._execute("SELECT sealed FROM trust WHERE version = ?", (version,)).fetchone()
+        return document_digest(row[0]) if row else None
+
+    def trust_floor(self) -> tuple[int, str] | None:
+        """(version, digest) of a trust document that counted here and is forgotten: nothing older counts any more."""
+        row = self._execute("SELECT version, digest FROM trust_floor").fetchone()
+        return (int(row[0]), row[1]) if row else None
 
     def note_heard(self, bundles: Iterable[str]) -> None:
         """Record bundles that the sender speaks of and whose manifests have not arrived; the newest MAX_HEARD."""
@@ -442,11 +489,18 @@ class Ledger(NumberLedger):
         """Last sequence number that the sender was heard to have issued, by channel."""
         return dict(self._execute("SELECT channel, sequence FROM issued").fetchall())
 
-    def rebaseline(self, published: Iterable[Row], channels: Mapping[str, int], decisions: int) -> None:
+    def rebaseline(
+        self,
+        published: Iterable[Row],
+        channels: Mapping[str, int],
+        decisions: int,
+        trust: tuple[int, str] | None = None,
+    ) -> None:
         """Take up what an older ledger has forgotten: bundles in the inbox, and the last numbers that were published.
 
-        Unknown numbers up to those are spent, since what they named may have been published and taken away. All of it
-        happens, or nothing. Heartbeats are not signed: how far they had come is not taken up.
+        Unknown numbers up to those are spent, since what they named may have been published and taken away. ``trust``:
+        the trust document that counted. All of it happens, or nothing. Heartbeats are not signed: how far they had come
+        is not taken up.
         """
         with self._synchronously("FULL"), self._transaction():
             for row in published:
@@ -457,8 +511,17 @@ class Ledger(NumberLedger):
                     "ON CONFLICT DO UPDATE SET sequence = max(sequence, ?2), floor = max(floor, ?2)",
                     (channel, sequence),
                 )
+            if trust is not None:
+                self._raise_trust_floor(trust)
             self._outdo(decisions)
         self.keep_anchor()
+
+    def _raise_trust_floor(self, trust: tuple[int, str]) -> None:
+        self._execute(
+            "INSERT INTO trust_floor VALUES (1, ?1, ?2) "
+            "ON CONFLICT DO UPDATE SET version = ?1, digest = ?2 WHERE version < ?1",
+            trust,
+        )
 
     def _take_published(self, row: Row) -> None:
         """A bundle that another one's number or version is taken by counts as refused: it is not published again."""

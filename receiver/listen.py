@@ -43,6 +43,7 @@ class Listener:
         self._free_read, self._ready_write = settings["free_read"], settings["ready_write"]
         os.set_blocking(self._free_read, False)
         self._free = list(range(settings["regions"]))
+        self._lent: set[int] = set()  # regions that assemble has
         self._measured = 0.0
         self._control = control
         self._link_size = Counters(settings["link_size"], LINK_SIZE)
@@ -54,6 +55,7 @@ class Listener:
         while not self._control.closed:
             region = self._take_region()
             runs = self._fill(region)
+            self._lent.add(region)
             os.write(self._ready_write, Ring.READY.pack(region, runs))
 
     def _fill(self, region: int) -> int:
@@ -104,7 +106,9 @@ class Listener:
             return
         if not data:
             raise SystemExit(0)
-        self._free.extend(number for (number,) in Ring.FREE.iter_unpack(data))
+        back = [number for (number,) in Ring.FREE.iter_unpack(data) if number in self._lent]
+        self._lent.difference_update(back)
+        self._free.extend(dict.fromkeys(back))
 
     def _measure(self, now: float) -> None:
         self._measured = now

@@ -12,7 +12,7 @@ from diode.chain import What
 from diode.workers import Message
 from receiver.budget import PerMinute
 
-Kind = Literal["strangers", "known", "waiting", "trust"]
+Kind = Literal["strangers", "known", "waiting", "trust", "forks"]
 
 # how many a minute, the word of the audit log, and what they are
 _KINDS: Final[dict[Kind, tuple[int, What, str]]] = {
@@ -20,6 +20,7 @@ _KINDS: Final[dict[Kind, tuple[int, What, str]]] = {
     "known": (60, What.QUARANTINED, "manifests by known keys that may not sign so, or not any more"),
     "waiting": (20, What.POSTPONED, "bundles that wait for room, or for a person because of their number"),
     "trust": (20, What.REFUSED, "bundles of channel trust"),
+    "forks": (20, What.REFUSED, "forks of the trust document"),  # hidden by no other refusal of the channel
 }
 
 

@@ -60,13 +60,6 @@ class Gap(NamedTuple):
 class NumberLedger(Database):
     """The part of the receiver's ledger that knows numbers. Its tables stand beside ``bundle`` and ``issued``."""
 
-    def _stand_in(self) -> None:
-        """A command reads a ledger that no daemon of this version has opened yet: these tables are empty."""
-        query = "SELECT 1 FROM sqlite_master WHERE name = 'predecessor'"
-        if self._execute(query).fetchone() is None:
-            for statement in TABLES.replace("TABLE IF NOT EXISTS", "TEMP TABLE").split(";")[:-1]:
-                self._execute(statement)
-
     def check_number(self, manifest: Manifest) -> None:
         """Raise NumberError when a number has to wait for a person, ReplayError when a rebaseline spent it."""
         channel, number = manifest.channel, manifest.sequence

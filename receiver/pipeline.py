@@ -7,7 +7,7 @@ from typing import Final
 
 from diode.config import ReceiverConfig
 from diode.heartbeat import LinkOrder
-from diode.memory import LINK_SIZE, PAGE_BYTES, Counters, Ring, create_memfd
+from diode.memory import LINK_SIZE, PAGE_BYTES, Counters, Ring, create_memfd, reader_of
 from diode.runs import is_datagram_size
 from diode.supervise import Crew
 from diode.workers import Message, Worker
@@ -44,12 +44,15 @@ class Pipeline:
             arena = keep(create_memfd("arena", memory, reserve_bytes=memory // 2))
             listen_counters = keep(Counters.create(listen.COUNTERS))
             link_size = keep(Counters.create(LINK_SIZE))  # written by assemble, read by listen: nothing else is in it
+            Counters(link_size, LINK_SIZE)["datagram_bytes"] = datagram_bytes
+            read_link_size = keep(reader_of(link_size))
             assemble_counters = keep(Counters.create(assemble.COUNTERS))
             ready_read, ready_write = pipe()
             free_read, free_write = pipe()
             slabs_read, slabs_write = pipe()
             answers_read, answers_write = pipe()
-            ring_shape = {"ring": ring, "regions": regions, "region_bytes": REGION_BYTES}
+            ring_shape = {"regions": regions, "region_bytes": REGION_BYTES}
+            read_ring = keep(reader_of(ring))
             self.store = crew.add(
                 Worker(
                     "receiver.store",
@@ -61,7 +64,7 @@ class Pipeline:
                 Worker(
                     "receiver.assemble",
                     ring_shape
-                    | {"arena": arena, "ready_read": ready_read, "free_write": free_write}
+                    | {"ring": read_ring, "arena": arena, "ready_read": ready_read, "free_write": free_write}
                     | {"store_read": answers_read, "store_write": slabs_write, "counters": assemble_counters}
                     | {
                         "keys": [str(key) for key in config.link.keys],
@@ -72,22 +75,21 @@ class Pipeline:
                         "link_size": link_size,
                         "datagram_bytes": datagram_bytes,
                     },
-                    (ring, arena, ready_read, free_write, answers_read, slabs_write, assemble_counters, link_size),
+                    (read_ring, arena, ready_read, free_write, answers_read, slabs_write, assemble_counters, link_size),
                 )
             )
             self.listen = crew.add(
                 Worker(
                     "receiver.listen",
                     ring_shape
-                    | {"socket": socket_fd, "free_read": free_read, "ready_write": ready_write}
-                    | {"counters": listen_counters, "path": config.link.path, "link_size": link_size},
-                    (socket_fd, ring, free_read, ready_write, listen_counters, link_size),
+                    | {"ring": ring, "socket": socket_fd, "free_read": free_read, "ready_write": ready_write}
+                    | {"counters": listen_counters, "path": config.link.path, "link_size": read_link_size},
+                    (socket_fd, ring, free_read, ready_write, listen_counters, read_link_size),
                 )
             )
-            self._link_size = Counters(link_size, LINK_SIZE)
-            self._link_size["datagram_bytes"] = datagram_bytes
-            self.listen_counters = Counters(listen_counters, listen.COUNTERS)
-            self.assemble_counters = Counters(assemble_counters, assemble.COUNTERS)
+            self._link_size = Counters(read_link_size, LINK_SIZE)
+            self.listen_counters = Counters(keep(reader_of(listen_counters)), listen.COUNTERS)
+            self.assemble_counters = Counters(keep(reader_of(assemble_counters)), assemble.COUNTERS)
 
     @property
     def datagram_bytes(self) -> int:

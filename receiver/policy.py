@@ -39,7 +39,7 @@ class Policy:
         for entry in bundle.entries():
             if entry.is_directory:
                 continue
-            with (bundle.tree / "data" / entry.path).open("rb", buffering=0) as file:
+            with bundle.open_file(entry) as file:
                 found = examine(file, entry.size, entry.path)
             if not allowed(found.kind, types):
                 raise PolicyError(f"{entry.path}: channel {bundle.manifest.channel} takes no {found.kind}")

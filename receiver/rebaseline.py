@@ -5,12 +5,14 @@ bundle published since would be published again, by whoever recorded its datagra
 """
 
 from contextlib import closing
+from pathlib import Path
 from typing import NamedTuple
 
 import structlog
 
-from diode.anchor import Anchor
-from diode.audit import open_log
+from diode.anchor import Anchor, TrustHead
+from diode.audit import AuditLog, open_log
+from diode.audit_check import trust_taken
 from diode.chain import What
 from diode.config import ReceiverConfig
 from diode.database import LEDGER_FILE, open_anchored
@@ -34,11 +36,12 @@ class Rebaselined(NamedTuple):
     unknown: dict[str, list[tuple[int, int]]]  # first, last
     strange: list[str]  # what lies in the inbox and is no receipt
     is_blind: bool  # the anchor is damaged: only receipts tell what was published
+    audit_loss: str = ""  # what the audit log has lost
 
 
 def anchor_of(config: ReceiverConfig) -> Anchor:
-    """The anchor of this receiver's ledger."""
-    return Anchor(config.anchor_file, "diode-receiver")
+    """The anchor of this receiver's ledger and audit log."""
+    return Anchor(config.anchor_file, "diode-receiver", AuditLog(config.audit_folder, "receiver", None, is_made=False))
 
 
 def open_ledger(config: ReceiverConfig) -> Ledger:
@@ -85,25 +88,39 @@ def _rebaseline(config: ReceiverConfig, ledger: Ledger) -> Rebaselined:
     now, anchor = ledger.standing(), anchor_of(config)
     is_older, is_blind = bool(found.unknown), False
     try:
-        written = anchor.check(now)
+        written = anchor.check_ledger(now)
     except ReplayError:
         written, is_older = anchor.maybe_read(), True
         is_blind = written is None
+    audit = open_log(config.audit_folder, config.service_key, "receiver")
+    if loss := anchor.audit_loss(written):
+        audit.append(What.REBASELINED, detail=loss)
     if not is_older:
         if written is None:
             ledger.begin_anchor()
-        return Rebaselined(False, [], {}, {}, found.strange, is_blind=False)
+        else:
+            ledger.follow_audit()
+        return Rebaselined(bool(loss), [], {}, {}, found.strange, is_blind=False, audit_loss=loss)
     spent = _highest(now.channels, written.channels if written else {}, found)
     decisions = written.decisions if written else 0
-    audit = open_log(config.audit_folder, config.service_key, "receiver")
     audit.append(What.REBASELINED, detail=_described(spent, len(found.unknown), is_blind=is_blind))
-    ledger.rebaseline((row_of(receipt) for receipt in found.unknown), spent, decisions)
+    trust = _newest_trust(written.trust if written else None, config.audit_folder)
+    ledger.rebaseline((row_of(receipt) for receipt in found.unknown), spent, decisions, trust)
     for receipt in found.unknown:
         drop_request(config.state, receipt.bundle)
     holes = {channel: [(first, last - 1) for first, last in ledger.holes(channel)] for channel in spent}
     unknown = {channel: ranges for channel, ranges in holes.items() if ranges}
     taken = [receipt.label for receipt in found.unknown]
-    return Rebaselined(True, taken, spent, unknown, found.strange, is_blind)
+    return Rebaselined(True, taken, spent, unknown, found.strange, is_blind, loss)
+
+
+def _newest_trust(anchored: TrustHead | None, audit: Path) -> TrustHead | None:
+    """The newest trust document that counted here, as far as anything tells: a ledger put back must not go below it."""
+    taken = trust_taken(audit)
+    newest = max(taken, default=0)
+    if newest > (anchored[0] if anchored else 0):
+        return newest, min(taken[newest])
+    return anchored
 
 
 def _described(spent: dict[str, int], taken: int, *, is_blind: bool) -> str:

@@ -145,27 +145,26 @@ def keep_request(state: Path, name: str, request: Request) -> Path:
     with Folder.open(state) as top:
         folder = _folder(top, is_signed=request.is_signed)
         with folder:
-            folder.replace(f"{name}.txt", request.code.encode() + b"\n", 0o644)
+            folder.put(f"{name}.txt", f"{request.code}\n".encode(), 0o666)
             folder.remove(f"{name}.png")
             if request.is_short:
                 picture = io.BytesIO()
                 segno.make(request.code, error="m").save(picture, kind="png", scale=6)
-                folder.replace(f"{name}.png", picture.getvalue(), 0o644)
+                folder.put(f"{name}.png", picture.getvalue(), 0o666)
             _keep_newest(folder, MOST_KEPT[request.is_signed])
             return folder.path / f"{name}.txt"
 
 
 def _folder(top: Folder, *, is_signed: bool) -> Folder:
-    resend = top.folder(FOLDERS[True][0], create=True, mode=0o755)
+    resend = top.folder(FOLDERS[True][0], create=True, mode=0o777)
     if is_signed:
         return resend
     with resend:
-        return resend.folder(FOLDERS[False][1], create=True, mode=0o755)
+        return resend.folder(FOLDERS[False][1], create=True, mode=0o777)
 
 
 def _keep_newest(folder: Folder, most: int) -> None:
-    codes = [name.removesuffix(".txt") for name in folder.names() if name.endswith(".txt")]
-    codes.sort(key=lambda name: (folder.path / f"{name}.txt").lstat().st_mtime_ns)
+    codes = [name.removesuffix(".txt") for name in folder.oldest_first() if name.endswith(".txt")]
     for name in codes[: max(0, len(codes) - most)]:
         for suffix in (".txt", ".png"):
             folder.remove(name + suffix)

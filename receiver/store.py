@@ -3,12 +3,15 @@
 For every slab that ``assemble`` hands over, complete or to be parked, it answers ``free``, for every parked one that is
 wanted back ``loaded``; of every bundle it says ``known``, ``finished``, or asks to ``redo`` a slab that is not what was
 signed, or that the disk did not take.
+
+``assemble`` can write the arena at any instant. What is handed over is copied out of it once, into memory that nobody
+else has, before anything is checked; what is checked is what is written.
 """
 
 import errno
+import mmap
 import os
 import select
-import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -21,17 +24,19 @@ import numpy as np
 
 from diode.anchor import Anchor
 from diode.assembler import SlabKey
-from diode.audit import AuditLog, why
+from diode.audit import AuditLog, trust_facts, why
 from diode.chain import What
 from diode.clock import now_utc
 from diode.database import LEDGER_FILE
-from diode.durable import sync_file_system
+from diode.durable import WriteBack
 from diode.errors import (
     ContentError,
     DiodeError,
     Drop,
     ExpiredError,
+    ForkError,
     IntegrityError,
+    LostWritesError,
     ManifestError,
     NumberError,
     PlaceError,
@@ -39,17 +44,19 @@ from diode.errors import (
     StorageError,
     TrustError,
 )
+from diode.geometry import MAX_SLAB_BYTES
 from diode.keys import maybe_read_service_key
-from diode.manifest import Manifest, bundle_id
+from diode.manifest import MAX_MANIFEST_BYTES, Manifest, bundle_id
 from diode.memory import map_memfd
 from diode.receipt import RECEIPT_FILE
 from diode.sandbox import FILES, confine, python_folders
+from diode.storage.folder import Folder
 from diode.trust import Opened, Role
-from diode.trust_document import TRUST_CHANNEL, TrustDocument
+from diode.trust_document import TRUST_CHANNEL, TrustDocument, document_digest
 from diode.wire import Kind, ObjectType
 from diode.workers import Mailbox, Message, start_worker
 from receiver.admission import Admission
-from receiver.authority import Authority
+from receiver.authority import Authority, Proposal
 from receiver.budget import Newest
 from receiver.disk import DiskHealth
 from receiver.finishing import Finishing
@@ -80,14 +87,17 @@ class Store:
         self._assemble = assemble
         self._finishing = finishing
         self._arena = memoryview(map_memfd(settings["arena"]))
+        room = min(len(self._arena), MAX_SLAB_BYTES)
+        self._copy = memoryview(mmap.mmap(-1, room, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
         self._inbox = Inbox(Path(settings["inbox"]))
-        anchor = Anchor(Path(settings["anchor"]), "diode-receiver")
+        self._write_back = WriteBack(self._inbox.spool)  # before anything is written there
+        self._signer = maybe_read_service_key(Path(settings["service_key"]))
+        self._audit = AuditLog(Path(settings["audit"]), "receiver", self._signer)
+        anchor = Anchor(Path(settings["anchor"]), "diode-receiver", self._audit)
         self._ledger = Ledger(Path(settings["state"]) / LEDGER_FILE, anchor)
         anchor.check(self._ledger.standing())  # somebody may have taken the ledger away since the daemon looked
         roles = {channel: Role(n, frozenset(who) if who else None) for channel, (n, who) in settings["roles"].items()}
         self._authority = Authority(self._ledger, Path(settings["signers"]), roles)
-        self._signer = maybe_read_service_key(Path(settings["service_key"]))
-        self._audit = AuditLog(Path(settings["audit"]), "receiver", self._signer)
         self._verify: dict[str, str] = settings["verify"]
         self._verify_default: str = settings["verify_default"]
         self._keep_incomplete_s: float = settings["keep_incomplete_s"]
@@ -105,6 +115,7 @@ class Store:
         self._ahead = Newest[int](MAX_MET)
         self._notes = Notes(self._audit, control.send)
         self._now = 0.0
+        self._has_lost = False  # writes, and the ledger could not say so yet
         self._waiting: deque[Message] = deque()  # assemble bounds it
         self._tick_at = self._expire_at = 0.0
 
@@ -144,15 +155,14 @@ class Store:
                     self._release(bundle, outcome.result)
                 continue
             assert isinstance(bundle, SpoolBundle)
-            with self._disk.surviving(), self._refusing(bundle):
+            with self._disk.surviving(), self._refusing(bundle), self._forgetting():
                 outcome.result()
                 self._publish(bundle)
 
     def _release(self, held: HeldBundle, outcome: Callable[[], object]) -> None:
         """People let it go, and it was verified once more."""
         if self._holding.finished(held, outcome):
-            folder = self._inbox.spool / held.hex_id
-            bundle = self._spool(folder, held.opened, (folder / MANIFEST_FILE).read_bytes())
+            bundle = self._spool(held.opened, self._read_manifest(held.hex_id))  # synced before it was held
             bundle.is_released = True
             self._bundles[bundle.number] = bundle
             with self._refusing(bundle):
@@ -160,10 +170,14 @@ class Store:
 
     def _tick(self, now: float) -> None:
         """Once in a while: make durable what was recorded, try again what the disk refused, give up what is too old."""
-        with self._disk.surviving():
-            self._finishing.make_durable(self._ledger, self._inbox.spool)
+        with self._disk.surviving(), self._forgetting():
+            if self._has_lost:
+                self._forget()
+            self._finishing.make_durable(self._ledger, self._write_back)
         with self._disk.surviving():
             self._holding.look()
+        with self._disk.surviving():
+            self._ledger.follow_audit()
         for bundle in list(self._bundles.values()):
             with self._disk.surviving(), self._refusing(bundle):
                 self._go_on(bundle)
@@ -173,6 +187,43 @@ class Store:
             self._expire_at = now + EXPIRE_EVERY_S
             with self._disk.surviving():
                 self._expire()
+
+    # a disk that did not take what it was given
+
+    @contextmanager
+    def _forgetting(self) -> Iterator[None]:
+        """When writes were lost, forget all that no good sync has covered, of every bundle: nobody says which."""
+        try:
+            yield
+        except LostWritesError:
+            self._has_lost = True
+            self._forget()
+            raise
+
+    def _forget(self) -> None:
+        """First in the ledger: until that has happened nothing is published."""
+        self._ledger.forget_unsynced()
+        self._has_lost = False
+        for bundle in list(self._bundles.values()):
+            is_synced = bundle.target is not None or bundle.is_released
+            if (
+                not is_synced and bundle.refusal is None and not self._finishing.is_under_way(bundle)
+            ):  # that one learns it by itself
+                self._begin_again(bundle)
+
+    def _begin_again(self, bundle: SpoolBundle) -> None:
+        """Go on with what the ledger still has of a bundle; the rest, tables too, is asked for as if it never came."""
+        bundle.close()
+        write_back = bundle.write_back
+        with self._disk.surviving():
+            write_back = WriteBack(self._inbox.spool)
+            with self._inbox.spool_folder.folder(bundle.hex_id) as folder:
+                folder.put(MANIFEST_FILE, bundle.sealed, 0o666)
+        again = self._bundles[bundle.number] = self._spool(bundle.opened, bundle.sealed, write_back)
+        again.is_said_published = bundle.is_said_published
+        self._say_known(again)
+        missing = bundle.manifest.slabs.entries - len(self._ledger.slabs(bundle.hex_id)[0])
+        self._tell("resumed", again, stored_bytes=0, missing=missing)
 
     def _expire(self) -> None:
         """Give up what has been incomplete for too long. It may begin anew, should its manifest come again."""
@@ -205,7 +256,7 @@ class Store:
         """Do what the disk did not take before."""
         if bundle.refusal is not None:
             raise bundle.refusal
-        if bundle.is_ready:
+        if bundle.is_ready and not self._has_lost:
             self._store_whole(bundle)
         self._maybe_publish(bundle)
 
@@ -234,11 +285,13 @@ class Store:
                 self._load(key, message["offset"], message["symbol_bytes"], message["symbols"])
 
     def _use(self, key: SlabKey, offset: int, length: int, work: Callable[[SlabKey, memoryview], None]) -> None:
-        """Work with a stretch of the arena. What the disk does not take is asked for again."""
-        data = self._arena[offset : offset + length]
+        """Work with a copy of a stretch of the arena, until the next one. What the disk does not take comes again."""
+        if not 0 <= offset <= offset + length <= len(self._arena) or length > len(self._copy):
+            return  # no slab is there, or is so large
+        data = self._copy[:length]
+        data[:] = self._arena[offset : offset + length]
         with self._disk.surviving(lambda: self._redo(key)):
             work(key, data)
-        data.release()
 
     def _take(self, key: SlabKey, data: memoryview) -> None:
         bundle = self._bundles.get(key.bundle)
@@ -294,6 +347,8 @@ class Store:
         try:
             yield
         except ContentError as error:
+            with self._forgetting():
+                bundle.sync()  # what the disk lost is not held against who signed it
             self._refuse(bundle, error)
         except OSError as error:
             if error.errno not in PLACE:
@@ -319,7 +374,7 @@ class Store:
             self._admission.check(manifest)
             self._policy.check(manifest, now_utc())
             self._ledger.check_number(manifest)
-            folder = self._make_folder(number, sealed)
+            write_back = self._make_folder(number, sealed)
             self._begin(number, opened)
         except NumberError as error:
             self._wait(number, manifest, error)
@@ -327,7 +382,7 @@ class Store:
         except ContentError as error:
             self._refuse_unbegun(number, opened, error)
             return
-        bundle = self._bundles[number] = self._spool(folder, opened, sealed)
+        bundle = self._bundles[number] = self._spool(opened, sealed, write_back)
         self._say_known(bundle)
         if number not in self._unrecorded:
             self._tell("accepted", bundle)
@@ -362,7 +417,8 @@ class Store:
     def _wait(self, number: int, manifest: Manifest, error: NumberError) -> None:
         """Its number alone is no reason to refuse a bundle: a person can say that it is right."""
         hex_id = f"{number:016x}"
-        shutil.rmtree(self._inbox.spool / hex_id, ignore_errors=True)
+        with suppress(OSError):
+            self._inbox.spool_folder.remove(hex_id)
         self._ledger.note_ahead(hex_id, manifest.channel, manifest.sequence)
         if self._ahead.meet(number) and self._notes.take("waiting", self._now):
             label = f"{manifest.channel}/{manifest.name}/{manifest.version}"
@@ -396,17 +452,21 @@ class Store:
                 | {"here": before.id, "signed": manifest.previous}
             )
 
-    def _make_folder(self, number: int, sealed: bytes) -> Path:
+    def _make_folder(self, number: int, sealed: bytes) -> WriteBack:
         """An empty spool folder with the manifest in it: there before the ledger says so."""
-        folder = self._inbox.spool / f"{number:016x}"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        (folder / MANIFEST_FILE).write_bytes(sealed)
-        return folder
+        name, spool, write_back = f"{number:016x}", self._inbox.spool_folder, WriteBack(self._inbox.spool)
+        spool.remove(name)
+        with spool.folder(name, create=True, mode=0o777) as folder:
+            folder.write_new(MANIFEST_FILE, sealed, 0o666)
+        return write_back
 
-    def _spool(self, folder: Path, opened: Opened, sealed: bytes) -> SpoolBundle:
-        number = bundle_id(opened.payload)
-        return SpoolBundle(number, folder, opened, sealed, ParkedSlabs(folder, number, self._ledger))
+    def _read_manifest(self, bundle: str) -> bytes:
+        with self._inbox.spool_folder.folder(bundle) as folder:
+            return folder.read(MANIFEST_FILE, MAX_MANIFEST_BYTES)
+
+    def _spool(self, opened: Opened, sealed: bytes, write_back: WriteBack | None = None) -> SpoolBundle:
+        number, spool = bundle_id(opened.payload), self._inbox.spool_folder
+        return SpoolBundle(number, spool, opened, sealed, ParkedSlabs(spool, number, self._ledger), write_back)
 
     def _reject(self, number: int, sealed: bytes, error: ContentError) -> None:
         """An unverified manifest is not held against its bundle. What no known key signed, anybody may have sent."""
@@ -424,6 +484,8 @@ class Store:
         """Tell ``assemble`` what is signed, stored and parked."""
         shape = bundle.manifest.shape
         done, parked = bundle.stored.copy(), []
+        if not bundle.is_ready:  # it is not looked for before the tables are there: what is not is asked for then
+            done[self._ledger.slabs(bundle.hex_id)[0]] = True
         for key in bundle.parked:
             if bundle.is_whole(key):
                 done[key.number] = True
@@ -444,17 +506,21 @@ class Store:
 
     def _take_table(self, bundle: SpoolBundle, key: SlabKey, data: memoryview) -> None:
         for again in bundle.put_table(ObjectType(key.flags), key.number, data):
+            bundle.parked.drop(key._replace(number=again))  # whatever is kept of it may be what was wrong
             self._redo(key._replace(number=again))
         bundle.parked.drop(key)
         self._after_tables(bundle)
 
     def _after_tables(self, bundle: SpoolBundle) -> None:
-        if bundle.maybe_read_tables():
+        if not self._has_lost and bundle.maybe_read_tables():
             self._restore_slabs(bundle)  # an earlier run's, whose tables did not outlive it
             self._store_whole(bundle)
             self._maybe_publish(bundle)
 
     def _take_slab(self, bundle: SpoolBundle, key: SlabKey, data: memoryview) -> None:
+        if bundle.stored[key.number]:
+            bundle.parked.drop(key)
+            return
         try:
             bundle.put_slab(key.number, data)
         except IntegrityError as error:
@@ -474,6 +540,8 @@ class Store:
     # the end of a bundle
 
     def _maybe_publish(self, bundle: SpoolBundle) -> None:
+        if self._has_lost:
+            return
         if bundle.target is not None:
             self._publish(bundle)  # it is in the inbox already: the disk failed afterwards
         elif bundle.is_released:
@@ -487,11 +555,13 @@ class Store:
         bundle.finish_tree(at_rest=mode == "at-rest")
         self._policy.examine(bundle)
         write_papers(bundle, mode, self._signer)
-        sync_file_system(bundle.tree)
+        bundle.sync()
 
     def _publish(self, bundle: SpoolBundle) -> None:
         """Record, rename, make that durable, record: any step may be the last before a crash, or be tried again."""
         if bundle.target is None:
+            if self._authority.awaited is not None and bundle.manifest.channel != TRUST_CHANNEL:
+                return  # it is tried again, and judged by the document that is awaited
             self._policy.check(bundle.manifest, now_utc())
             self._authority.confirm(bundle.opened, now_utc())
             is_held = self._holding.wants(bundle.manifest) and not bundle.is_released
@@ -516,7 +586,7 @@ class Store:
         self._ledger.set_state(bundle.hex_id, "publishing")
         self._note(What.PUBLISHED, bundle, again=bundle.is_said_published)
         bundle.is_said_published = True
-        return self._inbox.publish(bundle.tree, bundle.manifest)
+        return self._inbox.publish(bundle.hex_id, bundle.manifest)
 
     def _conclude_without_place(self, bundle: SpoolBundle, error: ReplayError | OSError) -> None:
         """Its trust document counts; only its folder in the inbox is somebody else's."""
@@ -540,11 +610,12 @@ class Store:
         Only then the ledger knows of the bundle. Raises ContentError for a document that does not follow.
         """
 
-        def note(document: TrustDocument) -> None:
-            self._note(What.TRUST_CHANGED, bundle, detail=f"trust document {document.version}")
+        def note(document: TrustDocument, sealed: bytes) -> None:
+            place = _named(bundle.number, bundle.manifest) | trust_facts(document.version, document_digest(sealed))
+            self._audit.append(What.TRUST_CHANGED, **place, key=bundle.signer)
 
         before = self._authority.document
-        proposal = self._authority.proposed(bundle.tree / "data", now_utc())
+        proposal = self._proposed(bundle)
         if proposal is not None and not is_held:
             self._authority.follow(proposal, note)
             bundle.is_document = True
@@ -556,6 +627,16 @@ class Store:
             self._ledger.record(bundle.hex_id, bundle.manifest, bundle.signer)
             self._unrecorded.end(bundle.number)
             self._check_predecessor(bundle)
+
+    def _proposed(self, bundle: SpoolBundle) -> Proposal | None:
+        try:
+            return self._authority.proposed(bundle.tree / "data", now_utc())
+        except ForkError as error:
+            do = "ask each person of the root what they signed; until then believe none of them"
+            fork = {"event": "trust_fork", "bundle": bundle.hex_id, "label": bundle.label, "detail": str(error)}
+            if self._notes.take("forks", self._now):
+                self._control.send(fork | {"do": do})
+            raise
 
     def _judge_anew(self) -> None:
         """Whom to believe has changed: what revoked keys have begun blocks no number any more."""
@@ -583,7 +664,7 @@ class Store:
         self._ledger.set_state(bundle.hex_id, "refused", str(error))
         self._bundles.pop(bundle.number, None)
         bundle.close()
-        self._quarantine(bundle.number, error, facts(bundle.manifest, bundle.signer), bundle.folder)
+        self._quarantine(bundle.number, error, facts(bundle.manifest, bundle.signer), self._inbox.spool_folder)
         self._answer("finished", bundle=bundle.number, drop=Drop.REFUSED)
 
     def _refuse_trust(self, number: int, opened: Opened, error: ContentError) -> None:
@@ -603,7 +684,7 @@ class Store:
             self._answer("finished", bundle=number, drop="")
 
     def _quarantine(
-        self, number: int, error: ContentError, facts: Message, keep: Path | None, *, is_signed: bool = True
+        self, number: int, error: ContentError, facts: Message, keep: Folder | None, *, is_signed: bool = True
     ) -> None:
         with self._disk.surviving():  # the alarm has the reason in any case
             self._inbox.set_aside(f"{number:016x}", error, facts, keep, is_signed=is_signed)
@@ -616,30 +697,33 @@ class Store:
 
     def _resume(self) -> None:
         """Take up what an earlier run left in the spool."""
+        self._ledger.begin_run()
         self._holding.resume()
         self._ledger.forget_strays()
         rows = self._ledger.in_progress()
         known = {row.id for row in rows}
-        for stray in self._inbox.spool.iterdir():
-            if stray.name not in known:
-                shutil.rmtree(stray, ignore_errors=True)
+        spool = self._inbox.spool_folder
+        for stray in spool.names():
+            if stray not in known:
+                with suppress(OSError):
+                    spool.remove(stray)
         for row in rows:
-            folder = self._inbox.spool / row.id
             try:
-                bundle = self._reopen(folder)
+                bundle = self._reopen(row.id)
             except (OSError, ContentError) as error:
                 if row.state == "publishing":
-                    self._give_up(row, folder, error)
+                    self._give_up(row, error)
                     continue
                 self._audit.append(What.SPOOL_LOST, **named(row), **why(error))
                 self._ledger.forget(row.id, "receiving")  # lost with the power, or its key is trusted no more
-                shutil.rmtree(folder, ignore_errors=True)
+                with suppress(OSError):
+                    spool.remove(row.id)
                 self._control.send({"event": "spool_lost", "bundle": row.id, "detail": str(error)})
                 continue
             with self._disk.surviving(), self._refusing(bundle):
                 self._resume_bundle(bundle, row.state)
 
-    def _give_up(self, row: Row, folder: Path, cause: OSError | ContentError) -> None:
+    def _give_up(self, row: Row, cause: OSError | ContentError) -> None:
         """A ledger that was put back may have been kept in the middle of a publication; never publish it twice."""
         error = ReplayError(
             f"it was being published, and may have been; if not, have it sent under a new version: {cause}"
@@ -647,22 +731,20 @@ class Store:
         self._audit.append(What.REFUSED, **named(row), **why(error))
         self._ledger.set_state(row.id, "refused", str(error))
         facts = {name: getattr(row, name) for name in ("channel", "name", "version", "sequence", "signer")}
-        self._quarantine(int(row.id, 16), error, facts, folder)
+        self._quarantine(int(row.id, 16), error, facts, self._inbox.spool_folder)
 
-    def _reopen(self, folder: Path) -> SpoolBundle:
-        sealed = (folder / MANIFEST_FILE).read_bytes()
-        return self._spool(folder, self._authority.open(sealed, None), sealed)
+    def _reopen(self, bundle: str) -> SpoolBundle:
+        sealed = self._read_manifest(bundle)
+        return self._spool(self._authority.open(sealed, None), sealed)
 
     def _resume_bundle(self, bundle: SpoolBundle, state: str) -> None:
         self._bundles[bundle.number] = bundle
         bundle.is_said_published = state == "publishing"
-        if state == "publishing" and not bundle.tree.exists():  # renamed; its reader may have moved it on since
+        if state == "publishing" and not bundle.has("tree"):  # renamed; its reader may have moved it on since
             bundle.target = self._inbox.version_folder(bundle.manifest)
             self._publish(bundle)
             return
-        if (
-            state == "publishing" and (bundle.tree / RECEIPT_FILE).exists()
-        ):  # complete and durable: it was to be renamed
+        if state == "publishing" and bundle.has(f"tree/{RECEIPT_FILE}"):  # complete and durable: it was to be renamed
             check_tree(bundle.tree, self._authority.trust, self._signer.public_key if self._signer else None)
             bundle.is_released = True
             self._publish(bundle)
@@ -687,10 +769,12 @@ class Store:
         there = {number for number in trusted if bundle.is_there(number)}
         again = {number for number in doubtful if bundle.rehash(number)}
         bundle.stored[[*there, *again]] = True
+        bundle.unproven = self._ledger.unproven(bundle.hex_id) & there
         for number in again:
             self._ledger.slab_stored(bundle.hex_id, number)
         for number in {*trusted, *doubtful} - there - again:
             self._ledger.forget_slab(bundle.hex_id, number)
+            self._redo(SlabKey(bundle.number, Kind.DATA, 0, number))
 
     # audit log
 

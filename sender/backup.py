@@ -5,27 +5,39 @@ What was sent itself (``outbox.sent``) and keys are not in it.
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from securesystemslib.signer import Key, Signer
+
 from diode import backup
 from diode.backup import BUNDLES_FOLDER
+from diode.backup_seal import Contents, copy_file
 from diode.errors import DiodeError, UsageError
 from sender.ledger import Ledger
 from sender.packing import check_packed
 
 
-def back_up(ledger: Ledger, folder: Path) -> None:
+def back_up(ledger: Ledger, folder: Path, signer: Signer | None) -> None:
     """Copy ledger and packed bundles to ``folder``, also while the daemon runs. Raises UsageError, StorageError."""
     state = ledger.path.parent
-    backup.back_up(ledger, folder, _open, lambda: _copy_bundles(state / BUNDLES_FOLDER, folder / BUNDLES_FOLDER))
+    source, target = state / BUNDLES_FOLDER, folder / BUNDLES_FOLDER
+    backup.back_up(ledger, folder, _open, lambda: _copy_bundles(source, target), signer=signer)
     kept = set(_bundles(state / BUNDLES_FOLDER))
     for name in set(_bundles(folder / BUNDLES_FOLDER)) - kept:
         shutil.rmtree(folder / BUNDLES_FOLDER / name, ignore_errors=True)
 
 
-def restore(folder: Path, state: Path, *, force: bool, note: Callable[[Ledger], None] = lambda _: None) -> Path | None:
+def restore(
+    folder: Path,
+    state: Path,
+    *,
+    force: bool,
+    keys: Sequence[Key],
+    is_unsigned: bool = False,
+    note: Callable[[Ledger, Contents | None], None] = lambda *_: None,
+) -> Path | None:
     """Put a backup back; returns where a ledger that was there is kept now. Raises as :func:`diode.backup.restore`.
 
     Packed bundles that are there already stay: their files may have moved since. The others must be whole, and of
@@ -36,7 +48,7 @@ def restore(folder: Path, state: Path, *, force: bool, note: Callable[[Ledger], 
     def wanted(ledger: Ledger) -> list[str]:
         return [name for name in _bundles(copies) if not (ours / name).exists() and ledger.get(name) is not None]
 
-    def check_bundles(ledger: Ledger) -> None:
+    def check_bundles(ledger: Ledger, _: Contents | None) -> None:
         names = wanted(ledger)
         for name in names:
             try:
@@ -49,17 +61,25 @@ def restore(folder: Path, state: Path, *, force: bool, note: Callable[[Ledger], 
             if row.id not in names and not (ours / row.id).exists():
                 raise UsageError(f"queued bundle {row.id} is not in {copies}; nothing was changed, use another backup")
 
-    def put_bundles(ledger: Ledger) -> None:
+    def put_bundles(ledger: Ledger, contents: Contents | None) -> None:
         for name in wanted(ledger):
             partial = (ours / name).with_suffix(".partial")
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
-            for path in (copies / name).iterdir():
-                shutil.copy2(path, partial / path.name)
+            _take_bundle(folder, name, partial, contents)
             partial.rename(ours / name)
-        note(ledger)
+        note(ledger, contents)
 
-    return backup.restore(folder, state, _open, force=force, check_rest=check_bundles, put_rest=put_bundles)
+    return backup.restore(
+        folder,
+        state,
+        _open,
+        force=force,
+        keys=keys,
+        is_unsigned=is_unsigned,
+        check_rest=check_bundles,
+        put_rest=put_bundles,
+    )
 
 
 def _open(path: Path) -> Ledger:
@@ -69,6 +89,14 @@ def _open(path: Path) -> Ledger:
 def _bundles(folder: Path) -> Iterator[str]:
     """Ids of packed bundles in ``folder``."""
     return (path.name for path in folder.glob("????????????????"))
+
+
+def _take_bundle(folder: Path, name: str, target: Path, contents: Contents | None) -> None:
+    """Copy a packed bundle out of a backup, and hold the copy to what was signed. Raises IntegrityError."""
+    for path in (folder / BUNDLES_FOLDER / name).iterdir():
+        copied = copy_file(path, target / path.name)
+        if contents is not None:
+            contents.check(str(path.relative_to(folder)), copied)
 
 
 def _copy_bundles(source: Path, target: Path) -> None:

@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from diode.audit import AuditLog, open_log
-from diode.backup import describe_backup, describe_restore
+from diode.backup import describe_backup, describe_restore, describe_taken, keys_of, signer_of
+from diode.backup_seal import Contents
 from diode.chain import What
 from diode.codes import LONGEST_TEXT, decode
 from diode.config import SenderConfig, load
@@ -235,8 +236,10 @@ def status(context: typer.Context, as_json: Json = False) -> None:
 @app.command()
 def backup(context: typer.Context, folder: Folder) -> None:
     """Copy ledger and packed bundles to DIR, also while the daemon runs. Keys, and what was sent, are not in it."""
-    with closing(_ledger(load(SenderConfig, context.obj))) as ledger:
-        back_up(ledger, folder)
+    config = load(SenderConfig, context.obj)
+    configure(config.log.level, json=config.log.as_json)
+    with closing(_ledger(config)) as ledger:
+        back_up(ledger, folder, signer_of(config.service_key))
         print(describe_backup(ledger, folder), file=sys.stderr)
 
 
@@ -245,15 +248,24 @@ def restore(
     context: typer.Context,
     folder: Folder,
     force: Annotated[bool, typer.Option("--force", help="Set a ledger that is there aside.")] = False,
+    signed_by: Annotated[
+        Path | None,
+        typer.Option("--signed-by", metavar="PUB", help="Who signed it, where the service key of this host is lost."),
+    ] = None,
+    unsigned: Annotated[
+        bool, typer.Option("--unsigned", help="Take one that nobody signed: older versions made such.")
+    ] = False,
 ) -> None:
     """Put the backup in DIR back. The daemon must not run."""
     config = load(SenderConfig, context.obj)
+    configure(config.log.level, json=config.log.as_json)
     audit = _audit(config)
 
-    def note(ledger: Ledger) -> None:
-        audit.append(What.RESTORED, detail=describe_backup(ledger, folder))
+    def note(ledger: Ledger, contents: Contents | None) -> None:
+        audit.append(What.RESTORED, detail=describe_taken(ledger, folder, contents))
 
-    kept = restore_backup(folder, config.state, force=force, note=note)
+    keys = keys_of(config.service_key, signed_by)
+    kept = restore_backup(folder, config.state, force=force, keys=keys, is_unsigned=unsigned, note=note)
     print(describe_restore(kept, "diode-sender"), file=sys.stderr)
 
 
@@ -273,6 +285,8 @@ def rebaseline(
     if as_json:
         print(json.dumps(done._asdict()))
         return
+    if done.audit_loss:
+        print(f"{done.audit_loss}; the audit log says so from now on, and goes on", file=sys.stderr)
     if not done.changed:
         print("the ledger is not older than its anchor; nothing was changed", file=sys.stderr)
     for channel, sequence in done.jumped.items():
@@ -285,7 +299,7 @@ def rebaseline(
         )
     for channel in set(parse_after(after or [])) - done.jumped.keys():
         print(f"{channel}: goes on where it was, which is further", file=sys.stderr)
-    if done.changed:
+    if done.jumped or done.is_blind:
         print("what was sent and is not in this ledger is not known: codes for it are refused", file=sys.stderr)
 
 

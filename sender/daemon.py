@@ -21,11 +21,20 @@ from diode.audit import ended, open_log
 from diode.chain import What
 from diode.codes import Range
 from diode.config import SenderConfig
-from diode.errors import ContentError, DiodeError, IntakeError, SourceError, UsageError, WorkerError
+from diode.errors import (
+    ContentError,
+    DiodeError,
+    IntakeError,
+    SourceError,
+    StorageError,
+    UsageError,
+    WorkerError,
+)
 from diode.fec import ZFEC_SLOWDOWN
 from diode.keys import read_link_key, read_signer
 from diode.locking import lock_folder
 from diode.metrics import serve
+from diode.ownership import check_ownership
 from diode.progress import Display
 from diode.supervise import Crew, Pulse
 from diode.systemd import Reports
@@ -51,13 +60,14 @@ WARM_UP_S: Final = 0.3
 WARM_UP_HEARTBEAT_S: Final = 0.05
 TAIL_S: Final = 0.2
 PATIENCE_S: Final = 300.0  # with workers that have something in hand and send nothing: files may lie on a slow disk
+ANCHOR_EVERY_S: Final = 5.0  # what the audit log alone has, and its anchor does not know, is younger
 MOST_RESTARTS: Final = 5  # within a minute: then something is wrong that a restart does not mend
 
 log = structlog.get_logger()
 
 
 class Sender:
-    """One sending daemon. Use as a context manager: it holds the lock of its state folder."""
+    """One sending daemon. Use as a context manager: it holds the locks of its state folder and its outbox."""
 
     def __init__(self, config: SenderConfig, display: Display) -> None:
         self.config = config
@@ -65,11 +75,13 @@ class Sender:
         self.interrupted: int | None = None
         self._display = display
         self._stack = ExitStack()
+        check_ownership(config)
         signer = read_signer(config.send.key) if config.daemon_signs else None
         key = read_link_key(config.link.key)
         self._key_id = key.key_id
         self._stack.callback(os.close, lock_folder(config.state))
         folder = OutboxFolder(config.outbox)
+        self._stack.callback(os.close, folder.lock())
         self._ledger = open_ledger(config)
         self._stack.callback(self._ledger.close)
         self._audit = open_log(config.audit_folder, config.service_key, "sender")
@@ -153,6 +165,7 @@ class Sender:
             self._stack.callback(serve(self.config.metrics.listen, self._metrics))
         self._crew = Crew(self._on_message, self._on_death, self._fail)
         self._audit.append(What.STARTED)
+        self._ledger.follow_audit()
         await self._heart.open()
         find_moved(self.config.outbox, self.config.state, self._ledger)
         self._flights.find_queued()
@@ -170,6 +183,7 @@ class Sender:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
             self._audit.append(What.STOPPED, **ended(self._failure))
+            self._ledger.follow_audit()
         if self._failure:
             raise self._failure
 
@@ -330,9 +344,12 @@ class Sender:
     # heartbeat, metrics
 
     async def _beat(self) -> None:
-        prune_at = 0.0
+        prune_at = anchor_at = 0.0
         while True:
             await self._send_heartbeat()
+            if time.monotonic() >= anchor_at:
+                self._follow_audit()
+                anchor_at = time.monotonic() + ANCHOR_EVERY_S
             if time.monotonic() >= prune_at:
                 prune(self.config.outbox, self.config.state, self._ledger, time.time())
                 prune_at = time.monotonic() + keeping.PERIOD_S
@@ -341,6 +358,14 @@ class Sender:
                 self._pump()
             self._report_health(time.monotonic())
             await asyncio.sleep(heart.PERIOD_S)
+
+    def _follow_audit(self) -> None:
+        try:
+            self._ledger.follow_audit()
+        except StorageError as error:  # whoever decides something next fails with it; a line that is idle need not end
+            log.warning(
+                "anchor_behind", detail=str(error), consequence="the audit log's newest entries could be cut off"
+            )
 
     def _report_health(self, now: float) -> None:
         """Tell systemd how we are: heartbeats leave, the workers live, and what they have in hand moves."""

@@ -28,11 +28,10 @@ from sender.packing import (
     SLABS_FILE,
     SOURCES_FILE,
     STATS_FILE,
-    fingerprint,
     load_packed,
-    open_source,
 )
 from sender.schedule import Job, Plan
+from sender.sources import fingerprint, open_origin
 
 MAX_OPEN_BUNDLES = 8
 FILLER_DATAGRAMS = 256
@@ -71,7 +70,7 @@ class Bundle:
         """Read one file's part of a slab to its place ``at`` bytes into the slab."""
         origin, expected = self._origins[piece.number], tuple(self._stats[piece.number].tolist())
         try:
-            with open_source(origin) as file:
+            with open_origin(origin) as file:
                 if fingerprint(os.fstat(file.fileno())) != expected:
                     raise SourceError(f"{origin!r} changed after it was hashed")
                 done = 0
@@ -113,6 +112,7 @@ class Encoder:
         slot_bytes = settings["slot_bytes"]
         self._slots = [Slot(arena[i * slot_bytes : (i + 1) * slot_bytes], full) for i in range(settings["slots"])]
         self._free = list(range(settings["slots"]))
+        self._lent: set[int] = set()  # slots that transmit has
         self._bundles: dict[int, tuple[tuple[int, ...], Bundle]] = {}  # and what its sources.json looked like
         filler = Slot(
             arena[settings["slots"] * slot_bytes :], Geometry(settings["symbol_bytes"], 1, FILLER_DATAGRAMS, 0)
@@ -146,6 +146,7 @@ class Encoder:
         except BaseException:
             self._free.append(slot)
             raise
+        self._lent.add(slot)
         self._transmit.send({"job": message["job"], "slot": slot, "runs": runs})
 
     def _bundle(self, number: int, plan: dict[str, Any]) -> Bundle:
@@ -165,7 +166,9 @@ class Encoder:
             message = self._transmit.receive(None)
             if message is None:
                 raise SystemExit(0)  # transmit is gone; the supervisor knows
-            self._free.append(message["slot"])
+            if message.get("slot") in self._lent:  # it cannot give back what it has not got
+                self._lent.remove(message["slot"])
+                self._free.append(message["slot"])
         return self._free.pop()
 
 

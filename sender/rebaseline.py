@@ -28,11 +28,12 @@ class Rebaselined(NamedTuple):
     changed: bool
     jumped: dict[str, int]
     is_blind: bool  # the anchor is damaged: what was issued is not known
+    audit_loss: str = ""  # what the audit log has lost
 
 
 def anchor_of(config: SenderConfig) -> Anchor:
-    """The anchor of this sender's ledger."""
-    return Anchor(config.anchor_file, "diode-sender")
+    """The anchor of this sender's ledger and audit log."""
+    return Anchor(config.anchor_file, "diode-sender", AuditLog(config.audit_folder, "sender", None, is_made=False))
 
 
 def open_ledger(config: SenderConfig) -> Ledger:
@@ -69,14 +70,18 @@ def rebaseline(config: SenderConfig, after: Mapping[str, int]) -> Rebaselined:
 def _rebaseline(anchor: Anchor, ledger: Ledger, after: Mapping[str, int], audit: AuditLog) -> Rebaselined:
     now, is_older, is_blind = ledger.standing(), False, False
     try:
-        written = anchor.check(now)
+        written = anchor.check_ledger(now)
     except ReplayError:
         written, is_older = anchor.maybe_read(), True
         is_blind = written is None
+    if loss := anchor.audit_loss(written):
+        audit.append(What.REBASELINED, detail=loss)
     if not is_older and not after:
         if written is None:
             ledger.begin_anchor()
-        return Rebaselined(False, {}, is_blind)
+        else:
+            ledger.follow_audit()
+        return Rebaselined(bool(loss), {}, is_blind, loss)
     last = dict(written.channels) if written else {}
     for channel, sequence in after.items():
         last[channel] = max(sequence, last.get(channel, 0))
@@ -84,4 +89,4 @@ def _rebaseline(anchor: Anchor, ledger: Ledger, after: Mapping[str, int], audit:
     numbers = ", ".join(f"{channel} {sequence}" for channel, sequence in jumped.items())
     audit.append(What.REBASELINED, detail=f"{'the anchor was damaged; ' if is_blind else ''}goes on after: {numbers}")
     ledger.jump(last, written.epoch if written else 0, written.decisions if written else 0)
-    return Rebaselined(True, jumped, is_blind)
+    return Rebaselined(True, jumped, is_blind, loss)

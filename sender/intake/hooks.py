@@ -45,7 +45,7 @@ def check_hook(settings: Hook, candidate: Candidate) -> Finding:
     try:
         with process:
             try:
-                talk = _Talk(process, questions(candidate))
+                talk = _Talk(process, questions(candidate, reads_copy=settings.reads == "copy"))
                 talk.until_over(time.monotonic() + settings.timeout_s, candidate)
             finally:
                 with suppress(ProcessLookupError):
@@ -55,7 +55,7 @@ def check_hook(settings: Hook, candidate: Candidate) -> Finding:
     return _judge(settings.run[0], process.returncode, bytes(talk.answer), bytes(talk.complaint))
 
 
-def questions(candidate: Candidate) -> Iterator[bytes]:
+def questions(candidate: Candidate, *, reads_copy: bool) -> Iterator[bytes]:
     """What a hook reads, piece by piece: one JSON object, one file a line."""
     head = canonical(
         {
@@ -72,7 +72,7 @@ def questions(candidate: Candidate) -> Iterator[bytes]:
         entry = file.entry
         facts = {
             "path": entry.path,
-            "origin": file.origin,
+            "origin": candidate.place(file) if reads_copy else file.origin,
             "size": entry.size,
             "blake3": entry.blake3,
             "sha256": entry.sha256,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from diode.anchor import MAX_ANCHOR_BYTES, Anchor, Standing
-from diode.errors import ReplayError, StorageError
+from diode.errors import ReplayError, StorageError, UsageError
 
 A, B = "a" * 32, "b" * 32
 WRITTEN = Standing(ledger=A, decisions=5, channels={"models": 3}, epoch=7)
@@ -61,7 +61,7 @@ def test_anything_else_is_refused_with_what_to_type(anchor: Anchor, ledger: Stan
         b"[]",
         b"{" * 100_000,
         WRITTEN.model_dump_json()[:-1].encode(),
-        WRITTEN.model_dump_json().replace("anchor-1", "anchor-2").encode(),
+        WRITTEN.model_dump_json().replace("anchor-2", "anchor-0").encode(),
         WRITTEN.model_dump_json().replace("5", "-5").encode(),
         WRITTEN.model_dump_json().replace("models", "../x").encode(),
     ],
@@ -95,3 +95,21 @@ def test_a_place_that_is_gone_is_said(tmp_path: Path) -> None:
     """A mount that is missing is not made up for."""
     with pytest.raises(StorageError, match=r"cannot be written.*the ledger is kept"):
         Anchor(tmp_path / "mount" / "anchor.json", "diode-sender").write(WRITTEN)
+
+
+def test_a_newer_versions_anchor_is_no_damage(anchor: Anchor) -> None:
+    """Who went back to an older version is told so, and ``rebaseline`` does not write over what that cannot read."""
+    anchor.path.write_bytes(WRITTEN.model_dump_json().replace("anchor-2", "anchor-3").encode())
+    for read in (anchor.read, anchor.maybe_read):
+        with pytest.raises(UsageError, match=r"a newer version of diode-sender.*install the newer"):
+            read()
+
+
+def test_an_older_versions_anchor_is_taken(anchor: Anchor) -> None:
+    """It does not know of audit log and trust; the next write does."""
+    anchor.path.write_bytes(
+        b'{"format":"diode-anchor-1","ledger":"%s","decisions":5,"channels":{"models":3},"epoch":7}' % A.encode()
+    )
+    assert anchor.check(WRITTEN) == WRITTEN.model_copy(update={"format": "diode-anchor-1"})
+    anchor.write(WRITTEN)
+    assert anchor.read() == WRITTEN

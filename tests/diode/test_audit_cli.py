@@ -65,7 +65,7 @@ def test_verify_says_what_it_found(site: Path) -> None:
     line = (site / "sender" / "audit-000001.jsonl").read_bytes().splitlines()[-1]
     code, text = run("verify", site / "sender", "--no-signatures", "--json")
     facts = {"side": "sender", "first": 1, "head": {"n": 2, "hash": digest(line).hex()}, "files": 1, "heads": 0}
-    assert (0, facts | {"signed": False, "repairs": []}) == (code, json.loads(text))
+    assert (0, facts | {"signed": False, "repairs": [], "anchored": None}) == (code, json.loads(text))
 
 
 def test_exit_codes(site: Path) -> None:

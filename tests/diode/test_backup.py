@@ -3,14 +3,18 @@
 import shutil
 import sqlite3
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from diode.backup import back_up, restore
+from diode import backup
+from diode.backup import back_up
 from diode.database import Database
 from diode.errors import DiodeError, LockedError, StorageError, UsageError
 from diode.locking import locked, locked_as_it_is
+
+restore = partial(backup.restore, keys=(), is_unsigned=True)  # what tests/diode/test_backup_seal.py is not about
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS channel (name TEXT, sequence INTEGER) STRICT;
@@ -148,7 +152,7 @@ def test_a_restore_that_fails_changes_nothing(tmp_path: Path, state: Path, book:
     book.note("two")
     book.close()
     with pytest.raises(StorageError, match="nothing was restored"):
-        restore(tmp_path / "backup", state, reader, force=True, put_rest=lambda _: fail())
+        restore(tmp_path / "backup", state, reader, force=True, put_rest=lambda *_: fail())
     assert ["one", "two"] == notes_in(state)
     assert not (state / "partial").exists()
 

@@ -45,7 +45,7 @@ from receiver.endings import Endings
 from receiver.finishing import Finishing
 from receiver.heads import PeerHeads
 from receiver.hearing import Hearing
-from receiver.inbox import Inbox
+from receiver.inbox import UNSIGNED, Inbox
 from receiver.ledger import Ledger as ReceiverLedger
 from receiver.pipeline import store_settings
 from receiver.rebaseline import open_ledger as open_receiver_ledger
@@ -114,6 +114,7 @@ class Faults:
     outages: tuple[tuple[int, int], ...] = ()  # (from step, to step): nothing passes
     kills: tuple[tuple[int, str], ...] = ()  # (step, what): receiver, power, stop, sender, clock
     disk_fails: tuple[tuple[int, int], ...] = ()  # (step, for so many operations)
+    lies: tuple[int, ...] = ()  # steps: the disk loses what is dirty, and says so once
     auth: str = "gmac"
     killed_by: str = "receiver"  # what happens at a kill point of the receiver: the same, or power
     kill_at: int | None = None  # operation of the disk, counted from the first bundle on
@@ -142,6 +143,7 @@ class Faults:
             ),
             disk_fails=tuple((rng.randrange(steps), rng.randrange(1, 30)) for _ in range(rng.choice((0, 0, 0, 1, 2)))),
             auth=rng.choice(("gmac", "gmac", "none")),
+            lies=tuple(rng.randrange(steps) for _ in range(rng.choice((0, 0, 0, 1, 3)))),
         )
 
 
@@ -373,10 +375,14 @@ class World:
             )
         step = 0
         kills, fails = deque(sorted(self.faults.kills)), deque(sorted(self.faults.disk_fails))
+        lies = deque(sorted(self.faults.lies))
         while self.advance(dark=any(a <= step < b for a, b in self.faults.outages)) or kills:
             step += 1
             while fails and fails[0][0] <= step:
                 self.enclave_disk.fails_until = self.enclave_disk.operations + fails.popleft()[1]
+            while lies and lies[0] <= step:
+                self.counts["lies"] += bool(lies.popleft())
+                self.enclave_disk.lie()
             while kills and kills[0][0] <= step:
                 self.kill(kills.popleft()[1])
         self.enclave_disk.fails_until = -1
@@ -501,6 +507,7 @@ class World:
 
     def look(self) -> None:
         """Whatever is visible is complete and as staged; a reader may take it away, and it never comes again."""
+        self.enclave_disk.drop_cache(f"{self.inbox}/cve/")  # a reader may come when memory was short
         for receipt in self.inbox.glob("cve/*/*"):
             name = receipt.parent.name
             if not (receipt / "receipt.json").exists():
@@ -537,7 +544,9 @@ class World:
             raise Violation(f"I6: {left} left in the spool")
         over = {row.id for row in ledger.published("cve")}  # without tags a manifest may arrive broken, then whole
         self.check_audit()
-        if aside := {path.name for path in (self.inbox / ".diode" / "quarantine").iterdir()} - over:
+        quarantine = self.inbox / ".diode" / "quarantine"
+        names = {path.name for folder in (quarantine, quarantine / UNSIGNED) for path in folder.glob("*")}
+        if aside := names - over - {UNSIGNED}:
             raise Violation(f"I4: {aside} in quarantine")
 
     def check_audit(self) -> None:

@@ -291,10 +291,9 @@ def test_a_known_key_that_may_not_sign_is_told_apart(tmp_path: Path) -> None:
 def test_signed_reasons_are_bounded(enclave: Enclave) -> None:
     """The newest stay; what has content is a person's to remove."""
     inbox, error = enclave.store._inbox, ManifestError("wrong")
-    kept = enclave.folder / "spool"
-    kept.mkdir()
-    (kept / "data").write_bytes(b"x")
-    inbox.set_aside("f" * 16, error, {}, kept)
+    (inbox.spool / ("f" * 16)).mkdir()
+    (inbox.spool / ("f" * 16) / "data").write_bytes(b"x")
+    inbox.set_aside("f" * 16, error, {}, inbox.spool_folder)
     for n in range(MAX_REASONS[True] + 20):
         inbox.set_aside(f"{n:016x}", error, {}, None)
     names = {path.name for path in inbox.quarantine.iterdir()}

@@ -11,11 +11,11 @@ from unittest.mock import patch
 import pytest
 from securesystemslib.signer import CryptoSigner
 
-import receiver.inbox
 from diode.anchor import Anchor
 from diode.audit import AuditLog
 from diode.database import Database
 from diode.errors import FullError, StorageError
+from diode.storage.folder import Folder
 from tests.enclave import Enclave
 from tests.link import Bundle, make_bundle
 
@@ -80,9 +80,9 @@ def failing(what: str, fault: Fault) -> Iterator[None]:
         "statement done": lambda: _after(Database, "_execute", _statement(fault)),
         "anchor": lambda: _before(Anchor, "write", lambda *_: fault.strike(StorageError("anchor"))),
         "audit": lambda: _before(AuditLog, "append", lambda *_: fault.strike(StorageError("audit"))),
-        "rename": lambda: _before(receiver.inbox, "rename_noreplace", lambda *_: fault.strike(full)),
+        "rename": lambda: _before(Folder, "move", lambda *_: fault.strike(full)),
         "mkdir": lambda: _before(os, "mkdir", lambda *_: fault.strike(full)),
-        "write": lambda: _before(Path, "write_bytes", lambda *_: fault.strike(full)),
+        "write": lambda: _before(Folder, "write_new", lambda *_: fault.strike(full)),
         "pwrite": lambda: _before(os, "pwrite", lambda *_: fault.strike(full)),
     }
     with where[what]():

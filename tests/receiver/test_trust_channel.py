@@ -12,7 +12,7 @@ from diode.audit_check import entries_of
 from diode.envelope import seal
 from diode.errors import StorageError
 from diode.manifest import MAX_SEQUENCE, canonical
-from diode.trust_document import MAX_TRUST_BYTES, TRUST_TYPE, TrustDocument
+from diode.trust_document import MAX_TRUST_BYTES, TRUST_TYPE, TrustDocument, document_digest
 from diode.wire import Kind, ObjectType
 from receiver.requests import request_gaps
 from tests.enclave import Enclave, public_pem
@@ -48,7 +48,7 @@ def carried(sequence: int, content: bytes, signer: CryptoSigner = ALICE) -> Bund
 def enclave(tmp_path: Path) -> Enclave:
     """A receiver on which a first document was installed."""
     made = Enclave(tmp_path, {"anybody.pub": NEW})
-    made.store._authority.install(sealed(document(1), ALICE, BOB), "2026-06-01T00:00:00Z", lambda _: None)
+    made.store._authority.install(sealed(document(1), ALICE, BOB), "2026-06-01T00:00:00Z", lambda *_: None)
     return made
 
 
@@ -91,7 +91,7 @@ def test_a_revocation_reaches_what_is_being_received(enclave: Enclave) -> None:
     [
         (2, [ALICE], ("threshold", 12)),
         (2, [NEW], ("trust", 12)),
-        (1, [ALICE, BOB], ("replay", 15)),
+        (1, [ALICE, BOB], ("trust_fork", 15)),
         (2, [], ("trust", 12)),
     ],
 )
@@ -322,7 +322,7 @@ def test_a_failing_disk_stops_no_revocation(tmp_path: Path, what: str, restarted
     for at in range(1, 40):
         fault = Fault(at)
         made = Enclave(tmp_path / str(at), {"anybody.pub": NEW})
-        made.store._authority.install(sealed(document(1), ALICE, BOB), "2026-06-01T00:00:00Z", lambda _: None)
+        made.store._authority.install(sealed(document(1), ALICE, BOB), "2026-06-01T00:00:00Z", lambda *_: None)
         with failing(what, fault):
             made.take(real)
         if restarted:
@@ -333,3 +333,42 @@ def test_a_failing_disk_stops_no_revocation(tmp_path: Path, what: str, restarted
         if not fault.was_reached:
             return
     raise AssertionError("more steps than were looked for")
+
+
+def taken(enclave: Enclave, sequence: int, content: bytes) -> tuple[list[tuple[str, int]], int]:
+    """(refusals so far, alarms of a fork) after channel trust brought this."""
+    enclave.take(carried(sequence, content))
+    return enclave.refusals, len(enclave.said("trust_fork"))
+
+
+def test_a_fork_is_an_alarm_of_its_own(enclave: Enclave) -> None:
+    """Another document of a version that counted here, now or earlier, which its root signed; it is not taken."""
+    assert ([], 0) == taken(enclave, 1, sealed(document(2, new=NEW), ALICE, BOB))
+    for sequence, version in ((2, 2), (3, 1)):
+        other = document(version, {NEW.public_key.keyid: "no"}, new=NEW)
+        enclave.take(carried(sequence, sealed(other, ALICE, BOB, NEW)))
+    assert ([("trust_fork", 15)] * 2, 2) == (enclave.refusals, len(enclave.said("trust_fork")))
+    document_here = enclave.store._authority.document
+    assert document_here == document(2, new=NEW)
+
+
+def test_the_same_document_signed_by_more_people_is_no_fork(enclave: Enclave) -> None:
+    """What was signed is the same: a replay, and no alarm. Nor is what strangers signed."""
+    assert ([("replay", 15)], 0) == taken(enclave, 1, sealed(document(1), BOB, ALICE, NEW))
+    assert ([("replay", 15), ("trust", 12)], 0) == taken(enclave, 2, sealed(document(1, new=NEW), NEW))
+
+
+def test_what_follows_another_document_is_a_fork(enclave: Enclave) -> None:
+    """When a document names the one before; one that names the right one, or says nothing, is taken."""
+    here = document_digest(sealed(document(1)))
+    other = document(2, new=NEW).model_copy(update={"previous": "0" * 64})
+    right = document(2, new=NEW).model_copy(update={"previous": here})
+    assert ([("trust_fork", 15)], 1) == taken(enclave, 1, sealed(other, ALICE, BOB))
+    assert ([("trust_fork", 15)], 1) == taken(enclave, 2, sealed(right, ALICE, BOB))
+    assert enclave.store._authority.document == right
+
+
+def test_dates_do_not_go_back(enclave: Enclave) -> None:
+    """A higher version that was made earlier: somebody kept it, and sends it now."""
+    early = document(2, new=NEW).model_copy(update={"created": "2025-12-31T23:59:59Z"})
+    assert ([("replay", 15)], 0) == taken(enclave, 1, sealed(early, ALICE, BOB))

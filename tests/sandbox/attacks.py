@@ -6,6 +6,7 @@ happens where it is not forbidden: then the answer is another one than ``EPERM``
 
 import ctypes
 import errno
+import fcntl
 import importlib
 import json
 import os
@@ -94,13 +95,19 @@ ITS_OWN: Final[dict[str, tuple[Any, ...]]] = {  # of what it holds: by these, so
     "setsockopt": ("setsockopt", "SOCKET", 1, 9999, _page, 4),
     "ioctl": ("ioctl", "SOCKET", 0x8936, 0),
 }
+SHARED: Final[dict[str, tuple[Any, ...]]] = {  # a memfd that another process maps: by its size it would be killed
+    "shrink shared memory": ("ftruncate", "SHARED", ctypes.c_long(0)),
+    "grow shared memory": ("ftruncate", "SHARED", ctypes.c_long(1 << 40)),
+    "seal shared memory": ("fcntl", "SHARED", fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE),
+}
 ATTACKS: Final = {
-    "receiver.listen": NETWORK | PROCESSES | OUTSIDE | ITS_OWN,
+    "receiver.listen": NETWORK | PROCESSES | OUTSIDE | ITS_OWN | SHARED,
     "receiver.assemble": NETWORK
     | PROCESSES
     | OUTSIDE
-    | {name: ITS_OWN[name] for name in ("pwrite to the socket", "sendfile")},
-    "receiver.store": NETWORK | PROCESSES | OUTSIDE,
+    | {name: ITS_OWN[name] for name in ("pwrite to the socket", "sendfile")}
+    | SHARED,
+    "receiver.store": NETWORK | PROCESSES | OUTSIDE | SHARED,
 }
 
 
@@ -112,6 +119,7 @@ def main() -> None:
     places = {
         "SOCKET": settings.get("socket", settings["control_write"]),
         "PIPE": settings["control_read"],
+        "SHARED": settings.get("arena", settings.get("ring")),
         "KEY": sys.argv[-1].encode() + b"\0",
     }
 

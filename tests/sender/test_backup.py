@@ -4,6 +4,7 @@ import os
 import shutil
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,13 @@ from securesystemslib.signer import CryptoSigner
 
 from diode.errors import UsageError
 from diode.geometry import PROFILES, stream_geometry
-from sender.backup import back_up, restore
+from sender import backup
+from sender.backup import back_up
 from sender.ledger import Ledger, Row
-from sender.packing import Identity, collect, hash_content, write_packed
+from sender.packing import Identity, hash_content, write_packed
+from sender.sources import collect
 
+restore = partial(backup.restore, keys=(), is_unsigned=True)
 STRANGER = "b" * 16
 STANDARD = PROFILES["standard"]
 IDENTITY = Identity("models", "n", "1", 1, None, "2026-01-01T00:00:00Z")
@@ -63,7 +67,7 @@ def staging(tmp_path: Path, signer: CryptoSigner, request: pytest.FixtureRequest
 def save(state: Path, folder: Path) -> None:
     """Back up."""
     with closing(Ledger(state / "ledger.db", read_only=True)) as ledger:
-        back_up(ledger, folder)
+        back_up(ledger, folder, None)
 
 
 def content(folder: Path) -> dict[str, bytes]:

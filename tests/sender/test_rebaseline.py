@@ -98,7 +98,7 @@ def test_an_older_ledger_is_refused_and_goes_on_after_a_rebaseline(config: Sende
         open_ledger(config)
     assert 15 == refused.value.exit_code
     done = rebaseline(config, {})
-    assert (True, {"models": 3, "fixes": 1}, False) == done
+    assert (True, {"models": 3, "fixes": 1}, False, "") == done
     with closing(open_ledger(config)) as ledger:
         assert (4, None) == ledger.next_sequence("models")
         assert (2, None) == ledger.next_sequence("fixes")
@@ -133,13 +133,13 @@ def test_what_no_anchor_tells_is_given_by_hand(config: SenderConfig, old: Path, 
     else:
         config.anchor_file.write_bytes(b"{")
     done = rebaseline(config, parse_after(["models=3", "fixes=1"]))
-    assert (True, {"models": 3, "fixes": 1}, harm == "damaged") == done
+    assert (True, {"models": 3, "fixes": 1}, harm == "damaged", "") == done
     assert {"models": 3, "fixes": 1} == last(config)
 
 
 def test_numbers_never_go_back(config: SenderConfig, old: Path) -> None:
     """What is given by hand only ever raises them; the last bundle of a channel that stays is still known."""
-    assert (True, {"fixes": 9}, False) == rebaseline(config, {"models": 2, "fixes": 9})
+    assert (True, {"fixes": 9}, False, "") == rebaseline(config, {"models": 2, "fixes": 9})
     with closing(open_ledger(config)) as ledger:
         assert (4, "models3") == ledger.next_sequence("models")
         assert (10, None) == ledger.next_sequence("fixes")
@@ -154,7 +154,7 @@ def test_an_anchor_in_the_state_folder_is_none(config: SenderConfig) -> None:
 def test_a_ledger_that_is_not_older_is_left_alone(config: SenderConfig, old: Path) -> None:
     """Nothing is changed."""
     before = anchor_of(config).read()
-    assert (False, {}, False) == rebaseline(config, {})
+    assert (False, {}, False, "") == rebaseline(config, {})
     assert anchor_of(config).read() == before
 
 

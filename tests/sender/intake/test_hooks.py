@@ -149,7 +149,7 @@ time.sleep(1000)
 
 def test_stop_while_a_hook_hangs(candidate: MakeCandidate, hook: MakeHook, tmp_path: Path) -> None:
     """Nobody waits for it, and it is killed."""
-    pipeline = Pipeline(Intake.model_validate({"hooks": [hook(HANGS, 1000)]}))
+    pipeline = Pipeline(Intake.model_validate({"hooks": [hook(HANGS, 1000)]}), tmp_path / "copies")
     asked = candidate({"a": b"a"})
     stopped: list[float] = []
 
