@@ -34,7 +34,7 @@ help:
 	@echo 'make faults        crashes, power losses and bad lines by the thousand; up to 20 minutes'
 	@echo 'make oneway        prove that nothing comes back: namespaces, probes, a rogue process; needs root'
 	@echo 'make fuzz          hostile datagrams and inputs for five minutes (ARGS="--seconds 3600")'
-	@echo 'make flood         a transfer under three floods, 60 s each; root, network namespaces'
+	@echo 'make flood         a transfer under floods; root, network namespaces'
 	@echo 'make bench         measure this machine (ARGS="--quick --json FILE")'
 	@echo 'make wheelhouse    all wheels for an offline installation'
 	@echo 'make image         container image from the wheelhouse (BASE=image)'

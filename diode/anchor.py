@@ -37,8 +37,9 @@ class Standing(BaseModel):
     """How far a ledger has come, and what must not be used again.
 
     ``channels`` are the last sequence numbers, issued by a sender or published by a receiver; ``epoch`` is that of the
-    newest heartbeat, sent or heard; ``audit`` is the last entry of this side's audit log; ``trust`` version and digest
-    of the newest trust document that counted here. Format 1, of older versions, does not have the last two.
+    newest heartbeat sent, and 0 for a receiver, which also goes by none that an earlier version wrote: what it heard is
+    not signed. ``audit`` is the last entry of this side's audit log; ``trust`` version and digest of the newest trust
+    document that counted here. Format 1, of older versions, does not have the last two.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")

@@ -10,6 +10,7 @@ adds as little as possible.
 """
 
 import hashlib
+import hmac
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,12 +18,13 @@ from typing import Final, Literal
 
 import numpy as np
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 
-from diode.wire import HEADER_BYTES, NONCE, TAG_BYTES
+from diode.wire import COUNTER, HEADER_BYTES, NONCE, SESSION, TAG_BYTES
 
 LINK_KEY_BYTES: Final = 32
 Mode = Literal["gmac", "aead", "none"]
@@ -47,8 +49,23 @@ class LinkKey:
 
     def session_key(self, session: int) -> bytes:
         """Key of one session: HKDF-SHA256 with the session as salt."""
-        hkdf = HKDF(SHA256(), 32, salt=session.to_bytes(8, "big"), info=b"diode link session 1")
-        return hkdf.derive(self.secret)
+        return self._derive(b"diode link session 1", session.to_bytes(8, "big"))
+
+    def heartbeat_mac_key(self, mode: Mode) -> bytes:
+        """Key of the tags of heartbeats of kind 4: one for all sessions, another one in each mode."""
+        return self._derive(b"diode heartbeat mac 1 " + mode.encode())
+
+    def heartbeat_cipher_key(self, session: int) -> bytes:
+        """Key that encrypts the heartbeats of kind 4 of one session, in ``aead`` mode."""
+        return self._derive(b"diode heartbeat cipher 1", session.to_bytes(8, "big"))
+
+    @property
+    def fingerprint(self) -> str:
+        """64 hex digits that name the whole key, in ledgers and between our processes; they tell nothing of it."""
+        return self._derive(b"diode link key fingerprint 1").hex()
+
+    def _derive(self, info: bytes, salt: bytes | None = None) -> bytes:
+        return HKDF(SHA256(), 32, salt=salt, info=info).derive(self.secret)
 
 
 class DatagramViews:
@@ -124,6 +141,44 @@ class Session:
             row[HEADER_BYTES:-TAG_BYTES] = np.frombuffer(opened, dtype=np.uint8)
             ok[i] = True
         return ok
+
+
+class HeartbeatAuth:
+    """Seals and opens heartbeats of kind 4: one HMAC for all sessions of a key, so that no session need be known.
+
+    There is no nonce that could repeat. In ``aead`` mode the symbol is encrypted first, by AES-256-CTR under a key of
+    the session; its counter block begins with the header's counter, which no session uses twice.
+    """
+
+    def __init__(self, key: LinkKey, mode: Mode) -> None:
+        self._key = key
+        self._mode = mode
+        self._keyed = None if mode == "none" else hmac.new(key.heartbeat_mac_key(mode), digestmod="sha256")
+
+    def seal(self, datagram: bytearray) -> None:
+        """Encrypt in ``aead`` mode, and write the tag; header and symbol are complete."""
+        if self._mode == "aead":
+            datagram[HEADER_BYTES:-TAG_BYTES] = self._crypt(bytes(datagram))
+        datagram[-TAG_BYTES:] = self._tag(datagram[:-TAG_BYTES])
+
+    def open(self, datagram: bytes) -> bytes | None:
+        """The symbol in clear; None when the tag is wrong. ``datagram`` is the caller's own copy."""
+        if not hmac.compare_digest(self._tag(memoryview(datagram)[:-TAG_BYTES]), datagram[-TAG_BYTES:]):
+            return None
+        return self._crypt(datagram) if self._mode == "aead" else datagram[HEADER_BYTES:-TAG_BYTES]
+
+    def _tag(self, body: bytes | bytearray | memoryview) -> bytes:
+        if self._keyed is None:
+            return NO_TAG
+        mac = self._keyed.copy()
+        mac.update(body)
+        return mac.digest()[:TAG_BYTES]
+
+    def _crypt(self, datagram: bytes) -> bytes:
+        session = int.from_bytes(datagram[SESSION], "big")
+        first_block = datagram[COUNTER] + bytes(8)
+        stream = Cipher(algorithms.AES(self._key.heartbeat_cipher_key(session)), modes.CTR(first_block)).encryptor()
+        return stream.update(datagram[HEADER_BYTES:-TAG_BYTES])
 
 
 def _pick(views: Sequence[memoryview], rows: NDArray[np.intp] | slice) -> Sequence[memoryview]:

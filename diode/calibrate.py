@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rich.table import Table
 
 from diode.auth import DatagramViews, LinkKey, Mode, Session
-from diode.gate import Trials
+from diode.gate import TRIALS_PER_S, Trials
 from diode.manifest import canonical
 from diode.pacing import Pacer
 from diode.udp import (
@@ -115,7 +115,7 @@ class Meter:
         self._session: Session | None = None
         self._records: set[tuple[int, int]] = set()
         self._drops_before = 0
-        self._trials = Trials()
+        self._trials = Trials(TRIALS_PER_S)
 
     @property
     def is_over(self) -> bool:

@@ -47,6 +47,7 @@ class What(StrEnum):
     PUBLISHED = "published"
     EXPIRED = "expired"
     SPOOL_LOST = "spool_lost"
+    CHANNEL_BEGUN = "channel_begun"
     PEER_HEAD = "peer_head"
     PEER_BACKWARDS = "peer_backwards"
     # both

@@ -17,7 +17,7 @@ from diode.log import Level
 from diode.manifest import ChannelName, Label, Labels
 from diode.sizes import Size
 from diode.udp import Address
-from diode.wire import MAX_SYMBOL_BYTES, MIN_SYMBOL_BYTES, symbol_bytes_for
+from diode.wire import MAX_SYMBOL_BYTES, MIN_SYMBOL_BYTES, OVERHEAD_BYTES, symbol_bytes_for
 
 
 def _is_address(value: str) -> str:
@@ -54,8 +54,7 @@ class SenderLink(_Section):
     @property
     def symbol_bytes(self) -> int:
         """Symbol size that fits the MTU."""
-        size = symbol_bytes_for(self.mtu, ipv6=":" in Address.parse(self.to).host)
-        return max(MIN_SYMBOL_BYTES, min(MAX_SYMBOL_BYTES, size))
+        return _symbol_bytes(self.mtu, self.to)
 
 
 class ReceiverLink(_Section):
@@ -65,6 +64,7 @@ class ReceiverLink(_Section):
     auth: Auth = "gmac"
     key: Path = Path("keys/link.key")
     previous_key: Path | None = None
+    mtu: Annotated[int, Field(ge=576, le=65535)] | None = None
     path: UdpPath = "auto"
     socket_buffer: Annotated[Size, Field(ge=64 << 10, le=1 << 30)] = 32 << 20
 
@@ -74,9 +74,21 @@ class ReceiverLink(_Section):
         return self.previous_key or _previous(self.key)
 
     @property
+    def datagram_bytes(self) -> int:
+        """Size of the datagrams that fit the MTU; 0 where it is not configured, until a heartbeat tells."""
+        if self.mtu is None:
+            return 0
+        return _symbol_bytes(self.mtu, self.listen) + OVERHEAD_BYTES
+
+    @property
     def keys(self) -> list[Path]:
         """Every key that is taken, the one that counts first."""
         return [self.key, self.previous] if self.previous.exists() else [self.key]
+
+
+def _symbol_bytes(mtu: int, address: str) -> int:
+    size = symbol_bytes_for(mtu, ipv6=":" in Address.parse(address).host)
+    return max(MIN_SYMBOL_BYTES, min(MAX_SYMBOL_BYTES, size))
 
 
 def _previous(key: Path) -> Path:

@@ -151,16 +151,19 @@ class Database:
     def standing(self) -> Standing:
         """What an anchor says of it."""
         identity = self.identity()
-        epoch = self._execute("SELECT max(epoch) FROM heartbeat").fetchone()[0]
         channels = dict(self._execute("SELECT name, sequence FROM channel").fetchall())
         return Standing(
             ledger=identity.id,
             decisions=identity.decisions,
             channels=channels,
-            epoch=epoch or 0,
+            epoch=self._epoch(),
             audit=self._anchor.audit_head() if self._anchor else None,
             trust=self.trust_head(),
         )
+
+    def _epoch(self) -> int:
+        """The newest heartbeat epoch of our own; 0 where none is."""
+        return int(self._execute("SELECT max(epoch) FROM heartbeat").fetchone()[0] or 0)
 
     def trust_head(self) -> tuple[int, str] | None:
         """(version, digest) of the newest trust document that ever counted here. None: there was none."""
@@ -215,10 +218,10 @@ class Database:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         """All of the block or nothing: also when the commit itself fails."""
-        self._execute("BEGIN IMMEDIATE")
         try:
+            self._execute("BEGIN IMMEDIATE")
             yield
-            self._execute("COMMIT")
+            self._execute("COMMIT")  # a disk that does not take it leaves the transaction open
         except BaseException:
             if self._db.in_transaction:  # SQLite may have taken it back already
                 self._execute("ROLLBACK")

@@ -24,9 +24,11 @@ class Drop(StrEnum):
     KEY = "key"  # sealed under a link key this receiver does not hold
     SESSION = "session"  # not announced by an authenticated heartbeat
     TAG = "tag"
-    HEARTBEAT = "heartbeat"  # authentic, but not a heartbeat this version understands
+    HEARTBEAT_KIND = "heartbeat_kind"  # kind 3, and its key has spoken by kind 4
+    HEARTBEAT_KEY = "heartbeat_key"  # of the key from before the last change, and the new one has spoken
     HEARTBEAT_ORDER = "heartbeat_order"  # not newer than the last one: a replay
-    HEARTBEAT_RATE = "heartbeat_rate"  # too many trials of unseen sessions this second
+    HEARTBEAT = "heartbeat"  # authentic, but not a heartbeat this version understands
+    HEARTBEAT_RATE = "heartbeat_rate"  # too many heartbeats to be checked this second
     REFUSED = "refused"  # the bundle was refused before
     REDUNDANT = "redundant"  # the slab, or the whole bundle, is complete already
     SIGNED_GEOMETRY = "signed_geometry"  # contradicts the bundle's signed manifest
@@ -146,10 +148,20 @@ class IntegrityError(ContentError):
 
 
 class ReplayError(ContentError):
-    """A sequence number or name/version was used before, or jumps out of bounds."""
+    """A sequence number or name/version was used before."""
 
     reason = "replay"
     exit_code = 15
+
+
+class NumberError(ReplayError):
+    """A sequence number is not taken now: its bundle waits, and is not refused. ``do``: what a person can do."""
+
+    reason = "number"
+
+    def __init__(self, message: str, do: str) -> None:
+        super().__init__(message)
+        self.do = do
 
 
 class ForkError(ReplayError):

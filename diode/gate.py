@@ -1,92 +1,37 @@
 """Who may speak: every datagram is screened, its session looked up and its tag checked before any state exists for it.
 
-Sessions are admitted by authenticated heartbeats only. A heartbeat of an unseen session is tried at most 50 times a
-second, and 64 sessions are kept, so that strangers cost a bounded amount of work.
+Sessions are admitted by authentic heartbeats only. Those of kind 4 are checked under one key, whatever session they
+claim. Of kind 3, which older senders send alone, the first of a session costs a key derivation: fifty a second are
+tried. Order is kept for each link key apart, and what an older key says counts for nothing once the newer one spoke.
 """
 
+import struct
 from collections import Counter, OrderedDict, deque
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diode.auth import DatagramViews, LinkKey, Mode, Session
+from diode.auth import DatagramViews, HeartbeatAuth, LinkKey, Mode, Session
 from diode.errors import Drop
-from diode.heartbeat import Heartbeat, parse_heartbeat
-from diode.wire import (
-    FILLER_COUNTER,
-    MAGIC,
-    OVERHEAD_BYTES,
-    SYMBOL_BYTES_OFFSET,
-    VERSION,
-    Kind,
-    copy_headers,
-    headers_of,
-    is_symbol_size,
-    screen,
-)
+from diode.heartbeat import Heartbeat, LinkOrder, parse_heartbeat, parse_heartbeat_mac
+from diode.wire import FILLER_COUNTER, HEADER_BYTES, OVERHEAD_BYTES, TAG_BYTES, Kind, copy_headers, screen
 
 Bytes2D = NDArray[np.uint8]
 Rows = NDArray[np.intp]
 
-MAX_SESSIONS: Final = 64
+MAX_SESSIONS: Final = 64  # of each link key
 TRIALS_PER_S: Final = 50
-_MARK: Final = (MAGIC << 8 | VERSION).to_bytes(4, "big")
+MAC_CHECKS_PER_S: Final = 30_000  # heartbeats of kind 4 that are all checked; of those above, one in MAC_SAMPLE
+MAC_SAMPLE: Final = 16
+MAX_AHEAD: Final = 1 << 20  # datagrams of a session that can be in flight when a heartbeat tells how many were sent
+_MAC: Final = int(Kind.HEARTBEAT_MAC)
+_LONE: Final = struct.Struct(">4xBxHQQQ")  # of docs/wire-format.md, section 1
+_NOTED: Final = 64  # sessions under an older key that are remembered as told
+_NOTES_PER_S: Final = 4
+_HEARD: Final = 4096  # heartbeats of a session that are known again before they are parsed
 _WINDOW: Final = 1 << 15  # counters remembered per session, to tell a repeated datagram from a new one
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """``count`` datagrams of ``size`` bytes that lie one after another from ``offset`` of a region."""
-
-    offset: int
-    size: int
-    count: int
-
-
-def slice_runs(region: memoryview, lengths: Sequence[int], drops: "Counter[Drop]", usual_bytes: int = 0) -> list[Run]:
-    """Cut a region into runs by the symbol size that each received run's first header claims.
-
-    ``lengths`` are the byte counts of the runs as received, one after another. What does not divide is a counted drop;
-    neighbours of one size become one run. ``usual_bytes`` is the size of the last authentic datagrams: a run that
-    begins with another claim is cut by it where datagrams of that size seem to follow, since the kernel may put a
-    stranger's datagram before those of the sender whom he copies.
-    """
-    runs: list[Run] = []
-    offset = 0
-    for length in lengths:
-        size = _claimed_size(region, offset, length)
-        if size != usual_bytes and usual_bytes and _is_led_astray(region, offset, length, usual_bytes):
-            size = usual_bytes
-        count = length // size if size else 0
-        if not count or length % size:
-            drops[Drop.LENGTH] += 1
-        if count:
-            last = runs[-1] if runs else None
-            if last and last.size == size and last.offset + last.count * size == offset:
-                runs[-1] = Run(last.offset, size, last.count + count)
-            else:
-                runs.append(Run(offset, size, count))
-        offset += length
-    return runs
-
-
-def _claimed_size(region: memoryview, offset: int, length: int) -> int:
-    if length < OVERHEAD_BYTES:
-        return 0
-    at = offset + SYMBOL_BYTES_OFFSET
-    symbol_bytes = int.from_bytes(region[at : at + 2], "big")
-    return symbol_bytes + OVERHEAD_BYTES if is_symbol_size(symbol_bytes) else 0
-
-
-def _is_led_astray(region: memoryview, offset: int, length: int, usual_bytes: int) -> bool:
-    """Whether somewhere behind the first datagram of a run there is a header of the usual size."""
-    return any(
-        region[at : at + 4] == _MARK and _claimed_size(region, at, usual_bytes) == usual_bytes
-        for at in range(offset + usual_bytes, offset + length - OVERHEAD_BYTES + 1, usual_bytes)
-    )
 
 
 class _Tracked:
@@ -95,13 +40,31 @@ class _Tracked:
     def __init__(self, cipher: Session, key_id: int, before: int = 0) -> None:
         self.cipher = cipher
         self.key_id = key_id
-        self.has_spoken = False
+        self.heard: dict[int, None] = {}  # counters of heartbeats of kind 3, oldest first
         self.received = 0
         self.expected = self.before = before
         self._seen = np.zeros(_WINDOW, dtype=np.uint64)
 
-    def count(self, counters: NDArray[np.uint64]) -> None:
-        """Book authentic data datagrams; repeats of one counter are counted once."""
+    def remember(self, counter: int) -> None:
+        """A heartbeat of kind 3 was looked at: to parse it costs as much as thirty datagrams."""
+        self.heard[counter] = None
+        if len(self.heard) > _HEARD:
+            del self.heard[next(iter(self.heard))]
+
+    def reckon(self, sent: int) -> None:
+        """A heartbeat says how many of its data datagrams were sent. It is believed also where more were claimed."""
+        self.expected = sent if self.expected > sent + MAX_AHEAD else max(self.expected, sent)
+        self.before = min(self.before, self.expected)
+
+    def disbelieve(self) -> None:
+        """Another key has spoken: what was told and claimed under this one is no loss."""
+        self.expected = min(self.expected, self.before + self.received)
+
+    def count(self, counters: NDArray[np.uint64], *, is_believed: bool) -> None:
+        """Book authentic data datagrams; repeats of one counter are counted once.
+
+        A gap among their counters is a loss only where they are believed: who holds an old key can seal any number.
+        """
         data = counters[counters < FILLER_COUNTER]
         if not len(data):
             return
@@ -110,7 +73,10 @@ class _Tracked:
         cells = (data % _WINDOW).astype(np.intp)
         self.received += int(np.count_nonzero(self._seen[cells] != data + 1))
         self._seen[cells] = data + 1
-        self.expected = max(self.expected, int(data[-1]) + 1)
+        if is_believed:
+            self.expected = max(self.expected, int(data[-1]) + 1)
+        else:
+            self.disbelieve()
 
 
 class Admitted(NamedTuple):
@@ -122,29 +88,60 @@ class Admitted(NamedTuple):
 
 
 class Trials:
-    """How often a second the tag of a session not seen before is checked: what strangers may cost."""
+    """What strangers may cost: so many a second pass, and of the others each ``sample``-th (0: none)."""
 
-    def __init__(self) -> None:
+    def __init__(self, per_s: int, sample: int = 0) -> None:
+        self._per_s = per_s
+        self._sample = sample
         self._second = -1
         self._count = 0
 
     def may_try(self, now: float) -> bool:
-        """Whether one more trial is allowed at ``now``; it is counted."""
+        """Whether one more is allowed at ``now``; it is counted."""
         if int(now) != self._second:
             self._second, self._count = int(now), 0
         self._count += 1
-        return self._count <= TRIALS_PER_S
+        return self._count <= self._per_s or (self._sample > 0 and self._count % self._sample == 0)
+
+
+class _Link:
+    """One link key that is held: how its heartbeats are checked, and how far they have come."""
+
+    def __init__(self, key: LinkKey, mode: Mode, order: LinkOrder, *, is_previous: bool) -> None:
+        self.key = key
+        self.fingerprint = key.fingerprint
+        self.auth = HeartbeatAuth(key, mode)
+        self.order = order
+        self.is_previous = is_previous
+
+
+class _Lone(NamedTuple):
+    """What counts of a heartbeat's header. Its numpy record would cost more than the tag."""
+
+    kind: int
+    key_id: int
+    session: int
+    counter: int
+    bundle: int
+
+
+class Heard(NamedTuple):
+    """A heartbeat that was accepted, the fingerprint of its key, and the key's order since."""
+
+    heartbeat: Heartbeat
+    key: str
+    order: LinkOrder
 
 
 class Gate:
-    """Authenticates matrices of datagrams. ``drops`` counts what it refused; ``heartbeat`` is the newest one heard.
+    """Authenticates matrices of datagrams. ``drops`` counts what it refused; ``heard`` is the newest heartbeat.
 
     The first of the ``keys`` is the one that counts; the other is from before the link key was changed.
     ``old_key_sessions`` are those that have spoken under that one, each once: (key id, session). Whoever reads takes
     them out.
 
-    ``order`` is the (epoch, number) of the newest heartbeat that an earlier gate has heard; the sessions it had
-    ``admitted`` need not wait for the next one.
+    ``orders`` tells by fingerprint how far the heartbeats of each key had come when an earlier gate ended; the sessions
+    it had ``admitted`` need not wait for the next one.
     """
 
     def __init__(
@@ -152,21 +149,26 @@ class Gate:
         keys: Sequence[LinkKey],
         mode: Mode,
         drops: "Counter[Drop]",
-        order: tuple[int, int] = (-1, 0),
+        orders: Mapping[str, LinkOrder] | None = None,
         admitted: Iterable[Admitted] = (),
     ) -> None:
-        self.heartbeat: Heartbeat | None = None
+        self.heard: Heard | None = None
         self.heartbeats = 0
         self.old_key_sessions: deque[tuple[int, int]] = deque(maxlen=MAX_SESSIONS)
-        self._keys = {key.key_id: key for key in keys}
-        self._old_key_ids = {key.key_id for key in keys[1:]} - {key.key_id for key in keys[:1]}
+        self._links: dict[int, _Link] = {}
+        for key in keys:
+            order = (orders or {}).get(key.fingerprint, LinkOrder())
+            self._links.setdefault(key.key_id, _Link(key, mode, order, is_previous=bool(self._links)))
+        self._current = next(iter(self._links.values()))
         self._mode = mode
         self._drops = drops
-        self._order = order
         self._sessions: OrderedDict[int, _Tracked] = OrderedDict()
-        self._trials = Trials()
+        self._trials = Trials(TRIALS_PER_S)
+        self._mac_checks = Trials(MAC_CHECKS_PER_S, MAC_SAMPLE)
+        self._noted: dict[int, None] = {}
+        self._notes = Trials(_NOTES_PER_S)
         for key_id, session, expected in admitted:
-            if key_id in self._keys:
+            if key_id in self._links:
                 self._keep(session, self._track(key_id, session, expected))
 
     @property
@@ -193,17 +195,17 @@ class Gate:
         passed, dropped = screen(headers, datagrams.shape[1] - OVERHEAD_BYTES)
         self._drops.update(dropped)
         known_key = np.zeros(len(headers), dtype=np.bool_)
-        for key_id in self._keys:
+        for key_id in self._links:
             known_key |= headers["key_id"] == key_id
         self._drops[Drop.KEY] += int(np.count_nonzero(passed & ~known_key))
         passed &= known_key
-        beats = passed & (headers["kind"] == Kind.HEARTBEAT)
-        for row in np.flatnonzero(beats).tolist():
-            self._hear(datagrams, views, row, now)
+        beats = passed & (headers["kind"] >= Kind.HEARTBEAT)
+        for row, kind in zip(np.flatnonzero(beats).tolist(), headers["kind"][beats].tolist(), strict=True):
+            self._hear(datagrams[row], kind, now)
         rows = np.flatnonzero(passed & ~beats)
         counters = headers["counter"].astype(np.uint64)
         admitted = [
-            self._check(datagrams, views, group, session, counters)
+            self._check(datagrams, views, group, session, counters, now)
             for session, group in self._by_session(headers["session"][rows], rows)
         ]
         if not admitted:
@@ -227,7 +229,13 @@ class Gate:
             yield int(session), rows[sessions == session]
 
     def _check(
-        self, datagrams: Bytes2D, views: DatagramViews, rows: Rows, session: int, counters: NDArray[np.uint64]
+        self,
+        datagrams: Bytes2D,
+        views: DatagramViews,
+        rows: Rows,
+        session: int,
+        counters: NDArray[np.uint64],
+        now: float,
     ) -> Rows:
         tracked = self._sessions.get(session)
         if tracked is None:
@@ -236,54 +244,131 @@ class Gate:
         all_of_them = len(rows) == len(datagrams)
         authentic = rows[tracked.cipher.check(datagrams, views, slice(0, len(rows)) if all_of_them else rows)]
         self._drops[Drop.TAG] += len(rows) - len(authentic)
-        tracked.count(counters[authentic])
+        link = self._links[tracked.key_id]
+        tracked.count(counters[authentic], is_believed=not (link.is_previous and self._current.order.has_spoken))
         if len(authentic):
-            self._note_speaker(session, tracked)
+            self._note_speaker(link, session, now)
         return authentic
 
-    def _hear(self, datagrams: Bytes2D, views: DatagramViews, row: int, now: float) -> None:
-        header = headers_of(datagrams)[row]
-        session = int(header["session"])
+    def _hear(self, datagram: NDArray[np.uint8], kind: int, now: float) -> None:
+        """Judge a heartbeat of a copy: it lies in memory that the process before us can still write."""
+        if kind == _MAC and not self._mac_checks.may_try(now):
+            self._drops[Drop.HEARTBEAT_RATE] += 1
+            return
+        mine = datagram.tobytes()
+        header = _Lone(*_LONE.unpack_from(mine))
+        link = self._links.get(header.key_id)
+        if link is None or header.kind != kind:
+            self._drops[Drop.KIND] += 1
+        elif kind == _MAC:
+            self._hear_mac(link, mine, header, now)
+        else:
+            self._hear_session(link, mine, header, now)
+
+    def _hear_mac(self, link: _Link, datagram: bytes, header: "_Lone", now: float) -> None:
+        """Kind 4. Its order stands in the header: a recorded one is dropped before it is parsed."""
+        session, order = header.session, (header.bundle, header.counter)
+        text = link.auth.open(datagram)
+        if text is None:
+            self._drops[Drop.TAG] += 1
+        elif self._is_outdated(link, session, now):
+            self._drops[Drop.HEARTBEAT_KEY] += 1
+        elif order < link.order.reached or (order == link.order.reached and link.order.has_mac):
+            self._drops[Drop.HEARTBEAT_ORDER] += 1
+        elif (heartbeat := parse_heartbeat_mac(text)) is None or heartbeat.order != order:
+            self._drops[Drop.HEARTBEAT] += 1
+        else:
+            self._accept(heartbeat, link, session, now, has_mac=True)
+
+    def _hear_session(self, link: _Link, datagram: bytes, header: "_Lone", now: float) -> None:
+        """Kind 3, under the key of its session. A counter that was heard in this session is not parsed again."""
+        session, counter = header.session, header.counter
+        if link.order.has_mac:
+            self._drops[Drop.HEARTBEAT_KIND] += 1
+            return
         tracked = self._sessions.get(session)
-        if tracked is None:
+        if tracked is None or tracked.key_id != link.key.key_id:
             if not self._trials.may_try(now):
                 self._drops[Drop.HEARTBEAT_RATE] += 1
                 return
-            tracked = self._track(int(header["key_id"]), session)
-        if not tracked.cipher.check(datagrams, views, np.array([row]))[0]:
+            tracked = self._track(link.key.key_id, session)
+        text = _open_one(tracked.cipher, datagram)
+        if text is None:
             self._drops[Drop.TAG] += 1
-            return
-        heartbeat = parse_heartbeat(memoryview(datagrams[row]))
-        if heartbeat is None:
-            self._drops[Drop.HEARTBEAT] += 1
-        elif heartbeat.order <= self._order:
+        elif self._is_outdated(link, session, now):
+            self._drops[Drop.HEARTBEAT_KEY] += 1
+        elif counter in tracked.heard:
             self._drops[Drop.HEARTBEAT_ORDER] += 1
         else:
-            self._accept(heartbeat, session, tracked)
+            tracked.remember(counter)
+            self._take_session(link, session, tracked, text, now)
 
-    def _accept(self, heartbeat: Heartbeat, session: int, tracked: _Tracked) -> None:
-        self.heartbeat = heartbeat
-        self._order = heartbeat.order
+    def _take_session(self, link: _Link, session: int, tracked: _Tracked, text: bytes, now: float) -> None:
+        heartbeat = parse_heartbeat(text)
+        if heartbeat is None:
+            self._drops[Drop.HEARTBEAT] += 1
+        elif heartbeat.order <= link.order.reached:
+            self._drops[Drop.HEARTBEAT_ORDER] += 1
+        else:
+            self._keep(session, tracked)
+            self._accept(heartbeat, link, session, now, has_mac=False)
+
+    def _is_outdated(self, link: _Link, session: int, now: float) -> bool:
+        """Whether the newer key has spoken, so that this one's word counts for nothing; that it was said is told."""
+        if not (link.is_previous and self._current.order.has_spoken):
+            return False
+        self._note_speaker(link, session, now)
+        return True
+
+    def _accept(self, heartbeat: Heartbeat, link: _Link, session: int, now: float, *, has_mac: bool) -> None:
+        self._note_speaker(link, session, now)
+        if not link.is_previous and not link.order.has_spoken:
+            for tracked in self._sessions.values():
+                if tracked.key_id != link.key.key_id:
+                    tracked.disbelieve()
+        link.order = LinkOrder(*heartbeat.order, has_mac=has_mac or link.order.has_mac, has_spoken=True)
+        self.heard = Heard(heartbeat, link.fingerprint, link.order)
         self.heartbeats += 1
-        self._keep(session, tracked)
-        self._note_speaker(session, tracked)
         for sealing, sent in heartbeat.sent().items():
-            # what was sent before we heard of it at all was not lost on the way
-            live = self._sessions.get(sealing) or self._track(tracked.key_id, sealing, sent)
-            live.expected = max(live.expected, sent)
-            self._keep(sealing, live)
+            self._announce(link, sealing, sent)
 
-    def _note_speaker(self, session: int, tracked: _Tracked) -> None:
-        if not tracked.has_spoken:
-            tracked.has_spoken = True
-            if tracked.key_id in self._old_key_ids:
-                self.old_key_sessions.append((tracked.key_id, session))
+    def _announce(self, link: _Link, session: int, sent: int) -> None:
+        """Admit a session. One of the newer key is not taken by the older one, which may have read it off the line."""
+        live = self._sessions.get(session)
+        if live is not None and live.key_id != link.key.key_id:
+            if link.is_previous:
+                return
+            live = None
+        live = live or self._track(link.key.key_id, session, sent)  # what was sent before we heard of it was not lost
+        live.reckon(sent)
+        self._keep(session, live)
+
+    def _note_speaker(self, link: _Link, session: int, now: float) -> None:
+        if not link.is_previous or session in self._noted or not self._notes.may_try(now):
+            return
+        self._noted[session] = None
+        while len(self._noted) > _NOTED:
+            del self._noted[next(iter(self._noted))]
+        self.old_key_sessions.append((link.key.key_id, session))
 
     def _track(self, key_id: int, session: int, before: int = 0) -> _Tracked:
-        return _Tracked(Session(self._keys[key_id], session, self._mode), key_id, before)
+        return _Tracked(Session(self._links[key_id].key, session, self._mode), key_id, before)
 
     def _keep(self, session: int, tracked: _Tracked) -> None:
+        """Each key has a budget of its own: who holds an older one cannot crowd out the sessions of the newer."""
         self._sessions[session] = tracked
         self._sessions.move_to_end(session)
-        if len(self._sessions) > MAX_SESSIONS:
-            self._sessions.popitem(last=False)
+        if len(self._sessions) <= MAX_SESSIONS:
+            return
+        same = [number for number, other in self._sessions.items() if other.key_id == tracked.key_id]
+        if len(same) > MAX_SESSIONS:
+            del self._sessions[same[0]]
+
+
+def _open_one(cipher: Session, datagram: bytes) -> bytes | None:
+    """The symbol in clear of one datagram; None when its tag is wrong."""
+    buffer = bytearray(datagram)
+    matrix = np.frombuffer(buffer, np.uint8).reshape(1, -1)
+    if not cipher.check(matrix, DatagramViews(memoryview(buffer), len(buffer), 1), slice(0, 1))[0]:
+        return None
+    return bytes(buffer[HEADER_BYTES:-TAG_BYTES])

@@ -1,27 +1,45 @@
 """The heartbeat: one authenticated datagram a second that says who seals, what was sent, and what to expect.
 
 It admits sessions (only sessions it lists are listened to) and carries the sender's books, so that the receiver can
-tell loss from silence. It is ordered by a persisted (epoch, number), so a recorded one cannot hide silence.
+tell loss from silence. It is ordered by a persisted (epoch, number), so a recorded one cannot hide silence. It is sent
+twice: as kind 4, which a receiver can check whatever session it claims, and as kind 3 for receivers that know no other.
 """
 
 import json
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from diode.auth import DatagramViews, LinkKey, Session
+from diode.auth import DatagramViews, HeartbeatAuth, LinkKey, Session
 from diode.manifest import MAX_SEQUENCE, BundleHex, ChannelName, Hex32, canonical
-from diode.wire import HEADER_BYTES, TAG_BYTES, Kind, datagram_bytes, headers_of, pack_lone_headers
+from diode.wire import FILLER_BUNDLE, HEADER_BYTES, Kind, datagram_bytes, headers_of, pack_lone_headers
 
 MAX_SESSIONS: Final = 16  # live at one sender
 MAX_BUNDLES: Final = 8
 MAX_CHANNELS: Final = 64
 FEWEST_CHANNELS: Final = 4
+MAX_HEALTH: Final = 16
 
 SessionHex = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 Number = Annotated[int, Field(ge=0, lt=1 << 63)]
+HealthName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 EntryNumber = Annotated[int, Field(strict=True, ge=1, le=MAX_SEQUENCE)]
+
+
+class LinkOrder(NamedTuple):
+    """How far the heartbeats of one link key have come, as a receiver keeps it."""
+
+    epoch: int = -1
+    number: int = 0
+    has_mac: bool = False  # one of kind 4 was accepted: kind 3 is believed no more
+    has_spoken: bool = False  # one was accepted under this key; else the order was taken over, or typed
+
+    @property
+    def reached(self) -> tuple[int, int]:
+        """What a heartbeat has to be newer than."""
+        return self.epoch, self.number
 
 
 class InFlight(BaseModel):
@@ -47,6 +65,7 @@ class Heartbeat(BaseModel):
     channels: Annotated[dict[ChannelName, Number], Field(max_length=MAX_CHANNELS)]
     bundles: Annotated[list[InFlight], Field(max_length=MAX_BUNDLES)]
     audit: Annotated[tuple[EntryNumber, Hex32], Field(strict=False)] | None = None  # the head of its audit log
+    health: Annotated[dict[HealthName, Number], Field(max_length=MAX_HEALTH)] | None = None  # kind 4 only
 
     @property
     def order(self) -> tuple[int, int]:
@@ -69,33 +88,57 @@ class HeartbeatSealer:
     def __init__(self, key: LinkKey, session: Session, symbol_bytes: int) -> None:
         self._key_id = key.key_id
         self._session = session
+        self._auth = HeartbeatAuth(key, session.mode)
         self._symbol_bytes = symbol_bytes
         self._counter = 0
+        self._last: tuple[int, int] = (0, -1)
 
     def seal(self, heartbeat: Heartbeat) -> bytes:
-        """One datagram. What does not fit is left out: channels but for a few, bundles but for one, the rest."""
+        """One datagram of kind 3, for receivers that know no other; without ``health``, which they would refuse."""
+        buffer, datagrams = self._write(Kind.HEARTBEAT, heartbeat.model_copy(update={"health": None}), self._counter)
+        self._session.seal(datagrams, DatagramViews(memoryview(buffer), len(buffer), 1), 0, 1)
+        self._counter += 1
+        return bytes(buffer)
+
+    def seal_mac(self, heartbeat: Heartbeat) -> bytes:
+        """One datagram of kind 4. Raises ValueError for a heartbeat that is not newer than the last one."""
+        if heartbeat.epoch < self._last[0] or heartbeat.number <= self._last[1]:
+            raise ValueError(f"heartbeat {heartbeat.order} after {self._last}: its counter would be used twice")
+        self._last = heartbeat.order
+        buffer, _ = self._write(Kind.HEARTBEAT_MAC, heartbeat, heartbeat.number, heartbeat.epoch)
+        self._auth.seal(buffer)
+        return bytes(buffer)
+
+    def _write(
+        self, kind: Kind, heartbeat: Heartbeat, counter: int, epoch: int = FILLER_BUNDLE
+    ) -> tuple[bytearray, NDArray[np.uint8]]:
+        """A datagram as bytes and as a matrix of one, not sealed yet."""
         buffer = bytearray(datagram_bytes(self._symbol_bytes))
         body = _fitting(heartbeat, self._symbol_bytes)
         buffer[HEADER_BYTES : HEADER_BYTES + len(body)] = body
         datagrams = np.frombuffer(buffer, np.uint8).reshape(1, -1)
         pack_lone_headers(
             headers_of(datagrams),
-            kind=Kind.HEARTBEAT,
+            kind=kind,
             key_id=self._key_id,
             session=self._session.session,
-            counter=self._counter,
+            counter=counter,
+            bundle=epoch,
             symbol_bytes=self._symbol_bytes,
         )
-        self._session.seal(datagrams, DatagramViews(memoryview(buffer), len(buffer), 1), 0, 1)
-        self._counter += 1
-        return bytes(buffer)
+        return buffer, datagrams
 
 
 def _fitting(heartbeat: Heartbeat, room: int) -> bytes:
+    """The body, of which as little as must be is left out: the order is that of docs/wire-format.md."""
     fields = heartbeat.model_dump(by_alias=True, exclude_none=True)
+    channels, bundles, health = fields["channels"], fields["bundles"], fields.get("health", {})
     while len(body := canonical(fields)) > room:
-        channels, bundles = fields["channels"], fields["bundles"]
-        if len(channels) > FEWEST_CHANNELS or (len(bundles) <= 1 and channels):
+        if len(channels) > FEWEST_CHANNELS:
+            channels.popitem()
+        elif health:
+            health.popitem()
+        elif channels and len(bundles) <= 1:
             channels.popitem()
         elif bundles:
             bundles.pop()
@@ -104,9 +147,15 @@ def _fitting(heartbeat: Heartbeat, room: int) -> bytes:
     return body
 
 
-def parse_heartbeat(datagram: memoryview) -> Heartbeat | None:
-    """The heartbeat in an authentic datagram, or None when it is not one that this version understands."""
+def parse_heartbeat(symbol: bytes) -> Heartbeat | None:
+    """The heartbeat in the symbol of an authentic datagram of kind 3, or None when this version understands none."""
+    heartbeat = parse_heartbeat_mac(symbol)
+    return heartbeat if heartbeat is not None and heartbeat.health is None else None
+
+
+def parse_heartbeat_mac(symbol: bytes) -> Heartbeat | None:
+    """As :func:`parse_heartbeat`, of kind 4."""
     try:
-        return Heartbeat.model_validate(json.loads(bytes(datagram[HEADER_BYTES:-TAG_BYTES]).rstrip(b"\0")))
+        return Heartbeat.model_validate(json.loads(symbol.rstrip(b"\0")))
     except (ValidationError, ValueError, RecursionError):
         return None

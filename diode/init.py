@@ -84,6 +84,7 @@ listen = "{listen}"   # where the diode lets datagrams out
 auth = "{auth}"               # as on the sending side
 key = "keys/link.key"
 # previous_key = "keys/link.previous.key"   # a second key, taken while it is there (diode keys rotate-link)
+# mtu = 1500                # the sender's: other sizes are dropped at once; without it, from its first heartbeat on
 path = "auto"               # batched (UDP_GRO) | portable (asyncio-dgram)
 socket_buffer = "32MiB"     # asked for; without rights the kernel grants no more than net.core.rmem_max
 

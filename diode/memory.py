@@ -18,6 +18,7 @@ from typing import Final
 from diode.errors import KernelError
 
 PAGE_BYTES: Final = 4096
+LINK_SIZE: Final = ("datagram_bytes",)  # by which ``assemble`` tells ``listen`` how large the link's datagrams are
 SEALS: Final = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 _MAX_COUNT: Final = (1 << 63) - 1  # counters of datagrams are off the wire
 

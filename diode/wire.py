@@ -39,6 +39,8 @@ HEADER: Final = np.dtype(
 assert HEADER.itemsize == HEADER_BYTES
 
 NONCE: Final = slice(12, 24)  # low half of the session and the counter: 12 bytes that already lie in the header
+SESSION: Final = slice(8, 16)
+COUNTER: Final = slice(16, 24)
 SYMBOL_BYTES_OFFSET: Final = 38
 
 MIN_SYMBOL_BYTES: Final = 448  # MTU 576, the smallest an IPv4 path must carry
@@ -60,6 +62,7 @@ class Kind(IntEnum):
     DATA = 1
     OBJECT = 2
     HEARTBEAT = 3
+    HEARTBEAT_MAC = 4
 
 
 class ObjectType(IntEnum):
@@ -139,10 +142,11 @@ def pack_lone_headers(
     session: int,
     counter: int,
     symbol_bytes: int,
+    bundle: int = FILLER_BUNDLE,
     slab: int = 0,
     symbol: int = 0,
 ) -> None:
-    """Headers of datagrams that belong to no slab of a bundle (heartbeats, filler): bundle 0, D = 1, k = 1."""
+    """Headers of datagrams that belong to no slab of a bundle (heartbeats, filler): D = 1, k = 1."""
     pack_headers(
         headers,
         kind=kind,
@@ -150,7 +154,7 @@ def pack_lone_headers(
         key_id=key_id,
         session=session,
         counter=counter,
-        bundle=FILLER_BUNDLE,
+        bundle=bundle,
         slab=slab,
         symbols=np.full(len(headers), symbol, dtype=np.uint16),
         symbol_bytes=symbol_bytes,
@@ -178,7 +182,7 @@ def screen(headers: Headers, symbol_bytes: int) -> tuple[NDArray[np.bool_], dict
     checks = (
         (Drop.MAGIC, first >> 8 == MAGIC),
         (Drop.VERSION, first & 0xFF == VERSION),
-        (Drop.KIND, (kind >= Kind.DATA) & (kind <= Kind.HEARTBEAT)),
+        (Drop.KIND, (kind >= Kind.DATA) & (kind <= Kind.HEARTBEAT_MAC)),
         (Drop.FLAGS, (headers["flags"] == 0) | (is_object & (headers["flags"] <= ObjectType.SLABS))),
         (Drop.RESERVED, ~headers["reserved"].any(axis=1)),
         (Drop.SYMBOL_SIZE, headers["symbol_bytes"] == symbol_bytes),

@@ -7,11 +7,12 @@ from typing import Any, Final
 from diode.errors import LimitError
 from diode.manifest import Manifest
 from diode.workers import Message
+from receiver.budget import Newest
 from receiver.inbox import Inbox
 from receiver.ledger import Ledger
 from receiver.spool import SpoolBundle
 
-MAX_POSTPONED: Final = 4096  # bundle ids spoken of: one alarm each
+MAX_POSTPONED: Final = 4096  # bundle ids spoken of, the newest: one alarm each
 
 
 class Admission:
@@ -24,7 +25,7 @@ class Admission:
         self._max_bytes, self._max_files = settings["max_bytes"], settings["max_files"]
         self._reserve, self._resume = settings["reserve"], max(settings["reserve"], settings["resume"])
         self._quotas: dict[str, int] = settings["quotas"]
-        self._postponed: set[int] = set()
+        self._postponed = Newest[int](MAX_POSTPONED)
         self._is_low = False
 
     def check(self, manifest: Manifest) -> None:
@@ -41,10 +42,9 @@ class Admission:
         """Whether a bundle fits now, beside those being received. When it does not, its manifest comes again."""
         short = self._short_of_quota(manifest, receiving) or self._short_of_space(manifest, receiving)
         if short is None:
-            self._postponed.discard(number)
+            self._postponed.forget(number)
             return True
-        if number not in self._postponed and len(self._postponed) < MAX_POSTPONED:
-            self._postponed.add(number)
+        if self._postponed.meet(number):
             label = f"{manifest.channel}/{manifest.name}/{manifest.version}"
             self._ledger.note_postponed(f"{number:016x}", manifest.channel, manifest.sequence)
             self._tell({"event": "space_short", "bundle": f"{number:016x}", "label": label} | short)

@@ -21,11 +21,12 @@ from diode.assembler import Assembler, Begun, Completed, HandedOver, Parked, Sla
 from diode.auth import DatagramViews
 from diode.errors import Drop
 from diode.fec import choose_engine
-from diode.gate import Admitted, Gate, Run, slice_runs
+from diode.gate import Admitted, Gate, Heard
 from diode.geometry import Geometry
-from diode.heartbeat import Heartbeat
+from diode.heartbeat import LinkOrder
 from diode.keys import read_link_key
-from diode.memory import Counters, Ring, map_memfd
+from diode.memory import LINK_SIZE, Counters, Ring, map_memfd
+from diode.runs import Run, gather, slice_runs
 from diode.sandbox import MODULES, confine, landlock_version, python_folders
 from diode.wire import Kind, ObjectType
 from diode.workers import Mailbox, Message, start_worker
@@ -54,7 +55,8 @@ class Assemble:
         self._drops: Counter[Drop] = Counter()
         keys = [read_link_key(Path(path)) for path in settings["keys"]]
         admitted = [Admitted(*session) for session in settings["admitted"]]
-        self._gate = Gate(keys, settings["auth"], self._drops, tuple(settings["heartbeat_order"]), admitted)
+        orders = {key: LinkOrder(*order) for key, order in settings["orders"].items()}
+        self._gate = Gate(keys, settings["auth"], self._drops, orders, admitted)
         engine = choose_engine(settings["engine"])
         arena = np.frombuffer(map_memfd(settings["arena"]), dtype=np.uint8)
         self._assembler = Assembler(arena, engine, self._drops, self._wait_for_space)
@@ -63,8 +65,9 @@ class Assemble:
         self._decisions: deque[Message] = deque()
         self._views: dict[int, tuple[Any, DatagramViews]] = {}  # of the whole region, by the datagrams' size
         self._datagrams = 0
-        self._usual_bytes = 0  # of an authentic datagram
-        self._heard = 0
+        self._link_size = Counters(settings["link_size"], LINK_SIZE)
+        self._usual_bytes = settings["datagram_bytes"]  # of the newest heartbeat; 0: not known
+        self._heard = self._told = 0
         self._resting_from: float | None = None  # the last data; None: all is parked since
         control.send({"engine": engine.name})
 
@@ -101,28 +104,36 @@ class Assemble:
     def _take(self, region: int, runs: int) -> None:
         now = time.monotonic()
         lengths = self._ring.take(region, runs, self._region)
-        for run in slice_runs(self._region, lengths, self._drops, self._usual_bytes):
+        for run in gather(self._region, slice_runs(self._region, lengths, self._drops, self._usual_bytes)):
             datagrams, views = self._matrix(run)
             self._datagrams += run.count
             rows = self._gate.admit(datagrams, views, now)
+            if self._gate.heartbeats != self._heard:
+                self._heed(run.size)
             if len(rows):
-                self._usual_bytes = run.size
                 self._assembler.feed(datagrams, rows)
                 self._resting_from = now
                 self._counters["last_data_ms"] = int(now * 1000)
         while self._gate.old_key_sessions:
             key_id, session = self._gate.old_key_sessions.popleft()
             self._control.send({"old_key": f"{key_id:04x}", "session": f"{session:016x}"})
-        if self._gate.heartbeat is not None and self._gate.heartbeats != self._heard:
-            self._heard = self._gate.heartbeats
-            self._on_heartbeat(self._gate.heartbeat)
+        if self._gate.heard is not None and self._gate.heartbeats != self._told:
+            self._told = self._gate.heartbeats
+            self._on_heartbeat(self._gate.heard)
 
-    def _on_heartbeat(self, beat: Heartbeat) -> None:
+    def _heed(self, size_bytes: int) -> None:
+        """A heartbeat came in a run of this size: the link's datagrams have it. Data says less: it may be recorded."""
+        self._heard = self._gate.heartbeats
+        self._usual_bytes = self._link_size["datagram_bytes"] = size_bytes
+
+    def _on_heartbeat(self, heard: Heard) -> None:
         """It came through the same ring: what was sent before it has been taken. A pass that is over is parked."""
-        for bundle in beat.bundles:
+        for bundle in heard.heartbeat.bundles:
             if bundle.state != "sending":
                 self._park(int(bundle.id, 16))
-        self._control.send({"heartbeat": beat.model_dump(by_alias=True), "admitted": self._gate.admitted})
+        beat = heard.heartbeat.model_dump(by_alias=True)
+        key = {"key": heard.key, "has_mac": heard.order.has_mac}
+        self._control.send({"heartbeat": beat, "admitted": self._gate.admitted} | key)
 
     def _park(self, bundle: int | None) -> None:
         """Keep what is open, of one bundle or of all, on disk."""
@@ -130,8 +141,11 @@ class Assemble:
         self._hand_over()
 
     def _matrix(self, run: Run) -> tuple[Any, DatagramViews]:
-        """The run as a matrix, and views for its tags: made once for runs that begin a region, which nearly all do."""
-        if run.offset:
+        """The run as a matrix, and views for its tags: made once for runs that begin a region, which nearly all do.
+
+        Only of the link's own size, so that a stranger's datagram does not take the others' place.
+        """
+        if run.offset or run.size != self._usual_bytes:
             return self._make(run)
         if run.size not in self._views:
             self._views.clear()  # the sender changed its MTU

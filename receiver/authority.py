@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from diode.durable import read_bounded
+from diode.envelope import read_envelope, valid_keys
 from diode.errors import ExpiredError, ForkError, ManifestError, ReplayError, SignerError
 from diode.keys import read_trusted
+from diode.manifest import MAX_MANIFEST_BYTES, PAYLOAD_TYPE, bundle_id
 from diode.trust import Opened, Role, Trust, open_manifest
 from diode.trust_document import (
     MAX_TRUST_BYTES,
@@ -21,6 +24,13 @@ from diode.trust_document import (
 from receiver.ledger import Ledger
 
 Note = Callable[[TrustDocument, bytes], None]
+
+
+class Proposal(NamedTuple):
+    """A trust document that a bundle brings. ``document`` None: it was taken before."""
+
+    sealed: bytes
+    document: TrustDocument | None
 
 
 class Authority:
@@ -41,6 +51,7 @@ class Authority:
         else:
             trust = read_trusted(signers) if signers is not None else Trust([])
         self._trust = trust.demanding(self._roles)
+        self._sealed = ledger.trust_document()  # the document that counts
 
     @property
     def trust(self) -> Trust:
@@ -78,11 +89,19 @@ class Authority:
             self._check_time(now)
         self._trust.confirm(opened.manifest.channel, opened.signatures)
 
-    def follow(self, folder: Path, now: str, note: Note) -> TrustDocument | None:
-        """Take the trust document that a bundle of channel ``trust`` brings in ``folder``. None: no other one.
+    def has_signed(self, number: int, sealed: bytes) -> bool:
+        """Whether a key that is known here, also a revoked one, has signed the manifest of just this bundle."""
+        try:
+            envelope = read_envelope(sealed, PAYLOAD_TYPE, MAX_MANIFEST_BYTES)
+        except ManifestError:
+            return False
+        keys = (trusted.key for trusted in self._trust.keys.values())
+        return bundle_id(envelope.payload) == number and any(True for _ in valid_keys(envelope, keys))
 
-        ``note`` is called before it counts; durable when this returns. Raises ContentError for one that does not follow
-        the document that counts here.
+    def proposed(self, folder: Path, now: str) -> Proposal | None:
+        """The trust document that a bundle of channel ``trust`` brings in ``folder``, verified; it counts not yet.
+
+        None: it brings none. Raises ContentError for one that does not follow the document that counts here.
         """
         try:
             sealed = read_bounded(folder / TRUST_FILE, MAX_TRUST_BYTES)
@@ -90,14 +109,24 @@ class Authority:
             return None
         except OSError as error:
             raise ManifestError(f"{TRUST_FILE} cannot be read: {error.strerror}") from error
-        if sealed == self._ledger.trust_document():
-            return None  # taken before a crash
+        self._catch_up()
+        if self._ledger.knows_trust(sealed):
+            return Proposal(sealed, None)
         if self.document is None:
             raise SignerError(
                 "it brings a trust document, but none is installed here that it could follow; a person installs the "
                 "first one: diode-receiver trust install FILE"
             )
-        return self._take(sealed, self._open_next(sealed, self.document, now), note)
+        return Proposal(sealed, self._open_next(sealed, self.document, now))
+
+    def follow(self, proposal: Proposal, note: Note) -> TrustDocument | None:
+        """Take a proposed document. None: it was taken before, by another bundle or before a crash.
+
+        ``note`` is called before it counts; durable when this returns.
+        """
+        if proposal.document is None:
+            return None
+        return self._take(proposal.sealed, proposal.document, note)
 
     def install(self, sealed: bytes, now: str, note: Note) -> TrustDocument:
         """Take a document that a person brought: the first one, or one that follows. Raises ContentError."""
@@ -138,9 +167,19 @@ class Authority:
     def _take(self, sealed: bytes, document: TrustDocument, note: Note) -> TrustDocument:
         note(document, sealed)
         self._ledger.note_trust(document.version, sealed)
-        self.awaited = None
-        self.document, self._trust = document, document.trust.demanding(self._roles)
+        self._count(sealed, document)
         return document
+
+    def _catch_up(self) -> None:
+        """What the ledger took and the disk then kept from counting counts now."""
+        newest = self._ledger.trust_document()
+        if newest is not None and newest != self._sealed:
+            self._ledger.keep_anchor()
+            self._count(newest, read_document(newest))
+
+    def _count(self, sealed: bytes, document: TrustDocument) -> None:
+        self._sealed, self.document, self.awaited = sealed, document, _awaited(self._ledger)
+        self._trust = document.trust.demanding(self._roles)
 
     def _check_time(self, now: str) -> None:
         document = self.document

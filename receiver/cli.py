@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -25,30 +26,35 @@ from diode.errors import UsageError
 from diode.keys import read_any_signer
 from diode.locking import is_locked, locked
 from diode.log import configure
+from diode.manifest import CHANNEL_PATTERN, MAX_SEQUENCE
 from diode.progress import Display, choose_mode
 from diode.trust_cli import confirm, show_document
 from diode.trust_document import MAX_TRUST_BYTES, document_digest, read_document
 from receiver.authority import Authority
 from receiver.backup import back_up
 from receiver.backup import restore as restore_backup
+from receiver.channels import begin_channel
 from receiver.daemon import Receiver
 from receiver.decisions import Verdict, write_decision
 from receiver.held import decide
 from receiver.inbox import Inbox
 from receiver.ledger import Ledger
 from receiver.link_keys import link_keys
-from receiver.rebaseline import open_ledger
+from receiver.rebaseline import open_ledger, reset_order
 from receiver.rebaseline import rebaseline as rebaseline_ledger
 from receiver.requests import confirm_code, qr_text, request_bundle, request_gaps
 
 app = new_app("The receiving side of a diode link.")
 trust_app = new_app("The trust document: who may sign what.")
 app.add_typer(trust_app, name="trust")
+channel_app = new_app("Channels and their sequence numbers.")
+app.add_typer(channel_app, name="channel")
 main = guarded(app)
 
 Json = Annotated[bool, typer.Option("--json", help="JSON lines on standard output.")]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The backup's folder.")]
 MOST_SHOWN: Final = 20
+MOST_MISSING: Final = 10_000  # requests of a kind
 
 
 @app.callback()
@@ -88,11 +94,13 @@ def run(
 @app.command()
 def missing(context: typer.Context, as_json: Json = False) -> None:
     """Resend codes for what has not arrived whole, to be carried to the sender; as QR codes on a terminal."""
-    with closing(_ledger(load(ReceiverConfig, context.obj))) as ledger:
-        useless = ledger.withdrawn()
-        rows = [row for row in ledger.in_progress() if row.state == "receiving" and row.id not in useless]
+    config = load(ReceiverConfig, context.obj)
+    with closing(_ledger(config)) as ledger:
+        withdrawn = ledger.withdrawn()
+        rows = [row for row in ledger.in_progress() if row.state == "receiving"]
+        rows.sort(key=lambda row: row.id in withdrawn)
         requests = [request_bundle(ledger, row.id) for row in rows]
-        requests += request_gaps(ledger)
+        requests += request_gaps(ledger, config.channels, most_signed=MOST_MISSING, most=MOST_MISSING)
     if as_json:
         say_json([request._asdict() for request in requests])
         return
@@ -202,6 +210,25 @@ def reject(
     _decide(context, bundle, "reject", reason, key, public)
 
 
+@channel_app.command("begin")
+def channel_begin(
+    context: typer.Context,
+    channel: Annotated[str, typer.Argument(metavar="CHANNEL")],
+    number: Annotated[int, typer.Argument(metavar="N", min=1, max=MAX_SEQUENCE, help="The first one that counts.")],
+    as_json: Json = False,
+) -> None:
+    """Take the bundles of a channel from number N on. Also beside a running daemon. Nothing below N is missed then."""
+    if not re.fullmatch(CHANNEL_PATTERN, channel):
+        raise UsageError(f"{channel!r} is no name of a channel; nothing was changed")
+    begun = begin_channel(load(ReceiverConfig, context.obj), channel, number)
+    if as_json:
+        say_json({"first": number, "last": begun.last, "requests": [r._asdict() for r in begun.requests]})
+        return
+    say(f"{channel}: numbers from {number} to {begun.last} are taken, then on as they come", file=sys.stderr)
+    for request in begun.requests:
+        say(f"waited, and comes with its next pass, or by: {request.command}")
+
+
 @trust_app.command("install")
 def trust_install(
     context: typer.Context,
@@ -284,10 +311,23 @@ def restore(
 
 
 @app.command()
-def rebaseline(context: typer.Context, as_json: Json = False) -> None:
+def rebaseline(
+    context: typer.Context,
+    epoch: Annotated[
+        int | None,
+        typer.Option("--epoch", min=0, max=(1 << 63) - 1, help="Only believe heartbeats from this epoch on again."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Make an older ledger know what was published since: by receipts in the inbox, and by its anchor."""
     config = load(ReceiverConfig, context.obj)
     configure(config.log.level, json=config.log.as_json)
+    if epoch is not None:
+        ids = reset_order(config, epoch)
+        if as_json:
+            say_json({"epoch": epoch, "link_keys": ids})
+        say(f"heartbeats of epoch {epoch} and later are believed again under {', '.join(ids)}", file=sys.stderr)
+        return
     done = rebaseline_ledger(config)
     if as_json:
         say_json(done._asdict())

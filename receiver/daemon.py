@@ -18,6 +18,7 @@ import structlog
 from prometheus_client.core import Metric
 
 from diode.audit import ended, open_log
+from diode.auth import LinkKey
 from diode.chain import What
 from diode.clock import now_utc
 from diode.config import ReceiverConfig
@@ -36,6 +37,7 @@ from diode.systemd import Reports, listen_fds
 from diode.udp import Address, adopt_receiver, open_receiver
 from diode.workers import Message, Worker
 from receiver.authority import Authority
+from receiver.budget import PerMinute
 from receiver.decisions import write_decision
 from receiver.disk import DiskHealth
 from receiver.endings import Endings
@@ -43,10 +45,12 @@ from receiver.heads import PeerHeads
 from receiver.hearing import Hearing
 from receiver.held import decide
 from receiver.inbox import Inbox
+from receiver.order_alarm import OrderAlarm
 from receiver.pipeline import Pipeline
 from receiver.rebaseline import open_ledger
-from receiver.requests import drop_request, keep_request, request_bundle, request_path
+from receiver.requests import Request, drop_request, keep_request, request_bundle
 from receiver.scanning import NoAnswerError, scan
+from receiver.seldom import Seldom
 
 QUIET_S: Final = 2.0
 LONGEST_LINGER_S: Final = 10.0
@@ -57,6 +61,7 @@ GRACE_S: Final = 20.0  # for workers to park and store what they have
 LISTEN_PATIENCE_S: Final = 10.0  # it shows life five times a second, unless it waits for assemble
 ASSEMBLE_PATIENCE_S: Final = 300.0  # once a second, unless it waits for a disk; and a restart mends no disk
 WAITING_S: Final = 2.0
+HINTS_A_MINUTE: Final = 10  # reports of bundles that heartbeats alone speak of
 
 STRANGERS: Final = (  # why datagrams are refused that nobody sealed who has the link key
     *(Drop.LENGTH, Drop.MAGIC, Drop.VERSION, Drop.KIND, Drop.FLAGS, Drop.RESERVED, Drop.SYMBOL_SIZE, Drop.GEOMETRY),
@@ -99,7 +104,13 @@ class Receiver:
         self._endings = Endings(self._ledger.heard())
         self._disk = DiskHealth(self._on_event)
         self._audit = open_log(config.audit_folder, config.service_key, "receiver")
-        self._hearing = Hearing(self._ledger, self._endings, self._disk, PeerHeads(self._ledger, self._audit))
+        heads = PeerHeads(self._ledger, self._audit)
+        keys = [key.fingerprint for key in self._held_keys()]
+        self._hearing = Hearing(self._ledger, self._endings, self._disk, heads, config.channels, keys)
+        self._hints = PerMinute(HINTS_A_MINUTE)
+        self._seldom = Seldom()
+        self._order_alarm = OrderAlarm()
+        self._datagram_bytes = config.link.datagram_bytes
         self._old_key_sessions: deque[str] = deque(maxlen=MAX_SESSIONS)  # alarmed already
         self._old_key_uses = 0
         self._scans: dict[str, asyncio.Task[None]] = {}
@@ -174,10 +185,14 @@ class Receiver:
             do = "put it there, or take link.previous_key out of receiver.toml"
             log.warning("previous_link_key_missing", path=str(link.previous_key), do=do)
 
+    def _held_keys(self) -> list[LinkKey]:
+        return [read_link_key(path) for path in self.config.link.keys]
+
     def _start_pipeline(self) -> Pipeline:
         now = time.monotonic()
         self._listen_pulse, self._assemble_pulse = Pulse(now), Pulse(now)
-        return Pipeline(self.config, self._socket.fileno(), self._hearing.order, self._admitted, self._crew)
+        orders, size = self._hearing.orders, self._datagram_bytes
+        return Pipeline(self.config, self._socket.fileno(), orders, self._admitted, size, self._crew)
 
     async def _linger(self) -> None:
         """Keep the port open until nothing comes any more, so that the kernel never answers the sender."""
@@ -206,7 +221,11 @@ class Receiver:
                 self._endings.over(bundle, now, receiving=True)
         counters = self._pipeline.assemble_counters
         for bundle in self._endings.due(now, counters["slabs_completed"], counters["slabs_freed"]):
-            self._report_incomplete(bundle)
+            self._report_incomplete(bundle, now)
+        if left_out := self._hints.left_out(now):
+            log.error("bundles_perhaps_incomplete", count=left_out, do="diode-receiver missing")
+        self._hearing.look(now)
+        self._order_alarm.look(self.drops()[Drop.HEARTBEAT_ORDER], self._hearing.newest, now)
         self._report_health(now)
 
     def _report_health(self, now: float) -> None:
@@ -232,7 +251,8 @@ class Receiver:
             self._on_event(message)
         elif "heartbeat" in message:
             self._heard_at, self._admitted = time.monotonic(), message["admitted"]
-            self._hearing.hear(Heartbeat.model_validate(message["heartbeat"]), self._heard_at, self._receiving)
+            beat, key = Heartbeat.model_validate(message["heartbeat"]), message["key"]
+            self._hearing.hear(beat, self._heard_at, self._receiving, key, has_mac=message["has_mac"])
             with self._disk.surviving():
                 self._ledger.note_sessions(self._admitted)
         elif "old_key" in message:
@@ -253,6 +273,8 @@ class Receiver:
             return
         self._old_key_sessions.append(message["session"])
         self._old_key_uses += 1
+        if not self._seldom.may_say("old_link_key_used", time.monotonic()):
+            return
         do = (
             "diode keys rotate-link sender.toml --new FILE, and restart the sender; if that was done, somebody else "
             "has the old key: diode keys retire-link receiver.toml, and restart here"
@@ -262,11 +284,7 @@ class Receiver:
     def _on_event(self, message: Message) -> None:
         event = message["event"]
         if event in ("accepted", "resumed", "progress"):
-            if event != "progress":
-                self._hearing.manifest_came()
-                self._endings.resumed(message["bundle"], time.monotonic())
-                log.info(f"bundle_{event}", bundle=message["bundle"], name=message["label"], bytes=message["bytes"])
-            self._receiving[message["bundle"]] = message
+            self._note_coming(message)
         elif event == "held":
             self._receiving.pop(message["bundle"], None)
             self._over(message["bundle"])
@@ -286,12 +304,23 @@ class Receiver:
                 self._over(message["bundle"])
             self._refusal_code = self._refusal_code or message["exit_code"]
             self._end("quarantined", message["label"] or message["bundle"], message)
+        elif event == "dropped":  # of channel trust; said by itself where there is something to say
+            self._receiving.pop(message["bundle"], None)
         elif event == "expired":
             self._receiving.pop(message["bundle"], None)
             self._endings.ended(message["bundle"])
             log.error("bundle_expired", bundle=message["bundle"], name=message["label"])
         else:
             log.error(event, **{k: v for k, v in message.items() if k != "event"})
+
+    def _note_coming(self, message: Message) -> None:
+        """A bundle is being received."""
+        event = message["event"]
+        if event != "progress":
+            self._hearing.manifest_came()
+            self._endings.resumed(message["bundle"], time.monotonic())
+            log.info(f"bundle_{event}", bundle=message["bundle"], name=message["label"], bytes=message["bytes"])
+        self._receiving[message["bundle"]] = message
 
     def _begin_scan(self, message: Message) -> None:
         """One scan of a bundle at a time; a new pipeline says once more what is held."""
@@ -332,28 +361,37 @@ class Receiver:
             if len(self._ended) >= self._bundles_wanted:
                 self._done.set()
 
-    def _report_incomplete(self, bundle: str) -> None:
+    def _report_incomplete(self, bundle: str, now: float) -> None:
         """The sender says that all passes are over, or is gone, and something is missing still."""
         message = self._receiving.get(bundle)
+        if message is not None and not message.get("missing", message["slabs"]):
+            return  # it is being published
+        with self._disk.surviving():
+            if self._ledger.is_over(bundle):
+                return  # a heartbeat brought up an old one
+            request = request_bundle(self._ledger, bundle)
+            if not request.is_signed and not self._hints.take(now):
+                return  # whoever holds the link key can name bundles without end
+            self._say_incomplete(bundle, message, self._ask(bundle, request))
+
+    def _say_incomplete(self, bundle: str, message: Message | None, asked: dict[str, str]) -> None:
+        note = flood_note(self._losses(), self.drops())
         if message is None:
-            detail = "no manifest arrived" + flood_note(self._losses(), self.drops())
-            self._end("incomplete", bundle, {"bundle": bundle, "detail": detail} | self._ask(bundle))
+            detail = f"no manifest arrived, or none that could be begun{note}"
+            self._end("incomplete", bundle, {"bundle": bundle, "detail": detail} | asked)
         else:
             missing = message.get("missing", message["slabs"])
-            if not missing:
-                return  # it is being published
-            detail = f"{missing} of {message['slabs']} slabs are missing{flood_note(self._losses(), self.drops())}"
-            self._end("incomplete", message["label"], message | {"detail": detail} | self._ask(bundle))
+            detail = f"{missing} of {message['slabs']} slabs are missing{note}"
+            self._end("incomplete", message["label"], message | {"detail": detail} | asked)
 
-    def _ask(self, bundle: str) -> dict[str, str]:
-        """Make the code that a person carries to the sender: there is no other way back."""
-        request = request_bundle(self._ledger, bundle)
-        path = request_path(self.config.state, bundle)
-        do = request.command if request.is_short else f"diode-sender resend --missing {path.name}"
+    def _ask(self, bundle: str, request: Request) -> dict[str, str]:
+        """Keep the code that a person carries to the sender: there is no other way back."""
+        kept = ""
         with self._disk.surviving(lambda: log.error("code_not_kept", do="diode-receiver missing, when the disk works")):
-            keep_request(path, request)
-        log.error("resend_needed", what=request.what, do=do, kept=str(path), qr="diode-receiver missing")
-        return {"reason": "incomplete", "resend_code": request.code if request.is_short else str(path)}
+            kept = str(keep_request(self.config.state, bundle, request))
+        do = request.command if request.is_short else f"diode-sender resend --missing {bundle}.txt"
+        log.error("resend_needed", what=request.what, do=do, kept=kept, qr="diode-receiver missing")
+        return {"reason": "incomplete", "resend_code": request.code if request.is_short else kept}
 
     def _on_death(self, worker: Worker) -> None:
         """Build the pipeline anew. What is stored is kept; slabs that were being assembled are lost."""
@@ -372,6 +410,7 @@ class Receiver:
             return
         self._restarts.append(now)
         self._endings.restarted(now)
+        self._datagram_bytes = self._pipeline.datagram_bytes or self._datagram_bytes
         self._pipeline = self._start_pipeline()
 
     def _fail(self, error: DiodeError) -> None:
@@ -450,6 +489,8 @@ class Receiver:
         yield gauge(
             "diode_receiver_missing_bundles", "Bundles numbered of which nothing arrived", len(self._hearing.gaps)
         )
+        text = "What the sender counts, by its own word, which is not signed"
+        yield gauge("diode_receiver_sender_health", text, dict(self._hearing.health), "name")
         age = -1 if self._heard_at is None else int(time.monotonic() - self._heard_at)
         yield gauge("diode_receiver_heartbeat_age_seconds", "Seconds since the last heartbeat; -1: none yet", age)
 

@@ -15,6 +15,7 @@ MOST_REMEMBERED: Final = 4096
 @dataclass(slots=True)
 class _Over:
     since: float
+    is_signed: bool  # its manifest has arrived
     completed: int | None = None  # slabs completed when the grace was over: store must have freed as many
 
 
@@ -40,13 +41,14 @@ class Endings:
         if bundle in self._reported or bundle in self._ended or not (receiving or bundle in self._seen):
             return
         self._seen.pop(bundle, None)
-        self._over.setdefault(bundle, _Over(now))
+        self._over.setdefault(bundle, _Over(now, receiving))
+        self._bound()
 
     def resumed(self, bundle: str, now: float) -> None:
         """Something of it is missing again, whatever was reported before."""
         if bundle in self._reported:
             del self._reported[bundle]
-            self._over[bundle] = _Over(now)
+            self._over[bundle] = _Over(now, is_signed=True)
 
     def ended(self, bundle: str) -> None:
         """It was published or refused: nothing more is to be reported."""
@@ -57,7 +59,7 @@ class Endings:
 
     def restarted(self, now: float) -> None:
         """The workers were replaced, and their counters with them."""
-        self._over = {bundle: _Over(now) for bundle in self._over}
+        self._over = {bundle: _Over(now, over.is_signed) for bundle, over in self._over.items()}
 
     def due(self, now: float, completed: int, freed: int) -> list[str]:
         """Bundles to report now, each once. ``completed`` slabs were assembled so far, ``freed`` of them stored."""
@@ -79,3 +81,6 @@ class Endings:
         for known in (self._seen, self._reported, self._ended):
             while len(known) > MOST_REMEMBERED:
                 del known[next(iter(known))]
+        hints = [bundle for bundle, over in self._over.items() if not over.is_signed]
+        for bundle in hints[: max(0, len(hints) - MOST_REMEMBERED)]:  # anybody with the link key can name bundles
+            del self._over[bundle]

@@ -3,35 +3,56 @@
 What the disk does not take is recorded with a later heartbeat: nothing that is heard ends the receiver.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import structlog
 
 from diode.chain import Head
-from diode.heartbeat import Heartbeat
+from diode.heartbeat import Heartbeat, InFlight, LinkOrder
 from diode.workers import Message
 from receiver.books import Books
+from receiver.budget import PerMinute
 from receiver.disk import DiskHealth
 from receiver.endings import Endings
 from receiver.heads import PeerHeads
 from receiver.ledger import MAX_HEARD, Ledger
-from receiver.requests import Request, request_gaps
+from receiver.requests import Request, request_gaps, request_signed
+from receiver.seldom import Seldom
 
 GAP_S: Final = 10.0  # heartbeats that name nothing on its way for so long: what is numbered was sent
+PROOF_S: Final = 600  # what a signature proves to be missing is said after so long, whatever heartbeats say
+LOOK_EVERY_S: Final = 60.0
+HINTS_A_MINUTE: Final = 10  # alarms about what heartbeats alone speak of
 
 log = structlog.get_logger()
 
 
 class Hearing:
-    """Takes each heartbeat once, in order. ``order`` is the newest one's; ``gaps`` is what is asked for since it.
+    """Takes each heartbeat once, in order. ``orders`` says how far those of each link key have come.
 
-    Times are of the monotonic clock that ``endings`` goes by.
+    ``gaps`` is what is asked for since the newest, ``health`` what the sender counts, by its own word. ``keys`` are the
+    fingerprints of the link keys that are held. Times are of the monotonic clock that ``endings`` goes by.
     """
 
-    def __init__(self, ledger: Ledger, endings: Endings, disk: DiskHealth, heads: PeerHeads) -> None:
-        self.order = ledger.heartbeat_order()
+    def __init__(
+        self,
+        ledger: Ledger,
+        endings: Endings,
+        disk: DiskHealth,
+        heads: PeerHeads,
+        configured: Collection[str] = (),
+        keys: Sequence[str] = (),
+    ) -> None:
+        """``configured``: channels that this side has settings for; ``keys``: its link keys' fingerprints."""
+        ledger.take_over_order(keys)
+        self.orders = ledger.link_orders()
+        self.health: dict[str, int] = {}
         self.gaps: list[Request] = []
+        self._configured = configured
+        self._hints = PerMinute(HINTS_A_MINUTE)
+        self._proven: list[Request] = []  # said already
+        self._look_at = 0.0
         self._ledger = ledger
         self._endings = endings
         self._disk = disk
@@ -40,23 +61,33 @@ class Hearing:
         self._books = Books(self._recorded)
         self._unrecorded: dict[str, None] = {}  # bundles heard of, oldest first
         self._withdrawn = dict.fromkeys(ledger.withdrawn(), True)  # and whether it is recorded
+        self._returned: dict[str, bool] = {}  # not withdrawn after all, and the ledger still says so
         self._gaps_known = False  # nothing has happened since they were looked for
         self._idle_from: float | None = None  # since when heartbeats name nothing that is on its way
+        self._seldom = Seldom()
+        self._key = ""  # under which the newest heartbeat was sealed
+        self._forgets = False  # what another key's holder said is still recorded
 
-    def hear(self, beat: Heartbeat, now: float, receiving: Mapping[str, Message]) -> None:
-        """Take a heartbeat; ``receiving`` has the last event of each bundle whose manifest has arrived."""
-        self.order = beat.order
+    @property
+    def newest(self) -> tuple[int, int]:
+        """(epoch, number) of the newest heartbeat under the key that was heard last."""
+        return self.orders.get(self._key, LinkOrder()).reached
+
+    def hear(
+        self, beat: Heartbeat, now: float, receiving: Mapping[str, Message], key: str = "", *, has_mac: bool = False
+    ) -> None:
+        """Take a heartbeat, sealed under the link key of fingerprint ``key``; ``has_mac``: that has spoken by kind 4.
+
+        ``receiving`` has the last event of each bundle whose manifest has arrived.
+        """
+        self._begin_key(key)
+        self.orders[key] = LinkOrder(*beat.order, has_mac=has_mac, has_spoken=True)
+        self.health = beat.health or {}
         for bundle in beat.bundles:
-            if bundle.state == "withdrawn":
-                self._withdraw(bundle.id)
-                continue
-            self._unrecorded[bundle.id] = None
-            if bundle.state == "over":
-                self._endings.over(bundle.id, now, receiving=bundle.id in receiving)
-            else:
-                self._endings.more(bundle.id)
+            self._take(bundle, now, receiving)
         for alarm in self._books.read(beat):
-            log.error(alarm.event, **alarm.fields)
+            if self._seldom.may_say(alarm.event, now):
+                log.error(alarm.event, **alarm.fields)
         with self._disk.surviving():
             self._record()
             if beat.audit is not None:
@@ -68,31 +99,92 @@ class Hearing:
         if now - self._idle_from >= GAP_S:
             self._look_back(now, receiving)
 
+    def look(self, now: float) -> None:
+        """Say what signatures prove to be missing, also when no heartbeat is heard, or none that says it is idle."""
+        if now < self._look_at:
+            return
+        self._look_at = now + LOOK_EVERY_S
+        with self._disk.surviving():
+            self._say_proven(request_signed(self._ledger, older_than_s=PROOF_S))
+        if left_out := self._hints.left_out(now):
+            log.error("bundles_perhaps_missing", count=left_out, do="diode-receiver missing")
+
+    def _say_proven(self, proven: list[Request]) -> None:
+        for request in proven:
+            if request not in self._proven:
+                log.error("bundle_missing", what=request.what, do=request.command)
+        self._proven = proven
+
     def manifest_came(self) -> None:
         """A bundle was begun: perhaps one that was asked for."""
         self._gaps_known = False
 
-    def _withdraw(self, bundle: str) -> None:
-        """The sender cannot send it any more: it is not asked for, and not waited for."""
+    def _begin_key(self, key: str) -> None:
+        """A link key speaks for the first time, after another one: what was said under that one counts for nothing."""
+        self._key = key
+        others = any(order.has_spoken for other, order in self.orders.items() if other != key)
+        if self.orders.get(key, LinkOrder()).has_spoken or not others:
+            return
+        self._books.start_over()
+        self._unrecorded.clear()
+        self._withdrawn.clear()
+        self._forgets, self._gaps_known = True, False
+
+    def _take(self, bundle: InFlight, now: float, receiving: Mapping[str, Message]) -> None:
+        if bundle.state in ("sending", "waiting"):
+            if self._withdrawn.pop(bundle.id, False):
+                self._returned[bundle.id] = True
+            self._unrecorded[bundle.id] = None
+            self._endings.more(bundle.id)
+            return
+        if bundle.state == "withdrawn":
+            self._withdraw(bundle.id, now)
+        else:
+            self._unrecorded[bundle.id] = None
+        self._endings.over(bundle.id, now, receiving=bundle.id in receiving)
+
+    def _withdraw(self, bundle: str, now: float) -> None:
+        """The sender says that it cannot send it any more. That is not signed: it is over, and it is missing."""
         if bundle in self._withdrawn:
             return
         self._withdrawn[bundle] = False
         self._gaps_known = False
-        self._endings.ended(bundle)
-        log.error("bundle_withdrawn", bundle=bundle, do="nothing here; it comes again under a new version, if at all")
+        if self._hints.take(now):
+            do = "ask staging; it comes again under a new version, if at all"
+            log.error("bundle_withdrawn", bundle=bundle, do=do)
 
     def _record(self) -> None:
-        while len(self._unrecorded) > MAX_HEARD:
-            del self._unrecorded[next(iter(self._unrecorded))]
-        self._ledger.note_heartbeat(*self.order)
+        for known in (self._unrecorded, self._withdrawn, self._returned):
+            while len(known) > MAX_HEARD:
+                del known[next(iter(known))]
+        if self._forgets:
+            self._ledger.forget_claims()
+            self._forgets = False
+            self._recorded = self._ledger.issued()
+        self._ledger.note_order(self._key, self.orders[self._key])
         self._ledger.note_heard(self._unrecorded)
         self._unrecorded.clear()
+        self._record_withdrawn()
+        self._record_issued()
+
+    def _record_withdrawn(self) -> None:
+        while self._returned:
+            self._ledger.forget_withdrawn(next(iter(self._returned)))
+            del self._returned[next(iter(self._returned))]
         if news := [bundle for bundle, is_recorded in self._withdrawn.items() if not is_recorded]:
             self._ledger.note_withdrawn(news)
-            self._withdrawn = dict.fromkeys(self._ledger.withdrawn(), True)
-        if self._books.issued != self._recorded:
-            self._ledger.note_issued(self._books.issued)
-            self._recorded = dict(self._books.issued)
+            self._withdrawn |= dict.fromkeys(news, True)
+
+    def _record_issued(self) -> None:
+        self._ledger.forget_issued(self._books.forgotten)
+        for channel in self._books.forgotten:
+            self._recorded.pop(channel, None)
+        self._books.forgotten.clear()
+        told = self._books.told
+        if news := {channel: told[channel] for channel in told if told[channel] != self._recorded.get(channel)}:
+            self._ledger.note_issued(news)
+            self._recorded |= news
+            self._books.forget(self._ledger.keep_channels(self._configured))
             self._gaps_known = False
 
     def _look_back(self, now: float, receiving: Mapping[str, Message]) -> None:
@@ -102,8 +194,10 @@ class Hearing:
                 self._endings.over(bundle, now, receiving=True)
         if self._gaps_known:
             return
-        gaps = request_gaps(self._ledger)
-        for gap in gaps:
-            if gap not in self.gaps:
-                log.error("bundle_missing", what=gap.what, do=gap.command)
-        self.gaps, self._gaps_known = gaps, True
+        with self._disk.surviving():
+            gaps = request_gaps(self._ledger, self._configured)
+            self._say_proven([gap for gap in gaps if gap.is_signed])
+            for gap in gaps:
+                if not gap.is_signed and gap not in self.gaps and self._hints.take(now):
+                    log.error("bundle_missing", what=gap.what, do=gap.command)
+            self.gaps, self._gaps_known = gaps, True

@@ -19,7 +19,9 @@ from diode.locking import lock_in
 from diode.manifest import Manifest
 from diode.storage.folder import Folder
 
-MAX_REASONS: Final = 100  # of unverified manifests, which anybody with the link key could send
+REASON_FILE: Final = "reason.json"
+UNSIGNED: Final = "unsigned"  # below quarantine: reasons of manifests that anybody with the link key could send
+MAX_REASONS: Final = {True: 1000, False: 100}  # kept without content, the newest, by whether a known key signed
 OURS: Final = ".diode"
 _MOVED_ON: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
@@ -124,19 +126,50 @@ class Inbox:
                 if error.errno not in _MOVED_ON:
                     raise
 
-    def set_aside(self, bundle: str, error: DiodeError, facts: Mapping[str, Any], keep: Folder | None) -> None:
-        """Write ``quarantine/<bundle>/reason.json``; what ``keep`` (spool or held) has of the bundle moves there."""
-        quarantine = self.quarantine_folder
-        if keep is None and not quarantine.has(bundle) and len(quarantine.names()) >= MAX_REASONS:
+    def set_aside(
+        self, bundle: str, error: DiodeError, facts: Mapping[str, Any], keep: Folder | None, *, is_signed: bool = True
+    ) -> None:
+        """Write ``quarantine/<bundle>/reason.json``; what ``keep`` (spool or held) has of the bundle moves there.
+
+        Of what no known key signed it is ``quarantine/unsigned/<bundle>/reason.json``: it takes no place away.
+        """
+        if is_signed:
+            _set_aside(self.quarantine_folder, bundle, error, facts, keep)
+            _keep_newest(self.quarantine_folder, MAX_REASONS[True])
             return
-        if keep is not None and keep.has(bundle):
-            quarantine.remove(bundle)
-            keep.move(bundle, quarantine, bundle)
-        with quarantine.folder(bundle, create=True, mode=0o777) as folder:
-            if keep is None and folder.has("reason.json"):
-                return  # of a bundle that was judged: whoever invents manifests must not write over it
-            reason = {"bundle": bundle, "reason": error.reason, "detail": str(error), "at": now_utc(), **facts}
-            folder.put("reason.json", (json.dumps(reason, indent=1) + "\n").encode(), 0o666)
+        with self.quarantine_folder.folder(UNSIGNED, create=True, mode=0o777) as unsigned:
+            _set_aside(unsigned, bundle, error, facts, keep)
+            _keep_newest(unsigned, MAX_REASONS[False])
 
     def _taken(self, manifest: Manifest) -> ReplayError:
         return ReplayError(f"{self.version_folder(manifest)} exists already; what arrived is kept in quarantine")
+
+
+def _set_aside(parent: Folder, bundle: str, error: DiodeError, facts: Mapping[str, Any], keep: Folder | None) -> None:
+    if keep is not None and keep.has(bundle):
+        parent.remove(bundle)
+        keep.move(bundle, parent, bundle)
+    with parent.folder(bundle, create=True, mode=0o777) as folder:
+        if keep is None and folder.has(REASON_FILE):
+            return  # of a bundle that was judged: whoever invents manifests must not write over it
+        reason = {"bundle": bundle, "reason": error.reason, "detail": str(error), "at": now_utc(), **facts}
+        folder.put(REASON_FILE, (json.dumps(reason, indent=1) + "\n").encode(), 0o666)
+
+
+def _keep_newest(parent: Folder, most: int) -> None:
+    """Remove the oldest folders with nothing but a reason in them; content that was kept is a person's to remove."""
+    found = [name for name in parent.oldest_first() if name != UNSIGNED]
+    if len(found) <= most:
+        return
+    alone = [name for name in found if _is_reason_alone(parent, name)]
+    for name in alone[: max(0, len(alone) - most)]:
+        with suppress(OSError):
+            parent.remove(name)
+
+
+def _is_reason_alone(parent: Folder, name: str) -> bool:
+    try:
+        with parent.folder(name) as folder:
+            return folder.names() == [REASON_FILE]
+    except OSError:  # a person's, or removed by one just now
+        return False

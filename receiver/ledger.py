@@ -1,24 +1,22 @@
 """The receiver's durable record: which bundles and sequence numbers were accepted, and which slabs are stored."""
 
-import itertools
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from diode.anchor import Anchor
 from diode.chain import Head
 from diode.codes import Range, ranges_of
-from diode.database import Database
-from diode.errors import ReplayError
+from diode.errors import NumberError, ReplayError
+from diode.heartbeat import LinkOrder
 from diode.manifest import Manifest
-from diode.trust_document import document_digest
+from diode.trust_document import TRUST_CHANNEL, document_digest
 from diode.wire import Kind
+from receiver.numbers import INDEXES, NUMBER_REFUSALS, TABLES, NumberLedger
 
 State = Literal["receiving", "held", "publishing", "published", "refused", "expired"]
-MAX_JUMP: Final = 10_000
-FLOOR_DEPTH: Final = 100_000  # sequence numbers this far below the highest one are refused
 MAX_HEARD: Final = 4096
 _DURABLE: Final = "durable"  # instead of a boot id: written before a sync that succeeded
 
@@ -29,8 +27,6 @@ CREATE TABLE IF NOT EXISTS bundle (
     signer TEXT NOT NULL, state TEXT NOT NULL, detail TEXT NOT NULL,
     changed TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ'))
 ) STRICT;
-CREATE UNIQUE INDEX IF NOT EXISTS one_sequence ON bundle (channel, sequence) WHERE state != 'refused';
-CREATE UNIQUE INDEX IF NOT EXISTS one_version ON bundle (channel, name, version) WHERE state != 'refused';
 CREATE TABLE IF NOT EXISTS channel (
     name TEXT PRIMARY KEY, sequence INTEGER NOT NULL, floor INTEGER NOT NULL DEFAULT 0
 ) STRICT;
@@ -44,6 +40,10 @@ CREATE TRIGGER IF NOT EXISTS number_published AFTER UPDATE OF state ON bundle WH
 END;
 CREATE TABLE IF NOT EXISTS heartbeat (
     one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL, number INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS link_order (
+    key TEXT PRIMARY KEY, epoch INTEGER NOT NULL, number INTEGER NOT NULL, has_mac INTEGER NOT NULL,
+    has_spoken INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS peer_head (
     one INTEGER PRIMARY KEY CHECK (one = 1), n INTEGER NOT NULL, hash TEXT NOT NULL
@@ -100,7 +100,7 @@ def named(row: Row) -> dict[str, str]:
     return {"bundle": row.id, **place, "digest": row.content, "key": row.signer}
 
 
-class Ledger(Database):
+class Ledger(NumberLedger):
     """SQLite in WAL mode. Slab rows survive a killed process; after a power loss their boot id tells them apart.
 
     What publishes or refuses is durable, and its anchor has followed, before the caller goes on. That a bundle was only
@@ -112,9 +112,13 @@ class Ledger(Database):
     _in_copies = "UPDATE slab SET boot = ''; UPDATE parked SET boot = ''; DELETE FROM session"
 
     def __init__(self, path: Path, anchor: Anchor | None = None, *, read_only: bool = False) -> None:
-        super().__init__(path, _SCHEMA, "NORMAL", read_only=read_only, anchor=anchor)
+        super().__init__(path, _SCHEMA + INDEXES + TABLES, "NORMAL", read_only=read_only, anchor=anchor)
         self._boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         self._syncing = f"syncing {self._boot}"
+
+    def _epoch(self) -> int:
+        """None: what is heard is not signed, and the anchor holds nothing that somebody else could have raised."""
+        return 0
 
     @property
     def _unproven(self) -> str:
@@ -132,17 +136,37 @@ class Ledger(Database):
         return self._execute(query, (bundle,)).fetchone() is not None
 
     def accept(self, bundle: str, manifest: Manifest, signer: str, note: Callable[[], None] = lambda: None) -> None:
-        """Begin to receive a bundle. Raises ReplayError when its sequence number or version is spent, or jumps.
+        """Begin to receive a bundle, anew if it was begun. Raises ReplayError when its number or version is spent.
 
-        ``note`` is called when that is certain, and before anybody can see it; what it raises undoes everything.
+        NumberError: its number waits for a person. ``note`` is called when all is certain, and before anybody can see
+        it; what it raises undoes everything.
         """
-        self._check_sequence(manifest)
+        self.check_number(manifest)
         with self._transaction():
             self._accept(bundle, manifest, signer)
+            self._note_number(manifest)
             note()
 
+    def record(self, bundle: str, manifest: Manifest, signer: str) -> None:
+        """A bundle of channel ``trust`` is complete, and what it brings is proven: only now it has a row."""
+        with self._transaction():
+            self.forget_row(bundle)
+            self._insert(bundle, manifest, signer)
+            self._note_number(manifest)
+
     def _accept(self, bundle: str, manifest: Manifest, signer: str) -> None:
-        self.forget(bundle, "expired")
+        # A row without a bundle in the worker's hands: a step before could not be written. It is no other content.
+        self.forget(bundle, "receiving", "expired")
+        # Nothing of what expired was ever seen: its number and version are free for whoever needs them.
+        place = (manifest.channel, manifest.sequence, manifest.name, manifest.version)
+        self._execute(
+            "DELETE FROM bundle "
+            "WHERE state = 'expired' AND channel = ?1 AND (sequence = ?2 OR (name = ?3 AND version = ?4))",
+            place,
+        )
+        self._insert(bundle, manifest, signer)
+
+    def _insert(self, bundle: str, manifest: Manifest, signer: str) -> None:
         values = (bundle, manifest.channel, manifest.name, manifest.version, manifest.sequence)
         try:
             self._execute(
@@ -151,11 +175,38 @@ class Ledger(Database):
                 (*values, *_sizes(manifest), signer),
             )
         except sqlite3.IntegrityError as error:
-            what = "sequence number" if "sequence" in str(error) else "name and version"
-            raise ReplayError(
-                f"{manifest.channel} {manifest.sequence} ({manifest.name}@{manifest.version}): {what} already used "
-                "by other content"
-            ) from None
+            raise self._taken(manifest, "sequence number" if "sequence" in str(error) else "name and version") from None
+
+    def _taken(self, manifest: Manifest, what: str) -> ReplayError:
+        """Other content has it: for good where that was published, or may be; else as long as that is on its way."""
+        query = (
+            "SELECT id FROM bundle WHERE channel = ?1 AND (sequence = ?2 OR (name = ?3 AND version = ?4)) "
+            "AND state = 'receiving'"
+        )
+        values = (manifest.channel, manifest.sequence, manifest.name, manifest.version)
+        row = self._execute(query, values).fetchone()
+        label = f"{manifest.channel} {manifest.sequence} ({manifest.name}@{manifest.version})"
+        if row is None:
+            return ReplayError(f"{label}: {what} already used by other content")
+        return NumberError(
+            f"{label}: {what} is taken by bundle {row[0]}, which is on its way",
+            "nothing, if that is the right one; if a key was stolen, revoke it, and this one is taken",
+        )
+
+    def forget_row(self, bundle: str) -> None:
+        """Nothing says any more that there was such a bundle; its slabs stay."""
+        self._execute("DELETE FROM bundle WHERE id = ?", (bundle,))
+
+    def forget_strays(self) -> None:
+        """Slabs of bundles that have no row: they were of channel ``trust``, and an earlier run's.
+
+        Of that channel, what an earlier version refused for its number or name may come again.
+        """
+        for table in ("slab", "parked", "begun"):
+            self._execute(f"DELETE FROM {table} WHERE bundle NOT IN (SELECT id FROM bundle)")
+        for detail in (*NUMBER_REFUSALS, "%already used by other content"):
+            values = (TRUST_CHANNEL, detail)
+            self._execute("DELETE FROM bundle WHERE channel = ? AND state = 'refused' AND detail LIKE ?", values)
 
     def forget(self, bundle: str, *states: State) -> None:
         """Nothing of a bundle is kept: what was not published may begin anew."""
@@ -166,26 +217,6 @@ class Ledger(Database):
     def _forget_slabs(self, bundle: str) -> None:
         for table in ("slab", "parked", "begun"):
             self._execute(f"DELETE FROM {table} WHERE bundle = ?", (bundle,))
-
-    def _check_sequence(self, manifest: Manifest) -> None:
-        floor = self._floor(manifest.channel)
-        if manifest.sequence <= floor:
-            raise ReplayError(
-                f"sequence {manifest.sequence} is spent: this ledger was rebaselined at {floor} and does not know it; "
-                "have it sent under a new version"
-            )
-        highest = max(self.highest(manifest.channel), floor)
-        if not highest:
-            return  # the first bundle of a channel sets where it begins
-        if manifest.sequence > highest + MAX_JUMP:
-            raise ReplayError(f"sequence {manifest.sequence} jumps more than {MAX_JUMP} ahead of {highest}")
-        if manifest.sequence <= highest - FLOOR_DEPTH:
-            raise ReplayError(f"sequence {manifest.sequence} lies below the floor of its channel")
-
-    def _floor(self, channel: str) -> int:
-        """Up to where :meth:`rebaseline` spent the numbers of a channel."""
-        row = self._execute("SELECT floor FROM channel WHERE name = ?", (channel,)).fetchone()
-        return int(row[0]) if row else 0
 
     def refuse(self, bundle: str, manifest: Manifest, signer: str, detail: str) -> None:
         """Record that a signed bundle was refused, so that its datagrams are dropped early."""
@@ -302,14 +333,37 @@ class Ledger(Database):
         """A slab turned out not to be stored after all."""
         self._execute("DELETE FROM slab WHERE bundle = ? AND number = ?", (bundle, number))
 
-    def heartbeat_order(self) -> tuple[int, int]:
-        """(epoch, number) of the newest heartbeat heard; a recorded one must not count again after a restart."""
-        row = self._execute("SELECT epoch, number FROM heartbeat").fetchone()
-        return (int(row[0]), int(row[1])) if row else (-1, 0)
+    def link_orders(self) -> dict[str, LinkOrder]:
+        """How far the heartbeats of each link key have come, by its fingerprint; also of keys that are given up."""
+        rows = self._execute("SELECT key, epoch, number, has_mac, has_spoken FROM link_order").fetchall()
+        return {key: LinkOrder(epoch, number, bool(mac), bool(spoken)) for key, epoch, number, mac, spoken in rows}
 
-    def note_heartbeat(self, epoch: int, number: int) -> None:
-        """Record the newest heartbeat."""
-        self._execute("INSERT OR REPLACE INTO heartbeat VALUES (1, ?, ?)", (epoch, number))
+    def note_order(self, key: str, order: LinkOrder) -> None:
+        """Record the newest heartbeat under a link key; a recorded one must not count again after a restart."""
+        self._execute("INSERT OR REPLACE INTO link_order VALUES (?, ?, ?, ?, ?)", (key, *order))
+
+    def take_over_order(self, keys: Sequence[str]) -> None:
+        """Earlier versions kept one order for all keys: it goes on for those that are held now, once."""
+        if not self.link_orders():
+            for key in keys:
+                self._execute("INSERT INTO link_order SELECT ?, epoch, number, 0, 0 FROM heartbeat", (key,))
+
+    def reset_order(self, keys: Sequence[str], epoch: int) -> None:
+        """A person says from which epoch on the heartbeats under these keys are believed again, of either kind."""
+        with self._synchronously("FULL"), self._transaction():
+            known = self.link_orders()
+            for key in keys:
+                self.note_order(key, LinkOrder(epoch, -1, has_spoken=known.get(key, LinkOrder()).has_spoken))
+
+    def forget_claims(self) -> None:
+        """What was said under another link key is no one's word any more: a new key has spoken.
+
+        Where a channel begins is kept, since its numbers are told anew; bundles are named anew as they are sent.
+        """
+        with self._transaction():
+            self._execute("UPDATE issued SET sequence = first - 1")
+            for table in ("heard", "withdrawn"):
+                self._execute(f"DELETE FROM {table}")
 
     def peer_head(self) -> Head | None:
         """Where the sender's audit log ended when it was heard last."""
@@ -331,17 +385,27 @@ class Ledger(Database):
         self._execute("INSERT OR REPLACE INTO session VALUES (1, ?)", (json.dumps(admitted),))
 
     def note_issued(self, channels: Mapping[str, int]) -> None:
-        """Record the last sequence number that the sender's heartbeat names for each channel."""
+        """Record the last sequence number that the sender's heartbeat names for each channel; it may be lower."""
         for channel, sequence in channels.items():
             self._execute(
-                "INSERT INTO issued VALUES (?1, ?2, ?2) ON CONFLICT DO UPDATE SET sequence = max(sequence, ?2)",
+                "INSERT INTO issued VALUES (?1, ?2, ?2) "
+                "ON CONFLICT DO UPDATE SET sequence = ?2, first = min(first, ?2)",
                 (channel, sequence),
             )
+
+    def forget_issued(self, channels: Iterable[str]) -> None:
+        """The sender's heartbeats have not named these channels for longer than any other."""
+        for channel in channels:
+            self._execute("DELETE FROM issued WHERE channel = ?", (channel,))
 
     def trust_document(self) -> bytes | None:
         """The newest trust document that was taken, sealed."""
         row = self._execute("SELECT sealed FROM trust ORDER BY version DESC LIMIT 1").fetchone()
         return bytes(row[0]) if row else None
+
+    def knows_trust(self, sealed: bytes) -> bool:
+        """Whether just this document was taken, now or earlier."""
+        return self._execute("SELECT 1 FROM trust WHERE sealed = ?", (sealed,)).fetchone() is not None
 
     def note_trust(self, version: int, sealed: bytes) -> None:
         """Record a trust document; durable, and its anchor has followed, when this returns."""
@@ -381,10 +445,13 @@ class Ledger(Database):
         self._keep_newest("heard")
 
     def heard(self) -> list[str]:
-        """Bundles that the sender spoke of, that it did not withdraw, and of which nothing arrived, oldest first."""
+        """Bundles that the sender spoke of and of which nothing arrived, oldest first; last, those it says it withdrew.
+
+        Its word is not signed: it takes nothing off what is missing.
+        """
         rows = self._execute(
             "SELECT bundle FROM heard WHERE NOT EXISTS (SELECT 1 FROM bundle WHERE id = heard.bundle) "
-            "AND NOT EXISTS (SELECT 1 FROM withdrawn WHERE bundle = heard.bundle) ORDER BY number"
+            "ORDER BY EXISTS (SELECT 1 FROM withdrawn WHERE bundle = heard.bundle), number"
         )
         return [bundle for (bundle,) in rows]
 
@@ -394,8 +461,12 @@ class Ledger(Database):
             self._execute("INSERT OR IGNORE INTO withdrawn VALUES (NULL, ?)", (bundle,))
         self._keep_newest("withdrawn")
 
+    def forget_withdrawn(self, bundle: str) -> None:
+        """The sender says that it comes after all."""
+        self._execute("DELETE FROM withdrawn WHERE bundle = ?", (bundle,))
+
     def withdrawn(self) -> set[str]:
-        """Bundles that it is no use to ask for."""
+        """Bundles that the sender says it cannot send any more."""
         return {bundle for (bundle,) in self._execute("SELECT bundle FROM withdrawn")}
 
     def note_postponed(self, bundle: str, channel: str, sequence: int) -> None:
@@ -404,8 +475,11 @@ class Ledger(Database):
         self._keep_newest("postponed")
 
     def postponed(self) -> dict[str, tuple[str, int]]:
-        """(channel, sequence) of bundles that waited for room."""
-        rows = self._execute("SELECT bundle, channel, sequence FROM postponed")
+        """(channel, sequence) of bundles that wait for room, oldest first."""
+        rows = self._execute(
+            "SELECT bundle, channel, sequence FROM postponed "
+            "WHERE NOT EXISTS (SELECT 1 FROM bundle WHERE id = postponed.bundle) ORDER BY number"
+        )
         return {bundle: (channel, sequence) for bundle, channel, sequence in rows}
 
     def _keep_newest(self, table: str) -> None:
@@ -419,15 +493,14 @@ class Ledger(Database):
         self,
         published: Iterable[Row],
         channels: Mapping[str, int],
-        epoch: int,
         decisions: int,
         trust: tuple[int, str] | None = None,
     ) -> None:
         """Take up what an older ledger has forgotten: bundles in the inbox, and the last numbers that were published.
 
-        Unknown numbers up to those are spent, since what they named may have been published and taken away. Heartbeats
-        of an epoch before ``epoch`` are heard no more. ``trust``: the trust document that counted. All of it,
-        or nothing.
+        Unknown numbers up to those are spent, since what they named may have been published and taken away. ``trust``:
+        the trust document that counted. All of it happens, or nothing. Heartbeats are not signed: how far they had come
+        is not taken up.
         """
         with self._synchronously("FULL"), self._transaction():
             for row in published:
@@ -438,8 +511,6 @@ class Ledger(Database):
                     "ON CONFLICT DO UPDATE SET sequence = max(sequence, ?2), floor = max(floor, ?2)",
                     (channel, sequence),
                 )
-            if epoch > self.heartbeat_order()[0]:
-                self.note_heartbeat(epoch, 0)
             if trust is not None:
                 self._raise_trust_floor(trust)
             self._outdo(decisions)
@@ -463,44 +534,12 @@ class Ledger(Database):
             detail = f"{row.detail}; another bundle has its number or version here"
             self._execute(insert, row._replace(state="refused", detail=detail))
 
-    def holes(self, channel: str) -> tuple[Range, ...]:
-        """Numbers that are not known here, from the first known one of a channel to its floor (the newest MAX_JUMP)."""
-        floor = self._floor(channel)
-        rows = self._execute("SELECT sequence FROM bundle WHERE channel = ? AND sequence <= ?", (channel, floor))
-        known = {n for (n,) in rows}
-        first = max(min(known, default=floor + 1), floor - MAX_JUMP + 1)
-        return ranges_of(n for n in range(first, floor + 1) if n not in known)
-
-    def gaps(self, most: int) -> list[tuple[str, int]]:
-        """(channel, sequence) of bundles that were issued and of which no manifest arrived; so many at most.
-
-        A channel begins with the first bundle heard of, or accepted; the newest MAX_JUMP numbers are looked at.
-        """
-        channels = self._execute(
-            "SELECT channel, issued.sequence, min(first, coalesce(min(bundle.sequence), first)) "
-            "FROM issued LEFT JOIN bundle USING (channel) GROUP BY channel ORDER BY channel"
-        ).fetchall()
-        found: list[tuple[str, int]] = []
-        for channel, last, first in channels:
-            oldest = max(first, last - MAX_JUMP + 1, self._floor(channel) + 1)
-            values = (channel, oldest)
-            rows = self._execute("SELECT sequence FROM bundle WHERE channel = ? AND sequence >= ?", values)
-            known = {n for (n,) in rows}
-            missing = (n for n in range(oldest, last + 1) if n not in known)
-            found.extend((channel, n) for n in itertools.islice(missing, most - len(found)))
-        return found
-
     def numbered(self, channel: str, sequence: int) -> Row | None:
         """The bundle that was accepted under a sequence number."""
         row = self._execute(
             "SELECT * FROM bundle WHERE channel = ? AND sequence = ? AND state != 'refused'", (channel, sequence)
         ).fetchone()
         return Row(*row) if row else None
-
-    def highest(self, channel: str) -> int:
-        """The highest sequence number accepted in a channel: each below it was signed, too."""
-        query = "SELECT coalesce(max(sequence), 0) FROM bundle WHERE channel = ? AND state != 'refused'"
-        return int(self._execute(query, (channel,)).fetchone()[0])
 
     def published(self, channel: str) -> list[Row]:
         """Published bundles of a channel."""

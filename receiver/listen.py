@@ -10,7 +10,8 @@ import socket
 import time
 from typing import Any, Final
 
-from diode.memory import Counters, Ring
+from diode.memory import LINK_SIZE, Counters, Ring
+from diode.runs import Doorkeeper, is_datagram_size
 from diode.sandbox import SOCKET_READ, confine
 from diode.udp import choose_reader, socket_memory
 from diode.workers import Mailbox, start_worker
@@ -24,6 +25,7 @@ COUNTERS: Final = (
     "socket_drops",
     "socket_granted",
     "socket_queued",
+    "drop_length",
 )
 MAX_RUN_BYTES: Final = 65535
 _QUIET_S: Final = 0.01
@@ -44,6 +46,8 @@ class Listener:
         self._lent: set[int] = set()  # regions that assemble has
         self._measured = 0.0
         self._control = control
+        self._link_size = Counters(settings["link_size"], LINK_SIZE)
+        self._doorkeeper = Doorkeeper()
 
     def run(self) -> None:
         """Receive until ``assemble`` is gone or the supervisor hangs up; what was received by then is handed over."""
@@ -59,22 +63,30 @@ class Listener:
         data, lengths, receive = self._ring.data[region], self._ring.lengths[region], self._reader.receive
         used = runs = 0
         room, most = len(data) - MAX_RUN_BYTES, self._ring.max_runs
-        oldest = 0.0
+        oldest, last = 0.0, time.monotonic()
+        doorkeeper, dropped = self._doorkeeper, 0
+        size = self._link_size["datagram_bytes"]
+        doorkeeper.usual_bytes = size if is_datagram_size(size) else 0
         while used <= room and runs < most:
             count = receive(data[used:])
             now = time.monotonic()
+            is_quiet = not count and now - last >= _QUIET_S / 2  # else an empty datagram, which must not end a region
+            last = now
             if count:
-                if not runs:
-                    oldest = now + _OLDEST_S
-                lengths[runs] = count
-                used += count
-                runs += 1
+                kept = doorkeeper.admit(data, used, count, now)
+                dropped += kept != count
+                if kept:
+                    oldest = oldest if runs else now + _OLDEST_S
+                    lengths[runs] = kept
+                    used += kept
+                    runs += 1
             if now - self._measured > 0.2:
                 self._measure(now)
-            if (runs and (not count or now > oldest)) or self._control.closed:
+            if (runs and (is_quiet or now > oldest)) or self._control.closed:
                 break
         self._counters.add("bytes", used)
         self._counters.add("runs", runs)
+        self._counters.add("drop_length", dropped)
         self._counters.add("regions", 1)
         return runs
 

@@ -1,11 +1,14 @@
 """The three workers of the receiving side, and the memory and pipes between them. The socket is the supervisor's."""
 
 import os
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Final
 
 from diode.config import ReceiverConfig
-from diode.memory import PAGE_BYTES, Counters, Ring, create_memfd, reader_of
+from diode.heartbeat import LinkOrder
+from diode.memory import LINK_SIZE, PAGE_BYTES, Counters, Ring, create_memfd, reader_of
+from diode.runs import is_datagram_size
 from diode.supervise import Crew
 from diode.workers import Message, Worker
 from receiver import assemble, listen
@@ -20,8 +23,9 @@ class Pipeline:
         self,
         config: ReceiverConfig,
         socket_fd: int,
-        heartbeat_order: tuple[int, int],
+        orders: Mapping[str, LinkOrder],
         admitted: list[list[int]],
+        datagram_bytes: int,
         crew: Crew,
     ) -> None:
         regions = max(2, config.limits.ring // REGION_BYTES)
@@ -39,6 +43,9 @@ class Pipeline:
             memory = config.limits.memory // PAGE_BYTES * PAGE_BYTES
             arena = keep(create_memfd("arena", memory, reserve_bytes=memory // 2))
             listen_counters = keep(Counters.create(listen.COUNTERS))
+            link_size = keep(Counters.create(LINK_SIZE))  # written by assemble, read by listen: nothing else is in it
+            Counters(link_size, LINK_SIZE)["datagram_bytes"] = datagram_bytes
+            read_link_size = keep(reader_of(link_size))
             assemble_counters = keep(Counters.create(assemble.COUNTERS))
             ready_read, ready_write = pipe()
             free_read, free_write = pipe()
@@ -61,12 +68,14 @@ class Pipeline:
                     | {"store_read": answers_read, "store_write": slabs_write, "counters": assemble_counters}
                     | {
                         "keys": [str(key) for key in config.link.keys],
-                        "heartbeat_order": list(heartbeat_order),
+                        "orders": {key: list(order) for key, order in orders.items()},
                         "admitted": admitted,
                         "auth": config.link.auth,
                         "engine": config.fec.engine,
+                        "link_size": link_size,
+                        "datagram_bytes": datagram_bytes,
                     },
-                    (read_ring, arena, ready_read, free_write, answers_read, slabs_write, assemble_counters),
+                    (read_ring, arena, ready_read, free_write, answers_read, slabs_write, assemble_counters, link_size),
                 )
             )
             self.listen = crew.add(
@@ -74,12 +83,19 @@ class Pipeline:
                     "receiver.listen",
                     ring_shape
                     | {"ring": ring, "socket": socket_fd, "free_read": free_read, "ready_write": ready_write}
-                    | {"counters": listen_counters, "path": config.link.path},
-                    (socket_fd, ring, free_read, ready_write, listen_counters),
+                    | {"counters": listen_counters, "path": config.link.path, "link_size": read_link_size},
+                    (socket_fd, ring, free_read, ready_write, listen_counters, read_link_size),
                 )
             )
+            self._link_size = Counters(read_link_size, LINK_SIZE)
             self.listen_counters = Counters(keep(reader_of(listen_counters)), listen.COUNTERS)
             self.assemble_counters = Counters(keep(reader_of(assemble_counters)), assemble.COUNTERS)
+
+    @property
+    def datagram_bytes(self) -> int:
+        """Size of the link's datagrams, as far as it is known; 0 is unknown."""
+        size = self._link_size["datagram_bytes"]
+        return size if is_datagram_size(size) else 0
 
 
 def store_settings(config: ReceiverConfig) -> Message:

@@ -4,6 +4,7 @@ It is older than it was when its anchor says so, or when a receipt in the inbox 
 bundle published since would be published again, by whoever recorded its datagrams.
 """
 
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from diode.chain import What
 from diode.config import ReceiverConfig
 from diode.database import LEDGER_FILE, open_anchored
 from diode.errors import ReplayError
+from diode.keys import read_link_key
 from diode.locking import locked
 from receiver.inbox import Inbox
 from receiver.ledger import Ledger
@@ -66,6 +68,21 @@ def rebaseline(config: ReceiverConfig) -> Rebaselined:
             ledger.close()
 
 
+def reset_order(config: ReceiverConfig, epoch: int) -> list[str]:
+    """Believe heartbeats from ``epoch`` on again, under the link keys that are held; returns their ids.
+
+    Raises LockedError while the daemon runs, UsageError and StorageError; then nothing was changed.
+    """
+    keys = [read_link_key(path) for path in config.link.keys]
+    ids = [f"{key.key_id:04x}" for key in keys]
+    with locked(config.state), closing(Ledger(config.state / LEDGER_FILE, anchor_of(config))) as ledger:
+        ledger.take_over_order([key.fingerprint for key in keys])
+        detail = f"heartbeats of epoch {epoch} and later are believed again, under the link keys {', '.join(ids)}"
+        open_log(config.audit_folder, config.service_key, "receiver").append(What.REBASELINED, detail=detail)
+        ledger.reset_order([key.fingerprint for key in keys], epoch)
+    return ids
+
+
 def _rebaseline(config: ReceiverConfig, ledger: Ledger) -> Rebaselined:
     found = _find_unknown(config, ledger)
     now, anchor = ledger.standing(), anchor_of(config)
@@ -85,10 +102,10 @@ def _rebaseline(config: ReceiverConfig, ledger: Ledger) -> Rebaselined:
             ledger.follow_audit()
         return Rebaselined(bool(loss), [], {}, {}, found.strange, is_blind=False, audit_loss=loss)
     spent = _highest(now.channels, written.channels if written else {}, found)
-    epoch, decisions = (written.epoch, written.decisions) if written else (0, 0)
+    decisions = written.decisions if written else 0
     audit.append(What.REBASELINED, detail=_described(spent, len(found.unknown), is_blind=is_blind))
     trust = _newest_trust(written.trust if written else None, config.audit_folder)
-    ledger.rebaseline((row_of(receipt) for receipt in found.unknown), spent, epoch, decisions, trust)
+    ledger.rebaseline((row_of(receipt) for receipt in found.unknown), spent, decisions, trust)
     for receipt in found.unknown:
         drop_request(config.state, receipt.bundle)
     holes = {channel: [(first, last - 1) for first, last in ledger.holes(channel)] for channel in spent}

@@ -20,7 +20,7 @@ from blake3 import blake3
 from diode.assembler import SlabKey
 from diode.digest import DIGEST_BYTES, digest
 from diode.durable import WriteBack, drop_cache
-from diode.errors import IntegrityError, LostWritesError, ManifestError
+from diode.errors import ContentError, IntegrityError, LostWritesError, ManifestError
 from diode.files import FileIndex
 from diode.geometry import Slab, object_geometry, slab_at, slab_count
 from diode.manifest import MAX_LINE_BYTES, FileEntry, Table, parse_files
@@ -124,6 +124,8 @@ class SpoolBundle:
         self.target: Path | None = None  # where it was published, as soon as it was
         self.is_released = False  # by whoever had to; then it is not held any more
         self.is_said_published = False  # whether the audit log may say so already
+        self.refusal: ContentError | None = None  # why it is refused, until the ledger says so
+        self.is_document = False  # a trust document, which counts; wherever its folder goes
         self.stored = np.zeros(manifest.slabs.entries, dtype=np.bool_)
         self.unproven: set[int] = set()  # of them, those that only reading them from the disk can prove
         self._data = f"{number:016x}/tree/data"

@@ -38,6 +38,7 @@ from diode.errors import (
     IntegrityError,
     LostWritesError,
     ManifestError,
+    NumberError,
     PlaceError,
     ReplayError,
     StorageError,
@@ -55,7 +56,8 @@ from diode.trust_document import TRUST_CHANNEL, TrustDocument, document_digest
 from diode.wire import Kind, ObjectType
 from diode.workers import Mailbox, Message, start_worker
 from receiver.admission import Admission
-from receiver.authority import Authority
+from receiver.authority import Authority, Proposal
+from receiver.budget import Newest
 from receiver.disk import DiskHealth
 from receiver.finishing import Finishing
 from receiver.held import HeldBundle, check_tree
@@ -63,14 +65,16 @@ from receiver.holding import Holding
 from receiver.inbox import Inbox
 from receiver.ledger import Ledger, Row, named
 from receiver.messages import Mask, key_fields, key_of, mask_fields, mask_of
+from receiver.notes import Notes
 from receiver.papers import facts, write_papers
 from receiver.parking import ParkedSlabs, stretches
 from receiver.policy import Policy
 from receiver.spool import MANIFEST_FILE, SpoolBundle
+from receiver.unrecorded import Unrecorded
 
 # What is wrong with one bundle's place, and not with the disk: a file where a folder must be, a name too long for here.
 PLACE: Final = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EXDEV)
-MAX_UNVERIFIED: Final = 4096  # bundle ids reported: whoever has the link key could invent more without end
+MAX_MET: Final = 4096  # bundle ids reported, the newest: whoever has the link key could invent more without end
 TICK_S: Final = 5.0  # how long what is recorded may wait to be durable, and what the disk refused to be tried again
 EXPIRE_EVERY_S: Final = 600.0
 
@@ -105,7 +109,12 @@ class Store:
         )
         self._disk = DiskHealth(control.send)
         self._bundles: dict[int, SpoolBundle] = {}
-        self._unverified: set[int] = set()
+        self._unrecorded = Unrecorded()
+        self._met = Newest[int](MAX_MET)
+        self._known = Newest[int](MAX_MET)
+        self._ahead = Newest[int](MAX_MET)
+        self._notes = Notes(self._audit, control.send)
+        self._now = 0.0
         self._has_lost = False  # writes, and the ledger could not say so yet
         self._waiting: deque[Message] = deque()  # assemble bounds it
         self._tick_at = self._expire_at = 0.0
@@ -119,6 +128,8 @@ class Store:
             self.step(time.monotonic())
         self._finishing.wait()
         self._take_finished()
+        with self._disk.surviving():
+            self._notes.sum_up(float("inf"))
         self._ledger.close()
 
     def start(self) -> None:
@@ -128,6 +139,7 @@ class Store:
 
     def step(self, now: float) -> None:
         """Handle what has come. ``now`` is of a monotonic clock, in seconds."""
+        self._now = now
         self._waiting.extend(self._assemble.drain())
         self._take_finished()
         if self._waiting:
@@ -168,7 +180,9 @@ class Store:
             self._ledger.follow_audit()
         for bundle in list(self._bundles.values()):
             with self._disk.surviving(), self._refusing(bundle):
-                self._maybe_publish(bundle)
+                self._go_on(bundle)
+        with self._disk.surviving():
+            self._notes.sum_up(now)
         if now >= self._expire_at:
             self._expire_at = now + EXPIRE_EVERY_S
             with self._disk.surviving():
@@ -192,7 +206,9 @@ class Store:
         self._has_lost = False
         for bundle in list(self._bundles.values()):
             is_synced = bundle.target is not None or bundle.is_released
-            if not is_synced and not self._finishing.is_under_way(bundle):  # that one learns it by itself
+            if (
+                not is_synced and bundle.refusal is None and not self._finishing.is_under_way(bundle)
+            ):  # that one learns it by itself
                 self._begin_again(bundle)
 
     def _begin_again(self, bundle: SpoolBundle) -> None:
@@ -216,11 +232,33 @@ class Store:
             if bundle is None:
                 continue
             self._note(What.EXPIRED, bundle)
-            del self._bundles[bundle.number]
             self._ledger.set_state(row.id, "expired", "incomplete for longer than limits.keep_incomplete_days")
-            bundle.remove()
-            self._answer("finished", bundle=bundle.number, drop="")
+            self._drop(bundle)
             self._tell("expired", bundle)
+        for number in self._unrecorded.begun_before(self._now - self._keep_incomplete_s):
+            self._give_up_unrecorded(number)
+
+    def _give_up_unrecorded(self, number: int) -> None:
+        """A bundle of channel ``trust`` that never came whole, or made room for a newer one."""
+        bundle = self._bundles.get(number)
+        self._unrecorded.end(number)
+        if bundle is not None:
+            self._drop(bundle)
+            self._tell("dropped", bundle)
+
+    def _drop(self, bundle: SpoolBundle) -> None:
+        """Nothing is kept of a bundle; it may begin anew."""
+        self._bundles.pop(bundle.number, None)
+        bundle.remove()
+        self._answer("finished", bundle=bundle.number, drop="")
+
+    def _go_on(self, bundle: SpoolBundle) -> None:
+        """Do what the disk did not take before."""
+        if bundle.refusal is not None:
+            raise bundle.refusal
+        if bundle.is_ready and not self._has_lost:
+            self._store_whole(bundle)
+        self._maybe_publish(bundle)
 
     def _next(self) -> Message:
         """What waits longest, but manifests and tables first: data of bundles not yet known has little room."""
@@ -261,7 +299,7 @@ class Store:
             if bundle is None:
                 self._judge(key.bundle, bytes(data))
             return
-        if bundle is None:
+        if bundle is None or bundle.refusal is not None:
             return  # refused or published meanwhile
         with self._refusing(bundle):
             if key.kind == Kind.OBJECT:
@@ -327,36 +365,79 @@ class Store:
             if bundle_id(opened.payload) != number:
                 raise ManifestError("the manifest is another bundle's")
         except (TrustError, ExpiredError, ManifestError) as error:
-            self._reject(number, error)
+            self._reject(number, sealed, error)
             return
         manifest = opened.manifest
-        row = self._ledger.get(f"{number:016x}")
-        if row is not None and row.state in ("held", "publishing", "published", "refused"):
-            drop = Drop.REFUSED if row.state == "refused" else Drop.REDUNDANT
-            self._answer("finished", bundle=number, drop=drop)
-            return
-        if not self._admission.has_room(number, manifest, self._bundles.values()):
-            return  # its manifest comes again
+        if self._is_over(number) or not self._admission.has_room(number, manifest, self._bundles.values()):
+            return  # if there was no room, its manifest comes again
         try:
             self._admission.check(manifest)
             self._policy.check(manifest, now_utc())
+            self._ledger.check_number(manifest)
             write_back = self._make_folder(number, sealed)
-            noted = {**_named(number, manifest), "key": opened.signer}
-            self._ledger.accept(
-                f"{number:016x}", manifest, opened.signer, lambda: self._audit.append(What.ACCEPTED, **noted)
-            )
+            self._begin(number, opened)
+        except NumberError as error:
+            self._wait(number, manifest, error)
+            return
         except ContentError as error:
-            self._audit.append(What.REFUSED, **_named(number, manifest), key=opened.signer, **why(error))
-            self._ledger.refuse(f"{number:016x}", manifest, opened.signer, str(error))
-            self._quarantine(number, error, facts(manifest, opened.signer), None)
-            self._answer("finished", bundle=number, drop=Drop.REFUSED)
+            self._refuse_unbegun(number, opened, error)
             return
         bundle = self._bundles[number] = self._spool(opened, sealed, write_back)
         self._say_known(bundle)
-        self._tell("accepted", bundle)
-        self._check_predecessor(bundle)
+        if number not in self._unrecorded:
+            self._tell("accepted", bundle)
+            self._check_predecessor(bundle)
+        else:  # the same one may come again and again
+            event = "accepted" if self._notes.take("trust", self._now) else "progress"
+            self._tell(event, bundle, stored_bytes=0, missing=len(bundle.stored))
         with self._refusing(bundle):
             self._after_tables(bundle)
+
+    def _is_over(self, number: int) -> bool:
+        """Whether nothing more of a bundle is wanted; ``assemble`` is told so."""
+        row = self._ledger.get(f"{number:016x}")
+        if row is None or row.state not in ("held", "publishing", "published", "refused"):
+            return False
+        drop = Drop.REFUSED if row.state == "refused" else Drop.REDUNDANT
+        self._answer("finished", bundle=number, drop=drop)
+        return True
+
+    def _begin(self, number: int, opened: Opened) -> None:
+        """Spend a bundle's number and version; of channel ``trust`` nothing is recorded before it is proven."""
+        hex_id = f"{number:016x}"
+        if opened.manifest.channel == TRUST_CHANNEL:
+            self._ledger.forget(hex_id)
+            for other in self._unrecorded.begin(number, opened.signer, self._now):
+                self._give_up_unrecorded(other)
+            return
+        noted = {**_named(number, opened.manifest), "key": opened.signer}
+        note = partial(self._audit.append, What.ACCEPTED, **noted)
+        self._ledger.accept(hex_id, opened.manifest, opened.signer, note)
+
+    def _wait(self, number: int, manifest: Manifest, error: NumberError) -> None:
+        """Its number alone is no reason to refuse a bundle: a person can say that it is right."""
+        hex_id = f"{number:016x}"
+        with suppress(OSError):
+            self._inbox.spool_folder.remove(hex_id)
+        self._ledger.note_ahead(hex_id, manifest.channel, manifest.sequence)
+        if self._ahead.meet(number) and self._notes.take("waiting", self._now):
+            label = f"{manifest.channel}/{manifest.name}/{manifest.version}"
+            said = {"event": "number_waits", "bundle": hex_id, "label": label, "detail": str(error), "do": error.do}
+            self._control.send(said)
+            self._audit.append(What.POSTPONED, **_named(number, manifest), detail=str(error))
+
+    def _refuse_unbegun(self, number: int, opened: Opened, error: ContentError) -> None:
+        """Signed, and against this side's rules."""
+        if opened.manifest.channel == TRUST_CHANNEL:
+            self._refuse_trust(number, opened, error)
+            return
+        self._audit.append(What.REFUSED, **_named(number, opened.manifest), key=opened.signer, **why(error))
+        try:
+            self._ledger.refuse(f"{number:016x}", opened.manifest, opened.signer, str(error))
+        finally:  # a disk that fails now leaves a row, or none: in any case it is said
+            if self._known.meet(number):
+                self._quarantine(number, error, facts(opened.manifest, opened.signer), None)
+        self._answer("finished", bundle=number, drop=Drop.REFUSED)
 
     def _check_predecessor(self, bundle: SpoolBundle) -> None:
         """Alarm when the bundle before this one is not the one that its signer says."""
@@ -387,13 +468,17 @@ class Store:
         number, spool = bundle_id(opened.payload), self._inbox.spool_folder
         return SpoolBundle(number, spool, opened, sealed, ParkedSlabs(spool, number, self._ledger), write_back)
 
-    def _reject(self, number: int, error: ContentError) -> None:
-        """An unverified manifest: anybody may have sent it, so its bundle id is not held against the real one."""
-        if number in self._unverified or len(self._unverified) >= MAX_UNVERIFIED:
+    def _reject(self, number: int, sealed: bytes, error: ContentError) -> None:
+        """An unverified manifest is not held against its bundle. What no known key signed, anybody may have sent."""
+        is_signed = self._authority.has_signed(number, sealed)
+        if is_signed and self._is_over(number):
+            return
+        if not (self._known if is_signed else self._met).meet(number):
+            return
+        if not self._notes.take("known" if is_signed else "strangers", self._now):
             return
         self._audit.append(What.QUARANTINED, bundle=f"{number:016x}", **why(error))
-        self._unverified.add(number)
-        self._quarantine(number, error, {}, None)
+        self._quarantine(number, error, {}, None, is_signed=is_signed)
 
     def _say_known(self, bundle: SpoolBundle) -> None:
         """Tell ``assemble`` what is signed, stored and parked."""
@@ -479,18 +564,38 @@ class Store:
                 return  # it is tried again, and judged by the document that is awaited
             self._policy.check(bundle.manifest, now_utc())
             self._authority.confirm(bundle.opened, now_utc())
-            if self._holding.wants(bundle.manifest) and not bundle.is_released:
+            is_held = self._holding.wants(bundle.manifest) and not bundle.is_released
+            if bundle.manifest.channel == TRUST_CHANNEL:
+                self._prove(bundle, is_held=is_held)
+            if is_held:
                 self._hold(bundle)
                 return
-            if bundle.manifest.channel == TRUST_CHANNEL:
-                self._inbox.check_place(bundle.manifest)  # a bundle that is refused must change nothing
-                self._follow(bundle)
-            self._ledger.set_state(bundle.hex_id, "publishing")
-            self._note(What.PUBLISHED, bundle, again=bundle.is_said_published)
-            bundle.is_said_published = True
-            bundle.target = self._inbox.publish(bundle.hex_id, bundle.manifest)
+            try:
+                bundle.target = self._move(bundle)
+            except (ReplayError, OSError) as error:
+                if not bundle.is_document or not _is_place(error):
+                    raise
+                self._conclude_without_place(bundle, error)
+                return
         self._inbox.sync(bundle.target)
         self._conclude(bundle, bundle.target)
+
+    def _move(self, bundle: SpoolBundle) -> Path:
+        if bundle.is_document:
+            self._inbox.check_place(bundle.manifest)  # what is not moved is not said to be published
+        self._ledger.set_state(bundle.hex_id, "publishing")
+        self._note(What.PUBLISHED, bundle, again=bundle.is_said_published)
+        bundle.is_said_published = True
+        return self._inbox.publish(bundle.hex_id, bundle.manifest)
+
+    def _conclude_without_place(self, bundle: SpoolBundle, error: ReplayError | OSError) -> None:
+        """Its trust document counts; only its folder in the inbox is somebody else's."""
+        detail = f"its trust document counts; its folder was not published: {error}"
+        if bundle.is_said_published:
+            self._note(What.REFUSED, bundle, detail=detail)
+        event = {"event": "trust_not_published", "bundle": bundle.hex_id, "label": bundle.label, "detail": detail}
+        self._control.send(event | {"do": "nothing; 'diode-receiver trust show' has the document"})
+        self._conclude(bundle, None, detail)
 
     def _hold(self, bundle: SpoolBundle) -> None:
         """Verified, and not yet anybody's to use: people decide."""
@@ -499,41 +604,90 @@ class Store:
         bundle.remove()
         self._answer("finished", bundle=bundle.number, drop=Drop.REDUNDANT)
 
-    def _follow(self, bundle: SpoolBundle) -> None:
-        """A bundle of channel ``trust`` may say whom to believe from now on."""
+    def _prove(self, bundle: SpoolBundle, *, is_held: bool) -> None:
+        """See what a bundle of channel ``trust`` brings. A document counts at once, or as soon as people released it.
+
+        Only then the ledger knows of the bundle. Raises ContentError for a document that does not follow.
+        """
 
         def note(document: TrustDocument, sealed: bytes) -> None:
             place = _named(bundle.number, bundle.manifest) | trust_facts(document.version, document_digest(sealed))
             self._audit.append(What.TRUST_CHANGED, **place, key=bundle.signer)
 
+        before = self._authority.document
+        proposal = self._proposed(bundle)
+        if proposal is not None and not is_held:
+            self._authority.follow(proposal, note)
+            bundle.is_document = True
+        document = self._authority.document
+        if document is not None and document is not before:
+            self._tell("trust_changed", bundle, version=document.version, expires=document.expires)
+            self._judge_anew()
+        if bundle.number in self._unrecorded:
+            self._ledger.record(bundle.hex_id, bundle.manifest, bundle.signer)
+            self._unrecorded.end(bundle.number)
+            self._check_predecessor(bundle)
+
+    def _proposed(self, bundle: SpoolBundle) -> Proposal | None:
         try:
-            document = self._authority.follow(bundle.tree / "data", now_utc(), note)
+            return self._authority.proposed(bundle.tree / "data", now_utc())
         except ForkError as error:
             do = "ask each person of the root what they signed; until then believe none of them"
             fork = {"event": "trust_fork", "bundle": bundle.hex_id, "label": bundle.label, "detail": str(error)}
-            self._control.send(fork | {"do": do})
+            if self._notes.take("forks", self._now):
+                self._control.send(fork | {"do": do})
             raise
-        if document is not None:
-            self._tell("trust_changed", bundle, version=document.version, expires=document.expires)
 
-    def _conclude(self, bundle: SpoolBundle, target: Path) -> None:
-        self._ledger.set_state(bundle.hex_id, "published")
+    def _judge_anew(self) -> None:
+        """Whom to believe has changed: what revoked keys have begun blocks no number any more."""
+        for bundle in list(self._bundles.values()):
+            if bundle.refusal is None and not bundle.is_complete and bundle.number not in self._unrecorded:
+                with self._disk.surviving(), self._refusing(bundle):
+                    self._authority.trust.confirm(bundle.manifest.channel, bundle.opened.signatures)
+
+    def _conclude(self, bundle: SpoolBundle, target: Path | None, detail: str = "") -> None:
+        self._ledger.set_state(bundle.hex_id, "published", detail)
         self._bundles.pop(bundle.number, None)
         bundle.remove()
         self._answer("finished", bundle=bundle.number, drop=Drop.REDUNDANT)
-        self._tell("published", bundle, path=str(target), signer=bundle.signer, at_ms=int(time.monotonic() * 1000))
+        path = "" if target is None else str(target)
+        self._tell("published", bundle, path=path, signer=bundle.signer, at_ms=int(time.monotonic() * 1000))
 
     def _refuse(self, bundle: SpoolBundle, error: ContentError) -> None:
-        """Its signed content breaks the rules: set it aside for good."""
-        self._note(What.REFUSED, bundle, **why(error))
+        """Its signed content breaks the rules: set it aside for good, now or when the disk takes it."""
+        if bundle.manifest.channel == TRUST_CHANNEL:
+            self._refuse_trust(bundle.number, bundle.opened, error)
+            return
+        if bundle.refusal is None:
+            self._note(What.REFUSED, bundle, **why(error))
+            bundle.refusal = error
+        self._ledger.set_state(bundle.hex_id, "refused", str(error))
         self._bundles.pop(bundle.number, None)
         bundle.close()
-        self._ledger.set_state(bundle.hex_id, "refused", str(error))
         self._quarantine(bundle.number, error, facts(bundle.manifest, bundle.signer), self._inbox.spool_folder)
         self._answer("finished", bundle=bundle.number, drop=Drop.REFUSED)
 
-    def _quarantine(self, number: int, error: ContentError, facts: Message, keep: Folder | None) -> None:
-        self._inbox.set_aside(f"{number:016x}", error, facts, keep)
+    def _refuse_trust(self, number: int, opened: Opened, error: ContentError) -> None:
+        """Of channel ``trust`` nothing is refused for good: what does not follow today may follow another document."""
+        if self._notes.take("trust", self._now):
+            self._audit.append(What.REFUSED, **_named(number, opened.manifest), key=opened.signer, **why(error))
+            self._quarantine(number, error, facts(opened.manifest, opened.signer), None)
+        bundle = self._bundles.get(number)
+        if bundle is not None and bundle.target is not None:
+            self._ledger.set_state(bundle.hex_id, "refused", str(error))  # it may lie in the inbox: remember it
+        self._ledger.forget(f"{number:016x}")
+        self._unrecorded.end(number)
+        if bundle is not None:
+            self._drop(bundle)
+            self._tell("dropped", bundle)
+        else:
+            self._answer("finished", bundle=number, drop="")
+
+    def _quarantine(
+        self, number: int, error: ContentError, facts: Message, keep: Folder | None, *, is_signed: bool = True
+    ) -> None:
+        with self._disk.surviving():  # the alarm has the reason in any case
+            self._inbox.set_aside(f"{number:016x}", error, facts, keep, is_signed=is_signed)
         self._control.send(
             {"event": "quarantined", "bundle": f"{number:016x}", "reason": error.reason, "exit_code": error.exit_code}
             | {"detail": str(error)[:500], "label": "/".join(facts[k] for k in ("channel", "name", "version") if facts)}
@@ -545,6 +699,7 @@ class Store:
         """Take up what an earlier run left in the spool."""
         self._ledger.begin_run()
         self._holding.resume()
+        self._ledger.forget_strays()
         rows = self._ledger.in_progress()
         known = {row.id for row in rows}
         spool = self._inbox.spool_folder
@@ -633,8 +788,9 @@ class Store:
         channel, name, version = message["label"].split("/")
         detail = f"{message['needed']} bytes are needed, {message['free']} are free"
         place = {"bundle": message["bundle"], "channel": channel, "name": name, "version": version}
-        self._control.send(message)
-        self._audit.append(What.POSTPONED, **place, detail=detail)
+        if self._notes.take("waiting", self._now):
+            self._control.send(message)
+            self._audit.append(What.POSTPONED, **place, detail=detail)
 
     # messages
 
@@ -647,6 +803,11 @@ class Store:
             {"event": event, "bundle": bundle.hex_id, "label": bundle.label, "bytes": bundle.manifest.stream_bytes}
             | {"files": bundle.manifest.files.entries, "slabs": bundle.manifest.slabs.entries, **fields}
         )
+
+
+def _is_place(error: ReplayError | OSError) -> bool:
+    """Whether it is about one bundle's place in the inbox, and not about the disk."""
+    return isinstance(error, ReplayError) or error.errno in (*PLACE, errno.EEXIST)
 
 
 def _named(number: int, manifest: Manifest) -> dict[str, str]:

@@ -380,7 +380,8 @@ class Sender:
     async def _send_heartbeat(self) -> None:
         pipeline = self._pipeline
         sent = {pipeline.session: pipeline.counters["data_datagrams"]} if pipeline.session else {}
-        await self._heart.beat(sent, self._scheduler.flights(), self._flights.queued())
+        health = self.tally.health(self._flights.waiting)
+        await self._heart.beat(sent, self._scheduler.flights(), self._flights.queued(), health)
 
     def _metrics(self) -> Iterable[Metric]:
         return self.tally.metrics(self._flights.waiting)

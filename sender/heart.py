@@ -14,7 +14,7 @@ from asyncio_dgram.aio import DatagramServer
 from diode.audit import AuditLog
 from diode.auth import LinkKey, Session
 from diode.config import SenderLink
-from diode.heartbeat import MAX_BUNDLES, MAX_CHANNELS, Heartbeat, HeartbeatSealer, InFlight
+from diode.heartbeat import MAX_BUNDLES, MAX_CHANNELS, MAX_HEALTH, Heartbeat, HeartbeatSealer, InFlight
 from diode.udp import Address, open_sender
 from sender.ledger import Ledger, Row
 from sender.schedule import Plan, State
@@ -57,9 +57,16 @@ class Heart:
         self._over.append((time.monotonic() + OVER_SHOWN_S, over))
 
     async def beat(
-        self, sent: Mapping[str, int], flights: list[tuple[Plan, int, State]], queued: Iterable[Row]
+        self,
+        sent: Mapping[str, int],
+        flights: list[tuple[Plan, int, State]],
+        queued: Iterable[Row],
+        health: Mapping[str, int],
     ) -> None:
-        """Send one heartbeat. ``sent``: data datagrams so far by session; ``flights``: what the scheduler has."""
+        """Send one heartbeat, of both kinds: receivers that know kind 4 believe no other.
+
+        ``sent``: data datagrams so far by session; ``flights``: what the scheduler has; ``health``: our counters.
+        """
         assert self._stream is not None
         self._number += 1
         heartbeat = Heartbeat(
@@ -70,9 +77,11 @@ class Heart:
             channels=self._channels(),
             bundles=self._shown(flights, queued),
             audit=self._audit.head(),
+            health=dict(islice(health.items(), MAX_HEALTH)),
         )
         with suppress(OSError, asyncio_dgram.TransportClosed):  # a pulled cable: the next one may pass
-            await self._stream.send(self._sealer.seal(heartbeat), self._address)
+            for seal in (self._sealer.seal_mac, self._sealer.seal):
+                await self._stream.send(seal(heartbeat), self._address)
 
     def _channels(self) -> dict[str, int]:
         """Last numbers by channel, another one first each time: not all of them may fit."""

@@ -38,6 +38,11 @@ class Tally:
         done = {"sent": self.sent, "resent": self.resent, "skipped": self.skipped, "failed": self.failed}
         return done | {"unapproved": self.unapproved}
 
+    def health(self, waiting: int) -> dict[str, int]:
+        """What heartbeats tell of it; ``waiting``: bundles that are queued or in flight."""
+        refused = self.figures()["refused"]
+        return self.outcomes() | {"refused_datagrams": refused, "waiting": waiting, "worker_restarts": self.restarts}
+
     def metrics(self, waiting: int) -> Iterable[Metric]:
         """All of it for Prometheus; ``waiting``: bundles that are queued or in flight."""
         figures = self.figures()

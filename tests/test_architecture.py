@@ -21,7 +21,7 @@ MODULES = {
 CORE = {
     f"diode.{name}"
     for name in (
-        *("errors", "escape", "wire", "geometry", "fec", "auth", "digest", "heartbeat", "gate"),
+        *("errors", "escape", "wire", "geometry", "fec", "auth", "digest", "heartbeat", "gate", "runs"),
         *("encoder", "assembler", "pacing", "manifest", "files", "envelope", "trust", "chain", "syslog"),
     )
 }
@@ -180,7 +180,7 @@ def test_disk_and_network_are_apart(module: str) -> None:
 @pytest.mark.skipif("receiver.listen" not in MODULES, reason="receiver/listen.py does not exist yet")
 def test_listen_loads_little() -> None:
     """The process that strangers talk to has no numpy, no paths, no parser and no keys in it."""
-    heavy = ("numpy", "pathlib", "asyncio", "pydantic", "cryptography", "zfec", "sqlite3", "diode.auth")
+    heavy = ("numpy", "pathlib", "asyncio", "pydantic", "cryptography", "zfec", "sqlite3", "diode.auth", "diode.wire")
     program = f"import sys, receiver.listen; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-S", "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ("[]", "") == (done.stdout.strip(), done.stderr)

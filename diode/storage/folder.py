@@ -136,6 +136,14 @@ class Folder:
         """What lies in it, sorted."""
         return sorted(os.listdir(self.fd))
 
+    def oldest_first(self) -> list[str]:
+        """What lies in it, by when that was changed last; what is removed meanwhile is left out."""
+        found = []
+        for name in os.listdir(self.fd):
+            with suppress(FileNotFoundError):
+                found.append((os.stat(name, dir_fd=self.fd, follow_symlinks=False).st_mtime_ns, name))
+        return [name for _, name in sorted(found)]
+
     def has(self, name: str) -> bool:
         """Whether anything lies at ``name``, be it a link to nothing."""
         self._check(name)

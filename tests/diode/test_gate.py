@@ -10,9 +10,10 @@ from diode.auth import DatagramViews, LinkKey, Session
 from diode.encoder import SlabEncoder, Slot
 from diode.errors import Drop
 from diode.fec import choose_engine
-from diode.gate import Admitted, Gate, Run, slice_runs
+from diode.gate import Admitted, Gate
 from diode.geometry import Geometry
 from diode.heartbeat import Heartbeat, HeartbeatSealer
+from diode.runs import Run, slice_runs
 from diode.wire import headers_of
 
 KEY, OTHER_KEY = LinkKey.of(bytes(range(32))), LinkKey.of(bytes(range(1, 33)))

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from diode.auth import DatagramViews, LinkKey
+from diode.auth import DatagramViews, LinkKey, Mode
 from diode.errors import Drop
 from diode.fec import Engine, IsaL, Zfec, find_isal
-from diode.gate import Gate, slice_runs
+from diode.gate import Gate
 from diode.geometry import Geometry, slab_at, slab_count
+from diode.runs import slice_runs
 from diode.wire import headers_of
 from tests.vectors import generate
 
@@ -68,11 +69,15 @@ def test_a_vector_of_a_drop_is_named_after_it(name: str) -> None:
 
 @pytest.mark.parametrize("name", named("session_keys"))
 def test_derived_keys(name: str) -> None:
-    """Key id and session keys of a link key."""
+    """Key id, session keys and heartbeat keys of a link key."""
     vector = VECTORS[name]
     key = LinkKey.of(bytes.fromhex(vector["link_key"]))
     assert vector["key_id"] == key.key_id
     assert vector["session_keys"] == {s: key.session_key(int(s, 16)).hex() for s in vector["session_keys"]}
+    ciphers = vector["heartbeat_cipher_keys"]
+    assert ciphers == {s: key.heartbeat_cipher_key(int(s, 16)).hex() for s in ciphers}
+    modes: tuple[Mode, ...] = ("gmac", "aead")
+    assert vector["heartbeat_mac_keys"] == {mode: key.heartbeat_mac_key(mode).hex() for mode in modes}
 
 
 def engines() -> list[Engine]:

@@ -33,7 +33,7 @@ GOOD = {
 # Values on both sides of every bound.
 EDGES: dict[str, st.SearchStrategy[Any]] = {
     "magic_version": st.sampled_from([0x44494F01, 0x44494F02, 0x44494F00, 0x44494E01, 0x04494F01]),
-    "kind": st.sampled_from([0, 1, 2, 3, 4, 255]),
+    "kind": st.sampled_from([0, 1, 2, 3, 4, 5, 255]),
     "flags": st.sampled_from([0, 1, 2, 3, 255]),
     "slab": st.sampled_from([0, (1 << 26) - 1, 1 << 26, (1 << 32) - 1]),
     "symbol": st.sampled_from([0, 255, 256, 255 * 64 + 63, 256 * 64, 65535]),
@@ -61,7 +61,7 @@ def slow_judge(header: bytes, symbol_bytes: int) -> Drop | None:
         return Drop.MAGIC
     if first & 0xFF != 1:
         return Drop.VERSION
-    if kind not in (1, 2, 3):
+    if kind not in (1, 2, 3, 4):
         return Drop.KIND
     if flags > (2 if kind == 2 else 0):
         return Drop.FLAGS

@@ -229,7 +229,7 @@ async def test_a_stranger_without_a_trusted_key_is_quarantined(tmp_path: Path) -
         (tmp_path / "forged").write_bytes(b"x" * 5000)
         assert 0 == await (await link.sender("send", "--json", str(tmp_path / "forged"))).ended()
         assert 12 == await receiver.ended()
-        (reason,) = (link.inbox / ".diode" / "quarantine").glob("*/reason.json")
+        (reason,) = (link.inbox / ".diode" / "quarantine" / "unsigned").glob("*/reason.json")
         assert "trust" == json.loads(reason.read_text())["reason"]
         assert [] == [path for path in link.inbox.iterdir() if path.name != ".diode"]
 

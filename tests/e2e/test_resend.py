@@ -163,7 +163,7 @@ async def test_codes_that_are_not_for_this_sender_do_nothing(tmp_path: Path) -> 
 
 
 async def test_a_bundle_that_nobody_heard_of_is_missed(tmp_path: Path) -> None:
-    """The numbers in later heartbeats tell that one is missing; its code brings it."""
+    """The manifest of the next one names the bundle that is missing; its code brings it."""
     async with pair(tmp_path / "pair") as link:
         for name in ("a", "b", "c"):
             (tmp_path / name).write_bytes(name.encode() * 1000)
@@ -177,7 +177,7 @@ async def test_a_bundle_that_nobody_heard_of_is_missed(tmp_path: Path) -> None:
         assert 0 == await (await link.sender("send", str(tmp_path / "c"))).ended()
         await link.sender("run", "--json")
         missing = json.loads(await receiver.said("bundle_missing"))
-        assert "channel default, sequence 2: the whole bundle, as a later bundle's signature proves" == missing["what"]
+        assert "everything: channel default, sequence 2, named by the signed manifest" in missing["what"]
         code = missing["do"].split()[-1]
         asked = await link.sender("resend", code)
         assert 0 == await asked.ended()

@@ -84,7 +84,8 @@ def _incomplete_published() -> Any:
 
 
 def _silence_forgotten() -> Any:
-    return patch.multiple(Ledger, heard=lambda _: [], gaps=lambda *_: [])
+    hints, proofs = {"heard": lambda _: [], "told_gaps": lambda *_: []}, {"signed_gaps": lambda *_: []}
+    return patch.multiple(Ledger, predecessors=lambda *_, **__: {}, **hints, **proofs)
 
 
 def _torn_manifest_refused() -> Any:

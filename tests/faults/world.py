@@ -35,7 +35,7 @@ from diode.geometry import PROFILES, Geometry, Profile, stream_geometry
 from diode.heartbeat import Heartbeat, HeartbeatSealer
 from diode.init import init_pair
 from diode.keys import read_link_key, read_signer
-from diode.memory import Counters, Ring, create_memfd
+from diode.memory import LINK_SIZE, Counters, Ring, create_memfd
 from diode.progress import Display
 from diode.wire import datagram_bytes, symbol_bytes_for
 from diode.workers import Mailbox
@@ -45,7 +45,7 @@ from receiver.endings import Endings
 from receiver.finishing import Finishing
 from receiver.heads import PeerHeads
 from receiver.hearing import Hearing
-from receiver.inbox import Inbox
+from receiver.inbox import UNSIGNED, Inbox
 from receiver.ledger import Ledger as ReceiverLedger
 from receiver.pipeline import store_settings
 from receiver.rebaseline import open_ledger as open_receiver_ledger
@@ -162,7 +162,8 @@ class Enclave:
         with patch.object(ReceiverLedger, "__init__", _booted(world.boot)):
             open_receiver_ledger(config).close()  # as the daemon does: no crash may make it look too old
         self.fds = [create_memfd("arena", 256 << 20), Ring.create(1, REGION_BYTES), Counters.create(COUNTERS)]
-        arena, ring, counters = self.fds
+        self.fds.append(Counters.create(LINK_SIZE))
+        arena, ring, counters, link_size = self.fds
         store = store_settings(config) | {"arena": arena, "reserve": 0}  # whatever room this machine has
         with patch.object(ReceiverLedger, "__init__", _booted(world.boot)):
             self.store = Store(store, control, self.slabs, Finishing(Inline()))
@@ -170,9 +171,10 @@ class Enclave:
         heads = PeerHeads(self.store._ledger, self.store._audit)
         self.hearing = Hearing(self.store._ledger, Endings(self.store._ledger.heard()), disk, heads)
         settings = {"ring": ring, "regions": 1, "region_bytes": REGION_BYTES, "arena": arena, "counters": counters}
+        settings |= {"link_size": link_size, "datagram_bytes": 0}
         settings |= {"store_read": -1, "store_write": -1, "ready_read": -1, "free_write": -1}
         settings |= {"keys": [str(folder / "keys" / "link.key")], "auth": world.faults.auth, "engine": "auto"}
-        self.assemble = Assemble(settings | {"heartbeat_order": self.hearing.order, "admitted": []}, control)
+        self.assemble = Assemble(settings | {"orders": self.hearing.orders, "admitted": []}, control)
         self.assemble._store = self.answers
         self.answers.work = self.step
 
@@ -205,7 +207,8 @@ class Enclave:
         for message in self.events.drain():
             self._alarms.add(message.get("event", ""))
             if "heartbeat" in message:
-                self.hearing.hear(Heartbeat.model_validate(message["heartbeat"]), now, {})
+                beat = Heartbeat.model_validate(message["heartbeat"])
+                self.hearing.hear(beat, now, {}, message["key"], has_mac=message["has_mac"])
 
     def stop(self) -> None:
         """SIGTERM: what is open is parked, what was handed over is done."""
@@ -311,7 +314,7 @@ class Staging:
             epoch=self.heart._epoch, number=self.beats, clock=int(self.world.clock), sessions=sessions,
             channels=self.ledger.sequences(), bundles=shown, audit=self.audit.head(),
         )  # fmt: skip
-        return np.frombuffer(self.sealer.seal(beat), np.uint8).reshape(1, -1)
+        return np.frombuffer(self.sealer.seal_mac(beat), np.uint8).reshape(1, -1)
 
     def sealer_session(self) -> int:
         """Number of the session that seals heartbeats."""
@@ -519,7 +522,7 @@ class World:
                 self.counts["taken"] += 1
                 receipt.rename(self.folder / f"taken-{name}")
         if self.enclave is not None:
-            order = self.enclave.store._ledger.heartbeat_order()
+            order = max((one.reached for one in self.enclave.store._ledger.link_orders().values()), default=(-1, 0))
             if order < self.highest and not self.counts["power"]:
                 raise Violation("I8: the order of heartbeats went back")
             self.highest = max(order, self.highest)
@@ -541,7 +544,9 @@ class World:
             raise Violation(f"I6: {left} left in the spool")
         over = {row.id for row in ledger.published("cve")}  # without tags a manifest may arrive broken, then whole
         self.check_audit()
-        if aside := {path.name for path in (self.inbox / ".diode" / "quarantine").iterdir()} - over:
+        quarantine = self.inbox / ".diode" / "quarantine"
+        names = {path.name for folder in (quarantine, quarantine / UNSIGNED) for path in folder.glob("*")}
+        if aside := names - over - {UNSIGNED}:
             raise Violation(f"I4: {aside} in quarantine")
 
     def check_audit(self) -> None:

@@ -28,7 +28,7 @@ from diode.fec import choose_engine
 from diode.gate import MAX_SESSIONS
 from diode.geometry import object_geometry, slab_at, slab_count
 from diode.manifest import Manifest, bundle_id, parse_files
-from diode.memory import Counters, Ring, create_memfd, map_memfd
+from diode.memory import LINK_SIZE, Counters, Ring, create_memfd, map_memfd
 from diode.trust import Trust, open_manifest
 from diode.wire import Kind, ObjectType
 from diode.workers import Message
@@ -257,10 +257,12 @@ class Enclave:
         to_store.peer, to_assemble.peer = to_assemble, to_store
         self.now = 1000.0
         fds = [create_memfd("arena", arena_bytes), Ring.create(2, REGION_BYTES), Counters.create(assemble.COUNTERS)]
-        arena, ring, counters = fds
+        fds.append(Counters.create(LINK_SIZE))
+        arena, ring, counters, link_size = fds
         settings = {"ring": ring, "regions": 2, "region_bytes": REGION_BYTES, "arena": arena, "counters": counters}
         settings |= {"store_read": -1, "store_write": -1, "ready_read": -1, "free_write": -1, "engine": "auto"}
-        settings |= {"keys": [str(key) for key in keys], "auth": mode, "heartbeat_order": (-1, 0), "admitted": []}
+        settings |= {"keys": [str(key) for key in keys], "auth": mode, "orders": {}, "admitted": []}
+        settings |= {"link_size": link_size, "datagram_bytes": 0}
         with patch.object(assemble, "Assembler", Counted), patch.object(assemble, "choose_engine", _engine):
             self.worker = assemble.Assemble(settings, control)
         self.judge = Judge(to_store, memoryview(map_memfd(arena)), signers, staged, seed)
@@ -290,7 +292,7 @@ class Enclave:
     @property
     def tagged(self) -> int:
         """Datagrams whose tag was found right."""
-        beats = self.worker._gate.heartbeats + self.drops[Drop.HEARTBEAT] + self.drops[Drop.HEARTBEAT_ORDER]
+        beats = self.worker._gate.heartbeats + sum(self.drops[reason] for reason in HEARTBEATS)
         return self.assembler.authentic + beats
 
     def receive(self, received: bytes | np.ndarray, lengths: list[int], *, is_slow: bool = False) -> None:
@@ -345,8 +347,9 @@ class Enclave:
 
 BEFORE_ASSEMBLY: Final = (
     *(Drop.MAGIC, Drop.VERSION, Drop.KIND, Drop.FLAGS, Drop.RESERVED, Drop.SYMBOL_SIZE, Drop.GEOMETRY),
-    *(Drop.KEY, Drop.SESSION, Drop.TAG, Drop.HEARTBEAT_RATE),
+    *(Drop.KEY, Drop.SESSION, Drop.TAG, Drop.HEARTBEAT_RATE, Drop.HEARTBEAT_KIND),
 )
+HEARTBEATS: Final = (Drop.HEARTBEAT, Drop.HEARTBEAT_KEY, Drop.HEARTBEAT_ORDER)
 
 
 @cache

@@ -1,9 +1,11 @@
-"""``make flood``: a transfer between two network namespaces while somebody floods it, a minute each; needs root.
+"""``make flood``: a transfer between two network namespaces while somebody floods it; needs root.
 
 1. From another address, as fast as this machine can, against pins on the receiver's interface: no more than 1.2 times
    as slow.
 2. From the sender's own address and port, below what `listen` can take: it completes, within its memory.
 3. From the sender's address, as fast as this machine can: what is lost is put down to the flood, and a code is printed.
+4. The scenes of ``tests/fuzz/flood_scenes.py``, from the sender's address and port, each at a tenth of the datagrams a
+   second that reading alone takes here, beside a transfer at half of what it can: no more than 1.2 times as slow.
 
 The flooder has watched the link: a third of what it sends has headers of the transfer itself under wrong tags; the rest
 is of unknown sessions, other keys, other sizes, or noise. It runs on the same cores as the daemons, so the first case
@@ -37,6 +39,7 @@ from diode.measure import pss_bytes
 from diode.udp import Address, BatchedSender, open_sender, train_datagrams
 from diode.wire import HEADER, HEADER_BYTES, TAG_BYTES, headers_of
 from tests.e2e.pair import Process
+from tests.fuzz.flood_scenes import SCENES, listen_alone, play, send_all
 
 LOW, HIGH = "fzlow", "fzhigh"
 LOW_LINK, HIGH_LINK = "fzl0", "fzh0"
@@ -44,6 +47,8 @@ SENDER, RECEIVER, STRANGER = "10.99.77.1", "10.99.77.2", "10.99.77.3"
 PORT: Final = 9001
 MTU: Final = 1500
 RATE: Final = 10_000_000
+RATES: Final = (160, 120, 80, 56, 40, 28, 20, 14, 10)  # megabytes a second that a transfer is tried at
+DATAGRAM_BYTES: Final = 1472
 SLOWER: Final = 1.2  # at most, behind the pins
 GENTLE: Final = 30_000_000  # bytes a second of a flood that `listen` can take: three times the transfer's rate
 BUDGET_BYTES: Final = (256 + 32 + 2 * 32 + 4 * 60) << 20  # limits.memory, ring, twice the socket buffer, interpreters
@@ -143,15 +148,18 @@ async def transfer(folder: Path, name: str, seconds: float, flood: list[str] | N
         sender_config = ("-c", str(folder / "sender" / "sender.toml"))
         send = ("send", "--json", "--channel", "models", "--name", "m", "--version", name, str(folder / "model.bin"))
         flooding = None
+        is_scene = flood is not None and flood[0].startswith("--scene=")  # lasts as long as the transfer
         async with _started(LOW, "sender.cli", *sender_config, *send) as sender:
             if flood is not None:
                 if not early:
                     await receiver.said("bundle_accepted")
-                flooding = await _flooder(flood, seconds)
+                flooding = await _flooder(flood, 6 * seconds if is_scene else seconds)
             await sender.ended(6 * seconds)
             over = asyncio.create_task(receiver.ended(6 * seconds))
             await receiver.said('"message_type": "bundle"')
             took = time.monotonic() - began
+            if flooding is not None and is_scene:
+                flooding.terminate()
             sent = await _finish(flooding)
             code = await over
         watch.cancel()
@@ -186,18 +194,7 @@ async def _started(namespace: str, module: str, *arguments: str) -> AsyncIterato
 
 
 async def _flooder(options: list[str], seconds: float) -> asyncio.subprocess.Process:
-    command = [
-        "ip",
-        "netns",
-        "exec",
-        LOW,
-        sys.executable,
-        "-m",
-        "tests.fuzz.flood",
-        "--flooder",
-        f"--seconds={seconds}",
-    ]
-    return await asyncio.create_subprocess_exec(*command, *options, stdout=asyncio.subprocess.PIPE)
+    return await _here(LOW, "--flooder", f"--seconds={seconds}", *options)
 
 
 async def _finish(flooding: asyncio.subprocess.Process | None) -> dict[str, int]:
@@ -306,14 +303,77 @@ def judge(went: dict[str, Transfer], dropped: int) -> list[str]:
     return [what for what, is_good in (checks | over).items() if not is_good]
 
 
+async def run_scenes(names: list[str], seconds: float, rate: int) -> int:
+    """A transfer alone, then one beside each scene. ``rate``: bytes a second, 0: half of what is found. The exit code.
+
+    What reading takes and what a transfer can are measured first, in this run.
+    """
+    with tempfile.TemporaryDirectory(prefix="diode-flood-", dir=_memory()) as place, namespaces():
+        taken = await _listen_alone()
+        flood_per_s = taken // 10
+        can = 2 * rate or await _fastest(Path(place))
+        rate = rate or can // 2
+        folder = _prepared(Path(place) / "scenes", rate, seconds)
+        print(f"reading alone takes {taken:,} datagrams a second; floods of {flood_per_s:,}", flush=True)
+        print(f"a transfer can {can / 1e6:.0f} MB/s; paced at {rate / 1e6:.0f}", flush=True)
+        base = await transfer(folder, "base", seconds, None)
+        _show("alone", base)
+        wrong = [] if base.published else ["alone: not published"]
+        for name in names:
+            asked = [f"--scene={name}", f"--rate={flood_per_s}"]
+            one = await transfer(folder, name, seconds, asked)
+            _show(name, one)
+            reached = one.flood.get("datagrams", 0) / max(one.flood.get("ms", 0), 1) * 1000
+            share = one.seconds / base.seconds
+            print(f"  {share:.2f} of the time alone; {reached:,.0f} datagrams a second of flood", flush=True)
+            wrong += [] if one.published else [f"{name}: not published"]
+            wrong += [] if share <= SLOWER else [f"{name}: {share:.2f} of the time alone"]
+            if reached < 0.7 * flood_per_s:
+                wrong.append(f"{name}: this machine floods with {reached:,.0f} a second only")
+        print(f"flood scenes: {'; '.join(wrong) if wrong else 'ok'}")
+        return 1 if wrong else 0
+
+
+async def _listen_alone() -> int:
+    """Datagrams a second that come through to a reader which does nothing else, from a sender that does its most."""
+    reading = await _here(HIGH, "--listen-alone", "--seconds=2")
+    await asyncio.sleep(0.5)
+    sending = await _here(LOW, "--send-all", "--seconds=4", f"--source={SENDER}")
+    out, _ = await reading.communicate()
+    await sending.communicate()
+    return int(json.loads(out))
+
+
+async def _fastest(place: Path) -> int:
+    """The highest of a few rates at which a short transfer arrives in its time, with next to nothing lost."""
+    for megabytes in RATES:
+        rate, seconds = megabytes * 1_000_000, 4.0
+        one = await transfer(_prepared(place / f"at-{megabytes}", rate, seconds), "fast", seconds, None)
+        _show(f"at {megabytes} MB/s", one)
+        if one.published and one.seconds < seconds + 5 and one.summary.get("lost_before_fec", 1) < 100:
+            return rate
+    return RATES[-1] * 1_000_000
+
+
+def _prepared(folder: Path, rate: int, seconds: float) -> Path:
+    """A pair in ``folder``, and a file that takes about so long."""
+    where = f"{RECEIVER}:{PORT}"
+    init_pair(folder, to=where, listen=where, mtu=MTU, rate=rate, profile="standard", auth="gmac")
+    (folder / "model.bin").write_bytes(np.random.default_rng(1).bytes(int(rate * seconds * 0.85)))
+    return folder
+
+
+async def _here(namespace: str, *options: str) -> asyncio.subprocess.Process:
+    command = ("ip", "netns", "exec", namespace, sys.executable, "-m", "tests.fuzz.flood", *options)
+    return await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+
+
 async def run(seconds: float, rate: int, gentle_rate: int) -> int:
     """All four transfers. The exit code."""
     with tempfile.TemporaryDirectory(prefix="diode-flood-", dir=_memory()) as place, namespaces():
         folder = Path(place)
-        here, there = f"{RECEIVER}:{PORT}", f"{RECEIVER}:{PORT}"
-        init_pair(folder, to=there, listen=here, mtu=MTU, rate=rate, profile="standard", auth="gmac")
-        size = int(rate * seconds * 0.85)  # of the rest, 10 % is repair
-        (folder / "model.bin").write_bytes(np.random.default_rng(1).bytes(size))
+        _prepared(folder, rate, seconds)
+        size = (folder / "model.bin").stat().st_size
         print(f"{size / 1e6:.0f} MB at {rate / 1e6:.0f} MB/s of datagrams, {seconds:.0f} s each", flush=True)
         base = await transfer(folder, "base", seconds, None)
         _show("no flood", base)
@@ -351,27 +411,56 @@ def _memory() -> Path | None:
     return memory if memory.is_dir() and shutil.disk_usage(memory).free > 8 << 30 else None
 
 
-def main() -> None:
-    """The whole, or the flooder alone."""
+def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60.0, help="each transfer takes about so long")
     parser.add_argument("--rate", type=int, help="bytes a second: of the transfer, or of the flooder (0: all it can)")
     parser.add_argument("--gentle", type=int, default=GENTLE, help="bytes a second of the flood below saturation")
-    parser.add_argument("--flooder", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--coalesce", action="store_true", help=argparse.SUPPRESS)
+    chosen = ("all", "volume", *SCENES)
+    parser.add_argument("--only", choices=chosen, action="append", help="'volume': cases 1 to 3; or scenes, by name")
+    parser.add_argument("--scene-seconds", type=float, default=20.0, help="each transfer beside a scene takes so long")
+    parser.add_argument("--scene-rate", type=int, default=0, help="bytes a second of those; 0: half of what is found")
+    for flag in ("--flooder", "--coalesce", "--same-port", "--listen-alone", "--send-all"):
+        parser.add_argument(flag, action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--source", default=STRANGER, help=argparse.SUPPRESS)
-    parser.add_argument("--same-port", action="store_true", help=argparse.SUPPRESS)
-    given = parser.parse_args()
+    parser.add_argument("--scene", choices=[*SCENES], help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def _part(given: argparse.Namespace) -> bool:
+    """Be one of the processes of a run, in a namespace; whether that was asked for."""
+    to = Address(RECEIVER, PORT)
     if given.coalesce:
         coalesce()
-        return
-    if given.flooder:
+    elif given.listen_alone:
+        print(json.dumps(listen_alone(to, given.seconds)))
+    elif given.send_all:
+        print(json.dumps(send_all(given.source, to, DATAGRAM_BYTES, given.seconds)))
+    elif given.flooder and given.scene:
+        print(json.dumps(play(given.scene, LOW_LINK, SENDER, to, given.rate, given.seconds)))
+    elif given.flooder:
         print(json.dumps(flooder(given.source, given.rate, given.seconds, same_port=given.same_port)))
+    else:
+        return False
+    return True
+
+
+def main() -> None:
+    """The whole, or what was picked, or one process of it."""
+    given = _parse()
+    if _part(given):
         return
     lacking = [tool for tool in ("ip", "nft") if shutil.which(tool) is None]
     if os.geteuid() or lacking:
         sys.exit(f"flood: needs root, ip and nft{': no ' + ' and no '.join(lacking) if lacking else ''}")
-    sys.exit(asyncio.run(run(given.seconds, given.rate or RATE, given.gentle)))
+    only = set(given.only or ["all"])
+    names = [name for name in SCENES if only & {name, "all"}]
+    code = 0
+    if only & {"volume", "all"}:
+        code |= asyncio.run(run(given.seconds, given.rate or RATE, given.gentle))
+    if names:
+        code |= asyncio.run(run_scenes(names, given.scene_seconds, given.scene_rate))
+    sys.exit(code)
 
 
 if __name__ == "__main__":

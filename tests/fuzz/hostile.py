@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 from securesystemslib.signer import CryptoSigner
 
-from diode.auth import DatagramViews, LinkKey, Mode, Session
+from diode.auth import DatagramViews, HeartbeatAuth, LinkKey, Mode, Session
 from diode.encoder import Part, SlabEncoder, Slot, fill_from
 from diode.fec import Engine
 from diode.geometry import object_geometry, slab_at, slab_count
@@ -141,6 +141,8 @@ class Hostile:
         self._numbers = np.array([bundle.number for bundle in bundles], dtype=np.uint64)
         self._heart = HeartbeatSealer(key, Session(key, HEART_SESSION, mode), self.size - OVERHEAD_BYTES)
         self._heart_session = Session(key, HEART_SESSION, mode)
+        self._heart_auth = HeartbeatAuth(key, mode)
+        self._is_old = bool(rng.random() < 0.3)  # a sender that knows no kind 4
         own = LinkKey.of(rng.bytes(32))
         self._own = Session(own, SESSION, mode)
         self._beats = 0
@@ -157,7 +159,8 @@ class Hostile:
         self._beats += 1
         sessions = {f"{SESSION:016x}": len(self.pool.plain), f"{HEART_SESSION:016x}": 0}
         beat = Heartbeat(epoch=1, number=self._beats * NUMBERS, clock=0, sessions=sessions, channels={}, bundles=[])
-        return np.frombuffer(self._heart.seal(beat), np.uint8).reshape(1, -1)
+        seal = self._heart.seal if self._is_old else self._heart.seal_mac
+        return np.frombuffer(seal(beat), np.uint8).reshape(1, -1)
 
     def batch(self) -> Bytes2D:
         """A few thousand datagrams."""
@@ -277,17 +280,28 @@ class Hostile:
         headers["flags"][beats] = 0
         headers["session"][beats] = HEART_SESSION
         headers["bundle"][beats] = 0
-        for row in rows[beats]:
+        headers["counter"][beats] = rng.integers(1 << 32, 1 << 63, len(beats), dtype=np.uint64)
+        macs = beats[rng.random(len(beats)) < (0.0 if self._is_old else 0.5)]
+        headers["kind"][macs] = Kind.HEARTBEAT_MAC
+        headers["bundle"][macs] = 1  # the epoch that most texts have
+        for place in beats.tolist():
+            row = rows[place]
             text = self._beat_texts[int(rng.integers(len(self._beat_texts)))]
             number = self._beats * NUMBERS + int(rng.integers(NUMBERS))  # before the next honest one
             text = text.replace(b'"NUMBER"', b"%d" % number)[: self.size - OVERHEAD_BYTES]
             row[HEADER_BYTES:] = 0
             row[HEADER_BYTES : HEADER_BYTES + len(text)] = np.frombuffer(text, np.uint8)
+            if place in macs:
+                headers["counter"][place] = number
         unseen = beats[rng.random(len(beats)) < 0.3]
         headers["session"][unseen] = rng.integers(0, 1 << 63, len(unseen), dtype=np.uint64)
         if self._has_key:
             self._seal_some(rows, np.setdiff1d(np.arange(count), beats), self.session)
             self._seal_some(rows, np.setdiff1d(beats, unseen), self._heart_session)
+            for place in macs.tolist():
+                datagram = bytearray(rows[place])
+                self._heart_auth.seal(datagram)
+                rows[place] = np.frombuffer(datagram, np.uint8)
         else:
             rows[:, -TAG_BYTES:] = rng.integers(1, 256, (count, TAG_BYTES), dtype=np.uint8)
         rows[beats[rng.random(len(beats)) < 0.2]] = self.heartbeat()

@@ -64,3 +64,27 @@ def test_a_flood_of_heads_is_an_alarm_a_minute(tmp_path: Path) -> None:
     words = [what for what, _ in noted(tmp_path)]
     assert 10 >= words.count(What.PEER_BACKWARDS) > 5
     assert 21 > len(words)
+
+
+def test_a_false_head_hides_no_true_one(tmp_path: Path) -> None:
+    """A liar alarms first, so that the minute after is silent: what goes back in it is said when it is over."""
+    heads = start(tmp_path)
+    heads.hear(head(100), 0.0)
+    heads.hear(head(1 << 50), 1.0)
+    with capture_logs() as said:
+        heads.hear(head(101), 2.0)  # the sender's own; the liar's was larger
+        heads.hear(head(50, "b"), 3.0)  # staging's log was cut
+        for second in range(4, 70):
+            heads.hear(head(100 + second, "b"), float(second))  # and has grown past where it was
+    alarms: list[Any] = [line for line in said if line["event"] == "sender_audit_backwards"]
+    assert [(1 << 50, 101), (101, 50)] == [(alarm["was"], alarm["now"]) for alarm in alarms]
+
+
+def test_what_is_owed_outlives_a_restart(tmp_path: Path) -> None:
+    """The receiver compares with the head from before once more."""
+    heads = start(tmp_path)
+    for second, one in enumerate([head(1 << 50), head(100), head(50, "b")]):
+        heads.hear(one, float(second))
+    with capture_logs() as said:
+        start(tmp_path).hear(head(60, "b"), 0.0)
+    assert [(100, 60)] == [(line["was"], line["now"]) for line in said if line["event"] == "sender_audit_backwards"]

@@ -17,7 +17,7 @@ from receiver.daemon import Receiver
 from receiver.decisions import read_decisions
 from receiver.held import Verdicts
 from receiver.inbox import Inbox
-from receiver.requests import Request, drop_request, keep_request, request_path
+from receiver.requests import Request, drop_request, keep_request
 from tests.enclave import Enclave, public_pem
 from tests.link import Bundle, make_bundle
 
@@ -198,9 +198,9 @@ def test_a_code_is_not_written_through_a_link(tmp_path: Path, ending: str) -> No
     """Nor is the link's target removed when nothing is asked for any more."""
     (tmp_path / "secret").write_text("secret")
     (tmp_path / "resend").mkdir()
-    path = request_path(tmp_path, "ab")
+    path = tmp_path / "resend" / "ab.txt"
     path.with_suffix(ending).symlink_to(tmp_path / "secret")
-    keep_request(path, Request("all", "short"))
+    assert path == keep_request(tmp_path, "ab", Request("all", "short", is_signed=True))
     assert ("short\n", True) == (path.read_text(), path.with_suffix(".png").is_file())
     drop_request(tmp_path, "ab")
     assert (["secret"], []) == ([(tmp_path / "secret").read_text()], list((tmp_path / "resend").iterdir()))

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from receiver.ledger import MAX_JUMP, Ledger
+from receiver.ledger import Ledger
+from receiver.numbers import MAX_JUMP
 from receiver.requests import request_gaps
 
 
@@ -19,6 +20,12 @@ def known(path: Path, channel: str, *sequences: int) -> None:
     database.close()
 
 
+def missed(ledger: Ledger, most: int) -> list[tuple[str, int]]:
+    """Proven, then told."""
+    gaps = [*ledger.signed_gaps(most), *ledger.told_gaps((), most, most)]
+    return [(gap.channel, gap.sequence) for gap in gaps][:most]
+
+
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
     """An empty one."""
@@ -30,17 +37,17 @@ def test_holes_and_the_tail_are_missed(ledger: Ledger, tmp_path: Path) -> None:
     known(tmp_path / "ledger.db", "models", 3, 4, 6)
     ledger.note_issued({"models": 8, "images": 2})
     known(tmp_path / "ledger.db", "images", 2)
-    assert [("models", 5), ("models", 7), ("models", 8)] == ledger.gaps(9)
-    assert [("models", 5)] == ledger.gaps(1)
+    assert [("models", 5), ("models", 7), ("models", 8)] == missed(ledger, 9)
+    assert [("models", 5)] == missed(ledger, 1)
 
 
 def test_the_first_bundle_of_a_channel_can_be_missed(ledger: Ledger, tmp_path: Path) -> None:
     """Nothing was ever accepted on it; and it stays missed when the next one arrives."""
     ledger.note_issued({"models": 1})
-    assert [("models", 1)] == ledger.gaps(9)
+    assert [("models", 1)] == missed(ledger, 9)
     known(tmp_path / "ledger.db", "models", 2)
     ledger.note_issued({"models": 2})
-    assert [("models", 1)] == ledger.gaps(9)
+    assert [("models", 1)] == missed(ledger, 9)
 
 
 def test_a_long_history_hides_no_gap(ledger: Ledger, tmp_path: Path) -> None:
@@ -48,7 +55,7 @@ def test_a_long_history_hides_no_gap(ledger: Ledger, tmp_path: Path) -> None:
     last = MAX_JUMP + 50
     known(tmp_path / "ledger.db", "models", *(n for n in range(1, last + 1) if n != last - 20))
     ledger.note_issued({"models": last})
-    assert [("models", last - 20)] == ledger.gaps(9)
+    assert [("models", last - 20)] == missed(ledger, 9)
 
 
 def test_a_number_below_an_accepted_one_is_proven_by_its_signature(ledger: Ledger, tmp_path: Path) -> None:

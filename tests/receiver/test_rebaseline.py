@@ -4,22 +4,28 @@ import errno
 import json
 import os
 import shutil
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 
 from diode.audit_check import entries_of
+from diode.auth import DatagramViews, Session
 from diode.config import ReceiverConfig, load
-from diode.errors import FullError, LockedError, ReplayError, StorageError
+from diode.errors import FullError, LockedError, NumberError, ReplayError, StorageError
+from diode.gate import Gate
+from diode.heartbeat import Heartbeat, HeartbeatSealer, LinkOrder
 from diode.init import init_receiver
-from diode.keys import new_link_key
+from diode.keys import new_link_key, read_link_key
 from diode.locking import locked
 from receiver.ledger import Ledger
-from receiver.rebaseline import anchor_of, open_ledger, rebaseline
+from receiver.rebaseline import anchor_of, open_ledger, rebaseline, reset_order
 from tests.link import Bundle, make_bundle
 
+FAR = (1 << 63) - 1
 BUNDLES = {n: make_bundle({"a": b"x" * n}, sequence=n) for n in range(1, 6)}
 
 
@@ -38,7 +44,7 @@ def old(config: ReceiverConfig, tmp_path: Path) -> Path:
         publish(config, ledger, 1)
     shutil.copytree(config.state, tmp_path / "old")
     with closing(open_ledger(config)) as ledger:
-        ledger.note_heartbeat(100, 7)
+        ledger.note_order("a" * 64, LinkOrder(100, 7))
         publish(config, ledger, 2)
     shutil.copytree(config.state, tmp_path / "less-old")
     with closing(open_ledger(config)) as ledger:
@@ -170,7 +176,7 @@ def test_rebaseline_takes_what_lies_in_the_inbox(config: ReceiverConfig, old: Pa
         assert was is not None
         assert now is not None
         assert (was.content, was.size, was.signer) == (now.content, now.size, now.signer)
-        assert ((100, 0) if anchor == "whole" else (0, 0)) == ledger.heartbeat_order()
+        assert {} == ledger.link_orders()
         ledger.accept(hex_id(5), BUNDLES[5].manifest, "signer")
     assert not rebaseline(config).changed
 
@@ -183,7 +189,7 @@ def test_what_was_taken_away_is_not_published_again(config: ReceiverConfig, old:
     assert ([], {"test": 4}, {"test": [(2, 4)]}) == (done.taken, done.spent, done.unknown)
     with closing(open_ledger(config)) as ledger:
         ledger.note_issued({"test": 5})
-        assert [("test", 5)] == ledger.gaps(9)
+        assert [("test", 5, "")] == ledger.told_gaps((), 9, 9)
         for n in (2, 3, 4):
             with pytest.raises(ReplayError, match="rebaselined at 4"):
                 ledger.accept(hex_id(n), BUNDLES[n].manifest, "signer")
@@ -196,7 +202,7 @@ def test_numbers_may_not_jump_from_where_all_was_lost(config: ReceiverConfig, ol
     shutil.rmtree(config.inbox.path / "test")
     assert {"test": 4} == rebaseline(config).spent
     far = make_bundle({"a": b"far"}, sequence=10_005)
-    with closing(open_ledger(config)) as ledger, pytest.raises(ReplayError, match="jumps"):
+    with closing(open_ledger(config)) as ledger, pytest.raises(NumberError, match="more than 10000 ahead"):
         ledger.accept("f" * 16, far.manifest, "signer")
 
 
@@ -276,3 +282,45 @@ def test_what_is_decided_is_anchored_before_anybody_can_see_it(config: ReceiverC
         ledger.accept(hex_id(3), BUNDLES[3].manifest, "signer")
         with pytest.raises(StorageError, match="the ledger is kept"):
             ledger.set_state(hex_id(3), "publishing")
+
+
+def test_a_person_sets_the_order_of_heartbeats_back(config: ReceiverConfig) -> None:
+    """Of the keys that are held, written down; what was spent and published stays as it is."""
+    key = read_link_key(config.link.key).fingerprint
+    with closing(open_ledger(config)) as ledger:
+        publish(config, ledger, 2)
+        for other in (key, "f" * 64):
+            ledger.note_order(other, LinkOrder(FAR, FAR, has_mac=True, has_spoken=True))
+    with locked(config.state), pytest.raises(LockedError):
+        reset_order(config, 5)
+    assert [f"{read_link_key(config.link.key).key_id:04x}"] == reset_order(config, 5)
+    with closing(open_ledger(config)) as ledger:
+        orders = ledger.link_orders()
+        assert LinkOrder(5, -1, has_mac=False, has_spoken=True) == orders[key]
+        assert FAR == orders["f" * 64].epoch
+        with pytest.raises(ReplayError):
+            ledger.accept(hex_id(3), make_bundle({"b": b"other"}, sequence=2).manifest, "signer")
+    last = [entry for entry in entries_of(config.audit_folder) if entry.what == "rebaselined"]
+    assert "heartbeats of epoch 5 and later" in str(last[-1].detail)
+    gate = Gate([read_link_key(config.link.key)], "gmac", Counter(), orders)
+    sender = HeartbeatSealer(read_link_key(config.link.key), Session(read_link_key(config.link.key), 1, "gmac"), 448)
+    for epoch, number, heard in ((4, 1, 0), (5, 2, 1)):
+        beat = Heartbeat(epoch=epoch, number=number, clock=0, sessions={}, channels={}, bundles=[])
+        matrix = np.frombuffer(bytearray(sender.seal_mac(beat)), np.uint8).reshape(1, -1)
+        gate.admit(matrix, DatagramViews(memoryview(matrix.reshape(-1)), matrix.shape[1], 1), 1.0)
+        assert heard == gate.heartbeats
+
+
+def test_an_epoch_in_an_anchor_deafens_nobody(config: ReceiverConfig, old: Path) -> None:
+    """Earlier versions wrote there what they had heard, which nobody had signed."""
+    poisoned = anchor_of(config).read()
+    assert poisoned is not None
+    assert 0 == poisoned.epoch
+    anchor_of(config).write(poisoned.model_copy(update={"epoch": FAR}))
+    with closing(open_ledger(config)) as ledger:
+        assert {} == {key: order for key, order in ledger.link_orders().items() if order.epoch == FAR}
+    go_back(config, old)
+    assert rebaseline(config).changed
+    with closing(open_ledger(config)) as ledger:
+        assert {} == ledger.link_orders()
+        assert 0 == ledger.standing().epoch

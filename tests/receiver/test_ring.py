@@ -16,7 +16,7 @@ import sender.pipeline
 from diode.auth import Session
 from diode.config import ReceiverConfig, SenderConfig, load
 from diode.init import init_pair
-from diode.memory import Counters, Ring, create_memfd
+from diode.memory import LINK_SIZE, Counters, Ring, create_memfd
 from diode.wire import HEADER
 from receiver.listen import COUNTERS, Listener
 from sender.encode import Encoder
@@ -85,6 +85,7 @@ def listener() -> tuple[Listener, int]:
     free_read, free_write = os.pipe()
     settings = {"ring": Ring.create(2, 1 << 20), "regions": 2, "region_bytes": 1 << 20, "path": "portable"}
     settings |= {"counters": Counters.create(COUNTERS), "free_read": free_read, "ready_write": -1, "socket": -1}
+    settings |= {"link_size": Counters.create(LINK_SIZE)}
     reader = SimpleNamespace(name="none", dropped=0)
     with patch.multiple(
         "receiver.listen", choose_reader=lambda *_: reader, socket=SimpleNamespace(socket=lambda **_: 0)
@@ -114,10 +115,13 @@ def test_encode_takes_back_what_it_lent() -> None:
     assert not list(said)
 
 
+SHARED = ("arena", "ring", "counters", "link_size")
+
+
 def modes(settings: dict[str, Any]) -> dict[str, str]:
     """How each shared memory of a worker was given to it."""
     names = {os.O_RDONLY: "reads", os.O_RDWR: "writes"}
-    fds = {name: settings[name] for name in ("arena", "ring", "counters") if name in settings}
+    fds = {name: settings[name] for name in SHARED if name in settings}
     return {name: names[fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE] for name, fd in fds.items()}
 
 
@@ -127,7 +131,7 @@ async def test_who_only_reads_cannot_write(tmp_path: Any) -> None:
 
     def worker(module: str, settings: dict[str, Any], fds: tuple[int, ...]) -> Any:
         given[module] = modes(settings)
-        shared = [settings[name] for name in ("arena", "ring", "counters") if name in settings]
+        shared = [settings[name] for name in SHARED if name in settings]
         assert set(shared) <= set(fds)
         return SimpleNamespace(mailbox=None)
 
@@ -137,11 +141,12 @@ async def test_who_only_reads_cannot_write(tmp_path: Any) -> None:
         sender.pipeline.Pipeline(load(SenderConfig, tmp_path / "sender" / "sender.toml"), 1000, crew)
         spare = create_memfd("socket", 1)
         config = load(ReceiverConfig, tmp_path / "receiver" / "receiver.toml")
-        receiver.pipeline.Pipeline(config, spare, (0, 0), [], crew)
+        made = receiver.pipeline.Pipeline(config, spare, {}, [], 1472, crew)
+    assert 1472 == made.datagram_bytes
     assert given == {
         "sender.encode": {"arena": "writes"},
         "sender.transmit": {"arena": "reads", "counters": "writes"},
-        "receiver.listen": {"ring": "writes", "counters": "writes"},
-        "receiver.assemble": {"arena": "writes", "ring": "reads", "counters": "writes"},
+        "receiver.listen": {"ring": "writes", "counters": "writes", "link_size": "reads"},
+        "receiver.assemble": {"arena": "writes", "ring": "reads", "counters": "writes", "link_size": "writes"},
         "receiver.store": {"arena": "writes"},
     }

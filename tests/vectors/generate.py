@@ -15,6 +15,7 @@ import struct
 from pathlib import Path
 from typing import Any, Literal
 
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tests import oracle
@@ -87,6 +88,11 @@ def data(mode: Mode = "gmac", link_key: bytes = LINK_KEY, **changes: Any) -> byt
 
 def heartbeat(epoch: int = 7, number: int = 1, mode: Mode = "gmac", counter: int = 0, **changes: Any) -> bytes:
     """A heartbeat that lists SESSION; ``changes`` are other fields of its body."""
+    return sealed_heartbeat(heartbeat_text(epoch, number, **changes), mode, counter)
+
+
+def heartbeat_text(epoch: int, number: int, **changes: Any) -> bytes:
+    """The body of a heartbeat that lists SESSION."""
     body: dict[str, Any] = {
         "epoch": epoch,
         "number": number,
@@ -95,8 +101,7 @@ def heartbeat(epoch: int = 7, number: int = 1, mode: Mode = "gmac", counter: int
         "channels": {"weights": 12},
         "bundles": [{"id": f"{BUNDLE:016x}", "pass": 0, "passes": 2, "state": "sending"}],
     }
-    text = json.dumps(body | changes, sort_keys=True, separators=(",", ":")).encode()
-    return sealed_heartbeat(text, mode, counter)
+    return json.dumps(body | changes, sort_keys=True, separators=(",", ":")).encode()
 
 
 def sealed_heartbeat(text: bytes, mode: Mode = "gmac", counter: int = 0) -> bytes:
@@ -104,6 +109,41 @@ def sealed_heartbeat(text: bytes, mode: Mode = "gmac", counter: int = 0) -> byte
     place = {"bundle": 0, "slab": 0, "symbol": 0, "columns": 1, "k": 1}
     head = header(kind=3, session=HEARTBEAT_SESSION, counter=counter, **place)
     return seal(head, text.ljust(S, b"\0"), mode)
+
+
+def derived(link_key: bytes, info: bytes, salt: bytes = b"") -> bytes:
+    """HKDF-SHA-256 (RFC 5869) for one block of output; no salt is 32 zero bytes, which HMAC pads alike."""
+    return hmac.digest(hmac.digest(salt or bytes(32), link_key, "sha256"), info + b"\x01", "sha256")
+
+
+def mac_key(link_key: bytes, mode: Mode) -> bytes:
+    """Key of the tags of heartbeats of kind 4."""
+    return derived(link_key, b"diode heartbeat mac 1 " + mode.encode())
+
+
+def cipher_key(link_key: bytes, session: int) -> bytes:
+    """Key that encrypts the heartbeats of kind 4 of one session."""
+    return derived(link_key, b"diode heartbeat cipher 1", session.to_bytes(8, "big"))
+
+
+def sealed_mac(text: bytes, epoch: int, number: int, mode: Mode = "gmac", link_key: bytes = LINK_KEY) -> bytes:
+    """A datagram of kind 4 around any text."""
+    place = {"bundle": epoch, "slab": 0, "symbol": 0, "columns": 1, "k": 1}
+    head = header(kind=4, session=HEARTBEAT_SESSION, counter=number, key_id=key_id(link_key), **place)
+    symbol = text.ljust(S, b"\0")
+    if mode == "none":
+        return head + symbol + bytes(16)
+    if mode == "aead":
+        block = modes.CTR(head[16:24] + bytes(8))
+        symbol = Cipher(algorithms.AES(cipher_key(link_key, HEARTBEAT_SESSION)), block).encryptor().update(symbol)
+    return head + symbol + hmac.digest(mac_key(link_key, mode), head + symbol, "sha256")[:16]
+
+
+def heartbeat_mac(
+    epoch: int = 7, number: int = 1, mode: Mode = "gmac", link_key: bytes = LINK_KEY, **changes: Any
+) -> bytes:
+    """A heartbeat of kind 4 that lists SESSION; ``changes`` are other fields of its body."""
+    return sealed_mac(heartbeat_text(epoch, number, **changes), epoch, number, mode, link_key)
 
 
 def flip(datagram: bytes, at: int, bit: int = 0) -> bytes:
@@ -119,13 +159,14 @@ def vector(
     before: list[bytes] | None = None,
     accepted: dict[int, bytes] | None = None,
     heartbeats: int = 0,
+    keys: tuple[bytes, ...] = (LINK_KEY,),
     **drops: int,
 ) -> Vector:
-    """What one file holds."""
+    """What one file holds; of two ``keys`` the first is the newer."""
     heard = [heartbeat(mode=mode)] if before is None else before
     return {
         "says": says,
-        "link_keys": [LINK_KEY.hex()],
+        "link_keys": [link_key.hex() for link_key in keys],
         "auth": mode,
         "symbol_bytes": S,
         "before": [datagram.hex() for datagram in heard],
@@ -156,6 +197,32 @@ def good_vectors() -> dict[str, Vector]:
         "good_heartbeat_with_an_audit_head": vector(
             "the head of the audit log", heartbeat(audit=[1 << 53, "0f" * 32]), before=[], heartbeats=1
         ),
+        "good_heartbeat_mac": vector("of kind 4", heartbeat_mac(), before=[], heartbeats=1),
+        "good_heartbeat_mac_aead": vector(
+            "of kind 4, encrypted", heartbeat_mac(mode="aead"), mode="aead", before=[], heartbeats=1
+        ),
+        "good_heartbeat_mac_without_auth": vector(
+            "of kind 4, a tag of zeros", heartbeat_mac(mode="none"), mode="none", before=[], heartbeats=1
+        ),
+        "good_heartbeat_mac_with_health": vector(
+            "what the sender counts",
+            heartbeat_mac(health={"failed": 0, "waiting": (1 << 63) - 1}),
+            before=[],
+            heartbeats=1,
+        ),
+        "good_heartbeat_mac_after_kind_3": vector(
+            "the same heartbeat by the other kind, the first of it", heartbeat_mac(), heartbeats=1
+        ),
+        "good_data_announced_by_kind_4": vector(
+            "a session that kind 4 announced", one, before=[heartbeat_mac()], accepted={0: painted(S)}
+        ),
+        "good_heartbeat_of_a_new_key": vector(
+            "the newer key's order begins anew",
+            heartbeat_mac(epoch=1),
+            keys=(LINK_KEY, OTHER_KEY),
+            before=[heartbeat_mac(epoch=(1 << 63) - 1, link_key=OTHER_KEY)],
+            heartbeats=1,
+        ),
         "good_aead": vector("encrypted", data("aead"), mode="aead", accepted={0: painted(S)}),
         "good_without_auth": vector("a tag of zeros", data("none"), mode="none", accepted={0: painted(S)}),
     }
@@ -173,7 +240,7 @@ def screen_vectors() -> dict[str, Vector]:
         "magic": vector("another magic", data(magic_version=0x44494E01), magic=1),
         "version": vector("version 2", data(magic_version=0x44494F02), version=1),
         "kind_0": vector("kind 0", data(kind=0), kind=1),
-        "kind_4": vector("kind 4", data(kind=4), kind=1),
+        "kind_5": vector("kind 5", data(kind=5), kind=1),
         "flags_of_data": vector("data with flags 1", data(flags=1), flags=1),
         "flags_of_an_object": vector("object type 3", data(kind=2, flags=3), flags=1),
         "reserved_first_byte": vector("first reserved byte set", data(reserved=b"\1" + bytes(5)), reserved=1),
@@ -222,6 +289,56 @@ def trust_vectors() -> dict[str, Vector]:
         "heartbeat_audit_number_as_text": vector("a text", heartbeat(audit=["1", "0f" * 32]), before=[], heartbeat=1),
         "heartbeat_audit_capital_digits": vector("0F", heartbeat(audit=[1, "0F" * 32]), before=[], heartbeat=1),
         "heartbeat_audit_three": vector("a third item", heartbeat(audit=[1, "0f" * 32, 1]), before=[], heartbeat=1),
+        "tag_of_a_heartbeat_mac": vector("kind 4 with a bit flipped", flip(heartbeat_mac(), 60), before=[], tag=1),
+        "tag_of_a_heartbeat_mac_epoch": vector(
+            "kind 4, its epoch in the header raised", flip(heartbeat_mac(), 24), before=[], tag=1
+        ),
+        "tag_of_a_heartbeat_mac_aead": vector(
+            "kind 4, ciphertext flipped", flip(heartbeat_mac(mode="aead"), 60), mode="aead", before=[], tag=1
+        ),
+        "tag_of_a_heartbeat_mac_of_another_mode": vector(
+            "kind 4, sealed for gmac", heartbeat_mac(), mode="aead", before=[], tag=1
+        ),
+        "tag_of_a_heartbeat_mac_without_auth": vector(
+            "a MAC where none is used", heartbeat_mac(), mode="none", before=[], tag=1
+        ),
+        "tag_of_a_heartbeat_gmac_as_kind_4": vector(
+            "sealed as kind 3 is", seal(heartbeat_mac()[:48], heartbeat_mac()[48:-16]), before=[], tag=1
+        ),
+        "heartbeat_mac_of_another_number": vector(
+            "header and symbol differ", sealed_mac(heartbeat_text(7, 1), 7, 2), before=[], heartbeat=1
+        ),
+        "heartbeat_mac_epoch_2_63": vector("epoch 2^63", heartbeat_mac(epoch=1 << 63), before=[], heartbeat=1),
+        "heartbeat_mac_health_17": vector(
+            "17 entries",
+            heartbeat_mac(channels={}, bundles=[], health={f"n{i}": 1 for i in range(17)}),
+            before=[],
+            heartbeat=1,
+        ),
+        "heartbeat_mac_health_name": vector(
+            "a name with a space", heartbeat_mac(health={"a b": 1}), before=[], heartbeat=1
+        ),
+        "heartbeat_mac_health_negative": vector(
+            "below 0", heartbeat_mac(health={"failed": -1}), before=[], heartbeat=1
+        ),
+        "heartbeat_health_in_kind_3": vector(
+            "health in kind 3", heartbeat(health={"failed": 0}), before=[], heartbeat=1
+        ),
+        "heartbeat_kind": vector(
+            "kind 3 after kind 4", heartbeat(number=2, counter=1), before=[heartbeat_mac()], heartbeat_kind=1
+        ),
+        "heartbeat_key_of_kind_4": vector(
+            "the older key, and the newer has spoken",
+            heartbeat_mac(epoch=(1 << 63) - 1, link_key=OTHER_KEY),
+            keys=(LINK_KEY, OTHER_KEY),
+            heartbeat_key=1,
+        ),
+        "heartbeat_order_same_mac": vector(
+            "the same of kind 4 again", heartbeat_mac(), before=[heartbeat_mac()], heartbeat_order=1
+        ),
+        "heartbeat_order_earlier_number_mac": vector(
+            "recorded, of kind 4, when kind 3 has come further", heartbeat_mac(epoch=6, number=99), heartbeat_order=1
+        ),
         "heartbeat_order_same": vector("the same heartbeat again", heartbeat(), heartbeat_order=1),
         "heartbeat_order_earlier_epoch": vector(
             "an earlier epoch with a larger number", heartbeat(epoch=6, number=99, counter=1), heartbeat_order=1
@@ -237,6 +354,8 @@ def key_vector() -> Vector:
         "link_key": LINK_KEY.hex(),
         "key_id": key_id(LINK_KEY),
         "session_keys": {f"{session:016x}": session_key(LINK_KEY, session).hex() for session in sessions},
+        "heartbeat_mac_keys": {mode: mac_key(LINK_KEY, mode).hex() for mode in ("gmac", "aead")},
+        "heartbeat_cipher_keys": {f"{session:016x}": cipher_key(LINK_KEY, session).hex() for session in sessions},
     }
 
 

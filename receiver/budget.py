@@ -1,0 +1,59 @@
+"""How often something that anybody can cause is said one by one: so many a minute, and of the others their number.
+
+For what is not signed: whoever holds the link key could cause it without end. What is signed has budgets of its own.
+"""
+
+from collections.abc import Hashable
+from typing import Final, Generic, TypeVar
+
+MINUTE_S: Final = 60.0
+
+T = TypeVar("T", bound=Hashable)
+
+
+class PerMinute:
+    """So many turns a minute. Times are of one monotonic clock."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._since = float("-inf")
+        self._taken = self._left_out = 0
+
+    def take(self, now: float) -> bool:
+        """Whether this one has a turn; otherwise it is counted."""
+        if now - self._since >= MINUTE_S and not self._left_out:
+            self._since, self._taken = now, 0
+        if self._taken < self._most:
+            self._taken += 1
+            return True
+        self._left_out += 1
+        return False
+
+    def left_out(self, now: float) -> int:
+        """How many had no turn, once their minute is over; a new one begins then. 0: nothing is to be said."""
+        if not self._left_out or now - self._since < MINUTE_S:
+            return 0
+        left_out, self._left_out = self._left_out, 0
+        self._since, self._taken = now, 0
+        return left_out
+
+
+class Newest(Generic[T]):
+    """The newest so many of what was met: whatever comes on, there is room for what comes next."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._met: dict[T, None] = {}
+
+    def meet(self, one: T) -> bool:
+        """Whether it is new."""
+        if one in self._met:
+            return False
+        self._met[one] = None
+        if len(self._met) > self._most:
+            del self._met[next(iter(self._met))]
+        return True
+
+    def forget(self, one: T) -> None:
+        """It is new again."""
+        self._met.pop(one, None)
