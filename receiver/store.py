@@ -205,10 +205,8 @@ class Store:
         self._ledger.forget_unsynced()
         self._has_lost = False
         for bundle in list(self._bundles.values()):
-            is_synced = bundle.target is not None or bundle.is_released
-            if (
-                not is_synced and bundle.refusal is None and not self._finishing.is_under_way(bundle)
-            ):  # that one learns it by itself
+            is_settled = bundle.target is not None or bundle.is_released or bundle.refusal is not None
+            if not is_settled and not self._finishing.is_under_way(bundle):  # that one learns it by itself
                 self._begin_again(bundle)
 
     def _begin_again(self, bundle: SpoolBundle) -> None:

@@ -12,7 +12,7 @@ from securesystemslib.signer import CryptoSigner
 
 from diode.assembler import SlabKey
 from diode.durable import WriteBack
-from diode.errors import LostWritesError, StorageError
+from diode.errors import LostWritesError, ManifestError, StorageError
 from diode.geometry import object_geometry, slab_at
 from diode.wire import Kind, ObjectType
 from receiver.ledger import Ledger
@@ -221,3 +221,15 @@ def test_a_commit_that_fails_changes_nothing(tmp_path: Path, bundle: Bundle, fai
     ledger.close()
     again = Ledger(tmp_path / "ledger.db")
     assert (None, 1) == (again.get("0" * 16), again.stored_slabs("1" * 16))
+
+
+def test_what_is_refused_stays_so_when_writes_are_lost(enclave: Enclave, bundle: Bundle) -> None:
+    """Its refusal is said, and the ledger could not take it yet: it is not begun anew meanwhile."""
+    give(enclave, bundle, 0)
+    store = enclave.store
+    with patch.object(Ledger, "set_state", side_effect=StorageError("full")), store._disk.surviving():
+        store._refuse(store._bundles[bundle.number], ManifestError("wrong"))
+    store._forget()
+    enclave.tick()
+    row = store._ledger.get(f"{bundle.number:016x}")
+    assert ("refused", False) == (row and row.state, bundle.number in store._bundles)
