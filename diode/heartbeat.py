@@ -106,7 +106,17 @@ def _fitting(heartbeat: Heartbeat, room: int) -> bytes:
 
 def parse_heartbeat(datagram: memoryview) -> Heartbeat | None:
     """The heartbeat in an authentic datagram, or None when it is not one that this version understands."""
+    return read_heartbeat(bytes(datagram[HEADER_BYTES:-TAG_BYTES]).rstrip(b"\0"))
+
+
+def read_heartbeat(text: str | bytes) -> Heartbeat | None:
+    """The heartbeat in JSON, or None when it is not one that this version understands."""
     try:
-        return Heartbeat.model_validate(json.loads(bytes(datagram[HEADER_BYTES:-TAG_BYTES]).rstrip(b"\0")))
+        return Heartbeat.model_validate(json.loads(text))
     except (ValidationError, ValueError, RecursionError):
         return None
+
+
+def write_heartbeat(heartbeat: Heartbeat) -> str:
+    """A heartbeat as :func:`read_heartbeat` takes it, in ASCII."""
+    return json.dumps(heartbeat.model_dump(by_alias=True), separators=(",", ":"))

@@ -8,8 +8,10 @@ attached process ends.
 import mmap
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
+
+from diode.errors import MessageError
 
 PAGE_BYTES: Final = 4096
 _MAX_COUNT: Final = (1 << 63) - 1  # counters of datagrams are off the wire
@@ -73,6 +75,9 @@ class Extents:
 class Counters:
     """Named 64-bit counters of one worker in a memfd: the worker alone writes, the supervisor reads.
 
+    What is read is a count, from 0 to the largest of 63 bits, whatever the worker wrote. It is shown and compared, and
+    never says where something lies.
+
     One more cell counts the writing itself: a worker that writes, be it the same figures, is at work.
     """
 
@@ -87,7 +92,7 @@ class Counters:
         return create_memfd("counters", max(8 * (len(names) + 1), PAGE_BYTES))
 
     def __getitem__(self, name: str) -> int:
-        return self._cells[self._places[name]]
+        return max(0, self._cells[self._places[name]])
 
     def __setitem__(self, name: str, value: int) -> None:
         self._cells[self._places[name]] = min(value, _MAX_COUNT)
@@ -96,7 +101,7 @@ class Counters:
     def add(self, name: str, value: int = 1) -> None:
         """Add to one counter."""
         place = self._places[name]
-        self._cells[place] = min(self._cells[place] + value, _MAX_COUNT)
+        self._cells[place] = min(max(0, self._cells[place]) + value, _MAX_COUNT)
         self._cells[len(self.names)] += 1
 
     @property
@@ -106,7 +111,7 @@ class Counters:
 
     def snapshot(self) -> dict[str, int]:
         """All counters by name."""
-        return dict(zip(self.names, self._cells, strict=False))
+        return {name: self[name] for name in self.names}
 
 
 class Ring:
@@ -121,12 +126,38 @@ class Ring:
     MIN_RUN_BYTES: Final = 512
 
     def __init__(self, fd: int, regions: int, region_bytes: int) -> None:
+        self.region_bytes = region_bytes
         view = memoryview(map_memfd(fd))
         self.max_runs = region_bytes // self.MIN_RUN_BYTES
         starts = range(0, regions * region_bytes, region_bytes)
         self.data = [view[at : at + region_bytes] for at in starts]
         tables = view[regions * region_bytes :].cast("I")
         self.lengths = [tables[i * self.max_runs : (i + 1) * self.max_runs] for i in range(regions)]
+
+    def ready(self, records: bytes) -> list[tuple[int, int]]:
+        """(region, runs in it) of each ``READY`` record. Raises MessageError for what no such ring has."""
+        if len(records) % self.READY.size:
+            raise MessageError("Ready", "half a record")
+        ready = [(region, runs) for region, runs in self.READY.iter_unpack(records)]
+        if any(region >= len(self.data) or runs > self.max_runs for region, runs in ready):
+            raise MessageError("Ready", "no such region, or too many runs for it")
+        return ready
+
+    def run_lengths(self, region: int, runs: int) -> list[int]:
+        """Lengths of the runs in a region, read once. Raises MessageError when they are more than the region."""
+        lengths: list[int] = self.lengths[region][:runs].tolist()
+        if sum(lengths) > self.region_bytes:
+            raise MessageError("Ready", "runs that are longer than their region")
+        return lengths
+
+    def freed(self, records: bytes, free: Collection[int]) -> list[int]:
+        """Regions of ``FREE`` records; ``free`` are those that came back before. Raises MessageError for others."""
+        if len(records) % self.FREE.size:
+            raise MessageError("Free", "half a record")
+        freed = [region for (region,) in self.FREE.iter_unpack(records)]
+        if len({*freed, *free}) < len(freed) + len(free) or any(region >= len(self.data) for region in freed):
+            raise MessageError("Free", "no such region, or one that is free")
+        return freed
 
     @classmethod
     def create(cls, regions: int, region_bytes: int) -> int:

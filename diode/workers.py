@@ -1,4 +1,4 @@
-"""Worker processes: fresh interpreters that inherit descriptors, talk in lines of JSON by pipe, and never outlive us.
+"""Worker processes: fresh interpreters that inherit descriptors, talk in messages by pipe, and never outlive us.
 
 A worker is ``python -m MODULE`` with one JSON argument that names its descriptors and settings. Its standard streams
 are pipes too, so that a worker of the network side holds nothing but its socket, memfds and pipes. It gets SIGKILL when
@@ -17,39 +17,59 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-Message = dict[str, Any]
+from diode.errors import MessageError
+from diode.messages import PeerRefused
+from diode.vocabulary import NOTHING, Vocabulary
 
 _PR_SET_PDEATHSIG: Final = 1
 _READ_BYTES: Final = 65536
 
 
 class Mailbox:
-    """Lines of JSON over a pair of pipes. Peers bound what may be under way, so that no write ever blocks for good."""
+    """Messages over a pair of pipes: those of ``hears`` come in, those of ``says`` go out.
 
-    def __init__(self, read_fd: int, write_fd: int) -> None:
+    What was read and not yet received is at most a line of ``hears`` and one read. Honest peers bound what may be under
+    way, so that no write ever blocks for good.
+    """
+
+    def __init__(self, read_fd: int, write_fd: int, *, hears: Vocabulary, says: Vocabulary) -> None:
         self.read_fd = read_fd
         self.write_fd = write_fd
         self.closed = False
-        self._partial = b""
-        self._inbox: deque[Message] = deque()
+        self._hears = hears
+        self._says = says
+        self._partial = bytearray()
+        self._lines: deque[bytes] = deque()
+        self._heard: set[type] = set()  # of what may be said once
 
-    def send(self, message: Message) -> None:
-        """Write one message. Raises BrokenPipeError when the peer is gone."""
-        data = memoryview(json.dumps(message, separators=(",", ":")).encode() + b"\n")
+    @property
+    def has_more(self) -> bool:
+        """Whether a message can be received without reading."""
+        return bool(self._lines)
+
+    def send(self, message: object) -> None:
+        """Write one message. Raises BrokenPipeError when the peer is gone, ValueError for what must not be said."""
+        data = memoryview(self._says.encode(message) + b"\n")
         while data:
             data = data[os.write(self.write_fd, data) :]
 
-    def receive(self, timeout_s: float | None = 0.0) -> Message | None:
-        """The next message; None when none came in time or the peer closed (then ``closed`` is set)."""
-        while not self._inbox:
-            ready, _, _ = select.select([self.read_fd], [], [], timeout_s)
-            if not ready:
-                return None
-            if not self._fill():
-                return None
-        return self._inbox.popleft()
+    def receive(self, timeout_s: float | None = 0.0) -> Any:
+        """The next message; None when none came in time or the peer closed (then ``closed`` is set).
 
-    def drain(self) -> Iterator[Message]:
+        Raises MessageError for what the peer may not say; there is no use in going on with it.
+        """
+        while not self._lines:
+            ready, _, _ = select.select([self.read_fd], [], [], timeout_s)
+            if not ready or not self._fill():
+                return None
+        message = self._hears.decode(self._lines.popleft())
+        if type(message) in self._hears.once:
+            if type(message) in self._heard:
+                raise MessageError(type(message).__name__, "it is said once")
+            self._heard.add(type(message))
+        return message
+
+    def drain(self) -> Iterator[Any]:
         """All messages that are there, without waiting."""
         while (message := self.receive(0.0)) is not None:
             yield message
@@ -59,16 +79,29 @@ class Mailbox:
         if not data:
             self.closed = True
             return False
-        *lines, self._partial = (self._partial + data).split(b"\n")
-        self._inbox.extend(json.loads(line) for line in lines)
+        self._partial += data
+        if b"\n" in data:
+            *lines, rest = self._partial.split(b"\n")
+            self._partial = rest
+            self._lines.extend(map(bytes, lines))
+        if len(self._partial) > self._hears.line_bytes:
+            raise MessageError("?", f"a line of more than {self._hears.line_bytes} bytes")
         return True
 
 
 class Worker:
     """One running worker: its process, a pidfd to notice its end by, and the mailbox to it."""
 
-    def __init__(self, module: str, settings: Mapping[str, Any], pass_fds: Sequence[int] = ()) -> None:
-        """Start ``python -m module``; ``pass_fds`` keep their numbers in the child."""
+    def __init__(
+        self,
+        module: str,
+        settings: Mapping[str, Any],
+        pass_fds: Sequence[int] = (),
+        *,
+        says: Vocabulary,
+        hears: Vocabulary = NOTHING,
+    ) -> None:
+        """Start ``python -m module``; ``pass_fds`` keep their numbers in the child. ``says`` is all that it may say."""
         self.module = module
         to_child, our_end = os.pipe()
         our_read, from_child = os.pipe()
@@ -88,7 +121,8 @@ class Worker:
                 os.close(fd)
         self.log_fd = log_read
         self.pid_fd = os.pidfd_open(self.process.pid)
-        self.mailbox = Mailbox(our_read, our_end)
+        os.set_blocking(our_end, False)  # a worker that does not read must not hold us up
+        self.mailbox = Mailbox(our_read, our_end, hears=says, says=hears)
         self._hung_up = False
 
     @property
@@ -117,12 +151,12 @@ class Worker:
         return code
 
 
-def start_worker(nice: int = 0) -> tuple[Message, Mailbox]:
+def start_worker(*, says: Vocabulary, hears: Vocabulary = NOTHING, nice: int = 0) -> tuple[dict[str, Any], Mailbox]:
     """First call of a worker's ``main``: its settings, and the mailbox to its supervisor.
 
     ``nice`` below 0 asks for the processor before others; it is not insisted on, since that takes a privilege.
     """
-    settings: Message = json.loads(sys.argv[1])
+    settings: dict[str, Any] = json.loads(sys.argv[1])
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -130,4 +164,14 @@ def start_worker(nice: int = 0) -> tuple[Message, Mailbox]:
         raise SystemExit(1)  # the supervisor died before the line above
     with contextlib.suppress(PermissionError):
         os.nice(nice)
-    return settings, Mailbox(settings["control_read"], settings["control_write"])
+    return settings, Mailbox(settings["control_read"], settings["control_write"], hears=hears, says=says)
+
+
+@contextlib.contextmanager
+def refusing_peers(control: Mailbox) -> Iterator[None]:
+    """End the worker, and say why, when one that it talks to says what it may not."""
+    try:
+        yield
+    except MessageError as error:
+        control.send(PeerRefused(error.kind, error.why))
+        raise SystemExit(1) from error

@@ -13,19 +13,22 @@ from typing import Any, Final
 
 import numpy as np
 
-from diode.assembler import Assembler, Begun, Completed, HandedOver, Parked, SlabKey, Wanted
+from diode.assembler import Assembler, Begun, Completed, HandedOver, Parked, Wanted
 from diode.auth import DatagramViews
 from diode.errors import Drop
 from diode.fec import choose_engine
 from diode.gate import Admitted, Gate, Run, slice_runs
 from diode.geometry import Geometry
-from diode.heartbeat import Heartbeat
+from diode.heartbeat import Heartbeat, write_heartbeat
 from diode.keys import read_link_key
 from diode.memory import Counters, Ring, map_memfd
+from diode.messages import EngineChosen, SandboxLacks
 from diode.sandbox import MODULES, confine, landlock_version, python_folders
 from diode.wire import Kind, ObjectType
-from diode.workers import Mailbox, Message, start_worker
-from receiver.messages import key_fields, key_of, mask_fields, mask_of
+from diode.workers import Mailbox, refusing_peers, start_worker
+from receiver import messages
+from receiver.messages import ASSEMBLE_SAYS, ASSEMBLE_TO_STORE, STORE_TO_ASSEMBLE, Heard, OldKey
+from receiver.slabs import key_of, numbers_of, pack_mask, parked_keys, unpack_mask
 
 FIGURES: Final = (
     "datagrams", "received", "expected", "filler", "heartbeats", "blocks_repaired", "blocks_lost", "slabs_given_up",
@@ -42,7 +45,9 @@ class Assemble:
 
     def __init__(self, settings: dict[str, Any], control: Mailbox) -> None:
         self._control = control
-        self._store = Mailbox(settings["store_read"], settings["store_write"])
+        self._store = Mailbox(
+            settings["store_read"], settings["store_write"], hears=STORE_TO_ASSEMBLE, says=ASSEMBLE_TO_STORE
+        )
         self._ring = Ring(settings["ring"], settings["regions"], settings["region_bytes"])
         self._ready_read, self._free_write = settings["ready_read"], settings["free_write"]
         self._counters = Counters(settings["counters"], COUNTERS)
@@ -55,13 +60,13 @@ class Assemble:
         self._assembler = Assembler(arena, engine, self._drops, self._wait_for_space)
         self._handed = 0  # with store now
         self._freed = 0
-        self._decisions: deque[Message] = deque()
+        self._decisions: deque[object] = deque()
         self._views: dict[tuple[int, Run], tuple[Any, DatagramViews]] = {}
         self._datagrams = 0
         self._usual_bytes = 0  # of an authentic datagram
         self._heard = 0
         self._resting_from: float | None = None  # the last data; None: all is parked since
-        control.send({"engine": engine.name})
+        control.send(EngineChosen(engine.name))
 
     def run(self) -> None:
         """Work until ``listen``, ``store`` or the supervisor is gone; what is open then is parked."""
@@ -75,7 +80,7 @@ class Assemble:
                 if not data:
                     self._park(None)
                     return
-                for region, runs in Ring.READY.iter_unpack(data):
+                for region, runs in self._ring.ready(data):
                     self._take(region, runs)
                     os.write(self._free_write, Ring.FREE.pack(region))
                     self._decide()
@@ -88,7 +93,7 @@ class Assemble:
     def _await_start(self) -> None:
         """``store`` first tells which bundles it already keeps."""
         while (message := self._store.receive(None)) is not None:
-            if message["say"] == "started":
+            if isinstance(message, messages.Started):
                 return
             self._apply(message)
         raise SystemExit(0)
@@ -96,7 +101,7 @@ class Assemble:
     def _take(self, region: int, runs: int) -> None:
         now = time.monotonic()
         data = self._ring.data[region]
-        for run in slice_runs(data, self._ring.lengths[region][:runs].tolist(), self._drops, self._usual_bytes):
+        for run in slice_runs(data, self._ring.run_lengths(region, runs), self._drops, self._usual_bytes):
             datagrams, views = self._matrix(region, run)
             self._datagrams += run.count
             rows = self._gate.admit(datagrams, views, now)
@@ -107,7 +112,7 @@ class Assemble:
                 self._counters["last_data_ms"] = int(now * 1000)
         while self._gate.old_key_sessions:
             key_id, session = self._gate.old_key_sessions.popleft()
-            self._control.send({"old_key": f"{key_id:04x}", "session": f"{session:016x}"})
+            self._control.send(OldKey(f"{key_id:04x}", f"{session:016x}"))
         if self._gate.heartbeat is not None and self._gate.heartbeats != self._heard:
             self._heard = self._gate.heartbeats
             self._on_heartbeat(self._gate.heartbeat)
@@ -117,7 +122,7 @@ class Assemble:
         for bundle in beat.bundles:
             if bundle.state != "sending":
                 self._park(int(bundle.id, 16))
-        self._control.send({"heartbeat": beat.model_dump(by_alias=True), "admitted": self._gate.admitted})
+        self._control.send(Heard(write_heartbeat(beat), tuple(self._gate.admitted)))
 
     def _park(self, bundle: int | None) -> None:
         """Keep what is open, of one bundle or of all, on disk."""
@@ -153,7 +158,7 @@ class Assemble:
         while queue and self._handed < MAX_HANDED:
             item = queue.popleft()
             self._handed += not isinstance(item, Begun)
-            self._store.send(key_fields(item.key) | _describe(item))
+            self._store.send(_describe(item))
 
     def _wait_for_space(self) -> bool:
         """Wait until ``store`` gives a slab's memory back; decisions it sends meanwhile are kept for later."""
@@ -165,7 +170,7 @@ class Assemble:
             if self._store.closed:
                 raise SystemExit(0)
             return False
-        if message["say"] in ("free", "loaded"):
+        if isinstance(message, messages.Free | messages.Loaded):
             self._apply(message)
         else:
             self._decisions.append(message)
@@ -182,29 +187,31 @@ class Assemble:
         while self._decisions:
             self._apply(self._decisions.popleft())
 
-    def _apply(self, message: Message) -> None:
-        match message["say"]:
-            case "free":
+    def _apply(self, message: object) -> None:
+        match message:
+            case messages.Free():
                 self._handed -= 1
                 self._freed += 1
-                self._assembler.release(message["offset"])
-            case "known":
-                sizes = {
-                    (Kind.DATA, 0): message["stream_bytes"],
-                    (Kind.OBJECT, int(ObjectType.FILES)): message["files_bytes"],
-                    (Kind.OBJECT, int(ObjectType.SLABS)): message["slabs_bytes"],
-                }
-                done = [n for first, last in message["done"] for n in range(first, last)]
-                parked = [SlabKey(message["bundle"], Kind(kind), flags, n) for kind, flags, n in message["parked"]]
-                self._assembler.know(message["bundle"], Geometry(*message["geometry"]), sizes, done, parked)
-            case "loaded":
+                self._assembler.release(message.offset)
+            case messages.Known():
+                self._know(message)
+            case messages.Loaded():
                 self._handed -= 1
                 self._freed += 1
-                self._assembler.loaded(key_of(message), mask_of(message))
-            case "redo":
+                self._assembler.loaded(key_of(message), unpack_mask(message.have, message.symbols))
+            case messages.Redo():
                 self._assembler.redo(key_of(message))
-            case "finished":
-                self._assembler.finish(message["bundle"], Drop(message["drop"]) if message["drop"] else None)
+            case messages.Finished():
+                self._assembler.finish(message.bundle, Drop(message.drop) if message.drop else None)
+
+    def _know(self, known: messages.Known) -> None:
+        sizes = {
+            (Kind.DATA, 0): known.stream_bytes,
+            (Kind.OBJECT, int(ObjectType.FILES)): known.files_bytes,
+            (Kind.OBJECT, int(ObjectType.SLABS)): known.slabs_bytes,
+        }
+        done = numbers_of(known.done).tolist()
+        self._assembler.know(known.bundle, Geometry(*known.geometry), sizes, done, parked_keys(known))
 
     def _publish_figures(self) -> None:
         assembler, counters = self._assembler, self._counters
@@ -220,29 +227,31 @@ class Assemble:
             counters[f"drop_{reason}"] = count
 
 
-def _describe(item: HandedOver) -> Message:
-    """What ``store`` must know of it beside its key."""
+def _describe(item: HandedOver) -> object:
+    """As ``store`` is told of it."""
     match item:
         case Completed():
-            return {"say": "complete", "offset": item.offset, "length": item.length}
+            return messages.Complete(*item.key, offset=item.offset, length=item.length)
         case Parked():
-            place = {"offset": item.offset, "symbol_bytes": item.symbol_bytes}
-            return {"say": "parked"} | place | mask_fields(item.have)
+            symbols, have = len(item.have), pack_mask(item.have)
+            return messages.Parked(
+                *item.key, offset=item.offset, symbol_bytes=item.symbol_bytes, symbols=symbols, have=have
+            )
         case Wanted():
-            sizes = {"symbol_bytes": item.symbol_bytes, "symbols": item.symbols}
-            return {"say": "wanted", "offset": item.offset} | sizes
+            return messages.Wanted(*item.key, offset=item.offset, symbol_bytes=item.symbol_bytes, symbols=item.symbols)
         case Begun():
-            return {"say": "begun"}
+            return messages.Begun(*item.key)
 
 
 def main() -> None:
     """Entry point of the worker."""
-    settings, control = start_worker(nice=-10)
+    settings, control = start_worker(says=ASSEMBLE_SAYS, nice=-10)
     worker = Assemble(settings, control)
     writes = (control.write_fd, settings["free_write"], settings["store_write"])
     folders = python_folders() if landlock_version() else []  # numpy imports parts of itself when they are first used
-    control.send({"sandbox_lacks": confine(MODULES if folders else (), writes=writes, reads=folders)})
-    worker.run()
+    control.send(SandboxLacks(tuple(confine(MODULES if folders else (), writes=writes, reads=folders))))
+    with refusing_peers(control):
+        worker.run()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any, Final, Self
 
@@ -21,27 +21,30 @@ from diode.audit import ended, open_log
 from diode.chain import What
 from diode.clock import now_utc
 from diode.config import ReceiverConfig
-from diode.errors import DiodeError, Drop, IncompleteError, UsageError, WorkerError
+from diode.errors import DiodeError, Drop, IncompleteError, MessageError, UsageError, WorkerError
 from diode.fec import ZFEC_SLOWDOWN
 from diode.gate import MAX_SESSIONS
-from diode.heartbeat import Heartbeat
+from diode.heartbeat import read_heartbeat
 from diode.keys import maybe_read_service_key, read_link_key, read_signer
 from diode.locking import lock_folder
+from diode.messages import EngineChosen, Fatal, PathChosen, PeerRefused, SandboxLacks
 from diode.metrics import counter, gauge, serve
 from diode.progress import Display
 from diode.rotation import maybe_previous
-from diode.supervise import Crew, Pulse
+from diode.supervise import Allowance, Crew, Pulse
 from diode.systemd import Reports, listen_fds
 from diode.udp import Address, adopt_receiver, open_receiver
-from diode.workers import Message, Worker
+from diode.workers import Worker
 from receiver.authority import Authority
 from receiver.decisions import write_decision
 from receiver.disk import DiskHealth
 from receiver.endings import Endings
+from receiver.events import Coming, Ended, Event, Lookup, Noted, NowHeld, disk_failing
 from receiver.heads import PeerHeads
 from receiver.hearing import Hearing
 from receiver.held import decide
 from receiver.inbox import Inbox
+from receiver.messages import Heard, OldKey
 from receiver.pipeline import Pipeline
 from receiver.rebaseline import open_ledger
 from receiver.requests import drop_request, keep_request, request_bundle, request_path
@@ -56,7 +59,10 @@ GRACE_S: Final = 20.0  # for workers to park and store what they have
 LISTEN_PATIENCE_S: Final = 10.0  # it shows life five times a second, unless it waits for assemble
 ASSEMBLE_PATIENCE_S: Final = 300.0  # once a second, unless it waits for a disk; and a restart mends no disk
 WAITING_S: Final = 2.0
+BEATS_AT_ONCE: Final = 100  # heartbeats that are taken; an honest sender has one a second, and a burst at its start
+BEATS_PER_S: Final = 10.0
 
+ZFEC_ALONE: Final = f"FEC runs on zfec alone, about {ZFEC_SLOWDOWN} times slower"
 STRANGERS: Final = (  # why datagrams are refused that nobody sealed who has the link key
     *(Drop.LENGTH, Drop.MAGIC, Drop.VERSION, Drop.KIND, Drop.FLAGS, Drop.RESERVED, Drop.SYMBOL_SIZE, Drop.GEOMETRY),
     *(Drop.KEY, Drop.SESSION, Drop.TAG, Drop.HEARTBEAT_RATE),
@@ -91,15 +97,18 @@ class Receiver:
         self._socket = adopt_receiver(passed[0].fd, address, buffer) if passed else open_receiver(address, buffer)
         self._stack.callback(self._socket.close)
         self._reports = Reports()
-        self._receiving: dict[str, Message] = {}
+        self._receiving: dict[str, Coming] = {}
+        self._lookup = Lookup(config, self._ledger)
         self._endings = Endings(self._ledger.heard())
-        self._disk = DiskHealth(self._on_event)
+        self._disk = DiskHealth(lambda message: self._on_event(disk_failing(message)))
         self._audit = open_log(config.audit_folder, config.service_key, "receiver")
         self._hearing = Hearing(self._ledger, self._endings, self._disk, PeerHeads(self._ledger, self._audit))
         self._old_key_sessions: deque[str] = deque(maxlen=MAX_SESSIONS)  # alarmed already
         self._old_key_uses = 0
+        self._hearable = Allowance(BEATS_AT_ONCE, BEATS_PER_S)
+        self._old_key_sayable = Allowance(MAX_SESSIONS, 1.0)
         self._scans: dict[str, asyncio.Task[None]] = {}
-        self._admitted = self._ledger.sessions()  # a new pipeline need not wait for them to be announced
+        self._admitted: Sequence[Sequence[int]] = self._ledger.sessions()  # a new pipeline need not wait for them
         self._ended: dict[str, str] = {}  # with --bundles: what counts, and how it ended last
         self._refusal_code = 0
         self._heard_at: float | None = None
@@ -108,7 +117,7 @@ class Receiver:
         self._restarts: deque[float] = deque(maxlen=MOST_RESTARTS)
         self._worker_restarts = 0
         self._failure: DiodeError | None = None
-        self._fatal: Message | None = None
+        self._fatal: Fatal | None = None
         self._bundles_wanted: int | None = None
 
     def __enter__(self) -> Self:
@@ -189,8 +198,8 @@ class Receiver:
         log.info("stopping", signal=signal.Signals(number).name, kept="slabs, stored or parked; a later run goes on")
 
     def _tick(self, now: float) -> None:
-        for message in self._receiving.values():
-            self._show(message)
+        for coming in self._receiving.values():
+            self._show(coming)
         silent = self._heard_at is not None and now - self._heard_at > SILENT_S
         if silent != self._silent:
             self._silent = silent
@@ -221,85 +230,111 @@ class Receiver:
 
     # what workers say
 
-    def _on_message(self, worker: Worker, message: Message) -> None:
-        if "event" in message:
-            self._on_event(message)
-        elif "heartbeat" in message:
-            self._heard_at, self._admitted = time.monotonic(), message["admitted"]
-            self._hearing.hear(Heartbeat.model_validate(message["heartbeat"]), self._heard_at, self._receiving)
-            with self._disk.surviving():
-                self._ledger.note_sessions(self._admitted)
-        elif "old_key" in message:
-            self._alarm_old_key(message)
-        elif "fatal" in message:
-            self._fatal = message
-        elif message.get("engine") == "zfec" and self.config.fec.engine == "auto":
-            log.warning("isal_absent", consequence=f"FEC runs on zfec alone, about {ZFEC_SLOWDOWN} times slower")
-        elif message.get("sandbox_lacks"):
-            consequence = f"a taken-over {worker.module} could do more than it needs"
-            log.warning("sandbox_incomplete", lacks=message["sandbox_lacks"], consequence=consequence)
-        elif "path" in message:
-            log.info("udp_path_chosen", path=message["path"])
+    def _on_message(self, worker: Worker, message: object) -> None:
+        """What a worker may say, its vocabulary has decided. Raises MessageError for what cannot be true."""
+        match message:
+            case Heard():
+                self._on_heard(message)
+            case OldKey():
+                self._alarm_old_key(message)
+            case Fatal():
+                self._fatal = message
+            case PeerRefused():
+                self._crew.alarm(_PEERS[worker.module], message.kind, message.why)
+            case EngineChosen() | SandboxLacks() | PathChosen():
+                self._greet(worker, message)
+            case _:
+                with self._disk.surviving():
+                    if event := self._lookup.event(message):
+                        self._on_event(event)
 
-    def _alarm_old_key(self, message: Message) -> None:
-        """Somebody seals under the key from before the last change: said once of a session, also over new pipelines."""
-        if message["session"] in self._old_key_sessions:
+    def _greet(self, worker: Worker, message: EngineChosen | SandboxLacks | PathChosen) -> None:
+        """What a worker says of itself when it begins."""
+        match message:
+            case EngineChosen(engine):
+                if engine == "zfec" and self.config.fec.engine == "auto":
+                    log.warning("isal_absent", consequence=ZFEC_ALONE)
+            case SandboxLacks(lacks):
+                if lacks:
+                    consequence = f"a taken-over {worker.module} could do more than it needs"
+                    log.warning("sandbox_incomplete", lacks=list(lacks), consequence=consequence)
+            case PathChosen(path):
+                log.info("udp_path_chosen", path=path)
+
+    def _on_heard(self, message: Heard) -> None:
+        """A heartbeat. It is a hint: of more than an honest sender has, the rest is not worth the work."""
+        now = time.monotonic()
+        if not self._hearable.take(now):
             return
-        self._old_key_sessions.append(message["session"])
+        beat = read_heartbeat(message.beat)
+        if beat is None:
+            raise MessageError("Heard", "no heartbeat")
+        self._heard_at, self._admitted = now, message.admitted
+        self._hearing.hear(beat, now, self._receiving)
+        with self._disk.surviving():
+            self._ledger.note_sessions(self._admitted)
+
+    def _alarm_old_key(self, message: OldKey) -> None:
+        """Somebody seals under the key from before the last change: said once of a session, also over new pipelines."""
+        if message.session in self._old_key_sessions:
+            return
+        self._old_key_sessions.append(message.session)
         self._old_key_uses += 1
         do = (
             "diode keys rotate-link sender.toml --new FILE, and restart the sender; if that was done, somebody else "
             "has the old key: diode keys retire-link receiver.toml, and restart here"
         )
-        log.warning("old_link_key_used", key=message["old_key"], session=message["session"], do=do)
+        if self._old_key_sayable.take(time.monotonic()):
+            log.warning("old_link_key_used", key=message.key, session=message.session, do=do)
 
-    def _on_event(self, message: Message) -> None:
-        event = message["event"]
-        if event in ("accepted", "resumed", "progress"):
-            if event != "progress":
-                self._hearing.manifest_came()
-                log.info(f"bundle_{event}", bundle=message["bundle"], name=message["label"], bytes=message["bytes"])
-            self._receiving[message["bundle"]] = message
-        elif event == "held":
-            self._receiving.pop(message["bundle"], None)
-            self._over(message["bundle"])
-            do = f"diode-receiver accept {message['bundle']} --key KEY, or reject"
-            log.warning("bundle_held", **{k: v for k, v in message.items() if k not in ("event", "scan")}, do=do)
-            if message["scan"]:
-                self._begin_scan(message)
-        elif event in ("accepted_by", "trust_changed"):
-            log.info(event, **{k: v for k, v in message.items() if k != "event"})
-        elif event == "published":
-            self._receiving.pop(message["bundle"], None)
-            self._over(message["bundle"])
-            self._end("published", message["label"], message)
-        elif event == "quarantined":
-            self._receiving.pop(message["bundle"], None)
-            if message["label"]:  # otherwise anybody may have sent it
-                self._over(message["bundle"])
-            self._refusal_code = self._refusal_code or message["exit_code"]
-            self._end("quarantined", message["label"] or message["bundle"], message)
-        elif event == "expired":
-            self._receiving.pop(message["bundle"], None)
-            self._endings.ended(message["bundle"])
-            log.error("bundle_expired", bundle=message["bundle"], name=message["label"])
-        else:
-            log.error(event, **{k: v for k, v in message.items() if k != "event"})
+    def _on_event(self, event: Event) -> None:
+        match event:
+            case Coming():
+                if event.how != "progress":
+                    self._hearing.manifest_came()
+                    log.info(f"bundle_{event.how}", bundle=event.row.id, name=event.row.label, bytes=event.row.size)
+                self._receiving[event.row.id] = event
+            case NowHeld():
+                self._on_held(event)
+            case Ended():
+                self._on_ended(event)
+            case Noted():
+                log.log(40 if event.level == "error" else 20, event.event, **event.fields)
 
-    def _begin_scan(self, message: Message) -> None:
+    def _on_held(self, held: NowHeld) -> None:
+        self._receiving.pop(held.row.id, None)
+        self._over(held.row.id)
+        do = f"diode-receiver accept {held.row.id} --key KEY, or reject"
+        log.warning("bundle_held", **held.facts(), waits_for=held.waits_for, do=do)
+        if held.is_scanned:
+            self._begin_scan(held)
+
+    def _on_ended(self, event: Ended) -> None:
+        self._refusal_code = self._refusal_code or event.exit_code
+        if event.row is None:  # anybody may have sent it: it says nothing of the bundle whose id it has
+            self._end(event.outcome, event.bundle, {"bundle": event.bundle} | event.fields)
+            return
+        self._receiving.pop(event.bundle, None)
+        if event.outcome == "expired":
+            self._endings.ended(event.bundle)
+            log.error("bundle_expired", bundle=event.bundle, name=event.row.label)
+            return
+        self._over(event.bundle)
+        self._end(event.outcome, event.row.label, {"bundle": event.bundle} | event.fields)
+
+    def _begin_scan(self, held: NowHeld) -> None:
         """One scan of a bundle at a time; a new pipeline says once more what is held."""
-        bundle = message["bundle"]
+        bundle = held.row.id
         if bundle not in self._scans:
-            self._scans[bundle] = asyncio.get_running_loop().create_task(self._scan(message))
+            self._scans[bundle] = asyncio.get_running_loop().create_task(self._scan(held))
             self._scans[bundle].add_done_callback(lambda _: self._scans.pop(bundle, None))
 
-    async def _scan(self, message: Message) -> None:
+    async def _scan(self, held: NowHeld) -> None:
         """Let the channel's scanner decide about a held bundle; no answer leaves it held."""
-        channel = self.config.channels[message["channel"]]
-        names = ("bundle", "label", "channel", "path", "bytes", "files")
+        channel = self.config.channels[held.row.channel]
         try:
-            verdict, reason = await scan(channel.scan, {k: message[k] for k in names}, channel.scan_timeout_s)
-            row = self._ledger.get(message["bundle"])
+            verdict, reason = await scan(channel.scan, held.facts(), channel.scan_timeout_s)
+            row = self._ledger.get(held.row.id)
             signer = maybe_read_service_key(self.config.service_key)
             if row is not None and signer is not None:
                 decision = decide(row.id, row.content, verdict, reason, now_utc())
@@ -307,7 +342,7 @@ class Receiver:
                 log.info("scanned", bundle=row.id, verdict=verdict, reason=reason)
         except (NoAnswerError, DiodeError, OSError) as error:
             do = "mend the scanner, and restart; or diode-receiver reject"
-            log.warning("scan_failed", bundle=message["bundle"], detail=str(error), consequence="it stays held", do=do)
+            log.warning("scan_failed", bundle=held.row.id, detail=str(error), consequence="it stays held", do=do)
 
     def _over(self, bundle: str) -> None:
         """Nothing more is to be reported of it, nor to be asked for."""
@@ -315,28 +350,29 @@ class Receiver:
         with self._disk.surviving():
             drop_request(self.config.state, bundle)
 
-    def _end(self, outcome: str, label: str, message: Message) -> None:
+    def _end(self, outcome: str, label: str, told: Mapping[str, Any]) -> None:
         self.outcomes[outcome] += 1
         names = ("bundle", "bytes", "files", "path", "signer", "reason", "detail", "resend_code", "at_ms")
-        fields = {("id" if k == "bundle" else k): message[k] for k in names if k in message}
+        fields = {("id" if k == "bundle" else k): told[k] for k in names if k in told}
         self._display.finish(label, outcome, fields | self._losses())
         if self._bundles_wanted is not None:
-            self._ended[message["bundle"]] = outcome
+            self._ended[told["bundle"]] = outcome
             if len(self._ended) >= self._bundles_wanted:
                 self._done.set()
 
     def _report_incomplete(self, bundle: str) -> None:
         """The sender says that all passes are over, or is gone, and something is missing still."""
-        message = self._receiving.get(bundle)
-        if message is None:
+        coming = self._receiving.get(bundle)
+        if coming is None:
             detail = "no manifest arrived" + flood_note(self._losses(), self.drops())
             self._end("incomplete", bundle, {"bundle": bundle, "detail": detail} | self._ask(bundle))
         else:
-            missing = message.get("missing", message["slabs"])
+            row, missing = coming.row, coming.missing
             if not missing:
                 return  # it is being published
-            detail = f"{missing} of {message['slabs']} slabs are missing{flood_note(self._losses(), self.drops())}"
-            self._end("incomplete", message["label"], message | {"detail": detail} | self._ask(bundle))
+            detail = f"{missing} of {row.slabs} slabs are missing{flood_note(self._losses(), self.drops())}"
+            told = {"bundle": bundle, "bytes": row.size, "files": row.files, "detail": detail}
+            self._end("incomplete", row.label, told | self._ask(bundle))
 
     def _ask(self, bundle: str) -> dict[str, str]:
         """Make the code that a person carries to the sender: there is no other way back."""
@@ -411,12 +447,12 @@ class Receiver:
             "socket_granted": self.figures().get("socket_granted", 0)
         }
 
-    def _show(self, message: Message) -> None:
+    def _show(self, coming: Coming) -> None:
         losses = self._losses()
         total = losses["datagrams"] + losses["lost_before_fec"]
         share = 100 * losses["lost_before_fec"] / total if total else 0.0
         detail = f"loss {share:.2f} %, after FEC {losses['blocks_lost']} blocks"
-        self._display.update(message["label"], message.get("stored_bytes", 0), message["bytes"], detail, losses)
+        self._display.update(coming.row.label, coming.stored_bytes, coming.row.size, detail, losses)
 
     def _metrics(self) -> Iterable[Metric]:
         figures, losses = self.figures(), self._losses()
@@ -440,6 +476,8 @@ class Receiver:
         text = "Sessions that have spoken under the link key from before the last change"
         yield counter("diode_receiver_old_link_key_sessions", text, self._old_key_uses)
         yield counter("diode_receiver_worker_restarts", "Pipelines built anew", self._worker_restarts)
+        text = "Messages of workers refused, each of which ended its worker"
+        yield counter("diode_receiver_worker_refused", text, dict(self._crew.refused), "worker")
         yield gauge(
             "diode_receiver_missing_bundles", "Bundles numbered of which nothing arrived", len(self._hearing.gaps)
         )
@@ -447,6 +485,11 @@ class Receiver:
         yield gauge("diode_receiver_heartbeat_age_seconds", "Seconds since the last heartbeat; -1: none yet", age)
 
 
+_PEERS: Final = {  # whose messages a worker refuses
+    "receiver.store": "receiver.assemble",
+    "receiver.assemble": "receiver.listen",
+    "receiver.listen": "receiver.assemble",
+}
 _LEVELS: Final = ("socket_granted", "socket_queued", "arena_used", "last_data_ms", "socket_drops")
 
 
@@ -463,7 +506,7 @@ def flood_note(losses: Mapping[str, int], drops: Mapping[str, int]) -> str:
     return f"; {losses['refused']} datagrams were refused since the start ({why}){full}: a flood, or a wrong link key"
 
 
-def _failure(fatal: Message) -> DiodeError:
-    error = DiodeError(fatal["fatal"])
-    error.exit_code = fatal["exit_code"]
+def _failure(fatal: Fatal) -> DiodeError:
+    error = DiodeError(fatal.detail)
+    error.exit_code = fatal.exit_code
     return error

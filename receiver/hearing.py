@@ -10,10 +10,10 @@ import structlog
 
 from diode.chain import Head
 from diode.heartbeat import Heartbeat
-from diode.workers import Message
 from receiver.books import Books
 from receiver.disk import DiskHealth
 from receiver.endings import Endings
+from receiver.events import Coming
 from receiver.heads import PeerHeads
 from receiver.ledger import MAX_HEARD, Ledger
 from receiver.requests import Request, request_gaps
@@ -43,7 +43,7 @@ class Hearing:
         self._gaps_known = False  # nothing has happened since they were looked for
         self._idle_from: float | None = None  # since when heartbeats name nothing that is on its way
 
-    def hear(self, beat: Heartbeat, now: float, receiving: Mapping[str, Message]) -> None:
+    def hear(self, beat: Heartbeat, now: float, receiving: Mapping[str, Coming]) -> None:
         """Take a heartbeat; ``receiving`` has the last event of each bundle whose manifest has arrived."""
         self.order = beat.order
         for bundle in beat.bundles:
@@ -95,10 +95,10 @@ class Hearing:
             self._recorded = dict(self._books.issued)
             self._gaps_known = False
 
-    def _look_back(self, now: float, receiving: Mapping[str, Message]) -> None:
+    def _look_back(self, now: float, receiving: Mapping[str, Coming]) -> None:
         """Nothing more comes by itself. Of many bundles that end at once, heartbeats name a few."""
         for bundle, last in receiving.items():
-            if last["event"] != "resumed":
+            if last.how != "resumed":
                 self._endings.over(bundle, now, receiving=True)
         if self._gaps_known:
             return

@@ -3,7 +3,7 @@
 import itertools
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -88,6 +88,11 @@ class Row(NamedTuple):
     state: str
     detail: str
     changed: str
+
+    @property
+    def label(self) -> str:
+        """As people call it."""
+        return f"{self.channel}/{self.name}/{self.version}"
 
 
 def named(row: Row) -> dict[str, str]:
@@ -298,7 +303,7 @@ class Ledger(Database):
         sessions: list[list[int]] = json.loads(row[0]) if row else []
         return sessions
 
-    def note_sessions(self, admitted: list[list[int]]) -> None:
+    def note_sessions(self, admitted: Sequence[Sequence[int]]) -> None:
         """Record the sessions that are admitted, so that a receiver that starts again need not wait for a heartbeat."""
         self._execute("INSERT OR REPLACE INTO session VALUES (1, ?)", (json.dumps(admitted),))
 

@@ -1,6 +1,7 @@
 """What is published beside a bundle's data: the manifest as signed, SHA256SUMS, and the receipt (signed, too)."""
 
 import json
+from typing import Any
 
 from securesystemslib.signer import Signer
 
@@ -9,11 +10,10 @@ from diode.clock import now_utc
 from diode.manifest import Manifest
 from diode.receipt import RECEIPT_FILE, SIGNED_FILE, sign_receipt
 from diode.sums import B3SUMS, SHA256SUMS, sum_lines
-from diode.workers import Message
 from receiver.spool import SpoolBundle
 
 
-def facts(manifest: Manifest, signer: str) -> Message:
+def facts(manifest: Manifest, signer: str) -> dict[str, Any]:
     """What identifies a bundle, for a receipt or a reason."""
     names = ("channel", "name", "version", "sequence", "created")
     return {name: getattr(manifest, name) for name in names} | {"signer": signer}

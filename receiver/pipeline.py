@@ -1,14 +1,16 @@
 """The three workers of the receiving side, and the memory and pipes between them. The socket is the supervisor's."""
 
 import os
+from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Final
+from typing import Any, Final
 
 from diode.config import ReceiverConfig
 from diode.memory import PAGE_BYTES, Counters, Ring, create_memfd
 from diode.supervise import Crew
-from diode.workers import Message, Worker
+from diode.workers import Worker
 from receiver import assemble, listen
+from receiver.messages import ASSEMBLE_SAYS, LISTEN_SAYS, STORE_SAYS
 
 REGION_BYTES: Final = 4 << 20
 
@@ -21,7 +23,7 @@ class Pipeline:
         config: ReceiverConfig,
         socket_fd: int,
         heartbeat_order: tuple[int, int],
-        admitted: list[list[int]],
+        admitted: Sequence[Sequence[int]],
         crew: Crew,
     ) -> None:
         regions = max(2, config.limits.ring // REGION_BYTES)
@@ -50,6 +52,7 @@ class Pipeline:
                     "receiver.store",
                     store_settings(config) | {"arena": arena, "slabs_read": slabs_read, "answers_write": answers_write},
                     (arena, slabs_read, answers_write),
+                    says=STORE_SAYS,
                 )
             )
             self.assemble = crew.add(
@@ -66,6 +69,7 @@ class Pipeline:
                         "engine": config.fec.engine,
                     },
                     (ring, arena, ready_read, free_write, answers_read, slabs_write, assemble_counters),
+                    says=ASSEMBLE_SAYS,
                 )
             )
             self.listen = crew.add(
@@ -75,13 +79,14 @@ class Pipeline:
                     | {"socket": socket_fd, "free_read": free_read, "ready_write": ready_write}
                     | {"counters": listen_counters, "path": config.link.path},
                     (socket_fd, ring, free_read, ready_write, listen_counters),
+                    says=LISTEN_SAYS,
                 )
             )
             self.listen_counters = Counters(listen_counters, listen.COUNTERS)
             self.assemble_counters = Counters(assemble_counters, assemble.COUNTERS)
 
 
-def store_settings(config: ReceiverConfig) -> Message:
+def store_settings(config: ReceiverConfig) -> dict[str, Any]:
     """What ``store`` takes from the configuration."""
     limits, channels = config.limits, config.channels
     return {

@@ -4,6 +4,7 @@ A code is shown in the log and kept below ``state/resend``: as text, and as a QR
 """
 
 import io
+import re
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -14,6 +15,7 @@ from diode.wire import MAX_SLABS
 from receiver.ledger import Ledger, Row
 
 MAX_GAPS: Final = 32
+_BUNDLE: Final = re.compile("[0-9a-f]{16}", re.ASCII)
 
 
 class Request(NamedTuple):
@@ -59,9 +61,11 @@ def request_gaps(ledger: Ledger) -> list[Request]:
     return gaps + [request_bundle(ledger, bundle) for bundle in heard]
 
 
-def request_path(state: Path, name: str) -> Path:
-    """Where the code for a bundle is kept."""
-    return state / "resend" / f"{name}.txt"
+def request_path(state: Path, bundle: str) -> Path:
+    """Where the code for a bundle is kept. Raises ValueError for what is no bundle's id, before it is a path."""
+    if not _BUNDLE.fullmatch(bundle):
+        raise ValueError(f"no bundle has the id {bundle!r}")
+    return state / "resend" / f"{bundle}.txt"
 
 
 def keep_request(path: Path, request: Request) -> None:

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,20 +34,23 @@ from diode.errors import (
     ExpiredError,
     IntegrityError,
     ManifestError,
+    MessageError,
     PlaceError,
     ReplayError,
     StorageError,
     TrustError,
 )
+from diode.geometry import Slab
 from diode.keys import maybe_read_service_key
 from diode.manifest import Manifest, bundle_id
 from diode.memory import map_memfd
+from diode.messages import Fatal, SandboxLacks
 from diode.receipt import RECEIPT_FILE
 from diode.sandbox import FILES, confine, python_folders
 from diode.trust import Opened, Role
 from diode.trust_document import TRUST_CHANNEL, TrustDocument
 from diode.wire import Kind, ObjectType
-from diode.workers import Mailbox, Message, start_worker
+from diode.workers import Mailbox, refusing_peers, start_worker
 from receiver.admission import Admission
 from receiver.authority import Authority
 from receiver.disk import DiskHealth
@@ -55,10 +59,39 @@ from receiver.held import HeldBundle, check_tree
 from receiver.holding import Holding
 from receiver.inbox import Inbox
 from receiver.ledger import Ledger, Row, named
-from receiver.messages import Mask, key_fields, key_of, mask_fields, mask_of
+from receiver.messages import (
+    ASSEMBLE_TO_STORE,
+    MAX_LOST,
+    STORE_SAYS,
+    STORE_TO_ASSEMBLE,
+    Accepted,
+    Begun,
+    BundleRefused,
+    Complete,
+    Expired,
+    Finished,
+    Free,
+    Known,
+    Loaded,
+    ManifestRefused,
+    Parked,
+    PredecessorDiffers,
+    Progress,
+    Published,
+    Redo,
+    Resumed,
+    SlabMismatch,
+    SpaceShort,
+    SpoolLost,
+    Started,
+    SymbolsLost,
+    TrustChanged,
+    Wanted,
+)
 from receiver.papers import facts, write_papers
-from receiver.parking import ParkedSlabs, stretches
+from receiver.parking import ParkedSlabs
 from receiver.policy import Policy
+from receiver.slabs import Mask, check_claim, is_manifest, key_of, pack_mask, parked_masks, unpack_mask
 from receiver.spool import MANIFEST_FILE, SpoolBundle
 
 # What is wrong with one bundle's place, and not with the disk: a file where a folder must be, a name too long for here.
@@ -66,6 +99,7 @@ PLACE: Final = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, er
 MAX_UNVERIFIED: Final = 4096  # bundle ids reported: whoever has the link key could invent more without end
 TICK_S: Final = 5.0  # how long what is recorded may wait to be durable, and what the disk refused to be tried again
 EXPIRE_EVERY_S: Final = 600.0
+MAX_WAITING: Final = 256  # messages taken from the pipe: an honest assemble has few more than its slabs in hand
 
 
 class Store:
@@ -96,7 +130,7 @@ class Store:
         self._disk = DiskHealth(control.send)
         self._bundles: dict[int, SpoolBundle] = {}
         self._unverified: set[int] = set()
-        self._waiting: deque[Message] = deque()  # assemble bounds it
+        self._waiting: deque[Begun | Complete | Parked | Wanted] = deque()
         self._tick_at = self._expire_at = 0.0
 
     def run(self) -> None:
@@ -113,11 +147,11 @@ class Store:
     def start(self) -> None:
         """Take up what an earlier run left, and say so to ``assemble``."""
         self._resume()
-        self._answer("started")
+        self._answer(Started())
 
     def step(self, now: float) -> None:
         """Handle what has come. ``now`` is of a monotonic clock, in seconds."""
-        self._waiting.extend(self._assemble.drain())
+        self._waiting.extend(islice(self._assemble.drain(), max(0, MAX_WAITING - len(self._waiting))))
         self._take_finished()
         if self._waiting:
             self._handle(self._next())
@@ -170,32 +204,44 @@ class Store:
             del self._bundles[bundle.number]
             self._ledger.set_state(row.id, "expired", "incomplete for longer than limits.keep_incomplete_days")
             bundle.remove()
-            self._answer("finished", bundle=bundle.number, drop="")
-            self._tell("expired", bundle)
+            self._answer(Finished(bundle.number, ""))
+            self._control.send(Expired(bundle.hex_id))
 
-    def _next(self) -> Message:
+    def _next(self) -> Begun | Complete | Parked | Wanted:
         """What waits longest, but manifests and tables first: data of bundles not yet known has little room."""
         for message in self._waiting:
-            if message["kind"] == Kind.OBJECT:
+            if message.kind == Kind.OBJECT:
                 self._waiting.remove(message)
                 return message
         return self._waiting.popleft()
 
-    def _handle(self, message: Message) -> None:
+    def _handle(self, message: Begun | Complete | Parked | Wanted) -> None:
+        """Do what ``assemble`` asks for. Raises MessageError when what it says of a slab cannot be true."""
+        check_claim(message, self._signed(message), len(self._arena))
         key = key_of(message)
-        match message["say"]:
-            case "begun":
+        match message:
+            case Begun():
                 self._note_begun(key)
-            case "complete":
-                self._use(key, message["offset"], message["length"], self._take)
-                self._answer("free", offset=message["offset"])
-            case "parked":
-                have = mask_of(message)
-                keep = partial(self._park, symbol_bytes=message["symbol_bytes"], have=have)
-                self._use(key, message["offset"], len(have) * message["symbol_bytes"], keep)
-                self._answer("free", offset=message["offset"])
-            case "wanted":
-                self._load(key, message["offset"], message["symbol_bytes"], message["symbols"])
+            case Complete():
+                self._use(key, message.offset, message.length, self._take)
+                self._answer(Free(message.offset))
+            case Parked():
+                have = unpack_mask(message.have, message.symbols)
+                keep = partial(self._park, symbol_bytes=message.symbol_bytes, have=have)
+                self._use(key, message.offset, message.symbols * message.symbol_bytes, keep)
+                self._answer(Free(message.offset))
+            case Wanted():
+                self._load(key, message.offset, message.symbol_bytes, message.symbols)
+
+    def _signed(self, message: Begun | Complete | Parked | Wanted) -> Slab | None:
+        """The signed shape of the slab that a message is about; None: nothing of it is signed, as far as is known."""
+        bundle = self._bundles.get(message.bundle)
+        if bundle is None or is_manifest(message):
+            return None
+        try:
+            return bundle.slab(key_of(message))
+        except (IndexError, ValueError):
+            raise MessageError(type(message).__name__, f"its bundle has no slab {message.number}") from None
 
     def _use(self, key: SlabKey, offset: int, length: int, work: Callable[[SlabKey, memoryview], None]) -> None:
         """Work with a stretch of the arena. What the disk does not take is asked for again."""
@@ -241,7 +287,7 @@ class Store:
             with self._disk.surviving():
                 have = bundle.parked.load(key, place, symbol_bytes, symbols)
             place.release()
-        self._answer("loaded", **key_fields(key), **mask_fields(have))
+        self._answer(Loaded(*key, symbols=symbols, have=pack_mask(have)))
 
     def _store_whole(self, bundle: SpoolBundle) -> None:
         """Slabs that arrived whole before their tables go to their places."""
@@ -250,7 +296,7 @@ class Store:
                 self._take_slab(bundle, key, memoryview(bundle.parked.read(key, bundle.slab(key).length)))
 
     def _redo(self, key: SlabKey) -> None:
-        self._answer("redo", **key_fields(key))
+        self._answer(Redo(*key))
 
     @contextmanager
     def _refusing(self, bundle: SpoolBundle) -> Iterator[None]:
@@ -280,7 +326,7 @@ class Store:
         row = self._ledger.get(f"{number:016x}")
         if row is not None and row.state in ("held", "publishing", "published", "refused"):
             drop = Drop.REFUSED if row.state == "refused" else Drop.REDUNDANT
-            self._answer("finished", bundle=number, drop=drop)
+            self._answer(Finished(number, drop))
             return
         if not self._admission.has_room(number, manifest, self._bundles.values()):
             return  # its manifest comes again
@@ -296,11 +342,11 @@ class Store:
             self._audit.append(What.REFUSED, **_named(number, manifest), key=opened.signer, **why(error))
             self._ledger.refuse(f"{number:016x}", manifest, opened.signer, str(error))
             self._quarantine(number, error, facts(manifest, opened.signer), None)
-            self._answer("finished", bundle=number, drop=Drop.REFUSED)
+            self._answer(Finished(number, Drop.REFUSED))
             return
         bundle = self._bundles[number] = self._spool(folder, opened, sealed)
         self._say_known(bundle)
-        self._tell("accepted", bundle)
+        self._control.send(Accepted(bundle.hex_id))
         self._check_predecessor(bundle)
         with self._refusing(bundle):
             self._after_tables(bundle)
@@ -310,13 +356,7 @@ class Store:
         manifest = bundle.manifest
         before = self._ledger.numbered(manifest.channel, manifest.sequence - 1)
         if before is not None and before.id != manifest.previous:
-            do = "two senders number this channel, or its sender's ledger was put back without rebaseline"
-            if manifest.previous is None:
-                do = "its sender does not know the one before: as it should be once, after its rebaseline"
-            self._control.send(
-                {"event": "predecessor_differs", "bundle": bundle.hex_id, "label": bundle.label, "do": do}
-                | {"here": before.id, "signed": manifest.previous}
-            )
+            self._control.send(PredecessorDiffers(bundle.hex_id, manifest.previous or ""))
 
     def _make_folder(self, number: int, sealed: bytes) -> Path:
         """An empty spool folder with the manifest in it: there before the ledger says so."""
@@ -336,26 +376,27 @@ class Store:
             return
         self._audit.append(What.QUARANTINED, bundle=f"{number:016x}", **why(error))
         self._unverified.add(number)
-        self._quarantine(number, error, {}, None)
+        self._inbox.set_aside(f"{number:016x}", error, {}, None)
+        self._control.send(ManifestRefused(f"{number:016x}", error.reason, str(error)))
 
     def _say_known(self, bundle: SpoolBundle) -> None:
         """Tell ``assemble`` what is signed, stored and parked."""
         shape = bundle.manifest.shape
-        done, parked = bundle.stored.copy(), []
+        done = bundle.stored.copy()
         for key in bundle.parked:
             if bundle.is_whole(key):
                 done[key.number] = True
-            else:
-                parked.append(key[1:])
+        parked = parked_masks(key for key in bundle.parked if not bundle.is_whole(key))
         self._answer(
-            "known",
-            bundle=bundle.number,
-            geometry=[shape.symbol_bytes, shape.columns, shape.k, shape.r],
-            stream_bytes=bundle.manifest.stream_bytes,
-            files_bytes=bundle.manifest.files.size,
-            slabs_bytes=bundle.manifest.slabs.size,
-            done=stretches(done),
-            parked=parked,
+            Known(
+                bundle.number,
+                geometry=(shape.symbol_bytes, shape.columns, shape.k, shape.r),
+                stream_bytes=bundle.manifest.stream_bytes,
+                files_bytes=bundle.manifest.files.size,
+                slabs_bytes=bundle.manifest.slabs.size,
+                done=pack_mask(done),
+                **parked,
+            )
         )
 
     # tables and slabs
@@ -375,8 +416,8 @@ class Store:
     def _take_slab(self, bundle: SpoolBundle, key: SlabKey, data: memoryview) -> None:
         try:
             bundle.put_slab(key.number, data)
-        except IntegrityError as error:
-            self._control.send({"event": "slab_mismatch", "bundle": bundle.hex_id, "detail": str(error)})
+        except IntegrityError:
+            self._control.send(SlabMismatch(bundle.hex_id, key.number))
             bundle.parked.drop(key)
             self._redo(key)
             return
@@ -386,7 +427,7 @@ class Store:
             bundle.stored[key.number] = False
             raise
         bundle.parked.drop(key)
-        self._tell("progress", bundle, stored_bytes=bundle.stored_bytes, missing=int((~bundle.stored).sum()))
+        self._control.send(Progress(bundle.hex_id, bundle.stored_bytes, bundle.missing))
         self._maybe_publish(bundle)
 
     # the end of a bundle
@@ -423,14 +464,14 @@ class Store:
             bundle.is_said_published = True
             bundle.target = self._inbox.publish(bundle.tree, bundle.manifest)
         self._inbox.sync(bundle.target)
-        self._conclude(bundle, bundle.target)
+        self._conclude(bundle)
 
     def _hold(self, bundle: SpoolBundle) -> None:
         """Verified, and not yet anybody's to use: people decide."""
         self._holding.take(bundle)
         self._bundles.pop(bundle.number, None)
         bundle.remove()
-        self._answer("finished", bundle=bundle.number, drop=Drop.REDUNDANT)
+        self._answer(Finished(bundle.number, Drop.REDUNDANT))
 
     def _follow(self, bundle: SpoolBundle) -> None:
         """A bundle of channel ``trust`` may say whom to believe from now on."""
@@ -440,14 +481,14 @@ class Store:
 
         document = self._authority.follow(bundle.tree / "data", now_utc(), note)
         if document is not None:
-            self._tell("trust_changed", bundle, version=document.version, expires=document.expires)
+            self._control.send(TrustChanged(bundle.hex_id, document.version))
 
-    def _conclude(self, bundle: SpoolBundle, target: Path) -> None:
+    def _conclude(self, bundle: SpoolBundle) -> None:
         self._ledger.set_state(bundle.hex_id, "published")
         self._bundles.pop(bundle.number, None)
         bundle.remove()
-        self._answer("finished", bundle=bundle.number, drop=Drop.REDUNDANT)
-        self._tell("published", bundle, path=str(target), signer=bundle.signer, at_ms=int(time.monotonic() * 1000))
+        self._answer(Finished(bundle.number, Drop.REDUNDANT))
+        self._control.send(Published(bundle.hex_id))
 
     def _refuse(self, bundle: SpoolBundle, error: ContentError) -> None:
         """Its signed content breaks the rules: set it aside for good."""
@@ -456,14 +497,12 @@ class Store:
         bundle.close()
         self._ledger.set_state(bundle.hex_id, "refused", str(error))
         self._quarantine(bundle.number, error, facts(bundle.manifest, bundle.signer), bundle.folder)
-        self._answer("finished", bundle=bundle.number, drop=Drop.REFUSED)
+        self._answer(Finished(bundle.number, Drop.REFUSED))
 
-    def _quarantine(self, number: int, error: ContentError, facts: Message, keep: Path | None) -> None:
+    def _quarantine(self, number: int, error: ContentError, facts: dict[str, Any], keep: Path | None) -> None:
+        """A bundle that the ledger has as refused is set aside."""
         self._inbox.set_aside(f"{number:016x}", error, facts, keep)
-        self._control.send(
-            {"event": "quarantined", "bundle": f"{number:016x}", "reason": error.reason, "exit_code": error.exit_code}
-            | {"detail": str(error)[:500], "label": "/".join(facts[k] for k in ("channel", "name", "version") if facts)}
-        )
+        self._control.send(BundleRefused(f"{number:016x}", error.reason))
 
     # after a restart
 
@@ -486,7 +525,7 @@ class Store:
                 self._audit.append(What.SPOOL_LOST, **named(row), **why(error))
                 self._ledger.forget(row.id, "receiving")  # lost with the power, or its key is trusted no more
                 shutil.rmtree(folder, ignore_errors=True)
-                self._control.send({"event": "spool_lost", "bundle": row.id, "detail": str(error)})
+                self._control.send(SpoolLost(row.id, str(error)))
                 continue
             with self._disk.surviving(), self._refusing(bundle):
                 self._resume_bundle(bundle, row.state)
@@ -524,12 +563,9 @@ class Store:
         if ready:
             self._restore_slabs(bundle)
         self._say_known(bundle)
-        self._tell("resumed", bundle, stored_bytes=bundle.stored_bytes, missing=int((~bundle.stored).sum()))
+        self._control.send(Resumed(bundle.hex_id, bundle.stored_bytes, bundle.missing))
         if lost := self._ledger.take_begun(bundle.hex_id):
-            what = (
-                "symbols of these slabs that were being assembled are lost; other passes or a resend bring them again"
-            )
-            self._control.send({"event": "symbols_lost", "bundle": bundle.hex_id, "slabs": lost, "detail": what})
+            self._control.send(SymbolsLost(bundle.hex_id, tuple(lost[:MAX_LOST])))
         if ready:
             self._store_whole(bundle)
             self._maybe_publish(bundle)
@@ -550,25 +586,18 @@ class Store:
         """Write a decision about a bundle into the audit log: before it takes effect."""
         self._audit.append(what, **_named(bundle.number, bundle.manifest), key=bundle.signer, **facts)
 
-    def _postpone(self, message: Message) -> None:
+    def _postpone(self, message: SpaceShort, manifest: Manifest) -> None:
         """A bundle has to wait for room."""
-        channel, name, version = message["label"].split("/")
-        detail = f"{message['needed']} bytes are needed, {message['free']} are free"
-        place = {"bundle": message["bundle"], "channel": channel, "name": name, "version": version}
+        detail = f"{message.needed} bytes are needed, {message.free} are free"
+        place = {"bundle": message.bundle, **{n: getattr(manifest, n) for n in ("channel", "name", "version")}}
         self._control.send(message)
         self._audit.append(What.POSTPONED, **place, detail=detail)
 
     # messages
 
-    def _answer(self, say: str, **fields: Any) -> None:
+    def _answer(self, message: object) -> None:
         with suppress(BrokenPipeError):  # it has ended; what it handed over is still to be done
-            self._assemble.send({"say": say, **fields})
-
-    def _tell(self, event: str, bundle: SpoolBundle, **fields: Any) -> None:
-        self._control.send(
-            {"event": event, "bundle": bundle.hex_id, "label": bundle.label, "bytes": bundle.manifest.stream_bytes}
-            | {"files": bundle.manifest.files.entries, "slabs": bundle.manifest.slabs.entries, **fields}
-        )
+            self._assemble.send(message)
 
 
 def _named(number: int, manifest: Manifest) -> dict[str, str]:
@@ -579,9 +608,12 @@ def _named(number: int, manifest: Manifest) -> dict[str, str]:
 
 def main() -> None:
     """Entry point of the worker."""
-    settings, control = start_worker(nice=-5)
+    settings, control = start_worker(says=STORE_SAYS, nice=-5)
     try:
-        worker = Store(settings, control, Mailbox(settings["slabs_read"], settings["answers_write"]), Finishing())
+        assemble = Mailbox(
+            settings["slabs_read"], settings["answers_write"], hears=ASSEMBLE_TO_STORE, says=STORE_TO_ASSEMBLE
+        )
+        worker = Store(settings, control, assemble, Finishing())
         folders = {
             Path(settings["inbox"]),
             Path(settings["state"]),
@@ -589,11 +621,12 @@ def main() -> None:
             Path(settings["audit"]),
         }
         lacking = confine(FILES, changes=sorted(folders), reads=python_folders(), threads=True)
-        control.send({"sandbox_lacks": lacking})
-        worker.run()
+        control.send(SandboxLacks(tuple(lacking)))
+        with refusing_peers(control):
+            worker.run()
     except (DiodeError, OSError) as error:  # a ledger or a folder that cannot be opened at all
         code = error.exit_code if isinstance(error, DiodeError) else 1
-        control.send({"fatal": f"{error}; what is stored is kept", "exit_code": code})
+        control.send(Fatal(f"{error}; what is stored is kept", code))
         raise SystemExit(code) from error
 
 

@@ -20,6 +20,7 @@ from receiver.decisions import write_decision
 from receiver.held import decide
 from receiver.inbox import rename_noreplace
 from receiver.ledger import Ledger
+from receiver.messages import DecisionRefused, Held
 from receiver.spool import MANIFEST_FILE
 from tests.enclave import Enclave, public_pem
 from tests.link import Bundle, make_bundle
@@ -53,7 +54,7 @@ def taken(enclave: Enclave) -> Bundle:
     """A bundle that is held now."""
     bundle = make_bundle({"a": b"1", "b/c": b"22"}, signer=ALICE)
     enclave.take(bundle)
-    assert (1, False) == (len(enclave.said("held")), enclave.published(bundle))
+    assert (1, False) == (len(enclave.said(Held)), enclave.published(bundle))
     return bundle
 
 
@@ -92,7 +93,7 @@ def test_strangers_release_nothing(enclave: Enclave, signers: list[CryptoSigner]
         say(enclave, bundle, verdict, *signers)
         enclave.tick()
     assert (False, True) == (enclave.published(bundle), held_folder(enclave, bundle).exists())
-    assert 2 == len(enclave.said("decision_refused"))
+    assert 2 == len(enclave.said(DecisionRefused))
 
 
 def test_one_person_rejects(enclave: Enclave) -> None:
@@ -122,7 +123,7 @@ def test_killed_while_it_waits(enclave: Enclave) -> None:
     say(enclave, bundle, "accept", CAROL)
     enclave.restart()
     enclave.take(bundle)
-    assert (1, False) == (len(enclave.said("held")), enclave.published(bundle))
+    assert (1, False) == (len(enclave.said(Held)), enclave.published(bundle))
     say(enclave, bundle, "accept", DAVE)
     assert enclave.published(bundle)
     said = [(entry.who, entry.again) for entry in logged(enclave) if entry.what == "approved"]
@@ -221,7 +222,7 @@ def test_junk_among_the_decisions(enclave: Enclave, junk: bytes) -> None:
     (folder / f"{bundle.number:016x}-0.dsse.json").write_bytes(junk)
     for signer in (CAROL, DAVE):
         say(enclave, bundle, "accept", signer)
-    assert (1, True) == (len(enclave.said("decision_refused")), enclave.published(bundle))
+    assert (1, True) == (len(enclave.said(DecisionRefused)), enclave.published(bundle))
 
 
 def with_document(enclave: Enclave, version: int, revoked: dict[str, str], release: dict[str, object]) -> None:

@@ -9,6 +9,7 @@ from diode.envelope import seal
 from diode.errors import StorageError
 from diode.manifest import canonical
 from diode.trust_document import MAX_TRUST_BYTES, TRUST_TYPE, TrustDocument
+from receiver.messages import TrustChanged
 from tests.enclave import Enclave, public_pem
 from tests.link import Bundle, make_bundle
 
@@ -62,7 +63,7 @@ def test_a_newer_document_counts_from_its_publication_on(enclave: Enclave) -> No
     enclave.take(news)
     enclave.take(late)
     assert (False, True, True) == tuple(map(enclave.published, (early, news, late)))
-    assert [2] == [message["version"] for message in enclave.said("trust_changed")]
+    assert [2] == [message.version for message in enclave.said(TrustChanged)]
     enclave.restart()
     last = make_bundle({"a": b"3"}, signer=NEW, sequence=3)
     enclave.take(last)
@@ -95,7 +96,7 @@ def test_a_document_that_does_not_follow(
     other = document(version, {NEW.public_key.keyid: "why not"})
     bundle = carried(1, sealed(other, *signers))
     enclave.take(bundle)
-    assert ([reason], False, []) == (enclave.refusals, enclave.published(bundle), enclave.said("trust_changed"))
+    assert ([reason], False, []) == (enclave.refusals, enclave.published(bundle), enclave.said(TrustChanged))
     good = make_bundle({"a": b"1"}, signer=ALICE)
     enclave.take(good)
     assert enclave.published(good)
@@ -121,7 +122,7 @@ def test_other_files_of_the_channel_change_nothing(enclave: Enclave) -> None:
     """Such as the roots and keys of vendors."""
     bundle = make_bundle({"trusted_root.json": b"{}"}, signer=ALICE, channel="trust")
     enclave.take(bundle)
-    assert (True, []) == (enclave.published(bundle), enclave.said("trust_changed"))
+    assert (True, []) == (enclave.published(bundle), enclave.said(TrustChanged))
 
 
 def test_killed_between_the_record_and_the_publication(enclave: Enclave, monkeypatch: pytest.MonkeyPatch) -> None:
