@@ -323,9 +323,9 @@ class Receiver:
         self._end(event.outcome, event.row.label, {"bundle": event.bundle} | event.fields)
 
     def _begin_scan(self, held: NowHeld) -> None:
-        """One scan of a bundle at a time; a new pipeline says once more what is held."""
+        """One scan of a bundle at a time, and none at the end; a new pipeline says once more what is held."""
         bundle = held.row.id
-        if bundle not in self._scans:
+        if bundle not in self._scans and not self._done.is_set():
             self._scans[bundle] = asyncio.get_running_loop().create_task(self._scan(held))
             self._scans[bundle].add_done_callback(lambda _: self._scans.pop(bundle, None))
 
