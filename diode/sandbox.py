@@ -9,8 +9,8 @@ Landlock has no maintained Python package with wheels; its three system calls ar
 import ctypes
 import errno
 import os
+import stat
 import struct
-import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ _PR_SET_DUMPABLE: Final = 4
 _PR_SET_NO_NEW_PRIVS: Final = 38
 _PROT_EXEC: Final = 4
 _CLONE_THREAD: Final = 0x10000
+_SOL_UDP, _UDP_SEGMENT = 17, 103
 _STDOUT_AND_STDERR: Final = (1, 2)
 
 # What Python itself needs to go on, to be told to end, and to end.
@@ -27,13 +28,12 @@ _RUNTIME: Final = (
     *("rt_sigreturn", "rt_sigaction", "rt_sigprocmask", "sigaltstack", "getpid", "gettid", "exit", "exit_group"),
 )
 _THREADS: Final = ("set_robust_list", "rseq", "sched_getaffinity", "membarrier")
-SOCKET_READ: Final = (
-    *("recvfrom", "recvmsg", "recvmmsg", "getsockopt"),
-    *("epoll_wait", "epoll_pwait", "epoll_ctl"),  # asyncio's, of the portable path
-)
+EVENTS: Final = ("epoll_wait", "epoll_pwait", "epoll_ctl")  # asyncio's, of the portable path
+SOCKET_READ: Final = (*EVENTS, "recvfrom", "recvmsg", "recvmmsg", "getsockopt")
 MODULES: Final = (  # what an import needs; which files it sees is Landlock's to say
     *("openat", "lseek", "stat", "fstat", "lstat", "newfstatat", "statx", "getdents64", "ioctl", "fcntl", "readlink"),
 )
+READS: Final = (*MODULES, "pread64", "preadv", "preadv2", "fadvise64")  # of files; which ones is Landlock's to say
 FILES: Final = (
     *MODULES,
     *("pread64", "preadv", "preadv2", "pwrite64", "pwritev", "pwritev2", "writev", "copy_file_range", "sendfile"),
@@ -54,6 +54,7 @@ _REMOVE_DIR, _REMOVE_FILE, _MAKE_DIR, _MAKE_REG = (1 << n for n in (4, 5, 7, 8))
 _REFER, _TRUNCATE = (1 << n for n in (13, 14))
 _READ: Final = _READ_FILE | _READ_DIR
 _CHANGE: Final = _READ | _WRITE_FILE | _REMOVE_DIR | _REMOVE_FILE | _MAKE_DIR | _MAKE_REG | _REFER | _TRUNCATE
+_OF_FILES: Final = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE  # the others are folders' own
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION: Final = 1
 _PATH_BENEATH: Final = 1
@@ -67,6 +68,7 @@ def confine(
     calls: Iterable[str] = (),
     *,
     writes: Iterable[int] | None = None,
+    sends: int | None = None,
     changes: Sequence[Path] = (),
     reads: Sequence[Path] = (),
     threads: bool = False,
@@ -74,8 +76,9 @@ def confine(
     """Bind this process to what it needs from now on; returns what could not be put in force, a line each.
 
     It keeps the system calls that Python needs, and ``calls``. ``write`` is kept for the descriptors ``writes`` (and
-    standard output and error) or, when that is None, for all. Of the file system it keeps ``changes`` (folders that may
-    be written) and ``reads``. ``threads``: it may start threads, though no processes. Import first what is needed.
+    standard output and error) or, when that is None, for all; ``sendto`` for the socket ``sends`` alone. Of the file
+    system it keeps ``changes`` (folders that may be written) and ``reads`` (files and folders), as far as they exist.
+    ``threads``: it may start threads, though no processes. Import first what is needed.
     """
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     _prctl(_PR_SET_DUMPABLE, 0)
@@ -83,6 +86,8 @@ def confine(
     allowed = None
     try:
         allowed = _filter(calls, writes)
+        if sends is not None:
+            _allow_sending(allowed, sends)
         if threads:
             _allow_threads(allowed)
     except (ImportError, OSError, RuntimeError) as error:
@@ -95,11 +100,6 @@ def confine(
     except OSError as error:
         lacking.append(f"seccomp: the kernel refuses the filter ({error.strerror})")
     return lacking
-
-
-def python_folders() -> list[str]:
-    """Where modules are imported from."""
-    return [path for path in {*sys.path, sys.prefix, sys.base_prefix} if os.path.isdir(path)]
 
 
 def has_seccomp() -> bool:
@@ -135,6 +135,16 @@ def _filter(calls: Iterable[str], writes: Iterable[int] | None) -> Any:
     return allowed
 
 
+def _allow_sending(allowed: Any, socket: int) -> None:
+    """Datagrams of this socket, and to switch off the offload that its interface turns out not to have."""
+    import pyseccomp as seccomp
+
+    this = seccomp.Arg(0, seccomp.EQ, socket)
+    allowed.add_rule(seccomp.ALLOW, "sendto", this)
+    option = seccomp.Arg(1, seccomp.EQ, _SOL_UDP), seccomp.Arg(2, seccomp.EQ, _UDP_SEGMENT)
+    allowed.add_rule(seccomp.ALLOW, "setsockopt", this, *option)
+
+
 def _allow_threads(allowed: Any) -> None:
     import pyseccomp as seccomp
 
@@ -167,11 +177,16 @@ def _landlock(changes: Sequence[Path], reads: Sequence[Path]) -> str:
 
 
 def _allow(ruleset: int, path: Path, access: int) -> None:
-    folder = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
-        _checked(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", access, folder), 0)
+        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        if not stat.S_ISDIR(os.fstat(place).st_mode):
+            access &= _OF_FILES
+        _checked(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", access, place), 0)
     finally:
-        os.close(folder)
+        os.close(place)
 
 
 def _checked(number: int, *arguments: object) -> int:

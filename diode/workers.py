@@ -1,8 +1,10 @@
 """Worker processes: fresh interpreters that inherit descriptors, talk in lines of JSON by pipe, and never outlive us.
 
-A worker is ``python -m MODULE`` with one JSON argument that names its descriptors and settings. Its standard streams
-are pipes too, so that a worker of the network side holds nothing but its socket, memfds and pipes. It gets SIGKILL when
-its supervisor dies (PR_SET_PDEATHSIG), ignores the terminal's Ctrl-C, and ends by itself when its control pipe closes.
+A worker runs ``main`` of one module, started as :mod:`diode.programs` says: in ``/``, isolated from the caller's
+environment and folders. Its argument names its pipes; its settings are the first message, since anybody may read
+arguments. Its standard streams are pipes too, so that a worker of the network side holds nothing but its socket,
+memfds and pipes. It gets SIGKILL when its supervisor dies (PR_SET_PDEATHSIG), ignores the terminal's Ctrl-C, and ends
+by itself when its control pipe closes.
 """
 
 import contextlib
@@ -17,9 +19,12 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from diode.programs import environment, python
+
 Message = dict[str, Any]
 
 _PR_SET_PDEATHSIG: Final = 1
+_KEPT: Final = ("CREDENTIALS_DIRECTORY", "TZ")  # where systemd has put keys; people's time
 _READ_BYTES: Final = 65536
 
 
@@ -68,20 +73,22 @@ class Worker:
     """One running worker: its process, a pidfd to notice its end by, and the mailbox to it."""
 
     def __init__(self, module: str, settings: Mapping[str, Any], pass_fds: Sequence[int] = ()) -> None:
-        """Start ``python -m module``; ``pass_fds`` keep their numbers in the child."""
+        """Start ``main`` of ``module``; ``pass_fds`` keep their numbers in the child. Raises as ``programs.python``."""
+        command = python(module)
         self.module = module
         to_child, our_end = os.pipe()
         our_read, from_child = os.pipe()
         log_read, log_write = os.pipe()
-        arguments = {"control_read": to_child, "control_write": from_child, "parent": os.getpid(), **settings}
+        pipes = {"control_read": to_child, "control_write": from_child, "parent": os.getpid()}
         try:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", module, json.dumps(arguments)],
+                [*command, json.dumps(pipes)],
                 pass_fds=[to_child, from_child, *pass_fds],
                 stdin=to_child,
                 stdout=log_write,
                 stderr=log_write,
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+                cwd="/",
+                env=environment(*_KEPT, OPENBLAS_NUM_THREADS="1"),
             )
         finally:
             for fd in (to_child, from_child, log_write):
@@ -90,6 +97,8 @@ class Worker:
         self.pid_fd = os.pidfd_open(self.process.pid)
         self.mailbox = Mailbox(our_read, our_end)
         self._hung_up = False
+        with contextlib.suppress(BrokenPipeError):  # it has ended already, which its pidfd tells
+            self.mailbox.send(dict(settings))
 
     @property
     def pid(self) -> int:
@@ -122,12 +131,16 @@ def start_worker(nice: int = 0) -> tuple[Message, Mailbox]:
 
     ``nice`` below 0 asks for the processor before others; it is not insisted on, since that takes a privilege.
     """
-    settings: Message = json.loads(sys.argv[1])
+    pipes: Message = json.loads(sys.argv[1])
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != settings["parent"]:
+    if os.getppid() != pipes["parent"]:
         raise SystemExit(1)  # the supervisor died before the line above
     with contextlib.suppress(PermissionError):
         os.nice(nice)
-    return settings, Mailbox(settings["control_read"], settings["control_write"])
+    mailbox = Mailbox(pipes["control_read"], pipes["control_write"])
+    settings = mailbox.receive(None)
+    if settings is None:
+        raise SystemExit(1)
+    return settings | pipes, mailbox

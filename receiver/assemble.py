@@ -22,7 +22,8 @@ from diode.geometry import Geometry
 from diode.heartbeat import Heartbeat
 from diode.keys import read_link_key
 from diode.memory import Counters, Ring, map_memfd
-from diode.sandbox import MODULES, confine, landlock_version, python_folders
+from diode.programs import readable_folders
+from diode.sandbox import MODULES, confine, landlock_version
 from diode.wire import Kind, ObjectType
 from diode.workers import Mailbox, Message, start_worker
 from receiver.messages import key_fields, key_of, mask_fields, mask_of
@@ -240,10 +241,6 @@ def main() -> None:
     settings, control = start_worker(nice=-10)
     worker = Assemble(settings, control)
     writes = (control.write_fd, settings["free_write"], settings["store_write"])
-    folders = python_folders() if landlock_version() else []  # numpy imports parts of itself when they are first used
+    folders = readable_folders() if landlock_version() else []  # numpy imports parts of itself when they are first used
     control.send({"sandbox_lacks": confine(MODULES if folders else (), writes=writes, reads=folders)})
     worker.run()
-
-
-if __name__ == "__main__":
-    main()

@@ -111,7 +111,3 @@ def main() -> None:
     lacking = confine(SOCKET_READ, writes=(control.write_fd, settings["ready_write"]))
     control.send({"sandbox_lacks": lacking})
     listener.run()
-
-
-if __name__ == "__main__":
-    main()

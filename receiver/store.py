@@ -41,8 +41,9 @@ from diode.errors import (
 from diode.keys import maybe_read_service_key
 from diode.manifest import Manifest, bundle_id
 from diode.memory import map_memfd
+from diode.programs import readable_folders
 from diode.receipt import RECEIPT_FILE
-from diode.sandbox import FILES, confine, python_folders
+from diode.sandbox import FILES, confine
 from diode.trust import Opened, Role
 from diode.trust_document import TRUST_CHANNEL, TrustDocument
 from diode.wire import Kind, ObjectType
@@ -588,14 +589,10 @@ def main() -> None:
             Path(settings["anchor"]).parent,
             Path(settings["audit"]),
         }
-        lacking = confine(FILES, changes=sorted(folders), reads=python_folders(), threads=True)
+        lacking = confine(FILES, changes=sorted(folders), reads=readable_folders(), threads=True)
         control.send({"sandbox_lacks": lacking})
         worker.run()
     except (DiodeError, OSError) as error:  # a ledger or a folder that cannot be opened at all
         code = error.exit_code if isinstance(error, DiodeError) else 1
         control.send({"fatal": f"{error}; what is stored is kept", "exit_code": code})
         raise SystemExit(code) from error
-
-
-if __name__ == "__main__":
-    main()

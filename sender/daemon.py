@@ -268,6 +268,9 @@ class Sender:
             asyncio.get_running_loop().create_task(self._warm_up(self._pipeline))
         elif "degraded" in message:
             log.warning("offload_refused", detail=message["degraded"], consequence="slower, nothing is lost")
+        elif message.get("sandbox_lacks"):
+            consequence = f"a taken-over {worker.module} could do more than it needs"
+            log.warning("sandbox_incomplete", lacks=message["sandbox_lacks"], consequence=consequence)
         elif "error" in message:
             self._fail(DiodeError(message["error"]))
         elif "path" in message:

@@ -13,6 +13,7 @@ from diode.wire import datagram_bytes
 from diode.workers import Message, Worker
 from sender import transmit
 from sender.encode import FILLER_DATAGRAMS
+from sender.reach import encode_reads
 from sender.schedule import Filler, Job, Plan
 
 SLOTS: Final = 2  # one is filled while the other is sent
@@ -44,7 +45,8 @@ class Pipeline:
                     shared
                     | {"free_read": free_read, "ready_write": ready_write, "state": str(config.state)}
                     | {"key": str(config.link.key), "auth": config.link.auth, "engine": config.fec.engine}
-                    | {"symbol_bytes": full.symbol_bytes, "profile": config.link.profile},
+                    | {"symbol_bytes": full.symbol_bytes, "profile": config.link.profile}
+                    | {"reads": encode_reads(config)},
                     (arena, free_read, ready_write),
                 )
             )

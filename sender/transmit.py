@@ -1,4 +1,8 @@
-"""Worker: send slots of datagrams in trains at a constant rate. It has the socket and no files, and never reads it."""
+"""Worker: send slots of datagrams in trains at a constant rate. It has the socket and no files, and never reads it.
+
+Before it sends the first datagram it gives up everything else: whoever takes it over can send datagrams by its socket,
+read what is to be sent anyway, and write to two pipes.
+"""
 
 import socket
 import time
@@ -7,6 +11,7 @@ from typing import Any, Final
 from diode.errors import DiodeError
 from diode.memory import Counters, map_memfd
 from diode.pacing import Pacer
+from diode.sandbox import EVENTS, confine
 from diode.udp import Address, choose_sender, train_datagrams
 from diode.workers import Mailbox, start_worker
 
@@ -91,11 +96,10 @@ def main() -> None:
     """Entry point of the worker."""
     settings, control = start_worker()
     try:
-        Transmitter(settings, control).run()
+        transmitter = Transmitter(settings, control)
+        writes = (control.write_fd, settings["free_write"])
+        control.send({"sandbox_lacks": confine(EVENTS, writes=writes, sends=settings["socket"])})
+        transmitter.run()
     except DiodeError as error:
         control.send({"error": str(error)})
         raise SystemExit(1) from error
-
-
-if __name__ == "__main__":
-    main()

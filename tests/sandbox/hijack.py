@@ -1,23 +1,25 @@
-"""``diode-receiver`` with one of its workers taken over: ``hijack.py MODULE free|confined KEY ARGUMENTS``."""
+"""A daemon with all its workers taken over: ``hijack.py SIDE free|confined FILES ARGUMENTS``; FILES is a JSON list."""
 
+import importlib
+import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from diode import workers
-from receiver.cli import main
+from diode import programs, workers
 
-TARGET, MODE, KEY = sys.argv[1:4]
+SIDE, MODE, FILES = sys.argv[1:4]
 REAL = workers.subprocess.Popen
+TESTS = str(Path(__file__).parents[2])
 
 
 def popen(command: Sequence[str], **options: Any) -> Any:
-    """Start the attacks in the place of the target."""
-    python, dash_m, module, settings = command
-    if module == TARGET:
-        free = ["freely"] if MODE == "free" else []
-        command = [python, dash_m, "tests.sandbox.attacks", settings, module, *free, KEY]
-    return REAL(command, **options)
+    """Start the attacks in the place of a worker."""
+    *start, paths, module, pipes = command
+    assert module == programs.module_of(command)
+    paths = json.dumps([*json.loads(paths), TESTS])
+    return REAL([*start, paths, "tests.sandbox.attacks", pipes, module, MODE, FILES], **options)
 
 
 class _Subprocess:
@@ -25,5 +27,5 @@ class _Subprocess:
 
 
 workers.subprocess = _Subprocess  # type: ignore[assignment]
-sys.argv = ["diode-receiver", *sys.argv[4:]]
-main()
+sys.argv = [f"diode-{SIDE}", *sys.argv[4:]]
+importlib.import_module(f"{SIDE}.cli").main()
