@@ -11,11 +11,14 @@ import errno
 import os
 import stat
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 _PR_SET_DUMPABLE: Final = 4
 _PR_SET_NO_NEW_PRIVS: Final = 38
+_PR_CAPBSET_DROP: Final = 24
+_PR_CAP_AMBIENT, _AMBIENT_CLEAR_ALL = 47, 4
+_MOST_CAPABILITIES: Final = 64
 _PROT_EXEC: Final = 4
 _CLONE_THREAD: Final = 0x10000
 _SOL_UDP, _UDP_SEGMENT = 17, 103
@@ -92,7 +95,7 @@ def confine(
             _allow_threads(allowed)
     except (ImportError, OSError, RuntimeError) as error:
         lacking.append(f"seccomp: libseccomp is missing or too old ({error})")
-    if reason := _landlock(changes, reads):  # its calls, and the modules above, are out of reach afterwards
+    if reason := _landlock_worker(changes, reads):  # its calls, and the modules above, are out of reach afterwards
         lacking.append(reason)
     try:
         if allowed is not None:
@@ -100,6 +103,46 @@ def confine(
     except OSError as error:
         lacking.append(f"seccomp: the kernel refuses the filter ({error.strerror})")
     return lacking
+
+
+def confine_program(hidden: Sequence[str], reads: Sequence[str], become: Callable[[], None]) -> str:
+    """Before another program is executed: no privilege is left to it or gained by it, and it finds nothing ``hidden``.
+
+    ``become`` changes the user, while that is still possible. ``hidden`` are real paths; of ``reads`` below them it can
+    read. Everything else stays as the user may use it, except for files that are made later beside or above what is
+    hidden, which are not found. Returns what could not be put in force. Raises OSError when it must not be executed.
+    """
+    for capability in range(_MOST_CAPABILITIES):
+        _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # where we may not, there is nothing to be had by it
+    become()
+    _libc.prctl(_PR_CAP_AMBIENT, _AMBIENT_CLEAR_ALL, 0, 0, 0)
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    version = landlock_version()
+    if not version:
+        return "Landlock: this kernel does not have it, or does not use it"
+    everything = (1 << _HANDLED_FS[min(version, _NEWEST)]) - 1
+    around = list(everything_but(hidden))
+    return _landlock(version, [(around, everything), (reads, _READ | _EXECUTE), (["/"], _READ_DIR)], has_network=True)
+
+
+def everything_but(hidden: Sequence[str]) -> Iterator[str]:
+    """The fewest places that are everything except for ``hidden``; links are no places."""
+    yield from _around("/", frozenset(hidden))
+
+
+def _around(folder: str, hidden: frozenset[str]) -> Iterator[str]:
+    if folder in hidden:
+        return
+    if not any(path.startswith(f"{folder.rstrip('/')}/") for path in hidden):
+        yield folder
+        return
+    try:
+        with os.scandir(folder) as entries:
+            found = [entry.path for entry in entries if not entry.is_symlink()]
+    except OSError:
+        return  # nor can the program look there
+    for path in found:
+        yield from _around(path, hidden)
 
 
 def has_seccomp() -> bool:
@@ -154,18 +197,24 @@ def _allow_threads(allowed: Any) -> None:
     allowed.add_rule(seccomp.ERRNO(errno.ENOSYS), "clone3")  # its flags cannot be seen: clone is taken instead
 
 
-def _landlock(changes: Sequence[Path], reads: Sequence[Path]) -> str:
+def _landlock_worker(changes: Sequence[Path], reads: Sequence[Path]) -> str:
     version = landlock_version()
     if not version:
         return "Landlock: this kernel does not have it, or does not use it"
     if version == 1 and changes:
         return "Landlock: version 1 forbids every rename between folders; Linux 5.19 has version 2"
+    return _landlock(version, [(changes, _CHANGE), (reads, _READ)])
+
+
+def _landlock(version: int, rules: Iterable[tuple[Sequence[Path], int]], *, has_network: bool = False) -> str:
+    """Put ``rules`` (places, and what is allowed in them) in force; returns why not."""
     handled = (1 << _HANDLED_FS[min(version, _NEWEST)]) - 1
-    attributes = struct.pack("QQQ", handled, _NET if version >= 4 else 0, _SCOPED if version >= 6 else 0)
+    network = _NET if version >= 4 and not has_network else 0
+    attributes = struct.pack("QQQ", handled, network, _SCOPED if version >= 6 else 0)
     size = 8 if version < 4 else 16 if version < 6 else 24
     ruleset = _checked(_CREATE_RULESET, attributes, ctypes.c_size_t(size), 0)
     try:
-        for paths, access in ((changes, _CHANGE), (reads, _READ)):
+        for paths, access in rules:
             for path in paths:
                 _allow(ruleset, path, access & handled)
         _checked(_RESTRICT_SELF, ruleset, 0)
@@ -179,7 +228,7 @@ def _landlock(changes: Sequence[Path], reads: Sequence[Path]) -> str:
 def _allow(ruleset: int, path: Path, access: int) -> None:
     try:
         place = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):  # what this user cannot reach he is not given either
         return
     try:
         if not stat.S_ISDIR(os.fstat(place).st_mode):

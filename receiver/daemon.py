@@ -25,6 +25,7 @@ from diode.errors import DiodeError, Drop, IncompleteError, UsageError, WorkerEr
 from diode.fec import ZFEC_SLOWDOWN
 from diode.gate import MAX_SESSIONS
 from diode.heartbeat import Heartbeat
+from diode.judges import Account, let_in
 from diode.keys import maybe_read_service_key, read_link_key, read_signer
 from diode.locking import lock_folder
 from diode.metrics import counter, gauge, serve
@@ -45,7 +46,7 @@ from receiver.inbox import Inbox
 from receiver.pipeline import Pipeline
 from receiver.rebaseline import open_ledger
 from receiver.requests import drop_request, keep_request, request_bundle, request_path
-from receiver.scanning import NoAnswerError, scan
+from receiver.scanning import NoAnswerError, scan, surroundings
 
 QUIET_S: Final = 2.0
 LONGEST_LINGER_S: Final = 10.0
@@ -78,6 +79,8 @@ class Receiver:
         self._previous = maybe_previous(config.link)
         if any(channel.scan for channel in config.channels.values()):
             read_signer(config.service_key)  # by which the scanner's word is told from a stranger's
+        for user in filter(None, (channel.scan_user for channel in config.channels.values())):
+            Account.of(user)  # to say now, and here, that there is none
         self._stack.callback(os.close, lock_folder(config.state))
         Inbox(config.inbox.path).prepare()
         self._ledger = open_ledger(config)
@@ -298,7 +301,9 @@ class Receiver:
         channel = self.config.channels[message["channel"]]
         names = ("bundle", "label", "channel", "path", "bytes", "files")
         try:
-            verdict, reason = await scan(channel.scan, {k: message[k] for k in names}, channel.scan_timeout_s)
+            facts, around = {k: message[k] for k in names}, surroundings(self.config)
+            let_in(Inbox(self.config.inbox.path).held, channel.scan_user)
+            verdict, reason = await scan(channel.scan, facts, channel.scan_timeout_s, around, channel.scan_user)
             row = self._ledger.get(message["bundle"])
             signer = maybe_read_service_key(self.config.service_key)
             if row is not None and signer is not None:
