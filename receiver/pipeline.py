@@ -1,4 +1,4 @@
-"""The three workers of the receiving side, and the memory and pipes between them. The socket is the supervisor's."""
+"""The four workers of the receiving side, and the memory and pipes between them. The socket is the supervisor's."""
 
 import os
 from contextlib import ExitStack
@@ -9,6 +9,7 @@ from diode.memory import PAGE_BYTES, Counters, Ring, create_memfd
 from diode.supervise import Crew
 from diode.workers import Message, Worker
 from receiver import assemble, listen
+from receiver.inbox import Inbox
 
 REGION_BYTES: Final = 4 << 20
 
@@ -44,12 +45,24 @@ class Pipeline:
             free_read, free_write = pipe()
             slabs_read, slabs_write = pipe()
             answers_read, answers_write = pipe()
+            asked_read, asked_write = pipe()
+            verdicts_read, verdicts_write = pipe()
             ring_shape = {"ring": ring, "regions": regions, "region_bytes": REGION_BYTES}
             self.store = crew.add(
                 Worker(
                     "receiver.store",
-                    store_settings(config) | {"arena": arena, "slabs_read": slabs_read, "answers_write": answers_write},
-                    (arena, slabs_read, answers_write),
+                    store_settings(config)
+                    | {"arena": arena, "slabs_read": slabs_read, "answers_write": answers_write}
+                    | {"verdicts_read": verdicts_read, "asked_write": asked_write},
+                    (arena, slabs_read, answers_write, verdicts_read, asked_write),
+                )
+            )
+            self.examine = crew.add(
+                Worker(
+                    "receiver.examine",
+                    {"spool": str(Inbox(config.inbox.path).spool)}
+                    | {"asked_read": asked_read, "verdicts_write": verdicts_write},
+                    (asked_read, verdicts_write),
                 )
             )
             self.assemble = crew.add(

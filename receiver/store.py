@@ -51,6 +51,7 @@ from diode.workers import Mailbox, Message, start_worker
 from receiver.admission import Admission
 from receiver.authority import Authority
 from receiver.disk import DiskHealth
+from receiver.examine import Examine, Examiner, UnexaminedError, examine_here
 from receiver.finishing import Finishing
 from receiver.held import HeldBundle, check_tree
 from receiver.holding import Holding
@@ -72,7 +73,14 @@ EXPIRE_EVERY_S: Final = 600.0
 class Store:
     """The worker's state: ledger, trusted keys, and the bundles being received."""
 
-    def __init__(self, settings: dict[str, Any], control: Mailbox, assemble: Mailbox, finishing: Finishing) -> None:
+    def __init__(
+        self,
+        settings: dict[str, Any],
+        control: Mailbox,
+        assemble: Mailbox,
+        finishing: Finishing,
+        look: Examine = examine_here,
+    ) -> None:
         self._control = control
         self._assemble = assemble
         self._finishing = finishing
@@ -89,7 +97,7 @@ class Store:
         self._verify_default: str = settings["verify_default"]
         self._keep_incomplete_s: float = settings["keep_incomplete_s"]
         self._admission = Admission(settings, self._inbox, self._ledger, self._postpone)
-        self._policy = Policy(settings)
+        self._policy = Policy(settings, look)
         own_key = self._signer.public_key if self._signer else None
         self._holding = Holding(
             settings, self._ledger, self._inbox, self._authority, self._audit, finishing, control.send, own_key
@@ -133,7 +141,7 @@ class Store:
                     self._release(bundle, outcome.result)
                 continue
             assert isinstance(bundle, SpoolBundle)
-            with self._disk.surviving(), self._refusing(bundle):
+            with self._disk.surviving(), self._refusing(bundle), suppress(UnexaminedError):  # it is asked again
                 outcome.result()
                 self._publish(bundle)
 
@@ -582,7 +590,9 @@ def main() -> None:
     """Entry point of the worker."""
     settings, control = start_worker(nice=-5)
     try:
-        worker = Store(settings, control, Mailbox(settings["slabs_read"], settings["answers_write"]), Finishing())
+        assemble = Mailbox(settings["slabs_read"], settings["answers_write"])
+        look = Examiner(Mailbox(settings["verdicts_read"], settings["asked_write"]))
+        worker = Store(settings, control, assemble, Finishing(), look)
         folders = {
             Path(settings["inbox"]),
             Path(settings["state"]),

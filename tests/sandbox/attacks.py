@@ -123,6 +123,11 @@ ATTACKS: Final = {
     | ITS_OWN
     | SENDING,
     "sender.encode": NETWORK | PROCESSES | OUTSIDE | READING,
+    "receiver.examine": {  # of its child, whose one descriptor is a pipe; see taken.py
+        name: how
+        for name, how in (NETWORK | PROCESSES | OUTSIDE | READING).items()
+        if name != "write to another descriptor"
+    },
 }
 
 

@@ -18,6 +18,8 @@ def popen(command: Sequence[str], **options: Any) -> Any:
     """Start the attacks in the place of a worker."""
     *start, paths, module, pipes = command
     assert module == programs.module_of(command)
+    if module == "receiver.examine":
+        return REAL(command, **options)  # it is attacked by what it parses: tests/receiver/test_examine.py
     paths = json.dumps([*json.loads(paths), TESTS])
     return REAL([*start, paths, "tests.sandbox.attacks", pipes, module, MODE, FILES], **options)
 
