@@ -227,6 +227,7 @@ class MessageError(DiodeError):
         super().__init__(f"{kind}: {why}")
         self.kind = kind
         self.why = why
+        self.peer = ""  # its module, where a worker hears more than one
 
 
 def exit_codes(of: type[DiodeError]) -> dict[str, int]:

@@ -56,6 +56,7 @@ class Hook(_Section):
 
     run: Annotated[tuple[str, ...], Field(min_length=1, max_length=64)]  # program and arguments; no shell
     timeout_s: Seconds = 60.0
+    user: str = ""  # whom it runs as, which takes root or CAP_SETUID; empty: the daemon's user, without the keys
 
     @model_validator(mode="after")
     def _is_absolute(self) -> Self:

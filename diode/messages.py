@@ -34,10 +34,14 @@ class EngineChosen:
 
 @dataclass(frozen=True, slots=True)
 class PeerRefused:
-    """The worker at the other end of a pipe said what it may not. Who says so ends."""
+    """The worker at the other end of a pipe said what it may not. Who says so ends.
+
+    ``peer`` is its module; empty: the first one that it hears.
+    """
 
     kind: Annotated[str, Code(r"[A-Za-z]{1,40}|\?")]
     why: Annotated[str, Text(200)]
+    peer: Annotated[str, Code(r"[a-z.]{0,40}")] = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,8 @@ from diode.heartbeat import Heartbeat, write_heartbeat
 from diode.keys import read_link_key
 from diode.memory import Counters, Ring, map_memfd
 from diode.messages import EngineChosen, SandboxLacks
-from diode.sandbox import MODULES, confine, landlock_version, python_folders
+from diode.programs import readable_folders
+from diode.sandbox import MODULES, confine, landlock_version
 from diode.wire import Kind, ObjectType
 from diode.workers import Mailbox, refusing_peers, start_worker
 from receiver import messages
@@ -248,11 +249,7 @@ def main() -> None:
     settings, control = start_worker(says=ASSEMBLE_SAYS, nice=-10)
     worker = Assemble(settings, control)
     writes = (control.write_fd, settings["free_write"], settings["store_write"])
-    folders = python_folders() if landlock_version() else []  # numpy imports parts of itself when they are first used
+    folders = readable_folders() if landlock_version() else []  # numpy imports parts of itself when they are first used
     control.send(SandboxLacks(tuple(confine(MODULES if folders else (), writes=writes, reads=folders))))
     with refusing_peers(control):
         worker.run()
-
-
-if __name__ == "__main__":
-    main()

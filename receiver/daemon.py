@@ -25,6 +25,7 @@ from diode.errors import DiodeError, Drop, IncompleteError, MessageError, UsageE
 from diode.fec import ZFEC_SLOWDOWN
 from diode.gate import MAX_SESSIONS
 from diode.heartbeat import read_heartbeat
+from diode.judges import Account, let_in
 from diode.keys import maybe_read_service_key, read_link_key, read_signer
 from diode.locking import lock_folder
 from diode.messages import EngineChosen, Fatal, PathChosen, PeerRefused, SandboxLacks
@@ -48,7 +49,7 @@ from receiver.messages import Heard, OldKey
 from receiver.pipeline import Pipeline
 from receiver.rebaseline import open_ledger
 from receiver.requests import drop_request, keep_request, request_bundle, request_path
-from receiver.scanning import NoAnswerError, scan
+from receiver.scanning import NoAnswerError, scan, surroundings
 
 QUIET_S: Final = 2.0
 LONGEST_LINGER_S: Final = 10.0
@@ -84,6 +85,8 @@ class Receiver:
         self._previous = maybe_previous(config.link)
         if any(channel.scan for channel in config.channels.values()):
             read_signer(config.service_key)  # by which the scanner's word is told from a stranger's
+        for user in filter(None, (channel.scan_user for channel in config.channels.values())):
+            Account.of(user)  # to say now, and here, that there is none
         self._stack.callback(os.close, lock_folder(config.state))
         Inbox(config.inbox.path).prepare()
         self._ledger = open_ledger(config)
@@ -240,7 +243,7 @@ class Receiver:
             case Fatal():
                 self._fatal = message
             case PeerRefused():
-                self._crew.alarm(_PEERS[worker.module], message.kind, message.why)
+                self._crew.alarm(_peer(worker, message), message.kind, message.why)
             case EngineChosen() | SandboxLacks() | PathChosen():
                 self._greet(worker, message)
             case _:
@@ -333,7 +336,9 @@ class Receiver:
         """Let the channel's scanner decide about a held bundle; no answer leaves it held."""
         channel = self.config.channels[held.row.channel]
         try:
-            verdict, reason = await scan(channel.scan, held.facts(), channel.scan_timeout_s)
+            around = surroundings(self.config)
+            let_in(Inbox(self.config.inbox.path).held, channel.scan_user)
+            verdict, reason = await scan(channel.scan, held.facts(), channel.scan_timeout_s, around, channel.scan_user)
             row = self._ledger.get(held.row.id)
             signer = maybe_read_service_key(self.config.service_key)
             if row is not None and signer is not None:
@@ -486,11 +491,20 @@ class Receiver:
 
 
 _PEERS: Final = {  # whose messages a worker refuses
-    "receiver.store": "receiver.assemble",
-    "receiver.assemble": "receiver.listen",
-    "receiver.listen": "receiver.assemble",
+    "receiver.store": ("receiver.assemble", "receiver.examine"),
+    "receiver.examine": ("receiver.store",),
+    "receiver.assemble": ("receiver.listen",),
+    "receiver.listen": ("receiver.assemble",),
 }
 _LEVELS: Final = ("socket_granted", "socket_queued", "arena_used", "last_data_ms", "socket_drops")
+
+
+def _peer(worker: Worker, message: PeerRefused) -> str:
+    """The module whose message ``worker`` refused."""
+    peers = _PEERS[worker.module]
+    if message.peer not in ("", *peers):
+        raise MessageError("PeerRefused", "it does not hear that one")
+    return message.peer or peers[0]
 
 
 def flood_note(losses: Mapping[str, int], drops: Mapping[str, int]) -> str:

@@ -1,5 +1,7 @@
 """Bundles that are verified and wait for people: ``inbox/.diode/held/<id>`` is what will be published, or set aside."""
 
+import os
+import stat
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -121,6 +123,7 @@ def check_tree(tree: Path, trust: Trust, own_key: Key | None) -> None:
 
     Raises ContentError.
     """
+    _check_links(tree)
     opened, entries = verify_published(tree, trust)
     manifest = opened.manifest
     papers = {
@@ -138,3 +141,14 @@ def check_tree(tree: Path, trust: Trust, own_key: Key | None) -> None:
         raise IntegrityError(f"{min(strange)} was put beside the bundle while it waited")
     if own_key is not None and (tree / SIGNED_FILE).exists():
         verify_receipt(tree, own_key)
+
+
+def _check_links(tree: Path) -> None:
+    """A file with a second name could be changed by it after it was verified; a link leads to what nobody verified."""
+    for folder, folders, files in os.walk(tree):
+        for name in (*folders, *files):
+            status = os.lstat(os.path.join(folder, name))
+            if stat.S_ISREG(status.st_mode) and status.st_nlink != 1:
+                raise IntegrityError(f"{name!r} got a second name while the bundle waited")
+            if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+                raise IntegrityError(f"{name!r} became something that is no file while the bundle waited")

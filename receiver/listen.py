@@ -114,7 +114,3 @@ def main() -> None:
     control.send(SandboxLacks(tuple(lacking)))
     with refusing_peers(control):
         listener.run()
-
-
-if __name__ == "__main__":
-    main()

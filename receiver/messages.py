@@ -19,6 +19,8 @@ MAX_SESSIONS: Final = 64
 MAX_BEAT: Final = 16 << 10  # a heartbeat fits into a datagram
 MAX_LOST: Final = 1024
 MAX_PEOPLE: Final = 1000
+MAX_REASON: Final = 500
+LEAST_S, PER_FILE_S, PER_BYTE_S, MOST_S = 120.0, 0.02, 1 / 5e6, 21_600.0  # to examine a bundle
 
 Bundle = Annotated[int, Whole(0, (1 << 64) - 1)]
 BundleId = Annotated[str, Code("[0-9a-f]{16}")]
@@ -121,6 +123,41 @@ class Finished:
 
     bundle: Bundle
     drop: Annotated[str, Word("", Drop.REFUSED, Drop.REDUNDANT)]
+
+
+# store and examine
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The complete tree of this bundle lies in the spool; its content is to be looked at."""
+
+    bundle: BundleId
+    channel: Annotated[str, Text(100)]
+    types: Annotated[tuple[str, ...], Many(Text(300), 100)]  # empty: any
+    lint: Annotated[int, Whole(0, 1)]
+    files: Bytes
+    size_bytes: Bytes
+
+    @property
+    def limit_s(self) -> float:
+        """How long an answer may take."""
+        return min(MOST_S, LEAST_S + self.files * PER_FILE_S + self.size_bytes * PER_BYTE_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """The channel takes every file of this bundle."""
+
+    bundle: BundleId
+
+
+@dataclass(frozen=True, slots=True)
+class Unsound:
+    """It does not, for this reason."""
+
+    bundle: BundleId
+    reason: Annotated[str, Text(MAX_REASON)]
 
 
 # assemble to its supervisor
@@ -283,3 +320,6 @@ ASSEMBLE_TO_STORE: Final = Vocabulary(Begun, Complete, Parked, Wanted)
 STORE_TO_ASSEMBLE: Final = Vocabulary(
     Free, Known, Loaded, Redo, Finished, once=(Started,), line_bytes=4 * MAX_SLABS // 6 + (1 << 16)
 )
+EXAMINE_SAYS: Final = Vocabulary(once=(SandboxLacks, PeerRefused))
+STORE_TO_EXAMINE: Final = Vocabulary(Question)
+EXAMINE_TO_STORE: Final = Vocabulary(Sound, Unsound, line_bytes=8 << 10)

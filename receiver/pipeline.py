@@ -1,4 +1,4 @@
-"""The three workers of the receiving side, and the memory and pipes between them. The socket is the supervisor's."""
+"""The four workers of the receiving side, and the memory and pipes between them. The socket is the supervisor's."""
 
 import os
 from collections.abc import Sequence
@@ -10,7 +10,8 @@ from diode.memory import PAGE_BYTES, Counters, Ring, create_memfd
 from diode.supervise import Crew
 from diode.workers import Worker
 from receiver import assemble, listen
-from receiver.messages import ASSEMBLE_SAYS, LISTEN_SAYS, STORE_SAYS
+from receiver.inbox import Inbox
+from receiver.messages import ASSEMBLE_SAYS, EXAMINE_SAYS, LISTEN_SAYS, STORE_SAYS
 
 REGION_BYTES: Final = 4 << 20
 
@@ -46,13 +47,26 @@ class Pipeline:
             free_read, free_write = pipe()
             slabs_read, slabs_write = pipe()
             answers_read, answers_write = pipe()
+            asked_read, asked_write = pipe()
+            verdicts_read, verdicts_write = pipe()
             ring_shape = {"ring": ring, "regions": regions, "region_bytes": REGION_BYTES}
             self.store = crew.add(
                 Worker(
                     "receiver.store",
-                    store_settings(config) | {"arena": arena, "slabs_read": slabs_read, "answers_write": answers_write},
-                    (arena, slabs_read, answers_write),
+                    store_settings(config)
+                    | {"arena": arena, "slabs_read": slabs_read, "answers_write": answers_write}
+                    | {"verdicts_read": verdicts_read, "asked_write": asked_write},
+                    (arena, slabs_read, answers_write, verdicts_read, asked_write),
                     says=STORE_SAYS,
+                )
+            )
+            self.examine = crew.add(
+                Worker(
+                    "receiver.examine",
+                    {"spool": str(Inbox(config.inbox.path).spool)}
+                    | {"asked_read": asked_read, "verdicts_write": verdicts_write},
+                    (asked_read, verdicts_write),
+                    says=EXAMINE_SAYS,
                 )
             )
             self.assemble = crew.add(

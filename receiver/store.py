@@ -45,8 +45,9 @@ from diode.keys import maybe_read_service_key
 from diode.manifest import Manifest, bundle_id
 from diode.memory import map_memfd
 from diode.messages import Fatal, SandboxLacks
+from diode.programs import readable_folders
 from diode.receipt import RECEIPT_FILE
-from diode.sandbox import FILES, confine, python_folders
+from diode.sandbox import FILES, confine
 from diode.trust import Opened, Role
 from diode.trust_document import TRUST_CHANNEL, TrustDocument
 from diode.wire import Kind, ObjectType
@@ -54,6 +55,7 @@ from diode.workers import Mailbox, refusing_peers, start_worker
 from receiver.admission import Admission
 from receiver.authority import Authority
 from receiver.disk import DiskHealth
+from receiver.examine import Examine, Examiner, UnexaminedError, examining_here
 from receiver.finishing import Finishing
 from receiver.held import HeldBundle, check_tree
 from receiver.holding import Holding
@@ -61,9 +63,11 @@ from receiver.inbox import Inbox
 from receiver.ledger import Ledger, Row, named
 from receiver.messages import (
     ASSEMBLE_TO_STORE,
+    EXAMINE_TO_STORE,
     MAX_LOST,
     STORE_SAYS,
     STORE_TO_ASSEMBLE,
+    STORE_TO_EXAMINE,
     Accepted,
     Begun,
     BundleRefused,
@@ -105,7 +109,14 @@ MAX_WAITING: Final = 256  # messages taken from the pipe: an honest assemble has
 class Store:
     """The worker's state: ledger, trusted keys, and the bundles being received."""
 
-    def __init__(self, settings: dict[str, Any], control: Mailbox, assemble: Mailbox, finishing: Finishing) -> None:
+    def __init__(
+        self,
+        settings: dict[str, Any],
+        control: Mailbox,
+        assemble: Mailbox,
+        finishing: Finishing,
+        look: Examine | None = None,
+    ) -> None:
         self._control = control
         self._assemble = assemble
         self._finishing = finishing
@@ -122,7 +133,7 @@ class Store:
         self._verify_default: str = settings["verify_default"]
         self._keep_incomplete_s: float = settings["keep_incomplete_s"]
         self._admission = Admission(settings, self._inbox, self._ledger, self._postpone)
-        self._policy = Policy(settings)
+        self._policy = Policy(settings, look or examining_here(self._inbox.spool))
         own_key = self._signer.public_key if self._signer else None
         self._holding = Holding(
             settings, self._ledger, self._inbox, self._authority, self._audit, finishing, control.send, own_key
@@ -166,7 +177,7 @@ class Store:
                     self._release(bundle, outcome.result)
                 continue
             assert isinstance(bundle, SpoolBundle)
-            with self._disk.surviving(), self._refusing(bundle):
+            with self._disk.surviving(), self._refusing(bundle), suppress(UnexaminedError):  # it is asked again
                 outcome.result()
                 self._publish(bundle)
 
@@ -613,14 +624,17 @@ def main() -> None:
         assemble = Mailbox(
             settings["slabs_read"], settings["answers_write"], hears=ASSEMBLE_TO_STORE, says=STORE_TO_ASSEMBLE
         )
-        worker = Store(settings, control, assemble, Finishing())
+        examine = Mailbox(
+            settings["verdicts_read"], settings["asked_write"], hears=EXAMINE_TO_STORE, says=STORE_TO_EXAMINE
+        )
+        worker = Store(settings, control, assemble, Finishing(), Examiner(examine))
         folders = {
             Path(settings["inbox"]),
             Path(settings["state"]),
             Path(settings["anchor"]).parent,
             Path(settings["audit"]),
         }
-        lacking = confine(FILES, changes=sorted(folders), reads=python_folders(), threads=True)
+        lacking = confine(FILES, changes=sorted(folders), reads=readable_folders(), threads=True)
         control.send(SandboxLacks(tuple(lacking)))
         with refusing_peers(control):
             worker.run()
@@ -628,7 +642,3 @@ def main() -> None:
         code = error.exit_code if isinstance(error, DiodeError) else 1
         control.send(Fatal(f"{error}; what is stored is kept", code))
         raise SystemExit(code) from error
-
-
-if __name__ == "__main__":
-    main()

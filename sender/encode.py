@@ -1,6 +1,7 @@
 """Worker: read a slab's bytes from its files, add repair, headers and tags, hand the slot to ``transmit``.
 
-It has files and no socket. Slots come back from ``transmit`` when their last train has left.
+It has no socket, and of files it can read those of bundles, packed or not, and nothing else. The link key was read
+before. Slots come back from ``transmit`` when their last train has left.
 """
 
 import json
@@ -20,6 +21,9 @@ from diode.geometry import PROFILES, Geometry, stream_geometry
 from diode.keys import read_link_key
 from diode.manifest import padded_manifest, parse_files
 from diode.memory import map_memfd
+from diode.messages import SandboxLacks
+from diode.programs import readable_folders
+from diode.sandbox import READS, confine
 from diode.wire import Kind, ObjectType
 from diode.workers import Mailbox, refusing_peers, start_worker
 from sender.messages import (
@@ -200,9 +204,9 @@ def _plan(message: SendSlab) -> Plan:
 def main() -> None:
     """Entry point of the worker."""
     settings, control = start_worker(says=ENCODE_SAYS, hears=ENCODE_HEARS)
+    encoder = Encoder(settings, control)
+    writes = (control.write_fd, settings["ready_write"])
+    lacking = confine(READS, writes=writes, reads=[*settings["reads"], *readable_folders()])
+    control.send(SandboxLacks(tuple(lacking)))
     with refusing_peers(control):
-        Encoder(settings, control).run()
-
-
-if __name__ == "__main__":
-    main()
+        encoder.run()

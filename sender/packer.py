@@ -20,6 +20,7 @@ from diode.keys import maybe_read_service_key
 from diode.progress import Display
 from sender.intake.attestation import attest_verdict
 from sender.intake.candidate import Progress, make_candidate
+from sender.intake.hooks import surroundings
 from sender.intake.pipeline import Pipeline
 from sender.intake.verdict import Verdict
 from sender.ledger import Ledger, Row, named
@@ -42,7 +43,8 @@ class Packer:
         self._signer = signer
         self._display = display
         self._audit = audit
-        self._intake = {name: Pipeline(channel.intake) for name, channel in config.channels.items()}
+        around = surroundings(config)
+        self._intake = {name: Pipeline(channel.intake, around) for name, channel in config.channels.items()}
         self._usual_intake = Pipeline(Intake())
         self._service = maybe_read_service_key(config.service_key)
 

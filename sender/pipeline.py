@@ -15,6 +15,7 @@ from diode.workers import Worker
 from sender import transmit
 from sender.encode import FILLER_DATAGRAMS
 from sender.messages import ENCODE_HEARS, ENCODE_SAYS, TRANSMIT_SAYS, SendFiller, SendSlab, SetRate
+from sender.reach import encode_reads
 from sender.schedule import Filler, Job, Plan
 
 SLOTS: Final = 2  # one is filled while the other is sent
@@ -46,7 +47,8 @@ class Pipeline:
                     shared
                     | {"free_read": free_read, "ready_write": ready_write, "state": str(config.state)}
                     | {"key": str(config.link.key), "auth": config.link.auth, "engine": config.fec.engine}
-                    | {"symbol_bytes": full.symbol_bytes, "profile": config.link.profile},
+                    | {"symbol_bytes": full.symbol_bytes, "profile": config.link.profile}
+                    | {"reads": encode_reads(config)},
                     (arena, free_read, ready_write),
                     says=ENCODE_SAYS,
                     hears=ENCODE_HEARS,

@@ -1,4 +1,8 @@
-"""Worker: send slots of datagrams in trains at a constant rate. It has the socket and no files, and never reads it."""
+"""Worker: send slots of datagrams in trains at a constant rate. It has the socket and no files, and never reads it.
+
+Before it sends the first datagram it gives up everything else: whoever takes it over can send datagrams by its socket,
+read what is to be sent anyway, and write to two pipes.
+"""
 
 import socket
 import time
@@ -6,8 +10,9 @@ from typing import Any, Final
 
 from diode.errors import DiodeError, MessageError
 from diode.memory import Counters, map_memfd
-from diode.messages import Fatal, PathChosen
+from diode.messages import Fatal, PathChosen, SandboxLacks
 from diode.pacing import Pacer
+from diode.sandbox import EVENTS, confine
 from diode.udp import Address, choose_sender, train_datagrams
 from diode.workers import Mailbox, refusing_peers, start_worker
 from sender.messages import (
@@ -113,12 +118,11 @@ def main() -> None:
     """Entry point of the worker."""
     settings, control = start_worker(says=TRANSMIT_SAYS)
     try:
+        transmitter = Transmitter(settings, control)
+        writes = (control.write_fd, settings["free_write"])
+        control.send(SandboxLacks(tuple(confine(EVENTS, writes=writes, sends=settings["socket"]))))
         with refusing_peers(control):
-            Transmitter(settings, control).run()
+            transmitter.run()
     except DiodeError as error:
         control.send(Fatal(str(error), 1))
         raise SystemExit(1) from error
-
-
-if __name__ == "__main__":
-    main()

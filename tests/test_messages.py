@@ -36,6 +36,7 @@ def test_only_store_speaks_of_bundles() -> None:
     names = {who: {kind.__name__ for kind in words.kinds} for who, words in VOCABULARIES.items()}
     assert {"SandboxLacks", "PeerRefused", "PathChosen"} == names["listen"]
     assert {"SandboxLacks", "PeerRefused", "EngineChosen", "Heard", "OldKey"} == names["assemble"]
+    assert {"SandboxLacks", "PeerRefused"} == names["examine"]
     about = {kind for kind in messages.STORE_SAYS.kinds if issubclass(kind, messages._OfBundle)}
     assert len(about) >= 14
     assert not any(about & words.kinds for who, words in VOCABULARIES.items() if who != "store")
@@ -44,7 +45,7 @@ def test_only_store_speaks_of_bundles() -> None:
 
 def test_no_message_to_a_supervisor_names_a_place() -> None:
     """Channel, label, path, size and signer are the supervisor's to look up."""
-    for who in ("listen", "assemble", "store", "encode", "transmit"):
+    for who in ("listen", "assemble", "examine", "store", "encode", "transmit"):
         fields = {f"{kind.__name__}.{f}" for kind, fs in VOCABULARIES[who]._fields.items() for f in fs}
         looked_up = {f for f in fields if f.split(".")[1] in ("channel", "label", "path", "name", "signer", "bytes")}
         assert looked_up <= {"PathChosen.path"}  # one of two words

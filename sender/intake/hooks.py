@@ -13,8 +13,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import IO, Any, Final
 
+from diode.config import SenderConfig
+from diode.errors import UsageError
 from diode.intake_settings import Hook
+from diode.judges import Surroundings, hide
 from diode.manifest import canonical
+from diode.programs import environment
 from sender.intake.candidate import Candidate
 from sender.intake.jsons import read_object
 from sender.intake.verdict import Finding, Reason, RefusedError
@@ -24,23 +28,30 @@ MAX_ANSWER_BYTES: Final = 64 << 10
 _MAX_COMPLAINT_BYTES: Final = 2048
 _PIECE_BYTES: Final = 64 << 10
 _SLICE_S: Final = 0.2  # between two looks whether anybody still waits
-_ENVIRONMENT: Final = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 
 
-def check_hook(settings: Hook, candidate: Candidate) -> Finding:
+def surroundings(config: SenderConfig) -> Surroundings:
+    """What the hooks of this sender find: none of its keys and books, and items only to be read."""
+    outbox = config.outbox
+    items = (outbox.path, outbox.sent, outbox.failed)
+    hidden = hide(config, config.send.key, config.send.approvers, *items)
+    return Surroundings(hidden, tuple(os.path.realpath(place) for place in items))
+
+
+def check_hook(settings: Hook, around: Surroundings, candidate: Candidate) -> Finding:
     """Run it. Raises RefusedError unless it exits with 0 and says "accept"."""
     try:
         process = subprocess.Popen(
-            settings.run,
+            around.command(settings.run, settings.user),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
             cwd="/",
-            env=_ENVIRONMENT,
+            env=environment(),
             start_new_session=True,
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, UsageError) as error:
         raise RefusedError(Reason.HOOK_MISSING, f"{settings.run[0]} cannot be run: {error}") from None
     try:
         with process:

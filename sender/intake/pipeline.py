@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from diode.intake_settings import Intake, ModelSigning
+from diode.judges import Surroundings
 from sender.intake.candidate import Candidate, StoppedError
 from sender.intake.contents import check_contents
 from sender.intake.detached import DetachedKey
@@ -32,8 +33,9 @@ log = structlog.get_logger()
 class Pipeline:
     """The checks that one channel declares, in their order, cheap ones first."""
 
-    def __init__(self, settings: Intake) -> None:
-        """Read keys and look for tools. Raises UsageError, NotInitialisedError."""
+    def __init__(self, settings: Intake, around: Surroundings | None = None) -> None:
+        """Read keys and look for tools; ``around`` is what hooks find. Raises UsageError, NotInitialisedError."""
+        around = around or Surroundings()
         self.steps: dict[str, CheckStep] = {"limits": partial(check_limits, settings)}
         if settings.lint or settings.types:
             self.steps["content"] = partial(check_contents, settings)
@@ -42,7 +44,9 @@ class Pipeline:
         if settings.clamd is not None:
             self.steps["clamd"] = partial(check_scanned, settings.clamd)
         for number, hook in enumerate(settings.hooks, 1):
-            self.steps[f"hook {number} {bounded(hook.run[0].rpartition('/')[2], 40)}"] = partial(check_hook, hook)
+            self.steps[f"hook {number} {bounded(hook.run[0].rpartition('/')[2], 40)}"] = partial(
+                check_hook, hook, around
+            )
         self.steps[CHECK_UNCHANGED] = _check_unchanged
 
     def _add_vendors(self, settings: Intake) -> None:

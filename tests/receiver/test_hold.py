@@ -338,3 +338,20 @@ def test_a_channel_that_holds_no_more(enclave: Enclave) -> None:
     enclave.restart()
     enclave.tick()
     assert enclave.published(bundle)
+
+
+@pytest.mark.parametrize("how", ["second name", "link", "pipe"])
+def test_what_waits_keeps_one_name_and_no_links(enclave: Enclave, tmp_path: Path, how: str) -> None:
+    """A file with a second name could be changed by it after it was verified; then nothing is published."""
+    bundle = taken(enclave)
+    file = held_folder(enclave, bundle) / "data" / "a"
+    if how == "second name":
+        os.link(file, tmp_path / "second")
+    elif how == "link":
+        file.rename(tmp_path / "elsewhere")
+        file.symlink_to(tmp_path / "elsewhere")
+    else:
+        os.mkfifo(file.parent / "pipe")
+    say(enclave, bundle, "accept", CAROL)
+    say(enclave, bundle, "accept", DAVE)
+    assert (False, 1) == (enclave.published(bundle), len(enclave.refusals))

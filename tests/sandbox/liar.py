@@ -1,4 +1,4 @@
-"""A worker that was taken over and lies: ``python -m tests.sandbox.liar SETTINGS MODULE LIES``.
+"""A worker that was taken over and lies: ``PIPES MODULE MODE LIES``.
 
 It starts and confines itself as the real one. Then, instead of working, it writes lies into its pipes: one a life, the
 next one in its next life, since who lies is ended. ``LIES`` is a folder with the number of the life.
@@ -50,11 +50,18 @@ LIES: Final = {
 
 def main() -> None:
     """Be the worker, until its work begins."""
-    settings, module, folder = json.loads(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+    module, folder = sys.argv[2], Path(sys.argv[4])
     worker = importlib.import_module(module)
     life = len(list(folder.glob("life-*")))
     (folder / f"life-{life}").touch()
     held = (folder / "held").read_bytes()
+
+    real, settings = worker.start_worker, {}
+
+    def start_worker(*arguments: Any, **options: Any) -> Any:
+        own, control = real(*arguments, **options)
+        settings.update(own)
+        return own, control
 
     def lie(_: object) -> None:
         if life < len(LIES[module]):
@@ -70,8 +77,5 @@ def main() -> None:
         if isinstance(each, type) and each.__module__ == module and hasattr(each, "run")
     )
     kind.run = lie
+    worker.start_worker = start_worker
     worker.main()
-
-
-if __name__ == "__main__":
-    main()
