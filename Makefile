@@ -6,7 +6,9 @@ BIN     := $(VENV)/bin
 RUNTIME := $(VENV)/.installed
 DEV     := $(VENV)/.installed-dev
 FUZZ    := $(VENV)/.installed-fuzz
+RELEASE := $(VENV)/.installed-release
 PIP     := $(BIN)/python -m pip --disable-pip-version-check
+LOCKS   := docs/locks
 
 # make demo FILES=path LOSS=2% MTU=9000 RATE=200M: your own files, another link
 FILES   ?=
@@ -20,7 +22,7 @@ IMAGE        ?= diode:local
 IMAGE_PYTHON ?= 3.11
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test compose-test lint format faults oneway fuzz flood bench wheelhouse image compose-init clean
+.PHONY: help demo test compose-test lint format faults oneway fuzz flood bench wheelhouse image lock release compose-init clean
 
 help:
 	@echo 'make demo          move a safetensors file and thousands of small files across a lossy emulated diode'
@@ -36,6 +38,8 @@ help:
 	@echo 'make bench         measure this machine (ARGS="--quick --json FILE")'
 	@echo 'make wheelhouse    all wheels for an offline installation'
 	@echo 'make image         container image from the wheelhouse (BASE=image)'
+	@echo 'make lock          newest versions within the bounds of pyproject.toml, with digests, into docs/locks'
+	@echo 'make release       wheel, source and bill of materials in dist/, with SHA256SUMS'
 	@echo 'make compose-init  keys, configurations and folders for docker-compose.yml'
 	@echo 'make clean         remove what the other targets made; keys and bundles stay'
 
@@ -77,33 +81,70 @@ flood: $(DEV)
 bench: $(RUNTIME)
 	$(BIN)/diode bench $(ARGS)
 
-# --only-binary holds for every dependency: nothing is ever compiled here. The project itself is installed in place.
-$(RUNTIME): pyproject.toml | $(BIN)/python
+# Nothing is installed but what docs/locks names with its digest, and nothing is ever compiled. The project itself is
+# installed in place.
+INSTALL  = $(PIP) install --quiet --only-binary :all: --require-hashes --requirement $(LOCKS)/build.txt --requirement
+IN_PLACE = $(PIP) install --quiet --no-deps --no-build-isolation --editable .
+
+$(RUNTIME): pyproject.toml $(LOCKS)/build.txt $(LOCKS)/runtime.txt | $(BIN)/python
 	@echo 'installing into $(VENV)'
-	@$(PIP) install --quiet --only-binary :all: --editable .
+	@$(INSTALL) $(LOCKS)/runtime.txt
+	@$(IN_PLACE)
 	@touch $@
 
-$(DEV): pyproject.toml | $(BIN)/python
+$(DEV): pyproject.toml $(LOCKS)/build.txt $(LOCKS)/dev.txt | $(BIN)/python
 	@echo 'installing into $(VENV), with the tools of development'
-	@$(PIP) install --quiet --only-binary :all: --editable '.[dev]'
+	@$(INSTALL) $(LOCKS)/dev.txt
+	@$(IN_PLACE)
 	@touch $(RUNTIME) $@
 
-$(FUZZ): pyproject.toml | $(BIN)/python
+$(FUZZ): pyproject.toml $(LOCKS)/build.txt $(LOCKS)/fuzz.txt | $(BIN)/python
 	@echo 'installing into $(VENV), with the fuzzers'
-	@$(PIP) install --quiet --only-binary :all: --editable '.[tests,fuzz]'
+	@$(INSTALL) $(LOCKS)/fuzz.txt
+	@$(IN_PLACE)
+	@touch $(RUNTIME) $@
+
+$(RELEASE): pyproject.toml $(LOCKS)/build.txt $(LOCKS)/release.txt | $(BIN)/python
+	@echo 'installing into $(VENV), with the tools of a release'
+	@$(INSTALL) $(LOCKS)/release.txt
+	@$(IN_PLACE)
 	@touch $(RUNTIME) $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.x")'
 	@$(PYTHON) -m venv $(VENV)
 
+# A folder from which a host without an index installs, by digest: pip install --no-index --find-links wheelhouse
+# --require-hashes --requirement wheelhouse/requirements.txt
 wheelhouse: $(RUNTIME)
 	rm -rf wheelhouse
-	$(PIP) wheel --quiet --no-deps --wheel-dir wheelhouse .
-	$(PIP) download --quiet --only-binary :all: --python-version $(IMAGE_PYTHON) --dest wheelhouse wheelhouse/diode-*.whl
+	$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir wheelhouse .
+	$(PIP) download --quiet --only-binary :all: --python-version $(IMAGE_PYTHON) --dest wheelhouse \
+		--require-hashes --requirement $(LOCKS)/runtime.txt
+	{ cat $(LOCKS)/runtime.txt; $(BIN)/python -m pip hash wheelhouse/diode-*.whl | \
+		sed -n 's|^wheelhouse/diode-\([^-]*\)-.*whl:$$|diode==\1 \\|p; s|^--hash|    --hash|p'; } > wheelhouse/requirements.txt
 
 image: wheelhouse
+	@case '$(BASE)' in *@sha256:*) ;; *) echo 'note: BASE=$(BASE) is a name that can move; BASE=NAME@sha256:DIGEST is one image for good';; esac
 	docker build --file docs/docker/Dockerfile --build-arg BASE=$(BASE) --tag $(IMAGE) .
+
+# Newer releases within the bounds of pyproject.toml: look at the difference before it is committed.
+LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --only-binary :all: --generate-hashes \
+	--no-annotate --no-emit-index-url --custom-compile-command 'make lock'
+lock: $(RELEASE)
+	$(LOCK) pyproject.toml --output-file $(LOCKS)/runtime.txt
+	$(LOCK) $(LOCKS)/build.in --constraint $(LOCKS)/runtime.txt --output-file $(LOCKS)/build.txt
+	$(LOCK) pyproject.toml --extra dev --constraint $(LOCKS)/runtime.txt --constraint $(LOCKS)/build.txt --output-file $(LOCKS)/dev.txt
+	$(LOCK) pyproject.toml --extra fuzz --constraint $(LOCKS)/dev.txt --constraint $(LOCKS)/build.txt --output-file $(LOCKS)/fuzz.txt
+	$(LOCK) pyproject.toml --extra release --constraint $(LOCKS)/dev.txt --constraint $(LOCKS)/build.txt --output-file $(LOCKS)/release.txt
+
+# dist/: wheel, source, the CycloneDX bill of materials of what the wheel needs, and the digests of all three.
+release: $(RELEASE)
+	rm -rf dist
+	$(BIN)/hatchling build
+	$(BIN)/cyclonedx-py requirements $(LOCKS)/runtime.txt --pyproject pyproject.toml --mc-type application \
+		--output-reproducible --output-format JSON --output-file dist/diode.cdx.json
+	cd dist && sha256sum -- * > ../SHA256SUMS.new && mv ../SHA256SUMS.new SHA256SUMS
 
 # The containers run as whoever owns these folders, and never as root.
 compose-init: $(RUNTIME)

@@ -5,7 +5,8 @@ missing ones are solved for. Nothing here believes a size that is not signed: of
 verified, symbols are only kept, at most half the budget and 4,096 slabs of them, the oldest given up first.
 
 A slab of a known bundle that cannot be completed for now is parked: its symbols go to the caller's disk, and come back
-with the next datagram of it.
+with the next datagram of it. Of one pass the first symbol under a number wins; one that was parked, or came before its
+manifest, gives way to what comes later: a wrong one does not outlast the pass that brought it.
 
 The caller verifies what is complete: it answers with :meth:`Assembler.know` (manifest verified), :meth:`loaded` (parked
 symbols are back), :meth:`finish` (published or refused), and gives every extent back with :meth:`release`.
@@ -129,8 +130,10 @@ class OpenSlab:
         self.shape = shape
         self.length = length
         self.have = np.zeros(len(symbols), dtype=np.bool_)
+        self.settled = np.zeros(len(symbols), dtype=np.bool_)  # of them, those that give way to no others
+        self.is_early = False  # nobody has signed what it is: the newer claim rules
         self.count = 0
-        self.is_loading = False  # its parked symbols are on their way: the extent must stay
+        self.is_loading = False  # its parked symbols are on their way
         if length is not None:
             self._know_tail(-(-length // shape.symbol_bytes))
 
@@ -139,7 +142,7 @@ class OpenSlab:
         tail = slice(source_symbols, self.shape.k * self.shape.columns)
         self.symbols[tail] = 0
         self.count += int(np.count_nonzero(~self.have[tail]))
-        self.have[tail] = True
+        self.have[tail] = self.settled[tail] = True
 
     def has_shape(self, symbol_bytes: int, columns: int, k: int) -> bool:
         """Whether a datagram that claims this shape may belong to it."""
@@ -150,24 +153,29 @@ class OpenSlab:
         shape = slab.shape
         if not self.has_shape(shape.symbol_bytes, shape.columns, shape.k):
             return False
-        self.shape, self.length = shape, slab.length
+        self.shape, self.length, self.is_early = shape, slab.length, False
         self._know_tail(slab.source_symbols)
         return True
 
-    def loaded(self, have: NDArray[np.bool_]) -> None:
-        """The symbols of ``have`` lie in their places again."""
-        self.have |= have
+    def loaded(self, symbols: Bytes2D, have: NDArray[np.bool_]) -> None:
+        """Take the parked symbols of ``have`` that did not come again meanwhile."""
+        lacking = have & ~self.have
+        self.symbols[lacking] = symbols[lacking]
+        self.have |= lacking
         self.count = int(np.count_nonzero(self.have))
         self.is_loading = False
 
     def place(self, rows: Bytes2D, numbers: Symbols, drops: "Counter[Drop]") -> None:
-        """Copy symbols ((n, S) view of received datagrams, by symbol number) to their places; the first one wins."""
+        """Copy symbols ((n, S) view of received datagrams, by symbol number) to their places.
+
+        The first one wins, but over those that were parked, or that came before the manifest.
+        """
         first, n = int(numbers[0]), len(numbers)
         if int(numbers[-1]) - first == n - 1 and (numbers[1:] > numbers[:-1]).all():
             span = slice(first, first + n)
             if not self.have[span].any():
                 self.symbols[span] = rows
-                self.have[span] = True
+                self.have[span], self.settled[span] = True, not self.is_early
                 self.count += n
                 return
         self._place_each(rows, numbers, drops)
@@ -175,6 +183,7 @@ class OpenSlab:
     def _place_each(self, rows: Bytes2D, numbers: Symbols, drops: "Counter[Drop]") -> None:
         unique, first = np.unique(numbers, return_index=True)
         new = ~self.have[unique]
+        stale = ~new & ~self.settled[unique]
         targets, sources = unique[new], first[new]
         self.symbols[targets] = rows[sources]
         self.have[targets] = True
@@ -185,6 +194,8 @@ class OpenSlab:
             same = (self.symbols[numbers[repeated]] == rows[repeated]).all(axis=1)
             drops[Drop.DUPLICATE] += int(np.count_nonzero(same))
             drops[Drop.CONFLICT] += int(np.count_nonzero(~same))
+        self.symbols[unique[stale]] = rows[first[stale]]
+        self.settled[unique] |= not self.is_early
 
     @property
     def matrix(self) -> NDArray[np.bool_]:
@@ -231,6 +242,7 @@ class Assembler:
         self._finished: OrderedDict[int, Drop] = OrderedDict()
         self._open: OrderedDict[SlabKey, OpenSlab] = OrderedDict()
         self._early: OrderedDict[SlabKey, int] = OrderedDict()  # of them, those of unknown bundles, and their bytes
+        self._loading: dict[SlabKey, deque[int | None]] = {}  # extents for parked symbols; None: in their places
 
     @property
     def used_bytes(self) -> int:
@@ -287,10 +299,16 @@ class Assembler:
 
     def loaded(self, key: SlabKey, have: NDArray[np.bool_]) -> None:
         """The parked symbols of ``have`` are where :class:`Wanted` asked for them."""
+        extra = self._loading[key].popleft()
+        if not self._loading[key]:
+            del self._loading[key]
         slab = self._open.get(key)
         if slab is not None and slab.is_loading:
-            slab.loaded(have)
+            offset = slab.offset if extra is None else extra
+            slab.loaded(self._symbols(offset, len(slab.symbols), slab.shape.symbol_bytes), have)
             self._maybe_complete(slab)
+        if extra is not None:
+            self._extents.free(extra)
 
     def park(self, bundle: int | None = None) -> None:
         """Hand over what is open, of one bundle or of all: nothing more of it is expected soon."""
@@ -369,11 +387,21 @@ class Assembler:
             return slab
         if key in known.parked:
             known.parked.remove(key)
-            slab.is_loading = True
-            self.handed_over.append(Wanted(key, slab.offset, symbol_bytes, len(slab.symbols)))
+            self._want(slab)
         else:
             self.handed_over.append(Begun(key))
         return slab
+
+    def _want(self, slab: OpenSlab) -> None:
+        """Ask for the parked symbols of a slab, in memory of their own: what comes meanwhile is newer.
+
+        Where memory is short they come to their places in the slab, over those that came meanwhile.
+        """
+        extra = self._extents.allocate(slab.symbols.size)
+        slab.is_loading = True
+        self._loading.setdefault(slab.key, deque()).append(extra)
+        offset = slab.offset if extra is None else extra
+        self.handed_over.append(Wanted(slab.key, offset, slab.shape.symbol_bytes, len(slab.symbols)))
 
     def _park_older(self, key: SlabKey) -> None:
         """Slabs come one after another: of what is still open when two more have begun, nothing is under way."""
@@ -401,6 +429,7 @@ class Assembler:
             self._give_up(next(iter(self._early)))
         slab = self._allocate(key, Geometry(symbol_bytes, columns, k, rows - k), rows, length)
         if isinstance(slab, OpenSlab):
+            slab.is_early = True
             self._early[key] = size
         return slab
 
@@ -409,9 +438,13 @@ class Assembler:
         while (offset := self._extents.allocate(size)) is None:
             if not self._make_room():
                 return Drop.MEMORY
-        symbols = self._arena[offset : offset + size].reshape(-1, shape.symbol_bytes)
+        symbols = self._symbols(offset, rows * shape.columns, shape.symbol_bytes)
         slab = self._open[key] = OpenSlab(key, offset, symbols, shape, length)
         return slab
+
+    def _symbols(self, offset: int, count: int, symbol_bytes: int) -> Bytes2D:
+        """So many symbols of the arena as a matrix, one a row."""
+        return self._arena[offset : offset + count * symbol_bytes].reshape(-1, symbol_bytes)
 
     def _make_room(self) -> bool:
         """Free memory: of strangers first, then by waiting for the caller, then of the slab touched longest ago."""

@@ -67,6 +67,7 @@ class AuditLog:
         self._segment_bytes = segment_bytes
         self._who = unix_user()
         self._seen: tuple[tuple[Path, int, int, int], Head] | None = None
+        self._unsaid: tuple[Path, int, int] | None = None  # entries that do not stand, and could not be cut off
         try:
             if not folder.is_dir():
                 folder.mkdir(parents=True, mode=0o700, exist_ok=True)
@@ -92,7 +93,8 @@ class AuditLog:
     def head(self) -> Head | None:
         """Where the chain ends, durably: whoever is told of it will find it here. Raises StorageError."""
         try:
-            with self._locked(fcntl.LOCK_SH):
+            with self._locked(fcntl.LOCK_EX if self._unsaid else fcntl.LOCK_SH):
+                self._take_back()
                 tail = self._find_tail()
                 if tail.head.n == 0:
                     return None
@@ -106,6 +108,7 @@ class AuditLog:
             raise disk_error(error, "the audit log cannot be read", "nothing was changed") from error
 
     def _append(self, decisions: Sequence[Decision]) -> None:
+        self._take_back()
         tail = self._find_tail()
         path, end, head = tail.path, tail.end, tail.head
         if head.n > MAX_SEQUENCE - MOST_AT_ONCE:
@@ -144,7 +147,7 @@ class AuditLog:
 
     def _write(self, path: Path, end: int, data: bytes, *, was_torn: bool) -> None:
         """Put ``data`` at ``end``, durably. Torn bytes are written over, then cut off: never without a word."""
-        is_new = end == 0 and not path.exists()
+        is_new = end == 0  # or nobody knows whether its name is durable
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             rest, at = memoryview(data), end
@@ -158,12 +161,31 @@ class AuditLog:
                 _give_away(fd, self.folder)
                 sync_folder(self.folder)
         except OSError:
-            if not was_torn:
+            if not was_torn:  # the decision does not stand, so neither does its entry
+                self._unsaid = path, end, os.fstat(fd).st_size
                 with suppress(OSError):
-                    os.ftruncate(fd, end)  # the decision does not stand, so neither does its entry
+                    self._cut(fd, end)
             raise
         finally:
             os.close(fd)
+
+    def _take_back(self) -> None:
+        """Cut off what a failed write left, before anything is said on top of it: a later sync would not tell."""
+        if self._unsaid is None:
+            return
+        path, end, size = self._unsaid
+        if not path.exists() or path.stat().st_size != size:  # another process went on from there
+            self._unsaid = None
+            return
+        fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            self._cut(fd, end)
+        finally:
+            os.close(fd)
+
+    def _cut(self, fd: int, end: int) -> None:
+        os.ftruncate(fd, end)
+        self._unsaid = None
 
     def _find_tail(self) -> Tail:
         """Where the chain ends. Raises StorageError when what is there is not the end of a chain."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from diode.database import LEDGER_FILE, Database, Identity
-from diode.durable import disk_error, sync_file_system, sync_folder
+from diode.durable import WriteBack, disk_error, sync_folder
 from diode.errors import StorageError, UsageError
 from diode.locking import locked, locked_as_it_is
 
@@ -86,11 +86,12 @@ def _copy_into(
 ) -> Path | None:
     """Put a copy of ``ledger`` into ``folder`` by one rename, after what it refers to. Returns ``make_way()``."""
     partial = folder / _PARTIAL
+    write_back = WriteBack(folder)  # before the first write: what fails later is then told
     try:
         _make_anew(partial)
         ledger.copy_to(partial / LEDGER_FILE)
         bring_rest()
-        sync_file_system(folder)
+        write_back.sync()
         kept = make_way()
         (partial / LEDGER_FILE).replace(folder / LEDGER_FILE)
         sync_folder(folder)

@@ -134,13 +134,15 @@ class Database:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
+        """All of the block or nothing: also when the commit itself fails."""
         self._execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._execute("COMMIT")
         except BaseException:
-            self._execute("ROLLBACK")
+            if self._db.in_transaction:  # SQLite may have taken it back already
+                self._execute("ROLLBACK")
             raise
-        self._execute("COMMIT")
 
     def _outdo(self, decisions: int) -> None:
         """Count on from whichever is further: this ledger, or what its anchor said."""

@@ -3,12 +3,14 @@
 import ctypes
 import errno
 import os
+import weakref
 from pathlib import Path
 from typing import Final
 
-from diode.errors import FullError, StorageError
+from diode.errors import FullError, LostWritesError, StorageError
 from diode.storage.folder import Folder
 
+PAGE_BYTES: Final = 4096
 NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
@@ -34,15 +36,36 @@ def sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-def sync_file_system(folder: Path) -> None:
-    """syncfs(2): everything written to the file system of ``folder`` is durable afterwards. Raises StorageError."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        if _libc.syncfs(fd) != 0:
+class WriteBack:
+    """Tells whether what is written to the file system of ``folder`` from now on gets onto the disk.
+
+    A write that fails in the page cache is reported once to each descriptor that was open then, and its pages count as
+    clean: a sync by a descriptor opened later succeeds, and what was written is gone (syncfs(2), errseq_t; from Linux
+    5.8). So it is opened before the first write. It is closed with the last reference to it, or by :meth:`close`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder
+        self._fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.close: Final = weakref.finalize(self, os.close, self._fd)
+
+    def sync(self) -> None:
+        """syncfs(2): what was written since this was opened, or last synced, is durable when this returns.
+
+        Raises LostWritesError: nobody knows which of it is lost, and no later sync will say so.
+        """
+        if _libc.syncfs(self._fd) != 0:
             number = ctypes.get_errno()
-            raise StorageError(f"{folder} cannot be synced: {errno.errorcode.get(number, number)}")
-    finally:
-        os.close(fd)
+            raise LostWritesError(
+                f"writes to {self._path} are lost ({errno.errorcode.get(number, number)}): what no earlier sync "
+                "covers is forgotten, and asked for again"
+            )
+
+
+def drop_cache(fd: int, offset: int = 0, length: int = 0) -> None:
+    """Have a stretch of a file read from the disk next time, and not from memory, as far as it is not to be written."""
+    first = offset // PAGE_BYTES * PAGE_BYTES
+    os.posix_fadvise(fd, first, (length // PAGE_BYTES + 2) * PAGE_BYTES if length else 0, os.POSIX_FADV_DONTNEED)
 
 
 def disk_error(error: OSError, what: str, kept: str) -> StorageError:

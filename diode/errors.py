@@ -209,6 +209,10 @@ class FullError(StorageError):
     exit_code = 17
 
 
+class LostWritesError(StorageError):
+    """The disk did not take what it had been given: all that no earlier sync has covered may be lost."""
+
+
 class WorkerError(DiodeError):
     """A worker process ended when it should not have."""
 

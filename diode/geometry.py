@@ -11,10 +11,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from diode.wire import MAX_COLUMNS, MAX_ROWS, is_symbol_size
+from diode.wire import MAX_COLUMNS, MAX_ROWS, MAX_SYMBOL_BYTES, is_symbol_size
 
 OBJECT_MAX_K: Final = 64
 WIDE_SYMBOL_BYTES: Final = 4096  # from this size on a row has 32 columns, so that a slab stays below 64 MiB
+MAX_SLAB_BYTES: Final = MAX_ROWS * MAX_COLUMNS // 2 * MAX_SYMBOL_BYTES  # with repair: no slab takes more memory
 
 
 @dataclass(frozen=True, slots=True)

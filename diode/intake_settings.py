@@ -44,6 +44,9 @@ class Clamd(_Section):
     """A ClamAV daemon on this host. Its own limits must not be below ``max_bytes``: it passes what it cuts short."""
 
     socket: Path
+    user: Annotated[str, Field(min_length=1, max_length=64)] = (
+        "clamav"  # whose word is taken, beside root's and our own
+    )
     max_bytes: Annotated[Size, Field(ge=1, le=2 << 30)] = 25 << 20  # of a file that is scanned
     too_large: Literal["reject", "record"] = "reject"  # record: larger files pass, and the verdict says unscanned
     timeout_s: Seconds = 120.0  # for one file
@@ -56,6 +59,8 @@ class Hook(_Section):
 
     run: Annotated[tuple[str, ...], Field(min_length=1, max_length=64)]  # program and arguments; no shell
     timeout_s: Seconds = 60.0
+    # copy: it reads files that nobody else can write; origin: where they were dropped, which saves the room of a copy
+    reads: Literal["copy", "origin"] = "copy"
     user: str = ""  # whom it runs as, which takes root or CAP_SETUID; empty: the daemon's user, without the keys
 
     @model_validator(mode="after")

@@ -7,16 +7,28 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from diode.errors import LockedError, UsageError
+from diode.storage.folder import Folder
 
 
 def lock_folder(folder: Path) -> int:
     """Take the lock of a state folder until the returned descriptor is closed. Raises LockedError."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with Folder.open(folder, create=True, mode=0o777) as opened:
+            return lock_in(opened, folder)
     except OSError as error:
         raise UsageError(f"folder {folder} cannot be used: {error.strerror}") from error
-    return _lock(fd, folder)
+
+
+def lock_in(ours: Folder, what: Path) -> int:
+    """Take the lock that lies in a folder of ours until the returned descriptor is closed. Raises LockedError.
+
+    It is the same lock by whatever path, or through whatever link, ``what`` was named.
+    """
+    try:
+        fd = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=ours.fd)
+    except OSError as error:
+        raise UsageError(f"folder {what} cannot be used: {error.strerror}: {ours.path / 'lock'}") from error
+    return _lock(fd, what)
 
 
 @contextmanager

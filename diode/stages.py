@@ -56,14 +56,16 @@ class _Bench:
         slot, full = self._slot, self.full
         rows = slot.datagrams.reshape(full.rows, -1)
         count = full.rows * full.columns
-        scratch = np.empty(self.slab.length, dtype=np.uint8)
+        scratch, region = np.empty(self.slab.length, dtype=np.uint8), np.empty_like(slot.datagrams)
         yield "read", lambda: self._read(scratch)
         yield "FEC encode 200+20", lambda: self._engine.encode(rows[: full.k], rows[full.k :])
         yield "tag", lambda: self._session.seal(slot.datagrams, slot.views, 0, count)
+        yield "copy from the ring", lambda: np.copyto(region, slot.datagrams)
         yield "verify", lambda: self._session.check(slot.datagrams, slot.views, slice(0, count))
         yield "place", self._place
         for share in (0.01, 0.05):
             yield f"FEC decode at {share:.0%} loss", self._decode(share)
+        yield "copy from the arena", lambda: np.copyto(scratch, self._data)
         yield "hash", lambda: digest(self._data)
         yield "write", self._write
 

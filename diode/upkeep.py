@@ -36,6 +36,7 @@ def check_upkeep(site: Site) -> Iterator[Finding]:
         folders["outbox"] = config.outbox.path
     for name, folder in folders.items():
         yield _check_folder(name, folder)
+    yield from _check_links(site)
     yield _check_fsync(config.inbox.path if isinstance(config, ReceiverConfig) else config.state)
     yield from _check_keys(config)
     yield _check_sandbox()
@@ -78,6 +79,20 @@ def _check_folder(name: str, folder: Path) -> Finding:
     if not os.access(folder, os.W_OK):
         return Finding(name, "problem", f"{folder} cannot be written by this user", f"chown $(id -u) {folder}")
     return Finding(name, "ok", f"{folder}")
+
+
+def _check_links(site: Site) -> Iterator[Finding]:
+    """Whether the kernel lets a user link to files that he cannot read, or lead others through links in /tmp."""
+    for kind in ("hardlinks", "symlinks"):
+        name, value = f"protected {kind}", site.host.number(f"/proc/sys/fs/protected_{kind}")
+        do = f"sysctl -w fs.protected_{kind}=1"
+        if value is None:
+            yield Finding(name, "unknown", f"fs.protected_{kind} cannot be read", do)
+        elif value:
+            yield Finding(name, "ok", f"fs.protected_{kind}={value}")
+        else:
+            text = f"fs.protected_{kind}=0: whoever may drop items can link to files of others in them"
+            yield Finding(name, "problem" if site.role == "sender" else "advice", text, do)
 
 
 def _check_fsync(folder: Path) -> Finding:

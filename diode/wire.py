@@ -93,8 +93,11 @@ def headers_of(datagrams: Bytes2D) -> Headers:
 
 
 def copy_headers(datagrams: Bytes2D) -> Headers:
-    """Header records of a matrix of datagrams, copied side by side: cheaper to go through often than a view."""
-    return np.ascontiguousarray(datagrams[:, :HEADER_BYTES]).view(HEADER)[:, 0]
+    """Header records of a matrix of datagrams, copied side by side: cheaper to go through often than a view.
+
+    Always a copy, of a single datagram too: what was screened stays as it was.
+    """
+    return datagrams[:, :HEADER_BYTES].copy().view(HEADER)[:, 0]
 
 
 def pack_headers(

@@ -61,7 +61,7 @@ class Admission:
 
     def _short_of_space(self, manifest: Manifest, receiving: Collection[SpoolBundle]) -> Short | None:
         """Below ``limits.reserve`` nothing is begun any more, until ``limits.resume`` is free again."""
-        disk = os.statvfs(self._inbox.spool)
+        disk = os.statvfs(self._inbox.spool_folder.fd)
         promised = sum(bundle.manifest.stream_bytes - bundle.stored_bytes for bundle in receiving)
         free = disk.f_bavail * disk.f_frsize - promised
         needed = manifest.stream_bytes + manifest.files.size + manifest.slabs.size

@@ -2,8 +2,12 @@
 
 It has neither socket nor files: regions come from ``listen`` through the ring, complete slabs lie in the arena, and
 ``store`` answers with what the signature says of each bundle.
+
+``listen`` can write the ring at any instant. So a region is copied out of it once, and screened, authenticated,
+decrypted and placed from the copy: what had the right tag is what is placed.
 """
 
+import mmap
 import os
 import select
 import time
@@ -50,6 +54,7 @@ class Assemble:
             settings["store_read"], settings["store_write"], hears=STORE_TO_ASSEMBLE, says=ASSEMBLE_TO_STORE
         )
         self._ring = Ring(settings["ring"], settings["regions"], settings["region_bytes"])
+        self._region = memoryview(mmap.mmap(-1, settings["region_bytes"], flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
         self._ready_read, self._free_write = settings["ready_read"], settings["free_write"]
         self._counters = Counters(settings["counters"], COUNTERS)
         self._drops: Counter[Drop] = Counter()
@@ -62,7 +67,7 @@ class Assemble:
         self._handed = 0  # with store now
         self._freed = 0
         self._decisions: deque[object] = deque()
-        self._views: dict[tuple[int, Run], tuple[Any, DatagramViews]] = {}
+        self._views: dict[int, tuple[Any, DatagramViews]] = {}  # of the whole region, by the datagrams' size
         self._datagrams = 0
         self._usual_bytes = 0  # of an authentic datagram
         self._heard = 0
@@ -101,9 +106,9 @@ class Assemble:
 
     def _take(self, region: int, runs: int) -> None:
         now = time.monotonic()
-        data = self._ring.data[region]
-        for run in slice_runs(data, self._ring.run_lengths(region, runs), self._drops, self._usual_bytes):
-            datagrams, views = self._matrix(region, run)
+        lengths = self._ring.take(region, runs, self._region)
+        for run in slice_runs(self._region, lengths, self._drops, self._usual_bytes):
+            datagrams, views = self._matrix(run)
             self._datagrams += run.count
             rows = self._gate.admit(datagrams, views, now)
             if len(rows):
@@ -130,20 +135,18 @@ class Assemble:
         self._assembler.park(bundle)
         self._hand_over()
 
-    def _matrix(self, region: int, run: Run) -> tuple[Any, DatagramViews]:
+    def _matrix(self, run: Run) -> tuple[Any, DatagramViews]:
         """The run as a matrix, and views for its tags: made once for runs that begin a region, which nearly all do."""
         if run.offset:
-            return self._make(region, run)
-        whole = Run(0, run.size, len(self._ring.data[region]) // run.size)
-        made = self._views.get((region, whole))
-        if made is None:
-            if any(known.size != run.size for _, known in self._views):
-                self._views.clear()  # the sender changed its MTU
-            made = self._views[region, whole] = self._make(region, whole)
-        return made[0][: run.count], made[1]
+            return self._make(run)
+        if run.size not in self._views:
+            self._views.clear()  # the sender changed its MTU
+            self._views[run.size] = self._make(Run(0, run.size, len(self._region) // run.size))
+        matrix, views = self._views[run.size]
+        return matrix[: run.count], views
 
-    def _make(self, region: int, run: Run) -> tuple[Any, DatagramViews]:
-        buffer = self._ring.data[region][run.offset : run.offset + run.size * run.count]
+    def _make(self, run: Run) -> tuple[Any, DatagramViews]:
+        buffer = self._region[run.offset : run.offset + run.size * run.count]
         return np.frombuffer(buffer, np.uint8).reshape(-1, run.size), DatagramViews(buffer, run.size, run.count)
 
     def _hand_over(self) -> None:

@@ -73,7 +73,7 @@ log = structlog.get_logger()
 
 
 class Receiver:
-    """One receiving daemon. Use as a context manager: it holds the lock of its state folder, and the port."""
+    """One receiving daemon. Use as a context manager: it holds the locks of its state and its inbox, and the port."""
 
     def __init__(self, config: ReceiverConfig, display: Display) -> None:
         self.config = config
@@ -88,7 +88,9 @@ class Receiver:
         for user in filter(None, (channel.scan_user for channel in config.channels.values())):
             Account.of(user)  # to say now, and here, that there is none
         self._stack.callback(os.close, lock_folder(config.state))
-        Inbox(config.inbox.path).prepare()
+        inbox = Inbox(config.inbox.path)
+        inbox.prepare()
+        self._stack.callback(os.close, inbox.lock())
         self._ledger = open_ledger(config)
         self._stack.callback(self._ledger.close)
         Authority(self._ledger, config.signers, {})  # to say now, and here, what is wrong with keys
@@ -295,6 +297,7 @@ class Receiver:
             case Coming():
                 if event.how != "progress":
                     self._hearing.manifest_came()
+                    self._endings.resumed(event.row.id, time.monotonic())
                     log.info(f"bundle_{event.how}", bundle=event.row.id, name=event.row.label, bytes=event.row.size)
                 self._receiving[event.row.id] = event
             case NowHeld():

@@ -6,7 +6,6 @@ Who decides is the holder of a releaser's key, or, where no releaser's key is kn
 import json
 import os
 import pwd
-import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Final, Literal, NamedTuple
@@ -14,10 +13,10 @@ from typing import Annotated, Final, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from securesystemslib.signer import Key, Signer
 
-from diode.durable import write_durably
 from diode.envelope import read_envelope, seal, valid_keys
 from diode.errors import ManifestError, TrustError
 from diode.manifest import BundleHex, Hex32, Moment, canonical
+from diode.storage.folder import Folder
 from diode.trust import Trust
 
 DECISION_TYPE: Final = "application/vnd.diode.decision.v1+json"
@@ -53,11 +52,11 @@ class Given(NamedTuple):
 
 def write_decision(state: Path, decision: Decision, signers: list[Signer]) -> Path:
     """Put a decision where ``store`` finds it. Raises OSError."""
-    folder = state / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{decision.bundle}-{os.urandom(8).hex()}.dsse.json"
-    write_durably(path, seal(canonical(decision.model_dump()), DECISION_TYPE, signers, MAX_DECISION_BYTES))
-    return path
+    name = f"{decision.bundle}-{os.urandom(8).hex()}.dsse.json"
+    sealed = seal(canonical(decision.model_dump()), DECISION_TYPE, signers, MAX_DECISION_BYTES)
+    with Folder.open(state / FOLDER, create=True, mode=0o777) as folder:
+        folder.replace(name, sealed, 0o666)
+    return state / FOLDER / name
 
 
 def read_decisions(
@@ -86,12 +85,8 @@ def read_decisions(
 
 def _read(path: Path) -> tuple[bytes, int]:
     """A file's bytes and its owner, of one and the same file."""
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(fd, "rb") as file:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            raise ManifestError("no regular file")
-        return file.read(MAX_DECISION_BYTES + 1), status.st_uid
+    with Folder.open(path.parent) as folder, folder.regular(path.name) as file:
+        return file.read(MAX_DECISION_BYTES + 1), os.fstat(file.fileno()).st_uid
 
 
 def _parse(payload: bytes) -> Decision:

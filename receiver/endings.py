@@ -42,6 +42,12 @@ class Endings:
         self._seen.pop(bundle, None)
         self._over.setdefault(bundle, _Over(now))
 
+    def resumed(self, bundle: str, now: float) -> None:
+        """Something of it is missing again, whatever was reported before."""
+        if bundle in self._reported:
+            del self._reported[bundle]
+            self._over[bundle] = _Over(now)
+
     def ended(self, bundle: str) -> None:
         """It was published or refused: nothing more is to be reported."""
         self._over.pop(bundle, None)

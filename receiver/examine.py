@@ -21,6 +21,7 @@ from diode.errors import MessageError, PolicyError
 from diode.messages import SandboxLacks
 from diode.programs import readable_folders
 from diode.sandbox import FORKING, READS, confine
+from diode.storage.folder import Folder
 from diode.workers import Mailbox, refusing_peers, start_worker
 from receiver.messages import (
     EXAMINE_SAYS,
@@ -63,8 +64,9 @@ def data_of(spool: Path, question: Question) -> str:
 
 def find_problem(question: Question, data: str) -> str:
     """The first reason why a channel does not take the tree at ``data``; "" when there is none."""
-    for path, name in _files(data):
-        with open(path, "rb", buffering=0, opener=_without_links) as file:
+    top = Folder.open(Path(data))
+    for name in _files(data):
+        with os.fdopen(top.beneath(name, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as file:
             found = examine(file, os.fstat(file.fileno()).st_size, name)
         if not allowed(found.kind, question.types):
             return f"{name}: channel {question.channel} takes no {found.kind}"
@@ -140,7 +142,7 @@ def _judge(question: Question, data: str, write: int, parent: int) -> None:
             for first, last in ((3, write), (write + 1, _MOST_DESCRIPTORS)):
                 os.closerange(first, last)
             _limit(question)
-            confine(READS, writes=(write,), reads=[data, *readable_folders()])
+            confine((*READS, "openat2"), writes=(write,), reads=[data, *readable_folders()])
             problem = find_problem(question, data)
             answer = Unsound(question.bundle, problem) if problem else Sound(question.bundle)
             os.write(write, EXAMINE_TO_STORE.encode(answer))
@@ -181,21 +183,16 @@ def _verdict(question: Question, heard: bytes) -> Sound | Unsound:
     return Unsound(question.bundle, UNANSWERED)
 
 
-def _files(data: str) -> Iterator[tuple[str, str]]:
-    """Paths of all files of a tree, and as the bundle names them; in one order, whatever the disk's is."""
+def _files(data: str) -> Iterator[str]:
+    """All files of a tree, as the bundle names them; in one order, whatever the disk's is."""
     for folder, folders, names in os.walk(data, onerror=_fail):
         folders.sort()
         for name in sorted(names):
-            path = os.path.join(folder, name)
-            yield path, os.path.relpath(path, data)
+            yield os.path.relpath(os.path.join(folder, name), data)
 
 
 def _fail(error: OSError) -> None:
     raise error
-
-
-def _without_links(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def main() -> None:
@@ -204,6 +201,6 @@ def main() -> None:
     spool = str(Path(settings["spool"]).resolve())
     store = Mailbox(settings["asked_read"], settings["verdicts_write"], hears=STORE_TO_EXAMINE, says=EXAMINE_TO_STORE)
     worker = Worker(settings | {"spool": spool}, store)
-    control.send(SandboxLacks(tuple(confine((*READS, *FORKING), reads=[spool, *readable_folders()]))))
+    control.send(SandboxLacks(tuple(confine((*READS, "openat2", *FORKING), reads=[spool, *readable_folders()]))))
     with refusing_peers(control):
         worker.run()

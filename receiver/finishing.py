@@ -4,10 +4,9 @@ import os
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Protocol
 
-from diode.durable import sync_file_system
+from diode.durable import WriteBack
 from receiver.ledger import Ledger
 
 
@@ -44,14 +43,21 @@ class Finishing:
             del self._under_way[bundle.number]
         return over
 
-    def make_durable(self, ledger: Ledger, spool: Path) -> None:
-        """Sync the file system, then let the ledger say so; one sync at a time. Raises StorageError of the last one."""
+    def is_under_way(self, bundle: Numbered) -> bool:
+        """Whether ``bundle`` is being finished, or is done and nobody has asked yet."""
+        return bundle.number in self._under_way
+
+    def make_durable(self, ledger: Ledger, write_back: WriteBack) -> None:
+        """Sync the file system, then let the ledger say so; one sync at a time.
+
+        Raises LostWritesError when the last one failed: then the ledger has not said so.
+        """
         if self._sync is not None and self._sync.done():
             sync, self._sync = self._sync, None
             sync.result()
             ledger.sync_succeeded()
         if self._sync is None and ledger.sync_begins():
-            self._sync = self._thread.submit(sync_file_system, spool)
+            self._sync = self._thread.submit(write_back.sync)
 
     def wait(self) -> None:
         """Until what is under way is over. Nothing may be started any more."""

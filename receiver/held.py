@@ -1,6 +1,7 @@
 """Bundles that are verified and wait for people: ``inbox/.diode/held/<id>`` is what will be published, or set aside."""
 
 import os
+import re
 import stat
 from collections.abc import Collection, Mapping
 from contextlib import suppress
@@ -16,6 +17,7 @@ from diode.errors import IntegrityError
 from diode.inspection import MANIFEST_FILE, verify_published
 from diode.manifest import bundle_id
 from diode.receipt import RECEIPT_FILE, SIGNED_FILE, verify_receipt
+from diode.storage.folder import Folder
 from diode.sums import B3SUMS, SHA256SUMS, sum_lines
 from diode.trust import Opened, Role, Trust
 from receiver.authority import Authority
@@ -23,6 +25,7 @@ from receiver.decisions import FOLDER as DECISIONS
 from receiver.decisions import MAX_DECISIONS, Decision, Given, Verdict, read_decisions
 
 FOLDER: Final = "held"
+_DECISION: Final = re.compile(r"[^.].{15}-")
 
 
 class Rule(NamedTuple):
@@ -91,10 +94,11 @@ class Verdicts:
 
     def drop(self, keep: Collection[str]) -> None:
         """Remove what was said about bundles that are not among ``keep``."""
-        for path in (self._state / DECISIONS).glob("????????????????-*"):
-            if path.name[:16] not in keep:
-                with suppress(OSError):
-                    path.unlink()
+        with suppress(FileNotFoundError), Folder.open(self._state / DECISIONS) as folder:
+            for name in folder.names():
+                if _DECISION.match(name) and name[:16] not in keep:
+                    with suppress(OSError):
+                        folder.remove(name)
 
     def may(self, person: str, channel: str) -> bool:
         """Whether a person's word counts for a channel."""

@@ -3,7 +3,6 @@
 A released bundle goes back into the spool, as a complete tree that is being published: from there on it is like any.
 """
 
-import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -15,15 +14,14 @@ from securesystemslib.signer import Key
 from diode.audit import AuditLog, why
 from diode.chain import What
 from diode.clock import now_utc
-from diode.durable import sync_folder, write_durably
 from diode.errors import ContentError, DiodeError, NotInitialisedError, PolicyError, StorageError
 from diode.keys import read_trusted
-from diode.manifest import Manifest
+from diode.manifest import MAX_MANIFEST_BYTES, Manifest
 from receiver.authority import Authority
 from receiver.decisions import SCANNER, Given
 from receiver.finishing import Finishing
 from receiver.held import HeldBundle, Rule, Verdicts, check_tree, waits_for
-from receiver.inbox import Inbox, rename_noreplace
+from receiver.inbox import Inbox
 from receiver.ledger import Ledger, named
 from receiver.messages import AcceptedBy, BundleRefused, DecisionRefused, Held
 from receiver.spool import MANIFEST_FILE, SpoolBundle
@@ -68,27 +66,30 @@ class Holding:
         """Hold a complete, verified and synced bundle: it moves out of the spool."""
         self._audit.append(What.HELD, **_named(bundle), detail=self._waits_for(bundle.manifest))
         self._ledger.set_state(bundle.hex_id, "held")
-        folder = self._inbox.held / bundle.hex_id
-        shutil.rmtree(folder, ignore_errors=True)  # of a run that lost power before its ledger was durable
-        rename_noreplace(bundle.tree, folder)
-        sync_folder(folder.parent)
-        self._add(HeldBundle(bundle.opened, folder))
+        held = self._inbox.held_folder
+        held.remove(bundle.hex_id)  # of a run that lost power before its ledger was durable
+        self._move_out(bundle.hex_id)
+        held.sync()
+        self._add(HeldBundle(bundle.opened, self._inbox.held / bundle.hex_id))
 
     def resume(self) -> None:
         """Take up what an earlier run held; before the spool is looked at."""
         for row in self._ledger.held():
-            folder, tree = self._inbox.held / row.id, self._inbox.spool / row.id / "tree"
-            if not folder.exists() and tree.exists():
-                rename_noreplace(tree, folder)
+            held = self._inbox.held_folder
+            if not held.has(row.id):
+                with suppress(FileNotFoundError):
+                    self._move_out(row.id)
             try:
-                sealed = (folder / MANIFEST_FILE).read_bytes()
-                self._add(HeldBundle(self._authority.open(sealed, None), folder, is_resumed=True))
+                with held.folder(row.id) as folder:
+                    sealed = folder.read(MANIFEST_FILE, MAX_MANIFEST_BYTES)
+                opened = self._authority.open(sealed, None)
+                self._add(HeldBundle(opened, self._inbox.held / row.id, is_resumed=True))
             except (OSError, ContentError) as error:
                 problem = PolicyError(f"it cannot be released any more: {error}")
                 self._audit.append(What.REFUSED, **named(row), **why(problem))
                 self._refuse(row.id, {"detail": row.detail}, problem)
         for row in self._ledger.in_progress():
-            if row.state == "publishing" and (self._inbox.held / row.id).exists():
+            if row.state == "publishing" and self._inbox.held_folder.has(row.id):
                 self._prepare_return(row.id)
                 self._move_back(row.id)
         self._verdicts.drop(self._held)
@@ -133,10 +134,12 @@ class Holding:
 
     def _prepare_return(self, bundle: str) -> None:
         """A durable folder in the spool with the manifest in it, before the ledger says that it is published."""
-        folder = self._inbox.spool / bundle
-        folder.mkdir(exist_ok=True)
-        write_durably(folder / MANIFEST_FILE, (self._inbox.held / bundle / MANIFEST_FILE).read_bytes())
-        sync_folder(self._inbox.spool)
+        spool = self._inbox.spool_folder
+        with self._inbox.held_folder.folder(bundle) as held:
+            sealed = held.read(MANIFEST_FILE, MAX_MANIFEST_BYTES)
+        with spool.folder(bundle, create=True, mode=0o777) as folder:
+            folder.replace(MANIFEST_FILE, sealed, 0o666)
+        spool.sync()
 
     def _add(self, held: HeldBundle) -> None:
         self._held[held.hex_id] = held
@@ -169,13 +172,18 @@ class Holding:
 
     def _refuse(self, bundle: str, facts: dict[str, Any], error: ContentError) -> None:
         self._ledger.set_state(bundle, "refused", str(error))
-        self._inbox.set_aside(bundle, error, facts, self._inbox.held / bundle)
+        self._inbox.set_aside(bundle, error, facts, self._inbox.held_folder)
         self._held.pop(bundle, None)
         self._verdicts.drop(self._held)
         self._tell(BundleRefused(bundle, error.reason))
 
+    def _move_out(self, bundle: str) -> None:
+        with self._inbox.spool_folder.folder(bundle) as folder:
+            folder.move("tree", self._inbox.held_folder, bundle)
+
     def _move_back(self, bundle: str) -> None:
-        rename_noreplace(self._inbox.held / bundle, self._inbox.spool / bundle / "tree")
+        with self._inbox.spool_folder.folder(bundle) as folder:
+            self._inbox.held_folder.move(bundle, folder, "tree")
 
 
 def _named(bundle: SpoolBundle | HeldBundle) -> dict[str, str]:

@@ -3,47 +3,89 @@
 A bundle appears by one rename, complete and verified, or not at all.
 """
 
-import ctypes
+import errno
 import json
 import os
-import shutil
+import stat
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 from diode.clock import now_utc
-from diode.durable import sync_folder
 from diode.errors import DiodeError, ReplayError, UsageError
+from diode.locking import lock_in
 from diode.manifest import Manifest
+from diode.storage.folder import Folder
 
 MAX_REASONS: Final = 100  # of unverified manifests, which anybody with the link key could send
-_AT_FDCWD: Final = -100
-_RENAME_NOREPLACE: Final = 1
-_libc = ctypes.CDLL(None, use_errno=True)
+OURS: Final = ".diode"
+_MOVED_ON: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 class Inbox:
-    """The folder tree that bundles are received into."""
+    """The folder tree that bundles are received into.
+
+    Readers may write into it, and names in it may be theirs: each is used relative to a descriptor, and as no link.
+    ``.diode`` is ours alone; it stays the same folder, whatever is put at its name meanwhile.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.spool = path / ".diode" / "spool"
-        self.held = path / ".diode" / "held"
-        self.quarantine = path / ".diode" / "quarantine"
+        self.spool = path / OURS / "spool"
+        self.held = path / OURS / "held"
+        self.quarantine = path / OURS / "quarantine"
+
+    @cached_property
+    def top(self) -> Folder:
+        """The inbox itself, as a person named it."""
+        return Folder.open(self.path, create=True, mode=0o777)
+
+    @cached_property
+    def ours(self) -> Folder:
+        """``.diode``. Raises UsageError when somebody else made it."""
+        folder = self.top.folder(OURS, create=True, mode=0o755)
+        status = os.fstat(folder.fd)
+        if status.st_uid == os.geteuid() and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            os.fchmod(folder.fd, status.st_mode & 0o755)  # as an umask of 002 has made it
+        if not folder.is_ours(self.top):
+            raise UsageError(
+                f"{folder.path} belongs to user {status.st_uid}, who could change what is received; if that was the "
+                f"receiver's: chown -R $(id -u) {folder.path}; otherwise: mv {folder.path} somewhere else"
+            )
+        return folder
+
+    @cached_property
+    def spool_folder(self) -> Folder:
+        """Bundles on their way, each in a folder named by its id."""
+        return self.ours.folder("spool", create=True)
+
+    @cached_property
+    def held_folder(self) -> Folder:
+        """Trees that wait, named by their bundle's id."""
+        return self.ours.folder("held", create=True)
+
+    @cached_property
+    def quarantine_folder(self) -> Folder:
+        """What was refused, likewise."""
+        return self.ours.folder("quarantine", create=True)
 
     def prepare(self) -> None:
         """Make the folders, and prove by a trial that spool and inbox are one rename apart. Raises UsageError."""
         try:
-            for folder in (self.spool, self.held, self.quarantine):
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            trial, target = self.spool / ".trial", self.path / ".diode-trial"
-            for folder in (trial, target):
-                shutil.rmtree(folder, ignore_errors=True)
-            trial.mkdir()
-            rename_noreplace(trial, target)
-            target.rmdir()
+            for folder in (self.spool_folder, self.held_folder, self.quarantine_folder):
+                assert folder.fd >= 0
+            trial = f".diode-trial-{os.urandom(8).hex()}"
+            self.spool_folder.folder(trial, create=True).close()
+            self.spool_folder.move(trial, self.top, trial)
+            self.top.remove(trial)
         except OSError as error:
             raise UsageError(f"inbox {self.path} cannot be used: {error.strerror} ({error.filename})") from error
+
+    def lock(self) -> int:
+        """No other receiver may use it meanwhile, until the descriptor is closed. Raises LockedError."""
+        return lock_in(self.ours, self.path)
 
     def version_folder(self, manifest: Manifest) -> Path:
         """Where a bundle is published."""
@@ -51,49 +93,50 @@ class Inbox:
 
     def check_place(self, manifest: Manifest) -> None:
         """Raise ReplayError when the place of a bundle is taken."""
-        target = self.version_folder(manifest)
-        if os.path.lexists(target):
-            raise ReplayError(f"{target} exists already; what arrived is kept in quarantine")
+        with suppress(FileNotFoundError), self.top.folders(f"{manifest.channel}/{manifest.name}") as folder:
+            if folder.has(manifest.version):
+                raise self._taken(manifest)
 
-    def publish(self, tree: Path, manifest: Manifest) -> Path:
-        """Move a complete, synced ``tree`` into the inbox by one rename: visible, not yet durable.
+    def publish(self, bundle: str, manifest: Manifest) -> Path:
+        """Move a complete, synced tree from the spool into the inbox by one rename: visible, not yet durable.
 
-        Raises ReplayError when the place is taken.
+        Raises ReplayError when the place is taken, OSError when a link or a file is where a folder must be.
         """
-        target = self.version_folder(manifest)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            rename_noreplace(tree, target)
-        except FileExistsError:
-            raise ReplayError(f"{target} exists already; what arrived is kept in quarantine") from None
-        return target
+        place = f"{manifest.channel}/{manifest.name}"
+        with (
+            self.spool_folder.folder(bundle) as source,
+            self.top.folders(place, create=True, mode=0o777) as target,
+        ):
+            try:
+                source.move("tree", target, manifest.version)
+            except FileExistsError:
+                raise self._taken(manifest) from None
+        return self.version_folder(manifest)
 
     def sync(self, target: Path) -> None:
         """The rename to ``target`` outlives a power loss. A reader may have moved it on meanwhile."""
-        for folder in (target.parent, target.parent.parent, self.path):
-            if folder.exists():
-                sync_folder(folder)
+        channel, name, _ = target.relative_to(self.path).parts
+        for path in (f"{channel}/{name}", channel, "."):
+            try:
+                with self.top.folders(path) as folder:
+                    folder.sync()
+            except OSError as error:
+                if error.errno not in _MOVED_ON:
+                    raise
 
-    def set_aside(self, bundle: str, error: DiodeError, facts: Mapping[str, Any], keep: Path | None) -> None:
-        """Write ``quarantine/<bundle>/reason.json``; ``keep`` (a spool folder) moves there too."""
-        folder = self.quarantine / bundle
-        if keep is None and not folder.exists() and self._reasons() >= MAX_REASONS:
+    def set_aside(self, bundle: str, error: DiodeError, facts: Mapping[str, Any], keep: Folder | None) -> None:
+        """Write ``quarantine/<bundle>/reason.json``; what ``keep`` (spool or held) has of the bundle moves there."""
+        quarantine = self.quarantine_folder
+        if keep is None and not quarantine.has(bundle) and len(quarantine.names()) >= MAX_REASONS:
             return
-        if keep is not None and keep.exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            keep.rename(folder)
-        elif (folder / "reason.json").exists():
-            return  # of a bundle that was judged: whoever invents manifests must not write over it
-        folder.mkdir(parents=True, exist_ok=True)
-        reason = {"bundle": bundle, "reason": error.reason, "detail": str(error), "at": now_utc(), **facts}
-        (folder / "reason.json").write_text(json.dumps(reason, indent=1) + "\n")
+        if keep is not None and keep.has(bundle):
+            quarantine.remove(bundle)
+            keep.move(bundle, quarantine, bundle)
+        with quarantine.folder(bundle, create=True, mode=0o777) as folder:
+            if keep is None and folder.has("reason.json"):
+                return  # of a bundle that was judged: whoever invents manifests must not write over it
+            reason = {"bundle": bundle, "reason": error.reason, "detail": str(error), "at": now_utc(), **facts}
+            folder.put("reason.json", (json.dumps(reason, indent=1) + "\n").encode(), 0o666)
 
-    def _reasons(self) -> int:
-        return sum(1 for _ in os.scandir(self.quarantine))
-
-
-def rename_noreplace(source: Path, target: Path) -> None:
-    """renameat2(2) with RENAME_NOREPLACE: fails where ``os.rename`` would replace an empty directory."""
-    if _libc.renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), str(source), None, str(target))
+    def _taken(self, manifest: Manifest) -> ReplayError:
+        return ReplayError(f"{self.version_folder(manifest)} exists already; what arrived is kept in quarantine")

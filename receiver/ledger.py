@@ -117,6 +117,11 @@ class Ledger(Database):
         self._boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         self._syncing = f"syncing {self._boot}"
 
+    @property
+    def _unproven(self) -> str:
+        """Instead of a boot id: written before a run of this boot ended, and that run's descriptor with it."""
+        return f"unproven {self._boot}"
+
     def get(self, bundle: str) -> Row | None:
         """A bundle by id."""
         row = self._execute("SELECT * FROM bundle WHERE id = ?", (bundle,)).fetchone()
@@ -224,10 +229,29 @@ class Ledger(Database):
         for table in ("slab", "parked"):
             self._execute(f"UPDATE {table} SET boot = ? WHERE boot = ?", (_DURABLE, self._syncing))
 
+    def begin_run(self) -> None:
+        """What an earlier run of this boot wrote is in the page cache; whether all of it gets to the disk it was told.
+
+        No sync of this run can prove it: whoever publishes such slabs reads them from the disk first.
+        """
+        values = (self._unproven, self._boot, self._syncing)
+        self._execute("UPDATE slab SET boot = ? WHERE boot IN (?, ?)", values)
+
+    def forget_unsynced(self) -> None:
+        """Writes were lost, and nobody says which: what no good sync has covered is not there."""
+        for table in ("slab", "parked"):
+            values = (self._boot, self._syncing, self._unproven)
+            self._execute(f"DELETE FROM {table} WHERE boot IN (?, ?, ?)", values)
+
+    def unproven(self, bundle: str) -> set[int]:
+        """Slabs stored by an earlier run of this boot, and not synced by it."""
+        rows = self._execute("SELECT number FROM slab WHERE bundle = ? AND boot = ?", (bundle, self._unproven))
+        return {number for (number,) in rows}
+
     def slabs(self, bundle: str) -> tuple[list[int], list[int]]:
         """(slabs stored, slabs perhaps lost with the page cache of an earlier boot, which must be hashed again)."""
         rows = self._execute("SELECT number, boot FROM slab WHERE bundle = ? ORDER BY number", (bundle,)).fetchall()
-        trusted = (self._boot, self._syncing, _DURABLE)
+        trusted = (self._boot, self._syncing, self._unproven, _DURABLE)
         return [n for n, boot in rows if boot in trusted], [n for n, boot in rows if boot not in trusted]
 
     def slab_begun(self, bundle: str, number: int) -> None:

@@ -43,6 +43,7 @@ class Listener:
         self._free_read, self._ready_write = settings["free_read"], settings["ready_write"]
         os.set_blocking(self._free_read, False)
         self._free = list(range(settings["regions"]))
+        self._lent: set[int] = set()  # regions that assemble has
         self._measured = 0.0
         self._control = control
 
@@ -52,6 +53,7 @@ class Listener:
         while not self._control.closed:
             region = self._take_region()
             runs = self._fill(region)
+            self._lent.add(region)
             os.write(self._ready_write, Ring.READY.pack(region, runs))
 
     def _fill(self, region: int) -> int:
@@ -94,7 +96,9 @@ class Listener:
             return
         if not data:
             raise SystemExit(0)
-        self._free.extend(self._ring.freed(data, self._free))
+        back = self._ring.freed(data, self._lent)
+        self._lent.difference_update(back)
+        self._free.extend(back)
 
     def _measure(self, now: float) -> None:
         self._measured = now

@@ -1,6 +1,8 @@
 """What is published beside a bundle's data: the manifest as signed, SHA256SUMS, and the receipt (signed, too)."""
 
 import json
+import os
+from collections.abc import Iterable
 from typing import Any
 
 from securesystemslib.signer import Signer
@@ -9,6 +11,7 @@ from diode.attestation import FILE
 from diode.clock import now_utc
 from diode.manifest import Manifest
 from diode.receipt import RECEIPT_FILE, SIGNED_FILE, sign_receipt
+from diode.storage.folder import Folder
 from diode.sums import B3SUMS, SHA256SUMS, sum_lines
 from receiver.spool import SpoolBundle
 
@@ -20,16 +23,10 @@ def facts(manifest: Manifest, signer: str) -> dict[str, Any]:
 
 
 def write_papers(bundle: SpoolBundle, verify: str, signer: Signer | None) -> None:
-    """Write them into the bundle's tree; ``verify``: slabs or at-rest. Without ``signer`` the receipt is not signed."""
-    (bundle.tree / "manifest.json").write_bytes(bundle.payload)
-    (bundle.tree / "manifest.dsse.json").write_bytes(bundle.sealed)
-    with (bundle.tree / SHA256SUMS).open("wb") as file:
-        file.writelines(sum_lines(bundle.entries(), "sha256"))
-    with (bundle.tree / B3SUMS).open("wb") as file:
-        file.writelines(sum_lines(bundle.entries(), "blake3"))
-    if bundle.manifest.attestation is not None:
-        (bundle.tree / FILE).parent.mkdir(exist_ok=True)
-        (bundle.tree / FILE).write_text(bundle.manifest.attestation + "\n")
+    """Write them into the bundle's tree, in the place of those of an earlier attempt; ``verify``: slabs or at-rest.
+
+    Without ``signer`` the receipt is not signed.
+    """
     receipt = {
         **facts(bundle.manifest, bundle.signer),
         "bundle": bundle.hex_id,
@@ -47,6 +44,21 @@ def write_papers(bundle: SpoolBundle, verify: str, signer: Signer | None) -> Non
         "published": now_utc(),
     }
     text = (json.dumps(receipt, indent=1, ensure_ascii=False) + "\n").encode()
-    (bundle.tree / RECEIPT_FILE).write_bytes(text)
-    if signer is not None:
-        (bundle.tree / SIGNED_FILE).write_bytes(sign_receipt(text, signer))
+    with bundle.open_tree() as tree:
+        _write(tree, "manifest.json", [bundle.payload])
+        _write(tree, "manifest.dsse.json", [bundle.sealed])
+        _write(tree, SHA256SUMS, sum_lines(bundle.entries(), "sha256"))
+        _write(tree, B3SUMS, sum_lines(bundle.entries(), "blake3"))
+        if bundle.manifest.attestation is not None:
+            folder, _, name = FILE.partition("/")
+            with tree.folder(folder, create=True, mode=0o777) as attestations:
+                _write(attestations, name, [bundle.manifest.attestation.encode() + b"\n"])
+        _write(tree, RECEIPT_FILE, [text])
+        if signer is not None:
+            _write(tree, SIGNED_FILE, [sign_receipt(text, signer)])
+
+
+def _write(folder: Folder, name: str, lines: Iterable[bytes]) -> None:
+    folder.remove(name)
+    with os.fdopen(folder.create(name, 0o666), "wb") as file:
+        file.writelines(lines)

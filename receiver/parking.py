@@ -6,12 +6,13 @@ that is complete and has its signed digest. Which symbols a file holds is said b
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Final
+from contextlib import suppress
+from typing import BinaryIO, Final
 
 import numpy as np
 
 from diode.assembler import SlabKey
+from diode.storage.folder import Folder
 from diode.wire import Kind
 from receiver.disk import write_all
 from receiver.ledger import Ledger
@@ -21,10 +22,10 @@ FOLDER: Final = "parked"
 
 
 class ParkedSlabs:
-    """The parked slabs of one bundle whose spool folder is ``folder``."""
+    """The parked slabs of one bundle in ``spool``."""
 
-    def __init__(self, folder: Path, bundle: int, ledger: Ledger) -> None:
-        self._folder = folder / FOLDER
+    def __init__(self, spool: Folder, bundle: int, ledger: Ledger) -> None:
+        self._spool = spool
         self._bundle = bundle
         self._ledger = ledger
 
@@ -37,12 +38,16 @@ class ParkedSlabs:
         return iter([SlabKey(self._bundle, Kind(kind), *rest) for kind, *rest in self._ledger.parked(self._id)])
 
     def keep(self, key: SlabKey, data: memoryview, symbol_bytes: int, have: Mask) -> None:
-        """Write the symbols of ``have`` (``data`` holds them one after another) that are not there yet."""
+        """Write the symbols of ``have`` (``data`` holds them one after another), also over those that are there.
+
+        A later pass may have brought others in their place, and its word is the newer one.
+        """
         old = self._mask(key, len(have))
-        self._folder.mkdir(exist_ok=True)
-        fd = os.open(self._path(key), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with self._spool.folder(self._id) as home:
+            home.folder(FOLDER, create=True, mode=0o777).close()
+        fd = self._spool.beneath(self._path(key), os.O_WRONLY | os.O_CREAT, 0o600)
         try:
-            for first, last in stretches(have & ~old):
+            for first, last in stretches(have):
                 write_all(fd, data[first * symbol_bytes : last * symbol_bytes], first * symbol_bytes)
         finally:
             os.close(fd)
@@ -52,7 +57,7 @@ class ParkedSlabs:
         """Put the symbols that are there to their places in ``into``; returns which. They stay parked."""
         have = self._mask(key, symbols)
         try:
-            with self._path(key).open("rb", buffering=0) as file:
+            with self._open(key) as file:
                 for first, last in stretches(have):
                     place = into[first * symbol_bytes : last * symbol_bytes]
                     if os.preadv(file.fileno(), [place], first * symbol_bytes) != len(place):
@@ -67,20 +72,28 @@ class ParkedSlabs:
 
     def read(self, key: SlabKey, length: int) -> bytes:
         """The bytes of a slab whose source symbols are all there."""
-        with self._path(key).open("rb", buffering=0) as file:
+        with self._open(key) as file:
             return os.pread(file.fileno(), length, 0)
 
     def drop(self, key: SlabKey) -> None:
         """The slab is stored, or its symbols are not what was signed."""
         if self._ledger.unpark(self._id, *key[1:]):
-            self._path(key).unlink(missing_ok=True)
+            with suppress(FileNotFoundError), self._spool.folders(f"{self._id}/{FOLDER}") as folder:
+                folder.remove(_name(key))
 
     def _mask(self, key: SlabKey, symbols: int) -> Mask:
         packed = self._ledger.parked_mask(self._id, *key[1:])
         return unpack_mask(packed, symbols) if packed else np.zeros(symbols, dtype=np.bool_)
 
-    def _path(self, key: SlabKey) -> Path:
-        return self._folder / f"{key.kind}-{key.flags}-{key.number}"
+    def _open(self, key: SlabKey) -> BinaryIO:
+        return os.fdopen(self._spool.beneath(self._path(key), os.O_RDONLY), "rb", buffering=0)
+
+    def _path(self, key: SlabKey) -> str:
+        return f"{self._id}/{FOLDER}/{_name(key)}"
+
+
+def _name(key: SlabKey) -> str:
+    return f"{key.kind}-{key.flags}-{key.number}"
 
 
 def stretches(mask: Mask) -> list[tuple[int, int]]:

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import Any, Final
 
 from diode.config import ReceiverConfig
-from diode.memory import PAGE_BYTES, Counters, Ring, create_memfd
+from diode.memory import PAGE_BYTES, Counters, Ring, create_memfd, reader_of
 from diode.supervise import Crew
 from diode.workers import Worker
 from receiver import assemble, listen
@@ -49,7 +49,8 @@ class Pipeline:
             answers_read, answers_write = pipe()
             asked_read, asked_write = pipe()
             verdicts_read, verdicts_write = pipe()
-            ring_shape = {"ring": ring, "regions": regions, "region_bytes": REGION_BYTES}
+            ring_shape = {"regions": regions, "region_bytes": REGION_BYTES}
+            read_ring = keep(reader_of(ring))
             self.store = crew.add(
                 Worker(
                     "receiver.store",
@@ -73,7 +74,7 @@ class Pipeline:
                 Worker(
                     "receiver.assemble",
                     ring_shape
-                    | {"arena": arena, "ready_read": ready_read, "free_write": free_write}
+                    | {"ring": read_ring, "arena": arena, "ready_read": ready_read, "free_write": free_write}
                     | {"store_read": answers_read, "store_write": slabs_write, "counters": assemble_counters}
                     | {
                         "keys": [str(key) for key in config.link.keys],
@@ -82,7 +83,7 @@ class Pipeline:
                         "auth": config.link.auth,
                         "engine": config.fec.engine,
                     },
-                    (ring, arena, ready_read, free_write, answers_read, slabs_write, assemble_counters),
+                    (read_ring, arena, ready_read, free_write, answers_read, slabs_write, assemble_counters),
                     says=ASSEMBLE_SAYS,
                 )
             )
@@ -90,14 +91,14 @@ class Pipeline:
                 Worker(
                     "receiver.listen",
                     ring_shape
-                    | {"socket": socket_fd, "free_read": free_read, "ready_write": ready_write}
+                    | {"ring": ring, "socket": socket_fd, "free_read": free_read, "ready_write": ready_write}
                     | {"counters": listen_counters, "path": config.link.path},
                     (socket_fd, ring, free_read, ready_write, listen_counters),
                     says=LISTEN_SAYS,
                 )
             )
-            self.listen_counters = Counters(listen_counters, listen.COUNTERS)
-            self.assemble_counters = Counters(assemble_counters, assemble.COUNTERS)
+            self.listen_counters = Counters(keep(reader_of(listen_counters)), listen.COUNTERS)
+            self.assemble_counters = Counters(keep(reader_of(assemble_counters)), assemble.COUNTERS)
 
 
 def store_settings(config: ReceiverConfig) -> dict[str, Any]:

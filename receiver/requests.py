@@ -5,12 +5,14 @@ A code is shown in the log and kept below ``state/resend``: as text, and as a QR
 
 import io
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import segno
 
 from diode.codes import LONGEST_CODE, Confirm, ResendBundle, ResendSlabs, encode
+from diode.storage.folder import Folder
 from diode.wire import MAX_SLABS
 from receiver.ledger import Ledger, Row
 
@@ -70,17 +72,21 @@ def request_path(state: Path, bundle: str) -> Path:
 
 def keep_request(path: Path, request: Request) -> None:
     """Write the code to ``path``, and its QR code beside it where it is short. Raises OSError."""
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(request.code + "\n")
-    path.with_suffix(".png").unlink(missing_ok=True)
-    if request.is_short:
-        segno.make(request.code, error="m").save(str(path.with_suffix(".png")), scale=6)
+    with Folder.open(path.parent.parent) as state, state.folder(path.parent.name, create=True, mode=0o777) as folder:
+        folder.put(path.name, f"{request.code}\n".encode(), 0o666)
+        folder.remove(f"{path.stem}.png")
+        if request.is_short:
+            image = io.BytesIO()
+            segno.make(request.code, error="m").save(image, kind="png", scale=6)
+            folder.put(f"{path.stem}.png", image.getvalue(), 0o666)
 
 
 def drop_request(state: Path, name: str) -> None:
     """The bundle is over: nothing is asked for any more."""
-    for suffix in (".txt", ".png"):
-        request_path(state, name).with_suffix(suffix).unlink(missing_ok=True)
+    path = request_path(state, name)
+    with suppress(FileNotFoundError), Folder.open(path.parent) as folder:
+        for suffix in (".txt", ".png"):
+            folder.remove(f"{name}{suffix}")
 
 
 def confirm_code(row: Row) -> str:

@@ -1,28 +1,30 @@
 """One bundle being received: its tables, and its files at their final places in a tree that only waits to be renamed.
 
 Nothing is written here that is not signed: tables are checked against the manifest before they are read, slabs against
-the slabs table before their bytes go to a file.
+the slabs table before their bytes go to a file. What is given here to be checked and written lies in memory that no
+other process can write.
 """
 
 import hashlib
 import mmap
 import os
-import shutil
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import numpy as np
 from blake3 import blake3
 
 from diode.assembler import SlabKey
 from diode.digest import DIGEST_BYTES, digest
-from diode.durable import sync_file_system
-from diode.errors import IntegrityError, ManifestError
+from diode.durable import WriteBack, drop_cache
+from diode.errors import IntegrityError, LostWritesError, ManifestError
 from diode.files import FileIndex
 from diode.geometry import Slab, object_geometry, slab_at, slab_count
-from diode.manifest import MAX_LINE_BYTES, FileEntry, parse_files
+from diode.manifest import MAX_LINE_BYTES, FileEntry, Table, parse_files
+from diode.storage.folder import Folder
 from diode.trust import Opened
 from diode.wire import Kind, ObjectType
 from receiver.disk import write_all
@@ -37,8 +39,9 @@ _RESERVE_FROM: Final = 1 << 20
 class _TableFile:
     """One table, collected slab by slab into a file, and trusted only when its digest is the manifest's."""
 
-    def __init__(self, path: Path, size: int, blake3_hex: str, symbol_bytes: int) -> None:
-        self.path = path
+    def __init__(self, spool: Folder, path: str, size: int, blake3_hex: str, symbol_bytes: int) -> None:
+        self._spool = spool
+        self._path = path
         self.is_verified = False
         self._size = size
         self._expected = blake3_hex
@@ -49,10 +52,10 @@ class _TableFile:
         """Write one slab. Returns slabs to collect again: all of them when the whole has another digest."""
         if number not in self._missing:
             return []
-        mode = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        fd = os.open(self.path, mode, 0o600)
+        slab = slab_at(self._full, self._size, number, is_object=True)
+        fd = self._spool.beneath(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            _pwrite(fd, data, slab_at(self._full, self._size, number, is_object=True).offset)
+            _pwrite(fd, data[: slab.length], slab.offset)
         finally:
             os.close(fd)
         self._missing.remove(number)
@@ -63,7 +66,7 @@ class _TableFile:
         if self._missing:
             return []
         if not self._size:
-            self.path.write_bytes(b"")
+            os.close(self._spool.beneath(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
         self.is_verified = self._digest() == self._expected
         if self.is_verified:
             return []
@@ -71,35 +74,49 @@ class _TableFile:
         return sorted(self._missing)
 
     def load(self) -> bool:
-        """Take the file of an earlier run, if it is the whole table."""
-        if self.path.exists() and self.path.stat().st_size == self._size and self._digest() == self._expected:
-            self._missing.clear()
-            self.is_verified = True
+        """Take the file of an earlier run, if it is the whole table, on the disk."""
+        with suppress(FileNotFoundError), self.open() as file:
+            is_long = os.fstat(file.fileno()).st_size == self._size
+            if is_long and self._digest(from_disk=True) == self._expected:
+                self._missing.clear()
+                self.is_verified = True
         return self.is_verified
 
-    def _digest(self) -> str:
+    def open(self) -> BinaryIO:
+        """Open it for reading."""
+        return os.fdopen(self._spool.beneath(self._path, os.O_RDONLY), "rb")
+
+    def _digest(self, *, from_disk: bool = False) -> str:
         hasher = blake3()
-        with self.path.open("rb") as file:
+        with self.open() as file:
+            if from_disk:
+                drop_cache(file.fileno())
             while chunk := file.read(_READ_BYTES):
                 hasher.update(chunk)
         return hasher.hexdigest()
 
 
 class SpoolBundle:
-    """A bundle with a verified manifest, in ``folder`` of the spool."""
+    """A bundle with a verified manifest, in the folder of ``spool`` that is named by its id.
+
+    Names in its tree are its signer's: they are resolved below the spool, and through no link.
+    """
 
     def __init__(
         self,
         number: int,
-        folder: Path,
+        spool: Folder,
         opened: Opened,
         sealed: bytes,
         parked: ParkedSlabs,
+        write_back: WriteBack | None = None,
     ) -> None:
+        """``write_back``: opened before anything of the bundle was written to ``spool``; None: nothing was yet."""
         manifest = opened.manifest
+        self.write_back = write_back or WriteBack(spool.path)
         self.number = number
-        self.folder = folder
-        self.tree = folder / "tree"
+        self.tree = spool.path / f"{number:016x}" / "tree"  # for messages, and for what only reads
+        self._spool = spool
         self.manifest = manifest
         self.sealed = sealed
         self.opened = opened
@@ -108,15 +125,13 @@ class SpoolBundle:
         self.is_released = False  # by whoever had to; then it is not held any more
         self.is_said_published = False  # whether the audit log may say so already
         self.stored = np.zeros(manifest.slabs.entries, dtype=np.bool_)
-        self._data = self.tree / "data"
+        self.unproven: set[int] = set()  # of them, those that only reading them from the disk can prove
+        self._data = f"{number:016x}/tree/data"
         self._made: set[str] = set()
         self._open: tuple[int, int] | None = None
         self._index: FileIndex | None = None
         self._digests = b""
-        self._tables = {
-            kind: _TableFile(folder / name, manifest.table(kind).size, manifest.table(kind).blake3, self._symbol_bytes)
-            for kind, name in TABLE_FILES.items()
-        }
+        self._tables = {kind: self._table(manifest.table(kind), name) for kind, name in TABLE_FILES.items()}
 
     @property
     def hex_id(self) -> str:
@@ -190,10 +205,11 @@ class SpoolBundle:
                 table.check()
         if self.is_ready or not all(table.is_verified for table in self._tables.values()):
             return False
-        path = self._tables[ObjectType.FILES].path
-        entries = parse_files(_lines(path), self.manifest)
-        self._index = FileIndex(_map(path), entries, self.manifest.files.entries)
-        self._digests = self._tables[ObjectType.SLABS].path.read_bytes()
+        with self._tables[ObjectType.FILES].open() as file:
+            entries = parse_files(_lines(file), self.manifest)
+            self._index = FileIndex(_map(file), entries, self.manifest.files.entries)
+        with self._tables[ObjectType.SLABS].open() as file:
+            self._digests = file.read()
         return True
 
     def put_slab(self, number: int, data: memoryview) -> None:
@@ -217,13 +233,14 @@ class SpoolBundle:
         return all(self._size(piece.entry) >= piece.file_offset + piece.length for piece in pieces)
 
     def rehash(self, number: int) -> bool:
-        """Whether a slab written before a power loss is really there."""
+        """Whether a slab written before a power loss, or by an earlier run, is really there: on the disk, that is."""
         assert self._index is not None
         slab = slab_at(self.manifest.shape.geometry, self.manifest.stream_bytes, number)
         hasher = blake3()
         try:
             for piece in self._index.pieces(slab.offset, slab.length):
-                with open(self._place(piece.entry), "rb") as file:
+                with self.open_file(piece.entry) as file:
+                    drop_cache(file.fileno(), piece.file_offset, piece.length)
                     hasher.update(os.pread(file.fileno(), piece.length, piece.file_offset))
         except OSError:
             return False
@@ -245,12 +262,21 @@ class SpoolBundle:
             elif self._size(entry) != entry.size:
                 raise IntegrityError(f"{entry.path!r} was taken away or changed in the spool")
             if entry.executable:
-                os.chmod(self._place(entry), 0o755)  # noqa: S103 - as a package manager would install it
+                with self.open_file(entry) as file:
+                    os.fchmod(file.fileno(), 0o755)  # as a package manager would install it
         if at_rest:
-            sync_file_system(self.tree)
+            self.sync()
             for entry in self._index:
                 if not entry.is_directory:
                     self._check_file(entry)
+
+    def sync(self) -> None:
+        """All that was written of it is on the disk. Raises LostWritesError."""
+        self.write_back.sync()
+        lost = sorted(number for number in self.unproven if not self.rehash(number))
+        if lost:
+            raise LostWritesError(f"{len(lost)} slabs of {self.label} are not what was written, from slab {lost[0]} on")
+        self.unproven.clear()
 
     def entries(self) -> Iterator[FileEntry]:
         """The lines of its files table."""
@@ -266,19 +292,43 @@ class SpoolBundle:
     def remove(self) -> None:
         """Delete what is left in the spool."""
         self.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.write_back.close()
+        with suppress(OSError):
+            self._spool.remove(self.hex_id)
+
+    def open_tree(self) -> Folder:
+        """The folder that is published."""
+        return self._spool.folders(f"{self.hex_id}/tree")
+
+    def open_file(self, entry: FileEntry) -> BinaryIO:
+        """Open a file of it for reading, unbuffered."""
+        return os.fdopen(self._spool.beneath(self._place(entry), os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0)
+
+    def has(self, path: str) -> bool:
+        """Whether something lies at a path in its folder."""
+        try:
+            os.close(self._spool.beneath(f"{self.hex_id}/{path}", os.O_PATH))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _table(self, table: Table, name: str) -> _TableFile:
+        return _TableFile(self._spool, f"{self.hex_id}/{name}", table.size, table.blake3, self._symbol_bytes)
 
     def _size(self, entry: FileEntry) -> int:
         """Bytes of a file in the tree; -1 when it is not there."""
         try:
-            status = os.stat(self._place(entry), follow_symlinks=False)
+            fd = self._spool.beneath(self._place(entry), os.O_PATH)
         except OSError:
             return -1
+        status = os.fstat(fd)
+        os.close(fd)
         return status.st_size if stat.S_ISREG(status.st_mode) else -1
 
     def _check_file(self, entry: FileEntry) -> None:
         ours, theirs = blake3(), hashlib.sha256()
-        with open(self._place(entry), "rb") as file:
+        with self.open_file(entry) as file:
+            drop_cache(file.fileno())
             while chunk := file.read(_READ_BYTES):
                 ours.update(chunk)
                 theirs.update(chunk)
@@ -294,31 +344,29 @@ class SpoolBundle:
 
     def _create(self, entry: FileEntry) -> int:
         self._make_folder(entry.path.rpartition("/")[0])
-        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        return os.open(self._place(entry), flags, 0o644)
+        return self._spool.beneath(self._place(entry), os.O_WRONLY | os.O_CREAT, 0o644)
 
     def _place(self, entry: FileEntry) -> str:
         return f"{self._data}/{entry.path}"
 
     def _make_folder(self, path: str) -> None:
         if path not in self._made:
-            (self._data / path).mkdir(parents=True, exist_ok=True)
+            with self._spool.folder(self.hex_id) as home:
+                home.folders(f"tree/data/{path}", create=True, mode=0o777).close()
             self._made.add(path)
 
 
-def _lines(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while line := file.readline(MAX_LINE_BYTES + 1):
-            if len(line) > MAX_LINE_BYTES:
-                raise ManifestError("a line of the files table is too long")
-            yield line
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    while line := file.readline(MAX_LINE_BYTES + 1):
+        if len(line) > MAX_LINE_BYTES:
+            raise ManifestError("a line of the files table is too long")
+        yield line
 
 
-def _map(path: Path) -> memoryview:
-    with path.open("rb") as file:
-        if not path.stat().st_size:
-            return memoryview(b"")
-        return memoryview(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ))
+def _map(file: BinaryIO) -> memoryview:
+    if not os.fstat(file.fileno()).st_size:
+        return memoryview(b"")
+    return memoryview(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ))
 
 
 def _pwrite(fd: int, data: memoryview, offset: int) -> None:

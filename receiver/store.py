@@ -3,12 +3,15 @@
 For every slab that ``assemble`` hands over, complete or to be parked, it answers ``free``, for every parked one that is
 wanted back ``loaded``; of every bundle it says ``known``, ``finished``, or asks to ``redo`` a slab that is not what was
 signed, or that the disk did not take.
+
+``assemble`` can write the arena at any instant. What is handed over is copied out of it once, into memory that nobody
+else has, before anything is checked; what is checked is what is written.
 """
 
 import errno
+import mmap
 import os
 import select
-import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -26,13 +29,14 @@ from diode.audit import AuditLog, why
 from diode.chain import What
 from diode.clock import now_utc
 from diode.database import LEDGER_FILE
-from diode.durable import sync_file_system
+from diode.durable import WriteBack
 from diode.errors import (
     ContentError,
     DiodeError,
     Drop,
     ExpiredError,
     IntegrityError,
+    LostWritesError,
     ManifestError,
     MessageError,
     PlaceError,
@@ -40,14 +44,15 @@ from diode.errors import (
     StorageError,
     TrustError,
 )
-from diode.geometry import Slab
+from diode.geometry import MAX_SLAB_BYTES, Slab
 from diode.keys import maybe_read_service_key
-from diode.manifest import Manifest, bundle_id
+from diode.manifest import MAX_MANIFEST_BYTES, Manifest, bundle_id
 from diode.memory import map_memfd
 from diode.messages import Fatal, SandboxLacks
 from diode.programs import readable_folders
 from diode.receipt import RECEIPT_FILE
 from diode.sandbox import FILES, confine
+from diode.storage.folder import Folder
 from diode.trust import Opened, Role
 from diode.trust_document import TRUST_CHANNEL, TrustDocument
 from diode.wire import Kind, ObjectType
@@ -121,7 +126,10 @@ class Store:
         self._assemble = assemble
         self._finishing = finishing
         self._arena = memoryview(map_memfd(settings["arena"]))
+        room = min(len(self._arena), MAX_SLAB_BYTES)
+        self._copy = memoryview(mmap.mmap(-1, room, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
         self._inbox = Inbox(Path(settings["inbox"]))
+        self._write_back = WriteBack(self._inbox.spool)  # before anything is written there
         anchor = Anchor(Path(settings["anchor"]), "diode-receiver")
         self._ledger = Ledger(Path(settings["state"]) / LEDGER_FILE, anchor)
         anchor.check(self._ledger.standing())  # somebody may have taken the ledger away since the daemon looked
@@ -141,6 +149,7 @@ class Store:
         self._disk = DiskHealth(control.send)
         self._bundles: dict[int, SpoolBundle] = {}
         self._unverified: set[int] = set()
+        self._has_lost = False  # writes, and the ledger could not say so yet
         self._waiting: deque[Begun | Complete | Parked | Wanted] = deque()
         self._tick_at = self._expire_at = 0.0
 
@@ -177,15 +186,19 @@ class Store:
                     self._release(bundle, outcome.result)
                 continue
             assert isinstance(bundle, SpoolBundle)
-            with self._disk.surviving(), self._refusing(bundle), suppress(UnexaminedError):  # it is asked again
+            with (
+                self._disk.surviving(),
+                self._refusing(bundle),
+                self._forgetting(),
+                suppress(UnexaminedError),  # it is asked again
+            ):
                 outcome.result()
                 self._publish(bundle)
 
     def _release(self, held: HeldBundle, outcome: Callable[[], object]) -> None:
         """People let it go, and it was verified once more."""
         if self._holding.finished(held, outcome):
-            folder = self._inbox.spool / held.hex_id
-            bundle = self._spool(folder, held.opened, (folder / MANIFEST_FILE).read_bytes())
+            bundle = self._spool(held.opened, self._read_manifest(held.hex_id))  # synced before it was held
             bundle.is_released = True
             self._bundles[bundle.number] = bundle
             with self._refusing(bundle):
@@ -193,8 +206,10 @@ class Store:
 
     def _tick(self, now: float) -> None:
         """Once in a while: make durable what was recorded, try again what the disk refused, give up what is too old."""
-        with self._disk.surviving():
-            self._finishing.make_durable(self._ledger, self._inbox.spool)
+        with self._disk.surviving(), self._forgetting():
+            if self._has_lost:
+                self._forget()
+            self._finishing.make_durable(self._ledger, self._write_back)
         with self._disk.surviving():
             self._holding.look()
         for bundle in list(self._bundles.values()):
@@ -204,6 +219,41 @@ class Store:
             self._expire_at = now + EXPIRE_EVERY_S
             with self._disk.surviving():
                 self._expire()
+
+    # a disk that did not take what it was given
+
+    @contextmanager
+    def _forgetting(self) -> Iterator[None]:
+        """When writes were lost, forget all that no good sync has covered, of every bundle: nobody says which."""
+        try:
+            yield
+        except LostWritesError:
+            self._has_lost = True
+            self._forget()
+            raise
+
+    def _forget(self) -> None:
+        """First in the ledger: until that has happened nothing is published."""
+        self._ledger.forget_unsynced()
+        self._has_lost = False
+        for bundle in list(self._bundles.values()):
+            is_synced = bundle.target is not None or bundle.is_released
+            if not is_synced and not self._finishing.is_under_way(bundle):  # that one learns it by itself
+                self._begin_again(bundle)
+
+    def _begin_again(self, bundle: SpoolBundle) -> None:
+        """Go on with what the ledger still has of a bundle; the rest, tables too, is asked for as if it never came."""
+        bundle.close()
+        write_back = bundle.write_back
+        with self._disk.surviving():
+            write_back = WriteBack(self._inbox.spool)
+            with self._inbox.spool_folder.folder(bundle.hex_id) as folder:
+                folder.put(MANIFEST_FILE, bundle.sealed, 0o666)
+        again = self._bundles[bundle.number] = self._spool(bundle.opened, bundle.sealed, write_back)
+        again.is_said_published = bundle.is_said_published
+        self._say_known(again)
+        missing = bundle.manifest.slabs.entries - len(self._ledger.slabs(bundle.hex_id)[0])
+        self._control.send(Resumed(bundle.hex_id, stored_bytes=0, missing=missing))
 
     def _expire(self) -> None:
         """Give up what has been incomplete for too long. It may begin anew, should its manifest come again."""
@@ -255,11 +305,13 @@ class Store:
             raise MessageError(type(message).__name__, f"its bundle has no slab {message.number}") from None
 
     def _use(self, key: SlabKey, offset: int, length: int, work: Callable[[SlabKey, memoryview], None]) -> None:
-        """Work with a stretch of the arena. What the disk does not take is asked for again."""
-        data = self._arena[offset : offset + length]
+        """Work with a copy of a stretch of the arena, until the next one. What the disk does not take comes again."""
+        if not 0 <= offset <= offset + length <= len(self._arena) or length > len(self._copy):
+            return  # no slab is there, or is so large
+        data = self._copy[:length]
+        data[:] = self._arena[offset : offset + length]
         with self._disk.surviving(lambda: self._redo(key)):
             work(key, data)
-        data.release()
 
     def _take(self, key: SlabKey, data: memoryview) -> None:
         bundle = self._bundles.get(key.bundle)
@@ -315,6 +367,8 @@ class Store:
         try:
             yield
         except ContentError as error:
+            with self._forgetting():
+                bundle.sync()  # what the disk lost is not held against who signed it
             self._refuse(bundle, error)
         except OSError as error:
             if error.errno not in PLACE:
@@ -344,7 +398,7 @@ class Store:
         try:
             self._admission.check(manifest)
             self._policy.check(manifest, now_utc())
-            folder = self._make_folder(number, sealed)
+            write_back = self._make_folder(number, sealed)
             noted = {**_named(number, manifest), "key": opened.signer}
             self._ledger.accept(
                 f"{number:016x}", manifest, opened.signer, lambda: self._audit.append(What.ACCEPTED, **noted)
@@ -355,7 +409,7 @@ class Store:
             self._quarantine(number, error, facts(manifest, opened.signer), None)
             self._answer(Finished(number, Drop.REFUSED))
             return
-        bundle = self._bundles[number] = self._spool(folder, opened, sealed)
+        bundle = self._bundles[number] = self._spool(opened, sealed, write_back)
         self._say_known(bundle)
         self._control.send(Accepted(bundle.hex_id))
         self._check_predecessor(bundle)
@@ -369,17 +423,21 @@ class Store:
         if before is not None and before.id != manifest.previous:
             self._control.send(PredecessorDiffers(bundle.hex_id, manifest.previous or ""))
 
-    def _make_folder(self, number: int, sealed: bytes) -> Path:
+    def _make_folder(self, number: int, sealed: bytes) -> WriteBack:
         """An empty spool folder with the manifest in it: there before the ledger says so."""
-        folder = self._inbox.spool / f"{number:016x}"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        (folder / MANIFEST_FILE).write_bytes(sealed)
-        return folder
+        name, spool, write_back = f"{number:016x}", self._inbox.spool_folder, WriteBack(self._inbox.spool)
+        spool.remove(name)
+        with spool.folder(name, create=True, mode=0o777) as folder:
+            folder.write_new(MANIFEST_FILE, sealed, 0o666)
+        return write_back
 
-    def _spool(self, folder: Path, opened: Opened, sealed: bytes) -> SpoolBundle:
-        number = bundle_id(opened.payload)
-        return SpoolBundle(number, folder, opened, sealed, ParkedSlabs(folder, number, self._ledger))
+    def _read_manifest(self, bundle: str) -> bytes:
+        with self._inbox.spool_folder.folder(bundle) as folder:
+            return folder.read(MANIFEST_FILE, MAX_MANIFEST_BYTES)
+
+    def _spool(self, opened: Opened, sealed: bytes, write_back: WriteBack | None = None) -> SpoolBundle:
+        number, spool = bundle_id(opened.payload), self._inbox.spool_folder
+        return SpoolBundle(number, spool, opened, sealed, ParkedSlabs(spool, number, self._ledger), write_back)
 
     def _reject(self, number: int, error: ContentError) -> None:
         """An unverified manifest: anybody may have sent it, so its bundle id is not held against the real one."""
@@ -394,6 +452,8 @@ class Store:
         """Tell ``assemble`` what is signed, stored and parked."""
         shape = bundle.manifest.shape
         done = bundle.stored.copy()
+        if not bundle.is_ready:  # it is not looked for before the tables are there: what is not is asked for then
+            done[self._ledger.slabs(bundle.hex_id)[0]] = True
         for key in bundle.parked:
             if bundle.is_whole(key):
                 done[key.number] = True
@@ -414,17 +474,21 @@ class Store:
 
     def _take_table(self, bundle: SpoolBundle, key: SlabKey, data: memoryview) -> None:
         for again in bundle.put_table(ObjectType(key.flags), key.number, data):
+            bundle.parked.drop(key._replace(number=again))  # whatever is kept of it may be what was wrong
             self._redo(key._replace(number=again))
         bundle.parked.drop(key)
         self._after_tables(bundle)
 
     def _after_tables(self, bundle: SpoolBundle) -> None:
-        if bundle.maybe_read_tables():
+        if not self._has_lost and bundle.maybe_read_tables():
             self._restore_slabs(bundle)  # an earlier run's, whose tables did not outlive it
             self._store_whole(bundle)
             self._maybe_publish(bundle)
 
     def _take_slab(self, bundle: SpoolBundle, key: SlabKey, data: memoryview) -> None:
+        if bundle.stored[key.number]:
+            bundle.parked.drop(key)
+            return
         try:
             bundle.put_slab(key.number, data)
         except IntegrityError:
@@ -444,6 +508,8 @@ class Store:
     # the end of a bundle
 
     def _maybe_publish(self, bundle: SpoolBundle) -> None:
+        if self._has_lost:
+            return
         if bundle.target is not None:
             self._publish(bundle)  # it is in the inbox already: the disk failed afterwards
         elif bundle.is_released:
@@ -457,7 +523,7 @@ class Store:
         bundle.finish_tree(at_rest=mode == "at-rest")
         self._policy.examine(bundle)
         write_papers(bundle, mode, self._signer)
-        sync_file_system(bundle.tree)
+        bundle.sync()
 
     def _publish(self, bundle: SpoolBundle) -> None:
         """Record, rename, make that durable, record: any step may be the last before a crash, or be tried again."""
@@ -473,7 +539,7 @@ class Store:
             self._ledger.set_state(bundle.hex_id, "publishing")
             self._note(What.PUBLISHED, bundle, again=bundle.is_said_published)
             bundle.is_said_published = True
-            bundle.target = self._inbox.publish(bundle.tree, bundle.manifest)
+            bundle.target = self._inbox.publish(bundle.hex_id, bundle.manifest)
         self._inbox.sync(bundle.target)
         self._conclude(bundle)
 
@@ -507,10 +573,10 @@ class Store:
         self._bundles.pop(bundle.number, None)
         bundle.close()
         self._ledger.set_state(bundle.hex_id, "refused", str(error))
-        self._quarantine(bundle.number, error, facts(bundle.manifest, bundle.signer), bundle.folder)
+        self._quarantine(bundle.number, error, facts(bundle.manifest, bundle.signer), self._inbox.spool_folder)
         self._answer(Finished(bundle.number, Drop.REFUSED))
 
-    def _quarantine(self, number: int, error: ContentError, facts: dict[str, Any], keep: Path | None) -> None:
+    def _quarantine(self, number: int, error: ContentError, facts: dict[str, Any], keep: Folder | None) -> None:
         """A bundle that the ledger has as refused is set aside."""
         self._inbox.set_aside(f"{number:016x}", error, facts, keep)
         self._control.send(BundleRefused(f"{number:016x}", error.reason))
@@ -519,29 +585,32 @@ class Store:
 
     def _resume(self) -> None:
         """Take up what an earlier run left in the spool."""
+        self._ledger.begin_run()
         self._holding.resume()
         rows = self._ledger.in_progress()
         known = {row.id for row in rows}
-        for stray in self._inbox.spool.iterdir():
-            if stray.name not in known:
-                shutil.rmtree(stray, ignore_errors=True)
+        spool = self._inbox.spool_folder
+        for stray in spool.names():
+            if stray not in known:
+                with suppress(OSError):
+                    spool.remove(stray)
         for row in rows:
-            folder = self._inbox.spool / row.id
             try:
-                bundle = self._reopen(folder)
+                bundle = self._reopen(row.id)
             except (OSError, ContentError) as error:
                 if row.state == "publishing":
-                    self._give_up(row, folder, error)
+                    self._give_up(row, error)
                     continue
                 self._audit.append(What.SPOOL_LOST, **named(row), **why(error))
                 self._ledger.forget(row.id, "receiving")  # lost with the power, or its key is trusted no more
-                shutil.rmtree(folder, ignore_errors=True)
+                with suppress(OSError):
+                    spool.remove(row.id)
                 self._control.send(SpoolLost(row.id, str(error)))
                 continue
             with self._disk.surviving(), self._refusing(bundle):
                 self._resume_bundle(bundle, row.state)
 
-    def _give_up(self, row: Row, folder: Path, cause: OSError | ContentError) -> None:
+    def _give_up(self, row: Row, cause: OSError | ContentError) -> None:
         """A ledger that was put back may have been kept in the middle of a publication; never publish it twice."""
         error = ReplayError(
             f"it was being published, and may have been; if not, have it sent under a new version: {cause}"
@@ -549,22 +618,20 @@ class Store:
         self._audit.append(What.REFUSED, **named(row), **why(error))
         self._ledger.set_state(row.id, "refused", str(error))
         facts = {name: getattr(row, name) for name in ("channel", "name", "version", "sequence", "signer")}
-        self._quarantine(int(row.id, 16), error, facts, folder)
+        self._quarantine(int(row.id, 16), error, facts, self._inbox.spool_folder)
 
-    def _reopen(self, folder: Path) -> SpoolBundle:
-        sealed = (folder / MANIFEST_FILE).read_bytes()
-        return self._spool(folder, self._authority.open(sealed, None), sealed)
+    def _reopen(self, bundle: str) -> SpoolBundle:
+        sealed = self._read_manifest(bundle)
+        return self._spool(self._authority.open(sealed, None), sealed)
 
     def _resume_bundle(self, bundle: SpoolBundle, state: str) -> None:
         self._bundles[bundle.number] = bundle
         bundle.is_said_published = state == "publishing"
-        if state == "publishing" and not bundle.tree.exists():  # renamed; its reader may have moved it on since
+        if state == "publishing" and not bundle.has("tree"):  # renamed; its reader may have moved it on since
             bundle.target = self._inbox.version_folder(bundle.manifest)
             self._publish(bundle)
             return
-        if (
-            state == "publishing" and (bundle.tree / RECEIPT_FILE).exists()
-        ):  # complete and durable: it was to be renamed
+        if state == "publishing" and bundle.has(f"tree/{RECEIPT_FILE}"):  # complete and durable: it was to be renamed
             check_tree(bundle.tree, self._authority.trust, self._signer.public_key if self._signer else None)
             bundle.is_released = True
             self._publish(bundle)
@@ -586,10 +653,12 @@ class Store:
         there = {number for number in trusted if bundle.is_there(number)}
         again = {number for number in doubtful if bundle.rehash(number)}
         bundle.stored[[*there, *again]] = True
+        bundle.unproven = self._ledger.unproven(bundle.hex_id) & there
         for number in again:
             self._ledger.slab_stored(bundle.hex_id, number)
         for number in {*trusted, *doubtful} - there - again:
             self._ledger.forget_slab(bundle.hex_id, number)
+            self._redo(SlabKey(bundle.number, Kind.DATA, 0, number))
 
     # audit log
 

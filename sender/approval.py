@@ -62,8 +62,8 @@ def reject_waiting(config: SenderConfig, ledger: Ledger, row: Row, reason: str, 
     audit.append(What.WITHDRAWN, **named(row), detail=detail)
     ledger.set_state(row.id, "withdrawn", detail)
     shutil.rmtree(config.state / "bundles" / row.id, ignore_errors=True)
-    if row.origin and os.path.lexists(row.origin):
-        OutboxFolder(config.outbox).set_aside(Path(row.origin), SourceError(detail))
+    if row.origin and (folder := OutboxFolder(config.outbox)).has(Path(row.origin)):
+        folder.set_aside(Path(row.origin), SourceError(detail))
 
 
 class Approvals:

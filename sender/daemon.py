@@ -59,7 +59,7 @@ log = structlog.get_logger()
 
 
 class Sender:
-    """One sending daemon. Use as a context manager: it holds the lock of its state folder."""
+    """One sending daemon. Use as a context manager: it holds the locks of its state folder and its outbox."""
 
     def __init__(self, config: SenderConfig, display: Display) -> None:
         self.config = config
@@ -72,6 +72,7 @@ class Sender:
         self._key_id = key.key_id
         self._stack.callback(os.close, lock_folder(config.state))
         folder = OutboxFolder(config.outbox)
+        self._stack.callback(os.close, folder.lock())
         self._ledger = open_ledger(config)
         self._stack.callback(self._ledger.close)
         self._audit = open_log(config.audit_folder, config.service_key, "sender")

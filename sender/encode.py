@@ -43,11 +43,10 @@ from sender.packing import (
     SLABS_FILE,
     SOURCES_FILE,
     STATS_FILE,
-    fingerprint,
     load_packed,
-    open_source,
 )
 from sender.schedule import Job, Plan
+from sender.sources import fingerprint, open_origin
 
 MAX_OPEN_BUNDLES = 8
 FILLER_DATAGRAMS = 256
@@ -86,7 +85,7 @@ class Bundle:
         """Read one file's part of a slab to its place ``at`` bytes into the slab."""
         origin, expected = self._origins[piece.number], tuple(self._stats[piece.number].tolist())
         try:
-            with open_source(origin) as file:
+            with open_origin(origin) as file:
                 if fingerprint(os.fstat(file.fileno())) != expected:
                     raise SourceError(f"{origin!r} changed after it was hashed")
                 done = 0
@@ -130,6 +129,7 @@ class Encoder:
         slot_bytes = settings["slot_bytes"]
         self._slots = [Slot(arena[i * slot_bytes : (i + 1) * slot_bytes], full) for i in range(settings["slots"])]
         self._free = list(range(settings["slots"]))
+        self._lent: set[int] = set()  # slots that transmit has
         self._bundles: dict[int, tuple[tuple[int, ...], Bundle]] = {}  # and what its sources.json looked like
         filler = Slot(
             arena[settings["slots"] * slot_bytes :], Geometry(settings["symbol_bytes"], 1, FILLER_DATAGRAMS, 0)
@@ -162,6 +162,7 @@ class Encoder:
         except BaseException:
             self._free.append(slot)
             raise
+        self._lent.add(slot)
         self._transmit.send(SendSlot(message.job, slot, tuple(runs)))
 
     def _bundle(self, number: int, message: SendSlab) -> Bundle:
@@ -184,8 +185,9 @@ class Encoder:
         return self._free.pop()
 
     def _take_back(self, message: SlotSent) -> None:
-        if message.slot >= len(self._slots) or message.slot in self._free:
+        if message.slot not in self._lent:
             raise MessageError("SlotSent", f"slot {message.slot} was not handed over")
+        self._lent.remove(message.slot)
         self._free.append(message.slot)
 
 
@@ -206,7 +208,7 @@ def main() -> None:
     settings, control = start_worker(says=ENCODE_SAYS, hears=ENCODE_HEARS)
     encoder = Encoder(settings, control)
     writes = (control.write_fd, settings["ready_write"])
-    lacking = confine(READS, writes=writes, reads=[*settings["reads"], *readable_folders()])
+    lacking = confine((*READS, "openat2"), writes=writes, reads=[*settings["reads"], *readable_folders()])
     control.send(SandboxLacks(tuple(lacking)))
     with refusing_peers(control):
         encoder.run()

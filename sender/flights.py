@@ -4,7 +4,6 @@ Queued ones and resends become plans for the scheduler, as far as it has room. W
 booked in the ledger and moved out of the outbox.
 """
 
-import os
 import shutil
 from collections import defaultdict, deque
 from collections.abc import Iterator
@@ -275,5 +274,5 @@ class Flights:
         self._heart.remember_over(row, "withdrawn")
         shutil.rmtree(self._config.state / "bundles" / row.id, ignore_errors=True)
         log.error("bundle_withdrawn", bundle=row.id, channel=row.channel, name=row.name, detail=detail)
-        if row.origin and os.path.lexists(row.origin):
+        if row.origin and self._folder.has(Path(row.origin)):
             self._folder.set_aside(Path(row.origin), SourceError(detail))

@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 
 from diode.config import Outbox
+from diode.storage.folder import Folder
 from sender.ledger import Ledger, Row
 from sender.outbox import OutboxFolder, printable
 from sender.packing import relocate
@@ -83,12 +84,13 @@ def _is_over(keep: str, row: Row, now: float) -> bool:
 
 
 def _delete_item(sent: Path, item: Path) -> None:
-    if not item.is_relative_to(sent) or item == sent or ".." in item.parts:
+    """Remove an item below ``sent/<channel>``; a link that somebody put there is removed, and not what it leads to."""
+    if item.parent.parent != sent or ".." in item.parts:
         return
     try:
-        if item.is_dir() and not item.is_symlink():
-            shutil.rmtree(item)
-        else:
-            item.unlink(missing_ok=True)
+        with Folder.open(sent) as folder, folder.folder(item.parent.name) as channel:
+            channel.remove(item.name)
+    except FileNotFoundError:
+        return
     except OSError as error:
-        log.warning("sent_item_stuck", item=str(item), detail=f"{error.strerror}: {error.filename}")
+        log.warning("sent_item_stuck", item=printable(item), detail=f"{error.strerror}: {error.filename}")

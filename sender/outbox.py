@@ -2,17 +2,27 @@
 
 import json
 import os
+import stat
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from diode.config import Outbox
 from diode.errors import DiodeError, IntakeError, PathError, SourceError, UsageError
+from diode.locking import lock_in
 from diode.manifest import ChannelName, check_component
+from diode.storage.folder import Folder, fitting
+from sender.sources import Root
+
+OURS: Final = ".diode"  # in the outbox
+REASONS: Final = ".reasons"  # in ``failed``
+_NUMBERED: Final = 100  # items of one name; later ones get a random ending, so that many take no longer than few
 
 _CHANNEL: TypeAdapter[str] = TypeAdapter(ChannelName)
 
@@ -56,58 +66,84 @@ def split_name(entry: str) -> tuple[str, str | None]:
 
 
 class OutboxFolder:
-    """Reads the outbox, and moves what was handled out of it."""
+    """Reads the outbox, and moves what was handled out of it.
+
+    Others may write there. Names below it are theirs: each is used relative to a descriptor, and as no link. What is
+    written about an item lies in folders of our own, below ``failed/.reasons``, which no item's name can lead to.
+    """
 
     def __init__(self, config: Outbox) -> None:
         self._config = config
-        self._strays: set[Path] = set()
+        self._strays: set[str] = set()
         try:
-            for folder in (config.path, config.sent, config.failed):
-                folder.mkdir(parents=True, exist_ok=True)
-            for folder in (config.sent, config.failed):
-                _try_rename(config.path, folder)
+            folders = [Folder.open(path, create=True, mode=0o777) for path in (config.path, config.sent, config.failed)]
+            self._outbox, self._sent, self._failed = folders
+            self._ours = _our_folder(self._outbox)
+            for folder in (self._sent, self._failed):
+                self._try_move(folder)
         except OSError as error:
             raise UsageError(
                 f"outbox.path, outbox.sent and outbox.failed must be writable and on one mount: "
                 f"{error.filename}: {error.strerror}"
             ) from error
 
+    def lock(self) -> int:
+        """No other sender may take items meanwhile, until the descriptor is closed. Raises LockedError."""
+        return lock_in(self._ours, self._config.path)
+
     def entries(self) -> Iterator[Path]:
         """What lies in the channels, hidden names left out."""
-        for channel in sorted(self._config.path.iterdir()):
-            if channel.is_dir() and not channel.is_symlink() and not channel.name.startswith("."):
-                for entry in sorted(channel.iterdir()):
-                    if not entry.name.startswith("."):
-                        yield entry
+        for channel in self._outbox.names():
+            if not channel.startswith(".") and self._outbox.is_folder(channel):
+                with self._outbox.folder(channel) as folder:
+                    names = folder.names()
+                yield from (self._config.path / channel / name for name in names if not name.startswith("."))
 
     def strays(self) -> list[Path]:
         """What lies beside the channels' folders and is ignored there; each is named once."""
-        found = {path for path in self._config.path.iterdir() if not path.is_dir() or path.is_symlink()}
-        new = sorted(path for path in found - self._strays if not path.name.startswith("."))
+        found = {name for name in self._outbox.names() if name[0] != "." and not self._outbox.is_folder(name)}
+        new = sorted(found - self._strays)
         self._strays = found
-        return new
+        return [self._config.path / name for name in new]
 
     def item(self, entry: Path) -> Item:
         """The item that ``entry`` names. Raises SourceError."""
         name, version = split_name(entry.name)
         return Item(entry, check_channel(entry.parent.name), name, version)
 
+    def root(self, entry: Path) -> Root:
+        """Where the files of ``entry`` are found: by its name in the channel's folder, which is no link."""
+        channel = self._outbox.folder(entry.parent.name)
+        channel.path = Path(os.path.realpath(self._config.path), entry.parent.name)
+        return Root(channel, entry.name)
+
+    def has(self, entry: Path) -> bool:
+        """Whether it lies there still."""
+        if entry.parent.parent != self._config.path:
+            return False
+        try:
+            with self._outbox.folder(entry.parent.name) as channel:
+                return channel.has(entry.name)
+        except OSError:
+            return False
+
     def is_quiet(self, entry: Path, now: float | None = None) -> bool:
         """Whether nothing below ``entry`` changed for the settle time."""
         limit = (time.time() if now is None else now) - self._config.settle_s
         try:
-            return all(status.st_ctime <= limit for status in _stats(entry))
+            with self._outbox.folder(entry.parent.name) as channel:
+                return all(status.st_ctime <= limit for status in _stats(channel, entry.name))
         except OSError:
             return True  # unreadable: packing will say why
 
     def archive(self, item: Path) -> Path:
         """Move what was sent to ``sent/<channel>/``; returns its new place."""
-        return self._move(item, self._config.sent)
+        return self._move(item, self._sent)
 
     def set_aside(self, entry: Path, error: DiodeError) -> None:
-        """Move what cannot be sent to ``failed/<channel>/``, with a reason beside it; if it cannot be moved, say so.
+        """Move what cannot be sent to ``failed/<channel>/``, and say why below ``failed/.reasons/<channel>/``.
 
-        Beside an item that its intake refused lies the whole verdict, too.
+        Of an item that its intake refused the whole verdict lies there, too. What cannot be moved is told of.
         """
         log.error("item_set_aside", item=printable(entry), reason=error.reason, detail=str(error))
         reason = {
@@ -116,23 +152,52 @@ class OutboxFolder:
             "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
         try:
-            moved = self._move(entry, self._config.failed)
-            moved.with_name(moved.name + ".reason.json").write_text(json.dumps(reason, indent=1) + "\n")
+            moved = self._move(entry, self._failed)
+            self._say(moved, "reason", json.dumps(reason, indent=1))
             if isinstance(error, IntakeError):
-                verdict = json.dumps(error.verdict, indent=1, ensure_ascii=False)
-                moved.with_name(moved.name + ".verdict.json").write_text(verdict + "\n")
+                self._say(moved, "verdict", json.dumps(error.verdict, indent=1, ensure_ascii=False))
         except OSError as stuck:
             log.warning("item_stuck", item=printable(entry), detail=f"{stuck.strerror}: {stuck.filename}")
 
-    def _move(self, entry: Path, base: Path) -> Path:
-        folder = base / entry.parent.name
-        folder.mkdir(parents=True, exist_ok=True)
-        target, number = folder / entry.name, 1
-        while os.path.lexists(target):
-            number += 1
-            target = folder / f"{entry.name}.{number}"
-        entry.rename(target)
-        return target
+    def _say(self, moved: Path, what: str, text: str) -> None:
+        """Write about an item where its own name is no name of a file."""
+        with self._failed.folders(f"{REASONS}/{moved.parent.name}", create=True, mode=0o777) as folder:
+            folder.put(fitting(moved.name, f".{what}.json"), f"{text}\n".encode(), 0o666)
+
+    def _move(self, entry: Path, base: Folder) -> Path:
+        """To the first name that is free in ``base``; of a link, the link itself."""
+        channel, name = entry.parent.name, entry.name
+        with self._outbox.folder(channel) as source, base.folder(channel, create=True, mode=0o777) as target:
+            for number in range(1, _NUMBERED):
+                with suppress(FileExistsError):
+                    new = name if number == 1 else fitting(name, f".{number}")
+                    source.move(name, target, new)
+                    return target.path / new
+            new = fitting(name, f".{os.urandom(8).hex()}")
+            source.move(name, target, new)
+            return target.path / new
+
+    def _try_move(self, target: Folder) -> None:
+        """Prove that what was sent can be moved: between two mounts of one file system it cannot."""
+        trial = f".diode-trial-{os.urandom(8).hex()}"
+        with self._ours.folder(trial, create=True):
+            pass
+        try:
+            self._ours.move(trial, target, trial)
+            target.remove(trial)
+        except OSError:
+            self._ours.remove(trial)
+            raise
+
+
+def _our_folder(outbox: Folder) -> Folder:
+    """``.diode`` in the outbox, where nobody else may write. What a stranger put at its name is moved away."""
+    with suppress(OSError):
+        folder = outbox.folder(OURS, create=True)
+        if folder.is_ours(outbox):
+            return folder
+    outbox.move(OURS, outbox, f"{OURS}-strange-{os.urandom(8).hex()}")
+    return outbox.folder(OURS, create=True)
 
 
 def printable(path: Path) -> str:
@@ -140,22 +205,10 @@ def printable(path: Path) -> str:
     return os.fsencode(path).decode(errors="backslashreplace")
 
 
-def _try_rename(source: Path, target: Path) -> None:
-    """Prove that what was sent can be moved: between two mounts of one file system it cannot."""
-    trial = source / ".diode-trial"
-    trial.mkdir(exist_ok=True)
-    moved = target / ".diode-trial"
-    try:
-        trial.rename(moved)
-        moved.rmdir()
-    except OSError:
-        trial.rmdir()
-        raise
-
-
-def _stats(entry: Path) -> Iterator[os.stat_result]:
-    yield os.lstat(entry)
-    if entry.is_dir() and not entry.is_symlink():
-        for folder, directories, files in os.walk(entry):
-            for name in (*directories, *files):
-                yield os.lstat(os.path.join(folder, name))
+def _stats(channel: Folder, name: str) -> Iterator[os.stat_result]:
+    status = os.stat(name, dir_fd=channel.fd, follow_symlinks=False)
+    yield status
+    if stat.S_ISDIR(status.st_mode):
+        for _, directories, files, fd in os.fwalk(name, dir_fd=channel.fd, follow_symlinks=False):
+            for inner in (*directories, *files):
+                yield os.stat(inner, dir_fd=fd, follow_symlinks=False)

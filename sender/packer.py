@@ -25,7 +25,8 @@ from sender.intake.pipeline import Pipeline
 from sender.intake.verdict import Verdict
 from sender.ledger import Ledger, Row, named
 from sender.outbox import Item
-from sender.packing import Content, Identity, Source, collect, hash_content, write_packed
+from sender.packing import Content, Identity, hash_content, write_packed
+from sender.sources import Root, Source, collect
 
 T = TypeVar("T")
 
@@ -43,13 +44,13 @@ class Packer:
         self._signer = signer
         self._display = display
         self._audit = audit
-        around = surroundings(config)
-        self._intake = {name: Pipeline(channel.intake, around) for name, channel in config.channels.items()}
-        self._usual_intake = Pipeline(Intake())
+        around, copies = surroundings(config), config.state / "intake"
+        self._intake = {name: Pipeline(channel.intake, copies, around) for name, channel in config.channels.items()}
+        self._usual_intake = Pipeline(Intake(), copies)
         self._service = maybe_read_service_key(config.service_key)
 
     async def pack(
-        self, item: Item, roots: Sequence[Path], passes: int, pass_delay_s: float, origin: str
+        self, item: Item, roots: Sequence[Path | Root], passes: int, pass_delay_s: float, origin: str
     ) -> Row | None:
         """Pack ``roots`` as ``item``; ``origin`` is its place in the outbox, if it has one.
 
@@ -74,7 +75,9 @@ class Packer:
         facts = {"verdict": error.reason, "detail": str(error)}
         self._audit.append(What.INTAKE_REJECTED, channel=channel, name=name, **facts)
 
-    async def _hash(self, item: Item, roots: Sequence[Path], file_name: str | None) -> tuple[Sequence[Source], Content]:
+    async def _hash(
+        self, item: Item, roots: Sequence[Path | Root], file_name: str | None
+    ) -> tuple[Sequence[Source], Content]:
         progress = Progress("hash")
         return await self._in_thread(item, progress, lambda: self._collect_and_hash(roots, file_name, progress.tick))
 
@@ -108,7 +111,7 @@ class Packer:
                 self._display.forget(label)
 
     def _collect_and_hash(
-        self, roots: Sequence[Path], file_name: str | None, progress: Callable[[int], None]
+        self, roots: Sequence[Path | Root], file_name: str | None, progress: Callable[[int], None]
     ) -> tuple[Sequence[Source], Content]:
         link = self._config.link
         sources = collect(roots, self._config.outbox.links, file_name)

@@ -5,135 +5,59 @@ A packed bundle is a folder: ``manifest.dsse.json``, ``files.jsonl``, ``slabs.bi
 """
 
 import base64
-import errno
 import hashlib
 import json
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final, Literal
+from typing import BinaryIO, Final
 
 import numpy as np
 from blake3 import blake3
 from securesystemslib.signer import Signer
 
 from diode.digest import digest
-from diode.errors import LimitError, ManifestError, PathError, SourceError
+from diode.errors import LimitError, ManifestError, SourceError
 from diode.geometry import Profile, slab_count, stream_geometry
 from diode.manifest import (
-    MAX_FILES,
     MAX_TABLE_BYTES,
     FileEntry,
     Labels,
     Manifest,
-    PathSet,
     Shape,
     Table,
     bundle_id,
-    check_component,
     padded_manifest,
 )
 from diode.trust import seal_manifest
+from sender.sources import Source, fingerprint
 
 MANIFEST_FILE: Final = "manifest.dsse.json"
 FILES_FILE: Final = "files.jsonl"
 SLABS_FILE: Final = "slabs.bin"
 SOURCES_FILE: Final = "sources.json"
 STATS_FILE: Final = "stats.bin"
-_CHUNK_BYTES: Final = 1 << 20
+PIECE_BYTES: Final = 1 << 20  # of a file: what is read at once, and what has a digest of its own while it is judged
 
-Links = Literal["refuse", "follow"]
 Progress = Callable[[int], None]
-
-
-def fingerprint(status: os.stat_result) -> tuple[int, int, int, int]:
-    """What changes when a file changes: inode, size, mtime and ctime in nanoseconds."""
-    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One path of the bundle, and the file or empty directory it comes from."""
-
-    path: str
-    origin: str
-
-    @property
-    def sort_key(self) -> bytes:
-        """Tables are sorted by the bytes of the path."""
-        return self.path.encode()
-
-
-def collect(roots: Sequence[Path], links: Links, file_name: str | None = None) -> list[Source]:
-    """All files and empty directories below ``roots``, sorted as the table is.
-
-    Of one directory its contents, of one file that file (as ``file_name`` if given), of several roots each under its
-    own name. Raises SourceError for anything that cannot cross: links (unless followed within the root), devices,
-    sockets, unusable names.
-    """
-    sources: list[Source] = []
-    for root in roots:
-        alone = len(roots) == 1
-        # The root's own name is not resolved: a link in an outbox must not make us fetch what its maker cannot read.
-        top = os.path.join(os.path.realpath(root.absolute().parent), root.name)
-        prefix = "" if alone and os.path.isdir(top) else file_name or root.name
-        for source in _walk(top, prefix, top, links, 0):
-            sources.append(source)
-            if len(sources) > MAX_FILES:  # counted here: links may name the same files without end
-                raise LimitError(f"more than {MAX_FILES} files and empty directories: a bundle holds no more")
-    try:
-        paths = PathSet()
-        for source in sources:
-            paths.add(source.path)
-    except PathError as error:
-        raise SourceError(str(error)) from error
-    return sorted(sources, key=lambda source: source.sort_key)
-
-
-def _walk(origin: str, path: str, top: str, links: Links, depth: int) -> Iterator[Source]:
-    try:
-        check_component(os.path.basename(path) or "root")
-        status = os.lstat(origin)
-        if stat.S_ISLNK(status.st_mode):
-            origin, status = _follow(origin, top, links)
-        if stat.S_ISREG(status.st_mode):
-            yield Source(path, origin)
-            return
-        if not stat.S_ISDIR(status.st_mode):
-            raise SourceError(f"{origin!r} is neither a file nor a directory")
-        if depth > 64:
-            raise SourceError(f"{origin!r} is nested too deeply, or links form a circle")
-        names = sorted(os.listdir(origin))
-    except PathError as error:
-        raise SourceError(str(error)) from error
-    except OSError as error:
-        raise SourceError(f"{origin!r} cannot be read: {error.strerror}") from error
-    if not names and path:
-        yield Source(path + "/", origin)
-    for name in names:
-        yield from _walk(os.path.join(origin, name), f"{path}/{name}" if path else name, top, links, depth + 1)
-
-
-def _follow(origin: str, top: str, links: Links) -> tuple[str, os.stat_result]:
-    if links == "refuse":
-        raise SourceError(f'{origin!r} is a symbolic link (outbox.links = "follow" would take what it points to)')
-    target = os.path.realpath(origin)
-    if os.path.commonpath([target, top]) != top:
-        raise SourceError(f"{origin!r} is a link that leaves its bundle")
-    return target, os.stat(target)
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What hashing gave: the table's lines, digests of the slabs, and how the files looked."""
+    """What hashing gave: the table's lines, digests of the slabs, and how the files looked.
+
+    ``pieces`` are the BLAKE3 digests of each PIECE_BYTES of the files that have more, by path: whoever judges a part of
+    a file can prove that it is the part which was hashed.
+    """
 
     entries: list[FileEntry]
     slabs: bytes
     stats: "np.ndarray[tuple[int, int], np.dtype[np.int64]]"
     files: bytes
+    pieces: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def content_digest(self) -> str:
@@ -173,44 +97,39 @@ def hash_content(sources: Sequence[Source], slab_bytes: int, progress: Progress 
     slabs = _SlabHasher(slab_bytes)
     entries: list[FileEntry] = []
     stats = np.zeros((len(sources), 4), dtype=np.int64)
-    buffer = memoryview(bytearray(_CHUNK_BYTES))
+    pieces: dict[str, bytes] = {}
+    buffer = memoryview(bytearray(PIECE_BYTES))
     for i, source in enumerate(sources):
         if source.path.endswith("/"):
             entries.append(FileEntry(source.path))
             continue
         try:
-            with open_source(source.origin) as file:
-                entry, stats[i] = _hash_file(file, source, slabs, buffer, progress)
+            with source.open() as file:
+                entry, stats[i], digests = _hash_file(file, source, slabs, buffer, progress)
         except OSError as error:
             raise SourceError(f"{source.origin!r} cannot be read: {error.strerror}") from error
         entries.append(entry)
+        if entry.size > PIECE_BYTES:
+            pieces[entry.path] = digests
     files = b"".join(entry.line() for entry in entries)
     if len(files) > MAX_TABLE_BYTES:
         raise LimitError(f"the files table has {len(files)} bytes, more than {MAX_TABLE_BYTES}")
-    return Content(entries, slabs.finish(), stats, files)
-
-
-def open_source(origin: str) -> BinaryIO:
-    """Open a source file unbuffered.
-
-    A link or a pipe put meanwhile in its place, or in a folder's above it, is not followed or waited for: OSError.
-    """
-    fd = os.open(origin, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    if os.readlink(f"/proc/self/fd/{fd}") != origin:  # origins have no links in them (collect)
-        os.close(fd)
-        raise OSError(errno.ELOOP, "it was moved, or a link was put into its path")
-    return os.fdopen(fd, "rb", buffering=0)
+    return Content(entries, slabs.finish(), stats, files, pieces)
 
 
 def _hash_file(
     file: BinaryIO, source: Source, slabs: _SlabHasher, buffer: memoryview, progress: Progress
-) -> tuple[FileEntry, tuple[int, int, int, int]]:
+) -> tuple[FileEntry, tuple[int, int, int, int], bytes]:
     before = os.fstat(file.fileno())
     if not stat.S_ISREG(before.st_mode):
         raise SourceError(f"{source.origin!r} is no longer a file")
-    ours, theirs, size = blake3(), hashlib.sha256(), 0
-    while size <= before.st_size and (count := file.readinto(buffer)):  # type: ignore[attr-defined]  # a raw file
+    if not source.is_as_found(before):
+        raise SourceError(f"{source.origin!r} changed after it was found")
+    ours, theirs, size, pieces = blake3(), hashlib.sha256(), 0, bytearray()
+    while size <= before.st_size and (count := fill(file, buffer)):
         chunk = buffer[:count]
+        if before.st_size > PIECE_BYTES:
+            pieces += digest(chunk)
         ours.update(chunk)
         theirs.update(chunk)
         slabs.update(chunk)
@@ -220,7 +139,16 @@ def _hash_file(
     if fingerprint(before) != fingerprint(after) or size != after.st_size:
         raise SourceError(f"{source.origin!r} changed while it was hashed")
     executable = bool(before.st_mode & stat.S_IXUSR)
-    return FileEntry(source.path, size, ours.hexdigest(), theirs.hexdigest(), executable), fingerprint(after)
+    entry = FileEntry(source.path, size, ours.hexdigest(), theirs.hexdigest(), executable)
+    return entry, fingerprint(after), bytes(pieces)
+
+
+def fill(file: BinaryIO, buffer: memoryview) -> int:
+    """Read until ``buffer`` is full or the file ends: a file system in user space may give less at a time."""
+    size = 0
+    while size < len(buffer) and (count := file.readinto(buffer[size:])):  # type: ignore[attr-defined]  # a raw file
+        size += count
+    return size
 
 
 @dataclass(frozen=True, slots=True)

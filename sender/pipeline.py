@@ -7,7 +7,7 @@ from typing import Final
 from diode.config import SenderConfig
 from diode.errors import MessageError
 from diode.geometry import PROFILES, stream_geometry
-from diode.memory import Counters, create_memfd
+from diode.memory import Counters, create_memfd, reader_of
 from diode.supervise import Crew
 from diode.udp import Address, open_sender
 from diode.wire import datagram_bytes
@@ -38,14 +38,18 @@ class Pipeline:
             free_read, free_write = os.pipe()
             sock = open_sender(to)
             fds.callback(sock.close)
-            for fd in (arena, counters, ready_read, ready_write, free_read, free_write):
+            read_arena, read_counters = (
+                reader_of(arena),
+                reader_of(counters),
+            )  # what is sealed is not transmit's to write
+            for fd in (arena, read_arena, counters, read_counters, ready_read, ready_write, free_read, free_write):
                 fds.callback(os.close, fd)
-            shared = {"arena": arena, "slots": SLOTS, "slot_bytes": slot_bytes}
+            shared = {"slots": SLOTS, "slot_bytes": slot_bytes}
             self.encode = crew.add(
                 Worker(
                     "sender.encode",
                     shared
-                    | {"free_read": free_read, "ready_write": ready_write, "state": str(config.state)}
+                    | {"arena": arena, "free_read": free_read, "ready_write": ready_write, "state": str(config.state)}
                     | {"key": str(config.link.key), "auth": config.link.auth, "engine": config.fec.engine}
                     | {"symbol_bytes": full.symbol_bytes, "profile": config.link.profile}
                     | {"reads": encode_reads(config)},
@@ -58,14 +62,15 @@ class Pipeline:
                 Worker(
                     "sender.transmit",
                     shared
-                    | {"ready_read": ready_read, "free_write": free_write, "counters": counters, "to": list(to)}
+                    | {"arena": read_arena, "ready_read": ready_read, "free_write": free_write, "counters": counters}
+                    | {"to": list(to)}
                     | {"socket": sock.fileno(), "datagram_bytes": size, "rate": rate}
                     | {"filler_datagrams": FILLER_DATAGRAMS, "path": config.link.path},
-                    (arena, ready_read, free_write, counters, sock.fileno()),
+                    (read_arena, ready_read, free_write, counters, sock.fileno()),
                     says=TRANSMIT_SAYS,
                 )
             )
-            self.counters = Counters(counters, transmit.COUNTERS)
+            self.counters = Counters(read_counters, transmit.COUNTERS)
         self.session = ""
         self.ready = False
         self._slab_datagrams = full.rows * full.columns

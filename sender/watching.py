@@ -97,7 +97,7 @@ class Watcher:
         try:
             item = self._folder.item(entry)
             send = self._config.send
-            row = await self._packer.pack(item, [entry], send.passes, send.pass_delay_s, str(entry))
+            row = await self._packer.pack(item, [self._folder.root(entry)], send.passes, send.pass_delay_s, str(entry))
         except FileNotFoundError:
             return  # taken away again
         except StorageError:

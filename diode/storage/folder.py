@@ -9,15 +9,18 @@ folder and through no link (openat2(2)).
 
 import ctypes
 import errno
+import hashlib
 import os
 import shutil
 import stat
 import struct
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import BinaryIO, Final, Self
 
+_LONGEST_NAME_BYTES: Final = 255
 _OPENAT2: Final = 437
 _RESOLVE_BENEATH_NO_LINKS: Final = 0x08 | 0x04 | 0x02  # BENEATH, NO_SYMLINKS, NO_MAGICLINKS
 _RENAME_NOREPLACE: Final = 1
@@ -27,11 +30,12 @@ _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
 class Folder:
-    """An open folder. Use as a context manager, or close it. Every call raises OSError."""
+    """An open folder, until it is closed or nobody refers to it any more. Every call raises OSError."""
 
     def __init__(self, fd: int, path: Path) -> None:
         self.fd = fd
         self.path = path  # for messages alone
+        self._closing = weakref.finalize(self, os.close, fd)
 
     @classmethod
     def open(cls, path: Path, *, create: bool = False, mode: int = 0o700) -> Self:
@@ -48,6 +52,15 @@ class Folder:
                 os.mkdir(name, mode, dir_fd=self.fd)
         with self._naming(name):
             return Folder(os.open(name, _FOLDER, dir_fd=self.fd), self.path / name)
+
+    def folders(self, path: str, *, create: bool = False, mode: int = 0o700) -> "Folder":
+        """Likewise of a relative path of any depth: through no link, and never out."""
+        if not create:
+            return Folder(self.beneath(path or ".", os.O_RDONLY | os.O_DIRECTORY), self.path / path)
+        folder: Folder = self
+        for name in filter(None, path.split("/")):
+            folder = folder.folder(name, create=True, mode=mode)
+        return folder
 
     def beneath(self, path: str, flags: int, mode: int = 0) -> int:
         """openat2(2) of a relative path of any depth, which leads through no link and never out; a new descriptor."""
@@ -95,14 +108,25 @@ class Folder:
             os.rename(partial, name, src_dir_fd=self.fd, dst_dir_fd=self.fd)
         self.sync()
 
-    def read(self, name: str, most_bytes: int) -> bytes:
-        """Content of a regular file that is no link. Raises OSError also when it is larger."""
+    def put(self, name: str, data: bytes, mode: int = 0o600) -> None:
+        """A new file in the place of whatever lies there, which is removed and not written through. Not durable."""
+        self.remove(name)
+        self.write_new(name, data, mode)
+
+    def regular(self, name: str) -> BinaryIO:
+        """A regular file that is no link, opened for reading; a pipe is not waited for."""
         self._check(name)
         with self._naming(name):
             fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self.fd)
-        with os.fdopen(fd, "rb") as file:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                raise OSError(errno.EINVAL, "Not a regular file", str(self.path / name))
+        file = os.fdopen(fd, "rb")
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            file.close()
+            raise OSError(errno.EINVAL, "Not a regular file", str(self.path / name))
+        return file
+
+    def read(self, name: str, most_bytes: int) -> bytes:
+        """Content of a regular file that is no link. Raises OSError also when it is larger."""
+        with self.regular(name) as file:
             data = file.read(most_bytes + 1)
         if len(data) > most_bytes:
             raise OSError(errno.EFBIG, f"Larger than {most_bytes} bytes", str(self.path / name))
@@ -120,6 +144,20 @@ class Folder:
         except FileNotFoundError:
             return False
         return True
+
+    def is_folder(self, name: str) -> bool:
+        """Whether a folder lies at ``name``; a link to one is none."""
+        self._check(name)
+        try:
+            return stat.S_ISDIR(os.stat(name, dir_fd=self.fd, follow_symlinks=False).st_mode)
+        except FileNotFoundError:
+            return False
+
+    def is_ours(self, parent: "Folder") -> bool:
+        """Whether this user, root, or whom ``parent`` belongs to made it, and nobody else may write into it."""
+        status, above = os.fstat(self.fd), os.fstat(parent.fd)
+        is_known = status.st_uid in (os.geteuid(), 0, above.st_uid)
+        return is_known and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
     def move(self, name: str, target: "Folder", new_name: str) -> None:
         """Move whatever lies at ``name`` into ``target``, a folder of ours; a link is moved itself.
@@ -152,8 +190,8 @@ class Folder:
         os.fsync(self.fd)
 
     def close(self) -> None:
-        """Close the descriptor."""
-        os.close(self.fd)
+        """Close the descriptor; once is enough."""
+        self._closing()
 
     def __enter__(self) -> Self:
         return self
@@ -174,6 +212,15 @@ class Folder:
         except OSError as error:
             error.filename = str(self.path / name)
             raise
+
+
+def fitting(name: str, ending: str) -> str:
+    """``name`` with ``ending``. Where that is longer than a name may be, it is cut, and made unique by its digest."""
+    raw = os.fsencode(name)
+    if len(raw) + len(os.fsencode(ending)) <= _LONGEST_NAME_BYTES:
+        return name + ending
+    unique = f"~{hashlib.sha256(raw).hexdigest()[:16]}"
+    return os.fsdecode(raw[: _LONGEST_NAME_BYTES - len(os.fsencode(ending)) - len(unique)]) + unique + ending
 
 
 def partial_name(name: str) -> str:

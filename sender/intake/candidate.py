@@ -1,16 +1,22 @@
-"""An item as its checks see it: files that were hashed, opened only while they still are what was hashed."""
+"""An item as its checks see it: whatever they read of a file is proven to be what was hashed, and so what is signed.
 
-import hashlib
+A file's times and size prove nothing: who has mapped it for writing changes its bytes and, on tmpfs, nothing else.
+"""
+
+import errno
 import io
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from diode.digest import DIGEST_BYTES, digest
 from diode.manifest import FileEntry
 from sender.intake.verdict import Input, Reason, RefusedError, Sbom
-from sender.packing import Content, Source, fingerprint, open_source
+from sender.packing import PIECE_BYTES, Content, fill
+from sender.sources import Source, fingerprint
 
 CHUNK_BYTES: Final = 1 << 20
 _BUFFER_BYTES: Final = 64 << 10
@@ -40,8 +46,14 @@ class CandidateFile:
     """One file, and how it looked when it was hashed."""
 
     entry: FileEntry
-    origin: str
+    source: Source
     stat: tuple[int, ...]
+    pieces: bytes  # digests of its pieces
+
+    @property
+    def origin(self) -> str:
+        """Where it lies, for messages and for programs that take paths."""
+        return self.source.origin
 
     @property
     def path(self) -> str:
@@ -66,6 +78,7 @@ class Candidate:
     progress: Progress
     inputs: list[Input] = field(default_factory=list)
     sboms: list[Sbom] = field(default_factory=list)
+    copied_to: Path | None = None  # where the files lie that nobody else can write
 
     @property
     def size(self) -> int:
@@ -74,26 +87,37 @@ class Candidate:
 
     @contextmanager
     def open(self, file: CandidateFile) -> Iterator[BinaryIO]:
-        """Read a file, from any offset; reading ticks. Raises RefusedError unless it is what was hashed."""
+        """Read a file, from any offset; reading ticks. Raises RefusedError unless what is read is what was hashed."""
+        with self.open_raw(file) as raw:
+            yield self.prove(file, raw)
+
+    @contextmanager
+    def open_raw(self, file: CandidateFile) -> Iterator[BinaryIO]:
+        """The file where it lies, which nothing is proven of but its inode, size and times."""
         try:
-            with open_source(file.origin) as raw:
+            with file.source.open() as raw:
                 self._check(file, os.fstat(raw.fileno()))
-                yield io.BufferedReader(_Ticking(raw, self.progress), _BUFFER_BYTES)
+                yield raw
                 self._check(file, os.fstat(raw.fileno()))
         except OSError as error:
             raise RefusedError(Reason.UNREADABLE, f"{file.path!r} cannot be read: {error.strerror}") from error
 
+    def prove(self, file: CandidateFile, raw: BinaryIO) -> BinaryIO:
+        """Read ``raw``, which claims to be ``file``. Its reads raise RefusedError for what was not hashed."""
+        return io.BufferedReader(_Proven(raw, file, self.progress), _BUFFER_BYTES)
+
+    def place(self, file: CandidateFile) -> str:
+        """Where a program finds the file: in the copy, once there is one."""
+        return file.origin if self.copied_to is None else str(self.copied_to / file.path)
+
     def read(self, file: CandidateFile, most: int) -> bytes:
-        """A whole small file, proven to be what was hashed. Raises RefusedError, for more than ``most`` bytes too."""
+        """A whole small file. Raises RefusedError, for more than ``most`` bytes too."""
         if file.size > most:
             raise RefusedError(
                 Reason.SIGNATURE_MALFORMED, f"{file.path!r} has {file.size} bytes; no such file has more than {most}"
             )
         with self.open(file) as opened:
-            data = opened.read(most + 1)
-        if hashlib.sha256(data).hexdigest() != file.entry.sha256:
-            raise RefusedError(Reason.CHANGED, f"{file.path!r} changed after it was hashed")
-        return data
+            return opened.read(most + 1)
 
     def chunks(self, file: CandidateFile) -> Iterator[memoryview]:
         """All of a file in pieces; each is valid until the next is asked for."""
@@ -112,7 +136,7 @@ class Candidate:
             if number % 1024 == 0:
                 self.progress.tick()
             try:
-                status = os.lstat(file.origin)
+                status = file.source.status()
             except OSError as error:
                 raise RefusedError(Reason.CHANGED, f"{file.path!r} is gone: {error.strerror}") from error
             self._check(file, status)
@@ -130,16 +154,21 @@ def make_candidate(
     files = {}
     for source, entry, stat in zip(sources, content.entries, content.stats, strict=True):
         if not entry.is_directory:
-            files[entry.path] = CandidateFile(entry, source.origin, tuple(stat.tolist()))
+            pieces = content.pieces.get(entry.path) or bytes.fromhex(entry.blake3)
+            files[entry.path] = CandidateFile(entry, source, tuple(stat.tolist()), pieces)
     return Candidate(channel, name, version, content.content_digest, files, progress)
 
 
-class _Ticking(io.RawIOBase):
-    """Reads through a raw file, and says so."""
+class _Proven(io.RawIOBase):
+    """Reads a file piece by piece, each against its digest, and says so. It gives out memory of our own."""
 
-    def __init__(self, raw: BinaryIO, progress: Progress) -> None:
+    def __init__(self, raw: BinaryIO, file: CandidateFile, progress: Progress) -> None:
         self._raw = raw
+        self._file = file
         self._progress = progress
+        self._piece = memoryview(bytearray(min(PIECE_BYTES, file.size)))
+        self._number = -1  # of the piece that is there
+        self._at = 0
 
     def readable(self) -> bool:
         return True
@@ -148,9 +177,34 @@ class _Ticking(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._raw.seek(offset, whence)
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._file.size}[whence]
+        if self._at < 0:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        return self._at
 
-    def readinto(self, buffer: Any) -> int | None:
-        count: int | None = self._raw.readinto(buffer)  # type: ignore[attr-defined]  # a raw file
-        self._progress.tick(count or 0)
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        """At most what is left of one piece."""
+        if self._at >= self._file.size:
+            return 0
+        number, begin = divmod(self._at, PIECE_BYTES)
+        self._load(number)
+        count = min(len(buffer), PIECE_BYTES - begin, self._file.size - self._at)
+        memoryview(buffer)[:count] = self._piece[begin : begin + count]
+        self._at += count
+        self._progress.tick(count)
         return count
+
+    def _load(self, number: int) -> None:
+        if number == self._number:
+            return
+        self._number = -1
+        size = min(PIECE_BYTES, self._file.size - number * PIECE_BYTES)
+        self._raw.seek(number * PIECE_BYTES)
+        whole = fill(self._raw, self._piece[:size]) == size
+        expected = self._file.pieces[number * DIGEST_BYTES : (number + 1) * DIGEST_BYTES]
+        if not whole or digest(self._piece[:size]) != expected:
+            raise RefusedError(Reason.CHANGED, f"{self._file.path!r} is not what was hashed any more")
+        self._number = number

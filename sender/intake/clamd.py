@@ -2,13 +2,20 @@
 
 ``zINSTREAM`` takes a file in chunks, each behind its length in four bytes, big-endian; a length of 0 ends it. The only
 good answer is ``stream: OK``. Everything else, also nothing, is a refusal with a reason. Source: clamd(8).
+
+Whoever can put a socket at its place could say so of everything. So the socket's owner, and who listens at it
+(SO_PEERCRED, unix(7): who was when the socket began to listen), must be root, this process's user, or clamd's.
 """
 
+import os
+import pwd
 import re
 import select
 import socket
+import struct
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
@@ -22,6 +29,8 @@ _SLICE_S: Final = 0.2  # between two looks whether anybody still waits
 _VERSION: Final = re.compile(r"(ClamAV [\w.+~-]{1,40})(?:/\d{1,9}/(\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}))?")
 # in halves, so that scanners leave this file alone
 EICAR: Final = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-" + b"TEST-FILE!$H+H*"
+
+_PEER: Final = struct.Struct("3i")  # struct ucred: process, user, group
 
 Tick = Callable[[], None]
 
@@ -39,10 +48,14 @@ class Version(NamedTuple):
 
 
 class Clamd:
-    """Asks one daemon. ``timeout_s`` is for each question, its answer included; ``tick`` may end it by raising."""
+    """Asks one daemon, of one of the users ``trusted``, given by number.
 
-    def __init__(self, path: Path, timeout_s: float, tick: Tick) -> None:
+    ``timeout_s`` is for each question, its answer included; ``tick`` may end it by raising.
+    """
+
+    def __init__(self, path: Path, trusted: frozenset[int], timeout_s: float, tick: Tick) -> None:
         self._path = path
+        self._trusted = trusted
         self._timeout_s = timeout_s
         self._tick = tick
 
@@ -72,7 +85,7 @@ class Clamd:
             raise RefusedError(reason, detail)
 
     def _ask(self, command: bytes, chunks: Iterable[memoryview | bytes]) -> bytes:
-        with _Conversation(self._path, time.monotonic() + self._timeout_s, self._tick) as talk:
+        with _Conversation(self._path, self._trusted, time.monotonic() + self._timeout_s, self._tick) as talk:
             talk.say(command)
             if command == b"zINSTREAM\0":
                 for chunk in chunks:
@@ -81,6 +94,14 @@ class Clamd:
                         break
                 talk.say(bytes(4))
             return talk.hear()
+
+
+def trusted_users(name: str) -> frozenset[int]:
+    """Whose word is taken, by number: root's, this process's user's, and that of ``name`` if there is such a user."""
+    users = {0, os.geteuid()}
+    with suppress(KeyError):
+        users.add(pwd.getpwnam(name).pw_uid)
+    return frozenset(users)
 
 
 def judge(answer: bytes, what: str) -> tuple[Reason, str]:
@@ -101,8 +122,9 @@ def judge(answer: bytes, what: str) -> tuple[Reason, str]:
 class _Conversation:
     """One connection, non-blocking, that waits in slices until its deadline."""
 
-    def __init__(self, path: Path, deadline: float, tick: Tick) -> None:
+    def __init__(self, path: Path, trusted: frozenset[int], deadline: float, tick: Tick) -> None:
         self._path = path
+        self._trusted = trusted
         self._deadline = deadline
         self._tick = tick
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
@@ -111,6 +133,7 @@ class _Conversation:
         try:
             while not self._connected():
                 self._pause()
+            self._check_peer()
         except BaseException:
             self._socket.close()
             raise
@@ -157,6 +180,16 @@ class _Conversation:
         except OSError as error:
             raise RefusedError(Reason.SCANNER_MISSING, f"no clamd at {self._path}: {error.strerror or error}") from None
         return True
+
+    def _check_peer(self) -> None:
+        owner = self._path.stat().st_uid
+        _, listener, _ = _PEER.unpack(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+        if strangers := {owner, listener} - self._trusted:
+            raise RefusedError(
+                Reason.SCANNER_STRANGER,
+                f"the socket {self._path} is of user {owner}, and user {listener} listens: {min(strangers)} is "
+                "neither root, this daemon's user, nor clamd's (intake.clamd.user)",
+            )
 
     def _pause(self) -> None:
         self._check()

@@ -11,12 +11,13 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, Any, Final
 
 from diode.config import SenderConfig
 from diode.errors import UsageError
 from diode.intake_settings import Hook
-from diode.judges import Surroundings, hide
+from diode.judges import Surroundings, hide, let_in
 from diode.manifest import canonical
 from diode.programs import environment
 from sender.intake.candidate import Candidate
@@ -41,6 +42,8 @@ def surroundings(config: SenderConfig) -> Surroundings:
 def check_hook(settings: Hook, around: Surroundings, candidate: Candidate) -> Finding:
     """Run it. Raises RefusedError unless it exits with 0 and says "accept"."""
     try:
+        if settings.reads == "copy" and candidate.copied_to is not None:
+            around = _with_copy(around, candidate.copied_to, settings.user)
         process = subprocess.Popen(
             around.command(settings.run, settings.user),
             stdin=subprocess.PIPE,
@@ -56,7 +59,7 @@ def check_hook(settings: Hook, around: Surroundings, candidate: Candidate) -> Fi
     try:
         with process:
             try:
-                talk = _Talk(process, questions(candidate))
+                talk = _Talk(process, questions(candidate, reads_copy=settings.reads == "copy"))
                 talk.until_over(time.monotonic() + settings.timeout_s, candidate)
             finally:
                 with suppress(ProcessLookupError):
@@ -66,7 +69,14 @@ def check_hook(settings: Hook, around: Surroundings, candidate: Candidate) -> Fi
     return _judge(settings.run[0], process.returncode, bytes(talk.answer), bytes(talk.complaint))
 
 
-def questions(candidate: Candidate) -> Iterator[bytes]:
+def _with_copy(around: Surroundings, copy: Path, user: str) -> Surroundings:
+    """The copy lies in the state folder, of which a hook finds nothing else, whoever it is."""
+    for folder in (copy.parent.parent, copy.parent):
+        let_in(folder, user)
+    return around.with_reads(copy)
+
+
+def questions(candidate: Candidate, *, reads_copy: bool) -> Iterator[bytes]:
     """What a hook reads, piece by piece: one JSON object, one file a line."""
     head = canonical(
         {
@@ -83,7 +93,7 @@ def questions(candidate: Candidate) -> Iterator[bytes]:
         entry = file.entry
         facts = {
             "path": entry.path,
-            "origin": file.origin,
+            "origin": candidate.place(file) if reads_copy else file.origin,
             "size": entry.size,
             "blake3": entry.blake3,
             "sha256": entry.sha256,

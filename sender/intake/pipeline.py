@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -16,6 +17,7 @@ from sender.intake.hooks import check_hook
 from sender.intake.limits import check_limits
 from sender.intake.minisign import MinisignKey
 from sender.intake.model_signing import ModelKey, Opener, check_model
+from sender.intake.private_copy import PrivateCopy
 from sender.intake.sbom import check_sboms
 from sender.intake.scanning import check_scanned
 from sender.intake.signed import SignatureKey, check_signed
@@ -33,9 +35,14 @@ log = structlog.get_logger()
 class Pipeline:
     """The checks that one channel declares, in their order, cheap ones first."""
 
-    def __init__(self, settings: Intake, around: Surroundings | None = None) -> None:
-        """Read keys and look for tools; ``around`` is what hooks find. Raises UsageError, NotInitialisedError."""
+    def __init__(self, settings: Intake, copies: Path, around: Surroundings | None = None) -> None:
+        """Read keys and look for tools.
+
+        ``copies`` is where items are copied to for the hooks that want it, ``around`` what hooks find. Raises
+        UsageError, NotInitialisedError.
+        """
         around = around or Surroundings()
+        self._copy = PrivateCopy(copies)
         self.steps: dict[str, CheckStep] = {"limits": partial(check_limits, settings)}
         if settings.lint or settings.types:
             self.steps["content"] = partial(check_contents, settings)
@@ -43,6 +50,8 @@ class Pipeline:
         self.steps["sbom"] = check_sboms
         if settings.clamd is not None:
             self.steps["clamd"] = partial(check_scanned, settings.clamd)
+        if any(hook.reads == "copy" for hook in settings.hooks):
+            self.steps["copy"] = self._copy.make
         for number, hook in enumerate(settings.hooks, 1):
             self.steps[f"hook {number} {bounded(hook.run[0].rpartition('/')[2], 40)}"] = partial(
                 check_hook, hook, around
@@ -70,6 +79,12 @@ class Pipeline:
 
     def run(self, candidate: Candidate) -> Verdict:
         """Check an item. Whatever happens is a verdict; only StoppedError passes."""
+        try:
+            return self._run(candidate)
+        finally:
+            self._copy.remove()
+
+    def _run(self, candidate: Candidate) -> Verdict:
         checks: list[Check] = []
         refused = False
         for name, step in self.steps.items():

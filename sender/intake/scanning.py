@@ -5,7 +5,7 @@ from typing import Final
 
 from diode.intake_settings import Clamd as ClamdSettings
 from sender.intake.candidate import Candidate, CandidateFile
-from sender.intake.clamd import MAX_STREAM_BYTES, Clamd, Version
+from sender.intake.clamd import MAX_STREAM_BYTES, Clamd, Version, trusted_users
 from sender.intake.verdict import Finding, Reason, RefusedError
 
 _DAY_S: Final = 86_400.0
@@ -20,7 +20,7 @@ def check_scanned(settings: ClamdSettings, candidate: Candidate) -> Finding:
         raise RefusedError(
             Reason.UNSCANNED, f"not scanned: too large: {_names(large)} (the scanner is given {most} bytes at most)"
         )
-    clamd = Clamd(settings.socket, settings.timeout_s, candidate.progress.tick)
+    clamd = Clamd(settings.socket, trusted_users(settings.user), settings.timeout_s, candidate.progress.tick)
     version = clamd.version()
     _check_age(settings, version)
     if settings.canary:

@@ -35,12 +35,14 @@ class Reason(StrEnum):
     CHANGED = "changed"  # not what was hashed any more
     # from here on the check itself failed
     SCANNER_MISSING = "scanner_missing"
+    SCANNER_STRANGER = "scanner_stranger"  # its socket is somebody else's
     SCANNER_DIED = "scanner_died"
     SCANNER_TIMEOUT = "scanner_timeout"
     SCANNER_GARBAGE = "scanner_garbage"
     SCANNER_ERROR = "scanner_error"
     SCANNER_BLIND = "scanner_blind"  # does not find the test file
     SCANNER_DATABASE = "scanner_database"  # its database is too old, or its age is not known
+    COPY = "copy"  # no copy could be made for the hooks
     HOOK_MISSING = "hook_missing"
     HOOK_FAILED = "hook_failed"
     HOOK_TIMEOUT = "hook_timeout"
@@ -54,7 +56,7 @@ class Reason(StrEnum):
         return (self.startswith(("scanner_", "hook_")) and self is not Reason.HOOK_REJECTED) or self in _FAILURES
 
 
-_FAILURES: Final = (Reason.UNREADABLE, Reason.CRASHED)
+_FAILURES: Final = (Reason.UNREADABLE, Reason.COPY, Reason.CRASHED)
 
 
 class RefusedError(Exception):

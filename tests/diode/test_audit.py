@@ -288,6 +288,39 @@ def test_a_disk_that_takes_no_entry_takes_no_decision(fails: str, folder: Path) 
     assert len(lines_of(folder)) == 10
 
 
+@pytest.mark.parametrize("then", ["append", "head"])
+def test_a_sync_that_fails_once_leaves_no_entry(then: str, folder: Path) -> None:
+    """Not even when it could not be cut off at once: later syncs succeed, and would say that it is on the disk."""
+    log = AuditLog(folder, "sender", None)
+    before, failed = lines_of(folder), OSError(errno.EIO, "Input/output error", "audit")
+    with (
+        patch.object(os, "fdatasync", side_effect=failed),
+        patch.object(os, "ftruncate", side_effect=failed),
+        pytest.raises(StorageError, match="nothing was decided"),
+    ):
+        log.append(What.SENT, bundle="0123456789abcdef")
+    if then == "append":
+        log.append(What.SENT)
+        assert before == lines_of(folder)[:-1]
+    else:
+        head = log.head()
+        assert head is not None
+        assert (len(before), before) == (head.n, lines_of(folder))
+
+
+def test_a_segment_whose_name_could_not_be_synced_is_synced_later(folder: Path) -> None:
+    """The file is there then, and empty; its name may not be."""
+    log = AuditLog(folder / "new", "sender", None)
+    with (
+        patch("diode.audit.sync_folder", side_effect=OSError(errno.EIO, "Input/output error", "audit")),
+        pytest.raises(StorageError),
+    ):
+        log.append(What.SENT)
+    with patch("diode.audit.sync_folder") as synced:
+        log.append(What.SENT)
+    synced.assert_called_once_with(folder / "new")
+
+
 def test_a_write_that_fell_short_leaves_nothing(folder: Path) -> None:
     """Half a line, then a full disk."""
     real, calls = os.pwrite, list[int]()

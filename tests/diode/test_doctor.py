@@ -46,6 +46,8 @@ FILES = {
     "/proc/sys/net/core/rmem_max": "268435456",
     "/proc/sys/net/core/wmem_max": "268435456",
     "/proc/sys/vm/dirty_background_bytes": "268435456",
+    "/proc/sys/fs/protected_hardlinks": "1",
+    "/proc/sys/fs/protected_symlinks": "1",
     "/sys/class/net/dio0/flags": "0x81",
     "/sys/class/net/dio0/mtu": "9000",
     "/sys/class/net/dio0/ifindex": "3",
@@ -141,6 +143,17 @@ def test_what_could_be_better_is_advice(
     """It does not make the command fail."""
     found = site(folder, "receiver", files, commands)
     assert "advice" == named([*check_returns(found), *check_tuning(found), *check_upkeep(found)], check).level
+
+
+@pytest.mark.parametrize("kind", ["hardlinks", "symlinks"])
+@pytest.mark.parametrize(("value", "levels"), [("0", ["problem", "advice"]), ("", ["unknown"] * 2), ("1", ["ok"] * 2)])
+def test_links_that_the_kernel_lets_others_make(folder: Path, kind: str, value: str, levels: list[str]) -> None:
+    """Where items are dropped it is a problem; what to type is said."""
+    path = f"/proc/sys/fs/protected_{kind}"
+    sites = [site(folder, role, {path: value}) for role in ("sender", "receiver")]
+    found = [named(list(check_upkeep(each)), f"protected {kind}") for each in sites]
+    assert levels == [finding.level for finding in found]
+    assert value == "1" or f"sysctl -w fs.protected_{kind}=1" == found[0].do
 
 
 def test_what_cannot_be_asked_is_unknown(folder: Path) -> None:

@@ -97,7 +97,7 @@ async def test_rejected(tmp_path: Path) -> None:
         assert 1 == packed.last("summary")["unapproved"]
         bundle = json.loads(await packed.said("bundle_waits"))["bundle"]
         assert 0 == command(link, "sender.cli", "reject", bundle, "--reason", "not ours").returncode
-        reason = json.loads((link.folder / "sender/failed/cve/bad@1.reason.json").read_text())
+        reason = json.loads((link.folder / "sender/failed/.reasons/cve/bad@1.reason.json").read_text())
         assert "rejected: not ours" == reason["detail"]
 
         item = link.folder / "good"

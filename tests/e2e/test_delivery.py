@@ -152,7 +152,7 @@ async def test_several_bundles_cross_at_once_and_identical_content_is_skipped(tm
         sender = await link.sender("run", "--json", "--until-idle", DIODE_OUTBOX__SETTLE_S="0")
         assert 3 == await sender.ended()
         assert (1, 1) == (sender.last("summary")["skipped"], sender.last("summary")["failed"])
-        reason = json.loads((link.folder / "sender/failed/os/item4@1.reason.json").read_text())
+        reason = json.loads((link.folder / "sender/failed/.reasons/os/item4@1.reason.json").read_text())
         assert "source" == reason["reason"]
 
 
@@ -247,7 +247,7 @@ async def test_what_cannot_cross_is_set_aside_and_the_rest_goes_on(tmp_path: Pat
         sender = await link.sender("run", "--json", "--until-idle", DIODE_OUTBOX__SETTLE_S="0")
         assert 3 == await sender.ended()
         assert (1, 4) == (sender.last("summary")["sent"], sender.last("summary")["failed"])
-        assert 4 == len(list((link.folder / "sender" / "failed" / "c").glob("*.reason.json")))
+        assert 4 == len(list((link.folder / "sender" / "failed" / ".reasons" / "c").glob("*.reason.json")))
 
 
 async def test_a_file_that_changes_while_it_is_sent_withdraws_its_bundle(tmp_path: Path) -> None:

@@ -48,8 +48,8 @@ def declare(link: Pair, text: str) -> None:
 
 def refused(link: Pair, name: str) -> tuple[str, str, str]:
     """(reason, check, reason of the check) of an item in failed/."""
-    folder = link.folder / "sender/failed/weights"
-    assert (folder / name).is_dir()
+    assert (link.folder / "sender/failed/weights" / name).is_dir()
+    folder = link.folder / "sender/failed/.reasons/weights"
     reason = json.loads((folder / f"{name}.reason.json").read_text())["reason"]
     verdict: dict[str, Any] = json.loads((folder / f"{name}.verdict.json").read_text())
     assert ("diode-intake-verdict-1", False) == (verdict["format"], verdict["accepted"])

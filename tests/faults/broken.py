@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -9,9 +10,9 @@ from unittest.mock import patch
 
 import diode.audit
 import receiver.spool
-import receiver.store
 from diode.audit import AuditLog
 from diode.chain import What
+from diode.durable import WriteBack
 from diode.emulator import Impairments
 from receiver.ledger import Ledger
 from receiver.spool import SpoolBundle
@@ -24,6 +25,8 @@ POWER: Final = Faults(bundles=1, killed_by="power")
 REPEATED: Final = Faults(passes=3, bundles=2, kills=((20, "receiver"), (40, "receiver")))
 CLOCK: Final = Faults(bundles=2, kills=((10, "clock"),))
 NOISY: Final = Faults(line=Impairments(corrupt=0.02), passes=2, auth="none")
+LIES: Final = Faults(bundles=2, passes=2, lies=tuple(range(1, 40, 2)))
+LIES_AND_KILLS: Final = replace(LIES, kills=tuple((step, "receiver") for step in range(2, 40, 4)))
 LOSSY: Final = Faults(line=Impairments(loss=0.3), bundles=2, outages=((0, 30),))
 
 
@@ -38,7 +41,7 @@ class _Equal:
 
 
 def _sync_skipped() -> Any:
-    return patch.multiple(receiver.store, sync_file_system=lambda _: None)
+    return patch.object(SpoolBundle, "sync", lambda _: None)
 
 
 def _recorded_before_rename() -> Any:
@@ -127,6 +130,15 @@ def _log_unsynced() -> Any:
     return patch.object(AuditLog, "_write", staticmethod(write))
 
 
+def _lost_writes_ignored() -> Any:
+    return patch.object(Store, "_forgetting", lambda _: nullcontext())
+
+
+def _descriptor_opened_late() -> Any:
+    real = WriteBack.sync
+    return patch.object(WriteBack, "sync", lambda self: real(WriteBack(self._path)))
+
+
 BUILDS: Final[dict[str, tuple[Callable[[], Any], Faults]]] = {
     "the sync before publication is skipped": (_sync_skipped, POWER),
     "published is recorded before the rename": (_recorded_before_rename, POWER),
@@ -138,6 +150,8 @@ BUILDS: Final[dict[str, tuple[Callable[[], Any], Faults]]] = {
     "what is published is said after the rename": (_said_after_rename, POWER),
     "a torn line stays in the audit log": (_torn_line_kept, POWER),
     "the audit log is not synced": (_log_unsynced, POWER),
+    "that writes were lost is not taken to heart": (_lost_writes_ignored, LIES),
+    "the descriptor for syncing is opened to sync": (_descriptor_opened_late, LIES),
     "heartbeats go by the clock alone": (_epoch_by_the_clock, CLOCK),
     "bundles of which nothing arrived are forgotten": (_silence_forgotten, LOSSY),
 }

@@ -3,6 +3,10 @@
 The daemons' code runs unchanged: the calls that change a disk are counted on their way to the kernel. A *kill* ends the
 process before the chosen operation. A *power loss* also takes what no sync covered: contents become old, torn or stay,
 renames are undone or stay, and the ledger falls back to its last synced commit or stays.
+
+A *lie* is a write-back that fails, as Linux has it: each descriptor that was open then is told once by its next sync,
+and a later one only if nobody was told yet. The pages count as clean, whatever syncs follow. They still read as
+written until memory is short (ext4), or as what the disk has (XFS, Btrfs). What is written again is dirty again.
 """
 
 import errno
@@ -14,11 +18,10 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import receiver.finishing
-import receiver.inbox
-import receiver.spool
-import receiver.store
 from diode.database import Database
+from diode.durable import WriteBack
+from diode.errors import LostWritesError
+from diode.storage.folder import Folder
 
 PAGE = 4096
 FULL = 2  # PRAGMA synchronous
@@ -41,6 +44,9 @@ class Disk:
         self._synced: dict[str, bytes] = {}
         self._renamed: list[tuple[str, str, bytes | None]] = []  # from, to, what was there before
         self._ledger: dict[str, bytes] = {}
+        self._lies = 0
+        self._is_told = True  # of the last one, anybody
+        self._lost: dict[int, dict[int, bytes]] = {}  # by inode: pages that are clean, and what the disk has of them
 
     def operation(self, *, writes: bool = False) -> None:
         """One change of the disk is about to be made."""
@@ -56,6 +62,48 @@ class Disk:
         """syncfs: all that is there outlives a power loss."""
         self._synced = self._contents()
         self._renamed.clear()
+
+    def lie(self) -> None:
+        """What is dirty is not written, and soon counts as clean. Somebody else may be the one who is told."""
+        for path, data in self._contents().items():
+            old = self._synced.get(path, b"")[: len(data)].ljust(len(data), b"\0")
+            if data == old or not _is_pwritten(path):
+                continue
+            pages = self._lost.setdefault(os.stat(path).st_ino, {})
+            for at in range(0, len(data), PAGE):
+                if data[at : at + PAGE] != old[at : at + PAGE]:
+                    pages[at // PAGE] = old[at : at + PAGE]
+            self._synced[path] = old
+        self._lies += 1
+        self._is_told = self._rng.random() < 0.5
+        if self._rng.random() < 0.3:
+            self.drop_cache()
+
+    def sample(self) -> int:
+        """What a descriptor that is opened now has been told of."""
+        return self._lies if self._is_told else self._lies - 1
+
+    def tell(self, told: int) -> int:
+        """A descriptor that has been told of so many lies syncs. Returns of how many it has been told now."""
+        self._is_told |= told != self._lies
+        return self._lies
+
+    def written(self, inode: int, offset: int, length: int) -> None:
+        """These pages are dirty again."""
+        pages = self._lost.get(inode, {})
+        for number in range(offset // PAGE, (offset + length) // PAGE + 1):
+            pages.pop(number, None)
+
+    def drop_cache(self, below: str = "") -> None:
+        """Clean pages are read from the disk from now on."""
+        for path in self.root.rglob("*"):
+            if not self._lost or not path.is_file() or not str(path).startswith(below):
+                continue
+            if pages := self._lost.pop(path.stat().st_ino, None):
+                with path.open("r+b") as file:
+                    data = _with_pages(file.read(), pages)
+                    file.seek(0)
+                    file.write(data)
 
     def sync_one(self, path: str) -> None:
         """Fsync of a file: its content outlives a power loss; of a directory: the names in it do."""
@@ -75,6 +123,7 @@ class Disk:
 
     def lose_power(self) -> None:
         """Forget what was not synced, or some of it."""
+        self.drop_cache()
         for source, target, replaced in reversed(self._renamed):
             if os.path.lexists(target) and self._rng.random() < 0.5:
                 os.makedirs(os.path.dirname(source), exist_ok=True)
@@ -118,7 +167,11 @@ class Disk:
 
     def _contents(self) -> dict[str, bytes]:
         files = (path for path in self.root.rglob("*") if path.is_file() and not path.name.startswith("ledger.db"))
-        return {str(path): path.read_bytes() for path in files}
+        return {str(path): self._on_disk(path) for path in files}
+
+    def _on_disk(self, path: Path) -> bytes:
+        """What would be there if all that is dirty were written now."""
+        return _with_pages(path.read_bytes(), self._lost.get(path.stat().st_ino, {}))
 
     def _ledger_files(self) -> Iterator[tuple[str, bytes]]:
         for path in self.root.rglob("ledger.db*"):
@@ -127,6 +180,25 @@ class Disk:
 
 def _moved(path: str, source: str, target: str) -> str:
     return target + path[len(source) :] if path == source or path.startswith(source + "/") else path
+
+
+def _is_pwritten(path: str) -> bool:
+    """Files of which :meth:`Disk.written` hears: tables, parked symbols, and a bundle's content."""
+    return path.endswith(("/files.jsonl", "/slabs.bin")) or "/parked/" in path or "/data/" in path
+
+
+def _with_pages(data: bytes, pages: dict[int, bytes]) -> bytes:
+    changed = bytearray(data)
+    for number, page in pages.items():
+        there = changed[number * PAGE : (number + 1) * PAGE]
+        changed[number * PAGE : (number + 1) * PAGE] = page[: len(there)].ljust(len(there), b"\0")
+    return bytes(changed)
+
+
+def _place(name: Any, fd: int | None) -> str:
+    """A path, which may be relative to a descriptor."""
+    text = os.fsdecode(name)
+    return os.path.abspath(text) if fd is None else os.path.join(os.path.realpath(f"/proc/self/fd/{fd}"), text)
 
 
 class _Watch:
@@ -158,20 +230,94 @@ class _Watch:
         real = getattr(owner, name)
 
         def call(source: Any, target: Any, **options: Any) -> None:
-            disk, replaced = self.disk_of(target), None
-            if disk is not None:
-                disk.operation(writes=True)
-                replaced = Path(target).read_bytes() if os.path.isfile(target) else None
-            real(source, target, **options)
-            if disk is not None:
-                disk.renamed(os.path.abspath(os.fsdecode(source)), os.path.abspath(os.fsdecode(target)), replaced)
+            old, new = _place(source, options.get("src_dir_fd")), _place(target, options.get("dst_dir_fd"))
+            self._rename(old, new, lambda: real(source, target, **options))
 
         return patch.object(owner, name, call)
 
-    def syncfs(self, folder: Path) -> None:
-        if (disk := self.disk_of(folder)) is not None:
+    def moves(self) -> Any:
+        real = Folder.move
+
+        def call(folder: Folder, name: str, target: Folder, new_name: str) -> None:
+            old, new = _place(name, folder.fd), _place(new_name, target.fd)
+            self._rename(old, new, lambda: real(folder, name, target, new_name))
+
+        return patch.object(Folder, "move", call)
+
+    def _rename(self, source: str, target: str, rename: Callable[[], None]) -> None:
+        disk, replaced = self.disk_of(target), None
+        if disk is not None:
             disk.operation(writes=True)
-            disk.sync()
+            replaced = Path(target).read_bytes() if os.path.isfile(target) else None
+        rename()
+        if disk is not None:
+            disk.renamed(source, target, replaced)
+
+    def creates(self) -> Any:
+        real = Folder.create
+
+        def call(folder: Folder, name: str, mode: int = 0o600) -> int:
+            self._write_below(folder)
+            return real(folder, name, mode)
+
+        return patch.object(Folder, "create", call)
+
+    def makes(self) -> Any:
+        real = Folder.beneath
+
+        def call(folder: Folder, path: str, flags: int, mode: int = 0) -> int:
+            if flags & os.O_CREAT:
+                self._write_below(folder)
+            return real(folder, path, flags, mode)
+
+        return patch.object(Folder, "beneath", call)
+
+    def _write_below(self, folder: Folder) -> None:
+        if (disk := self.disk_of(folder.fd)) is not None:
+            disk.operation(writes=True)
+
+    def opens(self) -> Any:
+        """A descriptor for syncing is told of what fails from then on."""
+        real = WriteBack.__init__
+
+        def init(made: WriteBack, folder: Path) -> None:
+            real(made, folder)
+            disk = self.disk_of(folder)
+            made.told = disk.sample() if disk else 0  # type: ignore[attr-defined]
+
+        return patch.object(WriteBack, "__init__", init)
+
+    def syncs(self) -> Any:
+        """As syncfs(2)."""
+
+        def sync(made: WriteBack) -> None:
+            if (disk := self.disk_of(made._path)) is not None:
+                disk.operation(writes=True)
+                told, made.told = made.told, disk.tell(made.told)  # type: ignore[attr-defined]
+                disk.sync()
+                if told != made.told:  # type: ignore[attr-defined]
+                    raise LostWritesError("EIO, as the disk says once")
+
+        return patch.object(WriteBack, "sync", sync)
+
+    def pwrite(self) -> Any:
+        real = os.pwrite
+
+        def call(fd: int, data: Any, offset: int) -> int:
+            disk = self.disk_of(fd)
+            if disk is not None:
+                disk.operation(writes=True)
+                disk.written(os.fstat(fd).st_ino, offset, len(data))
+            return real(fd, data, offset)
+
+        return patch.object(os, "pwrite", call)
+
+    def fadvise(self) -> Any:
+        def call(fd: int, *_: int) -> None:
+            if (disk := self.disk_of(fd)) is not None:
+                disk.drop_cache()
+
+        return patch.object(os, "posix_fadvise", call)
 
     def fsync(self, name: str) -> Any:
         def call(fd: int) -> None:
@@ -200,7 +346,9 @@ def watched(disks: list[Disk]) -> Iterator[None]:
     """Count every change that this process makes to one of ``disks``."""
     watch = _Watch(disks)
     with ExitStack() as stack:
-        for name in ("pwrite", "posix_fallocate", "mkdir", "ftruncate"):
+        for replaced in (watch.opens(), watch.syncs(), watch.pwrite(), watch.fadvise()):
+            stack.enter_context(replaced)
+        for name in ("posix_fallocate", "mkdir", "ftruncate"):
             stack.enter_context(watch.counted(os, name, writes=True))
         for name in ("unlink", "rmdir"):
             stack.enter_context(watch.counted(os, name))
@@ -210,9 +358,9 @@ def watched(disks: list[Disk]) -> Iterator[None]:
         stack.enter_context(watch.fsync("fdatasync"))
         stack.enter_context(watch.renames(os, "rename"))
         stack.enter_context(watch.renames(os, "replace"))
-        stack.enter_context(watch.renames(receiver.inbox, "rename_noreplace"))
-        for module in (receiver.finishing, receiver.spool, receiver.store):
-            stack.enter_context(patch.object(module, "sync_file_system", watch.syncfs))
+        stack.enter_context(watch.moves())
+        stack.enter_context(watch.creates())
+        stack.enter_context(watch.makes())
         stack.enter_context(patch.object(Database, "_execute", _as_method(watch.execute)))
         yield
 

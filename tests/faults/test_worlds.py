@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.faults.broken import BUILDS, caught
+from tests.faults.broken import BUILDS, LIES, LIES_AND_KILLS, caught
 from tests.faults.world import Faults, world
 
 
@@ -21,8 +21,23 @@ def test_a_daemon_may_end_before_any_change_of_its_disk(killed_by: str) -> None:
             made.run()
 
 
+@pytest.mark.parametrize("faults", [LIES, LIES_AND_KILLS], ids=["alone", "and the receiver is killed"])
+@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(n, marks=pytest.mark.slow) for n in range(4, 60))])
+def test_what_a_disk_loses_is_asked_for_again(seed: int, faults: Faults) -> None:
+    """It fails to write, says so once, and syncs well afterwards: nothing is published that cannot be read."""
+    with world(seed, faults) as made:
+        made.run()
+        assert made.counts["lies"]
+
+
 @pytest.mark.parametrize(
-    "name", ["the digest of a slab is not checked", "bundles of which nothing arrived are forgotten"]
+    "name",
+    [
+        "the digest of a slab is not checked",
+        "bundles of which nothing arrived are forgotten",
+        "that writes were lost is not taken to heart",
+        "the descriptor for syncing is opened to sync",
+    ],
 )
 def test_a_broken_build_is_caught(name: str) -> None:
     """The harness notices; `make faults` breaks the others too."""

@@ -116,6 +116,7 @@ class Faults:
     outages: tuple[tuple[int, int], ...] = ()  # (from step, to step): nothing passes
     kills: tuple[tuple[int, str], ...] = ()  # (step, what): receiver, power, stop, sender, clock
     disk_fails: tuple[tuple[int, int], ...] = ()  # (step, for so many operations)
+    lies: tuple[int, ...] = ()  # steps: the disk loses what is dirty, and says so once
     auth: str = "gmac"
     killed_by: str = "receiver"  # what happens at a kill point of the receiver: the same, or power
     kill_at: int | None = None  # operation of the disk, counted from the first bundle on
@@ -144,6 +145,7 @@ class Faults:
             ),
             disk_fails=tuple((rng.randrange(steps), rng.randrange(1, 30)) for _ in range(rng.choice((0, 0, 0, 1, 2)))),
             auth=rng.choice(("gmac", "gmac", "none")),
+            lies=tuple(rng.randrange(steps) for _ in range(rng.choice((0, 0, 0, 1, 3)))),
         )
 
 
@@ -375,10 +377,14 @@ class World:
             )
         step = 0
         kills, fails = deque(sorted(self.faults.kills)), deque(sorted(self.faults.disk_fails))
+        lies = deque(sorted(self.faults.lies))
         while self.advance(dark=any(a <= step < b for a, b in self.faults.outages)) or kills:
             step += 1
             while fails and fails[0][0] <= step:
                 self.enclave_disk.fails_until = self.enclave_disk.operations + fails.popleft()[1]
+            while lies and lies[0] <= step:
+                self.counts["lies"] += bool(lies.popleft())
+                self.enclave_disk.lie()
             while kills and kills[0][0] <= step:
                 self.kill(kills.popleft()[1])
         self.enclave_disk.fails_until = -1
@@ -503,6 +509,7 @@ class World:
 
     def look(self) -> None:
         """Whatever is visible is complete and as staged; a reader may take it away, and it never comes again."""
+        self.enclave_disk.drop_cache(f"{self.inbox}/cve/")  # a reader may come when memory was short
         for receipt in self.inbox.glob("cve/*/*"):
             name = receipt.parent.name
             if not (receipt / "receipt.json").exists():

@@ -14,11 +14,11 @@ from diode.envelope import seal
 from diode.errors import StorageError
 from diode.keys import read_signer
 from diode.manifest import canonical
+from diode.storage.folder import Folder
 from diode.trust_document import MAX_TRUST_BYTES, TRUST_TYPE, TrustDocument
-from receiver import holding, inbox
 from receiver.decisions import write_decision
 from receiver.held import decide
-from receiver.inbox import rename_noreplace
+from receiver.inbox import Inbox
 from receiver.ledger import Ledger
 from receiver.messages import DecisionRefused, Held
 from receiver.spool import MANIFEST_FILE
@@ -188,8 +188,7 @@ def test_killed_at_every_step_of_the_release(enclave: Enclave, monkeypatch: pyte
 
         broken.setattr(Ledger, "set_state", counted(Ledger.set_state))
         broken.setattr(AuditLog, "append_all", counted(AuditLog.append_all))
-        for module in (holding, inbox):
-            broken.setattr(module, "rename_noreplace", counted(rename_noreplace))
+        broken.setattr(Folder, "move", counted(Folder.move))
         say(enclave, bundle, "accept", CAROL)
     enclave.restart()
     enclave.tick()
@@ -321,7 +320,7 @@ def test_tampered_between_release_and_publication(enclave: Enclave, monkeypatch:
         def fail(*_: object) -> None:
             raise StorageError("killed")
 
-        broken.setattr(inbox, "rename_noreplace", fail)
+        broken.setattr(Inbox, "publish", fail)
         say(enclave, bundle, "accept", CAROL)
     tree = enclave.config.inbox.path / ".diode" / "spool" / f"{bundle.number:016x}" / "tree"
     (tree / "data" / "a").write_bytes(b"2")

@@ -8,6 +8,7 @@ import pytest
 from diode.errors import FullError, IntegrityError, StorageError
 from diode.manifest import Manifest
 from diode.memory import Counters
+from diode.storage.folder import Folder
 from diode.sums import sum_lines
 from diode.trust import Opened
 from diode.wire import ObjectType
@@ -23,8 +24,10 @@ def spooled(folder: Path, bundle: Bundle, slabs: bool = True) -> SpoolBundle:
     """The bundle in a spool, with its tables and (all or none of) its slabs."""
     folder.mkdir(exist_ok=True)
     manifest: Manifest = bundle.manifest
-    parked = ParkedSlabs(folder, bundle.number, Ledger(folder / "ledger.db"))
-    spool = SpoolBundle(bundle.number, folder, Opened(manifest, b"", ()), b"", parked)
+    opened = Folder.open(folder)
+    opened.folder(f"{bundle.number:016x}", create=True)
+    parked = ParkedSlabs(opened, bundle.number, Ledger(folder / "ledger.db"))
+    spool = SpoolBundle(bundle.number, opened, Opened(manifest, b"", ()), b"", parked)
     for kind in (ObjectType.FILES, ObjectType.SLABS):
         spool.put_table(kind, 0, memoryview(bundle.parts[OBJECT, int(kind)]))
     assert spool.maybe_read_tables()

@@ -6,6 +6,7 @@ happens where it is not forbidden: then the answer is another one than ``EPERM``
 
 import ctypes
 import errno
+import fcntl
 import importlib
 import json
 import os
@@ -111,19 +112,26 @@ READING: Final[dict[str, tuple[Any, ...]]] = {  # of a worker that reads files: 
     "remove": ("unlinkat", AT_FDCWD, b"/nowhere\0", 0),
     "chmod": ("fchmodat", AT_FDCWD, b"/nowhere\0", 0o777),
 }
+SHARED: Final[dict[str, tuple[Any, ...]]] = {  # a memfd that another process maps: by its size it would be killed
+    "shrink shared memory": ("ftruncate", "SHARED", ctypes.c_long(0)),
+    "grow shared memory": ("ftruncate", "SHARED", ctypes.c_long(1 << 40)),
+    "seal shared memory": ("fcntl", "SHARED", fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE),
+}
 ATTACKS: Final = {
-    "receiver.listen": NETWORK | PROCESSES | OUTSIDE | ITS_OWN,
+    "receiver.listen": NETWORK | PROCESSES | OUTSIDE | ITS_OWN | SHARED,
     "receiver.assemble": NETWORK
     | PROCESSES
     | OUTSIDE
-    | {name: ITS_OWN[name] for name in ("pwrite to the socket", "sendfile")},
-    "receiver.store": NETWORK | PROCESSES | OUTSIDE,
+    | {name: ITS_OWN[name] for name in ("pwrite to the socket", "sendfile")}
+    | SHARED,
+    "receiver.store": NETWORK | PROCESSES | OUTSIDE | SHARED,
     "sender.transmit": {name: how for name, how in NETWORK.items() if name != "sendto"}
     | PROCESSES
     | OUTSIDE
     | ITS_OWN
-    | SENDING,
-    "sender.encode": NETWORK | PROCESSES | OUTSIDE | READING,
+    | SENDING
+    | SHARED,
+    "sender.encode": NETWORK | PROCESSES | OUTSIDE | READING | SHARED,
     "receiver.examine": {  # of its child, whose one descriptor is a pipe; see taken.py
         name: how
         for name, how in (NETWORK | PROCESSES | OUTSIDE | READING).items()
@@ -145,7 +153,11 @@ def main() -> None:
         return settings, control
 
     def attack(_: object) -> None:
-        places = {"SOCKET": known.get("socket", known["control_write"]), "PIPE": known["control_read"]}
+        places = {
+            "SOCKET": known.get("socket", known["control_write"]),
+            "PIPE": known["control_read"],
+            "SHARED": known.get("arena", known.get("ring")),
+        }
         for name, (system_call, *arguments) in ATTACKS[module].items():
             _say(module, name, call(system_call, *(places.get(a, a) if isinstance(a, str) else a for a in arguments)))
         for path in json.loads(files):

@@ -23,6 +23,7 @@ async def held(link: Pair) -> str:
     scanner, asked = link.folder / "scanner", link.folder / "asked"
     scanner.write_text(SCANNER.format(asked=asked))
     scanner.chmod(0o755)
+    asked.touch()  # it can write there, and make nothing new beside keys
     with (link.folder / "receiver/receiver.toml").open("a") as file:
         file.write(f'[channels.cve]\nhold = 1\nscan = ["{scanner}"]\n')
     receiver = await link.receiver("--no-progress")

@@ -13,7 +13,8 @@ from diode.errors import UsageError
 from diode.geometry import PROFILES, stream_geometry
 from sender.backup import back_up, restore
 from sender.ledger import Ledger, Row
-from sender.packing import Identity, collect, hash_content, write_packed
+from sender.packing import Identity, hash_content, write_packed
+from sender.sources import collect
 
 STRANGER = "b" * 16
 STANDARD = PROFILES["standard"]

@@ -35,7 +35,7 @@ def test_a_job_is_sent_once() -> None:
 
 def test_a_slot_comes_back_once() -> None:
     """Otherwise it would be filled while it is sent."""
-    encoder = bare(Encoder, slots=[None, None], free=[0])
+    encoder = bare(Encoder, slots=[None, None], free=[0], lent={1})
     encoder._take_back(SlotSent(1))
     for slot in (0, 1, 2, 63):
         with pytest.raises(MessageError):

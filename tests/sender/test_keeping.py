@@ -79,3 +79,19 @@ def test_an_item_moved_before_a_crash_is_found(tmp_path: Path) -> None:
     assert row is not None
     assert str(new) == row.origin
     ledger.close()
+
+
+@pytest.mark.parametrize("link", ["channel", "item", "inside"])
+def test_links_in_sent_are_not_followed(tmp_path: Path, link: str) -> None:
+    """A link is removed itself, or nothing is; what it leads to stays."""
+    kept = tmp_path / "elsewhere" / "m"
+    kept.mkdir(parents=True)
+    (kept / "file").write_bytes(b"12345")
+    item = tmp_path / "sent" / "models" / "m"
+    place = {"channel": item.parent, "item": item, "inside": item / "link"}[link]
+    place.parent.mkdir(parents=True)
+    place.symlink_to(kept.parent if link == "channel" else kept)
+    outbox, ledger = keep_one(tmp_path, "1 day", "sent", item)
+    assert 1 == prune(outbox, tmp_path, ledger, PACKED_AT + 2 * DAY_S)
+    assert (b"12345", link == "channel") == ((kept / "file").read_bytes(), item.is_dir())
+    ledger.close()

@@ -17,7 +17,9 @@ from diode.geometry import PROFILES, stream_geometry
 from diode.manifest import bundle_id, parse_files
 from diode.trust import Trust, open_manifest
 from sender import packing
-from sender.packing import Identity, Packed, Source, collect, hash_content, load_packed, open_source, write_packed
+from sender import sources as sources_module
+from sender.packing import Identity, Packed, hash_content, load_packed, write_packed
+from sender.sources import Source, collect, open_origin
 
 SYMBOL_BYTES = 448
 STANDARD = PROFILES["standard"]
@@ -155,13 +157,16 @@ def test_what_vanishes_is_named(tmp_path: Path) -> None:
     """A source that is gone is a clear error when it is collected, and when it is hashed."""
     with pytest.raises(SourceError, match="cannot be read"):
         collect([tmp_path / "gone"], "refuse")
+    (tmp_path / "gone").write_bytes(b"")
+    sources = collect([tmp_path / "gone"], "refuse")
+    (tmp_path / "gone").unlink()
     with pytest.raises(SourceError, match="cannot be read"):
-        hash_content([Source("gone", str(tmp_path / "gone"))], SLAB_BYTES)
+        hash_content(sources, SLAB_BYTES)
 
 
 def test_too_many_files_are_noticed_while_they_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Links that multiply themselves end at the limit, not when memory does."""
-    monkeypatch.setattr(packing, "MAX_FILES", 1000)
+    monkeypatch.setattr(sources_module, "MAX_FILES", 1000)
     for level in range(40):  # 2^40 paths, if all were walked
         (tmp_path / str(level)).mkdir()
         for name in "ab":
@@ -204,13 +209,17 @@ def test_a_file_that_changes_while_it_is_hashed_is_refused(tmp_path: Path) -> No
 def test_a_pipe_or_link_put_in_a_files_place_is_neither_waited_for_nor_followed(tmp_path: Path) -> None:
     """Between finding and hashing, anything may happen to a name."""
     file = tmp_path / "file"
+    file.write_bytes(b"found")
+    sources = collect([file], "refuse")
+    file.unlink()
     os.mkfifo(file)
     with pytest.raises(SourceError, match="no longer a file"):
-        hash_content([Source("file", str(file))], SLAB_BYTES)
+        hash_content(sources, SLAB_BYTES)
     file.unlink()
     file.symlink_to("/etc/hostname")
-    with pytest.raises(OSError, match="symbolic links"):
-        open_source(str(file))
+    for read in (sources[0].open, lambda: open_origin(str(file))):
+        with pytest.raises(OSError, match="symbolic links"):
+            read()
 
 
 def test_progress_adds_up_to_the_stream(tmp_path: Path) -> None:
@@ -276,5 +285,5 @@ def test_a_link_put_into_the_path_of_a_found_file_is_not_followed(tmp_path: Path
     (tmp_path / "secret").mkdir()
     (tmp_path / "secret" / "passwd").write_bytes(b"secret")
     (tmp_path / "root" / "sub").symlink_to(tmp_path / "secret")
-    with pytest.raises(SourceError, match="link"):
+    with pytest.raises(SourceError, match="links"):
         hash_content(sources, SLAB_BYTES)

@@ -10,7 +10,8 @@ from diode.intake_settings import Intake
 from sender.intake.candidate import Candidate, Progress, make_candidate
 from sender.intake.pipeline import Pipeline
 from sender.intake.verdict import Verdict
-from sender.packing import collect, hash_content
+from sender.packing import hash_content
+from sender.sources import collect
 
 MakeCandidate = Callable[..., Candidate]
 Judge = Callable[..., Verdict]
@@ -39,10 +40,10 @@ def candidate(item: Path) -> MakeCandidate:
 
 
 @pytest.fixture
-def judge(candidate: MakeCandidate) -> Judge:
+def judge(candidate: MakeCandidate, tmp_path: Path) -> Judge:
     """The verdict on ``item`` under these settings."""
 
     def judged(files: dict[str, bytes] | None = None, **settings: Any) -> Verdict:
-        return Pipeline(Intake.model_validate(settings)).run(candidate(files))
+        return Pipeline(Intake.model_validate(settings), tmp_path / "copies").run(candidate(files))
 
     return judged

@@ -12,7 +12,8 @@ from diode.intake_settings import Intake
 from sender.intake.candidate import Progress, make_candidate
 from sender.intake.pipeline import Pipeline
 from sender.intake.verdict import Reason, Verdict
-from sender.packing import collect, hash_content
+from sender.packing import hash_content
+from sender.sources import collect
 from tests.sender.intake.conftest import Judge
 from tests.sender.intake.test_pipeline import outcome
 from tests.sender.intake.vendors import ModelSigner, oms_vectors, statement
@@ -27,7 +28,8 @@ def judge_copy(folder: Path, to: Path, bundle: Path | None = None, **oms: Any) -
         shutil.copyfile(bundle, to / "model.sig")
     sources = collect([to], "refuse")
     candidate = make_candidate("weights", "model", "1", sources, hash_content(sources, 1 << 20), Progress())
-    return Pipeline(Intake.model_validate({"oms": {"unsigned": ["ignore-me"], **oms}})).run(candidate)
+    settings = Intake.model_validate({"oms": {"unsigned": ["ignore-me"], **oms}})
+    return Pipeline(settings, to.with_name("copies")).run(candidate)
 
 
 def test_published_model_by_key(tmp_path: Path) -> None:

@@ -75,9 +75,9 @@ def test_checks_after_a_refusal_are_skipped(judge: Judge) -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("odd"), OSError("disk"), MemoryError(), RecursionError()])
-def test_check_that_breaks_has_not_passed(candidate: MakeCandidate, error: Exception) -> None:
+def test_check_that_breaks_has_not_passed(candidate: MakeCandidate, tmp_path: Path, error: Exception) -> None:
     """Whatever a check raises is a refusal with a reason of its own."""
-    pipeline = Pipeline(Intake())
+    pipeline = Pipeline(Intake(), tmp_path / "copies")
 
     def breaks(_: Candidate) -> Finding:
         raise error
@@ -88,9 +88,9 @@ def test_check_that_breaks_has_not_passed(candidate: MakeCandidate, error: Excep
 
 
 @pytest.mark.parametrize("change", ["content", "rename", "remove", "touch"])
-def test_item_that_changes_meanwhile(item: Path, candidate: MakeCandidate, change: str) -> None:
+def test_item_that_changes_meanwhile(item: Path, candidate: MakeCandidate, tmp_path: Path, change: str) -> None:
     """Between hashing and the end of the checks nothing may move; the last check looks at every file again."""
-    pipeline, asked = Pipeline(Intake()), candidate({"a": b"first", "b": b"other"})
+    pipeline, asked = Pipeline(Intake(), tmp_path / "copies"), candidate({"a": b"first", "b": b"other"})
 
     def changes(_: Candidate) -> Finding:
         if change == "content":
@@ -109,14 +109,14 @@ def test_item_that_changes_meanwhile(item: Path, candidate: MakeCandidate, chang
     assert ("unchanged", "rejected", Reason.CHANGED) == outcome(pipeline.run(asked))
 
 
-def test_item_that_changed_before_it_is_read(item: Path, candidate: MakeCandidate) -> None:
+def test_item_that_changed_before_it_is_read(item: Path, candidate: MakeCandidate, tmp_path: Path) -> None:
     """A check never reads what was not hashed."""
     asked = candidate({"a": b"first"})
     (item / "a").write_bytes(b"FIRST")
-    assert ("content", "rejected", Reason.CHANGED) == outcome(Pipeline(Intake()).run(asked))
+    assert ("content", "rejected", Reason.CHANGED) == outcome(Pipeline(Intake(), tmp_path / "copies").run(asked))
 
 
-def test_stop_is_no_verdict(candidate: MakeCandidate) -> None:
+def test_stop_is_no_verdict(candidate: MakeCandidate, tmp_path: Path) -> None:
     """Who does not wait any more gets none, and the thread ends at its next tick."""
     asked = candidate({"a": b"a"})
     asked.progress.is_stopped = True
@@ -124,7 +124,7 @@ def test_stop_is_no_verdict(candidate: MakeCandidate) -> None:
 
     def run() -> None:
         with pytest.raises(StoppedError):
-            Pipeline(Intake()).run(asked)
+            Pipeline(Intake(), tmp_path / "copies").run(asked)
         raised.append(True)
 
     thread = threading.Thread(target=run)

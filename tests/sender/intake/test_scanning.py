@@ -174,7 +174,7 @@ def test_stop_while_the_scanner_hangs(candidate: MakeCandidate, tmp_path: Path) 
         hang(talk, command)
 
     with fake_clamd(tmp_path / "s", sleeps) as path:
-        pipeline = Pipeline(Intake.model_validate({"clamd": {"socket": path}}))
+        pipeline = Pipeline(Intake.model_validate({"clamd": {"socket": path}}), tmp_path / "copies")
         stopped: list[float] = []
 
         def run() -> None:

@@ -12,7 +12,8 @@ from diode.intake_settings import Intake
 from sender.intake.candidate import Progress, make_candidate
 from sender.intake.pipeline import Pipeline
 from sender.intake.verdict import Reason, Verdict
-from sender.packing import collect, hash_content
+from sender.packing import hash_content
+from sender.sources import collect
 from tests.sender.intake.conftest import Judge
 from tests.sender.intake.test_pipeline import outcome
 from tests.sender.intake.vendors import oms_vectors
@@ -37,7 +38,8 @@ def judge_published(folder: Path, root: Path, **who: str) -> Verdict:
     shutil.copyfile(vectors / "spec/test-vectors/v1.0/valid/sigstore.bundle.json", model / "model.sig")
     sources = collect([model], "refuse")
     candidate = make_candidate("weights", "model", "1", sources, hash_content(sources, 1 << 20), Progress())
-    return Pipeline(Intake.model_validate({"oms": {"sigstore": {"trusted_root": root, **who}}})).run(candidate)
+    settings = Intake.model_validate({"oms": {"sigstore": {"trusted_root": root, **who}}})
+    return Pipeline(settings, folder / "copies").run(candidate)
 
 
 def test_model_signed_by_a_person(tmp_path: Path, root: Path) -> None:

@@ -1,0 +1,280 @@
+"""Every call of both daemons that opens, makes, writes, renames or removes a file, held to one table.
+
+What a stranger can name (an item of the outbox, a link beside it, a path in a bundle, what lies in the inbox) goes
+through ``diode/storage/folder.py``. Each other call stands here with the reason why no stranger chose its name. A call
+that is not here fails this test, wherever it is.
+"""
+
+import ast
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from tests.test_architecture import MODULES, ours, tree_of
+
+HELPER = "diode.storage.folder"
+OF_MODULES = {
+    "os": {
+        *("open", "rename", "renames", "replace", "link", "symlink", "mkdir", "makedirs", "mkfifo", "mknod", "unlink"),
+        *("remove", "rmdir", "removedirs", "chmod", "lchmod", "chown", "lchown", "truncate", "utime"),
+        *("chdir", "fchdir", "chroot", "setxattr", "removexattr", "execv", "posix_spawn"),
+    },
+    "io": {"open", "open_code", "FileIO"},
+    "shutil": None,
+    "tempfile": None,
+    "sqlite3": {"connect"},
+    "np": {"fromfile", "memmap", "load", "save", "savez", "loadtxt", "savetxt", "genfromtxt"},
+}
+METHODS = {
+    *("open", "read_text", "read_bytes", "write_text", "write_bytes", "mkdir", "unlink", "rmdir", "rename", "touch"),
+    *("chmod", "lchmod", "symlink_to", "hardlink_to", "link_to", "tofile", "save", "renameat2", "syscall"),
+}
+NAMES = {"open", "FileIO", "mkstemp", "NamedTemporaryFile", "TemporaryFile", "rmtree", "copyfile", "copytree"}
+
+
+def modules() -> list[str]:
+    """All of both sides, and what they import of ``diode``."""
+    found: set[str] = set()
+    waiting = [module for module in MODULES if module.split(".")[0] in ("sender", "receiver")]
+    while waiting:
+        module = waiting.pop()
+        if module not in found:
+            found.add(module)
+            waiting += ours(module)
+    return sorted(found - {HELPER})
+
+
+def calls(module: str) -> Iterator[tuple[str, str]]:
+    """(function, what) of each call; of the standard library's also where it is handed on as a function."""
+    yield from _below(tree_of(module), "")
+
+
+def _below(node: ast.AST, function: str) -> Iterator[tuple[str, str]]:
+    for child in ast.iter_child_nodes(node):
+        is_scope = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        inner = f"{function}.{child.name}".lstrip(".") if is_scope else function
+        if (what := _what(child)) is not None:
+            yield inner or "(module)", what
+        yield from _below(child, inner)
+
+
+def _what(node: ast.AST) -> str | None:
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in OF_MODULES:
+        names = OF_MODULES[node.value.id]
+        return f"{node.value.id}.{node.attr}" if names is None or node.attr in names else None
+    if not isinstance(node, ast.Call):
+        return None
+    function = node.func
+    if isinstance(function, ast.Name):
+        return function.id if function.id in NAMES else None
+    if not isinstance(function, ast.Attribute) or _what(function) is not None:
+        return None
+    is_path_replace = function.attr == "replace" and len(node.args) == 1 and not node.keywords
+    return f".{function.attr}" if function.attr in METHODS or is_path_replace else None
+
+
+PERSON = "a path that a person named, in the configuration or in a command"
+STATE = "below the state folder, which is the daemon's alone; names are ids and constants"
+BACKUP = "a backup's folder, which a person named; names are ids and constants"
+AUDIT = "below the audit log's folder, which is the daemon's alone; names are numbers"
+KERNEL = "a constant path of the kernel's"
+OURS = "a folder of ours, opened by its name relative to a descriptor"
+NO_FILE = "no file: something else of that name, or what stands in this table itself"
+
+# module -> function -> (its calls, sorted, and why no stranger chose the names)
+ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
+    "diode.audit": {
+        "AuditLog.__init__": (".mkdir", AUDIT),
+        "AuditLog._locked": ("os.open", AUDIT),
+        "AuditLog._take_back": ("os.open", AUDIT),
+        "AuditLog._write": ("os.open", AUDIT),
+        "_end_of": (".open", AUDIT),
+        "_read_all": (".open", AUDIT),
+        "_sync": ("os.open", AUDIT),
+    },
+    "diode.backup": {
+        "_copy_into": (".replace shutil.rmtree", BACKUP),
+        "_make_anew": (".mkdir shutil.rmtree", BACKUP),
+        "_set_aside": (".mkdir .replace", STATE),
+        "back_up": (".mkdir", BACKUP),
+    },
+    "diode.config": {"load_either": (".read_text", PERSON)},
+    "diode.database": {
+        "Database.__init__": (".mkdir sqlite3.connect", STATE),
+        "Database.copy_to": ("sqlite3.connect", BACKUP),
+    },
+    "diode.durable": {
+        "read_bounded": (".open", "opens the folder, by a path of ours or a person's; the file through Folder"),
+        "WriteBack.__init__": ("os.open", OURS),
+        "sync_folder": ("os.open", OURS),
+        "write_durably": (".open", "opens the folder, by a path of ours or a person's; the file through Folder"),
+    },
+    "diode.inspection": {
+        "_difference": (".read_text", "a published folder that a person named; or a tree of ours, which is held"),
+        "_entry": (".open", "a published folder that a person named; or a tree of ours, which is held"),
+    },
+    "diode.keys": {
+        "read_private": (".read_bytes", PERSON),
+        "read_public_key": (".read_bytes", PERSON),
+        "write_private": (".mkdir os.open", PERSON),
+    },
+    "diode.judges": {
+        "Surroundings.command": ("shutil.which", "a program that a person named, in folders of the system"),
+        "let_in": (".chmod os.chown", "a folder of ours that holds what is judged; only its owner can replace it"),
+    },
+    "diode.locking": {
+        "lock_folder": (".open", PERSON),
+        "lock_in": ("os.open", "``lock`` in a folder of ours, relative to its descriptor; no link"),
+        "locked_as_it_is": ("os.open", PERSON),
+    },
+    "diode.memory": {"reader_of": ("os.open", "a memfd of ours, through /proc/self/fd")},
+    "diode.rotation": {
+        "replace_private": (".unlink os.open os.replace", PERSON),
+        "retire_link": (".unlink", PERSON),
+    },
+    "diode.sandbox": {
+        "_allow": ("os.open", "folders that the daemon's settings name"),
+        "_checked": (".syscall", NO_FILE),
+        "landlock_version": (".syscall", NO_FILE),
+    },
+    "diode.trust_document": {
+        "_keys_of": (".read_text", PERSON),
+        "build_document": (".read_text", PERSON),
+    },
+    "receiver.decisions": {
+        "_read": (".open", "the folder of decisions, in the state folder; the file through Folder"),
+        "write_decision": (".open", PERSON),
+    },
+    "receiver.held": {"Verdicts.drop": (".open", "the folder of decisions, in the state folder")},
+    "receiver.examine": {"find_problem": (".open", "opens the folder, in the spool; its files through Folder")},
+    "receiver.holding": {"Holding.resume": (".open", NO_FILE)},
+    "receiver.inbox": {"Inbox.top": (".open", PERSON)},
+    "receiver.ledger": {"Ledger.__init__": (".read_text", KERNEL)},
+    "receiver.requests": {
+        "drop_request": (".open", STATE),
+        "keep_request": (".open .save", "the state folder; the image is made in memory"),
+    },
+    "receiver.spool": {
+        "SpoolBundle.maybe_read_tables": (".open .open", NO_FILE),
+        "_TableFile._digest": (".open", NO_FILE),
+        "_TableFile.load": (".open", NO_FILE),
+    },
+    "receiver.store": {"Store._judge": (".open", NO_FILE), "Store._reopen": (".open", NO_FILE)},
+    "sender.approval": {
+        "Approvals._read": (".read_bytes", STATE),
+        "_locked": ("os.open", STATE),
+        "reject_waiting": ("shutil.rmtree", STATE),
+    },
+    "sender.backup": {
+        "_copy_bundles": (".mkdir", BACKUP),
+        "_copy_file": ("os.replace shutil.copy2", BACKUP),
+        "back_up": ("shutil.rmtree", BACKUP),
+        "restore.put_bundles": (".mkdir .rename shutil.copy2 shutil.rmtree", BACKUP),
+    },
+    "sender.cli": {"_read_code": (".open", PERSON)},
+    "sender.daemon": {"Sender._session": (".open", NO_FILE)},
+    "sender.encode": {
+        "Bundle.__init__": (".read_bytes .read_text np.fromfile", STATE),
+        "_lines": (".open", STATE),
+        "_map": (".open", STATE),
+    },
+    "sender.flights": {"Flights._withdraw": ("shutil.rmtree", STATE)},
+    "sender.intake.candidate": {
+        "Candidate.chunks": (".open", NO_FILE),
+        "Candidate.open_raw": (".open", NO_FILE),
+        "Candidate.read": (".open", NO_FILE),
+    },
+    "sender.intake.contents": {"check_contents": (".open", NO_FILE)},
+    "sender.intake.detached": {"DetachedKey.__init__": (".read_bytes", PERSON)},
+    "sender.intake.minisign": {"MinisignKey.__init__": (".read_text", PERSON)},
+    "sender.intake.private_copy": {
+        "PrivateCopy.make": (".open", PERSON),
+        "PrivateCopy.remove": (".open", PERSON),
+    },
+    "sender.intake.model_signing": {"ModelKey.__init__": (".read_bytes", PERSON)},
+    "sender.keeping": {
+        "_delete_item": (".open", PERSON),
+        "prune": ("shutil.rmtree", STATE),
+    },
+    "sender.outbox": {"OutboxFolder.__init__": (".open", PERSON)},
+    "sender.packing": {
+        "_replace": (".replace .write_bytes", STATE),
+        "check_packed": (".read_bytes .read_text", STATE),
+        "hash_content": (".open", NO_FILE),
+        "load_packed": (".read_bytes", STATE),
+        "relocate": (".read_text np.fromfile", STATE),
+        "write_packed": (
+            ".mkdir .rename .write_bytes .write_bytes .write_bytes .write_bytes .write_text shutil.rmtree",
+            STATE,
+        ),
+    },
+    "sender.reach": {
+        "_places_of": (".open .read_text", STATE),
+        "encode_reads": (".mkdir", STATE),
+    },
+    "sender.sources": {
+        "Root.named": (".open", PERSON),
+        "_top_of_all": ("os.open", "the root of all folders, without reading it"),
+    },
+}
+
+
+@pytest.mark.parametrize("module", modules())
+def test_files_are_opened_where_this_table_says(module: str) -> None:
+    """No call more, and none less: a new one goes through Folder, or says here why it need not."""
+    found: dict[str, list[str]] = {}
+    for function, what in calls(module):
+        found.setdefault(function, []).append(what)
+    allowed = {function: entry[0].split() for function, entry in ALLOWED.get(module, {}).items()}
+    assert allowed == {function: sorted(whats) for function, whats in found.items()}
+
+
+def test_the_table_names_what_there_is() -> None:
+    """An entry of a module that is gone is taken out, and each entry has a reason."""
+    assert [] == sorted(ALLOWED.keys() - set(modules()))
+    assert all(reason for functions in ALLOWED.values() for _, reason in functions.values())
+
+
+@pytest.mark.parametrize("module", modules())
+def test_no_other_name_for_what_opens_files(module: str) -> None:
+    """``from os import open`` and ``import shutil as x`` would go unseen here."""
+    for node in ast.walk(tree_of(module)):
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module in (*OF_MODULES, "numpy"):
+            hidden = {alias.name for alias in node.names} & (OF_MODULES.get(node.module or "") or set(dir(shutil)))
+            assert not hidden, f"{module}: from {node.module} import {hidden}"
+        if isinstance(node, ast.Import):
+            aliases = {alias.name: alias.asname for alias in node.names if alias.asname}
+            assert not aliases.keys() & OF_MODULES.keys(), f"{module}: {aliases}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "open('x')",
+        "path.open('w')",
+        "path.write_text('')",
+        "path.replace(other)",
+        "os.rename(a, b)",
+        "stack.callback(os.unlink, path)",
+        "shutil.copy2(a, b)",
+        "shutil.move(a, b)",
+        "tempfile.mkstemp()",
+        "sqlite3.connect(path)",
+        "(a / b).mkdir()",
+        "path.symlink_to(a)",
+        "np.fromfile(path)",
+        "ctypes.CDLL(None).syscall(2, path)",
+    ],
+)
+def test_calls_are_seen(text: str) -> None:
+    """Also in a nested function, and where the function is handed on."""
+    assert 1 == len(list(_below(ast.parse(f"def f():\n    def g():\n        return {text}"), "")))
+
+
+@pytest.mark.parametrize(
+    "text", ["text.replace('a', 'b')", "dataclasses.replace(a, b=1)", "os.stat(a)", "folder.put(a, b)"]
+)
+def test_other_calls_are_not(text: str) -> None:
+    """Strings have a ``replace``, too."""
+    assert [] == list(_below(ast.parse(text), ""))
