@@ -189,6 +189,7 @@ class Channel(_Section):
     hold: Annotated[int, Field(ge=0, le=16)] = 0  # people who must release a bundle before it is published
     scan: tuple[str, ...] = ()  # a command that must accept it first (docs/trust.md); empty: none
     scan_timeout_s: Annotated[float, Field(gt=0.0, le=86400.0)] = 3600.0
+    scan_user: str = ""  # whom it runs as, which takes root or CAP_SETUID; empty: the daemon's user, without the keys
 
 
 class Limits(_Section):

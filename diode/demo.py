@@ -28,6 +28,7 @@ from diode.content import examine
 from diode.errors import DiodeError, UsageError
 from diode.init import init_pair
 from diode.measure import pss_bytes
+from diode.programs import environment, python
 from diode.udp import Address, bound_address, open_receiver
 
 WEIGHTS_BYTES: Final = 256 << 20
@@ -57,7 +58,7 @@ def run_demo(*, files: Path | None, loss: float, mtu: int, rate: int, keep: Path
         raise UsageError(f"{files} does not exist")
     if keep is not None and keep.exists():
         raise UsageError(f"{keep} exists already; nothing was changed")
-    folder = keep or Path(tempfile.mkdtemp(prefix="diode-demo-"))
+    folder = keep.absolute() if keep else Path(tempfile.mkdtemp(prefix="diode-demo-"))
     try:
         return asyncio.run(_Demo(console, folder, files, loss, mtu, rate).run())
     finally:
@@ -69,7 +70,7 @@ class _Demo:
     def __init__(self, console: Console, folder: Path, files: Path | None, loss: float, mtu: int, rate: int) -> None:
         self._console = console
         self._folder = folder
-        self._files = files
+        self._files = files.absolute() if files else None
         self._loss = loss
         self._transfer = Transfer()
         self._processes: dict[str, asyncio.subprocess.Process] = {}
@@ -101,7 +102,7 @@ class _Demo:
     def _prepare(self) -> dict[str, Path]:
         """Put the input in place; returns where the originals of each ``channel/name`` will lie."""
         if self._files is not None:
-            return {f"default/{self._files.absolute().name}": self._files.absolute()}
+            return {f"default/{self._files.name}": self._files}
         outbox, sent = self._folder / "sender" / "outbox", self._folder / "sender" / "sent"
         library, weights = "python-stdlib@" + sys.version.split()[0], "demo.safetensors@1"
         with self._console.status("preparing input"):
@@ -153,9 +154,8 @@ class _Demo:
 
     async def _start(self, name: str, module: str, *arguments: str) -> asyncio.subprocess.Process:
         pipe = asyncio.subprocess.PIPE
-        code = f"from {module} import main; main()"
         self._processes[name] = process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", code, *arguments, stdout=pipe, stderr=pipe
+            *python(module, *arguments), stdout=pipe, stderr=pipe, cwd="/", env=environment()
         )
         return process
 

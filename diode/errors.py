@@ -235,3 +235,26 @@ class WorkerError(DiodeError):
     """A worker process ended when it should not have."""
 
     reason = "worker"
+
+
+class MessageError(DiodeError):
+    """Another process of ours said what it may not say, or what nobody can mean: it is broken, or taken over.
+
+    ``kind`` is what it said, as far as that is one of our words; else ``?``.
+    """
+
+    reason = "message"
+
+    def __init__(self, kind: str, why: str) -> None:
+        super().__init__(f"{kind}: {why}")
+        self.kind = kind
+        self.why = why
+        self.peer = ""  # its module, where a worker hears more than one
+
+
+def exit_codes(of: type[DiodeError]) -> dict[str, int]:
+    """Exit codes of a family of errors, by their reasons."""
+    codes = {of.reason: of.exit_code}
+    for kind in of.__subclasses__():
+        codes |= exit_codes(kind)
+    return codes

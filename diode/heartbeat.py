@@ -155,7 +155,17 @@ def parse_heartbeat(symbol: bytes) -> Heartbeat | None:
 
 def parse_heartbeat_mac(symbol: bytes) -> Heartbeat | None:
     """As :func:`parse_heartbeat`, of kind 4."""
+    return read_heartbeat(symbol.rstrip(b"\0"))
+
+
+def read_heartbeat(text: str | bytes) -> Heartbeat | None:
+    """The heartbeat in JSON, or None when it is not one that this version understands."""
     try:
-        return Heartbeat.model_validate(json.loads(symbol.rstrip(b"\0")))
+        return Heartbeat.model_validate(json.loads(text))
     except (ValidationError, ValueError, RecursionError):
         return None
+
+
+def write_heartbeat(heartbeat: Heartbeat) -> str:
+    """A heartbeat as :func:`read_heartbeat` takes it, in ASCII."""
+    return json.dumps(heartbeat.model_dump(by_alias=True), separators=(",", ":"))

@@ -2,11 +2,12 @@
 
 import ipaddress
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+
+from diode.programs import environment
 
 IFF_UP: Final = 0x1
 IFF_NOARP: Final = 0x80
@@ -44,7 +45,6 @@ class Host:
 
     def run(self, *command: str) -> str | None:
         """What a command prints; None when it is not installed, fails, or does not end."""
-        path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
         try:
             done = subprocess.run(
                 command,
@@ -52,7 +52,8 @@ class Host:
                 text=True,
                 check=False,
                 timeout=_TIMEOUT_S,
-                env={**os.environ, "PATH": path, "LC_ALL": "C"},
+                cwd="/",
+                env=environment(LC_ALL="C"),
             )
         except (OSError, subprocess.TimeoutExpired):
             return None

@@ -61,6 +61,7 @@ class Hook(_Section):
     timeout_s: Seconds = 60.0
     # copy: it reads files that nobody else can write; origin: where they were dropped, which saves the room of a copy
     reads: Literal["copy", "origin"] = "copy"
+    user: str = ""  # whom it runs as, which takes root or CAP_SETUID; empty: the daemon's user, without the keys
 
     @model_validator(mode="after")
     def _is_absolute(self) -> Self:

@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from typing import Final
 
+from diode.programs import module_of
+
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
@@ -34,7 +36,8 @@ def cpu_seconds(pid: int) -> dict[str, float]:
             fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        name = words[words.index("-m") + 1] if "-m" in words else "supervisor"
+        module = module_of(words)
+        name = "supervisor" if not module or module.endswith(".cli") else module
         seconds[name] = seconds.get(name, 0.0) + (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
     return seconds
 

@@ -12,10 +12,10 @@ import fcntl
 import mmap
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
-from diode.errors import KernelError
+from diode.errors import KernelError, MessageError
 
 PAGE_BYTES: Final = 4096
 LINK_SIZE: Final = ("datagram_bytes",)  # by which ``assemble`` tells ``listen`` how large the link's datagrams are
@@ -98,8 +98,10 @@ class Extents:
 class Counters:
     """Named 64-bit counters of one worker in a memfd: the worker alone writes, the supervisor reads.
 
-    One more cell counts the writing itself: a worker that writes, be it the same figures, is at work. Whoever took the
-    worker over may have put any number there, so that all that is read is at least 0.
+    What is read is a count, from 0 to the largest of 63 bits, whatever the worker wrote. It is shown and compared, and
+    never says where something lies.
+
+    One more cell counts the writing itself: a worker that writes, be it the same figures, is at work.
     """
 
     def __init__(self, fd: int, names: Sequence[str]) -> None:
@@ -122,7 +124,7 @@ class Counters:
     def add(self, name: str, value: int = 1) -> None:
         """Add to one counter."""
         place = self._places[name]
-        self._cells[place] = min(self._cells[place] + value, _MAX_COUNT)
+        self._cells[place] = min(max(0, self._cells[place]) + value, _MAX_COUNT)
         self._count_write()
 
     def _count_write(self) -> None:
@@ -151,12 +153,31 @@ class Ring:
     MIN_RUN_BYTES: Final = 512
 
     def __init__(self, fd: int, regions: int, region_bytes: int) -> None:
+        self.region_bytes = region_bytes
         self.max_runs = region_bytes // self.MIN_RUN_BYTES
         view = memoryview(map_memfd(fd, self._size(regions, region_bytes)))
         starts = range(0, regions * region_bytes, region_bytes)
         self.data = [view[at : at + region_bytes] for at in starts]
         tables = view[regions * region_bytes : self._size(regions, region_bytes)].cast("I")
         self.lengths = [tables[i * self.max_runs : (i + 1) * self.max_runs] for i in range(regions)]
+
+    def ready(self, records: bytes) -> list[tuple[int, int]]:
+        """(region, runs in it) of each ``READY`` record. Raises MessageError for what no such ring has."""
+        if len(records) % self.READY.size:
+            raise MessageError("Ready", "half a record")
+        ready = [(region, runs) for region, runs in self.READY.iter_unpack(records)]
+        if any(region >= len(self.data) or runs > self.max_runs for region, runs in ready):
+            raise MessageError("Ready", "no such region, or too many runs for it")
+        return ready
+
+    def freed(self, records: bytes, lent: Collection[int]) -> list[int]:
+        """Regions of ``FREE`` records; ``lent`` are those that may come back. Raises MessageError for others."""
+        if len(records) % self.FREE.size:
+            raise MessageError("Free", "half a record")
+        freed = [region for (region,) in self.FREE.iter_unpack(records)]
+        if len(set(freed)) < len(freed) or not set(freed) <= set(lent):
+            raise MessageError("Free", "a region that was not handed over")
+        return freed
 
     @classmethod
     def create(cls, regions: int, region_bytes: int) -> int:
@@ -171,16 +192,14 @@ class Ring:
     def take(self, region: int, runs: int, into: memoryview) -> list[int]:
         """Copy a filled region to the beginning of ``into`` (as large as one); returns the lengths of its runs.
 
-        Lengths and data are read once. Whoever fills the ring may claim anything: of a region that there is not comes
-        nothing, and runs end where the region does.
+        Lengths and data are read once. Whoever fills the ring may claim anything: raises MessageError for a region that
+        there is not, and for runs that are longer than theirs.
         """
-        if region >= len(self.data):
-            return []
-        lengths, used = [], 0
-        for length in self.lengths[region][:runs].tolist():
-            if used + length > len(self.data[region]):
-                break
-            lengths.append(length)
-            used += length
+        if region >= len(self.data) or runs > self.max_runs:
+            raise MessageError("Ready", "no such region, or too many runs for it")
+        lengths: list[int] = self.lengths[region][:runs].tolist()
+        used = sum(lengths)
+        if used > self.region_bytes:
+            raise MessageError("Ready", "runs that are longer than their region")
         into[:used] = self.data[region][:used]
         return lengths

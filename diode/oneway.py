@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from diode.errors import FindingsError, KernelError, UsageError
+from diode.programs import environment
 
 Role = Literal["sender", "receiver"]
 OUT: Final = "tried to leave"
@@ -185,7 +186,6 @@ def _nft(*arguments: str, given: str = "") -> str:
     if os.geteuid() != 0:
         raise UsageError("nftables' rules are read and written by root only; type it after sudo")
     command = ("nft", *arguments)
-    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     try:
         done = subprocess.run(
             command,
@@ -194,7 +194,8 @@ def _nft(*arguments: str, given: str = "") -> str:
             text=True,
             check=False,
             timeout=_TIMEOUT_S,
-            env={**os.environ, "PATH": path, "LC_ALL": "C"},
+            cwd="/",
+            env=environment(LC_ALL="C"),
         )
     except FileNotFoundError:
         raise UsageError("the command nft is not installed (Debian: apt install nftables)") from None

@@ -1,6 +1,6 @@
 """The kernel limit of this machine: the sockets and trains of a transfer, with no work on either side.
 
-``python -m diode.raw receive|send ...`` are the two processes that :func:`measure` starts.
+``main`` is what runs in the two processes that :func:`measure` starts: ``receive ADDRESS``, ``send ADDRESS BYTES S``.
 """
 
 import json
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from diode.console.terminal import say, say_json
+from diode.programs import environment, python
 from diode.udp import MAX_RUN_BYTES, Address, BatchedReader, BatchedSender, bound_address, open_receiver, open_sender
 from diode.udp import train_datagrams as datagrams_of_a_train
 
@@ -26,12 +27,13 @@ def measure(
 
     ``low`` and ``high`` are command prefixes (``ip netns exec ...``) for the two ends.
     """
-    base = [sys.executable, "-m", "diode.raw"]
-    receiver = subprocess.Popen([*high, *base, "receive", str(to)], stdout=subprocess.PIPE, text=True)
+    receive, send = python("diode.raw", "receive", str(to)), python("diode.raw", "send")
+    receiver = subprocess.Popen([*high, *receive], stdout=subprocess.PIPE, text=True, cwd="/", env=environment())
     assert receiver.stdout is not None
     try:
         address = receiver.stdout.readline().strip()
-        subprocess.run([*low, *base, "send", address, str(datagram_bytes), str(seconds)], check=True, timeout=60)
+        command = [*low, *send, address, str(datagram_bytes), str(seconds)]
+        subprocess.run(command, check=True, timeout=60, cwd="/", env=environment())
         figures = json.loads(receiver.stdout.readline())
         receiver.wait(timeout=30)
     finally:
@@ -69,7 +71,8 @@ def _send(to: Address, datagram_bytes: int, seconds: float) -> None:
     sender.close()
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Entry point of either process."""
     if sys.argv[1] == "receive":
         _receive(Address.parse(sys.argv[2]))
     else:

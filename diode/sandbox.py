@@ -9,15 +9,19 @@ Landlock has no maintained Python package with wheels; its three system calls ar
 import ctypes
 import errno
 import os
+import stat
 import struct
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 _PR_SET_DUMPABLE: Final = 4
 _PR_SET_NO_NEW_PRIVS: Final = 38
+_PR_CAPBSET_DROP: Final = 24
+_PR_CAP_AMBIENT, _AMBIENT_CLEAR_ALL = 47, 4
+_MOST_CAPABILITIES: Final = 64
 _PROT_EXEC: Final = 4
 _CLONE_THREAD: Final = 0x10000
+_SOL_UDP, _UDP_SEGMENT = 17, 103
 _STDOUT_AND_STDERR: Final = (1, 2)
 
 # What Python itself needs to go on, to be told to end, and to end.
@@ -27,12 +31,15 @@ _RUNTIME: Final = (
     *("rt_sigreturn", "rt_sigaction", "rt_sigprocmask", "sigaltstack", "getpid", "gettid", "exit", "exit_group"),
 )
 _THREADS: Final = ("set_robust_list", "rseq", "sched_getaffinity", "membarrier")
-SOCKET_READ: Final = (
-    *("recvfrom", "recvmsg", "recvmmsg", "getsockopt"),
-    *("epoll_wait", "epoll_pwait", "epoll_ctl"),  # asyncio's, of the portable path
-)
+EVENTS: Final = ("epoll_wait", "epoll_pwait", "epoll_ctl")  # asyncio's, of the portable path
+SOCKET_READ: Final = (*EVENTS, "recvfrom", "recvmsg", "recvmmsg", "getsockopt")
 MODULES: Final = (  # what an import needs; which files it sees is Landlock's to say
     *("openat", "lseek", "stat", "fstat", "lstat", "newfstatat", "statx", "getdents64", "ioctl", "fcntl", "readlink"),
+)
+READS: Final = (*MODULES, "pread64", "preadv", "preadv2", "fadvise64")  # of files; which ones is Landlock's to say
+FORKING: Final = (  # of a worker whose children bind themselves further
+    *("clone", "wait4", "kill", "pipe2", "prlimit64", "setrlimit", "set_robust_list", "rseq", "getppid"),
+    *("prctl", "seccomp", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self"),
 )
 FILES: Final = (
     *MODULES,
@@ -54,6 +61,7 @@ _REMOVE_DIR, _REMOVE_FILE, _MAKE_DIR, _MAKE_REG = (1 << n for n in (4, 5, 7, 8))
 _REFER, _TRUNCATE = (1 << n for n in (13, 14))
 _READ: Final = _READ_FILE | _READ_DIR
 _CHANGE: Final = _READ | _WRITE_FILE | _REMOVE_DIR | _REMOVE_FILE | _MAKE_DIR | _MAKE_REG | _REFER | _TRUNCATE
+_OF_FILES: Final = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE  # the others are folders' own
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION: Final = 1
 _PATH_BENEATH: Final = 1
@@ -67,6 +75,7 @@ def confine(
     calls: Iterable[str] = (),
     *,
     writes: Iterable[int] | None = None,
+    sends: int | None = None,
     changes: Sequence[Path] = (),
     reads: Sequence[Path] = (),
     threads: bool = False,
@@ -74,8 +83,9 @@ def confine(
     """Bind this process to what it needs from now on; returns what could not be put in force, a line each.
 
     It keeps the system calls that Python needs, and ``calls``. ``write`` is kept for the descriptors ``writes`` (and
-    standard output and error) or, when that is None, for all. Of the file system it keeps ``changes`` (folders that may
-    be written) and ``reads``. ``threads``: it may start threads, though no processes. Import first what is needed.
+    standard output and error) or, when that is None, for all; ``sendto`` for the socket ``sends`` alone. Of the file
+    system it keeps ``changes`` (folders that may be written) and ``reads`` (files and folders), as far as they exist.
+    ``threads``: it may start threads, though no processes. Import first what is needed.
     """
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     _prctl(_PR_SET_DUMPABLE, 0)
@@ -83,11 +93,13 @@ def confine(
     allowed = None
     try:
         allowed = _filter(calls, writes)
+        if sends is not None:
+            _allow_sending(allowed, sends)
         if threads:
             _allow_threads(allowed)
     except (ImportError, OSError, RuntimeError) as error:
         lacking.append(f"seccomp: libseccomp is missing or too old ({error})")
-    if reason := _landlock(changes, reads):  # its calls, and the modules above, are out of reach afterwards
+    if reason := _landlock_worker(changes, reads):  # its calls, and the modules above, are out of reach afterwards
         lacking.append(reason)
     try:
         if allowed is not None:
@@ -97,9 +109,44 @@ def confine(
     return lacking
 
 
-def python_folders() -> list[str]:
-    """Where modules are imported from."""
-    return [path for path in {*sys.path, sys.prefix, sys.base_prefix} if os.path.isdir(path)]
+def confine_program(hidden: Sequence[str], reads: Sequence[str], become: Callable[[], None]) -> str:
+    """Before another program is executed: no privilege is left to it or gained by it, and it finds nothing ``hidden``.
+
+    ``become`` changes the user, while that is still possible. ``hidden`` are real paths; of ``reads`` below them it can
+    read. Everything else stays as the user may use it, except for files that are made later beside or above what is
+    hidden, which are not found. Returns what could not be put in force. Raises OSError when it must not be executed.
+    """
+    for capability in range(_MOST_CAPABILITIES):
+        _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # where we may not, there is nothing to be had by it
+    become()
+    _libc.prctl(_PR_CAP_AMBIENT, _AMBIENT_CLEAR_ALL, 0, 0, 0)
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    version = landlock_version()
+    if not version:
+        return "Landlock: this kernel does not have it, or does not use it"
+    everything = (1 << _HANDLED_FS[min(version, _NEWEST)]) - 1
+    around = list(everything_but(hidden))
+    return _landlock(version, [(around, everything), (reads, _READ | _EXECUTE), (["/"], _READ_DIR)], has_network=True)
+
+
+def everything_but(hidden: Sequence[str]) -> Iterator[str]:
+    """The fewest places that are everything except for ``hidden``; links are no places."""
+    yield from _around("/", frozenset(hidden))
+
+
+def _around(folder: str, hidden: frozenset[str]) -> Iterator[str]:
+    if folder in hidden:
+        return
+    if not any(path.startswith(f"{folder.rstrip('/')}/") for path in hidden):
+        yield folder
+        return
+    try:
+        with os.scandir(folder) as entries:
+            found = [entry.path for entry in entries if not entry.is_symlink()]
+    except OSError:
+        return  # nor can the program look there
+    for path in found:
+        yield from _around(path, hidden)
 
 
 def has_seccomp() -> bool:
@@ -135,6 +182,16 @@ def _filter(calls: Iterable[str], writes: Iterable[int] | None) -> Any:
     return allowed
 
 
+def _allow_sending(allowed: Any, socket: int) -> None:
+    """Datagrams of this socket, and to switch off the offload that its interface turns out not to have."""
+    import pyseccomp as seccomp
+
+    this = seccomp.Arg(0, seccomp.EQ, socket)
+    allowed.add_rule(seccomp.ALLOW, "sendto", this)
+    option = seccomp.Arg(1, seccomp.EQ, _SOL_UDP), seccomp.Arg(2, seccomp.EQ, _UDP_SEGMENT)
+    allowed.add_rule(seccomp.ALLOW, "setsockopt", this, *option)
+
+
 def _allow_threads(allowed: Any) -> None:
     import pyseccomp as seccomp
 
@@ -144,18 +201,24 @@ def _allow_threads(allowed: Any) -> None:
     allowed.add_rule(seccomp.ERRNO(errno.ENOSYS), "clone3")  # its flags cannot be seen: clone is taken instead
 
 
-def _landlock(changes: Sequence[Path], reads: Sequence[Path]) -> str:
+def _landlock_worker(changes: Sequence[Path], reads: Sequence[Path]) -> str:
     version = landlock_version()
     if not version:
         return "Landlock: this kernel does not have it, or does not use it"
     if version == 1 and changes:
         return "Landlock: version 1 forbids every rename between folders; Linux 5.19 has version 2"
+    return _landlock(version, [(changes, _CHANGE), (reads, _READ)])
+
+
+def _landlock(version: int, rules: Iterable[tuple[Sequence[Path], int]], *, has_network: bool = False) -> str:
+    """Put ``rules`` (places, and what is allowed in them) in force; returns why not."""
     handled = (1 << _HANDLED_FS[min(version, _NEWEST)]) - 1
-    attributes = struct.pack("QQQ", handled, _NET if version >= 4 else 0, _SCOPED if version >= 6 else 0)
+    network = _NET if version >= 4 and not has_network else 0
+    attributes = struct.pack("QQQ", handled, network, _SCOPED if version >= 6 else 0)
     size = 8 if version < 4 else 16 if version < 6 else 24
     ruleset = _checked(_CREATE_RULESET, attributes, ctypes.c_size_t(size), 0)
     try:
-        for paths, access in ((changes, _CHANGE), (reads, _READ)):
+        for paths, access in rules:
             for path in paths:
                 _allow(ruleset, path, access & handled)
         _checked(_RESTRICT_SELF, ruleset, 0)
@@ -167,11 +230,16 @@ def _landlock(changes: Sequence[Path], reads: Sequence[Path]) -> str:
 
 
 def _allow(ruleset: int, path: Path, access: int) -> None:
-    folder = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
-        _checked(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", access, folder), 0)
+        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except (FileNotFoundError, PermissionError):  # what this user cannot reach he is not given either
+        return
+    try:
+        if not stat.S_ISDIR(os.fstat(place).st_mode):
+            access &= _OF_FILES
+        _checked(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", access, place), 0)
     finally:
-        os.close(folder)
+        os.close(place)
 
 
 def _checked(number: int, *arguments: object) -> int:

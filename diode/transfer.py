@@ -10,7 +10,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -24,6 +23,7 @@ import numpy as np
 from diode.errors import DiodeError
 from diode.init import init_pair
 from diode.measure import cpu_seconds, pss_bytes
+from diode.programs import environment, python
 from diode.udp import Address
 
 _LIMIT_S: Final = 180.0
@@ -103,7 +103,8 @@ def _ip(command: str) -> bool:
 def run_quietly(*command: str | Path) -> bool:
     """Whether ``command`` is there and succeeds; nothing of it is shown."""
     try:
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+        done = subprocess.run(command, capture_output=True, check=False, cwd="/", env=environment())
+        return done.returncode == 0
     except FileNotFoundError:
         return False
 
@@ -112,9 +113,9 @@ class Transfer:
     """One bundle of ``source`` (a file or folder of ``size_bytes``) through both daemons, below ``folder``."""
 
     def __init__(self, case: Case, ends: Ends, source: Path, size_bytes: int, folder: Path, rate: int) -> None:
-        self._source = source
+        self._source = source.absolute()
         self._size_bytes = size_bytes
-        self._pair = folder / "pair"
+        self._pair = folder.absolute() / "pair"
         self._ends = ends
         self._started = 0.0
         self._rate = rate
@@ -147,10 +148,10 @@ class Transfer:
         return self._figures(said["sender"], said["receiver"])
 
     def _start(self, prefix: Sequence[str], side: str, *arguments: str) -> "subprocess.Popen[str]":
-        code = f"from {side}.cli import main; main()"
         config = str(self._pair / side / f"{side}.toml")
-        command = [*prefix, sys.executable, "-c", code, "-c", config, *arguments]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        command = [*prefix, *python(f"{side}.cli", "-c", config, *arguments)]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd="/", env=environment())
 
     def _watch(self, processes: "dict[str, subprocess.Popen[str]]") -> None:
         deadline = time.monotonic() + _LIMIT_S

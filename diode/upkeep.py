@@ -10,9 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from diode.config import ReceiverConfig, SenderConfig
-from diode.errors import DiodeError
+from diode.config import Channel, ReceiverConfig, SenderConfig
+from diode.errors import DiodeError, UsageError
 from diode.findings import Finding, Site
+from diode.judges import Account
 from diode.keys import read_link_key, read_signer, read_trusted
 from diode.ownership import find_unsafe
 from diode.rotation import maybe_previous
@@ -41,8 +42,8 @@ def check_upkeep(site: Site) -> Iterator[Finding]:
     yield _check_fsync(config.inbox.path if isinstance(config, ReceiverConfig) else config.state)
     yield from _check_keys(config)
     yield from _check_ownership(config)
-    if isinstance(config, ReceiverConfig):
-        yield _check_sandbox()
+    yield _check_sandbox()
+    yield from _check_judges(config)
 
 
 def _check_clock(site: Site) -> Finding:
@@ -177,6 +178,29 @@ def _check_key(path: Path, kind: str, read: Callable[[Path], object]) -> Finding
     if days > OLDEST_KEY_DAYS:
         return Finding(name, "advice", f"{days} days old", f"diode keys {kind} {path}.new")
     return Finding(name, "ok", f"{days} days old, for this user alone")
+
+
+def _check_judges(config: SenderConfig | ReceiverConfig) -> Iterator[Finding]:
+    """Scanners and hooks: whom they run as."""
+    users: dict[str, str] = {}
+    for name, channel in config.channels.items():
+        if isinstance(channel, Channel):
+            users |= {f"channels.{name}.scan_user": channel.scan_user} if channel.scan else {}
+        else:
+            users |= {f"channels.{name}.intake.hooks.{n}.user": h.user for n, h in enumerate(channel.intake.hooks)}
+    for setting, user in users.items():
+        yield _check_judge(setting, user)
+
+
+def _check_judge(setting: str, user: str) -> Finding:
+    if not user:
+        text = f"{setting} is not set: what runs there is the daemon's own user, kept from our keys by Landlock alone"
+        return Finding("judges", "advice", text, f"useradd -r diode-judge; set {setting}, and start the daemon as root")
+    try:
+        Account.of(user)
+    except UsageError as error:
+        return Finding("judges", "problem", f"{setting}: {error}", f"useradd -r {user}")
+    return Finding("judges", "ok", f"{setting} is {user}")
 
 
 def _check_sandbox() -> Finding:

@@ -2,23 +2,33 @@
 
 import os
 from collections.abc import Callable, Collection
-from typing import Any, Final
+from typing import Any, Final, Literal, NamedTuple
 
 from diode.errors import LimitError
 from diode.manifest import Manifest
-from diode.workers import Message
 from receiver.budget import Newest
 from receiver.inbox import Inbox
 from receiver.ledger import Ledger
+from receiver.messages import SpaceShort
 from receiver.spool import SpoolBundle
 
 MAX_POSTPONED: Final = 4096  # bundle ids spoken of, the newest: one alarm each
 
 
-class Admission:
-    """The limits of this side. ``tell`` is given an alarm when a bundle has to wait for room."""
+class Short(NamedTuple):
+    """So many bytes are needed, so many are free, on the disk or of the channel's quota."""
 
-    def __init__(self, settings: dict[str, Any], inbox: Inbox, ledger: Ledger, tell: Callable[[Message], None]) -> None:
+    needed: int
+    free: int
+    of: Literal["disk", "quota"]
+
+
+class Admission:
+    """The limits of this side. ``tell`` is given an alarm, and the manifest, when a bundle has to wait for room."""
+
+    def __init__(
+        self, settings: dict[str, Any], inbox: Inbox, ledger: Ledger, tell: Callable[[SpaceShort, Manifest], None]
+    ) -> None:
         self._inbox = inbox
         self._ledger = ledger
         self._tell = tell
@@ -45,12 +55,11 @@ class Admission:
             self._postponed.forget(number)
             return True
         if self._postponed.meet(number):
-            label = f"{manifest.channel}/{manifest.name}/{manifest.version}"
             self._ledger.note_postponed(f"{number:016x}", manifest.channel, manifest.sequence)
-            self._tell({"event": "space_short", "bundle": f"{number:016x}", "label": label} | short)
+            self._tell(SpaceShort(f"{number:016x}", *short), manifest)
         return False
 
-    def _short_of_space(self, manifest: Manifest, receiving: Collection[SpoolBundle]) -> Message | None:
+    def _short_of_space(self, manifest: Manifest, receiving: Collection[SpoolBundle]) -> Short | None:
         """Below ``limits.reserve`` nothing is begun any more, until ``limits.resume`` is free again."""
         disk = os.statvfs(self._inbox.spool_folder.fd)
         promised = sum(bundle.manifest.stream_bytes - bundle.stored_bytes for bundle in receiving)
@@ -60,9 +69,9 @@ class Admission:
         self._is_low = free - needed < keep
         if not self._is_low:
             return None
-        return {"needed": needed, "free": max(0, free - keep), "do": "make room; until then its data is not kept"}
+        return Short(needed, max(0, free - keep), "disk")
 
-    def _short_of_quota(self, manifest: Manifest, receiving: Collection[SpoolBundle]) -> Message | None:
+    def _short_of_quota(self, manifest: Manifest, receiving: Collection[SpoolBundle]) -> Short | None:
         quota = self._quotas.get(manifest.channel, 0)
         if not quota:
             return None
@@ -72,5 +81,4 @@ class Admission:
                 used += row.size
         if used + manifest.stream_bytes <= quota:
             return None
-        do = f"take bundles of channel {manifest.channel} out of the inbox; until then its data is not kept"
-        return {"needed": manifest.stream_bytes, "free": max(0, quota - used), "do": do}
+        return Short(manifest.stream_bytes, max(0, quota - used), "quota")

@@ -17,20 +17,24 @@ from typing import Any, Final
 
 import numpy as np
 
-from diode.assembler import Assembler, Begun, Completed, HandedOver, Parked, SlabKey, Wanted
+from diode.assembler import Assembler, Begun, Completed, HandedOver, Parked, Wanted
 from diode.auth import DatagramViews
 from diode.errors import Drop
 from diode.fec import choose_engine
 from diode.gate import Admitted, Gate, Heard
 from diode.geometry import Geometry
-from diode.heartbeat import LinkOrder
+from diode.heartbeat import LinkOrder, write_heartbeat
 from diode.keys import read_link_key
 from diode.memory import LINK_SIZE, Counters, Ring, map_memfd
+from diode.messages import EngineChosen, SandboxLacks
+from diode.programs import readable_folders
 from diode.runs import Run, gather, slice_runs
-from diode.sandbox import MODULES, confine, landlock_version, python_folders
+from diode.sandbox import MODULES, confine, landlock_version
 from diode.wire import Kind, ObjectType
-from diode.workers import Mailbox, Message, start_worker
-from receiver.messages import key_fields, key_of, mask_fields, mask_of
+from diode.workers import Mailbox, refusing_peers, start_worker
+from receiver import messages
+from receiver.messages import ASSEMBLE_SAYS, ASSEMBLE_TO_STORE, STORE_TO_ASSEMBLE, OldKey
+from receiver.slabs import key_of, numbers_of, pack_mask, parked_keys, unpack_mask
 
 FIGURES: Final = (
     "datagrams", "received", "expected", "filler", "heartbeats", "blocks_repaired", "blocks_lost", "slabs_given_up",
@@ -47,7 +51,9 @@ class Assemble:
 
     def __init__(self, settings: dict[str, Any], control: Mailbox) -> None:
         self._control = control
-        self._store = Mailbox(settings["store_read"], settings["store_write"])
+        self._store = Mailbox(
+            settings["store_read"], settings["store_write"], hears=STORE_TO_ASSEMBLE, says=ASSEMBLE_TO_STORE
+        )
         self._ring = Ring(settings["ring"], settings["regions"], settings["region_bytes"])
         self._region = memoryview(mmap.mmap(-1, settings["region_bytes"], flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
         self._ready_read, self._free_write = settings["ready_read"], settings["free_write"]
@@ -62,14 +68,14 @@ class Assemble:
         self._assembler = Assembler(arena, engine, self._drops, self._wait_for_space)
         self._handed = 0  # with store now
         self._freed = 0
-        self._decisions: deque[Message] = deque()
+        self._decisions: deque[object] = deque()
         self._views: dict[int, tuple[Any, DatagramViews]] = {}  # of the whole region, by the datagrams' size
         self._datagrams = 0
         self._link_size = Counters(settings["link_size"], LINK_SIZE)
         self._usual_bytes = settings["datagram_bytes"]  # of the newest heartbeat; 0: not known
         self._heard = self._told = 0
         self._resting_from: float | None = None  # the last data; None: all is parked since
-        control.send({"engine": engine.name})
+        control.send(EngineChosen(engine.name))
 
     def run(self) -> None:
         """Work until ``listen``, ``store`` or the supervisor is gone; what is open then is parked."""
@@ -83,7 +89,7 @@ class Assemble:
                 if not data:
                     self._park(None)
                     return
-                for region, runs in Ring.READY.iter_unpack(data):
+                for region, runs in self._ring.ready(data):
                     self._take(region, runs)
                     os.write(self._free_write, Ring.FREE.pack(region))
                     self._decide()
@@ -96,7 +102,7 @@ class Assemble:
     def _await_start(self) -> None:
         """``store`` first tells which bundles it already keeps."""
         while (message := self._store.receive(None)) is not None:
-            if message["say"] == "started":
+            if isinstance(message, messages.Started):
                 return
             self._apply(message)
         raise SystemExit(0)
@@ -116,7 +122,7 @@ class Assemble:
                 self._counters["last_data_ms"] = int(now * 1000)
         while self._gate.old_key_sessions:
             key_id, session = self._gate.old_key_sessions.popleft()
-            self._control.send({"old_key": f"{key_id:04x}", "session": f"{session:016x}"})
+            self._control.send(OldKey(f"{key_id:04x}", f"{session:016x}"))
         if self._gate.heard is not None and self._gate.heartbeats != self._told:
             self._told = self._gate.heartbeats
             self._on_heartbeat(self._gate.heard)
@@ -131,9 +137,8 @@ class Assemble:
         for bundle in heard.heartbeat.bundles:
             if bundle.state != "sending":
                 self._park(int(bundle.id, 16))
-        beat = heard.heartbeat.model_dump(by_alias=True)
-        key = {"key": heard.key, "has_mac": heard.order.has_mac}
-        self._control.send({"heartbeat": beat, "admitted": self._gate.admitted} | key)
+        beat, has_mac = write_heartbeat(heard.heartbeat), int(heard.order.has_mac)
+        self._control.send(messages.Heard(beat, tuple(self._gate.admitted), heard.key, has_mac))
 
     def _park(self, bundle: int | None) -> None:
         """Keep what is open, of one bundle or of all, on disk."""
@@ -170,7 +175,7 @@ class Assemble:
         while queue and self._handed < MAX_HANDED:
             item = queue.popleft()
             self._handed += not isinstance(item, Begun)
-            self._store.send(key_fields(item.key) | _describe(item))
+            self._store.send(_describe(item))
 
     def _wait_for_space(self) -> bool:
         """Wait until ``store`` gives a slab's memory back; decisions it sends meanwhile are kept for later."""
@@ -182,7 +187,7 @@ class Assemble:
             if self._store.closed:
                 raise SystemExit(0)
             return False
-        if message["say"] in ("free", "loaded"):
+        if isinstance(message, messages.Free | messages.Loaded):
             self._apply(message)
         else:
             self._decisions.append(message)
@@ -199,29 +204,31 @@ class Assemble:
         while self._decisions:
             self._apply(self._decisions.popleft())
 
-    def _apply(self, message: Message) -> None:
-        match message["say"]:
-            case "free":
+    def _apply(self, message: object) -> None:
+        match message:
+            case messages.Free():
                 self._handed -= 1
                 self._freed += 1
-                self._assembler.release(message["offset"])
-            case "known":
-                sizes = {
-                    (Kind.DATA, 0): message["stream_bytes"],
-                    (Kind.OBJECT, int(ObjectType.FILES)): message["files_bytes"],
-                    (Kind.OBJECT, int(ObjectType.SLABS)): message["slabs_bytes"],
-                }
-                done = [n for first, last in message["done"] for n in range(first, last)]
-                parked = [SlabKey(message["bundle"], Kind(kind), flags, n) for kind, flags, n in message["parked"]]
-                self._assembler.know(message["bundle"], Geometry(*message["geometry"]), sizes, done, parked)
-            case "loaded":
+                self._assembler.release(message.offset)
+            case messages.Known():
+                self._know(message)
+            case messages.Loaded():
                 self._handed -= 1
                 self._freed += 1
-                self._assembler.loaded(key_of(message), mask_of(message))
-            case "redo":
+                self._assembler.loaded(key_of(message), unpack_mask(message.have, message.symbols))
+            case messages.Redo():
                 self._assembler.redo(key_of(message))
-            case "finished":
-                self._assembler.finish(message["bundle"], Drop(message["drop"]) if message["drop"] else None)
+            case messages.Finished():
+                self._assembler.finish(message.bundle, Drop(message.drop) if message.drop else None)
+
+    def _know(self, known: messages.Known) -> None:
+        sizes = {
+            (Kind.DATA, 0): known.stream_bytes,
+            (Kind.OBJECT, int(ObjectType.FILES)): known.files_bytes,
+            (Kind.OBJECT, int(ObjectType.SLABS)): known.slabs_bytes,
+        }
+        done = numbers_of(known.done).tolist()
+        self._assembler.know(known.bundle, Geometry(*known.geometry), sizes, done, parked_keys(known))
 
     def _publish_figures(self) -> None:
         assembler, counters = self._assembler, self._counters
@@ -237,30 +244,28 @@ class Assemble:
             counters[f"drop_{reason}"] = count
 
 
-def _describe(item: HandedOver) -> Message:
-    """What ``store`` must know of it beside its key."""
+def _describe(item: HandedOver) -> object:
+    """As ``store`` is told of it."""
     match item:
         case Completed():
-            return {"say": "complete", "offset": item.offset, "length": item.length}
+            return messages.Complete(*item.key, offset=item.offset, length=item.length)
         case Parked():
-            place = {"offset": item.offset, "symbol_bytes": item.symbol_bytes}
-            return {"say": "parked"} | place | mask_fields(item.have)
+            symbols, have = len(item.have), pack_mask(item.have)
+            return messages.Parked(
+                *item.key, offset=item.offset, symbol_bytes=item.symbol_bytes, symbols=symbols, have=have
+            )
         case Wanted():
-            sizes = {"symbol_bytes": item.symbol_bytes, "symbols": item.symbols}
-            return {"say": "wanted", "offset": item.offset} | sizes
+            return messages.Wanted(*item.key, offset=item.offset, symbol_bytes=item.symbol_bytes, symbols=item.symbols)
         case Begun():
-            return {"say": "begun"}
+            return messages.Begun(*item.key)
 
 
 def main() -> None:
     """Entry point of the worker."""
-    settings, control = start_worker(nice=-10)
+    settings, control = start_worker(says=ASSEMBLE_SAYS, nice=-10)
     worker = Assemble(settings, control)
     writes = (control.write_fd, settings["free_write"], settings["store_write"])
-    folders = python_folders() if landlock_version() else []  # numpy imports parts of itself when they are first used
-    control.send({"sandbox_lacks": confine(MODULES if folders else (), writes=writes, reads=folders)})
-    worker.run()
-
-
-if __name__ == "__main__":
-    main()
+    folders = readable_folders() if landlock_version() else []  # numpy imports parts of itself when they are first used
+    control.send(SandboxLacks(tuple(confine(MODULES if folders else (), writes=writes, reads=folders))))
+    with refusing_peers(control):
+        worker.run()

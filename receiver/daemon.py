@@ -10,7 +10,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any, Final, Self
 
@@ -22,34 +22,38 @@ from diode.auth import LinkKey
 from diode.chain import What
 from diode.clock import now_utc
 from diode.config import ReceiverConfig
-from diode.errors import DiodeError, Drop, IncompleteError, UsageError, WorkerError
+from diode.errors import DiodeError, Drop, IncompleteError, MessageError, UsageError, WorkerError
 from diode.fec import ZFEC_SLOWDOWN
 from diode.gate import MAX_SESSIONS
-from diode.heartbeat import Heartbeat
+from diode.heartbeat import read_heartbeat
+from diode.judges import Account, let_in
 from diode.keys import maybe_read_service_key, read_link_key, read_signer
 from diode.locking import lock_folder
+from diode.messages import EngineChosen, Fatal, PathChosen, PeerRefused, SandboxLacks
 from diode.metrics import counter, gauge, serve
 from diode.ownership import check_ownership
 from diode.progress import Display
 from diode.rotation import maybe_previous
-from diode.supervise import Crew, Pulse
+from diode.supervise import Allowance, Crew, Pulse
 from diode.systemd import Reports, listen_fds
 from diode.udp import Address, adopt_receiver, open_receiver
-from diode.workers import Message, Worker
+from diode.workers import Worker
 from receiver.authority import Authority
 from receiver.budget import PerMinute
 from receiver.decisions import write_decision
 from receiver.disk import DiskHealth
 from receiver.endings import Endings
+from receiver.events import Coming, Ended, Event, Lookup, Noted, NowHeld, disk_failing
 from receiver.heads import PeerHeads
 from receiver.hearing import Hearing
 from receiver.held import decide
 from receiver.inbox import Inbox
+from receiver.messages import Heard, OldKey
 from receiver.order_alarm import OrderAlarm
 from receiver.pipeline import Pipeline
 from receiver.rebaseline import open_ledger
 from receiver.requests import Request, drop_request, keep_request, request_bundle
-from receiver.scanning import NoAnswerError, scan
+from receiver.scanning import NoAnswerError, scan, surroundings
 from receiver.seldom import Seldom
 
 QUIET_S: Final = 2.0
@@ -62,7 +66,10 @@ LISTEN_PATIENCE_S: Final = 10.0  # it shows life five times a second, unless it 
 ASSEMBLE_PATIENCE_S: Final = 300.0  # once a second, unless it waits for a disk; and a restart mends no disk
 WAITING_S: Final = 2.0
 HINTS_A_MINUTE: Final = 10  # reports of bundles that heartbeats alone speak of
+BEATS_AT_ONCE: Final = 100  # heartbeats that are taken; an honest sender has one a second, and a burst at its start
+BEATS_PER_S: Final = 10.0
 
+ZFEC_ALONE: Final = f"FEC runs on zfec alone, about {ZFEC_SLOWDOWN} times slower"
 STRANGERS: Final = (  # why datagrams are refused that nobody sealed who has the link key
     *(Drop.LENGTH, Drop.MAGIC, Drop.VERSION, Drop.KIND, Drop.FLAGS, Drop.RESERVED, Drop.SYMBOL_SIZE, Drop.GEOMETRY),
     *(Drop.KEY, Drop.SESSION, Drop.TAG, Drop.HEARTBEAT_RATE),
@@ -80,11 +87,8 @@ class Receiver:
         self.interrupted: int | None = None
         self._display = display
         self._stack = ExitStack()
-        check_ownership(config)
-        read_link_key(config.link.key)  # to say now, and here, what is wrong with it
+        _check_settings(config)
         self._previous = maybe_previous(config.link)
-        if any(channel.scan for channel in config.channels.values()):
-            read_signer(config.service_key)  # by which the scanner's word is told from a stranger's
         self._stack.callback(os.close, lock_folder(config.state))
         inbox = Inbox(config.inbox.path)
         inbox.prepare()
@@ -100,9 +104,10 @@ class Receiver:
         self._socket = adopt_receiver(passed[0].fd, address, buffer) if passed else open_receiver(address, buffer)
         self._stack.callback(self._socket.close)
         self._reports = Reports()
-        self._receiving: dict[str, Message] = {}
+        self._receiving: dict[str, Coming] = {}
+        self._lookup = Lookup(config, self._ledger)
         self._endings = Endings(self._ledger.heard())
-        self._disk = DiskHealth(self._on_event)
+        self._disk = DiskHealth(lambda message: self._on_event(disk_failing(message)))
         self._audit = open_log(config.audit_folder, config.service_key, "receiver")
         heads = PeerHeads(self._ledger, self._audit)
         keys = [key.fingerprint for key in self._held_keys()]
@@ -113,8 +118,10 @@ class Receiver:
         self._datagram_bytes = config.link.datagram_bytes
         self._old_key_sessions: deque[str] = deque(maxlen=MAX_SESSIONS)  # alarmed already
         self._old_key_uses = 0
+        self._hearable = Allowance(BEATS_AT_ONCE, BEATS_PER_S)
+        self._old_key_sayable = Allowance(MAX_SESSIONS, 1.0)
         self._scans: dict[str, asyncio.Task[None]] = {}
-        self._admitted = self._ledger.sessions()  # a new pipeline need not wait for them to be announced
+        self._admitted: Sequence[Sequence[int]] = self._ledger.sessions()  # a new pipeline need not wait for them
         self._ended: dict[str, str] = {}  # with --bundles: what counts, and how it ended last
         self._refusal_code = 0
         self._heard_at: float | None = None
@@ -123,7 +130,7 @@ class Receiver:
         self._restarts: deque[float] = deque(maxlen=MOST_RESTARTS)
         self._worker_restarts = 0
         self._failure: DiodeError | None = None
-        self._fatal: Message | None = None
+        self._fatal: Fatal | None = None
         self._bundles_wanted: int | None = None
 
     def __enter__(self) -> Self:
@@ -210,8 +217,8 @@ class Receiver:
         log.info("stopping", signal=signal.Signals(number).name, kept="slabs, stored or parked; a later run goes on")
 
     def _tick(self, now: float) -> None:
-        for message in self._receiving.values():
-            self._show(message)
+        for coming in self._receiving.values():
+            self._show(coming)
         silent = self._heard_at is not None and now - self._heard_at > SILENT_S
         if silent != self._silent:
             self._silent = silent
@@ -246,32 +253,55 @@ class Receiver:
 
     # what workers say
 
-    def _on_message(self, worker: Worker, message: Message) -> None:
-        if "event" in message:
-            self._on_event(message)
-        elif "heartbeat" in message:
-            self._heard_at, self._admitted = time.monotonic(), message["admitted"]
-            beat, key = Heartbeat.model_validate(message["heartbeat"]), message["key"]
-            self._hearing.hear(beat, self._heard_at, self._receiving, key, has_mac=message["has_mac"])
-            with self._disk.surviving():
-                self._ledger.note_sessions(self._admitted)
-        elif "old_key" in message:
-            self._alarm_old_key(message)
-        elif "fatal" in message:
-            self._fatal = message
-        elif message.get("engine") == "zfec" and self.config.fec.engine == "auto":
-            log.warning("isal_absent", consequence=f"FEC runs on zfec alone, about {ZFEC_SLOWDOWN} times slower")
-        elif message.get("sandbox_lacks"):
-            consequence = f"a taken-over {worker.module} could do more than it needs"
-            log.warning("sandbox_incomplete", lacks=message["sandbox_lacks"], consequence=consequence)
-        elif "path" in message:
-            log.info("udp_path_chosen", path=message["path"])
+    def _on_message(self, worker: Worker, message: object) -> None:
+        """What a worker may say, its vocabulary has decided. Raises MessageError for what cannot be true."""
+        match message:
+            case Heard():
+                self._on_heard(message)
+            case OldKey():
+                self._alarm_old_key(message)
+            case Fatal():
+                self._fatal = message
+            case PeerRefused():
+                self._crew.alarm(_peer(worker, message), message.kind, message.why)
+            case EngineChosen() | SandboxLacks() | PathChosen():
+                self._greet(worker, message)
+            case _:
+                with self._disk.surviving():
+                    if event := self._lookup.event(message):
+                        self._on_event(event)
 
-    def _alarm_old_key(self, message: Message) -> None:
-        """Somebody seals under the key from before the last change: said once of a session, also over new pipelines."""
-        if message["session"] in self._old_key_sessions:
+    def _greet(self, worker: Worker, message: EngineChosen | SandboxLacks | PathChosen) -> None:
+        """What a worker says of itself when it begins."""
+        match message:
+            case EngineChosen(engine):
+                if engine == "zfec" and self.config.fec.engine == "auto":
+                    log.warning("isal_absent", consequence=ZFEC_ALONE)
+            case SandboxLacks(lacks):
+                if lacks:
+                    consequence = f"a taken-over {worker.module} could do more than it needs"
+                    log.warning("sandbox_incomplete", lacks=list(lacks), consequence=consequence)
+            case PathChosen(path):
+                log.info("udp_path_chosen", path=path)
+
+    def _on_heard(self, message: Heard) -> None:
+        """A heartbeat. It is a hint: of more than an honest sender has, the rest is not worth the work."""
+        now = time.monotonic()
+        if not self._hearable.take(now):
             return
-        self._old_key_sessions.append(message["session"])
+        beat = read_heartbeat(message.beat)
+        if beat is None:
+            raise MessageError("Heard", "no heartbeat")
+        self._heard_at, self._admitted = now, message.admitted
+        self._hearing.hear(beat, now, self._receiving, message.key, has_mac=bool(message.has_mac))
+        with self._disk.surviving():
+            self._ledger.note_sessions(self._admitted)
+
+    def _alarm_old_key(self, message: OldKey) -> None:
+        """Somebody seals under the key from before the last change: said once of a session, also over new pipelines."""
+        if message.session in self._old_key_sessions:
+            return
+        self._old_key_sessions.append(message.session)
         self._old_key_uses += 1
         if not self._seldom.may_say("old_link_key_used", time.monotonic()):
             return
@@ -279,63 +309,63 @@ class Receiver:
             "diode keys rotate-link sender.toml --new FILE, and restart the sender; if that was done, somebody else "
             "has the old key: diode keys retire-link receiver.toml, and restart here"
         )
-        log.warning("old_link_key_used", key=message["old_key"], session=message["session"], do=do)
+        if self._old_key_sayable.take(time.monotonic()):
+            log.warning("old_link_key_used", key=message.key, session=message.session, do=do)
 
-    def _on_event(self, message: Message) -> None:
-        event = message["event"]
-        if event in ("accepted", "resumed", "progress"):
-            self._note_coming(message)
-        elif event == "held":
-            self._receiving.pop(message["bundle"], None)
-            self._over(message["bundle"])
-            do = f"diode-receiver accept {message['bundle']} --key KEY, or reject"
-            log.warning("bundle_held", **{k: v for k, v in message.items() if k not in ("event", "scan")}, do=do)
-            if message["scan"]:
-                self._begin_scan(message)
-        elif event in ("accepted_by", "trust_changed"):
-            log.info(event, **{k: v for k, v in message.items() if k != "event"})
-        elif event == "published":
-            self._receiving.pop(message["bundle"], None)
-            self._over(message["bundle"])
-            self._end("published", message["label"], message)
-        elif event == "quarantined":
-            self._receiving.pop(message["bundle"], None)
-            if message["label"]:  # otherwise anybody may have sent it
-                self._over(message["bundle"])
-            self._refusal_code = self._refusal_code or message["exit_code"]
-            self._end("quarantined", message["label"] or message["bundle"], message)
-        elif event == "dropped":  # of channel trust; said by itself where there is something to say
-            self._receiving.pop(message["bundle"], None)
-        elif event == "expired":
-            self._receiving.pop(message["bundle"], None)
-            self._endings.ended(message["bundle"])
-            log.error("bundle_expired", bundle=message["bundle"], name=message["label"])
-        else:
-            log.error(event, **{k: v for k, v in message.items() if k != "event"})
+    def _on_event(self, event: Event) -> None:
+        match event:
+            case Coming():
+                if event.how != "progress":
+                    self._hearing.manifest_came()
+                    self._endings.resumed(event.row.id, time.monotonic())
+                    log.info(f"bundle_{event.how}", bundle=event.row.id, name=event.row.label, bytes=event.row.size)
+                self._receiving[event.row.id] = event
+            case NowHeld():
+                self._on_held(event)
+            case Ended():
+                self._on_ended(event)
+            case Noted():
+                log.log(40 if event.level == "error" else 20, event.event, **event.fields)
 
-    def _note_coming(self, message: Message) -> None:
-        """A bundle is being received."""
-        event = message["event"]
-        if event != "progress":
-            self._hearing.manifest_came()
-            self._endings.resumed(message["bundle"], time.monotonic())
-            log.info(f"bundle_{event}", bundle=message["bundle"], name=message["label"], bytes=message["bytes"])
-        self._receiving[message["bundle"]] = message
+    def _on_held(self, held: NowHeld) -> None:
+        self._receiving.pop(held.row.id, None)
+        self._over(held.row.id)
+        do = f"diode-receiver accept {held.row.id} --key KEY, or reject"
+        log.warning("bundle_held", **held.facts(), waits_for=held.waits_for, do=do)
+        if held.is_scanned:
+            self._begin_scan(held)
 
-    def _begin_scan(self, message: Message) -> None:
-        """One scan of a bundle at a time; a new pipeline says once more what is held."""
-        bundle = message["bundle"]
-        if bundle not in self._scans:
-            self._scans[bundle] = asyncio.get_running_loop().create_task(self._scan(message))
+    def _on_ended(self, event: Ended) -> None:
+        self._refusal_code = self._refusal_code or event.exit_code
+        if event.outcome == "dropped":  # said by itself where there is something to say
+            self._receiving.pop(event.bundle, None)
+            return
+        if event.row is None:  # anybody may have sent it: it says nothing of the bundle whose id it has
+            self._end(event.outcome, event.bundle, {"bundle": event.bundle} | event.fields)
+            return
+        self._receiving.pop(event.bundle, None)
+        if event.outcome == "expired":
+            self._endings.ended(event.bundle)
+            log.error("bundle_expired", bundle=event.bundle, name=event.row.label)
+            return
+        self._over(event.bundle)
+        self._end(event.outcome, event.row.label, {"bundle": event.bundle} | event.fields)
+
+    def _begin_scan(self, held: NowHeld) -> None:
+        """One scan of a bundle at a time, and none at the end; a new pipeline says once more what is held."""
+        bundle = held.row.id
+        if bundle not in self._scans and not self._done.is_set():
+            self._scans[bundle] = asyncio.get_running_loop().create_task(self._scan(held))
             self._scans[bundle].add_done_callback(lambda _: self._scans.pop(bundle, None))
 
-    async def _scan(self, message: Message) -> None:
+    async def _scan(self, held: NowHeld) -> None:
         """Let the channel's scanner decide about a held bundle; no answer leaves it held."""
-        channel = self.config.channels[message["channel"]]
-        names = ("bundle", "label", "channel", "path", "bytes", "files")
+        channel = self.config.channels[held.row.channel]
         try:
-            verdict, reason = await scan(channel.scan, {k: message[k] for k in names}, channel.scan_timeout_s)
-            row = self._ledger.get(message["bundle"])
+            around = surroundings(self.config)
+            let_in(Inbox(self.config.inbox.path).held, channel.scan_user)
+            verdict, reason = await scan(channel.scan, held.facts(), channel.scan_timeout_s, around, channel.scan_user)
+            row = self._ledger.get(held.row.id)
             signer = maybe_read_service_key(self.config.service_key)
             if row is not None and signer is not None:
                 decision = decide(row.id, row.content, verdict, reason, now_utc())
@@ -343,7 +373,7 @@ class Receiver:
                 log.info("scanned", bundle=row.id, verdict=verdict, reason=reason)
         except (NoAnswerError, DiodeError, OSError) as error:
             do = "mend the scanner, and restart; or diode-receiver reject"
-            log.warning("scan_failed", bundle=message["bundle"], detail=str(error), consequence="it stays held", do=do)
+            log.warning("scan_failed", bundle=held.row.id, detail=str(error), consequence="it stays held", do=do)
 
     def _over(self, bundle: str) -> None:
         """Nothing more is to be reported of it, nor to be asked for."""
@@ -351,20 +381,20 @@ class Receiver:
         with self._disk.surviving():
             drop_request(self.config.state, bundle)
 
-    def _end(self, outcome: str, label: str, message: Message) -> None:
+    def _end(self, outcome: str, label: str, told: Mapping[str, Any]) -> None:
         self.outcomes[outcome] += 1
         names = ("bundle", "bytes", "files", "path", "signer", "reason", "detail", "resend_code", "at_ms")
-        fields = {("id" if k == "bundle" else k): message[k] for k in names if k in message}
+        fields = {("id" if k == "bundle" else k): told[k] for k in names if k in told}
         self._display.finish(label, outcome, fields | self._losses())
         if self._bundles_wanted is not None:
-            self._ended[message["bundle"]] = outcome
+            self._ended[told["bundle"]] = outcome
             if len(self._ended) >= self._bundles_wanted:
                 self._done.set()
 
     def _report_incomplete(self, bundle: str, now: float) -> None:
         """The sender says that all passes are over, or is gone, and something is missing still."""
-        message = self._receiving.get(bundle)
-        if message is not None and not message.get("missing", message["slabs"]):
+        coming = self._receiving.get(bundle)
+        if coming is not None and not coming.missing:
             return  # it is being published
         with self._disk.surviving():
             if self._ledger.is_over(bundle):
@@ -372,17 +402,18 @@ class Receiver:
             request = request_bundle(self._ledger, bundle)
             if not request.is_signed and not self._hints.take(now):
                 return  # whoever holds the link key can name bundles without end
-            self._say_incomplete(bundle, message, self._ask(bundle, request))
+            self._say_incomplete(bundle, coming, self._ask(bundle, request))
 
-    def _say_incomplete(self, bundle: str, message: Message | None, asked: dict[str, str]) -> None:
+    def _say_incomplete(self, bundle: str, coming: Coming | None, asked: dict[str, str]) -> None:
         note = flood_note(self._losses(), self.drops())
-        if message is None:
+        if coming is None:
             detail = f"no manifest arrived, or none that could be begun{note}"
             self._end("incomplete", bundle, {"bundle": bundle, "detail": detail} | asked)
-        else:
-            missing = message.get("missing", message["slabs"])
-            detail = f"{missing} of {message['slabs']} slabs are missing{note}"
-            self._end("incomplete", message["label"], message | {"detail": detail} | asked)
+            return
+        row = coming.row
+        detail = f"{coming.missing} of {row.slabs} slabs are missing{note}"
+        told = {"bundle": bundle, "bytes": row.size, "files": row.files, "detail": detail}
+        self._end("incomplete", row.label, told | asked)
 
     def _ask(self, bundle: str, request: Request) -> dict[str, str]:
         """Keep the code that a person carries to the sender: there is no other way back."""
@@ -457,12 +488,12 @@ class Receiver:
             "socket_granted": self.figures().get("socket_granted", 0)
         }
 
-    def _show(self, message: Message) -> None:
+    def _show(self, coming: Coming) -> None:
         losses = self._losses()
         total = losses["datagrams"] + losses["lost_before_fec"]
         share = 100 * losses["lost_before_fec"] / total if total else 0.0
         detail = f"loss {share:.2f} %, after FEC {losses['blocks_lost']} blocks"
-        self._display.update(message["label"], message.get("stored_bytes", 0), message["bytes"], detail, losses)
+        self._display.update(coming.row.label, coming.stored_bytes, coming.row.size, detail, losses)
 
     def _metrics(self) -> Iterable[Metric]:
         figures, losses = self.figures(), self._losses()
@@ -486,6 +517,8 @@ class Receiver:
         text = "Sessions that have spoken under the link key from before the last change"
         yield counter("diode_receiver_old_link_key_sessions", text, self._old_key_uses)
         yield counter("diode_receiver_worker_restarts", "Pipelines built anew", self._worker_restarts)
+        text = "Messages of workers refused, each of which ended its worker"
+        yield counter("diode_receiver_worker_refused", text, dict(self._crew.refused), "worker")
         yield gauge(
             "diode_receiver_missing_bundles", "Bundles numbered of which nothing arrived", len(self._hearing.gaps)
         )
@@ -495,7 +528,21 @@ class Receiver:
         yield gauge("diode_receiver_heartbeat_age_seconds", "Seconds since the last heartbeat; -1: none yet", age)
 
 
+_PEERS: Final = {  # whose messages a worker refuses
+    "receiver.store": ("receiver.assemble", "receiver.examine"),
+    "receiver.examine": ("receiver.store",),
+    "receiver.assemble": ("receiver.listen",),
+    "receiver.listen": ("receiver.assemble",),
+}
 _LEVELS: Final = ("socket_granted", "socket_queued", "arena_used", "last_data_ms", "socket_drops")
+
+
+def _peer(worker: Worker, message: PeerRefused) -> str:
+    """The module whose message ``worker`` refused."""
+    peers = _PEERS[worker.module]
+    if message.peer not in ("", *peers):
+        raise MessageError("PeerRefused", "it does not hear that one")
+    return message.peer or peers[0]
 
 
 def flood_note(losses: Mapping[str, int], drops: Mapping[str, int]) -> str:
@@ -511,6 +558,16 @@ def flood_note(losses: Mapping[str, int], drops: Mapping[str, int]) -> str:
     return f"; {losses['refused']} datagrams were refused since the start ({why}){full}: a flood, or a wrong link key"
 
 
+def _check_settings(config: ReceiverConfig) -> None:
+    """Say now, and here, what is wrong with keys, users, and who may change them. Raises UsageError and its kind."""
+    check_ownership(config)
+    read_link_key(config.link.key)
+    if any(channel.scan for channel in config.channels.values()):
+        read_signer(config.service_key)  # by which the scanner's word is told from a stranger's
+    for user in filter(None, (channel.scan_user for channel in config.channels.values())):
+        Account.of(user)
+
+
 def _say_awaited(authority: Authority) -> None:
     if authority.awaited is not None:
         version, digest = authority.awaited
@@ -519,7 +576,7 @@ def _say_awaited(authority: Authority) -> None:
         log.error("trust_document_awaited", version=version, digest=digest, consequence=consequence, do=do)
 
 
-def _failure(fatal: Message) -> DiodeError:
-    error = DiodeError(fatal["fatal"])
-    error.exit_code = fatal["exit_code"]
+def _failure(fatal: Fatal) -> DiodeError:
+    error = DiodeError(fatal.detail)
+    error.exit_code = fatal.exit_code
     return error

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from diode.errors import StorageError
-from diode.workers import Message
+from receiver.messages import DiskFailing
 
 SAID_EVERY_S: Final = 60.0
 
@@ -22,7 +22,7 @@ def write_all(fd: int, data: memoryview, offset: int) -> None:
 class DiskHealth:
     """Says that the disk fails: at once, and once a minute while it goes on."""
 
-    def __init__(self, say: Callable[[Message], None]) -> None:
+    def __init__(self, say: Callable[[DiskFailing], None]) -> None:
         self._say = say
         self._failures = 0
         self._silent_until = 0.0
@@ -44,5 +44,4 @@ class DiskHealth:
         what = str(error)
         if isinstance(error, OSError):
             what = f"{os.strerror(error.errno or 0)}: {error.filename or 'spool'}"
-        do = "make the disk work again; what it does not take is asked for again"
-        self._say({"event": "disk_failing", "detail": what, "failures": self._failures, "do": do})
+        self._say(DiskFailing(what, self._failures))

@@ -10,11 +10,11 @@ import structlog
 
 from diode.chain import Head
 from diode.heartbeat import Heartbeat, InFlight, LinkOrder
-from diode.workers import Message
 from receiver.books import Books
 from receiver.budget import PerMinute
 from receiver.disk import DiskHealth
 from receiver.endings import Endings
+from receiver.events import Coming
 from receiver.heads import PeerHeads
 from receiver.ledger import MAX_HEARD, Ledger
 from receiver.requests import Request, request_gaps, request_signed
@@ -74,7 +74,7 @@ class Hearing:
         return self.orders.get(self._key, LinkOrder()).reached
 
     def hear(
-        self, beat: Heartbeat, now: float, receiving: Mapping[str, Message], key: str = "", *, has_mac: bool = False
+        self, beat: Heartbeat, now: float, receiving: Mapping[str, Coming], key: str = "", *, has_mac: bool = False
     ) -> None:
         """Take a heartbeat, sealed under the link key of fingerprint ``key``; ``has_mac``: that has spoken by kind 4.
 
@@ -130,7 +130,7 @@ class Hearing:
         self._withdrawn.clear()
         self._forgets, self._gaps_known = True, False
 
-    def _take(self, bundle: InFlight, now: float, receiving: Mapping[str, Message]) -> None:
+    def _take(self, bundle: InFlight, now: float, receiving: Mapping[str, Coming]) -> None:
         if bundle.state in ("sending", "waiting"):
             if self._withdrawn.pop(bundle.id, False):
                 self._returned[bundle.id] = True
@@ -187,10 +187,10 @@ class Hearing:
             self._books.forget(self._ledger.keep_channels(self._configured))
             self._gaps_known = False
 
-    def _look_back(self, now: float, receiving: Mapping[str, Message]) -> None:
+    def _look_back(self, now: float, receiving: Mapping[str, Coming]) -> None:
         """Nothing more comes by itself. Of many bundles that end at once, heartbeats name a few."""
         for bundle, last in receiving.items():
-            if last["event"] != "resumed":
+            if last.how != "resumed":
                 self._endings.over(bundle, now, receiving=True)
         if self._gaps_known:
             return

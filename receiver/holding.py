@@ -17,13 +17,13 @@ from diode.clock import now_utc
 from diode.errors import ContentError, DiodeError, IntegrityError, NotInitialisedError, PolicyError, StorageError
 from diode.keys import read_trusted
 from diode.manifest import MAX_MANIFEST_BYTES, Manifest
-from diode.workers import Message
 from receiver.authority import Authority
 from receiver.decisions import SCANNER, Given
 from receiver.finishing import Finishing
-from receiver.held import HeldBundle, Rule, Verdicts, check_tree
+from receiver.held import HeldBundle, Rule, Verdicts, check_tree, waits_for
 from receiver.inbox import Inbox
 from receiver.ledger import Ledger, named
+from receiver.messages import AcceptedBy, BundleRefused, DecisionRefused, Held
 from receiver.spool import MANIFEST_FILE, SpoolBundle
 
 MAX_BAD: Final = 1000  # decisions that do not count, each spoken of once
@@ -40,7 +40,7 @@ class Holding:
         authority: Authority,
         audit: AuditLog,
         finishing: Finishing,
-        tell: Callable[[Message], None],
+        tell: Callable[[object], None],
         own_key: Key | None,
     ) -> None:
         self._settings = settings
@@ -105,7 +105,7 @@ class Holding:
             for path, reason in [*bad, *((g.path, "not theirs to decide") for g in good if g not in allowed)]:
                 if path not in self._bad and len(self._bad) < MAX_BAD:
                     self._bad.add(path)
-                    self._tell({"event": "decision_refused", "file": path.name, "detail": reason})
+                    self._tell(DecisionRefused(path.name, reason))
             self._weigh(held, allowed)
 
     def _counts(self, given: Given, held: HeldBundle) -> bool:
@@ -146,18 +146,12 @@ class Holding:
 
     def _add(self, held: HeldBundle) -> None:
         self._held[held.hex_id] = held
-        manifest = held.opened.manifest
-        label = f"{manifest.channel}/{manifest.name}/{manifest.version}"
-        self._tell(
-            {"event": "held", "bundle": held.hex_id, "label": label, "path": str(held.folder)}
-            | {"waits_for": self._waits_for(manifest), "scan": Rule.of(self._settings, manifest.channel).scanned}
-            | {"channel": manifest.channel, "bytes": manifest.stream_bytes, "files": manifest.files.entries}
-        )
+        channel = held.opened.manifest.channel
+        self._tell(Held(held.hex_id, self._verdicts.needed(channel, Rule.of(self._settings, channel))))
 
     def _waits_for(self, manifest: Manifest) -> str:
         rule = Rule.of(self._settings, manifest.channel)
-        people = self._verdicts.needed(manifest.channel, rule)
-        return " and ".join([f"{people} people"] * (people > 0) + ["the scanner"] * rule.scanned)
+        return waits_for(self._verdicts.needed(manifest.channel, rule), scanned=rule.scanned)
 
     def _weigh(self, held: HeldBundle, given: list[Given]) -> None:
         """One rejection is enough; otherwise there may be enough people now."""
@@ -173,7 +167,7 @@ class Holding:
             if one.person not in held.accepted:
                 self._audit.append(What.APPROVED, **_named(held), **_said(one), again=held.is_resumed)
                 held.accepted.add(one.person)
-                self._tell({"event": "accepted_by", "bundle": held.hex_id, "person": one.person})
+                self._tell(AcceptedBy(held.hex_id, one.person))
         rule = Rule.of(self._settings, channel)
         people = len(held.accepted - {SCANNER})
         if people >= self._verdicts.needed(channel, rule) and (SCANNER in held.accepted or not rule.scanned):
@@ -186,10 +180,7 @@ class Holding:
         self._inbox.set_aside(bundle, error, facts, self._inbox.held_folder)
         self._held.pop(bundle, None)
         self._verdicts.drop(self._held)
-        self._tell(
-            {"event": "quarantined", "bundle": bundle, "reason": error.reason, "exit_code": error.exit_code}
-            | {"detail": str(error)[:500], "label": facts.get("label", "")}
-        )
+        self._tell(BundleRefused(bundle, error.reason))
 
     def _move_out(self, bundle: str) -> None:
         with self._inbox.spool_folder.folder(bundle) as folder:

@@ -93,6 +93,11 @@ class Row(NamedTuple):
     detail: str
     changed: str
 
+    @property
+    def label(self) -> str:
+        """As people call it."""
+        return f"{self.channel}/{self.name}/{self.version}"
+
 
 def named(row: Row) -> dict[str, str]:
     """A bundle as the audit log names it, with the keys that signed it."""
@@ -380,7 +385,7 @@ class Ledger(NumberLedger):
         sessions: list[list[int]] = json.loads(row[0]) if row else []
         return sessions
 
-    def note_sessions(self, admitted: list[list[int]]) -> None:
+    def note_sessions(self, admitted: Sequence[Sequence[int]]) -> None:
         """Record the sessions that are admitted, so that a receiver that starts again need not wait for a heartbeat."""
         self._execute("INSERT OR REPLACE INTO session VALUES (1, ?)", (json.dumps(admitted),))
 

@@ -11,10 +11,12 @@ import time
 from typing import Any, Final
 
 from diode.memory import LINK_SIZE, Counters, Ring
+from diode.messages import PathChosen, SandboxLacks
 from diode.runs import Doorkeeper, is_datagram_size
 from diode.sandbox import SOCKET_READ, confine
 from diode.udp import choose_reader, socket_memory
-from diode.workers import Mailbox, start_worker
+from diode.workers import Mailbox, refusing_peers, start_worker
+from receiver.messages import LISTEN_SAYS
 
 COUNTERS: Final = (
     "bytes",
@@ -51,7 +53,7 @@ class Listener:
 
     def run(self) -> None:
         """Receive until ``assemble`` is gone or the supervisor hangs up; what was received by then is handed over."""
-        self._control.send({"path": self._reader.name})
+        self._control.send(PathChosen(self._reader.name))
         while not self._control.closed:
             region = self._take_region()
             runs = self._fill(region)
@@ -106,9 +108,9 @@ class Listener:
             return
         if not data:
             raise SystemExit(0)
-        back = [number for (number,) in Ring.FREE.iter_unpack(data) if number in self._lent]
+        back = self._ring.freed(data, self._lent)
         self._lent.difference_update(back)
-        self._free.extend(dict.fromkeys(back))
+        self._free.extend(back)
 
     def _measure(self, now: float) -> None:
         self._measured = now
@@ -122,12 +124,9 @@ class Listener:
 
 def main() -> None:
     """Entry point of the worker."""
-    settings, control = start_worker(nice=-15)
+    settings, control = start_worker(says=LISTEN_SAYS, nice=-15)
     listener = Listener(settings, control)
     lacking = confine(SOCKET_READ, writes=(control.write_fd, settings["ready_write"]))
-    control.send({"sandbox_lacks": lacking})
-    listener.run()
-
-
-if __name__ == "__main__":
-    main()
+    control.send(SandboxLacks(tuple(lacking)))
+    with refusing_peers(control):
+        listener.run()

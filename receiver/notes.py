@@ -9,8 +9,8 @@ from typing import Final, Literal
 
 from diode.audit import AuditLog
 from diode.chain import What
-from diode.workers import Message
 from receiver.budget import PerMinute
+from receiver.messages import MoreNotSaid
 
 Kind = Literal["strangers", "known", "waiting", "trust", "forks"]
 
@@ -27,7 +27,7 @@ _KINDS: Final[dict[Kind, tuple[int, What, str]]] = {
 class Notes:
     """The budgets. Times are of one monotonic clock."""
 
-    def __init__(self, audit: AuditLog, tell: Callable[[Message], None]) -> None:
+    def __init__(self, audit: AuditLog, tell: Callable[[MoreNotSaid], None]) -> None:
         self._audit = audit
         self._tell = tell
         self._budgets = {kind: PerMinute(most) for kind, (most, *_) in _KINDS.items()}
@@ -40,5 +40,5 @@ class Notes:
         """Say how many had no turn in the minute that is over. Raises StorageError."""
         for kind, (_, what, which) in _KINDS.items():
             if count := self._budgets[kind].left_out(now):
-                self._tell({"event": "more_not_said_singly", "count": count, "what": which})
+                self._tell(MoreNotSaid(count, which))
                 self._audit.append(what, detail=f"{count} more within a minute: {which}")

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from typing import Any
 
 from blake3 import blake3
 from securesystemslib.signer import Signer
@@ -12,11 +13,10 @@ from diode.manifest import Manifest
 from diode.receipt import RECEIPT_FILE, SIGNED_FILE, sign_receipt, write_receipt
 from diode.storage.folder import Folder
 from diode.sums import B3SUMS, SHA256SUMS, sum_lines
-from diode.workers import Message
 from receiver.spool import MANIFEST_FILE, SpoolBundle
 
 
-def facts(manifest: Manifest, signer: str) -> Message:
+def facts(manifest: Manifest, signer: str) -> dict[str, Any]:
     """What identifies a bundle, for a receipt or a reason."""
     names = ("channel", "name", "version", "sequence", "created")
     return {name: getattr(manifest, name) for name in names} | {"signer": signer}

@@ -16,7 +16,7 @@ from diode.storage.folder import Folder
 from diode.wire import Kind
 from receiver.disk import write_all
 from receiver.ledger import Ledger
-from receiver.messages import Mask, unpack_mask
+from receiver.slabs import Mask, unpack_mask
 
 FOLDER: Final = "parked"
 

@@ -1,17 +1,19 @@
-"""The three workers of the receiving side, and the memory and pipes between them. The socket is the supervisor's."""
+"""The four workers of the receiving side, and the memory and pipes between them. The socket is the supervisor's."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from typing import Final
+from typing import Any, Final
 
 from diode.config import ReceiverConfig
 from diode.heartbeat import LinkOrder
 from diode.memory import LINK_SIZE, PAGE_BYTES, Counters, Ring, create_memfd, reader_of
 from diode.runs import is_datagram_size
 from diode.supervise import Crew
-from diode.workers import Message, Worker
+from diode.workers import Worker
 from receiver import assemble, listen
+from receiver.inbox import Inbox
+from receiver.messages import ASSEMBLE_SAYS, EXAMINE_SAYS, LISTEN_SAYS, STORE_SAYS
 
 REGION_BYTES: Final = 4 << 20
 
@@ -24,7 +26,7 @@ class Pipeline:
         config: ReceiverConfig,
         socket_fd: int,
         orders: Mapping[str, LinkOrder],
-        admitted: list[list[int]],
+        admitted: Sequence[Sequence[int]],
         datagram_bytes: int,
         crew: Crew,
     ) -> None:
@@ -51,13 +53,27 @@ class Pipeline:
             free_read, free_write = pipe()
             slabs_read, slabs_write = pipe()
             answers_read, answers_write = pipe()
+            asked_read, asked_write = pipe()
+            verdicts_read, verdicts_write = pipe()
             ring_shape = {"regions": regions, "region_bytes": REGION_BYTES}
             read_ring = keep(reader_of(ring))
             self.store = crew.add(
                 Worker(
                     "receiver.store",
-                    store_settings(config) | {"arena": arena, "slabs_read": slabs_read, "answers_write": answers_write},
-                    (arena, slabs_read, answers_write),
+                    store_settings(config)
+                    | {"arena": arena, "slabs_read": slabs_read, "answers_write": answers_write}
+                    | {"verdicts_read": verdicts_read, "asked_write": asked_write},
+                    (arena, slabs_read, answers_write, verdicts_read, asked_write),
+                    says=STORE_SAYS,
+                )
+            )
+            self.examine = crew.add(
+                Worker(
+                    "receiver.examine",
+                    {"spool": str(Inbox(config.inbox.path).spool)}
+                    | {"asked_read": asked_read, "verdicts_write": verdicts_write},
+                    (asked_read, verdicts_write),
+                    says=EXAMINE_SAYS,
                 )
             )
             self.assemble = crew.add(
@@ -76,6 +92,7 @@ class Pipeline:
                         "datagram_bytes": datagram_bytes,
                     },
                     (read_ring, arena, ready_read, free_write, answers_read, slabs_write, assemble_counters, link_size),
+                    says=ASSEMBLE_SAYS,
                 )
             )
             self.listen = crew.add(
@@ -85,6 +102,7 @@ class Pipeline:
                     | {"ring": ring, "socket": socket_fd, "free_read": free_read, "ready_write": ready_write}
                     | {"counters": listen_counters, "path": config.link.path, "link_size": read_link_size},
                     (socket_fd, ring, free_read, ready_write, listen_counters, read_link_size),
+                    says=LISTEN_SAYS,
                 )
             )
             self._link_size = Counters(read_link_size, LINK_SIZE)
@@ -98,7 +116,7 @@ class Pipeline:
         return size if is_datagram_size(size) else 0
 
 
-def store_settings(config: ReceiverConfig) -> Message:
+def store_settings(config: ReceiverConfig) -> dict[str, Any]:
     """What ``store`` takes from the configuration."""
     limits, channels = config.limits, config.channels
     return {

@@ -4,17 +4,19 @@ from pathlib import Path
 from typing import Any
 
 from diode.attestation import open_attestation
-from diode.content import allowed, examine
 from diode.errors import ExpiredError, NotInitialisedError, PolicyError
 from diode.keys import read_trusted
 from diode.manifest import Manifest
+from receiver.examine import Examine
+from receiver.messages import Question
 from receiver.spool import SpoolBundle
 
 
 class Policy:
     """The receiver's rules for each channel, from its configuration."""
 
-    def __init__(self, settings: dict[str, Any]) -> None:
+    def __init__(self, settings: dict[str, Any], look: Examine) -> None:
+        self._look = look
         self._content: dict[str, tuple[list[str], bool]] = {k: (v[0], v[1]) for k, v in settings["content"].items()}
         self._attested = frozenset(settings["attested"])
         try:
@@ -32,19 +34,16 @@ class Policy:
             open_attestation(manifest, self._services)
 
     def examine(self, bundle: SpoolBundle) -> None:
-        """Look at every file of a complete tree. Raises PolicyError at the first one that its channel does not take."""
-        types, lint = self._content.get(bundle.manifest.channel, ([], True))
+        """Have every file of a complete tree looked at. Raises PolicyError when its channel does not take one.
+
+        It raises UnexaminedError when nobody could be asked.
+        """
+        manifest = bundle.manifest
+        types, lint = self._content.get(manifest.channel, ([], True))
         if not types and not lint:
             return
-        for entry in bundle.entries():
-            if entry.is_directory:
-                continue
-            with bundle.open_file(entry) as file:
-                found = examine(file, entry.size, entry.path)
-            if not allowed(found.kind, types):
-                raise PolicyError(f"{entry.path}: channel {bundle.manifest.channel} takes no {found.kind}")
-            if lint and found.problem:
-                raise PolicyError(f"{entry.path}: {found.problem}")
+        files, size = manifest.files.entries, manifest.stream_bytes
+        self._look(Question(bundle.hex_id, manifest.channel, tuple(types), int(lint), files, size))
 
     def _check_labels(self, manifest: Manifest) -> None:
         classification, releasable_to = self._labels.get(manifest.channel, ([], ""))

@@ -6,6 +6,7 @@ whoever holds the link key can name bundles and channels without end.
 """
 
 import io
+import re
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +26,7 @@ MAX_JUNK: Final = 8  # numbers of channels of which nothing signed ever came
 MOST_KEPT: Final = {True: 100, False: 20}  # requests in the folder, by whether they are signed
 WITHDRAWN: Final = "; the sender says that it was withdrawn"  # unsigned: it takes nothing off the list
 FOLDERS: Final = {True: ("resend",), False: ("resend", "unsigned")}
+_BUNDLE: Final = re.compile("[0-9a-f]{16}", re.ASCII)
 
 
 class Request(NamedTuple):
@@ -71,6 +73,12 @@ def _why(ledger: Ledger, bundle: str) -> tuple[str, bool]:
     if bundle in ledger.postponed():
         return "there was no room for it", True
     return "not even its manifest arrived", False
+
+
+def _check_id(bundle: str) -> None:
+    """Raise ValueError for what is no bundle's id, before it is a name of a file."""
+    if not _BUNDLE.fullmatch(bundle):
+        raise ValueError(f"no bundle has the id {bundle!r}")
 
 
 def request_gaps(
@@ -138,10 +146,12 @@ def _named(gap: Gap) -> str:
 
 
 def keep_request(state: Path, name: str, request: Request) -> Path:
-    """Keep the code for a bundle, and its QR code beside it where it is short. Returns where. Raises OSError.
+    """Keep the code for a bundle, and its QR code beside it where it is short. Returns where.
 
-    The oldest ones are removed when there are too many: ``missing`` still makes their codes from the ledger.
+    The oldest ones are removed when there are too many: ``missing`` still makes their codes from the ledger. Raises
+    OSError, and ValueError for what is no bundle's id.
     """
+    _check_id(name)
     with Folder.open(state) as top:
         folder = _folder(top, is_signed=request.is_signed)
         with folder:
@@ -171,7 +181,8 @@ def _keep_newest(folder: Folder, most: int) -> None:
 
 
 def drop_request(state: Path, name: str) -> None:
-    """The bundle is over: nothing is asked for any more. Raises OSError."""
+    """The bundle is over: nothing is asked for any more. Raises as :func:`keep_request`."""
+    _check_id(name)
     for parts in FOLDERS.values():
         with suppress(FileNotFoundError), Folder.open(state.joinpath(*parts)) as folder:
             for suffix in (".txt", ".png"):

@@ -1,7 +1,8 @@
 """A scanner of the enclave's own: a command that must accept a held bundle. Only a clear yes or no is an answer.
 
 It is given JSON on standard input and answers by its exit code: 0 accepts, 1 rejects, and what it prints is the reason.
-The supervisor runs it; ``store`` could not, and must not.
+The supervisor starts it; ``store`` could not, and must not. It runs as :mod:`diode.judges` says, without keys, and may
+read the held bundle and change nothing of it.
 """
 
 import asyncio
@@ -10,8 +11,13 @@ import os
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
+from diode.config import ReceiverConfig
+from diode.errors import UsageError
+from diode.judges import Surroundings, hide
+from diode.programs import environment
 from receiver.decisions import Verdict
 
 MAX_ANSWER_BYTES: Final = 64 << 10
@@ -21,18 +27,33 @@ class NoAnswerError(Exception):
     """The scanner did not decide: the bundle stays held."""
 
 
-async def scan(command: Sequence[str], facts: dict[str, Any], timeout_s: float) -> tuple[Verdict, str]:
+def surroundings(config: ReceiverConfig) -> Surroundings:
+    """What a scanner of this receiver finds: none of its keys, its books, its inbox."""
+    trusted = (config.signers, config.releasers, config.services)
+    return Surroundings(hide(config, *trusted, config.inbox.path))
+
+
+async def scan(
+    command: Sequence[str],
+    facts: dict[str, Any],
+    timeout_s: float,
+    around: Surroundings = Surroundings(),  # noqa: B008 - it is frozen
+    user: str = "",
+) -> tuple[Verdict, str]:
     """Run a scanner over a held bundle. Raises NoAnswerError when it is missing, hangs, crashes, or says neither."""
     try:
         process = await asyncio.create_subprocess_exec(
-            *command,
+            *around.with_reads(Path(facts["path"])).command(command, user),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
+            cwd="/",
+            env=environment(),
             start_new_session=True,
         )
-    except OSError as error:
-        raise NoAnswerError(f"{command[0]} cannot be run: {error.strerror}") from None
+    except (OSError, UsageError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise NoAnswerError(f"{command[0]} cannot be run: {why}") from None
     try:
         async with asyncio.timeout(timeout_s):
             answer = await _talk(process, json.dumps(facts).encode() + b"\n")

@@ -166,6 +166,11 @@ class SpoolBundle:
         return self.is_ready and bool(self.stored.all())
 
     @property
+    def missing(self) -> int:
+        """How many slabs are not stored."""
+        return int(np.count_nonzero(~self.stored))
+
+    @property
     def stored_bytes(self) -> int:
         """Bytes of stream in stored slabs."""
         full = int(np.count_nonzero(self.stored)) * self.manifest.shape.geometry.source_bytes

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,37 +39,77 @@ from diode.errors import (
     IntegrityError,
     LostWritesError,
     ManifestError,
+    MessageError,
     NumberError,
     PlaceError,
     ReplayError,
     StorageError,
     TrustError,
 )
-from diode.geometry import MAX_SLAB_BYTES
+from diode.geometry import MAX_SLAB_BYTES, Slab
 from diode.keys import maybe_read_service_key
 from diode.manifest import MAX_MANIFEST_BYTES, Manifest, bundle_id
 from diode.memory import map_memfd
+from diode.messages import Fatal, SandboxLacks
+from diode.programs import readable_folders
 from diode.receipt import RECEIPT_FILE
-from diode.sandbox import FILES, confine, python_folders
+from diode.sandbox import FILES, confine
 from diode.storage.folder import Folder
 from diode.trust import Opened, Role
 from diode.trust_document import TRUST_CHANNEL, TrustDocument, document_digest
 from diode.wire import Kind, ObjectType
-from diode.workers import Mailbox, Message, start_worker
+from diode.workers import Mailbox, refusing_peers, start_worker
 from receiver.admission import Admission
 from receiver.authority import Authority, Proposal
 from receiver.budget import Newest
 from receiver.disk import DiskHealth
+from receiver.examine import Examine, Examiner, UnexaminedError, examining_here
 from receiver.finishing import Finishing
 from receiver.held import HeldBundle, check_tree
 from receiver.holding import Holding
 from receiver.inbox import Inbox
 from receiver.ledger import Ledger, Row, named
-from receiver.messages import Mask, key_fields, key_of, mask_fields, mask_of
+from receiver.messages import (
+    ASSEMBLE_TO_STORE,
+    EXAMINE_TO_STORE,
+    MAX_LOST,
+    STORE_SAYS,
+    STORE_TO_ASSEMBLE,
+    STORE_TO_EXAMINE,
+    Accepted,
+    Begun,
+    BundleRefused,
+    Complete,
+    Dropped,
+    Expired,
+    Finished,
+    Free,
+    Known,
+    Loaded,
+    ManifestRefused,
+    NumberWaits,
+    Parked,
+    PredecessorDiffers,
+    Progress,
+    Proving,
+    Published,
+    Redo,
+    Resumed,
+    SlabMismatch,
+    SpaceShort,
+    SpoolLost,
+    Started,
+    SymbolsLost,
+    TrustChanged,
+    TrustForked,
+    TrustNotPublished,
+    Wanted,
+)
 from receiver.notes import Notes
 from receiver.papers import facts, write_papers
-from receiver.parking import ParkedSlabs, stretches
+from receiver.parking import ParkedSlabs
 from receiver.policy import Policy
+from receiver.slabs import Mask, check_claim, is_manifest, key_of, pack_mask, parked_masks, unpack_mask
 from receiver.spool import MANIFEST_FILE, SpoolBundle
 from receiver.unrecorded import Unrecorded
 
@@ -77,12 +118,20 @@ PLACE: Final = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, er
 MAX_MET: Final = 4096  # bundle ids reported, the newest: whoever has the link key could invent more without end
 TICK_S: Final = 5.0  # how long what is recorded may wait to be durable, and what the disk refused to be tried again
 EXPIRE_EVERY_S: Final = 600.0
+MAX_WAITING: Final = 256  # messages taken from the pipe: an honest assemble has few more than its slabs in hand
 
 
 class Store:
     """The worker's state: ledger, trusted keys, and the bundles being received."""
 
-    def __init__(self, settings: dict[str, Any], control: Mailbox, assemble: Mailbox, finishing: Finishing) -> None:
+    def __init__(
+        self,
+        settings: dict[str, Any],
+        control: Mailbox,
+        assemble: Mailbox,
+        finishing: Finishing,
+        look: Examine | None = None,
+    ) -> None:
         self._control = control
         self._assemble = assemble
         self._finishing = finishing
@@ -102,7 +151,7 @@ class Store:
         self._verify_default: str = settings["verify_default"]
         self._keep_incomplete_s: float = settings["keep_incomplete_s"]
         self._admission = Admission(settings, self._inbox, self._ledger, self._postpone)
-        self._policy = Policy(settings)
+        self._policy = Policy(settings, look or examining_here(self._inbox.spool))
         own_key = self._signer.public_key if self._signer else None
         self._holding = Holding(
             settings, self._ledger, self._inbox, self._authority, self._audit, finishing, control.send, own_key
@@ -116,7 +165,7 @@ class Store:
         self._notes = Notes(self._audit, control.send)
         self._now = 0.0
         self._has_lost = False  # writes, and the ledger could not say so yet
-        self._waiting: deque[Message] = deque()  # assemble bounds it
+        self._waiting: deque[Begun | Complete | Parked | Wanted] = deque()
         self._tick_at = self._expire_at = 0.0
 
     def run(self) -> None:
@@ -135,12 +184,12 @@ class Store:
     def start(self) -> None:
         """Take up what an earlier run left, and say so to ``assemble``."""
         self._resume()
-        self._answer("started")
+        self._answer(Started())
 
     def step(self, now: float) -> None:
         """Handle what has come. ``now`` is of a monotonic clock, in seconds."""
         self._now = now
-        self._waiting.extend(self._assemble.drain())
+        self._waiting.extend(islice(self._assemble.drain(), max(0, MAX_WAITING - len(self._waiting))))
         self._take_finished()
         if self._waiting:
             self._handle(self._next())
@@ -155,7 +204,12 @@ class Store:
                     self._release(bundle, outcome.result)
                 continue
             assert isinstance(bundle, SpoolBundle)
-            with self._disk.surviving(), self._refusing(bundle), self._forgetting():
+            with (
+                self._disk.surviving(),
+                self._refusing(bundle),
+                self._forgetting(),
+                suppress(UnexaminedError),  # it is asked again
+            ):
                 outcome.result()
                 self._publish(bundle)
 
@@ -221,7 +275,7 @@ class Store:
         again.is_said_published = bundle.is_said_published
         self._say_known(again)
         missing = bundle.manifest.slabs.entries - len(self._ledger.slabs(bundle.hex_id)[0])
-        self._tell("resumed", again, stored_bytes=0, missing=missing)
+        self._control.send(Resumed(bundle.hex_id, stored_bytes=0, missing=missing))
 
     def _expire(self) -> None:
         """Give up what has been incomplete for too long. It may begin anew, should its manifest come again."""
@@ -232,7 +286,7 @@ class Store:
             self._note(What.EXPIRED, bundle)
             self._ledger.set_state(row.id, "expired", "incomplete for longer than limits.keep_incomplete_days")
             self._drop(bundle)
-            self._tell("expired", bundle)
+            self._control.send(Expired(bundle.hex_id))
         for number in self._unrecorded.begun_before(self._now - self._keep_incomplete_s):
             self._give_up_unrecorded(number)
 
@@ -242,13 +296,13 @@ class Store:
         self._unrecorded.end(number)
         if bundle is not None:
             self._drop(bundle)
-            self._tell("dropped", bundle)
+            self._control.send(Dropped(bundle.hex_id))
 
     def _drop(self, bundle: SpoolBundle) -> None:
         """Nothing is kept of a bundle; it may begin anew."""
         self._bundles.pop(bundle.number, None)
         bundle.remove()
-        self._answer("finished", bundle=bundle.number, drop="")
+        self._answer(Finished(bundle.number, ""))
 
     def _go_on(self, bundle: SpoolBundle) -> None:
         """Do what the disk did not take before."""
@@ -258,29 +312,41 @@ class Store:
             self._store_whole(bundle)
         self._maybe_publish(bundle)
 
-    def _next(self) -> Message:
+    def _next(self) -> Begun | Complete | Parked | Wanted:
         """What waits longest, but manifests and tables first: data of bundles not yet known has little room."""
         for message in self._waiting:
-            if message["kind"] == Kind.OBJECT:
+            if message.kind == Kind.OBJECT:
                 self._waiting.remove(message)
                 return message
         return self._waiting.popleft()
 
-    def _handle(self, message: Message) -> None:
+    def _handle(self, message: Begun | Complete | Parked | Wanted) -> None:
+        """Do what ``assemble`` asks for. Raises MessageError when what it says of a slab cannot be true."""
+        check_claim(message, self._signed(message), len(self._arena))
         key = key_of(message)
-        match message["say"]:
-            case "begun":
+        match message:
+            case Begun():
                 self._note_begun(key)
-            case "complete":
-                self._use(key, message["offset"], message["length"], self._take)
-                self._answer("free", offset=message["offset"])
-            case "parked":
-                have = mask_of(message)
-                keep = partial(self._park, symbol_bytes=message["symbol_bytes"], have=have)
-                self._use(key, message["offset"], len(have) * message["symbol_bytes"], keep)
-                self._answer("free", offset=message["offset"])
-            case "wanted":
-                self._load(key, message["offset"], message["symbol_bytes"], message["symbols"])
+            case Complete():
+                self._use(key, message.offset, message.length, self._take)
+                self._answer(Free(message.offset))
+            case Parked():
+                have = unpack_mask(message.have, message.symbols)
+                keep = partial(self._park, symbol_bytes=message.symbol_bytes, have=have)
+                self._use(key, message.offset, message.symbols * message.symbol_bytes, keep)
+                self._answer(Free(message.offset))
+            case Wanted():
+                self._load(key, message.offset, message.symbol_bytes, message.symbols)
+
+    def _signed(self, message: Begun | Complete | Parked | Wanted) -> Slab | None:
+        """The signed shape of the slab that a message is about; None: nothing of it is signed, as far as is known."""
+        bundle = self._bundles.get(message.bundle)
+        if bundle is None or is_manifest(message):
+            return None
+        try:
+            return bundle.slab(key_of(message))
+        except (IndexError, ValueError):
+            raise MessageError(type(message).__name__, f"its bundle has no slab {message.number}") from None
 
     def _use(self, key: SlabKey, offset: int, length: int, work: Callable[[SlabKey, memoryview], None]) -> None:
         """Work with a copy of a stretch of the arena, until the next one. What the disk does not take comes again."""
@@ -328,7 +394,7 @@ class Store:
             with self._disk.surviving():
                 have = bundle.parked.load(key, place, symbol_bytes, symbols)
             place.release()
-        self._answer("loaded", **key_fields(key), **mask_fields(have))
+        self._answer(Loaded(*key, symbols=symbols, have=pack_mask(have)))
 
     def _store_whole(self, bundle: SpoolBundle) -> None:
         """Slabs that arrived whole before their tables go to their places."""
@@ -337,7 +403,7 @@ class Store:
                 self._take_slab(bundle, key, memoryview(bundle.parked.read(key, bundle.slab(key).length)))
 
     def _redo(self, key: SlabKey) -> None:
-        self._answer("redo", **key_fields(key))
+        self._answer(Redo(*key))
 
     @contextmanager
     def _refusing(self, bundle: SpoolBundle) -> Iterator[None]:
@@ -383,11 +449,10 @@ class Store:
         bundle = self._bundles[number] = self._spool(opened, sealed, write_back)
         self._say_known(bundle)
         if number not in self._unrecorded:
-            self._tell("accepted", bundle)
+            self._control.send(Accepted(bundle.hex_id))
             self._check_predecessor(bundle)
         else:  # the same one may come again and again
-            event = "accepted" if self._notes.take("trust", self._now) else "progress"
-            self._tell(event, bundle, stored_bytes=0, missing=len(bundle.stored))
+            self._say_progress(bundle, is_new=self._notes.take("trust", self._now))
         with self._refusing(bundle):
             self._after_tables(bundle)
 
@@ -397,7 +462,7 @@ class Store:
         if row is None or row.state not in ("held", "publishing", "published", "refused"):
             return False
         drop = Drop.REFUSED if row.state == "refused" else Drop.REDUNDANT
-        self._answer("finished", bundle=number, drop=drop)
+        self._answer(Finished(number, drop))
         return True
 
     def _begin(self, number: int, opened: Opened) -> None:
@@ -419,9 +484,7 @@ class Store:
             self._inbox.spool_folder.remove(hex_id)
         self._ledger.note_ahead(hex_id, manifest.channel, manifest.sequence)
         if self._ahead.meet(number) and self._notes.take("waiting", self._now):
-            label = f"{manifest.channel}/{manifest.name}/{manifest.version}"
-            said = {"event": "number_waits", "bundle": hex_id, "label": label, "detail": str(error), "do": error.do}
-            self._control.send(said)
+            self._control.send(NumberWaits(hex_id, str(error), error.do))
             self._audit.append(What.POSTPONED, **_named(number, manifest), detail=str(error))
 
     def _refuse_unbegun(self, number: int, opened: Opened, error: ContentError) -> None:
@@ -435,20 +498,14 @@ class Store:
         finally:  # a disk that fails now leaves a row, or none: in any case it is said
             if self._known.meet(number):
                 self._quarantine(number, error, facts(opened.manifest, opened.signer), None)
-        self._answer("finished", bundle=number, drop=Drop.REFUSED)
+        self._answer(Finished(number, Drop.REFUSED))
 
     def _check_predecessor(self, bundle: SpoolBundle) -> None:
         """Alarm when the bundle before this one is not the one that its signer says."""
         manifest = bundle.manifest
         before = self._ledger.numbered(manifest.channel, manifest.sequence - 1)
         if before is not None and before.id != manifest.previous:
-            do = "two senders number this channel, or its sender's ledger was put back without rebaseline"
-            if manifest.previous is None:
-                do = "its sender does not know the one before: as it should be once, after its rebaseline"
-            self._control.send(
-                {"event": "predecessor_differs", "bundle": bundle.hex_id, "label": bundle.label, "do": do}
-                | {"here": before.id, "signed": manifest.previous}
-            )
+            self._control.send(PredecessorDiffers(bundle.hex_id, manifest.previous or ""))
 
     def _make_folder(self, number: int, sealed: bytes) -> WriteBack:
         """An empty spool folder with the manifest in it: there before the ledger says so."""
@@ -476,28 +533,29 @@ class Store:
         if not self._notes.take("known" if is_signed else "strangers", self._now):
             return
         self._audit.append(What.QUARANTINED, bundle=f"{number:016x}", **why(error))
-        self._quarantine(number, error, {}, None, is_signed=is_signed)
+        self._set_aside(number, error, {}, None, is_signed=is_signed)
+        self._control.send(ManifestRefused(f"{number:016x}", error.reason, str(error)))
 
     def _say_known(self, bundle: SpoolBundle) -> None:
         """Tell ``assemble`` what is signed, stored and parked."""
         shape = bundle.manifest.shape
-        done, parked = bundle.stored.copy(), []
+        done = bundle.stored.copy()
         if not bundle.is_ready:  # it is not looked for before the tables are there: what is not is asked for then
             done[self._ledger.slabs(bundle.hex_id)[0]] = True
         for key in bundle.parked:
             if bundle.is_whole(key):
                 done[key.number] = True
-            else:
-                parked.append(key[1:])
+        parked = parked_masks(key for key in bundle.parked if not bundle.is_whole(key))
         self._answer(
-            "known",
-            bundle=bundle.number,
-            geometry=[shape.symbol_bytes, shape.columns, shape.k, shape.r],
-            stream_bytes=bundle.manifest.stream_bytes,
-            files_bytes=bundle.manifest.files.size,
-            slabs_bytes=bundle.manifest.slabs.size,
-            done=stretches(done),
-            parked=parked,
+            Known(
+                bundle.number,
+                geometry=(shape.symbol_bytes, shape.columns, shape.k, shape.r),
+                stream_bytes=bundle.manifest.stream_bytes,
+                files_bytes=bundle.manifest.files.size,
+                slabs_bytes=bundle.manifest.slabs.size,
+                done=pack_mask(done),
+                **parked,
+            )
         )
 
     # tables and slabs
@@ -521,8 +579,8 @@ class Store:
             return
         try:
             bundle.put_slab(key.number, data)
-        except IntegrityError as error:
-            self._control.send({"event": "slab_mismatch", "bundle": bundle.hex_id, "detail": str(error)})
+        except IntegrityError:
+            self._control.send(SlabMismatch(bundle.hex_id, key.number))
             bundle.parked.drop(key)
             self._redo(key)
             return
@@ -532,7 +590,7 @@ class Store:
             bundle.stored[key.number] = False
             raise
         bundle.parked.drop(key)
-        self._tell("progress", bundle, stored_bytes=bundle.stored_bytes, missing=int((~bundle.stored).sum()))
+        self._say_progress(bundle)
         self._maybe_publish(bundle)
 
     # the end of a bundle
@@ -576,7 +634,7 @@ class Store:
                 self._conclude_without_place(bundle, error)
                 return
         self._inbox.sync(bundle.target)
-        self._conclude(bundle, bundle.target)
+        self._conclude(bundle)
 
     def _move(self, bundle: SpoolBundle) -> Path:
         if bundle.is_document:
@@ -591,16 +649,15 @@ class Store:
         detail = f"its trust document counts; its folder was not published: {error}"
         if bundle.is_said_published:
             self._note(What.REFUSED, bundle, detail=detail)
-        event = {"event": "trust_not_published", "bundle": bundle.hex_id, "label": bundle.label, "detail": detail}
-        self._control.send(event | {"do": "nothing; 'diode-receiver trust show' has the document"})
-        self._conclude(bundle, None, detail)
+        self._control.send(TrustNotPublished(bundle.hex_id, detail))
+        self._conclude(bundle, detail)
 
     def _hold(self, bundle: SpoolBundle) -> None:
         """Verified, and not yet anybody's to use: people decide."""
         self._holding.take(bundle)
         self._bundles.pop(bundle.number, None)
         bundle.remove()
-        self._answer("finished", bundle=bundle.number, drop=Drop.REDUNDANT)
+        self._answer(Finished(bundle.number, Drop.REDUNDANT))
 
     def _prove(self, bundle: SpoolBundle, *, is_held: bool) -> None:
         """See what a bundle of channel ``trust`` brings. A document counts at once, or as soon as people released it.
@@ -619,7 +676,7 @@ class Store:
             bundle.is_document = True
         document = self._authority.document
         if document is not None and document is not before:
-            self._tell("trust_changed", bundle, version=document.version, expires=document.expires)
+            self._control.send(TrustChanged(bundle.hex_id, document.version))
             self._judge_anew()
         if bundle.number in self._unrecorded:
             self._ledger.record(bundle.hex_id, bundle.manifest, bundle.signer)
@@ -630,10 +687,8 @@ class Store:
         try:
             return self._authority.proposed(bundle.tree / "data", now_utc())
         except ForkError as error:
-            do = "ask each person of the root what they signed; until then believe none of them"
-            fork = {"event": "trust_fork", "bundle": bundle.hex_id, "label": bundle.label, "detail": str(error)}
             if self._notes.take("forks", self._now):
-                self._control.send(fork | {"do": do})
+                self._control.send(TrustForked(bundle.hex_id, str(error)))
             raise
 
     def _judge_anew(self) -> None:
@@ -643,13 +698,13 @@ class Store:
                 with self._disk.surviving(), self._refusing(bundle):
                     self._authority.trust.confirm(bundle.manifest.channel, bundle.opened.signatures)
 
-    def _conclude(self, bundle: SpoolBundle, target: Path | None, detail: str = "") -> None:
+    def _conclude(self, bundle: SpoolBundle, detail: str = "") -> None:
+        """It is over; ``detail`` says why it has no place in the inbox, if so."""
         self._ledger.set_state(bundle.hex_id, "published", detail)
         self._bundles.pop(bundle.number, None)
         bundle.remove()
-        self._answer("finished", bundle=bundle.number, drop=Drop.REDUNDANT)
-        path = "" if target is None else str(target)
-        self._tell("published", bundle, path=path, signer=bundle.signer, at_ms=int(time.monotonic() * 1000))
+        self._answer(Finished(bundle.number, Drop.REDUNDANT))
+        self._control.send(Published(bundle.hex_id))
 
     def _refuse(self, bundle: SpoolBundle, error: ContentError) -> None:
         """Its signed content breaks the rules: set it aside for good, now or when the disk takes it."""
@@ -663,13 +718,14 @@ class Store:
         self._bundles.pop(bundle.number, None)
         bundle.close()
         self._quarantine(bundle.number, error, facts(bundle.manifest, bundle.signer), self._inbox.spool_folder)
-        self._answer("finished", bundle=bundle.number, drop=Drop.REFUSED)
+        self._answer(Finished(bundle.number, Drop.REFUSED))
 
     def _refuse_trust(self, number: int, opened: Opened, error: ContentError) -> None:
         """Of channel ``trust`` nothing is refused for good: what does not follow today may follow another document."""
         if self._notes.take("trust", self._now):
             self._audit.append(What.REFUSED, **_named(number, opened.manifest), key=opened.signer, **why(error))
-            self._quarantine(number, error, facts(opened.manifest, opened.signer), None)
+            self._set_aside(number, error, facts(opened.manifest, opened.signer), None)
+            self._control.send(ManifestRefused(f"{number:016x}", error.reason, str(error)))
         bundle = self._bundles.get(number)
         if bundle is not None and bundle.target is not None:
             self._ledger.set_state(bundle.hex_id, "refused", str(error))  # it may lie in the inbox: remember it
@@ -677,19 +733,24 @@ class Store:
         self._unrecorded.end(number)
         if bundle is not None:
             self._drop(bundle)
-            self._tell("dropped", bundle)
+            self._control.send(Dropped(bundle.hex_id))
         else:
-            self._answer("finished", bundle=number, drop="")
+            self._answer(Finished(number, ""))
 
-    def _quarantine(
-        self, number: int, error: ContentError, facts: Message, keep: Folder | None, *, is_signed: bool = True
+    def _quarantine(self, number: int, error: ContentError, facts: dict[str, Any], keep: Folder | None) -> None:
+        """A signed bundle is set aside, and said to be refused: for good, once the ledger has it so."""
+        self._set_aside(number, error, facts, keep)
+        row = self._ledger.get(f"{number:016x}")
+        if row is not None and row.state == "refused":
+            self._control.send(BundleRefused(row.id, error.reason))
+        else:  # the disk did not take that
+            self._control.send(ManifestRefused(f"{number:016x}", error.reason, str(error)))
+
+    def _set_aside(
+        self, number: int, error: ContentError, facts: dict[str, Any], keep: Folder | None, *, is_signed: bool = True
     ) -> None:
         with self._disk.surviving():  # the alarm has the reason in any case
             self._inbox.set_aside(f"{number:016x}", error, facts, keep, is_signed=is_signed)
-        self._control.send(
-            {"event": "quarantined", "bundle": f"{number:016x}", "reason": error.reason, "exit_code": error.exit_code}
-            | {"detail": str(error)[:500], "label": "/".join(facts[k] for k in ("channel", "name", "version") if facts)}
-        )
 
     # after a restart
 
@@ -716,7 +777,7 @@ class Store:
                 self._ledger.forget(row.id, "receiving")  # lost with the power, or its key is trusted no more
                 with suppress(OSError):
                     spool.remove(row.id)
-                self._control.send({"event": "spool_lost", "bundle": row.id, "detail": str(error)})
+                self._control.send(SpoolLost(row.id, str(error)))
                 continue
             with self._disk.surviving(), self._refusing(bundle):
                 self._resume_bundle(bundle, row.state)
@@ -753,12 +814,9 @@ class Store:
         if ready:
             self._restore_slabs(bundle)
         self._say_known(bundle)
-        self._tell("resumed", bundle, stored_bytes=bundle.stored_bytes, missing=int((~bundle.stored).sum()))
+        self._control.send(Resumed(bundle.hex_id, bundle.stored_bytes, bundle.missing))
         if lost := self._ledger.take_begun(bundle.hex_id):
-            what = (
-                "symbols of these slabs that were being assembled are lost; other passes or a resend bring them again"
-            )
-            self._control.send({"event": "symbols_lost", "bundle": bundle.hex_id, "slabs": lost, "detail": what})
+            self._control.send(SymbolsLost(bundle.hex_id, tuple(lost[:MAX_LOST])))
         if ready:
             self._store_whole(bundle)
             self._maybe_publish(bundle)
@@ -781,26 +839,28 @@ class Store:
         """Write a decision about a bundle into the audit log: before it takes effect."""
         self._audit.append(what, **_named(bundle.number, bundle.manifest), key=bundle.signer, **facts)
 
-    def _postpone(self, message: Message) -> None:
+    def _say_progress(self, bundle: SpoolBundle, *, is_new: bool = False) -> None:
+        """How far a bundle is. Of what the ledger does not know yet the supervisor cannot look up the size."""
+        if bundle.number not in self._unrecorded:
+            self._control.send(Progress(bundle.hex_id, bundle.stored_bytes, bundle.missing))
+            return
+        manifest = bundle.manifest
+        sizes = (manifest.stream_bytes, manifest.files.entries, manifest.slabs.entries, int(is_new))
+        self._control.send(Proving(bundle.hex_id, bundle.stored_bytes, bundle.missing, *sizes))
+
+    def _postpone(self, message: SpaceShort, manifest: Manifest) -> None:
         """A bundle has to wait for room."""
-        channel, name, version = message["label"].split("/")
-        detail = f"{message['needed']} bytes are needed, {message['free']} are free"
-        place = {"bundle": message["bundle"], "channel": channel, "name": name, "version": version}
+        detail = f"{message.needed} bytes are needed, {message.free} are free"
+        place = {"bundle": message.bundle, **{n: getattr(manifest, n) for n in ("channel", "name", "version")}}
         if self._notes.take("waiting", self._now):
             self._control.send(message)
             self._audit.append(What.POSTPONED, **place, detail=detail)
 
     # messages
 
-    def _answer(self, say: str, **fields: Any) -> None:
+    def _answer(self, message: object) -> None:
         with suppress(BrokenPipeError):  # it has ended; what it handed over is still to be done
-            self._assemble.send({"say": say, **fields})
-
-    def _tell(self, event: str, bundle: SpoolBundle, **fields: Any) -> None:
-        self._control.send(
-            {"event": event, "bundle": bundle.hex_id, "label": bundle.label, "bytes": bundle.manifest.stream_bytes}
-            | {"files": bundle.manifest.files.entries, "slabs": bundle.manifest.slabs.entries, **fields}
-        )
+            self._assemble.send(message)
 
 
 def _is_place(error: ReplayError | OSError) -> bool:
@@ -816,23 +876,26 @@ def _named(number: int, manifest: Manifest) -> dict[str, str]:
 
 def main() -> None:
     """Entry point of the worker."""
-    settings, control = start_worker(nice=-5)
+    settings, control = start_worker(says=STORE_SAYS, nice=-5)
     try:
-        worker = Store(settings, control, Mailbox(settings["slabs_read"], settings["answers_write"]), Finishing())
+        assemble = Mailbox(
+            settings["slabs_read"], settings["answers_write"], hears=ASSEMBLE_TO_STORE, says=STORE_TO_ASSEMBLE
+        )
+        examine = Mailbox(
+            settings["verdicts_read"], settings["asked_write"], hears=EXAMINE_TO_STORE, says=STORE_TO_EXAMINE
+        )
+        worker = Store(settings, control, assemble, Finishing(), Examiner(examine))
         folders = {
             Path(settings["inbox"]),
             Path(settings["state"]),
             Path(settings["anchor"]).parent,
             Path(settings["audit"]),
         }
-        lacking = confine(FILES, changes=sorted(folders), reads=python_folders(), threads=True)
-        control.send({"sandbox_lacks": lacking})
-        worker.run()
+        lacking = confine(FILES, changes=sorted(folders), reads=readable_folders(), threads=True)
+        control.send(SandboxLacks(tuple(lacking)))
+        with refusing_peers(control):
+            worker.run()
     except (DiodeError, OSError) as error:  # a ledger or a folder that cannot be opened at all
         code = error.exit_code if isinstance(error, DiodeError) else 1
-        control.send({"fatal": f"{error}; what is stored is kept", "exit_code": code})
+        control.send(Fatal(f"{error}; what is stored is kept", code))
         raise SystemExit(code) from error
-
-
-if __name__ == "__main__":
-    main()

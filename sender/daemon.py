@@ -33,19 +33,21 @@ from diode.errors import (
 from diode.fec import ZFEC_SLOWDOWN
 from diode.keys import read_link_key, read_signer
 from diode.locking import lock_folder
-from diode.metrics import serve
+from diode.messages import Fatal, PathChosen, PeerRefused, SandboxLacks
+from diode.metrics import counter, serve
 from diode.ownership import check_ownership
 from diode.progress import Display
 from diode.supervise import Crew, Pulse
 from diode.systemd import Reports
 from diode.wire import datagram_bytes
-from diode.workers import Message, Worker
+from diode.workers import Worker
 from sender import heart, keeping
 from sender.encode import FILLER_DATAGRAMS
 from sender.flights import Flights
 from sender.heart import Heart
 from sender.keeping import find_moved, prune
 from sender.ledger import Row
+from sender.messages import Degraded, Failed, Sent, SessionBegun
 from sender.outbox import Item, OutboxFolder, check_channel, check_label, split_name
 from sender.packer import Packer
 from sender.pipeline import Pipeline
@@ -268,24 +270,35 @@ class Sender:
             else:
                 self._pipeline.assign(step, self._flights.outgoing[step.bundle].plan)
 
-    def _on_message(self, worker: Worker, message: Message) -> None:
-        if "sent" in message:
-            self._on_sent(message["sent"], message["datagrams"])
-        elif "failed" in message:
-            self._on_failed(message["failed"], message["detail"])
-        elif "session" in message:
-            if message["key_id"] != self._key_id:  # heartbeats would announce it under another key
-                self._fail(WorkerError("the link key was changed since the start; start again, all is kept"))
-                return
-            self._pipeline.session = message["session"]
-            self._say_engine(message["engine"])
-            asyncio.get_running_loop().create_task(self._warm_up(self._pipeline))
-        elif "degraded" in message:
-            log.warning("offload_refused", detail=message["degraded"], consequence="slower, nothing is lost")
-        elif "error" in message:
-            self._fail(DiodeError(message["error"]))
-        elif "path" in message:
-            log.info("udp_path_chosen", path=message["path"])
+    def _on_message(self, worker: Worker, message: object) -> None:
+        """What a worker may say, its vocabulary has decided. Raises MessageError for what cannot be true."""
+        match message:
+            case Sent(job):
+                self._on_sent(job)
+            case Failed(job, detail):
+                self._on_failed(job, detail)
+            case SessionBegun():
+                self._on_session(message)
+            case Degraded(detail):
+                log.warning("offload_refused", detail=detail, consequence="slower, nothing is lost")
+            case Fatal():
+                self._fail(_failure(message))
+            case PeerRefused():
+                self._crew.alarm(_PEERS[worker.module], message.kind, message.why)
+            case SandboxLacks(lacks):
+                if lacks:
+                    consequence = f"a taken-over {worker.module} could do more than it needs"
+                    log.warning("sandbox_incomplete", lacks=list(lacks), consequence=consequence)
+            case PathChosen(path):
+                log.info("udp_path_chosen", path=path)
+
+    def _on_session(self, message: SessionBegun) -> None:
+        if message.key_id != self._key_id:  # heartbeats would announce it under another key
+            self._fail(WorkerError("the link key was changed since the start; start again, all is kept"))
+            return
+        self._pipeline.session = message.session
+        self._say_engine(message.engine)
+        asyncio.get_running_loop().create_task(self._warm_up(self._pipeline))
 
     def _say_engine(self, engine: str) -> None:
         if engine == "zfec" and self.config.fec.engine == "auto":
@@ -305,10 +318,12 @@ class Sender:
             pipeline.fill(Filler(FILLER_DATAGRAMS))
             self._pump()
 
-    def _on_sent(self, number: int, datagrams: int) -> None:
-        job = self._pipeline.take_back(number)
-        if job is None:
+    def _on_sent(self, number: int) -> None:
+        """What it was, and how many datagrams it had, is known here."""
+        taken = self._pipeline.take_back(number)
+        if taken is None:
             return
+        job, datagrams = taken
         is_over = self._scheduler.sent(job, datagrams, time.monotonic())
         if isinstance(job, Job):
             self._flights.sent(job, is_over=is_over)
@@ -316,9 +331,9 @@ class Sender:
         self._pump()
 
     def _on_failed(self, number: int, detail: str) -> None:
-        job = self._pipeline.take_back(number)
-        if isinstance(job, Job):
-            self._flights.failed(job, detail)
+        taken = self._pipeline.take_back(number)
+        if taken is not None and isinstance(taken[0], Job):
+            self._flights.failed(taken[0], detail)
         self._changed.set()
         self._pump()
 
@@ -384,4 +399,15 @@ class Sender:
         await self._heart.beat(sent, self._scheduler.flights(), self._flights.queued(), health)
 
     def _metrics(self) -> Iterable[Metric]:
-        return self.tally.metrics(self._flights.waiting)
+        text = "Messages of workers refused, each of which ended its worker"
+        yield from self.tally.metrics(self._flights.waiting)
+        yield counter("diode_sender_worker_refused", text, dict(self._crew.refused), "worker")
+
+
+_PEERS: Final = {"sender.encode": "sender.transmit", "sender.transmit": "sender.encode"}
+
+
+def _failure(fatal: Fatal) -> DiodeError:
+    error = DiodeError(fatal.detail)
+    error.exit_code = fatal.exit_code
+    return error

@@ -1,6 +1,7 @@
 """Worker: read a slab's bytes from its files, add repair, headers and tags, hand the slot to ``transmit``.
 
-It has files and no socket. Slots come back from ``transmit`` when their last train has left.
+It has no socket, and of files it can read those of bundles, packed or not, and nothing else. The link key was read
+before. Slots come back from ``transmit`` when their last train has left.
 """
 
 import json
@@ -13,15 +14,29 @@ import numpy as np
 
 from diode.auth import Session
 from diode.encoder import Fill, Part, SlabEncoder, Slot, fill_from
-from diode.errors import DiodeError, SourceError
+from diode.errors import DiodeError, MessageError, SourceError
 from diode.fec import choose_engine
 from diode.files import FileIndex, Piece
 from diode.geometry import PROFILES, Geometry, stream_geometry
 from diode.keys import read_link_key
 from diode.manifest import padded_manifest, parse_files
 from diode.memory import map_memfd
+from diode.messages import SandboxLacks
+from diode.programs import readable_folders
+from diode.sandbox import READS, confine
 from diode.wire import Kind, ObjectType
-from diode.workers import Mailbox, start_worker
+from diode.workers import Mailbox, refusing_peers, start_worker
+from sender.messages import (
+    ENCODE_HEARS,
+    ENCODE_SAYS,
+    ENCODE_TO_TRANSMIT,
+    TRANSMIT_TO_ENCODE,
+    Failed,
+    SendSlab,
+    SendSlot,
+    SessionBegun,
+    SlotSent,
+)
 from sender.packing import (
     FILES_FILE,
     MANIFEST_FILE,
@@ -101,7 +116,9 @@ class Encoder:
 
     def __init__(self, settings: dict[str, Any], control: Mailbox) -> None:
         self._control = control
-        self._transmit = Mailbox(settings["free_read"], settings["ready_write"])
+        self._transmit = Mailbox(
+            settings["free_read"], settings["ready_write"], hears=TRANSMIT_TO_ENCODE, says=ENCODE_TO_TRANSMIT
+        )
         self._state = Path(settings["state"])
         engine = choose_engine(settings["engine"])
         key = read_link_key(Path(settings["key"]))
@@ -118,27 +135,26 @@ class Encoder:
             arena[settings["slots"] * slot_bytes :], Geometry(settings["symbol_bytes"], 1, FILLER_DATAGRAMS, 0)
         )
         self._encoder.filler(filler, FILLER_DATAGRAMS)
-        control.send({"session": f"{session:016x}", "engine": engine.name, "key_id": key.key_id})
+        control.send(SessionBegun(f"{session:016x}", engine.name, key.key_id))
 
     def run(self) -> None:
         """Work until the supervisor closes the pipe."""
         while (message := self._control.receive(None)) is not None:
-            if "rate" in message:
+            if not isinstance(message, SendSlab):
                 self._transmit.send(message)
-                continue
-            if "filler" in message:
-                self._transmit.send({"job": message["job"], "filler": message["filler"]})
                 continue
             try:
                 self._encode(message)
             except SourceError as error:
-                self._control.send({"failed": message["job"], "detail": str(error)})
+                self._control.send(Failed(message.job, str(error)))
+            except MessageError:
+                raise
             except (DiodeError, OSError, ValueError, LookupError) as error:
-                self._control.send({"failed": message["job"], "detail": f"packed bundle is damaged: {error!r}"})
+                self._control.send(Failed(message.job, f"packed bundle is damaged: {error!r}"))
 
-    def _encode(self, message: dict[str, Any]) -> None:
-        job = Job(int(message["bundle"], 16), Kind(message["kind"]), *(message[n] for n in ("flags", "slab", "pass")))
-        bundle = self._bundle(job.bundle, message["plan"])
+    def _encode(self, message: SendSlab) -> None:
+        job = Job(message.bundle, Kind(message.kind), message.flags, message.slab, message.sending_pass)
+        bundle = self._bundle(job.bundle, message)
         slab, part = bundle.plan.slab(job), Part(job.bundle, job.kind, job.flags)
         slot, offset = self._take_slot(), job.repair_offset(slab)
         try:
@@ -147,9 +163,9 @@ class Encoder:
             self._free.append(slot)
             raise
         self._lent.add(slot)
-        self._transmit.send({"job": message["job"], "slot": slot, "runs": runs})
+        self._transmit.send(SendSlot(message.job, slot, tuple(runs)))
 
-    def _bundle(self, number: int, plan: dict[str, Any]) -> Bundle:
+    def _bundle(self, number: int, message: SendSlab) -> Bundle:
         folder = self._state / "bundles" / f"{number:016x}"
         sources = fingerprint((folder / SOURCES_FILE).stat())  # written anew when what was sent is moved
         opened = self._bundles.get(number)
@@ -157,8 +173,7 @@ class Encoder:
             self._bundles.pop(number, None)
             if len(self._bundles) >= MAX_OPEN_BUNDLES:
                 del self._bundles[next(iter(self._bundles))]
-            full = stream_geometry(plan.pop("symbol_bytes"), PROFILES[plan.pop("profile")])
-            opened = self._bundles[number] = sources, Bundle(folder, Plan(bundle=number, full=full, **plan))
+            opened = self._bundles[number] = sources, Bundle(folder, _plan(message))
         return opened[1]
 
     def _take_slot(self) -> int:
@@ -166,17 +181,34 @@ class Encoder:
             message = self._transmit.receive(None)
             if message is None:
                 raise SystemExit(0)  # transmit is gone; the supervisor knows
-            if message.get("slot") in self._lent:  # it cannot give back what it has not got
-                self._lent.remove(message["slot"])
-                self._free.append(message["slot"])
+            self._take_back(message)
         return self._free.pop()
+
+    def _take_back(self, message: SlotSent) -> None:
+        if message.slot not in self._lent:
+            raise MessageError("SlotSent", f"slot {message.slot} was not handed over")
+        self._lent.remove(message.slot)
+        self._free.append(message.slot)
+
+
+def _plan(message: SendSlab) -> Plan:
+    return Plan(
+        bundle=message.bundle,
+        full=stream_geometry(message.symbol_bytes, PROFILES[message.profile]),
+        stream_bytes=message.stream_bytes,
+        manifest_bytes=message.manifest_bytes,
+        files_bytes=message.files_bytes,
+        slabs_bytes=message.slabs_bytes,
+        files=message.files,
+    )
 
 
 def main() -> None:
     """Entry point of the worker."""
-    settings, control = start_worker()
-    Encoder(settings, control).run()
-
-
-if __name__ == "__main__":
-    main()
+    settings, control = start_worker(says=ENCODE_SAYS, hears=ENCODE_HEARS)
+    encoder = Encoder(settings, control)
+    writes = (control.write_fd, settings["ready_write"])
+    lacking = confine((*READS, "openat2"), writes=writes, reads=[*settings["reads"], *readable_folders()])
+    control.send(SandboxLacks(tuple(lacking)))
+    with refusing_peers(control):
+        encoder.run()

@@ -20,6 +20,7 @@ from diode.keys import maybe_read_service_key
 from diode.progress import Display
 from sender.intake.attestation import attest_verdict
 from sender.intake.candidate import Progress, make_candidate
+from sender.intake.hooks import surroundings
 from sender.intake.pipeline import Pipeline
 from sender.intake.verdict import Verdict
 from sender.ledger import Ledger, Row, named
@@ -43,8 +44,8 @@ class Packer:
         self._signer = signer
         self._display = display
         self._audit = audit
-        copies = config.state / "intake"
-        self._intake = {name: Pipeline(channel.intake, copies) for name, channel in config.channels.items()}
+        around, copies = surroundings(config), config.state / "intake"
+        self._intake = {name: Pipeline(channel.intake, copies, around) for name, channel in config.channels.items()}
         self._usual_intake = Pipeline(Intake(), copies)
         self._service = maybe_read_service_key(config.service_key)
 

@@ -1,18 +1,21 @@
 """The two workers of the sending side, the memory and pipes between them, and the jobs they have in hand."""
 
 import os
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import Final
 
 from diode.config import SenderConfig
+from diode.errors import MessageError
 from diode.geometry import PROFILES, stream_geometry
 from diode.memory import Counters, create_memfd, reader_of
 from diode.supervise import Crew
 from diode.udp import Address, open_sender
 from diode.wire import datagram_bytes
-from diode.workers import Message, Worker
+from diode.workers import Worker
 from sender import transmit
 from sender.encode import FILLER_DATAGRAMS
+from sender.messages import ENCODE_HEARS, ENCODE_SAYS, TRANSMIT_SAYS, SendFiller, SendSlab, SetRate
+from sender.reach import encode_reads
 from sender.schedule import Filler, Job, Plan
 
 SLOTS: Final = 2  # one is filled while the other is sent
@@ -48,8 +51,11 @@ class Pipeline:
                     shared
                     | {"arena": arena, "free_read": free_read, "ready_write": ready_write, "state": str(config.state)}
                     | {"key": str(config.link.key), "auth": config.link.auth, "engine": config.fec.engine}
-                    | {"symbol_bytes": full.symbol_bytes, "profile": config.link.profile},
+                    | {"symbol_bytes": full.symbol_bytes, "profile": config.link.profile}
+                    | {"reads": encode_reads(config)},
                     (arena, free_read, ready_write),
+                    says=ENCODE_SAYS,
+                    hears=ENCODE_HEARS,
                 )
             )
             self.transmit = crew.add(
@@ -61,6 +67,7 @@ class Pipeline:
                     | {"socket": sock.fileno(), "datagram_bytes": size, "rate": rate}
                     | {"filler_datagrams": FILLER_DATAGRAMS, "path": config.link.path},
                     (read_arena, ready_read, free_write, counters, sock.fileno()),
+                    says=TRANSMIT_SAYS,
                 )
             )
             self.counters = Counters(read_counters, transmit.COUNTERS)
@@ -69,6 +76,7 @@ class Pipeline:
         self._slab_datagrams = full.rows * full.columns
         self._jobs: dict[int, tuple[Job | Filler, int]] = {}  # with their datagrams
         self._job_number = 0
+        self._is_over = False
         self._profile = config.link.profile
 
     @property
@@ -87,32 +95,44 @@ class Pipeline:
 
     def fill(self, filler: Filler) -> None:
         """Have filler sent."""
-        self._tell({"job": self._note(filler, filler.datagrams), "filler": filler.datagrams})
+        self._tell(SendFiller(self._note(filler, filler.datagrams), filler.datagrams))
 
     def assign(self, job: Job, plan: Plan) -> None:
         """Have a slab of the bundle that ``plan`` describes encoded and sent."""
         self._tell(
-            {
-                "job": self._note(job, plan.slab(job).datagrams),
-                "bundle": f"{job.bundle:016x}",
-                "kind": job.kind,
-                "flags": job.flags,
-                "slab": job.slab,
-                "pass": job.sending_pass,
-                "plan": _plan_message(plan, self._profile),
-            }
+            SendSlab(
+                job=self._note(job, plan.slab(job).datagrams),
+                bundle=job.bundle,
+                kind=job.kind,
+                flags=job.flags,
+                slab=job.slab,
+                sending_pass=job.sending_pass,
+                symbol_bytes=plan.full.symbol_bytes,
+                profile=self._profile,
+                stream_bytes=plan.stream_bytes,
+                manifest_bytes=plan.manifest_bytes,
+                files_bytes=plan.files_bytes,
+                slabs_bytes=plan.slabs_bytes,
+                files=plan.files,
+            )
         )
 
     def set_rate(self, rate_bytes_per_s: int) -> None:
         """Change the rate of the line, after the jobs that are in hand."""
-        self._tell({"rate": rate_bytes_per_s})
+        self._tell(SetRate(rate_bytes_per_s))
 
-    def take_back(self, number: int) -> Job | Filler | None:
-        """A job that was sent, or failed."""
-        return self._jobs.pop(number, (None, 0))[0]
+    def take_back(self, number: int) -> tuple[Job | Filler, int] | None:
+        """A job that was sent, or failed, and its datagrams; None when all was taken back.
+
+        Raises MessageError when nobody has such a job in hand.
+        """
+        if number not in self._jobs and not self._is_over:
+            raise MessageError("Sent", f"nobody has job {number} in hand")
+        return self._jobs.pop(number, None)
 
     def take_all_back(self) -> list[Job | Filler]:
         """All jobs in hand: a worker died with them."""
+        self._is_over = True
         jobs, self._jobs = self._jobs, {}
         return [job for job, _ in jobs.values()]
 
@@ -121,11 +141,11 @@ class Pipeline:
         self._jobs[self._job_number] = step, datagrams
         return self._job_number
 
-    def _tell(self, message: Message) -> None:
-        with suppress(BrokenPipeError):  # it died: the crew notices next, and a new pipeline begins afresh
+    def _tell(self, message: object) -> None:
+        """Give ``encode`` work. A new pipeline begins afresh when it died, or does not read what it asked for."""
+        try:
             self.encode.mailbox.send(message)
-
-
-def _plan_message(plan: Plan, profile: str) -> Message:
-    sizes = ("stream_bytes", "manifest_bytes", "files_bytes", "slabs_bytes", "files")
-    return {"symbol_bytes": plan.full.symbol_bytes, "profile": profile} | {name: getattr(plan, name) for name in sizes}
+        except BrokenPipeError:
+            pass  # the crew notices next
+        except BlockingIOError:
+            self.encode.kill()

@@ -1,7 +1,7 @@
 """The receiver's real ``store`` in this process: slabs are handed to it as ``assemble`` would, whole and authentic."""
 
-import json
 import os
+from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Executor, Future
 from pathlib import Path
@@ -12,15 +12,17 @@ from securesystemslib.signer import CryptoSigner
 
 from diode.assembler import SlabKey
 from diode.config import ReceiverConfig, load
+from diode.errors import ContentError, exit_codes
 from diode.geometry import object_geometry, slab_at, slab_count
 from diode.init import init_receiver
 from diode.keys import new_link_key
 from diode.memory import create_memfd, map_memfd
+from diode.vocabulary import NOTHING, Vocabulary
 from diode.wire import Kind, ObjectType
 from diode.workers import Mailbox
 from receiver.finishing import Finishing
 from receiver.inbox import Inbox
-from receiver.messages import key_fields
+from receiver.messages import STORE_SAYS, STORE_TO_ASSEMBLE, BundleRefused, Complete, ManifestRefused
 from receiver.pipeline import store_settings
 from receiver.rebaseline import open_ledger
 from receiver.store import Store
@@ -44,20 +46,16 @@ class Inline(Executor):
 class Box(Mailbox):
     """A mailbox without a pipe: what is sent is kept."""
 
-    def __init__(self) -> None:
-        super().__init__(-1, -1)
-        self.sent: list[dict[str, Any]] = []
+    def __init__(self, says: Vocabulary) -> None:
+        super().__init__(-1, -1, hears=NOTHING, says=says)
+        self.sent: list[Any] = []
+        self.incoming: deque[Any] = deque()
 
-    def send(self, message: dict[str, Any]) -> None:
-        self.sent.append(json.loads(json.dumps(message)))
+    def send(self, message: object) -> None:
+        self.sent.append(self._says.decode(self._says.encode(message)))
 
-    def receive(self, timeout_s: float | None = 0.0) -> dict[str, Any] | None:
-        return self._inbox.popleft() if self._inbox else None
-
-    def drain(self) -> list[dict[str, Any]]:
-        messages = list(self._inbox)
-        self._inbox.clear()
-        return messages
+    def receive(self, timeout_s: float | None = 0.0) -> Any:
+        return self.incoming.popleft() if self.incoming else None
 
 
 class Enclave:
@@ -80,7 +78,7 @@ class Enclave:
         open_ledger(self.config).close()
         self._arena_fd = create_memfd("arena", ARENA_BYTES)
         self._arena = memoryview(map_memfd(self._arena_fd))
-        self.events, self._slabs = Box(), Box()
+        self.events, self._slabs = Box(STORE_SAYS), Box(STORE_TO_ASSEMBLE)
         settings = store_settings(self.config) | {"arena": self._arena_fd, "reserve": 0}
         self.store = Store(settings, self.events, self._slabs, Finishing(Inline()))
         self.store.start()
@@ -114,7 +112,7 @@ class Enclave:
 
     def _hand_over(self, key: SlabKey, data: bytes) -> None:
         self._arena[: len(data)] = data
-        self._slabs._inbox.append({"say": "complete", **key_fields(key), "offset": 0, "length": len(data)})
+        self._slabs.incoming.append(Complete(*key, offset=0, length=len(data)))
         self._now += 0.01
         self.store.step(self._now)
 
@@ -124,14 +122,15 @@ class Enclave:
             self._now += 6.0
             self.store.step(self._now)
 
-    def said(self, event: str) -> list[dict[str, Any]]:
-        """Events of a kind, of this run."""
-        return [message for message in self.events.sent if message.get("event") == event]
+    def said(self, *kinds: type) -> list[Any]:
+        """What store said of these kinds, in this run."""
+        return [message for message in self.events.sent if isinstance(message, kinds)]
 
     @property
     def refusals(self) -> list[tuple[str, int]]:
         """Reason and exit code of what was set aside in this run."""
-        return [(message["reason"], message["exit_code"]) for message in self.said("quarantined")]
+        codes = exit_codes(ContentError)
+        return [(message.reason, codes[message.reason]) for message in self.said(BundleRefused, ManifestRefused)]
 
     def published(self, bundle: Bundle) -> bool:
         """Whether it lies in the inbox."""

@@ -131,6 +131,10 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "read_public_key": (".read_bytes", PERSON),
         "write_private": (".mkdir os.open", PERSON),
     },
+    "diode.judges": {
+        "Surroundings.command": ("shutil.which", "a program that a person named, in folders of the system"),
+        "let_in": (".chmod os.chown", "a folder of ours that holds what is judged; only its owner can replace it"),
+    },
     "diode.locking": {
         "lock_folder": (".open", PERSON),
         "lock_in": ("os.open", "``lock`` in a folder of ours, relative to its descriptor; no link"),
@@ -159,6 +163,7 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "write_decision": (".open", PERSON),
     },
     "diode.trust_cli": {"_published": (".open", PERSON)},
+    "receiver.examine": {"find_problem": (".open", "opens the folder, in the spool; its files through Folder")},
     "receiver.held": {
         "Verdicts.drop": (".open", "the folder of decisions, in the state folder"),
         "check_tree": (".open", OURS),
@@ -225,6 +230,10 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
             ".mkdir .rename .write_bytes .write_bytes .write_bytes .write_bytes .write_text shutil.rmtree",
             STATE,
         ),
+    },
+    "sender.reach": {
+        "_places_of": (".open .read_text", STATE),
+        "encode_reads": (".mkdir", STATE),
     },
     "sender.sources": {
         "Root.named": (".open", PERSON),

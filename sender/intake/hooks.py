@@ -11,10 +11,15 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, Any, Final
 
+from diode.config import SenderConfig
+from diode.errors import UsageError
 from diode.intake_settings import Hook
+from diode.judges import Surroundings, hide, let_in
 from diode.manifest import canonical
+from diode.programs import environment
 from sender.intake.candidate import Candidate
 from sender.intake.jsons import read_object
 from sender.intake.verdict import Finding, Reason, RefusedError
@@ -24,23 +29,32 @@ MAX_ANSWER_BYTES: Final = 64 << 10
 _MAX_COMPLAINT_BYTES: Final = 2048
 _PIECE_BYTES: Final = 64 << 10
 _SLICE_S: Final = 0.2  # between two looks whether anybody still waits
-_ENVIRONMENT: Final = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 
 
-def check_hook(settings: Hook, candidate: Candidate) -> Finding:
+def surroundings(config: SenderConfig) -> Surroundings:
+    """What the hooks of this sender find: none of its keys and books, and items only to be read."""
+    outbox = config.outbox
+    items = (outbox.path, outbox.sent, outbox.failed)
+    hidden = hide(config, config.send.key, config.send.approvers, *items)
+    return Surroundings(hidden, tuple(os.path.realpath(place) for place in items))
+
+
+def check_hook(settings: Hook, around: Surroundings, candidate: Candidate) -> Finding:
     """Run it. Raises RefusedError unless it exits with 0 and says "accept"."""
     try:
+        if settings.reads == "copy" and candidate.copied_to is not None:
+            around = _with_copy(around, candidate.copied_to, settings.user)
         process = subprocess.Popen(
-            settings.run,
+            around.command(settings.run, settings.user),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
             cwd="/",
-            env=_ENVIRONMENT,
+            env=environment(),
             start_new_session=True,
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, UsageError) as error:
         raise RefusedError(Reason.HOOK_MISSING, f"{settings.run[0]} cannot be run: {error}") from None
     try:
         with process:
@@ -53,6 +67,13 @@ def check_hook(settings: Hook, candidate: Candidate) -> Finding:
     except TimeoutError:
         raise RefusedError(Reason.HOOK_TIMEOUT, f"{settings.run[0]} took more than {settings.timeout_s:g} s") from None
     return _judge(settings.run[0], process.returncode, bytes(talk.answer), bytes(talk.complaint))
+
+
+def _with_copy(around: Surroundings, copy: Path, user: str) -> Surroundings:
+    """The copy lies in the state folder, of which a hook finds nothing else, whoever it is."""
+    for folder in (copy.parent.parent, copy.parent):
+        let_in(folder, user)
+    return around.with_reads(copy)
 
 
 def questions(candidate: Candidate, *, reads_copy: bool) -> Iterator[bytes]:

@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 
 from diode.intake_settings import Intake, ModelSigning
+from diode.judges import Surroundings
 from sender.intake.candidate import Candidate, StoppedError
 from sender.intake.contents import check_contents
 from sender.intake.detached import DetachedKey
@@ -34,11 +35,13 @@ log = structlog.get_logger()
 class Pipeline:
     """The checks that one channel declares, in their order, cheap ones first."""
 
-    def __init__(self, settings: Intake, copies: Path) -> None:
-        """Read keys and look for tools; ``copies`` is where items are copied to for the hooks that want it.
+    def __init__(self, settings: Intake, copies: Path, around: Surroundings | None = None) -> None:
+        """Read keys and look for tools.
 
-        Raises UsageError, NotInitialisedError.
+        ``copies`` is where items are copied to for the hooks that want it, ``around`` what hooks find. Raises
+        UsageError, NotInitialisedError.
         """
+        around = around or Surroundings()
         self._copy = PrivateCopy(copies)
         self.steps: dict[str, CheckStep] = {"limits": partial(check_limits, settings)}
         if settings.lint or settings.types:
@@ -50,7 +53,9 @@ class Pipeline:
         if any(hook.reads == "copy" for hook in settings.hooks):
             self.steps["copy"] = self._copy.make
         for number, hook in enumerate(settings.hooks, 1):
-            self.steps[f"hook {number} {bounded(hook.run[0].rpartition('/')[2], 40)}"] = partial(check_hook, hook)
+            self.steps[f"hook {number} {bounded(hook.run[0].rpartition('/')[2], 40)}"] = partial(
+                check_hook, hook, around
+            )
         self.steps[CHECK_UNCHANGED] = _check_unchanged
 
     def _add_vendors(self, settings: Intake) -> None:

@@ -20,6 +20,7 @@ KEPT_FREE_BYTES: Final = 1 << 30  # on the file system of the copies, beside the
 _FICLONE: Final = 0x40049409
 _CANNOT_CLONE: Final = (errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS, errno.EPERM)
 _NAME: Final = "item"
+_OF_FOLDERS: Final = 0o755  # below one of ours that others cannot pass: a hook may be another user
 
 
 class PrivateCopy:
@@ -33,6 +34,7 @@ class PrivateCopy:
         self.remove()
         try:
             with Folder.open(self._base, create=True) as base, base.folder(_NAME, create=True) as top:
+                os.fchmod(top.fd, _OF_FOLDERS)
                 _check_room(top, candidate)
                 cloned = sum(_copy(top, file, candidate) for file in candidate.files.values())
         except OSError as error:
@@ -62,8 +64,10 @@ def _copy(top: Folder, file: CandidateFile, candidate: Candidate) -> bool:
     with ExitStack() as stack:
         for part in folders:
             top = stack.enter_context(top.folder(part, create=True))
-        mode = 0o500 if file.entry.executable else 0o400
+            os.fchmod(top.fd, _OF_FOLDERS)
+        mode = 0o555 if file.entry.executable else 0o444
         with os.fdopen(top.create(name, mode), "wb", buffering=0) as target:
+            os.fchmod(target.fileno(), mode)  # whatever our umask is
             is_clone = _clone(file, candidate, target.fileno())
             if not is_clone:
                 for chunk in candidate.chunks(file):

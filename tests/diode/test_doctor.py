@@ -232,3 +232,19 @@ def test_evidence_is_signed(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "pack.json").write_bytes(b"[]")
     with pytest.raises(UsageError):
         read_evidence(tmp_path / "pack.json", load_public_key(public))
+
+
+JUDGES = {
+    "receiver": ('[channels.c]\nscan = ["/bin/true"]\n', "scan_user"),
+    "sender": ('[[channels.c.intake.hooks]]\nrun = ["/bin/true"]\n', "user"),
+}
+
+
+@pytest.mark.parametrize(("user", "level"), [("", "advice"), ("nobody", "ok"), ("nobody-of-this-name", "problem")])
+@pytest.mark.parametrize("role", JUDGES)
+def test_whom_scanners_and_hooks_run_as(folder: Path, role: str, user: str, level: str) -> None:
+    """As the daemon's own user they are kept from its keys by Landlock alone."""
+    text, setting = JUDGES[role]
+    with (folder / role / f"{role}.toml").open("a") as file:
+        file.write(text + (f'{setting} = "{user}"\n' if user else ""))
+    assert level == named(examine(site(folder, role))["Is it sound?"], "judges").level

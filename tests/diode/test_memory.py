@@ -5,11 +5,12 @@ import fcntl
 import mmap
 import os
 import tempfile
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 
-from diode.errors import KernelError
+from diode.errors import KernelError, MessageError
 from diode.memory import PAGE_BYTES, Counters, Ring, create_memfd, map_memfd, reader_of
 from diode.wire import HEADER_BYTES, copy_headers
 
@@ -81,24 +82,24 @@ def test_a_reader_cannot_write() -> None:
     ("region", "runs", "lengths", "taken"),
     [
         (0, 2, [1472, 100], [1472, 100]),
-        (2, 1, [1472], []),
-        (2**32 - 1, 1, [1472], []),
-        (0, 2**32 - 1, [1472], "all"),
-        (0, 2, [REGION_BYTES, 1], [REGION_BYTES]),
-        (0, 3, [100, 2**32 - 1, 100], [100]),
+        (2, 1, [1472], None),
+        (2**32 - 1, 1, [1472], None),
+        (0, 2**32 - 1, [1472], None),
+        (0, 2, [REGION_BYTES, 1], None),
+        (0, 3, [100, 2**32 - 1, 100], None),
     ],
     ids=["honest", "no such region", "far from it", "too many runs", "past the end", "one too long"],
 )
-def test_what_the_ring_claims_is_bounded(region: int, runs: int, lengths: list[int], taken: object) -> None:
-    """Regions, counts and lengths are of whoever fills it: nothing outside a region is read or written."""
+def test_what_the_ring_claims_is_bounded(region: int, runs: int, lengths: list[int], taken: list[int] | None) -> None:
+    """Regions, counts and lengths are of whoever fills it: what no region has is refused, and nothing is copied."""
     ring = Ring(Ring.create(2, REGION_BYTES), 2, REGION_BYTES)
     ring.data[0][:3] = b"abc"
     for i, length in enumerate(lengths):
         ring.lengths[0][i] = length
     into = memoryview(bytearray(REGION_BYTES))
-    got = ring.take(region, runs, into)
-    assert got == ([1472, *[0] * (ring.max_runs - 1)] if taken == "all" else taken)
-    assert bytes(into[:3]) == (b"abc" if got else bytes(3))
+    with nullcontext() if taken else pytest.raises(MessageError):
+        assert taken == ring.take(region, runs, into)
+    assert bytes(into[:3]) == (b"abc" if taken else bytes(3))
 
 
 def test_counters_are_never_negative() -> None:

@@ -16,6 +16,23 @@ if grep -rq EVIL "$folder/data"; then echo found EVIL; exit 1; fi
 """
 
 
+# It accepts, and leaves somebody behind, whom killing its process group does not reach.
+TRAITOR = """#!/bin/sh
+folder=$(sed 's/.*"path": "\\([^"]*\\)".*/\\1/')
+spoil() {
+    for file in "$1/data/good" "$1/../../../cve/good/1/data/good"; do
+        echo EVIL >> "$file"; echo EVIL > "$1/data/more"; ln "$file" "$2/second"; rm -f "$file"; mv "$1" "$2/away"
+    done
+}
+export folder
+spoil "$folder" "$(dirname "$0")" 2> /dev/null
+setsid /bin/sh -c 'for turn in $(seq 400); do
+    echo EVIL >> "$0/data/good"; echo EVIL > "$0/data/more"; ln "$0/data/good" "$1/second"; sleep 0.01
+done' "$folder" "$(dirname "$0")" > /dev/null 2>&1 &
+exit 0
+"""
+
+
 def command(link: Pair, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A command of the receiving side."""
     line = [sys.executable, "-c", "from receiver.cli import main; main()"]
@@ -59,3 +76,22 @@ async def test_a_scanner_and_a_person(tmp_path: Path) -> None:
         assert 0 == await receiver.ended()
         assert b"fine" == (link.inbox / "cve/good/1/data/good").read_bytes()
         assert ["good"] == [path.name for path in (link.inbox / "cve").iterdir()]
+
+
+async def test_a_scanner_publishes_nothing_else_than_was_signed(tmp_path: Path) -> None:
+    """One that changes, links, moves and removes what it accepts, also afterwards, changes nothing."""
+    async with pair(tmp_path) as link:
+        scanner = link.folder / "scanner"
+        scanner.write_text(TRAITOR)
+        scanner.chmod(0o755)
+        with (link.folder / "receiver/receiver.toml").open("a") as file:
+            file.write(f'[channels.cve]\nscan = ["{scanner}"]\n')
+        receiver = await link.receiver("--bundles", "1", "--no-progress")
+        await link.diode()
+        (link.outbox / "cve").mkdir()
+        (link.outbox / "cve" / "good@1").write_bytes(b"fine")
+        sender = await link.sender("run", "--until-idle", "--no-progress")
+        assert (0, 0) == (await sender.ended(), await receiver.ended())
+        published = link.inbox / "cve/good/1/data"
+        assert [(b"fine", 1)] == [(path.read_bytes(), path.stat().st_nlink) for path in published.iterdir()]
+        assert not (link.folder / "second").exists()

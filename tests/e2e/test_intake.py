@@ -139,10 +139,11 @@ async def test_keys_are_missed_at_the_start(tmp_path: Path) -> None:
 @pytest.mark.parametrize("word", ["run", "send"])
 async def test_interrupted_while_a_hook_hangs(tmp_path: Path, word: str) -> None:
     """Ctrl-C ends the command within a second or so, kills the hook, and leaves the item where it was."""
-    hook = tmp_path / "hook.py"
+    hook, pid = tmp_path / "hook.py", tmp_path / "of the hook" / "pid"
+    pid.parent.mkdir()  # it can make nothing in a folder above the keys
     hook.write_text(
-        f"import os, time\nopen({str(tmp_path / 'pid')!r} + '.new', 'w').write(str(os.getpid()))\n"
-        f"os.rename({str(tmp_path / 'pid')!r} + '.new', {str(tmp_path / 'pid')!r})\ntime.sleep(1000)\n"
+        f"import os, time\nopen({str(pid)!r} + '.new', 'w').write(str(os.getpid()))\n"
+        f"os.rename({str(pid)!r} + '.new', {str(pid)!r})\ntime.sleep(1000)\n"
     )
     async with pair(tmp_path / "pair") as link:
         declare(link, f'hooks = [{{ run = ["{sys.executable}", "{hook}"], timeout_s = 900 }}]')
@@ -151,7 +152,7 @@ async def test_interrupted_while_a_hook_hangs(tmp_path: Path, word: str) -> None
         arguments = ("run",) if word == "run" else ("send", item, "--channel", "weights")
         sender = await link.sender(*arguments, "--json", "--no-progress")
         deadline = time.monotonic() + 30
-        while not (tmp_path / "pid").exists():
+        while not pid.exists():
             assert time.monotonic() < deadline
             assert sender.process.returncode is None, sender.log
             await asyncio.sleep(0.05)
@@ -161,6 +162,6 @@ async def test_interrupted_while_a_hook_hangs(tmp_path: Path, word: str) -> None
         took = time.monotonic() - since
         assert (130, True) == (code, took < 2.5), took  # of which saying goodbye takes a fraction
         with pytest.raises(ProcessLookupError):
-            os.kill(int((tmp_path / "pid").read_text()), 0)
+            os.kill(int(pid.read_text()), 0)
         assert (link.outbox / "weights/model@1/config.json").exists()
         assert [] == list((link.folder / "sender/failed").rglob("*.json"))

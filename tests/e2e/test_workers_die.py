@@ -28,7 +28,14 @@ async def gone(pid: int) -> None:
         os.close(descriptor)
 
 
-WORKERS = ("sender.encode", "sender.transmit", "receiver.listen", "receiver.assemble", "receiver.store")
+WORKERS = (
+    "sender.encode",
+    "sender.transmit",
+    "receiver.listen",
+    "receiver.assemble",
+    "receiver.store",
+    "receiver.examine",
+)
 
 
 async def kill_one(folder: Path, module: str) -> None:

@@ -53,9 +53,9 @@ def test_another_bundle_under_a_number_is_told_from_the_signed_one() -> None:
         made.stage("second", b"as it should be")
         while made.advance():
             pass
-        assert "predecessor_differs" not in made.alarms
+        assert "PredecessorDiffers" not in made.alarms
         made.enclave.store._ledger._execute("UPDATE bundle SET id = ? WHERE sequence = 2", ("0" * 16,))
         made.stage("third", b"after something else")
         while made.advance():
             pass
-        assert "predecessor_differs" in made.alarms
+        assert "PredecessorDiffers" in made.alarms

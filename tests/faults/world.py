@@ -6,7 +6,6 @@ of 200, so that a world takes a moment. After the faults, an operator carries co
 """
 
 import asyncio
-import json
 import os
 import random
 import tempfile
@@ -32,11 +31,12 @@ from diode.encoder import Part, SlabEncoder, Slot
 from diode.errors import DiodeError, ReplayError, StorageError, UsageError
 from diode.fec import choose_engine
 from diode.geometry import PROFILES, Geometry, Profile, stream_geometry
-from diode.heartbeat import Heartbeat, HeartbeatSealer
+from diode.heartbeat import Heartbeat, HeartbeatSealer, read_heartbeat
 from diode.init import init_pair
 from diode.keys import read_link_key, read_signer
 from diode.memory import LINK_SIZE, Counters, Ring, create_memfd
 from diode.progress import Display
+from diode.vocabulary import NOTHING, Vocabulary
 from diode.wire import datagram_bytes, symbol_bytes_for
 from diode.workers import Mailbox
 from receiver.assemble import COUNTERS, Assemble
@@ -47,6 +47,7 @@ from receiver.heads import PeerHeads
 from receiver.hearing import Hearing
 from receiver.inbox import UNSIGNED, Inbox
 from receiver.ledger import Ledger as ReceiverLedger
+from receiver.messages import ASSEMBLE_SAYS, ASSEMBLE_TO_STORE, STORE_SAYS, STORE_TO_ASSEMBLE, Heard
 from receiver.pipeline import store_settings
 from receiver.rebaseline import open_ledger as open_receiver_ledger
 from receiver.requests import request_bundle, request_gaps
@@ -89,16 +90,17 @@ class Inline(Executor):
 class Box(Mailbox):
     """A mailbox without a pipe. ``work`` makes the peer go on, when somebody waits for it."""
 
-    def __init__(self) -> None:
-        super().__init__(-1, -1)
+    def __init__(self, says: Vocabulary = NOTHING) -> None:
+        super().__init__(-1, -1, hears=NOTHING, says=says)
         self.peer: Box | None = None
         self.work = lambda: None
+        self._inbox: deque[Any] = deque()
 
-    def send(self, message: dict[str, Any]) -> None:
+    def send(self, message: object) -> None:
         if self.peer is not None:
-            self.peer._inbox.append(json.loads(json.dumps(message)))
+            self.peer._inbox.append(self._says.decode(self._says.encode(message)))
 
-    def receive(self, timeout_s: float | None = 0.0) -> dict[str, Any] | None:
+    def receive(self, timeout_s: float | None = 0.0) -> Any:
         if not self._inbox and timeout_s != 0.0:
             self.work()
         return self._inbox.popleft() if self._inbox else None
@@ -153,9 +155,10 @@ class Enclave:
     def __init__(self, world: "World") -> None:
         self._alarms = world.alarms
         folder = world.folder / "receiver"
-        control, self.answers, self.slabs = Box(), Box(), Box()
+        self.answers, self.slabs = Box(ASSEMBLE_TO_STORE), Box(STORE_TO_ASSEMBLE)
+        to_store, from_assemble = Box(STORE_SAYS), Box(ASSEMBLE_SAYS)
         self.events = Box()
-        control.peer = self.events
+        to_store.peer = from_assemble.peer = self.events
         self.slabs.peer, self.answers.peer = self.answers, self.slabs
         self._now = 0.0
         config = load(ReceiverConfig, folder / "receiver.toml")
@@ -166,15 +169,15 @@ class Enclave:
         arena, ring, counters, link_size = self.fds
         store = store_settings(config) | {"arena": arena, "reserve": 0}  # whatever room this machine has
         with patch.object(ReceiverLedger, "__init__", _booted(world.boot)):
-            self.store = Store(store, control, self.slabs, Finishing(Inline()))
-        disk = DiskHealth(lambda message: self._alarms.add(message["event"]))
+            self.store = Store(store, to_store, self.slabs, Finishing(Inline()))
+        disk = DiskHealth(lambda _: self._alarms.add("disk_failing"))
         heads = PeerHeads(self.store._ledger, self.store._audit)
         self.hearing = Hearing(self.store._ledger, Endings(self.store._ledger.heard()), disk, heads)
         settings = {"ring": ring, "regions": 1, "region_bytes": REGION_BYTES, "arena": arena, "counters": counters}
         settings |= {"link_size": link_size, "datagram_bytes": 0}
         settings |= {"store_read": -1, "store_write": -1, "ready_read": -1, "free_write": -1}
         settings |= {"keys": [str(folder / "keys" / "link.key")], "auth": world.faults.auth, "engine": "auto"}
-        self.assemble = Assemble(settings | {"orders": self.hearing.orders, "admitted": []}, control)
+        self.assemble = Assemble(settings | {"orders": self.hearing.orders, "admitted": []}, from_assemble)
         self.assemble._store = self.answers
         self.answers.work = self.step
 
@@ -205,10 +208,11 @@ class Enclave:
         self.assemble._hear_store()
         self.step()
         for message in self.events.drain():
-            self._alarms.add(message.get("event", ""))
-            if "heartbeat" in message:
-                beat = Heartbeat.model_validate(message["heartbeat"])
-                self.hearing.hear(beat, now, {}, message["key"], has_mac=message["has_mac"])
+            self._alarms.add(type(message).__name__)
+            if isinstance(message, Heard):
+                beat = read_heartbeat(message.beat)
+                assert beat is not None
+                self.hearing.hear(beat, now, {}, message.key, has_mac=bool(message.has_mac))
 
     def stop(self) -> None:
         """SIGTERM: what is open is parked, what was handed over is done."""

@@ -143,7 +143,7 @@ def _tally(target: Enclave, seconds: float) -> Tally:
         completed=assembler.completed, published=sum(target.judge.published.values()),
         redone=counts["redone"] + counts["table_redone"],
         rejected=sum(n for name, n in counts.items() if name.startswith("manifest_")),
-        parked=counts["parked"], seconds=seconds,
+        parked=counts["Parked"], seconds=seconds,
     )  # fmt: skip
 
 

@@ -31,9 +31,21 @@ from diode.manifest import Manifest, bundle_id, parse_files
 from diode.memory import LINK_SIZE, Counters, Ring, create_memfd, map_memfd
 from diode.trust import Trust, open_manifest
 from diode.wire import Kind, ObjectType
-from diode.workers import Message
 from receiver import assemble
-from receiver.messages import key_fields, key_of, mask_fields, mask_of
+from receiver.messages import (
+    ASSEMBLE_SAYS,
+    ASSEMBLE_TO_STORE,
+    STORE_TO_ASSEMBLE,
+    Complete,
+    Finished,
+    Free,
+    Known,
+    Loaded,
+    Parked,
+    Redo,
+    Wanted,
+)
+from receiver.slabs import key_of, pack_mask, unpack_mask
 from tests.faults.world import Box
 
 REGION_BYTES: Final = 4 << 20
@@ -126,37 +138,35 @@ class Judge:
                 return
             self._handle(self._box._inbox.popleft())
 
-    def _handle(self, message: Message) -> None:
+    def _handle(self, message: Any) -> None:
         key = key_of(message)
         bundle = self._bundles.get(key.bundle)
-        self.counts[message["say"]] += 1
-        match message["say"]:
-            case "complete":
-                data = bytes(self._arena[message["offset"] :][: message["length"]])
+        self.counts[type(message).__name__] += 1
+        match message:
+            case Complete():
+                data = bytes(self._arena[message.offset :][: message.length])
                 self._take(key, data)
-                self._say("free", offset=message["offset"])
-            case "parked":
-                have = mask_of(message)
-                symbols = np.frombuffer(self._arena, np.uint8)[message["offset"] :][
-                    : len(have) * message["symbol_bytes"]
-                ]
+                self._box.send(Free(message.offset))
+            case Parked():
+                have = unpack_mask(message.have, message.symbols)
+                symbols = np.frombuffer(self._arena, np.uint8)[message.offset :][: len(have) * message.symbol_bytes]
                 if bundle is not None:
                     bundle.parked[key] = symbols.reshape(len(have), -1)[have], have
-                self._say("free", offset=message["offset"])
-            case "wanted":
+                self._box.send(Free(message.offset))
+            case Wanted():
                 self._load(key, bundle, message)
 
-    def _load(self, key: SlabKey, bundle: Spooled | None, message: Message) -> None:
-        have = np.zeros(message["symbols"], dtype=np.bool_)
+    def _load(self, key: SlabKey, bundle: Spooled | None, message: Wanted) -> None:
+        have = np.zeros(message.symbols, dtype=np.bool_)
         if bundle is not None and key in bundle.parked:
             symbols, mask = bundle.parked[key]
             numbers = np.flatnonzero(mask)
             numbers = numbers[numbers < len(have)]
-            size = message["symbol_bytes"]
-            place = np.frombuffer(self._arena, np.uint8)[message["offset"] :][: len(have) * size].reshape(-1, size)
+            size = message.symbol_bytes
+            place = np.frombuffer(self._arena, np.uint8)[message.offset :][: len(have) * size].reshape(-1, size)
             place[numbers] = symbols[: len(numbers)]
             have[numbers] = True
-        self._say("loaded", **key_fields(key), **mask_fields(have))
+        self._box.send(Loaded(*key, symbols=len(have), have=pack_mask(have)))
 
     def _take(self, key: SlabKey, data: bytes) -> None:
         bundle, part = self._bundles.get(key.bundle), (key.kind, key.flags)
@@ -177,7 +187,7 @@ class Judge:
         bundle.parked.pop(key, None)
         if digest(data) != bundle.parts[Kind.OBJECT, int(ObjectType.SLABS)][32 * key.number :][:32]:
             self.counts["redone"] += 1
-            self._say("redo", **key_fields(key))
+            self._box.send(Redo(*key))
             return
         bundle.put(key, data)
         self._maybe_publish(key.bundle, bundle)
@@ -191,16 +201,14 @@ class Judge:
             self.counts[f"manifest_{error.reason}"] += 1
             return
         if number in self._over:
-            self._say("finished", bundle=number, drop=self._over[number])
+            self._box.send(Finished(number, self._over[number]))
             return
         assert number in self._staged, "a manifest that nobody signed was accepted"
         bundle = self._bundles[number] = Spooled.of(manifest)
         shape = manifest.shape
-        self._say(
-            "known", bundle=number, geometry=[shape.symbol_bytes, shape.columns, shape.k, shape.r],
-            stream_bytes=manifest.stream_bytes, files_bytes=manifest.files.size, slabs_bytes=manifest.slabs.size,
-            done=[], parked=[],
-        )  # fmt: skip
+        geometry = (shape.symbol_bytes, shape.columns, shape.k, shape.r)
+        sizes = (manifest.stream_bytes, manifest.files.size, manifest.slabs.size)
+        self._box.send(Known(number, geometry, *sizes, done=b"", parked=b"", parked_files=b"", parked_slabs=b""))
         self._read_tables(number, bundle)
 
     def _read_tables(self, number: int, bundle: Spooled) -> None:
@@ -212,7 +220,7 @@ class Judge:
                 self.counts["table_redone"] += 1
                 bundle.missing[part] = set(range(slab_count(bundle.full(part), len(bundle.parts[part]))))
                 for again in bundle.missing[part]:
-                    self._say("redo", **key_fields(SlabKey(number, *part, again)))
+                    self._box.send(Redo(number, *part, again))
         if any(bundle.missing[Kind.OBJECT, int(table)] for table in TABLES):
             return
         try:
@@ -240,10 +248,7 @@ class Judge:
         del self._bundles[number]
         if drop is not None:
             self._over[number] = drop
-        self._say("finished", bundle=number, drop=drop or "")
-
-    def _say(self, say: str, **fields: Any) -> None:
-        self._box.send({"say": say, **fields})
+        self._box.send(Finished(number, drop or ""))
 
 
 class Enclave:
@@ -252,7 +257,7 @@ class Enclave:
     def __init__(
         self, keys: list[Path], mode: Mode, arena_bytes: int, signers: list[Key], staged: dict[int, bytes], seed: int
     ) -> None:
-        control, to_store, to_assemble = Box(), Box(), Box()
+        control, to_store, to_assemble = Box(ASSEMBLE_SAYS), Box(STORE_TO_ASSEMBLE), Box(ASSEMBLE_TO_STORE)
         self.says = control.peer = Box()
         to_store.peer, to_assemble.peer = to_assemble, to_store
         self.now = 1000.0

@@ -35,6 +35,7 @@ MEETS: Final = (  # what comes from outside passes through these
         "reader",
         "safetensors",
         "trust",
+        "vocabulary",
         "wire",
     ),
 )

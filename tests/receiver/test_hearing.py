@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from unittest.mock import patch
 
 from structlog.testing import capture_logs
@@ -14,9 +14,11 @@ from diode.heartbeat import Heartbeat
 from diode.manifest import MAX_SEQUENCE
 from receiver.disk import DiskHealth
 from receiver.endings import GRACE_S, Endings
+from receiver.events import Coming
 from receiver.heads import PeerHeads
 from receiver.hearing import GAP_S, Hearing
-from receiver.ledger import MAX_HEARD, Ledger
+from receiver.ledger import MAX_HEARD, Ledger, Row
+from receiver.messages import DiskFailing
 from receiver.numbers import MAX_JUNK_CHANNELS
 from receiver.requests import request_bundle
 
@@ -29,6 +31,13 @@ def beat(number: int, *bundles: tuple[str, str], **channels: int) -> Heartbeat:
     flights = [{"id": i, "pass": 0, "passes": 1, "state": state} for i, state in bundles]
     books = {"clock": min(100 + number, FAR), "sessions": {}, "channels": channels, "bundles": flights}
     return Heartbeat.model_validate({"epoch": 1, "number": number, **books})
+
+
+def coming(how: Literal["resumed", "progress"]) -> Coming:
+    """A bundle whose manifest has arrived."""
+    row = Row("a" * 16, "cve", "b", "1", sequence=1, size=1, files=1, slabs=1, content="", signer="",
+              state="receiving", detail="", changed="")  # fmt: skip
+    return Coming(row, how, 0, 1)
 
 
 def heads(folder: Path) -> PeerHeads:
@@ -50,12 +59,12 @@ def full(ledger: Ledger) -> Iterator[None]:
 
 def test_what_a_full_disk_does_not_take_is_recorded_later(tmp_path: Path) -> None:
     """The alarm is said once, and nothing that was heard is lost."""
-    ledger, endings, said = Ledger(tmp_path / "ledger.db"), Endings(), list[dict[str, Any]]()
+    ledger, endings, said = Ledger(tmp_path / "ledger.db"), Endings(), list[Any]()
     hearing = Hearing(ledger, endings, DiskHealth(said.append), heads(tmp_path))
     with full(ledger):
         hearing.hear(beat(1, ("a" * 16, "waiting"), models=7), 1.0, {})
         hearing.hear(beat(2, ("b" * 16, "withdrawn"), models=8), 2.0, {})
-    assert ["disk_failing"] == [message["event"] for message in said]
+    assert [DiskFailing] == [type(message) for message in said]
     assert (1, 2) == hearing.newest
     assert ({}, [], {}) == (ledger.link_orders(), ledger.heard(), ledger.issued())
     hearing.hear(beat(3, models=8), 3.0, {})
@@ -69,7 +78,7 @@ def test_what_was_withdrawn_is_missing_all_the_same(tmp_path: Path) -> None:
     for number, state in enumerate(("sending", "withdrawn", "withdrawn")):
         endings = Endings(ledger.heard())
         hearing = Hearing(ledger, endings, DiskHealth(lambda _: None), heads(tmp_path))
-        hearing.hear(beat(1 + number, ("a" * 16, state)), 1.0 + number, {"a" * 16: {"event": "progress"}})
+        hearing.hear(beat(1 + number, ("a" * 16, state)), 1.0 + number, {"a" * 16: coming("progress")})
     assert ["a" * 16] == endings.due(99.0, NONE_LEFT, NONE_LEFT)
     assert (["a" * 16], {"a" * 16}) == (ledger.heard(), ledger.withdrawn())
     assert "the sender says that it was withdrawn" in request_bundle(ledger, "a" * 16).what
@@ -151,7 +160,7 @@ def test_many_bundles_that_end_at_once_are_all_reported(tmp_path: Path) -> None:
     """A heartbeat names a few; what gained something in this run is over when the sender rests."""
     endings = Endings()
     hearing = Hearing(Ledger(tmp_path / "ledger.db"), endings, DiskHealth(lambda _: None), heads(tmp_path))
-    receiving = {f"{n:016x}": {"event": "progress" if n else "resumed"} for n in range(20)}
+    receiving = {f"{n:016x}": coming("progress" if n else "resumed") for n in range(20)}
     for second in range(int(GAP_S) + 1):
         hearing.hear(beat(1 + second), 1.0 + second, receiving)
     due = endings.due(1.0 + GAP_S + GRACE_S, NONE_LEFT, NONE_LEFT)

@@ -20,6 +20,7 @@ from receiver.decisions import write_decision
 from receiver.held import decide
 from receiver.inbox import Inbox
 from receiver.ledger import Ledger
+from receiver.messages import DecisionRefused, Held
 from receiver.spool import MANIFEST_FILE
 from tests.enclave import Enclave, public_pem
 from tests.link import Bundle, make_bundle
@@ -53,7 +54,7 @@ def taken(enclave: Enclave) -> Bundle:
     """A bundle that is held now."""
     bundle = make_bundle({"a": b"1", "b/c": b"22"}, signer=ALICE)
     enclave.take(bundle)
-    assert (1, False) == (len(enclave.said("held")), enclave.published(bundle))
+    assert (1, False) == (len(enclave.said(Held)), enclave.published(bundle))
     return bundle
 
 
@@ -92,7 +93,7 @@ def test_strangers_release_nothing(enclave: Enclave, signers: list[CryptoSigner]
         say(enclave, bundle, verdict, *signers)
         enclave.tick()
     assert (False, True) == (enclave.published(bundle), held_folder(enclave, bundle).exists())
-    assert 2 == len(enclave.said("decision_refused"))
+    assert 2 == len(enclave.said(DecisionRefused))
 
 
 def test_one_person_rejects(enclave: Enclave) -> None:
@@ -122,7 +123,7 @@ def test_killed_while_it_waits(enclave: Enclave) -> None:
     say(enclave, bundle, "accept", CAROL)
     enclave.restart()
     enclave.take(bundle)
-    assert (1, False) == (len(enclave.said("held")), enclave.published(bundle))
+    assert (1, False) == (len(enclave.said(Held)), enclave.published(bundle))
     say(enclave, bundle, "accept", DAVE)
     assert enclave.published(bundle)
     said = [(entry.who, entry.again) for entry in logged(enclave) if entry.what == "approved"]
@@ -220,7 +221,7 @@ def test_junk_among_the_decisions(enclave: Enclave, junk: bytes) -> None:
     (folder / f"{bundle.number:016x}-0.dsse.json").write_bytes(junk)
     for signer in (CAROL, DAVE):
         say(enclave, bundle, "accept", signer)
-    assert (1, True) == (len(enclave.said("decision_refused")), enclave.published(bundle))
+    assert (1, True) == (len(enclave.said(DecisionRefused)), enclave.published(bundle))
 
 
 def with_document(enclave: Enclave, version: int, revoked: dict[str, str], release: dict[str, object]) -> None:
@@ -380,3 +381,20 @@ def test_a_channel_that_holds_no_more(enclave: Enclave) -> None:
     enclave.restart()
     enclave.tick()
     assert enclave.published(bundle)
+
+
+@pytest.mark.parametrize("how", ["second name", "link", "pipe"])
+def test_what_waits_keeps_one_name_and_no_links(enclave: Enclave, tmp_path: Path, how: str) -> None:
+    """A file with a second name could be changed by it after it was verified; then nothing is published."""
+    bundle = taken(enclave)
+    file = held_folder(enclave, bundle) / "data" / "a"
+    if how == "second name":
+        os.link(file, tmp_path / "second")
+    elif how == "link":
+        file.rename(tmp_path / "elsewhere")
+        file.symlink_to(tmp_path / "elsewhere")
+    else:
+        os.mkfifo(file.parent / "pipe")
+    say(enclave, bundle, "accept", CAROL)
+    say(enclave, bundle, "accept", DAVE)
+    assert (False, 1) == (enclave.published(bundle), len(enclave.refusals))

@@ -198,11 +198,11 @@ def test_a_code_is_not_written_through_a_link(tmp_path: Path, ending: str) -> No
     """Nor is the link's target removed when nothing is asked for any more."""
     (tmp_path / "secret").write_text("secret")
     (tmp_path / "resend").mkdir()
-    path = tmp_path / "resend" / "ab.txt"
+    path = tmp_path / "resend" / f"{'ab' * 8}.txt"
     path.with_suffix(ending).symlink_to(tmp_path / "secret")
-    assert path == keep_request(tmp_path, "ab", Request("all", "short", is_signed=True))
+    assert path == keep_request(tmp_path, "ab" * 8, Request("all", "short", is_signed=True))
     assert ("short\n", True) == (path.read_text(), path.with_suffix(".png").is_file())
-    drop_request(tmp_path, "ab")
+    drop_request(tmp_path, "ab" * 8)
     assert (["secret"], []) == ([(tmp_path / "secret").read_text()], list((tmp_path / "resend").iterdir()))
 
 

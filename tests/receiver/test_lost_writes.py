@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 from securesystemslib.signer import CryptoSigner
 
@@ -16,6 +17,8 @@ from diode.errors import LostWritesError, ManifestError, StorageError
 from diode.geometry import object_geometry, slab_at
 from diode.wire import Kind, ObjectType
 from receiver.ledger import Ledger
+from receiver.messages import Known, Resumed
+from receiver.slabs import unpack_mask
 from tests.enclave import Enclave
 from tests.link import Bundle, make_bundle
 
@@ -89,9 +92,9 @@ def test_what_was_not_synced_is_asked_for_again(enclave: Enclave, bundle: Bundle
         give(enclave, bundle, 1, objects=False)
         enclave.tick()
         assert [0] == stored(enclave, bundle)
-        known = [message for message in enclave._slabs.sent if message["say"] == "known"][-1]
-        assert [[0, 1]] == known["done"]
-        assert 2 == enclave.said("resumed")[-1]["missing"]
+        known = [message for message in enclave._slabs.sent if isinstance(message, Known)][-1]
+        assert [0] == np.flatnonzero(unpack_mask(known.done, 4)).tolist()
+        assert 2 == enclave.said(Resumed)[-1].missing
         give(enclave, bundle, 2, objects=False)
         enclave.tick()
         assert not enclave.published(bundle)

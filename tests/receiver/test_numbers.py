@@ -14,6 +14,7 @@ from diode.manifest import MAX_SEQUENCE
 from receiver.channels import begin_channel
 from receiver.cli import app
 from receiver.ledger import Ledger
+from receiver.messages import MoreNotSaid, NumberWaits
 from receiver.numbers import FLOOR_DEPTH, MAX_AHEAD, MAX_JUMP
 from receiver.requests import request_gaps
 from tests.enclave import Enclave
@@ -36,7 +37,7 @@ def enclave(tmp_path: Path) -> Enclave:
 
 def waiting(enclave: Enclave) -> list[str]:
     """What people are told to type."""
-    return [message["do"] for message in enclave.said("number_waits")]
+    return [message.do for message in enclave.said(NumberWaits)]
 
 
 @pytest.mark.parametrize(("first", "waits"), [(1, False), (MAX_JUMP, False), (MAX_JUMP + 1, True), (LAST - 1, True)])
@@ -121,7 +122,7 @@ def test_a_hundred_that_wait_cost_nothing(enclave: Enclave) -> None:
     for _ in range(10):
         enclave.tick()
     assert [] == list((enclave.config.inbox.path / ".diode" / "spool").iterdir())
-    assert (20, [80]) == (len(waiting(enclave)), [m["count"] for m in enclave.said("more_not_said_singly")])
+    assert (20, [80]) == (len(waiting(enclave)), [m.count for m in enclave.said(MoreNotSaid)])
     assert 21 == len([e for e in entries_of(enclave.config.audit_folder) if e.what == "postponed"])
     enclave.restart()
     with closing(Ledger(enclave.config.state / "ledger.db", read_only=True)) as ledger:

@@ -15,11 +15,13 @@ import receiver.pipeline
 import sender.pipeline
 from diode.auth import Session
 from diode.config import ReceiverConfig, SenderConfig, load
+from diode.errors import MessageError
 from diode.init import init_pair
 from diode.memory import LINK_SIZE, Counters, Ring, create_memfd
 from diode.wire import HEADER
 from receiver.listen import COUNTERS, Listener
 from sender.encode import Encoder
+from sender.messages import SlotSent
 from tests.faults.world import Enclave, Faults, world
 
 SEAMS = {
@@ -67,12 +69,13 @@ def scribble(ring: Ring, header: np.void) -> None:
 
 
 @pytest.mark.parametrize("record", [(7, 1), (2**32 - 1, 2**32 - 1), (0, 2**32 - 1)])
-def test_a_region_that_was_not_filled_is_no_end(record: tuple[int, int]) -> None:
-    """Numbers of regions and runs come from whoever fills the ring."""
+def test_a_region_that_was_not_filled_is_refused(record: tuple[int, int]) -> None:
+    """Numbers of regions and runs come from whoever fills the ring; nothing that is stored suffers by them."""
     with world(1, Faults(bundles=0)) as made:
         made.run()
         assert made.enclave is not None
-        made.enclave.assemble._take(*record)
+        with pytest.raises(MessageError):
+            made.enclave.assemble._take(*record)
         made.stage("after", b"as it should be")
         while made.advance():
             pass
@@ -94,22 +97,29 @@ def listener() -> tuple[Listener, int]:
 
 
 def test_listen_takes_back_what_it_lent() -> None:
-    """Regions that there are not, that it has itself, or that come twice do not count."""
+    """Regions that there are not, that it has itself, or that come twice are refused."""
     listen, pipe = listener()
     region = listen._take_region()
     listen._lent.add(region)
-    for number in (99, 2**32 - 1, 1 - region, region, region):
-        os.write(pipe, Ring.FREE.pack(number))
+    for numbers in ([99], [2**32 - 1], [1 - region], [region, region]):
+        os.write(pipe, b"".join(map(Ring.FREE.pack, numbers)))
+        with pytest.raises(MessageError):
+            listen._take_back()
+    assert ([1 - region], {region}) == (listen._free, listen._lent)
+    os.write(pipe, Ring.FREE.pack(region))
     listen._take_back()
-    assert [0, 1] == sorted(listen._free)
+    assert ([0, 1], set()) == (sorted(listen._free), listen._lent)
 
 
 def test_encode_takes_back_what_it_lent() -> None:
     """A ``transmit`` that was taken over cannot have a slot filled that it is sending, or that there is not."""
-    said = iter([{"slot": -1}, {"slot": 2}, {"slot": 1}, {"sent": 3}, {"slot": 0}])
+    said = iter([SlotSent(2), SlotSent(1), SlotSent(0)])
     encoder = Encoder.__new__(Encoder)
     encoder._free, encoder._lent = [], {0}
     encoder._transmit = SimpleNamespace(receive=lambda _: next(said))  # type: ignore[assignment]
+    for _ in range(2):
+        with pytest.raises(MessageError):
+            encoder._take_slot()
     assert 0 == encoder._take_slot()
     assert not encoder._lent
     assert not list(said)
@@ -129,7 +139,7 @@ async def test_who_only_reads_cannot_write(tmp_path: Any) -> None:
     """``transmit`` cannot change what ``encode`` seals: one nonce used twice would give the session's key away."""
     given: dict[str, dict[str, str]] = {}
 
-    def worker(module: str, settings: dict[str, Any], fds: tuple[int, ...]) -> Any:
+    def worker(module: str, settings: dict[str, Any], fds: tuple[int, ...], **_: Any) -> Any:
         given[module] = modes(settings)
         shared = [settings[name] for name in SHARED if name in settings]
         assert set(shared) <= set(fds)
@@ -149,4 +159,5 @@ async def test_who_only_reads_cannot_write(tmp_path: Any) -> None:
         "receiver.listen": {"ring": "writes", "counters": "writes", "link_size": "reads"},
         "receiver.assemble": {"arena": "writes", "ring": "reads", "counters": "writes", "link_size": "writes"},
         "receiver.store": {"arena": "writes"},
+        "receiver.examine": {},
     }

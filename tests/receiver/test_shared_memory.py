@@ -17,7 +17,8 @@ from diode.assembler import SlabKey
 from diode.geometry import object_geometry, slab_at
 from diode.wire import Kind, ObjectType
 from receiver.authority import Authority
-from receiver.messages import key_fields, mask_fields
+from receiver.messages import Parked, Wanted
+from receiver.slabs import pack_mask
 from receiver.spool import SpoolBundle
 from tests.enclave import ARENA_BYTES, Enclave
 from tests.link import Bundle, make_bundle
@@ -126,12 +127,11 @@ def test_parked_symbols_that_come_back(enclave: Enclave, signer: CryptoSigner) -
     have = np.zeros(-(-len(stream) // 1408), np.bool_)
     have[:3] = True
     enclave._arena[: len(stream)] = stream
-    place = {"offset": 0, "symbol_bytes": 1408}
     for message in (
-        {"say": "parked", **key_fields(key), **place, **mask_fields(have)},
-        {"say": "wanted", **key_fields(key), **place, "symbols": len(have)},
+        Parked(*key, offset=0, symbol_bytes=1408, symbols=len(have), have=pack_mask(have)),
+        Wanted(*key, offset=0, symbol_bytes=1408, symbols=len(have)),
     ):
-        enclave._slabs._inbox.append(message)
+        enclave._slabs.incoming.append(message)
         enclave.store.step(0.0)
     spoil(enclave)
     forged = bytes(enclave._arena[: len(stream)])

@@ -13,6 +13,7 @@ from diode.errors import UsageError
 from diode.manifest import Labels, canonical, padded_manifest
 from diode.trust import seal_manifest
 from diode.wire import Kind, ObjectType
+from receiver.messages import Accepted, NumberWaits, Published, SlabMismatch
 from tests.enclave import Enclave
 from tests.link import Bundle, make_bundle
 
@@ -116,7 +117,7 @@ def test_a_tampered_file(tmp_path: Path) -> None:
     bundle = make_bundle(FILES, signer=ALICE)
     bundle.parts[Kind.DATA, 0] = b"CONTENT"
     enclave.take(bundle)
-    assert (1, False) == (len(enclave.said("slab_mismatch")), enclave.published(bundle))
+    assert (1, False) == (len(enclave.said(SlabMismatch)), enclave.published(bundle))
 
 
 def test_out_of_time(tmp_path: Path) -> None:
@@ -201,7 +202,7 @@ def test_a_replay_is_refused_also_after_a_restart(tmp_path: Path) -> None:
     bundle = make_bundle(FILES, signer=ALICE)
     for _ in range(3):
         enclave.take(bundle)
-        assert 1 == len(enclave.said("published")) + len(list(tmp_path.glob("moved*")))
+        assert 1 == len(enclave.said(Published)) + len(list(tmp_path.glob("moved*")))
         place = enclave.config.inbox.path / "test" / "bundle" / "1"
         if place.exists():
             place.rename(tmp_path / "moved")
@@ -241,7 +242,7 @@ def test_a_jump_in_the_sequence(tmp_path: Path) -> None:
     enclave.take(make_bundle(FILES, signer=ALICE))
     far = make_bundle(FILES, signer=ALICE, sequence=20_000)
     enclave.take(far)
-    waits = [message["do"] for message in enclave.said("number_waits")]
+    waits = [message.do for message in enclave.said(NumberWaits)]
     assert (["if that is right: diode-receiver channel begin test 20000"], [], False) == (
         waits,
         enclave.refusals,
@@ -265,7 +266,7 @@ def test_whoever_has_the_link_key_forges_nothing(tmp_path: Path) -> None:
             _, raw = seal_manifest(manifest, [MALLORY])
             forged = resealed(true, json.loads(raw))
         enclave.take_manifest(forged, number=turn + 1 if turn % 3 else true.number)
-    assert [] == enclave.said("accepted")
+    assert [] == enclave.said(Accepted)
     assert len(list((enclave.config.inbox.path / ".diode" / "quarantine").iterdir())) <= 100
     enclave.take(true)
     assert enclave.published(true)

@@ -14,6 +14,7 @@ from diode.errors import StorageError
 from diode.manifest import MAX_SEQUENCE, canonical
 from diode.trust_document import MAX_TRUST_BYTES, TRUST_TYPE, TrustDocument, document_digest
 from diode.wire import Kind, ObjectType
+from receiver.messages import TrustChanged, TrustForked, TrustNotPublished
 from receiver.requests import request_gaps
 from tests.enclave import Enclave, public_pem
 from tests.link import Bundle, make_bundle
@@ -69,7 +70,7 @@ def test_a_newer_document_counts_from_its_publication_on(enclave: Enclave) -> No
     enclave.take(news)
     enclave.take(late)
     assert (False, True, True) == tuple(map(enclave.published, (early, news, late)))
-    assert [2] == [message["version"] for message in enclave.said("trust_changed")]
+    assert [2] == [message.version for message in enclave.said(TrustChanged)]
     enclave.restart()
     last = make_bundle({"a": b"3"}, signer=NEW, sequence=3)
     enclave.take(last)
@@ -102,7 +103,7 @@ def test_a_document_that_does_not_follow(
     other = document(version, {NEW.public_key.keyid: "why not"})
     bundle = carried(1, sealed(other, *signers))
     enclave.take(bundle)
-    assert ([reason], False, []) == (enclave.refusals, enclave.published(bundle), enclave.said("trust_changed"))
+    assert ([reason], False, []) == (enclave.refusals, enclave.published(bundle), enclave.said(TrustChanged))
     good = make_bundle({"a": b"1"}, signer=ALICE)
     enclave.take(good)
     assert enclave.published(good)
@@ -128,7 +129,7 @@ def test_other_files_of_the_channel_change_nothing(enclave: Enclave) -> None:
     """Such as the roots and keys of vendors."""
     bundle = make_bundle({"trusted_root.json": b"{}"}, signer=ALICE, channel="trust")
     enclave.take(bundle)
-    assert (True, []) == (enclave.published(bundle), enclave.said("trust_changed"))
+    assert (True, []) == (enclave.published(bundle), enclave.said(TrustChanged))
 
 
 def test_killed_between_the_record_and_the_publication(enclave: Enclave, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,10 +210,10 @@ def test_no_file_of_the_channel_stops_it_either(enclave: Enclave) -> None:
     real = carried(1, revoking())
     enclave.take(real)
     assert (True, True, False) == (enclave.published(squatter), is_revoked(enclave), enclave.refusals != [])
-    assert [real.number] == [int(message["bundle"], 16) for message in enclave.said("trust_not_published")]
+    assert [real.number] == [int(message.bundle, 16) for message in enclave.said(TrustNotPublished)]
     enclave.restart()
     enclave.take(real)
-    assert (True, []) == (is_revoked(enclave), enclave.said("trust_changed"))
+    assert (True, []) == (is_revoked(enclave), enclave.said(TrustChanged))
 
 
 @pytest.mark.parametrize("squat", ["folder", "file", "link", "name is a file", "channel is a file"])
@@ -230,7 +231,7 @@ def test_a_place_that_is_taken_stops_no_document(enclave: Enclave, squat: str) -
     enclave.take(carried(1, revoking()))
     assert (True, []) == (is_revoked(enclave), enclave.refusals)
     enclave.tick()
-    assert 1 == len(enclave.said("trust_not_published"))
+    assert 1 == len(enclave.said(TrustNotPublished))
 
 
 def test_the_same_document_again(enclave: Enclave) -> None:
@@ -242,7 +243,7 @@ def test_the_same_document_again(enclave: Enclave) -> None:
     enclave.take(carried(2, sealed(document(3, {BOB.public_key.keyid: "stolen"}, new=NEW), ALICE, NEW)))
     again = carried(3, revoking())
     enclave.take(again)
-    assert ([], [2, 3]) == (enclave.refusals, [message["version"] for message in enclave.said("trust_changed")])
+    assert ([], [2, 3]) == (enclave.refusals, [message.version for message in enclave.said(TrustChanged)])
 
 
 def test_what_did_not_follow_may_follow_later(enclave: Enclave) -> None:
@@ -338,7 +339,7 @@ def test_a_failing_disk_stops_no_revocation(tmp_path: Path, what: str, restarted
 def taken(enclave: Enclave, sequence: int, content: bytes) -> tuple[list[tuple[str, int]], int]:
     """(refusals so far, alarms of a fork) after channel trust brought this."""
     enclave.take(carried(sequence, content))
-    return enclave.refusals, len(enclave.said("trust_fork"))
+    return enclave.refusals, len(enclave.said(TrustForked))
 
 
 def test_a_fork_is_an_alarm_of_its_own(enclave: Enclave) -> None:
@@ -347,7 +348,7 @@ def test_a_fork_is_an_alarm_of_its_own(enclave: Enclave) -> None:
     for sequence, version in ((2, 2), (3, 1)):
         other = document(version, {NEW.public_key.keyid: "no"}, new=NEW)
         enclave.take(carried(sequence, sealed(other, ALICE, BOB, NEW)))
-    assert ([("trust_fork", 15)] * 2, 2) == (enclave.refusals, len(enclave.said("trust_fork")))
+    assert ([("trust_fork", 15)] * 2, 2) == (enclave.refusals, len(enclave.said(TrustForked)))
     document_here = enclave.store._authority.document
     assert document_here == document(2, new=NEW)
 

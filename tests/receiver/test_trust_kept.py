@@ -16,6 +16,7 @@ from diode.trust_document import document_digest
 from receiver.backup import back_up, restore
 from receiver.cli import app
 from receiver.ledger import Ledger
+from receiver.messages import TrustChanged
 from receiver.rebaseline import open_ledger, rebaseline
 from tests.enclave import Enclave
 from tests.link import make_bundle
@@ -36,7 +37,7 @@ def enclave(tmp_path: Path) -> Enclave:
     made.start()
     save(made, tmp_path / "old")
     made.take(carried(1, SECOND))
-    assert [2] == [message["version"] for message in made.said("trust_changed")]
+    assert [2] == [message.version for message in made.said(TrustChanged)]
     made.stop()
     return made
 

@@ -1,4 +1,4 @@
-"""What whoever takes a worker over would try next. Run in its place: ``python -m tests.sandbox.attacks`` (see below).
+"""What whoever takes a worker over would try next. ``hijack.py`` starts this in the place of a worker.
 
 Each attack is one system call, made past Python. With arguments that the kernel would refuse anyway, so that nothing
 happens where it is not forbidden: then the answer is another one than ``EPERM``.
@@ -12,6 +12,7 @@ import json
 import os
 import struct
 import sys
+from pathlib import Path
 from typing import Any, Final
 
 import pyseccomp
@@ -19,6 +20,7 @@ import pyseccomp
 NOBODY: Final = 0x3FFFFF  # no process has this number
 AT_FDCWD: Final = -100
 _libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long  # an address is none of a C int
 _page = ctypes.create_string_buffer(8192)
 _message = ctypes.create_string_buffer(256)
 
@@ -76,7 +78,6 @@ PROCESSES: Final[dict[str, tuple[Any, ...]]] = {
 }
 OUTSIDE: Final[dict[str, tuple[Any, ...]]] = {
     "read a file": ("openat", AT_FDCWD, PATH, READ_ONLY, 0),
-    "read a key": ("openat", AT_FDCWD, "KEY", READ_ONLY, 0),
     "make a file": ("openat", AT_FDCWD, TARGET, WRITE_NEW, 0o600),
     "openat2": ("openat2", AT_FDCWD, PATH, bytes(24), 24),
     "make a link": ("symlinkat", PATH, AT_FDCWD, TARGET),
@@ -95,6 +96,22 @@ ITS_OWN: Final[dict[str, tuple[Any, ...]]] = {  # of what it holds: by these, so
     "setsockopt": ("setsockopt", "SOCKET", 1, 9999, _page, 4),
     "ioctl": ("ioctl", "SOCKET", 0x8936, 0),
 }
+SENDING: Final[dict[str, tuple[Any, ...]]] = {  # what transmit has a socket for, turned another way
+    "sendto by another descriptor": ("sendto", "PIPE", b"x", 1, 0, SOMEWHERE, 16),
+    "receive": ("recvfrom", "SOCKET", _page, 1, 0x40, None, None),
+    "recvmsg": ("recvmsg", "SOCKET", _message, 0x40),
+    "an option of the socket's IP": ("setsockopt", "SOCKET", 0, 9999, _page, 4),
+    "accept": ("accept4", "SOCKET", None, None, 0),
+}
+READING: Final[dict[str, tuple[Any, ...]]] = {  # of a worker that reads files: it changes none
+    "write to another descriptor": ("write", "PIPE", b"x", 1),
+    "pwrite": ("pwrite64", "SOCKET", b"x", 1, 0),
+    "sendfile": ("sendfile", "SOCKET", "PIPE", None, 0),
+    "ftruncate": ("ftruncate", "SOCKET", 0),
+    "rename": ("renameat2", AT_FDCWD, b"/nowhere\0", AT_FDCWD, TARGET, 0),
+    "remove": ("unlinkat", AT_FDCWD, b"/nowhere\0", 0),
+    "chmod": ("fchmodat", AT_FDCWD, b"/nowhere\0", 0o777),
+}
 SHARED: Final[dict[str, tuple[Any, ...]]] = {  # a memfd that another process maps: by its size it would be killed
     "shrink shared memory": ("ftruncate", "SHARED", ctypes.c_long(0)),
     "grow shared memory": ("ftruncate", "SHARED", ctypes.c_long(1 << 40)),
@@ -108,27 +125,45 @@ ATTACKS: Final = {
     | {name: ITS_OWN[name] for name in ("pwrite to the socket", "sendfile")}
     | SHARED,
     "receiver.store": NETWORK | PROCESSES | OUTSIDE | SHARED,
+    "sender.transmit": {name: how for name, how in NETWORK.items() if name != "sendto"}
+    | PROCESSES
+    | OUTSIDE
+    | ITS_OWN
+    | SENDING
+    | SHARED,
+    "sender.encode": NETWORK | PROCESSES | OUTSIDE | READING | SHARED,
+    "receiver.examine": {  # of its child, whose one descriptor is a pipe; see taken.py
+        name: how
+        for name, how in (NETWORK | PROCESSES | OUTSIDE | READING).items()
+        if name != "write to another descriptor"
+    },
 }
 
 
 def main() -> None:
-    """As a worker, confined or not: attack instead of working, and say what came. ``SETTINGS MODULE [freely] KEY``."""
-    module, freely = sys.argv[2], sys.argv[3] == "freely"
-    settings = json.loads(sys.argv[1])
+    """As a worker, confined or not: attack instead of working, and say what came. ``PIPES MODULE MODE FILES``."""
+    module, mode, files = sys.argv[2:5]
+    _forget_tests()
     worker = importlib.import_module(module)
-    places = {
-        "SOCKET": settings.get("socket", settings["control_write"]),
-        "PIPE": settings["control_read"],
-        "SHARED": settings.get("arena", settings.get("ring")),
-        "KEY": sys.argv[-1].encode() + b"\0",
-    }
+    real, known = worker.start_worker, {}
+
+    def start_worker(*arguments: Any, **options: Any) -> Any:
+        settings, control = real(*arguments, **options)
+        known.update(settings)
+        return settings, control
 
     def attack(_: object) -> None:
+        places = {
+            "SOCKET": known.get("socket", known["control_write"]),
+            "PIPE": known["control_read"],
+            "SHARED": known.get("arena", known.get("ring")),
+        }
         for name, (system_call, *arguments) in ATTACKS[module].items():
-            outcome = call(system_call, *(places.get(a, a) if isinstance(a, str) else a for a in arguments))
-            print(json.dumps({"attack": name, "outcome": outcome}), file=sys.stderr, flush=True)
-        print(json.dumps({"attack": "over"}), file=sys.stderr, flush=True)
-        os.read(settings["control_read"], 1)
+            _say(module, name, call(system_call, *(places.get(a, a) if isinstance(a, str) else a for a in arguments)))
+        for path in json.loads(files):
+            _say(module, f"read {path}", call("openat", AT_FDCWD, path.encode() + b"\0", READ_ONLY, 0))
+        _say(module, "over", "")
+        os.read(known["control_read"], 1)
 
     (kind,) = (
         each
@@ -136,10 +171,20 @@ def main() -> None:
         if isinstance(each, type) and each.__module__ == module and hasattr(each, "run")
     )
     kind.run = attack
-    if freely:
+    worker.start_worker = start_worker
+    if mode == "free":
         worker.confine = lambda *_, **__: []
     worker.main()
 
 
-if __name__ == "__main__":
-    main()
+def _forget_tests() -> None:
+    """The folder that this was imported from is none that a worker has, unless its own code lies there."""
+    from diode import programs
+
+    tests = str(Path(__file__).parents[2])
+    if programs._root() != tests:
+        sys.path[:] = [path for path in sys.path if path != tests]
+
+
+def _say(module: str, name: str, outcome: str) -> None:
+    print(json.dumps({"attack": name, "module": module, "outcome": outcome}), file=sys.stderr, flush=True)

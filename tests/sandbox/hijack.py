@@ -1,29 +1,44 @@
-"""``diode-receiver`` with one of its workers taken over: ``hijack.py MODULE free|confined KEY ARGUMENTS``."""
+"""A daemon whose workers are taken over: ``hijack.py SIDE free|confined FILES ARGUMENTS``; FILES is a JSON list.
 
+``hijack.py MODULE lies|always FOLDER ARGUMENTS``: one worker does not attack the kernel but lies (``liar.py``): each
+lie once, or for ever.
+"""
+
+import importlib
+import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from diode import workers
-from receiver.cli import main
+from diode import programs, workers
 
-TARGET, MODE, KEY = sys.argv[1:4]
+TARGET, MODE, GIVEN = sys.argv[1:4]
+SIDE = TARGET.split(".")[0]
+LIES = MODE in ("lies", "always")
 REAL = workers.subprocess.Popen
+TESTS = str(Path(__file__).parents[2])
 
 
 def popen(command: Sequence[str], **options: Any) -> Any:
-    """Start the attacks in the place of the target."""
-    python, dash_m, module, settings = command
-    if module == TARGET:
-        free = ["freely"] if MODE == "free" else []
-        command = [python, dash_m, "tests.sandbox.attacks", settings, module, *free, KEY]
-    return REAL(command, **options)
+    """Start the attacks, or the lies, in the place of a worker."""
+    *start, paths, module, pipes = command
+    assert module == programs.module_of(command)
+    if module == "receiver.examine" and not LIES:
+        return REAL(command, **options)  # it is attacked by what it parses: tests/receiver/test_examine.py
+    if LIES and module != TARGET:
+        return REAL(command, **options)
+    paths = json.dumps([*json.loads(paths), TESTS])
+    instead = "tests.sandbox.liar" if LIES else "tests.sandbox.attacks"
+    return REAL([*start, paths, instead, pipes, module, MODE, GIVEN], **options)
 
 
 class _Subprocess:
     Popen = staticmethod(popen)
 
 
+if MODE == "lies":
+    importlib.import_module(f"{SIDE}.daemon").MOST_RESTARTS = 1000
 workers.subprocess = _Subprocess  # type: ignore[assignment]
-sys.argv = ["diode-receiver", *sys.argv[4:]]
-main()
+sys.argv = [f"diode-{SIDE}", *sys.argv[4:]]
+importlib.import_module(f"{SIDE}.cli").main()

@@ -1,39 +1,101 @@
 """A worker that is taken over cannot do what it does not need: each attack is tried from inside the real process."""
 
+import asyncio
 import json
+import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.pair import Process, pair, start_command
+from tests.e2e.pair import Pair, Process, pair
 from tests.sandbox.attacks import ATTACKS
+from tests.sandbox.installed import install
 
 HIJACK = Path(__file__).parent / "hijack.py"
+ROOT = Path(__file__).parents[2]
 REFUSED = {"EPERM", "EACCES"}
+Outcomes = dict[str, dict[str, str]]  # of each worker
 
 
-async def attacked(tmp_path: Path, module: str, mode: str) -> dict[str, str]:
-    """What came of each attack from inside a worker."""
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an installation from the wheel."""
+    try:
+        return install(tmp_path_factory.mktemp("installed"))
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        said = (error.stderr or b"").decode(errors="replace").strip().splitlines()
+        pytest.skip(f"pip cannot build or install the wheel here: {said[-1] if said else error}")
+
+
+def private(link: Pair, side: str) -> list[Path]:
+    """What no worker may read: keys, settings, and files of others."""
+    folder = link.folder / side
+    other = link.folder.parent / "other-user" / "diary"
+    other.parent.mkdir(exist_ok=True)
+    other.write_text("mine")
+    keys = [path for path in (folder / "keys").rglob("*") if path.is_file()]
+    assert {"link.key", "service.key"} <= {path.name for path in keys}
+    project = [ROOT / "pyproject.toml", ROOT / "tests" / "oracle.py"]
+    system = [Path("/etc/shadow"), Path("/etc/passwd"), Path("/proc/self/environ"), Path("/proc/1/cmdline")]
+    return [*keys, folder / f"{side}.toml", other, *project, *system]
+
+
+async def attacked(
+    tmp_path: Path, side: str, mode: str, cwd: Path | str, python: str | Path = sys.executable
+) -> tuple[Outcomes, list[str]]:
+    """What came of each attack from inside the workers of one side, and which files they tried to read."""
+    modules = [module for module in ATTACKS if module.startswith(side) and module != "receiver.examine"]
+    outcomes: Outcomes = defaultdict(dict)
     async with pair(tmp_path / "pair") as link:
-        config = link.folder / "receiver" / "receiver.toml"
-        key = link.folder / "receiver" / "keys" / "link.key"
-        command = (sys.executable, str(HIJACK), module, mode, str(key), "-c", str(config), "run", "--json")
-        process: Process = await start_command(*command, PYTHONPATH=str(HIJACK.parents[2]))
+        files = [str(path) for path in private(link, side)]
+        config = str(link.folder / side / f"{side}.toml")
+        command = (str(python), "-I", str(HIJACK), side, mode, json.dumps(files), "-c", config, "run", "--json")
+        pipe = asyncio.subprocess.PIPE
+        process = Process(await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, cwd=cwd))
         link.running.append(process)
-        await process.said('attack\\": \\"over')
+        for module in modules:
+            await process.said(json.dumps(json.dumps({"attack": "over", "module": module, "outcome": ""}))[1:-1])
         lines = [json.loads(line) for line in process.log]
-    said = [json.loads(line["line"]) for line in lines if line.get("line", "").startswith('{"attack"')]
-    return {attack["attack"]: attack["outcome"] for attack in said[:-1]}
+    assert [] == [line for line in lines if line.get("event") == "sandbox_incomplete"]
+    for line in lines:
+        if line.get("line", "").startswith('{"attack"'):
+            said = json.loads(line["line"])
+            if said["attack"] != "over":
+                outcomes[said["module"]][said["attack"]] = said["outcome"]
+    assert {module: {*ATTACKS[module], *(f"read {file}" for file in files)} for module in modules} == {
+        module: set(found) for module, found in outcomes.items()
+    }
+    return outcomes, files
 
 
-@pytest.mark.parametrize("module", ATTACKS)
-async def test_a_worker_that_is_taken_over_can_do_nothing_else(tmp_path: Path, module: str) -> None:
-    """More than twenty ways out, down, and at others: all of them are refused; without the sandbox few are."""
-    outcomes = await attacked(tmp_path, module, "confined")
-    assert {} == {name: what for name, what in outcomes.items() if what not in REFUSED}
-    assert outcomes.keys() == ATTACKS[module].keys()
-    assert len(outcomes) > 20
-    free = await attacked(tmp_path / "free", module, "free")
-    refused_anyway = [name for name, what in free.items() if what in REFUSED]
-    assert len(refused_anyway) < len(free) / 4, refused_anyway
+def achieved(outcomes: Outcomes) -> list[tuple[str, str, str]]:
+    """The attacks that were not refused."""
+    return [(m, name, what) for m, found in outcomes.items() for name, what in found.items() if what not in REFUSED]
+
+
+@pytest.mark.parametrize("side", ["receiver", "sender"])
+@pytest.mark.parametrize("cwd", ["/", "/tmp", str(ROOT)])
+async def test_a_worker_that_is_taken_over_can_do_nothing_else(tmp_path: Path, side: str, cwd: str) -> None:
+    """Dozens of ways out, down, and at others, and every key: all are refused, wherever the daemon was started."""
+    outcomes, _ = await attacked(tmp_path, side, "confined", cwd)
+    assert [] == achieved(outcomes)
+
+
+@pytest.mark.parametrize("side", ["receiver", "sender"])
+async def test_an_installed_worker_can_do_nothing_else(tmp_path: Path, side: str, installed: Path) -> None:
+    """Nor where the wheel is installed."""
+    outcomes, _ = await attacked(tmp_path, side, "confined", "/", installed)
+    assert [] == achieved(outcomes)
+
+
+@pytest.mark.parametrize("side", ["receiver", "sender"])
+async def test_the_attacks_are_attacks(tmp_path: Path, side: str) -> None:
+    """Without the sandbox few are refused, and every key and file is read: so it is the sandbox that refuses."""
+    outcomes, files = await attacked(tmp_path, side, "free", "/")
+    for module, found in outcomes.items():
+        calls = {name: what for name, what in found.items() if not name.startswith("read /")}
+        refused_anyway = [name for name, what in calls.items() if what in REFUSED]
+        assert len(refused_anyway) < len(calls) / 4, (module, refused_anyway)
+        assert {"done"} == {found[f"read {file}"] for file in files if not file.startswith(("/etc/shadow", "/proc/1/"))}

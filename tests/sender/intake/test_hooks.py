@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from diode.intake_settings import Intake
+from diode.judges import Surroundings
 from sender.intake.candidate import StoppedError
 from sender.intake.hooks import MAX_ANSWER_BYTES
 from sender.intake.pipeline import Pipeline
@@ -182,3 +183,32 @@ def test_hook_that_changes_the_item(judge: Judge, hook: MakeHook, item: Path) ->
     """A hook judges what was hashed, and must leave it as it is."""
     program = f"open({str(item / 'a')!r}, 'w').write('b'); {ACCEPT}"
     assert Reason.CHANGED == reason_of(judge({"a": b"a"}, hooks=[hook(program)]))
+
+
+@pytest.mark.parametrize("user", ["", "nobody"])
+def test_hook_reads_its_copy_and_nothing_beside_it(candidate: MakeCandidate, tmp_path: Path, user: str) -> None:
+    """Whoever it runs as: the copy lies in the state folder, of which it finds nothing else."""
+    if user and os.geteuid() != 0:
+        pytest.skip("needs root")
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700)
+    (state / "ledger").write_text("mine")
+    (state / "ledger").chmod(0o644)
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_mode & 0o011 != 0o011:
+            folder.chmod(folder.stat().st_mode | 0o011)
+    copy = state / "intake" / "item"
+    script = (
+        f"test $(cat {copy}/sub/a) = fine && cat {copy}/b || exit 2; cat {state}/ledger && exit 3; "
+        f'echo >> {copy}/b && exit 4; ls {copy}/sub >&2 || exit 5; echo \'{{"verdict":"accept"}}\''
+    )
+    settings = {"lint": False, "hooks": [{"run": ["/bin/sh", "-c", f"exec 3>&1 >&2; {script} >&3"], "user": user}]}
+    around = Surroundings((str(state.resolve()),))
+    old = os.umask(0o077)
+    try:
+        pipeline = Pipeline(Intake.model_validate(settings), state / "intake", around)
+        verdict = pipeline.run(candidate({"sub/a": b"fine", "b": b"other"}))
+    finally:
+        os.umask(old)
+    assert verdict.accepted, verdict
+    assert not copy.exists()

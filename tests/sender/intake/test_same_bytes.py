@@ -182,7 +182,7 @@ def test_hook_reads_a_copy(
 
     verdict = judged(candidate(), hook(), tmp_path / "copies", mischief)
     said = next(check.detail for check in verdict.checks if check.name.startswith("hook"))
-    assert (True, str(tmp_path / "copies" / "item/sub/a.bin"), "0o400", "harmless") == (
+    assert (True, str(tmp_path / "copies" / "item/sub/a.bin"), "0o444", "harmless") == (
         verdict.accepted,
         *[part.strip('"') for part in said.strip("[]").split(", ")[1:]],
     )

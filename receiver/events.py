@@ -1,0 +1,257 @@
+"""What happens to bundles, as the supervisor has looked it up: in its ledger, its inbox and its configuration.
+
+Of what ``store`` says only the bundle's id is taken, and figures that nothing else knows; an id that the ledger has
+not, or has in another state, is not believed. Whatever is logged, shown, scanned or counted is made of
+these events.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from diode.config import ReceiverConfig
+from diode.errors import ContentError, MessageError, exit_codes
+from diode.trust_document import TRUST_CHANNEL, read_document
+from diode.vocabulary import printable
+from receiver.held import waits_for
+from receiver.inbox import Inbox
+from receiver.ledger import Ledger, Row
+from receiver.messages import (
+    Accepted,
+    AcceptedBy,
+    BundleRefused,
+    DecisionRefused,
+    DiskFailing,
+    Dropped,
+    Expired,
+    Held,
+    ManifestRefused,
+    MoreNotSaid,
+    NumberWaits,
+    PredecessorDiffers,
+    Progress,
+    Proving,
+    Published,
+    Resumed,
+    SlabMismatch,
+    SpaceShort,
+    SpoolLost,
+    SymbolsLost,
+    TrustChanged,
+    TrustForked,
+    TrustNotPublished,
+)
+
+MAX_DETAIL: Final = 500
+EXIT_CODES: Final = exit_codes(ContentError)
+DISK_DO: Final = "make the disk work again; what it does not take is asked for again"
+SYMBOLS_DETAIL: Final = (
+    "symbols of these slabs that were being assembled are lost; other passes or a resend bring them again"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """A bundle is on its way."""
+
+    row: Row
+    how: Literal["accepted", "resumed", "progress"]
+    stored_bytes: int
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class NowHeld:
+    """A bundle is verified, and lies at ``path`` until people, or a scanner, decide."""
+
+    row: Row
+    path: str
+    waits_for: str
+    is_scanned: bool
+
+    def facts(self) -> dict[str, Any]:
+        """What a scanner is told."""
+        row = self.row
+        place = {"bundle": row.id, "label": row.label, "channel": row.channel, "path": self.path}
+        return place | {"bytes": row.size, "files": row.files}
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A bundle is over. Without ``row`` nobody knows whose it was; ``fields`` are shown."""
+
+    outcome: Literal["published", "quarantined", "expired", "dropped"]
+    bundle: str
+    row: Row | None
+    fields: dict[str, Any]
+    exit_code: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Something to be logged, and nothing else."""
+
+    level: Literal["info", "error"]
+    event: str
+    fields: dict[str, Any]
+
+
+Event = Coming | NowHeld | Ended | Noted
+
+
+class Lookup:
+    """Makes events of what ``store`` says."""
+
+    def __init__(self, config: ReceiverConfig, ledger: Ledger) -> None:
+        self._config = config
+        self._ledger = ledger
+        self._inbox = Inbox(config.inbox.path)
+
+    def event(self, message: object) -> Event | None:
+        """The event of a message; None when a later message will say more.
+
+        Raises MessageError when the ledger knows nothing of it, StorageError when that cannot be asked.
+        """
+        match message:
+            case Proving():
+                return self._proving(message)
+            case Accepted() | Progress():
+                return self._coming(message)
+            case Dropped():
+                return Ended("dropped", message.bundle, None, {})
+            case Held():
+                return self._held(message)
+            case Published():
+                return self._published(message)
+            case BundleRefused():
+                row = self._row(message, "refused")
+                return self._refused(message, row, printable(row.detail, MAX_DETAIL))
+            case ManifestRefused():
+                return self._refused(message, None, message.detail)
+            case Expired():
+                return Ended("expired", message.bundle, self._row(message), {})
+            case _:
+                return self._noted(message)
+
+    def _row(self, message: Any, *states: str) -> Row:
+        row = self._ledger.get(message.bundle)
+        if row is None or (states and row.state not in states):
+            state = row.state if row else "unknown"
+            raise MessageError(type(message).__name__, f"bundle {message.bundle} is {state} to the ledger")
+        return row
+
+    def _coming(self, message: Accepted | Progress) -> Coming:
+        row = self._row(message)
+        if isinstance(message, Accepted):
+            return Coming(row, "accepted", 0, row.slabs)
+        how: Literal["resumed", "progress"] = "resumed" if isinstance(message, Resumed) else "progress"
+        return Coming(row, how, min(message.stored_bytes, row.size), min(message.missing, row.slabs))
+
+    def _proving(self, message: Proving) -> Coming:
+        """Its name is not known here before it is proven, so it is called by its id."""
+        if self._ledger.get(message.bundle) is not None:
+            raise MessageError("Proving", f"the ledger knows bundle {message.bundle}")
+        sizes = (0, message.size_bytes, message.files, message.slabs)
+        row = Row(message.bundle, TRUST_CHANNEL, message.bundle, "?", *sizes, "", "", "receiving", "", "")
+        return Coming(row, "accepted" if message.is_new else "progress", message.stored_bytes, message.missing)
+
+    def _held(self, message: Held) -> NowHeld | None:
+        row = self._row(message)
+        if row.state != "held":
+            return None  # decided meanwhile
+        channel = self._config.channels.get(row.channel)
+        is_scanned = channel is not None and bool(channel.scan)
+        waits = waits_for(message.people, scanned=is_scanned)
+        return NowHeld(row, str(self._inbox.held / row.id), waits, is_scanned)
+
+    def _published(self, message: Published) -> Ended:
+        row = self._row(message, "published")
+        has_place = not row.detail  # otherwise that says why its trust document counts without
+        path = str(self._inbox.path / row.channel / row.name / row.version) if has_place else ""
+        fields = {"bytes": row.size, "files": row.files, "path": path, "signer": row.signer}
+        return Ended("published", row.id, row, fields | {"at_ms": int(time.monotonic() * 1000)})
+
+    def _refused(self, message: BundleRefused | ManifestRefused, row: Row | None, detail: str) -> Ended:
+        fields = {"reason": message.reason, "detail": detail}
+        return Ended("quarantined", message.bundle, row, fields, EXIT_CODES[message.reason])
+
+    def _noted(self, message: object) -> Noted:
+        match message:
+            case AcceptedBy():
+                row = self._row(message)
+                return Noted("info", "accepted_by", {"bundle": row.id, "label": row.label, "person": message.person})
+            case PredecessorDiffers():
+                return self._predecessor(message)
+            case SlabMismatch():
+                detail = f"slab {message.number} does not have its signed digest"
+                return Noted("error", "slab_mismatch", {"bundle": self._row(message).id, "detail": detail})
+            case SpoolLost():  # the ledger has forgotten it
+                return Noted("error", "spool_lost", {"bundle": message.bundle, "detail": message.detail})
+            case SymbolsLost():
+                fields = {"bundle": self._row(message).id, "slabs": list(message.slabs), "detail": SYMBOLS_DETAIL}
+                return Noted("error", "symbols_lost", fields)
+            case SpaceShort():
+                return self._space_short(message)
+            case DecisionRefused():
+                return Noted("error", "decision_refused", {"file": message.file, "detail": message.detail})
+            case DiskFailing():
+                return disk_failing(message)
+        return self._of_trust_and_numbers(message)
+
+    def _of_trust_and_numbers(self, message: object) -> Noted:
+        match message:
+            case TrustChanged():
+                return self._trust_changed(message)
+            case TrustForked():
+                do = "ask each person of the root what they signed; until then believe none of them"
+                return Noted("error", "trust_fork", {"bundle": message.bundle, "detail": message.detail, "do": do})
+            case TrustNotPublished():
+                row, do = self._row(message), "nothing; 'diode-receiver trust show' has the document"
+                told = {"bundle": row.id, "label": row.label, "detail": message.detail, "do": do}
+                return Noted("error", "trust_not_published", told)
+            case NumberWaits():
+                return self._number_waits(message)
+            case MoreNotSaid():
+                return Noted("error", "more_not_said_singly", {"count": message.count, "what": message.what})
+        raise MessageError(type(message).__name__, "nothing is to be looked up of it")
+
+    def _trust_changed(self, message: TrustChanged) -> Noted:
+        row, sealed = self._ledger.get(message.bundle), self._ledger.trust_document()
+        if sealed is None:
+            raise MessageError("TrustChanged", "the ledger has no trust document")
+        document = read_document(sealed)
+        label = row.label if row is not None else TRUST_CHANNEL  # the ledger may be told of it a moment later
+        fields = {"bundle": message.bundle, "label": label, "version": document.version, "expires": document.expires}
+        return Noted("info", "trust_changed", fields)
+
+    def _number_waits(self, message: NumberWaits) -> Noted:
+        gap = self._ledger.ahead().get(message.bundle)
+        if gap is None:
+            raise MessageError("NumberWaits", f"bundle {message.bundle} does not wait for a person")
+        fields = {"bundle": message.bundle, "channel": gap.channel, "sequence": gap.sequence}
+        return Noted("error", "number_waits", fields | {"detail": message.detail, "do": message.do})
+
+    def _predecessor(self, message: PredecessorDiffers) -> Noted:
+        row = self._row(message)
+        before = self._ledger.numbered(row.channel, row.sequence - 1)
+        do = "two senders number this channel, or its sender's ledger was put back without rebaseline"
+        if not message.signed:
+            do = "its sender does not know the one before: as it should be once, after its rebaseline"
+        fields = {"bundle": row.id, "label": row.label, "here": before.id if before else None}
+        return Noted("error", "predecessor_differs", fields | {"signed": message.signed or None, "do": do})
+
+    def _space_short(self, message: SpaceShort) -> Noted:
+        waiting = self._ledger.postponed().get(message.bundle)
+        if waiting is None:
+            raise MessageError("SpaceShort", f"bundle {message.bundle} does not wait for room")
+        channel, sequence = waiting
+        do = "make room; until then its data is not kept"
+        if message.of == "quota":
+            do = f"take bundles of channel {channel} out of the inbox; until then its data is not kept"
+        fields = {"bundle": message.bundle, "channel": channel, "sequence": sequence}
+        return Noted("error", "space_short", fields | {"needed": message.needed, "free": message.free, "do": do})
+
+
+def disk_failing(message: DiskFailing) -> Noted:
+    """The alarm that a disk fails, whoever noticed."""
+    return Noted("error", "disk_failing", {"detail": message.detail, "failures": message.failures, "do": DISK_DO})

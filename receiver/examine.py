@@ -1,0 +1,206 @@
+"""Worker: look at the content of complete bundles before they are published: of what kind and how sound files are.
+
+Parsers of hostile files are where a worker is taken over; so they run beside no key. The worker itself reads no file:
+for each bundle that ``store`` asks about it forks a child, which may read that bundle and nothing else, has limits of
+memory and time, and says one word and a reason. A child that ends without a word has not said yes.
+"""
+
+import ctypes
+import os
+import resource
+import select
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from diode.content import allowed, examine
+from diode.errors import MessageError, PolicyError
+from diode.messages import SandboxLacks
+from diode.programs import readable_folders
+from diode.sandbox import FORKING, READS, confine
+from diode.storage.folder import Folder
+from diode.workers import Mailbox, refusing_peers, start_worker
+from receiver.messages import (
+    EXAMINE_SAYS,
+    EXAMINE_TO_STORE,
+    STORE_TO_EXAMINE,
+    Question,
+    Sound,
+    Unsound,
+)
+
+MAX_ANSWER_BYTES: Final = EXAMINE_TO_STORE.line_bytes
+UNANSWERED: Final = "its content could not be examined: whoever looked at it died, or was too slow"
+MEMORY_BYTES: Final = 2 << 30  # of a child; what is read of one file is bounded at an eighth of it
+_PATIENCE_S: Final = 60.0  # for the worker to say that a child was too slow
+_PR_SET_PDEATHSIG: Final = 1
+_MOST_DESCRIPTORS: Final = 1024
+
+
+Examine = Callable[[Question], None]
+
+
+class UnexaminedError(Exception):
+    """The worker is gone: nothing is known of the bundle, and it is asked again when there is another."""
+
+
+def examining_here(spool: Path) -> Examine:
+    """Look at every file of a tree in this process. It raises PolicyError at the first one that is not taken."""
+
+    def look(question: Question) -> None:
+        if problem := find_problem(question, data_of(spool, question)):
+            raise PolicyError(problem)
+
+    return look
+
+
+def data_of(spool: Path, question: Question) -> str:
+    """Where the files of a complete tree are."""
+    return str(spool / question.bundle / "tree" / "data")
+
+
+def find_problem(question: Question, data: str) -> str:
+    """The first reason why a channel does not take the tree at ``data``; "" when there is none."""
+    top = Folder.open(Path(data))
+    for name in _files(data):
+        with os.fdopen(top.beneath(name, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as file:
+            found = examine(file, os.fstat(file.fileno()).st_size, name)
+        if not allowed(found.kind, question.types):
+            return f"{name}: channel {question.channel} takes no {found.kind}"
+        if question.lint and found.problem:
+            return f"{name}: {found.problem}"
+    return ""
+
+
+class Examiner:
+    """Asks the worker; for ``store``, one bundle at a time."""
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        self.mailbox = mailbox
+
+    def __call__(self, question: Question) -> None:
+        """As :func:`examining_here`. It raises UnexaminedError also when nobody is there.
+
+        It raises MessageError for an answer that is none to this question, and for none in time.
+        """
+        with suppress(BrokenPipeError):
+            self.mailbox.send(question)
+        try:
+            self._hear(question)
+        except MessageError as error:
+            error.peer = "receiver.examine"
+            raise
+
+    def _hear(self, question: Question) -> None:
+        answer = self.mailbox.receive(question.limit_s + _PATIENCE_S)
+        if answer is None and self.mailbox.closed:
+            raise UnexaminedError
+        if answer is None:
+            raise MessageError("?", f"no word on bundle {question.bundle} in time")
+        if answer.bundle != question.bundle:
+            raise MessageError(type(answer).__name__, f"it was asked about bundle {question.bundle}")
+        if not isinstance(answer, Sound):
+            raise PolicyError(answer.reason)
+
+
+class Worker:
+    """The worker's state: who asks."""
+
+    def __init__(self, settings: dict[str, Any], store: Mailbox) -> None:
+        self._store = store
+        self._spool = Path(settings["spool"])
+
+    def run(self) -> None:
+        """Answer until ``store`` is gone."""
+        while (question := self._store.receive(None)) is not None:
+            self._store.send(self._ask_child(question))
+
+    def _ask_child(self, question: Question) -> Sound | Unsound:
+        read, write = os.pipe2(os.O_CLOEXEC)
+        parent = os.getpid()
+        child = os.fork()
+        if child == 0:
+            _judge(question, data_of(self._spool, question), write, parent)
+        os.close(write)
+        try:
+            return _verdict(question, _hear(read, time.monotonic() + question.limit_s))
+        finally:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            os.close(read)
+
+
+def _judge(question: Question, data: str, write: int, parent: int) -> None:
+    """The child: bound itself, look, say, and end. It never returns."""
+    try:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() == parent:
+            os.close(0)
+            for first, last in ((3, write), (write + 1, _MOST_DESCRIPTORS)):
+                os.closerange(first, last)
+            _limit(question)
+            confine((*READS, "openat2"), writes=(write,), reads=[data, *readable_folders()])
+            problem = find_problem(question, data)
+            answer = Unsound(question.bundle, problem) if problem else Sound(question.bundle)
+            os.write(write, EXAMINE_TO_STORE.encode(answer))
+    finally:
+        os._exit(0)
+
+
+def _limit(question: Question) -> None:
+    seconds = int(question.limit_s) + 1
+    for what, most in (
+        (resource.RLIMIT_AS, MEMORY_BYTES),
+        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NPROC, 0),
+    ):
+        resource.setrlimit(what, (most, most))
+
+
+def _hear(read: int, deadline: float) -> bytes:
+    """What a child said until it ended, or its time was over."""
+    heard = b""
+    while len(heard) <= MAX_ANSWER_BYTES and (left := deadline - time.monotonic()) > 0:
+        if select.select([read], [], [], left)[0]:
+            piece = os.read(read, MAX_ANSWER_BYTES + 1)
+            if not piece:
+                return heard
+            heard += piece
+    return b""
+
+
+def _verdict(question: Question, heard: bytes) -> Sound | Unsound:
+    """What a child said of the bundle that it was asked about. Anything else was no answer: that is a refusal."""
+    with suppress(MessageError):
+        answer: Sound | Unsound = EXAMINE_TO_STORE.decode(heard)
+        if answer.bundle == question.bundle:
+            return answer
+    return Unsound(question.bundle, UNANSWERED)
+
+
+def _files(data: str) -> Iterator[str]:
+    """All files of a tree, as the bundle names them; in one order, whatever the disk's is."""
+    for folder, folders, names in os.walk(data, onerror=_fail):
+        folders.sort()
+        for name in sorted(names):
+            yield os.path.relpath(os.path.join(folder, name), data)
+
+
+def _fail(error: OSError) -> None:
+    raise error
+
+
+def main() -> None:
+    """Entry point of the worker."""
+    settings, control = start_worker(says=EXAMINE_SAYS)
+    spool = str(Path(settings["spool"]).resolve())
+    store = Mailbox(settings["asked_read"], settings["verdicts_write"], hears=STORE_TO_EXAMINE, says=EXAMINE_TO_STORE)
+    worker = Worker(settings | {"spool": spool}, store)
+    control.send(SandboxLacks(tuple(confine((*READS, "openat2", *FORKING), reads=[spool, *readable_folders()]))))
+    with refusing_peers(control):
+        worker.run()

@@ -1,0 +1,122 @@
+"""What the sender's workers say to their supervisor and to each other: one class a message, one vocabulary a pipe.
+
+A worker names a job by the number that the supervisor gave it; what the job was, and of which bundle, the supervisor
+looks up.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+from diode.geometry import PROFILES
+from diode.manifest import MAX_FILES, MAX_SEQUENCE, MAX_TABLE_BYTES
+from diode.messages import ENGINES, Fatal, PathChosen, PeerRefused, SandboxLacks
+from diode.vocabulary import Code, Many, Row, Text, Vocabulary, Whole, Word
+from diode.wire import MAX_COLUMNS, MAX_ROWS, MAX_SLABS, MAX_SYMBOL_BYTES, MIN_SYMBOL_BYTES
+
+MAX_DATAGRAMS: Final = MAX_ROWS * MAX_COLUMNS  # of one job
+MAX_SLOTS: Final = 64
+MAX_RUNS: Final = 2
+
+JobNumber = Annotated[int, Whole(1)]
+Slot = Annotated[int, Whole(0, MAX_SLOTS - 1)]
+Rate = Annotated[int, Whole()]
+TableBytes = Annotated[int, Whole(0, MAX_TABLE_BYTES)]
+
+# the supervisor to encode, and on to transmit
+
+
+@dataclass(frozen=True, slots=True)
+class SetRate:
+    """From now on the line carries so many bytes a second; 0: as many as it can."""
+
+    rate: Rate
+
+
+@dataclass(frozen=True, slots=True)
+class SendFiller:
+    """Send this many datagrams of filler."""
+
+    job: JobNumber
+    datagrams: Annotated[int, Whole(1, 1 << 24)]
+
+
+@dataclass(frozen=True, slots=True)
+class SendSlab:
+    """Encode and send one slab of one part of a packed bundle."""
+
+    job: JobNumber
+    bundle: Annotated[int, Whole(0, (1 << 64) - 1)]
+    kind: Annotated[int, Whole(1, 2)]
+    flags: Annotated[int, Whole(0, 2)]
+    slab: Annotated[int, Whole(0, MAX_SLABS - 1)]
+    sending_pass: Annotated[int, Whole(0, 1 << 32)]
+    symbol_bytes: Annotated[int, Whole(MIN_SYMBOL_BYTES, MAX_SYMBOL_BYTES)]
+    profile: Annotated[str, Word(*PROFILES)]
+    stream_bytes: Annotated[int, Whole(0, MAX_SEQUENCE)]
+    manifest_bytes: TableBytes
+    files_bytes: TableBytes
+    slabs_bytes: Annotated[int, Whole(0, 32 * MAX_SLABS)]
+    files: Annotated[int, Whole(0, MAX_FILES)]
+
+
+@dataclass(frozen=True, slots=True)
+class SendSlot:
+    """A slot of the arena is ready to be sent: runs of (first datagram, count)."""
+
+    job: JobNumber
+    slot: Slot
+    runs: Annotated[
+        tuple[tuple[int, int], ...],
+        Many(Row(Whole(0, MAX_DATAGRAMS - 1), Whole(0, MAX_DATAGRAMS)), MAX_RUNS),
+    ]
+
+
+# transmit to encode
+
+
+@dataclass(frozen=True, slots=True)
+class SlotSent:
+    """The last train of a slot has left."""
+
+    slot: Slot
+
+
+# to the supervisor
+
+
+@dataclass(frozen=True, slots=True)
+class SessionBegun:
+    """``encode`` seals under this session, by this link key, and codes with this engine."""
+
+    session: Annotated[str, Code("[0-9a-f]{16}")]
+    engine: Annotated[str, Word(*ENGINES)]
+    key_id: Annotated[int, Whole(0, (1 << 16) - 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A job could not be encoded."""
+
+    job: JobNumber
+    detail: Annotated[str, Text(500)]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """All datagrams of a job have left the socket."""
+
+    job: JobNumber
+
+
+@dataclass(frozen=True, slots=True)
+class Degraded:
+    """The kernel refused an offload; it goes on without."""
+
+    detail: Annotated[str, Text(500)]
+
+
+ENCODE_HEARS: Final = Vocabulary(SetRate, SendFiller, SendSlab)
+ENCODE_SAYS: Final = Vocabulary(Failed, once=(SessionBegun, SandboxLacks, PeerRefused))
+TRANSMIT_SAYS: Final = Vocabulary(Sent, Degraded, once=(PathChosen, SandboxLacks, PeerRefused, Fatal))
+ENCODE_TO_TRANSMIT: Final = Vocabulary(SetRate, SendFiller, SendSlot)
+TRANSMIT_TO_ENCODE: Final = Vocabulary(SlotSent)

@@ -1,0 +1,37 @@
+"""``receiver.examine`` whose child ends in another way than by a verdict."""
+
+import os
+import time
+from collections.abc import Callable
+
+from receiver import examine, messages
+
+_say = os.write
+
+
+def _forge(data: bytes) -> str:
+    os.write = lambda fd, _: _say(fd, data)
+    return ""
+
+
+SOUND = b'{"say":"Sound","bundle":"0123456789abcdef"}'
+ENDS: dict[str, Callable[[], object]] = {
+    "crash": lambda: 1 / 0,
+    "exit": lambda: os._exit(7),
+    "memory": lambda: bytearray(1 << 40),
+    "garbage": lambda: _forge(b"yes"),
+    "endless": lambda: _forge(SOUND + b" " * 60_000),
+    "lie": lambda: _forge(b"[" + SOUND + b"]"),
+    "another": lambda: _forge(SOUND.replace(b"0123", b"3210")),
+    "late": lambda: time.sleep(3600),
+    "long": lambda: "x" * 100_000,
+    "fine": lambda: "",
+}
+
+
+def main() -> None:
+    """Entry point, as the worker's own."""
+    messages.LEAST_S = 3.0
+    examine.find_problem = lambda question, _: ENDS[question.types[0]]()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    examine.main()
