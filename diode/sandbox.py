@@ -85,7 +85,9 @@ def confine(
     It keeps the system calls that Python needs, and ``calls``. ``write`` is kept for the descriptors ``writes`` (and
     standard output and error) or, when that is None, for all; ``sendto`` for the socket ``sends`` alone. Of the file
     system it keeps ``changes`` (folders that may be written) and ``reads`` (files and folders), as far as they exist.
-    ``threads``: it may start threads, though no processes. Import first what is needed.
+    ``threads``: it may start threads, though no processes. Import first what is needed. Raises OSError when a folder of
+    ``changes`` is not there: it would be out of reach for good.
+
     """
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     _prctl(_PR_SET_DUMPABLE, 0)
@@ -205,6 +207,8 @@ def _landlock_worker(changes: Sequence[Path], reads: Sequence[Path]) -> str:
     version = landlock_version()
     if not version:
         return "Landlock: this kernel does not have it, or does not use it"
+    for path in changes:
+        os.stat(path)  # what is not there now would be out of reach for good: better not to begin
     if version == 1 and changes:
         return "Landlock: version 1 forbids every rename between folders; Linux 5.19 has version 2"
     return _landlock(version, [(changes, _CHANGE), (reads, _READ)])

@@ -18,7 +18,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 48 MiB."""
     place = tmp_path / "disk"
     place.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(place)], check=False).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m,mode=755", "tmpfs", str(place)], check=False).returncode:
         pytest.skip("a tmpfs cannot be mounted here")
     yield place
     subprocess.run(["umount", "--lazy", str(place)], check=True)

@@ -167,14 +167,16 @@ async def test_nothing_is_published_without_its_anchor(tmp_path: Path) -> None:
         away = tmp_path / "away"
         away.mkdir()
         await link.diode()
-        receiver = await link.receiver("--bundles", "1", DIODE_ANCHOR=str(away / "anchor.json"))
+        receiver = await link.receiver("--bundles", "2", DIODE_ANCHOR=str(away / "anchor.json"))
+        await send(link, "zero")
+        await receiver.said('"outcome": "published"')
         shutil.move(away, tmp_path / "unplugged")
         await send(link, "one")
         assert "the anchor cannot be written" in await receiver.said("disk_failing")
-        assert {} == published(link)
+        assert {"zero"} == published(link).keys()
         shutil.move(tmp_path / "unplugged", away)
         await done(receiver)
-        assert {"one"} == published(link).keys()
+        assert {"zero", "one"} == published(link).keys()
 
 
 async def test_nothing_is_sent_without_its_anchor(tmp_path: Path) -> None:
