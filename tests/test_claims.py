@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "SECURITY.md"])
-_NAMED = re.compile(r"`(tests/(?!fuzz/targets/NAME)[\w/.-]+?)(?:::(\w+))?`")
+_NAMED = re.compile(r"(?:\b(tests/(?!fuzz/targets/NAME)[\w/-]+(?:\.py)?)|(?=::test_))(?:::(\w+))?")
 
 
 @cache
@@ -21,12 +21,13 @@ def named_in(path: Path) -> frozenset[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_named_tests_exist(page: Path) -> None:
-    """A page names no test, and no folder of tests, that is not there."""
-    wrong = []
+    """A page names no test, and no folder of tests, that is not there; ``::name`` alone is of the file named last."""
+    wrong, last = [], ""
     for place, name in _NAMED.findall(page.read_text()):
-        path = ROOT / place
-        if not path.exists() or (name and name not in named_in(path)):
-            wrong.append(f"{place}::{name}" if name else place)
+        last = place or last
+        path = ROOT / last
+        if not path.exists() or (name and (path.is_dir() or name not in named_in(path))):
+            wrong.append(f"{last}::{name}" if name else last)
     assert [] == wrong
 
 
@@ -34,7 +35,7 @@ def test_named_tests_exist(page: Path) -> None:
 def test_each_threat_names_its_test(page: str) -> None:
     """Each row of a table of threats or claims names a test or a command, or says by '-' that nothing shows it."""
     tables = re.findall(
-        r"(?m)^\| (?:threat|claim|value) .*\n\|[-| ]+\n((?:\|.*\n)+)", (ROOT / "docs" / page).read_text()
+        r"(?m)^\| (?:threat|claim|value|kind of attack) .*\n\|[-| ]+\n((?:\|.*\n)+)", (ROOT / "docs" / page).read_text()
     )
     rows = [row for table in tables for row in table.splitlines()]
     shown = re.compile(r"`(?:tests/|make |diode )|\| - \|$|the same")
