@@ -66,6 +66,7 @@ faults: $(DEV)
 	$(BIN)/python -m tests.faults $(ARGS)
 	$(BIN)/python -m tests.faults.unplugged
 	$(BIN)/python -m tests.faults.small_bundles
+	$(BIN)/python -m tests.faults.kills
 	$(BIN)/python -m tests.faults.matrix
 
 oneway: $(DEV)

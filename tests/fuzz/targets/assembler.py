@@ -130,8 +130,9 @@ class _Play:
         extents = assembler._extents
         pending = {item.offset for item in assembler.handed_over if isinstance(item, Completed | Parked)}
         held = {slab.offset for slab in assembler._open.values()}
-        assert not held & pending
-        assert held | pending == extents._taken.keys()
+        loading = {at for places in assembler._loading.values() for at in places if at is not None}
+        assert not (held & pending or held & loading or pending & loading)
+        assert held | pending | loading == extents._taken.keys()
         stretches = sorted([*extents._free, *extents._taken.items()])
         assert all(at + size == after for (at, size), (after, _) in itertools.pairwise(stretches))
         assert sum(size for _, size in stretches) == ARENA_BYTES
