@@ -204,6 +204,8 @@ class Store:
                     self._release(bundle, outcome.result)
                 continue
             assert isinstance(bundle, SpoolBundle)
+            if self._bundles.get(bundle.number) is not bundle:
+                continue  # given up meanwhile: another tree may lie in its place, of which nothing is proven
             with (
                 self._disk.surviving(),
                 self._refusing(bundle),
