@@ -319,9 +319,10 @@ class Assembler:
 
     def redo(self, key: SlabKey) -> None:
         """A slab that was handed over was not what was signed: collect it again."""
-        if key.bundle in self._known:
-            self._known[key.bundle].done_map(key)[key.number] = False
-            self._known[key.bundle].parked.discard(key)
+        known = self._known.get(key.bundle)
+        if known is not None and known.shape(key) is not None:  # of a manifest that is known nothing is collected
+            known.done_map(key)[key.number] = False
+            known.parked.discard(key)
 
     def finish(self, bundle: int, reason: Drop | None) -> None:
         """``bundle`` needs no more datagrams: free what is open, count them as ``reason`` from now on.

@@ -3,6 +3,9 @@
 Of what ``store`` says only the bundle's id is taken, and figures that nothing else knows; an id that the ledger has
 not, or has in another state, is not believed. Whatever is logged, shown, scanned or counted is made of
 these events.
+
+A message is looked up some time after it was sent, and an honest ``store`` may have gone on meanwhile: where its ledger
+may forget a bundle by then, nothing is made of the message, and nobody is ended for it.
 """
 
 import time
@@ -108,9 +111,9 @@ class Lookup:
         self._inbox = Inbox(config.inbox.path)
 
     def event(self, message: object) -> Event | None:
-        """The event of a message; None when a later message will say more.
+        """The event of a message; None when it came too late, or a later message will say more.
 
-        Raises MessageError when the ledger knows nothing of it, StorageError when that cannot be asked.
+        Raises MessageError for what the ledger would know if it were true, StorageError when that cannot be asked.
         """
         match message:
             case Proving():
@@ -118,7 +121,7 @@ class Lookup:
             case Accepted() | Progress():
                 return self._coming(message)
             case Dropped():
-                return Ended("dropped", message.bundle, None, {})
+                return self._dropped(message)
             case Held():
                 return self._held(message)
             case Published():
@@ -129,7 +132,8 @@ class Lookup:
             case ManifestRefused():
                 return self._refused(message, None, message.detail)
             case Expired():
-                return Ended("expired", message.bundle, self._row(message), {})
+                gone = self._ledger.get(message.bundle)  # another bundle may have its number by now
+                return Ended("expired", message.bundle, gone, {}) if gone is not None else None
             case _:
                 return self._noted(message)
 
@@ -140,24 +144,39 @@ class Lookup:
             raise MessageError(type(message).__name__, f"bundle {message.bundle} is {state} to the ledger")
         return row
 
-    def _coming(self, message: Accepted | Progress) -> Coming:
-        row = self._row(message)
+    def _coming(self, message: Accepted | Progress) -> Coming | None:
         if isinstance(message, Accepted):
+            row = self._row(message)
             return Coming(row, "accepted", 0, row.slabs)
+        kept = self._ledger.get(message.bundle)
+        return self._progress(message, kept) if kept is not None else None
+
+    def _progress(self, message: Progress, row: Row) -> Coming:
         how: Literal["resumed", "progress"] = "resumed" if isinstance(message, Resumed) else "progress"
         return Coming(row, how, min(message.stored_bytes, row.size), min(message.missing, row.slabs))
 
     def _proving(self, message: Proving) -> Coming:
-        """Its name is not known here before it is proven, so it is called by its id."""
-        if self._ledger.get(message.bundle) is not None:
-            raise MessageError("Proving", f"the ledger knows bundle {message.bundle}")
+        """Its name is not known here before it is proven, so it is called by its id; by now it may be proven."""
+        if (known := self._of_trust(message)) is not None:
+            return self._progress(message, known)
         sizes = (0, message.size_bytes, message.files, message.slabs)
         row = Row(message.bundle, TRUST_CHANNEL, message.bundle, "?", *sizes, "", "", "receiving", "", "")
         return Coming(row, "accepted" if message.is_new else "progress", message.stored_bytes, message.missing)
 
+    def _of_trust(self, message: Proving | Dropped) -> Row | None:
+        """What the ledger has of a bundle of channel ``trust``."""
+        row = self._ledger.get(message.bundle)
+        if row is not None and row.channel != TRUST_CHANNEL:
+            raise MessageError(type(message).__name__, f"bundle {message.bundle} is of channel {row.channel}")
+        return row
+
+    def _dropped(self, message: Dropped) -> Ended:
+        self._of_trust(message)
+        return Ended("dropped", message.bundle, None, {})
+
     def _held(self, message: Held) -> NowHeld | None:
-        row = self._row(message)
-        if row.state != "held":
+        row = self._ledger.get(message.bundle)
+        if row is None or row.state != "held":
             return None  # decided meanwhile
         channel = self._config.channels.get(row.channel)
         is_scanned = channel is not None and bool(channel.scan)
@@ -175,21 +194,16 @@ class Lookup:
         fields = {"reason": message.reason, "detail": detail}
         return Ended("quarantined", message.bundle, row, fields, EXIT_CODES[message.reason])
 
-    def _noted(self, message: object) -> Noted:
+    def _noted(self, message: object) -> Noted | None:
         match message:
-            case AcceptedBy():
-                row = self._row(message)
-                return Noted("info", "accepted_by", {"bundle": row.id, "label": row.label, "person": message.person})
-            case PredecessorDiffers():
-                return self._predecessor(message)
-            case SlabMismatch():
+            case AcceptedBy() | PredecessorDiffers() | SymbolsLost():
+                row = self._ledger.get(message.bundle)
+                return self._of_row(message, row) if row is not None else None
+            case SlabMismatch():  # the ledger does not know all bundles of channel trust
                 detail = f"slab {message.number} does not have its signed digest"
-                return Noted("error", "slab_mismatch", {"bundle": self._row(message).id, "detail": detail})
+                return Noted("error", "slab_mismatch", {"bundle": message.bundle, "detail": detail})
             case SpoolLost():  # the ledger has forgotten it
                 return Noted("error", "spool_lost", {"bundle": message.bundle, "detail": message.detail})
-            case SymbolsLost():
-                fields = {"bundle": self._row(message).id, "slabs": list(message.slabs), "detail": SYMBOLS_DETAIL}
-                return Noted("error", "symbols_lost", fields)
             case SpaceShort():
                 return self._space_short(message)
             case DecisionRefused():
@@ -198,7 +212,16 @@ class Lookup:
                 return disk_failing(message)
         return self._of_trust_and_numbers(message)
 
-    def _of_trust_and_numbers(self, message: object) -> Noted:
+    def _of_row(self, message: AcceptedBy | PredecessorDiffers | SymbolsLost, row: Row) -> Noted:
+        match message:
+            case AcceptedBy():
+                return Noted("info", "accepted_by", {"bundle": row.id, "label": row.label, "person": message.person})
+            case SymbolsLost():
+                fields = {"bundle": row.id, "slabs": list(message.slabs), "detail": SYMBOLS_DETAIL}
+                return Noted("error", "symbols_lost", fields)
+        return self._predecessor(message, row)
+
+    def _of_trust_and_numbers(self, message: object) -> Noted | None:
         match message:
             case TrustChanged():
                 return self._trust_changed(message)
@@ -224,15 +247,15 @@ class Lookup:
         fields = {"bundle": message.bundle, "label": label, "version": document.version, "expires": document.expires}
         return Noted("info", "trust_changed", fields)
 
-    def _number_waits(self, message: NumberWaits) -> Noted:
-        gap = self._ledger.ahead().get(message.bundle)
+    def _number_waits(self, message: NumberWaits) -> Noted | None:
+        """Its number may be in order by now, or is held by another bundle: then no range of numbers says so."""
+        gap = self._ledger.noted_ahead(message.bundle)
         if gap is None:
-            raise MessageError("NumberWaits", f"bundle {message.bundle} does not wait for a person")
+            return None
         fields = {"bundle": message.bundle, "channel": gap.channel, "sequence": gap.sequence}
         return Noted("error", "number_waits", fields | {"detail": message.detail, "do": message.do})
 
-    def _predecessor(self, message: PredecessorDiffers) -> Noted:
-        row = self._row(message)
+    def _predecessor(self, message: PredecessorDiffers, row: Row) -> Noted:
         before = self._ledger.numbered(row.channel, row.sequence - 1)
         do = "two senders number this channel, or its sender's ledger was put back without rebaseline"
         if not message.signed:
@@ -240,10 +263,11 @@ class Lookup:
         fields = {"bundle": row.id, "label": row.label, "here": before.id if before else None}
         return Noted("error", "predecessor_differs", fields | {"signed": message.signed or None, "do": do})
 
-    def _space_short(self, message: SpaceShort) -> Noted:
-        waiting = self._ledger.postponed().get(message.bundle)
+    def _space_short(self, message: SpaceShort) -> Noted | None:
+        """There may be room by now, or it was begun before."""
+        waiting = self._ledger.noted_postponed(message.bundle)
         if waiting is None:
-            raise MessageError("SpaceShort", f"bundle {message.bundle} does not wait for room")
+            return None
         channel, sequence = waiting
         do = "make room; until then its data is not kept"
         if message.of == "quota":

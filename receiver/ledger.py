@@ -487,6 +487,12 @@ class Ledger(NumberLedger):
         )
         return {bundle: (channel, sequence) for bundle, channel, sequence in rows}
 
+    def noted_postponed(self, bundle: str) -> tuple[str, int] | None:
+        """(channel, sequence) of a bundle as :meth:`note_postponed` has it, whatever became of it since."""
+        query = "SELECT channel, sequence FROM postponed WHERE bundle = ?"
+        row: tuple[str, int] | None = self._execute(query, (bundle,)).fetchone()
+        return row
+
     def _keep_newest(self, table: str) -> None:
         self._execute(f"DELETE FROM {table} WHERE number <= (SELECT max(number) FROM {table}) - ?", (MAX_HEARD,))
 

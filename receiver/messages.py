@@ -15,7 +15,7 @@ from diode.vocabulary import Blob, Code, Many, Row, Text, Vocabulary, Whole, Wor
 MAX_SLABS: Final = 1 << 26
 MAX_SYMBOLS: Final = 256 * 64  # of one slab: rows by columns
 MAX_SYMBOL_BYTES: Final = 8896
-MAX_SESSIONS: Final = 64
+MAX_SESSIONS: Final = 128  # of both link keys that may be held
 MAX_BEAT: Final = 16 << 10  # a heartbeat fits into a datagram
 MAX_LOST: Final = 1024
 MAX_PEOPLE: Final = 1000

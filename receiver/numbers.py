@@ -147,6 +147,11 @@ class NumberLedger(Database):
         ranges = {gap.channel: list(self._ranges(gap.channel, self.floor(gap.channel))) for gap in waiting}
         return {g.bundle: g for g in waiting if not any(a <= g.sequence <= b for a, b in ranges[g.channel])}
 
+    def noted_ahead(self, bundle: str) -> Gap | None:
+        """A bundle as :meth:`note_ahead` has it, whatever became of it or of its number since."""
+        row = self._execute("SELECT channel, sequence, bundle FROM ahead WHERE bundle = ?", (bundle,)).fetchone()
+        return Gap(*row) if row else None
+
     # what is missing
 
     def predecessors(self, *, older_than_s: int = 0) -> dict[str, Gap]:

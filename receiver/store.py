@@ -161,6 +161,7 @@ class Store:
         self._unrecorded = Unrecorded()
         self._met = Newest[int](MAX_MET)
         self._known = Newest[int](MAX_MET)
+        self._unbegun = Newest[int](MAX_MET)
         self._ahead = Newest[int](MAX_MET)
         self._notes = Notes(self._audit, control.send)
         self._now = 0.0
@@ -204,6 +205,8 @@ class Store:
                     self._release(bundle, outcome.result)
                 continue
             assert isinstance(bundle, SpoolBundle)
+            if self._bundles.get(bundle.number) is not bundle:
+                continue  # given up meanwhile: another tree may lie in its place, of which nothing is proven
             with (
                 self._disk.surviving(),
                 self._refusing(bundle),
@@ -274,6 +277,9 @@ class Store:
         again = self._bundles[bundle.number] = self._spool(bundle.opened, bundle.sealed, write_back)
         again.is_said_published = bundle.is_said_published
         self._say_known(again)
+        if again.number in self._unrecorded:
+            self._say_progress(again)
+            return
         missing = bundle.manifest.slabs.entries - len(self._ledger.slabs(bundle.hex_id)[0])
         self._control.send(Resumed(bundle.hex_id, stored_bytes=0, missing=missing))
 
@@ -492,11 +498,13 @@ class Store:
         if opened.manifest.channel == TRUST_CHANNEL:
             self._refuse_trust(number, opened, error)
             return
+        with suppress(OSError):
+            self._inbox.spool_folder.remove(f"{number:016x}")
         self._audit.append(What.REFUSED, **_named(number, opened.manifest), key=opened.signer, **why(error))
         try:
             self._ledger.refuse(f"{number:016x}", opened.manifest, opened.signer, str(error))
         finally:  # a disk that fails now leaves a row, or none: in any case it is said
-            if self._known.meet(number):
+            if self._unbegun.meet(number):
                 self._quarantine(number, error, facts(opened.manifest, opened.signer), None)
         self._answer(Finished(number, Drop.REFUSED))
 

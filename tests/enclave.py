@@ -2,8 +2,9 @@
 
 import os
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,16 @@ from securesystemslib.signer import CryptoSigner
 
 from diode.assembler import SlabKey
 from diode.config import ReceiverConfig, load
-from diode.errors import ContentError, exit_codes
+from diode.errors import ContentError, StorageError, exit_codes
 from diode.geometry import object_geometry, slab_at, slab_count
 from diode.init import init_receiver
 from diode.keys import new_link_key
 from diode.memory import create_memfd, map_memfd
+from diode.messages import Fatal, PeerRefused, SandboxLacks
 from diode.vocabulary import NOTHING, Vocabulary
 from diode.wire import Kind, ObjectType
 from diode.workers import Mailbox
+from receiver.events import Lookup
 from receiver.finishing import Finishing
 from receiver.inbox import Inbox
 from receiver.messages import STORE_SAYS, STORE_TO_ASSEMBLE, BundleRefused, Complete, ManifestRefused
@@ -50,9 +53,11 @@ class Box(Mailbox):
         super().__init__(-1, -1, hears=NOTHING, says=says)
         self.sent: list[Any] = []
         self.incoming: deque[Any] = deque()
+        self.heard: Callable[[Any], object] = lambda _: None
 
     def send(self, message: object) -> None:
         self.sent.append(self._says.decode(self._says.encode(message)))
+        self.heard(self.sent[-1])
 
     def receive(self, timeout_s: float | None = 0.0) -> Any:
         return self.incoming.popleft() if self.incoming else None
@@ -81,7 +86,28 @@ class Enclave:
         self.events, self._slabs = Box(STORE_SAYS), Box(STORE_TO_ASSEMBLE)
         settings = store_settings(self.config) | {"arena": self._arena_fd, "reserve": 0}
         self.store = Store(settings, self.events, self._slabs, Finishing(Inline()))
+        self._looked_up = 0
+        self._lookup = Lookup(self.config, self.store._ledger)
+        self.events.heard = self._look_up
         self.store.start()
+        self._look_up_late()
+
+    def _look_up(self, message: Any) -> None:
+        """As the supervisor, who ends a store that says what cannot be true."""
+        if not isinstance(message, SandboxLacks | PeerRefused | Fatal):
+            with suppress(StorageError):
+                self._lookup.event(message)
+
+    def _look_up_late(self) -> None:
+        """The supervisor may be slow: by now the ledger may have gone on."""
+        late = self.events.sent[self._looked_up :]
+        self._looked_up = len(self.events.sent)
+        for message in late:
+            self._look_up(message)
+
+    def _step(self) -> None:
+        self.store.step(self._now)
+        self._look_up_late()
 
     def stop(self) -> None:
         """End without a word, as killed."""
@@ -114,13 +140,13 @@ class Enclave:
         self._arena[: len(data)] = data
         self._slabs.incoming.append(Complete(*key, offset=0, length=len(data)))
         self._now += 0.01
-        self.store.step(self._now)
+        self._step()
 
     def tick(self) -> None:
         """Some time goes by."""
         for _ in range(3):
             self._now += 6.0
-            self.store.step(self._now)
+            self._step()
 
     def said(self, *kinds: type) -> list[Any]:
         """What store said of these kinds, in this run."""

@@ -1,10 +1,12 @@
 """Which worker may say what, on both sides: nobody may say what is another's."""
 
 import itertools
+from collections import Counter
 
 import pytest
 
-from diode import geometry, heartbeat, manifest, wire
+from diode import gate, geometry, heartbeat, manifest, wire
+from diode.auth import LinkKey
 from diode.errors import MessageError
 from diode.wire import Kind, ObjectType
 from receiver import messages
@@ -59,6 +61,7 @@ def test_bounds_are_those_of_the_link() -> None:
     assert {0, 1, 2} == set(map(int, ObjectType))
     assert messages.MAX_BEAT > 6 * geometry.WIDE_SYMBOL_BYTES / 2 > heartbeat.MAX_CHANNELS * 160
     assert manifest.MAX_SEQUENCE < 1 << 63
+    assert messages.MAX_SESSIONS == 2 * gate.MAX_SESSIONS  # a link key, and the one from before
 
 
 def test_every_heartbeat_fits_into_its_message() -> None:
@@ -72,5 +75,15 @@ def test_every_heartbeat_fits_into_its_message() -> None:
         | {"health": {f"h{n:02}" + "h" * 29: most for n in range(heartbeat.MAX_HEALTH)}}
     )
     words = VOCABULARIES["assemble"]
-    said = words.decode(words.encode(messages.Heard(heartbeat.write_heartbeat(beat), (), "0" * 64, 1)))
+    admitted = (((1 << 16) - 1, (1 << 64) - 1, most),) * messages.MAX_SESSIONS
+    said = words.decode(words.encode(messages.Heard(heartbeat.write_heartbeat(beat), admitted, "0" * 64, 1)))
     assert beat == heartbeat.read_heartbeat(said.beat)
+
+
+def test_all_sessions_of_both_keys_fit_into_a_message() -> None:
+    """During a rotation each key has its own: an old key's holder ends no worker by announcing many."""
+    keys = [LinkKey.of(bytes([n]) * 32) for n in (1, 2)]
+    known = [gate.Admitted(key.key_id, 1000 * n + i, 5) for n, key in enumerate(keys) for i in range(gate.MAX_SESSIONS)]
+    admitted = tuple(gate.Gate(keys, "gmac", Counter(), None, known).admitted)
+    words = VOCABULARIES["assemble"]
+    assert admitted == words.decode(words.encode(messages.Heard("{}", admitted, "0" * 64, 0))).admitted

@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 
-from diode.assembler import Assembler, Completed
+from diode.assembler import Assembler, Completed, SlabKey
 from diode.auth import Session
 from diode.encoder import Part, SlabEncoder, Slot, fill_from
 from diode.errors import Drop
@@ -37,3 +37,12 @@ def test_a_wrong_shape_does_not_outlast_who_claims_it() -> None:
     assert isinstance(done, Completed)
     assert CONTENT == bytes(assembler._arena[done.offset : done.offset + done.length])
     assert (1, 0) == (assembler.slabs_given_up, drops[Drop.SIGNED_GEOMETRY])
+
+
+def test_a_manifest_that_is_known_is_not_collected_again() -> None:
+    """The disk failed after its bundle was said to be known: that it shall come again ends nobody."""
+    assembler = Assembler(np.zeros(8 << 20, np.uint8), choose_engine(), Counter(), lambda: False)
+    assembler.know(99, FULL, {(Kind.DATA, 0): 10, (Kind.OBJECT, 1): 10, (Kind.OBJECT, 2): 32}, [0])
+    assembler.redo(SlabKey(99, Kind.OBJECT, int(ObjectType.MANIFEST), 0))
+    assembler.redo(SlabKey(99, Kind.DATA, 0, 7))
+    assert assembler._known[99].done_map(SlabKey(99, Kind.DATA, 0, 0)).all()

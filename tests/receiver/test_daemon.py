@@ -1,7 +1,14 @@
 """What the report of an incomplete bundle says of strangers."""
 
+from types import SimpleNamespace
+from typing import Any
+
+from structlog.testing import capture_logs
+
 from diode.errors import Drop
-from receiver.daemon import STRANGERS, flood_note
+from receiver.daemon import STRANGERS, Receiver, flood_note
+from receiver.events import Noted
+from receiver.seldom import MOST_A_MINUTE, Seldom
 
 LOSSES = {"datagrams": 1000, "lost_before_fec": 500, "socket_drops": 0, "refused": 0}
 OURS = {Drop.REDUNDANT: 7, Drop.DUPLICATE: 5, Drop.CONFLICT: 3}  # of datagrams that carry a valid tag
@@ -26,3 +33,13 @@ def test_only_who_lacks_the_key_is_a_stranger() -> None:
     """What is dropped after the tag was found right is no sign of a flood."""
     assert not set(STRANGERS) & {Drop.REDUNDANT, Drop.DUPLICATE, Drop.CONFLICT, Drop.SIGNED_GEOMETRY, Drop.MEMORY}
     assert {Drop.TAG, Drop.SESSION, Drop.KEY, Drop.HEARTBEAT_RATE} <= set(STRANGERS)
+
+
+def test_wrong_slabs_do_not_fill_the_log() -> None:
+    """Whoever has the link key can seal them without end; what else is said is not held back for it."""
+    supervisor: Any = SimpleNamespace(_seldom=Seldom())
+    with capture_logs() as logs:
+        for _ in range(1000):
+            Receiver._on_noted(supervisor, Noted("error", "slab_mismatch", {"bundle": "0" * 16}))
+        Receiver._on_noted(supervisor, Noted("error", "trust_fork", {"bundle": "0" * 16}))
+    assert ["slab_mismatch"] * MOST_A_MINUTE + ["trust_fork"] == [entry["event"] for entry in logs]

@@ -15,17 +15,20 @@ from receiver.messages import (
     Accepted,
     AcceptedBy,
     BundleRefused,
+    Dropped,
     Expired,
     Held,
     ManifestRefused,
+    NumberWaits,
     PredecessorDiffers,
     Progress,
+    Proving,
     Published,
     Resumed,
-    SlabMismatch,
     SpaceShort,
     SymbolsLost,
     TrustChanged,
+    TrustNotPublished,
 )
 from receiver.requests import Request, drop_request, keep_request
 from tests.enclave import Enclave
@@ -36,9 +39,9 @@ ALICE = CryptoSigner.generate_ed25519()
 BUNDLE = make_bundle({"a": b"content"}, signer=ALICE)
 BUNDLE_ID = f"{BUNDLE.number:016x}"
 FOREIGN = "f" * 16
-OF_LEDGER = (
-    *(Accepted, AcceptedBy, BundleRefused, Expired, Held, PredecessorDiffers, Progress, Published, Resumed),
-    *(SlabMismatch, SpaceShort, SymbolsLost, TrustChanged),
+OF_LEDGER = (Accepted, BundleRefused, Published, TrustChanged, TrustNotPublished)
+FORGOTTEN = (  # where an honest ledger may have forgotten the bundle, or its place in a table, before it is asked
+    *(AcceptedBy, Expired, Held, NumberWaits, PredecessorDiffers, Progress, Resumed, SpaceShort, SymbolsLost),
 )
 
 
@@ -61,6 +64,32 @@ def lookup(enclave: Enclave, state: State | None = None) -> Lookup:
 def test_a_bundle_that_the_ledger_has_not(enclave: Enclave, kind: type) -> None:
     """Nobody makes one up."""
     message: Any = replace(simplest(STORE_SAYS, kind), bundle=FOREIGN)
+    with pytest.raises(MessageError):
+        lookup(enclave).event(message)
+
+
+@pytest.mark.parametrize("kind", FORGOTTEN)
+def test_a_message_that_comes_too_late(enclave: Enclave, kind: type) -> None:
+    """Nothing is made of it, and nobody is ended for it."""
+    message: Any = replace(simplest(STORE_SAYS, kind), bundle=FOREIGN)
+    assert lookup(enclave).event(message) is None
+
+
+def test_what_is_proven_by_now(tmp_path: Path) -> None:
+    """The supervisor is slow: a bundle of channel trust that was coming is recorded when its message is looked up."""
+    enclave = Enclave(tmp_path, {"alice.pub": ALICE})
+    bundle = make_bundle({"a": b"1"}, signer=ALICE, channel="trust")
+    enclave.take(bundle)
+    (said,) = enclave.said(Published)
+    event = lookup(enclave).event(replace(simplest(STORE_SAYS, Proving), bundle=said.bundle))
+    assert isinstance(event, Coming)
+    assert bundle.manifest.name == event.row.name
+
+
+@pytest.mark.parametrize("kind", [Proving, Dropped])
+def test_a_bundle_of_another_channel_is_not_proven(enclave: Enclave, kind: type) -> None:
+    """Nor is it taken off what is coming by a word that is of channel trust alone."""
+    message: Any = replace(simplest(STORE_SAYS, kind), bundle=BUNDLE_ID)
     with pytest.raises(MessageError):
         lookup(enclave).event(message)
 

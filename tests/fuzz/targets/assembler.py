@@ -131,7 +131,7 @@ class _Play:
         pending = {item.offset for item in assembler.handed_over if isinstance(item, Completed | Parked)}
         held = {slab.offset for slab in assembler._open.values()}
         loading = {at for places in assembler._loading.values() for at in places if at is not None}
-        assert not (held & pending or held & loading or pending & loading)
+        assert len(held) + len(pending) + len(loading) == len(extents._taken)  # no two share a stretch
         assert held | pending | loading == extents._taken.keys()
         stretches = sorted([*extents._free, *extents._taken.items()])
         assert all(at + size == after for (at, size), (after, _) in itertools.pairwise(stretches))
