@@ -69,12 +69,15 @@ class Watcher:
 
     async def _hint(self, hint: asyncio.Event, stopping: asyncio.Event) -> None:
         """Wake the scan when something changes; a missed event costs at most RESCAN_S."""
+        said = ""
         while not stopping.is_set():
             try:
                 async for _ in awatch(self._config.outbox.path, stop_event=stopping, step=100, debounce=200):
                     hint.set()
             except (OSError, RuntimeError, UnicodeError) as error:  # a name that is not UTF-8, a folder that went away
-                log.warning("watch_restarted", detail=repr(error))
+                if repr(error) != said:  # a folder that is locked stays so: once is enough
+                    log.warning("watch_restarted", detail=repr(error))
+                said = repr(error)
             hint.set()
             await asyncio.sleep(WATCH_AGAIN_S)
 
