@@ -7,7 +7,7 @@ replace nor remove it. It does not protect a folder of keys, to which others cou
 
 import os
 import stat
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -40,8 +40,14 @@ class Unsafe(NamedTuple):
 
 def check_ownership(config: Config) -> None:
     """Raise UsageError at the first thing that others than root and this process's user may change."""
-    for unsafe in find_unsafe(config, {0, os.geteuid()}):
-        raise UsageError(f"{unsafe.text}; nothing was read. Look at what it holds, then type: {unsafe.do}")
+    found = list(find_unsafe(config, {0, os.geteuid()}))
+    if not found:
+        return
+    more = ""
+    if len(found) > 1:
+        plan = f"diode doctor -c {getattr(type(config), 'source', 'CONFIG')} --fix-plan"
+        more = f" So are {len(found) - 1} others, which '{plan}' lists."
+    raise UsageError(f"{found[0].text}; nothing was read.{more} Look at what it holds, then type: {found[0].do}")
 
 
 def find_unsafe(config: Config, owners: Collection[int], lstat: Lstat = Path.lstat) -> Iterator[Unsafe]:
@@ -126,14 +132,25 @@ def _files(config: Config) -> Iterator[Path]:
     if source is not None:
         yield source
     yield from (config.link.key, config.link.previous, config.service_key)
+    yield config.audit_folder
     yield config.state / LEDGER_FILE  # the trust document lies in it, and which numbers are spent
     if isinstance(config, SenderConfig):
         yield config.send.key
         for channel in config.channels.values():
             yield from _paths_in(channel.intake)
-            yield from (Path(hook.run[0]) for hook in channel.intake.hooks)
+            for hook in channel.intake.hooks:
+                yield from _code_in(hook.run)
+        if config.anchor_file.is_relative_to(config.outbox.path):  # others may write there
+            yield config.anchor_file
     else:
-        yield from (Path(channel.scan[0]) for channel in config.channels.values() if channel.scan[:1])
+        for side in config.channels.values():
+            yield from _code_in(side.scan)
+
+
+def _code_in(command: Sequence[str]) -> Iterator[Path]:
+    """The program, and what it may have to run or to go by: a script for an interpreter, a file of rules."""
+    yield from map(Path, command[:1])
+    yield from (Path(argument) for argument in command[1:] if os.path.isabs(argument) and os.path.isfile(argument))
 
 
 def _paths_in(section: BaseModel) -> Iterator[Path]:

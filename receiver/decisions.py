@@ -6,7 +6,9 @@ Who decides is the holder of a releaser's key, or, where no releaser's key is kn
 import json
 import os
 import pwd
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final, Literal, NamedTuple
 
@@ -22,7 +24,7 @@ from diode.trust import Trust
 DECISION_TYPE: Final = "application/vnd.diode.decision.v1+json"
 FOLDER: Final = "decisions"
 MAX_DECISION_BYTES: Final = 64 << 10
-MAX_DECISIONS: Final = 100  # read of one bundle
+MAX_DECISIONS: Final = 100  # read of one bundle from one Unix user, the newest
 SCANNER: Final = "the scanner"  # the supervisor's own; no person can be called so
 
 Verdict = Literal["accept", "reject"]
@@ -57,6 +59,21 @@ def write_decision(state: Path, decision: Decision, signers: list[Signer]) -> Pa
     with Folder.open(state / FOLDER, create=True, mode=0o777) as folder:
         folder.replace(name, sealed, 0o666)
     return state / FOLDER / name
+
+
+def find_decisions(folder: Path, bundle: str) -> list[Path]:
+    """Files about a bundle: of each owner the newest, so that nobody who may write here hides what others said."""
+    found, counts = [], Counter[int]()
+    with suppress(FileNotFoundError), Folder.open(folder) as opened:
+        for name in reversed(opened.oldest_first()):
+            if not (name.startswith(f"{bundle}-") and name.endswith(".dsse.json")):
+                continue
+            with suppress(FileNotFoundError):
+                owner = os.stat(name, dir_fd=opened.fd, follow_symlinks=False).st_uid
+                counts[owner] += 1
+                if counts[owner] <= MAX_DECISIONS:
+                    found.append(folder / name)
+    return sorted(found)
 
 
 def read_decisions(

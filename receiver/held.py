@@ -17,7 +17,7 @@ from diode.storage.folder import Folder
 from diode.trust import Opened, Role, Trust
 from receiver.authority import Authority
 from receiver.decisions import FOLDER as DECISIONS
-from receiver.decisions import MAX_DECISIONS, Decision, Given, Verdict, read_decisions
+from receiver.decisions import Decision, Given, Verdict, find_decisions, read_decisions
 
 FOLDER: Final = "held"
 _DECISION: Final = re.compile(r"[^.].{15}-")
@@ -83,7 +83,7 @@ class Verdicts:
 
     def read(self, bundle: str, now: str) -> tuple[list[Given], list[tuple[Path, str]]]:
         """Decisions about a bundle: those that count, and those that do not with the reason."""
-        paths = sorted((self._state / DECISIONS).glob(f"{bundle}-*.dsse.json"))[:MAX_DECISIONS]
+        paths = find_decisions(self._state / DECISIONS, bundle)
         found = list(read_decisions(paths, self.trust, self._own_key, now))
         return [one for one in found if isinstance(one, Given)], [one for one in found if not isinstance(one, Given)]
 

@@ -47,6 +47,8 @@ def anchor_of(config: ReceiverConfig) -> Anchor:
 def open_ledger(config: ReceiverConfig) -> Ledger:
     """The daemon's ledger, new on the very first start. Raises ReplayError when it is older than it was."""
     anchor = anchor_of(config)
+    if anchor.read() is None:
+        _check_trust(config, anchor)
     ledger = open_anchored(Ledger, config.state / LEDGER_FILE, anchor)
     if unknown := _find_unknown(config, ledger).unknown:
         ledger.close()
@@ -55,6 +57,22 @@ def open_ledger(config: ReceiverConfig) -> Ledger:
             f"older than they are; {anchor.advice}"
         )
     return ledger
+
+
+def _check_trust(config: ReceiverConfig, anchor: Anchor) -> None:
+    """Without an anchor the audit log still tells which trust document counted. Raises ReplayError at an older one."""
+    path, head = config.state / LEDGER_FILE, None
+    if path.exists():
+        with closing(Ledger(path)) as ledger:
+            head = ledger.trust_head()
+    newest = _newest_trust(head, config.audit_folder)
+    if newest != head:
+        assert newest is not None
+        told = f"trust document {head[0]}" if head else "no trust document"
+        raise ReplayError(
+            f"{told} in the ledger, and the audit log {config.audit_folder} says that {newest[0]} was taken; the "
+            f"anchor {anchor.path} is missing; {anchor.advice}"
+        )
 
 
 def rebaseline(config: ReceiverConfig) -> Rebaselined:
@@ -92,6 +110,7 @@ def _rebaseline(config: ReceiverConfig, ledger: Ledger) -> Rebaselined:
     except ReplayError:
         written, is_older = anchor.maybe_read(), True
         is_blind = written is None
+    is_older = is_older or (written is None and _newest_trust(now.trust, config.audit_folder) != now.trust)
     audit = open_log(config.audit_folder, config.service_key, "receiver")
     if loss := anchor.audit_loss(written):
         audit.append(What.REBASELINED, detail=loss)

@@ -1,6 +1,7 @@
 """How long a sent bundle can be sent again: its packed form below ``state/bundles``, and its item below ``sent/``."""
 
 import calendar
+import os
 import re
 import shutil
 import time
@@ -54,11 +55,10 @@ def archive(folder: OutboxFolder, state: Path, ledger: Ledger, row: Row | None, 
 def find_moved(outbox: Outbox, state: Path, ledger: Ledger) -> None:
     """Note the new place of items that were moved to ``sent`` just before a crash."""
     for folder, row in _packed(state, ledger):
-        if row.state != "sent" or not row.origin or Path(row.origin).exists():
+        if row.state != "sent" or not row.origin or not _is_gone(item := Path(row.origin)):
             continue
-        item = Path(row.origin)
         place = outbox.sent / item.parent.name / item.name
-        if item.is_relative_to(outbox.path) and place.exists():
+        if item.is_relative_to(outbox.path) and os.path.lexists(place):
             relocate(folder, item, place)
             ledger.moved(row.id, str(place))
             log.info("moved_item_found", bundle=row.id, item=str(place))
@@ -70,6 +70,17 @@ def _packed(state: Path, ledger: Ledger) -> Iterator[tuple[Path, Row]]:
         row = ledger.get(folder.name)
         if row is not None:
             yield folder, row
+
+
+def _is_gone(item: Path) -> bool:
+    """Whether nothing lies there. A folder that its owner lets nobody enter tells nothing."""
+    try:
+        os.lstat(item)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _is_over(keep: str, row: Row, now: float) -> bool:

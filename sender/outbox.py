@@ -81,6 +81,7 @@ class OutboxFolder:
     def __init__(self, config: Outbox) -> None:
         self._config = config
         self._strays: set[str] = set()
+        self._closed: set[str] = set()
         try:
             self._outbox = Folder.open(config.path, create=True, mode=0o777)
             self._sent, self._failed = (open_place(config, path, create=True) for path in (config.sent, config.failed))
@@ -98,12 +99,26 @@ class OutboxFolder:
         return lock_in(self._ours, self._config.path)
 
     def entries(self) -> Iterator[Path]:
-        """What lies in the channels, hidden names left out."""
+        """What lies in the channels, hidden names left out. A channel that cannot be read is passed over."""
+        closed = set()
         for channel in self._outbox.names():
-            if not channel.startswith(".") and self._outbox.is_folder(channel):
+            if channel.startswith(".") or not self._outbox.is_folder(channel):
+                continue
+            try:
                 with self._outbox.folder(channel) as folder:
                     names = folder.names()
-                yield from (self._config.path / channel / name for name in names if not name.startswith("."))
+            except OSError as error:
+                closed.add(channel)
+                self._say_closed(channel, error)
+                continue
+            yield from (self._config.path / channel / name for name in names if not name.startswith("."))
+        self._closed = closed
+
+    def _say_closed(self, channel: str, error: OSError) -> None:
+        """Once, until it can be read again."""
+        if channel not in self._closed:
+            detail = f"{error.strerror}: {printable(self._config.path / channel)}"
+            log.warning("channel_unreadable", detail=detail, consequence="what lies in it is not sent")
 
     def strays(self) -> list[Path]:
         """What lies beside the channels' folders and is ignored there; each is named once."""
@@ -132,6 +147,15 @@ class OutboxFolder:
                 return channel.has(entry.name)
         except OSError:
             return False
+
+    def state(self, entry: Path) -> tuple[int, int] | None:
+        """Changes with the item itself, not with what lies in it; None: it is not there, or cannot be looked at."""
+        try:
+            with self._outbox.folder(entry.parent.name) as channel:
+                status = os.stat(entry.name, dir_fd=channel.fd, follow_symlinks=False)
+        except OSError:
+            return None
+        return status.st_ino, status.st_ctime_ns
 
     def is_quiet(self, entry: Path, now: float | None = None) -> bool:
         """Whether nothing below ``entry`` changed for the settle time."""

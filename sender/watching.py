@@ -20,6 +20,7 @@ from sender.tally import Tally
 RESCAN_S: Final = 30.0
 UNSETTLED_S: Final = 0.25
 WATCH_AGAIN_S: Final = 1.0
+STUCK_AGAIN_S: Final = 600.0  # what cannot be moved away is judged again, and said again, no sooner
 
 log = structlog.get_logger()
 
@@ -44,6 +45,7 @@ class Watcher:
         self._tally = tally
         self._queue = queue
         self._origins = origins
+        self._stuck: dict[Path, tuple[tuple[int, int] | None, float]] = {}  # how it looked, and until when it is left
 
     async def run(self, changed: asyncio.Event, stopping: asyncio.Event, is_idle: Callable[[], bool]) -> None:
         """Scan whenever the folder changes; until ``stopping``, or nothing is left to send.
@@ -67,12 +69,15 @@ class Watcher:
 
     async def _hint(self, hint: asyncio.Event, stopping: asyncio.Event) -> None:
         """Wake the scan when something changes; a missed event costs at most RESCAN_S."""
+        said = ""
         while not stopping.is_set():
             try:
                 async for _ in awatch(self._config.outbox.path, stop_event=stopping, step=100, debounce=200):
                     hint.set()
             except (OSError, RuntimeError, UnicodeError) as error:  # a name that is not UTF-8, a folder that went away
-                log.warning("watch_restarted", detail=repr(error))
+                if repr(error) != said:  # a folder that is locked stays so: once is enough
+                    log.warning("watch_restarted", detail=repr(error))
+                said = repr(error)
             hint.set()
             await asyncio.sleep(WATCH_AGAIN_S)
 
@@ -82,16 +87,26 @@ class Watcher:
             log.warning("item_ignored", item=printable(stray), do="put it into a folder named as its channel")
         busy = self._origins()
         unsettled = False
-        for entry in await asyncio.to_thread(lambda: list(self._folder.entries())):
+        entries = await asyncio.to_thread(lambda: list(self._folder.entries()))
+        self._stuck = {entry: self._stuck[entry] for entry in entries if entry in self._stuck}
+        for entry in entries:
             if stopping.is_set():
                 break
-            if str(entry) in busy:
+            if str(entry) in busy or self._is_stuck(entry):
                 continue
             if not await asyncio.to_thread(self._folder.is_quiet, entry):
                 unsettled = True
                 continue
+            before = self._folder.state(entry)
             await self._take(entry)
+            if str(entry) not in self._origins() and before is not None and self._folder.state(entry) == before:
+                self._stuck[entry] = before, time.monotonic() + STUCK_AGAIN_S
         return unsettled
+
+    def _is_stuck(self, entry: Path) -> bool:
+        """Whether it was handled, and lies there still: whoever wakes us again and again gets no word for each time."""
+        state, until = self._stuck.get(entry, (None, 0.0))
+        return time.monotonic() < until and self._folder.state(entry) == state
 
     async def _take(self, entry: Path) -> None:
         try:

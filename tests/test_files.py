@@ -160,6 +160,7 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
     },
     "receiver.decisions": {
         "_read": (".open", "the folder of decisions, in the state folder; the file through Folder"),
+        "find_decisions": (".open", "the folder of decisions, in the state folder; nothing is opened in it"),
         "write_decision": (".open", PERSON),
     },
     "diode.trust_cli": {"_published": (".open", PERSON)},

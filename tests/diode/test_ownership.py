@@ -26,7 +26,13 @@ def config(request: pytest.FixtureRequest, tmp_path: Path) -> Config:
     """Either side, as 'diode init' writes it, below a folder that is somebody's own."""
     init_pair(tmp_path, to="127.0.0.1:9", listen="127.0.0.1:0", mtu=1500, rate=0, profile="standard", auth="gmac")
     with (tmp_path / "sender" / "sender.toml").open("a") as file:
-        file.write('[channels.a.intake]\nkey = "keys/acme.pub"\nhooks = [{ run = ["/bin/true"] }]\n')
+        file.write('[channels.a.intake]\nkey = "keys/acme.pub"\n')
+        file.write(f'hooks = [{{ run = ["/bin/true", "{tmp_path}/sender/rules"] }}]\n')
+    with (tmp_path / "receiver" / "receiver.toml").open("a") as file:
+        file.write(f'[channels.a]\nscan = ["/bin/true", "{tmp_path}/receiver/rules"]\n')
+    for side in ("sender", "receiver"):
+        (tmp_path / side / "rules").touch(0o644)
+        (tmp_path / side / "state" / "audit").mkdir(mode=0o700)
     keys = tmp_path / "sender" / "keys"
     (keys / "acme.pub").write_bytes((keys / "signing.pub").read_bytes())
     kind = SenderConfig if request.param == "sender" else ReceiverConfig
@@ -50,6 +56,9 @@ HARMS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "keys' folder sticky, its keys of others": ("", lambda folder: _sticky(folder / "keys", "link.key")),
     "a link of others": ("", lambda folder: _link(folder / "keys" / "link.key")),
     "the ledger's folder": ("", lambda folder: (folder / "state").chmod(0o777)),
+    "what a hook or scanner runs": ("", lambda folder: (folder / "rules").chmod(0o666)),
+    "what it runs, of others": ("", lambda folder: os.chown(folder / "rules", NOBODY, NOBODY)),
+    "the audit log": ("", lambda folder: (folder / "state" / "audit").chmod(0o770)),
     "signers of all": ("receiver", lambda folder: (folder / "keys" / "signers").chmod(0o777)),
     "signers of all, sticky": ("receiver", lambda folder: (folder / "keys" / "signers").chmod(0o1777)),
     "signers of a group": ("receiver", lambda folder: (folder / "keys" / "signers").chmod(0o770)),
@@ -166,3 +175,25 @@ def test_what_init_writes_is_in_order(tmp_path: Path, mask: int) -> None:
     check_ownership(load(SenderConfig, tmp_path / "pair" / "sender" / "sender.toml"))
     mode = (tmp_path / "pair" / "receiver" / "keys" / "signers").stat().st_mode & 0o777
     assert (0o700 if mask == 0o077 else 0o755) == mode
+
+
+def test_all_that_is_wrong_is_told_at_once(config: Config) -> None:
+    """Where more than one thing is wrong, as after an umask of 002, it is said where to find the other ones."""
+    folder = folder_of(config)
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(path.stat().st_mode | 0o020)
+    with pytest.raises(UsageError, match=r"So are \d+ others, which 'diode doctor .* --fix-plan' lists\. Look"):
+        check_ownership(config)
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o1777])
+def test_an_anchor_where_others_drop(config: Config, mode: int) -> None:
+    """They would take it away, or put an older one there."""
+    if not isinstance(config, SenderConfig):
+        return
+    inside = config.outbox.model_copy(update={"sent": config.outbox.path / ".sent"})
+    changed = config.model_copy(update={"outbox": inside})
+    check_ownership(config)
+    config.outbox.path.chmod(mode)
+    check_ownership(config)
+    assert [config.outbox.path] == [unsafe.path for unsafe in find_unsafe(changed, {0, os.geteuid()})]

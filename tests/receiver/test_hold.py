@@ -16,7 +16,7 @@ from diode.keys import read_signer
 from diode.manifest import canonical
 from diode.storage.folder import Folder
 from diode.trust_document import MAX_TRUST_BYTES, TRUST_TYPE, TrustDocument
-from receiver.decisions import write_decision
+from receiver.decisions import MAX_DECISIONS, write_decision
 from receiver.held import decide
 from receiver.inbox import Inbox
 from receiver.ledger import Ledger
@@ -222,6 +222,23 @@ def test_junk_among_the_decisions(enclave: Enclave, junk: bytes) -> None:
     for signer in (CAROL, DAVE):
         say(enclave, bundle, "accept", signer)
     assert (1, True) == (len(enclave.said(DecisionRefused)), enclave.published(bundle))
+
+
+@pytest.mark.parametrize("is_same_user", [False, True])
+def test_junk_hides_nobodys_word(enclave: Enclave, is_same_user: bool) -> None:
+    """More of it than is read, by names that come first: another user's counts for nothing, one's own is older."""
+    bundle = taken(enclave)
+    folder = enclave.config.state / "decisions"
+    folder.mkdir(exist_ok=True)
+    for n in range(MAX_DECISIONS + 1):
+        junk = folder / f"{bundle.number:016x}-!{n:03d}.dsse.json"
+        junk.write_bytes(b"")
+        try:
+            os.utime(junk, (1, 1)) if is_same_user else os.chown(junk, 65534, 65534)
+        except PermissionError:
+            pytest.skip("needs root to be another user")
+    say(enclave, bundle, "reject", CAROL)
+    assert [] == list((enclave.config.inbox.path / ".diode" / "held").iterdir())
 
 
 def with_document(enclave: Enclave, version: int, revoked: dict[str, str], release: dict[str, object]) -> None:

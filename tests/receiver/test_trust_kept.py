@@ -178,3 +178,21 @@ def test_the_log_says_which_document_was_taken(enclave: Enclave) -> None:
     [line] = [line for line in text.splitlines() if "trust document 2" in line]
     assert document_digest(SECOND) in line
     assert now_utc()[:4] in line
+
+
+@pytest.mark.parametrize("what", ["older backup", "no ledger"])
+def test_a_lost_anchor_brings_no_older_document_back(enclave: Enclave, tmp_path: Path, what: str) -> None:
+    """Put back, or gone, together with the anchor: the audit log tells, at each start until a rebaseline, and after."""
+    config = enclave.config
+    if what == "no ledger":
+        for path in config.state.glob("ledger.db*"):
+            path.unlink()
+    else:
+        restore(tmp_path / "old", config.state, config.audit_folder, force=True, keys=(), is_unsigned=True)
+    config.anchor_file.unlink()
+    for _ in range(2):
+        with pytest.raises(ReplayError, match="says that 2 was taken"):
+            open_ledger(config)
+    rebaseline(config)
+    enclave.start()
+    assert (2, document_digest(SECOND)) == enclave.store._authority.awaited

@@ -1,6 +1,8 @@
 """What was sent is kept as long as the rule says, and nothing else is ever deleted."""
 
 import json
+import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -94,4 +96,26 @@ def test_links_in_sent_are_not_followed(tmp_path: Path, link: str) -> None:
     outbox, ledger = keep_one(tmp_path, "1 day", "sent", item)
     assert 1 == prune(outbox, tmp_path, ledger, PACKED_AT + 2 * DAY_S)
     assert (b"12345", link == "channel") == ((kept / "file").read_bytes(), item.is_dir())
+    ledger.close()
+
+
+def test_a_sent_item_in_a_folder_that_nobody_may_enter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its channel's maker locks the sender out: nobody knows whether it lies there, and the sender starts."""
+    item = tmp_path / "outbox" / "models" / "m"
+    place = tmp_path / "sent" / "models" / "m"
+    outbox, ledger = keep_one(tmp_path, "forever", "sent", item)
+    place.mkdir(parents=True)
+    usual = os.stat, os.lstat
+
+    def locked_out(which: int, path: object, *args: object, **kwargs: object) -> os.stat_result:
+        if str(path) == str(item):
+            raise PermissionError(13, "Permission denied", str(path))
+        return usual[which](path, *args, **kwargs)  # type: ignore[arg-type, operator]
+
+    monkeypatch.setattr(os, "stat", partial(locked_out, 0))
+    monkeypatch.setattr(os, "lstat", partial(locked_out, 1))
+    find_moved(outbox, tmp_path, ledger)
+    row = ledger.get(f"{1:016x}")
+    assert row is not None
+    assert row.origin == str(item)
     ledger.close()

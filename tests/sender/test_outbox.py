@@ -13,7 +13,9 @@ from diode.errors import IntakeError, LockedError, SourceError, UsageError
 from diode.init import init_sender
 from diode.keys import new_link_key
 from diode.progress import Display
+from diode.storage.folder import Folder
 from sender import outbox as outbox_module
+from sender import watching
 from sender.daemon import Sender
 from sender.outbox import OutboxFolder
 
@@ -224,3 +226,67 @@ def test_the_daemon_writes_through_no_link(tmp_path: Path) -> None:
     assert log.read_bytes().startswith(kept[log])
     assert not (tmp_path / "new").exists()
     assert 9 == len(list((config.outbox.failed / ".reasons" / "c").iterdir()))
+
+
+def test_a_channel_that_nobody_may_read(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its maker locks the sender out of it, or removes it between two looks: the others are sent."""
+    folder = OutboxFolder(outbox)
+    for name in ("b", "c"):
+        (outbox.path / name).mkdir(exist_ok=True)
+        (outbox.path / name / "item").write_bytes(b"")
+    usual = os.open
+    errors = iter((PermissionError(13, "Permission denied"), FileNotFoundError(2, "No such file")))
+
+    def refuse(path: Path | str, *args: int, **kwargs: int) -> int:
+        if path == "b":
+            raise next(errors)
+        return usual(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", refuse)
+    for _ in range(2):
+        assert ["c/item"] == [str(entry.relative_to(outbox.path)) for entry in folder.entries()]
+
+
+@pytest.mark.parametrize("name", ["bad", "good"])
+def test_an_item_that_cannot_be_moved_is_spoken_of_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Its channel's maker lets nobody move it, and wakes the sender again and again: the audit log does not grow."""
+    config = made(tmp_path)
+    channel = config.outbox.path / "c"
+    channel.mkdir()
+    (channel / "bad").symlink_to("/etc/hostname") if name == "bad" else (channel / "good").write_bytes(b"good")
+
+    def stay(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", name)
+
+    monkeypatch.setattr(watching, "UNSETTLED_S", 0.01)
+    monkeypatch.setattr(watching, "RESCAN_S", 0.01)
+    with Sender(config, Display("quiet")) as sender:
+        monkeypatch.setattr(Folder, "move", stay)
+
+        async def run() -> None:
+            running = asyncio.create_task(sender.run())
+            for _ in range(200):
+                await asyncio.sleep(0.05)
+                if sender.tally.failed + sender.tally.skipped:
+                    break
+            await asyncio.sleep(0.5)
+            sender._stopping.set()
+            await running
+
+        asyncio.run(run())
+        assert sender.tally.failed + sender.tally.skipped == 1
+    log = b"".join(path.read_bytes() for path in config.audit_folder.iterdir())
+    assert log.count(b'"intake_rejected"') == (name == "bad")
+
+
+def test_a_stuck_item_is_looked_at_again_when_it_changed(outbox: Outbox) -> None:
+    """Another file of that name is another item."""
+    folder, entry = OutboxFolder(outbox), outbox.path / "c" / "b"
+    assert folder.state(entry) is None
+    entry.write_bytes(b"1")
+    before = folder.state(entry)
+    (outbox.path / "c" / ".b").write_bytes(b"2")
+    (outbox.path / "c" / ".b").rename(entry)
+    assert before not in (None, folder.state(entry))
