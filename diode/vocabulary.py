@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final, Protocol, get_type_hints
 
 from diode.errors import MessageError
+from diode.escape import escape
 
 LINE_BYTES: Final = 64 << 10
 MAX_NUMBER: Final = (1 << 63) - 1
@@ -20,11 +21,8 @@ _NAME: Final = re.compile(r"[A-Za-z]{1,40}")
 
 
 def printable(text: str, most: int) -> str:
-    """``text`` with whatever a terminal would not show as itself escaped, and cut to ``most`` characters."""
-    text = text[:most]
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)[:most]
-    return text
+    """``text`` as :func:`diode.escape.escape` shows it, cut to ``most`` characters."""
+    return escape(text[:most])[:most]
 
 
 class Bounds(Protocol):
