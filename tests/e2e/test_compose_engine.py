@@ -30,6 +30,7 @@ NEEDED = (
     "README.md",
     "LICENSE",
     "docs/docker",
+    "docs/locks",
     "diode",
     "sender",
     "receiver",
