@@ -119,7 +119,6 @@ class Receiver:
         self._old_key_sessions: deque[str] = deque(maxlen=MAX_SESSIONS)  # alarmed already
         self._old_key_uses = 0
         self._hearable = Allowance(BEATS_AT_ONCE, BEATS_PER_S)
-        self._old_key_sayable = Allowance(MAX_SESSIONS, 1.0)
         self._scans: dict[str, asyncio.Task[None]] = {}
         self._admitted: Sequence[Sequence[int]] = self._ledger.sessions()  # a new pipeline need not wait for them
         self._ended: dict[str, str] = {}  # with --bundles: what counts, and how it ended last
@@ -311,8 +310,7 @@ class Receiver:
             "diode keys rotate-link sender.toml --new FILE, and restart the sender; if that was done, somebody else "
             "has the old key: diode keys retire-link receiver.toml, and restart here"
         )
-        if self._old_key_sayable.take(time.monotonic()):
-            log.warning("old_link_key_used", key=message.key, session=message.session, do=do)
+        log.warning("old_link_key_used", key=message.key, session=message.session, do=do)
 
     def _on_event(self, event: Event) -> None:
         match event:

@@ -30,7 +30,7 @@ class PrivateCopy:
         self._base = base
 
     def make(self, candidate: Candidate) -> Finding:
-        """Copy all files; ``candidate.copied_to`` says where. Raises RefusedError."""
+        """Copy all files; ``candidate.copied_to`` says where. Raises RefusedError; the caller removes what is half done."""
         self.remove()
         try:
             with Folder.open(self._base, create=True) as base, base.folder(_NAME, create=True) as top:
@@ -38,11 +38,7 @@ class PrivateCopy:
                 _check_room(top, candidate)
                 cloned = sum(_copy(top, file, candidate) for file in candidate.files.values())
         except OSError as error:
-            self.remove()
             raise RefusedError(Reason.COPY, f"no copy for the hooks: {error.strerror} ({error.filename})") from error
-        except BaseException:
-            self.remove()
-            raise
         candidate.copied_to = self._base / _NAME
         return Finding(counts={"files": len(candidate.files), "cloned": cloned})
 
@@ -66,12 +62,11 @@ def _copy(top: Folder, file: CandidateFile, candidate: Candidate) -> bool:
             top = stack.enter_context(top.folder(part, create=True))
             os.fchmod(top.fd, _OF_FOLDERS)
         mode = 0o555 if file.entry.executable else 0o444
-        with os.fdopen(top.create(name, mode), "wb", buffering=0) as target:
+        with os.fdopen(top.create(name, mode), "wb") as target:
             os.fchmod(target.fileno(), mode)  # whatever our umask is
             is_clone = _clone(file, candidate, target.fileno())
             if not is_clone:
-                for chunk in candidate.chunks(file):
-                    _write_all(target.fileno(), chunk)
+                target.writelines(candidate.chunks(file))
         if is_clone:
             _prove(top, name, file, candidate)
     return is_clone
@@ -94,8 +89,3 @@ def _prove(top: Folder, name: str, file: CandidateFile, candidate: Candidate) ->
         opened = candidate.prove(file, raw)
         while opened.read(PIECE_BYTES):
             pass
-
-
-def _write_all(fd: int, data: memoryview) -> None:
-    while data:
-        data = data[os.write(fd, data) :]
