@@ -30,7 +30,10 @@ class PrivateCopy:
         self._base = base
 
     def make(self, candidate: Candidate) -> Finding:
-        """Copy all files; ``candidate.copied_to`` says where. Raises RefusedError; the caller removes what is half done."""
+        """Copy all files; ``candidate.copied_to`` says where. Raises RefusedError, and leaves what is half done.
+
+        The caller removes that.
+        """
         self.remove()
         try:
             with Folder.open(self._base, create=True) as base, base.folder(_NAME, create=True) as top:
