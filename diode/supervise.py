@@ -8,7 +8,6 @@ A :class:`Pulse` tells a worker that is at work from one that only exists.
 
 import asyncio
 import os
-import select
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -18,6 +17,7 @@ import structlog
 
 from diode.errors import DiodeError, MessageError
 from diode.vocabulary import printable
+from diode.waiting import ready
 from diode.workers import Worker
 
 MESSAGES_AT_ONCE: Final = 64  # of one worker, before others have their turn
@@ -130,7 +130,7 @@ class Crew:
             if time.monotonic() >= deadline:
                 return
             unread = [worker.mailbox.read_fd for worker in alive if self._is_heard(worker)]
-            select.select([*unread, *(fd for worker in alive for fd in (worker.pid_fd, worker.log_fd))], [], [], left)
+            ready([*unread, *(fd for worker in alive for fd in (worker.pid_fd, worker.log_fd))], left)
             has_more = False
             for worker in alive:
                 has_more |= self._take_some(worker)

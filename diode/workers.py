@@ -11,7 +11,6 @@ import contextlib
 import ctypes
 import json
 import os
-import select
 import signal
 import struct
 import subprocess
@@ -25,6 +24,7 @@ from diode.errors import MessageError
 from diode.messages import PeerRefused
 from diode.programs import environment, python
 from diode.vocabulary import NOTHING, Vocabulary
+from diode.waiting import ready
 
 _PR_SET_PDEATHSIG: Final = 1
 _KEPT: Final = ("CREDENTIALS_DIRECTORY", "TZ")  # where systemd has put keys; people's time
@@ -69,8 +69,7 @@ class Mailbox:
         until = None if timeout_s is None else time.monotonic() + timeout_s
         while not self._lines:
             left = None if until is None else max(0.0, until - time.monotonic())  # also when a line comes by bytes
-            ready, _, _ = select.select([self.read_fd], [], [], left)
-            if not ready or not self._fill():
+            if not ready([self.read_fd], left) or not self._fill():
                 return None
         message = self._hears.decode(self._lines.popleft())
         if type(message) in self._hears.once:

@@ -9,7 +9,6 @@ decrypted and placed from the copy: what had the right tag is what is placed.
 
 import mmap
 import os
-import select
 import time
 from collections import Counter, deque
 from pathlib import Path
@@ -30,6 +29,7 @@ from diode.messages import EngineChosen, SandboxLacks
 from diode.programs import readable_folders
 from diode.runs import Run, gather, slice_runs
 from diode.sandbox import MODULES, confine, landlock_version
+from diode.waiting import ready
 from diode.wire import Kind, ObjectType
 from diode.workers import Mailbox, refusing_peers, start_worker
 from receiver import messages
@@ -81,10 +81,10 @@ class Assemble:
         """Work until ``listen``, ``store`` or the supervisor is gone; what is open then is parked."""
         self._await_start()
         while True:
-            ready, _, _ = select.select([self._ready_read, self._store.read_fd], [], [], 1.0)
-            if self._store.read_fd in ready:
+            can_read = ready((self._ready_read, self._store.read_fd), 1.0)
+            if self._store.read_fd in can_read:
                 self._hear_store()
-            if self._ready_read in ready:
+            if self._ready_read in can_read:
                 data = os.read(self._ready_read, Ring.READY.size * 64)
                 if not data:
                     self._park(None)

@@ -8,7 +8,6 @@ memory and time, and says one word and a reason. A child that ends without a wor
 import ctypes
 import os
 import resource
-import select
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from diode.messages import SandboxLacks
 from diode.programs import readable_folders
 from diode.sandbox import FORKING, READS, confine
 from diode.storage.folder import Folder
+from diode.waiting import ready
 from diode.workers import Mailbox, refusing_peers, start_worker
 from receiver.messages import (
     EXAMINE_SAYS,
@@ -37,7 +37,6 @@ UNANSWERED: Final = "its content could not be examined: whoever looked at it die
 MEMORY_BYTES: Final = 2 << 30  # of a child; what is read of one file is bounded at an eighth of it
 _PATIENCE_S: Final = 60.0  # for the worker to say that a child was too slow
 _PR_SET_PDEATHSIG: Final = 1
-_MOST_DESCRIPTORS: Final = 1024
 
 
 Examine = Callable[[Question], None]
@@ -139,7 +138,7 @@ def _judge(question: Question, data: str, write: int, parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() == parent:
             os.close(0)
-            for first, last in ((3, write), (write + 1, _MOST_DESCRIPTORS)):
+            for first, last in ((3, write), (write + 1, os.sysconf("SC_OPEN_MAX"))):
                 os.closerange(first, last)
             _limit(question)
             confine((*READS, "openat2"), writes=(write,), reads=[data, *readable_folders()])
@@ -166,7 +165,7 @@ def _hear(read: int, deadline: float) -> bytes:
     """What a child said until it ended, or its time was over."""
     heard = b""
     while len(heard) <= MAX_ANSWER_BYTES and (left := deadline - time.monotonic()) > 0:
-        if select.select([read], [], [], left)[0]:
+        if ready((read,), left):
             piece = os.read(read, MAX_ANSWER_BYTES + 1)
             if not piece:
                 return heard

@@ -5,7 +5,6 @@ whoever takes it over by a datagram can read the socket, write to the ring and t
 """
 
 import os
-import select
 import socket
 import time
 from typing import Any, Final
@@ -15,6 +14,7 @@ from diode.messages import PathChosen, SandboxLacks
 from diode.runs import Doorkeeper, is_datagram_size
 from diode.sandbox import SOCKET_READ, confine
 from diode.udp import choose_reader, socket_memory
+from diode.waiting import ready
 from diode.workers import Mailbox, refusing_peers, start_worker
 from receiver.messages import LISTEN_SAYS
 
@@ -97,7 +97,7 @@ class Listener:
         self._take_back()
         while not self._free:
             self._counters.add("ring_full")
-            select.select([self._free_read], [], [])
+            ready((self._free_read,), None)
             self._take_back()
         return self._free.pop()
 

@@ -11,7 +11,6 @@ else has, before anything is checked; what is checked is what is written.
 import errno
 import mmap
 import os
-import select
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -57,6 +56,7 @@ from diode.sandbox import FILES, confine
 from diode.storage.folder import Folder
 from diode.trust import Opened, Role
 from diode.trust_document import TRUST_CHANNEL, TrustDocument, document_digest
+from diode.waiting import ready
 from diode.wire import Kind, ObjectType
 from diode.workers import Mailbox, refusing_peers, start_worker
 from receiver.admission import Admission
@@ -174,7 +174,7 @@ class Store:
         self.start()
         while self._waiting or not self._assemble.closed:
             if not self._waiting:
-                select.select([self._assemble.read_fd, self._finishing.fd], [], [], TICK_S)
+                ready((self._assemble.read_fd, self._finishing.fd), TICK_S)
             self.step(time.monotonic())
         self._finishing.wait()
         self._take_finished()
@@ -817,15 +817,15 @@ class Store:
             bundle.is_released = True
             self._publish(bundle)
             return
-        ready = bundle.maybe_read_tables(from_disk=True)
+        is_ready = bundle.maybe_read_tables(from_disk=True)
         self._ledger.forget_doubtful(bundle.hex_id)
-        if ready:
+        if is_ready:
             self._restore_slabs(bundle)
         self._say_known(bundle)
         self._control.send(Resumed(bundle.hex_id, bundle.stored_bytes, bundle.missing))
         if lost := self._ledger.take_begun(bundle.hex_id):
             self._control.send(SymbolsLost(bundle.hex_id, tuple(lost[:MAX_LOST])))
-        if ready:
+        if is_ready:
             self._store_whole(bundle)
             self._maybe_publish(bundle)
 
