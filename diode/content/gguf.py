@@ -3,7 +3,8 @@
 import math
 from typing import Final
 
-from diode.content.reader import Reader, UnsoundError
+from diode.content.reader import Reader
+from diode.content.trouble import UnsoundError
 
 MAGIC: Final = b"GGUF"
 MAX_PAIRS: Final = 65_536

@@ -3,34 +3,26 @@
 import codecs
 import json
 import re
-import struct
 from typing import Final
 
-from diode.content import gguf, safetensors
+from diode.content import gguf, safetensors, zips
+from diode.content.item import Item
 from diode.content.pickles import begins_pickle
-from diode.content.reader import Reader, UnsoundError, check_values
+from diode.content.reader import Reader, check_values
+from diode.content.trouble import UnsoundError
 
 HEAD_BYTES: Final = 1 << 20
 MAX_TEXT_BYTES: Final = 64 << 20  # read whole; of larger ones the ends
 MAX_JSON_BYTES: Final = 32 << 20
-MAX_DIRECTORY_BYTES: Final = 16 << 20
 _SAMPLE_BYTES: Final = 1 << 20
-_END_OF_ZIP: Final = b"PK\x05\x06"
-_END_OF_ZIP64: Final = b"PK\x06\x06"
-_ZIP64_LOCATOR_BYTES: Final = 20
-_ZIP64_RECORD_BYTES: Final = 56
-_IN_ZIP64: Final = 0xFFFFFFFF
-_ENTRY_OF_ZIP: Final = b"PK\x01\x02"
-_END_RECORD: Final = struct.Struct("<4s4H2IH")
-_END_BYTES: Final = _END_RECORD.size + 65_535
-_PICKLED: Final = re.compile(rb"(^|[^\w.-])data\.pkl")
+
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f-\x9f]")
 
 _MAGICS: Final = (
     (0, gguf.MAGIC, "gguf"),
     (0, b"\x7fELF", "elf"),
     (0, b"PK\x03\x04", "zip"),
-    (0, _END_OF_ZIP, "zip"),
+    (0, zips.END_OF_ZIP, "zip"),
     (0, b"\x1f\x8b", "gzip"),
     (0, b"BZh", "bzip2"),
     (0, b"\xfd7zXZ\x00", "xz"),
@@ -60,8 +52,8 @@ KINDS: Final = frozenset(
 )
 
 
-def kind_of(reader: Reader, head: bytes) -> str:
-    """One lower-case word. ``head``: the first HEAD_BYTES of the file."""
+def kind_of(reader: Reader, head: bytes, path: str, item: Item) -> str:
+    """One lower-case word. ``head``: the first HEAD_BYTES of the file, which ``item`` holds as ``path``."""
     if not head:
         return "empty"
     for offset, magic, kind in _MAGICS:
@@ -71,44 +63,18 @@ def kind_of(reader: Reader, head: bytes) -> str:
         return "pe"
     if safetensors.looks_so(head, reader.size):
         return "safetensors"
-    if begins_pickle(reader):
+    if begins_pickle(reader, path, item):
         return "pickle"
     return _kind_of_text(reader, head)
 
 
-def zip_directory(reader: Reader) -> bytes | None:
-    """The directory that a reader of zip archives would find from the file's end; None: it would find none.
-
-    Its beginning, where it is very large. A comment that does not fit is no obstacle to such readers.
-    """
-    tail = reader.tail(_END_BYTES)
-    end = len(tail)
-    while (at := tail.rfind(_END_OF_ZIP, 0, end)) >= 0:
-        end = at + len(_END_OF_ZIP) - 1
-        if len(tail) - at < _END_RECORD.size:
-            continue
-        _, _, _, _, _, size, _, _ = _END_RECORD.unpack_from(tail, at)
-        place = reader.size - len(tail) + at
-        if size == _IN_ZIP64:
-            place -= _ZIP64_LOCATOR_BYTES + _ZIP64_RECORD_BYTES
-            record = reader.at(place, _ZIP64_RECORD_BYTES) if place >= 0 else b""
-            if record[:4] != _END_OF_ZIP64:
-                continue
-            size = int.from_bytes(record[40:48], "little")
-        directory = reader.at(place - size, min(size, MAX_DIRECTORY_BYTES)) if place >= size else b""
-        if directory.startswith(_ENTRY_OF_ZIP):
-            return directory
-    return None
-
-
 def _kind_of_zip(reader: Reader) -> str:
-    """``pytorch`` when it holds the pickle that torch.save writes. Only names are read."""
-    return "pytorch" if _PICKLED.search(zip_directory(reader) or b"") else "zip"
+    return "pytorch" if zips.is_of_torch(reader) else "zip"
 
 
 def _kind_of_binary(reader: Reader) -> str:
     """Readers of archives do not care what stands before one."""
-    return "unknown" if zip_directory(reader) is None else _kind_of_zip(reader)
+    return _kind_of_zip(reader) if zips.is_archive(reader) else "unknown"
 
 
 def _is_pe(head: bytes) -> bool:

@@ -5,6 +5,7 @@ import pickletools
 import re
 from typing import Final
 
+from diode.content.item import Item
 from diode.content.reader import Reader
 
 MAX_WINDOW_BYTES: Final = 1 << 20
@@ -43,8 +44,8 @@ _STACK_EFFECTS: Final = {
 }
 
 
-def begins_pickle(reader: Reader) -> bool:
-    """Whether a loader of pickles would make something of a file's first bytes.
+def begins_pickle(reader: Reader, path: str, item: Item) -> bool:  # noqa: ARG001 - names count soon
+    """Whether a loader of pickles would make something of a file's first bytes. The ``item`` holds it as ``path``.
 
     Text may begin like a pickle of a trifle ("N. Smith"): that is none unless it announces its protocol, names or calls
     something, or ends with the file and is no trifle. Long texts inside are skipped, as a loader would read over them.

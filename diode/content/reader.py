@@ -4,23 +4,24 @@ import os
 import struct
 from typing import BinaryIO, Final
 
+from diode.content.trouble import Trouble, UnsoundError
+
 MAX_VALUES: Final = 2 << 20  # of JSON, or texts and arrays of GGUF
 KINDS_OF_NUMBER: Final = {1: "<B", 2: "<H", 4: "<I", 8: "<Q"}
-
-
-class UnsoundError(Exception):
-    """What is wrong with a file, for people. It never leaves this package."""
 
 
 def check_values(data: bytes) -> None:
     """Raise UnsoundError for JSON of so many values that parsing it would take memory without end."""
     values = data.count(b"[") + data.count(b"{") + data.count(b",")
     if values > MAX_VALUES:
-        raise UnsoundError(f"its JSON has {values} values, more than {MAX_VALUES}")
+        raise UnsoundError(f"its JSON has {values} values, more than {MAX_VALUES}", Trouble.BUDGET)
 
 
 class Reader:
-    """Reads a file front to back, and elsewhere when told to; never past its end, never more than ``budget`` bytes."""
+    """Reads a file front to back, and elsewhere when told to; never past its end, never more than ``budget`` bytes.
+
+    Whatever reads more raises UnsoundError.
+    """
 
     def __init__(self, file: BinaryIO, size: int, budget: int) -> None:
         self.size = size
@@ -33,8 +34,6 @@ class Reader:
         """The next ``count`` bytes. Raises UnsoundError when the file has fewer, or the budget is spent."""
         if count > self.size - self.position:
             raise UnsoundError(f"it ends early: {count} bytes are expected at {self.position}")
-        if count > self._left:
-            raise UnsoundError("its header is larger than anything known")
         data = self._read(self.position, count)
         self.position += count
         return data
@@ -47,7 +46,7 @@ class Reader:
         """One more that costs time however short it is. Raises UnsoundError when there are too many."""
         self._values -= 1
         if self._values < 0:
-            raise UnsoundError(f"more than {MAX_VALUES} texts and arrays")
+            raise UnsoundError(f"more than {MAX_VALUES} texts and arrays", Trouble.BUDGET)
 
     def at(self, offset: int, count: int) -> bytes:
         """Bytes from ``offset`` on, ``count`` at most."""
@@ -64,6 +63,8 @@ class Reader:
 
     def _read(self, offset: int, count: int) -> bytes:
         self._left -= count
+        if self._left < 0:
+            raise UnsoundError("looking at it takes more reading than any sound file does", Trouble.BUDGET)
         self._file.seek(offset, os.SEEK_SET)
         pieces = []
         while count:

@@ -4,7 +4,8 @@ import json
 import math
 from typing import Any, Final
 
-from diode.content.reader import Reader, UnsoundError, check_values
+from diode.content.reader import Reader, check_values
+from diode.content.trouble import UnsoundError
 
 MAX_HEADER_BYTES: Final = 16 << 20  # the format allows 100 MB; the largest models' shards have less than 1 MB
 MAX_TENSORS: Final = 200_000

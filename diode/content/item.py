@@ -1,0 +1,25 @@
+"""What is known of the item that a file belongs to, as far as it changes what the file means."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An item: the modules that Python could import from it, each by its first name."""
+
+    modules: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, paths: Iterable[str]) -> Self:
+        """Of an item that holds these paths."""
+        modules = set()
+        for path in paths:
+            *folders, name = path.split("/")
+            if name.endswith(".py"):
+                modules |= {*folders, name.removesuffix(".py")}
+        return cls(frozenset(modules))
+
+
+NOTHING_KNOWN = Item()
