@@ -60,6 +60,11 @@ class Process:
         """Until a second log line contains ``text``."""
         await self._until(lambda: sum(text in line for line in self.log) > 1, text)
 
+    async def counted(self, figure: str, least: int) -> int:
+        """Until the newest message says that ``figure`` is ``least`` or more; what it is then."""
+        await self._until(lambda: self._figure(figure) >= least, f"{figure} >= {least}")
+        return self._figure(figure)
+
     async def _until(self, is_said: Callable[[], bool], text: str) -> None:
         """Wait until something is said. A process that ends or is silent for too long fails with all that it said."""
         with contextlib.suppress(TimeoutError):
@@ -74,6 +79,9 @@ class Process:
     def signal(self, number: signal.Signals) -> None:
         """Send a signal."""
         self.process.send_signal(number)
+
+    def _figure(self, name: str) -> int:
+        return max((int(message.get(name, 0)) for message in self.messages), default=0)
 
     def _find(self, text: str) -> str | None:
         lines = [*self.log, *map(json.dumps, self.messages)]
