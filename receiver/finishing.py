@@ -1,6 +1,7 @@
 """What takes long on a disk and must not hold up what is being received: finishing bundles, syncing. One thread."""
 
 import os
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -23,6 +24,7 @@ class Finishing:
 
     def __init__(self, executor: Executor | None = None) -> None:
         self.fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)  # readable when a bundle is done
+        weakref.finalize(self, os.close, self.fd)
         self._thread = executor or ThreadPoolExecutor(1)
         self._under_way: dict[int, tuple[Numbered, Future[Any]]] = {}
         self._sync: Future[Any] | None = None

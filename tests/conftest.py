@@ -1,5 +1,6 @@
 """What tests share: a signing key, and who signs with it."""
 
+import gc
 import logging
 import os
 import signal
@@ -11,6 +12,8 @@ from securesystemslib.signer import CryptoSigner
 
 from diode.envelope import load_signer
 from diode.keys import new_signing_key
+
+MOST_DESCRIPTORS = 300  # of 1,024, which is what many systems allow a process
 
 os.umask(0o022)  # what a group may write, as under umask 002, daemons refuse
 # A shell starts what it runs in the background with Ctrl-C ignored, which our daemons would inherit.
@@ -24,6 +27,14 @@ def own_log() -> Iterator[None]:
     yield
     structlog.reset_defaults()
     logging.root.handlers[:] = handlers
+
+
+@pytest.fixture(autouse=True)
+def descriptors() -> Iterator[None]:
+    """What dies with a process in earnest (a ledger, a store that was killed) here leaves its descriptors to Python."""
+    yield
+    if len(os.listdir("/proc/self/fd")) > MOST_DESCRIPTORS:
+        gc.collect()
 
 
 @pytest.fixture(scope="session")
