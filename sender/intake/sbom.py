@@ -54,8 +54,8 @@ def _summary(candidate: Candidate, file: CandidateFile) -> Sbom | str:
         stated = summarise(candidate.read(file, MAX_SBOM_BYTES))
     except ValueError as error:
         return bounded(str(error), _MOST_TEXT)
-    texts = (bounded(text, _MOST_TEXT) for text in (stated.spec_version, stated.serial, stated.name))
-    return Sbom(file.path, stated.format, *texts, stated.components)
+    version, serial, name = (bounded(text, _MOST_TEXT) for text in (stated.spec_version, stated.serial, stated.name))
+    return Sbom(file.path, stated.format, version, serial, name, stated.components)
 
 
 def _unread(unread: list[str]) -> str:
