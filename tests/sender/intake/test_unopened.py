@@ -195,6 +195,16 @@ def test_many_are_counted(judge: Judge, alerts: Path) -> None:
     assert "passed unopened: 6: rpm ('0.rpm', '1.rpm' and 3 more), zlib ('z')" == check.detail
 
 
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_more_than_clamd_unpacks(judge: Judge, tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    """What becomes larger than clamd's own limits is refused as not scanned, with AlertExceedsMax."""
+    content = pack(bytes(3 << 20) + EICAR)
+    with real_clamd(tmp_path / "c", "1M") as (path, _):
+        verdict = judge({"packed": content}, clamd={"socket": path}, lint=False)
+    assert ("clamd", "rejected", Reason.UNSCANNED) == outcome(verdict)
+    assert scan_of(verdict).detail.startswith("not scanned: more than clamd's own limits: 'packed': Heuristics.Limits")
+
+
 def kind_of(content: bytes, piece: int = 1 << 20) -> str:
     """What it says of a file that comes in pieces."""
     look = Unopened()

@@ -50,6 +50,35 @@ def test_minisign_over_the_sums(judge: Judge, vendor: tuple[Minisigner, Path]) -
     assert ("minisign", "rejected", Reason.SIGNATURE) == outcome(judge(changed, minisign=key, sha256sums="SHA256SUMS"))
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "SHA256SUMS.minisig.py",
+        "SHA256SUMS.minisig.minisig",
+        "sub/SHA256SUMS",
+        "sub/SHA256SUMS.minisig",
+        "model.sig",
+        "model.sig/evil.py",
+        "SHA256SUMS.sig",
+    ],
+)
+def test_papers_are_names_of_files(judge: Judge, vendor: tuple[Minisigner, Path], path: str) -> None:
+    """What need not be named is the list and its own signature: no longer name, no folder, no other check's paper."""
+    signer, key = vendor
+    text = sums(FILES)
+    files = FILES | {"SHA256SUMS": text, "SHA256SUMS.minisig": signer.sign(text), path: b"import os\n"}
+    verdict = judge(files, minisign=key, sha256sums="SHA256SUMS")
+    assert ("sha256sums", "rejected", Reason.FILE_EXTRA) == outcome(verdict)
+
+
+@pytest.mark.parametrize("path", ["a.txt.minisig.py", "a.txt.minisig/evil.py", "sub/.minisig", ".minisig", "b.minisig"])
+def test_suffixes_are_ends_of_names(judge: Judge, vendor: tuple[Minisigner, Path], path: str) -> None:
+    """Only what lies beside a file, under its name and the suffix, is a signature and needs none."""
+    signer, key = vendor
+    files = {"c.txt": b"content\n", "c.txt.minisig": signer.sign(b"content\n"), path: b"import os\n"}
+    assert ("minisign", "rejected", Reason.SIGNATURE_MISSING) == outcome(judge(files, minisign=key))
+
+
 def one(signature: bytes, content: bytes = b"content\n") -> dict[str, bytes]:
     """A file with a signature beside it."""
     return {"a.txt": content, "a.txt.minisig": signature}
