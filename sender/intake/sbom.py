@@ -11,7 +11,7 @@ from sender.intake.candidate import Candidate, CandidateFile
 from sender.intake.sbom_formats import summarise
 from sender.intake.verdict import Finding, Sbom, bounded
 
-MAX_SBOM_BYTES: Final = 32 << 20
+MAX_SBOM_BYTES: Final = 16 << 20  # parsed, JSON takes some fifteen times as much memory
 MAX_TOTAL_BYTES: Final = 256 << 20  # of all that are read of one item
 MOST_LISTED: Final = 64  # summaries in a verdict
 _NAMED: Final = 4

@@ -17,6 +17,7 @@ from diode.content.trouble import UnsoundError
 from sender.intake.jsons import read_object
 
 MAX_DEPTH: Final = 200  # of XML
+MAX_TAGS: Final = 500_000  # of XML, and as many attributes: expat remembers every name that it has met
 _MOST_TEXT: Final = 1000  # characters of one that are kept
 _SPDX_3: Final = "https://spdx.org/rdf/3."
 _CYCLONEDX_XML: Final = re.compile(r"http://cyclonedx\.org/schema/bom/(\d+\.\d+)")
@@ -93,6 +94,8 @@ def _of_tags(data: bytes) -> Stated:
 
 
 def _of_xml(data: bytes) -> Stated:
+    if data.count(b"<") > MAX_TAGS or data.count(b"=") > MAX_TAGS:
+        raise ValueError(f"XML of more than {MAX_TAGS} tags or attributes")
     reading = _Reading()
     try:
         reading.parser.Parse(data, True)
@@ -125,7 +128,7 @@ class _Reading:
         self.texts: dict[str, str] = {}
         self._counts = dict.fromkeys(self._COUNTED, 0)
         self._path: list[str] = []
-        self.parser = expat.ParserCreate(namespace_separator=" ")
+        self.parser = expat.ParserCreate(namespace_separator=" ", intern=None)
         self.parser.buffer_text = True
         self.parser.StartDoctypeDeclHandler = self._refuse
         self.parser.EntityDeclHandler = self._refuse

@@ -140,6 +140,8 @@ BROKEN = [
     b'<!DOCTYPE bom SYSTEM "file:///etc/passwd"><bom xmlns="http://cyclonedx.org/schema/bom/1.6"/>',
     b'<?xml version="1.0" encoding="nobody"?><bom xmlns="http://cyclonedx.org/schema/bom/1.6"/>',
     b"<a>" * 1_000_000,
+    b'<bom xmlns="http://cyclonedx.org/schema/bom/1.6">' + b"<a/>" * 500_001 + b"</bom>",
+    b"<bom" + b' a=""' * 500_001 + b"/>",
     b"<Document><x><spdxVersion>SPDX-2.3</spdxVersion></x></Document>",
 ]
 
