@@ -9,7 +9,7 @@ import structlog
 from diode.intake_settings import Clamd as ClamdSettings
 from sender.intake.candidate import Candidate, CandidateFile
 from sender.intake.clamd import MAX_STREAM_BYTES, Clamd, Version, trusted_users
-from sender.intake.unopened import Unopened
+from sender.intake.unopened import WITHIN, Unopened
 from sender.intake.verdict import Finding, Reason, RefusedError
 
 _DAY_S: Final = 86_400.0
@@ -49,6 +49,8 @@ def check_scanned(settings: ClamdSettings, candidate: Candidate) -> Finding:
     count = sum(map(len, unopened.values()))
     if unopened:
         details.append(f"passed unopened: {count}: {_kinds(unopened)}")
+    if within := sorted(candidate.inside.keys() & WITHIN):
+        details.append(f"within archives, passed unopened: {', '.join(f'{candidate.inside[k]} {k}' for k in within)}")
     if large:
         details.append(f"not scanned: too large: {_names(large)}")
     counts = {"scanned": len(scanned), "unscanned": len(large), "unopened": count}

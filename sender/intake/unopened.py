@@ -1,8 +1,8 @@
 """Files of which clamd scans the bytes as they are, and not what is packed in them; and it says OK.
 
 Tried with ClamAV 1.4: it opens zip, 7z, tar, gzip, bzip2, xz, cpio, ISO 9660 and PDF, but none of the kinds here. They
-are told by their first bytes, and a few by what stands within the bytes that clamd is given. What lies in a file that
-clamd does open is not looked at here.
+are told by their first bytes, and a few by what stands within the bytes that clamd is given. What lies packed in a
+file that clamd does open is not looked at here: the check of content may have said what that is.
 """
 
 import re
@@ -10,6 +10,8 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+# kinds, as ``diode.content`` calls them, that are not opened within an archive either
+WITHIN: Final = frozenset({"ar", "deb", "lz4", "lzma", "rpm", "wim", "zlib", "zstd"})
 HEAD_BYTES: Final = 512
 _OVERLAP: Final = 64  # what is searched for is shorter
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"

@@ -14,11 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from diode.intake_settings import Clamd
 from sender.intake.clamd import EICAR, ENCRYPTED
+from sender.intake.scanning import check_scanned
 from sender.intake.unopened import Unopened
 from sender.intake.verdict import Reason
 from tests.clamd import real_clamd
-from tests.sender.intake.conftest import Judge
+from tests.sender.intake.conftest import Judge, MakeCandidate
 from tests.sender.intake.test_pipeline import outcome
 from tests.sender.intake.test_scanning import scan_of
 
@@ -193,6 +195,14 @@ def test_many_are_counted(judge: Judge, alerts: Path) -> None:
     check = scan_of(judge(files, clamd={"socket": alerts}, lint=False))
     assert {"scanned": 6, "unscanned": 0, "unopened": 6} == check.counts
     assert "passed unopened: 6: rpm ('0.rpm', '1.rpm' and 3 more), zlib ('z')" == check.detail
+
+
+def test_what_archives_hold(candidate: MakeCandidate, alerts: Path) -> None:
+    """What the check of content has met within archives is not opened there either, and the verdict says so."""
+    asked = candidate({"a": b"a"})
+    asked.inside.update(zstd=3, text=4, zip=1, deb=2)
+    found = check_scanned(Clamd(socket=alerts), asked)
+    assert "within archives, passed unopened: 2 deb, 3 zstd" == found.detail
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
