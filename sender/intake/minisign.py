@@ -39,7 +39,12 @@ class _Signature:
     def parse(cls, data: bytes) -> Self:
         """The four lines of a signature file and nothing else. Raises ValueError."""
         lines = _lines(data)
-        if len(lines) < 4 or any(lines[4:]) or not lines[0].startswith(b"untrusted comment: "):
+        if (
+            b"\0" in data
+            or len(lines) < 4
+            or b"".join(lines[4:]).strip()
+            or not lines[0].startswith(b"untrusted comment: ")
+        ):
             raise ValueError("it does not have the four lines of a minisign signature")
         if not lines[2].startswith(b"trusted comment: "):
             raise ValueError("it has no trusted comment")

@@ -81,6 +81,8 @@ FORMS: dict[str, tuple[Callable[[bytes], bytes], bool]] = {
     "Windows": (lambda text: text.replace(b"\n", b"\r\n"), True),
     "two returns": (line(2, lambda text: text + b"\r\r"), True),
     "blank lines behind": (lambda text: text + b"\n\r\n\n", True),
+    "blanks behind": (lambda text: text + b" \t\n ", True),
+    "a zero": (line(0, lambda text: text + b"\0"), False),
     "no last end": (lambda text: text[:-1], True),
     "comment in Latin-1": (line(0, lambda text: text + b" M\xfcller"), True),
     "empty comment": (line(0, lambda text: text[:19]), True),
