@@ -52,6 +52,15 @@ class Clamd(_Section):
     timeout_s: Seconds = 120.0  # for one file
     max_db_age_days: Annotated[float, Field(gt=0.0, le=3650.0)] | None = None  # None: of any age
     canary: bool = True  # before each item, the scanner must find the EICAR test file
+    # reject: encrypted files are refused, and so is everything while clamd does not alert on them (AlertEncrypted);
+    # record: where it does not, they pass, and each verdict says that they would
+    encrypted: Literal["reject", "record"] = "record"
+
+    @model_validator(mode="after")
+    def _asks_what_it_rests_on(self) -> Self:
+        if self.encrypted == "reject" and not self.canary:
+            raise ValueError('encrypted = "reject" needs the canary, which shows that clamd alerts on such files')
+        return self
 
 
 class Hook(_Section):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sender.intake.clamd import EICAR
+from sender.intake.clamd import EICAR, ENCRYPTED
 
 MARKER = b"diode-test-" + b"marker-7f3a"  # in halves, as the other one
 
@@ -25,6 +25,7 @@ StreamMaxLength {limit}
 MaxFileSize {limit}
 MaxScanSize {limit}
 AlertExceedsMax yes
+AlertEncrypted {alert}
 MaxThreads 2
 """
 
@@ -38,13 +39,15 @@ def clamd_program() -> str:
 
 
 @contextlib.contextmanager
-def real_clamd(folder: Path, limit: str = "25M") -> Iterator[tuple[Path, "subprocess.Popen[bytes]"]]:
-    """Run it in the foreground; yields (its socket, its process)."""
+def real_clamd(
+    folder: Path, limit: str = "25M", *, alert: bool = True
+) -> Iterator[tuple[Path, "subprocess.Popen[bytes]"]]:
+    """Run it in the foreground; yields (its socket, its process). ``alert``: on encrypted archives."""
     program = clamd_program()
     (folder / "db").mkdir(parents=True)
     lines = (f"Eicar-Test:0:0:{EICAR.hex()}", f"Diode-Marker:0:*:{MARKER.hex()}")
     (folder / "db" / "test.ndb").write_text("\n".join(lines) + "\n")
-    (folder / "clamd.conf").write_text(_CONFIG.format(folder=folder, limit=limit))
+    (folder / "clamd.conf").write_text(_CONFIG.format(folder=folder, limit=limit, alert="yes" if alert else "no"))
     path = folder / "clamd.ctl"
     with (folder / "clamd.log").open("wb") as log:
         process = subprocess.Popen([program, "-c", str(folder / "clamd.conf")], stdout=log, stderr=log)
@@ -91,12 +94,19 @@ def honest(talk: socket.socket, command: bytes) -> None:
     if command == b"zVERSION":
         talk.sendall(VERSION)
     else:
-        talk.sendall(b"stream: Eicar FOUND\0" if drained(talk) == EICAR else b"stream: OK\0")
+        found = {EICAR: b"stream: Eicar FOUND\0", ENCRYPTED: b"stream: Heuristics.Encrypted.Zip FOUND\0"}
+        talk.sendall(found.get(drained(talk), b"stream: OK\0"))
 
 
 @contextlib.contextmanager
-def fake_clamd(path: Path, on_file: Script, on_version: Script = honest, on_canary: Script = honest) -> Iterator[Path]:
-    """Answers ``zVERSION`` and the first file, which is the test file, honestly unless told otherwise.
+def fake_clamd(
+    path: Path,
+    on_file: Script,
+    on_version: Script = honest,
+    on_canary: Script = honest,
+    on_encrypted: Script = honest,
+) -> Iterator[Path]:
+    """Answers ``zVERSION`` and the first two files, which are to try it, honestly unless told otherwise.
 
     A script gets the connection and the command; for a file, nothing of it is read yet.
     """
@@ -120,7 +130,8 @@ def fake_clamd(path: Path, on_file: Script, on_version: Script = honest, on_cana
                     command = command[:-1]
                     if command == b"zINSTREAM":
                         asked += 1
-                    script = on_version if command == b"zVERSION" else on_file if asked > 1 else on_canary
+                    tries = dict(enumerate((on_canary, on_encrypted), 1))
+                    script = on_version if command == b"zVERSION" else tries.get(asked, on_file)
                     script(talk, command)
 
         thread = threading.Thread(target=serve)

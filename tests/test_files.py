@@ -208,12 +208,13 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
     },
     "sender.intake.contents": {"check_contents": (".open", NO_FILE)},
     "sender.intake.detached": {"DetachedKey.__init__": (".read_bytes", PERSON)},
-    "sender.intake.minisign": {"MinisignKey.__init__": (".read_text", PERSON)},
+    "sender.intake.minisign": {"MinisignKey.__init__": (".read_bytes", PERSON)},
     "sender.intake.private_copy": {
         "PrivateCopy.make": (".open", PERSON),
         "PrivateCopy.remove": (".open", PERSON),
     },
     "sender.intake.model_signing": {"ModelKey.__init__": (".read_bytes", PERSON)},
+    "sender.intake.sums": {"check_sums": (".open", NO_FILE)},
     "sender.keeping": {
         "prune": ("shutil.rmtree", STATE),
     },

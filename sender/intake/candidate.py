@@ -6,6 +6,7 @@ A file's times and size prove nothing: who has mapped it for writing changes its
 import errno
 import io
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -78,6 +79,7 @@ class Candidate:
     progress: Progress
     inputs: list[Input] = field(default_factory=list)
     sboms: list[Sbom] = field(default_factory=list)
+    inside: Counter[str] = field(default_factory=Counter)  # kinds of what its archives hold, from those looked into
     copied_to: Path | None = None  # where the files lie that nobody else can write
 
     @property

@@ -29,6 +29,15 @@ _SLICE_S: Final = 0.2  # between two looks whether anybody still waits
 _VERSION: Final = re.compile(r"(ClamAV [\w.+~-]{1,40})(?:/\d{1,9}/(\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}))?")
 # in halves, so that scanners leave this file alone
 EICAR: Final = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-" + b"TEST-FILE!$H+H*"
+# a file of seven bytes, as ``zip -X -0 -P canary`` of Info-ZIP 3.0 encrypted it
+ENCRYPTED: Final = bytes.fromhex(
+    "504b03040a00090000000000215c2c9b5f0813000000070000000600000063616e61727996fde176a06721f1252d1ec994a845bc3b2342"
+    "504b07082c9b5f081300000007000000504b01021e030a00090000000000215c2c9b5f0813000000070000000600000000000000000000"
+    "00a4810000000063616e617279504b0506000000000100010034000000470000000000"
+)
+# what clamd has not looked at, which it says by the name of what it found
+_ENCRYPTED: Final = "Heuristics.Encrypted."  # AlertEncrypted yes
+_EXCEEDED: Final = "Heuristics.Limits.Exceeded"  # AlertExceedsMax yes
 
 _PEER: Final = struct.Struct("3i")  # struct ucred: process, user, group
 
@@ -84,6 +93,18 @@ class Clamd:
         if reason is not Reason.MALWARE:
             raise RefusedError(reason, detail)
 
+    def alerts_on_encrypted(self) -> bool:
+        """Whether clamd says of an encrypted archive that it is one. Raises RefusedError for no answer at all."""
+        answer = self._ask(b"zINSTREAM\0", (ENCRYPTED,))
+        if answer == CLEAN:
+            return False
+        reason, detail = judge(answer, "an encrypted archive")
+        if reason is Reason.MALWARE:  # by a signature of its database: no word on encrypted files at large
+            return False
+        if reason is not Reason.UNSCANNED:
+            raise RefusedError(reason, detail)
+        return True
+
     def _ask(self, command: bytes, chunks: Iterable[memoryview | bytes]) -> bytes:
         with _Conversation(self._path, self._trusted, time.monotonic() + self._timeout_s, self._tick) as talk:
             talk.say(command)
@@ -113,7 +134,12 @@ def judge(answer: bytes, what: str) -> tuple[Reason, str]:
     if not answer.endswith(b"\0") and len(answer) < MAX_ANSWER_BYTES:
         return Reason.SCANNER_DIED, f"clamd hung up within its answer to {what}: {text!r}"
     if re.fullmatch(rb"stream: [^\0]+ FOUND\0", answer):
-        return Reason.MALWARE, f"{what}: {text.removeprefix('stream: ')}"
+        found = text.removeprefix("stream: ")
+        if found.startswith(_ENCRYPTED):
+            return Reason.UNSCANNED, f"not scanned: encrypted: {what}: {found}"
+        if found.startswith(_EXCEEDED):
+            return Reason.UNSCANNED, f"not scanned: more than clamd's own limits: {what}: {found}"
+        return Reason.MALWARE, f"{what}: {found}"
     if re.fullmatch(rb"[^\0]+ ERROR\0", answer):
         return Reason.SCANNER_ERROR, f"clamd cannot scan {what}: {text}"
     return Reason.SCANNER_GARBAGE, f"clamd's answer to {what} is not understood: {text!r}"

@@ -1,6 +1,8 @@
 """minisign signatures: Ed25519 over a file's BLAKE2b digest, and over a comment that is to be trusted.
 
-``cryptography`` verifies; the two formats are a few lines of text. Source: minisign's description of its formats.
+``cryptography`` verifies; the two formats are a few lines of text, which may end as Windows has them, and the last of
+which needs no end. Behind a signature nothing but blank lines may stand, though ``minisign -V`` passes over anything:
+it would cross unsigned. Source: minisign's description of its formats, and what minisign 0.11 takes.
 """
 
 import base64
@@ -36,13 +38,18 @@ class _Signature:
     @classmethod
     def parse(cls, data: bytes) -> Self:
         """The four lines of a signature file and nothing else. Raises ValueError."""
-        lines = data.decode().removesuffix("\n").split("\n")
-        if len(lines) != 4 or not lines[0].startswith("untrusted comment: "):
+        lines = _lines(data)
+        if (
+            b"\0" in data
+            or len(lines) < 4
+            or b"".join(lines[4:]).strip()
+            or not lines[0].startswith(b"untrusted comment: ")
+        ):
             raise ValueError("it does not have the four lines of a minisign signature")
-        if not lines[2].startswith("trusted comment: "):
+        if not lines[2].startswith(b"trusted comment: "):
             raise ValueError("it has no trusted comment")
         packed, over_comment = _decode(lines[1], 74), _decode(lines[3], 64)
-        comment = lines[2].removeprefix("trusted comment: ").encode()
+        comment = lines[2].removeprefix(b"trusted comment: ")
         return cls(packed[:2], packed[_ID], packed[10:], comment, over_comment)
 
 
@@ -54,8 +61,8 @@ class MinisignKey:
     def __init__(self, path: Path) -> None:
         """Read it. Raises UsageError."""
         try:
-            line = path.read_text()[:4096].strip().split("\n")[-1]
-            packed = _decode(line.strip(), 42)
+            lines = _lines(path.read_bytes()[:MAX_SIGNATURE_BYTES].strip())
+            packed = _decode(lines[min(1, len(lines) - 1)], 42)  # behind a comment, or alone as ``minisign -P`` has it
             if packed[:2] != _LEGACY:
                 raise ValueError("not an Ed25519 key")
         except (OSError, ValueError) as error:
@@ -97,7 +104,12 @@ def _message(algorithm: bytes, candidate: Candidate, file: CandidateFile) -> byt
     raise RefusedError(Reason.SIGNATURE_MALFORMED, f"signature of {file.path!r}: algorithm {algorithm!r} is unknown")
 
 
-def _decode(text: str, length: int) -> bytes:
+def _lines(data: bytes) -> list[bytes]:
+    """Without their ends, of Unix or of Windows."""
+    return [line.rstrip(b"\r") for line in data.split(b"\n")]
+
+
+def _decode(text: bytes, length: int) -> bytes:
     try:
         data = base64.b64decode(text, validate=True)
     except binascii.Error:

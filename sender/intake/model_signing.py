@@ -2,13 +2,16 @@
 
 The signature is verified over raw bytes before the statement is parsed. Then the statement must name every file of the
 item and no other, with the digests that were computed while it was hashed. Method "files", SHA-256 and BLAKE3.
+
+Signers leave paths out, and by a folder's path all that lies below it, also what somebody puts there later. A channel
+therefore names the files, and never folders, that may lie there unsigned, and each must have been left out as well.
 """
 
 import base64
 import binascii
 import hashlib
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
@@ -103,8 +106,11 @@ def check_model(settings: ModelSigning, opener: Opener, papers: frozenset[str], 
         name, named, ignored = _read_statement(statement)
     except (ValueError, KeyError, TypeError) as error:
         raise RefusedError(Reason.STATEMENT, f"what the model's signer signed: {error}") from None
-    _compare(named, ignored & set(settings.unsigned), papers | {settings.file}, candidate)
-    return Finding(detail=f"model {name!r}", counts={"files": len(named)})
+    unsigned = {path for path in settings.unsigned if path in candidate.files and _is_ignored(path, ignored)}
+    _compare(named, unsigned, papers | {settings.file}, candidate)
+    unsigned -= named.keys() | papers
+    detail = f"model {name!r}" + (f"; unsigned: {', '.join(map(repr, sorted(unsigned)))}" if unsigned else "")
+    return Finding(detail, counts={"files": len(named), "unsigned": len(unsigned)})
 
 
 def _read_statement(payload: bytes) -> tuple[str, dict[str, tuple[str, str]], set[str]]:
@@ -129,7 +135,10 @@ def _read_statement(payload: bytes) -> tuple[str, dict[str, tuple[str, str]], se
     (subject,) = statement["subject"]
     if subject["digest"] != {"sha256": everything.hexdigest()}:
         raise ValueError("the digest of the model is not that of its files")
-    return _text(subject, "name"), named, set(how.get("ignore_paths", []))
+    ignored = how.get("ignore_paths", [])
+    if not isinstance(ignored, list) or not all(isinstance(path, str) for path in ignored):
+        raise ValueError("its ignored paths are no list of texts")
+    return _text(subject, "name"), named, set(ignored)
 
 
 def _compare(
@@ -141,18 +150,17 @@ def _compare(
             raise RefusedError(Reason.FILE_MISSING, f"the model signature names {path!r}, which is not there")
         if _digest(file, algorithm) != digest:
             raise RefusedError(Reason.DIGEST, f"{path!r} is not the file that the model's signer signed")
-    for path in candidate.files.keys() - named.keys() - papers:
-        if not _is_below(path, unsigned):
-            raise RefusedError(Reason.FILE_EXTRA, f"{path!r} is not in the model signature")
+    if extra := candidate.files.keys() - named.keys() - papers - unsigned:
+        raise RefusedError(Reason.FILE_EXTRA, f"{min(extra)!r} is not in the model signature")
 
 
 def _digest(file: CandidateFile, algorithm: str) -> str:
     return file.entry.sha256 if algorithm == "sha256" else file.entry.blake3
 
 
-def _is_below(path: str, tops: set[str]) -> bool:
-    """Whether a path is one of ``tops``, or in a folder that is."""
-    return any(path == top or path.startswith(f"{top}/") for top in tops)
+def _is_ignored(path: str, ignored: set[str]) -> bool:
+    """Whether the signer left out a path, by its name or by that of a folder above it, as model signing has it."""
+    return any(PurePosixPath(path).is_relative_to(top) for top in ignored)
 
 
 def _object(parsed: Mapping[str, Any], key: str) -> dict[str, Any]:

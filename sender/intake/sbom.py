@@ -1,54 +1,66 @@
-"""CycloneDX files of an item: found by their names, read within bounds, summarised."""
+"""Bills of materials in an item: found by their names, read within bounds, summarised in the verdict.
 
+They are papers for people. So nothing is refused for one: what is only named like one, is too large, or comes after
+the bounds are spent is counted, and the first of them are named.
+"""
+
+import re
 from typing import Final
 
 from sender.intake.candidate import Candidate, CandidateFile
-from sender.intake.jsons import read_object
-from sender.intake.verdict import Finding, Reason, RefusedError, Sbom, bounded
+from sender.intake.sbom_formats import summarise
+from sender.intake.verdict import Finding, Sbom, bounded
 
-MAX_SBOM_BYTES: Final = 32 << 20
-MOST_SBOMS: Final = 64
+MAX_SBOM_BYTES: Final = 16 << 20  # parsed, JSON takes some fifteen times as much memory
+MAX_TOTAL_BYTES: Final = 256 << 20  # of all that are read of one item
+MOST_LISTED: Final = 64  # summaries in a verdict
+_NAMED: Final = 4
 _MOST_TEXT: Final = 200
+# bom.json, sbom.xml, x.cdx.json, x-cyclonedx.xml, manifest.spdx.json, x.spdx, x.spdx.yaml, x.spdx.rdf.xml
+_NAME: Final = re.compile(r"(?:.*[._-])?(?:s?bom|cdx|cyclonedx|spdx)\.(?:json|xml)|.*\.spdx(?:\.rdf)?(?:\.[a-z]{3,4})?")
+_IN_WHEEL: Final = re.compile(r".*\.dist-info/sboms/.+")  # PEP 770; wheels that are unpacked
 
 
 def is_sbom(path: str) -> bool:
-    """Whether a path is named as CycloneDX files are."""
-    name = path.rpartition("/")[2].lower()
-    return name == "bom.json" or name.endswith(".cdx.json")
+    """Whether a path is one as bills of materials have it."""
+    lower = path.lower()
+    return bool(_NAME.fullmatch(lower.rpartition("/")[2]) or _IN_WHEEL.fullmatch(lower))
 
 
 def check_sboms(candidate: Candidate) -> Finding:
-    """Read all that are there; none is no fault. Raises RefusedError for one that is none."""
-    found = [file for file in candidate.files.values() if is_sbom(file.path)]
-    if len(found) > MOST_SBOMS:
-        raise RefusedError(Reason.SBOM, f"{len(found)} files are named as SBOMs; {MOST_SBOMS} at most")
-    candidate.sboms.extend(_summarise(candidate, file) for file in found)
-    return Finding(counts={"sboms": len(found), "components": sum(sbom.components for sbom in candidate.sboms)})
+    """Summarise all that are there. Raises RefusedError only for what is not what was hashed any more."""
+    found, components, left = 0, 0, MAX_TOTAL_BYTES
+    unread: list[str] = []
+    for file in candidate.files.values():
+        if not is_sbom(file.path):
+            continue
+        sbom: Sbom | str = f"it has {file.size} bytes, too many to be read"
+        if file.size <= min(MAX_SBOM_BYTES, left):
+            left -= file.size
+            sbom = _summary(candidate, file)
+        if isinstance(sbom, str):
+            unread.append(f"{file.path!r}: {sbom}")
+            continue
+        found, components = found + 1, components + sbom.components
+        if len(candidate.sboms) < MOST_LISTED:
+            candidate.sboms.append(sbom)
+    counts = {"sboms": found, "components": components, "unlisted": found - len(candidate.sboms)}
+    return Finding(_unread(unread), counts=counts | {"unread": len(unread)})
 
 
-def _summarise(candidate: Candidate, file: CandidateFile) -> Sbom:
-    where = f"{file.path!r} is named as a CycloneDX file and is none"
-    if file.size > MAX_SBOM_BYTES:
-        raise RefusedError(Reason.SBOM, f"{file.path!r} has {file.size} bytes; an SBOM has {MAX_SBOM_BYTES} at most")
+def _summary(candidate: Candidate, file: CandidateFile) -> Sbom | str:
+    """What one says of itself, or why it is none that can be read."""
     try:
-        bom = read_object(candidate.read(file, MAX_SBOM_BYTES))
+        stated = summarise(candidate.read(file, MAX_SBOM_BYTES))
     except ValueError as error:
-        raise RefusedError(Reason.SBOM, f"{where}: {error}") from None
-    if bom.get("bomFormat") != "CycloneDX" or not isinstance(bom.get("specVersion"), str):
-        raise RefusedError(Reason.SBOM, f"{where}: bomFormat or specVersion is missing")
-    components = bom.get("components", [])
-    metadata = bom.get("metadata", {})
-    subject = metadata.get("component", {}) if isinstance(metadata, dict) else None
-    if not isinstance(components, list) or not isinstance(subject, dict):
-        raise RefusedError(Reason.SBOM, f"{where}: components or metadata have another form")
-    return Sbom(
-        file.path,
-        _text(bom.get("specVersion")),
-        _text(bom.get("serialNumber")),
-        _text(subject.get("name")),
-        len(components),
-    )
+        return bounded(str(error), _MOST_TEXT)
+    version, serial, name = (bounded(text, _MOST_TEXT) for text in (stated.spec_version, stated.serial, stated.name))
+    return Sbom(file.path, stated.format, version, serial, name, stated.components)
 
 
-def _text(value: object) -> str:
-    return bounded(value, _MOST_TEXT) if isinstance(value, str) else ""
+def _unread(unread: list[str]) -> str:
+    """For people: the first that could not be read, and how many more."""
+    if not unread:
+        return ""
+    more = f" and {len(unread) - _NAMED} more" if len(unread) > _NAMED else ""
+    return f"named as bills of materials and not read: {'; '.join(unread[:_NAMED])}{more}"

@@ -1,15 +1,22 @@
-"""Every file past a virus scanner, and an honest word about those that were too large for it."""
+"""Every file past a virus scanner, and an honest word about those that it did not look into."""
 
 import time
+from collections.abc import Mapping
 from typing import Final
+
+import structlog
 
 from diode.intake_settings import Clamd as ClamdSettings
 from sender.intake.candidate import Candidate, CandidateFile
 from sender.intake.clamd import MAX_STREAM_BYTES, Clamd, Version, trusted_users
+from sender.intake.unopened import WITHIN, Unopened
 from sender.intake.verdict import Finding, Reason, RefusedError
 
 _DAY_S: Final = 86_400.0
 _NAMED: Final = 8
+_NAMED_UNOPENED: Final = 2  # of each kind
+
+log = structlog.get_logger()
 
 
 def check_scanned(settings: ClamdSettings, candidate: Candidate) -> Finding:
@@ -23,16 +30,41 @@ def check_scanned(settings: ClamdSettings, candidate: Candidate) -> Finding:
     clamd = Clamd(settings.socket, trusted_users(settings.user), settings.timeout_s, candidate.progress.tick)
     version = clamd.version()
     _check_age(settings, version)
-    if settings.canary:
+    details = []
+    if not settings.canary:
+        details.append("clamd was not tried (canary)")
+    else:
         clamd.prove_sight()
-    scanned = 0
-    for file in candidate.files.values():
-        if file.size <= most:
-            clamd.scan(candidate.chunks(file), repr(file.path))
-            scanned += 1
-    detail = f"not scanned: too large: {_names(large)}" if large else ""
-    counts = {"scanned": scanned, "unscanned": len(large)}
-    return Finding(detail, tool=version.name, database=version.database, counts=counts)
+        if not clamd.alerts_on_encrypted():
+            details.append(_without_alert(settings))
+    unopened: dict[str, list[CandidateFile]] = {}
+    scanned = [file for file in candidate.files.values() if file.size <= most]
+    for file in scanned:
+        look = Unopened()
+        clamd.scan(look.watched(candidate.chunks(file)), repr(file.path))
+        if "encrypted" in look.kind and settings.encrypted == "reject":
+            raise RefusedError(Reason.UNSCANNED, f"not scanned: {look.kind}: {file.path!r}")
+        if look.kind:
+            unopened.setdefault(look.kind, []).append(file)
+    count = sum(map(len, unopened.values()))
+    if unopened:
+        details.append(f"passed unopened: {count}: {_kinds(unopened)}")
+    if within := sorted(candidate.inside.keys() & WITHIN):
+        details.append(f"within archives, passed unopened: {', '.join(f'{candidate.inside[k]} {k}' for k in within)}")
+    if large:
+        details.append(f"not scanned: too large: {_names(large)}")
+    counts = {"scanned": len(scanned), "unscanned": len(large), "unopened": count}
+    return Finding("; ".join(details), tool=version.name, database=version.database, counts=counts)
+
+
+def _without_alert(settings: ClamdSettings) -> str:
+    """What to say of a clamd that found nothing to say of an encrypted archive."""
+    if settings.encrypted == "reject":
+        raise RefusedError(
+            Reason.SCANNER_BLIND, "clamd does not alert on encrypted archives: set AlertEncrypted yes in clamd.conf"
+        )
+    log.warning("scanner_passes_encrypted", remedy="set AlertEncrypted yes in clamd.conf")
+    return "clamd passes encrypted archives unopened (AlertEncrypted is not set)"
 
 
 def _check_age(settings: ClamdSettings, version: Version) -> None:
@@ -48,6 +80,10 @@ def _check_age(settings: ClamdSettings, version: Version) -> None:
         )
 
 
-def _names(files: list[CandidateFile]) -> str:
-    more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
-    return ", ".join(repr(file.path) for file in files[:_NAMED]) + more
+def _kinds(unopened: Mapping[str, list[CandidateFile]]) -> str:
+    return ", ".join(f"{kind} ({_names(files, _NAMED_UNOPENED)})" for kind, files in sorted(unopened.items()))
+
+
+def _names(files: list[CandidateFile], most: int = _NAMED) -> str:
+    more = f" and {len(files) - most} more" if len(files) > most else ""
+    return ", ".join(repr(file.path) for file in files[:most]) + more

@@ -21,9 +21,10 @@ def check_signed(key: SignatureKey, sums: str | None, suffixes: tuple[str, ...],
 
     ``suffixes``: of all signatures that the channel checks. Raises RefusedError.
     """
+    signatures = signatures_of(candidate, suffixes)
     count = 0
     for file in candidate.files.values():
-        if file.path != sums if sums is not None else is_signature(file.path, suffixes, candidate):
+        if file.path != sums if sums is not None else file.path in signatures:
             continue
         signature = candidate.files.get(file.path + key.suffix)
         if signature is None:
@@ -36,10 +37,12 @@ def check_signed(key: SignatureKey, sums: str | None, suffixes: tuple[str, ...],
     return Finding(counts={"signatures": count})
 
 
-def is_signature(path: str, suffixes: tuple[str, ...], candidate: Candidate) -> bool:
-    """Whether a file is one of the channel's signatures, of another file that is there and is none itself."""
-    for suffix in suffixes:
-        signed = path.removesuffix(suffix)
-        if signed != path and signed in candidate.files and not is_signature(signed, suffixes, candidate):
-            return True
-    return False
+def signatures_of(candidate: Candidate, suffixes: tuple[str, ...]) -> set[str]:
+    """The files that are one of the channel's signatures, each of another file that is there and is none itself."""
+    found: set[str] = set()
+    for path in sorted(candidate.files, key=len):  # what is signed before its signatures
+        for suffix in suffixes:
+            signed = path.removesuffix(suffix)
+            if signed != path and signed in candidate.files and signed not in found:
+                found.add(path)
+    return found

@@ -28,7 +28,6 @@ class Reason(StrEnum):
     SIGNATURE_KEY = "signature_key"  # made with another key, or in another way, than the channel asks for
     SIGNATURE = "signature"  # wrong: something was changed
     STATEMENT = "statement"  # signed, and not what a model signature may say
-    SBOM = "sbom"
     MALWARE = "malware"
     UNSCANNED = "unscanned"  # larger than what the scanner takes
     HOOK_REJECTED = "hook_rejected"
@@ -115,9 +114,10 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Sbom:
-    """What a CycloneDX file says of itself."""
+    """What a bill of materials says of itself."""
 
     path: str
+    format: str  # CycloneDX or SPDX
     spec_version: str
     serial: str
     name: str
@@ -127,7 +127,7 @@ class Sbom:
         """For JSON; what is empty is left out."""
         fields = {"spec_version": self.spec_version, "serial": self.serial, "name": self.name}
         stated: dict[str, str | int] = {name: value for name, value in fields.items() if value}
-        return {"path": self.path, "components": self.components, **stated}
+        return {"path": self.path, "format": self.format, "components": self.components, **stated}
 
 
 @dataclass(frozen=True, slots=True)

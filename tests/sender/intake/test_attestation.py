@@ -35,7 +35,7 @@ VERDICT = Verdict(
         Check("clamd", "passed", detail="clean", tool="ClamAV 1.4", database="2026-11-20T00:00:00Z", seconds=0.25),
     ),
     (Input("model.sig", "00" * 32),),
-    (Sbom("bom.json", "1.6", "urn:uuid:1", "model", 3),),
+    (Sbom("bom.json", "CycloneDX", "1.6", "urn:uuid:1", "model", 3),),
 )
 
 
@@ -57,9 +57,8 @@ def test_says_what_was_checked(signer: CryptoSigner) -> None:
     assert [{"uri": "data/model.sig", "digest": {"sha256": "00" * 32}}] == predicate["inputAttestations"]
     found = predicate[FOUND]
     assert [check.facts() for check in VERDICT.checks] == found["checks"]
-    assert [{"path": "bom.json", "spec_version": "1.6", "serial": "urn:uuid:1", "name": "model", "components": 3}] == (
-        found["sboms"]
-    )
+    stated = {"path": "bom.json", "format": "CycloneDX", "spec_version": "1.6", "serial": "urn:uuid:1", "name": "model"}
+    assert [stated | {"components": 3}] == found["sboms"]
 
 
 def test_receiver_believes_it(signer: CryptoSigner) -> None:
@@ -100,7 +99,7 @@ def test_always_fits(signer: CryptoSigner, text: str) -> None:
         for number in range(24)
     )
     inputs = tuple(Input(text * 250, "00" * 32) for _ in range(MOST_INPUTS))
-    sboms = tuple(Sbom(text * 250, text * 200, text * 200, text * 200, 1 << 50) for _ in range(64))
+    sboms = tuple(Sbom(text * 250, "CycloneDX", text * 200, text * 200, text * 200, 1 << 50) for _ in range(64))
     verdict = Verdict(checks, inputs, sboms)
     for judged in (verdict, replace(verdict, inputs=inputs * 1000), replace(verdict, inputs=(), sboms=())):
         sealed = attest_verdict(judged, Intake(), "weights/m/1", content_of(FILES), NOW, signer)

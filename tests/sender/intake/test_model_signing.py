@@ -38,7 +38,9 @@ def test_published_model_by_key(tmp_path: Path) -> None:
     key = signed / "keys/signing-key-pub.pem"
     verdict = judge_copy(signed / "v1.1.0-elliptic-key", tmp_path / "m", key=key)
     assert (None, ["model.sig"]) == (verdict.failed, [paper.path for paper in verdict.inputs])
-    assert "model 'v1.1.0-elliptic-key'" == next(c.detail for c in verdict.checks if c.name == "oms")
+    assert "model 'v1.1.0-elliptic-key'; unsigned: 'ignore-me'" == next(
+        c.detail for c in verdict.checks if c.name == "oms"
+    )
 
 
 def test_what_the_signer_ignored_is_not_let_through(tmp_path: Path) -> None:

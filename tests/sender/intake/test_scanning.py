@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from diode.intake_settings import Intake
 from sender.intake.candidate import Candidate, CandidateFile, StoppedError
@@ -38,7 +39,7 @@ def test_clean_files(judge: Judge, clamd: Path) -> None:
     files = {"a.txt": b"text\n", "b.bin": os.urandom(1 << 20)[:-4] + b"\0\0\0\0", "empty": b""}
     verdict = judge(files, clamd={"socket": clamd, "max_bytes": "1MiB"})
     check = scan_of(verdict)
-    assert (None, {"scanned": 3, "unscanned": 0}) == (verdict.failed, check.counts)
+    assert (None, {"scanned": 3, "unscanned": 0, "unopened": 0}) == (verdict.failed, check.counts)
     assert check.tool.startswith("ClamAV 1.")
 
 
@@ -65,7 +66,7 @@ def test_too_large_is_said(judge: Judge, clamd: Path) -> None:
     assert ("clamd", "rejected", Reason.UNSCANNED) == outcome(verdict)
     assert "not scanned: too large: 'big'" in scan_of(verdict).detail
     check = scan_of(judge(files, clamd={**limited, "too_large": "record"}))
-    assert ("passed", {"scanned": 1, "unscanned": 1}) == (check.outcome, check.counts)
+    assert ("passed", {"scanned": 1, "unscanned": 1, "unopened": 0}) == (check.outcome, check.counts)
     assert "not scanned: too large: 'big'" == check.detail
 
 
@@ -141,6 +142,9 @@ WRONG: dict[str, tuple[Script, Reason]] = {
     "null": (says(b"(null) FOUND\0"), Reason.SCANNER_GARBAGE),
     "no memory": (says(b"stream: Can't allocate memory ERROR\0"), Reason.SCANNER_ERROR),
     "found": (says(b"stream: Win.Test FOUND\0"), Reason.MALWARE),
+    "encrypted": (says(b"stream: Heuristics.Encrypted.RAR FOUND\0"), Reason.UNSCANNED),
+    "cut short": (says(b"stream: Heuristics.Limits.Exceeded.MaxScanSize FOUND\0"), Reason.UNSCANNED),
+    "named like it": (says(b"stream: Win.Heuristics.Encrypted.Zip FOUND\0"), Reason.MALWARE),
     "endless": (endless, Reason.SCANNER_GARBAGE),
     "interrupts": (interrupts, Reason.SCANNER_ERROR),
     "hangs up": (hangs_up, Reason.SCANNER_DIED),
@@ -206,9 +210,46 @@ def test_blind_scanner(judge: Judge, tmp_path: Path) -> None:
     with fake_clamd(tmp_path / "s", honest, on_canary=says(CLEAN)) as path:
         verdict = judge({"a": b"a"}, clamd={"socket": path})
         assert ("clamd", "error", Reason.SCANNER_BLIND) == outcome(verdict)
-        assert judge({"a": b"a"}, clamd={"socket": path, "canary": False}).accepted
+        check = scan_of(judge({"a": b"a"}, clamd={"socket": path, "canary": False}))
+        assert ("passed", "clamd was not tried (canary)") == (check.outcome, check.detail)
     with fake_clamd(tmp_path / "t", honest, on_canary=says(b"")) as path:
         assert ("clamd", "error", Reason.SCANNER_DIED) == outcome(judge({"a": b"a"}, clamd={"socket": path}))
+
+
+NO_ALERT = "clamd passes encrypted archives unopened (AlertEncrypted is not set)"
+
+
+@pytest.mark.parametrize("answer", [CLEAN, b"stream: Somebodys.Encrypted.Zip.UNOFFICIAL FOUND\0"])
+def test_no_alert_on_encrypted_archives(judge: Judge, tmp_path: Path, answer: bytes) -> None:
+    """One that does not say of an encrypted archive that it is one: said in each verdict, or nothing passes."""
+    with fake_clamd(tmp_path / "s", honest, on_encrypted=says(answer)) as path:
+        check = scan_of(judge({"a": b"a"}, clamd={"socket": path}))
+    assert ("passed", NO_ALERT) == (check.outcome, check.detail)
+    with fake_clamd(tmp_path / "t", honest, on_encrypted=says(answer)) as path:
+        verdict = judge({"a": b"a"}, clamd={"socket": path, "encrypted": "reject"})
+    assert ("clamd", "error", Reason.SCANNER_BLIND) == outcome(verdict)
+    assert "AlertEncrypted yes" in scan_of(verdict).detail
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (b"", Reason.SCANNER_DIED),
+        (b"stream: OK", Reason.SCANNER_DIED),
+        (b"stream: no memory ERROR\0", Reason.SCANNER_ERROR),
+        (b"x\0", Reason.SCANNER_GARBAGE),
+    ],
+)
+def test_no_answer_to_an_encrypted_archive(judge: Judge, tmp_path: Path, answer: bytes, reason: Reason) -> None:
+    """What is no answer is none here either."""
+    with fake_clamd(tmp_path / "s", honest, on_encrypted=says(answer)) as path:
+        assert ("clamd", "error", reason) == outcome(judge({"a": b"a"}, clamd={"socket": path}))
+
+
+def test_alerts_cannot_be_asked_for_untried(judge: Judge, tmp_path: Path) -> None:
+    """Without the canary nobody knows whether clamd alerts."""
+    with pytest.raises(ValidationError, match="canary"):
+        judge({"a": b"a"}, clamd={"socket": tmp_path / "s", "encrypted": "reject", "canary": False})
 
 
 @pytest.mark.parametrize(
@@ -245,5 +286,11 @@ def test_fresh_database(judge: Judge, tmp_path: Path) -> None:
 def test_no_other_answer_has_no_reason(answer: bytes) -> None:
     """Every other answer is a refusal, with a printable detail."""
     reason, detail = judge(answer, "'a'")
-    assert reason in {Reason.MALWARE, Reason.SCANNER_DIED, Reason.SCANNER_ERROR, Reason.SCANNER_GARBAGE}
+    assert reason in {
+        Reason.MALWARE,
+        Reason.UNSCANNED,
+        Reason.SCANNER_DIED,
+        Reason.SCANNER_ERROR,
+        Reason.SCANNER_GARBAGE,
+    }
     assert detail
