@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from diode.errors import LimitError, SourceError
-from diode.storage.folder import Folder
+from diode.storage.folder import Folder, real_path
 from sender.packing import hash_content
 from sender.sources import Root, collect
 
@@ -184,3 +184,23 @@ def test_links_of_the_kernels(path: str) -> None:
     """Those of /proc lead anywhere, whatever they say; they are never followed."""
     with pytest.raises(OSError, match=r"symbolic links|Invalid cross-device"):
         Folder.open(Path("/proc")).following(path, os.O_PATH)
+
+
+@pytest.mark.parametrize("turn", ["other file", "link"])
+def test_what_is_swapped_after_the_kernel_named_it(item: Path, monkeypatch: pytest.MonkeyPatch, turn: str) -> None:
+    """Between the path that the kernel gave and its opening, another file takes the place of the one that it found."""
+    (item / "a").symlink_to("sub/file")
+
+    def name_and_swap(fd: int) -> Path:
+        place = real_path(fd)
+        if place.name == "file":
+            place.rename(place.with_name("other"))
+            if turn == "link":
+                place.symlink_to("other")
+            else:
+                (item.parent / "keys" / "file").rename(place)
+        return place
+
+    monkeypatch.setattr("sender.links.real_path", name_and_swap)
+    with pytest.raises(SourceError, match="changed while it was followed"):
+        paths(item)
