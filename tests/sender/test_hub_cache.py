@@ -323,12 +323,13 @@ def test_no_words_of_a_link_give_the_key(
     assert SECRET not in contents(found).values()
 
 
-def test_a_hard_link_behind_a_cache_link(hub: Path) -> None:
+@pytest.mark.parametrize("shared", ["blobs", ".", ".."])
+def test_a_hard_link_behind_a_cache_link(hub: Path, shared: str) -> None:
     """A blob that is another file's second name, in a folder where others may write, is refused as any file is."""
     item = hub / "models--org--name"
     (item / "blobs" / "k").hardlink_to(hub.parent / "keys" / "service.key")
     (item / "snapshots" / A / "x").symlink_to("../../blobs/k")
-    (item / "blobs").chmod(0o777)
+    (item / shared).chmod(0o777)
     with pytest.raises(SourceError, match="hard link"):
         collect([dropped(item)], "refuse")
     with pytest.raises(SourceError, match="hard link"):

@@ -149,14 +149,22 @@ def test_a_folder_that_comes_from_elsewhere_while_a_link_is_followed(
         assert b"harmless" == file.read()
 
 
-def test_what_a_person_named_is_resolved_once(item: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("words", ["keys", "nothing"])
+def test_what_a_person_named_is_resolved_once(item: Path, monkeypatch: pytest.MonkeyPatch, words: str) -> None:
     """A link above what was typed is followed by one call: what it says afterwards changes nothing."""
-    (item.parent / "typed").symlink_to("item")
-    root = Root.named(item.parent / "typed" / "sub")
-    (item.parent / "typed").unlink()
-    (item.parent / "typed").symlink_to("keys")
-    [source] = collect([root], "refuse")
-    assert str(item / "sub" / "file") == source.origin
+    typed, open_folder = item.parent / "typed", Folder.open
+
+    def open_and_swap(path: Path) -> Folder:
+        folder = open_folder(path)
+        typed.unlink()
+        typed.symlink_to(words)
+        return folder
+
+    typed.symlink_to("item/sub")
+    monkeypatch.setattr(Folder, "open", open_and_swap)
+    [source] = collect([Root.named(typed / "file")], "refuse")
+    with source.open() as file:
+        assert (str(item / "sub" / "file"), b"harmless") == (source.origin, file.read())
 
 
 @pytest.mark.parametrize("links", ["refuse", "follow"])
