@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from diode.storage.folder import Folder
+from sender.sources import Root, collect
 from tests.e2e.pair import pair
-from tests.hub import Commits, etag_of, hub, lay_out
+from tests.hub import Commits, etag_of, hub, lay_out, share
 
 A, B = "a" * 40, "b" * 40
 WEIGHTS = bytes(range(256)) * 32
@@ -42,6 +44,18 @@ for cache, revision in json.loads(sys.argv[1]):
     assert folder / "config.json" == Path(hf_hub_download("org/name", "config.json", **given))
     assert not scan_cache_dir(cache).warnings
     print(folder)
+"""
+
+SHARE = """
+import sys
+from pathlib import Path
+try:
+    from huggingface_hub.utils._shared_blobs import publish_blob_to_shared_store as publish
+except ImportError:
+    sys.exit("no shared store")
+cache, blob, xet = sys.argv[1:]
+size = Path(blob).stat().st_size
+assert publish(blob_path=blob, xet_hash=xet, cache_dir=cache, expected_size=size, replace_existing=False)
 """
 
 
@@ -91,6 +105,25 @@ def test_our_layout_is_the_librarys(tmp_path: Path) -> None:
     for kind in kinds:
         ours = lay_out(tmp_path / "ours", f"{kind}s--org--name", TWO)
         assert layout(ours) == layout(tmp_path / "hub" / f"{kind}s--org--name")
+
+
+def test_our_shared_store_is_the_librarys(tmp_path: Path) -> None:
+    """The link that newer versions put in a blob's place is the one that is followed for a person, and for a hub."""
+    ours, theirs = (lay_out(tmp_path / side, "models--org--name", {A: FILES}) for side in ("ours", "theirs"))
+    blob = f"blobs/{etag_of(WEIGHTS)}"
+    name = share(ours.parent, ours / blob).name
+    try:
+        library(SHARE, str(theirs.parent), str(theirs / blob), name)
+    except AssertionError as error:
+        if "no shared store" in str(error):
+            pytest.skip("this version of huggingface_hub has no shared store")
+        raise
+    assert (ours / blob).readlink() == (theirs / blob).readlink()
+    sources = collect([theirs / "snapshots" / A], "refuse")
+    assert FILES == {source.path: Path(source.origin).read_bytes() for source in sources}
+    packed = {source.path for source in collect([Root(Folder.open(tmp_path), "theirs")], "refuse")}
+    assert {f"models--org--name/snapshots/{A}/{file}" for file in FILES} <= packed
+    assert f"blobs/{name[:2]}/{name}" not in packed
 
 
 async def test_a_cache_crosses_and_is_loaded_offline(tmp_path: Path) -> None:

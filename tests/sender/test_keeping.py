@@ -139,11 +139,10 @@ def test_an_item_that_is_gone_was_not_moved(tmp_path: Path) -> None:
 def test_a_link_in_the_place_of_a_channel_that_was_sent(tmp_path: Path) -> None:
     """What lies behind it is not taken for the item that was moved, and the daemon starts all the same."""
     outbox, ledger = keep_one(tmp_path, "forever", "sent", tmp_path / "outbox" / "models" / "m")
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "elsewhere" / "m").write_bytes(b"12345")
+    (tmp_path / "elsewhere" / "m").mkdir(parents=True)
     (tmp_path / "sent").mkdir()
     (tmp_path / "sent" / "models").symlink_to(tmp_path / "elsewhere")
-    name_source(tmp_path, tmp_path / "outbox" / "models" / "m")
+    name_source(tmp_path, tmp_path / "outbox" / "models" / "m" / "file")
     find_moved(outbox, tmp_path, ledger)
     assert str(tmp_path / "outbox" / "models" / "m") == ledger.recent(1)[0].origin
     ledger.close()
