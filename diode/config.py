@@ -126,7 +126,7 @@ class Outbox(_Section):
     sent: Path = Path("sent")
     failed: Path = Path("failed")
     settle_s: Annotated[float, Field(ge=0.0, le=3600.0)] = 2.0
-    links: Literal["refuse", "follow"] = "refuse"
+    links: Literal["refuse", "follow"] = "refuse"  # follow: within the item; those of a cache always (ADR 0025)
     keep: Annotated[str, Field(pattern=r"^(forever|until-confirmed|[1-9]\d{0,4} days?)$")] = "forever"
 
 

@@ -42,6 +42,7 @@ main = guarded(app)
 
 Json = Annotated[bool, typer.Option("--json", help="JSON lines on standard output.")]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The backup's folder.")]
+Paths = Annotated[list[Path], typer.Argument(help="Files, directories, a Hugging Face snapshot: together one bundle.")]
 Quiet = Annotated[bool, typer.Option("--no-progress", help="No bars, no progress lines.")]
 
 
@@ -75,7 +76,7 @@ def run(
 @app.command()
 def send(
     context: typer.Context,
-    paths: Annotated[list[Path], typer.Argument(help="Files or directories: together one bundle.")],
+    paths: Paths,
     channel: Annotated[str, typer.Option("--channel", help="Channel to send on.")] = "default",
     name: Annotated[str | None, typer.Option("--name", help="Name; default: that of the first path.")] = None,
     version: Annotated[str | None, typer.Option("--version", help="Version; default: time and digest.")] = None,
@@ -84,21 +85,28 @@ def send(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Pack, sign and send PATHS as one bundle, then exit. The paths stay where they are."""
+    """Pack, sign and send PATHS as one bundle, then exit. The paths stay where they are.
+
+    Links are followed as outbox.links says; of a Hugging Face cache, see 'pack'.
+    """
     _send(context.obj, paths, channel, name, version, passes, pass_delay, as_json=as_json, quiet=quiet)
 
 
 @app.command()
 def pack(
     context: typer.Context,
-    paths: Annotated[list[Path], typer.Argument(help="Files or directories: together one bundle.")],
+    paths: Paths,
     channel: Annotated[str, typer.Option("--channel", help="Channel to send on.")] = "default",
     name: Annotated[str | None, typer.Option("--name", help="Name; default: that of the first path.")] = None,
     version: Annotated[str | None, typer.Option("--version", help="Version; default: time and digest.")] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Pack PATHS as one bundle and exit. The next run sends it, once enough people have signed it."""
+    """Pack PATHS as one bundle and exit. The next run sends it, once enough people have signed it.
+
+    A snapshot of a Hugging Face cache is packed as the files that its links name: 'diode-sender pack
+    ~/.cache/huggingface/hub/models--ORG--NAME/snapshots/REV'. Its links may name blobs of its own cache alone.
+    """
     _send(context.obj, paths, channel, name, version, as_json=as_json, quiet=quiet, only_pack=True)
 
 

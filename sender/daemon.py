@@ -45,6 +45,7 @@ from sender import heart, keeping
 from sender.encode import FILLER_DATAGRAMS
 from sender.flights import Flights
 from sender.heart import Heart
+from sender.hub_cache import snapshot_label
 from sender.keeping import find_moved, prune
 from sender.ledger import Row
 from sender.messages import Degraded, Failed, Sent, SessionBegun
@@ -134,7 +135,7 @@ class Sender:
         Returns its ledger row; None when identical content was sent.
         """
         check_channel(channel)
-        entry_name, entry_version = split_name(paths[0].absolute().name)
+        entry_name, entry_version = snapshot_label(paths[0]) or split_name(paths[0].absolute().name)
         item = Item(paths[0], channel, name or entry_name, version or (None if name else entry_version))
         check_label(item.name, item.version)
         try:

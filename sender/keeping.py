@@ -46,7 +46,8 @@ def archive(folder: OutboxFolder, state: Path, ledger: Ledger, row: Row | None, 
     try:
         place = folder.archive(item)
         if row is not None and (packed := state / "bundles" / row.id).is_dir():
-            relocate(packed, item, place)
+            with folder.sent(place.parent.name) as holder:
+                relocate(packed, item, holder, place.name)
             ledger.moved(row.id, str(place))
     except OSError as error:
         log.warning("sent_item_stuck", item=printable(item), detail=f"{error.strerror}: {error.filename}")
@@ -58,10 +59,20 @@ def find_moved(outbox: Outbox, state: Path, ledger: Ledger) -> None:
         if row.state != "sent" or not row.origin or not _is_gone(item := Path(row.origin)):
             continue
         place = outbox.sent / item.parent.name / item.name
-        if item.is_relative_to(outbox.path) and os.path.lexists(place):
-            relocate(folder, item, place)
-            ledger.moved(row.id, str(place))
-            log.info("moved_item_found", bundle=row.id, item=str(place))
+        if not item.is_relative_to(outbox.path):
+            continue
+        try:
+            with open_place(outbox, outbox.sent) as sent, sent.folder(item.parent.name) as holder:
+                if not holder.has(item.name):
+                    continue
+                relocate(folder, item, holder, item.name)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            log.warning("sent_item_stuck", item=printable(place), detail=f"{error.strerror}: {error.filename}")
+            continue
+        ledger.moved(row.id, str(place))
+        log.info("moved_item_found", bundle=row.id, item=str(place))
 
 
 def _packed(state: Path, ledger: Ledger) -> Iterator[tuple[Path, Row]]:

@@ -17,7 +17,7 @@ from diode.config import Outbox
 from diode.errors import DiodeError, IntakeError, PathError, SourceError, UsageError
 from diode.locking import lock_in
 from diode.manifest import ChannelName, check_new_name
-from diode.storage.folder import Folder, fitting
+from diode.storage.folder import Folder, fitting, real_path
 from sender.sources import Root
 
 OURS: Final = ".diode"  # in the outbox
@@ -135,7 +135,7 @@ class OutboxFolder:
     def root(self, entry: Path) -> Root:
         """Where the files of ``entry`` are found: by its name in the channel's folder, which is no link."""
         channel = self._outbox.folder(entry.parent.name)
-        channel.path = Path(os.path.realpath(self._config.path), entry.parent.name)
+        channel.path = real_path(self._outbox.fd) / entry.parent.name
         return Root(channel, entry.name)
 
     def has(self, entry: Path) -> bool:
@@ -169,6 +169,10 @@ class OutboxFolder:
     def archive(self, item: Path) -> Path:
         """Move what was sent to ``sent/<channel>/``; returns its new place."""
         return self._move(item, self._sent)
+
+    def sent(self, channel: str) -> Folder:
+        """Where what was sent on a channel lies; through no link."""
+        return self._sent.folder(channel)
 
     def set_aside(self, entry: Path, error: DiodeError) -> None:
         """Move what cannot be sent to ``failed/<channel>/``, and say why below ``failed/.reasons/<channel>/``.

@@ -25,7 +25,7 @@ from sender.intake.pipeline import Pipeline
 from sender.intake.verdict import Verdict
 from sender.ledger import Ledger, Row, named
 from sender.outbox import Item
-from sender.packing import Content, Identity, hash_content, write_packed
+from sender.packing import Content, Identity, bytes_again, hash_content, write_packed
 from sender.sources import Root, Source, collect
 
 T = TypeVar("T")
@@ -116,7 +116,10 @@ class Packer:
         link = self._config.link
         sources = collect(roots, self._config.outbox.links, file_name)
         full = stream_geometry(link.symbol_bytes, PROFILES[link.profile])
-        return sources, hash_content(sources, full.source_bytes, progress)
+        content = hash_content(sources, full.source_bytes, progress)
+        if again := bytes_again(sources, content):
+            log.warning("same_files_sent_again", bytes=again, why="several paths lead to them; each path is sent whole")
+        return sources, content
 
     def _record(
         self,

@@ -32,6 +32,7 @@ from diode.manifest import (
     bundle_id,
     padded_manifest,
 )
+from diode.storage.folder import Folder, real_path
 from diode.trust import seal_manifest
 from sender.sources import Source, fingerprint
 
@@ -115,6 +116,12 @@ def hash_content(sources: Sequence[Source], slab_bytes: int, progress: Progress 
     if len(files) > MAX_TABLE_BYTES:
         raise LimitError(f"the files table has {len(files)} bytes, more than {MAX_TABLE_BYTES}")
     return Content(entries, slabs.finish(), stats, files, pieces)
+
+
+def bytes_again(sources: Sequence[Source], content: Content) -> int:
+    """How much of the stream is there more than once: files that links gave several paths. The stream has no links."""
+    sizes = {source.origin: entry.size for source, entry in zip(sources, content.entries, strict=True)}
+    return sum(entry.size for entry in content.entries) - sum(sizes.values())
 
 
 def _hash_file(
@@ -254,17 +261,17 @@ def write_packed(
     return Packed(number, folder, manifest, sealed)
 
 
-def relocate(folder: Path, old: Path, new: Path) -> None:
-    """The item at ``old`` was moved to ``new``: a packed bundle in ``folder`` finds its sources there.
+def relocate(folder: Path, old: Path, holder: Folder, name: str) -> None:
+    """The item at ``old`` was moved to ``name`` in ``holder``: a packed bundle in ``folder`` finds its sources there.
 
     A rename changes the ctime of what is renamed; that of a single file is taken over when nothing else changed.
     """
     origins: list[str] = json.loads((folder / SOURCES_FILE).read_text())
-    old, new = _real(old), _real(new)
-    moved = [str(new) + origin.removeprefix(str(old)) if _is_below(origin, old) else origin for origin in origins]
-    if moved == [str(new)]:
+    old, place = _real(old), real_path(holder.fd) / name
+    moved = [str(place) + origin.removeprefix(str(old)) if _is_below(origin, old) else origin for origin in origins]
+    if moved == [str(place)]:
         stats = np.fromfile(folder / STATS_FILE, dtype=np.int64).reshape(-1, 4)
-        now = fingerprint(os.lstat(new))
+        now = fingerprint(os.stat(name, dir_fd=holder.fd, follow_symlinks=False))
         if tuple(stats[0, :3].tolist()) == now[:3]:
             stats[0] = now
             _replace(folder / STATS_FILE, stats.tobytes())
@@ -279,7 +286,7 @@ def _replace(path: Path, data: bytes) -> None:
 
 
 def _real(path: Path) -> Path:
-    """As :func:`collect` names origins: links above the item resolved."""
+    """As :func:`collect` named origins: links above the item resolved. Nothing is opened by it: the item is gone."""
     return Path(os.path.realpath(path.parent)) / path.name
 
 

@@ -1,4 +1,4 @@
-"""Which files an item holds. They are found, and opened, through descriptors: no link in their path is ever followed.
+"""Which files an item holds. They are found, and opened, through descriptors: by paths with no link in them.
 
 Whoever drops an item may change it at any instant. What is opened later is compared with what was found (inode, size,
 times), so that neither another file nor other content is taken for it.
@@ -12,17 +12,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO, Final, Literal, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
 from diode.errors import LimitError, PathError, SourceError
 from diode.manifest import MAX_FILES, PathSet, check_new_name
-from diode.storage.folder import Folder
+from diode.storage.folder import Folder, real_path
+from sender.hub_cache import Hub, find_hub, is_cache, is_unfinished
+from sender.links import Follower, Links, Spot, identity, keeper_of
 
 _DEEPEST: Final = 64
-_SEVERAL: Final = -1  # no single user: others may write into a folder above
 _READ: Final = os.O_RDONLY | os.O_NONBLOCK
-
-Links = Literal["refuse", "follow"]
 
 
 def fingerprint(status: os.stat_result) -> tuple[int, int, int, int]:
@@ -31,16 +30,22 @@ def fingerprint(status: os.stat_result) -> tuple[int, int, int, int]:
 
 
 class Root(NamedTuple):
-    """A file or directory to be packed: ``name`` in an open folder, whose path has no links in it."""
+    """A file or directory to be packed: ``name`` in an open folder, whose path has no links in it.
+
+    ``hub``: of what a person named, the cache that it lies in. What strangers drop never has one.
+    """
 
     holder: Folder
     name: str
+    hub: Hub | None = None
 
     @classmethod
     def named(cls, path: Path) -> "Root":
-        """What a person named: links above it are theirs, and followed; it is no link itself. Raises OSError."""
+        """What a person named: links above it are theirs, and followed, once. Raises OSError."""
         path = path.absolute()
-        return cls(Folder.open(Path(os.path.realpath(path.parent))), path.name)
+        holder = Folder.open(path.parent)
+        holder.path = real_path(holder.fd)
+        return cls(holder, path.name, find_hub(holder, path.name))
 
     @property
     def origin(self) -> str:
@@ -103,7 +108,7 @@ def collect(roots: Sequence[Path | Root], links: Links, file_name: str | None = 
         walk = _Walk(links, linked)
         for source in walk.all_of(root, file_name, alone=len(roots) == 1):
             sources.append(source)
-            if len(sources) > MAX_FILES:  # counted here: links may name the same files without end
+            if len(sources) > MAX_FILES:
                 raise LimitError(f"more than {MAX_FILES} files and empty directories: a bundle holds no more")
     for file in linked.values():
         file.check()
@@ -140,85 +145,81 @@ class _Walk:
     def __init__(self, links: Links, linked: dict[tuple[int, int], _Linked]) -> None:
         self._links = links
         self._linked = linked
+        self._above: list[tuple[int, int]] = []  # the folders that are being walked
+        self._caches: set[str] = set()
 
-    def all_of(self, root: Path | Root, file_name: str | None, *, alone: bool) -> Iterator[Source]:
-        """Its files and empty directories."""
+    def all_of(self, root: Path | Root, file_name: str | None, *, alone: bool) -> list[Source]:
+        """Its files and empty directories; of a cache, no blob that is there under the name of a snapshot's file."""
         with _readable(str(root if isinstance(root, Path) else root.origin)):
             root = Root.named(root) if isinstance(root, Path) else root
-            self._top, self._path, name = root.holder, root.origin, root.name
-            check_new_name(file_name or name)
-            status = os.stat(name, dir_fd=self._top.fd, follow_symlinks=False)
-            if stat.S_ISLNK(status.st_mode):
-                self._target(self._path)
-            self._is_folder = stat.S_ISDIR(status.st_mode)
-            if self._is_folder:
-                self._top = self._top.folder(name)
-        self._keeper = _keeper(root.holder, None)
-        if self._is_folder:
-            self._keeper = _keeper(self._top, self._keeper)
-            yield from self._folder(self._top, "", "" if alone else file_name or name, self._keeper, 0)
-        else:
-            yield self._file(status, name, file_name or name, self._keeper)
+            name = file_name or root.name
+            check_new_name(name)
+            spot = Spot(root.holder, root.name, root.holder, root.name, keeper_of(root.holder, None))
+            status = spot.status()
+            if not stat.S_ISDIR(status.st_mode):
+                self._follower = Follower(self._links, root.holder, spot.keeper, root.hub)
+                is_link = stat.S_ISLNK(status.st_mode)
+                return [self._file(self._follower.follow_named(spot) if is_link else spot, name)]
+            top = spot.open_folder()
+            keeper = keeper_of(top, spot.keeper)
+        self._follower = Follower(self._links, top, keeper, root.hub)
+        prefix = "" if alone else name
+        found: list[Source] = []
+        for source in self._folder(Spot(top, "", top, "", keeper), top, prefix, 0):
+            found.append(source)
+            if len(found) > 2 * MAX_FILES:  # counted here: links may name the same files without end
+                raise LimitError(f"more than {2 * MAX_FILES} files, empty directories and links: a bundle holds fewer")
+        return [source for source in found if not self._is_double(source, prefix)]
 
-    def _folder(self, folder: Folder, below: str, path: str, keeper: int, depth: int) -> Iterator[Source]:
-        origin = self._origin(below)
+    def _is_double(self, source: Source, prefix: str) -> bool:
+        """Whether it was found at its own place, and a cache's link leads to it."""
+        place = source.path.removeprefix(f"{prefix}/") if prefix else source.path
+        return self._follower.is_sent_elsewhere(place)
+
+    def _folder(self, spot: Spot, folder: Folder, path: str, depth: int) -> Iterator[Source]:
         if depth > _DEEPEST:
-            raise SourceError(f"{origin!r} is nested too deeply, or links form a circle")
-        with _readable(origin):
+            raise SourceError(f"{spot.origin!r} is nested too deeply, or links form a circle")
+        with _readable(spot.origin):
             names = folder.names()
+            self._above.append(identity(os.fstat(folder.fd)))
+        if is_cache(names):
+            self._caches.add(spot.below)
         if not names and path:
-            yield Source(path + "/", origin, self._top, below)
+            yield Source(path + "/", spot.origin, spot.top, spot.below)
         for name in names:
             inner = f"{path}/{name}" if path else name
-            yield from self._entry(folder, name, f"{below}/{name}" if below else name, inner, keeper, depth)
+            yield from self._entry(spot.inner(folder, name, spot.keeper), inner, depth)
+        self._above.pop()
 
-    def _entry(self, folder: Folder, name: str, below: str, path: str, keeper: int, depth: int) -> Iterator[Source]:
-        with _readable(self._origin(below)):
-            check_new_name(name)
-            status = os.stat(name, dir_fd=folder.fd, follow_symlinks=False)
+    def _entry(self, spot: Spot, path: str, depth: int) -> Iterator[Source]:
+        with _readable(spot.origin):
+            check_new_name(spot.name)
+            status = spot.status()
             if stat.S_ISLNK(status.st_mode):
-                below = self._target(self._origin(below))
-                folder, keeper, name = self._descend(below)
-                status = os.stat(name or ".", dir_fd=folder.fd, follow_symlinks=False)
-            is_folder = stat.S_ISDIR(status.st_mode)
-            child = (folder.folder(name) if name else folder) if is_folder else None
+                origin, spot = spot.origin, self._follower.follow(spot)
+                status = spot.status()
+                if identity(status) in self._above:
+                    raise SourceError(f"{origin!r} is a link to a folder above itself")
+            child = spot.open_folder() if stat.S_ISDIR(status.st_mode) else None
         if child is None:
-            yield self._file(status, below, path, keeper)
+            yield self._file(spot, path, status)
             return
-        yield from self._folder(child, below, path, _keeper(child, keeper), depth + 1)
-        if name:
+        inside = spot._replace(keeper=keeper_of(child, spot.keeper))
+        yield from self._folder(inside, child, path, depth + 1)
+        if child is not spot.top:
             child.close()
 
-    def _file(self, status: os.stat_result, below: str, path: str, keeper: int) -> Source:
-        origin = self._origin(below)
+    def _file(self, spot: Spot, path: str, status: os.stat_result | None = None) -> Source:
+        status = spot.status() if status is None else status
         if not stat.S_ISREG(status.st_mode):
-            raise SourceError(f"{origin!r} is neither a file nor a directory")
+            raise SourceError(f"{spot.origin!r} is neither a file nor a directory")
+        if is_unfinished(spot.below, self._caches):
+            raise SourceError(f"{spot.origin!r} is a download that has not ended: end it, or remove the file")
         if status.st_nlink > 1:
-            linked = self._linked.setdefault((status.st_dev, status.st_ino), _Linked(status.st_nlink))
-            linked.found.add(origin)
-            linked.foreign = linked.foreign or (origin if keeper != status.st_uid else "")
-        return Source(path, origin, self._top, below, _seen(status))
-
-    def _target(self, origin: str) -> str:
-        """Where a link leads to, below the root; a path without links, as it is now. Raises SourceError."""
-        if self._links == "refuse":
-            raise SourceError(f'{origin!r} is a symbolic link (outbox.links = "follow" would take what it points to)')
-        target = os.path.realpath(origin)
-        if os.path.commonpath([target, self._path]) != self._path:
-            raise SourceError(f"{origin!r} is a link that leaves its bundle")
-        return target[len(self._path) :].lstrip("/")
-
-    def _descend(self, below: str) -> tuple[Folder, int, str]:
-        """The folder that holds ``below``, who alone may write on the way to it, and the last name; "" of the root."""
-        folder, keeper = self._top, self._keeper
-        *above, name = below.split("/")
-        for part in above:
-            folder = folder.folder(part)
-            keeper = _keeper(folder, keeper)
-        return folder, keeper, name
-
-    def _origin(self, below: str) -> str:
-        return f"{self._path}/{below}" if below and self._is_folder else self._path
+            linked = self._linked.setdefault(identity(status), _Linked(status.st_nlink))
+            linked.found.add(spot.origin)
+            linked.foreign = linked.foreign or (spot.origin if spot.keeper != status.st_uid else "")
+        return Source(path, spot.origin, spot.top, spot.below, _seen(status))
 
 
 @contextmanager
@@ -230,13 +231,6 @@ def _readable(origin: str) -> Iterator[None]:
         raise SourceError(str(error)) from error
     except OSError as error:
         raise SourceError(f"{origin!r} cannot be read: {error.strerror}") from error
-
-
-def _keeper(folder: Folder, above: int | None) -> int:
-    """The one user who may write into a folder and into those above it, up to the one that holds the item."""
-    status = os.fstat(folder.fd)
-    is_shared = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    return status.st_uid if not is_shared and above in (None, status.st_uid) else _SEVERAL
 
 
 def _seen(status: os.stat_result) -> bytes:

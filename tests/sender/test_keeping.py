@@ -119,3 +119,30 @@ def test_a_sent_item_in_a_folder_that_nobody_may_enter(tmp_path: Path, monkeypat
     assert row is not None
     assert row.origin == str(item)
     ledger.close()
+
+
+def name_source(folder: Path, origin: Path) -> None:
+    """What the packed bundle was made of."""
+    (folder / "bundles" / f"{1:016x}" / "sources.json").write_text(json.dumps([str(origin)]))
+
+
+def test_an_item_that_is_gone_was_not_moved(tmp_path: Path) -> None:
+    """Other items of its channel lie among what was sent; it does not."""
+    outbox, ledger = keep_one(tmp_path, "forever", "sent", tmp_path / "outbox" / "models" / "m")
+    (tmp_path / "sent" / "models" / "other").mkdir(parents=True)
+    name_source(tmp_path, tmp_path / "outbox" / "models" / "m" / "file")
+    find_moved(outbox, tmp_path, ledger)
+    assert str(tmp_path / "outbox" / "models" / "m") == ledger.recent(1)[0].origin
+    ledger.close()
+
+
+def test_a_link_in_the_place_of_a_channel_that_was_sent(tmp_path: Path) -> None:
+    """What lies behind it is not taken for the item that was moved, and the daemon starts all the same."""
+    outbox, ledger = keep_one(tmp_path, "forever", "sent", tmp_path / "outbox" / "models" / "m")
+    (tmp_path / "elsewhere" / "m").mkdir(parents=True)
+    (tmp_path / "sent").mkdir()
+    (tmp_path / "sent" / "models").symlink_to(tmp_path / "elsewhere")
+    name_source(tmp_path, tmp_path / "outbox" / "models" / "m" / "file")
+    find_moved(outbox, tmp_path, ledger)
+    assert str(tmp_path / "outbox" / "models" / "m") == ledger.recent(1)[0].origin
+    ledger.close()
