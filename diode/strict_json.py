@@ -53,13 +53,12 @@ _DECODER: Final = json.JSONDecoder(
 def _check_nesting(value: Any) -> None:
     level = [value]
     for _ in range(MAX_NESTING + 1):
-        level = [child for outer in level for child in _children(outer)]
+        level = [inner for inner in level if isinstance(inner, dict | list)]
         if not level:
             return
+        level = [inner for outer in level for inner in _children(outer)]
     raise ValueError("it is nested too deeply")
 
 
-def _children(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []
+def _children(value: dict[str, Any] | list[Any]) -> list[Any]:
+    return list(value.values()) if isinstance(value, dict) else value

@@ -1,6 +1,7 @@
 """The committed test vectors are what the generator writes, and the code does what they say."""
 
 import json
+import re
 from collections import Counter
 from typing import Any
 
@@ -190,6 +191,28 @@ def test_the_generator_and_the_code_lay_a_header_out_alike() -> None:
     assert (made.SESSION, made.BUNDLE, 3, 2 * 64 + 7, made.S, 64, 200) == tuple(
         int(header[name]) for name in ("session", "bundle", "slab", "symbol", "symbol_bytes", "columns", "k")
     )
+
+
+def keys_of(value: Any) -> set[str]:
+    """Names of fields in a vector; keys that are data (reasons, numbers, sessions, key ids) are none."""
+    if isinstance(value, list):
+        return set().union(*map(keys_of, value))
+    if not isinstance(value, dict):
+        return set()
+    inner = {name: item for name, item in value.items() if name not in DATA}
+    return {*value} | keys_of([*inner.values()])
+
+
+DATA = {"drops", "repair", "session_keys", "heartbeat_mac_keys", "heartbeat_cipher_keys", "keys", "files"}
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_field_is_explained(folder: str) -> None:
+    """The README's section on a folder has a row for each field of its files, and none besides."""
+    section = (generate.HOME / "README.md").read_text().partition(f"\n## `{folder}/`")[2].partition("\n## ")[0]
+    explained = set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
+    fields = set().union(*(keys_of(json.loads(path.read_text())) for path in FOLDERS[folder]))
+    assert explained | {"says"} == fields
 
 
 def test_no_file_lies_beside_the_scenarios() -> None:

@@ -7,7 +7,7 @@ used here, so that the vectors are a second opinion.
 import json
 from pathlib import Path
 
-from tests.vectors import datagrams, slabs
+from tests.vectors import datagrams, envelope_vectors, manifest_vectors, slabs, text_vectors
 from tests.vectors.datagrams import Vector
 
 HOME = Path(__file__).parent
@@ -15,7 +15,14 @@ HOME = Path(__file__).parent
 
 def folders() -> dict[str, dict[str, Vector]]:
     """All vectors: by folder, then by file name without suffix."""
-    return {"wire": datagrams.vectors(), "slabs": slabs.scenarios()}
+    return {
+        "wire": datagrams.vectors(),
+        "slabs": slabs.scenarios(),
+        "envelopes": envelope_vectors.envelopes(),
+        "manifests": manifest_vectors.manifests(),
+        "tables": manifest_vectors.tables(),
+        "texts": text_vectors.texts(),
+    }
 
 
 def text(content: Vector) -> str:
