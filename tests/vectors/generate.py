@@ -7,7 +7,7 @@ used here, so that the vectors are a second opinion.
 import json
 from pathlib import Path
 
-from tests.vectors import datagrams, envelope_vectors, manifest_vectors, slabs, text_vectors
+from tests.vectors import datagrams, envelope_vectors, manifest_vectors, slabs, text_vectors, transfer_vectors
 from tests.vectors.datagrams import Vector
 
 HOME = Path(__file__).parent
@@ -22,6 +22,7 @@ def folders() -> dict[str, dict[str, Vector]]:
         "manifests": manifest_vectors.manifests(),
         "tables": manifest_vectors.tables(),
         "texts": text_vectors.texts(),
+        "transfers": transfer_vectors.transfers(),
     }
 
 
