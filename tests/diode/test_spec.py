@@ -29,6 +29,7 @@ from diode.manifest import (
     PAYLOAD_TYPE,
     Manifest,
 )
+from diode.trust_document import MAX_TRUST_BYTES, MAX_VERSION, TrustDocument
 from diode.wire import Kind, ObjectType, symbol_bytes_for
 
 SPEC = (Path(__file__).parents[2] / "docs" / "wire-format.md").read_text()
@@ -53,6 +54,7 @@ def tables(page: str) -> dict[tuple[str, ...], list[Row]]:
 
 TABLES = tables(SPEC)
 BUNDLE = (Path(__file__).parents[2] / "docs" / "bundle-format.md").read_text()
+TRUST = (Path(__file__).parents[2] / "docs" / "trust.md").read_text()
 AUDIT = (Path(__file__).parents[2] / "docs" / "audit.md").read_text()
 
 
@@ -193,6 +195,27 @@ def test_manifest_fields() -> None:
     )
     assert f"a list of at most {MAX_SIGNATURES} objects" in BUNDLE
     assert f"(a manifest's: {MAX_MANIFEST_BYTES} bytes)" in BUNDLE
+
+
+def test_trust_document_fields() -> None:
+    """docs/trust.md has the document's fields, and the bounds that a reader of it keeps."""
+    [(_, rows)] = [found for found in tables(TRUST).items() if found[0] == ("field", "type", "bounds")]
+    names = [name for row in rows for name in re.findall(r"`(\w+)`", row["field"])]
+    assert names == list(TrustDocument.model_fields)
+    assert f"at most {MAX_TRUST_BYTES} bytes" in TRUST
+    bounds = {row["field"]: row["bounds"] for row in rows}
+    assert f"1 .. {MAX_VERSION}" == bounds["`version`"]
+    schema = TrustDocument.model_json_schema()
+    most = {name: schema["properties"][name]["maxProperties"] for name in ("persons", "revoked", "channels", "release")}
+    assert bounds["`persons`"].startswith(f"at most {most['persons']}:")
+    assert bounds["`revoked`"].startswith(f"at most {most['revoked']}:")
+    assert bounds["`channels`, `release`"].startswith(f"at most {most['channels']} each")
+    assert most["channels"] == most["release"]
+    role = schema["$defs"]["RoleEntry"]["properties"]
+    assert f"1 to {role['persons']['maxItems']} names" in bounds["`root`"]
+    assert f"`threshold`: 1 to {role['threshold']['maximum']}" in bounds["`root`"]
+    public = schema["$defs"]["KeyEntry"]["properties"]["public"]
+    assert f"at most {public['maxLength']} characters" in bounds["`persons`"]
 
 
 def test_the_version_of_unicode() -> None:
