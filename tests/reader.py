@@ -1,40 +1,32 @@
 """A second receiver, written from docs/wire-format.md and docs/bundle-format.md alone: slow, in memory, and small.
 
 It shares no line with ``diode``. What it publishes is a dictionary. It proves that the pages suffice, and is the twin
-that the fast receiver is compared with. Section numbers are those of the wire format.
+that the fast receiver is compared with. Section numbers are those of the wire format. It has no budget of memory.
 """
 
-import base64
 import hashlib
 import hmac
-import json
 import struct
-import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-from blake3 import blake3
-from cryptography.exceptions import InvalidSignature, InvalidTag
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from tests import oracle
+from tests.reader_bundle import Bundle, NotTakenError, maybe_publish, open_manifest, signers_of
+from tests.reader_heartbeat import read_heartbeat
 
 HEADER: Final = struct.Struct(">IBBHQQQIHHBB6s")
-PROFILES: Final = {"clean": (200, 10), "standard": (200, 20), "lossy": (192, 64), "extreme": (128, 128)}
-MANIFEST_TYPE: Final = "application/vnd.diode.manifest.v1+json"
 DATA, OBJECT, HEARTBEAT, HEARTBEAT_MAC = 1, 2, 3, 4
+TRIALS: Final = 50
+Place = tuple[int, int, int, int]  # bundle, kind, flags, slab
 
 
 class DroppedError(Exception):
     """A datagram is dropped; ``str()`` is the reason."""
-
-
-class NotTakenError(Exception):
-    """A manifest or table that is authentic, or not, is not taken."""
 
 
 @dataclass(frozen=True)
@@ -53,30 +45,20 @@ class Datagram:
     columns: int
     k: int
 
+    @property
+    def place(self) -> Place:
+        """Which slab of what."""
+        return self.bundle, self.kind, self.flags, self.slab
+
 
 @dataclass
 class Slab:
-    """Symbols so far of a slab whose header claims D = ``columns`` and ``k``."""
+    """Symbols so far of a slab whose header claims D = ``columns`` and ``k``, and S."""
 
     columns: int
     k: int
+    symbol_bytes: int
     symbols: dict[int, bytes] = field(default_factory=dict)
-
-
-@dataclass
-class Bundle:
-    """A bundle whose manifest is verified."""
-
-    payload: bytes
-    sealed: bytes
-    manifest: dict[str, Any]
-    parts: dict[tuple[int, int], dict[int, bytes]] = field(default_factory=dict)  # by (kind, flags), then slab
-    is_published: bool = False
-
-
-def canonical(value: Any) -> bytes:
-    """The one text of a value."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def key_id(link_key: bytes) -> int:
@@ -89,90 +71,95 @@ def hkdf(secret: bytes, info: bytes, salt: bytes = bytes(32)) -> bytes:
     return hmac.digest(hmac.digest(salt, secret, "sha256"), info + b"\x01", "sha256")
 
 
-def tail(total: int, symbol_bytes: int, number: int, k: int, r: int, *, is_object: bool) -> tuple[int, int, int, int]:
-    """(length, D', k', r') of a slab: section 3, "The one rule for tails"."""
-    columns = 64 if symbol_bytes < 4096 else 32
-    full = k * columns * symbol_bytes
-    length = min(full, total - number * full)
-    if number < 0 or length <= 0:
-        raise DroppedError("signed_geometry")
-    symbols = -(-length // symbol_bytes)
-    columns = min(symbols, columns)
-    rows = -(-symbols // columns)
-    return length, columns, rows, 2 * rows if is_object else r
+def full_columns(symbol_bytes: int) -> int:
+    """D of a full slab."""
+    return 64 if symbol_bytes < 4096 else 32
+
+
+def require(is_right: bool, reason: str) -> None:
+    """Drop the datagram if not."""
+    if not is_right:
+        raise DroppedError(reason)
 
 
 class Reader:
-    """Takes datagrams one by one. ``published``: folder to path to content; ``drops``: reasons, counted."""
+    """Takes runs as they come. ``published``: folder to path to content; ``drops``: reasons, counted.
 
-    def __init__(self, link_keys: list[bytes], auth: str, signers: list[str]) -> None:
-        """``signers``: public keys in PEM, each of which may sign alone."""
-        self._keys = {key_id(link_key): link_key for link_key in link_keys}
-        self._auth = auth
-        self._signers = dict(map(self._signer, signers))
+    ``completed``: (kind, flags, slab, content) of each slab that became whole.
+    """
+
+    def __init__(self, link_keys: dict[int, bytes] | list[bytes], auth: str, signers: list[str]) -> None:
+        """``link_keys``: the newest first; ``signers``: public keys in PEM, each of which may sign alone."""
+        self._keys = (
+            link_keys if isinstance(link_keys, dict) else {key_id(link_key): link_key for link_key in link_keys}
+        )
+        self._auth, self._signers = auth, signers_of(signers)
+        self._newest_key = next(iter(self._keys))
         self._admitted: dict[int, int] = {}  # session to key id
-        self._order: dict[int, tuple[int, int]] = {}
+        self._order: dict[int, tuple[tuple[int, int], int]] = {}  # by key id: the newest, and its session
         self._has_mac: set[int] = set()
-        self._slabs: dict[tuple[int, int, int, int], Slab] = {}
+        self._heard: set[tuple[int, int]] = set()
+        self._trials = 0
+        self._slabs: dict[Place, Slab] = {}
         self._bundles: dict[int, Bundle] = {}
+        self._ended: dict[int, str] = {}
+        self.heartbeats = 0
         self.published: dict[str, dict[str, bytes]] = {}
         self.executable: set[str] = set()
+        self.completed: list[tuple[int, int, int, bytes]] = []
         self.drops: Counter[str] = Counter()
 
-    @staticmethod
-    def _signer(pem: str) -> tuple[str, Ed25519PublicKey]:
-        key = load_pem_public_key(pem.encode())
-        assert isinstance(key, Ed25519PublicKey)
-        raw = key.public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
-        text = f'{{"keytype":"ed25519","keyval":{{"public":"{raw}"}},"scheme":"ed25519"}}'
-        return hashlib.sha256(text.encode()).hexdigest(), key
+    def next_second(self) -> None:
+        """A second has gone by."""
+        self._trials = 0
 
-    def receive(self, raw: bytes) -> None:
-        """A run of one datagram."""
-        try:
-            datagram = self._screen(raw)
-            if datagram.kind in (HEARTBEAT, HEARTBEAT_MAC):
-                self._hear(datagram)
-            else:
-                self._take(datagram, self._open(datagram))
-        except DroppedError as drop:
-            self.drops[str(drop)] += 1
+    def receive(self, run: bytes) -> list[tuple[int, bytes]]:
+        """Section 2. Returns the number in the run, and the symbol, of data and objects whose tag is right."""
+        claimed = int.from_bytes(run[38:40], "big") if len(run) >= 64 else 0
+        size = claimed + 64
+        is_size = 448 <= claimed <= 8896 and claimed % 64 == 0
+        self.drops["length"] += not is_size or len(run) % size != 0
+        opened = []
+        for number in range(len(run) // size if is_size else 0):
+            try:
+                datagram = self._screen(run[number * size :][:size])
+                if datagram.kind in (HEARTBEAT, HEARTBEAT_MAC):
+                    self._hear(datagram)
+                    continue
+                symbol = self._open(datagram)
+                opened.append((number, symbol))
+                self._take(datagram, symbol)
+            except DroppedError as drop:
+                self.drops[str(drop)] += 1
+        return opened
 
-    # sections 1, 2 and 7: what needs neither key nor memory
+    # section 7: what needs neither key nor memory
 
     def _screen(self, raw: bytes) -> Datagram:
-        claimed = int.from_bytes(raw[38:40], "big") if len(raw) >= 64 else 0
-        if not 448 <= claimed <= 8896 or claimed % 64 or len(raw) != claimed + 64:
-            raise DroppedError("length")
         magic, *middle, reserved = HEADER.unpack(raw[:48])
-        kind, flags, key, session, counter, bundle, slab, symbol, _, columns, k = middle
-        checks = {
-            "magic": magic >> 8 == 0x44494F,
-            "version": magic & 0xFF == 1,
-            "kind": 1 <= kind <= 4,
-            "flags": flags == 0 or (kind == OBJECT and flags <= 2),
-            "reserved": reserved == bytes(6),
-            "geometry": 1 <= columns <= 64 and k > 0 and symbol < 256 * columns and slab < 1 << 26,
-            "key": key in self._keys,
-        }
-        for reason, is_right in checks.items():
-            if not is_right:
-                raise DroppedError(reason)
+        kind, flags, key, session, counter, bundle, slab, symbol, symbol_bytes, columns, k = middle
+        require(magic >> 8 == 0x44494F, "magic")
+        require(magic & 0xFF == 1, "version")
+        require(1 <= kind <= 4, "kind")
+        require(flags == 0 or (kind == OBJECT and flags <= 2), "flags")
+        require(reserved == bytes(6), "reserved")
+        require(symbol_bytes == len(raw) - 64, "symbol_size")
+        require(1 <= columns <= 64 and k > 0 and symbol < 256 * columns and slab < 1 << 26, "geometry")
+        require(key in self._keys, "key")
         return Datagram(raw, kind, flags, key, session, counter, bundle, slab, symbol, columns, k)
 
     # section 5
 
     def _open(self, datagram: Datagram) -> bytes:
         """The symbol of data, an object, or a heartbeat of kind 3."""
-        if datagram.kind != HEARTBEAT and self._admitted.get(datagram.session) != datagram.key_id:
-            raise DroppedError("session")
+        is_admitted = self._admitted.get(datagram.session) == datagram.key_id
+        require(is_admitted or datagram.kind == HEARTBEAT, "session")
         head, symbol, tag = datagram.raw[:48], datagram.raw[48:-16], datagram.raw[-16:]
         if self._auth == "none":
-            if tag != bytes(16):
-                raise DroppedError("tag")
+            require(tag == bytes(16), "tag")
             return symbol
-        secret, salt = self._keys[datagram.key_id], datagram.session.to_bytes(8, "big")
-        cipher = AESGCM(hkdf(secret, b"diode link session 1", salt))
+        salt = datagram.session.to_bytes(8, "big")
+        cipher = AESGCM(hkdf(self._keys[datagram.key_id], b"diode link session 1", salt))
         try:
             if self._auth == "aead":
                 return cipher.decrypt(head[12:24], symbol + tag, head)
@@ -186,9 +173,7 @@ class Reader:
         body, symbol, tag = datagram.raw[:-16], datagram.raw[48:-16], datagram.raw[-16:]
         secret = self._keys[datagram.key_id]
         mac = hkdf(secret, b"diode heartbeat mac 1 " + self._auth.encode())
-        expected = bytes(16) if self._auth == "none" else hmac.digest(mac, body, "sha256")[:16]
-        if not hmac.compare_digest(tag, expected):
-            raise DroppedError("tag")
+        require(tag == (bytes(16) if self._auth == "none" else hmac.digest(mac, body, "sha256")[:16]), "tag")
         if self._auth != "aead":
             return symbol
         key = hkdf(secret, b"diode heartbeat cipher 1", datagram.session.to_bytes(8, "big"))
@@ -197,210 +182,161 @@ class Reader:
     # section 6
 
     def _hear(self, datagram: Datagram) -> None:
-        is_mac, key = datagram.kind == HEARTBEAT_MAC, datagram.key_id
-        if not is_mac and key in self._has_mac:
-            raise DroppedError("heartbeat_kind")
-        text = (self._open_mac(datagram) if is_mac else self._open(datagram)).rstrip(b"\0")
-        try:
-            said = json.loads(text)
-            is_right = canonical(said) == text and (datagram.slab, datagram.symbol, datagram.columns, datagram.k) == (
-                0,
-                0,
-                1,
-                1,
-            )
-            order = said["epoch"], said["number"]
-            place = (datagram.bundle, datagram.counter) if is_mac else (datagram.bundle, *order)
-            if not is_right or place != (order if is_mac else (0, *order)):
-                raise ValueError
-            sessions = [int(session, 16) for session in said["sessions"]]
-        except (ValueError, LookupError, TypeError, AttributeError):
-            raise DroppedError("heartbeat") from None
-        newest = self._order.get(key, (-1, 0))
-        is_first_mac = is_mac and key not in self._has_mac
-        if order < newest or (order == newest and not is_first_mac):
-            raise DroppedError("duplicate" if order == newest else "heartbeat_order")
-        self._order[key] = order
+        key, is_mac = datagram.key_id, datagram.kind == HEARTBEAT_MAC
+        if not is_mac:
+            require(key not in self._has_mac, "heartbeat_kind")
+            self._trials += self._admitted.get(datagram.session) != key
+            require(self._trials <= TRIALS, "heartbeat_rate")
+        symbol = self._open_mac(datagram) if is_mac else self._open(datagram)
+        require(key == self._newest_key or self._newest_key not in self._order, "heartbeat_key")
+        if is_mac:
+            self._check_order(datagram, (datagram.bundle, datagram.counter))
+        said = read_heartbeat(symbol.rstrip(b"\0"), is_mac=is_mac)
+        is_lone = (datagram.slab, datagram.symbol, datagram.columns, datagram.k) == (0, 0, 1, 1)
+        require(said is not None and is_lone, "heartbeat")
+        assert said is not None
+        order = said["epoch"], said["number"]
+        require((datagram.bundle, datagram.counter) == order if is_mac else datagram.bundle == 0, "heartbeat")
+        if not is_mac:
+            self._check_order(datagram, order)
+        self._order[key] = order, datagram.session
         self._has_mac |= {key} if is_mac else set()
-        for session in sessions if is_mac else [*sessions, datagram.session]:
-            self._admitted[session] = key
+        self.heartbeats += 1
+        for session in [int(name, 16) for name in said["sessions"]] + [datagram.session] * (not is_mac):
+            if key == self._newest_key or self._admitted.get(session) != self._newest_key:
+                self._admitted[session] = key
 
-    # section 3 and 4
+    def _check_order(self, datagram: Datagram, order: tuple[int, int]) -> None:
+        newest, session = self._order.get(datagram.key_id, ((-1, 0), None))
+        if datagram.kind == HEARTBEAT_MAC and datagram.key_id not in self._has_mac:
+            require(order >= newest, "heartbeat_order")
+            return
+        require(order != newest or session != datagram.session, "duplicate")
+        require(order > newest, "heartbeat_order")
+
+    # sections 3 and 7
 
     def _take(self, datagram: Datagram, symbol: bytes) -> None:
         if datagram.bundle == 0:
             return
-        known = self._bundles.get(datagram.bundle)
-        if known is not None and (known.is_published or (datagram.kind, datagram.flags) == (OBJECT, 0)):
-            raise DroppedError("redundant")
-        place = datagram.bundle, datagram.kind, datagram.flags, datagram.slab
-        if known is not None:
-            if datagram.slab in known.parts.get(place[1:3], {}):
-                raise DroppedError("redundant")
-            self._check_shape(known, datagram, len(symbol))
+        place, is_manifest = datagram.place, (datagram.kind, datagram.flags) == (OBJECT, 0)
+        if datagram.bundle in self._ended:
+            raise DroppedError(self._ended[datagram.bundle])
+        bundle = self._bundles.get(datagram.bundle)
+        if bundle is None:
+            self._check_early(datagram, len(symbol))
+        else:
+            require(not is_manifest, "redundant")
+            self._check_signed(bundle, datagram, len(symbol))
+        claim = datagram.columns, datagram.k, len(symbol)
         slab = self._slabs.get(place)
-        if slab is None or (slab.columns, slab.k) != (datagram.columns, datagram.k):
-            slab = self._slabs[place] = Slab(datagram.columns, datagram.k)
-        if datagram.symbol in slab.symbols:
-            raise DroppedError("duplicate" if slab.symbols[datagram.symbol] == symbol else "conflict")
-        slab.symbols[datagram.symbol] = symbol
-        if known is not None:
-            self._maybe_store(known, place)
-        elif (datagram.kind, datagram.flags) == (OBJECT, 0):
-            self._maybe_judge(place, slab, len(symbol))
+        if slab is None or (slab.columns, slab.k, slab.symbol_bytes) != claim:
+            slab = self._slabs[place] = Slab(*claim)
+        before = slab.symbols.get(datagram.symbol)
+        if before is None or bundle is None:
+            slab.symbols[datagram.symbol] = symbol
+        if before is not None:
+            raise DroppedError("duplicate" if before == symbol else "conflict")
+        if bundle is not None:
+            self._maybe_store(bundle, place)
+        elif is_manifest:
+            self._maybe_judge(place)
 
-    def _full(self, bundle: Bundle, kind: int, flags: int) -> tuple[int, int, int]:
-        """(bytes in all, k, r) of a part."""
-        manifest = bundle.manifest
-        if kind == DATA:
-            return manifest["stream_bytes"], manifest["shape"]["k"], manifest["shape"]["r"]
-        return manifest["files" if flags == 1 else "slabs"]["size"], 64, 128
+    def _check_early(self, datagram: Datagram, symbol_bytes: int) -> None:
+        row, row_bytes = datagram.symbol // datagram.columns, datagram.columns * symbol_bytes
+        is_right = datagram.columns <= full_columns(symbol_bytes)
+        if datagram.kind == OBJECT:
+            is_right &= datagram.k <= 64 and row < 3 * datagram.k
+            if datagram.flags == 0:
+                is_right &= datagram.slab == 0 and datagram.k * row_bytes <= 262144 + row_bytes
+        require(is_right, "signed_geometry")
 
-    def _shape(self, bundle: Bundle, place: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-        _, kind, flags, number = place
-        total, k, r = self._full(bundle, kind, flags)
-        return tail(total, bundle.manifest["shape"]["symbol_bytes"], number, k, r, is_object=kind == OBJECT)
-
-    def _check_shape(self, bundle: Bundle, datagram: Datagram, symbol_bytes: int) -> None:
-        place = datagram.bundle, datagram.kind, datagram.flags, datagram.slab
-        length, columns, k, r = self._shape(bundle, place)
+    def _check_signed(self, bundle: Bundle, datagram: Datagram, symbol_bytes: int) -> None:
+        length, columns, k, r = self._shape(bundle, datagram.place)
+        require(symbol_bytes == bundle.manifest["shape"]["symbol_bytes"], "signed_geometry")
+        require(not self._is_there(bundle, datagram.place), "redundant")
         sets = 1 if datagram.kind == OBJECT else max(1, (256 - k) // r)
-        row, source = datagram.symbol // columns, -(-length // symbol_bytes)
-        is_tail = source <= datagram.symbol < k * columns
-        right = bundle.manifest["shape"]["symbol_bytes"], columns, k
-        if right != (symbol_bytes, datagram.columns, datagram.k) or row >= k + sets * r or is_tail:
-            raise DroppedError("signed_geometry")
+        is_tail = -(-length // symbol_bytes) <= datagram.symbol < k * columns
+        is_sent = datagram.symbol // columns < k + sets * r and not is_tail
+        require((datagram.columns, datagram.k) == (columns, k) and is_sent, "signed_geometry")
 
-    def _restore(self, slab: Slab, length: int, symbol_bytes: int) -> bytes | None:
+    def _is_there(self, bundle: Bundle, place: Place) -> bool:
+        is_stored = place[1] == DATA and place[3] in bundle.stored
+        return is_stored or place[3] in bundle.parts.get(place[1:3], {})
+
+    def _shape(self, bundle: Bundle, place: Place) -> tuple[int, int, int, int]:
+        """(length, D', k', r') of a slab: section 3, "The one rule for tails"."""
+        _, kind, flags, number = place
+        shape, total = bundle.manifest["shape"], bundle.size_of(kind, flags)
+        k, size = (64 if kind == OBJECT else shape["k"]), shape["symbol_bytes"]
+        full = k * full_columns(size) * size
+        length = min(full, total - number * full)
+        require(length > 0, "signed_geometry")
+        symbols = -(-length // size)
+        columns = min(symbols, full_columns(size))
+        rows = -(-symbols // columns)
+        return length, columns, rows, 2 * rows if kind == OBJECT else shape["r"]
+
+    # section 4
+
+    def _restored(self, place: Place, length: int) -> bytes | None:
         """The bytes of a slab, when each of its blocks has k symbols."""
-        symbols = dict(slab.symbols)
-        for number in range(-(-length // symbol_bytes), slab.k * slab.columns):
-            symbols[number] = bytes(symbol_bytes)
-        blocks = []
+        slab, blocks = self._slabs[place], []
+        tail = range(-(-length // slab.symbol_bytes), slab.k * slab.columns)
+        symbols = slab.symbols | dict.fromkeys(tail, bytes(slab.symbol_bytes))
         for column in range(slab.columns):
             rows = {n // slab.columns: s for n, s in symbols.items() if n % slab.columns == column}
             if len(rows) < slab.k:
                 return None
             blocks.append(oracle.restore(rows, slab.k))
-        return b"".join(blocks[c][row] for row in range(slab.k) for c in range(slab.columns))[:length]
+        del self._slabs[place]
+        content = b"".join(blocks[c][row] for row in range(slab.k) for c in range(slab.columns))[:length]
+        self.completed.append((*place[1:], content))
+        return content
 
     # docs/bundle-format.md
 
-    def _maybe_judge(self, place: tuple[int, int, int, int], slab: Slab, symbol_bytes: int) -> None:
-        padded = self._restore(slab, slab.k * slab.columns * symbol_bytes, symbol_bytes)
+    def _maybe_judge(self, place: Place) -> None:
+        slab = self._slabs[place]
+        padded = self._restored(place, slab.k * slab.columns * slab.symbol_bytes)
         if padded is None:
             return
-        del self._slabs[place]  # what does not verify is held against nothing
-        sealed = padded.rstrip(b"\0")
         try:
-            payload = self._verified(sealed)
-            number = int.from_bytes(blake3(payload).digest()[:8], "big") or 1
-            manifest = json.loads(payload)
-            if canonical(manifest) != payload or number != place[0] or manifest["format"] != "diode-bundle-1":
-                return
-            if PROFILES[manifest["shape"]["profile"]] != (manifest["shape"]["k"], manifest["shape"]["r"]):
-                return
-        except (NotTakenError, ValueError, LookupError, TypeError):
+            self.know(place[0], open_manifest(padded.rstrip(b"\0"), self._signers, place[0]))
+        except NotTakenError:
+            return  # it is held against nothing
+
+    def know(self, number: int, bundle: Bundle) -> None:
+        """A manifest is verified: what came before it is kept where it says so."""
+        self._bundles[number] = bundle
+        for place in [place for place in self._slabs if place[0] == number]:
+            early = self._slabs.pop(place)
+            kept = Slab(early.columns, early.k, early.symbol_bytes)
+            for symbol, content in early.symbols.items():
+                claimed = Datagram(b"", place[1], place[2], 0, 0, 0, number, place[3], symbol, early.columns, early.k)
+                try:
+                    self._check_signed(bundle, claimed, early.symbol_bytes)
+                    kept.symbols[symbol] = content
+                except DroppedError as drop:
+                    self.drops[str(drop)] += 1
+            if kept.symbols:
+                self._slabs[place] = kept
+                self._maybe_store(bundle, place)
+
+    def end(self, number: int, outcome: str) -> None:
+        """Nothing more of a bundle is wanted."""
+        self._bundles.pop(number, None)
+        self._ended[number] = outcome
+        self._slabs = {place: slab for place, slab in self._slabs.items() if place[0] != number}
+
+    def _maybe_store(self, bundle: Bundle, place: Place) -> None:
+        content = self._restored(place, self._shape(bundle, place)[0])
+        if content is None:
             return
-        bundle = self._bundles[number] = Bundle(payload, sealed, manifest)
-        for early in [early for early in self._slabs if early[0] == number]:
-            self._learn(bundle, early, symbol_bytes)
-        self._maybe_publish(bundle)
-
-    def _learn(self, bundle: Bundle, place: tuple[int, int, int, int], symbol_bytes: int) -> None:
-        """What came before the manifest is kept where the manifest says so."""
-        slab = self._slabs.pop(place)
-        kept = self._slabs[place] = Slab(slab.columns, slab.k)
-        for number, symbol in slab.symbols.items():
-            claimed = Datagram(b"", place[1], place[2], 0, 0, 0, place[0], place[3], number, slab.columns, slab.k)
-            try:
-                self._check_shape(bundle, claimed, len(symbol))
-                kept.symbols[number] = symbol
-            except DroppedError as drop:
-                self.drops[str(drop)] += 1
-        if kept.symbols:
-            self._maybe_store(bundle, place)
-        else:
-            del self._slabs[place]
-
-    def _verified(self, sealed: bytes) -> bytes:
-        """The payload of an envelope that a known key has signed."""
-        if len(sealed) > 262144:
-            raise NotTakenError("limit")
-        envelope = json.loads(sealed.decode())
-        if envelope["payloadType"] != MANIFEST_TYPE or len(envelope["signatures"]) > 64:
-            raise NotTakenError("manifest")
-        payload = base64.b64decode(envelope["payload"], validate=True)
-        signed = b"DSSEv1 %d %s %d %s" % (len(MANIFEST_TYPE), MANIFEST_TYPE.encode(), len(payload), payload)
-        for signature in envelope["signatures"]:
-            key = self._signers.get(signature["keyid"])
-            try:
-                if key is not None:
-                    key.verify(base64.b64decode(signature["sig"], validate=True), signed)
-                    return payload
-            except InvalidSignature:
-                continue
-        raise NotTakenError("trust")
-
-    def _maybe_store(self, bundle: Bundle, place: tuple[int, int, int, int]) -> None:
-        _, kind, flags, number = place
-        length, *_ = self._shape(bundle, place)
-        symbol_bytes = bundle.manifest["shape"]["symbol_bytes"]
-        content = self._restore(self._slabs[place], length, symbol_bytes)
-        if content is not None:
-            del self._slabs[place]
-            bundle.parts.setdefault((kind, flags), {})[number] = content
-            self._maybe_publish(bundle)
-
-    def _whole(self, bundle: Bundle, kind: int, flags: int) -> bytes | None:
-        total, *_ = self._full(bundle, kind, flags)
-        parts = bundle.parts.get((kind, flags), {})
-        content = b"".join(parts[number] for number in sorted(parts))
-        return content if len(content) == total else None
-
-    def _maybe_publish(self, bundle: Bundle) -> None:
-        tables = {}
-        for flags, name in ((1, "files"), (2, "slabs")):
-            tables[name] = self._whole(bundle, OBJECT, flags)
-            if tables[name] is None:
-                return
-            if blake3(tables[name]).hexdigest() != bundle.manifest[name]["blake3"]:
-                bundle.parts.pop((OBJECT, flags))  # it is collected again
-                return
-        digests, data = tables["slabs"] or b"", bundle.parts.get((DATA, 0), {})
-        for number in [n for n, part in data.items() if blake3(part).digest() != digests[32 * n : 32 * n + 32]]:
-            del data[number]
-        stream = self._whole(bundle, DATA, 0)
-        if stream is not None and not bundle.is_published:
-            self._publish(bundle, stream, (tables["files"] or b"").decode())
-
-    def _publish(self, bundle: Bundle, stream: bytes, table: str) -> None:
-        manifest, found = bundle.manifest, {"manifest.json": bundle.payload, "manifest.dsse.json": bundle.sealed}
-        folded: set[str] = set()
-        sums, offset, lines = {"SHA256SUMS": "", "B3SUMS": ""}, 0, table.splitlines(keepends=True)
-        for line in lines:
-            entry = json.loads(line)
-            assert canonical(entry) + b"\n" == line.encode()
-            path = entry["path"]
-            form = unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
-            assert form not in folded
-            folded.add(form)
-            assert not {"", ".", ".."} & set(path.removesuffix("/").split("/"))
-            if path.endswith("/"):
-                found[f"data/{path}"] = b""
-                continue
-            content = stream[offset : offset + entry["size"]]
-            offset += entry["size"]
-            assert blake3(content).hexdigest() == entry["blake3"]
-            assert hashlib.sha256(content).hexdigest() == entry["sha256"]
-            found[f"data/{path}"] = content
-            if entry.get("executable"):
-                self.executable.add(f"data/{path}")
-            escaped = path.replace("\\", "\\\\")
-            mark = "\\" if escaped != path else ""
-            sums["SHA256SUMS"] += f"{mark}{entry['sha256']}  data/{escaped}\n"
-            sums["B3SUMS"] += f"{mark}{entry['blake3']}  data/{escaped}\n"
-        assert (offset, len(lines)) == (len(stream), manifest["files"]["entries"])
-        bundle.is_published = True
-        label = f"{manifest['channel']}/{manifest['name']}/{manifest['version']}"
-        self.published[label] = found | {name: text.encode() for name, text in sums.items()}
+        bundle.parts.setdefault(place[1:3], {})[place[3]] = content
+        found = maybe_publish(bundle) if bundle.payload else None
+        if found is not None:
+            manifest = bundle.manifest
+            self.published[f"{manifest['channel']}/{manifest['name']}/{manifest['version']}"] = found[0]
+            self.executable |= found[1]
+            self.end(place[0], "redundant")

@@ -1,4 +1,4 @@
-"""A whole recorded bundle: this receiver and one that was written from the pages alone publish the same of it."""
+"""A receiver that was written from the pages alone: it meets every vector, and publishes the recorded bundles."""
 
 import ast
 import json
@@ -25,6 +25,7 @@ from receiver.slabs import numbers_of
 from tests.enclave import Enclave
 from tests.link import Staging, make_bundle
 from tests.reader import Reader
+from tests.reader_bundle import Bundle
 from tests.vectors import generate
 
 VECTORS: dict[str, dict[str, Any]] = {
@@ -45,10 +46,55 @@ def expected(vector: dict[str, Any]) -> dict[str, bytes]:
 
 def test_the_second_receiver_shares_nothing_with_the_first() -> None:
     """It imports no file of this program."""
-    tree = ast.parse((generate.HOME.parent / "reader.py").read_text())
-    found = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    found |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    assert not {name for name in found if name and name.split(".")[0] in ("diode", "sender", "receiver")}
+    for name in ("reader.py", "reader_bundle.py", "reader_heartbeat.py", "oracle.py"):
+        nodes = [*ast.walk(ast.parse((generate.HOME.parent / name).read_text()))]
+        found = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+        found |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+        assert not {module for module in found if module.split(".")[0] in ("diode", "sender", "receiver")}
+
+
+WIRE = {path.stem: json.loads(path.read_text()) for path in sorted((generate.HOME / "wire").glob("*.json"))}
+RUNS = [name for name, vector in WIRE.items() if "run" in vector]
+MEMORY = {path.stem: json.loads(path.read_text()) for path in sorted((generate.HOME / "slabs").glob("*.json"))}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_second_receiver_meets_every_outcome_of_a_run(name: str) -> None:
+    """As the first does: what passes, and what is dropped for which reason."""
+    vector = WIRE[name]
+    reader = Reader([bytes.fromhex(key) for key in vector["link_keys"]], vector["auth"], [])
+    for datagram in vector["before"]:
+        reader.receive(bytes.fromhex(datagram))
+    before = reader.heartbeats
+    assert len(vector["before"]) == before
+    opened = reader.receive(bytes.fromhex(vector["run"]))
+    assert list(zip(vector["accepted"], map(bytes.fromhex, vector["symbols"]), strict=True)) == opened
+    assert vector["heartbeats"] == reader.heartbeats - before
+    assert vector["drops"] == {reason: count for reason, count in reader.drops.items() if count}
+
+
+@pytest.mark.parametrize("name", [name for name in MEMORY if not name.startswith("memory")])
+def test_the_second_receiver_meets_every_outcome_of_a_slab(name: str) -> None:
+    """As the first does, but for the budget of memory, which it has not."""
+    vector = MEMORY[name]
+    number = int.from_bytes(bytes.fromhex(vector["heartbeat"])[6:8], "big")
+    reader = Reader({number: bytes(32)}, "none", [])
+    reader.receive(bytes.fromhex(vector["heartbeat"]))
+    for step in vector["steps"]:
+        reader.drops.clear()
+        reader.completed.clear()
+        if "received" in step:
+            reader.receive(bytes.fromhex(step["received"]))
+        elif "verified" in step:
+            said = step["verified"]
+            sizes = {"files": {"size": said["files_bytes"]}, "slabs": {"size": said["slabs_bytes"]}}
+            manifest = {"shape": said["shape"], "stream_bytes": said["stream_bytes"], **sizes}
+            reader.know(int(said["bundle"], 16), Bundle(b"", b"", manifest, stored={*said["stored"]}))
+        else:
+            reader.end(int(step["ended"]["bundle"], 16), step["ended"]["outcome"])
+        assert step["drops"] == {reason: count for reason, count in reader.drops.items() if count}
+        complete = [(one["kind"], one["flags"], one["slab"], bytes.fromhex(one["bytes"])) for one in step["complete"]]
+        assert complete == reader.completed
 
 
 @pytest.mark.parametrize("name", VECTORS)

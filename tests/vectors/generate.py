@@ -7,7 +7,15 @@ used here, so that the vectors are a second opinion.
 import json
 from pathlib import Path
 
-from tests.vectors import datagrams, envelope_vectors, manifest_vectors, slabs, text_vectors, transfer_vectors
+from tests.vectors import (
+    datagrams,
+    envelope_vectors,
+    heartbeat_vectors,
+    manifest_vectors,
+    slabs,
+    text_vectors,
+    transfer_vectors,
+)
 from tests.vectors.datagrams import Vector
 
 HOME = Path(__file__).parent
@@ -16,7 +24,7 @@ HOME = Path(__file__).parent
 def folders() -> dict[str, dict[str, Vector]]:
     """All vectors: by folder, then by file name without suffix."""
     return {
-        "wire": datagrams.vectors(),
+        "wire": datagrams.vectors() | heartbeat_vectors.heartbeat_vectors() | heartbeat_vectors.two_key_vectors(),
         "slabs": slabs.scenarios(),
         "envelopes": envelope_vectors.envelopes(),
         "manifests": manifest_vectors.manifests(),
