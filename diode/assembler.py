@@ -148,14 +148,32 @@ class OpenSlab:
         """Whether a datagram that claims this shape may belong to it."""
         return (symbol_bytes, columns, k) == (self.shape.symbol_bytes, self.shape.columns, self.shape.k)
 
-    def learn(self, slab: Slab) -> bool:
-        """Take the signed shape of a slab that began before its manifest; False when it contradicts it."""
-        shape = slab.shape
+    def learn(self, slab: Slab, rows: int) -> int | None:
+        """Take the signed shape of a slab that began before its manifest; None when it contradicts it.
+
+        Returns how many of its symbols that shape does not have: of rows from ``rows`` on, or of the zero tail. They
+        are given up.
+        """
+        shape, before = slab.shape, self.count
         if not self.has_shape(shape.symbol_bytes, shape.columns, shape.k):
-            return False
+            return None
         self.shape, self.length, self.is_early = shape, slab.length, False
+        symbols = rows * shape.columns
+        self.symbols, self.have, self.settled = self.symbols[:symbols], self.have[:symbols], self.settled[:symbols]
+        self.have[slab.source_symbols : shape.k * shape.columns] = False
+        self.count = int(np.count_nonzero(self.have))
+        strange = before - self.count
         self._know_tail(slab.source_symbols)
-        return True
+        return strange
+
+    def may_hold(self, numbers: Symbols) -> NDArray[np.bool_]:
+        """Which of these symbols are sent: those of the zero tail are there, and never come."""
+        inside = numbers < len(self.symbols)
+        if self.length is None:
+            return inside
+        source, end = -(-self.length // self.shape.symbol_bytes), self.shape.k * self.shape.columns
+        is_tail: NDArray[np.bool_] = (numbers >= source) & (numbers < end)
+        return inside & ~is_tail
 
     def loaded(self, symbols: Bytes2D, have: NDArray[np.bool_]) -> None:
         """Take the parked symbols of ``have`` that did not come again meanwhile."""
@@ -287,13 +305,15 @@ class Assembler:
         for slab in [slab for key, slab in self._open.items() if key.bundle == bundle]:
             self._early.pop(slab.key, None)
             shape = known.shape(slab.key)
-            if slab.key[1:3] == (Kind.OBJECT, ObjectType.MANIFEST):
+            is_done = shape is not None and bool(known.done_map(slab.key)[slab.key.number])
+            if is_done or slab.key[1:3] == (Kind.OBJECT, ObjectType.MANIFEST):
                 self._drops[Drop.REDUNDANT] += slab.count
                 self._forget(slab)
-            elif shape is None or known.done_map(slab.key)[slab.key.number] or not slab.learn(shape):
+            elif shape is None or (strange := slab.learn(shape, sent_rows(slab.key.kind, shape))) is None:
                 self._drops[Drop.SIGNED_GEOMETRY] += slab.count
                 self._forget(slab)
             else:
+                self._drops[Drop.SIGNED_GEOMETRY] += strange
                 self.handed_over.append(Begun(slab.key))
                 self._maybe_complete(slab)
 
@@ -343,7 +363,7 @@ class Assembler:
         self._extents.free(offset)
 
     def _place(self, slab: OpenSlab, symbols: Bytes2D, rows: Rows, numbers: Symbols) -> None:
-        inside = numbers < len(slab.symbols)
+        inside = slab.may_hold(numbers)
         if not inside.all():
             self._drops[Drop.SIGNED_GEOMETRY] += int(np.count_nonzero(~inside))
             rows, numbers = rows[inside], numbers[inside]
@@ -381,9 +401,7 @@ class Assembler:
             return Drop.REDUNDANT
         if len(known.done_map(key)) > MOST_BEGUN:
             self._park_older(key)
-        sets = 1 if key.kind == Kind.OBJECT else repair_sets(signed.shape)
-        rows = signed.shape.k + sets * signed.shape.r
-        slab = self._allocate(key, signed.shape, rows, signed.length)
+        slab = self._allocate(key, signed.shape, sent_rows(key.kind, signed), signed.length)
         if isinstance(slab, Drop):
             return slab
         if key in known.parked:
@@ -491,6 +509,11 @@ class Assembler:
         if known is not None:
             known.done_map(slab.key)[slab.key.number] = True
         self.handed_over.append(Completed(slab.key, slab.offset, slab.length))
+
+
+def sent_rows(kind: Kind, slab: Slab) -> int:
+    """Rows of a slab that any pass sends: of the stream, fresh repair as long as there is any; of objects, one set."""
+    return slab.shape.k + slab.shape.r * (1 if kind == Kind.OBJECT else repair_sets(slab.shape))
 
 
 def _stretches(headers: NDArray[np.void]) -> Iterator[tuple[int, int]]:

@@ -4,7 +4,6 @@ Nothing comes back: the receiver shows on its own screen the highest rate that l
 into the sender's configuration. What is sent is filler (docs/wire-format.md): a receiver in service drops it.
 """
 
-import json
 import os
 import struct
 import time
@@ -20,6 +19,7 @@ from diode.auth import DatagramViews, LinkKey, Mode, Session
 from diode.gate import TRIALS_PER_S, Trials
 from diode.manifest import canonical
 from diode.pacing import Pacer
+from diode.strict_json import read_json
 from diode.udp import (
     MAX_RUN_BYTES,
     Address,
@@ -177,8 +177,8 @@ class Meter:
         if not session.check(np.frombuffer(copy, np.uint8).reshape(1, -1), views, slice(0, 1))[0]:
             return None
         try:
-            record = Record.model_validate(json.loads(bytes(copy[HEADER_BYTES:-TAG_BYTES]).rstrip(b"\0")))
-        except (ValidationError, ValueError, RecursionError):
+            record = Record.model_validate(read_json(bytes(copy[HEADER_BYTES:-TAG_BYTES]).rstrip(b"\0")))
+        except (ValidationError, ValueError):
             return None
         if self._session is None or self._session.session != number:
             self._session = session  # a new run of the sender: what an earlier one said no longer counts

@@ -1,18 +1,23 @@
-"""DSSE envelopes: raw bytes, signed by one or several keys. Key ids are derived from keys, and never read."""
+"""DSSE envelopes (docs/bundle-format.md, section "Envelope"): raw bytes, signed by one or several keys.
 
-import json
+A ``keyid`` in an envelope is not signed. It says which key a signature is to be tried with, and nothing else: who has
+signed is told by the key that fits, whose id is derived from it.
+"""
+
+import base64
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, SECP384R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import UnverifiedSignatureError, VerificationError
-from securesystemslib.signer import CryptoSigner, Key, Signer, SSlibKey
+from securesystemslib.signer import CryptoSigner, Key, Signature, Signer, SSlibKey
 
 from diode.errors import LimitError, ManifestError
 from diode.manifest import canonical
+from diode.strict_json import read_json
 
 MAX_SIGNATURES: Final = 64
 
@@ -60,18 +65,44 @@ def read_envelope(sealed: bytes, payload_type: str, most: int) -> Envelope:
     if len(sealed) > most:
         raise ManifestError(f"the envelope has {len(sealed)} bytes, more than {most}")
     try:
-        envelope = Envelope.from_dict(json.loads(sealed))
-        if envelope.payload_type != payload_type:
+        fields = read_json(sealed)
+        if fields["payloadType"] != payload_type:
             raise ValueError(f"its payload is not of type {payload_type}")
-        if len(envelope.signatures) > MAX_SIGNATURES:
-            raise ValueError(f"more than {MAX_SIGNATURES} signatures")
-    except Exception as error:  # the parser of a library may raise anything on hostile JSON
-        raise ManifestError(f"not an envelope of type {payload_type}: {type(error).__name__}") from error
+        envelope = Envelope(_read_base64(fields["payload"]), payload_type, _read_signatures(fields["signatures"]))
+    except (ValueError, TypeError, LookupError) as error:
+        raise ManifestError(f"not an envelope of type {payload_type}: {error}") from error
     return envelope
 
 
+def _read_signatures(listed: Any) -> dict[str, Signature]:
+    """By key id; other fields of a signature are nobody's word, and kept nowhere. Raises ValueError and the like."""
+    if type(listed) is not list or len(listed) > MAX_SIGNATURES:
+        raise ValueError(f"no list of at most {MAX_SIGNATURES} signatures")
+    signatures: dict[str, Signature] = {}
+    for item in listed:
+        key_id = item["keyid"]
+        if type(key_id) is not str or key_id in signatures:
+            raise ValueError("a key id is not text, or has two signatures")
+        signatures[key_id] = Signature(key_id, _read_base64(item["sig"]).hex())
+    return signatures
+
+
+def _read_base64(text: Any) -> bytes:
+    """What a text of base64 says: RFC 4648, section 4, padded, and no other spelling of it. Raises ValueError."""
+    if type(text) is not str:
+        raise ValueError("base64 is text")
+    data = base64.b64decode(text, validate=True)
+    if base64.b64encode(data).decode() != text:
+        raise ValueError("base64 in another spelling")
+    return data
+
+
 def valid_keys(envelope: Envelope, keys: Iterable[Key]) -> Iterator[Key]:
-    """Which of ``keys`` have signed the envelope's raw payload. Each key is looked at once."""
+    """Which of ``keys`` have signed the envelope's raw payload.
+
+    Each key is tried with the one signature that names its id, so 64 signatures cost 64 verifications, however many
+    keys are known.
+    """
     signed = envelope.pae()
     for key in {key.keyid: key for key in keys}.values():
         signature = envelope.signatures.get(key.keyid)

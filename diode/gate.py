@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 from diode.auth import DatagramViews, HeartbeatAuth, LinkKey, Mode, Session
 from diode.errors import Drop
 from diode.heartbeat import Heartbeat, LinkOrder, parse_heartbeat, parse_heartbeat_mac
-from diode.wire import FILLER_COUNTER, HEADER_BYTES, OVERHEAD_BYTES, TAG_BYTES, Kind, copy_headers, screen
+from diode.wire import (
+    FILLER_BUNDLE,
+    FILLER_COUNTER,
+    HEADER_BYTES,
+    OVERHEAD_BYTES,
+    TAG_BYTES,
+    Kind,
+    copy_headers,
+    screen,
+)
 
 Bytes2D = NDArray[np.uint8]
 Rows = NDArray[np.intp]
@@ -27,7 +36,7 @@ MAC_CHECKS_PER_S: Final = 30_000  # heartbeats of kind 4 that are all checked; o
 MAC_SAMPLE: Final = 16
 MAX_AHEAD: Final = 1 << 20  # datagrams of a session that can be in flight when a heartbeat tells how many were sent
 _MAC: Final = int(Kind.HEARTBEAT_MAC)
-_LONE: Final = struct.Struct(">4xBxHQQQ")  # of docs/wire-format.md, section 1
+_LONE: Final = struct.Struct(">4xBxHQQQIH2xBB")  # of docs/wire-format.md, section 1
 _NOTED: Final = 64  # sessions under an older key that are remembered as told
 _NOTES_PER_S: Final = 4
 _HEARD: Final = 4096  # heartbeats of a session that are known again before they are parsed
@@ -40,14 +49,17 @@ class _Tracked:
     def __init__(self, cipher: Session, key_id: int, before: int = 0) -> None:
         self.cipher = cipher
         self.key_id = key_id
-        self.heard: dict[int, None] = {}  # counters of heartbeats of kind 3, oldest first
+        self.heard: dict[int, tuple[int, int] | None] = {}  # orders of heartbeats of kind 3 by counter, oldest first
         self.received = 0
         self.expected = self.before = before
         self._seen = np.zeros(_WINDOW, dtype=np.uint64)
 
-    def remember(self, counter: int) -> None:
-        """A heartbeat of kind 3 was looked at: to parse it costs as much as thirty datagrams."""
-        self.heard[counter] = None
+    def remember(self, counter: int, order: tuple[int, int] | None) -> None:
+        """A heartbeat of kind 3 was looked at: to parse it costs as much as thirty datagrams.
+
+        ``order``: its own; None: it is not one that this version understands.
+        """
+        self.heard[counter] = order
         if len(self.heard) > _HEARD:
             del self.heard[next(iter(self.heard))]
 
@@ -113,16 +125,35 @@ class _Link:
         self.auth = HeartbeatAuth(key, mode)
         self.order = order
         self.is_previous = is_previous
+        self.newest_session: int | None = None  # of the newest heartbeat; None: an earlier gate heard it
+
+    def is_newest(self, session: int, order: tuple[int, int] | None) -> bool:
+        """Whether a heartbeat is the newest accepted one once more, as a network may deliver it twice."""
+        is_known = self.order.has_spoken and self.newest_session in (None, session)
+        return is_known and order == self.order.reached
+
+    def drop_for(self, session: int, order: tuple[int, int] | None) -> Drop:
+        """What a heartbeat that is not newer is dropped as: another sender's of the same order is no duplicate."""
+        return Drop.DUPLICATE if self.is_newest(session, order) else Drop.HEARTBEAT_ORDER
 
 
 class _Lone(NamedTuple):
-    """What counts of a heartbeat's header. Its numpy record would cost more than the tag."""
+    """A heartbeat's header, but for what :func:`screen` has judged. Its numpy record would cost more than the tag."""
 
     kind: int
     key_id: int
     session: int
     counter: int
     bundle: int
+    slab: int
+    symbol: int
+    columns: int
+    k: int
+
+    @property
+    def is_one_symbol(self) -> bool:
+        """Whether it says that this is the one symbol of a slab, as every heartbeat's does."""
+        return (self.slab, self.symbol, self.columns, self.k) == (0, 0, 1, 1)
 
 
 class Heard(NamedTuple):
@@ -205,7 +236,7 @@ class Gate:
         rows = np.flatnonzero(passed & ~beats)
         counters = headers["counter"].astype(np.uint64)
         admitted = [
-            self._check(datagrams, views, group, session, counters, now)
+            self._check(datagrams, views, self._of_its_key(headers["key_id"], group, session), session, counters, now)
             for session, group in self._by_session(headers["session"][rows], rows)
         ]
         if not admitted:
@@ -227,6 +258,18 @@ class Gate:
         rows, sessions = rows[known], sessions[known]
         for session in np.unique(sessions):
             yield int(session), rows[sessions == session]
+
+    def _of_its_key(self, key_ids: NDArray[np.uint16], rows: Rows, session: int) -> Rows:
+        """Those of ``rows`` that name the link key under which their session is admitted."""
+        tracked = self._sessions.get(session)
+        if tracked is None:
+            return rows
+        same: NDArray[np.bool_] = key_ids[rows] == tracked.key_id
+        if same.all():
+            return rows
+        self._drops[Drop.SESSION] += int(np.count_nonzero(~same))
+        kept: Rows = rows[same]
+        return kept
 
     def _check(
         self,
@@ -274,8 +317,8 @@ class Gate:
         elif self._is_outdated(link, session, now):
             self._drops[Drop.HEARTBEAT_KEY] += 1
         elif order < link.order.reached or (order == link.order.reached and link.order.has_mac):
-            self._drops[Drop.HEARTBEAT_ORDER] += 1
-        elif (heartbeat := parse_heartbeat_mac(text)) is None or heartbeat.order != order:
+            self._drops[link.drop_for(session, order)] += 1
+        elif not header.is_one_symbol or (heartbeat := parse_heartbeat_mac(text)) is None or heartbeat.order != order:
             self._drops[Drop.HEARTBEAT] += 1
         else:
             self._accept(heartbeat, link, session, now, has_mac=True)
@@ -298,17 +341,20 @@ class Gate:
         elif self._is_outdated(link, session, now):
             self._drops[Drop.HEARTBEAT_KEY] += 1
         elif counter in tracked.heard:
-            self._drops[Drop.HEARTBEAT_ORDER] += 1
+            self._drops[link.drop_for(session, tracked.heard[counter])] += 1
         else:
-            tracked.remember(counter)
-            self._take_session(link, session, tracked, text, now)
+            is_well_formed = header.is_one_symbol and header.bundle == FILLER_BUNDLE
+            heartbeat = parse_heartbeat(text) if is_well_formed else None
+            tracked.remember(counter, heartbeat.order if heartbeat else None)
+            self._take_session(link, session, tracked, heartbeat, now)
 
-    def _take_session(self, link: _Link, session: int, tracked: _Tracked, text: bytes, now: float) -> None:
-        heartbeat = parse_heartbeat(text)
+    def _take_session(
+        self, link: _Link, session: int, tracked: _Tracked, heartbeat: Heartbeat | None, now: float
+    ) -> None:
         if heartbeat is None:
             self._drops[Drop.HEARTBEAT] += 1
         elif heartbeat.order <= link.order.reached:
-            self._drops[Drop.HEARTBEAT_ORDER] += 1
+            self._drops[link.drop_for(session, heartbeat.order)] += 1
         else:
             self._keep(session, tracked)
             self._accept(heartbeat, link, session, now, has_mac=False)
@@ -327,6 +373,7 @@ class Gate:
                 if tracked.key_id != link.key.key_id:
                     tracked.disbelieve()
         link.order = LinkOrder(*heartbeat.order, has_mac=has_mac or link.order.has_mac, has_spoken=True)
+        link.newest_session = session
         self.heard = Heard(heartbeat, link.fingerprint, link.order)
         self.heartbeats += 1
         for sealing, sent in heartbeat.sent().items():

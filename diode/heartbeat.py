@@ -14,9 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from diode.auth import DatagramViews, HeartbeatAuth, LinkKey, Session
 from diode.manifest import MAX_SEQUENCE, BundleHex, ChannelName, Hex32, canonical
+from diode.strict_json import read_json
 from diode.wire import FILLER_BUNDLE, HEADER_BYTES, Kind, datagram_bytes, headers_of, pack_lone_headers
 
 MAX_SESSIONS: Final = 16  # live at one sender
+FEWEST_SESSIONS: Final = 8  # fit into the smallest symbol, with nothing else that can be left out
 MAX_BUNDLES: Final = 8
 MAX_CHANNELS: Final = 64
 FEWEST_CHANNELS: Final = 4
@@ -130,7 +132,10 @@ class HeartbeatSealer:
 
 
 def _fitting(heartbeat: Heartbeat, room: int) -> bytes:
-    """The body, of which as little as must be is left out: the order is that of docs/wire-format.md."""
+    """The body, of which as little as must be is left out: the order is that of docs/wire-format.md.
+
+    The smallest symbols hold FEWEST_SESSIONS sessions, whatever their numbers: a sender has two.
+    """
     fields = heartbeat.model_dump(by_alias=True, exclude_none=True)
     channels, bundles, health = fields["channels"], fields["bundles"], fields.get("health", {})
     while len(body := canonical(fields)) > room:
@@ -138,12 +143,16 @@ def _fitting(heartbeat: Heartbeat, room: int) -> bytes:
             channels.popitem()
         elif health:
             health.popitem()
+        elif "health" in fields:
+            del fields["health"]
         elif channels and len(bundles) <= 1:
             channels.popitem()
         elif bundles:
             bundles.pop()
-        else:
+        elif "audit" in fields:
             del fields["audit"]
+        else:
+            del fields["sessions"][next(iter(fields["sessions"]))]  # the first sent no data, or ended longest ago
     return body
 
 
@@ -155,11 +164,17 @@ def parse_heartbeat(symbol: bytes) -> Heartbeat | None:
 
 def parse_heartbeat_mac(symbol: bytes) -> Heartbeat | None:
     """As :func:`parse_heartbeat`, of kind 4."""
-    return read_heartbeat(symbol.rstrip(b"\0"))
+    text = symbol.rstrip(b"\0")
+    try:
+        heartbeat = Heartbeat.model_validate(read_json(text))
+    except (ValidationError, ValueError):
+        return None
+    is_canonical = canonical(heartbeat.model_dump(by_alias=True, exclude_none=True)) == text
+    return heartbeat if is_canonical else None
 
 
 def read_heartbeat(text: str | bytes) -> Heartbeat | None:
-    """The heartbeat in JSON, or None when it is not one that this version understands."""
+    """What :func:`write_heartbeat` wrote, or None when it is not a heartbeat. Nothing off the wire is read by this."""
     try:
         return Heartbeat.model_validate(json.loads(text))
     except (ValidationError, ValueError, RecursionError):

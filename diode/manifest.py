@@ -13,17 +13,20 @@ from dataclasses import dataclass
 from json.encoder import encode_basestring
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from diode.digest import DIGEST_BYTES, digest
 from diode.errors import ManifestError, PathError
 from diode.geometry import OBJECT_MAX_K, PROFILES, Geometry, columns_for, slab_count, stream_geometry
+from diode.moments import check_moment
+from diode.strict_json import read_json
 from diode.wire import MAX_SLABS, ObjectType, is_symbol_size
 
 PAYLOAD_TYPE: Final = "application/vnd.diode.manifest.v1+json"
 MAX_MANIFEST_BYTES: Final = 256 * 1024
 MAX_TABLE_BYTES: Final = 1 << 30
 MAX_FILES: Final = 1_000_000
+MAX_BUNDLE_SLABS: Final = min(MAX_SLABS, MAX_TABLE_BYTES // DIGEST_BYTES)  # so many digests fit into their table
 MAX_SEQUENCE: Final = 1 << 53  # what JSON numbers carry exactly
 MAX_PATH_BYTES: Final = 4096
 MAX_COMPONENT_BYTES: Final = 255
@@ -35,9 +38,16 @@ BundleHex = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 CHANNEL_PATTERN: Final = r"^[a-z0-9][a-z0-9_.-]{0,63}$"
 ChannelName = Annotated[str, Field(pattern=CHANNEL_PATTERN)]
 Count = Annotated[int, Field(ge=0, le=MAX_SEQUENCE)]
-Moment = Annotated[str, Field(pattern=r"^[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]Z$")]  # UTC
+Moment = Annotated[str, AfterValidator(check_moment)]  # UTC
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 /_.-]{0,63}$")]
+MAX_LABELS: Final = 64
 MAX_ATTESTATION_BYTES: Final = 64 << 10
+
+
+def _check_attestation(text: str) -> str:
+    if len(text.encode()) > MAX_ATTESTATION_BYTES:
+        raise ValueError(f"more than {MAX_ATTESTATION_BYTES} bytes")
+    return text
 
 
 class _Strict(BaseModel):
@@ -78,7 +88,7 @@ class Labels(_Strict):
     """What may be done with a bundle: how it is classified, and whom it may be released to."""
 
     classification: Label
-    releasable_to: Annotated[list[Label], Field(max_length=64)]
+    releasable_to: Annotated[list[Label], Field(max_length=MAX_LABELS)]
 
 
 class Manifest(_Strict):
@@ -94,7 +104,7 @@ class Manifest(_Strict):
     expires: Moment | None
     supersedes: str | None
     labels: Labels | None
-    attestation: Annotated[str, Field(max_length=MAX_ATTESTATION_BYTES)] | None
+    attestation: Annotated[str, AfterValidator(_check_attestation)] | None
     shape: Shape
     stream_bytes: Count
     files: Table
@@ -109,7 +119,7 @@ class Manifest(_Strict):
         if self.name.startswith(".") or self.version.startswith(".") or self.version == "current":
             raise ValueError("name and version must not start with a dot, and no version is called 'current'")
         slabs = slab_count(self.shape.geometry, self.stream_bytes)
-        if slabs > MAX_SLABS or (self.slabs.entries, self.slabs.size) != (slabs, slabs * DIGEST_BYTES):
+        if slabs > MAX_BUNDLE_SLABS or (self.slabs.entries, self.slabs.size) != (slabs, slabs * DIGEST_BYTES):
             raise ValueError("the slabs table does not have one digest for every slab of the stream")
         if self.files.entries > MAX_FILES:
             raise ValueError(f"more than {MAX_FILES} files")
@@ -154,7 +164,7 @@ _CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensu
 
 
 def canonical(value: Any) -> bytes:
-    """JSON with sorted keys, no white space, UTF-8: one byte string for one value."""
+    """Canonical JSON of docs/bundle-format.md: one byte string for one value."""
     return _CANONICAL.encode(value).encode()
 
 
@@ -291,7 +301,7 @@ def _is_sound(entry: FileEntry) -> bool:
 def read_manifest(payload: bytes) -> Manifest:
     """The manifest in a payload whose signature was verified. Raises ManifestError."""
     try:
-        manifest = Manifest.model_validate(json.loads(payload))
+        manifest = Manifest.model_validate(read_json(payload))
         if canonical(manifest.model_dump()) != payload:
             raise ValueError("not canonical")
     except ValidationError as error:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from diode.digest import DIGEST_BYTES
 from diode.geometry import Geometry, Profile, Slab, needs_repeats, object_geometry, slab_at, slab_count, stream_geometry
-from diode.manifest import MAX_FILES
-from diode.wire import MAX_ROWS, MAX_SLABS, datagram_bytes
+from diode.manifest import MAX_BUNDLE_SLABS, MAX_FILES
+from diode.wire import MAX_ROWS, datagram_bytes
 
 MANIFEST_BYTES: Final = 2048  # typical, with one signature
 FILE_ENTRY_BYTES: Final = 260  # of the files table, typical
@@ -80,8 +80,8 @@ def forecast(
     """Figures for a bundle at ``rate`` bytes of UDP payload a second (0: unlimited). Raises ValueError."""
     full = stream_geometry(symbol_bytes, profile)
     count = slab_count(full, size)
-    if count > MAX_SLABS or files > MAX_FILES:
-        raise ValueError(f"a bundle has at most {MAX_SLABS:,} slabs and {MAX_FILES:,} files: plan several")
+    if count > MAX_BUNDLE_SLABS or files > MAX_FILES:
+        raise ValueError(f"a bundle has at most {MAX_BUNDLE_SLABS:,} slabs and {MAX_FILES:,} files: plan several")
     whole = max(0, count - 1)
     tail = [_sent(slab_at(full, size, whole), 1, full)] if count else []
     objects = [_sent(slab, COPIES, full) for slab in _objects(symbol_bytes, files, count)]

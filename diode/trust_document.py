@@ -4,7 +4,6 @@ It is canonical JSON in a DSSE envelope. The first one is installed by a person;
 of the people whom the one before names as its root, and of those whom it names itself.
 """
 
-import json
 import tomllib
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -27,6 +26,7 @@ from diode.digest import digest
 from diode.envelope import load_public_key, read_envelope
 from diode.errors import ExpiredError, ForkError, ManifestError, ReplayError, TrustError, UsageError
 from diode.manifest import ChannelName, Hex32, Moment, canonical
+from diode.strict_json import read_json
 from diode.trust import Role, Trust, TrustedKey
 
 TRUST_TYPE: Final = "application/vnd.diode.trust.v1+json"
@@ -148,7 +148,7 @@ def read_document(sealed: bytes) -> TrustDocument:
     """The document in an envelope, whose signatures are not verified here. Raises ManifestError."""
     payload = read_envelope(sealed, TRUST_TYPE, MAX_TRUST_BYTES).payload
     try:
-        document = TrustDocument.model_validate(json.loads(payload))
+        document = TrustDocument.model_validate(read_json(payload))
         if canonical(document.model_dump()) != payload:
             raise ValueError("not canonical")
     except ValidationError as error:

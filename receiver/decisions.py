@@ -3,7 +3,6 @@
 Who decides is the holder of a releaser's key, or, where no releaser's key is known, the Unix user who owns the file.
 """
 
-import json
 import os
 import pwd
 from collections import Counter
@@ -19,6 +18,7 @@ from diode.envelope import read_envelope, seal, valid_keys
 from diode.errors import ManifestError, TrustError
 from diode.manifest import BundleHex, Hex32, Moment, canonical
 from diode.storage.folder import Folder
+from diode.strict_json import read_json
 from diode.trust import Trust
 
 DECISION_TYPE: Final = "application/vnd.diode.decision.v1+json"
@@ -108,8 +108,8 @@ def _read(path: Path) -> tuple[bytes, int]:
 
 def _parse(payload: bytes) -> Decision:
     try:
-        return Decision.model_validate(json.loads(payload))
-    except (ValidationError, ValueError, RecursionError) as error:
+        return Decision.model_validate(read_json(payload))
+    except (ValidationError, ValueError) as error:
         raise ManifestError(f"no decision: {str(error)[:100]}") from None
 
 

@@ -23,6 +23,7 @@ CORE = {
     for name in (
         *("errors", "escape", "wire", "geometry", "fec", "auth", "digest", "heartbeat", "gate", "runs"),
         *("encoder", "assembler", "pacing", "manifest", "files", "envelope", "trust", "chain", "syslog"),
+        *("moments", "strict_json"),
     )
 }
 WORLD = {

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from diode.auth import DatagramViews, HeartbeatAuth, LinkKey, Mode, Session
 from diode.errors import Drop
 from diode.gate import MAC_CHECKS_PER_S, MAC_SAMPLE, MAX_AHEAD, MAX_SESSIONS, TRIALS_PER_S, Admitted, Gate
-from diode.heartbeat import Heartbeat, HeartbeatSealer, LinkOrder
+from diode.heartbeat import FEWEST_SESSIONS, Heartbeat, HeartbeatSealer, LinkOrder, parse_heartbeat_mac
 from diode.wire import HEADER_BYTES, MIN_SYMBOL_BYTES, TAG_BYTES, Kind, headers_of, pack_lone_headers
 
 NEW, OLD = LinkKey.of(bytes(range(32))), LinkKey.of(bytes(range(1, 33)))
@@ -39,7 +39,7 @@ class Sender:
 def body(epoch: int, number: int, sessions: dict[str, int], **more: object) -> Heartbeat:
     """What it says."""
     sent = {name[-16:]: count for name, count in sessions.items()}
-    books = {"clock": 0, "sessions": sent, "channels": {}, "bundles": []}
+    books: dict[str, object] = {"clock": 0, "sessions": sent, "channels": {}, "bundles": []}
     return Heartbeat.model_validate({"epoch": epoch, "number": number, **books, **more})
 
 
@@ -87,7 +87,7 @@ def test_order_is_kept_by_the_whole_key_not_by_its_id() -> None:
     orders = {OLD.fingerprint: LinkOrder(FAR, FAR, has_mac=True, has_spoken=True)}
     twin = LinkKey(NEW.secret, OLD.key_id)
     assert {} == hear(gate(twin, orders=orders), Sender(twin).mac(1, 1))
-    assert {Drop.HEARTBEAT_ORDER: 1} == hear(gate(OLD, orders=orders), Sender(OLD).mac(FAR, FAR))
+    assert {Drop.HEARTBEAT_ORDER: 1} == hear(gate(OLD, orders=orders), Sender(OLD).mac(FAR, FAR - 1))
     assert 64 == len(NEW.fingerprint) != NEW.fingerprint == LinkKey.of(NEW.secret).fingerprint
     assert NEW.secret.hex()[:8] not in NEW.fingerprint
 
@@ -99,7 +99,7 @@ def test_kind_3_counts_until_kind_4_is_heard(mode: Mode) -> None:
     sender, one = Sender(NEW, mode=mode), gate(mode=mode)
     assert {} == hear(one, sender.old(5, 1))
     assert {} == hear(one, sender.mac(5, 1))  # the same heartbeat, the first by kind 4
-    assert {Drop.HEARTBEAT_ORDER: 1} == hear(one, Sender(NEW, mode=mode).mac(5, 1))
+    assert {Drop.DUPLICATE: 1} == hear(one, Sender(NEW, mode=mode).mac(5, 1))
     assert {Drop.HEARTBEAT_KIND: 1} == hear(one, recorded)
     later = gate(mode=mode, orders={NEW.fingerprint: order_of(one, NEW)})
     assert {Drop.HEARTBEAT_KIND: 1} == hear(later, recorded)
@@ -259,7 +259,42 @@ def test_a_recorded_heartbeat_is_dropped_before_it_is_parsed(monkeypatch: pytest
         with monkeypatch.context() as patch:
             for parser in ("parse_heartbeat", "parse_heartbeat_mac"):
                 patch.setattr(f"diode.gate.{parser}", lambda _: pytest.fail("it was parsed"))
-            assert {Drop.HEARTBEAT_ORDER: 300} == hear(one, *beats * 100)
+            assert {Drop.HEARTBEAT_ORDER: 200, Drop.DUPLICATE: 100} == hear(one, *beats * 100)
+
+
+@pytest.mark.parametrize("kind", ["mac", "old"])
+def test_a_heartbeat_that_a_network_delivers_twice_is_no_replay(kind: str) -> None:
+    """The newest one again is a duplicate, also after a restart; of another session it is a second sender."""
+    one, sender, other = gate(), Sender(NEW), Sender(NEW, 79)
+    beat = getattr(sender, kind)(1, 5)
+    assert {} == hear(one, beat)
+    assert {Drop.DUPLICATE: 2} == hear(one, beat, beat)
+    assert {Drop.HEARTBEAT_ORDER: 1} == hear(one, getattr(other, kind)(1, 5))
+    later = gate(orders={NEW.fingerprint: order_of(one, NEW)})
+    assert {Drop.DUPLICATE: 1} == hear(later, beat)
+    assert {} == hear(later, getattr(sender, kind)(1, 6))
+    assert {Drop.HEARTBEAT_ORDER: 1} == hear(later, beat)
+
+
+def test_an_order_that_a_person_typed_was_heard_from_nobody() -> None:
+    """What equals it is not newer, and no duplicate."""
+    typed = gate(orders={NEW.fingerprint: LinkOrder(7, 0, has_mac=True)})
+    assert {Drop.HEARTBEAT_ORDER: 1} == hear(typed, Sender(NEW).mac(7, 0))
+
+
+def test_eight_sessions_fit_into_the_smallest_symbol() -> None:
+    """Whatever their numbers: they are never left out. Of more, the first of those that are told go."""
+    sessions = {f"{(1 << 64) - 1 - n:016x}": FAR for n in range(FEWEST_SESSIONS)}
+    books = {"channels": {"a" * 64: FAR}, "audit": (1 << 53, "f" * 64), "health": {"failed": FAR}}
+    for more in ({}, {f"{1:016x}": 0}):
+        whole = body(FAR, FAR, {**more, **sessions}, clock=FAR, **books)
+        symbol = HeartbeatSealer(NEW, Session(NEW, 78, "gmac"), S).seal_mac(whole)[HEADER_BYTES:-TAG_BYTES]
+        heard = parse_heartbeat_mac(symbol)
+        assert heard is not None
+        assert sessions == heard.sessions
+    for size in range(S, 1409, 64):
+        sixteen = body(FAR, FAR, {f"{n:016x}": FAR for n in range(16)})
+        HeartbeatSealer(NEW, Session(NEW, 78, "gmac"), size).seal_mac(sixteen)
 
 
 def test_the_old_keys_sessions_are_told_seldom() -> None:

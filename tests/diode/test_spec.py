@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import unicodedata
 from pathlib import Path
 from typing import get_args
 
@@ -11,10 +12,24 @@ import pytest
 from diode import wire
 from diode.auth import Mode
 from diode.chain import ALARMS, FACTS, MAX_LINE_BYTES, Entry, What
+from diode.envelope import MAX_SIGNATURES
 from diode.errors import Drop
 from diode.fec import repair_matrix
 from diode.geometry import OBJECT_MAX_K, PROFILES, object_geometry, slab_at, slab_count, stream_geometry
 from diode.heartbeat import Heartbeat, InFlight
+from diode.manifest import (
+    MAX_ATTESTATION_BYTES,
+    MAX_BUNDLE_SLABS,
+    MAX_COMPONENT_BYTES,
+    MAX_DEPTH,
+    MAX_FILES,
+    MAX_MANIFEST_BYTES,
+    MAX_PATH_BYTES,
+    MAX_TABLE_BYTES,
+    PAYLOAD_TYPE,
+    Manifest,
+)
+from diode.trust_document import MAX_TRUST_BYTES, MAX_VERSION, TrustDocument
 from diode.wire import Kind, ObjectType, symbol_bytes_for
 
 SPEC = (Path(__file__).parents[2] / "docs" / "wire-format.md").read_text()
@@ -38,6 +53,8 @@ def tables(page: str) -> dict[tuple[str, ...], list[Row]]:
 
 
 TABLES = tables(SPEC)
+BUNDLE = (Path(__file__).parents[2] / "docs" / "bundle-format.md").read_text()
+TRUST = (Path(__file__).parents[2] / "docs" / "trust.md").read_text()
 AUDIT = (Path(__file__).parents[2] / "docs" / "audit.md").read_text()
 
 
@@ -83,11 +100,12 @@ def test_header_bounds() -> None:
 
 
 def test_constants() -> None:
-    """Every constant of the page has the code's value."""
-    for row in table("constant", "value"):
+    """Every constant of the two pages has the code's value."""
+    for row in [*table("constant", "value"), *tables(BUNDLE)["constant", "value", "unit"]]:
         name = bare(row["constant"])
         module, _, attribute = name.rpartition(".")
-        value = getattr(importlib.import_module(f"diode.{module}") if module else wire, attribute)
+        place = module if module.startswith(("sender.", "receiver.")) else f"diode.{module}"
+        value = getattr(importlib.import_module(place) if module else wire, attribute)
         assert (name, int(row["value"], 0)) == (name, value)
 
 
@@ -145,6 +163,8 @@ def test_heartbeat_fields() -> None:
     rows = [bare(row["field"]) for row in table("field", "type", "bounds")]
     in_flight = [info.alias or name for name, info in InFlight.model_fields.items()]
     assert [*Heartbeat.model_fields, *in_flight] == rows
+    states = get_args(InFlight.model_fields["state"].annotation)
+    assert [bare(row["state"]) for row in table("state", "means")] == list(states)
 
 
 def test_drop_reasons() -> None:
@@ -152,19 +172,57 @@ def test_drop_reasons() -> None:
     assert [bare(row["reason"]) for row in table("reason", "stage")] == list(Drop)
 
 
-# No single run shows those that need a receiver's memory or its clock.
-SHOWN = [
-    reason
-    for row in table("reason", "stage")
-    if (reason := bare(row["reason"])) != "heartbeat_rate" and row["stage"] not in ("slab", "symbol")
-]
+@pytest.mark.parametrize("reason", [bare(row["reason"]) for row in table("reason", "stage")])
+def test_every_reason_has_a_vector(reason: str) -> None:
+    """Each is shown by a file in tests/vectors."""
+    folder = Path(__file__).parents[1] / "vectors"
+    assert any(f'"{reason}": 1' in path.read_text() for path in folder.glob("*/*.json"))
 
 
-@pytest.mark.parametrize("reason", SHOWN)
-def test_every_screened_reason_has_a_vector(reason: str) -> None:
-    """Whatever falls before memory is looked at is shown by a file in tests/vectors/wire."""
-    folder = Path(__file__).parents[1] / "vectors" / "wire"
-    assert any(f'"{reason}": 1' in path.read_text() for path in folder.glob("*.json"))
+def test_manifest_fields() -> None:
+    """docs/bundle-format.md has the manifest's fields, and the numbers in its prose are those of its limits."""
+    rows = [name for row in tables(BUNDLE)["field", "type", "bounds"] for name in re.findall(r"`(\w+)`", row["field"])]
+    assert rows == list(Manifest.model_fields)
+    bounds = {row["field"]: row["bounds"] for row in tables(BUNDLE)["field", "type", "bounds"]}
+    assert f"at most {MAX_ATTESTATION_BYTES} bytes of UTF-8" in bounds["`attestation`"]
+    assert 1 << 25 == MAX_BUNDLE_SLABS
+    assert "at most 2^25" in bounds["`slabs`"]
+    assert (10**6, 1 << 30) == (MAX_FILES, MAX_TABLE_BYTES)
+    assert "0 .. 10^6, `size` 0 .. 2^30" in bounds["`files`"]
+    assert "`application/vnd.diode.manifest.v1+json`" == f"`{PAYLOAD_TYPE}`"
+    assert (
+        f"at most {MAX_DEPTH} components and {MAX_PATH_BYTES} bytes, a component 1 to {MAX_COMPONENT_BYTES}" in BUNDLE
+    )
+    assert f"a list of at most {MAX_SIGNATURES} objects" in BUNDLE
+    assert f"(a manifest's: {MAX_MANIFEST_BYTES} bytes)" in BUNDLE
+
+
+def test_trust_document_fields() -> None:
+    """docs/trust.md has the document's fields, and the bounds that a reader of it keeps."""
+    [(_, rows)] = [found for found in tables(TRUST).items() if found[0] == ("field", "type", "bounds")]
+    names = [name for row in rows for name in re.findall(r"`(\w+)`", row["field"])]
+    assert names == list(TrustDocument.model_fields)
+    assert f"at most {MAX_TRUST_BYTES} bytes" in TRUST
+    bounds = {row["field"]: row["bounds"] for row in rows}
+    assert f"1 .. {MAX_VERSION}" == bounds["`version`"]
+    schema = TrustDocument.model_json_schema()
+    most = {name: schema["properties"][name]["maxProperties"] for name in ("persons", "revoked", "channels", "release")}
+    assert bounds["`persons`"].startswith(f"at most {most['persons']}:")
+    assert bounds["`revoked`"].startswith(f"at most {most['revoked']}:")
+    assert bounds["`channels`, `release`"].startswith(f"at most {most['channels']} each")
+    assert most["channels"] == most["release"]
+    role = schema["$defs"]["RoleEntry"]["properties"]
+    assert f"1 to {role['persons']['maxItems']} names" in bounds["`root`"]
+    assert f"`threshold`: 1 to {role['threshold']['maximum']}" in bounds["`root`"]
+    public = schema["$defs"]["KeyEntry"]["properties"]["public"]
+    assert f"at most {public['maxLength']} characters" in bounds["`persons`"]
+
+
+def test_the_version_of_unicode() -> None:
+    """The page names the version that this Python has, or an older one."""
+    named = re.search(r"those of Unicode (\d+)\.(\d+) or later", BUNDLE)
+    assert named
+    assert (int(named[1]), int(named[2])) <= tuple(map(int, unicodedata.unidata_version.split(".")[:2]))
 
 
 def test_audit_log() -> None:

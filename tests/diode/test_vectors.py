@@ -1,24 +1,27 @@
 """The committed test vectors are what the generator writes, and the code does what they say."""
 
 import json
+import re
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from diode.assembler import Assembler, Completed
 from diode.auth import DatagramViews, LinkKey, Mode
 from diode.errors import Drop
 from diode.fec import Engine, IsaL, Zfec, find_isal
 from diode.gate import Gate
 from diode.geometry import Geometry, slab_at, slab_count
 from diode.runs import slice_runs
-from diode.wire import headers_of
+from diode.wire import Kind, headers_of
+from tests.vectors import datagrams as made
 from tests.vectors import generate
 
-FILES = sorted(generate.FOLDER.glob("*.json"))
-VECTORS: dict[str, dict[str, Any]] = {path.stem: json.loads(path.read_text()) for path in FILES}
+FOLDERS = {folder: sorted((generate.HOME / folder).glob("*.json")) for folder in generate.folders()}
+VECTORS: dict[str, dict[str, Any]] = {path.stem: json.loads(path.read_text()) for path in FOLDERS["wire"]}
+SLABS: dict[str, dict[str, Any]] = {path.stem: json.loads(path.read_text()) for path in FOLDERS["slabs"]}
 
 
 def named(part: str) -> list[str]:
@@ -28,8 +31,9 @@ def named(part: str) -> list[str]:
 
 def test_the_files_are_what_the_generator_writes() -> None:
     """Nobody edited a vector by hand, or forgot to write one."""
-    expected = {f"{name}.json": generate.text(vector) for name, vector in generate.vectors().items()}
-    assert expected == {path.name: path.read_text() for path in FILES}
+    for folder, vectors in generate.folders().items():
+        expected = {f"{name}.json": generate.text(vector) for name, vector in vectors.items()}
+        assert expected == {path.name: path.read_text() for path in FOLDERS[folder]}
 
 
 def receive(gate: Gate, run: bytes, drops: "Counter[Drop]") -> list[tuple[int, bytes]]:
@@ -65,6 +69,68 @@ def test_a_vector_of_a_drop_is_named_after_it(name: str) -> None:
     """One failure per file; a name that is none of the reasons says what is special."""
     [reason] = VECTORS[name]["drops"]
     assert name.startswith(reason) or name == "first_failure_names_the_drop"
+
+
+class Slabs:
+    """A receiver's memory, as a vector of ``slabs/`` goes through it."""
+
+    def __init__(self, vector: dict[str, Any]) -> None:
+        self._drops: Counter[Drop] = Counter()
+        key_ids = headers_of(np.frombuffer(bytes.fromhex(vector["heartbeat"]), np.uint8).reshape(1, -1))["key_id"]
+        self._gate = Gate([LinkKey(bytes(32), int(key_ids[0]))], "none", self._drops)
+        self._arena = np.zeros(vector["memory_bytes"], np.uint8)
+        self._assembler = Assembler(self._arena, engines()[0], self._drops, lambda: False)
+        self.step({"received": vector["heartbeat"]})
+
+    def step(self, step: dict[str, Any]) -> tuple[dict[str, int], list[dict[str, Any]]]:
+        """What was dropped, and what was completed."""
+        before = self._drops.copy()
+        match step:
+            case {"received": run}:
+                self._receive(bytes.fromhex(run))
+            case {"verified": signed}:
+                shape = Geometry(*(signed["shape"][name] for name in ("symbol_bytes", "columns", "k", "r")))
+                sizes = {(Kind.DATA, 0): signed["stream_bytes"]}
+                sizes |= {(Kind.OBJECT, 1): signed["files_bytes"], (Kind.OBJECT, 2): signed["slabs_bytes"]}
+                self._assembler.know(int(signed["bundle"], 16), shape, sizes, signed["stored"])
+            case {"ended": over}:
+                self._assembler.finish(int(over["bundle"], 16), Drop(over["outcome"]))
+        return {str(drop): n - before[drop] for drop, n in self._drops.items() if n != before[drop]}, self._complete()
+
+    def _receive(self, run: bytes) -> None:
+        region = memoryview(bytearray(run))
+        for piece in slice_runs(region, [len(run)], self._drops):
+            datagrams = np.frombuffer(region, np.uint8).reshape(piece.count, piece.size)
+            rows = self._gate.admit(datagrams, DatagramViews(region, piece.size, piece.count), now=100.0)
+            if len(rows):
+                self._assembler.feed(datagrams, rows)
+
+    def _complete(self) -> list[dict[str, Any]]:
+        found = []
+        while self._assembler.handed_over:
+            item = self._assembler.handed_over.popleft()
+            if isinstance(item, Completed):
+                content = bytes(self._arena[item.offset : item.offset + item.length]).hex()
+                found.append(
+                    {"kind": item.key.kind, "flags": item.key.flags, "slab": item.key.number, "bytes": content}
+                )
+                self._assembler.release(item.offset)
+        return found
+
+
+@pytest.mark.parametrize("name", SLABS)
+def test_a_receivers_memory_meets_its_outcome(name: str) -> None:
+    """Each step of a vector drops what it says, and completes the slabs that it says."""
+    receiver = Slabs(SLABS[name])
+    for step in SLABS[name]["steps"]:
+        assert (step["drops"], step["complete"]) == receiver.step(step)
+
+
+@pytest.mark.parametrize("name", SLABS)
+def test_a_vector_of_slabs_is_named_after_its_drop(name: str) -> None:
+    """One failure per file."""
+    drops = [reason for step in SLABS[name]["steps"] for reason in step["drops"]]
+    assert drops == [] if name.startswith("good") else len(drops) == 1 and name.startswith(drops[0])
 
 
 @pytest.mark.parametrize("name", named("session_keys"))
@@ -121,12 +187,35 @@ def test_tails(name: str) -> None:
 
 def test_the_generator_and_the_code_lay_a_header_out_alike() -> None:
     """A header packed by the generator reads back by the code's record."""
-    header = headers_of(np.frombuffer(generate.data(), np.uint8).reshape(1, -1))[0]
-    assert (generate.SESSION, generate.BUNDLE, 3, 2 * 64 + 7, generate.S, 64, 200) == tuple(
+    header = headers_of(np.frombuffer(made.data(), np.uint8).reshape(1, -1))[0]
+    assert (made.SESSION, made.BUNDLE, 3, 2 * 64 + 7, made.S, 64, 200) == tuple(
         int(header[name]) for name in ("session", "bundle", "slab", "symbol", "symbol_bytes", "columns", "k")
     )
 
 
+def keys_of(value: Any) -> set[str]:
+    """Names of fields in a vector; keys that are data (reasons, numbers, sessions, key ids) are none."""
+    if isinstance(value, list):
+        return set().union(*map(keys_of, value))
+    if not isinstance(value, dict):
+        return set()
+    inner = {name: item for name, item in value.items() if name not in DATA}
+    return {*value} | keys_of([*inner.values()])
+
+
+DATA = {"drops", "repair", "session_keys", "heartbeat_mac_keys", "heartbeat_cipher_keys", "keys", "files"}
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_field_is_explained(folder: str) -> None:
+    """The README's section on a folder has a row for each field of its files, and none besides."""
+    section = (generate.HOME / "README.md").read_text().partition(f"\n## `{folder}/`")[2].partition("\n## ")[0]
+    explained = set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
+    fields = set().union(*(keys_of(json.loads(path.read_text())) for path in FOLDERS[folder]))
+    assert explained | {"says"} == fields
+
+
 def test_no_file_lies_beside_the_scenarios() -> None:
-    """The folder holds vectors only."""
-    assert [] == [path for path in Path(generate.FOLDER).iterdir() if path.suffix != ".json"]
+    """The folders hold vectors only."""
+    for folder in FOLDERS:
+        assert [] == [path for path in (generate.HOME / folder).iterdir() if path.suffix != ".json"]

@@ -58,6 +58,7 @@ class Counted(Assembler):
     """The assembler, with what the fuzzers' shares are reckoned from."""
 
     authentic = 0  # datagrams it was given
+    duplicates = 0  # of them; other duplicates are heartbeats
     decoded = 0  # symbols of slabs that were decoded
     completed = 0
     most_pending = 0
@@ -65,7 +66,9 @@ class Counted(Assembler):
     def feed(self, datagrams: Any, rows: Any) -> None:
         """Count, then place."""
         self.authentic += len(rows)
+        before = self._drops[Drop.DUPLICATE]
         super().feed(datagrams, rows)
+        self.duplicates += self._drops[Drop.DUPLICATE] - before
         self.most_pending = max(self.most_pending, len(self.handed_over))
 
     def _maybe_complete(self, slab: OpenSlab) -> None:
@@ -298,7 +301,7 @@ class Enclave:
     def tagged(self) -> int:
         """Datagrams whose tag was found right."""
         beats = self.worker._gate.heartbeats + sum(self.drops[reason] for reason in HEARTBEATS)
-        return self.assembler.authentic + beats
+        return self.assembler.authentic + beats - self.assembler.duplicates
 
     def receive(self, received: bytes | np.ndarray, lengths: list[int], *, is_slow: bool = False) -> None:
         """A region as `listen` fills it, run after run. A slow store does nothing unless it is waited for."""
@@ -354,7 +357,7 @@ BEFORE_ASSEMBLY: Final = (
     *(Drop.MAGIC, Drop.VERSION, Drop.KIND, Drop.FLAGS, Drop.RESERVED, Drop.SYMBOL_SIZE, Drop.GEOMETRY),
     *(Drop.KEY, Drop.SESSION, Drop.TAG, Drop.HEARTBEAT_RATE, Drop.HEARTBEAT_KIND),
 )
-HEARTBEATS: Final = (Drop.HEARTBEAT, Drop.HEARTBEAT_KEY, Drop.HEARTBEAT_ORDER)
+HEARTBEATS: Final = (Drop.HEARTBEAT, Drop.HEARTBEAT_KEY, Drop.HEARTBEAT_ORDER, Drop.DUPLICATE)  # or of symbols
 
 
 @cache

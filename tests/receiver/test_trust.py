@@ -13,7 +13,7 @@ from diode.errors import UsageError
 from diode.manifest import Labels, canonical, padded_manifest
 from diode.trust import seal_manifest
 from diode.wire import Kind, ObjectType
-from receiver.messages import Accepted, NumberWaits, Published, SlabMismatch
+from receiver.messages import Accepted, Finished, NumberWaits, Published, SlabMismatch
 from tests.enclave import Enclave
 from tests.link import Bundle, make_bundle
 
@@ -248,6 +248,30 @@ def test_a_jump_in_the_sequence(tmp_path: Path) -> None:
         enclave.refusals,
         enclave.published(far),
     )
+
+
+@pytest.mark.parametrize("harm", ["no JSON", "another signature", "another payload", "signed by a stranger", "torn"])
+def test_a_manifest_that_does_not_verify_is_held_against_nothing(tmp_path: Path, harm: str) -> None:
+    """It comes first, under the true bundle's id, also over a restart: the true one is published all the same."""
+    enclave = Enclave(tmp_path, PEOPLE)
+    true, other = make_bundle(FILES, signer=ALICE), make_bundle({"b": b"other"}, signer=ALICE, sequence=2)
+    envelope = envelope_of(true)
+    forged = {
+        "no JSON": lambda: Bundle(true.number, true.manifest, {**true.parts, SEALED: bytes(1408)}, ALICE),
+        "another signature": lambda: resealed(true, {**envelope, "signatures": envelope_of(other)["signatures"]}),
+        "another payload": lambda: other,  # well signed, and another bundle's
+        "signed by a stranger": lambda: make_bundle(FILES, signer=MALLORY),
+        "torn": lambda: Bundle(
+            true.number, true.manifest, {**true.parts, SEALED: true.parts[SEALED][:-900] + bytes(900)}, ALICE
+        ),
+    }[harm]()
+    enclave.take_manifest(forged, number=true.number)
+    enclave.restart()
+    enclave.take_manifest(forged, number=true.number)
+    assert [] == [message for message in enclave._slabs.sent if isinstance(message, Finished)]
+    enclave.take(true)
+    enclave.take(other)
+    assert (True, True) == (enclave.published(true), enclave.published(other))
 
 
 def test_whoever_has_the_link_key_forges_nothing(tmp_path: Path) -> None:
