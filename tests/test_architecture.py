@@ -48,6 +48,7 @@ SOLE_IMPORTERS = {
         "receiver.listen",  # likewise
         "diode.rogue",  # tries to send where nothing may leave
         "sender.intake.clamd",  # local ones only, to a scanner
+        "diode.handing",  # a pair between our own processes, by which files are handed on
     },
     "sqlite3": {"diode.database", "receiver.ledger"},
     "pyseccomp": {"diode.sandbox"},
