@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from diode.content.rules import MAX_TYPES, Rules
+from diode.content.rules import Rules
 from diode.sizes import Size
 
 FileName = Annotated[str, Field(min_length=1, max_length=1024)]
@@ -21,10 +21,10 @@ class ContentSettings(_Section):
     """What a channel takes, on either side (docs/content.md)."""
 
     content: Literal["any", "weights", "packages", "images", "os"] = "any"  # a preset of kinds
-    types: Annotated[tuple[str, ...], Field(max_length=MAX_TYPES)] = ()  # kinds, of those; empty: all of them
+    types: tuple[str, ...] = ()  # kinds, of those; empty: all of them
     lint: bool = True  # refuse pickles, polyglots, and unsound safetensors and GGUF files; look into archives
     code: bool = False  # weights: take source code, and name in the verdict what a loader would run
-    also: Annotated[tuple[str, ...], Field(max_length=MAX_TYPES)] = ()  # weights: kinds that are taken besides
+    also: tuple[str, ...] = ()  # weights: kinds that are taken besides
 
     @property
     def rules(self) -> Rules:

@@ -18,6 +18,7 @@ MAX_NAME: Final = 200
 _KEYS: Final = ("auto_map", "custom_pipelines")
 _MODULES: Final = "modules.json"
 _OWN: Final = "sentence_transformers."
+_UNREAD: Final = "it mentions code that a loader would run, and cannot be read as JSON to see which"
 _PIECE_BYTES: Final = 1 << 20
 _LONGEST_BYTES: Final = 6 * max(map(len, _KEYS))  # each character as \u0061
 
@@ -53,7 +54,7 @@ def code_named(file: BinaryIO, size: int, path: str, kind: str) -> Named:
     if name != _MODULES and not _is_mentioned(file, size):
         return Named()
     if kind != "json":
-        return Named(unread="it mentions code that a loader would run, and cannot be read as JSON to see which")
+        return Named(unread=_UNREAD)
     found: list[str] = []
 
     def see(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -63,7 +64,10 @@ def code_named(file: BinaryIO, size: int, path: str, kind: str) -> Named:
         return dict(pairs)
 
     file.seek(0)
-    said = json.loads(file.read(size), object_pairs_hook=see)
+    try:
+        said = json.loads(file.read(size), object_pairs_hook=see)
+    except (ValueError, RecursionError):
+        return Named(unread=_UNREAD)
     if name == _MODULES:
         found += _modules(said)
     names = list(dict.fromkeys(found))

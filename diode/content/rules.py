@@ -20,9 +20,9 @@ from diode.content.remote_code import Named, code_named
 from diode.content.trouble import Trouble
 
 MAX_TYPES: Final = 100
-PICTURES: Final = frozenset({"png", "jpeg", "gif", "webp"})
-ALSO: Final = frozenset({"npy", "onnx", "pdf", "sentencepiece"})  # what ``weights`` takes where it is asked for
-PROGRAMS: Final = frozenset({"script", "elf", "pe", "macho", "wasm"})
+PICTURES: Final = frozenset({"png", "jpeg", "gif", "webp", "bmp", "ico", "tiff"})
+ALSO: Final = frozenset({"npy", "onnx", "pdf", "sentencepiece", "svg"})  # ``weights`` takes them where it is asked to
+PROGRAMS: Final = frozenset({"script", "elf", "pe", "macho", "wasm", "pyc"})
 _PLAIN: Final = frozenset({"safetensors", "gguf", "json", "text", "empty"}) | PICTURES
 
 
@@ -42,8 +42,11 @@ PRESETS: Final = {
     "os": Preset(takes_archives=True),
 }
 _TAKE_ARCHIVES: Final = ", ".join(f'"{name}"' for name, preset in PRESETS.items() if preset.takes_archives)
-# kinds of whole files, and what archives may hold that is not looked into
-WORDS: Final = KINDS | ALSO | PICTURES | {"encrypted"}
+# archives that nobody looks into on either side, and why members of others are not looked into
+UNOPENED: Final = frozenset({"7z", "rpm", "hdf5", "rar", "cab", "cpio", "iso", "squashfs", "lzip", "lzop", "xar"})
+UNOPENED_MEMBERS: Final = frozenset({"encrypted"})
+WORDS: Final = KINDS | ALSO | PICTURES | UNOPENED | UNOPENED_MEMBERS  # what ``types`` may name
+_ARCHIVES: Final = LOOKED_INTO | UNOPENED
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,7 @@ def decide(rules: Rules, found: Examined, path: str, named: Named, *, is_inside:
     """
     unopened, notes = Counter(found.unopened), []
     if rules.lint and found.trouble is not None:
-        if not _is_noted(rules, found.trouble, is_inside=is_inside):
+        if not (is_inside or _is_noted(found)) or not rules.preset.takes_archives:
             return Decision(found.kind, found.trouble, _why(found))
         notes.append(f"{found.problem}; it is taken as it is")
         if found.trouble is Trouble.BUDGET:
@@ -150,8 +153,9 @@ def decide(rules: Rules, found: Examined, path: str, named: Named, *, is_inside:
 _Refused = tuple[Trouble, str]
 
 
-def _is_noted(rules: Rules, trouble: Trouble, *, is_inside: bool) -> bool:
-    return rules.preset.takes_archives and (is_inside or trouble is Trouble.BUDGET)
+def _is_noted(found: Examined) -> bool:
+    """Whether who takes archives as they are takes this: one that is broken, or anything too long to look at."""
+    return found.trouble is Trouble.BUDGET or (found.trouble is Trouble.UNSOUND and found.kind in _ARCHIVES)
 
 
 def _why(found: Examined) -> str:

@@ -128,8 +128,8 @@ class _Child:
         self._given += len(files)
 
     def give_large(self, file: CandidateFile) -> None:
-        """The next file, of several pieces."""
-        self._wait_for_room(1)
+        """The next file, of several pieces. It goes alone: its digests are memory, too."""
+        self._wait_for_room(WINDOW)
         with self._candidate.open_raw(file) as opened:
             self._hand_over(LookAtLarge(self._given, file.size), [opened.fileno()], file.pieces)
         self._given += 1
@@ -155,11 +155,19 @@ class _Child:
         with ExitStack() as stack:
             if more is not None:
                 fds = [*fds, _file_of(more, stack)]
-            try:
-                self._giver.give(message, fds)
-            except OSError as error:
-                self._hear(_SLICE_S)  # it may have said why
-                raise self._unanswered(f"it takes no files: {error.strerror}") from error
+            while not self._is_given(message, fds):
+                self._hear(_SLICE_S)
+
+    def _is_given(self, message: object, fds: list[int]) -> bool:
+        """Whether the child was there to be given ``fds``, and had room for them."""
+        try:
+            self._giver.give(message, fds)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            self._hear(_SLICE_S)  # it may have said why
+            raise self._unanswered(f"it takes no files: {error.strerror}") from error
+        return True
 
     def _wait_for_room(self, count: int) -> None:
         self._hear(0.0)

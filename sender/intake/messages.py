@@ -7,6 +7,8 @@ new process for each item.
 from dataclasses import dataclass
 from typing import Annotated, Final
 
+from diode.content.rules import PRESETS
+from diode.content.trouble import Trouble
 from diode.messages import PeerRefused, SandboxLacks
 from diode.vocabulary import Blob, Many, Row, Text, Vocabulary, Whole, Word
 
@@ -14,8 +16,6 @@ MAX_FILES: Final = 1_000_000
 MOST_TOGETHER: Final = 1  # files of one piece that cross in one message
 MAX_KINDS: Final = 200
 MAX_TOLD: Final = 17
-CONTENTS: Final = ("any", "weights", "packages", "images", "os")
-TROUBLES: Final = ("pickle", "polyglot", "ambiguous", "unsound", "budget", "kind", "code")
 UNREAD: Final = ("changed", "unreadable")
 
 Number = Annotated[int, Whole(0, MAX_FILES - 1)]
@@ -31,7 +31,7 @@ Told = Annotated[tuple[str, ...], Many(Text(500), MAX_TOLD)]
 class Begin:
     """An item is to be looked at, by these rules. With it goes one file: its paths, each ended by a zero byte."""
 
-    content: Annotated[str, Word(*CONTENTS)]
+    content: Annotated[str, Word(*PRESETS)]
     types: Annotated[tuple[str, ...], Many(Text(40), 100)]
     lint: Annotated[int, Whole(0, 1)]
     code: Annotated[int, Whole(0, 1)]
@@ -73,7 +73,7 @@ class Refused:
     """A file is not taken."""
 
     number: Number
-    trouble: Annotated[str, Word(*TROUBLES)]
+    trouble: Annotated[str, Word(*Trouble)]
     detail: Annotated[str, Text(500)]
 
 
