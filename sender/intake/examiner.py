@@ -37,7 +37,7 @@ from sender.intake.messages import (
 from sender.intake.verdict import Reason, RefusedError
 from sender.packing import PIECE_BYTES
 
-WINDOW: Final = 8 * MOST_TOGETHER
+WINDOW: Final = 4 * MOST_TOGETHER
 MODULE: Final = "sender.intake.examine"
 _SLICE_S: Final = 0.2  # between two looks whether anybody still waits
 _MOST_SAID_BYTES: Final = 2048
@@ -171,8 +171,9 @@ class _Child:
 
     def _wait_for_room(self, count: int) -> None:
         self._hear(0.0)
-        while self._given + count - self._looked > WINDOW:
-            self._hear(_SLICE_S)
+        if self._given + count - self._looked > WINDOW:
+            while self._given + count - self._looked > max(count, WINDOW // 2):  # woken seldom
+                self._hear(_SLICE_S)
 
     def _hear(self, timeout_s: float) -> None:
         """Take what was said meanwhile, and wait for some. Raises RefusedError, StoppedError."""

@@ -13,7 +13,7 @@ from diode.messages import PeerRefused, SandboxLacks
 from diode.vocabulary import Blob, Many, Row, Text, Vocabulary, Whole, Word
 
 MAX_FILES: Final = 1_000_000
-MOST_TOGETHER: Final = 1  # files of one piece that cross in one message
+MOST_TOGETHER: Final = 32  # files of one piece that cross in one message
 MAX_KINDS: Final = 200
 MAX_TOLD: Final = 17
 UNREAD: Final = ("changed", "unreadable")
