@@ -33,7 +33,7 @@ async def test_nor_in_any_wrapping(tmp_path: Path) -> None:
 
 
 async def refuses(tmp_path: Path, cases: list[tuple[str, str]], channels: tuple[str, ...]) -> None:
-    """A receiver that publishes one sound bundle of each channel and none of ``cases``, from a sender that sends all."""
+    """A receiver that publishes the sound bundle of each channel and none of ``cases``, of all that a sender sends."""
     no_lint = "".join(f"\n[channels.{name}.intake]\nlint = false\n" for name in channels)
     async with pair(tmp_path / "pair") as link:
         for side, settings in (

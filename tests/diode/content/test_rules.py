@@ -4,11 +4,14 @@ import io
 import json
 import re
 import struct
+import tomllib
 from collections import Counter
+from pathlib import Path
 from typing import get_args
 
 import pytest
 
+from diode.config import ReceiverConfig, SenderConfig, load
 from diode.content.allowance import Allowance
 from diode.content.examine import Examined
 from diode.content.item import NOTHING_KNOWN
@@ -16,9 +19,11 @@ from diode.content.kinds import KINDS
 from diode.content.remote_code import Named
 from diode.content.rules import ALSO, MAX_TYPES, PICTURES, PRESETS, WORDS, Decision, Rules, decide, look
 from diode.content.trouble import Trouble
+from diode.init import init_pair
 from diode.intake_settings import ContentSettings
 from receiver import messages
 
+DOCS = Path(__file__).parents[3] / "docs"
 TAKEN = "taken"
 WEIGHTS = {"safetensors", "gguf", "json", "text", "empty", *PICTURES}
 PROGRAMS = {"script", "elf", "pe", "macho", "wasm", "pyc"}
@@ -243,3 +248,34 @@ def test_a_preset_lints() -> None:
     sound = struct.pack("<Q", len(header)) + header + bytes(4)
     assert looked(Rules("weights"), "model.safetensors", sound).trouble is None
     assert Trouble.UNSOUND == looked(Rules("weights"), "model.safetensors", sound + b"x").trouble
+
+
+BLOCK = re.compile(r"```toml\n(.*?)```", re.DOTALL)
+KEYS = {"content", "types", "lint", "code", "also"}
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in DOCS.glob("*.md")))
+def test_examples_of_the_pages_make_sense(page: str) -> None:
+    """Whatever a page's example says of content can be configured, and takes an empty file."""
+    for block in BLOCK.findall((DOCS / page).read_text()):
+        for channel in tomllib.loads(block).get("channels", {}).values():
+            settings = {key: value for key, value in channel.get("intake", channel).items() if key in KEYS}
+            rules = ContentSettings.model_validate(settings).rules
+            assert TAKEN == of(rules, "empty"), settings
+            assert TAKEN == of(rules, "text"), settings
+
+
+@pytest.mark.parametrize("side", ["sender", "receiver"])
+def test_examples_of_init_make_sense(tmp_path: Path, side: str) -> None:
+    """What ``diode init`` writes as comments is a configuration, comments taken away."""
+    init_pair(tmp_path, to="127.0.0.1:1", listen="127.0.0.1:2", mtu=1500, rate=0, profile="clean", auth="gmac")
+    path = tmp_path / side / f"{side}.toml"
+    lines = path.read_text().splitlines()
+    begin = next(number for number, line in enumerate(lines) if line.startswith("# [channels"))
+    end = next((n for n, line in enumerate(lines) if n > begin and not line.startswith("# ")), len(lines))
+    lines[begin:end] = [line.removeprefix("# ") for line in lines[begin:end]]
+    path.write_text("\n".join([*lines[:begin], *lines[end:], *lines[begin:end]]) + "\n")
+    channels = load(SenderConfig if side == "sender" else ReceiverConfig, path).channels
+    (channel,) = channels.values()
+    rules = getattr(channel, "intake", channel).rules
+    assert (TAKEN, TAKEN) == (of(rules, "empty"), of(rules, "text"))

@@ -17,8 +17,6 @@ from sender.intake.verdict import Reason, Verdict
 from tests import artefacts
 from tests.sender.intake.conftest import Judge
 
-DOCS = Path(__file__).parents[3] / "docs"
-
 
 def refused(verdict: Verdict) -> Reason | None:
     """Why check ``content`` refused; None: it did not."""
