@@ -53,6 +53,8 @@ SOLE_IMPORTERS = {
     "sqlite3": {"diode.database", "receiver.ledger"},
     "pyseccomp": {"diode.sandbox"},
     "sigstore": {"sender.intake.sigstore"},
+    "lz4": {"diode.content.archives.decoders"},
+    "backports": {"diode.content.archives.decoders"},
 }
 
 READS = {"recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into", "sock_recv", "sock_recvfrom"}

@@ -6,14 +6,15 @@ vendors' signatures and for scanners to say. docs/content.md has the table.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
 from diode.content.allowance import Allowance
+from diode.content.archives import streams
 from diode.content.code_names import is_code
 from diode.content.examine import Examined, examine
-from diode.content.inside import LOOKED_INTO
+from diode.content.inside import LOOKED_INTO, UNOPENED
 from diode.content.item import Item
 from diode.content.kinds import KINDS
 from diode.content.remote_code import Named, code_named
@@ -42,11 +43,12 @@ PRESETS: Final = {
     "os": Preset(takes_archives=True),
 }
 _TAKE_ARCHIVES: Final = ", ".join(f'"{name}"' for name, preset in PRESETS.items() if preset.takes_archives)
-# archives that nobody looks into on either side, and why members of others are not looked into
-UNOPENED: Final = frozenset({"7z", "rpm", "hdf5", "rar", "cab", "cpio", "iso", "squashfs", "lzip", "lzop", "xar"})
-UNOPENED_MEMBERS: Final = frozenset({"encrypted"})
-WORDS: Final = KINDS | ALSO | PICTURES | UNOPENED | UNOPENED_MEMBERS  # what ``types`` may name
+ENCRYPTED: Final = "encrypted"
+OTHERWISE: Final = "unopened"  # members that are not looked into for any other reason, such as how they are compressed
+WORDS: Final = KINDS | ALSO | PICTURES | UNOPENED | {ENCRYPTED, OTHERWISE}  # what ``types`` may name
 _ARCHIVES: Final = LOOKED_INTO | UNOPENED
+_OF_MANY: Final = LOOKED_INTO - streams.FORMATS.keys()  # archives; the others are one file that is compressed
+_MOST_NOTED: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,27 +122,22 @@ class Decision:
 def look(rules: Rules, file: BinaryIO, size: int, path: str, item: Item, allowance: Allowance) -> Decision:
     """Look at a seekable file of ``size`` bytes, which ``item`` holds as ``path``, and decide. OSError passes.
 
-    ``allowance`` is the item's, and is used up by its archives.
+    ``allowance`` is the item's, and is used up by its archives; a preset that takes none does not look into them.
     """
-    found = examine(file, size, path, item)
-    is_inside = rules.lint and found.trouble is None and found.kind in LOOKED_INTO
-    if is_inside:
-        found = examine(file, size, path, item, allowance)
-    named = code_named(file, size, path, found.kind) if rules.lint and found.trouble is None else Named()
-    return decide(rules, found, path, named, is_inside=is_inside)
+    found = examine(file, size, path, item, allowance if rules.lint and rules.kinds is None else None)
+    is_refused = found.trouble is not None and not rules.preset.takes_archives
+    named = code_named(file, size, path, found.kind) if rules.lint and not is_refused else Named()
+    return decide(rules, found, path, named)
 
 
-def decide(rules: Rules, found: Examined, path: str, named: Named, *, is_inside: bool = False) -> Decision:
-    """What becomes of a file that was ``found`` so, and names code so.
-
-    ``is_inside``: by itself it is sound, and its trouble, if any, is that of what it holds.
-    """
+def decide(rules: Rules, found: Examined, path: str, named: Named) -> Decision:
+    """What becomes of a file that was ``found`` so, and names code so."""
     unopened, notes = Counter(found.unopened), []
     if rules.lint and found.trouble is not None:
-        if not (is_inside or _is_noted(found)) or not rules.preset.takes_archives:
+        if not (rules.preset.takes_archives and _is_noted(found)):
             return Decision(found.kind, found.trouble, _why(found))
-        notes.append(f"{found.problem}; it is taken as it is")
-        if found.trouble is Trouble.BUDGET:
+        notes += _noted(found)
+        if Trouble.BUDGET in (found.trouble, *found.within):
             unopened[found.kind] += 1
     for refuse in (_not_of_preset, _not_of_types, _code_of_others):
         if (refused := refuse(rules, found.kind, path, unopened, named)) is not None:
@@ -154,8 +151,21 @@ _Refused = tuple[Trouble, str]
 
 
 def _is_noted(found: Examined) -> bool:
-    """Whether who takes archives as they are takes this: one that is broken, or anything too long to look at."""
+    """Whether who takes archives as they are takes this.
+
+    What lies in an archive, one that is broken, or anything too long to look at. A compressed file is no archive: what
+    comes out of it is the file.
+    """
+    if found.member:
+        return found.kind in _OF_MANY or bool(_OF_MANY & found.inside.keys())
     return found.trouble is Trouble.BUDGET or (found.trouble is Trouble.UNSOUND and found.kind in _ARCHIVES)
+
+
+def _noted(found: Examined) -> Iterator[str]:
+    if not found.member:
+        yield f"{found.problem}; it is taken as it is"
+    for within in [*found.within.values()][:_MOST_NOTED]:
+        yield f"{within.member or 'in it'}: {within.detail}; it is taken as it is"
 
 
 def _why(found: Examined) -> str:
@@ -183,7 +193,7 @@ def _not_of_types(rules: Rules, kind: str, _: str, unopened: Counter[str], __: o
         return None
     if kind not in rules.types:
         return Trouble.KIND, f"it is {kind}; types names {_listed(rules.types)}"
-    if left := sorted(set(unopened) - set(rules.types)):
+    if left := sorted({word if word in WORDS else OTHERWISE for word in unopened} - set(rules.types)):
         return Trouble.KIND, f"it holds {_listed(left)}, which is not looked into; types names {_listed(rules.types)}"
     return None
 

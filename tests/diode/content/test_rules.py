@@ -13,7 +13,7 @@ import pytest
 
 from diode.config import ReceiverConfig, SenderConfig, load
 from diode.content.allowance import Allowance
-from diode.content.examine import Examined
+from diode.content.examine import Examined, Within
 from diode.content.item import NOTHING_KNOWN
 from diode.content.kinds import KINDS
 from diode.content.remote_code import Named
@@ -32,9 +32,7 @@ ARCHIVE_PRESETS = ("packages", "images", "os")
 
 def of(rules: Rules, kind: str, path: str = "a", **found: object) -> str:
     """What becomes of a file of this kind in which nothing was found but this."""
-    is_inside = bool(found.pop("is_inside", False))
-    decision = decide(rules, Examined(kind, **found), path, Named(), is_inside=is_inside)  # type: ignore[arg-type]
-    return decision.trouble or TAKEN
+    return decide(rules, Examined(kind, **found), path, Named()).trouble or TAKEN  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS | ALSO | PICTURES | {"pyc"}))
@@ -69,7 +67,9 @@ TROUBLES = [
 @pytest.mark.parametrize(("trouble", "kind", "is_inside", "strict", "lenient"), TROUBLES)
 def test_each_trouble_and_preset(trouble: Trouble, kind: str, is_inside: bool, strict: str, lenient: str) -> None:
     """What is wrong with a file is refused; what is wrong in an archive is noted by who takes them as they are."""
-    found = {"problem": "p", "trouble": trouble, "is_inside": is_inside}
+    found = {"problem": "p", "trouble": trouble}
+    if is_inside:
+        found |= {"member": "a!b", "inside": Counter({"zip": 1, "pickle": 1}), "within": {trouble: Within("b", "p")}}
     for content in PRESETS:
         expected = lenient if content in ARCHIVE_PRESETS else strict
         assert expected == of(Rules(content), kind, **found)
@@ -80,13 +80,24 @@ def test_each_trouble_and_preset(trouble: Trouble, kind: str, is_inside: bool, s
 @pytest.mark.parametrize("content", ARCHIVE_PRESETS)
 def test_what_is_taken_as_it_is_is_said(content: str) -> None:
     """The verdict says what was found in an archive, and which were not looked into to their end."""
-    found = Examined("zip", problem="zip: a.whl!x.pkl: pickle", trouble=Trouble.PICKLE)
-    assert (
-        "zip: a.whl!x.pkl: pickle; it is taken as it is"
-        == decide(Rules(content), found, "a", Named(), is_inside=True).note
-    )
-    spent = decide(Rules(content), Examined("zip", "zip: too much", {}, Trouble.BUDGET), "a", Named(), is_inside=True)
-    assert {"zip": 1} == spent.unopened
+    found = Examined("zip", "x.pkl: a pickle", {}, Trouble.PICKLE, "x.pkl")
+    found.within = {Trouble.PICKLE: Within("x.pkl", "a pickle"), Trouble.BUDGET: Within("", "too much")}
+    decision = decide(Rules(content), found, "a", Named())
+    assert "x.pkl: a pickle; it is taken as it is; in it: too much; it is taken as it is" == decision.note
+    assert {"zip": 1} == decision.unopened
+    assert {"gguf": 1} == decide(Rules(content), Examined("gguf", "p", {}, Trouble.BUDGET), "a", Named()).unopened
+
+
+@pytest.mark.parametrize("content", ARCHIVE_PRESETS)
+def test_what_is_compressed_is_no_archive(content: str) -> None:
+    """A pickle in a gzip file, or in two, is a pickle of the item; in a tar in them it is in an archive."""
+    for inside, expected in (
+        ({"pickle": 1}, Trouble.PICKLE),
+        ({"gzip": 1, "pickle": 1}, Trouble.PICKLE),
+        ({"gzip": 1, "tar": 1, "pickle": 1}, TAKEN),
+    ):
+        found = {"trouble": Trouble.PICKLE, "member": "a!b", "inside": Counter(inside)}
+        assert expected == of(Rules(content), "zlib", **found)
 
 
 @pytest.mark.parametrize("content", ["any", "weights"])
@@ -101,10 +112,10 @@ def test_types_narrow_what_is_not_looked_into(content: str) -> None:
     """A channel that names its types takes no archive that holds others unopened, unless it names them too."""
     if content == "weights":
         return
-    unopened: Counter[str] = Counter({"7z": 2, "encrypted": 1})
+    unopened: Counter[str] = Counter({"7z": 2, "encrypted": 1, "a method that nobody here knows": 1})
     assert TAKEN == of(Rules(content), "zip", unopened=unopened)
-    assert Trouble.KIND == of(Rules(content, types=("zip", "7z")), "zip", unopened=unopened)
-    assert TAKEN == of(Rules(content, types=("zip", "7z", "encrypted")), "zip", unopened=unopened)
+    assert Trouble.KIND == of(Rules(content, types=("zip", "7z", "encrypted")), "zip", unopened=unopened)
+    assert TAKEN == of(Rules(content, types=("zip", "7z", "encrypted", "unopened")), "zip", unopened=unopened)
 
 
 CODE_NAMES = [
