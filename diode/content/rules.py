@@ -132,7 +132,8 @@ def look(rules: Rules, file: BinaryIO, size: int, path: str, item: Item, allowan
 
 def decide(rules: Rules, found: Examined, path: str, named: Named) -> Decision:
     """What becomes of a file that was ``found`` so, and names code so."""
-    unopened, notes = Counter(found.unopened), []
+    unopened = Counter(found.unopened)
+    notes: list[str] = []
     if rules.lint and found.trouble is not None:
         if not (rules.preset.takes_archives and _is_noted(found)):
             return Decision(found.kind, found.trouble, _why(found))

@@ -114,6 +114,10 @@ def test_it_looks_at_nothing_outside_of_the_spool(tmp_path: Path, bundle: str) -
 LIES = {
     "another bundle": (b'{"say":"Sound","bundle":"fedcba9876543210"}\n', "it was asked about"),
     "another's word": (b'{"say":"Published","bundle":"0123456789abcdef"}\n', "it may not say this"),
+    "a trouble that is none": (
+        b'{"say":"Unsound","bundle":"0123456789abcdef","trouble":"harmless","reason":""}\n',
+        "Unsound: no text like",
+    ),
     "no JSON": (b"sound\n", "no JSON"),
     "endless": (b"x" * 60_000, "a line of more than"),
     "half a line": (b'{"say":"Sound",', "no word on bundle"),

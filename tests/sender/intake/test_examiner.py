@@ -163,30 +163,38 @@ def test_progress_is_told(candidate: MakeCandidate) -> None:
     assert 200 + 2 * PIECE_BYTES == asked.progress.done
 
 
+def attacked(asked: Candidate, module: str, count: int) -> dict[str, str]:
+    """What came of each of ``count`` attacks from inside the real child."""
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+        patch.setattr(examiner, "MODULE", module)
+        child = _Child(asked, stack)
+        child.begin(Rules())
+        child.give([*asked.files.values()])
+        said, deadline = b"", time.monotonic() + 20
+        while said.count(b"\n") < count:
+            assert time.monotonic() < deadline, said
+            said += os.read(child._worker.log_fd, 65536)
+    return {one["attack"]: one["outcome"] for one in map(json.loads, said.decode().splitlines())}
+
+
 def test_what_is_taken_over_can_do_nothing(candidate: MakeCandidate, tmp_path: Path) -> None:
-    """Dozens of attacks from inside the real child: no key, no other file, no way out, not even by its own socket."""
-    key = tmp_path / "keys" / "service.key"
-    key.parent.mkdir()
-    key.write_text("secret")
-    neighbour = tmp_path / "neighbour"
-    neighbour.write_text("of another item")
-    paths = [str(key), str(neighbour), "/etc/shadow", "/etc/passwd", "/proc/self/environ", "/proc/1/cmdline"]
+    """Dozens of attacks from inside the real child: no key, no other file, no way out, not even by its own socket.
+
+    Without the sandbox most succeed, so it is the sandbox that refuses them.
+    """
+    ours = [tmp_path / "keys" / "service.key", tmp_path / "neighbour"]
+    for path in ours:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("secret")
+    paths = [*map(str, ours), "/etc/shadow", "/etc/passwd", "/proc/self/environ", "/proc/1/cmdline"]
     asked = candidate({"paths": "\n".join(paths).encode()})
-    real, examiner.MODULE = examiner.MODULE, "tests.sandbox.taken_intake"  # type: ignore[misc]
-    try:
-        with ExitStack() as stack:
-            child = _Child(asked, stack)
-            child.begin(Rules())
-            child.give([*asked.files.values()])
-            said, deadline = b"", time.monotonic() + 20
-            while said.count(b"\n") < len(ATTACKS["sender.intake.examine"]) + len(paths):
-                assert time.monotonic() < deadline, said
-                said += os.read(child._worker.log_fd, 65536)
-    finally:
-        examiner.MODULE = real  # type: ignore[misc]
-    outcomes = {one["attack"]: one["outcome"] for one in map(json.loads, said.decode().splitlines())}
-    assert {*ATTACKS["sender.intake.examine"], *paths} == outcomes.keys()
+    names = {*ATTACKS["sender.intake.examine"], *paths}
+    outcomes = attacked(asked, "tests.sandbox.taken_intake", len(names))
+    assert names == outcomes.keys()
     assert {} == {name: what for name, what in outcomes.items() if what not in REFUSED}
+    free = attacked(asked, "tests.sandbox.free_intake", len(names))
+    assert {"done"} == {free[str(path)] for path in ours}
+    assert len([what for what in free.values() if what in REFUSED]) < len(names) / 4
 
 
 def test_the_pipeline_asks_the_child(candidate: MakeCandidate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
