@@ -1,7 +1,7 @@
 """One file: what it is, whether it is sound, and whether it is something else besides."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
@@ -70,8 +70,10 @@ def examine(
             reader.position = 0
             found.facts = lint(reader)
         if allowance is not None:
-            for kind in _archives(reader, found.kind):
-                _look_inside(found, reader, kind, path, item, allowance)
+            if found.kind in LOOKED_INTO or found.kind in UNOPENED:
+                _look_inside(found, reader, found.kind, path, item, allowance)
+            if found.kind != "zip" and found.kind not in _PURE and zips.is_archive(reader):
+                _look_behind(found, reader, path, item, allowance)
     except UnsoundError as error:
         _add_own(found, error)
     return found
@@ -80,14 +82,6 @@ def examine(
 def allowed(kind: str, types: Collection[str]) -> bool:
     """Whether a channel that takes ``types`` takes this kind; none named: any."""
     return not types or kind in types
-
-
-def _archives(reader: Reader, kind: str) -> Iterator[str]:
-    """As which kinds of archives readers would open a file: zip archives may stand behind anything."""
-    if kind in LOOKED_INTO or kind in UNOPENED:
-        yield kind
-    if kind != "zip" and kind not in _PURE and zips.is_archive(reader):
-        yield "zip"
 
 
 def _look_inside(found: Examined, reader: Reader, kind: str, path: str, item: Item, allowance: Allowance) -> None:
@@ -103,6 +97,23 @@ def _look_inside(found: Examined, reader: Reader, kind: str, path: str, item: It
             raise UnsoundError("looking into it takes more than is allowed", Trouble.BUDGET)
 
     found.unopened.update(look_inside(reader, kind, path, look, allowance))
+
+
+def _look_behind(found: Examined, reader: Reader, path: str, item: Item, allowance: Allowance) -> None:
+    """As :func:`_look_inside`, of the zip archive that stands behind something else.
+
+    It may be the last member of an archive, whose members were counted already.
+    """
+    behind = Examined(found.kind)
+    try:
+        _look_inside(behind, reader, "zip", path, item, allowance)
+    finally:
+        found.inside |= behind.inside
+        found.unopened |= behind.unopened
+        for trouble, within in behind.within.items():
+            found.within.setdefault(trouble, within)
+        if found.trouble is None:
+            found.problem, found.trouble, found.member = behind.problem, behind.trouble, behind.member
 
 
 def _add_own(found: Examined, error: UnsoundError) -> None:

@@ -37,9 +37,9 @@ Found = Opened | Unopened
 
 
 def shown(name: str) -> str:
-    """A name for people: escaped, and cut where it is long."""
+    """A name for people: escaped, and shortened in its middle where it is long."""
     text = ascii(name)
-    return text if len(text) <= _MAX_NAME else f"{text[: _MAX_NAME - 4]}...{text[0]}"
+    return text if len(text) <= _MAX_NAME else f"{text[: _MAX_NAME // 2]}...{text[-_MAX_NAME // 2 :]}"
 
 
 def part(name: str, source: Ahead, begin: int, size: int, allowance: Allowance) -> Opened:
