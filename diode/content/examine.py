@@ -8,7 +8,7 @@ from typing import BinaryIO, Final
 from diode.content import gguf, kinds, npy, safetensors, zips
 from diode.content.allowance import Allowance
 from diode.content.archives.members import shown
-from diode.content.inside import LOOKED_INTO, UNOPENED, look_inside
+from diode.content.inside import LOOKED_INTO, UNOPENED, WITH_MEMBERS_AS_THEY_ARE, look_inside
 from diode.content.item import NOTHING_KNOWN, Item
 from diode.content.pickles import begins_pickle
 from diode.content.reader import Reader
@@ -19,6 +19,7 @@ _PICKLES: Final = ("pickle", "pytorch")
 _NO_PICKLES: Final = ("text", "json", "unknown", "empty")  # found to be none before that was said of them
 # of which readers of zip archives must not be able to make something else; other kinds may hold archives lawfully
 _PURE: Final = ("safetensors", "gguf", "json", "text", "npy", "png", "jpeg", "gif", "pdf")
+_NOTHING_BEHIND: Final = (*_PURE, "zip", *WITH_MEMBERS_AS_THEY_ARE)
 _LINTS: Final[dict[str, Callable[[Reader], dict[str, int | str]]]] = {
     "safetensors": safetensors.lint,
     "gguf": gguf.lint,
@@ -72,7 +73,7 @@ def examine(
         if allowance is not None:
             if found.kind in LOOKED_INTO or found.kind in UNOPENED:
                 _look_inside(found, reader, found.kind, path, item, allowance)
-            if found.kind != "zip" and found.kind not in _PURE and zips.is_archive(reader):
+            if found.kind not in _NOTHING_BEHIND and zips.is_archive(reader):
                 _look_behind(found, reader, path, item, allowance)
     except UnsoundError as error:
         _add_own(found, error)
@@ -102,7 +103,7 @@ def _look_inside(found: Examined, reader: Reader, kind: str, path: str, item: It
 def _look_behind(found: Examined, reader: Reader, path: str, item: Item, allowance: Allowance) -> None:
     """As :func:`_look_inside`, of the zip archive that stands behind something else.
 
-    It may be the last member of an archive, whose members were counted already.
+    It may be what was looked into already, as another kind.
     """
     behind = Examined(found.kind)
     try:

@@ -205,6 +205,27 @@ def test_a_zip_archive_behind_others() -> None:
     assert Trouble.POLYGLOT == look(b"\x89PNG\r\n\x1a\n" + archive).trouble
 
 
+def test_zip_archives_across_members() -> None:
+    """Those that are members are lawful, many and at the end; one that is none, and yet found, is not."""
+    archive = zipped({"x.txt": TEXT})
+    cut = archive.index(b"PK\x01\x02")
+    end = archive.index(b"PK\x05\x06")
+    for make in (tarred, arred):
+        assert None is look(make({"a.zip": archive, "b.zip": archive, "c.txt": TEXT})).problem
+        assert None is look(make({"a.zip": archive, "b.bin": b"\xff" + archive[end:]})).problem
+        torn = make({"a.bin": b"\xff\xfe" + archive[:end], "b.bin": archive[end:]})
+        size = torn.index(b"PK\x05\x06") - torn.index(b"PK\x01\x02")
+        torn = torn.replace(archive[end:], archive[end : end + 12] + size.to_bytes(4, "little") + archive[end + 16 :])
+        assert Trouble.POLYGLOT == look(torn).trouble
+        two = make({"a.bin": b"\xff\xfe" + archive[cut:end], "b.zip": archive})
+        place = two.index(b"PK\x01\x02").to_bytes(4, "little")
+        assert look(two.replace(archive[end:], archive[end : end + 16] + place + archive[end + 20 :])).trouble in (
+            Trouble.POLYGLOT,
+            Trouble.AMBIGUOUS,
+            Trouble.UNSOUND,
+        )
+
+
 def test_unsound_members() -> None:
     """The same judgement as outside."""
     found = look(zipped({"a/b.gguf": b"GGUF" + bytes(100)}))
