@@ -1,14 +1,14 @@
 """One file: what it is, whether it is sound, and whether it is something else besides."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
 from diode.content import gguf, kinds, npy, safetensors, zips
 from diode.content.allowance import Allowance
 from diode.content.archives.members import shown
-from diode.content.inside import LOOKED_INTO, UNOPENED, look_inside
+from diode.content.inside import LOOKED_INTO, UNOPENED, WITH_MEMBERS_AS_THEY_ARE, look_inside
 from diode.content.item import NOTHING_KNOWN, Item
 from diode.content.pickles import begins_pickle
 from diode.content.reader import Reader
@@ -19,6 +19,7 @@ _PICKLES: Final = ("pickle", "pytorch")
 _NO_PICKLES: Final = ("text", "json", "unknown", "empty")  # found to be none before that was said of them
 # of which readers of zip archives must not be able to make something else; other kinds may hold archives lawfully
 _PURE: Final = ("safetensors", "gguf", "json", "text", "npy", "png", "jpeg", "gif", "pdf")
+_NOTHING_BEHIND: Final = (*_PURE, "zip", *WITH_MEMBERS_AS_THEY_ARE)
 _LINTS: Final[dict[str, Callable[[Reader], dict[str, int | str]]]] = {
     "safetensors": safetensors.lint,
     "gguf": gguf.lint,
@@ -70,8 +71,10 @@ def examine(
             reader.position = 0
             found.facts = lint(reader)
         if allowance is not None:
-            for kind in _archives(reader, found.kind):
-                _look_inside(found, reader, kind, path, item, allowance)
+            if found.kind in LOOKED_INTO or found.kind in UNOPENED:
+                _look_inside(found, reader, found.kind, path, item, allowance)
+            if found.kind not in _NOTHING_BEHIND and zips.is_archive(reader):
+                _look_behind(found, reader, path, item, allowance)
     except UnsoundError as error:
         _add_own(found, error)
     return found
@@ -80,14 +83,6 @@ def examine(
 def allowed(kind: str, types: Collection[str]) -> bool:
     """Whether a channel that takes ``types`` takes this kind; none named: any."""
     return not types or kind in types
-
-
-def _archives(reader: Reader, kind: str) -> Iterator[str]:
-    """As which kinds of archives readers would open a file: zip archives may stand behind anything."""
-    if kind in LOOKED_INTO or kind in UNOPENED:
-        yield kind
-    if kind != "zip" and kind not in _PURE and zips.is_archive(reader):
-        yield "zip"
 
 
 def _look_inside(found: Examined, reader: Reader, kind: str, path: str, item: Item, allowance: Allowance) -> None:
@@ -103,6 +98,23 @@ def _look_inside(found: Examined, reader: Reader, kind: str, path: str, item: It
             raise UnsoundError("looking into it takes more than is allowed", Trouble.BUDGET)
 
     found.unopened.update(look_inside(reader, kind, path, look, allowance))
+
+
+def _look_behind(found: Examined, reader: Reader, path: str, item: Item, allowance: Allowance) -> None:
+    """As :func:`_look_inside`, of the zip archive that stands behind something else.
+
+    It may be what was looked into already, as another kind.
+    """
+    behind = Examined(found.kind)
+    try:
+        _look_inside(behind, reader, "zip", path, item, allowance)
+    finally:
+        found.inside |= behind.inside
+        found.unopened |= behind.unopened
+        for trouble, within in behind.within.items():
+            found.within.setdefault(trouble, within)
+        if found.trouble is None:
+            found.problem, found.trouble, found.member = behind.problem, behind.trouble, behind.member
 
 
 def _add_own(found: Examined, error: UnsoundError) -> None:

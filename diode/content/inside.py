@@ -1,11 +1,13 @@
 """What archives hold, looked at as files are: nothing is unpacked to a disk, and all of it is paid for."""
 
+from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import BinaryIO, Final, cast
 
 from diode.content.allowance import Allowance
 from diode.content.archives import ars, streams, tars, zip_members
+from diode.content.archives.across import TAIL_BYTES, refuse_across
 from diode.content.archives.decoders import UnopenedError
 from diode.content.archives.members import Found, Opened, Unopened, stream
 from diode.content.archives.sources import Source
@@ -19,6 +21,8 @@ UNOPENED: Final = frozenset(
 
 # a member's bytes, its size, its name as the archive spells it
 Look = Callable[[BinaryIO, int, str], None]
+WITH_MEMBERS_AS_THEY_ARE: Final = frozenset({"tar", "ar", "deb"})
+_LAST_MEMBERS: Final = TAIL_BYTES // 60 + 2  # each has a header of 60 bytes or more
 _THIN: Final = b"!<thin>\n"
 
 
@@ -29,6 +33,7 @@ def look_inside(reader: Reader, kind: str, path: str, look: Look, allowance: All
     why. Raises UnsoundError, also what ``look`` raises.
     """
     unopened: dict[str, int] = {}
+    extents: deque[tuple[int, int]] = deque(maxlen=_LAST_MEMBERS)
     if kind in UNOPENED or (kind == "ar" and reader.head(len(_THIN)) == _THIN):
         return {kind: 1}
     allowance.enter()
@@ -38,7 +43,10 @@ def look_inside(reader: Reader, kind: str, path: str, look: Look, allowance: All
                 if isinstance(member, Unopened):
                     unopened[member.why] = unopened.get(member.why, 0) + 1
                 else:
+                    extents.append((member.begin, member.size))
                     _look_at(member, look)
+        if kind in WITH_MEMBERS_AS_THEY_ARE:
+            refuse_across(reader, extents)
     except UnopenedError as error:
         return {str(error): 1}
     finally:

@@ -49,6 +49,10 @@ WORDS: Final = KINDS | ALSO | PICTURES | UNOPENED | {ENCRYPTED, OTHERWISE}  # wh
 _ARCHIVES: Final = LOOKED_INTO | UNOPENED
 _OF_MANY: Final = LOOKED_INTO - streams.FORMATS.keys()  # archives; the others are one file that is compressed
 _MOST_NOTED: Final = 4
+_FACTS: Final = {  # what is sound, and may surprise
+    "long_names": "names of tensors are longer than 63 bytes, which loaders take only when they are built so",
+    "byte_order_mark": "it begins with a byte order mark, which some readers refuse",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +147,7 @@ def decide(rules: Rules, found: Examined, path: str, named: Named) -> Decision:
     for refuse in (_not_of_preset, _not_of_types, _code_of_others):
         if (refused := refuse(rules, found.kind, path, unopened, named)) is not None:
             return Decision(found.kind, *refused)
+    notes += [words for fact, words in _FACTS.items() if found.facts.get(fact)]
     if named.unread:
         notes.append(named.unread)
     return Decision(found.kind, None, "", "; ".join(notes), Counter(found.inside), unopened, named.classes)

@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Final
 
@@ -18,11 +18,15 @@ _MAX_NAME: Final = 200  # characters of it in what is said
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A member: its name as the archive spells it, its size, and its bytes for as long as ``source`` is entered."""
+    """A member: its name as the archive spells it, its size, and its bytes for as long as ``source`` is entered.
+
+    ``begin``: where it lies in the archive, as it is; -1: it does not.
+    """
 
     name: str
     size: int
     source: AbstractContextManager[Source]
+    begin: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +41,9 @@ Found = Opened | Unopened
 
 
 def shown(name: str) -> str:
-    """A name for people: escaped, and cut where it is long."""
+    """A name for people: escaped, and shortened in its middle where it is long."""
     text = ascii(name)
-    return text if len(text) <= _MAX_NAME else f"{text[: _MAX_NAME - 4]}...{text[0]}"
+    return text if len(text) <= _MAX_NAME else f"{text[: _MAX_NAME // 2]}...{text[-_MAX_NAME // 2 :]}"
 
 
 def part(name: str, source: Ahead, begin: int, size: int, allowance: Allowance) -> Opened:
@@ -51,10 +55,10 @@ def part(name: str, source: Ahead, begin: int, size: int, allowance: Allowance) 
         data = read_all(source, begin, size)
         if len(data) < size:
             raise UnsoundError("it ends early")
-        return Opened(name, size, BytesIO(data))
+        return Opened(name, size, BytesIO(data), begin)
     if source.is_cheap:
-        return Opened(name, size, nullcontext(Window(source.source, begin, size)))
-    return stream(name, lambda: _pieces(source, begin, size), allowance, size)
+        return Opened(name, size, nullcontext(Window(source.source, begin, size)), begin)
+    return replace(stream(name, lambda: _pieces(source, begin, size), allowance, size), begin=begin)
 
 
 def stream(name: str, start: Callable[[], Iterator[bytes]], allowance: Allowance, size: int | None = None) -> Opened:

@@ -46,7 +46,7 @@ _SUFFIXES: Final = re.compile(
 
 def inner_name(path: str) -> str:
     """What a compressed file's content is called: its own name without what says how it is compressed."""
-    name = os.path.basename(path)
+    name = os.path.basename(path.rpartition("!")[2])
     if (found := _SUFFIXES.search(name)) is None:
         return name
     return name[: found.start()] + (".tar" if found["tar"] else "")

@@ -100,6 +100,13 @@ def test_what_is_compressed_is_no_archive(content: str) -> None:
         assert expected == of(Rules(content), "zlib", **found)
 
 
+@pytest.mark.parametrize("content", sorted(PRESETS))
+def test_what_may_surprise_is_said(content: str) -> None:
+    """A file that is sound, and that not every loader takes."""
+    decision = decide(Rules(content), Examined("gguf", facts={"tensors": 2, "long_names": 1}), "a", Named())
+    assert (None, True) == (decision.trouble, "longer than 63 bytes" in decision.note)
+
+
 @pytest.mark.parametrize("content", ["any", "weights"])
 def test_a_spent_budget_names_the_setting(content: str) -> None:
     """Who refuses says what would take it."""
