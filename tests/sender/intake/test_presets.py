@@ -139,6 +139,29 @@ def test_also_takes_what_it_names(judge: Judge) -> None:
     assert Reason.TYPE == refused(judge({"a.pdf": b"%PDF-1.7\n"}, content="weights", also=["npy"]))
 
 
+def test_a_tokenizer_and_a_graph(judge: Judge) -> None:
+    """As their own tools write them: taken where ``also`` names them, and else refused with that hint."""
+    sentencepiece = pytest.importorskip("sentencepiece", reason="needs sentencepiece")
+    onnx = pytest.importorskip("onnx", reason="needs onnx")
+    tokenizer = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["hello world, this is a test", "the quick brown fox jumps over it"] * 20),
+        model_writer=tokenizer,
+        vocab_size=40,
+        hard_vocab_limit=False,
+        minloglevel=3,
+    )
+    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["x"], ["y"])], "g", [value], [])
+    files = {"tokenizer.model": tokenizer.getvalue(), "a.onnx": onnx.helper.make_model(graph).SerializeToString()}
+    verdict = judge(hub() | files, content="weights", also=["onnx", "sentencepiece"])
+    assert (None, True) == (verdict.failed, verdict.accepted)
+    for kind in ("onnx", "sentencepiece"):
+        (left,) = {"onnx", "sentencepiece"} - {kind}
+        verdict = judge({}, content="weights", also=[kind])
+        assert (Reason.TYPE, True) == (refused(verdict), f'also = ["{left}"]' in facts(verdict)["detail"])
+
+
 def test_a_wheel_with_a_pickle(judge: Judge) -> None:
     """Wheels of numpy and scikit-learn have such files for their tests: ``packages`` takes them, and says so."""
     made = io.BytesIO()
