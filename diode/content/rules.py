@@ -163,7 +163,7 @@ def _is_noted(found: Examined) -> bool:
     comes out of it is the file.
     """
     if found.member:
-        return found.kind in _OF_MANY or bool(_OF_MANY & found.inside.keys())
+        return found.kind not in streams.FORMATS or bool(_OF_MANY & found.inside.keys())
     return found.trouble is Trouble.BUDGET or (found.trouble is Trouble.UNSOUND and found.kind in _ARCHIVES)
 
 
