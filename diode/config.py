@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from diode.errors import NotInitialisedError, UsageError
-from diode.intake_settings import Intake
+from diode.intake_settings import ContentSettings, Intake
 from diode.log import Level
 from diode.manifest import ChannelName, Label, Labels
 from diode.sizes import Size
@@ -174,7 +174,7 @@ class Inbox(_Section):
     verify: Literal["slabs", "at-rest"] = "slabs"
 
 
-class Channel(_Section):
+class Channel(ContentSettings):
     """What differs for one channel."""
 
     verify: Literal["slabs", "at-rest"] | None = None
@@ -183,8 +183,6 @@ class Channel(_Section):
     signers: tuple[str, ...] = ()  # who may, by the names of their files in signers; empty: anybody there
     classification: tuple[str, ...] = ()  # of bundles that are taken; empty: any
     releasable_to: str = ""  # whom bundles must be releasable to; empty: nobody in particular
-    types: tuple[str, ...] = ()  # kinds of files that are taken, by their content (docs/content.md); empty: any
-    lint: bool = True  # safetensors and GGUF must be sound, and nothing may be a pickle, or two things at once
     attested: bool = False  # staging's verdicts must be there, signed by a service key in `services`
     hold: Annotated[int, Field(ge=0, le=16)] = 0  # people who must release a bundle before it is published
     scan: tuple[str, ...] = ()  # a command that must accept it first (docs/trust.md); empty: none

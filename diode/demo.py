@@ -24,7 +24,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from rich.table import Table
 
 from diode.console.terminal import new_console
-from diode.content import examine
+from diode.content.judge import Judge
+from diode.content.rules import Rules
 from diode.errors import DiodeError, UsageError
 from diode.init import init_pair
 from diode.measure import pss_bytes
@@ -274,20 +275,26 @@ def _free_address() -> Address:
 
 
 def _copy_library(target: Path) -> None:
-    """The running Python's standard library: thousands of small nested files."""
+    """The running Python's standard library: thousands of small nested files. What a sender would refuse is left out.
+
+    That is links and pickles, of which the library has a few.
+    """
 
     def ignored(folder: str, names: list[str]) -> list[str]:
         return [name for name in names if name in SKIPPED or _cannot_cross(os.path.join(folder, name))]
 
     shutil.copytree(sysconfig.get_path("stdlib"), target, ignore=ignored)
+    files = {str(path.relative_to(target)): path for path in target.rglob("*") if path.is_file()}
+    judge = Judge(Rules(), files, sum(path.stat().st_size for path in files.values()))
+    for name, path in files.items():
+        with path.open("rb") as file:
+            is_taken = judge.look(file, path.stat().st_size, name).trouble is None
+        if not is_taken:
+            path.unlink()
 
 
 def _cannot_cross(path: str) -> bool:
-    """Whether a sender would refuse it: a link, or a pickle, as the library has a few."""
-    if os.path.islink(path) or not os.path.isfile(path):
-        return os.path.islink(path)
-    with open(path, "rb") as file:
-        return examine(file, os.path.getsize(path), path).problem is not None
+    return os.path.islink(path) or not (os.path.isfile(path) or os.path.isdir(path))
 
 
 def _write_safetensors(path: Path) -> None:

@@ -50,8 +50,9 @@ key = "keys/signing.key"    # Ed25519; its public half is what the receiver trus
 # valid_days = 30
 # rate = "50M"              # bytes a second at most; 0: the line's
 # [channels.fixes.intake]   # what its items must pass; docs/intake.md has all of it
-# types = ["deb", "text"]   # kinds of content; empty: any
-# lint = true               # refuse pickles, polyglots, unsound safetensors and GGUF files
+# content = "os"            # what it takes (docs/content.md): any | weights | packages | images | os
+# types = ["deb", "text", "empty"]      # of that, kinds that are taken; empty: all
+# lint = true               # refuse pickles, polyglots and unsound files, look into archives
 # sha256sums = "SHA256SUMS"             # must name every file of an item
 # minisign = "keys/vendors/acme.pub"    # who must have signed it, or every file
 # clamd = {{ socket = "/run/clamav/clamd.ctl" }}
@@ -115,7 +116,9 @@ format = "auto"             # json | console
 # verify = "at-rest"
 # signatures = 2             # people who must have signed
 # signers = ["alice", "bob"] # who may, by the names of their files in signers
-# types = ["safetensors", "gguf", "json", "text"]   # kinds of files, by content
+# content = "weights"        # what it takes (docs/content.md): any | weights | packages | images | os
+# also = ["sentencepiece"]   # of weights: kinds that are taken besides
+# code = true                # of weights: take source code (trust_remote_code), too
 # lint = true                # pickles and unsound files are refused: so by default
 # hold = 1                   # people who must release a bundle (diode-receiver accept)
 """

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from diode.content.kinds import KINDS
+from diode.content.rules import Rules
 from diode.sizes import Size
 
 FileName = Annotated[str, Field(min_length=1, max_length=1024)]
@@ -15,6 +15,26 @@ Identity = Annotated[str, Field(min_length=1, max_length=1024)]
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ContentSettings(_Section):
+    """What a channel takes, on either side (docs/content.md)."""
+
+    content: Literal["any", "weights", "packages", "images", "os"] = "any"  # a preset of kinds
+    types: tuple[str, ...] = ()  # kinds, of those; empty: all of them
+    lint: bool = True  # refuse pickles, polyglots, and unsound safetensors and GGUF files; look into archives
+    code: bool = False  # weights: take source code, and name in the verdict what a loader would run
+    also: tuple[str, ...] = ()  # weights: kinds that are taken besides
+
+    @property
+    def rules(self) -> Rules:
+        """The same, as content is judged by it."""
+        return Rules(self.content, self.types, self.lint, self.code, self.also)
+
+    @model_validator(mode="after")
+    def _make_sense(self) -> Self:
+        _ = self.rules  # raises ValueError
+        return self
 
 
 class Sigstore(_Section):
@@ -79,14 +99,12 @@ class Hook(_Section):
         return self
 
 
-class Intake(_Section):
+class Intake(ContentSettings):
     """The checks of one channel. Every one that is declared must pass; what cannot be checked is rejected."""
 
-    types: tuple[str, ...] = ()  # kinds of content that the channel takes; empty: any
     max_bytes: Size = 0  # of an item; 0: no limit of its own
     max_file_bytes: Size = 0
     max_files: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    lint: bool = True  # refuse pickles, polyglots, and unsound safetensors and GGUF files
     sha256sums: FileName | None = None  # a file of the item that must name every other one
     minisign: Path | None = None  # public key, as minisign writes it
     key: Path | None = None  # public key in PEM, Ed25519 or ECDSA, of detached signatures
@@ -96,9 +114,3 @@ class Intake(_Section):
     oms: ModelSigning | None = None
     clamd: Clamd | None = None
     hooks: Annotated[tuple[Hook, ...], Field(max_length=16)] = ()
-
-    @model_validator(mode="after")
-    def _types_are_known(self) -> Self:
-        if unknown := sorted(set(self.types) - KINDS):
-            raise ValueError(f"types: {', '.join(unknown)}: unknown; docs/content.md lists the kinds")
-        return self

@@ -7,7 +7,6 @@ memory and time, and says one word and a reason. A child that ends without a wor
 
 import ctypes
 import os
-import resource
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from diode.content import allowed, examine
+from diode import confined
+from diode.content.judge import Judge
+from diode.content.rules import Rules
 from diode.errors import MessageError, PolicyError
 from diode.messages import SandboxLacks
 from diode.programs import readable_folders
@@ -34,7 +35,6 @@ from receiver.messages import (
 
 MAX_ANSWER_BYTES: Final = EXAMINE_TO_STORE.line_bytes
 UNANSWERED: Final = "its content could not be examined: whoever looked at it died, or was too slow"
-MEMORY_BYTES: Final = 2 << 30  # of a child; what is read of one file is bounded at an eighth of it
 _PATIENCE_S: Final = 60.0  # for the worker to say that a child was too slow
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -50,8 +50,9 @@ def examining_here(spool: Path) -> Examine:
     """Look at every file of a tree in this process. It raises PolicyError at the first one that is not taken."""
 
     def look(question: Question) -> None:
-        if problem := find_problem(question, data_of(spool, question)):
-            raise PolicyError(problem)
+        answer = judge(question, data_of(spool, question))
+        if isinstance(answer, Unsound):
+            raise PolicyError(answer.reason)
 
     return look
 
@@ -61,17 +62,22 @@ def data_of(spool: Path, question: Question) -> str:
     return str(spool / question.bundle / "tree" / "data")
 
 
-def find_problem(question: Question, data: str) -> str:
-    """The first reason why a channel does not take the tree at ``data``; "" when there is none."""
-    top = Folder.open(Path(data))
-    for name in _files(data):
+def limit_s(question: Question) -> float:
+    """How long an answer may take."""
+    return confined.limit_s(question.files, question.size_bytes)
+
+
+def judge(question: Question, data: str) -> Sound | Unsound:
+    """What the channel says of the tree at ``data``: the first file that is not taken, or that there is none."""
+    top, names = Folder.open(Path(data)), list(_files(data))
+    rules = Rules(question.content, question.types, bool(question.lint), bool(question.code), question.also)
+    judging = Judge(rules, names, question.size_bytes)
+    for name in names:
         with os.fdopen(top.beneath(name, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as file:
-            found = examine(file, os.fstat(file.fileno()).st_size, name)
-        if not allowed(found.kind, question.types):
-            return f"{name}: channel {question.channel} takes no {found.kind}"
-        if question.lint and found.problem:
-            return f"{name}: {found.problem}"
-    return ""
+            decision = judging.look(file, os.fstat(file.fileno()).st_size, name)
+        if decision.trouble is not None:
+            return Unsound(question.bundle, decision.trouble, f"{name}: {decision.detail}")
+    return Sound(question.bundle)
 
 
 class Examiner:
@@ -94,7 +100,7 @@ class Examiner:
             raise
 
     def _hear(self, question: Question) -> None:
-        answer = self.mailbox.receive(question.limit_s + _PATIENCE_S)
+        answer = self.mailbox.receive(limit_s(question) + _PATIENCE_S)
         if answer is None and self.mailbox.closed:
             raise UnexaminedError
         if answer is None:
@@ -122,17 +128,17 @@ class Worker:
         parent = os.getpid()
         child = os.fork()
         if child == 0:
-            _judge(question, data_of(self._spool, question), write, parent)
+            _answer(question, data_of(self._spool, question), write, parent)
         os.close(write)
         try:
-            return _verdict(question, _hear(read, time.monotonic() + question.limit_s))
+            return _verdict(question, _hear(read, time.monotonic() + limit_s(question)))
         finally:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             os.close(read)
 
 
-def _judge(question: Question, data: str, write: int, parent: int) -> None:
+def _answer(question: Question, data: str, write: int, parent: int) -> None:
     """The child: bound itself, look, say, and end. It never returns."""
     try:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -140,25 +146,12 @@ def _judge(question: Question, data: str, write: int, parent: int) -> None:
             os.close(0)
             for first, last in ((3, write), (write + 1, os.sysconf("SC_OPEN_MAX"))):
                 os.closerange(first, last)
-            _limit(question)
-            confine((*READS, "openat2"), writes=(write,), reads=[data, *readable_folders()])
-            problem = find_problem(question, data)
-            answer = Unsound(question.bundle, problem) if problem else Sound(question.bundle)
+            reads = [data, *readable_folders()]
+            confined.bind(limit_s(question), (*READS, "openat2"), writes=(write,), reads=reads)
+            answer = judge(question, data)
             os.write(write, EXAMINE_TO_STORE.encode(answer))
     finally:
         os._exit(0)
-
-
-def _limit(question: Question) -> None:
-    seconds = int(question.limit_s) + 1
-    for what, most in (
-        (resource.RLIMIT_AS, MEMORY_BYTES),
-        (resource.RLIMIT_CPU, seconds),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_NPROC, 0),
-    ):
-        resource.setrlimit(what, (most, most))
 
 
 def _hear(read: int, deadline: float) -> bytes:
@@ -179,7 +172,7 @@ def _verdict(question: Question, heard: bytes) -> Sound | Unsound:
         answer: Sound | Unsound = EXAMINE_TO_STORE.decode(heard)
         if answer.bundle == question.bundle:
             return answer
-    return Unsound(question.bundle, UNANSWERED)
+    return Unsound(question.bundle, "unanswered", UNANSWERED)
 
 
 def _files(data: str) -> Iterator[str]:

@@ -20,7 +20,8 @@ MAX_BEAT: Final = 16 << 10  # a heartbeat fits into a datagram
 MAX_LOST: Final = 1024
 MAX_PEOPLE: Final = 1000
 MAX_REASON: Final = 500
-LEAST_S, PER_FILE_S, PER_BYTE_S, MOST_S = 120.0, 0.02, 1 / 5e6, 21_600.0  # to examine a bundle
+CONTENTS: Final = ("any", "weights", "packages", "images", "os")
+TROUBLES: Final = ("pickle", "polyglot", "ambiguous", "unsound", "budget", "kind", "code", "unanswered")
 
 Bundle = Annotated[int, Whole(0, (1 << 64) - 1)]
 BundleId = Annotated[str, Code("[0-9a-f]{16}")]
@@ -134,15 +135,13 @@ class Question:
 
     bundle: BundleId
     channel: Annotated[str, Text(100)]
+    content: Annotated[str, Word(*CONTENTS)]
     types: Annotated[tuple[str, ...], Many(Text(300), 100)]  # empty: any
     lint: Annotated[int, Whole(0, 1)]
+    code: Annotated[int, Whole(0, 1)]
+    also: Annotated[tuple[str, ...], Many(Text(40), 100)]
     files: Bytes
     size_bytes: Bytes
-
-    @property
-    def limit_s(self) -> float:
-        """How long an answer may take."""
-        return min(MOST_S, LEAST_S + self.files * PER_FILE_S + self.size_bytes * PER_BYTE_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +153,10 @@ class Sound:
 
 @dataclass(frozen=True, slots=True)
 class Unsound:
-    """It does not, for this reason."""
+    """It does not, for this trouble; ``unanswered``: nobody could say. The reason is for people."""
 
     bundle: BundleId
+    trouble: Annotated[str, Word(*TROUBLES)]
     reason: Annotated[str, Text(MAX_REASON)]
 
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from typing import Any, Final
 
 from diode.config import ReceiverConfig
@@ -135,7 +136,7 @@ def store_settings(config: ReceiverConfig) -> dict[str, Any]:
         "resume": limits.resume,
         "keep_incomplete_s": limits.keep_incomplete_days * 86400,
         "labels": {name: [channel.classification, channel.releasable_to] for name, channel in channels.items()},
-        "content": {name: [channel.types, channel.lint] for name, channel in channels.items()},
+        "content": {name: asdict(channel.rules) for name, channel in channels.items()},
         "attested": [name for name, channel in channels.items() if channel.attested],
         "services": str(config.services),
         "hold": {name: [channel.hold, bool(channel.scan)] for name, channel in channels.items()},

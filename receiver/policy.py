@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from diode.attestation import open_attestation
+from diode.content.rules import Rules
 from diode.errors import ExpiredError, NotInitialisedError, PolicyError
 from diode.keys import read_trusted
 from diode.manifest import Manifest
@@ -17,7 +18,7 @@ class Policy:
 
     def __init__(self, settings: dict[str, Any], look: Examine) -> None:
         self._look = look
-        self._content: dict[str, tuple[list[str], bool]] = {k: (v[0], v[1]) for k, v in settings["content"].items()}
+        self._rules = {name: _rules(said) for name, said in settings["content"].items()}
         self._attested = frozenset(settings["attested"])
         try:
             self._services = [trusted.key for trusted in read_trusted(Path(settings["services"])).keys.values()]
@@ -39,11 +40,11 @@ class Policy:
         It raises UnexaminedError when nobody could be asked.
         """
         manifest = bundle.manifest
-        types, lint = self._content.get(manifest.channel, ([], True))
-        if not types and not lint:
+        rules = self._rules.get(manifest.channel, Rules())
+        if rules.are_none:
             return
-        files, size = manifest.files.entries, manifest.stream_bytes
-        self._look(Question(bundle.hex_id, manifest.channel, tuple(types), int(lint), files, size))
+        taken = (rules.content, rules.types, int(rules.lint), int(rules.code), rules.also)
+        self._look(Question(bundle.hex_id, manifest.channel, *taken, manifest.files.entries, manifest.stream_bytes))
 
     def _check_labels(self, manifest: Manifest) -> None:
         classification, releasable_to = self._labels.get(manifest.channel, ([], ""))
@@ -54,3 +55,8 @@ class Policy:
         if releasable_to and (labels is None or releasable_to not in labels.releasable_to):
             to = ", ".join(labels.releasable_to) if labels else ""
             raise PolicyError(f"it is releasable to {to or 'nobody'}, and not to {releasable_to}")
+
+
+def _rules(said: dict[str, Any]) -> Rules:
+    """As the supervisor's settings have them."""
+    return Rules(**said | {"types": tuple(said["types"]), "also": tuple(said["also"])})

@@ -49,10 +49,13 @@ SOLE_IMPORTERS = {
         "receiver.listen",  # likewise
         "diode.rogue",  # tries to send where nothing may leave
         "sender.intake.clamd",  # local ones only, to a scanner
+        "diode.handing",  # a pair between our own processes, by which files are handed on
     },
     "sqlite3": {"diode.database", "receiver.ledger"},
     "pyseccomp": {"diode.sandbox"},
     "sigstore": {"sender.intake.sigstore"},
+    "lz4": {"diode.content.archives.decoders"},
+    "backports": {"diode.content.archives.decoders"},
 }
 
 READS = {"recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into", "sock_recv", "sock_recvfrom"}

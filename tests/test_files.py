@@ -164,7 +164,7 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "write_decision": (".open", PERSON),
     },
     "diode.trust_cli": {"_published": (".open", PERSON)},
-    "receiver.examine": {"find_problem": (".open", "opens the folder, in the spool; its files through Folder")},
+    "receiver.examine": {"judge": (".open", "opens the folder, in the spool; its files through Folder")},
     "receiver.held": {
         "Verdicts.drop": (".open", "the folder of decisions, in the state folder"),
         "check_tree": (".open", OURS),
@@ -206,7 +206,7 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "Candidate.open_raw": (".open", NO_FILE),
         "Candidate.read": (".open", NO_FILE),
     },
-    "sender.intake.contents": {"check_contents": (".open", NO_FILE)},
+    "sender.intake.examiner": {"examine_here": (".open", NO_FILE)},
     "sender.intake.detached": {"DetachedKey.__init__": (".read_bytes", PERSON)},
     "sender.intake.minisign": {"MinisignKey.__init__": (".read_bytes", PERSON)},
     "sender.intake.private_copy": {

@@ -8,6 +8,7 @@ from diode import vocabulary as bounds
 from diode.vocabulary import Vocabulary
 from receiver import messages as receiver
 from sender import messages as sender
+from sender.intake import messages as intake
 
 VOCABULARIES = {
     "listen": receiver.LISTEN_SAYS,
@@ -20,6 +21,8 @@ VOCABULARIES = {
     "examine to store": receiver.EXAMINE_TO_STORE,
     "encode": sender.ENCODE_SAYS,
     "transmit": sender.TRANSMIT_SAYS,
+    "to intake's child": intake.TO_CHILD,
+    "intake's child": intake.CHILD_SAYS,
     "to encode": sender.ENCODE_HEARS,
     "encode to transmit": sender.ENCODE_TO_TRANSMIT,
     "transmit to encode": sender.TRANSMIT_TO_ENCODE,

@@ -9,20 +9,30 @@ MAX_DEPTH: Final = 8
 MAX_MEMBERS: Final = 2_000_000
 LEAST_BYTES: Final = 1 << 30
 BYTES_PER_BYTE: Final = 64  # of what is unpacked: time grows with an item's size, not with its claims
+MEMORY_BYTES: Final = 136 << 20  # of what is kept of streams, and of decoders; one zstd window of 128 MiB fits
 
 
 @dataclass(slots=True)
 class Allowance:
-    """What is left of it. Used up by one item's archives together, so that many small bombs are no large one."""
+    """What is left of it. Used up by one item's archives together, so that many small bombs are no large one.
+
+    ``memory`` is lent and given back; the others are spent.
+    """
 
     bytes: int
     members: int = MAX_MEMBERS
     depth: int = MAX_DEPTH
+    memory: int = MEMORY_BYTES
 
     @classmethod
     def for_item(cls, size_bytes: int) -> Self:
         """What an item of this size may cost."""
         return cls(LEAST_BYTES + BYTES_PER_BYTE * size_bytes)
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether nothing more can be looked into."""
+        return self.bytes < 0 or self.members < 0
 
     def unpack(self, count: int) -> None:
         """``count`` more bytes come out of an archive. Raises UnsoundError when that is too much."""
@@ -35,3 +45,29 @@ class Allowance:
         self.members -= count
         if self.members < 0:
             raise UnsoundError(f"more than {MAX_MEMBERS} members", Trouble.BUDGET)
+
+    def enter(self) -> None:
+        """One archive deeper. Raises UnsoundError when that is too deep. :meth:`leave` goes back."""
+        if self.depth == 0:
+            raise UnsoundError("archives lie in archives deeper than is allowed", Trouble.BUDGET)
+        self.depth -= 1
+
+    def leave(self) -> None:
+        """Out of the archive that was entered last."""
+        self.depth += 1
+
+    def maybe_take_memory(self, count: int) -> bool:
+        """Borrow ``count`` bytes of memory; whether so many were left."""
+        if count > self.memory:
+            return False
+        self.memory -= count
+        return True
+
+    def take_memory(self, count: int) -> None:
+        """Borrow ``count`` bytes of memory. Raises UnsoundError when fewer are left."""
+        if not self.maybe_take_memory(count):
+            raise UnsoundError(f"unpacking it takes {count >> 20} MiB of memory, more than is left", Trouble.BUDGET)
+
+    def give_memory(self, count: int) -> None:
+        """Give borrowed memory back."""
+        self.memory += count

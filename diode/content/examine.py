@@ -7,7 +7,8 @@ from typing import BinaryIO, Final
 
 from diode.content import gguf, kinds, npy, safetensors, zips
 from diode.content.allowance import Allowance
-from diode.content.inside import LOOKED_INTO, look_inside
+from diode.content.archives.members import shown
+from diode.content.inside import LOOKED_INTO, UNOPENED, WITH_MEMBERS_AS_THEY_ARE, look_inside
 from diode.content.item import NOTHING_KNOWN, Item
 from diode.content.pickles import begins_pickle
 from diode.content.reader import Reader
@@ -15,28 +16,41 @@ from diode.content.trouble import Trouble, UnsoundError
 
 BUDGET_BYTES: Final = 256 << 20  # of all that is read of one file
 _PICKLES: Final = ("pickle", "pytorch")
+_NO_PICKLES: Final = ("text", "json", "unknown", "empty")  # found to be none before that was said of them
 # of which readers of zip archives must not be able to make something else; other kinds may hold archives lawfully
 _PURE: Final = ("safetensors", "gguf", "json", "text", "npy", "png", "jpeg", "gif", "pdf")
+_NOTHING_BEHIND: Final = (*_PURE, "zip", *WITH_MEMBERS_AS_THEY_ARE)
 _LINTS: Final[dict[str, Callable[[Reader], dict[str, int | str]]]] = {
     "safetensors": safetensors.lint,
     "gguf": gguf.lint,
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Within:
+    """A trouble of a member: its place in the archive, and what is wrong with it, for people."""
+
+    member: str
+    detail: str
+
+
 @dataclass(slots=True)
 class Examined:
     """What was found: a kind, the first reason not to trust it, and a few figures.
 
-    Of archives that were looked into also what they hold: how many files of each kind, and of those how many that
-    were not looked into.
+    Of archives that were looked into also what they hold, at any depth: how many members of each kind, how many
+    archives and members were not looked into, by why, and of each trouble of members the first one. The reason is the
+    file's own where it has one, else that of the first member with any: ``member`` is its place then, else "".
     """
 
     kind: str
     problem: str | None = None
     facts: dict[str, int | str] = field(default_factory=dict)
     trouble: Trouble | None = None
+    member: str = ""
     inside: Counter[str] = field(default_factory=Counter)
     unopened: Counter[str] = field(default_factory=Counter)
+    within: dict[Trouble, Within] = field(default_factory=dict)
 
 
 def examine(
@@ -50,15 +64,19 @@ def examine(
     reader = Reader(file, size, BUDGET_BYTES)
     found = Examined("unknown")
     try:
-        found.kind = kinds.kind_of(reader, reader.head(kinds.HEAD_BYTES), path, item)
-        _refuse_second_nature(reader, found.kind, path, item)
+        head = reader.head(kinds.HEAD_BYTES)
+        found.kind = kinds.kind_of(reader, head, path, item)
+        _refuse_second_nature(reader, found.kind, head, path, item)
         if lint := _LINTS.get(found.kind):
             reader.position = 0
             found.facts = lint(reader)
-        if allowance is not None and found.kind in LOOKED_INTO:
-            look_inside(reader, found.kind, path, lambda *_: None, allowance)
+        if allowance is not None:
+            if found.kind in LOOKED_INTO or found.kind in UNOPENED:
+                _look_inside(found, reader, found.kind, path, item, allowance)
+            if found.kind not in _NOTHING_BEHIND and zips.is_archive(reader):
+                _look_behind(found, reader, path, item, allowance)
     except UnsoundError as error:
-        found.problem, found.trouble = f"{found.kind}: {error}", error.trouble
+        _add_own(found, error)
     return found
 
 
@@ -67,9 +85,69 @@ def allowed(kind: str, types: Collection[str]) -> bool:
     return not types or kind in types
 
 
-def _refuse_second_nature(reader: Reader, kind: str, path: str, item: Item) -> None:
+def _look_inside(found: Examined, reader: Reader, kind: str, path: str, item: Item, allowance: Allowance) -> None:
+    """Examine every member, and add what is found. Raises UnsoundError for an archive that is none, or a bomb.
+
+    A member with a trouble does not end the search: channels differ in which troubles they let pass.
+    """
+
+    def look(file: BinaryIO, size: int, name: str) -> None:
+        member = examine(file, size, f"{path}!{name}", item, allowance)
+        _add_member(found, name, member)
+        if allowance.is_spent:
+            raise UnsoundError("looking into it takes more than is allowed", Trouble.BUDGET)
+
+    found.unopened.update(look_inside(reader, kind, path, look, allowance))
+
+
+def _look_behind(found: Examined, reader: Reader, path: str, item: Item, allowance: Allowance) -> None:
+    """As :func:`_look_inside`, of the zip archive that stands behind something else.
+
+    It may be what was looked into already, as another kind.
+    """
+    behind = Examined(found.kind)
+    try:
+        _look_inside(behind, reader, "zip", path, item, allowance)
+    finally:
+        found.inside |= behind.inside
+        found.unopened |= behind.unopened
+        for trouble, within in behind.within.items():
+            found.within.setdefault(trouble, within)
+        if found.trouble is None:
+            found.problem, found.trouble, found.member = behind.problem, behind.trouble, behind.member
+
+
+def _add_own(found: Examined, error: UnsoundError) -> None:
+    """A trouble of the file itself. That a budget is spent does not hide what was found until then."""
+    if error.trouble is Trouble.BUDGET and found.trouble is not None:
+        found.within.setdefault(Trouble.BUDGET, Within("", str(error)))
+    else:
+        found.problem, found.trouble, found.member = f"{found.kind}: {error}", error.trouble, ""
+
+
+def _add_member(found: Examined, name: str, member: Examined) -> None:
+    found.inside[member.kind] += 1
+    if member.inside:
+        found.inside.update(member.inside)
+    if member.unopened:
+        found.unopened.update(member.unopened)
+    if member.trouble is None:
+        return
+    first = f"{name}!{member.member}" if member.member else name
+    if not member.member:
+        found.within.setdefault(member.trouble, Within(name, member.problem or ""))
+    for trouble, within in member.within.items():
+        found.within.setdefault(trouble, Within(f"{name}!{within.member}" if within.member else name, within.detail))
+    if found.trouble is None:
+        detail = found.within[member.trouble].detail
+        found.problem, found.trouble, found.member = f"{shown(first)}: {detail}", member.trouble, first
+
+
+def _refuse_second_nature(reader: Reader, kind: str, head: bytes, path: str, item: Item) -> None:
     """Raise UnsoundError for a file that is dangerous whatever else it is."""
-    if kind in _PICKLES or begins_pickle(reader, path, item):
+    if kind == "tar" and kinds.maybe_kind_by_magic(head) not in (None, "tar"):
+        raise UnsoundError("a tar archive that begins as another kind of file", Trouble.POLYGLOT)
+    if kind in _PICKLES or (kind not in _NO_PICKLES and begins_pickle(reader, path, item)):
         raise UnsoundError("a pickle, which runs code when it is loaded", Trouble.PICKLE)
     if kind == "npy" and not npy.is_plain(reader):
         raise UnsoundError("an array of objects, which are a pickle, or of types that are not known", Trouble.PICKLE)

@@ -1,26 +1,73 @@
 """What archives hold, looked at as files are: nothing is unpacked to a disk, and all of it is paid for."""
 
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import BinaryIO, Final
+from collections import deque
+from collections.abc import Callable, Generator
+from contextlib import closing
+from typing import BinaryIO, Final, cast
 
 from diode.content.allowance import Allowance
+from diode.content.archives import ars, streams, tars, zip_members
+from diode.content.archives.across import TAIL_BYTES, refuse_across
+from diode.content.archives.decoders import UnopenedError
+from diode.content.archives.members import Found, Opened, Unopened, stream
+from diode.content.archives.sources import Source
 from diode.content.reader import Reader
 
-LOOKED_INTO: Final[frozenset[str]] = frozenset()  # kinds of archives whose members are looked at
+LOOKED_INTO: Final = frozenset({"zip", "tar", "ar", "deb", *streams.FORMATS})  # archives whose members are looked at
+# archives, and files that hold others, whose members are not looked at: on neither side, whatever is installed
+UNOPENED: Final = frozenset(
+    {*("7z", "rpm", "hdf5", "rar", "cab", "cpio", "iso", "squashfs", "lzip", "lzop", "compress", "xar")}
+)
 
-# a member's bytes, its size, its path: what examine() says of it
+# a member's bytes, its size, its name as the archive spells it
 Look = Callable[[BinaryIO, int, str], None]
+WITH_MEMBERS_AS_THEY_ARE: Final = frozenset({"tar", "ar", "deb"})
+_LAST_MEMBERS: Final = TAIL_BYTES // 60 + 2  # each has a header of 60 bytes or more
+_THIN: Final = b"!<thin>\n"
 
 
-@dataclass(slots=True)
-class Inside:
-    """What was met: how many members of each kind, and how many were not looked into."""
+def look_inside(reader: Reader, kind: str, path: str, look: Look, allowance: Allowance) -> dict[str, int]:
+    """Have ``look`` see every member of an archive of this kind, which is called ``path``, one after the other.
 
-    kinds: Counter[str] = field(default_factory=Counter)
-    unopened: Counter[str] = field(default_factory=Counter)
+    A member's bytes can be read while ``look`` runs, and no longer. Returns how many members were not looked into, by
+    why. Raises UnsoundError, also what ``look`` raises.
+    """
+    unopened: dict[str, int] = {}
+    extents: deque[tuple[int, int]] = deque(maxlen=_LAST_MEMBERS)
+    if kind in UNOPENED or (kind == "ar" and reader.head(len(_THIN)) == _THIN):
+        return {kind: 1}
+    allowance.enter()
+    try:
+        with closing(_members(reader, kind, path, allowance)) as members:
+            for member in members:
+                if isinstance(member, Unopened):
+                    unopened[member.why] = unopened.get(member.why, 0) + 1
+                else:
+                    extents.append((member.begin, member.size))
+                    _look_at(member, look)
+        if kind in WITH_MEMBERS_AS_THEY_ARE:
+            refuse_across(reader, extents)
+    except UnopenedError as error:
+        return {str(error): 1}
+    finally:
+        allowance.leave()
+    return unopened
 
 
-def look_inside(reader: Reader, kind: str, path: str, look: Look, allowance: Allowance) -> None:
-    """Have ``look`` see every member of an archive of this kind. Raises UnsoundError, also what ``look`` raises."""
+def _members(reader: Reader, kind: str, path: str, allowance: Allowance) -> Generator[Found, None, None]:
+    source = cast("Source", reader.file)
+    if kind == "zip":
+        for _, found in zip_members.members(reader, source, allowance):
+            yield found
+    elif kind == "tar":
+        yield from tars.members(source, reader.size, allowance)
+    elif kind in ("ar", "deb"):
+        yield from ars.members(source, reader.size, allowance)
+    else:
+        allowance.meet()
+        yield stream(streams.inner_name(path), lambda: streams.unpack(kind, source, reader.size, allowance), allowance)
+
+
+def _look_at(member: Opened, look: Look) -> None:
+    with member.source as source:
+        look(cast("BinaryIO", source), member.size, member.name)

@@ -1,12 +1,16 @@
 """What a file is, by its first bytes, its last ones, and its structure."""
 
 import codecs
+import io
 import json
 import re
 from typing import Final
 
 from diode.content import gguf, safetensors, zips
-from diode.content.item import Item
+from diode.content.archives.streams import SKIPPABLE
+from diode.content.archives.tar_headers import BLOCK_BYTES, is_header
+from diode.content.archives.trial import kind_by_trial
+from diode.content.item import NOTHING_KNOWN, Item
 from diode.content.pickles import begins_pickle
 from diode.content.reader import Reader, check_values
 from diode.content.trouble import UnsoundError
@@ -23,10 +27,16 @@ _MAGICS: Final = (
     (0, b"\x7fELF", "elf"),
     (0, b"PK\x03\x04", "zip"),
     (0, zips.END_OF_ZIP, "zip"),
-    (0, b"\x1f\x8b", "gzip"),
-    (0, b"BZh", "bzip2"),
     (0, b"\xfd7zXZ\x00", "xz"),
     (0, b"\x28\xb5\x2f\xfd", "zstd"),
+    (0, b"\x04\x22\x4d\x18", "lz4"),
+    (0, b"\x02\x21\x4c\x18", "lz4"),
+    (0, b"LZIP\x01", "lzip"),
+    (0, b"\x89LZO\x00\r\n\x1a\n", "lzop"),
+    (0, b"Rar!\x1a\x07", "rar"),
+    (0, b"MSCF\x00\x00\x00\x00", "cab"),
+    (0, b"xar!\x00", "xar"),
+    (0, b"!<thin>\n", "ar"),
     (0, b"7z\xbc\xaf\x27\x1c", "7z"),
     (0, b"!<arch>\ndebian-binary", "deb"),
     (0, b"!<arch>\n", "ar"),
@@ -45,10 +55,28 @@ _MAGICS: Final = (
     (0, b"\x00asm", "wasm"),
     (0, b"#!", "script"),
     (257, b"ustar", "tar"),
+    (0x8001, b"CD001", "iso"),
 )
+# where a few bytes are as likely any text's or any random ones
+_PATTERNS: Final = (
+    (re.compile(rb"\x1f\x8b\x08[\x00-\x1f]", re.DOTALL), "gzip"),
+    (re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"), "bzip2"),
+    (re.compile(rb"\x1f\x9d[\x89-\x90]"), "compress"),
+    (re.compile(rb"hsqs.{24}\x04\x00", re.DOTALL), "squashfs"),
+    (re.compile(rb"07070(?:[12][0-9a-fA-F]{104}|7[0-7]{70})"), "cpio"),
+    (SKIPPABLE, "zstd"),
+)
+_BY_FIRST_BYTE: Final = {
+    first: tuple((magic, kind) for at, magic, kind in _MAGICS if at == 0 and magic[:1] == first)
+    for first in {magic[:1] for _, magic, _ in _MAGICS}
+}
+_ELSEWHERE: Final = tuple(entry for entry in _MAGICS if entry[0])
 
 KINDS: Final = frozenset(
-    {kind for _, _, kind in _MAGICS} | {"empty", "json", "pe", "pickle", "pytorch", "safetensors", "text", "unknown"}
+    {kind for _, _, kind in _MAGICS}
+    | {"empty", "json", "pe", "pickle", "pytorch", "safetensors", "text", "unknown"}
+    | {kind for _, kind in _PATTERNS}
+    | {"lzma", "zlib"}
 )
 
 
@@ -56,16 +84,38 @@ def kind_of(reader: Reader, head: bytes, path: str, item: Item) -> str:
     """One lower-case word. ``head``: the first HEAD_BYTES of the file, which ``item`` holds as ``path``."""
     if not head:
         return "empty"
-    for offset, magic, kind in _MAGICS:
-        if head[offset : offset + len(magic)] == magic:
-            return _kind_of_zip(reader) if kind == "zip" else kind
+    if is_header(head[:BLOCK_BYTES]):
+        return "tar"
+    if kind := maybe_kind_by_magic(head):
+        return _kind_of_zip(reader) if kind == "zip" else kind
     if _is_pe(head):
         return "pe"
     if safetensors.looks_so(head, reader.size):
         return "safetensors"
     if begins_pickle(reader, path, item):
         return "pickle"
-    return _kind_of_text(reader, head)
+    return kind_by_trial(head, _is_loaded) or _kind_of_text(reader, head)
+
+
+def maybe_kind_by_magic(head: bytes) -> str | None:
+    """What a file is by its first bytes alone; None: they do not say it."""
+    for magic, kind in _BY_FIRST_BYTE.get(head[:1], ()):
+        if head.startswith(magic):
+            return kind
+    for pattern, kind in _PATTERNS:
+        if pattern.match(head):
+            return kind
+    for offset, magic, kind in _ELSEWHERE:
+        if head.startswith(magic, offset):
+            return kind
+    return None
+
+
+def _is_loaded(head: bytes) -> bool:
+    """Whether a loader would make something of what begins like this."""
+    if maybe_kind_by_magic(head) or is_header(head[:BLOCK_BYTES]):
+        return True
+    return begins_pickle(Reader(io.BytesIO(head), len(head), _SAMPLE_BYTES << 4), "", NOTHING_KNOWN)
 
 
 def _kind_of_zip(reader: Reader) -> str:

@@ -20,13 +20,13 @@ def check_values(data: bytes) -> None:
 class Reader:
     """Reads a file front to back, and elsewhere when told to; never past its end, never more than ``budget`` bytes.
 
-    Whatever reads more raises UnsoundError.
+    Whatever reads more raises UnsoundError. What is unpacked of ``file`` is paid for elsewhere.
     """
 
     def __init__(self, file: BinaryIO, size: int, budget: int) -> None:
         self.size = size
         self.position = 0
-        self._file = file
+        self.file = file
         self._left = budget
         self._values = MAX_VALUES
 
@@ -65,10 +65,10 @@ class Reader:
         self._left -= count
         if self._left < 0:
             raise UnsoundError("looking at it takes more reading than any sound file does", Trouble.BUDGET)
-        self._file.seek(offset, os.SEEK_SET)
+        self.file.seek(offset, os.SEEK_SET)
         pieces = []
         while count:
-            piece = self._file.read(count)
+            piece = self.file.read(count)
             if not piece:
                 raise UnsoundError("it became shorter while it was read")
             pieces.append(piece)

@@ -3,24 +3,21 @@
 A file's times and size prove nothing: who has mapped it for writing changes its bytes and, on tmpfs, nothing else.
 """
 
-import errno
-import io
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
-from diode.digest import DIGEST_BYTES, digest
 from diode.manifest import FileEntry
+from diode.proven import prove
 from sender.intake.verdict import Input, Reason, RefusedError, Sbom
-from sender.packing import PIECE_BYTES, Content, fill
+from sender.packing import PIECE_BYTES, Content
 from sender.sources import Source, fingerprint
 
 CHUNK_BYTES: Final = 1 << 20
-_BUFFER_BYTES: Final = 64 << 10
 
 
 class StoppedError(Exception):
@@ -106,7 +103,11 @@ class Candidate:
 
     def prove(self, file: CandidateFile, raw: BinaryIO) -> BinaryIO:
         """Read ``raw``, which claims to be ``file``. Its reads raise RefusedError for what was not hashed."""
-        return io.BufferedReader(_Proven(raw, file, self.progress), _BUFFER_BYTES)
+
+        def changed() -> RefusedError:
+            return RefusedError(Reason.CHANGED, f"{file.path!r} is not what was hashed any more")
+
+        return prove(raw, file.size, file.pieces, PIECE_BYTES, changed, self.progress.tick)
 
     def place(self, file: CandidateFile) -> str:
         """Where a program finds the file: in the copy, once there is one."""
@@ -159,54 +160,3 @@ def make_candidate(
             pieces = content.pieces.get(entry.path) or bytes.fromhex(entry.blake3)
             files[entry.path] = CandidateFile(entry, source, tuple(stat.tolist()), pieces)
     return Candidate(channel, name, version, content.content_digest, files, progress)
-
-
-class _Proven(io.RawIOBase):
-    """Reads a file piece by piece, each against its digest, and says so. It gives out memory of our own."""
-
-    def __init__(self, raw: BinaryIO, file: CandidateFile, progress: Progress) -> None:
-        self._raw = raw
-        self._file = file
-        self._progress = progress
-        self._piece = memoryview(bytearray(min(PIECE_BYTES, file.size)))
-        self._number = -1  # of the piece that is there
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._file.size}[whence]
-        if self._at < 0:
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        """At most what is left of one piece."""
-        if self._at >= self._file.size:
-            return 0
-        number, begin = divmod(self._at, PIECE_BYTES)
-        self._load(number)
-        count = min(len(buffer), PIECE_BYTES - begin, self._file.size - self._at)
-        memoryview(buffer)[:count] = self._piece[begin : begin + count]
-        self._at += count
-        self._progress.tick(count)
-        return count
-
-    def _load(self, number: int) -> None:
-        if number == self._number:
-            return
-        self._number = -1
-        size = min(PIECE_BYTES, self._file.size - number * PIECE_BYTES)
-        self._raw.seek(number * PIECE_BYTES)
-        whole = fill(self._raw, self._piece[:size]) == size
-        expected = self._file.pieces[number * DIGEST_BYTES : (number + 1) * DIGEST_BYTES]
-        if not whole or digest(self._piece[:size]) != expected:
-            raise RefusedError(Reason.CHANGED, f"{self._file.path!r} is not what was hashed any more")
-        self._number = number

@@ -4,25 +4,30 @@ from collections import Counter
 from importlib.metadata import version
 from typing import Final
 
-from diode.content.examine import allowed, examine
 from diode.intake_settings import Intake
 from sender.intake.candidate import Candidate
-from sender.intake.verdict import Finding, Reason, RefusedError
+from sender.intake.examiner import Examine
+from sender.intake.verdict import Finding
 
 TOOL: Final = f"diode {version('diode')}"
 
 
-def check_contents(settings: Intake, candidate: Candidate) -> Finding:
-    """Look into every file. Raises RefusedError at the first that the channel must not carry."""
-    kinds: Counter[str] = Counter()
-    for file in candidate.files.values():
-        with candidate.open(file) as opened:
-            found = examine(opened, file.size, file.path)
-        if settings.lint and found.problem is not None:
-            raise RefusedError(Reason.CONTENT, f"{file.path!r}: {found.problem}")
-        if not allowed(found.kind, settings.types):
-            raise RefusedError(
-                Reason.TYPE, f"{file.path!r} is {found.kind}; the channel takes {', '.join(settings.types)}"
-            )
-        kinds[found.kind] += 1
-    return Finding(tool=TOOL, counts=dict(sorted(kinds.items())))
+def check_contents(settings: Intake, examine: Examine, candidate: Candidate) -> Finding:
+    """Have every file looked at. Raises RefusedError at the first that the channel must not carry."""
+    found = examine(settings.rules, candidate)
+    told = []
+    if found.unopened:
+        told.append(f"not looked into: {_counted(found.unopened)}")
+    told += found.notes
+    return Finding(
+        detail="; ".join(told),
+        tool=TOOL,
+        counts=dict(sorted(found.kinds.items())),
+        inside=dict(sorted(found.inside.items())),
+        unopened=dict(sorted(found.unopened.items())),
+        auto_map=tuple(found.auto_map),
+    )
+
+
+def _counted(kinds: Counter[str]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))

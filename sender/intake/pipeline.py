@@ -13,6 +13,7 @@ from diode.judges import Surroundings
 from sender.intake.candidate import Candidate, StoppedError
 from sender.intake.contents import check_contents
 from sender.intake.detached import DetachedKey
+from sender.intake.examiner import Examine, examine_apart
 from sender.intake.hooks import check_hook
 from sender.intake.limits import check_limits
 from sender.intake.minisign import MinisignKey
@@ -35,17 +36,19 @@ log = structlog.get_logger()
 class Pipeline:
     """The checks that one channel declares, in their order, cheap ones first."""
 
-    def __init__(self, settings: Intake, copies: Path, around: Surroundings | None = None) -> None:
+    def __init__(
+        self, settings: Intake, copies: Path, around: Surroundings | None = None, examine: Examine = examine_apart
+    ) -> None:
         """Read keys and look for tools.
 
-        ``copies`` is where items are copied to for the hooks that want it, ``around`` what hooks find. Raises
-        UsageError, NotInitialisedError.
+        ``copies`` is where items are copied to for the hooks that want it, ``around`` what hooks find, ``examine`` who
+        looks at content. Raises UsageError, NotInitialisedError.
         """
         around = around or Surroundings()
         self._copy = PrivateCopy(copies)
         self.steps: dict[str, CheckStep] = {"limits": partial(check_limits, settings)}
-        if settings.lint or settings.types:
-            self.steps["content"] = partial(check_contents, settings)
+        if not settings.rules.are_none:
+            self.steps["content"] = partial(check_contents, settings, examine)
         self._add_vendors(settings)
         self.steps["sbom"] = check_sboms
         if settings.clamd is not None:
@@ -118,6 +121,9 @@ def _run(name: str, step: CheckStep, candidate: Candidate) -> Check:
         tool=bounded(finding.tool, 200),
         database=bounded(finding.database, 50),
         counts=finding.counts,
+        inside=finding.inside,
+        unopened=finding.unopened,
+        auto_map=finding.auto_map,
         seconds=time.monotonic() - started,
     )
 

@@ -17,7 +17,9 @@ class Reason(StrEnum):
     FILE_TOO_LARGE = "file_too_large"
     TOO_MANY_FILES = "too_many_files"
     TYPE = "type"  # a kind of content that the channel does not take
+    CODE = "code"  # code, where the channel takes none
     CONTENT = "content"  # a pickle, a polyglot, an unsound file
+    BUDGET = "budget"  # more to read or to unpack than is allowed
     SUMS_MISSING = "sums_missing"
     SUMS_MALFORMED = "sums_malformed"
     FILE_MISSING = "file_missing"  # named and not there
@@ -75,6 +77,9 @@ class Finding:
     tool: str = ""  # what looked, with its version
     database: str = ""  # when its signatures were made
     counts: Mapping[str, int] = field(default_factory=dict)
+    inside: Mapping[str, int] = field(default_factory=dict)  # kinds of what archives hold
+    unopened: Mapping[str, int] = field(default_factory=dict)  # of those, and of files, what was not looked into
+    auto_map: tuple[str, ...] = ()  # code that a loader would run
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,9 @@ class Check:
     tool: str = ""
     database: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
+    inside: Mapping[str, int] = field(default_factory=dict)
+    unopened: Mapping[str, int] = field(default_factory=dict)
+    auto_map: tuple[str, ...] = ()
     seconds: float = 0.0
 
     def facts(self) -> dict[str, Any]:
@@ -100,6 +108,9 @@ class Check:
             "tool": self.tool,
             "database": self.database,
             "counts": dict(self.counts),
+            "inside": dict(self.inside),
+            "unopened": dict(self.unopened),
+            "auto_map": list(self.auto_map),
         }
         return {name: value for name, value in facts.items() if value} | {"seconds": round(self.seconds, 3)}
 

@@ -424,7 +424,7 @@ def test_unsound_gguf(data: bytes, what: str) -> None:
         (b"\x7fELF" + bytes(60), "elf"),
         (b"MZ" + bytes(58) + b"\x40\0\0\0PE\0\0", "pe"),
         (b"#!/bin/sh\n", "script"),
-        (b"\x1f\x8b\x08", "gzip"),
+        (b"\x1f\x8b\x08\x00", "gzip"),
         (bytes(257) + b"ustar\0", "tar"),
         (b"!<arch>\ndebian-binary   ", "deb"),
         (b"\x28\xb5\x2f\xfd" + bytes(9), "zstd"),

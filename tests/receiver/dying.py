@@ -4,17 +4,22 @@ import os
 import time
 from collections.abc import Callable
 
-from receiver import examine, messages
+from diode import confined
+from receiver import examine
+from receiver.messages import Sound, Unsound
 
 _say = os.write
 
 
-def _forge(data: bytes) -> str:
-    os.write = lambda fd, _: _say(fd, data)
-    return ""
-
-
+BUNDLE = "0123456789abcdef"
 SOUND = b'{"say":"Sound","bundle":"0123456789abcdef"}'
+
+
+def _forge(data: bytes) -> Sound:
+    os.write = lambda fd, _: _say(fd, data)
+    return Sound(BUNDLE)
+
+
 ENDS: dict[str, Callable[[], object]] = {
     "crash": lambda: 1 / 0,
     "exit": lambda: os._exit(7),
@@ -24,14 +29,15 @@ ENDS: dict[str, Callable[[], object]] = {
     "lie": lambda: _forge(b"[" + SOUND + b"]"),
     "another": lambda: _forge(SOUND.replace(b"0123", b"3210")),
     "late": lambda: time.sleep(3600),
-    "long": lambda: "x" * 100_000,
-    "fine": lambda: "",
+    "long": lambda: Unsound(BUNDLE, "kind", "x" * 100_000),
+    "fine": lambda: Sound(BUNDLE),
+    "unknown": lambda: _forge(SOUND.replace(b"Sound", b"Unsound")[:-1] + b',"trouble":"harmless","reason":""}'),
 }
 
 
 def main() -> None:
     """Entry point, as the worker's own."""
-    messages.LEAST_S = 3.0
-    examine.find_problem = lambda question, _: ENDS[question.types[0]]()
+    confined.limit_s = lambda *_: 3.0
+    examine.judge = lambda question, _: ENDS[question.types[0]]()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     examine.main()

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from diode import confined
 from diode.errors import MessageError, PolicyError
 from diode.workers import Mailbox, Worker
-from receiver import examine, messages
+from receiver import examine
 from receiver.examine import UNANSWERED, Examiner, UnexaminedError, examining_here
 from receiver.messages import EXAMINE_SAYS, EXAMINE_TO_STORE, MAX_REASON, STORE_TO_EXAMINE, Question
 from tests.sandbox.attacks import ATTACKS
@@ -55,7 +56,7 @@ def tree(tmp_path: Path) -> Path:
 
 def question(tree: Path, types: list[str] | None = None, *, lint: bool = True) -> Question:
     """What ``store`` asks."""
-    return Question(tree.parent.parent.name, "c", tuple(types or ()), int(lint), 2, 300)
+    return Question(tree.parent.parent.name, "c", "any", tuple(types or ()), int(lint), 0, (), 2, 300)
 
 
 def test_a_verdict(tree: Path, tmp_path: Path) -> None:
@@ -63,7 +64,7 @@ def test_a_verdict(tree: Path, tmp_path: Path) -> None:
     with worker(tmp_path / "spool") as (ask, _):
         for each in (examining_here(tmp_path / "spool"), ask):
             each(question(tree))
-            with pytest.raises(PolicyError, match=r"b.bin: channel c takes no "):
+            with pytest.raises(PolicyError, match=r"b.bin: it is unknown; types names text"):
                 each(question(tree, ["text"]))
         (tree / "sub" / "model.bin").write_bytes(PICKLE)
         for each in (examining_here(tmp_path / "spool"), ask):
@@ -83,7 +84,7 @@ def test_a_link_is_not_followed(tree: Path, tmp_path: Path) -> None:
 def test_a_child_that_dies_refuses_one_bundle(tree: Path, tmp_path: Path) -> None:
     """And the worker goes on with the next one."""
     with worker(tmp_path / "spool", "tests.receiver.dying") as (ask, process):
-        for how in ("crash", "exit", "memory", "garbage", "endless", "lie", "another", "late"):
+        for how in ("crash", "exit", "memory", "garbage", "endless", "lie", "another", "unknown", "late"):
             with pytest.raises(PolicyError) as caught:
                 ask(question(tree, [how]))
             assert UNANSWERED == str(caught.value), how
@@ -97,7 +98,7 @@ def test_a_child_that_dies_refuses_one_bundle(tree: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize("bundle", ["", "/etc", "../../keys", "0123456789ABCDEF"])
 def test_it_looks_at_nothing_outside_of_the_spool(tmp_path: Path, bundle: str) -> None:
     """A question names a bundle and no place; whoever asks for another thing is not ``store`` as we know it."""
-    asked = Question("0123456789abcdef", "c", (), 1, 2, 300)
+    asked = Question("0123456789abcdef", "c", "any", (), 1, 0, (), 2, 300)
     with pytest.raises(ValueError, match="no text like"):
         STORE_TO_EXAMINE.encode(replace(asked, bundle=bundle))
     line = STORE_TO_EXAMINE.encode(asked).replace(b"0123456789abcdef", bundle.encode())
@@ -113,6 +114,10 @@ def test_it_looks_at_nothing_outside_of_the_spool(tmp_path: Path, bundle: str) -
 LIES = {
     "another bundle": (b'{"say":"Sound","bundle":"fedcba9876543210"}\n', "it was asked about"),
     "another's word": (b'{"say":"Published","bundle":"0123456789abcdef"}\n', "it may not say this"),
+    "a trouble that is none": (
+        b'{"say":"Unsound","bundle":"0123456789abcdef","trouble":"harmless","reason":""}\n',
+        "Unsound: no text like",
+    ),
     "no JSON": (b"sound\n", "no JSON"),
     "endless": (b"x" * 60_000, "a line of more than"),
     "half a line": (b'{"say":"Sound",', "no word on bundle"),
@@ -123,9 +128,9 @@ LIES = {
 @pytest.mark.parametrize("how", LIES)
 def test_a_worker_that_lies_is_not_believed(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     """It may say one of two words of the bundle that it was asked about, in time; anything else is known as its own."""
-    asked = Question("0123456789abcdef", "c", (), 1, 2, 300)
+    asked = Question("0123456789abcdef", "c", "any", (), 1, 0, (), 2, 300)
     monkeypatch.setattr(examine, "_PATIENCE_S", 0.2)
-    monkeypatch.setattr(messages, "LEAST_S", 0.0)
+    monkeypatch.setattr(confined, "limit_s", lambda *_: 0.0)
     line, why = LIES[how]
     (asked_read, asked_write), (read, write) = os.pipe(), os.pipe()
     os.write(write, line)
@@ -161,7 +166,7 @@ def test_a_worker_that_is_gone_has_said_nothing(monkeypatch: pytest.MonkeyPatch,
     """Neither yes nor no: and whoever waits for it does not wait for good."""
     read, write = os.pipe()
     monkeypatch.setattr(examine, "_PATIENCE_S", 0.0)
-    monkeypatch.setattr(messages, "LEAST_S", 0.1)
+    monkeypatch.setattr(confined, "limit_s", lambda *_: 0.1)
     with pytest.raises(MessageError, match="no word on bundle"):
         Examiner(mailbox(read, os.open(os.devnull, os.O_WRONLY)))(question(tree))
     os.close(write)

@@ -117,6 +117,7 @@ SHARED: Final[dict[str, tuple[Any, ...]]] = {  # a memfd that another process ma
     "grow shared memory": ("ftruncate", "SHARED", ctypes.c_long(1 << 40)),
     "seal shared memory": ("fcntl", "SHARED", fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE),
 }
+PARSERS: Final = ("receiver.examine", "sender.intake.examine")  # attacked by what they parse, in tests of their own
 ATTACKS: Final = {
     "receiver.listen": NETWORK | PROCESSES | OUTSIDE | ITS_OWN | SHARED,
     "receiver.assemble": NETWORK
@@ -132,6 +133,8 @@ ATTACKS: Final = {
     | SENDING
     | SHARED,
     "sender.encode": NETWORK | PROCESSES | OUTSIDE | READING | SHARED,
+    # its socket is the one that files are handed through; see taken_intake.py
+    "sender.intake.examine": NETWORK | PROCESSES | OUTSIDE | READING,
     "receiver.examine": {  # of its child, whose one descriptor is a pipe; see taken.py
         name: how
         for name, how in (NETWORK | PROCESSES | OUTSIDE | READING).items()

@@ -5,19 +5,19 @@ import sys
 from typing import Any
 
 from receiver import examine
-from receiver.messages import Question
+from receiver.messages import Question, Sound
 from tests.sandbox.attacks import AT_FDCWD, ATTACKS, READ_ONLY, call
 
 PLACES = {"SOCKET": 2, "PIPE": 1}
 
 
-def attack(question: Question, _: str) -> str:
+def attack(question: Question, _: str) -> Sound:
     """Every attack, and every file that ``types`` names; each outcome is a line."""
     for name, (system_call, *arguments) in ATTACKS["receiver.examine"].items():
         _say(name, call(system_call, *(PLACES.get(a, a) if isinstance(a, str) else a for a in arguments)))
     for path in question.types:
         _say(path, call("openat", AT_FDCWD, path.encode() + b"\0", READ_ONLY, 0))
-    return ""
+    return Sound(question.bundle)
 
 
 def _say(name: str, outcome: Any) -> None:
@@ -26,7 +26,7 @@ def _say(name: str, outcome: Any) -> None:
 
 def main() -> None:
     """Entry point, as the worker's own."""
-    examine.find_problem = attack
+    examine.judge = attack
     if "free" in sys.argv:
-        examine.confine = lambda *_, **__: []
+        examine.confined.bind = lambda *_, **__: []
     examine.main()

@@ -8,6 +8,7 @@ import pytest
 
 from diode.intake_settings import Intake
 from sender.intake.candidate import Candidate, Progress, make_candidate
+from sender.intake.examiner import examine_here
 from sender.intake.pipeline import Pipeline
 from sender.intake.verdict import Verdict
 from sender.packing import hash_content
@@ -41,9 +42,10 @@ def candidate(item: Path) -> MakeCandidate:
 
 @pytest.fixture
 def judge(candidate: MakeCandidate, tmp_path: Path) -> Judge:
-    """The verdict on ``item`` under these settings."""
+    """The verdict on ``item`` under these settings, all of it by this process."""
 
     def judged(files: dict[str, bytes] | None = None, **settings: Any) -> Verdict:
-        return Pipeline(Intake.model_validate(settings), tmp_path / "copies").run(candidate(files))
+        pipeline = Pipeline(Intake.model_validate(settings), tmp_path / "copies", examine=examine_here)
+        return pipeline.run(candidate(files))
 
     return judged

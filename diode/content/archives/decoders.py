@@ -1,0 +1,205 @@
+"""Decoders of compressed data, all with the shape of the standard library's: a bounded piece comes out at a time.
+
+Before a decoder is made, the memory that it will take is read from the header in front of its data, and borrowed: a
+header of a few bytes may ask for gigabytes.
+"""
+
+import bz2
+import lzma
+import sys
+import zlib
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+import lz4.frame
+
+from diode.content.allowance import Allowance
+from diode.content.trouble import Trouble, UnsoundError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+PEEK_BYTES: Final = 64  # of what stands before compressed data, to know what decoding takes
+MAX_WINDOW_BYTES: Final = 128 << 20  # what zstd takes unless it is told more; xz -9 needs half of it
+LZ4_LEGACY: Final = b"\x02\x21\x4c\x18"
+ERRORS: Final = (zlib.error, OSError, ValueError, EOFError, lzma.LZMAError, zstd.ZstdError, RuntimeError)
+_SMALL_BYTES: Final = 8 << 20  # of a decoder of bzip2 or lz4 with its buffers
+_SLACK_BYTES: Final = 1 << 20
+_ZSTD_MAX_LOG: Final = MAX_WINDOW_BYTES.bit_length() - 1
+
+
+class UnopenedError(Exception):
+    """Something that nobody looks into, by the word that counts it. It never leaves this package."""
+
+
+class Decoder(Protocol):
+    """One frame's decoder."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the frame is at its end."""
+        ...
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether more can come out only when more goes in."""
+        ...
+
+    @property
+    def unused_data(self) -> bytes | None:
+        """What went in and stands behind the frame's end."""
+        ...
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        """What comes out, ``max_length`` bytes at most."""
+        ...
+
+
+class Inflate:
+    """Deflated data: raw (-15), with zlib's frame (15), or gzip's (31)."""
+
+    def __init__(self, window_bits: int) -> None:
+        self._decoder = zlib.decompressobj(window_bits)
+        self.needs_input = True
+
+    @property
+    def eof(self) -> bool:
+        """Whether the frame is at its end."""
+        return self._decoder.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        """What stands behind the frame's end."""
+        return self._decoder.unused_data
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        """What comes out, ``max_length`` bytes at most."""
+        piece = self._decoder.decompress(self._decoder.unconsumed_tail + data, max(max_length, 0))
+        self.needs_input = not self._decoder.unconsumed_tail and len(piece) != max_length
+        return piece
+
+
+# what stands in front -> (bytes of memory, what makes the decoder)
+Plan = tuple[int, Callable[[], Decoder]]
+
+
+def plan_gzip(head: bytes) -> Plan:  # noqa: ARG001 - plans are a table
+    """Nothing to borrow: 64 KiB."""
+    return 0, lambda: Inflate(31)
+
+
+def plan_zlib(head: bytes) -> Plan:  # noqa: ARG001
+    """Nothing to borrow: 64 KiB."""
+    return 0, lambda: Inflate(15)
+
+
+def plan_deflate(head: bytes) -> Plan:  # noqa: ARG001
+    """Nothing to borrow: 64 KiB."""
+    return 0, lambda: Inflate(-15)
+
+
+def plan_bzip2(head: bytes) -> Plan:  # noqa: ARG001
+    """Blocks of 900 kB."""
+    return _SMALL_BYTES, bz2.BZ2Decompressor
+
+
+def plan_lz4(head: bytes) -> Plan:
+    """Blocks of 4 MiB. The frames of old kernels have another magic, and no end."""
+    if head[:4] == LZ4_LEGACY:
+        raise UnopenedError("lz4 of the old form")
+    return _SMALL_BYTES, lz4.frame.LZ4FrameDecompressor
+
+
+def plan_xz(head: bytes) -> Plan:
+    """A dictionary; its size stands in the header of the first block."""
+    need = _bounded(_xz_dictionary_bytes(head)) + _SLACK_BYTES
+    return need, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=need + _SLACK_BYTES)
+
+
+def plan_lzma(head: bytes) -> Plan:
+    """A dictionary; its size stands behind the first byte."""
+    need = _bounded(int.from_bytes(head[1:5], "little")) + _SLACK_BYTES
+    return need, lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=need + _SLACK_BYTES)
+
+
+def plan_raw_lzma(properties: bytes) -> Plan:
+    """As zip archives have it: five bytes of properties, then data without a frame."""
+    if len(properties) < 5 or properties[0] >= 225:
+        raise UnsoundError("its LZMA properties are none")
+    need = _bounded(int.from_bytes(properties[1:5], "little")) + _SLACK_BYTES
+    rest, lc = divmod(properties[0], 9)
+    pb, lp = divmod(rest, 5)
+    filters: list[dict[str, Any]] = [
+        {"id": lzma.FILTER_LZMA1, "dict_size": max(need - _SLACK_BYTES, 4096), "lc": lc, "lp": lp, "pb": pb}
+    ]
+    return need, lambda: lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=filters)
+
+
+def plan_zstd(head: bytes) -> Plan:
+    """A window; its size stands in the frame's header. A frame that needs a dictionary says so."""
+    if len(head) < 6:
+        raise UnsoundError("it ends early")
+    descriptor = head[4]
+    is_single = bool(descriptor & 0x20)
+    at = 5 if is_single else 6
+    id_bytes = (0, 1, 2, 4)[descriptor & 3]
+    if any(head[at : at + id_bytes]):
+        raise UnopenedError("zstd with a dictionary")
+    if is_single:
+        width = (1, 2, 4, 8)[descriptor >> 6]
+        window = int.from_bytes(head[at + id_bytes : at + id_bytes + width], "little") + (256 if width == 2 else 0)
+    else:
+        window = (8 + (head[5] & 7)) << (7 + (head[5] >> 3))
+    options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: _ZSTD_MAX_LOG}
+    return _bounded(window) + _SLACK_BYTES, lambda: zstd.ZstdDecompressor(options=options)
+
+
+def begin(plan: Plan, allowance: Allowance) -> tuple[int, Decoder]:
+    """Borrow the memory and make the decoder; the caller gives the memory back."""
+    need, make = plan
+    if need:
+        allowance.take_memory(need)
+    try:
+        return need, make()
+    except ERRORS as error:
+        allowance.give_memory(need)
+        raise UnsoundError("its compressed data are none") from error
+
+
+def _bounded(window: int) -> int:
+    if window > MAX_WINDOW_BYTES:
+        raise UnsoundError(
+            f"unpacking it takes a window of {window >> 20} MiB, more than {MAX_WINDOW_BYTES >> 20} MiB", Trouble.BUDGET
+        )
+    return window
+
+
+def _xz_dictionary_bytes(head: bytes) -> int:
+    """Of the first block behind a stream's header of 12 bytes; 0 without a block, or where it is none."""
+    if len(head) < 14 or head[12] == 0:
+        return 0
+    flags, at = head[13], 14
+    for flag in (0x40, 0x80):
+        if flags & flag:
+            _, at = _xz_number(head, at)
+    for _ in range((flags & 3) + 1):
+        kind, at = _xz_number(head, at)
+        length, at = _xz_number(head, at)
+        if kind == 0x21 and length == 1 and at < len(head):
+            bits = head[at] & 0x3F
+            return 0xFFFFFFFF if bits >= 40 else (2 | (bits & 1)) << (bits // 2 + 11)
+        at += length
+    return 0
+
+
+def _xz_number(data: bytes, at: int) -> tuple[int, int]:
+    """(number, where it ends)."""
+    number = shift = 0
+    while at < len(data) and shift < 63:
+        number |= (data[at] & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if not data[at - 1] & 0x80:
+            break
+    return number, at

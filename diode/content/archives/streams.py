@@ -1,0 +1,124 @@
+"""Files that are one compressed stream: gzip, bzip2, xz, lzma, zstd, lz4, zlib.
+
+Such a file is any number of frames, one behind the other. Readers agree that zeros may follow; of anything else behind
+the last frame some see nothing and others more, so that is refused.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from diode.content.allowance import Allowance
+from diode.content.archives import decoders
+from diode.content.archives.decoders import PEEK_BYTES, Decoder, Plan
+from diode.content.archives.feed import Feed
+from diode.content.archives.sources import CHUNK_BYTES, Source
+from diode.content.trouble import Trouble, UnsoundError
+
+SKIPPABLE: Final = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18", re.DOTALL)  # frames of zstd and lz4 that hold no data
+ZFILE: Final = re.compile(rb"ZF0x[0-9a-f]{1,16}L? {0,16}")  # in front of zlib in joblib before 0.9.3; of 21 bytes
+_ZFILE_BYTES: Final = 21
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How frames of one kind begin, and what decodes them. ``again``: what may begin another frame; b"": none may."""
+
+    plan: Callable[[bytes], Plan]
+    again: re.Pattern[bytes] | None
+
+
+FORMATS: Final = {
+    "gzip": Format(decoders.plan_gzip, re.compile(rb"\x1f\x8b")),
+    "bzip2": Format(decoders.plan_bzip2, re.compile(rb"BZh")),
+    "xz": Format(decoders.plan_xz, re.compile(rb"\xfd7zXZ\x00")),
+    "lzma": Format(decoders.plan_lzma, None),
+    "zstd": Format(decoders.plan_zstd, re.compile(rb"\x28\xb5\x2f\xfd")),
+    "lz4": Format(decoders.plan_lz4, re.compile(rb"[\x02\x04][\x21\x22][\x4c\x4d]\x18")),
+    "zlib": Format(decoders.plan_zlib, None),
+}
+_SUFFIXES: Final = re.compile(
+    r"(?:\.(?:gz|z|Z|bz2|bz|xz|lzma|zst|zstd|lz4|zlib|svgz)|(?P<tar>\.(?:tgz|taz|tbz2?|txz|tlz|tzst)))\Z", re.IGNORECASE
+)
+
+
+def inner_name(path: str) -> str:
+    """What a compressed file's content is called: its own name without what says how it is compressed."""
+    name = os.path.basename(path.rpartition("!")[2])
+    if (found := _SUFFIXES.search(name)) is None:
+        return name
+    return name[: found.start()] + (".tar" if found["tar"] else "")
+
+
+def unpack(kind: str, source: Source, size: int, allowance: Allowance) -> Iterator[bytes]:
+    """What a file of ``size`` bytes holds, in pieces of 256 KiB at most, paid for.
+
+    Raises UnsoundError for what no decoder takes, for what ends early, and for what follows; UnopenedError.
+    """
+    form, feed = FORMATS[kind], Feed(source, 0, size, allowance)
+    if kind == "zlib":
+        feed.skip(zfile_bytes(feed.peek(PEEK_BYTES)))
+    while True:
+        if not _skip_frame(form, feed):
+            yield from decode(form.plan, feed, allowance)
+        if form.again is None or not form.again.match(feed.peek(PEEK_BYTES)):
+            if _may_be_skipped(form) and SKIPPABLE.match(feed.peek(4)):
+                continue
+            feed.skip_zeros()
+            if form.again is None or not form.again.match(feed.peek(PEEK_BYTES)):
+                break
+    if feed.left:
+        raise UnsoundError("something follows that some readers do not see", Trouble.AMBIGUOUS)
+
+
+def zfile_bytes(head: bytes) -> int:
+    """How many bytes stand before the zlib stream of an old file of joblib's; 0: it is none."""
+    return _ZFILE_BYTES + head.startswith(b" ", _ZFILE_BYTES) if ZFILE.match(head) else 0
+
+
+def decode(plan: Callable[[bytes], Plan], feed: Feed, allowance: Allowance) -> Iterator[bytes]:
+    """One frame; ``feed`` stands behind it then. Raises as :func:`unpack`."""
+    feed.begin_frame()
+    memory, decoder = decoders.begin(plan(feed.peek(PEEK_BYTES)), allowance)
+    try:
+        yield from run(decoder, feed, allowance)
+    finally:
+        allowance.give_memory(memory)
+    feed.position -= len(decoder.unused_data or b"")
+
+
+def run(decoder: Decoder, feed: Feed, allowance: Allowance) -> Iterator[bytes]:
+    """What a decoder makes of what it is fed, until its frame is at its end."""
+    while not decoder.eof:
+        data = b""
+        if decoder.needs_input and not (data := feed.take()):
+            raise UnsoundError("its compressed data end early")
+        try:
+            piece = decoder.decompress(data, CHUNK_BYTES)
+        except decoders.ERRORS as error:
+            trouble = Trouble.BUDGET if "Memory usage limit" in str(error) else Trouble.UNSOUND
+            raise UnsoundError("its compressed data are broken", trouble) from error
+        except MemoryError as error:
+            raise UnsoundError("unpacking it takes more memory than there is", Trouble.BUDGET) from error
+        if piece:
+            allowance.unpack(len(piece))
+            yield piece
+
+
+def _may_be_skipped(form: Format) -> bool:
+    return form.plan in (decoders.plan_zstd, decoders.plan_lz4)
+
+
+def _skip_frame(form: Format, feed: Feed) -> bool:
+    """Whether a frame that holds no data stood here; it is behind then."""
+    head = feed.peek(8)
+    if not _may_be_skipped(form) or not SKIPPABLE.match(head):
+        return False
+    feed.begin_frame()
+    length = 8 + int.from_bytes(head[4:8], "little")
+    if len(head) < 8 or length > feed.left:
+        raise UnsoundError("a frame to be skipped ends early")
+    feed.skip(length)
+    return True

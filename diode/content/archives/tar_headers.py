@@ -1,0 +1,77 @@
+"""Headers of tar archives: blocks of 512 bytes, read so strictly that all readers read them alike."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from diode.content.trouble import Trouble, UnsoundError
+
+BLOCK_BYTES: Final = 512
+MAX_SIZE: Final = 1 << 62
+REGULAR: Final = b"\x000" + b"7"
+WITHOUT_DATA: Final = b"123456"  # links, devices, folders, pipes
+_OCTAL: Final = re.compile(rb" *[0-7]*[ \0]*")
+_CHECKSUM: Final = slice(148, 156)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """One block: what kind of member it is of, its name, and how many bytes of data follow."""
+
+    kind: bytes  # one byte
+    name: str
+    size: int
+    block: bytes
+
+    @property
+    def is_gnu(self) -> bool:
+        """Whether GNU tar's own fields stand where the standard has the name's first part."""
+        return self.block[257:265] == b"ustar  \0"
+
+
+def is_header(block: bytes) -> bool:
+    """Whether readers of tar archives take a block for a header: its checksum alone decides."""
+    if len(block) < BLOCK_BYTES:
+        return False
+    field = block[_CHECKSUM].rstrip(b" \0").lstrip(b" ")
+    if not field or not field.isdigit():
+        return False
+    rest = block[:148] + b" " * 8 + block[156:BLOCK_BYTES]
+    told, total = int(field, 8) if _OCTAL.fullmatch(field) else -1, sum(rest)
+    return told in (total, total - 256 * len(rest.translate(None, bytes(range(0x80)))))  # old ones counted signed bytes
+
+
+def read_header(block: bytes, offset: int) -> Header:
+    """A header at ``offset``. Raises UnsoundError for what two readers would read differently."""
+    if len(block) < BLOCK_BYTES:
+        raise UnsoundError("it ends early")
+    if not is_header(block):
+        raise UnsoundError(f"no header at {offset}: some readers stop there, others go on", Trouble.AMBIGUOUS)
+    kind, size, prefix = block[156:157], _number(block[124:136]), b""
+    if kind in WITHOUT_DATA and size:
+        raise UnsoundError("a link or folder with data, which only some readers skip", Trouble.AMBIGUOUS)
+    if block[257:263] == b"ustar\0":
+        prefix = block[345:500].partition(b"\0")[0]
+    name = block[:100].partition(b"\0")[0]
+    return Header(kind, decoded(prefix + b"/" * bool(prefix) + name), size, block)
+
+
+def decoded(name: bytes) -> str:
+    """A name, whatever bytes it is made of."""
+    return name.decode(errors="surrogateescape")
+
+
+def number(field: bytes) -> int:
+    """A number of a header. Raises UnsoundError for what only some readers take for one."""
+    return _number(field)
+
+
+def _number(field: bytes) -> int:
+    if field[0] & 0x80:
+        value = int.from_bytes(bytes([field[0] & 0x7F]) + field[1:], "big")
+        if field[0] != 0x80 or value > MAX_SIZE:
+            raise UnsoundError("a size that is negative or beyond all files")
+        return value
+    if not _OCTAL.fullmatch(field):
+        raise UnsoundError("a size that readers do not read alike", Trouble.AMBIGUOUS)
+    return int(field.strip(b" \0") or b"0", 8)

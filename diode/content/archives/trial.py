@@ -1,0 +1,70 @@
+"""Compressed streams that hardly say so in their first bytes: zlib's two, and lzma's fourteen.
+
+Random bytes and texts begin like that, too. So a decoder tries: a file is taken for such a stream only where all of it
+decodes, or much does, or what comes out is something that loaders open.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from diode.content.allowance import Allowance
+from diode.content.archives import decoders
+from diode.content.archives.streams import ZFILE, zfile_bytes
+from diode.content.trouble import UnsoundError
+
+HEAD_BYTES: Final = 64 << 10  # that are tried
+MUCH_BYTES: Final = 16 << 10  # so much never comes out of random bytes
+_STEP_BYTES: Final = 32  # a decoder that fails keeps for itself what it had decoded of what it was just given
+_LZMA_SIZES: Final = frozenset(size << bits for size in (2, 3) for bits in range(31)) | {0xFFFFFFFF}
+_LZMA_OF_ALL: Final = 0x5D  # the first byte that every encoder writes unless it is told otherwise
+
+
+def kind_by_trial(head: bytes, is_something: Callable[[bytes], bool]) -> str | None:
+    """The word "zlib" or "lzma", or None. ``head``: the first bytes of a file.
+
+    ``is_something`` says of the first bytes that come out whether a loader would make something of them.
+    """
+    if _may_be_zlib(head):
+        skipped = zfile_bytes(head)
+        out, is_whole = _try(decoders.plan_zlib, head[skipped : skipped + HEAD_BYTES])
+        return "zlib" if is_whole or len(out) >= MUCH_BYTES or is_something(out) else None
+    if _may_be_lzma(head):
+        out, is_whole = _try(decoders.plan_lzma, head[:HEAD_BYTES])
+        is_much = head[0] == _LZMA_OF_ALL and (is_whole or len(out) >= MUCH_BYTES)
+        # zeros decode to zeros without end
+        return "lzma" if out.strip(b"\0") and (is_much or is_something(out)) else None
+    return None
+
+
+def _may_be_zlib(head: bytes) -> bool:
+    if head[:2] == b"ZF":
+        return ZFILE.match(head) is not None
+    return len(head) > 6 and head[0] & 0x8F == 8 and int.from_bytes(head[:2], "big") % 31 == 0 and not head[1] & 0x20
+
+
+def _may_be_lzma(head: bytes) -> bool:
+    """As liblzma tells them: sizes of dictionaries that encoders write, and a length that is unknown or below 2^38."""
+    if len(head) <= 14 or head[13] != 0 or head[0] >= 225:
+        return False
+    length = int.from_bytes(head[5:13], "little")
+    is_length = length < 1 << 38 or length == (1 << 64) - 1
+    return is_length and int.from_bytes(head[1:5], "little") in _LZMA_SIZES
+
+
+def _try(plan: Callable[[bytes], decoders.Plan], head: bytes) -> tuple[bytes, bool]:
+    """(what comes out before it fails, whether the stream came to its end)."""
+    out = bytearray()
+    try:
+        _, decoder = decoders.begin(plan(head), Allowance(0))
+        for at in range(0, len(head), _STEP_BYTES):
+            data = head[at : at + _STEP_BYTES]
+            while not decoder.eof and (data or not decoder.needs_input):
+                out += decoder.decompress(data, MUCH_BYTES)
+                data = b""
+                if len(out) >= MUCH_BYTES:
+                    return bytes(out), False
+            if decoder.eof:
+                return bytes(out), True
+    except (UnsoundError, decoders.UnopenedError, MemoryError, *decoders.ERRORS):
+        pass
+    return bytes(out), False

@@ -1,0 +1,112 @@
+"""What a decoder yields, as a source that can be read anywhere, at a price.
+
+Its size is known only after all of it came out once. On that way its beginning is kept, as far as memory is left, and
+its end. What lies between is unpacked again from the beginning when somebody goes back to it, and paid for again.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Final, Self
+
+from diode.content.allowance import Allowance
+
+LEAST_KEPT_BYTES: Final = 1 << 20  # of the beginning, whatever memory is left
+MOST_KEPT_BYTES: Final = 64 << 20
+TAIL_BYTES: Final = 1 << 20  # as much as checks read of an end
+
+
+class Unpacked:
+    """What ``start`` yields, in pieces of any length. Every call of ``start`` begins anew.
+
+    As a context it gives the memory back. ``start`` and whatever it yields may raise UnsoundError, and so may
+    construction and every read.
+    """
+
+    def __init__(self, start: Callable[[], Iterator[bytes]], allowance: Allowance) -> None:
+        self.size = 0
+        self._start = start
+        self._allowance = allowance
+        self._head = bytearray()
+        self._tail = bytearray()
+        self._lent = 0
+        self._position = 0
+        self._pieces: Iterator[bytes] | None = None  # None: to be started
+        self._piece = memoryview(b"")  # the current one
+        self._begin = 0  # where it begins
+        try:
+            self._measure()
+        except BaseException:
+            self.close()
+            raise
+        self.is_cheap = len(self._head) == self.size
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Give the memory back."""
+        self.close()
+
+    def close(self) -> None:
+        """Give the memory back; nothing can be read any more."""
+        self._allowance.give_memory(self._lent)
+        self._lent = 0
+        self._pieces = None
+        self._head = self._tail = bytearray()
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Go to ``offset``; only from the beginning."""
+        assert whence == os.SEEK_SET
+        self._position = offset
+        return offset
+
+    def read(self, count: int, /) -> bytes:
+        """The next bytes, ``count`` at most."""
+        count = min(count, self.size - self._position)
+        if count <= 0:
+            return b""
+        position, tail = self._position, self.size - len(self._tail)
+        if position < len(self._head):
+            data = bytes(memoryview(self._head)[position : position + count])
+        elif position >= tail:
+            data = bytes(memoryview(self._tail)[position - tail : position - tail + count])
+        else:
+            data = self._read_again(position, count)
+        self._position += len(data)
+        return data
+
+    def _measure(self) -> None:
+        for piece in self._start():
+            self.size += len(piece)
+            if self._tail or not self._keep(len(piece)):
+                self._tail += piece
+                if len(self._tail) > 2 * TAIL_BYTES:
+                    del self._tail[:-TAIL_BYTES]
+            else:
+                self._head += piece
+
+    def _keep(self, count: int) -> bool:
+        """Whether so many bytes more of the beginning may be kept."""
+        wanted = len(self._head) + count
+        if wanted > MOST_KEPT_BYTES:
+            return False
+        while wanted > LEAST_KEPT_BYTES + self._lent:
+            if not self._allowance.maybe_take_memory(LEAST_KEPT_BYTES):
+                return False
+            self._lent += LEAST_KEPT_BYTES
+        return True
+
+    def _read_again(self, position: int, count: int) -> bytes:
+        if self._pieces is None or position < self._begin:
+            self._pieces, self._piece, self._begin = None, memoryview(b""), 0  # gives back a decoder's memory
+            self._pieces = self._start()
+        while position >= self._begin + len(self._piece):
+            self._begin += len(self._piece)
+            piece = next(self._pieces, b"")
+            if not piece:
+                return b""
+            self._piece = memoryview(piece)
+        at = position - self._begin
+        return bytes(self._piece[at : at + count])

@@ -1,0 +1,133 @@
+"""The child that looks at the content of one item: it parses strangers' files, and so holds nothing but them.
+
+A process for each item. It can open no file but Python's modules: intake hands it the item's files, one message after
+the other, with the digests of their pieces, and each piece is compared with its digest before a parser sees it. Its
+only way out is one pipe, for one answer.
+"""
+
+import mmap
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+
+from diode import confined, handing
+from diode.content.judge import Judge
+from diode.content.rules import Rules
+from diode.errors import MessageError
+from diode.messages import SandboxLacks
+from diode.programs import readable_folders
+from diode.proven import DIGEST_BYTES, Digests, prove
+from diode.sandbox import READS
+from diode.workers import Mailbox, refusing_peers, start_worker
+from sender.intake.messages import CHILD_SAYS, TO_CHILD, Begin, Done, Look, LookAtLarge, Looked, NotRead, Refused
+
+
+class ChangedError(Exception):
+    """A piece of a file is not what was hashed."""
+
+
+class Child:
+    """One item: what is asked, how far it is."""
+
+    def __init__(self, begin: Begin, paths: list[str], taker: handing.Taker, control: Mailbox) -> None:
+        rules = Rules(begin.content, begin.types, bool(begin.lint), bool(begin.code), begin.also)
+        self._judge = Judge(rules, paths, begin.size_bytes)
+        self._paths = paths
+        self._files = begin.files
+        self._piece_bytes = begin.piece_bytes
+        self._taker = taker
+        self._control = control
+        self._looked = 0
+
+    def run(self) -> None:
+        """Look at all files and say what was found, or at the first that is not taken; that is the last word."""
+        while self._looked < self._files:
+            for number, size, file, digests in self._next():
+                if not self._takes(number, size, file, digests):
+                    return
+            self._control.send(Looked(self._looked))
+        found = self._judge.findings
+        self._control.send(
+            Done(
+                _counts(found.kinds),
+                _counts(found.inside),
+                _counts(found.unopened),
+                tuple(found.notes),
+                tuple(found.auto_map),
+            )
+        )
+
+    def _next(self) -> Iterator[tuple[int, int, BinaryIO, Digests]]:
+        message, fds = self._taker.take()
+        if isinstance(message, LookAtLarge) and len(fds) == 2:
+            with os.fdopen(fds[0], "rb", buffering=0) as file, _mapped(fds[1]) as digests:
+                yield message.number, message.size, file, digests
+        elif isinstance(message, Look) and len(fds) == len(message.sizes):
+            for i, (size, fd) in enumerate(zip(message.sizes, fds, strict=True)):
+                with os.fdopen(fd, "rb", buffering=0) as file:
+                    yield message.first + i, size, file, message.digests[i * DIGEST_BYTES :][:DIGEST_BYTES]
+        else:
+            raise MessageError(type(message).__name__, "it comes with another number of files")
+
+    def _takes(self, number: int, size: int, file: BinaryIO, digests: Digests) -> bool:
+        """Look at one file; False: that was the last word."""
+        if number != self._looked:
+            raise MessageError("Look", f"file {number} after {self._looked}")
+        try:
+            proven = prove(file, size, digests, self._piece_bytes, ChangedError)
+            decision = self._judge.look(proven, size, self._paths[number])
+        except ChangedError:
+            self._control.send(NotRead(number, "changed", ""))
+            return False
+        except OSError as error:
+            self._control.send(NotRead(number, "unreadable", error.strerror or ""))
+            return False
+        if decision.trouble is not None:
+            self._control.send(Refused(number, decision.trouble, decision.detail))
+            return False
+        self._looked += 1
+        return True
+
+
+def _counts(kinds: Counter[str]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(kinds.items()))
+
+
+@contextmanager
+def _mapped(fd: int) -> Iterator[mmap.mmap]:
+    try:
+        with mmap.mmap(fd, 0, prot=mmap.PROT_READ) as mapped:
+            yield mapped
+    finally:
+        os.close(fd)
+
+
+def _paths_of(fd: int) -> list[str]:
+    with os.fdopen(fd, "rb") as file:
+        return [path.decode() for path in file.read().split(b"\0")[:-1]]
+
+
+def _begin(taker: handing.Taker) -> tuple[Any, list[str]]:
+    begin, fds = taker.take()
+    if not isinstance(begin, Begin) or len(fds) != 1:
+        raise MessageError(type(begin).__name__, "it is not how one begins")
+    paths = _paths_of(fds[0])
+    if len(paths) != begin.files:
+        raise MessageError("Begin", f"{begin.files} files, and {len(paths)} paths")
+    return begin, paths
+
+
+def main() -> None:
+    """Entry point of the child."""
+    settings, control = start_worker(says=CHILD_SAYS)
+    taker = handing.Taker(settings["files_read"], TO_CHILD)
+    with refusing_peers(control):
+        begin, paths = _begin(taker)
+        limit_s = confined.limit_s(begin.files, begin.size_bytes)
+        lacks = confined.bind(limit_s, (*READS, *handing.CALLS), writes=(control.write_fd,), reads=readable_folders())
+        if lacks:
+            control.send(SandboxLacks(tuple(lacks)))
+        Child(begin, paths, taker, control).run()
+    control.receive(None)  # until nobody waits any more

@@ -1,0 +1,233 @@
+"""Asks the child that looks at content: starts it, hands it every file of an item, and hears what it says.
+
+Files are under way while others are looked at, WINDOW at most. A child that dies, is too slow, or says anything but
+what it was asked has said nothing: then nobody looked, and the item is not taken.
+"""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from typing import Final
+
+import structlog
+
+from diode import confined, handing, memory
+from diode.content.judge import Findings, Judge
+from diode.content.rules import Rules
+from diode.content.trouble import Trouble
+from diode.errors import MessageError
+from diode.messages import PeerRefused, SandboxLacks
+from diode.waiting import ready
+from diode.workers import Worker
+from sender.intake.candidate import Candidate, CandidateFile
+from sender.intake.messages import (
+    CHILD_SAYS,
+    MOST_TOGETHER,
+    TO_CHILD,
+    Begin,
+    Done,
+    Look,
+    LookAtLarge,
+    Looked,
+    NotRead,
+    Refused,
+)
+from sender.intake.verdict import Reason, RefusedError
+from sender.packing import PIECE_BYTES
+
+WINDOW: Final = 4 * MOST_TOGETHER
+MODULE: Final = "sender.intake.examine"
+_SLICE_S: Final = 0.2  # between two looks whether anybody still waits
+_MOST_SAID_BYTES: Final = 2048
+_REASONS: Final = {Trouble.KIND: Reason.TYPE, Trouble.CODE: Reason.CODE, Trouble.BUDGET: Reason.BUDGET}
+
+Examine = Callable[[Rules, Candidate], Findings]
+
+log = structlog.get_logger()
+
+
+def examine_here(rules: Rules, candidate: Candidate) -> Findings:
+    """Look at every file in this process. Raises RefusedError at the first that is not taken."""
+    judge = Judge(rules, candidate.files.keys(), candidate.size)
+    for file in candidate.files.values():
+        with candidate.open(file) as opened:
+            decision = judge.look(opened, file.size, file.path)
+        if decision.trouble is not None:
+            raise refusal(file, decision.trouble, decision.detail)
+    return judge.findings
+
+
+def examine_apart(rules: Rules, candidate: Candidate) -> Findings:
+    """As :func:`examine_here`, in a confined child of its own. It raises RefusedError also when that did not answer."""
+    with ExitStack() as stack:
+        child = _Child(candidate, stack)
+        child.begin(rules)
+        together: list[CandidateFile] = []
+        for file in candidate.files.values():
+            if file.size > PIECE_BYTES or len(together) == MOST_TOGETHER:
+                child.give(together)
+                together = []
+            if file.size > PIECE_BYTES:
+                child.give_large(file)
+            else:
+                together.append(file)
+        child.give(together)
+        return child.finish()
+
+
+def refusal(file: CandidateFile, trouble: Trouble, detail: str) -> RefusedError:
+    """The check's word for a file that is not taken."""
+    return RefusedError(_REASONS.get(trouble, Reason.CONTENT), f"{file.path!r}: {detail}")
+
+
+class _Child:
+    """The running child, which is ended with ``stack``, and what it was given so far."""
+
+    def __init__(self, candidate: Candidate, stack: ExitStack) -> None:
+        self._candidate = candidate
+        self._files = list(candidate.files.values())
+        self._deadline = time.monotonic() + confined.limit_s(len(self._files), candidate.size)
+        ours, theirs = handing.hand_pair()
+        self._giver = handing.Giver(ours, TO_CHILD)
+        stack.callback(self._giver.close)
+        try:
+            self._worker = Worker(MODULE, {"files_read": theirs}, (theirs,), says=CHILD_SAYS)
+        finally:
+            os.close(theirs)
+        stack.callback(self._worker.close)
+        self._given = 0
+        self._looked = 0
+        self._done: Done | None = None
+
+    def begin(self, rules: Rules) -> None:
+        """Say what is taken, and of which paths."""
+        paths = b"".join(path.encode() + b"\0" for path in self._candidate.files)
+        message = Begin(
+            rules.content,
+            rules.types,
+            int(rules.lint),
+            int(rules.code),
+            rules.also,
+            len(self._files),
+            self._candidate.size,
+            PIECE_BYTES,
+        )
+        self._hand_over(message, [], paths)
+
+    def give(self, files: list[CandidateFile]) -> None:
+        """The next files, of one piece each."""
+        if not files:
+            return
+        self._wait_for_room(len(files))
+        with ExitStack() as opened:
+            fds = [opened.enter_context(self._candidate.open_raw(file)).fileno() for file in files]
+            digests = b"".join(file.pieces for file in files)
+            self._hand_over(Look(self._given, tuple(file.size for file in files), digests), fds)
+        self._given += len(files)
+
+    def give_large(self, file: CandidateFile) -> None:
+        """The next file, of several pieces. It goes alone: its digests are memory, too."""
+        self._wait_for_room(WINDOW)
+        with self._candidate.open_raw(file) as opened:
+            self._hand_over(LookAtLarge(self._given, file.size), [opened.fileno()], file.pieces)
+        self._given += 1
+
+    def finish(self) -> Findings:
+        """Wait for the last word. Raises RefusedError unless it is that all files are taken."""
+        while self._done is None:
+            self._hear(_SLICE_S)
+        done = self._done
+        found = Findings(
+            Counter(dict(done.kinds)),
+            Counter(dict(done.inside)),
+            Counter(dict(done.unopened)),
+            list(done.notes),
+            list(done.auto_map),
+        )
+        if found.files != len(self._files):
+            raise self._unanswered("it says so of another number of files")
+        return found
+
+    def _hand_over(self, message: object, fds: list[int], more: bytes | None = None) -> None:
+        """Give ``fds``, and a file of ``more`` after them."""
+        with ExitStack() as stack:
+            if more is not None:
+                fds = [*fds, _file_of(more, stack)]
+            while not self._is_given(message, fds):
+                self._hear(_SLICE_S)
+
+    def _is_given(self, message: object, fds: list[int]) -> bool:
+        """Whether the child was there to be given ``fds``, and had room for them."""
+        try:
+            self._giver.give(message, fds)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            self._hear(_SLICE_S)  # it may have said why
+            raise self._unanswered(f"it takes no files: {error.strerror}") from error
+        return True
+
+    def _wait_for_room(self, count: int) -> None:
+        self._hear(0.0)
+        if self._given + count - self._looked > WINDOW:
+            while self._given + count - self._looked > max(count, WINDOW // 2):  # woken seldom
+                self._hear(_SLICE_S)
+
+    def _hear(self, timeout_s: float) -> None:
+        """Take what was said meanwhile, and wait for some. Raises RefusedError, StoppedError."""
+        self._candidate.progress.tick()
+        if time.monotonic() > self._deadline:
+            raise self._unanswered("it was too slow")
+        mailbox = self._worker.mailbox
+        try:
+            if (message := mailbox.receive(timeout_s)) is not None:
+                self._understand(message)
+                for message in mailbox.drain():
+                    self._understand(message)
+        except MessageError as error:
+            raise self._unanswered(f"it said what it may not: {error}") from error
+        if mailbox.closed and self._done is None:
+            raise self._unanswered("it died")
+
+    def _understand(self, message: object) -> None:
+        match message:
+            case Looked(files) if self._looked <= files <= self._given:
+                done = self._files[self._looked : files]
+                self._looked = files
+                self._candidate.progress.tick(sum(file.size for file in done))
+            case Refused(number, trouble, detail) if number < self._given:
+                raise refusal(self._files[number], Trouble(trouble), detail)
+            case NotRead(number, "changed") if number < self._given:
+                raise RefusedError(Reason.CHANGED, f"{self._files[number].path!r} is not what was hashed any more")
+            case NotRead(number, _, detail) if number < self._given:
+                raise RefusedError(Reason.UNREADABLE, f"{self._files[number].path!r} cannot be read: {detail}")
+            case Done() if self._looked == self._given == len(self._files):
+                self._done = message
+            case SandboxLacks(lacks):
+                log.warning("sandbox_incomplete", worker=MODULE, lacks=list(lacks))
+            case PeerRefused(kind, why):
+                raise self._unanswered(f"it does not understand {kind}: {why}")
+            case _:
+                raise self._unanswered(f"it says {type(message).__name__} of files that it was not given")
+
+    def _unanswered(self, why: str) -> RefusedError:
+        said = b""
+        with suppress(OSError):
+            if ready([self._worker.log_fd], 0.0):
+                said = os.read(self._worker.log_fd, _MOST_SAID_BYTES)
+        log.error("content_not_examined", why=why, said=said.decode(errors="replace"))
+        return RefusedError(Reason.CRASHED, f"its content could not be examined: of the child that looks, {why}")
+
+
+def _file_of(data: bytes, stack: ExitStack) -> int:
+    """A file in memory, by a descriptor that cannot write it."""
+    fd = memory.create_memfd("intake", len(data))
+    stack.callback(os.close, fd)
+    written = 0
+    while written < len(data):
+        written += os.pwrite(fd, data[written:], written)
+    reader = memory.reader_of(fd)
+    stack.callback(os.close, reader)
+    return reader

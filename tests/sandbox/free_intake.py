@@ -1,0 +1,10 @@
+"""As ``taken_intake``, without a sandbox: so it is seen that the attacks are attacks."""
+
+from diode import confined
+from tests.sandbox import taken_intake
+
+
+def main() -> None:
+    """Entry point, as the child's own."""
+    confined.bind = lambda *_, **__: []
+    taken_intake.main()
