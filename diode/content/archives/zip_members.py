@@ -27,16 +27,22 @@ _PLANS: Final[dict[int, Callable[[bytes], Plan]]] = {
 }
 _LZMA_HEADER_BYTES: Final = 4  # a version and the length of the properties, which follow
 _LZMA_PROPERTIES: Final = b"\x05\x00"
+MOST_SORTED: Final = 100_000  # so that a stream need not be unpacked again and again; more would take memory
 UNKNOWN_METHOD: Final = "a method that nobody here knows"
 
 
-def members(reader: Reader, file: Source, allowance: Allowance) -> Iterator[tuple[Member, Found]]:
-    """Every member that is no folder, in the order of the file. Raises UnsoundError."""
+def members(reader: Reader, file: Source, allowance: Allowance) -> Iterator[Found]:
+    """Every member that is no folder. Raises UnsoundError."""
+    directory = read_directory(reader)
     source = Ahead(file)
-    for member in sorted(read_directory(reader), key=lambda member: member.begin):
+    for member in directory if source.is_cheap or len(directory) > MOST_SORTED else sorted(directory, key=_begin):
         allowance.meet()
         if not (member.name.endswith("/") and member.size == 0):
-            yield member, _open(source, member, allowance)
+            yield _open(source, member, allowance)
+
+
+def _begin(member: Member) -> int:
+    return member.begin
 
 
 def _open(source: Ahead, member: Member, allowance: Allowance) -> Found:
