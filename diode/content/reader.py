@@ -51,8 +51,8 @@ class Reader:
             raise UnsoundError(f"more than {MAX_VALUES} texts and arrays", Trouble.BUDGET)
 
     def at(self, offset: int, count: int) -> bytes:
-        """Bytes from ``offset`` on, ``count`` at most."""
-        return self._read(offset, max(0, min(count, self.size - offset)))
+        """Bytes from ``offset`` on, ``count`` at most; none for an offset that is not in the file."""
+        return self._read(offset, min(count, self.size - offset)) if 0 <= offset < self.size else b""
 
     def head(self, count: int) -> bytes:
         """The first bytes, ``count`` at most."""

@@ -32,9 +32,13 @@ _SCAN_BYTES: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What tells where a directory is. ``at``: its own offset in the file."""
+    """What tells where a directory is: an end record, or a zip64 record in front of one.
+
+    ``at``: its own offset in the file. ``after``: the offset where it ends, with its comment, as it says.
+    """
 
     at: int
+    after: int
     disk: int
     disk_of_directory: int
     count_here: int
@@ -44,29 +48,16 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class End(Record):
-    """An end record. ``fits``: its comment ends where the file does."""
-
-    fits: bool
-
-
-@dataclass(frozen=True, slots=True)
-class End64(Record):
-    """A zip64 record, as an end record holds it in front. ``length``: of the whole record."""
-
-    length: int
-
-
-@dataclass(frozen=True, slots=True)
 class Locator:
-    """What points to a zip64 record."""
+    """What points to a zip64 record. ``at``: its own offset in the file."""
 
+    at: int
     disk: int
     offset: int
     disks: int
 
 
-def end_records(reader: Reader) -> tuple[End, ...]:
+def end_records(reader: Reader) -> tuple[Record, ...]:
     """All that a reader might take, the last first, also those whose comment does not fit."""
     tail = reader.tail(_WINDOW_BYTES)
     begin, end, found = reader.size - len(tail), len(tail), []
@@ -74,19 +65,19 @@ def end_records(reader: Reader) -> tuple[End, ...]:
         end = at + len(END) - 1
         if len(tail) - at >= _RECORD.size:
             _, *numbers, comment = _RECORD.unpack_from(tail, at)
-            found.append(End(begin + at, *numbers, at + _RECORD.size + comment == len(tail)))
+            found.append(Record(begin + at, begin + at + _RECORD.size + comment, *numbers))
     return tuple(found)
 
 
-def locator_of(reader: Reader, end: End) -> Locator | None:
+def locator_of(reader: Reader, end: Record) -> Locator | None:
     """The locator directly in front of an end record."""
     if end.at < _LOCATOR.size:
         return None
     signature, *numbers = _LOCATOR.unpack(reader.at(end.at - _LOCATOR.size, _LOCATOR.size))
-    return Locator(*numbers) if signature == LOCATOR else None
+    return Locator(end.at - _LOCATOR.size, *numbers) if signature == LOCATOR else None
 
 
-def zip64_records(reader: Reader, end: End) -> tuple[End64, ...]:
+def zip64_records(reader: Reader, end: Record) -> tuple[Record, ...]:
     """Those that a reader might take with this end record: by the locator, and in front, with and without one."""
     places = [end.at - _LOCATOR.size - _RECORD64.size, end.at - _RECORD64.size]
     if locator := locator_of(reader, end):
@@ -94,21 +85,16 @@ def zip64_records(reader: Reader, end: End) -> tuple[End64, ...]:
     return tuple(record for at in sorted(set(places)) if (record := _zip64_at(reader, at)))
 
 
-def after_zip64(record: End64) -> int:
-    """Where the end record must stand behind a zip64 record and its locator."""
-    return record.at + record.length + _LOCATOR.size
-
-
-def places(reader: Reader, end: End) -> tuple[int, ...]:
+def places(reader: Reader, end: Record) -> tuple[int, ...]:
     """Offsets at which some reader would look for the directory of this end record, and would find one."""
-    ways: tuple[Record, ...] = (end, *zip64_records(reader, end))
+    ways = (end, *zip64_records(reader, end))
     offsets = {offset for way in ways for offset in (way.offset, way.at - way.size)}
     return tuple(offset for offset in sorted(offsets) if is_entry(reader, offset))
 
 
-def declared(reader: Reader, end: End) -> tuple[int, ...]:
+def declared(reader: Reader, end: Record) -> tuple[int, ...]:
     """Those of them that the records declare as offsets."""
-    ways: tuple[Record, ...] = (end, *zip64_records(reader, end))
+    ways = (end, *zip64_records(reader, end))
     return tuple(offset for offset in sorted({way.offset for way in ways}) if is_entry(reader, offset))
 
 
@@ -138,11 +124,11 @@ def first_of(reader: Reader, signatures: tuple[bytes, ...], begin: int, end: int
     return next(all_of(reader, signatures, begin, end), -1)
 
 
-def _zip64_at(reader: Reader, at: int) -> End64 | None:
+def _zip64_at(reader: Reader, at: int) -> Record | None:
     if not 0 <= at <= reader.size - _RECORD64.size:
         return None
     data = reader.at(at, _RECORD64.size)
     if not data.startswith(END64):
         return None
     _, length, _, _, *numbers = _RECORD64.unpack(data)
-    return End64(at, *numbers, length + 12)
+    return Record(at, at + 12 + length, *numbers)

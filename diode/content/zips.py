@@ -19,10 +19,7 @@ from diode.content.zip_ends import (
     ENTRY,
     IN_ZIP64,
     LOCAL,
-    End,
-    End64,
     Record,
-    after_zip64,
     declared,
     end_records,
     first_of,
@@ -60,7 +57,7 @@ def is_of_torch(reader: Reader) -> bool:
     Raises UnsoundError only for a spent budget, also where more directories are found than are looked through.
     """
     met: set[int] = set()
-    for end in _live(end_records(reader)):
+    for end in _live(reader):
         for place in places(reader, end):
             if place in met:
                 continue
@@ -96,9 +93,9 @@ def lint(reader: Reader) -> dict[str, int | str]:
     return {"members": len(read_directory(reader))}
 
 
-def _is_found(reader: Reader, end: End) -> bool:
+def _is_found(reader: Reader, end: Record) -> bool:
     """Whether an end record leads a reader to a directory. libarchive's searches on from where it should begin."""
-    if (is_empty(end) and end.fits) or places(reader, end):
+    if (is_empty(end) and end.after == reader.size) or places(reader, end):
         return True
     is_plausible = end.disk == end.disk_of_directory == 0 and end.count_here == end.count
     if not is_plausible or end.offset + end.size > end.at:
@@ -106,13 +103,14 @@ def _is_found(reader: Reader, end: End) -> bool:
     return first_of(reader, (ENTRY,), end.at - end.size, end.at) >= 0
 
 
-def _live(ends: tuple[End, ...]) -> Iterator[End]:
+def _live(reader: Reader) -> Iterator[Record]:
     """Those end records that some reader would take: the last, and others where their comment or the last's fits not.
 
     What is left out are those of archives that lie, as they are, in a sound one.
     """
+    ends = end_records(reader)
     for end in ends:
-        if end is ends[0] or end.fits or not ends[0].fits:
+        if end is ends[0] or end.after == reader.size or ends[0].after != reader.size:
             yield end
 
 
@@ -137,6 +135,8 @@ def _judged(reader: Reader) -> Members:
         raise UnsoundError("it has no end record, as if it were broken off")
     way = _way_of(reader, ends[0])
     begin = way.at - way.size
+    if begin < 0:
+        raise UnsoundError("its beginning is missing")
     members = Members() if is_empty(way) else read_entries(reader, begin, way.at, way.count)
     base = begin - way.offset if members else 0
     _check_place(reader, ends[0], way, begin, base)
@@ -148,16 +148,15 @@ def _judged(reader: Reader) -> Members:
     return members
 
 
-def _way_of(reader: Reader, end: End) -> Record:
+def _way_of(reader: Reader, end: Record) -> Record:
     """The record that tells where the directory is. Raises UnsoundError where readers would take different ones."""
     locator, records = locator_of(reader, end), zip64_records(reader, end)
-    ways: tuple[Record, ...] = (end, *records)
-    for way in ways:
+    for way in (end, *records):
         if way.disk or way.disk_of_directory or way.count_here != way.count:
             raise UnsoundError("it spans several disks, as it says", Trouble.AMBIGUOUS)
     if not records and locator is None:
         return end
-    if not records or locator is None or len(records) > 1 or after_zip64(records[0]) != end.at:
+    if not records or locator is None or len(records) > 1 or records[0].after != locator.at:
         raise UnsoundError("its zip64 record is not found, or not by all readers", Trouble.AMBIGUOUS)
     if locator.disk or locator.disks > 1:
         raise UnsoundError("it spans several disks, as it says", Trouble.AMBIGUOUS)
@@ -175,19 +174,19 @@ def _way_of(reader: Reader, end: End) -> Record:
     return record
 
 
-def _check_place(reader: Reader, end: End, way: Record, begin: int, base: int) -> None:
+def _check_place(reader: Reader, end: Record, way: Record, begin: int, base: int) -> None:
     """Raise UnsoundError where a reader would find another directory than the one at ``begin``."""
     if base < 0:
         raise UnsoundError("its beginning is missing")
-    found = {way.offset, begin} if isinstance(way, End64) else set(places(reader, end))
+    found = {way.offset, begin} if way is not end else set(places(reader, end))
     if any(place != begin and is_entry(reader, place) for place in found):
         raise UnsoundError("two directories are found", Trouble.AMBIGUOUS)
-    behind_declared = base and isinstance(way, End64) and first_of(reader, (ENTRY,), way.offset, begin) >= 0
+    behind_declared = base and way is not end and first_of(reader, (ENTRY,), way.offset, begin) >= 0
     if behind_declared:
         raise UnsoundError("two directories are found", Trouble.AMBIGUOUS)
 
 
-def _check_rivals(reader: Reader, ends: tuple[End, ...], members: Members) -> None:
+def _check_rivals(reader: Reader, ends: tuple[Record, ...], members: Members) -> None:
     """Raise UnsoundError for another end record that a reader might take. One of an archive that is a member is none.
 
     Readers search from the end, so that they meet those only where the last one does not please them.
@@ -200,7 +199,7 @@ def _check_rivals(reader: Reader, ends: tuple[End, ...], members: Members) -> No
         before = bisect_right(begins, end.at) - 1
         index = order[before] if before >= 0 else -1
         is_inside = index >= 0 and end.at < members.begins[index] + members.packed[index]
-        if not is_inside or end.fits or not ends[0].fits or declared(reader, end):
+        if not is_inside or end.after == reader.size or ends[0].after != reader.size or declared(reader, end):
             raise UnsoundError("two end records are found", Trouble.AMBIGUOUS)
 
 
