@@ -104,13 +104,14 @@ def _is_found(reader: Reader, end: Record) -> bool:
 
 
 def _live(reader: Reader) -> Iterator[Record]:
-    """Those end records that some reader would take: the last, and others where their comment or the last's fits not.
+    """Those end records that some reader would take: the last, those that fit, and all where the last leads nowhere.
 
     What is left out are those of archives that lie, as they are, in a sound one.
     """
     ends = end_records(reader)
+    is_last_sound = bool(ends) and ends[0].after <= reader.size and (is_empty(ends[0]) or places(reader, ends[0]))
     for end in ends:
-        if end is ends[0] or end.after == reader.size or ends[0].after != reader.size:
+        if end is ends[0] or end.after == reader.size or not is_last_sound:
             yield end
 
 
@@ -199,7 +200,7 @@ def _check_rivals(reader: Reader, ends: tuple[Record, ...], members: Members) ->
         before = bisect_right(begins, end.at) - 1
         index = order[before] if before >= 0 else -1
         is_inside = index >= 0 and end.at < members.begins[index] + members.packed[index]
-        if not is_inside or end.after == reader.size or ends[0].after != reader.size or declared(reader, end):
+        if not is_inside or end.after == reader.size or ends[0].after > reader.size or declared(reader, end):
             raise UnsoundError("two end records are found", Trouble.AMBIGUOUS)
 
 
