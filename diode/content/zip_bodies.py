@@ -141,12 +141,30 @@ def _holds_header(reader: Reader, begin: int, end: int) -> bool:
 
 
 def _holds_descriptor(reader: Reader, begin: int, end: int) -> bool:
-    """Whether bytes that are stored as they are hold what looks like the sizes behind them, too early."""
-    for at in all_of(reader, (DESCRIPTOR,), begin, end):
-        said = reader.at(at + 8, 8)
-        if at - begin in (int.from_bytes(said[:4], "little"), int.from_bytes(said, "little")):
+    """Whether bytes that are stored as they are hold what looks like the sizes behind them, too early.
+
+    Some readers take the signature alone for that, and go on to the next header; what occurs by chance has none behind.
+    """
+    crc, summed, is_met = 0, begin, False
+    for at in all_of(reader, (DESCRIPTOR, *_STOPS), begin, end):
+        behind = reader.at(at, 16)
+        if not behind.startswith(DESCRIPTOR):
+            if is_met:
+                return True
+            continue
+        is_met = True
+        crc, summed = _summed(reader, summed, at, crc), at
+        said = [int.from_bytes(behind[8:width], "little") for width in (12, 16)]
+        if crc == int.from_bytes(behind[4:8], "little") or at - begin in said:
             return True
     return False
+
+
+def _summed(reader: Reader, begin: int, end: int, crc: int) -> int:
+    """The check sum of what comes before, and of these bytes."""
+    for at in range(begin, end, _CHUNK_BYTES):
+        crc = zlib.crc32(reader.at(at, min(_CHUNK_BYTES, end - at)), crc)
+    return crc
 
 
 def _is_one_stream(reader: Reader, begin: int, end: int) -> bool:

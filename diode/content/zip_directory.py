@@ -27,6 +27,7 @@ _ENTRY: Final = struct.Struct("<4s6H3I5H2I")
 _MAX_ENTRY_BYTES: Final = _ENTRY.size + 3 * 0xFFFF
 _CHUNK_BYTES: Final = 1 << 20
 _UNIX: Final = (3, 19)  # hosts whose attributes hold a mode: Unix, and OS X
+_HOLD_BYTES: Final = (0, stat.S_IFREG, stat.S_IFLNK, stat.S_IFIFO)  # Info-ZIP says a pipe of its standard input
 _DOS_FOLDER: Final = 0x10
 _HASHES_AT_ONCE: Final = 1 << 18
 _SHOWN_BYTES: Final = 80
@@ -202,7 +203,7 @@ def _check_entry(entry: Entry) -> tuple[int, int, int]:
     if entry.method == STORED and packed != size and not is_encrypted(entry.flags, entry.method):
         raise UnsoundError(f"{shown(entry.name)} is stored as it is, but in another size", Trouble.AMBIGUOUS)
     if size and not _is_file(entry):
-        raise UnsoundError(f"{shown(entry.name)} is a folder, but has content", Trouble.AMBIGUOUS)
+        raise UnsoundError(f"{shown(entry.name)} is a folder or a device, but has content", Trouble.AMBIGUOUS)
     return size, packed, offset
 
 
@@ -222,7 +223,8 @@ def _is_folder(name: bytes) -> bool:
 
 
 def _is_file(entry: Entry) -> bool:
-    """Whether readers agree that it is none of a folder: some go by the name, some by the attributes."""
-    is_unix = entry.made_by >> 8 in _UNIX and entry.attributes >> 16
-    is_folder = stat.S_ISDIR(entry.attributes >> 16) if is_unix else entry.attributes & _DOS_FOLDER
-    return not is_folder and not _is_folder(entry.name)
+    """Whether readers agree that it holds bytes: some go by the name, some by the attributes."""
+    mode = entry.attributes >> 16
+    if entry.made_by >> 8 in _UNIX and mode:
+        return stat.S_IFMT(mode) in _HOLD_BYTES and not _is_folder(entry.name)
+    return not entry.attributes & _DOS_FOLDER and not _is_folder(entry.name)
