@@ -6,7 +6,6 @@ nothing may stand between members that looks like one: both kinds of readers mus
 
 import struct
 import zlib
-from collections.abc import Sequence
 from typing import Final
 
 from diode.content.reader import Reader
@@ -19,6 +18,7 @@ from diode.content.zip_directory import (
     STREAMED,
     UTF8,
     Members,
+    in_order,
     is_encrypted,
     shown,
 )
@@ -43,23 +43,17 @@ def check_bodies(reader: Reader, members: Members, base: int, end: int) -> None:
     ``base``: the offset in the file from which places count. Raises UnsoundError where readers would differ.
     """
     done = 0
-    for index in _in_order(members.begins):
+    for index in in_order(members.begins):
         place = members.begins[index] + base
         if place < done:
             raise UnsoundError(f"{shown(members.name(index))} lies over another member", Trouble.AMBIGUOUS)
         if base and reader.at(members.begins[index], len(LOCAL)) == LOCAL:
             raise UnsoundError("its members are found in two places", Trouble.AMBIGUOUS)
+        if done and place > done:
+            raise UnsoundError("bytes stand between its members, where some readers stop", Trouble.AMBIGUOUS)
         _check_gap(reader, done, min(place, end))
         done = _check_member(reader, members, index, place, end)
     _check_gap(reader, done, end)
-
-
-def _in_order(places: Sequence[int]) -> Sequence[int]:
-    """Indices of members, from front to back."""
-    everything = range(len(places))
-    if all(places[index - 1] < places[index] for index in everything[1:]):
-        return everything
-    return sorted(everything, key=places.__getitem__)
 
 
 def _check_gap(reader: Reader, begin: int, end: int) -> None:

@@ -37,7 +37,8 @@ _SHOWN_BYTES: Final = 80
 class Member:
     """A file or folder of an archive. ``begin``: the offset of its packed bytes in the file of the archive.
 
-    ``packed`` and ``size`` are bytes, before and after unpacking, as the archive says; ``method`` is zip's number.
+    ``packed`` and ``size`` are bytes, before and after unpacking, as the archive says; ``method`` is zip's number;
+    ``crc`` is the check sum of the unpacked bytes. Whether the bytes keep to them, only unpacking shows.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Member:
     size: int
     method: int
     is_encrypted: bool
+    crc: int
 
 
 class Entry(NamedTuple):
@@ -97,7 +99,12 @@ class Members(Sequence[Member]):
             self.sizes[index],
             method,
             is_encrypted(flags, method),
+            self.crcs[index],
         )
+
+    def front_to_back(self) -> Iterator[Member]:
+        """In the order of their bytes in the file."""
+        return map(self.__getitem__, in_order(self.begins))
 
     def name(self, index: int) -> bytes:
         """As it is written."""
@@ -115,6 +122,14 @@ class Members(Sequence[Member]):
         self.begins.append(begin)
         self.packed.append(packed)
         self.sizes.append(size)
+
+
+def in_order(places: Sequence[int]) -> Sequence[int]:
+    """Indices of members, from front to back."""
+    everything = range(len(places))
+    if all(places[index - 1] < places[index] for index in everything[1:]):
+        return everything
+    return sorted(everything, key=places.__getitem__)
 
 
 def decoded(name: bytes, flags: int) -> str:
@@ -169,12 +184,12 @@ def read_entries(reader: Reader, begin: int, end: int, count: int) -> Members:
     return members
 
 
-def check_names(members: Members, key: Callable[[bytes], bytes]) -> None:
-    """Raise UnsoundError for two members whose names have the same ``key``, unless both are folders.
+def check_names(members: Members, key: Callable[[int], bytes]) -> None:
+    """Raise UnsoundError for two members, by index, that have the same ``key``, unless both are folders.
 
-    Memory for a part of the names at a time: readers of large archives pass over them several times.
+    Memory for a part of the names at a time: of large archives, they are passed over several times.
     """
-    hashes = array("q", (hash(key(members.name(index))) for index in range(len(members))))
+    hashes = array("q", (hash(key(index)) for index in range(len(members))))
     parts = 1 + len(hashes) // _HASHES_AT_ONCE
     for part in range(parts):
         met: dict[int, int] = {}
@@ -182,11 +197,10 @@ def check_names(members: Members, key: Callable[[bytes], bytes]) -> None:
             if value % parts != part:
                 continue
             other = met.setdefault(value, index)
-            if other == index:
+            if other == index or key(index) != key(other):
                 continue
-            name, its_name = members.name(index), members.name(other)
-            if key(name) == key(its_name) and not (_is_folder(name) and _is_folder(its_name)):
-                raise UnsoundError(f"two members are named {shown(name)}, or nearly", Trouble.AMBIGUOUS)
+            if not (_is_folder(members.name(index)) and _is_folder(members.name(other))):
+                raise UnsoundError(f"two members are named {shown(key(index))}, or nearly", Trouble.AMBIGUOUS)
 
 
 def _check_entry(entry: Entry) -> tuple[int, int, int]:

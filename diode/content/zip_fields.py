@@ -3,6 +3,7 @@
 import re
 import struct
 import zlib
+from collections.abc import Iterator
 from typing import Final
 
 from diode.content.trouble import Trouble, UnsoundError
@@ -22,19 +23,32 @@ def fields_of(extra: bytes, *, is_strict: bool) -> dict[int, bytes]:
     Not strict: what is cut off is left out. Padding of fewer than four bytes is lawful.
     """
     found: dict[int, bytes] = {}
-    at = 0
-    while at + _HEAD.size <= len(extra):
-        number, length = _HEAD.unpack_from(extra, at)
-        at += _HEAD.size
-        if at + length > len(extra):
+    for number, data, length in _fields(extra):
+        if len(data) < length:
             if is_strict:
                 raise UnsoundError(f"its extra field {number:#06x} is cut off")
             break
         if number in (ZIP64, UNICODE_PATH) and number in found:
             raise UnsoundError(f"a member has the extra field {number:#06x} twice", Trouble.AMBIGUOUS)
-        found[number] = extra[at : at + length]
-        at += length
+        found[number] = data
     return found
+
+
+def unicode_paths(extra: bytes) -> Iterator[bytes]:
+    """All names in Unicode that a reader might take from extra fields."""
+    for number, data, _ in _fields(extra):
+        if number == UNICODE_PATH:
+            yield _path_in(data)
+
+
+def _fields(extra: bytes) -> Iterator[tuple[int, bytes, int]]:
+    """Number, bytes and length of each; the last may have fewer bytes than its length."""
+    at = 0
+    while at + _HEAD.size <= len(extra):
+        number, length = _HEAD.unpack_from(extra, at)
+        at += _HEAD.size
+        yield number, extra[at : at + length], length
+        at += length
 
 
 def zip64_values(data: bytes | None, size: int, packed: int, offset: int = 0, disk: int = 0) -> tuple[int, ...]:
@@ -60,11 +74,6 @@ def zip64_values(data: bytes | None, size: int, packed: int, offset: int = 0, di
     return tuple(values)
 
 
-def unicode_path(data: bytes) -> bytes:
-    """The name, in UTF-8, of a field of a Unicode path: a version, a check sum of the other name, the name."""
-    return data[5:]
-
-
 def check_unicode_path(data: bytes, name: bytes) -> None:
     """Raise UnsoundError where a Unicode path is another name than ``name``, as far as both could say it.
 
@@ -72,7 +81,7 @@ def check_unicode_path(data: bytes, name: bytes) -> None:
     """
     if len(data) < 5 or data[0] != 1:
         raise UnsoundError("a member's Unicode path is of no known version", Trouble.AMBIGUOUS)
-    path = unicode_path(data)
+    path = _path_in(data)
     if path == name:
         return
     try:
@@ -86,3 +95,8 @@ def check_unicode_path(data: bytes, name: bytes) -> None:
     is_of_this_name = int.from_bytes(data[1:5], "little") == zlib.crc32(name)
     if not is_of_this_name or not re.fullmatch(lawful, name, re.DOTALL):
         raise UnsoundError("a member's Unicode path is another name", Trouble.AMBIGUOUS)
+
+
+def _path_in(data: bytes) -> bytes:
+    """Behind a version and a check sum of the other name."""
+    return data[5:]

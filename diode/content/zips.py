@@ -5,14 +5,14 @@ stands in front of it by zip_bodies.py. Names are listed as they are: which name
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 from weakref import WeakKeyDictionary
 
 from diode.content.reader import Reader
 from diode.content.trouble import Trouble, UnsoundError
 from diode.content.zip_bodies import check_bodies
-from diode.content.zip_directory import Entry, Member, Members, check_names, entries, read_entries
+from diode.content.zip_directory import Entry, Member, Members, check_names, entries, in_order, read_entries
 from diode.content.zip_ends import (
     COUNT_IN_ZIP64,
     END,
@@ -29,7 +29,7 @@ from diode.content.zip_ends import (
     places,
     zip64_records,
 )
-from diode.content.zip_fields import UNICODE_PATH, fields_of, unicode_path
+from diode.content.zip_fields import unicode_paths
 
 __all__ = ["END_OF_ZIP", "Member", "is_archive", "is_of_torch", "lint", "read_directory"]
 
@@ -69,7 +69,7 @@ def is_of_torch(reader: Reader) -> bool:
     return False
 
 
-def read_directory(reader: Reader) -> Sequence[Member]:
+def read_directory(reader: Reader) -> Members:
     """The members of the archive, in the directory's order, each made when it is asked for.
 
     Raises UnsoundError: AMBIGUOUS where two readers would see different members or different bytes, UNSOUND for a
@@ -119,10 +119,7 @@ def _names(entry: Entry) -> Iterator[bytes]:
     """All names that a reader might give it."""
     yield entry.name
     yield entry.name.split(b"\x00", 1)[0]
-    try:
-        yield unicode_path(fields_of(entry.extra, is_strict=False).get(UNICODE_PATH, b""))
-    except UnsoundError:
-        yield from (entry.extra[at + 9 :] for at in (entry.extra.find(UNICODE_PATH.to_bytes(2, "little")),) if at >= 0)
+    yield from unicode_paths(entry.extra)
 
 
 def _is_torchs(name: bytes) -> bool:
@@ -141,9 +138,11 @@ def _judged(reader: Reader) -> Members:
     members = Members() if is_empty(way) else read_entries(reader, begin, way.at, way.count)
     base = begin - way.offset if members else 0
     _check_place(reader, ends[0], way, begin, base)
-    check_names(members, _path)
+    check_names(members, lambda index: _path(members.name(index)))
+    if not members.names.isascii():
+        check_names(members, lambda index: _path(members[index].name.encode()))
     if _is_torchs_to_open(members):
-        check_names(members, lambda name: _path(name).lower())
+        check_names(members, lambda index: _path(members.name(index)).lower())
     check_bodies(reader, members, base, begin)
     _check_rivals(reader, ends, members)
     return members
@@ -194,7 +193,7 @@ def _check_rivals(reader: Reader, ends: tuple[Record, ...], members: Members) ->
     """
     if not (rivals := [end for end in ends[1:] if is_empty(end) or places(reader, end)]):
         return
-    order = sorted(range(len(members)), key=members.begins.__getitem__)
+    order = in_order(members.begins)
     begins = [members.begins[index] for index in order]
     for end in rivals:
         before = bisect_right(begins, end.at) - 1
