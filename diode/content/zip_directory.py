@@ -237,8 +237,6 @@ def _is_folder(name: bytes) -> bool:
 
 
 def _is_file(entry: Entry) -> bool:
-    """Whether readers agree that it holds bytes: some go by the name, some by the attributes."""
-    mode = entry.attributes >> 16
-    if entry.made_by >> 8 in _UNIX and mode:
-        return stat.S_IFMT(mode) in _HOLD_BYTES and not _is_folder(entry.name)
-    return not entry.attributes & _DOS_FOLDER and not _is_folder(entry.name)
+    """Whether readers agree that it holds bytes: by its name, and both halves of the attributes."""
+    kind = stat.S_IFMT(entry.attributes >> 16) if entry.made_by >> 8 in _UNIX else 0
+    return kind in _HOLD_BYTES and not entry.attributes & _DOS_FOLDER and not _is_folder(entry.name)

@@ -9,7 +9,7 @@ import json
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -96,15 +96,15 @@ def by_7z(path: Path) -> Reading:
 
 
 @contextmanager
-def by_torch() -> Iterator[Oracle]:
-    """PyTorch's, in a process of its own; names without the first folder's."""
+def by_torch(folder: str) -> Iterator[Oracle]:
+    """PyTorch's, in a process of its own. It leaves the first ``folder`` out of names."""
     with _server(["/usr/bin/python3", "-c", _TORCH]) as ask:
 
         def read(path: Path) -> Reading:
             if (found := json.loads(ask(path))) is None:
                 return None
             names, data = found
-            return _reading(names, bytes.fromhex(data))
+            return _reading([folder + name for name in names], bytes.fromhex(data))
 
         yield read
 
@@ -142,8 +142,13 @@ def simple_oracles() -> dict[str, Oracle]:
     return {"zipfile": by_zipfile} | found
 
 
-def _reading(names: list[str], data: bytes) -> Reading:
-    return tuple(sorted(name.replace("\\", "/").rstrip("/").removeprefix("./") for name in names)), data
+def spelled(names: Iterable[str]) -> tuple[str, ...]:
+    """Sorted, without what readers spell in ways of their own."""
+    return tuple(sorted(name.replace("\\", "/").rstrip("/").removeprefix("./") for name in names))
+
+
+def _reading(names: Iterable[str], data: bytes) -> tuple[tuple[str, ...], bytes]:
+    return spelled(names), data
 
 
 def _lines(data: bytes) -> list[str]:
