@@ -49,9 +49,10 @@ def check_bodies(reader: Reader, members: Members, base: int, end: int) -> None:
             raise UnsoundError(f"{shown(members.name(index))} lies over another member", Trouble.AMBIGUOUS)
         if base and reader.at(members.begins[index], len(LOCAL)) == LOCAL:
             raise UnsoundError("its members are found in two places", Trouble.AMBIGUOUS)
-        if done and place > done:
-            raise UnsoundError("bytes stand between its members, where some readers stop", Trouble.AMBIGUOUS)
-        _check_gap(reader, done, min(place, end))
+        if place > done:
+            if done:
+                raise UnsoundError("bytes stand between its members, where some readers stop", Trouble.AMBIGUOUS)
+            _check_gap(reader, 0, min(place, end))
         done = _check_member(reader, members, index, place, end)
     _check_gap(reader, done, end)
 
