@@ -48,25 +48,24 @@ def _begin(member: Member) -> int:
 def _open(source: Ahead, member: Member, allowance: Allowance) -> Found:
     if member.is_encrypted:
         return Unopened(member.name, "encrypted")
-    crc: int | None = getattr(member, "crc", None)
     if member.method == STORED:
         if member.size != member.packed:
             raise UnsoundError("stored, and yet of two sizes")
         allowance.unpack(member.size)  # members that lie over each other would cost their sizes again and again
         return part(member.name, source, member.begin, member.size, allowance)
     if member.method == DEFLATED and max(member.packed, member.size) <= SMALL_BYTES:
-        return Opened(member.name, member.size, _small(source, member, crc, allowance))
+        return Opened(member.name, member.size, _small(source, member, allowance))
     if member.method != LZMA and member.method not in _PLANS:
         return Unopened(member.name, UNKNOWN_METHOD)
     try:
         return stream(
-            member.name, lambda: checked(_pieces(source, member, allowance), member.size, crc), allowance, member.size
+            member.name, lambda: checked(_pieces(source, member, allowance), member.size, member.crc), allowance, member.size
         )
     except UnopenedError as error:
         return Unopened(member.name, str(error))
 
 
-def _small(source: Source, member: Member, crc: int | None, allowance: Allowance) -> BytesIO:
+def _small(source: Source, member: Member, allowance: Allowance) -> BytesIO:
     """All of it at once: most members of most archives are so."""
     allowance.unpack(member.packed + member.size)
     decoder = zlib.decompressobj(-15)
@@ -77,7 +76,7 @@ def _small(source: Source, member: Member, crc: int | None, allowance: Allowance
         raise UnsoundError("its compressed data are broken") from error
     if not decoder.eof or decoder.unused_data:
         raise UnsoundError("more or less comes out of it than the archive says")
-    return BytesIO(b"".join(checked(iter((data,)), member.size, crc)))
+    return BytesIO(b"".join(checked(iter((data,)), member.size, member.crc)))
 
 
 def _pieces(source: Ahead, member: Member, allowance: Allowance) -> Iterator[bytes]:
