@@ -6,7 +6,7 @@ stream ends.
 Any text may begin like a pickle: `coverage` above `dist` is an import of `dist` from a module `overage`. So an import
 alone counts where a pickle is announced (PROTO), the file's name is that of a pickle, or the item holds that module.
 And without any of these, an act on a module that is not well known counts only if lists of words do not look like it:
-with arguments that are more than words and numbers, or in a stream that ends as it should.
+with arguments that are more than words and numbers, or in a stream that ends with the file.
 """
 
 import re
@@ -22,7 +22,7 @@ MAX_DEPTH: Final = 1 << 24  # values on the stack, two bytes each
 ENOUGH_OPCODES: Final = 1000  # that build something: no text goes on like that
 MIN_HARMLESS_BYTES: Final = 16  # shorter ones that name nothing are as likely any two or three bytes
 # Modules that text seldom happens to name; those of Python 2 too, which loaders translate.
-_WELL_KNOWN: Final = (
+WELL_KNOWN: Final = (
     sys.stdlib_module_names
     | {name.partition(".")[0] for name in IMPORT_MAPPING}
     | {
@@ -47,6 +47,7 @@ _IMPORTABLE: Final = re.compile(r"[\w-]+(?:\.[\w-]+)*")
 NUMBER, TEXT, BYTES, BUFFER, TUPLE, LIST, DICT, SET = (1 << bit for bit in range(8))
 WORD: Final = 1 << 8  # imported, or a text that looks so
 IMPORTED: Final = 1 << 9
+NAME: Final = 1 << 11  # besides TEXT or WORD: it may name a module, or comes from what does
 FOREIGN: Final = 1 << 10  # what a persistent id or a registered code stands for, and no import
 OBJECT: Final = WORD | IMPORTED | FOREIGN
 BUILT: Final = TUPLE | LIST | DICT | SET
@@ -87,7 +88,11 @@ class Loader:
 
     # the stack
 
-    def push(self, kind: int, count: int = 1) -> None:
+    def push(self, kind: int) -> None:
+        """A value of a kind."""
+        self.stack.append(kind)
+
+    def push_many(self, kind: int, count: int) -> None:
         """Values of one kind."""
         if len(self.stack) + count > MAX_DEPTH:
             self.give_up("values")
@@ -121,29 +126,44 @@ class Loader:
         return group
 
     def built(self) -> None:
-        """One more opcode that text hardly has."""
+        """One more opcode by which values are put together, which text hardly has."""
         self._built += 1
         if self._built >= ENOUGH_OPCODES:
             raise DangerousError
 
     # what may run code
 
-    def act(self, on: int, *, more_than_words: bool) -> None:
-        """Something is done with a value: a call, or a change of it. Raises BrokenError where it is plain."""
+    def act(self, on: int, given: int = 0, *, is_group: bool = False) -> None:
+        """Something is done with a value: a call, or a change of it. Raises BrokenError where it is plain.
+
+        ``given``: the kinds of all that it is done with; ``is_group``: it stood behind a mark.
+        """
         if not on & OBJECT:
             raise BrokenError
-        if on & IMPORTED or (on & WORD and more_than_words):
+        if on & IMPORTED or (on & WORD and self._is_more_than_words(on, given, is_group)):
             raise DangerousError
         self._acted_on_words |= bool(on & WORD)
 
+    def _is_more_than_words(self, on: int, given: int, is_group: bool) -> bool:
+        """Text pushes words, and brackets as empty values; it does not put values together, nor give them in groups."""
+        if is_group:
+            return self._built > 0 or (on & NAME > 0 and given & (TEXT | BYTES | BUFFER) > 0)
+        return self._built > 0 and given & BUILT > 0
+
     def imported(self, module: bytes) -> int:
-        """What is imported from a module."""
+        """What is imported from a module. With NAME, if that could be one."""
         name = module.decode(errors="replace")
         first = name.partition(".")[0]
-        is_expected = self.is_announced or self._is_named
-        if first in self._modules or (is_expected and _IMPORTABLE.fullmatch(name)):
+        is_name = NAME if _IMPORTABLE.fullmatch(name) else 0
+        if first in self._modules or (is_name and (self.is_announced or self._is_named)):
             raise DangerousError
-        return IMPORTED if self.is_announced or first in _WELL_KNOWN else WORD
+        return is_name | (IMPORTED if self.is_announced or first in WELL_KNOWN else WORD)
+
+    def text_kind(self, text: bytes, *, may_escape: bool = False) -> int:
+        """TEXT. With NAME, if it may name a module; what stands in escapes may be any."""
+        name = text.decode(errors="replace")
+        is_name = _IMPORTABLE.fullmatch(name) or name.partition(".")[0] in self._modules
+        return TEXT | NAME if is_name or (may_escape and b"\\" in text) else TEXT
 
     def foreign(self) -> int:
         """What a persistent id or a registered code stands for: with a loader of one's own it may be anything."""
@@ -173,7 +193,7 @@ class Loader:
     def stop(self) -> None:
         """The stream is whole. Another may follow, with a fresh stack."""
         self.pop()
-        if self._acted_on_words:
+        if self._acted_on_words and self.opcodes.position == self.opcodes.size:
             raise DangerousError
         self._whole = (self.opcodes.position, self.is_announced)
         for kind in self._memo.values():

@@ -12,6 +12,7 @@ from diode.content.reader import Reader
 FIRST_WINDOW_BYTES: Final = 512
 _MAX_WINDOW_BYTES: Final = 256 << 10
 MAX_LINE_BYTES: Final = 64 << 10  # kept of a line; what follows is read over
+MAX_NAME_BYTES: Final = 255  # of a text that may name a module
 _MAX_LENGTH: Final = (1 << 63) - 1  # loaders refuse more, whether the file has it or not
 
 # What int() takes with base 0, strtol() with base 0 (octals: 017), and both with a NUL behind, where C ends a text.
@@ -28,8 +29,8 @@ _KEY: Final = re.compile(rb"[ \t\r\f\v]*+([-+]?)([0-9](?:_?[0-9])*+)[ \t\r\f\v]*
 _LONG_NUMBER: Final = re.compile(rb"[ \t\r\f\v]*+[-+]?[0-9a-zA-Z_.+-]*+[ \t\r\f\v]*+(?:\x00[^\n]*)?")
 _BEGINS_NUMBER: Final = re.compile(rb"[ \t\r\f\v]*+(?:[-+.0-9iInN]|\Z)")
 _BEGINS_TEXT: Final = re.compile(rb"['\"]")
-_RUNS: Final = {
-    b"V"[0]: re.compile(rb"(?:V[^\n]*+\n)*+"),
+_RUNS: Final = {  # all but the last two lines, whose texts may come to be names
+    b"V"[0]: re.compile(rb"(?:V[^\n]*+\n(?=V[^\n]*+\nV))*+"),
     b"P"[0]: re.compile(rb"(?:P[\x00-\x09\x0b-\x7f]*+\n)*+"),
 }
 HUGE_KEY: Final = -1  # stands for every key of the memo above 18 digits
@@ -71,19 +72,23 @@ class Opcodes:
         if self._base + self._at > self.size:
             raise BrokenError
 
-    def skip_text(self, width: int, *, signed: bool = False) -> None:
-        """Go on behind a text whose length stands in front of it, in ``width`` bytes."""
+    def text(self, width: int, *, signed: bool = False) -> bytes:
+        """A text whose length stands in front of it, in ``width`` bytes. Above MAX_NAME_BYTES it is not read: empty."""
         length = self.number(width, signed=signed)
         if not 0 <= length <= _MAX_LENGTH:
             raise BrokenError
+        if length <= MAX_NAME_BYTES:
+            return self._take(length)
         self.skip(length)
+        return b""
 
     def line(self, encoding: str = "latin-1", begins: re.Pattern[bytes] | None = None) -> bytes:
         r"""What stands before the next ``\n``, which is taken too, in an encoding and beginning in a way.
 
+        Where none comes, what is left of the file but for its last byte, which the loader in Python takes for a ``\n``.
         Of a line above MAX_LINE_BYTES the first so many bytes, and its last byte.
         """
-        if self._at >= len(self._data):
+        if self._at >= len(self._data) and self.position < self.size:
             self._fill()
         if begins and not begins.match(self._data, self._at):
             raise BrokenError
@@ -100,7 +105,7 @@ class Opcodes:
         return line if len(line) <= MAX_LINE_BYTES else line[:MAX_LINE_BYTES] + line[-1:]
 
     def lines_alike(self, code: int) -> int:
-        """Go over the lines that all begin with this opcode, as lists of words do; how many they were."""
+        """Go over the lines that all begin with this opcode, as lists of words do. How many they were."""
         begin = self._at
         found = _RUNS[code].match(self._data, begin)
         self._at = found.end() if found else begin
@@ -118,11 +123,12 @@ class Opcodes:
         """A line that is a number."""
         self._check_number(self.line(begins=_BEGINS_NUMBER), _FLOAT)
 
-    def quoted(self) -> None:
-        """A line in quotes."""
+    def quoted(self) -> bytes:
+        """What stands in quotes on a line."""
         line = self.line(begins=_BEGINS_TEXT)
         if len(line) < 2 or line[0] != line[-1]:
             raise BrokenError
+        return line[1:-1]
 
     def key(self) -> int:
         """A line that is a key of the memo."""
@@ -156,12 +162,12 @@ class Opcodes:
         kept, last = b"", b""
         while True:
             end = self._data.find(b"\n", self._at)
-            piece = self._data[self._at : end if end >= 0 else len(self._data)]
-            decoder.decode(piece, final=end >= 0)
+            is_last = end >= 0 or self._base + len(self._data) >= self.size
+            piece = self._data[self._at : end if end >= 0 else len(self._data) - is_last]
+            decoder.decode(piece, final=is_last)
             kept, last = kept + piece[: MAX_LINE_BYTES + 1 - len(kept)], piece[-1:] or last
-            self._at += len(piece)
-            if end >= 0:
-                self._at += 1
+            self._at += len(piece) + is_last
+            if is_last:
                 return kept if len(kept) <= MAX_LINE_BYTES else kept[:MAX_LINE_BYTES] + last
             self._fill()
 

@@ -3,15 +3,18 @@
 Where the loader in C and the one in Python differ, what either does is done.
 """
 
-from collections.abc import Callable
+import functools
+import operator
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from diode.content.loader import (
     BUFFER,
-    BUILT,
     BYTES,
     DICT,
+    IMPORTED,
     LIST,
+    NAME,
     NUMBER,
     OBJECT,
     SET,
@@ -25,6 +28,10 @@ from diode.content.opcodes import BrokenError, Opcodes
 Step = Callable[[Loader], object]
 
 
+def _kinds(values: Iterable[int]) -> int:
+    return functools.reduce(operator.or_, set(values), 0)
+
+
 def _fixed(kind: int, width: int = 0) -> Step:
     def step(loader: Loader) -> None:
         if width:
@@ -34,10 +41,12 @@ def _fixed(kind: int, width: int = 0) -> Step:
     return step
 
 
-def _text(kind: int, width: int, *, signed: bool = False) -> Step:
+def _sized(kind: int, width: int, *, signed: bool = False) -> Step:
+    """A value whose length stands in front of it."""
+
     def step(loader: Loader) -> None:
-        loader.opcodes.skip_text(width, signed=signed)
-        loader.push(kind)
+        text = loader.opcodes.text(width, signed=signed)
+        loader.push(kind | loader.text_kind(text) if kind & TEXT else kind)
 
     return step
 
@@ -50,14 +59,21 @@ def _line(kind: int, take: Callable[[Opcodes], object]) -> Step:
     return step
 
 
+def _string(loader: Loader) -> None:
+    text = loader.opcodes.quoted()
+    loader.push(BYTES | loader.text_kind(text, may_escape=True))
+
+
 def _unicode(loader: Loader) -> None:
-    loader.opcodes.line()
-    loader.push(TEXT, 1 + loader.opcodes.lines_alike(b"V"[0]))
+    text = loader.opcodes.line()
+    loader.push(loader.text_kind(text, may_escape=True))
+    if words := loader.opcodes.lines_alike(b"V"[0]):
+        loader.push_many(TEXT, words)
 
 
 def _persistent(loader: Loader) -> None:
     loader.opcodes.line("ascii")
-    loader.push(loader.foreign(), 1 + loader.opcodes.lines_alike(b"P"[0]))
+    loader.push_many(loader.foreign(), 1 + loader.opcodes.lines_alike(b"P"[0]))
 
 
 def _binary_persistent(loader: Loader) -> None:
@@ -117,13 +133,14 @@ def _change(kinds: int, values: int) -> Step:
     """Put so many values into the one below: as list, dict or set, or by a method of something imported."""
 
     def step(loader: Loader) -> None:
-        given = [loader.pop() for _ in range(values)]
+        given = 0
+        for _ in range(values):
+            given |= loader.pop()
         target = loader.top()
-        if target & OBJECT:
-            loader.act(target, more_than_words=any(kind & BUILT for kind in given))
-        elif not target & kinds:
-            raise BrokenError
-        loader.built()
+        if target & kinds:
+            loader.built()
+        if target & OBJECT or not target & kinds:
+            loader.act(target, given)
 
     return step
 
@@ -132,13 +149,14 @@ def _change_by_group(kinds: int, *, even: bool = False) -> Step:
     """Put a group of values into the one below."""
 
     def step(loader: Loader) -> None:
-        count = len(loader.pop_mark())
-        target = loader.top()
+        group = loader.pop_mark()
+        target, count = loader.top(), len(group)
         if target & OBJECT:
-            loader.act(target, more_than_words=count > 0)
+            loader.act(target, _kinds(group), is_group=True)
         elif (count and not target & kinds) or (even and count % 2):
             raise BrokenError
-        loader.built()
+        else:
+            loader.built()
 
     return step
 
@@ -150,13 +168,16 @@ def _global(loader: Loader) -> None:
 
 
 def _stack_global(loader: Loader) -> None:
-    """No text comes to this: it counts as it is."""
-    if loader.pop() & loader.pop() & TEXT:
+    """No list of words comes to this: names that could be some count, whoever announces it or not."""
+    name, module = loader.pop(), loader.pop()
+    if not name & module & TEXT:
+        raise BrokenError
+    if loader.is_announced or module & NAME:
         raise DangerousError
-    raise BrokenError
+    loader.push(IMPORTED)
 
 
-def _call(*, strange_to_text: bool, values: int) -> Step:
+def _call(values: int) -> Step:
     """REDUCE and its like: so many values are arguments, below them stands what is called."""
 
     def step(loader: Loader) -> None:
@@ -166,8 +187,8 @@ def _call(*, strange_to_text: bool, values: int) -> Step:
         called = loader.pop()
         if arguments == NUMBER:
             raise BrokenError
-        loader.act(called, more_than_words=strange_to_text or bool(arguments & BUILT))
-        loader.push(called & OBJECT)
+        loader.act(called, arguments)
+        loader.push(called & (OBJECT | NAME))
 
     return step
 
@@ -177,8 +198,8 @@ def _obj(loader: Loader) -> None:
     group = loader.pop_mark()
     if not group:
         raise BrokenError
-    loader.act(group[0], more_than_words=len(group) > 1)
-    loader.push(group[0] & OBJECT)
+    loader.act(group[0], _kinds(group[1:]), is_group=True)
+    loader.push(group[0] & (OBJECT | NAME))
 
 
 def _inst(loader: Loader) -> None:
@@ -186,7 +207,7 @@ def _inst(loader: Loader) -> None:
     module = loader.opcodes.line("ascii")
     loader.opcodes.line("ascii")
     called = loader.imported(module)
-    loader.act(called, more_than_words=len(loader.pop_mark()) > 0)
+    loader.act(called, _kinds(loader.pop_mark()), is_group=True)
     loader.push(called)
 
 
@@ -194,7 +215,7 @@ def _build(loader: Loader) -> None:
     """Plain values have no state to set; most states are refused by loaders then, and an empty one is passed over."""
     state, target = loader.pop(), loader.top()
     if target & OBJECT:
-        loader.act(target, more_than_words=bool(state & BUILT))
+        loader.act(target, state)
 
 
 _BY_CODE: Final[dict[bytes, Step]] = {
@@ -211,21 +232,21 @@ _BY_CODE: Final[dict[bytes, Step]] = {
     b"\x8f": _fixed(SET),
     b"\x97": _fixed(BUFFER),  # NEXT_BUFFER: of a loader that was given some
     b"\x98": lambda loader: loader.top(),  # READONLY_BUFFER
-    b"T": _text(TEXT | BYTES, 4, signed=True),
-    b"U": _text(TEXT | BYTES, 1),
-    b"X": _text(TEXT, 4),
-    b"\x8c": _text(TEXT, 1),
-    b"\x8d": _text(TEXT, 8),
-    b"B": _text(BYTES, 4),
-    b"C": _text(BYTES, 1),
-    b"\x8e": _text(BYTES, 8),
-    b"\x96": _text(BUFFER, 8),
-    b"\x8a": _text(NUMBER, 1),
-    b"\x8b": _text(NUMBER, 4, signed=True),
+    b"T": _sized(TEXT | BYTES, 4, signed=True),
+    b"U": _sized(TEXT | BYTES, 1),
+    b"X": _sized(TEXT, 4),
+    b"\x8c": _sized(TEXT, 1),
+    b"\x8d": _sized(TEXT, 8),
+    b"B": _sized(BYTES, 4),
+    b"C": _sized(BYTES, 1),
+    b"\x8e": _sized(BYTES, 8),
+    b"\x96": _sized(BUFFER, 8),
+    b"\x8a": _sized(NUMBER, 1),
+    b"\x8b": _sized(NUMBER, 4, signed=True),
     b"I": _line(NUMBER, Opcodes.integer),
     b"L": _line(NUMBER, Opcodes.long_integer),
     b"F": _line(NUMBER, Opcodes.real),
-    b"S": _line(TEXT | BYTES, Opcodes.quoted),
+    b"S": _string,
     b"V": _unicode,
     b"P": _persistent,
     b"Q": _binary_persistent,
@@ -259,9 +280,9 @@ _BY_CODE: Final[dict[bytes, Step]] = {
     b"\x90": _change_by_group(SET),
     b"c": _global,
     b"\x93": _stack_global,
-    b"R": _call(strange_to_text=False, values=1),
-    b"\x81": _call(strange_to_text=True, values=1),
-    b"\x92": _call(strange_to_text=True, values=2),
+    b"R": _call(1),
+    b"\x81": _call(1),
+    b"\x92": _call(2),
     b"o": _obj,
     b"i": _inst,
     b"b": _build,
