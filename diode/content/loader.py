@@ -49,6 +49,7 @@ WORD: Final = 1 << 8  # imported, or a text that looks so
 IMPORTED: Final = 1 << 9
 NAME: Final = 1 << 11  # besides TEXT or WORD: it may name a module, or comes from what does
 FOREIGN: Final = 1 << 10  # what a persistent id or a registered code stands for, and no import
+QUOTED: Final = 1 << 12  # besides TEXT: it stood in quotes
 OBJECT: Final = WORD | IMPORTED | FOREIGN
 BUILT: Final = TUPLE | LIST | DICT | SET
 
@@ -145,9 +146,9 @@ class Loader:
         self._acted_on_words |= bool(on & WORD)
 
     def _is_more_than_words(self, on: int, given: int, is_group: bool) -> bool:
-        """Text pushes words, and brackets as empty values; it does not put values together, nor give them in groups."""
+        """Text pushes words, and brackets as empty values; it neither puts values together nor quotes them so."""
         if is_group:
-            return self._built > 0 or (on & NAME > 0 and given & (TEXT | BYTES | BUFFER) > 0)
+            return self._built > 0 or (on & NAME > 0 and given & QUOTED > 0)
         return self._built > 0 and given & BUILT > 0
 
     def imported(self, module: bytes) -> int:

@@ -17,6 +17,7 @@ from diode.content.loader import (
     NAME,
     NUMBER,
     OBJECT,
+    QUOTED,
     SET,
     TEXT,
     TUPLE,
@@ -61,7 +62,7 @@ def _line(kind: int, take: Callable[[Opcodes], object]) -> Step:
 
 def _string(loader: Loader) -> None:
     text = loader.opcodes.quoted()
-    loader.push(BYTES | loader.text_kind(text, may_escape=True))
+    loader.push(QUOTED | BYTES | loader.text_kind(text, may_escape=True))
 
 
 def _unicode(loader: Loader) -> None:
