@@ -6,7 +6,8 @@ stream ends.
 Any text may begin like a pickle: `coverage` above `dist` is an import of `dist` from a module `overage`. So an import
 alone counts where a pickle is announced (PROTO), the file's name is that of a pickle, or the item holds that module.
 And without any of these, an act on a module that is not well known counts only if lists of words do not look like it:
-with arguments that are more than words and numbers, or in a stream that ends with the file.
+values were put together before it, or written down, or stand in quotes behind a mark; or the stream ends with the
+file.
 """
 
 import re
@@ -51,7 +52,6 @@ NAME: Final = 1 << 11  # besides TEXT or WORD: it may name a module, or comes fr
 FOREIGN: Final = 1 << 10  # what a persistent id or a registered code stands for, and no import
 QUOTED: Final = 1 << 12  # besides TEXT: it stood in quotes
 OBJECT: Final = WORD | IMPORTED | FOREIGN
-BUILT: Final = TUPLE | LIST | DICT | SET
 
 
 class DangerousError(Exception):
@@ -127,7 +127,7 @@ class Loader:
         return group
 
     def built(self) -> None:
-        """One more opcode by which values are put together, which text hardly has."""
+        """One more opcode by which values are put together or written down, which text hardly has."""
         self._built += 1
         if self._built >= ENOUGH_OPCODES:
             raise DangerousError
@@ -146,10 +146,8 @@ class Loader:
         self._acted_on_words |= bool(on & WORD)
 
     def _is_more_than_words(self, on: int, given: int, is_group: bool) -> bool:
-        """Text pushes words, and brackets as empty values; it neither puts values together nor quotes them so."""
-        if is_group:
-            return self._built > 0 or (on & NAME > 0 and given & QUOTED > 0)
-        return self._built > 0 and given & BUILT > 0
+        """Whether values were put together or written down before, or stand in quotes behind a mark."""
+        return self._built > 0 or (is_group and on & NAME > 0 and given & QUOTED > 0)
 
     def imported(self, module: bytes) -> int:
         """What is imported from a module. With NAME, if that could be one."""

@@ -33,7 +33,7 @@ def is_plain(reader: Reader) -> bool:
         end = _plain_array(reader, offset)
         if end is None:
             return False
-        if reader.at(end, len(MAGIC)) != MAGIC:
+        if end >= reader.size or reader.at(end, len(MAGIC)) != MAGIC:
             return True
         offset = end
     raise UnsoundError(f"more than {MAX_ARRAYS} arrays", Trouble.BUDGET)
