@@ -19,7 +19,8 @@ _MAX_LENGTH: Final = (1 << 63) - 1  # loaders refuse more, whether the file has 
 _DIGITS: Final = (
     rb"[-+]?(?:0[xX](?:_?[0-9a-fA-F])++|0[oO](?:_?[0-7])++|0[bB](?:_?[01])++|0(?:_?0)*+|0[0-7]*+|[1-9](?:_?[0-9])*+)"
 )
-_INTEGER: Final = re.compile(rb"[ \t\r\f\v]*+" + _DIGITS + rb"[ \t\r\f\v]*+(?:\x00[^\n]*)?")
+_LONG: Final = re.compile(rb"[ \t\r\f\v]*+" + _DIGITS + rb"[ \t\r\f\v]*+(?:\x00[^\n]*)?")
+_INTEGER: Final = re.compile(_LONG.pattern + rb"|\x00[^\n]*")  # of nothing at all strtol() makes 0
 _FLOAT: Final = re.compile(
     rb"[ \t\r\f\v]*+[-+]?(?:(?=\.?[0-9])[0-9_]*+\.?[0-9_]*+(?:[eE][-+]?[0-9][0-9_]*+)?|inf(?:inity)?|nan)"
     rb"[ \t\r\f\v]*+(?:\x00[^\n]*)?",
@@ -27,7 +28,7 @@ _FLOAT: Final = re.compile(
 )
 _KEY: Final = re.compile(rb"[ \t\r\f\v]*+([-+]?)([0-9](?:_?[0-9])*+)[ \t\r\f\v]*+(?:\x00[^\n]*)?")
 _LONG_NUMBER: Final = re.compile(rb"[ \t\r\f\v]*+[-+]?[0-9a-zA-Z_.+-]*+[ \t\r\f\v]*+(?:\x00[^\n]*)?")
-_BEGINS_NUMBER: Final = re.compile(rb"[ \t\r\f\v]*+(?:[-+.0-9iInN]|\Z)")
+_BEGINS_NUMBER: Final = re.compile(rb"[ \t\r\f\v]*+(?:[-+.0-9iInN\x00]|\Z)")
 _BEGINS_TEXT: Final = re.compile(rb"['\"]")
 _RUNS: Final = {  # all but the last two lines, whose texts may come to be names
     b"V"[0]: re.compile(rb"(?:V[^\n]*+\n(?=V[^\n]*+\nV))*+"),
@@ -117,7 +118,7 @@ class Opcodes:
 
     def long_integer(self) -> None:
         """A line that is a whole number, with an L behind it or without."""
-        self._check_number(self.line(begins=_BEGINS_NUMBER).removesuffix(b"L"), _INTEGER)
+        self._check_number(self.line(begins=_BEGINS_NUMBER).removesuffix(b"L"), _LONG)
 
     def real(self) -> None:
         """A line that is a number."""

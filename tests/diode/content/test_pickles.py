@@ -169,6 +169,93 @@ def test_what_no_loader_runs(stream: bytes) -> None:
     assert (False, []) == (refused(stream + b"\xff"), load(stream + b"\xff").acts)
 
 
+NUMBERS = [
+    *(
+        "",
+        " ",
+        "1",
+        "-1",
+        "+1",
+        "--1",
+        "- 1",
+        "01",
+        "00",
+        "010",
+        "08",
+        "0_1",
+        "00_0",
+        "1_0",
+        "1__0",
+        "_1",
+        "1_",
+        "0x",
+        "0x1F",
+    ),
+    *(
+        "0x_1",
+        "0X1",
+        "0o17",
+        "0o_7",
+        "0O8",
+        "0b1",
+        "0b2",
+        "0B_1",
+        "1L",
+        "1LL",
+        "1l",
+        "L",
+        "1 L",
+        "1L ",
+        "1.",
+        ".5",
+        ".",
+    ),
+    *(
+        "1e5",
+        "1E+5",
+        "1e",
+        "inf",
+        "-Infinity",
+        "nan",
+        "+NaN",
+        "nan(1)",
+        "infinit",
+        "1_0.5",
+        "1_e5",
+        "0x1p3",
+        "1,5",
+        "\0",
+    ),
+    *(
+        "\0x",
+        " \0",
+        "1\0",
+        "1\0x",
+        "1 \0x",
+        "0x\0",
+        "1L\0",
+        "1\0L",
+        " 1",
+        "\t1",
+        "\v1",
+        "\f1",
+        "\r1",
+        "1\r",
+        "1\v ",
+        "\x1c1",
+    ),
+    *("\x851", "\xa01", "1\x1c", "9" * 30, "-0", "-00", "0x-1", "I", "12a"),
+]
+
+
+@pytest.mark.parametrize("opcode", [b"I", b"L", b"F", b"Np", b"Np1\n0g"], ids=repr)
+def test_numbers(opcode: bytes) -> None:
+    """What either loader takes is taken."""
+    for text in NUMBERS:
+        front = opcode + text.encode("latin-1") + b"\n0"
+        assert not load(front + CALL).acts or refused(front + CALL), text
+
+
 TEXTS = [
     b"Pods\n.DS_Store\n",
     b"coverage\ndist\n.env\n",
