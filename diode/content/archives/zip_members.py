@@ -59,7 +59,10 @@ def _open(source: Ahead, member: Member, allowance: Allowance) -> Found:
         return Unopened(member.name, UNKNOWN_METHOD)
     try:
         return stream(
-            member.name, lambda: checked(_pieces(source, member, allowance), member.size, member.crc), allowance, member.size
+            member.name,
+            lambda: checked(_pieces(source, member, allowance), member.size, member.crc),
+            allowance,
+            member.size,
         )
     except UnopenedError as error:
         return Unopened(member.name, str(error))
