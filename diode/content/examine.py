@@ -23,6 +23,8 @@ _NOTHING_BEHIND: Final = (*_PURE, "zip", *WITH_MEMBERS_AS_THEY_ARE)
 _LINTS: Final[dict[str, Callable[[Reader], dict[str, int | str]]]] = {
     "safetensors": safetensors.lint,
     "gguf": gguf.lint,
+    "zip": zips.lint,
+    "pytorch": zips.lint,
 }
 
 

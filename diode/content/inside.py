@@ -57,8 +57,7 @@ def look_inside(reader: Reader, kind: str, path: str, look: Look, allowance: All
 def _members(reader: Reader, kind: str, path: str, allowance: Allowance) -> Generator[Found, None, None]:
     source = cast("Source", reader.file)
     if kind == "zip":
-        for _, found in zip_members.members(reader, source, allowance):
-            yield found
+        yield from zip_members.members(reader, source, allowance)
     elif kind == "tar":
         yield from tars.members(source, reader.size, allowance)
     elif kind in ("ar", "deb"):

@@ -2,7 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
+
+_SOURCES: Final = (".py", ".pyw", ".pyc")
+_LIBRARIES: Final = (".so", ".pyd")  # their names go on with the platform, as in `a.cpython-311-x86_64-linux-gnu.so`
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +20,10 @@ class Item:
         modules = set()
         for path in paths:
             *folders, name = path.split("/")
-            if name.endswith(".py"):
-                modules |= {*folders, name.removesuffix(".py")}
+            if name.endswith(_SOURCES):
+                modules |= {*folders, name.rpartition(".")[0]}
+            elif name.endswith(_LIBRARIES):
+                modules |= {*folders, name.partition(".")[0]}
         return cls(frozenset(modules))
 
 

@@ -1,34 +1,92 @@
-"""Arrays of numpy: those of objects are pickles. Only numbers, texts and dates of fixed width are plain."""
+"""Arrays of numpy: those of objects are pickles. Only numbers, texts and dates of fixed width are plain.
+
+Source: numpy's own reader (``numpy/lib/_format_impl.py``). Arrays may follow each other in a file, and are read one by
+one from one handle; all of them are looked at.
+"""
 
 import ast
+import math
 import re
 from typing import Any, Final
 
 from diode.content.reader import Reader
+from diode.content.trouble import Trouble, UnsoundError
 
-MAX_HEADER_BYTES: Final = 64 << 10
-_MAGIC_BYTES: Final = 6
-_PLAIN: Final = re.compile(r"[<>|=]?([biufcSUVa][0-9]+|[mM]8(\[[0-9]*[A-Za-z]+\])?|\?)")
+MAX_HEADER_BYTES: Final = (
+    256 << 10
+)  # numpy takes 10,000 unless told otherwise; parsing takes a few hundred times as much
+MAX_ARRAYS: Final = 10_000
+MAGIC: Final = b"\x93NUMPY"
+_ENCODINGS: Final = {1: "latin-1", 2: "latin-1", 3: "utf-8"}
+_KEYS: Final = {"descr", "fortran_order", "shape"}
+_LONG: Final = re.compile(r"\b([0-9]+)L\b")  # as Python 2 wrote numbers
+_PLAIN: Final = re.compile(r"[<>|=]?(?:([biufcSUVa])([0-9]{1,9})|[mM]8(?:\[[0-9]*[A-Za-z]+\])?|(\?))")
 
 
 def is_plain(reader: Reader) -> bool:
-    """Whether the array that the file says it holds can be loaded without unpickling."""
-    head = reader.at(_MAGIC_BYTES, 6)
-    width = 2 if head[:1] == b"\x01" else 4
+    """Whether all arrays that the file says it holds can be loaded without unpickling. It begins with one.
+
+    Raises UnsoundError when there are more than MAX_ARRAYS.
+    """
+    offset = 0
+    for _ in range(MAX_ARRAYS):
+        end = _plain_array(reader, offset)
+        if end is None:
+            return False
+        if end >= reader.size or reader.at(end, len(MAGIC)) != MAGIC:
+            return True
+        offset = end
+    raise UnsoundError(f"more than {MAX_ARRAYS} arrays", Trouble.BUDGET)
+
+
+def _plain_array(reader: Reader, offset: int) -> int | None:
+    """Where the array at ``offset`` ends; None: it is not plain, or no reader knows it."""
+    head = reader.at(offset + len(MAGIC), 6)
+    version, width = head[:1], 2 if head[:1] == b"\x01" else 4
     length = int.from_bytes(head[2 : 2 + width], "little")
-    if len(head) < 6 or head[0] not in (1, 2, 3) or length > MAX_HEADER_BYTES:
-        return False
+    if len(head) < 6 or version[0] not in _ENCODINGS or length > MAX_HEADER_BYTES:
+        return None
+    begin = offset + len(MAGIC) + 2 + width
     try:
-        header = ast.literal_eval(reader.at(_MAGIC_BYTES + 2 + width, length).decode().strip())
-        return isinstance(header, dict) and _is_plain(header.get("descr"))
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return False
+        header = _parsed(reader.at(begin, length), version[0])
+        count = math.prod(_shape(header["shape"]))
+        return begin + length + count * _size(header["descr"])
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return None
 
 
-def _is_plain(descr: Any) -> bool:
-    """A type by its name, or a list of (name, type) or (name, type, shape)."""
+def _parsed(header: bytes, version: int) -> dict[str, Any]:
+    """The header's dictionary, as numpy reads it. Raises what numpy raises."""
+    text = header.decode(_ENCODINGS[version]).strip()
+    try:
+        found = ast.literal_eval(text)
+    except SyntaxError:
+        if version > 2:
+            raise
+        found = ast.literal_eval(_LONG.sub(r"\1", text))
+    if not isinstance(found, dict) or found.keys() != _KEYS:
+        raise ValueError
+    return found
+
+
+def _shape(shape: Any) -> tuple[int, ...]:
+    """Raises ValueError for what is none."""
+    if not isinstance(shape, tuple) or not all(isinstance(count, int) and 0 <= count < 1 << 63 for count in shape):
+        raise ValueError
+    return shape
+
+
+def _size(descr: Any) -> int:
+    """The bytes of one element of a plain type: a name, (type, shape), or fields. Raises ValueError for any other."""
     if isinstance(descr, str):
-        return _PLAIN.fullmatch(descr) is not None
-    if not isinstance(descr, list) or not descr:
-        return False
-    return all(isinstance(item, tuple) and len(item) in (2, 3) and _is_plain(item[1]) for item in descr)
+        found = _PLAIN.fullmatch(descr)
+        if not found:
+            raise ValueError
+        letter, width, truth = found.groups()
+        return 1 if truth else int(width) * (4 if letter == "U" else 1) if letter else 8
+    if isinstance(descr, tuple) and len(descr) == 2:
+        shape = descr[1] if isinstance(descr[1], tuple) else (descr[1],)
+        return _size(descr[0]) * math.prod(_shape(shape))
+    if not isinstance(descr, list) or not all(isinstance(field, tuple) and len(field) in (2, 3) for field in descr):
+        raise ValueError
+    return sum(_size(field[1] if len(field) == 2 else field[1:]) for field in descr)

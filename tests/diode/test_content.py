@@ -228,7 +228,6 @@ def npy(descr: str, version: int = 1, pad: int = 0) -> bytes:
         "[('a', [('b', '|O')])]",
         "'\\x7cO'",
         "7",
-        "[]",
     ],
 )
 def test_arrays_of_objects(descr: str) -> None:

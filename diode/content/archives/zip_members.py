@@ -27,40 +27,48 @@ _PLANS: Final[dict[int, Callable[[bytes], Plan]]] = {
 }
 _LZMA_HEADER_BYTES: Final = 4  # a version and the length of the properties, which follow
 _LZMA_PROPERTIES: Final = b"\x05\x00"
+MOST_SORTED: Final = 100_000  # so that a stream need not be unpacked again and again; more would take memory
 UNKNOWN_METHOD: Final = "a method that nobody here knows"
 
 
-def members(reader: Reader, file: Source, allowance: Allowance) -> Iterator[tuple[Member, Found]]:
-    """Every member that is no folder, in the order of the file. Raises UnsoundError."""
+def members(reader: Reader, file: Source, allowance: Allowance) -> Iterator[Found]:
+    """Every member that is no folder. Raises UnsoundError."""
+    directory = read_directory(reader)
     source = Ahead(file)
-    for member in sorted(read_directory(reader), key=lambda member: member.begin):
+    for member in directory if source.is_cheap or len(directory) > MOST_SORTED else sorted(directory, key=_begin):
         allowance.meet()
         if not (member.name.endswith("/") and member.size == 0):
-            yield member, _open(source, member, allowance)
+            yield _open(source, member, allowance)
+
+
+def _begin(member: Member) -> int:
+    return member.begin
 
 
 def _open(source: Ahead, member: Member, allowance: Allowance) -> Found:
     if member.is_encrypted:
         return Unopened(member.name, "encrypted")
-    crc: int | None = getattr(member, "crc", None)
     if member.method == STORED:
         if member.size != member.packed:
             raise UnsoundError("stored, and yet of two sizes")
         allowance.unpack(member.size)  # members that lie over each other would cost their sizes again and again
         return part(member.name, source, member.begin, member.size, allowance)
     if member.method == DEFLATED and max(member.packed, member.size) <= SMALL_BYTES:
-        return Opened(member.name, member.size, _small(source, member, crc, allowance))
+        return Opened(member.name, member.size, _small(source, member, allowance))
     if member.method != LZMA and member.method not in _PLANS:
         return Unopened(member.name, UNKNOWN_METHOD)
     try:
         return stream(
-            member.name, lambda: checked(_pieces(source, member, allowance), member.size, crc), allowance, member.size
+            member.name,
+            lambda: checked(_pieces(source, member, allowance), member.size, member.crc),
+            allowance,
+            member.size,
         )
     except UnopenedError as error:
         return Unopened(member.name, str(error))
 
 
-def _small(source: Source, member: Member, crc: int | None, allowance: Allowance) -> BytesIO:
+def _small(source: Source, member: Member, allowance: Allowance) -> BytesIO:
     """All of it at once: most members of most archives are so."""
     allowance.unpack(member.packed + member.size)
     decoder = zlib.decompressobj(-15)
@@ -71,7 +79,7 @@ def _small(source: Source, member: Member, crc: int | None, allowance: Allowance
         raise UnsoundError("its compressed data are broken") from error
     if not decoder.eof or decoder.unused_data:
         raise UnsoundError("more or less comes out of it than the archive says")
-    return BytesIO(b"".join(checked(iter((data,)), member.size, crc)))
+    return BytesIO(b"".join(checked(iter((data,)), member.size, member.crc)))
 
 
 def _pieces(source: Ahead, member: Member, allowance: Allowance) -> Iterator[bytes]:

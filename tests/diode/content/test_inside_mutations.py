@@ -55,7 +55,7 @@ def test_changed_anywhere(what: str, seed: int, changes: int) -> None:
     looked_at(bytes(data))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.binary(max_size=200), st.sampled_from(sorted(WRAP)), st.sampled_from(sorted(WRAP)))
 def test_any_bytes_inside_are_judged_as_outside(data: bytes, inner: str, outer: str) -> None:
     """The same trouble, and the same kind, two archives deep."""

@@ -1,0 +1,202 @@
+"""What a loader of pickles holds while it reads a stream: kinds instead of values, and where it would run something.
+
+Danger is where a loader would act on what it imported: call it, or change it. From there on it does not matter how the
+stream ends.
+
+Any text may begin like a pickle: `coverage` above `dist` is an import of `dist` from a module `overage`. So an import
+alone counts where a pickle is announced (PROTO), the file's name is that of a pickle, or the item holds that module.
+And without any of these, an act on a module that is not well known counts only if lists of words do not look like it:
+values were put together before it, or written down, or stand in quotes behind a mark; or the stream ends with the
+file.
+"""
+
+import re
+import sys
+from _compat_pickle import IMPORT_MAPPING
+from array import array
+from typing import Final
+
+from diode.content.opcodes import HUGE_KEY, BrokenError, Opcodes
+from diode.content.trouble import Trouble, UnsoundError
+
+MAX_DEPTH: Final = 1 << 24  # values on the stack, two bytes each
+ENOUGH_OPCODES: Final = 1000  # that build something: no text goes on like that
+MIN_HARMLESS_BYTES: Final = 16  # shorter ones that name nothing are as likely any two or three bytes
+# Modules that text seldom happens to name; those of Python 2 too, which loaders translate.
+WELL_KNOWN: Final = (
+    sys.stdlib_module_names
+    | {name.partition(".")[0] for name in IMPORT_MAPPING}
+    | {
+        "__main__",
+        "cloudpickle",
+        "dill",
+        "joblib",
+        "keras",
+        "numpy",
+        "pandas",
+        "scipy",
+        "sklearn",
+        "tensorflow",
+        "torch",
+    }
+    | {"transformers"}
+)
+
+_IMPORTABLE: Final = re.compile(r"[\w-]+(?:\.[\w-]+)*")
+
+# Kinds of values. One that was read back from the memo of an earlier stream may be of several.
+NUMBER, TEXT, BYTES, BUFFER, TUPLE, LIST, DICT, SET = (1 << bit for bit in range(8))
+WORD: Final = 1 << 8  # imported, or a text that looks so
+IMPORTED: Final = 1 << 9
+NAME: Final = 1 << 11  # besides TEXT or WORD: it may name a module, or comes from what does
+FOREIGN: Final = 1 << 10  # what a persistent id or a registered code stands for, and no import
+QUOTED: Final = 1 << 12  # besides TEXT: it stood in quotes
+OBJECT: Final = WORD | IMPORTED | FOREIGN
+
+
+class DangerousError(Exception):
+    """A loader would act here."""
+
+
+class Loader:
+    """What a loader holds while it reads: kinds instead of values."""
+
+    def __init__(self, opcodes: Opcodes, modules: frozenset[str], *, is_named: bool) -> None:
+        self.opcodes = opcodes
+        self.stack = array("H")
+        self.is_announced = False
+        self._is_named = is_named
+        self._modules = modules
+        self._marks = array("q")
+        self._floor = 0  # the topmost mark: nothing is taken from below it
+        self._memo: dict[int, int] = {}
+        self._memo_of_earlier = 0  # kinds of all that earlier streams wrote down; a loader may keep them
+        self._built = 0
+        self._acted_on_words = False
+        self._whole = (0, False)  # where the last whole stream ended, and whether it was announced
+
+    def is_plain_pickle(self) -> bool:
+        """Whether the whole streams so far are a pickle that runs nothing, and no text or random bytes that look so."""
+        end, is_announced = self._whole
+        is_long, is_all = end >= MIN_HARMLESS_BYTES, end == self.opcodes.size
+        return (is_announced and (is_long or is_all)) or (is_long and is_all)
+
+    def give_up(self, what: str) -> None:
+        """Raise UnsoundError: too much was followed. What announced itself is a pickle all the same."""
+        if self.is_announced:
+            raise DangerousError
+        raise UnsoundError(f"it goes on like a pickle for more {what} than are followed", Trouble.BUDGET)
+
+    # the stack
+
+    def push(self, kind: int) -> None:
+        """A value of a kind."""
+        self.stack.append(kind)
+
+    def push_many(self, kind: int, count: int) -> None:
+        """Values of one kind."""
+        if len(self.stack) + count > MAX_DEPTH:
+            self.give_up("values")
+        self.stack.extend(array("H", (kind,)) * count)
+
+    def pop(self) -> int:
+        """The topmost value."""
+        if len(self.stack) <= self._floor:
+            raise BrokenError
+        return self.stack.pop()
+
+    def top(self) -> int:
+        """The topmost value, which stays."""
+        if len(self.stack) <= self._floor:
+            raise BrokenError
+        return self.stack[-1]
+
+    def mark(self) -> None:
+        """Begin a group of values."""
+        self._floor = len(self.stack)
+        self._marks.append(self._floor)
+
+    def pop_mark(self) -> "array[int]":
+        """The values above the topmost mark."""
+        if not self._marks:
+            raise BrokenError
+        begin = self._marks.pop()
+        self._floor = self._marks[-1] if self._marks else 0
+        group = self.stack[begin:]
+        del self.stack[begin:]
+        return group
+
+    def built(self) -> None:
+        """One more opcode by which values are put together or written down, which text hardly has."""
+        self._built += 1
+        if self._built >= ENOUGH_OPCODES:
+            raise DangerousError
+
+    # what may run code
+
+    def act(self, on: int, given: int = 0, *, is_group: bool = False) -> None:
+        """Something is done with a value: a call, or a change of it. Raises BrokenError where it is plain.
+
+        ``given``: the kinds of all that it is done with; ``is_group``: it stood behind a mark.
+        """
+        if not on & OBJECT:
+            raise BrokenError
+        if on & IMPORTED or (on & WORD and self._is_more_than_words(on, given, is_group)):
+            raise DangerousError
+        self._acted_on_words |= bool(on & WORD)
+
+    def _is_more_than_words(self, on: int, given: int, is_group: bool) -> bool:
+        """Whether values were put together or written down before, or stand in quotes behind a mark."""
+        return self._built > 0 or (is_group and on & NAME > 0 and given & QUOTED > 0)
+
+    def imported(self, module: bytes) -> int:
+        """What is imported from a module. With NAME, if that could be one."""
+        name = module.decode(errors="replace")
+        first = name.partition(".")[0]
+        is_name = NAME if _IMPORTABLE.fullmatch(name) else 0
+        if first in self._modules or (is_name and (self.is_announced or self._is_named)):
+            raise DangerousError
+        return is_name | (IMPORTED if self.is_announced or first in WELL_KNOWN else WORD)
+
+    def text_kind(self, text: bytes, *, may_escape: bool = False) -> int:
+        """TEXT. With NAME, if it may name a module; what stands in escapes may be any."""
+        name = text.decode(errors="replace")
+        is_name = _IMPORTABLE.fullmatch(name) or name.partition(".")[0] in self._modules
+        return TEXT | NAME if is_name or (may_escape and b"\\" in text) else TEXT
+
+    def foreign(self) -> int:
+        """What a persistent id or a registered code stands for: with a loader of one's own it may be anything."""
+        return IMPORTED if self.is_announced else WORD if self._is_named else FOREIGN
+
+    # the memo
+
+    def remember(self, key: int) -> None:
+        """Write down the topmost value."""
+        kind = self.top()
+        self._memo[key] = kind | self._memo.get(HUGE_KEY, 0) if key == HUGE_KEY else kind
+        self.built()
+
+    def remember_next(self) -> None:
+        """Write down the topmost value under the next number."""
+        self.remember(len(self._memo))
+
+    def recall(self, key: int) -> None:
+        """Push a value that was written down."""
+        if self._memo_of_earlier:
+            self.push(self._memo_of_earlier | self._memo.get(key, 0))
+        elif key in self._memo:
+            self.push(self._memo[key])
+        else:
+            raise BrokenError
+
+    def stop(self) -> None:
+        """The stream is whole. Another may follow, with a fresh stack."""
+        self.pop()
+        if self._acted_on_words and self.opcodes.position == self.opcodes.size:
+            raise DangerousError
+        self._whole = (self.opcodes.position, self.is_announced)
+        for kind in self._memo.values():
+            self._memo_of_earlier |= kind
+        self._floor = 0
+        del self.stack[:], self._marks[:]
+        self._memo.clear()

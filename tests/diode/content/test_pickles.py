@@ -1,0 +1,560 @@
+"""Pickles are found by what a loader would run, wherever it breaks off; texts that begin like one are texts."""
+
+import bisect
+import collections
+import datetime as dt
+import decimal
+import io
+import os
+import pickle
+import pickletools
+import random
+import struct
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from diode.content.examine import BUDGET_BYTES, examine
+from diode.content.item import NOTHING_KNOWN, Item
+from diode.content.loader import WELL_KNOWN
+from diode.content.pickles import MAX_OPCODES, begins_pickle
+from diode.content.reader import Reader
+from diode.content.trouble import Trouble, UnsoundError
+from tests.recording_loaders import load
+
+ARTEFACTS = Path(__file__).parents[2] / "vectors" / "artefacts"
+
+
+class Counted(io.BytesIO):
+    """Counts what is read."""
+
+    count = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        self.count += len(data)
+        return data
+
+
+def refused(data: bytes, path: str = "notes.txt", item: Item = NOTHING_KNOWN) -> bool:
+    """Whether it is a pickle; each byte is read twice at most."""
+    file = Counted(data)
+    found = begins_pickle(Reader(file, len(data), BUDGET_BYTES), path, item)
+    assert file.count <= 2 * len(data)
+    return found
+
+
+class Evil:
+    """What it does when it is unpickled does not matter here: it never is."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self.arguments = arguments
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return print, self.arguments
+
+
+class Plain:
+    """Has a state, which a loader sets by BUILD."""
+
+    def __init__(self) -> None:
+        self.x = 1
+
+
+@pytest.mark.parametrize("path", sorted(ARTEFACTS.glob("*legacy*")) + sorted(ARTEFACTS.glob("*array.joblib")), ids=str)
+def test_what_the_tools_write(path: Path) -> None:
+    """Torch's old format is a chain of pickles, the first of them plain; joblib's arrays stand raw within one."""
+    data = path.read_bytes()
+    assert refused(data)
+    assert refused(data, "README.md")
+    assert refused(data + bytes(5000))
+
+
+def test_joblib_of_today(tmp_path: Path) -> None:
+    """Arrays, with text around them."""
+    joblib = pytest.importorskip("joblib", reason="pip install joblib")
+    numpy = pytest.importorskip("numpy")
+    joblib.dump({"a": numpy.arange(40), "b": ["text"]}, tmp_path / "x")
+    assert refused((tmp_path / "x").read_bytes())
+
+
+CALL = b"cos\nsystem\n(S'x'\ntR"
+LONG = b"x" * 70_000
+CALLS = {
+    "reduce": CALL,
+    "obj": b"(cos\nsystem\nS'x'\no",
+    "obj without a name that is known": b"(cfoo\nbar\nS'x'\no",
+    "inst": b"(S'x'\nios\nsystem\n",
+    "inst whose last line does not end": b"(S'x'\nios\nsystem!",
+    "newobj": b"cos\nsystem\n)\x81",
+    "newobj_ex": b"cos\nsystem\n)}\x92",
+    "build": b"cos\nsystem\n}b",
+    "append to what was imported": b"csys\npath\nS'x'\na",
+    "set an item of what was imported": b"csys\nmodules\nS'x'\nNs",
+    "stack_global": b"\x8c\x02os\x8c\x06system\x93)R",
+    "stack_global by escapes": b"V\\u006fs\nVsystem\n\x93)R",
+    "stack_global by the memo": b"Vos\nq\x00h\x00\x93)R",
+    "import alone, announced": b"\x80\x02cantigravity\nx\n",
+    "import alone, announced late": b"N0\x80\x02cantigravity\nx\n",
+    "called from the memo": b"cos\nsystem\np1\n0g1\n)R",
+    "called from a memo of the earlier stream": b"cos\nsystem\np1\n.g1\n)R",
+    "called twice over": b"cos\nsystem\n2)R",
+    "integers": b"I0x1f\n0I 017\n0I\x0b\r5\n0I1_0\n0I01\n0I5 \n0I1\0text\n0" + CALL,
+    "long integers": b"L5L\n0L-0b1\n0L\t5L\n0L1\0L\n0\x8a\x000\x8b\x00\x00\x00\x000" + CALL,
+    "numbers": b"F1.5\n0F-inf\n0FNaN\n0F1e5\n0F .5 \n0F1_0.\n0F1.0\0text\n0" + CALL,
+    "keys": b"Np 1\n0g+0_1\n0g01\x00text\n0" + CALL,
+    "strings": b"S'a'b'\n0S\"a\"\n0S'\\x41\\''\n0" + CALL,
+    "a number with a carriage return": b"I1\r\n0" + CALL,
+    "lines end at a line feed only": b"Va\rb\x0bc\x0c\x85\n0" + CALL,
+    "a long line": b"V" + LONG * 20 + b"\n0" + CALL,
+    "a long number": b"I0x" + b"1" * 70_000 + b"\n0" + CALL,
+    "a long string": b"S'" + LONG + b"'\n0" + CALL,
+    "a long persistent id": b"P" + LONG + b"\n0" + CALL,
+    "a long name": b"c" + LONG + b"\n" + LONG + b"\n0" + CALL,
+    "many lines": b"Vword\n" * 100_000 + CALL,
+    "a long text": b"X" + struct.pack("<I", 1 << 20) + bytes(1 << 20) + b"0" + CALL,
+    "long bytes": b"\x8e" + struct.pack("<Q", 1 << 20) + bytes(1 << 20) + b"0" + CALL,
+    "a frame that lies": b"\x95" + b"\xff" * 7 + b"\x7f" + CALL,
+    "a persistent id": b"P1\n0" + CALL,
+    "a registered code": b"\x82\x010" + CALL,
+    "buffers": b"\x970\x96" + struct.pack("<Q", 1) + b"a\x980" + CALL,
+    "marks": b"(((110" + CALL,
+    "a mark taken by pop": b"(0" + CALL,
+    "a plain stream before": b"N." + CALL,
+    "a plain stream before, announced": b"\x80\x02N.\x80\x02N." + CALL,
+    "an announced persistent id that is called": b"\x80\x02Pid\n)R",
+}
+
+
+@pytest.mark.parametrize("stream", CALLS.values(), ids=CALLS)
+@pytest.mark.parametrize("rest", [b"", b".", b"\xff", b"00000", b"garbage"], ids=repr)
+def test_a_call_is_enough(stream: bytes, rest: bytes) -> None:
+    """However the stream goes on: it ends, breaks off, has an opcode that nobody knows, takes what is not there."""
+    assert refused(stream + rest)
+
+
+BROKEN = {
+    "what is called is no name": b"N)R",
+    "nothing is called": b")R",
+    "an argument that is none": b"cos\nsystem\nNR",
+    "no class above the mark": b"cos\nsystem\n(o",
+    "a plain value above the mark": b"(Ncos\nsystem\no",
+    "no mark": b"S'x'\nios\nsystem\n",
+    "a mark between": b"cos\nsystem\n(R",
+    "a key that nobody wrote": b"g0\n" + CALL,
+    "a negative key": b"Np-1\n" + CALL,
+    "a negative length": b"\x8b\xff\xff\xff\xff" + CALL,
+    "a negative length of text": b"T\xff\xff\xff\xff" + CALL,
+    "a length beyond the file": b"\x8d" + b"\xff" * 8 + CALL,
+    "a frame beyond all sizes": b"\x95" + b"\xff" * 8 + CALL,
+    "no number": b"I08\n0" + CALL,
+    "no number either": b"L1LL\n0" + CALL,
+    "no quotes": b"Sx\n0" + CALL,
+    "one quote": b"S'\n0" + CALL,
+    "a protocol of the future": b"\x80\x06" + CALL,
+    "no pairs": b"(Nd" + CALL,
+    "an append to no list": b"}Na" + CALL,
+    "names of no texts": b"NN\x93)R",
+}
+
+
+@pytest.mark.parametrize("stream", BROKEN.values(), ids=BROKEN)
+def test_what_no_loader_runs(stream: bytes) -> None:
+    """It fails before any call, in both loaders."""
+    assert (False, []) == (refused(stream + b"\xff"), load(stream + b"\xff").acts)
+
+
+NUMBERS = [
+    *(
+        "",
+        " ",
+        "1",
+        "-1",
+        "+1",
+        "--1",
+        "- 1",
+        "01",
+        "00",
+        "010",
+        "08",
+        "0_1",
+        "00_0",
+        "1_0",
+        "1__0",
+        "_1",
+        "1_",
+        "0x",
+        "0x1F",
+    ),
+    *(
+        "0x_1",
+        "0X1",
+        "0o17",
+        "0o_7",
+        "0O8",
+        "0b1",
+        "0b2",
+        "0B_1",
+        "1L",
+        "1LL",
+        "1l",
+        "L",
+        "1 L",
+        "1L ",
+        "1.",
+        ".5",
+        ".",
+    ),
+    *(
+        "1e5",
+        "1E+5",
+        "1e",
+        "inf",
+        "-Infinity",
+        "nan",
+        "+NaN",
+        "nan(1)",
+        "infinit",
+        "1_0.5",
+        "1_e5",
+        "0x1p3",
+        "1,5",
+        "\0",
+    ),
+    *(
+        "\0x",
+        " \0",
+        "1\0",
+        "1\0x",
+        "1 \0x",
+        "0x\0",
+        "1L\0",
+        "1\0L",
+        " 1",
+        "\t1",
+        "\v1",
+        "\f1",
+        "\r1",
+        "1\r",
+        "1\v ",
+        "\x1c1",
+    ),
+    *("\x851", "\xa01", "1\x1c", "9" * 30, "-0", "-00", "0x-1", "I", "12a"),
+]
+
+
+@pytest.mark.parametrize("opcode", [b"I", b"L", b"F", b"Np", b"Np1\n0g"], ids=repr)
+def test_numbers(opcode: bytes) -> None:
+    """What either loader takes is taken."""
+    for text in NUMBERS:
+        front = opcode + text.encode("latin-1") + b"\n0"
+        assert not load(front + CALL).acts or refused(front + CALL), text
+
+
+TEXTS = [
+    b"Pods\n.DS_Store\n",
+    b"coverage\ndist\n.env\n",
+    b"coverage\ndist\n.env",
+    b"c a\nt h\n. .\n",
+    b"cat\ndog\nNancy\nRome\n",
+    b"cat\ndog\nVenus\nbanana\n",
+    b"cat\ndog\nMonaco\n",
+    b"c3\n1f\n2b\n2a\n",
+    b"PATH\nPWD\nROOT\nbin\n",
+    b"(c) 2020 A. Author\nAll rights reserved\nor not\n",
+    b"(in the beginning\nthere was\n)\n",
+    b"(Niels Bohr said so.)\nOr not.\nWho knows.\n",
+    b"(Very good\nif you\nlike it\n",
+    b"cat\ndog\n)bat\n",
+    b"cat\ndog\n}a\n",
+    b"N" * 20_000,
+    b"I1\n" * 20_000,
+    b"Verb\n" * 20_000,
+    b"Q. What?\nA. That.\n",
+    b"class A\n{\n};\n",
+    b"char *s;\nint x;\n(void)y;\n",
+    b"CHANGES\n=======\n",
+    b"Given the above,\nN. Smith wrote it.\n",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
+def test_texts(text: bytes) -> None:
+    """Lists of files, words and merges, prose, sources."""
+    found = examine(io.BytesIO(text), len(text), "notes.txt")
+    assert ("text", None) == (found.kind, found.problem)
+
+
+def test_persistent_ids_and_registered_codes_act_on_nothing() -> None:
+    """Whatever they stand for, it is not of this file."""
+    for stream in (b"P1\n.", b"NQ.", b"\x82\x01.", b"P1\n)R.", b"\x82\x01)R."):
+        assert not refused(stream + b"\xff")
+
+
+def test_an_import_alone() -> None:
+    """It counts where something says that this is a pickle, or that the module is at hand."""
+    stream = b"cevil\nx\n.more"
+    assert not refused(stream)
+    for name in ("a.pkl", "A.PKL", "pytorch_model.bin", "x.pt", "x.joblib", "x.pth.tar", "a.zip!archive/data.pkl"):
+        assert refused(stream, name)
+    for path in ("evil.py", "src/evil/a.py", "evil.pyc", "evil.cpython-311-x86_64-linux-gnu.so"):
+        assert refused(stream, item=Item.of([path]))
+        assert refused(b"(ievil\nx\n", item=Item.of([path]))
+    assert not refused(stream, item=Item.of(["good.py", "evil.txt"]))
+    assert not refused(b"c a\nt h\n. .\n", "merges.bin")  # no name that could be imported
+
+
+def test_plain_pickles() -> None:
+    """They run nothing, and yet are pickles."""
+    for value in ([1, 2, 3, "text", None], {"weights": [0.5] * 5000}, 1):
+        for protocol in range(2, 6):
+            assert refused(pickle.dumps(value, protocol))
+    assert refused(pickle.dumps(["some text", 1], 0))
+    assert not refused(b"N.")
+    assert not refused(b"\x80\x02N." + b"\xff" * 99)  # as likely a few random bytes
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.binary(max_size=9),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+        | st.builds(bytearray, st.binary(max_size=9))
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(before=VALUES, arguments=st.lists(VALUES, max_size=3), after=VALUES, protocol=st.integers(0, 5))
+def test_every_pickle_of_an_object_is_refused(before: Any, arguments: list[Any], after: Any, protocol: int) -> None:
+    """By every protocol, whatever stands around, and cut off anywhere once a loader has acted."""
+    data = pickle.dumps([before, Evil(*arguments), after], protocol)
+    assert refused(data)
+    lengths = range(len(data))
+    first = bisect.bisect_left(lengths, True, key=lambda length: bool(load(data[:length]).acts))
+    for length in lengths[first:]:
+        assert refused(data[:length])
+
+
+PIECES = [
+    *(b"cos\nsystem\n", b"cbuiltins\nprint\n", b"ios\nsystem\n", b"\x8c\x02os\x8c\x06system\x93"),
+    *(b"I1\n", b"I 017\n", b"I0x1f\n", b"I1_0\n", b"I\x0b\r5\n", b"I5 \n", b"I1\0xx\n", b"I08\n", b"I\n", b"I01\n"),
+    *(b"L5L\n", b"L5L \n", b"L\t-0b1\n", b"L1\0L\n", b"LL\n", b"L\n", b"L017\n", b"L5 L\n"),
+    *(b"F1.5\n", b"F 1e3\n", b"Finf\n", b"F1_0.5\n", b"F.5 \n", b"F1.\0zz\n", b"F1e999\n", b"F\n", b"F.\n"),
+    *(b"S'a'\n", b'S"a"\n', b"S'a\n", b"S'\\x41'\n", b"S'\n", b"S'a' \n", b"Vabc\n", b"V\n", b"V\\u12\n"),
+    *(b"Ppid\n", b"P\xff\n", b"Q", b"\x82\x01", b"\x82\x00", b"\x84\xff\xff\xff\xff"),
+    *(b"p0\n", b"p1\n", b"g0\n", b"g1\n", b"g-1\n", b"p 0\n", b"g+0_0\n", b"g-0\n", b"p-0\n", b"g1\0\n", b"p99999\n"),
+    *(b"q\0", b"q\1", b"h\0", b"h\1", b"\x94", b"r\0\0\0\0", b"j\1\0\0\0"),
+    *(b"U\1a", b"C\0", b"\x8c\1a", b"K\5", b"\x8a\1\5", b"\x8b\1\0\0\0\5", b"\x8b\xff\xff\xff\xffa"),
+    *(
+        b"T\1\0\0\0a",
+        b"T\xff\xff\xff\xff",
+        b"X\1\0\0\0a",
+        b"B\0\0\0\0",
+        b"\x8d\1" + bytes(7) + b"a",
+        b"\x8e" + bytes(8),
+    ),
+    *(b"\x96\1" + bytes(7) + b"a", b"\x95\3" + bytes(7), b"\x95\xff\xff" + bytes(6), b"\x80\2", b"\x80\5", b"\x80\6"),
+    *(b"J\0\0\0\0", b"G" + bytes(8), b"M\0\0", b"(", b"(", b"(", b"t", b"l", b"d", b"}", b"]", b")", b"N", b"\x88"),
+    *(b"0", b"1", b"2", b"R", b"R", b"o", b"b", b"\x81", b"\x92", b"a", b"s", b"e", b"u", b"\x90", b"\x8f", b"\x91"),
+    *(b"\x85", b"\x86", b"\x87", b".", b"\x97", b"\xff"),
+]
+SEEDS = [
+    pickle.dumps(value, protocol)
+    for protocol in range(6)
+    for value in (
+        *(Evil(1), [Evil("a")], {"a": Evil()}, Plain(), collections.OrderedDict(a=1), frozenset([print])),
+        *(dt.datetime(2020, 1, 1), decimal.Decimal(1), {1, 2}, [Plain(), (1, 2, 3), b"xx", 1.5, 2**70]),  # noqa: DTZ001
+    )
+]
+
+
+def composed(rng: random.Random) -> bytes:
+    """A stream of opcodes, more of which fit than by chance."""
+    front = rng.choice([b"", b"(", *PIECES[:4]])
+    return front + b"".join(rng.choice(PIECES) for _ in range(rng.randint(1, 14)))
+
+
+def mutated(rng: random.Random) -> bytes:
+    """A real pickle, changed in a few places."""
+    data = bytearray(rng.choice(SEEDS))
+    for _ in range(rng.randint(1, 4)):
+        at = rng.randrange(len(data) + 1)
+        match rng.randrange(4):
+            case 0:
+                data[at : at + 1] = bytes([rng.randrange(256)])
+            case 1:
+                data[at : at + 1] = rng.choice(PIECES)[:1]
+            case 2:
+                data[at:at] = rng.choice(PIECES)
+            case 3:
+                del data[at : at + rng.randint(1, 4)]
+    return bytes(data)
+
+
+def check_against_loaders(rng: random.Random, count: int) -> None:
+    """What a loader acts on is refused. Of names that nobody knows, acts with words alone may pass."""
+    acted = passed = 0
+    for _ in range(count):
+        data = composed(rng) if rng.random() < 0.5 else mutated(rng)
+        did = load(data)
+        acted += bool(did.acts)
+        if did.acts and not refused(data):
+            passed += 1
+            assert {module.partition(".")[0] for module, _ in did.acts}.isdisjoint(WELL_KNOWN), data
+    assert acted > count // 20
+    assert passed <= count // 1000
+
+
+def test_against_loaders() -> None:
+    """Composed and mutated streams, which both of Python's loaders read too."""
+    check_against_loaders(random.Random(1), 3000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(8))
+def test_against_loaders_for_long(seed: int) -> None:
+    """Many more of them."""
+    check_against_loaders(random.Random(100 + seed), 40_000)
+
+
+# what it costs
+
+
+ENDLESS = (b"(", b"N", b"I0x1\n0", b"N2", b"(1", b"Np0\n0", b"}", b"V\n0")
+
+
+@pytest.mark.parametrize("piece", ENDLESS, ids=repr)
+def test_memory_is_bounded(piece: bytes) -> None:
+    """A few bytes for each opcode at most, and no byte is read anew."""
+    data = piece * (50_000 // len(piece))
+    tracemalloc.start()
+    refused(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * len(data) + (2 << 20)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("piece", ENDLESS, ids=repr)
+def test_the_number_of_opcodes_is_bounded(piece: bytes) -> None:
+    """What has announced itself is a pickle then; of others it is said that they are too long to tell."""
+    data = piece * (MAX_OPCODES + 1)
+    assert refused(b"\x80\x02" + data)
+    troubles = set()
+    try:
+        assert refused(data)
+    except UnsoundError as error:
+        troubles.add(error.trouble)
+    assert troubles <= {Trouble.BUDGET}
+
+
+@pytest.mark.slow
+def test_words_are_followed_to_their_end() -> None:
+    """Words that a loader takes for texts or persistent ids, as many as one likes; a call behind them counts."""
+    for word in (b"Vword\n", b"Pword\n"):
+        data = word * 5_000_000
+        assert not refused(data)
+        assert refused(data + CALL)
+
+
+# texts and random bytes by the thousand
+
+
+def is_disassembled(data: bytes) -> bool:
+    """Whether the standard library's own disassembler reads it as a pickle."""
+    try:
+        collections.deque(pickletools.genops(data), maxlen=0)
+    except Exception:  # noqa: BLE001 - it raises anything
+        return False
+    return True
+
+
+def words(rng: random.Random, count: int) -> list[bytes]:
+    """Words as vocabularies have them: small, capital, of other scripts, numbers, with marks of their tokenizers."""
+    found = []
+    for _ in range(count):
+        word = "".join(rng.choice("aeiourstlnmcdphbgkv") for _ in range(rng.randint(1, 9)))
+        match rng.randrange(12):
+            case 0 | 1 | 2:
+                word = word.capitalize()
+            case 3:
+                word = f"##{word}"
+            case 4:
+                word = f"\u2581{word}"
+            case 5:
+                word = f"{rng.randrange(1 << 16):x}"
+            case 6:
+                word = "".join(chr(rng.randrange(0x4E00, 0x9FFF)) for _ in range(rng.randint(1, 3)))
+            case 7:
+                word = rng.choice("()[]{}.,:;!?<>|") + word
+            case 8:
+                word = word.upper()
+        found.append(word.encode())
+    return found
+
+
+def text_of(rng: random.Random) -> bytes:
+    """A vocabulary, a list of merges, or an ignore file; half of them begin so that a loader reads on."""
+    lines = words(rng, rng.randint(3, 60))
+    kind = rng.randrange(3)
+    if kind == 0:
+        lines = [b"%b %b" % (line, other) for line, other in zip(lines, words(rng, len(lines)), strict=True)]
+    if kind == 1:
+        endings = (b"", b"/", b".log", b"*.o", b".env")
+        lines = [line + rng.choice(endings) for line in lines] + [b".DS_Store", b"."]
+    if rng.random() < 0.5:
+        lines[0] = rng.choice([b"c", b"c", b"P", b"V", b"(c", b"(i", b"I1", b"N", b"C", b"U"]) + lines[0]
+    return b"\n".join(lines) + rng.choice([b"", b"\n"])
+
+
+def check_texts(rng: random.Random, count: int) -> None:
+    """None is refused which a loader would not run."""
+    for _ in range(count):
+        data = text_of(rng)
+        assert not refused(data) or is_disassembled(data), data
+
+
+def test_lists_of_words() -> None:
+    """Vocabularies, merges, ignore files."""
+    check_texts(random.Random(1), 1000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_many_lists_of_words(seed: int) -> None:
+    """Ten thousand each."""
+    check_texts(random.Random(seed), 10_000)
+
+
+def test_encrypted_blobs() -> None:
+    """As backups and disks hold them."""
+    rng = random.Random(1)
+    assert [] == [data for data in (rng.randbytes(512) for _ in range(20_000)) if refused(data)]
+
+
+@pytest.mark.slow
+def test_a_million_random_blocks() -> None:
+    """Of 512 bytes."""
+    rng = random.Random(2)
+    assert [] == [data for data in (rng.randbytes(512) for _ in range(1_000_000)) if refused(data)]
+
+
+@pytest.mark.slow
+def test_files_of_this_machine() -> None:
+    """Of all files of the system, none is refused but pickles."""
+    for folder, _, names in os.walk("/usr"):
+        for name in names:
+            path = Path(folder, name)
+            if path.is_symlink() or not path.is_file():
+                continue
+            with path.open("rb") as file:
+                found = begins_pickle(Reader(file, path.stat().st_size, BUDGET_BYTES), str(path), NOTHING_KNOWN)
+            assert not found or is_disassembled(path.read_bytes()), path
