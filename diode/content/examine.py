@@ -20,6 +20,8 @@ _PURE: Final = ("safetensors", "gguf", "json", "text", "npy", "png", "jpeg", "gi
 _LINTS: Final[dict[str, Callable[[Reader], dict[str, int | str]]]] = {
     "safetensors": safetensors.lint,
     "gguf": gguf.lint,
+    "zip": zips.lint,
+    "pytorch": zips.lint,
 }
 
 

@@ -2,11 +2,13 @@
 
 import os
 import struct
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Self
 
 from diode.content.trouble import Trouble, UnsoundError
 
 MAX_VALUES: Final = 2 << 20  # of JSON, or texts and arrays of GGUF
+_TIMES_ANEW: Final = 4
+_BYTES_ANEW: Final = 1 << 20
 KINDS_OF_NUMBER: Final = {1: "<B", 2: "<H", 4: "<I", 8: "<Q"}
 
 
@@ -49,8 +51,8 @@ class Reader:
             raise UnsoundError(f"more than {MAX_VALUES} texts and arrays", Trouble.BUDGET)
 
     def at(self, offset: int, count: int) -> bytes:
-        """Bytes from ``offset`` on, ``count`` at most."""
-        return self._read(offset, max(0, min(count, self.size - offset)))
+        """Bytes from ``offset`` on, ``count`` at most; none for an offset that is not in the file."""
+        return self._read(offset, min(count, self.size - offset)) if 0 <= offset < self.size else b""
 
     def head(self, count: int) -> bytes:
         """The first bytes, ``count`` at most."""
@@ -60,6 +62,13 @@ class Reader:
         """The last bytes, ``count`` at most."""
         count = min(count, self.size)
         return self._read(self.size - count, count)
+
+    def anew(self) -> Self:
+        """A reader of the same file whose budget is a few times its size.
+
+        For what must read all of a file, however large it is: its cost grows with the file, and with nothing else.
+        """
+        return type(self)(self._file, self.size, _BYTES_ANEW + _TIMES_ANEW * self.size)
 
     def _read(self, offset: int, count: int) -> bytes:
         self._left -= count

@@ -1,53 +1,225 @@
-"""Archives of zip's format, as their readers find them: from the file's end, whatever stands before."""
+"""Archives of zip's format, judged as all their readers do: what two of them would read differently is ambiguous.
 
-import re
-import struct
+A file's directory is searched for in all the ways of zip_ends.py, read whole by zip_directory.py, and held against what
+stands in front of it by zip_bodies.py. Names are listed as they are: which names are hostile, a channel's rules say.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from diode.content.reader import Reader
+from diode.content.trouble import Trouble, UnsoundError
+from diode.content.zip_bodies import check_bodies
+from diode.content.zip_directory import Entry, Member, Members, check_names, entries, in_order, read_entries
+from diode.content.zip_ends import (
+    COUNT_IN_ZIP64,
+    END,
+    ENTRY,
+    IN_ZIP64,
+    LOCAL,
+    Record,
+    declared,
+    end_records,
+    first_of,
+    is_empty,
+    is_entry,
+    locator_of,
+    places,
+    zip64_records,
+)
+from diode.content.zip_fields import unicode_paths
 
-MAX_DIRECTORY_BYTES: Final = 16 << 20
-END_OF_ZIP: Final = b"PK\x05\x06"
-_END_OF_ZIP64: Final = b"PK\x06\x06"
-_ZIP64_LOCATOR_BYTES: Final = 20
-_ZIP64_RECORD_BYTES: Final = 56
-_IN_ZIP64: Final = 0xFFFFFFFF
-_ENTRY_OF_ZIP: Final = b"PK\x01\x02"
-_END_RECORD: Final = struct.Struct("<4s4H2IH")
-_END_BYTES: Final = _END_RECORD.size + 65_535
-_PICKLED: Final = re.compile(rb"(^|[^\w.-])data\.pkl")
+__all__ = ["END_OF_ZIP", "Member", "is_archive", "is_of_torch", "lint", "read_directory"]
+
+END_OF_ZIP: Final = END
+_MAX_DIRECTORIES: Final = 16  # that are looked through for what torch writes
+# what its loaders unpickle, or know their archives by (caffe2/serialize, torch.jit, torch.package), without case
+_PICKLES_OF_TORCH: Final = (b"data.pkl", b"constants.pkl", b"bytecode.pkl", b"attributes.pkl")
+_MARKS_OF_TORCH: Final = (b".data/version", b".data/extern_modules")
+_VERSIONS_OF_TORCH: Final = (b"/version", b"/.data/version")  # behind the first folder's name: else it opens nothing
+
+_read: WeakKeyDictionary[Reader, Members | UnsoundError] = WeakKeyDictionary()
 
 
 def is_archive(reader: Reader) -> bool:
-    """Whether any reader of zip archives would find one in the file."""
-    return _directory(reader) is not None
+    """Whether any reader of zip archives would find one in the file, from its end or from its first byte.
+
+    Raises UnsoundError only for a spent budget.
+    """
+    return reader.head(len(LOCAL)) == LOCAL or any(_is_found(reader, end) for end in end_records(reader))
 
 
 def is_of_torch(reader: Reader) -> bool:
-    """Whether an archive holds the pickle that torch.save writes. Only names are read."""
-    return _PICKLED.search(_directory(reader) or b"") is not None
+    """Whether any reading of the file finds an archive that PyTorch wrote, or would load. Only names are read.
 
-
-def _directory(reader: Reader) -> bytes | None:
-    """The directory that a reader of zip archives would find from the file's end; None: it would find none.
-
-    Its beginning, where it is very large. A comment that does not fit is no obstacle to such readers.
+    Raises UnsoundError only for a spent budget, also where more directories are found than are looked through.
     """
-    tail = reader.tail(_END_BYTES)
-    end = len(tail)
-    while (at := tail.rfind(END_OF_ZIP, 0, end)) >= 0:
-        end = at + len(END_OF_ZIP) - 1
-        if len(tail) - at < _END_RECORD.size:
-            continue
-        _, _, _, _, _, size, _, _ = _END_RECORD.unpack_from(tail, at)
-        place = reader.size - len(tail) + at
-        if size == _IN_ZIP64:
-            place -= _ZIP64_LOCATOR_BYTES + _ZIP64_RECORD_BYTES
-            record = reader.at(place, _ZIP64_RECORD_BYTES) if place >= 0 else b""
-            if record[:4] != _END_OF_ZIP64:
+    met: set[int] = set()
+    for end in _live(reader):
+        for place in places(reader, end):
+            if place in met:
                 continue
-            size = int.from_bytes(record[40:48], "little")
-        directory = reader.at(place - size, min(size, MAX_DIRECTORY_BYTES)) if place >= size else b""
-        if directory.startswith(_ENTRY_OF_ZIP):
-            return directory
-    return None
+            met.add(place)
+            if len(met) > _MAX_DIRECTORIES:
+                raise UnsoundError(f"more than {_MAX_DIRECTORIES} directories", Trouble.BUDGET)
+            if any(_is_torchs(name) for entry in entries(reader, place, reader.size) for name in _names(entry)):
+                return True
+    return False
+
+
+def read_directory(reader: Reader) -> Members:
+    """The members of the archive, in the directory's order, each made when it is asked for.
+
+    Raises UnsoundError: AMBIGUOUS where two readers would see different members or different bytes, UNSOUND for a
+    broken archive, BUDGET for one that takes too much. Time and reading grow with the file's size, whatever is left of
+    the reader's budget. What was found is remembered as long as the reader lives.
+    """
+    found = _read.get(reader)
+    if found is None:
+        try:
+            found = _judged(reader.anew())
+        except UnsoundError as error:
+            found = error
+        _read[reader] = found
+    if isinstance(found, UnsoundError):
+        raise UnsoundError(str(found), found.trouble)
+    return found
+
+
+def lint(reader: Reader) -> dict[str, int | str]:
+    """How many members there are. Raises UnsoundError as read_directory does."""
+    return {"members": len(read_directory(reader))}
+
+
+def _is_found(reader: Reader, end: Record) -> bool:
+    """Whether an end record leads a reader to a directory, or to an archive of nothing."""
+    return (
+        is_empty(end)
+        or bool(places(reader, end))
+        or any(first_of(reader, (ENTRY,), *way) >= 0 for way in _ways(reader, end))
+    )
+
+
+def _ways(reader: Reader, end: Record) -> Iterator[tuple[int, int]]:
+    """Where libarchive searches on for a directory that does not begin where it should: begin and end."""
+    for record in zip64_records(reader, end):
+        yield record.offset, record.at
+    is_plausible = end.disk == end.disk_of_directory == 0 and end.count_here == end.count
+    if is_plausible and end.offset + end.size <= end.at:
+        yield end.at - end.size, end.at
+
+
+def _live(reader: Reader) -> Iterator[Record]:
+    """Those end records that some reader would take: the last, those that fit, and all where the last leads nowhere.
+
+    What is left out are those of archives that lie, as they are, in a sound one.
+    """
+    ends = end_records(reader)
+    is_last_sound = bool(ends) and ends[0].after <= reader.size and (is_empty(ends[0]) or places(reader, ends[0]))
+    for end in ends:
+        if end is ends[0] or end.after == reader.size or not is_last_sound:
+            yield end
+
+
+def _names(entry: Entry) -> Iterator[bytes]:
+    """All names that a reader might give it."""
+    yield entry.name
+    yield entry.name.split(b"\x00", 1)[0]
+    yield from unicode_paths(entry.extra)
+
+
+def _is_torchs(name: bytes) -> bool:
+    path = b"/" + name.lower().replace(b"\\", b"/")
+    return path.endswith(tuple(b"/" + ending for ending in _PICKLES_OF_TORCH + _MARKS_OF_TORCH))
+
+
+def _judged(reader: Reader) -> Members:
+    ends = end_records(reader)
+    if not ends:
+        raise UnsoundError("it has no end record, as if it were broken off")
+    way = _way_of(reader, ends[0])
+    begin = way.at - way.size
+    if begin < 0:
+        raise UnsoundError("its beginning is missing")
+    members = Members() if is_empty(way) else read_entries(reader, begin, way.at, way.count)
+    base = begin - way.offset if members else 0
+    _check_place(reader, ends[0], way, begin, base)
+    check_names(members, lambda index: _path(members.name(index)))
+    if not members.names.isascii():
+        check_names(members, lambda index: _path(members[index].name.encode()))
+    if _is_torchs_to_open(members):
+        check_names(members, lambda index: _path(members.name(index)).lower())
+    check_bodies(reader, members, base, begin)
+    _check_rivals(reader, ends, members)
+    return members
+
+
+def _way_of(reader: Reader, end: Record) -> Record:
+    """The record that tells where the directory is. Raises UnsoundError where readers would take different ones."""
+    locator, records = locator_of(reader, end), zip64_records(reader, end)
+    for way in (end, *records):
+        if way.disk or way.disk_of_directory or way.count_here != way.count:
+            raise UnsoundError("it spans several disks, as it says", Trouble.AMBIGUOUS)
+    if not records and locator is None:
+        return end
+    if not records or locator is None or len(records) > 1 or records[0].after != locator.at:
+        raise UnsoundError("its zip64 record is not found, or not by all readers", Trouble.AMBIGUOUS)
+    if locator.disk or locator.disks > 1:
+        raise UnsoundError("it spans several disks, as it says", Trouble.AMBIGUOUS)
+    record = records[0]
+    for small, large, masked in (
+        (end.count, record.count, COUNT_IN_ZIP64),
+        (end.size, record.size, IN_ZIP64),
+        (end.offset, record.offset, IN_ZIP64),
+    ):
+        if small not in (large, masked):
+            raise UnsoundError("its end record and its zip64 record differ", Trouble.AMBIGUOUS)
+    is_moved = locator.offset != record.at
+    if is_moved and not end.size == end.offset == IN_ZIP64:
+        raise UnsoundError("its zip64 record is found by some readers only", Trouble.AMBIGUOUS)
+    return record
+
+
+def _check_place(reader: Reader, end: Record, way: Record, begin: int, base: int) -> None:
+    """Raise UnsoundError where a reader would find another directory than the one at ``begin``."""
+    if base < 0:
+        raise UnsoundError("its beginning is missing")
+    found = {way.offset, begin} if way is not end else set(places(reader, end))
+    if any(place != begin and is_entry(reader, place) for place in found):
+        raise UnsoundError("two directories are found", Trouble.AMBIGUOUS)
+    behind_declared = base and way is not end and first_of(reader, (ENTRY,), way.offset, begin) >= 0
+    if behind_declared:
+        raise UnsoundError("two directories are found", Trouble.AMBIGUOUS)
+
+
+def _check_rivals(reader: Reader, ends: tuple[Record, ...], members: Members) -> None:
+    """Raise UnsoundError for another end record that a reader might take. One of an archive that is a member is none.
+
+    Readers search from the end, so that they meet those only where the last one does not please them.
+    """
+    if not (rivals := [end for end in ends[1:] if is_empty(end) or places(reader, end)]):
+        return
+    order = in_order(members.begins)
+    begins = [members.begins[index] for index in order]
+    for end in rivals:
+        before = bisect_right(begins, end.at) - 1
+        index = order[before] if before >= 0 else -1
+        is_inside = index >= 0 and end.at < members.begins[index] + members.packed[index]
+        if not is_inside or end.after == reader.size or ends[0].after > reader.size or declared(reader, end):
+            raise UnsoundError("two end records are found", Trouble.AMBIGUOUS)
+
+
+def _is_torchs_to_open(members: Members) -> bool:
+    """Whether PyTorch opens it, which then finds members without regard to case."""
+    if not members:
+        return False
+    folder, _, _ = members.name(0).lower().partition(b"/")
+    wanted = {folder + version for version in _VERSIONS_OF_TORCH}
+    return any(_is_torchs(name) or name.lower() in wanted for name in map(members.name, range(len(members))))
+
+
+def _path(name: bytes) -> bytes:
+    """What two names must not share: where they are unpacked to."""
+    return b"/".join(part for part in name.replace(b"\\", b"/").split(b"/") if part not in (b"", b"."))
