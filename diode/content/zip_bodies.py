@@ -104,13 +104,17 @@ def _check_member(reader: Reader, members: Members, index: int, place: int, end:
 
 
 def _descriptor_bytes(data: bytes, listed: tuple[int, int, int], *, is_large: bool) -> int:
-    """How long the sizes behind a member's packed bytes are, with a signature or without; 0: they are others."""
-    layout = "<IQQ" if is_large or max(listed) > IN_ZIP64 else "<III"
-    behind = struct.pack(layout, *listed)
-    for form in (DESCRIPTOR + behind, behind):
-        if data.startswith(form):
-            return len(form)
-    return 0
+    """How long the sizes behind a member's packed bytes are, with a signature or without; 0: they are others.
+
+    Large ones that no zip64 field announces are lawful where the readers that expect small ones complain: not of 0.
+    """
+    large = struct.pack("<IQQ", *listed)
+    if is_large or max(listed) > IN_ZIP64:
+        forms = [DESCRIPTOR + large, large]
+    else:
+        small = struct.pack("<III", *listed)
+        forms = [DESCRIPTOR + small, small, *([DESCRIPTOR + large] if listed[2] else [])]
+    return next((len(form) for form in forms if data.startswith(form)), 0)
 
 
 def _check_streamed(reader: Reader, flags: int, method: int, begin: int, end: int, name: bytes) -> None:

@@ -73,8 +73,8 @@ def read_directory(reader: Reader) -> Members:
     """The members of the archive, in the directory's order, each made when it is asked for.
 
     Raises UnsoundError: AMBIGUOUS where two readers would see different members or different bytes, UNSOUND for a
-    broken archive, BUDGET for one that takes too much. Time and reading grow with the file's size: no byte is read
-    more than a few times, whatever is left of the reader's budget.
+    broken archive, BUDGET for one that takes too much. Time and reading grow with the file's size, whatever is left of
+    the reader's budget. What was found is remembered as long as the reader lives.
     """
     found = _read.get(reader)
     if found is None:
@@ -94,13 +94,21 @@ def lint(reader: Reader) -> dict[str, int | str]:
 
 
 def _is_found(reader: Reader, end: Record) -> bool:
-    """Whether an end record leads a reader to a directory. libarchive's searches on from where it should begin."""
-    if (is_empty(end) and end.after == reader.size) or places(reader, end):
-        return True
+    """Whether an end record leads a reader to a directory, or to an archive of nothing."""
+    return (
+        is_empty(end)
+        or bool(places(reader, end))
+        or any(first_of(reader, (ENTRY,), *way) >= 0 for way in _ways(reader, end))
+    )
+
+
+def _ways(reader: Reader, end: Record) -> Iterator[tuple[int, int]]:
+    """Where libarchive searches on for a directory that does not begin where it should: begin and end."""
+    for record in zip64_records(reader, end):
+        yield record.offset, record.at
     is_plausible = end.disk == end.disk_of_directory == 0 and end.count_here == end.count
-    if not is_plausible or end.offset + end.size > end.at:
-        return False
-    return first_of(reader, (ENTRY,), end.at - end.size, end.at) >= 0
+    if is_plausible and end.offset + end.size <= end.at:
+        yield end.at - end.size, end.at
 
 
 def _live(reader: Reader) -> Iterator[Record]:

@@ -6,6 +6,7 @@ import struct
 import subprocess
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,6 +47,11 @@ def a_file(name: bytes = b"a/b.txt", data: bytes = b"hello", **said: object) -> 
     return Part(name, data, **said)  # type: ignore[arg-type]
 
 
+def large(data: bytes) -> bytes:
+    """The sizes behind these bytes, deflated, as zip64 writes them."""
+    return struct.pack("<4sI2Q", b"PK\x07\x08", zlib.crc32(data), len(deflated(data)), len(data))
+
+
 def test_members_are_listed_with_their_places() -> None:
     """Names, sizes, methods, check sums, and where the packed bytes are."""
     data = forged([a_file(), a_file(b"c", b"x" * 99, method=8), a_file(b"d/", b""), a_file(b"e", flags=1)])
@@ -74,6 +80,7 @@ LAWFUL: dict[str, bytes] = {
     "zip64 behind a prefix": forged([FILE], zip64={}, end=MASKED, prefix=b"MZ", base=2),
     "streamed": forged([a_file(flags=8), a_file(b"c", method=8, flags=8)]),
     "streamed without a signature": forged([a_file(flags=8, behind=descriptor(b"hello")[4:])]),
+    "large sizes behind": forged([a_file(flags=8, method=8, behind=large(b"hello")), a_file(b"c")]),
     "sizes in front and behind": forged([a_file(flags=8, local={"size": 5, "packed": 5})]),
     "an archive stored": forged([a_file(b"c.zip", INNER)]),
     "an archive stored, and bytes behind": forged([a_file(b"c.zip", INNER)], trailing=bytes(99)),
@@ -146,6 +153,7 @@ AMBIGUOUS: dict[str, bytes] = {
     "encrypted in front only": forged([a_file(local={"flags": 1})]),
     "UTF-8 in front only": forged([a_file(b"\xc3\xa9", local={"flags": 0x800})]),
     "other sizes behind": forged([a_file(flags=8, behind=descriptor(b"other one"))]),
+    "large sizes of nothing behind": forged([a_file(data=b"", flags=8, method=8, behind=large(b"")), a_file(b"c")]),
     "no sizes behind": forged([a_file(flags=8, behind=b"")]),
     "hidden behind the end of a stream": forged(
         [a_file(method=8, flags=8, packed=deflated(b"hello") + unlisted(b"c"))]
@@ -235,16 +243,21 @@ def test_an_archive_that_holds_one_of_torch_is_none_itself() -> None:
 
 def test_an_archive_is_found_behind_anything() -> None:
     """By either offset, by a zip64 record, or where a reader searches on from where it should be."""
-    end = forged([FILE])[-22:]
     prefix = b"\x08" * 100
-    for data in (forged([FILE], base=100, prefix=prefix), forged([FILE], prefix=prefix), prefix + EMPTY):
-        assert zips.is_archive(reader_of(data))
-        assert zips.is_archive(reader_of(data + b"behind")) or data.endswith(EMPTY)
-    for data in (forged([FILE], zip64={}, end=MASKED, prefix=prefix, base=100), forged([FILE], before=b"junk")):
-        assert zips.is_archive(reader_of(data))
-    searched = forged([FILE], end={"size": 90, "offset": 0}, prefix=prefix)
-    assert zips.is_archive(reader_of(searched))
-    for data in (b"", b"PK", prefix, prefix + end, prefix + b"PK\x05\x06", forged([FILE])[:-1][1:40]):
+    found = {
+        "declared": forged([FILE], prefix=prefix),
+        "in front of its record": forged([FILE], prefix=prefix, base=100),
+        "of zip64": forged([FILE], zip64={}, end=MASKED, prefix=prefix, base=100),
+        "nothing in it": prefix + EMPTY,
+        "in front, further on": forged([FILE], end={"size": 90, "offset": 0}, prefix=prefix),
+        "declared, further on": forged([FILE], zip64={"offset": 20, "size": 9}, end=MASKED, prefix=prefix),
+        "behind the directory, bytes": forged([FILE], after=b"junk", prefix=prefix),
+    }
+    for name, data in found.items():
+        assert zips.is_archive(reader_of(data)), name
+        assert zips.is_archive(reader_of(data + b"bytes behind")), name
+    end = forged([FILE], prefix=prefix, base=100)[-22:]
+    for data in (b"", b"PK", prefix, prefix + end, prefix + b"PK\x05\x06", forged([FILE])[1:40]):
         assert not zips.is_archive(reader_of(data))
 
 

@@ -99,8 +99,11 @@ def test_what_is_taken_zipfile_reads_alike() -> None:
         data = mutated(chance, an_archive(chance))
         if (ours := members(data)) is None:
             continue
+        try:
+            archive = zipfile.ZipFile(io.BytesIO(data))
+        except NotImplementedError:
+            continue  # a version of the format that it does not know
         taken += 1
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            theirs = [(info.filename, info.compress_size, info.file_size, info.CRC) for info in archive.infolist()]
+        theirs = [(info.filename, info.compress_size, info.file_size, info.CRC) for info in archive.infolist()]
         assert theirs == [(member.name, member.packed, member.size, member.crc) for member in ours]
     assert 100 < taken < 1_000

@@ -26,6 +26,12 @@ def descriptor(data: bytes) -> bytes:
     return struct.pack("<4s3I", b"PK\x07\x08", zlib.crc32(data), len(data), len(data))
 
 
+def large(part: Part) -> bytes:
+    """The sizes behind a member as zip64 writes them."""
+    packed = deflated(part.data) if part.method else part.data
+    return struct.pack("<4sI2Q", b"PK\x07\x08", zlib.crc32(part.data), len(packed), len(part.data))
+
+
 def unicode_path(name: bytes, other: bytes) -> bytes:
     """An extra field that gives another name to the member of this ``name``."""
     data = b"\x01" + struct.pack("<I", zlib.crc32(name)) + other
@@ -127,7 +133,7 @@ def _about_streams(chance: Random, parts: list[Part], inner: bytes) -> dict[str,
         case 2:
             part.method, part.data = chance.choice((0, 8)), inner
         case _:
-            part.behind = chance.choice((b"", descriptor(b"other"), descriptor(part.data)[4:], bytes(8)))
+            part.behind = chance.choice((b"", descriptor(b"other"), descriptor(part.data)[4:], bytes(8), large(part)))
     return {}
 
 
