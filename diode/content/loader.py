@@ -174,7 +174,8 @@ class Loader:
         """Write down the topmost value."""
         kind = self.top()
         self._memo[key] = kind | self._memo.get(HUGE_KEY, 0) if key == HUGE_KEY else kind
-        self.built()
+        if key <= len(self._memo) or len(self._memo) > ENOUGH_OPCODES:
+            self.built()  # picklers count up; what is a word to text is a large key
 
     def remember_next(self) -> None:
         """Write down the topmost value under the next number."""

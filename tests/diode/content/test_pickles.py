@@ -415,7 +415,7 @@ def check_against_loaders(rng: random.Random, count: int) -> None:
 
 def test_against_loaders() -> None:
     """Composed and mutated streams, which both of Python's loaders read too."""
-    check_against_loaders(random.Random(1), 3000)
+    check_against_loaders(random.Random(1), 2000)
 
 
 @pytest.mark.slow
