@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
-from diode.content import gguf, kinds, npy, safetensors, zips
+from diode.content import gguf, kinds, npy, onnx, safetensors, sentencepiece, texts, zips
 from diode.content.allowance import Allowance
 from diode.content.inside import LOOKED_INTO, look_inside
 from diode.content.item import NOTHING_KNOWN, Item
@@ -15,11 +15,11 @@ from diode.content.trouble import Trouble, UnsoundError
 
 BUDGET_BYTES: Final = 256 << 20  # of all that is read of one file
 _PICKLES: Final = ("pickle", "pytorch")
-# of which readers of zip archives must not be able to make something else; other kinds may hold archives lawfully
-_PURE: Final = ("safetensors", "gguf", "json", "text", "npy", "png", "jpeg", "gif", "pdf")
 _LINTS: Final[dict[str, Callable[[Reader], dict[str, int | str]]]] = {
     "safetensors": safetensors.lint,
     "gguf": gguf.lint,
+    "onnx": onnx.lint,
+    "sentencepiece": sentencepiece.lint,
 }
 
 
@@ -50,11 +50,14 @@ def examine(
     reader = Reader(file, size, BUDGET_BYTES)
     found = Examined("unknown")
     try:
-        found.kind = kinds.kind_of(reader, reader.head(kinds.HEAD_BYTES), path, item)
-        _refuse_second_nature(reader, found.kind, path, item)
+        head = reader.head(kinds.HEAD_BYTES)
+        found.kind = kinds.kind_of(reader, head, path, item)
+        _refuse_second_nature(reader, head, found.kind, path, item)
         if lint := _LINTS.get(found.kind):
             reader.position = 0
             found.facts = lint(reader)
+        elif found.kind in texts.KINDS:
+            found.facts = texts.facts_of(head)
         if allowance is not None and found.kind in LOOKED_INTO:
             look_inside(reader, found.kind, path, lambda *_: None, allowance)
     except UnsoundError as error:
@@ -67,13 +70,17 @@ def allowed(kind: str, types: Collection[str]) -> bool:
     return not types or kind in types
 
 
-def _refuse_second_nature(reader: Reader, kind: str, path: str, item: Item) -> None:
+def _refuse_second_nature(reader: Reader, head: bytes, kind: str, path: str, item: Item) -> None:
     """Raise UnsoundError for a file that is dangerous whatever else it is."""
     if kind in _PICKLES or begins_pickle(reader, path, item):
         raise UnsoundError("a pickle, which runs code when it is loaded", Trouble.PICKLE)
     if kind == "npy" and not npy.is_plain(reader):
         raise UnsoundError("an array of objects, which are a pickle, or of types that are not known", Trouble.PICKLE)
-    if kind in _PURE and zips.is_archive(reader):
+    if kind not in kinds.PURE:
+        return
+    if zips.is_archive(reader):
         raise UnsoundError(
             "it ends as a zip archive does, so that readers of archives see something else in it", Trouble.POLYGLOT
         )
+    if kinds.is_tar(head) or kinds.holds_hdf5(reader, head):
+        raise UnsoundError("it is a tar archive or an HDF5 file as well, for their readers", Trouble.POLYGLOT)

@@ -1,22 +1,14 @@
 """What a file is, by its first bytes, its last ones, and its structure."""
 
-import codecs
-import json
 import re
 from typing import Final
 
-from diode.content import gguf, safetensors, zips
+from diode.content import gguf, onnx, pictures, safetensors, sentencepiece, texts, zips
 from diode.content.item import Item
 from diode.content.pickles import begins_pickle
-from diode.content.reader import Reader, check_values
-from diode.content.trouble import UnsoundError
+from diode.content.reader import Reader
 
 HEAD_BYTES: Final = 1 << 20
-MAX_TEXT_BYTES: Final = 64 << 20  # read whole; of larger ones the ends
-MAX_JSON_BYTES: Final = 32 << 20
-_SAMPLE_BYTES: Final = 1 << 20
-
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f-\x9f]")
 
 _MAGICS: Final = (
     (0, gguf.MAGIC, "gguf"),
@@ -45,10 +37,33 @@ _MAGICS: Final = (
     (0, b"\x00asm", "wasm"),
     (0, b"#!", "script"),
     (257, b"ustar", "tar"),
+    (4, b"TFL3", "tflite"),
+    (0, b"ARROW1\0\0", "arrow"),
 )
+_HDF5: Final = b"\x89HDF\r\n\x1a\n"
+_LEAST_HDF5_OFFSET: Final = 512
+_PARQUETS: Final = (b"PAR1", b"PARE")  # plain, or with an encrypted footer
+_TAR_HEADER_BYTES: Final = 512
+_TAR_CHECKSUM: Final = slice(148, 156)
+_TAR_NUMBER: Final = re.compile(rb"[\x80\xff]|[\s\x1c-\x1f]*[+0-7]")
 
-KINDS: Final = frozenset(
-    {kind for _, _, kind in _MAGICS} | {"empty", "json", "pe", "pickle", "pytorch", "safetensors", "text", "unknown"}
+_OTHERS: Final = (
+    "empty",
+    "onnx",
+    "parquet",
+    "pe",
+    "pickle",
+    "pyc",
+    "pytorch",
+    "safetensors",
+    "sentencepiece",
+    "unknown",
+)
+KINDS: Final = frozenset({kind for _, _, kind in _MAGICS} | pictures.KINDS | texts.KINDS | set(_OTHERS))
+
+# of which readers of archives must not be able to make something else; other kinds may hold archives lawfully
+PURE: Final = (
+    pictures.KINDS | texts.KINDS | {"safetensors", "gguf", "npy", "pdf", "onnx", "sentencepiece", "tflite", "pyc"}
 )
 
 
@@ -56,24 +71,86 @@ def kind_of(reader: Reader, head: bytes, path: str, item: Item) -> str:
     """One lower-case word. ``head``: the first HEAD_BYTES of the file, which ``item`` holds as ``path``."""
     if not head:
         return "empty"
+    if safetensors.looks_so(reader, head):
+        return "safetensors"  # asked first: a header's length may spell any short magic
     for offset, magic, kind in _MAGICS:
         if head[offset : offset + len(magic)] == magic:
             return _kind_of_zip(reader) if kind == "zip" else kind
-    if _is_pe(head):
-        return "pe"
-    if safetensors.looks_so(head, reader.size):
-        return "safetensors"
+    if structured := _kind_by_structure(reader, head):
+        return structured
     if begins_pickle(reader, path, item):
         return "pickle"
-    return _kind_of_text(reader, head)
+    return texts.kind_of(reader, head) or _kind_of_binary(reader, head)
+
+
+def is_tar(head: bytes) -> bool:
+    """Whether a reader of tar archives takes the first block for a member: all of them go by its checksum alone."""
+    if len(head) < _TAR_HEADER_BYTES or not _TAR_NUMBER.match(head, _TAR_CHECKSUM.start):
+        return False
+    stated = _number_of_tar(head[_TAR_CHECKSUM])
+    rest = head[: _TAR_CHECKSUM.start] + b" " * 8 + head[_TAR_CHECKSUM.stop : _TAR_HEADER_BYTES]
+    unsigned = sum(rest)
+    return stated in (unsigned, unsigned - 256 * sum(byte > 0x7F for byte in rest))
+
+
+def holds_hdf5(reader: Reader, head: bytes) -> bool:
+    """Whether a reader of HDF5 finds a file behind something else: it looks at 512, 1024, 2048 and so on."""
+    at = _LEAST_HDF5_OFFSET
+    while at < reader.size:
+        mark = head[at : at + len(_HDF5)] if at + len(_HDF5) <= len(head) else reader.at(at, len(_HDF5))
+        if mark == _HDF5:
+            return True
+        at *= 2
+    return False
+
+
+def _kind_by_structure(reader: Reader, head: bytes) -> str | None:
+    """Kinds whose marks are too short to tell, and are made up for by what must fit."""
+    if _is_pe(head):
+        return "pe"
+    if is_tar(head):
+        return "tar"
+    if head[:4] in _PARQUETS and _is_parquet(reader, head[:4]):
+        return "parquet"
+    return "pyc" if _is_pyc(head) else pictures.kind_of(reader, head)
+
+
+def _number_of_tar(field: bytes) -> int | None:
+    """As the most forgiving reader takes it; None: it is no number."""
+    if field[:1] in (b"\x80", b"\xff"):
+        return int.from_bytes(field[1:], "big")
+    try:
+        return int(field.partition(b"\0")[0].decode("ascii").strip() or "0", 8)
+    except ValueError:
+        return None
+
+
+def _is_parquet(reader: Reader, mark: bytes) -> bool:
+    tail = reader.tail(8)
+    return tail[4:] == mark and int.from_bytes(tail[:4], "little") <= reader.size - 12
+
+
+def _is_pyc(head: bytes) -> bool:
+    """Compiled Python: a version, flags that are few, and a code object or a reference to one."""
+    if head[2:4] != b"\r\n":
+        return False
+    version, flags = int.from_bytes(head[:2], "little"), int.from_bytes(head[4:8], "little")
+    modern = 3390 <= version < 4000 and flags < 4 and head[16:17] in (b"c", b"\xe3")
+    return modern or head[8:9] in (b"c", b"\xe3") or head[12:13] in (b"c", b"\xe3")
 
 
 def _kind_of_zip(reader: Reader) -> str:
     return "pytorch" if zips.is_of_torch(reader) else "zip"
 
 
-def _kind_of_binary(reader: Reader) -> str:
-    """Readers of archives do not care what stands before one."""
+def _kind_of_binary(reader: Reader, head: bytes) -> str:
+    """What no mark tells. Readers of archives do not care what stands before one."""
+    if sentencepiece.looks_so(reader, head):
+        return "sentencepiece"
+    if onnx.looks_so(reader):
+        return "onnx"
+    if holds_hdf5(reader, head):
+        return "hdf5"
     return _kind_of_zip(reader) if zips.is_archive(reader) else "unknown"
 
 
@@ -82,41 +159,3 @@ def _is_pe(head: bytes) -> bool:
         return False
     at = int.from_bytes(head[60:64], "little")
     return head[at : at + 4] == b"PE\x00\x00"
-
-
-def _kind_of_text(reader: Reader, head: bytes) -> str:
-    if not _is_text(reader):
-        return _kind_of_binary(reader)
-    if head.lstrip()[:1] in (b"{", b"[") and reader.size <= MAX_JSON_BYTES:
-        reader.position = 0
-        try:
-            data = reader.take(reader.size)
-            check_values(data)
-            json.loads(data)
-        except (ValueError, RecursionError, UnsoundError):
-            return "text"
-        return "json"
-    return "text"
-
-
-def _is_text(reader: Reader) -> bool:
-    """UTF-8 without control characters; of very large files the ends only."""
-    if reader.size > MAX_TEXT_BYTES:
-        begin, end = reader.head(_SAMPLE_BYTES), reader.tail(_SAMPLE_BYTES).lstrip(bytes(range(0x80, 0xC0)))
-        return _decodes(begin, _decoder(), final=False) and _decodes(end, _decoder(), final=True)
-    decoder, reader.position = _decoder(), 0
-    while left := reader.size - reader.position:
-        if not _decodes(reader.take(min(left, _SAMPLE_BYTES)), decoder, final=left <= _SAMPLE_BYTES):
-            return False
-    return True
-
-
-def _decoder() -> codecs.IncrementalDecoder:
-    return codecs.getincrementaldecoder("utf-8")()
-
-
-def _decodes(data: bytes, decoder: codecs.IncrementalDecoder, *, final: bool) -> bool:
-    try:
-        return not _CONTROL.search(decoder.decode(data, final))
-    except UnicodeDecodeError:
-        return False

@@ -1,16 +1,25 @@
-"""Strict lint of safetensors: a length, a JSON header, and tensors that fill the rest without hole or overlap."""
+"""Strict lint of safetensors: a length, a JSON header, and tensors that fill the rest without hole or overlap.
+
+Loaders differ in how much they forgive in the header. Whatever one of them would load is safetensors here, and then
+held to the strict reading.
+"""
 
 import json
 import math
+import re
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from diode.content.reader import Reader, check_values
-from diode.content.trouble import UnsoundError
+from diode.content.trouble import Trouble, UnsoundError
 
 MAX_HEADER_BYTES: Final = 16 << 20  # the format allows 100 MB; the largest models' shards have less than 1 MB
 MAX_TENSORS: Final = 200_000
 MAX_DIMENSIONS: Final = 16
 MAX_ELEMENTS: Final = 1 << 62
+# the brace of an object and what may follow it, or blanks as far as is seen; zeros are halves of UTF-16
+_OPENS: Final = re.compile(rb"(\xef\xbb\xbf|\xff\xfe|\xfe\xff)?[\s\0]*(\{[\s\0]*([\"}]|$)|$)")
+_parsed: Final[WeakKeyDictionary[Reader, dict[str, Any]]] = WeakKeyDictionary()  # by looks_so, for lint: not twice
 METADATA: Final = "__metadata__"
 BITS: Final = {
     "BOOL": 8,
@@ -19,6 +28,8 @@ BITS: Final = {
     "F8_E5M2": 8,
     "F8_E4M3": 8,
     "F8_E8M0": 8,
+    "F8_E4M3FNUZ": 8,
+    "F8_E5M2FNUZ": 8,
     "F4": 4,
     "F6_E2M3": 6,
     "F6_E3M2": 6,
@@ -36,22 +47,56 @@ BITS: Final = {
 }
 
 
-def looks_so(head: bytes, size: int) -> bool:
-    """Whether a file that begins with ``head`` can only be meant as safetensors, sound or not."""
-    return len(head) > 8 and head[8:9] == b"{" and 0 < int.from_bytes(head[:8], "little") <= max(size, 100_000_000)
+def looks_so(reader: Reader, head: bytes) -> bool:
+    """Whether a loader of safetensors would find a header at the beginning, sound or not. ``head``: the first bytes.
+
+    The header must parse as one JSON object by the most forgiving parser: blanks and a byte order mark in front,
+    UTF-16, zeros behind, control characters, keys that are there twice. One that is too large to be parsed is told by
+    its beginning.
+    """
+    length = int.from_bytes(head[:8], "little")
+    if not 2 <= length <= reader.size - 8 or not _OPENS.match(head, 8):
+        return False
+    if length > MAX_HEADER_BYTES:
+        return True
+    raw = head[8 : 8 + length] if len(head) >= 8 + length else reader.at(8, length)
+    try:
+        _parsed[reader] = _parse(raw)
+        return True
+    except UnsoundError:
+        return _parses_somewhere(raw)
+
+
+def _parses_somewhere(raw: bytes) -> bool:
+    """Whether the most forgiving parser makes an object of it."""
+    try:
+        check_values(raw)
+        return isinstance(json.JSONDecoder(strict=False).decode(_text_of(raw)), dict)
+    except (json.JSONDecodeError, UnicodeError):
+        return False
+    except (UnsoundError, RecursionError, ValueError):
+        return True  # too many values, too deep, or a number of thousands of digits: some loader skips over them
+
+
+def _text_of(raw: bytes) -> str:
+    """As the most forgiving reader decodes it."""
+    return raw.decode(json.detect_encoding(raw)).rstrip("\0 \t\r\n")
 
 
 def lint(reader: Reader) -> dict[str, int | str]:
     """Facts about a sound file. Raises UnsoundError with what is wrong."""
     length = reader.number(8)
     if length > MAX_HEADER_BYTES:
-        raise UnsoundError(f"its header has {length} bytes, more than {MAX_HEADER_BYTES}")
-    header = _parse(reader.take(length))
+        raise UnsoundError(f"its header has {length} bytes, more than {MAX_HEADER_BYTES}", Trouble.BUDGET)
+    raw = reader.take(length)
+    header = _parsed.pop(reader, None)
+    if header is None:
+        header = _parse(raw)
     metadata = header.pop(METADATA, {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise UnsoundError("its metadata is not a map from text to text")
     if len(header) > MAX_TENSORS:
-        raise UnsoundError(f"{len(header)} tensors, more than {MAX_TENSORS}")
+        raise UnsoundError(f"{len(header)} tensors, more than {MAX_TENSORS}", Trouble.BUDGET)
     stretches = sorted(_stretch(name, tensor) for name, tensor in header.items())
     end = 0
     for begin, stop, name in stretches:
@@ -92,6 +137,8 @@ def _refuse_constant(name: str) -> None:
 def _stretch(name: str, tensor: Any) -> tuple[int, int, str]:
     """Where a tensor lies in the data: (begin, end, name)."""
     label = repr(name[:80])
+    if not name.isascii() and any("\ud800" <= letter <= "\udfff" for letter in name):
+        raise UnsoundError(f"tensor {label} has half a character in its name, which loaders replace or refuse")
     if not isinstance(tensor, dict) or tensor.keys() != {"dtype", "shape", "data_offsets"}:
         raise UnsoundError(f"tensor {label} has not exactly dtype, shape and data_offsets")
     dtype, shape, offsets = tensor["dtype"], tensor["shape"], tensor["data_offsets"]
