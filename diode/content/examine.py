@@ -52,6 +52,7 @@ def examine(
     try:
         head = reader.head(kinds.HEAD_BYTES)
         found.kind = kinds.kind_of(reader, head, path, item)
+        head = head[: kinds.BEGIN_BYTES]
         _refuse_second_nature(reader, head, found.kind, path, item)
         if lint := _LINTS.get(found.kind):
             reader.position = 0

@@ -1,7 +1,7 @@
 """Strict lint of GGUF: counts, types, texts, shapes and offsets, each within bounds before it is used."""
 
 import math
-from typing import Final
+from typing import Final, NamedTuple
 
 from diode.content.reader import Reader
 from diode.content.trouble import Trouble, UnsoundError
@@ -62,34 +62,56 @@ BLOCKS: Final = {
 }
 
 
+class Tensor(NamedTuple):
+    """One tensor: where its bytes lie in the file, its name, its type's number and its shape."""
+
+    begin: int
+    end: int
+    name: str
+    kind: int
+    shape: list[int]
+
+
+class Layout(NamedTuple):
+    """What a sound file holds."""
+
+    version: int
+    pairs: int
+    tensors: list[Tensor]  # in the order of their data
+
+
 def lint(reader: Reader) -> dict[str, int | str]:
     """Facts about a sound file. Raises UnsoundError with what is wrong."""
+    layout = layout_of(reader)
+    facts: dict[str, int | str] = {"tensors": len(layout.tensors), "keys": layout.pairs, "version": layout.version}
+    long_names = sum(len(tensor.name.encode()) > USUAL_NAME_BYTES for tensor in layout.tensors)
+    return facts | {"long_names": long_names} if long_names else facts
+
+
+def layout_of(reader: Reader) -> Layout:
+    """What a sound file holds. Raises UnsoundError with what is wrong."""
     reader.take(len(MAGIC))
     version = reader.number(4)
     if version in (2 << 24, 3 << 24):
         raise UnsoundError("it is big-endian, which nearly no loader reads right")
     if version not in (2, 3):
         raise UnsoundError(f"version {version} is none that is known")
-    tensors, pairs = reader.number(8), reader.number(8)
-    if tensors > MAX_TENSORS or pairs > MAX_PAIRS:
-        raise UnsoundError(
-            f"{tensors} tensors and {pairs} keys, more than {MAX_TENSORS} and {MAX_PAIRS}", Trouble.BUDGET
-        )
+    count, pairs = reader.number(8), reader.number(8)
+    if count > MAX_TENSORS or pairs > MAX_PAIRS:
+        raise UnsoundError(f"{count} tensors and {pairs} keys, more than {MAX_TENSORS} and {MAX_PAIRS}", Trouble.BUDGET)
     alignment = _read_pairs(reader, pairs)
-    stretches = _read_tensors(reader, tensors, alignment)
-    data = -(-reader.position // alignment) * alignment
-    end = data
-    for begin, stop, name in sorted(stretches):
-        if data + begin < end:
-            raise UnsoundError(f"tensor {name!r} overlaps another at byte {begin} of the data")
-        end = data + stop
-    if stretches and end > reader.size:
+    tensors = _read_tensors(reader, count, alignment)
+    end = data = -(-reader.position // alignment) * alignment
+    placed = sorted(tensor._replace(begin=data + tensor.begin, end=data + tensor.end) for tensor in tensors)
+    for tensor in placed:
+        if tensor.begin < end:
+            raise UnsoundError(f"tensor {tensor.name!r} overlaps another at byte {tensor.begin - data} of the data")
+        end = tensor.end
+    if placed and end > reader.size:
         raise UnsoundError(f"its tensors end at byte {end}, the file at {reader.size}")
     if reader.size > -(-end // alignment) * alignment:
         raise UnsoundError(f"{reader.size - end} bytes follow its last tensor")
-    long_names = sum(len(name.encode(errors="surrogateescape")) > USUAL_NAME_BYTES for _, _, name in stretches)
-    facts: dict[str, int | str] = {"tensors": tensors, "keys": pairs, "version": version}
-    return facts | {"long_names": long_names} if long_names else facts
+    return Layout(version, pairs, placed)
 
 
 def _read_pairs(reader: Reader, count: int) -> int:
@@ -156,9 +178,9 @@ def _is_utf8(text: str) -> bool:
     return text.isascii() or not any("\udc80" <= letter <= "\udcff" for letter in text)
 
 
-def _read_tensors(reader: Reader, count: int, alignment: int) -> list[tuple[int, int, str]]:
-    """Where each tensor lies in the data: (begin, end, name)."""
-    names, stretches = set(), []
+def _read_tensors(reader: Reader, count: int, alignment: int) -> list[Tensor]:
+    """Each tensor, with its place in the data instead of the file."""
+    names, tensors = set(), []
     for _ in range(count):
         name = _text(reader, MAX_NAME_BYTES, "a tensor's name")
         if name in names:
@@ -174,8 +196,8 @@ def _read_tensors(reader: Reader, count: int, alignment: int) -> list[tuple[int,
         size = _tensor_bytes(name, shape, kind)
         if offset % alignment or offset + size > reader.size:
             raise UnsoundError(f"tensor {name!r} at {offset} with {size} bytes is not aligned, or not in the file")
-        stretches.append((offset, offset + size, name))
-    return stretches
+        tensors.append(Tensor(offset, offset + size, name, kind, shape))
+    return tensors
 
 
 def _tensor_bytes(name: str, shape: list[int], kind: int) -> int:

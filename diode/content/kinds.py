@@ -9,6 +9,7 @@ from diode.content.pickles import begins_pickle
 from diode.content.reader import Reader
 
 HEAD_BYTES: Final = 1 << 20
+BEGIN_BYTES: Final = 4096  # enough of it once the kind is known
 
 _MAGICS: Final = (
     (0, gguf.MAGIC, "gguf"),

@@ -7,7 +7,7 @@ held to the strict reading.
 import json
 import math
 import re
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 from diode.content.reader import Reader, check_values
@@ -19,8 +19,9 @@ MAX_DIMENSIONS: Final = 16
 MAX_ELEMENTS: Final = 1 << 62
 # the brace of an object and what may follow it, or blanks as far as is seen; zeros are halves of UTF-16
 _OPENS: Final = re.compile(rb"(\xef\xbb\xbf|\xff\xfe|\xfe\xff)?[\s\0]*(\{[\s\0]*([\"}]|$)|$)")
-_parsed: Final[WeakKeyDictionary[Reader, dict[str, Any]]] = WeakKeyDictionary()  # by looks_so, for lint: not twice
+_judged: Final[WeakKeyDictionary[Reader, int | UnsoundError]] = WeakKeyDictionary()  # by looks_so: not done twice
 METADATA: Final = "__metadata__"
+_FIELDS: Final = {"dtype", "shape", "data_offsets"}
 BITS: Final = {
     "BOOL": 8,
     "U8": 8,
@@ -47,6 +48,16 @@ BITS: Final = {
 }
 
 
+class Tensor(NamedTuple):
+    """One tensor: where its bytes lie behind the header, its name, its type and its shape."""
+
+    begin: int
+    end: int
+    name: str
+    dtype: str
+    shape: list[int]
+
+
 def looks_so(reader: Reader, head: bytes) -> bool:
     """Whether a loader of safetensors would find a header at the beginning, sound or not. ``head``: the first bytes.
 
@@ -61,10 +72,11 @@ def looks_so(reader: Reader, head: bytes) -> bool:
         return True
     raw = head[8 : 8 + length] if len(head) >= 8 + length else reader.at(8, length)
     try:
-        _parsed[reader] = _parse(raw)
-        return True
+        header = _parse(raw)
     except UnsoundError:
         return _parses_somewhere(raw)
+    _judged[reader] = _judge(header, reader.size - 8 - length)
+    return True
 
 
 def _parses_somewhere(raw: bytes) -> bool:
@@ -85,29 +97,49 @@ def _text_of(raw: bytes) -> str:
 
 def lint(reader: Reader) -> dict[str, int | str]:
     """Facts about a sound file. Raises UnsoundError with what is wrong."""
+    length = int.from_bytes(reader.head(8), "little")
+    judged = _judged.pop(reader, None)
+    tensors = tensors_of(reader) if judged is None else judged
+    if isinstance(tensors, UnsoundError):
+        raise tensors
+    return {"tensors": tensors if isinstance(tensors, int) else len(tensors), "header_bytes": length}
+
+
+def tensors_of(reader: Reader) -> list[Tensor]:
+    """All tensors of a sound file, in the order of their data. Raises UnsoundError with what is wrong."""
+    reader.position = 0
     length = reader.number(8)
     if length > MAX_HEADER_BYTES:
         raise UnsoundError(f"its header has {length} bytes, more than {MAX_HEADER_BYTES}", Trouble.BUDGET)
-    raw = reader.take(length)
-    header = _parsed.pop(reader, None)
-    if header is None:
-        header = _parse(raw)
+    return _tensors(_parse(reader.take(length)), reader.size - reader.position)
+
+
+def _judge(header: dict[str, Any], size: int) -> int | UnsoundError:
+    """How many tensors are in a sound file, or what is wrong: all that is kept of a header until it is asked for."""
+    try:
+        return len(_tensors(header, size))
+    except UnsoundError as error:
+        return error
+
+
+def _tensors(header: dict[str, Any], size: int) -> list[Tensor]:
+    """The tensors of a header that ``size`` bytes follow, in the order of their data."""
     metadata = header.pop(METADATA, {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise UnsoundError("its metadata is not a map from text to text")
     if len(header) > MAX_TENSORS:
         raise UnsoundError(f"{len(header)} tensors, more than {MAX_TENSORS}", Trouble.BUDGET)
-    stretches = sorted(_stretch(name, tensor) for name, tensor in header.items())
+    tensors = sorted(_tensor(name, tensor) for name, tensor in header.items())
     end = 0
-    for begin, stop, name in stretches:
+    for begin, stop, name, _, _ in tensors:
         if begin != end:
             raise UnsoundError(
                 f"a {'hole' if begin > end else 'tensor overlaps another'} at byte {begin} ({name[:80]!r})"
             )
         end = stop
-    if end != reader.size - reader.position:
-        raise UnsoundError(f"its tensors have {end} bytes, but {reader.size - reader.position} follow the header")
-    return {"tensors": len(header), "header_bytes": length}
+    if end != size:
+        raise UnsoundError(f"its tensors have {end} bytes, but {size} follow the header")
+    return tensors
 
 
 def _parse(raw: bytes) -> dict[str, Any]:
@@ -134,26 +166,29 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no number")
 
 
-def _stretch(name: str, tensor: Any) -> tuple[int, int, str]:
-    """Where a tensor lies in the data: (begin, end, name)."""
-    label = repr(name[:80])
+def _tensor(name: str, tensor: Any) -> Tensor:
     if not name.isascii() and any("\ud800" <= letter <= "\udfff" for letter in name):
-        raise UnsoundError(f"tensor {label} has half a character in its name, which loaders replace or refuse")
-    if not isinstance(tensor, dict) or tensor.keys() != {"dtype", "shape", "data_offsets"}:
-        raise UnsoundError(f"tensor {label} has not exactly dtype, shape and data_offsets")
+        raise UnsoundError(f"tensor {name[:80]!r} has half a character in its name, which loaders replace or refuse")
+    if not isinstance(tensor, dict) or tensor.keys() != _FIELDS:
+        raise UnsoundError(f"tensor {name[:80]!r} has not exactly dtype, shape and data_offsets")
     dtype, shape, offsets = tensor["dtype"], tensor["shape"], tensor["data_offsets"]
     if not isinstance(dtype, str) or dtype not in BITS:
-        raise UnsoundError(f"tensor {label} is of unknown type {str(dtype)[:20]!r}")
+        raise UnsoundError(f"tensor {name[:80]!r} is of unknown type {str(dtype)[:20]!r}")
     if not _are_counts(shape) or len(shape) > MAX_DIMENSIONS or not _are_counts(offsets) or len(offsets) != 2:
-        raise UnsoundError(f"tensor {label} has a shape or offsets that are no counts")
-    elements = math.prod(shape)
-    if elements > MAX_ELEMENTS or (elements * BITS[dtype]) % 8:
-        raise UnsoundError(f"tensor {label} has an impossible shape")
+        raise UnsoundError(f"tensor {name[:80]!r} has a shape or offsets that are no counts")
+    bits = math.prod(shape) * BITS[dtype]
+    if bits > MAX_ELEMENTS * BITS[dtype] or bits % 8:
+        raise UnsoundError(f"tensor {name[:80]!r} has an impossible shape")
     begin, end = offsets
-    if end - begin != elements * BITS[dtype] // 8:
-        raise UnsoundError(f"tensor {label} lies on {end - begin} bytes, its shape needs {elements * BITS[dtype] // 8}")
-    return begin, end, name
+    if end - begin != bits // 8:
+        raise UnsoundError(f"tensor {name[:80]!r} lies on {end - begin} bytes, its shape needs {bits // 8}")
+    return Tensor(begin, end, name, dtype, shape)
 
 
 def _are_counts(value: Any) -> bool:
-    return isinstance(value, list) and all(type(n) is int and 0 <= n < 1 << 63 for n in value)
+    if not isinstance(value, list):
+        return False
+    for number in value:  # noqa: SIM110 - twice as fast as all() on lists of two
+        if type(number) is not int or not 0 <= number < 1 << 63:
+            return False
+    return True
