@@ -86,6 +86,8 @@ class _Lint:
             return
         below = MESSAGES[message]
         for field in self._walker.fields(begin, end):
+            if depth == 0 and (field.number, field.wire) == (_IR_VERSION, BYTES):
+                raise UnsoundError("it has pieces of a tokenizer where its version belongs", Trouble.POLYGLOT)
             if field.wire == BYTES and field.number in below:
                 self.walk(below[field.number], field.begin, field.end, depth + 1)
 

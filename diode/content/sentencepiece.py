@@ -13,6 +13,7 @@ MAX_PIECES: Final = 1 << 20
 MAX_PIECE_BYTES: Final = 4096
 MAX_TABLE_BYTES: Final = 16 << 20
 _PIECE, _NORMALIZER, _DENORMALIZER = 1, 3, 5
+_LAST_FIELD, _FIRST_EXTENSION = 5, 200
 _TEXT, _SCORE, _FIXED32 = 1, 2, 5
 _TABLE: Final = 2  # of a normalizer: a trie and the texts that it points to
 
@@ -27,7 +28,7 @@ def looks_so(reader: Reader, head: bytes) -> bool:
     walker, count = Walker(reader), 0
     try:
         for field in walker.fields(0, reader.size):
-            if count == 0 and not _is_piece(walker, field):
+            if not _is_of_model(field) or (count == 0 and not _is_piece(walker, field)):
                 return False
             count += 1
     except UnsoundError as error:
@@ -52,6 +53,11 @@ def lint(reader: Reader) -> dict[str, int | str]:
         elif field.number in (_NORMALIZER, _DENORMALIZER):
             _check_normalizer(walker, field)
     return {"pieces": pieces}
+
+
+def _is_of_model(field: Field) -> bool:
+    """Whether it is a field that models have; those of others with the same first ones are judged as others are."""
+    return field.wire == BYTES and (field.number <= _LAST_FIELD or field.number >= _FIRST_EXTENSION)
 
 
 def _is_piece(walker: Walker, field: Field) -> bool:
