@@ -1,6 +1,7 @@
 """Small files to begin with, each by its own library: what is installed of the extra `artefacts`, and Python's own."""
 
 import bz2
+import functools
 import importlib
 import io
 import json
@@ -30,6 +31,7 @@ class _HasState:
         self.a = 1
 
 
+@functools.cache
 def by_format() -> dict[str, list[bytes]]:
     """Files of each format; a format whose library is not installed is left out."""
     files = {"npy": _npy(), "pickle": _pickle(), "zip": _zip(), "tar": _tar(), "json": _json()}

@@ -74,21 +74,16 @@ def of_gguf(data: bytes, found: Examined) -> str | None:
 
 def of_npy(data: bytes, found: Examined) -> str | None:
     """What numpy would unpickle is refused; what it loads plainly is called an array."""
-    from numpy.lib import format as npy
-
-    if not data.startswith(b"\x93NUMPY"):
-        return None
-    file = io.BytesIO(data)
     try:
-        version = npy.read_magic(file)
-        shape, _, dtype = npy._read_array_header(file, version, max_header_size=1 << 20)
+        array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+    except ValueError as error:
+        is_pickled = "Object arrays cannot be loaded" in str(error)
+        return f"it would unpickle a sound {found.kind}" if is_pickled and not found.problem else None
     except Exception:  # noqa: BLE001
         return None
-    if found.problem:
+    if found.problem or found.kind == "npy":
         return None
-    if dtype.hasobject:
-        return f"it would unpickle {dtype} of {shape} in a sound {found.kind}"
-    return None if found.kind == "npy" else f"it loads an array of {dtype} from a sound {found.kind}"
+    return f"it loads an array of {array.dtype} from a sound {found.kind}"
 
 
 class _RanError(Exception):
@@ -117,13 +112,15 @@ class _Recorder(pickle._Unpickler):  # type: ignore[name-defined] # the one in P
     """Loads as a loader does, but nothing is imported and nothing is called."""
 
     def find_class(self, module: str, name: str) -> Any:
+        if not module or not name:
+            raise AttributeError(name)  # as every module would
         return _Named
 
     def get_extension(self, code: int) -> None:
         self.append(_Named)
 
     def persistent_load(self, pid: object) -> Any:
-        return _Named
+        return pid  # what a loader has by that name is its own; nothing of it is the file's
 
 
 def of_pickle(data: bytes, found: Examined) -> str | None:
@@ -247,7 +244,7 @@ def of_sentencepiece(data: bytes, found: Examined) -> str | None:
     except Exception:  # noqa: BLE001
         return None
     if found.kind != "sentencepiece":
-        return f"it loads {pieces} pieces from a sound {found.kind}" if pieces and found.kind == "onnx" else None
+        return f"it loads {pieces} pieces from a sound {found.kind}" if pieces and found.kind in PURE else None
     return None if pieces == found.facts["pieces"] else f"{pieces} pieces and {found.facts['pieces']}"
 
 
