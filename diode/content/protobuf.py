@@ -11,7 +11,7 @@ BYTES: Final = 2  # of a text, of a message, or plain bytes
 _FIXED: Final = {1: 8, 5: 4}
 _LEAST_WINDOW_BYTES: Final = 512
 _MOST_WINDOW_BYTES: Final = 64 << 10
-_LONGEST_HEAD_BYTES: Final = 20  # of a field: two numbers of at most ten bytes
+_LONGEST_BYTES: Final = 10  # of a number
 
 
 class Field(NamedTuple):
@@ -31,19 +31,19 @@ class Walker:
         self._reader = reader
         self._window = b""
         self._offset = 0
+        self._last = -1  # place in the window at which a number is surely whole
 
     def fields(self, begin: int, end: int) -> Iterator[Field]:
         """The fields of the message that lies from ``begin`` to ``end``, in their order."""
         while begin < end:
             self._reader.count_value()
-            key, at = self._varint(begin, end)
-            number, wire = key >> 3, key & 7
-            value = 0
-            if wire == VARINT:
-                value, stop = self._varint(at, end)
-            elif wire == BYTES:
-                length, at = self._varint(at, end)
+            key, at = self._number(begin, end)
+            number, wire, value = key >> 3, key & 7, 0
+            if wire == BYTES:
+                length, at = self._number(at, end)
                 stop = at + length
+            elif wire == VARINT:
+                value, stop = self._number(at, end)
             elif wire in _FIXED:
                 stop = at + _FIXED[wire]
             else:
@@ -59,12 +59,14 @@ class Walker:
             raise UnsoundError(f"a text of {field.end - field.begin} bytes, more than {most}")
         return self._reader.at(field.begin, field.end - field.begin)
 
-    def _varint(self, at: int, end: int) -> tuple[int, int]:
+    def _number(self, at: int, end: int) -> tuple[int, int]:
         """A number of at most ten bytes, and where it ends."""
         place = at - self._offset
-        if not 0 <= place <= len(self._window) - _LONGEST_HEAD_BYTES:
+        if not 0 <= place <= self._last:
             self._move(at)
             place = 0
+        if at < end and (first := self._window[place]) < 0x80:
+            return first, at + 1  # as nearly all are
         value = shift = 0
         for byte in self._window[place : place + min(10, end - at)]:
             value |= (byte & 0x7F) << shift
@@ -78,3 +80,4 @@ class Walker:
         goes_on = 0 <= at - self._offset <= len(self._window)
         count = min(2 * len(self._window), _MOST_WINDOW_BYTES) if goes_on else 0
         self._offset, self._window = at, self._reader.at(at, max(count, _LEAST_WINDOW_BYTES))
+        self._last = len(self._window) - _LONGEST_BYTES

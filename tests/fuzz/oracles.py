@@ -234,17 +234,19 @@ def of_onnx(data: bytes, found: Examined) -> str | None:
 
 
 def of_sentencepiece(data: bytes, found: Examined) -> str | None:
-    """As many pieces."""
+    """As many pieces, and none with a score in what is something else. Nearly any text is a message of some kind."""
     from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
     if found.problem:
         return None
     try:
-        pieces = len(ModelProto.FromString(data).pieces)
+        model = ModelProto.FromString(data)
     except Exception:  # noqa: BLE001
         return None
+    pieces = len(model.pieces)
     if found.kind != "sentencepiece":
-        return f"it loads {pieces} pieces from a sound {found.kind}" if pieces and found.kind in PURE else None
+        scored = sum(bool(piece.piece) and piece.HasField("score") for piece in model.pieces)
+        return f"it loads {scored} pieces from a sound {found.kind}" if scored and found.kind in PURE else None
     return None if pieces == found.facts["pieces"] else f"{pieces} pieces and {found.facts['pieces']}"
 
 
