@@ -132,12 +132,11 @@ def _is_parquet(reader: Reader, mark: bytes) -> bool:
 
 
 def _is_pyc(head: bytes) -> bool:
-    """Compiled Python: a version, flags that are few, and a code object or a reference to one."""
-    if head[2:4] != b"\r\n":
+    """Compiled Python: a version, and behind 4 to 12 bytes more the code of a module, which takes no arguments."""
+    version = int.from_bytes(head[:2], "little")
+    if head[2:4] != b"\r\n" or not (2999 < version < 4000 or 50_000 < version < 63_000):
         return False
-    version, flags = int.from_bytes(head[:2], "little"), int.from_bytes(head[4:8], "little")
-    modern = 3390 <= version < 4000 and flags < 4 and head[16:17] in (b"c", b"\xe3")
-    return modern or head[8:9] in (b"c", b"\xe3") or head[12:13] in (b"c", b"\xe3")
+    return any(head[at : at + 1] in (b"c", b"\xe3") and head[at + 1 : at + 5] == bytes(4) for at in (8, 12, 16))
 
 
 def _kind_of_zip(reader: Reader) -> str:
