@@ -117,6 +117,8 @@ class _Recorder(pickle._Unpickler):  # type: ignore[name-defined] # the one in P
         return _Named
 
     def get_extension(self, code: int) -> None:
+        if code <= 0:
+            raise ValueError(code)  # as loaders do
         self.append(_Named)
 
     def persistent_load(self, pid: object) -> Any:
