@@ -22,7 +22,7 @@ IMAGE        ?= diode:local
 IMAGE_PYTHON ?= 3.11
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test compose-test lint format faults oneway fuzz flood bench wheelhouse image lock release compose-init clean
+.PHONY: help demo test compose-test lint format faults oneway fuzz fuzz-loaders flood bench wheelhouse image lock release compose-init clean
 
 help:
 	@echo 'make demo          move a safetensors file and thousands of small files across a lossy emulated diode'
@@ -34,6 +34,7 @@ help:
 	@echo 'make faults        crashes, power losses and bad lines by the thousand; up to 20 minutes'
 	@echo 'make oneway        prove that nothing comes back: namespaces, probes, a rogue process; needs root'
 	@echo 'make fuzz          hostile datagrams and inputs for five minutes (ARGS="--seconds 3600")'
+	@echo 'make fuzz-loaders  changed files before lint and the libraries that load them, for five minutes'
 	@echo 'make flood         a transfer under floods; root, network namespaces'
 	@echo 'make bench         measure this machine (ARGS="--quick --json FILE")'
 	@echo 'make wheelhouse    all wheels for an offline installation'
@@ -75,6 +76,9 @@ oneway: $(DEV)
 # its own stamp: whoever only tests needs no atheris
 fuzz: $(FUZZ)
 	$(BIN)/python -m tests.fuzz $(ARGS)
+
+fuzz-loaders: $(DEV)
+	$(BIN)/python -m tests.fuzz.loaders $(ARGS)
 
 flood: $(DEV)
 	$(BIN)/python -m tests.fuzz.flood $(ARGS)

@@ -5,9 +5,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
-from diode.content import gguf, kinds, npy, safetensors, zips
+from diode.content import gguf, kinds, npy, onnx, safetensors, sentencepiece, structure, texts, zips
 from diode.content.allowance import Allowance
 from diode.content.archives.members import shown
+from diode.content.archives.tar_headers import BLOCK_BYTES, is_header
 from diode.content.inside import LOOKED_INTO, UNOPENED, WITH_MEMBERS_AS_THEY_ARE, look_inside
 from diode.content.item import NOTHING_KNOWN, Item
 from diode.content.pickles import begins_pickle
@@ -16,15 +17,15 @@ from diode.content.trouble import Trouble, UnsoundError
 
 BUDGET_BYTES: Final = 256 << 20  # of all that is read of one file
 _PICKLES: Final = ("pickle", "pytorch")
-_NO_PICKLES: Final = ("text", "json", "unknown", "empty")  # found to be none before that was said of them
-# of which readers of zip archives must not be able to make something else; other kinds may hold archives lawfully
-_PURE: Final = ("safetensors", "gguf", "json", "text", "npy", "png", "jpeg", "gif", "pdf")
-_NOTHING_BEHIND: Final = (*_PURE, "zip", *WITH_MEMBERS_AS_THEY_ARE)
+_NO_PICKLES: Final = (*texts.KINDS, "unknown", "empty")  # found to be none before that was said of them
+_NOTHING_BEHIND: Final = (*kinds.PURE, "zip", *WITH_MEMBERS_AS_THEY_ARE)
 _LINTS: Final[dict[str, Callable[[Reader], dict[str, int | str]]]] = {
     "safetensors": safetensors.lint,
     "gguf": gguf.lint,
     "zip": zips.lint,
     "pytorch": zips.lint,
+    "onnx": onnx.lint,
+    "sentencepiece": sentencepiece.lint,
 }
 
 
@@ -68,10 +69,13 @@ def examine(
     try:
         head = reader.head(kinds.HEAD_BYTES)
         found.kind = kinds.kind_of(reader, head, path, item)
+        head = head[: kinds.BEGIN_BYTES]
         _refuse_second_nature(reader, found.kind, head, path, item)
         if lint := _LINTS.get(found.kind):
             reader.position = 0
             found.facts = lint(reader)
+        elif found.kind in texts.KINDS:
+            found.facts = texts.facts_of(head)
         if allowance is not None:
             if found.kind in LOOKED_INTO or found.kind in UNOPENED:
                 _look_inside(found, reader, found.kind, path, item, allowance)
@@ -153,7 +157,11 @@ def _refuse_second_nature(reader: Reader, kind: str, head: bytes, path: str, ite
         raise UnsoundError("a pickle, which runs code when it is loaded", Trouble.PICKLE)
     if kind == "npy" and not npy.is_plain(reader):
         raise UnsoundError("an array of objects, which are a pickle, or of types that are not known", Trouble.PICKLE)
-    if kind in _PURE and zips.is_archive(reader):
+    if kind not in kinds.PURE:
+        return
+    if zips.is_archive(reader):
         raise UnsoundError(
             "it ends as a zip archive does, so that readers of archives see something else in it", Trouble.POLYGLOT
         )
+    if is_header(head[:BLOCK_BYTES]) or structure.holds_hdf5(reader, head):
+        raise UnsoundError("it is a tar archive or an HDF5 file as well, for their readers", Trouble.POLYGLOT)

@@ -1,26 +1,20 @@
 """What a file is, by its first bytes, its last ones, and its structure."""
 
-import codecs
 import io
-import json
 import re
 from typing import Final
 
-from diode.content import gguf, safetensors, zips
+from diode.content import gguf, onnx, pictures, safetensors, sentencepiece, structure, texts, zips
 from diode.content.archives.streams import SKIPPABLE
 from diode.content.archives.tar_headers import BLOCK_BYTES, is_header
 from diode.content.archives.trial import kind_by_trial
 from diode.content.item import NOTHING_KNOWN, Item
 from diode.content.pickles import begins_pickle
-from diode.content.reader import Reader, check_values
-from diode.content.trouble import UnsoundError
+from diode.content.reader import Reader
 
 HEAD_BYTES: Final = 1 << 20
-MAX_TEXT_BYTES: Final = 64 << 20  # read whole; of larger ones the ends
-MAX_JSON_BYTES: Final = 32 << 20
-_SAMPLE_BYTES: Final = 1 << 20
-
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f-\x9f]")
+BEGIN_BYTES: Final = 4096  # enough of it once the kind is known
+_TRIAL_BUDGET_BYTES: Final = 16 << 20  # of what is read of the first bytes that come out of a stream
 
 _MAGICS: Final = (
     (0, gguf.MAGIC, "gguf"),
@@ -47,7 +41,7 @@ _MAGICS: Final = (
     (0, b"GIF8", "gif"),
     (0, b"SQLite format 3\x00", "sqlite"),
     (0, b"\x93NUMPY", "npy"),
-    (0, b"\x89HDF\r\n\x1a\n", "hdf5"),
+    (0, structure.HDF5, "hdf5"),
     (0, b"\xfe\xed\xfa\xce", "macho"),
     (0, b"\xfe\xed\xfa\xcf", "macho"),
     (0, b"\xce\xfa\xed\xfe", "macho"),
@@ -56,6 +50,8 @@ _MAGICS: Final = (
     (0, b"#!", "script"),
     (257, b"ustar", "tar"),
     (0x8001, b"CD001", "iso"),
+    (4, b"TFL3", "tflite"),
+    (0, b"ARROW1\0\0", "arrow"),
 )
 # where a few bytes are as likely any text's or any random ones
 _PATTERNS: Final = (
@@ -72,11 +68,19 @@ _BY_FIRST_BYTE: Final = {
 }
 _ELSEWHERE: Final = tuple(entry for entry in _MAGICS if entry[0])
 
+_OTHERS: Final = frozenset(
+    {
+        *("empty", "unknown", "safetensors", "onnx", "sentencepiece", "pickle", "pytorch"),
+        *("pe", "parquet", "pyc", "lzma", "zlib"),
+    }
+)
 KINDS: Final = frozenset(
-    {kind for _, _, kind in _MAGICS}
-    | {"empty", "json", "pe", "pickle", "pytorch", "safetensors", "text", "unknown"}
-    | {kind for _, kind in _PATTERNS}
-    | {"lzma", "zlib"}
+    {kind for _, _, kind in _MAGICS} | {kind for _, kind in _PATTERNS} | pictures.KINDS | texts.KINDS | _OTHERS
+)
+
+# of which readers of archives must not be able to make something else; other kinds may hold archives lawfully
+PURE: Final = (
+    pictures.KINDS | texts.KINDS | {"safetensors", "gguf", "npy", "pdf", "onnx", "sentencepiece", "tflite", "pyc"}
 )
 
 
@@ -84,17 +88,17 @@ def kind_of(reader: Reader, head: bytes, path: str, item: Item) -> str:
     """One lower-case word. ``head``: the first HEAD_BYTES of the file, which ``item`` holds as ``path``."""
     if not head:
         return "empty"
+    if safetensors.looks_so(reader, head):
+        return "safetensors"  # asked first: a header's length may spell any short magic
     if is_header(head[:BLOCK_BYTES]):
         return "tar"
     if kind := maybe_kind_by_magic(head):
         return _kind_of_zip(reader) if kind == "zip" else kind
-    if _is_pe(head):
-        return "pe"
-    if safetensors.looks_so(head, reader.size):
-        return "safetensors"
+    if kind := structure.maybe_kind(reader, head) or pictures.kind_of(reader, head):
+        return kind
     if begins_pickle(reader, path, item):
         return "pickle"
-    return kind_by_trial(head, _is_loaded) or _kind_of_text(reader, head)
+    return kind_by_trial(head, _is_loaded) or texts.kind_of(reader, head) or _kind_of_binary(reader, head)
 
 
 def maybe_kind_by_magic(head: bytes) -> str | None:
@@ -115,58 +119,19 @@ def _is_loaded(head: bytes) -> bool:
     """Whether a loader would make something of what begins like this."""
     if maybe_kind_by_magic(head) or is_header(head[:BLOCK_BYTES]):
         return True
-    return begins_pickle(Reader(io.BytesIO(head), len(head), _SAMPLE_BYTES << 4), "", NOTHING_KNOWN)
+    return begins_pickle(Reader(io.BytesIO(head), len(head), _TRIAL_BUDGET_BYTES), "", NOTHING_KNOWN)
 
 
 def _kind_of_zip(reader: Reader) -> str:
     return "pytorch" if zips.is_of_torch(reader) else "zip"
 
 
-def _kind_of_binary(reader: Reader) -> str:
-    """Readers of archives do not care what stands before one."""
+def _kind_of_binary(reader: Reader, head: bytes) -> str:
+    """What no mark tells. Readers of archives do not care what stands before one."""
+    if sentencepiece.looks_so(reader, head):
+        return "sentencepiece"
+    if onnx.looks_so(reader):
+        return "onnx"
+    if structure.holds_hdf5(reader, head):
+        return "hdf5"
     return _kind_of_zip(reader) if zips.is_archive(reader) else "unknown"
-
-
-def _is_pe(head: bytes) -> bool:
-    if head[:2] != b"MZ" or len(head) < 64:
-        return False
-    at = int.from_bytes(head[60:64], "little")
-    return head[at : at + 4] == b"PE\x00\x00"
-
-
-def _kind_of_text(reader: Reader, head: bytes) -> str:
-    if not _is_text(reader):
-        return _kind_of_binary(reader)
-    if head.lstrip()[:1] in (b"{", b"[") and reader.size <= MAX_JSON_BYTES:
-        reader.position = 0
-        try:
-            data = reader.take(reader.size)
-            check_values(data)
-            json.loads(data)
-        except (ValueError, RecursionError, UnsoundError):
-            return "text"
-        return "json"
-    return "text"
-
-
-def _is_text(reader: Reader) -> bool:
-    """UTF-8 without control characters; of very large files the ends only."""
-    if reader.size > MAX_TEXT_BYTES:
-        begin, end = reader.head(_SAMPLE_BYTES), reader.tail(_SAMPLE_BYTES).lstrip(bytes(range(0x80, 0xC0)))
-        return _decodes(begin, _decoder(), final=False) and _decodes(end, _decoder(), final=True)
-    decoder, reader.position = _decoder(), 0
-    while left := reader.size - reader.position:
-        if not _decodes(reader.take(min(left, _SAMPLE_BYTES)), decoder, final=left <= _SAMPLE_BYTES):
-            return False
-    return True
-
-
-def _decoder() -> codecs.IncrementalDecoder:
-    return codecs.getincrementaldecoder("utf-8")()
-
-
-def _decodes(data: bytes, decoder: codecs.IncrementalDecoder, *, final: bool) -> bool:
-    try:
-        return not _CONTROL.search(decoder.decode(data, final))
-    except UnicodeDecodeError:
-        return False

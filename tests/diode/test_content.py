@@ -103,16 +103,36 @@ def test_unsound_safetensors(tensors: dict[str, Any], size: int, what: str) -> N
         ),
         (b'{"a":{"dtype":"U8","dtype":"U8","shape":[1],"data_offsets":[0,1]}}', "twice"),
         (b'{"a":{"dtype":"U8","shape":[NaN],"data_offsets":[0,1]}}', "no JSON"),
-        (b"{" * 100_000, "no JSON"),
-        (b'{"a":\xff}', "no JSON"),
         (b"{}\n", "padded by spaces"),
-        (b'{}  "', "no JSON"),
+        (b" {}", "brace"),
+        (b"\xef\xbb\xbf{}", "brace"),
+        ("\ufeff{}".encode("utf-16-le"), "brace"),
+        (b"{}\0\0", "no JSON"),
+        (b'{"a\n":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', "no JSON"),
+        (b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "no JSON"),
+        (b'{"a":' + b"1" * 5000 + b"}", "no JSON"),
+        (b'{"\\ud800":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', "half a character"),
     ],
 )
 def test_headers(header: bytes, what: str) -> None:
     """What JSON lets pass and a loader may read otherwise."""
     found = look(struct.pack("<Q", len(header)) + header + b"\0")
     assert ("safetensors", True) == (found.kind, what in str(found.problem)), found
+
+
+@pytest.mark.parametrize("header", [b"{" * 100_000, b'{"a":\xff}', b'{}  "', b"{\0\x02", b"[]", b"{} {}", b'{"a": }'])
+def test_what_no_loader_takes_for_a_header(header: bytes) -> None:
+    """It is no safetensors: a terminal's description may begin with a small number and a brace as well."""
+    found = look(struct.pack("<Q", len(header)) + header + b"\0")
+    assert ("unknown", None) == (found.kind, found.problem)
+
+
+@pytest.mark.parametrize("magic", [b"#!", b"BZh", b"\x1f\x8b", b"\xff\xd8\xff", b"PK\x03\x04"])
+def test_a_header_whose_length_spells_a_magic(magic: bytes) -> None:
+    """Loaders read the length; so it is safetensors, or refused where it is too long."""
+    length = int.from_bytes(magic, "little")
+    found = look(magic.ljust(8, b"\0") + b"{}" + b" " * (length - 2))
+    assert ("safetensors", length > 16 << 20) == (found.kind, found.problem is not None)
 
 
 @pytest.mark.parametrize("length", [100_000_000, (1 << 63) - 1, 1 << 20])
@@ -361,6 +381,13 @@ def test_sound_gguf() -> None:
     assert None is look(gguf()).problem
 
 
+@pytest.mark.parametrize(("length", "long"), [(63, None), (64, 1), (127, 1)])
+def test_long_names_are_told(length: int, long: int | None) -> None:
+    """Loaders that are built as usual take 63 bytes, others 127."""
+    found = look(gguf(tensors=[(b"w" * length, [4], F32, 0)], data=16))
+    assert (None, long) == (found.problem, found.facts.get("long_names"))
+
+
 @pytest.mark.parametrize(
     ("data", "what"),
     [
@@ -381,7 +408,10 @@ def test_sound_gguf() -> None:
         (gguf([(b"general.alignment", 4, U32(1 << 31))]), "power of two"),
         (gguf([(b"general.alignment", 10, bytes(8))]), "32-bit"),
         (gguf(tensors=[(b"w", [4], F32, 0)] * 2, data=32), "twice"),
-        (gguf(tensors=[(b"w" * 65, [4], F32, 0)], data=32), "more than"),
+        (gguf(tensors=[(b"w" * 128, [4], F32, 0)], data=32), "more than"),
+        (gguf(tensors=[(b"w\0v", [4], F32, 0)], data=32), "where this name ends"),
+        (gguf(tensors=[(b"w\xff", [4], F32, 0)], data=32), "where this name ends"),
+        (gguf(tensors=[(b"w", [32], 9, 0)], data=40), "no file has"),
         (gguf(tensors=[(b"w", [4] * 5, F32, 0)], data=32), "dimensions"),
         (gguf(tensors=[(b"w", [], F32, 0)], data=32), "dimensions"),
         (gguf(tensors=[(b"w", [1 << 40, 1 << 40], F32, 0)], data=32), "impossible"),
@@ -417,6 +447,10 @@ def test_unsound_gguf(data: bytes, what: str) -> None:
         (b'{"a": [1, 2]}', "json"),
         (b" [1]", "json"),
         (b"{broken", "text"),
+        (b'\xef\xbb\xbf{"a": [1]}', "json"),
+        ('{"\x7f\x85\x9b": 1}'.encode(), "json"),
+        ("{\x85".encode(), "unknown"),
+        ("a\x9b31m".encode(), "unknown"),
         (b"\x00\x01\x02", "unknown"),
         (b"text\x00", "unknown"),
         (b"\xff\xfe\xfa", "unknown"),

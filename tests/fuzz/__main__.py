@@ -1,4 +1,6 @@
-"""``make fuzz``: hostile datagrams, then every target under atheris, then which lines of ``diode/`` all that reaches.
+"""``make fuzz``: hostile datagrams, every target under atheris, changed files before reference loaders, and reach.
+
+Reach: which lines of ``diode/`` all that comes to.
 
 Each core works. Whatever is found is printed with the command that replays it. Ends with 1 when anything was found, or
 when too few of the datagrams got far enough to be worth their time.
@@ -23,6 +25,7 @@ from tests.fuzz.datagrams import HANG_S, Tally
 KEPT: Final = Path(".fuzz")  # corpora that grew, and crashes; not under version control
 SHARE_OF_DATAGRAMS: Final = 0.68
 SHARE_OF_REACH: Final = 0.08
+SHARE_OF_LOADERS: Final = 0.08
 TIMEOUT_S: Final = 10  # of one input of a target
 WANTED: Final = 10_000_000  # datagrams in five minutes
 
@@ -33,17 +36,22 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=300.0, help="for everything (default 300)")
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3), "big"), help="default: a new one")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="default: one for each core")
-    parser.add_argument("--only", choices=("datagrams", *TARGETS), help="this part alone")
+    parser.add_argument("--only", choices=("datagrams", "loaders", *TARGETS), help="this part alone")
     given = parser.parse_args()
     print(f"seed {given.seed}, {given.jobs} at a time, {given.seconds:.0f} s", flush=True)
-    seconds_of_targets = given.seconds * (1 - SHARE_OF_DATAGRAMS - SHARE_OF_REACH)
+    seconds_of_targets = given.seconds * (1 - SHARE_OF_DATAGRAMS - SHARE_OF_REACH - SHARE_OF_LOADERS)
     found: list[str] = []
     with tempfile.TemporaryDirectory(prefix="diode-fuzz-") as folder:
         env = {**os.environ, "TMPDIR": folder, "OPENBLAS_NUM_THREADS": "1"}
         if given.only in (None, "datagrams"):
             share = SHARE_OF_DATAGRAMS if given.only is None else 1
             found += attack(given.seed, given.jobs, given.seconds * share, env)
-        if given.only != "datagrams":
+        if given.only in (None, "loaders"):
+            share = SHARE_OF_LOADERS if given.only is None else 1
+            options = [f"--seconds={given.seconds * share:.0f}", f"--seed={given.seed}", f"--jobs={given.jobs}"]
+            if subprocess.run([sys.executable, "-m", "tests.fuzz.loaders", *options], env=env, check=False).returncode:
+                found.append("loaders: see above")
+        if given.only not in ("datagrams", "loaders"):
             names = [given.only] if given.only else list(TARGETS)
             found += explore(
                 names, given.seed, given.jobs, seconds_of_targets if given.only is None else given.seconds, env

@@ -12,6 +12,7 @@ REGULAR: Final = b"\x000" + b"7"
 WITHOUT_DATA: Final = b"123456"  # links, devices, folders, pipes
 _OCTAL: Final = re.compile(rb" *[0-7]*[ \0]*")
 _CHECKSUM: Final = slice(148, 156)
+_FORGIVEN: Final = re.compile(rb"[\x80\xff]|[\s\x1c-\x1f]*[+0-7]")  # what the checksum of some reader may begin with
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +31,20 @@ class Header:
 
 
 def is_header(block: bytes) -> bool:
-    """Whether readers of tar archives take a block for a header: its checksum alone decides."""
-    if len(block) < BLOCK_BYTES:
+    """Whether any reader of tar archives takes a block for a header: its checksum alone decides."""
+    if len(block) < BLOCK_BYTES or not _FORGIVEN.match(block, _CHECKSUM.start):
         return False
-    field = block[_CHECKSUM].rstrip(b" \0").lstrip(b" ")
-    if not field or not field.isdigit():
-        return False
-    rest = block[:148] + b" " * 8 + block[156:BLOCK_BYTES]
-    told, total = int(field, 8) if _OCTAL.fullmatch(field) else -1, sum(rest)
-    return told in (total, total - 256 * len(rest.translate(None, bytes(range(0x80)))))  # old ones counted signed bytes
+    rest = block[: _CHECKSUM.start] + b" " * 8 + block[_CHECKSUM.stop : BLOCK_BYTES]
+    total = sum(rest)
+    signed = total - 256 * len(rest.translate(None, bytes(range(0x80))))  # as old ones counted
+    return _forgiven_number(block[_CHECKSUM]) in (total, signed)
 
 
 def read_header(block: bytes, offset: int) -> Header:
     """A header at ``offset``. Raises UnsoundError for what two readers would read differently."""
     if len(block) < BLOCK_BYTES:
         raise UnsoundError("it ends early")
-    if not is_header(block):
+    if not is_header(block) or not _OCTAL.fullmatch(block[_CHECKSUM]):
         raise UnsoundError(f"no header at {offset}: some readers stop there, others go on", Trouble.AMBIGUOUS)
     kind, size, prefix = block[156:157], _number(block[124:136]), b""
     if kind in WITHOUT_DATA and size:
@@ -75,3 +74,13 @@ def _number(field: bytes) -> int:
     if not _OCTAL.fullmatch(field):
         raise UnsoundError("a size that readers do not read alike", Trouble.AMBIGUOUS)
     return int(field.strip(b" \0") or b"0", 8)
+
+
+def _forgiven_number(field: bytes) -> int | None:
+    """As the most forgiving reader takes it; None: it is no number."""
+    if field[:1] in (b"\x80", b"\xff"):
+        return int.from_bytes(field[1:], "big")
+    try:
+        return int(field.partition(b"\0")[0].decode("ascii").strip() or "0", 8)
+    except ValueError:
+        return None
