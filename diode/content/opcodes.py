@@ -41,6 +41,10 @@ class BrokenError(Exception):
     """Every loader stops here with an error."""
 
 
+class AmbiguousError(Exception):
+    """Something reaches over the end of its frame: loaders go on at different places, and no pickler writes it."""
+
+
 class Opcodes:
     """The bytes of a file from its beginning on. What it lacks, or no loader takes, raises BrokenError."""
 
@@ -50,6 +54,7 @@ class Opcodes:
         self._reader = reader
         self._data, self._base, self._at = head, 0, 0
         self._window = FIRST_WINDOW_BYTES
+        self._frame_end = 0  # of the frame that is being read; behind the last one it does not matter
 
     @property
     def position(self) -> int:
@@ -69,9 +74,19 @@ class Opcodes:
 
     def skip(self, count: int) -> None:
         """Go on behind so many bytes, which are not read."""
+        self._check_frame(count)
         self._at += count
         if self._base + self._at > self.size:
             raise BrokenError
+
+    def enter_frame(self) -> None:
+        """Take a frame's length. One that reaches beyond the file is of no effect, or an error."""
+        length = self.number(8)
+        if length > _MAX_LENGTH:
+            raise BrokenError
+        if self.position + length <= self.size:
+            self._check_frame(length)
+            self._frame_end = max(self._frame_end, self.position + length)
 
     def text(self, width: int, *, signed: bool = False) -> bytes:
         """A text whose length stands in front of it, in ``width`` bytes. Above MAX_NAME_BYTES it is not read: empty."""
@@ -91,6 +106,9 @@ class Opcodes:
         """
         if self._at >= len(self._data) and self.position < self.size:
             self._fill()
+        is_framed = self.position < self._frame_end
+        if is_framed and self._data.find(b"\n", self._at, max(self._frame_end - self._base, 0)) < 0:
+            raise AmbiguousError  # or of a line too long for a frame
         if begins and not begins.match(self._data, self._at):
             raise BrokenError
         begin, end = self._at, self._data.find(b"\n", self._at)
@@ -108,6 +126,8 @@ class Opcodes:
     def lines_alike(self, code: int) -> int:
         """Go over the lines that all begin with this opcode, as lists of words do. How many they were."""
         begin = self._at
+        if self.position < self._frame_end:
+            return 0
         found = _RUNS[code].match(self._data, begin)
         self._at = found.end() if found else begin
         return self._data.count(b"\n", begin, self._at)
@@ -147,7 +167,14 @@ class Opcodes:
         if not form.fullmatch(line):
             raise BrokenError
 
+    def _check_frame(self, count: int) -> None:
+        """Raise AmbiguousError if so many more bytes reach over the frame's end."""
+        if self.position < self._frame_end < self.position + count:
+            raise AmbiguousError
+
     def _take(self, count: int) -> bytes:
+        if self._frame_end:
+            self._check_frame(count)
         if self._at + count > len(self._data):
             rest = self._data[self._at :]
             begin = self._base + self._at

@@ -9,7 +9,7 @@ from typing import Final
 
 from diode.content.item import Item
 from diode.content.loader import DangerousError, Loader
-from diode.content.opcodes import FIRST_WINDOW_BYTES, BrokenError, Opcodes
+from diode.content.opcodes import FIRST_WINDOW_BYTES, AmbiguousError, BrokenError, Opcodes
 from diode.content.reader import Reader
 from diode.content.steps import STEPS
 
@@ -35,7 +35,7 @@ def begins_pickle(reader: Reader, path: str, item: Item) -> bool:
     loader = Loader(Opcodes(reader, head), item.modules, is_named=is_named_so(path))
     try:
         _follow(loader)
-    except DangerousError:
+    except (DangerousError, AmbiguousError):
         return True
     except BrokenError:
         pass

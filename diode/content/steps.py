@@ -97,11 +97,6 @@ def _protocol(loader: Loader) -> None:
     loader.is_announced = True
 
 
-def _frame(loader: Loader) -> None:
-    if loader.opcodes.number(8) >= 1 << 63:
-        raise BrokenError
-
-
 def _pop(loader: Loader) -> None:
     """A mark too, where it is the topmost."""
     try:
@@ -255,7 +250,7 @@ _BY_CODE: Final[dict[bytes, Step]] = {
     b"\x83": _extension(2),
     b"\x84": _extension(4),
     b"\x80": _protocol,
-    b"\x95": _frame,
+    b"\x95": lambda loader: loader.opcodes.enter_frame(),
     b"(": Loader.mark,
     b"0": _pop,
     b"1": Loader.pop_mark,
