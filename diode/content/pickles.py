@@ -13,7 +13,7 @@ from diode.content.opcodes import FIRST_WINDOW_BYTES, AmbiguousError, BrokenErro
 from diode.content.reader import Reader
 from diode.content.steps import STEPS
 
-MAX_OPCODES: Final = 1 << 21  # a second or two; of words one under the other any number
+MAX_OPCODES: Final = 1 << 21  # some seconds; of words one under the other any number
 # Which names pickles have by custom: those of Python and its libraries of machine learning, which say no format
 # (`.bin`, `.ckpt`), and those that numpy.load unpickles when they hold no array.
 NAMES_OF_PICKLES: Final = (
