@@ -140,7 +140,7 @@ lock: $(RELEASE)
 	$(LOCK) pyproject.toml --output-file $(LOCKS)/runtime.txt
 	$(LOCK) $(LOCKS)/build.in --constraint $(LOCKS)/runtime.txt --output-file $(LOCKS)/build.txt
 	$(LOCK) pyproject.toml --extra dev --constraint $(LOCKS)/runtime.txt --constraint $(LOCKS)/build.txt --output-file $(LOCKS)/dev.txt
-	$(LOCK) pyproject.toml --extra fuzz --constraint $(LOCKS)/dev.txt --constraint $(LOCKS)/build.txt --output-file $(LOCKS)/fuzz.txt
+	$(LOCK) pyproject.toml --extra fuzz --constraint $(LOCKS)/runtime.txt --constraint $(LOCKS)/build.txt --output-file $(LOCKS)/fuzz.txt
 	$(LOCK) pyproject.toml --extra release --constraint $(LOCKS)/dev.txt --constraint $(LOCKS)/build.txt --output-file $(LOCKS)/release.txt
 
 # dist/: wheel, source, the CycloneDX bill of materials of what the wheel needs, and the digests of all three.

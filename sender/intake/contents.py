@@ -15,6 +15,7 @@ TOOL: Final = f"diode {version('diode')}"
 def check_contents(settings: Intake, examine: Examine, candidate: Candidate) -> Finding:
     """Have every file looked at. Raises RefusedError at the first that the channel must not carry."""
     found = examine(settings.rules, candidate)
+    candidate.inside.update(found.inside)
     told = []
     if found.unopened:
         told.append(f"not looked into: {_counted(found.unopened)}")
