@@ -24,7 +24,7 @@ class Finishing:
 
     def __init__(self, executor: Executor | None = None) -> None:
         self.fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)  # readable when a bundle is done
-        weakref.finalize(self, os.close, self.fd)
+        self.close = weakref.finalize(self, os.close, self.fd)  # for who does not end with its process
         self._thread = executor or ThreadPoolExecutor(1)
         self._under_way: dict[int, tuple[Numbered, Future[Any]]] = {}
         self._sync: Future[Any] | None = None

@@ -164,7 +164,7 @@ async def stop_and_go_on(folder: Path, number: signal.Signals) -> None:
         await link.diode()
         receiver = await link.receiver()
         sender = await link.sender("send", "--json", "--version", "1", str(sent))
-        await receiver.said('"bytes_done": ' + str(SMALL_SLAB))
+        await receiver.counted("bytes_done", SMALL_SLAB)
         sender.signal(number)
         expected = 0 if number == signal.SIGTERM else 130
         assert expected == await sender.ended()
@@ -258,7 +258,7 @@ async def test_a_file_that_changes_while_it_is_sent_withdraws_its_bundle(tmp_pat
         receiver = await link.receiver()
         await link.diode()
         sender = await link.sender("send", "--json", str(sent))
-        await receiver.said('"bytes_done": ' + str(SMALL_SLAB))
+        await receiver.counted("bytes_done", SMALL_SLAB)
         with sent.open("r+b") as file:
             file.write(b"changed")
         assert 3 == await sender.ended()

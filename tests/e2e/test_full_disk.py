@@ -37,7 +37,7 @@ async def test_a_disk_that_fills_up_costs_a_pass(tmp_path: Path, small_disk: Pat
         receiver = await link.receiver("--bundles", "1", **env)
         passes = ("--passes", "2", "--pass-delay", "0.5", "--version", "1")
         sender = await link.sender("send", "--json", *passes, str(sent))
-        await receiver.said(f'"bytes_done": {SMALL_SLAB}')
+        await receiver.counted("bytes_done", SMALL_SLAB)
         free = os.statvfs(small_disk)
         with (small_disk / "hog").open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize)

@@ -37,7 +37,7 @@ async def test_an_urgent_bundle_is_published_within_two_slab_times(tmp_path: Pat
         receiver = await link.receiver("--bundles", "2")
         await link.diode()
         sender = await link.sender("run", "--json", DIODE_OUTBOX__SETTLE_S="0")
-        await receiver.said('"bytes_done": ' + str(SMALL_SLAB))  # the model's next slabs are in the sender's hands
+        await receiver.counted("bytes_done", SMALL_SLAB)  # the model's next slabs are in the sender's hands
         dropped = time.monotonic()
         (link.outbox / "cve" / "fix@1").hardlink_to(fix)
         assert 0 == await receiver.ended()

@@ -47,7 +47,7 @@ async def kill_one(folder: Path, module: str) -> None:
         receiver = await link.receiver("--bundles", "1")
         passes = ("--passes", "2", "--pass-delay", "0.1")
         sender = await link.sender("send", "--json", "--version", "1", *passes, str(sent))
-        await receiver.said('"bytes_done": ' + str(SMALL_SLAB))
+        await receiver.counted("bytes_done", SMALL_SLAB)
         daemon = sender if module.startswith("sender") else receiver
         before = len(descriptors(daemon.process.pid))
         os.kill(worker(daemon.process.pid, module), signal.SIGKILL)

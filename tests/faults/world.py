@@ -225,7 +225,7 @@ class Enclave:
         with suppress(Exception):
             self.store._ledger.close()
         self.store._arena.release()
-        os.close(self.store._finishing.fd)
+        self.store._finishing.close()
         for fd in self.fds:
             os.close(fd)
 
