@@ -13,6 +13,7 @@ from typing import BinaryIO, Final
 
 from diode.content.allowance import Allowance
 from diode.content.archives import streams
+from diode.content.archives.members import shown
 from diode.content.code_names import is_code
 from diode.content.examine import Examined, examine
 from diode.content.inside import LOOKED_INTO, UNOPENED
@@ -50,7 +51,7 @@ WORDS: Final = KINDS | ALSO | PICTURES | UNOPENED | {ENCRYPTED, OTHERWISE}  # wh
 _ARCHIVES: Final = LOOKED_INTO | UNOPENED
 _OF_MANY: Final = LOOKED_INTO - streams.FORMATS.keys()  # archives; the others are one file that is compressed
 _MOST_NOTED: Final = 4
-_INSTEAD: Final = "take weights as safetensors or GGUF, arrays as npy without objects"  # of what a loader would run
+_INSTEAD: Final = "ask for safetensors, GGUF, or npy without objects instead"  # of what a loader would run
 _FACTS: Final = {  # what is sound, and may surprise
     "long_names": "names of tensors are longer than 63 bytes, which loaders take only when they are built so",
     "byte_order_mark": "it begins with a byte order mark, which some readers refuse",
@@ -149,7 +150,7 @@ def decide(rules: Rules, found: Examined, path: str, named: Named) -> Decision:
     notes: list[str] = []
     if rules.lint and found.trouble is not None:
         if not (rules.preset.takes_archives and _is_noted(found)):
-            return Decision(found.kind, found.trouble, _why(found))
+            return Decision(found.kind, found.trouble, _why(found, path))
         notes += _noted(found)
         if Trouble.BUDGET in (found.trouble, *found.within):
             unopened[found.kind] += 1
@@ -183,12 +184,15 @@ def _noted(found: Examined) -> Iterator[str]:
         yield f"{within.member or 'in it'}: {within.detail}; it is taken as it is"
 
 
-def _why(found: Examined) -> str:
+def _why(found: Examined, path: str) -> str:
+    problem = found.problem or ""
+    if found.member and found.member == path.rpartition("/")[2]:  # compressed, and its name does not say so
+        problem = f"unpacked: {problem.removeprefix(f'{shown(found.member)}: ')}"
     if found.trouble is Trouble.BUDGET:
-        return f"{found.problem}; content = {_TAKE_ARCHIVES} would take it as not looked into"
+        return f"{problem}; content = {_TAKE_ARCHIVES} would take it as not looked into"
     if found.trouble is Trouble.PICKLE:
-        return f"{found.problem}; {_INSTEAD}"
-    return found.problem or ""
+        return f"{problem}; {_INSTEAD}"
+    return problem
 
 
 def _not_of_preset(rules: Rules, kind: str, path: str, _: object, __: object) -> _Refused | None:

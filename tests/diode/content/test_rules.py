@@ -22,6 +22,7 @@ from diode.content.trouble import Trouble
 from diode.init import init_pair
 from diode.intake_settings import ContentSettings
 from receiver import messages
+from tests import artefacts
 
 DOCS = Path(__file__).parents[3] / "docs"
 TAKEN = "taken"
@@ -297,3 +298,9 @@ def test_examples_of_init_make_sense(tmp_path: Path, side: str) -> None:
     (channel,) = channels.values()
     rules = getattr(channel, "intake", channel).rules
     assert (TAKEN, TAKEN) == (of(rules, "empty"), of(rules, "text"))
+
+
+def test_what_comes_out_has_a_name_of_its_own() -> None:
+    """A joblib file that is compressed was named twice, as if it held a file of its own name."""
+    path, data = artefacts.wrapped("joblib-1.6-zlib.joblib", "alone")
+    assert looked(Rules(), path, data).detail.startswith("unpacked: pickle: a pickle")
