@@ -217,7 +217,7 @@ def _not_of_types(rules: Rules, kind: str, _: str, unopened: Counter[str], __: o
     if kind not in rules.types:
         return Trouble.KIND, f"it is {kind}; types names {_listed(rules.types)}"
     if left := sorted({word if word in WORDS else OTHERWISE for word in unopened} - set(rules.types)):
-        return Trouble.KIND, f"it holds {_listed(left)}, which is not looked into; types names {_listed(rules.types)}"
+        return Trouble.KIND, f"not looked into in it: {_listed(left)}; types names {_listed(rules.types)}"
     return None
 
 
