@@ -121,7 +121,8 @@ def init_pair(
     say(f"wrote {folder}/sender and {folder}/receiver; next:")
     say(f"  diode-receiver -c {folder}/receiver/receiver.toml run")
     say(f"  diode-sender -c {folder}/sender/sender.toml run")
-    say(f"  cp FILE {folder}/sender/outbox/CHANNEL/")
+    say(f"  mkdir -p {folder}/sender/outbox/CHANNEL && cp FILE {folder}/sender/outbox/CHANNEL/")
+    say("what a channel takes is for you to set, by content, on both sides: docs/content.md")
 
 
 @init_app.command("sender")

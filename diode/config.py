@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from diode.errors import NotInitialisedError, UsageError
@@ -292,12 +293,24 @@ def load(kind: type[C], path: Path) -> C:
         config: C = type(kind.__name__, (kind,), {"source": path, "__annotations__": {"source": ClassVar[Path]}})()
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        message = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
-        raise UsageError(f"{path}: {where}: {message}") from None
+        raise UsageError(f"{path}: {'.'.join(map(str, first['loc']))}: {_said(first, kind)}") from None
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}: {error}") from None
     return _absolute(config, path.resolve().parent)
+
+
+def _said(error: ErrorDetails, kind: type[BaseSettings]) -> str:
+    """What is wrong, and what to write instead where that is known."""
+    if error["type"] == "tuple_type":
+        return 'a list is wanted: ["..."]'
+    if error["type"] != "extra_forbidden":
+        return error["msg"].removeprefix("Value error, ")
+    match error["loc"]:
+        case ("channels", name, key) if kind is SenderConfig and key in ContentSettings.model_fields:
+            return f"unknown key; on the sender it belongs to [channels.{name}.intake]"
+        case ("channels", name, "intake"):
+            return f"unknown key; on the receiver its keys belong to [channels.{name}] itself"
+    return "unknown key"
 
 
 def load_either(path: Path) -> SenderConfig | ReceiverConfig:

@@ -41,7 +41,7 @@ pass_delay_s = 30.0         # between passes, so that they do not die in one out
 manifest_lead_ms = 20       # how long before its data a bundle's manifest leaves
 key = "keys/signing.key"    # Ed25519; its public half is what the receiver trusts
 
-# [channels.fixes]          # what differs for one channel
+# [channels.weights]        # what differs for one channel
 # priority = 9              # 0 to 9, 5 by default: a higher one overtakes at the next slab
 # weight = 3                # its share among channels of the same priority, 1 by default
 # approvals = 2             # people who must sign its bundles (diode-sender approve); 0: the daemon signs
@@ -49,10 +49,12 @@ key = "keys/signing.key"    # Ed25519; its public half is what the receiver trus
 # releasable_to = ["NLD"]
 # valid_days = 30
 # rate = "50M"              # bytes a second at most; 0: the line's
-# [channels.fixes.intake]   # what its items must pass; docs/intake.md has all of it
-# content = "os"            # what it takes (docs/content.md): any | weights | packages | images | os
-# types = ["deb", "text", "empty"]      # of that, kinds that are taken; empty: all
-# lint = true               # refuse pickles, polyglots and unsound files, look into archives
+# [channels.weights.intake] # what its items must pass; docs/intake.md has all of it
+# content = "weights"       # what it takes (docs/content.md): any | weights | packages | images | os
+# also = ["sentencepiece"]  # of weights: take these besides, of npy, onnx, pdf, sentencepiece, svg
+# code = true               # of weights: take source code (trust_remote_code), too
+# types = ["safetensors", "json", "text", "empty"]   # of that, kinds that are taken; left out: all
+# lint = true               # the default: refuse pickles, polyglots and unsound files, look into archives
 # sha256sums = "SHA256SUMS"             # must name every file of an item
 # minisign = "keys/vendors/acme.pub"    # who must have signed it, or every file
 # clamd = {{ socket = "/run/clamav/clamd.ctl" }}
@@ -117,9 +119,10 @@ format = "auto"             # json | console
 # signatures = 2             # people who must have signed
 # signers = ["alice", "bob"] # who may, by the names of their files in signers
 # content = "weights"        # what it takes (docs/content.md): any | weights | packages | images | os
-# also = ["sentencepiece"]   # of weights: kinds that are taken besides
+# also = ["sentencepiece"]   # of weights: take these besides, of npy, onnx, pdf, sentencepiece, svg
 # code = true                # of weights: take source code (trust_remote_code), too
-# lint = true                # pickles and unsound files are refused: so by default
+# types = ["safetensors", "json", "text", "empty"]   # of that, kinds that are taken; left out: all
+# lint = true                # the default: refuse pickles, polyglots and unsound files, look into archives
 # hold = 1                   # people who must release a bundle (diode-receiver accept)
 """
 

@@ -1,5 +1,6 @@
 """What a daemon shows while it works: bars on a terminal, plain log lines otherwise, JSON lines on demand."""
 
+import logging
 import sys
 import time
 from collections import deque
@@ -24,6 +25,7 @@ from diode.escape import escape
 Mode = Literal["bars", "lines", "json", "quiet"]
 _LINE_EVERY_S: Final = 5.0
 _FINISHED_SHOWN: Final = 8
+_LEVELS: Final = {"quarantined": logging.ERROR, "incomplete": logging.WARNING}  # of outcomes that a person must see to
 
 log = structlog.get_logger()
 
@@ -100,7 +102,8 @@ class Display:
         if self._mode == "json":
             self._say("bundle", figures)
         else:
-            log.info("bundle_" + outcome.replace(" ", "_"), **{k: v for k, v in figures.items() if k != "outcome"})
+            told = {k: v for k, v in figures.items() if k != "outcome"}
+            log.log(_LEVELS.get(outcome, logging.INFO), "bundle_" + outcome.replace(" ", "_"), **told)
 
     def summary(self, fields: Mapping[str, Any]) -> None:
         """The last line."""

@@ -91,7 +91,8 @@ class Packer:
         if (failed := verdict.failed) is not None:
             log.error("intake_refused", **facts, check=failed.name, reason=failed.reason, detail=failed.detail)
             raise IntakeError(f"{failed.name}: {failed.reason}: {failed.detail}", verdict.facts())
-        log.info("intake_passed", **facts, checks=[check.name for check in verdict.checks])
+        noted = {check.name: check.detail for check in verdict.checks if check.detail}
+        log.info("intake_passed", **facts, checks=[check.name for check in verdict.checks], noted=noted)
         return verdict
 
     async def _in_thread(self, item: Item, progress: Progress, work: Callable[[], T]) -> T:

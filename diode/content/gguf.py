@@ -194,8 +194,12 @@ def _read_tensors(reader: Reader, count: int, alignment: int) -> list[Tensor]:
         shape = [reader.number(8) for _ in range(dimensions)]
         kind, offset = reader.number(4), reader.number(8)
         size = _tensor_bytes(name, shape, kind)
-        if offset % alignment or offset + size > reader.size:
-            raise UnsoundError(f"tensor {name!r} at {offset} with {size} bytes is not aligned, or not in the file")
+        if offset % alignment:
+            raise UnsoundError(f"tensor {name!r} at {offset} is not aligned to {alignment} bytes")
+        if offset + size > reader.size:
+            raise UnsoundError(
+                f"tensor {name!r} at {offset} with {size} bytes is not in the file: is the file cut off?"
+            )
         tensors.append(Tensor(offset, offset + size, name, kind, shape))
     return tensors
 

@@ -8,10 +8,12 @@ vendors' signatures and for scanners to say. docs/content.md has the table.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import BinaryIO, Final
 
 from diode.content.allowance import Allowance
 from diode.content.archives import streams
+from diode.content.archives.members import shown
 from diode.content.code_names import is_code
 from diode.content.examine import Examined, examine
 from diode.content.inside import LOOKED_INTO, UNOPENED
@@ -42,13 +44,14 @@ PRESETS: Final = {
     "images": Preset(takes_archives=True),
     "os": Preset(takes_archives=True),
 }
-_TAKE_ARCHIVES: Final = ", ".join(f'"{name}"' for name, preset in PRESETS.items() if preset.takes_archives)
+_TAKE_ARCHIVES: Final = " or ".join(f'"{name}"' for name, preset in PRESETS.items() if preset.takes_archives)
 ENCRYPTED: Final = "encrypted"
 OTHERWISE: Final = "unopened"  # members that are not looked into for any other reason, such as how they are compressed
 WORDS: Final = KINDS | ALSO | PICTURES | UNOPENED | {ENCRYPTED, OTHERWISE}  # what ``types`` may name
 _ARCHIVES: Final = LOOKED_INTO | UNOPENED
 _OF_MANY: Final = LOOKED_INTO - streams.FORMATS.keys()  # archives; the others are one file that is compressed
 _MOST_NOTED: Final = 4
+_INSTEAD: Final = "ask for safetensors, GGUF, or npy without objects instead"  # of what a loader would run
 _FACTS: Final = {  # what is sound, and may surprise
     "long_names": "names of tensors are longer than 63 bytes, which loaders take only when they are built so",
     "byte_order_mark": "it begins with a byte order mark, which some readers refuse",
@@ -70,9 +73,12 @@ class Rules:
         if self.content not in PRESETS:
             raise ValueError(f'content = "{self.content}": there is {", ".join(PRESETS)}')
         if len(self.types) > MAX_TYPES:
-            raise ValueError(f"types: {len(self.types)} of them; a channel names {MAX_TYPES} at most")
+            raise ValueError(
+                f"types: {len(self.types)} of them; a channel names {MAX_TYPES} at most; "
+                f"without types it takes every kind that content names"
+            )
         if unknown := sorted(set(self.types) - WORDS):
-            raise ValueError(f"types: {', '.join(unknown)}: unknown; docs/content.md lists the kinds")
+            raise ValueError(f"types: {', '.join(unknown)}: unknown{_meant(unknown)}; docs/content.md lists the kinds")
         if unknown := sorted(set(self.also) - ALSO):
             raise ValueError(f"also: {', '.join(unknown)}: there is {', '.join(sorted(ALSO))}")
         if len(set(self.also)) < len(self.also):
@@ -82,12 +88,16 @@ class Rules:
         elif not self.lint:
             raise ValueError(f'content = "{self.content}" is of no use without lint: leave lint = false out')
         elif never := sorted(set(self.types) - self.kinds):
-            raise ValueError(f'types: content = "{self.content}" never takes {", ".join(never)}')
+            hint = f"; name it in also as well, of {', '.join(sorted(ALSO))}" if ALSO & {*never} else ""
+            raise ValueError(f'types: content = "{self.content}" never takes {", ".join(never)}{hint}')
 
     def _refuse_of_weights(self) -> None:
         for name, given in (("code", self.code), ("also", self.also)):
             if given:
-                raise ValueError(f'{name} is a setting of content = "weights"; this channel has "{self.content}"')
+                raise ValueError(
+                    f'{name} is a setting of content = "weights"; this channel has "{self.content}": '
+                    f'write content = "weights", or leave {name} out'
+                )
 
     @property
     def preset(self) -> Preset:
@@ -140,7 +150,7 @@ def decide(rules: Rules, found: Examined, path: str, named: Named) -> Decision:
     notes: list[str] = []
     if rules.lint and found.trouble is not None:
         if not (rules.preset.takes_archives and _is_noted(found)):
-            return Decision(found.kind, found.trouble, _why(found))
+            return Decision(found.kind, found.trouble, _why(found, path))
         notes += _noted(found)
         if Trouble.BUDGET in (found.trouble, *found.within):
             unopened[found.kind] += 1
@@ -174,10 +184,15 @@ def _noted(found: Examined) -> Iterator[str]:
         yield f"{within.member or 'in it'}: {within.detail}; it is taken as it is"
 
 
-def _why(found: Examined) -> str:
-    if found.trouble is not Trouble.BUDGET:
-        return found.problem or ""
-    return f"{found.problem}; content = {_TAKE_ARCHIVES} would take it as not looked into"
+def _why(found: Examined, path: str) -> str:
+    problem = found.problem or ""
+    if found.member and found.member == path.rpartition("/")[2]:  # compressed, and its name does not say so
+        problem = f"unpacked: {problem.removeprefix(f'{shown(found.member)}: ')}"
+    if found.trouble is Trouble.BUDGET:
+        return f"{problem}; content = {_TAKE_ARCHIVES} would take it as not looked into"
+    if found.trouble is Trouble.PICKLE:
+        return f"{problem}; {_INSTEAD}"
+    return problem
 
 
 def _not_of_preset(rules: Rules, kind: str, path: str, _: object, __: object) -> _Refused | None:
@@ -191,6 +206,8 @@ def _not_of_preset(rules: Rules, kind: str, path: str, _: object, __: object) ->
         return None
     trouble = Trouble.CODE if kind in PROGRAMS else Trouble.KIND
     hint = f'; also = ["{kind}"] would take it' if kind in ALSO else ""
+    if kind in _ARCHIVES:
+        hint = "; drop its files unpacked, or on a channel that takes archives"
     return trouble, f'it is {kind}, which content = "{rules.content}" does not take{hint}'
 
 
@@ -200,7 +217,7 @@ def _not_of_types(rules: Rules, kind: str, _: str, unopened: Counter[str], __: o
     if kind not in rules.types:
         return Trouble.KIND, f"it is {kind}; types names {_listed(rules.types)}"
     if left := sorted({word if word in WORDS else OTHERWISE for word in unopened} - set(rules.types)):
-        return Trouble.KIND, f"it holds {_listed(left)}, which is not looked into; types names {_listed(rules.types)}"
+        return Trouble.KIND, f"not looked into in it: {_listed(left)}; types names {_listed(rules.types)}"
     return None
 
 
@@ -213,6 +230,11 @@ def _code_of_others(rules: Rules, _: str, __: str, ___: object, named: Named) ->
     if not rules.code and named.elsewhere:
         return Trouble.CODE, f"it names code that lies elsewhere: {_listed(named.elsewhere)}; code = true would take it"
     return None
+
+
+def _meant(unknown: Sequence[str]) -> str:
+    close = [known for word in unknown for known in get_close_matches(word, sorted(WORDS), n=1)]
+    return f" (meant: {_listed(close)}?)" if close else ""
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -28,7 +28,9 @@ class DetachedKey:
         self.suffix = suffix
         try:
             key = load_pem_public_key(path.read_bytes())
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+        except ValueError as error:
             raise UsageError(f"{path} is not a public key in PEM: {error}") from None
         is_p256 = isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1)
         if not isinstance(key, Ed25519PublicKey) and not is_p256:

@@ -65,7 +65,9 @@ class MinisignKey:
             packed = _decode(lines[min(1, len(lines) - 1)], 42)  # behind a comment, or alone as ``minisign -P`` has it
             if packed[:2] != _LEGACY:
                 raise ValueError("not an Ed25519 key")
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+        except ValueError as error:
             raise UsageError(f"{path} is not a minisign public key: {error}") from None
         self._id = packed[_ID]
         self._key = Ed25519PublicKey.from_public_bytes(packed[10:])

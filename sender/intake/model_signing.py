@@ -51,7 +51,9 @@ class ModelKey:
         """Read it. Raises UsageError."""
         try:
             key = load_pem_public_key(_pem(path.read_bytes()))
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+        except ValueError as error:
             raise UsageError(f"{path} is not a public key in PEM: {error}") from None
         if not isinstance(key, EllipticCurvePublicKey) or type(key.curve) not in _HASHES:
             raise UsageError(f"{path} is not an ECDSA public key on P-256, P-384 or P-521, as model signing has them")

@@ -134,6 +134,17 @@ async def test_keys_are_missed_at_the_start(tmp_path: Path) -> None:
         declare(link, 'minisign = "keys/nobody.pub"')
         sender = await link.sender("run", "--until-idle")
         assert 2 == await sender.ended()
+        assert any("keys/nobody.pub cannot be read: No such file" in line for line in sender.log)
+
+
+async def test_what_passed_and_was_not_looked_into_is_logged(tmp_path: Path) -> None:
+    """Nobody reads the attestation of an item that passed; the log says what its checks had to say."""
+    async with pair(tmp_path / "pair") as link:
+        (tmp_path / "a.7z").write_bytes(b"7z\xbc\xaf\x27\x1c\x00\x04" + bytes(64))
+        sender = await link.sender("pack", str(tmp_path / "a.7z"), "--channel", "misc", "--json")
+        assert 0 == await sender.ended()
+        (passed,) = [json.loads(line) for line in sender.log if '"intake_passed"' in line]
+        assert {"content": "not looked into: 1 7z"} == passed["noted"]
 
 
 @pytest.mark.parametrize("word", ["run", "send"])

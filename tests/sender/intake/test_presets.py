@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import re
 import zipfile
 import zlib
 from pathlib import Path
@@ -218,3 +219,21 @@ def test_a_mistake_is_said_at_the_start(tmp_path: Path, side: str, table: str) -
         assert "channels.weights" in str(caught.value)
     path.write_text(f'{before}\n{table}\ncontent = "weights"\nalso = ["onnx", "sentencepiece"]\ncode = true\n')
     load(kind, path)
+
+
+@pytest.mark.parametrize(
+    ("side", "text", "said"),
+    [
+        ("sender", '[channels.weights]\ncontent = "weights"', "it belongs to [channels.weights.intake]"),
+        ("receiver", '[channels.weights.intake]\ncontent = "weights"', "belong to [channels.weights] itself"),
+        ("receiver", '[channels.weights]\ntypes = "text"', 'a list is wanted: ["..."]'),
+        ("receiver", "[channels.weights]\nlook = true", "channels.weights.look: unknown key"),
+    ],
+)
+def test_a_setting_in_the_wrong_place(tmp_path: Path, side: str, text: str, said: str) -> None:
+    """The two sides have the same settings in different tables: the message names the right one."""
+    init_pair(tmp_path, to="127.0.0.1:1", listen="127.0.0.1:2", mtu=1500, rate=0, profile="clean", auth="gmac")
+    path, kind = tmp_path / side / f"{side}.toml", SenderConfig if side == "sender" else ReceiverConfig
+    path.write_text(f"{path.read_text()}\n{text}\n")
+    with pytest.raises(UsageError, match=re.escape(said)):
+        load(kind, path)

@@ -194,7 +194,7 @@ def test_keys_are_read_at_the_start(judge: Judge, tmp_path: Path, name: str, con
     path = tmp_path / "bad.pub"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(UsageError, match="is not a"):
+    with pytest.raises(UsageError, match="is not a" if content is not None else "cannot be read: No such file"):
         judge({"a": b"a"}, **{name: {"key": path} if name == "oms" else path})
 
 
