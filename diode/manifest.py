@@ -211,7 +211,8 @@ def check_new_name(component: str) -> None:
 
 def check_path(path: str) -> None:
     """Raise PathError unless ``path`` is relative, made of allowed components, and not too long or too deep."""
-    components = path.removesuffix("/").split("/")
+    path = path.removesuffix("/")
+    components = path.split("/")
     if len(components) > MAX_DEPTH or len(path.encode(errors="replace")) > MAX_PATH_BYTES:
         raise PathError(f"path {path[:60]!r}... is deeper than {MAX_DEPTH} or longer than {MAX_PATH_BYTES} bytes")
     for component in components:
@@ -227,12 +228,17 @@ class PathSet:
     def __init__(self) -> None:
         self._files: set[int] = set()
         self._directories: dict[int, int] = {}
+        self._listed: set[str] = set()
 
     def add(self, path: str) -> None:
         """Take one path (``/`` at its end: a directory). Raises PathError."""
         check_path(path)
         if not path.endswith("/"):
             self._add_file(path)
+        elif path in self._listed:
+            raise PathError(f"{path!r} is there twice")
+        else:
+            self._listed.add(path)
         parent = path.rpartition("/")[0]
         while parent:
             folded = _folded(parent)
