@@ -361,7 +361,7 @@ class Ledger(NumberLedger):
                 self.note_order(key, LinkOrder(epoch, -1, has_spoken=known.get(key, LinkOrder()).has_spoken))
 
     def forget_claims(self, key: str) -> None:
-        """What was said under other link keys is no one's word any more: ``key`` speaks now, and it is the others' turn.
+        """What was said under other link keys is no one's word any more: ``key`` speaks now.
 
         Where a channel begins is kept, since its numbers are told anew; bundles are named anew as they are sent. A key
         that comes back counts as one that has not spoken: what was said meanwhile is forgotten then.
