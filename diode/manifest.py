@@ -239,13 +239,17 @@ class PathSet:
             raise PathError(f"{path!r} is there twice")
         else:
             self._listed.add(path)
-        parent = path.rpartition("/")[0]
+        parent, count = path.rpartition("/")[0], len(self._directories)
         while parent:
             folded = _folded(parent)
             if folded in self._files:
                 raise PathError(f"{parent!r} is a file and a directory")
-            if self._directories.setdefault(folded, hash(parent)) != hash(parent):
+            known = self._directories.setdefault(folded, hash(parent))
+            if known != hash(parent):
                 raise PathError(f"directory {parent!r} differs from another only in case or form")
+            if len(self._directories) == count:
+                break  # it was known, and so is all that lies above it
+            count += 1
             parent = parent.rpartition("/")[0]
 
     def _add_file(self, path: str) -> None:
