@@ -12,11 +12,11 @@ from typing import BinaryIO, Final, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from diode.anchor import Anchor
 from diode.audit import segment_number, segments
 from diode.chain import GENESIS, MAX_LINE_BYTES, Chain, Entry, Head, Side, What, read_line
+from diode.envelope import parse_public_key
 from diode.errors import IntegrityError, SignatureError, UsageError
 
 MOST_REPAIRS: int = 100  # that are named
@@ -190,7 +190,7 @@ def read_service_keys(paths: Iterable[Path]) -> list[Ed25519PublicKey]:
     keys = []
     for path in paths:
         try:
-            key = load_pem_public_key(path.read_bytes())
+            key = parse_public_key(path.read_bytes())
         except (OSError, ValueError) as error:
             raise UsageError(f"{path} is no public key in PEM: {error}") from error
         if not isinstance(key, Ed25519PublicKey):

@@ -8,8 +8,10 @@ import base64
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, SECP384R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import UnverifiedSignatureError, VerificationError
@@ -24,15 +26,26 @@ MAX_SIGNATURES: Final = 64
 
 def load_signer(pem: bytes) -> CryptoSigner:
     """An Ed25519 signer from a private key in PKCS8 PEM; its key id is derived from the key. Raises ValueError."""
-    key = load_pem_private_key(pem, None)
+    try:
+        key = load_pem_private_key(pem, None)
+    except UnsupportedAlgorithm as error:
+        raise ValueError(f"a kind of key that is not known: {error}") from None
     if not isinstance(key, Ed25519PrivateKey):
         raise ValueError("not an Ed25519 private key")
     return CryptoSigner(key)
 
 
+def parse_public_key(pem: bytes) -> PublicKeyTypes:
+    """Any public key in PEM. Raises ValueError, also for a kind or a curve that nobody here knows."""
+    try:
+        return load_pem_public_key(pem)
+    except UnsupportedAlgorithm as error:
+        raise ValueError(f"a kind of key that is not known: {error}") from None
+
+
 def load_public_key(pem: bytes) -> Key:
     """A key from its public half in PEM: Ed25519, or ECDSA on P-256 or P-384 as hardware has it. Raises ValueError."""
-    key = load_pem_public_key(pem)
+    key = parse_public_key(pem)
     if isinstance(key, Ed25519PublicKey):
         return SSlibKey.from_crypto(key)
     if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1 | SECP384R1):

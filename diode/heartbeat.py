@@ -36,7 +36,7 @@ class LinkOrder(NamedTuple):
     epoch: int = -1
     number: int = 0
     has_mac: bool = False  # one of kind 4 was accepted: kind 3 is believed no more
-    has_spoken: bool = False  # one was accepted under this key; else the order was taken over, or typed
+    has_spoken: bool = False  # the last one was accepted under this key; else taken over, typed, or another spoke since
 
     @property
     def reached(self) -> tuple[int, int]:

@@ -211,7 +211,8 @@ def check_new_name(component: str) -> None:
 
 def check_path(path: str) -> None:
     """Raise PathError unless ``path`` is relative, made of allowed components, and not too long or too deep."""
-    components = path.removesuffix("/").split("/")
+    path = path.removesuffix("/")
+    components = path.split("/")
     if len(components) > MAX_DEPTH or len(path.encode(errors="replace")) > MAX_PATH_BYTES:
         raise PathError(f"path {path[:60]!r}... is deeper than {MAX_DEPTH} or longer than {MAX_PATH_BYTES} bytes")
     for component in components:
@@ -227,19 +228,28 @@ class PathSet:
     def __init__(self) -> None:
         self._files: set[int] = set()
         self._directories: dict[int, int] = {}
+        self._listed: set[str] = set()
 
     def add(self, path: str) -> None:
         """Take one path (``/`` at its end: a directory). Raises PathError."""
         check_path(path)
         if not path.endswith("/"):
             self._add_file(path)
-        parent = path.rpartition("/")[0]
+        elif path in self._listed:
+            raise PathError(f"{path!r} is there twice")
+        else:
+            self._listed.add(path)
+        parent, count = path.rpartition("/")[0], len(self._directories)
         while parent:
             folded = _folded(parent)
             if folded in self._files:
                 raise PathError(f"{parent!r} is a file and a directory")
-            if self._directories.setdefault(folded, hash(parent)) != hash(parent):
+            known = self._directories.setdefault(folded, hash(parent))
+            if known != hash(parent):
                 raise PathError(f"directory {parent!r} differs from another only in case or form")
+            if len(self._directories) == count:
+                break  # it was known, and so is all that lies above it
+            count += 1
             parent = parent.rpartition("/")[0]
 
     def _add_file(self, path: str) -> None:

@@ -77,14 +77,15 @@ def confine(
     writes: Iterable[int] | None = None,
     sends: int | None = None,
     changes: Sequence[Path] = (),
-    reads: Sequence[Path] = (),
+    reads: Iterable[Path | int] = (),
     threads: bool = False,
 ) -> list[str]:
     """Bind this process to what it needs from now on; returns what could not be put in force, a line each.
 
     It keeps the system calls that Python needs, and ``calls``. ``write`` is kept for the descriptors ``writes`` (and
     standard output and error) or, when that is None, for all; ``sendto`` for the socket ``sends`` alone. Of the file
-    system it keeps ``changes`` (folders that may be written) and ``reads`` (files and folders), as far as they exist.
+    system it keeps ``changes`` (folders that may be written) and ``reads`` (files and folders, by their paths or by
+    descriptors, which are closed), as far as they exist.
     ``threads``: it may start threads, though no processes. Import first what is needed. Raises OSError when a folder of
     ``changes`` is not there: it would be out of reach for good.
 
@@ -203,7 +204,7 @@ def _allow_threads(allowed: Any) -> None:
     allowed.add_rule(seccomp.ERRNO(errno.ENOSYS), "clone3")  # its flags cannot be seen: clone is taken instead
 
 
-def _landlock_worker(changes: Sequence[Path], reads: Sequence[Path]) -> str:
+def _landlock_worker(changes: Sequence[Path], reads: Iterable[Path | int]) -> str:
     version = landlock_version()
     if not version:
         return "Landlock: this kernel does not have it, or does not use it"
@@ -214,7 +215,7 @@ def _landlock_worker(changes: Sequence[Path], reads: Sequence[Path]) -> str:
     return _landlock(version, [(changes, _CHANGE), (reads, _READ)])
 
 
-def _landlock(version: int, rules: Iterable[tuple[Sequence[Path], int]], *, has_network: bool = False) -> str:
+def _landlock(version: int, rules: Iterable[tuple[Iterable[Path | int], int]], *, has_network: bool = False) -> str:
     """Put ``rules`` (places, and what is allowed in them) in force; returns why not."""
     handled = (1 << _HANDLED_FS[min(version, _NEWEST)]) - 1
     network = _NET if version >= 4 and not has_network else 0
@@ -233,10 +234,10 @@ def _landlock(version: int, rules: Iterable[tuple[Sequence[Path], int]], *, has_
     return ""
 
 
-def _allow(ruleset: int, path: Path, access: int) -> None:
+def _allow(ruleset: int, path: Path | int, access: int) -> None:
     try:
-        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except (FileNotFoundError, PermissionError):  # what this user cannot reach he is not given either
+        place = path if isinstance(path, int) else os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:  # what this user cannot reach he is not given either; no stranger's path lifts the other rules
         return
     try:
         if not stat.S_ISDIR(os.fstat(place).st_mode):

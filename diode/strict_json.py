@@ -14,14 +14,16 @@ MAX_DIGITS: Final = 19  # of an integer: 2^63 - 1 has so many
 def read_json(text: bytes) -> Any:
     """The value of a JSON text. Raises ValueError.
 
-    The text is UTF-8 without a byte order mark. No object has a key twice, no number a fraction or an exponent, and
-    nothing is nested deeper than MAX_NESTING.
+    The text is UTF-8 without a byte order mark. No object has a key twice, no number a fraction, an exponent or more
+    than MAX_DIGITS digits, no text half of a surrogate pair, and nothing is nested deeper than MAX_NESTING.
     """
     try:
         value = _DECODER.decode(text.decode())
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     _check_nesting(value)
+    if b"\\u" in text:
+        _check_characters(value)
     return value
 
 
@@ -48,6 +50,14 @@ _DECODER: Final = json.JSONDecoder(
     parse_float=_refuse_number,
     parse_constant=_refuse_number,
 )
+
+
+def _check_characters(value: Any) -> None:
+    """Half of a surrogate pair is no character: readers refuse it, or put another one in its place."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("half of a surrogate pair is there") from None
 
 
 def _check_nesting(value: Any) -> None:

@@ -120,11 +120,13 @@ class Hearing:
         self._gaps_known = False
 
     def _begin_key(self, key: str) -> None:
-        """A link key speaks for the first time, after another one: what was said under that one counts for nothing."""
+        """A link key speaks, and the last word was another's: what was said under that one counts for nothing."""
         self._key = key
-        others = any(order.has_spoken for other, order in self.orders.items() if other != key)
+        others = [other for other, order in self.orders.items() if other != key and order.has_spoken]
         if self.orders.get(key, LinkOrder()).has_spoken or not others:
             return
+        for other in others:
+            self.orders[other] = self.orders[other]._replace(has_spoken=False)  # should it come back
         self._books.start_over()
         self._unrecorded.clear()
         self._withdrawn.clear()
@@ -158,7 +160,7 @@ class Hearing:
             while len(known) > MAX_HEARD:
                 del known[next(iter(known))]
         if self._forgets:
-            self._ledger.forget_claims()
+            self._ledger.forget_claims(self._key)
             self._forgets = False
             self._recorded = self._ledger.issued()
         self._ledger.note_order(self._key, self.orders[self._key])

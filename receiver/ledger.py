@@ -360,12 +360,14 @@ class Ledger(NumberLedger):
             for key in keys:
                 self.note_order(key, LinkOrder(epoch, -1, has_spoken=known.get(key, LinkOrder()).has_spoken))
 
-    def forget_claims(self) -> None:
-        """What was said under another link key is no one's word any more: a new key has spoken.
+    def forget_claims(self, key: str) -> None:
+        """What was said under other link keys is no one's word any more: ``key`` speaks now.
 
-        Where a channel begins is kept, since its numbers are told anew; bundles are named anew as they are sent.
+        Where a channel begins is kept, since its numbers are told anew; bundles are named anew as they are sent. A key
+        that comes back counts as one that has not spoken: what was said meanwhile is forgotten then.
         """
         with self._transaction():
+            self._execute("UPDATE link_order SET has_spoken = 0 WHERE key != ?", (key,))
             self._execute("UPDATE issued SET sequence = first - 1")
             for table in ("heard", "withdrawn"):
                 self._execute(f"DELETE FROM {table}")

@@ -147,6 +147,19 @@ class NumberLedger(Database):
         ranges = {gap.channel: list(self._ranges(gap.channel, self.floor(gap.channel))) for gap in waiting}
         return {g.bundle: g for g in waiting if not any(a <= g.sequence <= b for a, b in ranges[g.channel])}
 
+    def held_up(self) -> dict[str, Gap]:
+        """Bundles that waited because of their number or name, newest first, and could be taken when they come again.
+
+        Where another bundle that is on its way has their number, they still wait, until that one is refused.
+        """
+        rows = self._execute(
+            "SELECT channel, sequence, bundle FROM ahead WHERE NOT EXISTS ("
+            "SELECT 1 FROM bundle WHERE id = ahead.bundle OR (channel = ahead.channel AND sequence = ahead.sequence "
+            "AND state IN ('held', 'publishing', 'published'))) ORDER BY number DESC"
+        )
+        waiting = self.ahead()
+        return {row[2]: Gap(*row) for row in rows if row[2] not in waiting}
+
     def noted_ahead(self, bundle: str) -> Gap | None:
         """A bundle as :meth:`note_ahead` has it, whatever became of it or of its number since."""
         row = self._execute("SELECT channel, sequence, bundle FROM ahead WHERE bundle = ?", (bundle,)).fetchone()

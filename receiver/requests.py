@@ -72,6 +72,8 @@ def _why(ledger: Ledger, bundle: str) -> tuple[str, bool]:
         return _named(gap), True
     if bundle in ledger.postponed():
         return "there was no room for it", True
+    if gap := ledger.held_up().get(bundle):
+        return f"{_number(gap)} waited, for another bundle with its number or name, or for a person", True
     return "not even its manifest arrived", False
 
 
@@ -86,7 +88,8 @@ def request_gaps(
 ) -> list[Request]:
     """Ask for bundles of which nothing was begun: what signatures prove, then what the sender spoke of; each once."""
     named, waiting, postponed = ledger.predecessors(), ledger.ahead(), ledger.postponed()
-    signed = {*named, *waiting, *postponed}
+    held_up = [bundle for bundle in ledger.held_up() if bundle not in named and bundle not in postponed]
+    signed = {*named, *waiting, *postponed, *held_up}
     heard = [bundle for bundle in ledger.heard() if bundle not in signed]
     known = {(gap.channel, gap.sequence) for gap in waiting.values()}
     known |= set(postponed.values())
@@ -94,6 +97,7 @@ def request_gaps(
     bundles = [
         *list(waiting)[:most_signed],
         *[bundle for bundle in postponed if bundle not in waiting and bundle not in named][-most_signed:],
+        *held_up[:most_signed],
         *_newest(heard, ledger.withdrawn(), most),
     ]
     asked = [request_bundle(ledger, bundle) for bundle in bundles]

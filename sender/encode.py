@@ -7,6 +7,8 @@ before. Slots come back from ``transmit`` when their last train has left.
 import json
 import mmap
 import os
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +48,7 @@ from sender.packing import (
     load_packed,
 )
 from sender.schedule import Job, Plan
-from sender.sources import fingerprint, open_origin
+from sender.sources import fingerprint, open_origin, open_places
 
 MAX_OPEN_BUNDLES = 8
 FILLER_DATAGRAMS = 256
@@ -208,7 +210,8 @@ def main() -> None:
     settings, control = start_worker(says=ENCODE_SAYS, hears=ENCODE_HEARS)
     encoder = Encoder(settings, control)
     writes = (control.write_fd, settings["ready_write"])
-    lacking = confine((*READS, "openat2"), writes=writes, reads=[*settings["reads"], *readable_folders()])
+    reads: Iterator[str | int] = chain(open_places(settings["reads"]), readable_folders())
+    lacking = confine((*READS, "openat2"), writes=writes, reads=reads)
     control.send(SandboxLacks(tuple(lacking)))
     with refusing_peers(control):
         encoder.run()

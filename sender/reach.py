@@ -20,12 +20,17 @@ log = structlog.get_logger()
 
 
 def encode_reads(config: SenderConfig) -> list[str]:
-    """The files and folders that ``encode`` may read, without those of them that hold one of our private keys."""
+    """The files and folders that ``encode`` may read, without those of them that hold one of our private keys.
+
+    Paths with no link in them: ``encode`` opens them through none, so that nobody can put another at their place.
+    """
     packed = config.state / "bundles"
     packed.mkdir(parents=True, exist_ok=True)
-    usual = [config.outbox.path, config.outbox.sent]
-    known = tuple(f"{folder.resolve()}/" for folder in usual)
-    places = [str(packed), *map(str, usual)]
+    outbox, sent = config.outbox.path, config.outbox.sent
+    # where ``sent`` lies in the outbox, others may put a link at its name
+    usual = [outbox.resolve()] if sent.is_relative_to(outbox) else [outbox.resolve(), sent.resolve()]
+    known = tuple(f"{folder}/" for folder in usual)
+    places = [str(packed.resolve()), *map(str, usual)]
     for folder in sorted(packed.glob("????????????????")):
         places += _places_of(folder, known)
     keys = [key.resolve() for key in (config.link.key, config.link.previous, config.send.key, config.service_key)]

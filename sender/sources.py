@@ -7,7 +7,7 @@ times), so that neither another file nor other content is taken for it.
 import os
 import stat
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -88,6 +88,19 @@ class Source:
 def open_origin(origin: str) -> BinaryIO:
     """Open the file at an absolute path in which no link is followed, unbuffered."""
     return os.fdopen(_top_of_all().beneath(origin.lstrip("/"), _READ), "rb", buffering=0)
+
+
+def open_places(places: Iterable[str]) -> Iterator[int]:
+    """A descriptor of each absolute path in which no link is followed, to be closed by the taker; others left out."""
+    for place in places:
+        try:
+            fd = _top_of_all().beneath(place.lstrip("/") or ".", os.O_PATH)
+        except OSError:
+            continue
+        if stat.S_ISLNK(os.fstat(fd).st_mode):  # itself opened: O_PATH
+            os.close(fd)
+        else:
+            yield fd
 
 
 @cache

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, Ellip
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from diode.envelope import parse_public_key
 from diode.errors import UsageError
 from sender.intake.candidate import Candidate, CandidateFile
 from sender.intake.verdict import Reason, RefusedError
@@ -27,7 +27,7 @@ class DetachedKey:
         """Read it. Raises UsageError."""
         self.suffix = suffix
         try:
-            key = load_pem_public_key(path.read_bytes())
+            key = parse_public_key(path.read_bytes())
         except OSError as error:
             raise UsageError(f"{path} cannot be read: {error.strerror}") from None
         except ValueError as error:

@@ -23,9 +23,10 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
     EllipticCurvePublicKey,
 )
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from securesystemslib.dsse import Envelope
 
+from diode.envelope import parse_public_key
 from diode.errors import UsageError
 from diode.intake_settings import ModelSigning
 from sender.intake.candidate import Candidate, CandidateFile
@@ -50,7 +51,7 @@ class ModelKey:
     def __init__(self, path: Path) -> None:
         """Read it. Raises UsageError."""
         try:
-            key = load_pem_public_key(_pem(path.read_bytes()))
+            key = parse_public_key(_pem(path.read_bytes()))
         except OSError as error:
             raise UsageError(f"{path} cannot be read: {error.strerror}") from None
         except ValueError as error:

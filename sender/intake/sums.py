@@ -8,6 +8,7 @@ Source: coreutils, src/digest.c (digest_check, split_3, bsd_split_3); RFC 9580, 
 
 import codecs
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import BinaryIO, Final
@@ -54,10 +55,10 @@ def check_sums(file_name: str, papers: frozenset[str], candidate: Candidate) -> 
 
 def _compare(listed: Iterable[tuple[str, str]], file_name: str, candidate: Candidate) -> set[str]:
     """The paths that were named, each with its file's digest. Raises RefusedError, and what ``listed`` raises."""
-    folders = {path[:at] for path in candidate.files for at, char in enumerate(path) if char == "/"}
+    paths = sorted(candidate.files)
     named = set()
     for name, digest in listed:
-        path = _resolved(name, folders)
+        path = name if name in candidate.files else _resolved(name, paths)
         file = None if path is None else candidate.files.get(path)
         if file is None:
             raise RefusedError(Reason.FILE_MISSING, f"{file_name} names {name!r}, which is not there")
@@ -67,7 +68,7 @@ def _compare(listed: Iterable[tuple[str, str]], file_name: str, candidate: Candi
     return named
 
 
-def _resolved(name: str, folders: set[str]) -> str | None:
+def _resolved(name: str, paths: list[str]) -> str | None:
     """The path within the item that a name leads to, through folders that are there; None: it leads elsewhere."""
     *above, last = name.split("/")
     too_long = len(name.encode(errors="surrogateescape")) > MAX_NAME_BYTES
@@ -81,9 +82,16 @@ def _resolved(name: str, folders: set[str]) -> str | None:
             at.pop()
         elif part not in ("", "."):
             at.append(part)
-            if "/".join(at) not in folders:
+            if not _is_folder("/".join(at), paths):
                 return None
     return "/".join([*at, last])
+
+
+def _is_folder(path: str, paths: list[str]) -> bool:
+    """Whether one of the sorted ``paths`` lies in it. To keep all folders would take more memory than the item."""
+    within = f"{path}/"
+    place = bisect_left(paths, within)
+    return place < len(paths) and paths[place].startswith(within)
 
 
 def _numbered(opened: BinaryIO) -> Iterator[_Line]:

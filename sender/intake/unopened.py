@@ -15,6 +15,17 @@ WITHIN: Final = frozenset({"ar", "deb", "lz4", "lzma", "rpm", "wim", "zlib", "zs
 HEAD_BYTES: Final = 512
 _OVERLAP: Final = 64  # what is searched for is shorter
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+# the first packet of a message (RFC 9580, 5.1 and 5.3): its tag in either form, length, version, cipher, kind of key
+_FOR_A_PASSWORD: Final = re.compile(
+    rb"[\x8c\xc3][\x04-\x7f]"
+    rb"(?:\x04[\x01-\x0d][\x00\x01\x03\x04]|\x05[\x01-\x0d][\x01-\x03]|\x06.[\x01-\x0d][\x01-\x03])",
+    re.DOTALL,
+)
+_FOR_A_KEY: Final = re.compile(
+    rb"(?:\x84.|\x85[\x01-\x08].|\xc1(?:[\x20-\xbf]|[\xc0-\xc8].))"
+    rb"(?:\x03.{8}[\x01\x02\x10\x12\x19\x1a]|\x06(?:\x00|\x15\x04.{20}|\x21\x06.{32})[\x01\x02\x10\x12\x19\x1a])",
+    re.DOTALL,
+)
 _HEADS: Final = (
     (re.compile(rb"!<arch>\ndebian-binary"), "deb"),
     (re.compile(rb"!<(?:arch|thin)>\n"), "ar"),
@@ -24,12 +35,14 @@ _HEADS: Final = (
     (re.compile(rb"[\x50-\x5f]\x2a\x4d\x18"), "zstd or lz4"),  # a frame to be skipped: both have it
     (re.compile(rb"\x5d\x00\x00..(?:\xff{8}|.{5}\x00{3})", re.DOTALL), "lzma"),
     (re.compile(rb"MSWIM\x00\x00\x00"), "wim"),
-    (re.compile(rb"\s*-----BEGIN PGP MESSAGE-----|\x8c\x0d\x04[\x07-\x0a]"), "encrypted by OpenPGP"),
-    (re.compile(rb"Salted__"), "encrypted by OpenSSL"),
-    (re.compile(rb"age-encryption\.org/v1\n"), "encrypted by age"),
+    (re.compile(rb"\s*-----BEGIN PGP MESSAGE-----"), "encrypted by OpenPGP"),
+    (_FOR_A_PASSWORD, "encrypted by OpenPGP"),
+    (_FOR_A_KEY, "encrypted by OpenPGP"),
+    (re.compile(rb"Salted__|\s*U2FsdGVkX1"), "encrypted by OpenSSL"),  # also in base64
+    (re.compile(rb"age-encryption\.org/v1\n|\s*-----BEGIN AGE ENCRYPTED FILE-----"), "encrypted by age"),
 )
-_ZLIB: Final = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 _BZIP2: Final = re.compile(rb"BZh[1-9]1AY&SY")
+_GZIP_BEHIND_ZEROS: Final = re.compile(rb"\x00\x1f\x8b\x08[\x00-\x1f].{4}[\x00\x02\x04][\x00-\x0d\xff]", re.DOTALL)
 _OFFICE: Final = re.compile("EncryptedPackage".encode("utf-16-le"))
 # a local header of zip: version needed, flags, method (APPNOTE.TXT, 4.3.7)
 _MEMBER: Final = re.compile(rb"PK\x03\x04[\x0a-\x3f]\x00(..)(..)", re.DOTALL)
@@ -67,6 +80,8 @@ class Unopened:
         if self._head.startswith(b"BZh"):
             is_more = _BZIP2.search(window, 0 if begin else 1)
             return "bzip2 of several streams, but for the first" if is_more else ""
+        if self._head.startswith(b"\x1f\x8b"):  # zeros end it for clamd, and for gzip; Python goes on behind them
+            return "gzip of several members, with zeros between" if _GZIP_BEHIND_ZEROS.search(window) else ""
         for match in _MEMBER.finditer(window):
             flags, method = (int.from_bytes(match[group], "little") for group in (1, 2))
             if flags & 1:
@@ -80,12 +95,15 @@ def _kind_of_head(head: bytes) -> str:
     for magic, kind in _HEADS:
         if magic.match(head):
             return kind
-    return "zlib" if head.startswith(_ZLIB) and _inflates(head) else ""
+    is_zlib = len(head) > 2 and head[0] & 0x8F == 8 and int.from_bytes(head[:2], "big") % 31 == 0
+    return "zlib" if is_zlib and _inflates(head) else ""
 
 
 def _inflates(head: bytes) -> bool:
     """Whether it is a whole zlib stream, or as much of one as fits: texts may begin with the same two bytes."""
     inflating = zlib.decompressobj()
+    if head[1] & 0x20:  # it needs a dictionary that we do not have
+        return False
     try:
         inflating.decompress(head)  # at most a thousandfold
     except zlib.error:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from securesystemslib.signer import CryptoSigner
 
-from diode.envelope import seal
+from diode.audit_check import read_service_keys
+from diode.envelope import parse_public_key, seal
 from diode.errors import (
     ContentError,
     ExpiredError,
@@ -17,9 +18,18 @@ from diode.errors import (
     TrustError,
     UsageError,
 )
+from diode.keys import read_public_key
 from diode.manifest import canonical
 from diode.trust import open_manifest, seal_manifest
-from diode.trust_document import MAX_TRUST_BYTES, TRUST_TYPE, TrustDocument, build_document, open_first, open_next
+from diode.trust_document import (
+    MAX_TRUST_BYTES,
+    TRUST_TYPE,
+    TrustDocument,
+    build_document,
+    open_first,
+    open_next,
+    read_document,
+)
 from tests.enclave import public_pem
 from tests.link import make_bundle
 
@@ -65,6 +75,32 @@ def built(folder: Path, text: str = SOURCE, **fields: object) -> TrustDocument:
 def sealed(document: TrustDocument, *signers: CryptoSigner) -> bytes:
     """Signed by these."""
     return seal(canonical(document.model_dump()), TRUST_TYPE, signers, MAX_TRUST_BYTES)
+
+
+# by OpenSSL 3.0: a public key on brainpoolP256t1, which OpenSSL knows and cryptography does not load
+BRAINPOOL = """\
+-----BEGIN PUBLIC KEY-----
+MFowFAYHKoZIzj0CAQYJKyQDAwIIAQEIA0IABH5Qk/8RQtXLgSasqJWV4Wtzr2Zm
+cHdq+rJ685a8YiWQiNIbV7B1a3gwZMLlpCb81ss5XmCW+n55+iiePB7vgZo=
+-----END PUBLIC KEY-----
+"""
+OF_NO_KIND = "-----BEGIN PUBLIC KEY-----\nMA4wBAYCKgMDBgAAAAAAAA==\n-----END PUBLIC KEY-----\n"
+
+
+@pytest.mark.parametrize("pem", [BRAINPOOL, OF_NO_KIND], ids=["a curve", "a kind"])
+def test_a_key_of_a_kind_that_is_not_known(folder: Path, pem: str) -> None:
+    """Whoever signs such a document, or puts such a file into a folder of keys, gets a reason and no traceback."""
+    with pytest.raises(ValueError, match="not known"):
+        parse_public_key(pem.encode())
+    (folder / "strange.pub").write_text(pem)
+    with pytest.raises(UsageError):
+        read_public_key(folder / "strange.pub")
+    with pytest.raises(UsageError):
+        read_service_keys([folder / "strange.pub"])
+    fields = built(folder).model_dump()
+    fields["persons"]["alice"][0]["public"] = pem
+    with pytest.raises(ManifestError):
+        read_document(seal(canonical(fields), TRUST_TYPE, [ALICE], MAX_TRUST_BYTES))
 
 
 def test_as_people_write_it(folder: Path) -> None:

@@ -126,6 +126,29 @@ def test_our_shared_store_is_the_librarys(tmp_path: Path) -> None:
     assert f"blobs/{name[:2]}/{name}" not in packed
 
 
+def cross(item: Path, published: Path) -> None:
+    """What a receiver would publish of an item that was typed: its files by their paths in the bundle."""
+    for source in collect([item], "refuse"):
+        file = published / "data" / source.path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with source.open() as opened:
+            file.write_bytes(opened.read())
+
+
+def test_what_crosses_is_loaded_offline(tmp_path: Path) -> None:
+    """The quick twin of the next one: the same caches as the library made them, and no link between two daemons."""
+    cache = {"cache_dir": str(tmp_path / "home")}
+    download({"revision": A, **cache}, cache, commits=TWO)
+    download({"cache_dir": str(tmp_path / "hub")}, {"local_dir": str(tmp_path / "local")}, commits={B: FILES})
+    repository = tmp_path / "home" / "models--org--name"
+    cross(repository, tmp_path / "inbox" / "models--org--name" / "1")
+    cross(repository / "snapshots" / A, tmp_path / "inbox" / "models--org--name" / A)
+    for name in ("hub", "local"):
+        cross(tmp_path / name, tmp_path / "inbox" / name / "1")
+    check_published(tmp_path, tmp_path / "inbox")
+
+
+@pytest.mark.slow
 async def test_a_cache_crosses_and_is_loaded_offline(tmp_path: Path) -> None:
     """A dropped repository, a whole hub, a ``local_dir``, and a snapshot that a person typed; but no link to a key."""
     cache = {"cache_dir": str(tmp_path / "home")}

@@ -142,6 +142,24 @@ def test_a_new_key_begins_with_nothing_that_the_old_one_said(tmp_path: Path) -> 
     assert (["c" * 16], 4) == (ledger.heard(), len(told(ledger)))
 
 
+def test_a_key_that_comes_back_forgets_what_was_said_meanwhile(tmp_path: Path) -> None:
+    """A, B and A again: what B's holder claimed counts for nothing, and A's order goes on where it was."""
+    ledger = Ledger(tmp_path / "ledger.db")
+
+    def hear(heartbeat: Heartbeat, key: str) -> None:
+        hearing = Hearing(ledger, Endings(), DiskHealth(lambda _: None), heads(tmp_path), keys=("a", "b"))
+        hearing.hear(heartbeat, 1.0, {}, key)
+
+    hear(beat(5, models=1), "a")
+    hear(beat(1, ("b" * 16, "withdrawn"), ("c" * 16, "sending"), models=MAX_SEQUENCE, invented=7), "b")
+    hear(beat(6, models=2), "a")
+    assert [("models", 1), ("models", 2)] == told(ledger)
+    assert ([], set()) == (ledger.heard(), ledger.withdrawn())
+    assert {"a": ((1, 6), True), "b": ((1, 1), False)} == {
+        key: (order.reached, order.has_spoken) for key, order in ledger.link_orders().items()
+    }
+
+
 def test_an_update_keeps_the_order_and_what_was_said(tmp_path: Path) -> None:
     """Earlier versions kept one order for all keys: it goes on for those that are held, and is taken over once."""
     ledger = Ledger(tmp_path / "ledger.db")

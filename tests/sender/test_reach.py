@@ -1,14 +1,19 @@
 """What ``encode`` may read is what it has to send, and no more."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from diode.config import SenderConfig, load
 from diode.init import init_pair
+from diode.sandbox import landlock_version
 from sender import reach
 from sender.reach import encode_reads, places
+from sender.sources import open_places
 
 
 @pytest.mark.parametrize(
@@ -79,3 +84,54 @@ def test_a_place_with_a_private_key_in_it_is_not_readable(config: SenderConfig, 
     pack(config, "0" * 16, {f"keys/{key}": str(folder / key)})
     pack(config, "1" * 16, {"sender/x": str(folder.parent.parent / "sender" / "x")})
     assert not [place for place in encode_reads(config) if (folder / key).is_relative_to(place)]
+
+
+def test_a_link_in_the_place_of_what_was_sent(config: SenderConfig, tmp_path: Path) -> None:
+    """Where that lies in the outbox, others may put a link at its name: nothing is read behind it."""
+    outbox = config.outbox.path
+    outbox.mkdir(exist_ok=True)
+    (tmp_path / "private").mkdir()
+    (outbox / "sent").symlink_to(tmp_path / "private")
+    within = config.model_copy(update={"outbox": config.outbox.model_copy(update={"sent": outbox / "sent"})})
+    assert [str(config.state / "bundles"), str(outbox)] == encode_reads(within)
+
+
+def test_places_are_opened_through_no_link(tmp_path: Path) -> None:
+    """What was put at a place, or above it, after it was found is not readable; what is gone is left out."""
+    (tmp_path / "given").mkdir()
+    (tmp_path / "private" / "sub").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("private")
+    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / "file").touch()
+    names = ["link", "link/sub", "circle/x", "file/x", "gone", "given"]
+    found = list(open_places(str(tmp_path / name) for name in names))
+    assert [str(tmp_path / "given")] == [os.readlink(f"/proc/self/fd/{fd}") for fd in found]
+    for fd in found:
+        os.close(fd)
+
+
+CONFINED = """
+import os, sys
+from diode.sandbox import READS, confine
+from sender.sources import open_places
+*reads, place, private = sys.argv[1:]
+assert [] == [line for line in confine(READS, reads=[*reads, *open_places([place])]) if line.startswith("Landlock")]
+print(open(os.path.join(place, "a")).read())
+try:
+    open(private)
+except PermissionError:
+    print("refused")
+"""
+
+
+@pytest.mark.skipif(not landlock_version(), reason="this kernel has no Landlock")
+def test_no_path_of_a_stranger_lifts_the_rules(tmp_path: Path) -> None:
+    """A path that became a circle of links, or leads through a file, is out of reach; all else stays so as well."""
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given" / "a").write_text("readable")
+    (tmp_path / "private").write_text("mine")
+    (tmp_path / "circle").symlink_to("circle")
+    paths = [tmp_path / "circle", tmp_path / "private" / "x", tmp_path / "given", tmp_path / "private"]
+    command = [sys.executable, "-c", CONFINED, *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ["readable", "refused"] == done.stdout.split()

@@ -209,3 +209,12 @@ def test_a_folder_that_is_swapped_all_the_time(item: Path) -> None:
     finally:
         over.set()
         swapping.join()
+
+
+def test_two_empty_folders_of_one_name(tmp_path: Path) -> None:
+    """Both would be one line of the table twice, which the enclave refuses: the item is refused here."""
+    roots = [tmp_path / "a" / "same", tmp_path / "b" / "same"]
+    for root in roots:
+        root.mkdir(parents=True)
+    with pytest.raises(SourceError, match="twice"):
+        collect(roots, "refuse")

@@ -132,6 +132,13 @@ def good_envelopes() -> dict[str, Vector]:
         "good_one_of_two_is_wrong": envelope("Bob's is Mallory's", fields(a, m | {"keyid": BOB.key_id}), ALICE),
         "good_blanks": envelope("an envelope need not be canonical", json.dumps(fields(a), indent=1), ALICE),
         "good_other_fields": envelope("other fields count for nothing", fields(a | {"x": [1]}, x=None), ALICE),
+        "good_what_is_ignored_may_be": envelope(
+            "escapes, -0, 19 digits, 15 arrays in one another",
+            canonical(fields(a)).replace(
+                "{", '{"a":["\\/\\u0041\\ud83d\\ude00",-0,' + "9" * 19 + "]," + '"b":' + "[" * 15 + "]" * 15 + ",", 1
+            ),
+            ALICE,
+        ),
         "good_ecdsa_p256": envelope("P-256 and SHA-256, DER", fields(signature(P256)), P256, keys=(P256,)),
         "good_ecdsa_p384": envelope("P-384 and SHA-384, DER", fields(signature(P384)), P384, keys=(P384,)),
         "good_ecdsa_low_s": envelope(
@@ -202,6 +209,12 @@ def unread_envelopes() -> dict[str, Vector]:
         "manifest_a_key_twice": envelope("payload is there twice", text.replace("{", '{"payload":"",', 1)),
         "manifest_byte_order_mark": envelope("a byte order mark", "\ufeff" + text),
         "manifest_nested": envelope("17 arrays in one another", text.replace("{", '{"a":' + deep + ",", 1)),
+        "manifest_nested_by_one": envelope(
+            "16 arrays in one another, within the envelope", text.replace("{", '{"a":' + deep[1:-1] + ",", 1)
+        ),
+        "manifest_half_a_surrogate_pair": envelope("half a character", text.replace("{", '{"a":"\\ud800",', 1)),
+        "manifest_20_digits": envelope("an integer of 20 digits", text.replace("{", '{"a":' + "1" * 20 + ",", 1)),
+        "manifest_exponent": envelope("a number with an exponent", text.replace("{", '{"a":1e2,', 1)),
         "manifest_fraction": envelope("a number that is no integer", text.replace("{", '{"a":1.5,', 1)),
         "manifest_text_behind_it": envelope("text behind the envelope", text + "x"),
         "manifest_array": envelope("no object", "[]"),

@@ -6,12 +6,17 @@ from tests.vectors.datagrams import Vector
 def path_cases() -> Vector:
     """Paths that may be together, in this order, and those that may not."""
     deep, long = "/".join("a" * 64), "/".join(["é" * 127 + "a"] * 15 + ["a" * 255])
+    longest = long[:-1] + "/a"
     good: dict[str, list[str]] = {
         "ordinary": ["a", "b/c", "b/d/e"],
         "an empty folder": ["a/"],
         "64 components": [deep],
         "a component of 255 bytes": ["a" * 255, "é" * 127 + "b"],
         "4095 bytes": [long],
+        "4096 bytes": [longest],
+        "a folder of 4096 bytes, and its slash": [longest + "/"],
+        "a folder and what lies in it": ["a/", "a/b"],
+        "a letter without its dot is another one": ["i", "\u0131"],
         "dots that are no step": ["...", ".a", "a.", ".git/x"],
         "what a shell would not like": [" ", "-rf", "*", "$(x)", "\\", "a:b"],
         "a format character: receivers take it": ["a\u202eb"],
@@ -34,7 +39,10 @@ def path_cases() -> Vector:
         "65 components": [deep + "/a"],
         "a component of 256 bytes": ["é" * 128],
         "4097 bytes": [long[:-1] + "/" + "a" * 2],
+        "a folder of 4097 bytes, without its slash": [long[:-1] + "/" + "a" * 2 + "/"],
         "twice": ["a", "a"],
+        "an empty folder twice": ["a/", "a/"],
+        "a capital with its dot": ["\u0130", "i\u0307"],
         "capitals": ["a", "A"],
         "sharp s": ["stra\u00dfe", "STRASSE"],
         "long s": ["\u017f", "s"],

@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 import subprocess
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -261,3 +262,16 @@ def test_no_changed_list_accepts_changed_files(
     if judge_list(bytes(text)).accepted:
         assert coreutils(bytes(text), "--strict")
         assert 2 == bytes(text).lower().count(b"a.txt") + bytes(text).lower().count(b"sub/b c.json")
+
+
+def test_deep_folders_take_no_memory_of_their_own() -> None:
+    """A thousand files, each the only one in sixty folders of its own, are looked up without a list of the folders."""
+    paths = [f"{n}/" + "/".join(["f" * 30] * 60) for n in range(1000)]
+    assert sums._is_folder(f"7/{'f' * 30}", paths := sorted(paths))
+    tracemalloc.start()
+    try:
+        assert "8/x" == sums._resolved(f"7/{'f' * 30}/../../8/./x", paths)
+        assert sums._resolved("7/ff/../x", paths) is None
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()

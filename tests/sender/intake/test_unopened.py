@@ -75,6 +75,12 @@ def zipped(method: int) -> Maker:
     return make
 
 
+def small_window(data: bytes) -> bytes:
+    """A zlib stream that begins with other bytes than most."""
+    packing = zlib.compressobj(9, zlib.DEFLATED, 9)
+    return packing.compress(data) + packing.flush()
+
+
 PASSED: dict[str, tuple[Maker, str]] = {
     "zstd": (tool("zstd", "-c", "eicar.com"), "zstd"),
     "zstd behind a frame to skip": (
@@ -86,6 +92,11 @@ PASSED: dict[str, tuple[Maker, str]] = {
     "lzma": (tool("xz", "--format=lzma", "-c", "eicar.com"), "lzma"),
     "lzma by Python": (lambda _: lzma.compress(EICAR, lzma.FORMAT_ALONE), "lzma"),
     "zlib": (lambda _: zlib.compress(EICAR), "zlib"),
+    "zlib of a small window": (lambda _: small_window(EICAR), "zlib"),
+    "gzip behind zeros": (
+        lambda _: gzip.compress(b"first") + bytes(512) + gzip.compress(EICAR),
+        "gzip of several members, with zeros between",
+    ),
     "deb": (package, "deb"),
     "ar": (tool("ar", "rc", "made", "eicar.com"), "ar"),
     "wim": (tool("7z", "a", "-twim", "made.wim", "eicar.com", made="made.wim"), "wim"),
@@ -178,6 +189,10 @@ def test_encrypted(judge: Judge, alerts: Path, silent: Path, tmp_path: Path, nam
         ("office.xlsx", "encrypted office document"),
         ("symmetric.gpg", "encrypted by OpenPGP"),
         ("armoured.asc", "encrypted by OpenPGP"),
+        ("rsa.gpg", "encrypted by OpenPGP"),
+        ("curve.gpg", "encrypted by OpenPGP"),
+        ("salted.gpg", "encrypted by OpenPGP"),
+        ("openssl.txt", "encrypted by OpenSSL"),
     ],
 )
 def test_encrypted_files_that_no_alert_is_for(judge: Judge, alerts: Path, name: str, kind: str) -> None:
