@@ -1,5 +1,6 @@
 """Strict lint of GGUF: counts, types, texts, shapes and offsets, each within bounds before it is used."""
 
+import hashlib
 import math
 from typing import Final, NamedTuple
 
@@ -116,12 +117,13 @@ def layout_of(reader: Reader) -> Layout:
 
 def _read_pairs(reader: Reader, count: int) -> int:
     """Walk over the keys and values; returns the alignment they ask for."""
-    keys, alignment = set(), 32
+    keys, alignment = set(), 32  # keys by their digests: they may be long, and many
     for _ in range(count):
         key = _text(reader, MAX_KEY_BYTES, "a key")
-        if key in keys:
+        digest = hashlib.sha256(key.encode(errors="surrogateescape")).digest()
+        if digest in keys:
             raise UnsoundError(f"key {key[:80]!r} is there twice")
-        keys.add(key)
+        keys.add(digest)
         kind = reader.number(4)
         if key == "general.alignment":
             if kind != _U32:

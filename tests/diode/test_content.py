@@ -306,7 +306,7 @@ def inside(data: bytes) -> bytes:
 
 def test_what_costs_too_much() -> None:
     """Millions of empty values take memory and time without being long."""
-    assert "text" == look(b"[" + b"[]," * 3_000_000 + b"0]").kind
+    assert "text" == look(b"[" + b"[[[]]]," * 2_200_000 + b"0]").kind
     assert "values" in str(look(safetensors_of(b'{"a":[' + b"[]," * 3_000_000 + b"0]}")).problem)
     words = struct.pack("<IQ", 8, 3_000_000) + bytes(24_000_000)
     assert "more than" in str(look(gguf([(b"t", 9, words)])).problem)
