@@ -191,8 +191,8 @@ def _read_tensors(reader: Reader, count: int, alignment: int) -> list[Tensor]:
             raise UnsoundError(f"tensor {name!r}: loaders differ in where this name ends", Trouble.AMBIGUOUS)
         names.add(name)
         dimensions = reader.number(4)
-        if not 1 <= dimensions <= 4:
-            raise UnsoundError(f"tensor {name!r} has {dimensions} dimensions, not 1 to 4")
+        if dimensions > 4:
+            raise UnsoundError(f"tensor {name!r} has {dimensions} dimensions, not 0 to 4")
         shape = [reader.number(8) for _ in range(dimensions)]
         kind, offset = reader.number(4), reader.number(8)
         size = _tensor_bytes(name, shape, kind)
@@ -206,6 +206,7 @@ def _tensor_bytes(name: str, shape: list[int], kind: int) -> int:
     if kind not in BLOCKS:
         raise UnsoundError(f"tensor {name!r} is of type {kind}, which no file has, or which is not known")
     elements, (per_block, block_bytes) = math.prod(shape), BLOCKS[kind]
-    if 0 in shape or elements > MAX_ELEMENTS or shape[0] % per_block:
+    row = shape[0] if shape else 1  # a single number has no dimensions
+    if 0 in shape or elements > MAX_ELEMENTS or row % per_block:
         raise UnsoundError(f"tensor {name!r} has an impossible shape")
     return elements // per_block * block_bytes

@@ -1,7 +1,7 @@
 """Arrays of numpy: those of objects are pickles. Only numbers, texts and dates of fixed width are plain.
 
 Source: numpy's own reader (``numpy/lib/_format_impl.py``). Arrays may follow each other in a file, and are read one by
-one from one handle; all of them are looked at.
+one from one handle, with pickles between them; all of them are looked at.
 """
 
 import ast
@@ -9,11 +9,15 @@ import math
 import re
 from typing import Any, Final
 
+from diode.content.archives.sources import Window
+from diode.content.item import NOTHING_KNOWN
+from diode.content.pickles import begins_pickle
 from diode.content.reader import Reader
 from diode.content.trouble import Trouble, UnsoundError
 
 MAX_HEADER_BYTES: Final = 64 << 10  # numpy takes 10,000 unless told otherwise; parsing takes hundreds of times as much
 MAX_HEADERS_BYTES: Final = 2 << 20  # of all arrays of a file: some seconds
+_BUDGET_BEHIND_BYTES: Final = 64 << 20  # of what is read of a pickle behind the arrays
 MAX_ARRAYS: Final = 10_000
 MAGIC: Final = b"\x93NUMPY"
 _ENCODINGS: Final = {1: "latin-1", 2: "latin-1", 3: "utf-8"}
@@ -25,7 +29,8 @@ _PLAIN: Final = re.compile(r"[<>|=]?(?:([biufcSUVa])([0-9]{1,9})|[mM]8(?:\[[0-9]
 def is_plain(reader: Reader) -> bool:
     """Whether all arrays that the file says it holds can be loaded without unpickling. It begins with one.
 
-    Raises UnsoundError when there are more than MAX_ARRAYS.
+    Nor may a pickle stand behind them, which numpy takes for the next array. Raises UnsoundError when there are more
+    than MAX_ARRAYS.
     """
     offset = headers = 0
     for _ in range(MAX_ARRAYS):
@@ -36,8 +41,12 @@ def is_plain(reader: Reader) -> bool:
         end = _end_of_plain(reader, version, begin, length)
         if end is None:
             return False
-        if end >= reader.size or reader.at(end, len(MAGIC)) != MAGIC:
+        if end >= reader.size:
             return True
+        if reader.at(end, len(MAGIC)) != MAGIC:
+            left = reader.size - end
+            behind = Reader(Window(reader.file, end, left), left, _BUDGET_BEHIND_BYTES)  # type: ignore[arg-type]
+            return not begins_pickle(behind, "", NOTHING_KNOWN)
         offset = end
     raise UnsoundError(f"more than {MAX_ARRAYS} arrays, or {MAX_HEADERS_BYTES} bytes of headers", Trouble.BUDGET)
 

@@ -413,7 +413,7 @@ def test_long_names_are_told(length: int, long: int | None) -> None:
         (gguf(tensors=[(b"w\xff", [4], F32, 0)], data=32), "where this name ends"),
         (gguf(tensors=[(b"w", [32], 9, 0)], data=40), "no file has"),
         (gguf(tensors=[(b"w", [4] * 5, F32, 0)], data=32), "dimensions"),
-        (gguf(tensors=[(b"w", [], F32, 0)], data=32), "dimensions"),
+        (gguf(tensors=[(b"w", [], 2, 0)], data=32), "impossible shape"),
         (gguf(tensors=[(b"w", [1 << 40, 1 << 40], F32, 0)], data=32), "impossible"),
         (gguf(tensors=[(b"w", [0], F32, 0)], data=32), "impossible"),
         (gguf(tensors=[(b"w", [31], Q4_0, 0)], data=32), "impossible"),
