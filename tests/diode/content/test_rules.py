@@ -127,7 +127,7 @@ def test_types_narrow_what_is_not_looked_into(content: str) -> None:
 
 CODE_NAMES = [
     *("modeling_x.py", "sub/a.PY", "a.pyc", "run.sh", "kernel.cu", "libx.so", "notebook.ipynb", "x.js", "Makefile"),
-    *("a.py.", "a.bat", "setup.ps1", "ext.cpp", "Dockerfile"),
+    *("a.py.", "a.bat", "setup.ps1", "ext.cpp", "Dockerfile", "evil.pth", "card.html"),
 ]
 OTHER_NAMES = [
     "config.json",
