@@ -9,6 +9,8 @@ _SUFFIXES: Final = (
     *(".c", ".cc", ".cpp", ".cxx", ".cu", ".cuh", ".h", ".hpp", ".hip", ".metal", ".rs", ".go", ".java", ".jl", ".r"),
     *(".sh", ".bash", ".zsh", ".fish", ".csh", ".bat", ".cmd", ".ps1", ".psm1", ".vbs", ".wsf", ".hta", ".scr"),
     *(".js", ".mjs", ".cjs", ".jsx", ".ts", ".tsx", ".lua", ".pl", ".pm", ".php", ".rb", ".tcl", ".awk", ".mk"),
+    *(".html", ".htm", ".xhtml", ".mht", ".mhtml"),  # as SVG: browsers run what is in them
+    *(".pth", ".egg-link"),  # Python runs lines of these among its packages; those of torch are pickles anyway
     *(".desktop", ".service", ".lnk", ".jar", ".class"),
 )
 _NAMES: Final = frozenset({"makefile", "gnumakefile", "dockerfile", "containerfile", "cmakelists.txt"})

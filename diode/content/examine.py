@@ -163,5 +163,6 @@ def _refuse_second_nature(reader: Reader, kind: str, head: bytes, path: str, ite
         raise UnsoundError(
             "it ends as a zip archive does, so that readers of archives see something else in it", Trouble.POLYGLOT
         )
-    if is_header(head[:BLOCK_BYTES]) or structure.holds_hdf5(reader, head):
+    is_tar = kind == "safetensors" and is_header(head[:BLOCK_BYTES])  # of all others that was asked before
+    if is_tar or structure.holds_hdf5(reader, head):
         raise UnsoundError("it is a tar archive or an HDF5 file as well, for their readers", Trouble.POLYGLOT)

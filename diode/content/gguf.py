@@ -1,5 +1,6 @@
 """Strict lint of GGUF: counts, types, texts, shapes and offsets, each within bounds before it is used."""
 
+import hashlib
 import math
 from typing import Final, NamedTuple
 
@@ -116,12 +117,13 @@ def layout_of(reader: Reader) -> Layout:
 
 def _read_pairs(reader: Reader, count: int) -> int:
     """Walk over the keys and values; returns the alignment they ask for."""
-    keys, alignment = set(), 32
+    keys, alignment = set(), 32  # keys by their digests: they may be long, and many
     for _ in range(count):
         key = _text(reader, MAX_KEY_BYTES, "a key")
-        if key in keys:
+        digest = hashlib.sha256(key.encode(errors="surrogateescape")).digest()
+        if digest in keys:
             raise UnsoundError(f"key {key[:80]!r} is there twice")
-        keys.add(key)
+        keys.add(digest)
         kind = reader.number(4)
         if key == "general.alignment":
             if kind != _U32:
@@ -189,8 +191,8 @@ def _read_tensors(reader: Reader, count: int, alignment: int) -> list[Tensor]:
             raise UnsoundError(f"tensor {name!r}: loaders differ in where this name ends", Trouble.AMBIGUOUS)
         names.add(name)
         dimensions = reader.number(4)
-        if not 1 <= dimensions <= 4:
-            raise UnsoundError(f"tensor {name!r} has {dimensions} dimensions, not 1 to 4")
+        if dimensions > 4:
+            raise UnsoundError(f"tensor {name!r} has {dimensions} dimensions, not 0 to 4")
         shape = [reader.number(8) for _ in range(dimensions)]
         kind, offset = reader.number(4), reader.number(8)
         size = _tensor_bytes(name, shape, kind)
@@ -208,6 +210,7 @@ def _tensor_bytes(name: str, shape: list[int], kind: int) -> int:
     if kind not in BLOCKS:
         raise UnsoundError(f"tensor {name!r} is of type {kind}, which no file has, or which is not known")
     elements, (per_block, block_bytes) = math.prod(shape), BLOCKS[kind]
-    if 0 in shape or elements > MAX_ELEMENTS or shape[0] % per_block:
+    row = shape[0] if shape else 1  # a single number has no dimensions
+    if 0 in shape or elements > MAX_ELEMENTS or row % per_block:
         raise UnsoundError(f"tensor {name!r} has an impossible shape")
     return elements // per_block * block_bytes

@@ -6,8 +6,8 @@ stream ends.
 Any text may begin like a pickle: `coverage` above `dist` is an import of `dist` from a module `overage`. So an import
 alone counts where a pickle is announced (PROTO), the file's name is that of a pickle, or the item holds that module.
 And without any of these, an act on a module that is not well known counts only if lists of words do not look like it:
-values were put together before it, or written down, or stand in quotes behind a mark; or the stream ends with the
-file.
+values were put together before it, or written down, or stand in quotes behind a mark; or it is called with an empty
+tuple; or the stream ends with the file.
 """
 
 import re
@@ -134,28 +134,32 @@ class Loader:
 
     # what may run code
 
-    def act(self, on: int, given: int = 0, *, is_group: bool = False) -> None:
+    def act(self, on: int, given: int = 0, *, is_group: bool = False, is_call: bool = False) -> None:
         """Something is done with a value: a call, or a change of it. Raises BrokenError where it is plain.
 
-        ``given``: the kinds of all that it is done with; ``is_group``: it stood behind a mark.
+        ``given``: the kinds of all that it is done with; ``is_group``: it stood behind a mark; ``is_call``: it is all
+        that something is called with.
         """
         if not on & OBJECT:
             raise BrokenError
-        if on & IMPORTED or (on & WORD and self._is_more_than_words(on, given, is_group)):
+        if on & IMPORTED or (on & WORD and self._is_more_than_words(on, given, is_group, is_call)):
             raise DangerousError
         self._acted_on_words |= bool(on & WORD)
 
-    def _is_more_than_words(self, on: int, given: int, is_group: bool) -> bool:
-        """Whether values were put together or written down before, or stand in quotes behind a mark."""
-        return self._built > 0 or (is_group and on & NAME > 0 and given & QUOTED > 0)
+    def _is_more_than_words(self, on: int, given: int, is_group: bool, is_call: bool) -> bool:
+        """Whether values were put together or written down before, stand in quotes behind a mark, or are a tuple."""
+        is_odd = (is_group and given & QUOTED > 0) or (is_call and given == TUPLE)
+        return self._built > 0 or (on & NAME > 0 and is_odd)
 
-    def imported(self, module: bytes) -> int:
-        """What is imported from a module. With NAME, if that could be one."""
+    def imported(self, module: bytes, attribute: bytes) -> int:
+        """What is imported from a module. With NAME, if both could be names."""
         name = module.decode(errors="replace")
         first = name.partition(".")[0]
         is_name = NAME if _IMPORTABLE.fullmatch(name) else 0
         if first in self._modules or (is_name and (self.is_announced or self._is_named)):
             raise DangerousError
+        if not _IMPORTABLE.fullmatch(attribute.decode(errors="replace")):
+            is_name = 0
         return is_name | (IMPORTED if self.is_announced or first in WELL_KNOWN else WORD)
 
     def text_kind(self, text: bytes, *, may_escape: bool = False) -> int:

@@ -1,7 +1,7 @@
 """Arrays of numpy: those of objects are pickles. Only numbers, texts and dates of fixed width are plain.
 
 Source: numpy's own reader (``numpy/lib/_format_impl.py``). Arrays may follow each other in a file, and are read one by
-one from one handle; all of them are looked at.
+one from one handle, with pickles between them; all of them are looked at.
 """
 
 import ast
@@ -9,12 +9,15 @@ import math
 import re
 from typing import Any, Final
 
+from diode.content.archives.sources import Window
+from diode.content.item import NOTHING_KNOWN
+from diode.content.pickles import begins_pickle
 from diode.content.reader import Reader
 from diode.content.trouble import Trouble, UnsoundError
 
-MAX_HEADER_BYTES: Final = (
-    256 << 10
-)  # numpy takes 10,000 unless told otherwise; parsing takes a few hundred times as much
+MAX_HEADER_BYTES: Final = 64 << 10  # numpy takes 10,000 unless told otherwise; parsing takes hundreds of times as much
+MAX_HEADERS_BYTES: Final = 2 << 20  # of all arrays of a file: some seconds
+_BUDGET_BEHIND_BYTES: Final = 64 << 20  # of what is read of a pickle behind the arrays
 MAX_ARRAYS: Final = 10_000
 MAGIC: Final = b"\x93NUMPY"
 _ENCODINGS: Final = {1: "latin-1", 2: "latin-1", 3: "utf-8"}
@@ -26,29 +29,44 @@ _PLAIN: Final = re.compile(r"[<>|=]?(?:([biufcSUVa])([0-9]{1,9})|[mM]8(?:\[[0-9]
 def is_plain(reader: Reader) -> bool:
     """Whether all arrays that the file says it holds can be loaded without unpickling. It begins with one.
 
-    Raises UnsoundError when there are more than MAX_ARRAYS.
+    Nor may a pickle stand behind them, which numpy takes for the next array. Raises UnsoundError when there are more
+    than MAX_ARRAYS.
     """
-    offset = 0
+    offset = headers = 0
     for _ in range(MAX_ARRAYS):
-        end = _plain_array(reader, offset)
+        version, begin, length = _place_of_header(reader, offset)
+        headers += min(length, MAX_HEADER_BYTES)
+        if headers > MAX_HEADERS_BYTES:
+            break
+        end = _end_of_plain(reader, version, begin, length)
         if end is None:
             return False
-        if end >= reader.size or reader.at(end, len(MAGIC)) != MAGIC:
+        if end >= reader.size:
             return True
+        if reader.at(end, len(MAGIC)) != MAGIC:
+            left = reader.size - end
+            behind = Reader(Window(reader.file, end, left), left, _BUDGET_BEHIND_BYTES)  # type: ignore[arg-type]
+            return not begins_pickle(behind, "", NOTHING_KNOWN)
         offset = end
-    raise UnsoundError(f"more than {MAX_ARRAYS} arrays", Trouble.BUDGET)
+    raise UnsoundError(f"more than {MAX_ARRAYS} arrays, or {MAX_HEADERS_BYTES} bytes of headers", Trouble.BUDGET)
 
 
-def _plain_array(reader: Reader, offset: int) -> int | None:
-    """Where the array at ``offset`` ends; None: it is not plain, or no reader knows it."""
+def _place_of_header(reader: Reader, offset: int) -> tuple[int, int, int]:
+    """Of the array at ``offset``: its format's version (0: too short), where its header begins, and how long it is."""
     head = reader.at(offset + len(MAGIC), 6)
-    version, width = head[:1], 2 if head[:1] == b"\x01" else 4
+    if len(head) < 6:
+        return 0, offset, 0
+    width = 2 if head[0] == 1 else 4
     length = int.from_bytes(head[2 : 2 + width], "little")
-    if len(head) < 6 or version[0] not in _ENCODINGS or length > MAX_HEADER_BYTES:
+    return head[0], offset + len(MAGIC) + 2 + width, length
+
+
+def _end_of_plain(reader: Reader, version: int, begin: int, length: int) -> int | None:
+    """Where the array ends that has this header; None: it is not plain, or no reader knows it."""
+    if version not in _ENCODINGS or length > MAX_HEADER_BYTES:
         return None
-    begin = offset + len(MAGIC) + 2 + width
     try:
-        header = _parsed(reader.at(begin, length), version[0])
+        header = _parsed(reader.at(begin, length), version)
         count = math.prod(_shape(header["shape"]))
         return begin + length + count * _size(header["descr"])
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):

@@ -17,6 +17,7 @@ _IR_VERSION, _GRAPH = 1, 7
 _OF_GRAPHS: Final = (1, 5, 11, 12, 15)  # nodes, tensors, inputs, outputs
 _KEYS: Final = ("location", "offset", "length", "checksum", "basepath")  # others became attributes of loaders' objects
 _KEY, _VALUE = 1, 2
+_MAX_VALUES_OF_ENTRY: Final = 100  # one is lawful
 
 # message: {field: message} on the ways that lead to tensors; a test holds it against the library's own description
 MESSAGES: Final[dict[str, dict[int, str]]] = {
@@ -93,11 +94,12 @@ class _Lint:
 
     def _check_entry(self, begin: int, end: int) -> None:
         """One statement about external data. Given twice, its last key and value count; here all do."""
-        parts = [field for field in self._walker.fields(begin, end) if field.wire == BYTES]
-        keys = {self._text(part) for part in parts if part.number == _KEY}
-        values = {self._text(part) for part in parts if part.number == _VALUE}
-        if not keys.issubset(_KEYS):
-            raise UnsoundError(f"external data with the keys {sorted(keys)!r:.80}")
+        keys, values = set[str](), set[str]()
+        for field in self._walker.fields(begin, end):
+            if field.wire == BYTES and field.number in (_KEY, _VALUE):
+                (keys if field.number == _KEY else values).add(self._text(field))
+            if not keys.issubset(_KEYS) or len(values) > _MAX_VALUES_OF_ENTRY:
+                raise UnsoundError(f"external data with the keys {sorted(keys)!r:.80} and {len(values)} values")
         if keys & {"offset", "length"} and not all(value.isascii() and value.isdecimal() for value in values):
             raise UnsoundError(f"external data whose offset or length is {sorted(values)!r:.80}")
         if keys & {"location", "basepath"}:

@@ -9,6 +9,7 @@ from diode.content.trouble import Trouble, UnsoundError
 MAX_VALUES: Final = 2 << 20  # of JSON, or texts and arrays of GGUF
 _TIMES_ANEW: Final = 4
 _BYTES_ANEW: Final = 1 << 20
+_HELD_BYTES: Final = 64 << 10  # a file up to this size is read once
 KINDS_OF_NUMBER: Final = {1: "<B", 2: "<H", 4: "<I", 8: "<Q"}
 
 
@@ -31,6 +32,7 @@ class Reader:
         self.file = file
         self._left = budget
         self._values = MAX_VALUES
+        self._held: bytes | None = None
 
     def take(self, count: int) -> bytes:
         """The next ``count`` bytes. Raises UnsoundError when the file has fewer, or the budget is spent."""
@@ -74,6 +76,13 @@ class Reader:
         self._left -= count
         if self._left < 0:
             raise UnsoundError("looking at it takes more reading than any sound file does", Trouble.BUDGET)
+        if self.size <= _HELD_BYTES:
+            if self._held is None:
+                self._held = self._read_file(0, self.size)
+            return self._held[offset : offset + count]
+        return self._read_file(offset, count)
+
+    def _read_file(self, offset: int, count: int) -> bytes:
         self.file.seek(offset, os.SEEK_SET)
         pieces = []
         while count:

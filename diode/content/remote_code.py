@@ -13,12 +13,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
+from diode.content.json_walk import NoJsonError, end_of
+from diode.content.trouble import UnsoundError
+
 MAX_NAMED: Final = 16
 MAX_NAME: Final = 200
 _KEYS: Final = ("auto_map", "custom_pipelines")
 _MODULES: Final = "modules.json"
 _OWN: Final = "sentence_transformers."
 _UNREAD: Final = "it mentions code that a loader would run, and cannot be read as JSON to see which"
+MAX_BUILT_BYTES: Final = 1 << 20  # of all that names code in one file; more is built of no JSON
 _PIECE_BYTES: Final = 1 << 20
 _LONGEST_BYTES: Final = 6 * max(map(len, _KEYS))  # each character as \u0061
 
@@ -29,6 +33,9 @@ def _spelled(word: str) -> str:
 
 
 _MENTIONED: Final = re.compile("|".join(map(_spelled, _KEYS)).encode())
+# in JSON no quote stands behind these but one that opens a text
+_KEY: Final = re.compile(rb'(?<=[\s{,])"(?:' + _MENTIONED.pattern + rb')"[ \t\r\n]*+:[ \t\r\n]*+')
+_TEXT: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +62,42 @@ def code_named(file: BinaryIO, size: int, path: str, kind: str) -> Named:
         return Named()
     if kind != "json":
         return Named(unread=_UNREAD)
-    found: list[str] = []
-
-    def see(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        for key, value in pairs:  # also of a key that is said twice
-            if key in _KEYS:
-                found.extend(_texts(value))
-        return dict(pairs)
-
     file.seek(0)
+    data = file.read(size)
     try:
-        said = json.loads(file.read(size), object_pairs_hook=see)
-    except (ValueError, RecursionError):
+        found = [text for value in _values(data) for text in _texts(_built(value))]
+        if name == _MODULES:
+            found += _modules(_built(data))
+    except (ValueError, RecursionError, UnsoundError):
         return Named(unread=_UNREAD)
-    if name == _MODULES:
-        found += _modules(said)
     names = list(dict.fromkeys(found))
     return Named(_bounded(names), _bounded([name for name in names if _is_elsewhere(name)]))
+
+
+def _values(data: bytes) -> Iterator[bytes]:
+    """What JSON says of the keys, each as it is written; also of a key that is said twice. Raises NoJsonError."""
+    at = total = 0
+    while key := _KEY.search(data, at):
+        begin = at = key.end()
+        if data[begin : begin + 1] in (b"{", b"["):
+            at = end_of(data, begin)  # a key in it is in what it says
+        elif text := _TEXT.match(data, begin):
+            at = text.end()
+        total += at - begin
+        if total > MAX_BUILT_BYTES:
+            raise NoJsonError
+        if at > begin:
+            yield data[begin:at]
+
+
+def _built(data: bytes) -> Any:
+    if len(data) > MAX_BUILT_BYTES:
+        raise NoJsonError
+    return json.loads(data, object_pairs_hook=_Pairs)
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object with all that it says, also of a key that is there twice."""
 
 
 def _bounded(names: list[str]) -> tuple[str, ...]:
@@ -92,9 +118,9 @@ def _is_mentioned(file: BinaryIO, size: int) -> bool:
 
 def _modules(said: Any) -> Iterator[str]:
     for entry in said if isinstance(said, list) else ():
-        kind = entry.get("type") if isinstance(entry, dict) else None
-        if isinstance(kind, str) and not kind.startswith(_OWN):
-            yield kind
+        for key, kind in entry if isinstance(entry, _Pairs) else ():
+            if key == "type" and isinstance(kind, str) and not kind.startswith(_OWN):
+                yield kind
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -103,10 +129,10 @@ def _texts(value: Any) -> Iterator[str]:
         match waiting.pop():
             case str(text):
                 yield text
+            case _Pairs() as pairs:
+                waiting += [value for _, value in pairs]
             case list(values):
                 waiting += values
-            case dict(values):
-                waiting += values.values()
 
 
 def _is_elsewhere(name: str) -> bool:

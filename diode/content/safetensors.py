@@ -10,11 +10,13 @@ import re
 from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
-from diode.content.reader import Reader, check_values
+from diode.content.json_walk import NoJsonError, check_json
+from diode.content.reader import Reader
 from diode.content.trouble import Trouble, UnsoundError
 
 MAX_HEADER_BYTES: Final = 16 << 20  # the format allows 100 MB; the largest models' shards have less than 1 MB
-MAX_TENSORS: Final = 200_000
+MAX_TENSORS: Final = 131_072  # memory: 1 KiB each
+_MAX_VALUES: Final = 10 * MAX_TENSORS  # and as many quotes: each has five texts, and its shape
 MAX_DIMENSIONS: Final = 16
 MAX_ELEMENTS: Final = 1 << 62
 # the brace of an object and what may follow it, or blanks as far as is seen; zeros are halves of UTF-16
@@ -82,17 +84,18 @@ def looks_so(reader: Reader, head: bytes) -> bool:
 def _parses_somewhere(raw: bytes) -> bool:
     """Whether the most forgiving parser makes an object of it."""
     try:
-        check_values(raw)
-        return isinstance(json.JSONDecoder(strict=False).decode(_text_of(raw)), dict)
-    except (json.JSONDecodeError, UnicodeError):
+        text = _text_of(raw)
+        check_json(text, forgiving=True)
+    except (NoJsonError, UnicodeError):
         return False
-    except (UnsoundError, RecursionError, ValueError):
-        return True  # too many values, too deep, or a number of thousands of digits: some loader skips over them
+    except UnsoundError:
+        return True  # too deep, or too much of it: some loader skips over that
+    return text.lstrip()[:1] == b"{"
 
 
-def _text_of(raw: bytes) -> str:
-    """As the most forgiving reader decodes it."""
-    return raw.decode(json.detect_encoding(raw)).rstrip("\0 \t\r\n")
+def _text_of(raw: bytes) -> bytes:
+    """As the most forgiving reader decodes it, in UTF-8."""
+    return raw.decode(json.detect_encoding(raw)).encode().rstrip(b"\0 \t\r\n")
 
 
 def lint(reader: Reader) -> dict[str, int | str]:
@@ -145,7 +148,8 @@ def _tensors(header: dict[str, Any], size: int) -> list[Tensor]:
 def _parse(raw: bytes) -> dict[str, Any]:
     if raw[:1] != b"{":
         raise UnsoundError("its header does not begin with a brace")
-    check_values(raw)
+    if raw.count(b"[") + raw.count(b"{") + raw.count(b",") > _MAX_VALUES or raw.count(b'"') > _MAX_VALUES:
+        raise UnsoundError(f"its header has more values than {MAX_TENSORS} tensors have", Trouble.BUDGET)
     try:
         header = json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:

@@ -158,9 +158,8 @@ def _change_by_group(kinds: int, *, even: bool = False) -> Step:
 
 
 def _global(loader: Loader) -> None:
-    module = loader.opcodes.line("utf-8")
-    loader.opcodes.line("utf-8")
-    loader.push(loader.imported(module))
+    module, attribute = loader.opcodes.line("utf-8"), loader.opcodes.line("utf-8")
+    loader.push(loader.imported(module, attribute))
 
 
 def _stack_global(loader: Loader) -> None:
@@ -183,7 +182,7 @@ def _call(values: int) -> Step:
         called = loader.pop()
         if arguments == NUMBER:
             raise BrokenError
-        loader.act(called, arguments)
+        loader.act(called, arguments, is_call=True)
         loader.push(called & (OBJECT | NAME))
 
     return step
@@ -200,9 +199,8 @@ def _obj(loader: Loader) -> None:
 
 def _inst(loader: Loader) -> None:
     """The loader in Python imports before it looks for the mark."""
-    module = loader.opcodes.line("ascii")
-    loader.opcodes.line("ascii")
-    called = loader.imported(module)
+    module, attribute = loader.opcodes.line("ascii"), loader.opcodes.line("ascii")
+    called = loader.imported(module, attribute)
     loader.act(called, _kinds(loader.pop_mark()), is_group=True)
     loader.push(called)
 

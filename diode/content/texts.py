@@ -1,16 +1,16 @@
 """Texts: UTF-8 without control characters, and what is made of them: JSON, and pictures of the kind SVG."""
 
 import codecs
-import json
 import re
 from typing import Final
 
-from diode.content.reader import Reader, check_values
+from diode.content.json_walk import NoJsonError, check_json
+from diode.content.reader import Reader
 from diode.content.trouble import UnsoundError
 
 KINDS: Final = frozenset({"text", "json", "svg"})
 MAX_TEXT_BYTES: Final = 64 << 20  # read whole; of larger ones the ends
-MAX_JSON_BYTES: Final = 32 << 20
+MAX_JSON_BYTES: Final = MAX_TEXT_BYTES  # read whole and walked over, never built
 _SAMPLE_BYTES: Final = 1 << 20
 _PROLOGUE_BYTES: Final = 64 << 10  # before the first element of an SVG
 
@@ -43,10 +43,8 @@ def facts_of(head: bytes) -> dict[str, int | str]:
 def _is_json(reader: Reader) -> bool:
     reader.position = 0
     try:
-        data = reader.take(reader.size)
-        check_values(data)
-        json.loads(data)
-    except (ValueError, RecursionError, UnsoundError):
+        check_json(reader.take(reader.size).removeprefix(codecs.BOM_UTF8))
+    except (NoJsonError, UnsoundError):
         return False
     return True
 

@@ -96,7 +96,7 @@ def lint(reader: Reader) -> dict[str, int | str]:
 def _is_found(reader: Reader, end: Record) -> bool:
     """Whether an end record leads a reader to a directory, or to an archive of nothing."""
     return (
-        is_empty(end)
+        (is_empty(end) and end.disk == end.disk_of_directory == end.count_here == 0)
         or bool(places(reader, end))
         or any(first_of(reader, (ENTRY,), *way) >= 0 for way in _ways(reader, end))
     )

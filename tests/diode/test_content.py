@@ -306,7 +306,7 @@ def inside(data: bytes) -> bytes:
 
 def test_what_costs_too_much() -> None:
     """Millions of empty values take memory and time without being long."""
-    assert "text" == look(b"[" + b"[]," * 3_000_000 + b"0]").kind
+    assert "text" == look(b"[" + b"[[[]]]," * 2_200_000 + b"0]").kind
     assert "values" in str(look(safetensors_of(b'{"a":[' + b"[]," * 3_000_000 + b"0]}")).problem)
     words = struct.pack("<IQ", 8, 3_000_000) + bytes(24_000_000)
     assert "more than" in str(look(gguf([(b"t", 9, words)])).problem)
@@ -413,7 +413,7 @@ def test_long_names_are_told(length: int, long: int | None) -> None:
         (gguf(tensors=[(b"w\xff", [4], F32, 0)], data=32), "where this name ends"),
         (gguf(tensors=[(b"w", [32], 9, 0)], data=40), "no file has"),
         (gguf(tensors=[(b"w", [4] * 5, F32, 0)], data=32), "dimensions"),
-        (gguf(tensors=[(b"w", [], F32, 0)], data=32), "dimensions"),
+        (gguf(tensors=[(b"w", [], 2, 0)], data=32), "impossible shape"),
         (gguf(tensors=[(b"w", [1 << 40, 1 << 40], F32, 0)], data=32), "impossible"),
         (gguf(tensors=[(b"w", [0], F32, 0)], data=32), "impossible"),
         (gguf(tensors=[(b"w", [31], Q4_0, 0)], data=32), "impossible"),

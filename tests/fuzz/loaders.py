@@ -41,14 +41,17 @@ def judge(data: bytes, oracles: dict[str, object] | None = None) -> Iterator[str
     if time.process_time() - began > EXAMINE_S:
         yield f"examine: {time.process_time() - began:.1f} s for {len(data)} bytes"
     for name in oracles or ORACLES:
-        signal.setitimer(signal.ITIMER_REAL, LOADER_S)
+        wrong = None
         try:
-            if wrong := ORACLES[name](data, found):
-                yield f"{name}: {wrong}"
+            signal.setitimer(signal.ITIMER_REAL, LOADER_S)
+            try:
+                wrong = ORACLES[name](data, found)
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)  # it may go off just before
         except (TimeoutError, ImportError):
             continue
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+        if wrong:
+            yield f"{name}: {wrong}"
 
 
 def _interrupt(*_: object) -> None:

@@ -4,6 +4,8 @@ Each oracle takes a file's bytes and what was said of them, and returns what is 
 the loader does not take the file. "Sound" means that no problem was named.
 """
 
+import functools
+import importlib.util
 import io
 import json
 import os
@@ -19,6 +21,7 @@ import numpy as np
 
 from diode.content import Examined, gguf, safetensors, zips
 from diode.content.kinds import PURE
+from diode.content.loader import WELL_KNOWN
 from diode.content.reader import Reader
 
 Oracle = Callable[[bytes, Examined], str | None]
@@ -108,12 +111,23 @@ class _Named(metaclass=_NameOfPickle):
         raise _RanError
 
 
+@functools.cache
+def _may_be_there(name: str) -> bool:
+    """Whether a module of that name is on this machine, or likely on one that loads models."""
+    try:
+        return name in WELL_KNOWN or importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
+
+
 class _Recorder(pickle._Unpickler):  # type: ignore[name-defined] # the one in Python: its memo is a dict, not a table
     """Loads as a loader does, but nothing is imported and nothing is called."""
 
     def find_class(self, module: str, name: str) -> Any:
         if not module or not name:
             raise AttributeError(name)  # as every module would
+        if not _may_be_there(module.partition(".")[0]):
+            raise ModuleNotFoundError(module)
         return _Named
 
     def get_extension(self, code: int) -> None:

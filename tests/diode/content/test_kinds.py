@@ -9,6 +9,7 @@ import shutil
 import struct
 import subprocess
 import tarfile
+import zipimport
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,9 @@ def test_compiled_python(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("x = 1\n")
     path = py_compile.compile(str(tmp_path / "a.py"), cfile=str(tmp_path / "a.pyc"))
     assert "pyc" == look(Path(str(path)).read_bytes()).kind
+    path = py_compile.compile(zipimport.__file__, cfile=str(tmp_path / "zipimport.pyc"))  # it has the mark of archives
+    found = look(Path(str(path)).read_bytes())
+    assert ("pyc", None) == (found.kind, found.trouble)
     assert "pyc" == look(b"\x03\xf3\r\n" + bytes(4) + marshal.dumps(compile("1", "a", "eval"))).kind
 
 

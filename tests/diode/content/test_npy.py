@@ -1,6 +1,8 @@
 """Headers of numpy's arrays, as numpy itself reads and writes them."""
 
 import io
+import pickle
+import random
 import warnings
 from typing import Any
 
@@ -94,6 +96,13 @@ def test_headers_of_python_2(version: int) -> None:
             np.load(io.BytesIO(data))
         assert is_plain(data)
     assert not is_plain(header(descr("'|O'", "(3L,)"), version))
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_pickle_behind_an_array(protocol: int) -> None:
+    """What is read next from the same handle is loaded by its first bytes, whatever it is."""
+    assert not is_plain(saved(np.arange(3)) * 2 + pickle.dumps(slice(3), protocol) + b"more")
+    assert is_plain(saved(np.arange(3)) + random.Random(protocol).randbytes(500))
 
 
 def test_headers_of_version_3() -> None:

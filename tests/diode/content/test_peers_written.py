@@ -105,6 +105,13 @@ def test_types_of_gguf_are_those_of_its_library() -> None:
     assert theirs == BLOCKS
 
 
+def test_a_single_number_of_gguf(tmp_path: Path) -> None:
+    """It has no dimensions, and its loader takes it so."""
+    path = of_gguf(tmp_path / "x", lambda writer: writer.add_tensor("scale", np.array(3.0, np.float32)))
+    found = look_at(path)
+    assert ("gguf", None, 1) == (found.kind, found.problem, found.facts["tensors"])
+
+
 def test_every_file_type_of_gguf(tmp_path: Path) -> None:
     """It is a number among the keys."""
     library = pytest.importorskip("gguf", reason=WITHOUT)

@@ -128,7 +128,7 @@ def test_types_narrow_what_is_not_looked_into(content: str) -> None:
 
 CODE_NAMES = [
     *("modeling_x.py", "sub/a.PY", "a.pyc", "run.sh", "kernel.cu", "libx.so", "notebook.ipynb", "x.js", "Makefile"),
-    *("a.py.", "a.bat", "setup.ps1", "ext.cpp", "Dockerfile"),
+    *("a.py.", "a.bat", "setup.ps1", "ext.cpp", "Dockerfile", "evil.pth", "card.html"),
 ]
 OTHER_NAMES = [
     "config.json",
@@ -206,13 +206,28 @@ def test_code_named_in_disguise() -> None:
 
 
 def test_code_that_cannot_be_read() -> None:
-    """JSON that a loader reads and we do not, since it is too large, may name anything."""
-    data = b'{"auto_map": {"AutoModel": "a/b--c.D"},' + b'"x": [' + b"[],\n" * (1 << 21) + b"0]}"
+    """JSON that a loader reads and we do not, since it is nested too deep, may name anything."""
+    data = b'{"auto_map": {"AutoModel": "a/b--c.D"},' + b'"x": ' + b"[" * 950 + b"]" * 950 + b"}"
     assert "text" == looked(Rules(), "config.json", data).kind
     assert "mentions code" in looked(Rules(), "config.json", data).note
     for rules in (Rules("weights"), Rules("weights", code=True)):
         assert Trouble.CODE == looked(rules, "config.json", data).trouble
     assert looked(Rules("weights"), "README.md", b"its auto_map is a dictionary").trouble is None
+
+
+def test_code_that_is_too_much() -> None:
+    """Where what names code is more than a MiB, it is not said which, and refused where that matters."""
+    data = b'{"auto_map": ["' + b"x" * (1 << 20) + b'", "a/b--c.D"]}'
+    assert "json" == looked(Rules(), "config.json", data).kind
+    assert "mentions code" in looked(Rules(), "config.json", data).note
+    assert Trouble.CODE == looked(Rules("weights"), "config.json", data).trouble
+
+
+def test_words_that_only_look_like_a_name_of_code() -> None:
+    """What stands in a text of JSON is no key of it."""
+    data = json.dumps({"doc": 'say {"auto_map": "a/b--c.D"} or , "auto_map" : "x--y.Z"', 'x"auto_map': "p/q--r.S"})
+    assert () == looked(Rules("weights"), "config.json", data.encode()).auto_map
+    assert looked(Rules("weights"), "config.json", data.encode()).trouble is None
 
 
 def test_modules_of_sentence_transformers() -> None:
