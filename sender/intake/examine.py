@@ -109,8 +109,11 @@ def _paths_of(fd: int) -> list[str]:
         return [path.decode() for path in file.read().split(b"\0")[:-1]]
 
 
-def _begin(taker: handing.Taker) -> tuple[Any, list[str]]:
+def _begin(taker: handing.Taker) -> tuple[Any, list[str]] | None:
+    """What is asked, and the paths; None: nothing is, and nobody is there any more."""
     begin, fds = taker.take()
+    if begin is None:
+        return None
     if not isinstance(begin, Begin) or len(fds) != 1:
         raise MessageError(type(begin).__name__, "it is not how one begins")
     paths = _paths_of(fds[0])
@@ -124,7 +127,9 @@ def main() -> None:
     settings, control = start_worker(says=CHILD_SAYS)
     taker = handing.Taker(settings["files_read"], TO_CHILD)
     with refusing_peers(control):
-        begin, paths = _begin(taker)
+        if (first := _begin(taker)) is None:
+            return
+        begin, paths = first
         limit_s = confined.limit_s(begin.files, begin.size_bytes)
         lacks = confined.bind(limit_s, (*READS, *handing.CALLS), writes=(control.write_fd,), reads=readable_folders())
         if lacks:
