@@ -61,6 +61,7 @@ _PATTERNS: Final = (
     (re.compile(rb"hsqs.{24}\x04\x00", re.DOTALL), "squashfs"),
     (re.compile(rb"07070(?:[12][0-9a-fA-F]{104}|7[0-7]{70})"), "cpio"),
     (SKIPPABLE, "zstd"),
+    (re.compile(rb"[\x1e\x22-\x27]\xb5\x2f\xfd"), "zstd"),  # before its first version
 )
 _BY_FIRST_BYTE: Final = {
     first: tuple((magic, kind) for at, magic, kind in _MAGICS if at == 0 and magic[:1] == first)

@@ -4,6 +4,7 @@ import os
 import struct
 from typing import BinaryIO, Final, Self
 
+from diode.content.allowance import Allowance
 from diode.content.trouble import Trouble, UnsoundError
 
 MAX_VALUES: Final = 2 << 20  # of JSON, or texts and arrays of GGUF
@@ -12,9 +13,14 @@ _BYTES_ANEW: Final = 1 << 20
 KINDS_OF_NUMBER: Final = {1: "<B", 2: "<H", 4: "<I", 8: "<Q"}
 
 
+def count_values(data: bytes) -> int:
+    """How many values JSON, or a part of it, has at most."""
+    return data.count(b"[") + data.count(b"{") + data.count(b",")
+
+
 def check_values(data: bytes) -> None:
     """Raise UnsoundError for JSON of so many values that parsing it would take memory without end."""
-    values = data.count(b"[") + data.count(b"{") + data.count(b",")
+    values = count_values(data)
     if values > MAX_VALUES:
         raise UnsoundError(f"its JSON has {values} values, more than {MAX_VALUES}", Trouble.BUDGET)
 
@@ -25,8 +31,9 @@ class Reader:
     Whatever reads more raises UnsoundError. What is unpacked of ``file`` is paid for elsewhere.
     """
 
-    def __init__(self, file: BinaryIO, size: int, budget: int) -> None:
+    def __init__(self, file: BinaryIO, size: int, budget: int, allowance: Allowance | None = None) -> None:
         self.size = size
+        self.allowance = allowance  # of what is unpacked, where anything is
         self.position = 0
         self.file = file
         self._left = budget
@@ -68,7 +75,7 @@ class Reader:
 
         For what must read all of a file, however large it is: its cost grows with the file, and with nothing else.
         """
-        return type(self)(self.file, self.size, _BYTES_ANEW + _TIMES_ANEW * self.size)
+        return type(self)(self.file, self.size, _BYTES_ANEW + _TIMES_ANEW * self.size, self.allowance)
 
     def _read(self, offset: int, count: int) -> bytes:
         self._left -= count

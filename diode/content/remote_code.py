@@ -6,12 +6,13 @@ sentence-transformers takes ``type`` of each entry of ``modules.json``. Sources:
 transformers, ``SentenceTransformer._load_module_class_from_ref``.
 """
 
-import json
 import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
+
+from diode.content import jsons
 
 MAX_NAMED: Final = 16
 MAX_NAME: Final = 200
@@ -56,21 +57,25 @@ def code_named(file: BinaryIO, size: int, path: str, kind: str) -> Named:
     if kind != "json":
         return Named(unread=_UNREAD)
     found: list[str] = []
+    types: list[str] = []
 
-    def see(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def see(pairs: jsons.Pairs) -> list[Any]:
         for key, value in pairs:  # also of a key that is said twice
             if key in _KEYS:
                 found.extend(_texts(value))
-        return dict(pairs)
+            elif key == "type" and name == _MODULES and isinstance(value, str) and not value.startswith(_OWN):
+                types.append(value)
+        return [value for _, value in pairs if isinstance(value, str | list)]  # less than a dict
 
     file.seek(0)
     try:
-        said = json.loads(file.read(size), object_pairs_hook=see)
+        text = jsons.decoded(file.read(size))
+        jsons.parse(text, see)
     except (ValueError, RecursionError):
         return Named(unread=_UNREAD)
     if name == _MODULES:
-        found += _modules(said)
-    names = list(dict.fromkeys(found))
+        found += types
+    names = [jsons.said(text) for text in dict.fromkeys(found)]
     return Named(_bounded(names), _bounded([name for name in names if _is_elsewhere(name)]))
 
 
@@ -90,13 +95,6 @@ def _is_mentioned(file: BinaryIO, size: int) -> bool:
     return False
 
 
-def _modules(said: Any) -> Iterator[str]:
-    for entry in said if isinstance(said, list) else ():
-        kind = entry.get("type") if isinstance(entry, dict) else None
-        if isinstance(kind, str) and not kind.startswith(_OWN):
-            yield kind
-
-
 def _texts(value: Any) -> Iterator[str]:
     waiting = [value]
     while waiting:
@@ -105,8 +103,6 @@ def _texts(value: Any) -> Iterator[str]:
                 yield text
             case list(values):
                 waiting += values
-            case dict(values):
-                waiting += values.values()
 
 
 def _is_elsewhere(name: str) -> bool:

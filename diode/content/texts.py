@@ -1,12 +1,11 @@
 """Texts: UTF-8 without control characters, and what is made of them: JSON, and pictures of the kind SVG."""
 
 import codecs
-import json
 import re
 from typing import Final
 
-from diode.content.reader import Reader, check_values
-from diode.content.trouble import UnsoundError
+from diode.content import jsons
+from diode.content.reader import MAX_VALUES, Reader, count_values
 
 KINDS: Final = frozenset({"text", "json", "svg"})
 MAX_TEXT_BYTES: Final = 64 << 20  # read whole; of larger ones the ends
@@ -41,13 +40,22 @@ def facts_of(head: bytes) -> dict[str, int | str]:
 
 
 def _is_json(reader: Reader) -> bool:
-    reader.position = 0
-    try:
-        data = reader.take(reader.size)
-        check_values(data)
-        json.loads(data)
-    except (ValueError, RecursionError, UnsoundError):
-        return False
+    """Whether it parses. Raises UnsoundError when archives around it left too little memory for that."""
+    pieces: list[str] = []
+    reader.position, values = 0, 0
+    while left := reader.size - reader.position:
+        piece = reader.take(min(left, _SAMPLE_BYTES))
+        values += count_values(piece)
+        if values > MAX_VALUES:
+            return False
+        pieces.append(jsons.structure(piece if pieces else piece.removeprefix(codecs.BOM_UTF8)))
+    text = "".join(pieces)
+    pieces.clear()
+    with jsons.memory_for(len(text), values, reader.allowance):
+        try:
+            jsons.parse(text, lambda _: None)
+        except (ValueError, RecursionError):
+            return False
     return True
 
 
