@@ -10,7 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 from diode import confined, handing
 from diode.content.judge import Judge
@@ -22,6 +22,8 @@ from diode.proven import DIGEST_BYTES, Digests, prove
 from diode.sandbox import READS
 from diode.workers import Mailbox, refusing_peers, start_worker
 from sender.intake.messages import CHILD_SAYS, TO_CHILD, Begin, Done, Look, LookAtLarge, Looked, NotRead, Refused
+
+_PIECE_OF_PATHS_BYTES: Final = 1 << 20
 
 
 class ChangedError(Exception):
@@ -105,8 +107,14 @@ def _mapped(fd: int) -> Iterator[mmap.mmap]:
 
 
 def _paths_of(fd: int) -> list[str]:
-    with os.fdopen(fd, "rb") as file:
-        return [path.decode() for path in file.read().split(b"\0")[:-1]]
+    """In pieces: a million paths are memory enough without the file that holds them."""
+    paths: list[str] = []
+    rest = b""
+    with os.fdopen(fd, "rb", buffering=0) as file:
+        while piece := file.read(_PIECE_OF_PATHS_BYTES):
+            *whole, rest = (rest + piece).split(b"\0")
+            paths += [path.decode() for path in whole]
+    return paths
 
 
 def _begin(taker: handing.Taker) -> tuple[Any, list[str]] | None:
