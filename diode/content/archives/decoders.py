@@ -145,7 +145,7 @@ def plan_zstd(head: bytes) -> Plan:
     """A window; its size stands in the frame's header. A frame that needs a dictionary says so."""
     if len(head) < 6:
         raise UnsoundError("it ends early")
-    if head[:4] != ZSTD:
+    if head[1:4] == ZSTD[1:] and head[:1] != ZSTD[:1]:
         raise UnopenedError("zstd of an old form")
     descriptor = head[4]
     is_single = bool(descriptor & 0x20)

@@ -488,3 +488,14 @@ def test_an_archive_within_a_stream_as_it_is(is_whole: bool) -> None:
     ) as archive:
         assert PICKLE == archive.read("a")
     assert ("lz4", Trouble.PICKLE) == ((found := look(hidden)).kind, found.trouble)
+
+
+@pytest.mark.parametrize(
+    ("kind", "frame"), [("lz4", b"\x02\x21\x4c\x18" + bytes(20)), ("zstd", b"\x28\xb5\x2f\xfd\x21\x07" + bytes(20))]
+)
+def test_a_frame_that_nobody_opens_hides_none_before_it(kind: str, frame: bytes) -> None:
+    """A loader acts on the first frame, and never comes to the one behind it."""
+    assert Trouble.AMBIGUOUS == look(COMPRESS[kind](PICKLE) + frame).trouble
+    assert (None, 1) == ((found := look(frame)).trouble, sum(found.unopened.values()))
+    skipped = b"\x50\x2a\x4d\x18\4\0\0\0abcd"
+    assert look(skipped + COMPRESS[kind](PICKLE)).trouble in (Trouble.PICKLE, Trouble.AMBIGUOUS)
