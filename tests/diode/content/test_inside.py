@@ -499,3 +499,12 @@ def test_a_frame_that_nobody_opens_hides_none_before_it(kind: str, frame: bytes)
     assert (None, 1) == ((found := look(frame)).trouble, sum(found.unopened.values()))
     skipped = b"\x50\x2a\x4d\x18\4\0\0\0abcd"
     assert look(skipped + COMPRESS[kind](PICKLE)).trouble in (Trouble.PICKLE, Trouble.AMBIGUOUS)
+
+
+@pytest.mark.parametrize(("mark", "at"), [(b"CD001", 0x8001), (b"ustar", 257)])
+def test_a_mark_further_inside_hides_no_stream(mark: bytes, at: int) -> None:
+    """Where a stream stores bytes as they are, it may spell any mark; its loader does not look for one."""
+    data = b"S'" + b"a" * (at - 9) + mark + b"a" * 100 + b"'\n0" + PICKLE
+    packed = zlib.compress(data, 0)
+    assert mark == packed[at : at + len(mark)]
+    assert ("zlib", Trouble.PICKLE) == ((found := look(packed, "x.joblib")).kind, found.trouble)
