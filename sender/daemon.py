@@ -90,6 +90,7 @@ class Sender:
         self._audit = open_log(config.audit_folder, config.service_key, "sender")
         self._heart = Heart(config.link, key, self._ledger, self._audit)
         self._packer = Packer(config, self._ledger, signer, display, self._audit)
+        self._stack.callback(self._packer.close)
         try:
             self._timetable = Timetable.parse(config.link.timetable)
         except ValueError as error:
@@ -116,6 +117,7 @@ class Sender:
 
     async def run(self, *, until_idle: bool = False) -> None:
         """Send what is queued and what appears in the outbox, until stopped (or, with ``until_idle``, all is sent)."""
+        self._packer.prepare()
         is_idle = (lambda: self._flights.is_idle) if until_idle else (lambda: False)
         await self._session(self._watcher.run(self._changed, self._stopping, is_idle))
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,8 +21,10 @@ from diode.keys import maybe_read_service_key
 from diode.progress import Display
 from sender.intake.attestation import attest_verdict
 from sender.intake.candidate import Progress, make_candidate
+from sender.intake.examiner import examine_apart
 from sender.intake.hooks import surroundings
 from sender.intake.pipeline import Pipeline
+from sender.intake.spare import Spare
 from sender.intake.verdict import Verdict
 from sender.ledger import Ledger, Row, named
 from sender.outbox import Item
@@ -45,8 +48,12 @@ class Packer:
         self._display = display
         self._audit = audit
         around, copies = surroundings(config), config.state / "intake"
-        self._intake = {name: Pipeline(channel.intake, copies, around) for name, channel in config.channels.items()}
-        self._usual_intake = Pipeline(Intake(), copies)
+        self._spare = Spare()
+        examine = partial(examine_apart, take=self._spare.take)
+        self._intake = {
+            name: Pipeline(channel.intake, copies, around, examine) for name, channel in config.channels.items()
+        }
+        self._usual_intake = Pipeline(Intake(), copies, examine=examine)
         self._service = maybe_read_service_key(config.service_key)
 
     async def pack(
@@ -57,6 +64,7 @@ class Packer:
         Returns its ledger row, or None when identical content was sent under this name. Raises SourceError, LimitError,
         IntakeError.
         """
+        self._prepare(item.channel)
         sources, content = await self._hash(item, roots, item.name if origin else None)
         same = self._ledger.find(item.channel, item.name, content=content.content_digest)
         if same is not None and (item.version is None or item.version == same.version):
@@ -70,10 +78,24 @@ class Packer:
         verdict = await self._take_in(item, version, sources, content)
         return self._record(item, version, sources, content, verdict, passes, pass_delay_s, origin)
 
+    def prepare(self) -> None:
+        """Items will follow: have ready what they would wait for."""
+        for channel in self._intake:
+            self._prepare(channel)
+
+    def close(self) -> None:
+        """No item follows."""
+        self._spare.close()
+
     def reject(self, channel: str, name: str, error: DiodeError) -> None:
         """Write into the audit log that an item does not become a bundle."""
         facts = {"verdict": error.reason, "detail": str(error)}
         self._audit.append(What.INTAKE_REJECTED, channel=channel, name=name, **facts)
+
+    def _prepare(self, channel: str) -> None:
+        """Have a child ready for the channel's next item, if it is looked at."""
+        if "content" in self._intake.get(channel, self._usual_intake).steps:
+            self._spare.prepare()
 
     async def _hash(
         self, item: Item, roots: Sequence[Path | Root], file_name: str | None
@@ -86,7 +108,10 @@ class Packer:
         progress = Progress("intake")
         candidate = make_candidate(item.channel, item.name, version, sources, content, progress)
         pipeline = self._intake.get(item.channel, self._usual_intake)
-        verdict = await self._in_thread(item, progress, lambda: pipeline.run(candidate))
+        try:
+            verdict = await self._in_thread(item, progress, lambda: pipeline.run(candidate))
+        finally:
+            self._prepare(item.channel)
         facts = {"channel": item.channel, "name": item.name, "version": version}
         if (failed := verdict.failed) is not None:
             log.error("intake_refused", **facts, check=failed.name, reason=failed.reason, detail=failed.detail)

@@ -7,9 +7,10 @@ from typing import BinaryIO, Final
 
 from diode.content import gguf, kinds, npy, onnx, safetensors, sentencepiece, structure, texts, zips
 from diode.content.allowance import Allowance
+from diode.content.archives import streams
 from diode.content.archives.members import shown
 from diode.content.archives.tar_headers import BLOCK_BYTES, is_header
-from diode.content.inside import LOOKED_INTO, UNOPENED, WITH_MEMBERS_AS_THEY_ARE, look_inside
+from diode.content.inside import LOOKED_INTO, REACHABLE, UNOPENED, WITH_MEMBERS_AS_THEY_ARE, look_inside
 from diode.content.item import NOTHING_KNOWN, Item
 from diode.content.pickles import begins_pickle
 from diode.content.reader import Reader
@@ -19,6 +20,7 @@ BUDGET_BYTES: Final = 256 << 20  # of all that is read of one file
 _PICKLES: Final = ("pickle", "pytorch")
 _NO_PICKLES: Final = (*texts.KINDS, "unknown", "empty")  # found to be none before that was said of them
 _NOTHING_BEHIND: Final = (*kinds.PURE, "zip", *WITH_MEMBERS_AS_THEY_ARE)
+_SHOW_WHAT_THEY_HOLD: Final = UNOPENED | streams.FORMATS.keys()  # where it does not compress
 _LINTS: Final[dict[str, Callable[[Reader], dict[str, int | str]]]] = {
     "safetensors": safetensors.lint,
     "gguf": gguf.lint,
@@ -109,11 +111,13 @@ def _look_inside(found: Examined, reader: Reader, kind: str, path: str, item: It
 def _look_behind(found: Examined, reader: Reader, path: str, item: Item, allowance: Allowance) -> None:
     """As :func:`_look_inside`, of the zip archive that stands behind something else.
 
-    It may be what was looked into already, as another kind.
+    It may be what was looked into already, as another kind. A stream, or an archive that is not looked into, may
+    show the end of one that it holds: then no reader finds that whole, and what counts are the members that one finds.
     """
     behind = Examined(found.kind)
     try:
-        _look_inside(behind, reader, "zip", path, item, allowance)
+        is_whole = found.kind not in _SHOW_WHAT_THEY_HOLD or zips.is_whole(reader)
+        _look_inside(behind, reader, "zip" if is_whole else REACHABLE, path, item, allowance)
     finally:
         found.inside |= behind.inside
         found.unopened |= behind.unopened

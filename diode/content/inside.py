@@ -19,6 +19,7 @@ UNOPENED: Final = frozenset(
     {*("7z", "rpm", "hdf5", "rar", "cab", "cpio", "iso", "squashfs", "lzip", "lzop", "compress", "xar")}
 )
 
+REACHABLE: Final = "what is reachable of a zip archive"  # no kind, but what look_inside may be asked for
 # a member's bytes, its size, its name as the archive spells it
 Look = Callable[[BinaryIO, int, str], None]
 WITH_MEMBERS_AS_THEY_ARE: Final = frozenset({"tar", "ar", "deb"})
@@ -58,6 +59,8 @@ def _members(reader: Reader, kind: str, path: str, allowance: Allowance) -> Gene
     source = cast("Source", reader.file)
     if kind == "zip":
         yield from zip_members.members(reader, source, allowance)
+    elif kind == REACHABLE:
+        yield from zip_members.reachable(reader, source, allowance)
     elif kind == "tar":
         yield from tars.members(source, reader.size, allowance)
     elif kind in ("ar", "deb"):

@@ -61,12 +61,14 @@ _PATTERNS: Final = (
     (re.compile(rb"hsqs.{24}\x04\x00", re.DOTALL), "squashfs"),
     (re.compile(rb"07070(?:[12][0-9a-fA-F]{104}|7[0-7]{70})"), "cpio"),
     (SKIPPABLE, "zstd"),
+    (re.compile(rb"[\x1e\x22-\x27]\xb5\x2f\xfd"), "zstd"),  # before its first version
 )
 _BY_FIRST_BYTE: Final = {
     first: tuple((magic, kind) for at, magic, kind in _MAGICS if at == 0 and magic[:1] == first)
     for first in {magic[:1] for _, magic, _ in _MAGICS}
 }
 _ELSEWHERE: Final = tuple(entry for entry in _MAGICS if entry[0])
+_BEGIN_ANYHOW: Final = frozenset(kind for _, _, kind in _ELSEWHERE)
 
 _OTHERS: Final = frozenset(
     {
@@ -93,6 +95,8 @@ def kind_of(reader: Reader, head: bytes, path: str, item: Item) -> str:
     if is_header(head[:BLOCK_BYTES]):
         return "tar"
     if kind := maybe_kind_by_magic(head):
+        if kind in _BEGIN_ANYHOW and (stream := kind_by_trial(head, _is_loaded)):
+            return stream  # whose loader does not look that far
         return _kind_of_zip(reader) if kind == "zip" else kind
     if kind := structure.maybe_kind(reader, head) or pictures.kind_of(reader, head):
         return kind

@@ -13,13 +13,6 @@ _HELD_BYTES: Final = 64 << 10  # a file up to this size is read once
 KINDS_OF_NUMBER: Final = {1: "<B", 2: "<H", 4: "<I", 8: "<Q"}
 
 
-def check_values(data: bytes) -> None:
-    """Raise UnsoundError for JSON of so many values that parsing it would take memory without end."""
-    values = data.count(b"[") + data.count(b"{") + data.count(b",")
-    if values > MAX_VALUES:
-        raise UnsoundError(f"its JSON has {values} values, more than {MAX_VALUES}", Trouble.BUDGET)
-
-
 class Reader:
     """Reads a file front to back, and elsewhere when told to; never past its end, never more than ``budget`` bytes.
 

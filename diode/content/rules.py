@@ -48,7 +48,6 @@ _TAKE_ARCHIVES: Final = " or ".join(f'"{name}"' for name, preset in PRESETS.item
 ENCRYPTED: Final = "encrypted"
 OTHERWISE: Final = "unopened"  # members that are not looked into for any other reason, such as how they are compressed
 WORDS: Final = KINDS | ALSO | PICTURES | UNOPENED | {ENCRYPTED, OTHERWISE}  # what ``types`` may name
-_ARCHIVES: Final = LOOKED_INTO | UNOPENED
 _OF_MANY: Final = LOOKED_INTO - streams.FORMATS.keys()  # archives; the others are one file that is compressed
 _MOST_NOTED: Final = 4
 _INSTEAD: Final = "ask for safetensors, GGUF, or npy without objects instead"  # of what a loader would run
@@ -170,11 +169,12 @@ def _is_noted(found: Examined) -> bool:
     """Whether who takes archives as they are takes this.
 
     What lies in an archive, one that is broken, or anything too long to look at. A compressed file is no archive: what
-    comes out of it is the file.
+    comes out of it is the file, and loaders act on its beginning before they find it broken.
     """
     if found.member:
         return found.kind not in streams.FORMATS or bool(_OF_MANY & found.inside.keys())
-    return found.trouble is Trouble.BUDGET or (found.trouble is Trouble.UNSOUND and found.kind in _ARCHIVES)
+    is_archive = found.kind in _OF_MANY or found.kind in UNOPENED
+    return found.trouble is Trouble.BUDGET or (found.trouble is Trouble.UNSOUND and is_archive)
 
 
 def _noted(found: Examined) -> Iterator[str]:
@@ -206,7 +206,7 @@ def _not_of_preset(rules: Rules, kind: str, path: str, _: object, __: object) ->
         return None
     trouble = Trouble.CODE if kind in PROGRAMS else Trouble.KIND
     hint = f'; also = ["{kind}"] would take it' if kind in ALSO else ""
-    if kind in _ARCHIVES:
+    if kind in LOOKED_INTO or kind in UNOPENED:
         hint = "; drop its files unpacked, or on a channel that takes archives"
     return trouble, f'it is {kind}, which content = "{rules.content}" does not take{hint}'
 

@@ -41,9 +41,9 @@ def facts_of(head: bytes) -> dict[str, int | str]:
 
 
 def _is_json(reader: Reader) -> bool:
-    reader.position = 0
+    reader.position = len(codecs.BOM_UTF8) if reader.head(3) == codecs.BOM_UTF8 else 0
     try:
-        check_json(reader.take(reader.size).removeprefix(codecs.BOM_UTF8))
+        check_json(reader.take(reader.size - reader.position))
     except (NoJsonError, UnsoundError):
         return False
     return True

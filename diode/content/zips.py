@@ -12,7 +12,17 @@ from weakref import WeakKeyDictionary
 from diode.content.reader import Reader
 from diode.content.trouble import Trouble, UnsoundError
 from diode.content.zip_bodies import check_bodies
-from diode.content.zip_directory import Entry, Member, Members, check_names, entries, in_order, read_entries
+from diode.content.zip_directory import (
+    Entry,
+    Member,
+    Members,
+    check_names,
+    decoded,
+    entries,
+    in_order,
+    is_encrypted,
+    read_entries,
+)
 from diode.content.zip_ends import (
     COUNT_IN_ZIP64,
     END,
@@ -31,9 +41,10 @@ from diode.content.zip_ends import (
 )
 from diode.content.zip_fields import unicode_paths
 
-__all__ = ["END_OF_ZIP", "Member", "is_archive", "is_of_torch", "lint", "read_directory"]
+__all__ = ["END_OF_ZIP", "Member", "is_archive", "is_of_torch", "is_whole", "lint", "reachable", "read_directory"]
 
 END_OF_ZIP: Final = END
+_LOCAL_BYTES: Final = 30
 _MAX_DIRECTORIES: Final = 16  # that are looked through for what torch writes
 # what its loaders unpickle, or know their archives by (caffe2/serialize, torch.jit, torch.package), without case
 _PICKLES_OF_TORCH: Final = (b"data.pkl", b"constants.pkl", b"bytecode.pkl", b"attributes.pkl")
@@ -88,6 +99,37 @@ def read_directory(reader: Reader) -> Members:
     return found
 
 
+def is_whole(reader: Reader) -> bool:
+    """Whether all readers read it, and alike. Raises UnsoundError for one that takes too much."""
+    try:
+        read_directory(reader)
+    except UnsoundError as error:
+        if error.trouble is Trouble.BUDGET:
+            raise
+        return False
+    return True
+
+
+def reachable(reader: Reader) -> Iterator[Member]:
+    """Members that some reader could open where the archive is not sound as a whole. Raises UnsoundError.
+
+    A stream that holds an archive may show its end as it is, and with it the members that stand right before it.
+    """
+    reader = reader.anew()
+    met: set[int] = set()
+    for end in end_records(reader):
+        ways = (end, *zip64_records(reader, end))
+        found = (first_of(reader, (ENTRY,), *way) for way in _ways(reader, end))
+        for place in {*places(reader, end), *(place for place in found if place >= 0)} - met:
+            met.add(place)
+            if len(met) > _MAX_DIRECTORIES:
+                raise UnsoundError(f"more than {_MAX_DIRECTORIES} directories", Trouble.BUDGET)
+            bases = {0, *(place - way.offset for way in ways)}
+            for entry in entries(reader, place, reader.size):
+                for base in bases:
+                    yield from _at(reader, base, entry)
+
+
 def lint(reader: Reader) -> dict[str, int | str]:
     """How many members there are. Raises UnsoundError as read_directory does."""
     return {"members": len(read_directory(reader))}
@@ -109,6 +151,18 @@ def _ways(reader: Reader, end: Record) -> Iterator[tuple[int, int]]:
     is_plausible = end.disk == end.disk_of_directory == 0 and end.count_here == end.count
     if is_plausible and end.offset + end.size <= end.at:
         yield end.at - end.size, end.at
+
+
+def _at(reader: Reader, base: int, entry: Entry) -> Iterator[Member]:
+    """The member of an entry, where its local header is found."""
+    if IN_ZIP64 in (entry.packed, entry.size, entry.offset):
+        raise UnsoundError("a member of which a zip64 field tells, in an archive that is not whole")
+    header = reader.at(base + entry.offset, _LOCAL_BYTES)
+    if len(header) == _LOCAL_BYTES and header.startswith(LOCAL):
+        names = sum(int.from_bytes(header[at : at + 2], "little") for at in (26, 28))
+        name, begin = decoded(entry.name, entry.flags), base + entry.offset + _LOCAL_BYTES + names
+        encrypted = is_encrypted(entry.flags, entry.method)
+        yield Member(name, begin, entry.packed, entry.size, entry.method, encrypted, entry.crc)
 
 
 def _live(reader: Reader) -> Iterator[Record]:

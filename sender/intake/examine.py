@@ -10,7 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 from diode import confined, handing
 from diode.content.judge import Judge
@@ -22,6 +22,8 @@ from diode.proven import DIGEST_BYTES, Digests, prove
 from diode.sandbox import READS
 from diode.workers import Mailbox, refusing_peers, start_worker
 from sender.intake.messages import CHILD_SAYS, TO_CHILD, Begin, Done, Look, LookAtLarge, Looked, NotRead, Refused
+
+_PIECE_OF_PATHS_BYTES: Final = 1 << 20
 
 
 class ChangedError(Exception):
@@ -105,12 +107,21 @@ def _mapped(fd: int) -> Iterator[mmap.mmap]:
 
 
 def _paths_of(fd: int) -> list[str]:
-    with os.fdopen(fd, "rb") as file:
-        return [path.decode() for path in file.read().split(b"\0")[:-1]]
+    """In pieces: a million paths are memory enough without the file that holds them."""
+    paths: list[str] = []
+    rest = b""
+    with os.fdopen(fd, "rb", buffering=0) as file:
+        while piece := file.read(_PIECE_OF_PATHS_BYTES):
+            *whole, rest = (rest + piece).split(b"\0")
+            paths += [path.decode() for path in whole]
+    return paths
 
 
-def _begin(taker: handing.Taker) -> tuple[Any, list[str]]:
+def _begin(taker: handing.Taker) -> tuple[Any, list[str]] | None:
+    """What is asked, and the paths; None: nothing is, and nobody is there any more."""
     begin, fds = taker.take()
+    if begin is None:
+        return None
     if not isinstance(begin, Begin) or len(fds) != 1:
         raise MessageError(type(begin).__name__, "it is not how one begins")
     paths = _paths_of(fds[0])
@@ -124,7 +135,9 @@ def main() -> None:
     settings, control = start_worker(says=CHILD_SAYS)
     taker = handing.Taker(settings["files_read"], TO_CHILD)
     with refusing_peers(control):
-        begin, paths = _begin(taker)
+        if (first := _begin(taker)) is None:
+            return
+        begin, paths = first
         limit_s = confined.limit_s(begin.files, begin.size_bytes)
         lacks = confined.bind(limit_s, (*READS, *handing.CALLS), writes=(control.write_fd,), reads=readable_folders())
         if lacks:

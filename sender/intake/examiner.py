@@ -13,32 +13,20 @@ from typing import Final
 
 import structlog
 
-from diode import confined, handing, memory
+from diode import confined, memory
 from diode.content.judge import Findings, Judge
 from diode.content.rules import Rules
 from diode.content.trouble import Trouble
 from diode.errors import MessageError
 from diode.messages import PeerRefused, SandboxLacks
 from diode.waiting import ready
-from diode.workers import Worker
 from sender.intake.candidate import Candidate, CandidateFile
-from sender.intake.messages import (
-    CHILD_SAYS,
-    MOST_TOGETHER,
-    TO_CHILD,
-    Begin,
-    Done,
-    Look,
-    LookAtLarge,
-    Looked,
-    NotRead,
-    Refused,
-)
+from sender.intake.messages import MOST_TOGETHER, Begin, Done, Look, LookAtLarge, Looked, NotRead, Refused
+from sender.intake.spare import MODULE, Started
 from sender.intake.verdict import Reason, RefusedError
 from sender.packing import PIECE_BYTES
 
 WINDOW: Final = 4 * MOST_TOGETHER
-MODULE: Final = "sender.intake.examine"
 _SLICE_S: Final = 0.2  # between two looks whether anybody still waits
 _MOST_SAID_BYTES: Final = 2048
 _REASONS: Final = {Trouble.KIND: Reason.TYPE, Trouble.CODE: Reason.CODE, Trouble.BUDGET: Reason.BUDGET}
@@ -59,10 +47,13 @@ def examine_here(rules: Rules, candidate: Candidate) -> Findings:
     return judge.findings
 
 
-def examine_apart(rules: Rules, candidate: Candidate) -> Findings:
-    """As :func:`examine_here`, in a confined child of its own. It raises RefusedError also when that did not answer."""
+def examine_apart(rules: Rules, candidate: Candidate, take: Callable[[], Started] = Started.now) -> Findings:
+    """As :func:`examine_here`, in a confined child of its own. It raises RefusedError also when that did not answer.
+
+    ``take`` gives the child, which nobody else uses.
+    """
     with ExitStack() as stack:
-        child = _Child(candidate, stack)
+        child = _Child(candidate, stack, take)
         child.begin(rules)
         together: list[CandidateFile] = []
         for file in candidate.files.values():
@@ -85,18 +76,13 @@ def refusal(file: CandidateFile, trouble: Trouble, detail: str) -> RefusedError:
 class _Child:
     """The running child, which is ended with ``stack``, and what it was given so far."""
 
-    def __init__(self, candidate: Candidate, stack: ExitStack) -> None:
+    def __init__(self, candidate: Candidate, stack: ExitStack, take: Callable[[], Started] = Started.now) -> None:
         self._candidate = candidate
         self._files = list(candidate.files.values())
         self._deadline = time.monotonic() + confined.limit_s(len(self._files), candidate.size)
-        ours, theirs = handing.hand_pair()
-        self._giver = handing.Giver(ours, TO_CHILD)
-        stack.callback(self._giver.close)
-        try:
-            self._worker = Worker(MODULE, {"files_read": theirs}, (theirs,), says=CHILD_SAYS)
-        finally:
-            os.close(theirs)
-        stack.callback(self._worker.close)
+        started = take()
+        stack.callback(started.close)
+        self._giver, self._worker = started.giver, started.worker
         self._given = 0
         self._looked = 0
         self._done: Done | None = None

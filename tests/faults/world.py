@@ -326,6 +326,7 @@ class Staging:
 
     def close(self) -> None:
         """The process is gone."""
+        self.packer.close()
         self.ledger.close()
 
 

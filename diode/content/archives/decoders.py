@@ -23,6 +23,8 @@ else:
 
 PEEK_BYTES: Final = 64  # of what stands before compressed data, to know what decoding takes
 MAX_WINDOW_BYTES: Final = 128 << 20  # what zstd takes unless it is told more; xz -9 needs half of it
+GZIP_RESERVED: Final = 0xE0  # of its byte of flags
+ZSTD: Final = b"\x28\xb5\x2f\xfd"
 LZ4_LEGACY: Final = b"\x02\x21\x4c\x18"
 ERRORS: Final = (zlib.error, OSError, ValueError, EOFError, lzma.LZMAError, zstd.ZstdError, RuntimeError)
 _SMALL_BYTES: Final = 8 << 20  # of a decoder of bzip2 or lz4 with its buffers
@@ -85,12 +87,14 @@ class Inflate:
 Plan = tuple[int, Callable[[], Decoder]]
 
 
-def plan_gzip(head: bytes) -> Plan:  # noqa: ARG001 - plans are a table
-    """Nothing to borrow: 64 KiB."""
+def plan_gzip(head: bytes) -> Plan:
+    """Nothing to borrow: 64 KiB. Flags that have no meaning are nothing to Python's reader, and an end to others."""
+    if len(head) > 3 and head[3] & GZIP_RESERVED:
+        raise UnsoundError("flags of gzip that only some readers take", Trouble.AMBIGUOUS)
     return 0, lambda: Inflate(31)
 
 
-def plan_zlib(head: bytes) -> Plan:  # noqa: ARG001
+def plan_zlib(head: bytes) -> Plan:  # noqa: ARG001 - plans are a table
     """Nothing to borrow: 64 KiB."""
     return 0, lambda: Inflate(15)
 
@@ -141,6 +145,8 @@ def plan_zstd(head: bytes) -> Plan:
     """A window; its size stands in the frame's header. A frame that needs a dictionary says so."""
     if len(head) < 6:
         raise UnsoundError("it ends early")
+    if head[1:4] == ZSTD[1:] and head[:1] != ZSTD[:1]:
+        raise UnopenedError("zstd of an old form")
     descriptor = head[4]
     is_single = bool(descriptor & 0x20)
     at = 5 if is_single else 6

@@ -1,9 +1,11 @@
 """What an archive's members look like to whoever looks into it."""
 
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from io import BytesIO
 from typing import Final
 
@@ -13,6 +15,7 @@ from diode.content.archives.unpacked import Unpacked
 from diode.content.trouble import Trouble, UnsoundError
 
 SMALL_BYTES: Final = 1 << 20  # read at once
+_OTHER_CHECKSUM: Final = "its checksum is not what the archive says"
 _MAX_NAME: Final = 200  # characters of it in what is said
 
 
@@ -46,8 +49,8 @@ def shown(name: str) -> str:
     return text if len(text) <= _MAX_NAME else f"{text[: _MAX_NAME // 2]}...{text[-_MAX_NAME // 2 :]}"
 
 
-def part(name: str, source: Ahead, begin: int, size: int, allowance: Allowance) -> Opened:
-    """A member that lies in the archive as it is.
+def part(name: str, source: Ahead, begin: int, size: int, allowance: Allowance, crc: int | None = None) -> Opened:
+    """A member that lies in the archive as it is; its checksum must be ``crc``, if there is one.
 
     It is a copy where it is small, a window where going back is free, else what is kept of it as of a stream.
     """
@@ -55,10 +58,15 @@ def part(name: str, source: Ahead, begin: int, size: int, allowance: Allowance) 
         data = read_all(source, begin, size)
         if len(data) < size:
             raise UnsoundError("it ends early")
+        if crc is not None and zlib.crc32(data) != crc:
+            raise UnsoundError(_OTHER_CHECKSUM)
         return Opened(name, size, BytesIO(data), begin)
+    pieces = partial(_pieces, source, begin, size, crc)
     if source.is_cheap:
+        if crc is not None:
+            deque(pieces(), maxlen=0)
         return Opened(name, size, nullcontext(Window(source.source, begin, size)), begin)
-    return replace(stream(name, lambda: _pieces(source, begin, size), allowance, size), begin=begin)
+    return replace(stream(name, pieces, allowance, size), begin=begin)
 
 
 def stream(name: str, start: Callable[[], Iterator[bytes]], allowance: Allowance, size: int | None = None) -> Opened:
@@ -82,7 +90,7 @@ def checked(pieces: Iterator[bytes], size: int, crc: int | None) -> Iterator[byt
     if left:
         raise UnsoundError("more or less comes out of it than the archive says")
     if crc is not None and crc != found:
-        raise UnsoundError("its checksum is not what the archive says")
+        raise UnsoundError(_OTHER_CHECKSUM)
 
 
 def no_more_than(source: Source, offset: int, size: int, what: str) -> None:
@@ -95,11 +103,15 @@ def no_more_than(source: Source, offset: int, size: int, what: str) -> None:
         offset += len(data)
 
 
-def _pieces(source: Source, begin: int, size: int) -> Iterator[bytes]:
-    end = begin + size
-    while begin < end:
-        data = read_all(source, begin, min(CHUNK_BYTES, end - begin))
+def _pieces(source: Source, begin: int, size: int, crc: int | None) -> Iterator[bytes]:
+    left, found = size, 0
+    while left:
+        data = read_all(source, begin + size - left, min(CHUNK_BYTES, left))
         if not data:
             raise UnsoundError("it ends early")
-        begin += len(data)
+        left -= len(data)
+        if crc is not None:
+            found = zlib.crc32(data, found)
         yield data
+    if crc is not None and crc != found:
+        raise UnsoundError(_OTHER_CHECKSUM)

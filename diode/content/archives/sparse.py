@@ -60,6 +60,9 @@ def of_pax(records: pax.Records, often: list[tuple[bytes, bytes]], source: Sourc
             raise UnsoundError("a file with holes and half a map", Trouble.AMBIGUOUS)
         parts = tuple(zip(offsets, lengths, strict=True))
     _bound(len(parts))
+    told = records.get(b"GNU.sparse.numblocks")
+    if not parts or (told is not None and pax.number(told) != len(parts)):
+        raise UnsoundError("a file with holes without its whole map", Trouble.AMBIGUOUS)
     return Map(parts, pax.number(real))
 
 

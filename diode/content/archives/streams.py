@@ -60,9 +60,17 @@ def unpack(kind: str, source: Source, size: int, allowance: Allowance) -> Iterat
     form, feed = FORMATS[kind], Feed(source, 0, size, allowance)
     if kind == "zlib":
         feed.skip(zfile_bytes(feed.peek(PEEK_BYTES)))
+    is_first = True
     while True:
         if not _skip_frame(form, feed):
-            yield from decode(form.plan, feed, allowance)
+            try:
+                yield from decode(form.plan, feed, allowance)
+            except decoders.UnopenedError as error:
+                if is_first:
+                    raise
+                # who acts on what came before never gets here, so the file is not one that nobody opens
+                raise UnsoundError(f"{error}, behind what is read", Trouble.AMBIGUOUS) from error
+            is_first = False
         if form.again is None or not form.again.match(feed.peek(PEEK_BYTES)):
             if _may_be_skipped(form) and SKIPPABLE.match(feed.peek(4)):
                 continue

@@ -21,6 +21,7 @@ _LONG: Final = b"LK"  # GNU tar's long names, of members and of what links point
 _OF_NEXT: Final = b"xX"
 _OF_ALL: Final = b"g"
 _SPARSE: Final = b"S"
+_FIRST_PART: Final = 386  # of a header by GNU tar: libarchive believes it whatever kind of member it is
 _OF_OTHERS: Final = b"MN"  # parts of an archive of several volumes, and a form of long names that nobody writes
 _CHANGES: Final = (b"size", b"path", b"GNU.sparse.")  # what an extended header must not say of all members at once
 
@@ -94,6 +95,7 @@ def _member(
         if length:
             raise UnsoundError("a link or folder with data, which only some readers skip", Trouble.AMBIGUOUS)
         return None, offset
+    _refuse_other_sizes(header, told, length)
     holes, begin = None, offset
     if header.kind == _SPARSE:
         holes = sparse.of_gnu(header, source, offset)
@@ -107,6 +109,17 @@ def _member(
     if holes is None:
         return part(name, source, begin, length, allowance), end
     return _with_holes(name, holes, source, begin, length, allowance), end
+
+
+def _refuse_other_sizes(header: Header, told: _Told, length: int) -> None:
+    """Raise UnsoundError where libarchive, or GNU tar, would take another size, or parts of a file with holes."""
+    is_sparse = header.kind == _SPARSE
+    if is_sparse and (not header.is_gnu or told.records):
+        raise UnsoundError("a file with holes of two forms", Trouble.AMBIGUOUS)
+    if not is_sparse and header.is_gnu and header.block[_FIRST_PART]:
+        raise UnsoundError("a map of holes that only some readers see", Trouble.AMBIGUOUS)
+    if (size := told.records.get(b"SCHILY.realsize")) is not None and pax.number(size) != length:
+        raise UnsoundError("two sizes, of which readers believe one or the other", Trouble.AMBIGUOUS)
 
 
 def _with_holes(name: str, holes: sparse.Map, source: Ahead, begin: int, length: int, allowance: Allowance) -> Opened:

@@ -1,7 +1,8 @@
 """What a decoder yields, as a source that can be read anywhere, at a price.
 
 Its size is known only after all of it came out once. On that way its beginning is kept, as far as memory is left, and
-its end. What lies between is unpacked again from the beginning when somebody goes back to it, and paid for again.
+its end, and a few bytes where checks look. What lies between is unpacked again from the beginning when somebody goes
+back to it, and paid for again.
 """
 
 import os
@@ -14,6 +15,7 @@ from diode.content.allowance import Allowance
 LEAST_KEPT_BYTES: Final = 1 << 20  # of the beginning, whatever memory is left
 MOST_KEPT_BYTES: Final = 64 << 20
 TAIL_BYTES: Final = 1 << 20  # as much as checks read of an end
+MARK_BYTES: Final = 16  # kept at each power of two, where readers of HDF5 look
 
 
 class Unpacked:
@@ -29,17 +31,20 @@ class Unpacked:
         self._allowance = allowance
         self._head = bytearray()
         self._tail = bytearray()
+        self._marks: dict[int, bytes] = {}  # by where they stand
         self._lent = 0
         self._position = 0
-        self._pieces: Iterator[bytes] | None = None  # None: to be started
+        self._pieces: Iterator[bytes] | None = None  # none yet, or no more
         self._piece = memoryview(b"")  # the current one
         self._begin = 0  # where it begins
         try:
             self._measure()
+            self.is_cheap = len(self._head) == self.size
+            if not self.is_cheap:
+                self._start_again()  # what its decoder takes must not be lent to those who read from it
         except BaseException:
             self.close()
             raise
-        self.is_cheap = len(self._head) == self.size
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -72,6 +77,8 @@ class Unpacked:
             data = bytes(memoryview(self._head)[position : position + count])
         elif position >= tail:
             data = bytes(memoryview(self._tail)[position - tail : position - tail + count])
+        elif count <= len(mark := self._marks.get(position, b"")):
+            data = mark[:count]
         else:
             data = self._read_again(position, count)
         self._position += len(data)
@@ -79,6 +86,9 @@ class Unpacked:
 
     def _measure(self) -> None:
         for piece in self._start():
+            mark = 1 << max(self.size - 1, 0).bit_length()  # the first power of two from here on
+            if mark < self.size + len(piece):
+                self._marks[mark] = piece[mark - self.size : mark - self.size + MARK_BYTES]
             self.size += len(piece)
             if self._tail or not self._keep(len(piece)):
                 self._tail += piece
@@ -98,13 +108,17 @@ class Unpacked:
             self._lent += LEAST_KEPT_BYTES
         return True
 
+    def _start_again(self) -> None:
+        self._pieces, self._piece, self._begin = None, memoryview(b""), 0  # gives back a decoder's memory
+        self._pieces = pieces = self._start()
+        self._piece = memoryview(next(pieces, b""))
+
     def _read_again(self, position: int, count: int) -> bytes:
         if self._pieces is None or position < self._begin:
-            self._pieces, self._piece, self._begin = None, memoryview(b""), 0  # gives back a decoder's memory
-            self._pieces = self._start()
+            self._start_again()
         while position >= self._begin + len(self._piece):
             self._begin += len(self._piece)
-            piece = next(self._pieces, b"")
+            piece = next(self._pieces or iter(()), b"")
             if not piece:
                 return b""
             self._piece = memoryview(piece)

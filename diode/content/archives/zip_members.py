@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from io import BytesIO
 from typing import Final
 
+from diode.content import zips
 from diode.content.allowance import Allowance
 from diode.content.archives import decoders
 from diode.content.archives.decoders import Plan, UnopenedError
@@ -41,6 +42,14 @@ def members(reader: Reader, file: Source, allowance: Allowance) -> Iterator[Foun
             yield _open(source, member, allowance)
 
 
+def reachable(reader: Reader, file: Source, allowance: Allowance) -> Iterator[Found]:
+    """As :func:`members`, of an archive that is not whole: those that some reader opens nevertheless."""
+    source = Ahead(file)
+    for member in zips.reachable(reader):
+        allowance.meet()
+        yield _open(source, member, allowance)
+
+
 def _begin(member: Member) -> int:
     return member.begin
 
@@ -52,7 +61,7 @@ def _open(source: Ahead, member: Member, allowance: Allowance) -> Found:
         if member.size != member.packed:
             raise UnsoundError("stored, and yet of two sizes")
         allowance.unpack(member.size)  # members that lie over each other would cost their sizes again and again
-        return part(member.name, source, member.begin, member.size, allowance)
+        return part(member.name, source, member.begin, member.size, allowance, member.crc)
     if member.method == DEFLATED and max(member.packed, member.size) <= SMALL_BYTES:
         return Opened(member.name, member.size, _small(source, member, allowance))
     if member.method != LZMA and member.method not in _PLANS:

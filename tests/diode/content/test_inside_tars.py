@@ -52,6 +52,14 @@ def pax(**records: str) -> bytes:
     return member(b"PaxHeaders/x", data, kind=b"x")
 
 
+def with_map(kind: bytes, magic: bytes = b"ustar  \0") -> bytes:
+    """A file of nothing by its header, of five bytes by the map of holes in it, as GNU tar writes one."""
+    block = bytearray(header(b"a", b"%011o" % 0, kind, magic))
+    block[386:410] = b"%011o\0%011o\0" % (0, 5)
+    block[483:495] = b"%011o\0" % 5
+    return signed(block)
+
+
 END = bytes(1024)
 SOUND = member(b"a.txt", TEXT)
 HIDDEN = member(b"x.pkl", PICKLE)
@@ -72,6 +80,7 @@ HIDDEN = member(b"x.pkl", PICKLE)
         header(b"a", b"\x80" + bytes(9) + len(TEXT).to_bytes(2, "big")) + padded(TEXT) + END,
         member(b"a", TEXT, kind=b"\0", magic=b"") + END,
         member(b"a", TEXT, kind=b"7") + END,
+        pax(SCHILY__realsize=str(len(TEXT))) + SOUND + END,
     ],
 )
 def test_sound_ones(data: bytes) -> None:
@@ -118,6 +127,13 @@ def test_sound_ones(data: bytes) -> None:
         (pax(GNU__sparse__realsize="9", GNU__sparse__map="0,5,3,4") + member(b"a", TEXT), Trouble.AMBIGUOUS),
         (pax(GNU__sparse__realsize="5000", GNU__sparse__map="9,1") + member(b"a", TEXT), Trouble.AMBIGUOUS),
         (pax(GNU__sparse__realsize=str(1 << 50), GNU__sparse__map="0,0") + member(b"a", b""), Trouble.BUDGET),
+        (pax(SCHILY__realsize="1") + SOUND + END, Trouble.AMBIGUOUS),
+        (pax(SCHILY__realsize="x") + SOUND + END, Trouble.AMBIGUOUS),
+        (pax(GNU__sparse__size="512") + member(b"a", b"") + SOUND + END, Trouble.AMBIGUOUS),
+        (pax(GNU__sparse__size="512", GNU__sparse__numblocks="1") + member(b"a", b"") + SOUND, Trouble.AMBIGUOUS),
+        (pax(GNU__sparse__size="512") + with_map(b"S") + SOUND + END, Trouble.AMBIGUOUS),
+        (with_map(b"S", b"ustar\x0000") + SOUND + END, Trouble.AMBIGUOUS),
+        (with_map(b"0") + SOUND + END, Trouble.AMBIGUOUS),
     ],
 )
 def test_what_readers_would_read_differently(data: bytes, trouble: Trouble) -> None:

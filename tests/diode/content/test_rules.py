@@ -127,6 +127,14 @@ def test_types_narrow_what_is_not_looked_into(content: str) -> None:
 
 
 CODE_NAMES = [
+    "evil.PTH",
+    "lib.so.1.2",
+    "a/.bashrc",
+    "kernel.cl",
+    "README.html",
+    "x.cmake",
+    "Justfile",
+    "go.command",
     *("modeling_x.py", "sub/a.PY", "a.pyc", "run.sh", "kernel.cu", "libx.so", "notebook.ipynb", "x.js", "Makefile"),
     *("a.py.", "a.bat", "setup.ps1", "ext.cpp", "Dockerfile", "evil.pth", "card.html"),
 ]
@@ -139,6 +147,8 @@ OTHER_NAMES = [
     "a.pytorch",
     "model.safetensors",
     "c.h5",
+    "notes.so.txt",
+    "x.so.1a",
 ]
 
 

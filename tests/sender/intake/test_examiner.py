@@ -15,7 +15,7 @@ import pytest
 from diode import confined
 from diode.content.rules import Rules
 from diode.intake_settings import Intake
-from sender.intake import examiner
+from sender.intake import examiner, spare
 from sender.intake.candidate import Candidate, StoppedError
 from sender.intake.examiner import WINDOW, _Child, examine_apart, examine_here
 from sender.intake.pipeline import Pipeline
@@ -87,7 +87,7 @@ def _stat(status: os.stat_result) -> tuple[int, ...]:
 
 def asked_of(asked: Candidate, how: str, monkeypatch: pytest.MonkeyPatch) -> RefusedError:
     """Why an item is refused whose child ends so."""
-    monkeypatch.setattr(examiner, "MODULE", "tests.sender.intake.dying")
+    monkeypatch.setattr(spare, "MODULE", "tests.sender.intake.dying")
     rules = Rules()
     object.__setattr__(rules, "also", (how,))
     with pytest.raises(RefusedError) as caught:
@@ -102,7 +102,7 @@ def test_a_child_that_says_no_word_of_its_own(
     """Dead, too large, or telling what was not asked: nobody looked, and the item is not taken."""
     asked = candidate({"a": b"a", "b": b"b"})
     if how == "twice done":
-        monkeypatch.setattr(examiner, "MODULE", "tests.sender.intake.dying")
+        monkeypatch.setattr(spare, "MODULE", "tests.sender.intake.dying")
     refusal = asked_of(asked, how, monkeypatch)
     assert (Reason.CRASHED, True) == (refusal.reason, refusal.reason.is_failure)
     assert refusal.detail.startswith("its content could not be examined")
@@ -121,7 +121,7 @@ def test_a_stop_ends_a_child_that_hangs(candidate: MakeCandidate, monkeypatch: p
     asked, children, raised = candidate({"a": b"a"}), [], []
     started = threading.Event()
 
-    class Watched(examiner.Worker):
+    class Watched(spare.Worker):
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)
             children.append(self)
@@ -134,8 +134,8 @@ def test_a_stop_ends_a_child_that_hangs(candidate: MakeCandidate, monkeypatch: p
             examine_apart(rules, asked)
         raised.append(True)
 
-    monkeypatch.setattr(examiner, "MODULE", "tests.sender.intake.dying")
-    monkeypatch.setattr(examiner, "Worker", Watched)
+    monkeypatch.setattr(spare, "MODULE", "tests.sender.intake.dying")
+    monkeypatch.setattr(spare, "Worker", Watched)
     thread = threading.Thread(target=run)
     thread.start()
     assert started.wait(10)
@@ -166,7 +166,7 @@ def test_progress_is_told(candidate: MakeCandidate) -> None:
 def attacked(asked: Candidate, module: str, count: int) -> dict[str, str]:
     """What came of each of ``count`` attacks from inside the real child."""
     with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
-        patch.setattr(examiner, "MODULE", module)
+        patch.setattr(spare, "MODULE", module)
         child = _Child(asked, stack)
         child.begin(Rules())
         child.give([*asked.files.values()])

@@ -51,6 +51,14 @@ def test_a_pickle_is_no_package(judge: Judge, content: str, name: str) -> None:
     assert (None if name.endswith(".npz") else Reason.CONTENT) == refused(verdict)  # that one is an archive
 
 
+@pytest.mark.parametrize("content", ["packages", "images", "os"])
+@pytest.mark.parametrize("end", [-1, -4, -12])
+def test_a_compressed_file_that_breaks_off_is_no_package(judge: Judge, content: str, end: int) -> None:
+    """Its loader acts on the beginning before it finds that the end is missing; so who takes archives refuses it."""
+    _, data = artefacts.wrapped("joblib-1.6-array.joblib", "alone")
+    assert Reason.CONTENT == refused(judge({"x.joblib": gzip.compress(data)[:end]}, content=content))
+
+
 PNG = b"\x89PNG\r\n\x1a\n" + b"".join(
     len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
     for kind, data in (
