@@ -134,13 +134,14 @@ def main() -> None:
     """Entry point of the child."""
     settings, control = start_worker(says=CHILD_SAYS)
     taker = handing.Taker(settings["files_read"], TO_CHILD)
+    # Before it is handed anything; how long it may take for what it is handed, whoever waits for it knows, and ends it.
+    calls = (*READS, *handing.CALLS)
+    lacks = confined.bind(confined.MOST_S, calls, writes=(control.write_fd,), reads=readable_folders())
+    if lacks:
+        control.send(SandboxLacks(tuple(lacks)))
     with refusing_peers(control):
         if (first := _begin(taker)) is None:
             return
         begin, paths = first
-        limit_s = confined.limit_s(begin.files, begin.size_bytes)
-        lacks = confined.bind(limit_s, (*READS, *handing.CALLS), writes=(control.write_fd,), reads=readable_folders())
-        if lacks:
-            control.send(SandboxLacks(tuple(lacks)))
         Child(begin, paths, taker, control).run()
     control.receive(None)  # until nobody waits any more
