@@ -8,6 +8,9 @@ from diode.content.trouble import UnsoundError
 
 VARINT: Final = 0
 BYTES: Final = 2  # of a text, of a message, or plain bytes
+GROUP: Final = 3  # an old way of messages within messages, which parsers go over where they expect none
+_END_OF_GROUP: Final = 4
+MAX_GROUPS: Final = 100  # within each other; parsers stop there
 _FIXED: Final = {1: 8, 5: 4}
 _LEAST_WINDOW_BYTES: Final = 512
 _MOST_WINDOW_BYTES: Final = 64 << 10
@@ -34,24 +37,51 @@ class Walker:
         self._last = -1  # place in the window at which a number is surely whole
 
     def fields(self, begin: int, end: int) -> Iterator[Field]:
-        """The fields of the message that lies from ``begin`` to ``end``, in their order."""
+        """The fields of the message that lies from ``begin`` to ``end``, in their order.
+
+        A group is one field; what is in it is gone over.
+        """
         while begin < end:
-            self._reader.count_value()
-            key, at = self._number(begin, end)
-            number, wire, value = key >> 3, key & 7, 0
-            if wire == BYTES:
-                length, at = self._number(at, end)
-                stop = at + length
-            elif wire == VARINT:
-                value, stop = self._number(at, end)
-            elif wire in _FIXED:
-                stop = at + _FIXED[wire]
-            else:
-                raise UnsoundError(f"a field of wire type {wire} at byte {begin}")
-            if not 1 <= number < 1 << 29 or stop > end:
-                raise UnsoundError(f"field {number} at byte {begin} goes on behind its message")
-            yield Field(number, wire, at, stop, value)
-            begin = stop
+            field = self._field(begin, end)
+            if field.wire == _END_OF_GROUP:
+                raise UnsoundError(f"a group ends at byte {begin} that does not begin")
+            if field.wire == GROUP:
+                field = field._replace(end=self._end_of_group(field, end))
+            yield field
+            begin = field.end
+
+    def _field(self, begin: int, end: int) -> Field:
+        """The field at ``begin``, of a group its beginning alone."""
+        self._reader.count_value()
+        key, at = self._number(begin, end)
+        number, wire, value = key >> 3, key & 7, 0
+        if wire == BYTES:
+            length, at = self._number(at, end)
+            stop = at + length
+        elif wire == VARINT:
+            value, stop = self._number(at, end)
+        elif wire in (GROUP, _END_OF_GROUP):
+            stop = at
+        elif wire in _FIXED:
+            stop = at + _FIXED[wire]
+        else:
+            raise UnsoundError(f"a field of wire type {wire} at byte {begin}")
+        if not 1 <= number < 1 << 29 or stop > end:
+            raise UnsoundError(f"field {number} at byte {begin} goes on behind its message")
+        return Field(number, wire, at, stop, value)
+
+    def _end_of_group(self, group: Field, end: int) -> int:
+        within, at = [group.number], group.end
+        while within:
+            field = self._field(at, end)
+            at = field.end
+            if field.wire == GROUP:
+                within.append(field.number)
+            elif field.wire == _END_OF_GROUP and within.pop() != field.number:
+                raise UnsoundError(f"a group ends at byte {at} that does not begin")
+            if len(within) > MAX_GROUPS:
+                raise UnsoundError(f"more than {MAX_GROUPS} groups within each other")
+        return at
 
     def bytes_of(self, field: Field, most: int) -> bytes:
         """The value of a field of bytes. Raises UnsoundError when it has more than ``most``."""

@@ -5,7 +5,6 @@ the loader does not take the file. "Sound" means that no problem was named.
 """
 
 import functools
-import importlib.util
 import io
 import json
 import os
@@ -15,6 +14,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from importlib.machinery import PathFinder
 from typing import Any, Final
 
 import numpy as np
@@ -113,11 +113,16 @@ class _Named(metaclass=_NameOfPickle):
 
 @functools.cache
 def _may_be_there(name: str) -> bool:
-    """Whether a module of that name is on this machine, or likely on one that loads models."""
-    try:
-        return name in WELL_KNOWN or importlib.util.find_spec(name) is not None
-    except (ImportError, ValueError):
-        return False
+    """Whether a module of that name is on this machine, or likely on one that loads models. Nothing is imported."""
+    first, *rest = name.split(".")
+    if first in WELL_KNOWN:
+        return True
+    spec = PathFinder.find_spec(first)
+    for part in rest:
+        if spec is None or spec.submodule_search_locations is None:
+            return False
+        spec = PathFinder.find_spec(f"{spec.name}.{part}", list(spec.submodule_search_locations))
+    return spec is not None
 
 
 class _Recorder(pickle._Unpickler):  # type: ignore[name-defined] # the one in Python: its memo is a dict, not a table
@@ -126,7 +131,7 @@ class _Recorder(pickle._Unpickler):  # type: ignore[name-defined] # the one in P
     def find_class(self, module: str, name: str) -> Any:
         if not module or not name:
             raise AttributeError(name)  # as every module would
-        if not _may_be_there(module.partition(".")[0]):
+        if not _may_be_there(module):
             raise ModuleNotFoundError(module)
         return _Named
 

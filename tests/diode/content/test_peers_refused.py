@@ -132,6 +132,35 @@ def test_data_of_onnx_without_a_version() -> None:
     assert examine(io.BytesIO(data), len(data), "x").problem
 
 
+GROUPS = {  # fields that no ONNX has, which its library goes over
+    "an empty one": b"\x6b\x6c",
+    "with fields": b"\x6b\x08\x01\x12\x02hi\x6c",
+    "within each other": b"\x6b\x73\x74\x6c",
+    "as deep as parsers go": b"\x6b" * 50 + b"\x6c" * 50,
+}
+
+
+@pytest.mark.parametrize("group", GROUPS.values(), ids=GROUPS)
+def test_groups_hide_nothing_of_onnx(group: bytes) -> None:
+    """The library loads a model with a group before or behind its fields; it is judged as that model."""
+    onnx = pytest.importorskip("onnx", reason=WITHOUT)
+    plain = onnx_with({"location": "../x"})
+    for data in (group + plain, plain + group):
+        assert onnx.load_from_string(data).graph.initializer
+        found = examine(io.BytesIO(data), len(data), "x")
+        assert ("onnx", Trouble.UNSOUND) == (found.kind, found.trouble)
+
+
+@pytest.mark.parametrize("group", [b"\x6b", b"\x6c", b"\x6b\x74", b"\x6b\x6c\x6c", b"\x6b" * 200 + b"\x6c" * 200])
+def test_groups_that_are_none(group: bytes) -> None:
+    """What the library does not load is no model."""
+    onnx = pytest.importorskip("onnx", reason=WITHOUT)
+    data = onnx_with({"location": "x"}) + group
+    with pytest.raises(Exception, match=r"."):
+        onnx.load_from_string(data)
+    assert "onnx" != examine(io.BytesIO(data), len(data), "x").kind
+
+
 def test_the_ways_to_tensors_are_those_of_onnx() -> None:
     """Every message from which a tensor can be reached is walked into, as the library describes it."""
     onnx = pytest.importorskip("onnx", reason=WITHOUT)
