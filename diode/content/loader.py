@@ -6,8 +6,8 @@ stream ends.
 Any text may begin like a pickle: `coverage` above `dist` is an import of `dist` from a module `overage`. So an import
 alone counts where a pickle is announced (PROTO), the file's name is that of a pickle, or the item holds that module.
 And without any of these, an act on a module that is not well known counts only if lists of words do not look like it:
-values were put together before it, or written down, or stand in quotes behind a mark; or it is called with an empty
-tuple; or the stream ends with the file.
+values were put together before it, or written down as picklers do, or twice under any numbers, or stand in quotes
+behind a mark; or it is called with an empty tuple; or the stream ends with the file.
 """
 
 import re
@@ -71,7 +71,7 @@ class Loader:
         self._floor = 0  # the topmost mark: nothing is taken from below it
         self._memo: dict[int, int] = {}
         self._memo_of_earlier = 0  # kinds of all that earlier streams wrote down; a loader may keep them
-        self._built = 0
+        self._built = self._noted = 0
         self._acted_on_words = False
         self._whole = (0, False)  # where the last whole stream ended, and whether it was announced
 
@@ -148,7 +148,7 @@ class Loader:
 
     def _is_more_than_words(self, on: int, given: int, is_group: bool, is_call: bool) -> bool:
         """Whether values were put together or written down before, stand in quotes behind a mark, or are a tuple."""
-        is_odd = (is_group and given & QUOTED > 0) or (is_call and given == TUPLE)
+        is_odd = (is_group and given & QUOTED > 0) or (is_call and given == TUPLE) or self._noted > 1
         return self._built > 0 or (on & NAME > 0 and is_odd)
 
     def imported(self, module: bytes, attribute: bytes) -> int:
@@ -177,6 +177,7 @@ class Loader:
     def remember(self, key: int) -> None:
         """Write down the topmost value."""
         kind = self.top()
+        self._noted += 1
         self._memo[key] = kind | self._memo.get(HUGE_KEY, 0) if key == HUGE_KEY else kind
         if key <= len(self._memo) or len(self._memo) > ENOUGH_OPCODES:
             self.built()  # picklers count up; what is a word to text is a large key

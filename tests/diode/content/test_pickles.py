@@ -133,6 +133,7 @@ CALLS = {
     "a plain stream before": b"N." + CALL,
     "a plain stream before, announced": b"\x80\x02N.\x80\x02N." + CALL,
     "an announced persistent id that is called": b"\x80\x02Pid\n)R",
+    "values of an unknown module, written down twice": b"cthird.party\nf\nqq}qXb",
 }
 
 
