@@ -69,7 +69,8 @@ def _methods(journal: Journal, *, is_persistent: bool) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _bounded_memory() -> Iterator[None]:
+def bounded_memory() -> Iterator[None]:
+    """What a hostile file makes a loader ask for is refused by the kernel, and not taken from others."""
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     with open("/proc/self/statm", encoding="ascii") as file:
         used = int(file.read().split()[0]) * resource.getpagesize()
@@ -87,14 +88,14 @@ def load(data: bytes) -> Journal:
         for is_persistent in (False, True):
             loader = type("Loader", (base,), _methods(journal, is_persistent=is_persistent))
             file = io.BytesIO(data)
-            with contextlib.suppress(Exception), _bounded_memory():
+            with contextlib.suppress(Exception), bounded_memory():
                 while True:
                     loader(file, encoding="latin-1", buffers=None).load()
                     journal.is_whole = True
             if is_persistent:
                 continue
             file = io.BytesIO(data)
-            with contextlib.suppress(Exception), _bounded_memory():  # one that keeps its memo
+            with contextlib.suppress(Exception), bounded_memory():  # one that keeps its memo
                 same = loader(file, encoding="latin-1")
                 while True:
                     same.load()

@@ -81,6 +81,11 @@ class Loader:
         is_long, is_all = end >= MIN_HARMLESS_BYTES, end == self.opcodes.size
         return (is_announced and (is_long or is_all)) or (is_long and is_all)
 
+    @property
+    def is_meant(self) -> bool:
+        """Whether the file says that it is a pickle, by its first opcode or by its name."""
+        return self.is_announced or self._is_named
+
     def give_up(self, what: str) -> None:
         """Raise UnsoundError: too much was followed. What announced itself is a pickle all the same."""
         if self.is_announced:
@@ -156,7 +161,7 @@ class Loader:
         name = module.decode(errors="replace")
         first = name.partition(".")[0]
         is_name = NAME if _IMPORTABLE.fullmatch(name) else 0
-        if first in self._modules or (is_name and (self.is_announced or self._is_named)):
+        if first in self._modules or (is_name and self.is_meant):
             raise DangerousError
         if not _IMPORTABLE.fullmatch(attribute.decode(errors="replace")):
             is_name = 0

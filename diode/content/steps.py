@@ -165,9 +165,10 @@ def _global(loader: Loader) -> None:
 def _stack_global(loader: Loader) -> None:
     """No list of words comes to this: names that could be some count, whoever announces it or not."""
     name, module = loader.pop(), loader.pop()
-    if not name & module & TEXT:
+    is_foreign = loader.is_meant and (name | module) & OBJECT  # a persistent id may stand for a text
+    if not name & module & TEXT and not is_foreign:
         raise BrokenError
-    if loader.is_announced or module & NAME:
+    if is_foreign or loader.is_announced or module & NAME:
         raise DangerousError
     loader.push(IMPORTED)
 

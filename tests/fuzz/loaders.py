@@ -43,7 +43,7 @@ def judge(data: bytes, oracles: dict[str, object] | None = None) -> Iterator[str
     for name in oracles or ORACLES:
         wrong = None
         try:
-            signal.setitimer(signal.ITIMER_REAL, LOADER_S)
+            signal.setitimer(signal.ITIMER_REAL, LOADER_S, LOADER_S)  # again, if a library swallowed it
             try:
                 wrong = ORACLES[name](data, found)
             finally:

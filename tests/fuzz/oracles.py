@@ -136,9 +136,7 @@ class _Recorder(pickle._Unpickler):  # type: ignore[name-defined] # the one in P
         return _Named
 
     def get_extension(self, code: int) -> None:
-        if code <= 0:
-            raise ValueError(code)  # as loaders do
-        self.append(_Named)
+        raise ValueError(code)  # as loaders do where nobody registered it
 
     def persistent_load(self, pid: object) -> Any:
         return pid  # what a loader has by that name is its own; nothing of it is the file's

@@ -8,6 +8,7 @@ import pytest
 from diode.content import Examined
 from tests.fuzz import artefacts, loaders
 from tests.fuzz.mutations import mutate
+from tests.recording_loaders import bounded_memory
 
 FORMATS = ("safetensors", "gguf", "npy", "zip", "tar", "json", "onnx", "sentencepiece", "pickle")
 
@@ -17,12 +18,13 @@ def test_a_few_changed_files(name: str) -> None:
     """None is loaded by a reference loader as something else than what it is called."""
     if name not in artefacts.by_format():
         pytest.skip("needs the extra artefacts: pip install '.[artefacts]'")
-    assert [] == loaders.run(seed=1, seconds=30, names=(name,), most=300)
+    with bounded_memory():
+        assert [] == loaders.run(seed=1, seconds=30, names=(name,), most=300)
 
 
 def test_the_oracles_bite() -> None:
     """Were every file called a sound text, each loader that takes one would say so."""
-    with patch.object(loaders, "examine", lambda *_, **__: Examined("text")):
+    with bounded_memory(), patch.object(loaders, "examine", lambda *_, **__: Examined("text")):
         for name, files in artefacts.by_format().items():
             wrongs = [wrong for data in files for wrong in loaders.judge(data)]
             assert any(wrong.startswith(name) for wrong in wrongs), name

@@ -133,6 +133,8 @@ CALLS = {
     "a plain stream before": b"N." + CALL,
     "a plain stream before, announced": b"\x80\x02N.\x80\x02N." + CALL,
     "an announced persistent id that is called": b"\x80\x02Pid\n)R",
+    "an announced persistent id that names a module": b"\x80\x05\x8c\x02osQ\x8c\x06system\x93)R",
+    "a persistent id that names what is imported": b"\x80\x05\x8c\x02os\x8c\x06systemQ\x93)R",
     "values of an unknown module, written down twice": b"cthird.party\nf\nqq}qXb",
 }
 
