@@ -35,7 +35,7 @@ async def until_begun(link: Pair, slabs: int, also: str = "SELECT NULL WHERE 0")
 async def stopped_between_two_passes(tmp_path: Path) -> None:
     """At 28 % loss neither pass is enough. What the first one brought is parked at SIGTERM at the latest."""
     sent = model(tmp_path, 2)
-    async with pair(tmp_path / "pair", mtu=SMALL_MTU, rate=10_000_000, profile="lossy") as link:
+    async with pair(tmp_path / "pair", mtu=SMALL_MTU, rate=4_000_000, profile="lossy") as link:
         await link.diode("--loss", "28%")
         receiver = await link.receiver()
         passes = ("--passes", "2", "--pass-delay", "8", "--version", "1")
