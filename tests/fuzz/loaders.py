@@ -28,7 +28,7 @@ from tests.fuzz.oracles import ORACLES
 
 KEPT: Final = Path(".fuzz") / "loaders"
 MAX_MEMORY_BYTES: Final = 4 << 30  # of a worker, loaders included
-LOADER_S: Final = 0.25  # one that takes longer does not take the file
+LOADER_S: Final = 0.25  # of the processor, not of a busy machine: a loader that takes longer does not take the file
 EXAMINE_S: Final = 5.0
 MAX_FOUND: Final = 20
 REPORT_S: Final = 15.0
@@ -43,11 +43,11 @@ def judge(data: bytes, oracles: dict[str, object] | None = None) -> Iterator[str
     for name in oracles or ORACLES:
         wrong = None
         try:
-            signal.setitimer(signal.ITIMER_REAL, LOADER_S, LOADER_S)  # again, if a library swallowed it
+            signal.setitimer(signal.ITIMER_PROF, LOADER_S, LOADER_S)  # again, if a library swallowed it
             try:
                 wrong = ORACLES[name](data, found)
             finally:
-                signal.setitimer(signal.ITIMER_REAL, 0)  # it may go off just before
+                signal.setitimer(signal.ITIMER_PROF, 0)  # it may go off just before
         except (TimeoutError, ImportError):
             continue
         if wrong:
@@ -71,7 +71,7 @@ def files(seed: int, names: tuple[str, ...] = ()) -> Iterator[tuple[str, bytes]]
 
 def run(seed: int, seconds: float, names: tuple[str, ...] = (), most: int = 1 << 62) -> list[str]:
     """Judge for so long, or so many files; what was found. Prints how far it is."""
-    signal.signal(signal.SIGALRM, _interrupt)
+    signal.signal(signal.SIGPROF, _interrupt)
     found, counts, began = dict[str, str](), Counter[str](), time.monotonic()
     next_report = began + REPORT_S
     with warnings.catch_warnings():
@@ -110,7 +110,7 @@ def main() -> int:
     parser.add_argument("--replay", type=Path, help="judge this file")
     given = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
-    signal.signal(signal.SIGALRM, _interrupt)
+    signal.signal(signal.SIGPROF, _interrupt)
     if given.replay:
         wrongs = list(judge(given.replay.read_bytes()))
         print("\n".join(wrongs) or "nothing is wrong with it")
