@@ -1,10 +1,12 @@
 """BLAKE3 digests of bytes: slabs, tables, manifests."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
 from blake3 import blake3
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:  # who digests bytes need not load numpy: the child that looks at content does not
+    import numpy as np
+    from numpy.typing import NDArray
 
 DIGEST_BYTES: Final = 32
 

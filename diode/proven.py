@@ -9,9 +9,8 @@ import os
 from collections.abc import Callable
 from typing import Any, BinaryIO, Final, Protocol
 
-from blake3 import blake3
+from diode.digest import DIGEST_BYTES, digest
 
-DIGEST_BYTES: Final = 32
 _BUFFER_BYTES: Final = 64 << 10
 
 
@@ -93,12 +92,12 @@ class _Proven(io.RawIOBase):
         piece = self._piece[: min(self._piece_bytes, self._size - number * self._piece_bytes)]
         self._raw.seek(number * self._piece_bytes)
         expected = self._digests[number * DIGEST_BYTES : (number + 1) * DIGEST_BYTES]
-        if _fill(self._raw, piece) != len(piece) or blake3(piece).digest() != expected:
+        if fill(self._raw, piece) != len(piece) or digest(piece) != expected:
             raise self._refuse()
         self._number = number
 
 
-def _fill(file: BinaryIO, buffer: memoryview) -> int:
+def fill(file: BinaryIO, buffer: memoryview) -> int:
     """Read until ``buffer`` is full or the file ends: a file system in user space may give less at a time."""
     size = 0
     while size < len(buffer) and (count := file.readinto(buffer[size:])):  # type: ignore[attr-defined]  # a raw file

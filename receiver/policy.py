@@ -43,8 +43,9 @@ class Policy:
         rules = self._rules.get(manifest.channel, Rules())
         if rules.are_none:
             return
-        taken = (rules.content, rules.types, int(rules.lint), int(rules.code), rules.also)
-        self._look(Question(bundle.hex_id, manifest.channel, *taken, manifest.files.entries, manifest.stream_bytes))
+        self._look(
+            Question(bundle.hex_id, manifest.channel, *rules.said, manifest.files.entries, manifest.stream_bytes)
+        )
 
     def _check_labels(self, manifest: Manifest) -> None:
         classification, releasable_to = self._labels.get(manifest.channel, ([], ""))

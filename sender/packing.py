@@ -32,6 +32,7 @@ from diode.manifest import (
     bundle_id,
     padded_manifest,
 )
+from diode.proven import fill
 from diode.storage.folder import Folder, real_path
 from diode.trust import seal_manifest
 from sender.sources import Source, fingerprint
@@ -148,14 +149,6 @@ def _hash_file(
     executable = bool(before.st_mode & stat.S_IXUSR)
     entry = FileEntry(source.path, size, ours.hexdigest(), theirs.hexdigest(), executable)
     return entry, fingerprint(after), bytes(pieces)
-
-
-def fill(file: BinaryIO, buffer: memoryview) -> int:
-    """Read until ``buffer`` is full or the file ends: a file system in user space may give less at a time."""
-    size = 0
-    while size < len(buffer) and (count := file.readinto(buffer[size:])):  # type: ignore[attr-defined]  # a raw file
-        size += count
-    return size
 
 
 @dataclass(frozen=True, slots=True)

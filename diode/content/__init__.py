@@ -3,6 +3,6 @@
 Nothing is loaded, unpacked or executed, and no more is read than a stated budget.
 """
 
-from diode.content.examine import Examined, allowed, examine
+from diode.content.examine import Examined, examine
 
-__all__ = ["Examined", "allowed", "examine"]
+__all__ = ["Examined", "examine"]

@@ -1,7 +1,7 @@
 """One file: what it is, whether it is sound, and whether it is something else besides."""
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
@@ -86,11 +86,6 @@ def examine(
     except UnsoundError as error:
         _add_own(found, error)
     return found
-
-
-def allowed(kind: str, types: Collection[str]) -> bool:
-    """Whether a channel that takes ``types`` takes this kind; none named: any."""
-    return not types or kind in types
 
 
 def _look_inside(found: Examined, reader: Reader, kind: str, path: str, item: Item, allowance: Allowance) -> None:

@@ -99,6 +99,11 @@ class Rules:
                 )
 
     @property
+    def said(self) -> tuple[str, tuple[str, ...], int, int, tuple[str, ...]]:
+        """As messages say them, in this order."""
+        return self.content, self.types, int(self.lint), int(self.code), self.also
+
+    @property
     def preset(self) -> Preset:
         """What ``content`` names."""
         return PRESETS[self.content]

@@ -15,10 +15,11 @@ from typing import Any, BinaryIO, Final
 from diode import confined, handing
 from diode.content.judge import Judge
 from diode.content.rules import Rules
+from diode.digest import DIGEST_BYTES
 from diode.errors import MessageError
 from diode.messages import SandboxLacks
 from diode.programs import readable_folders
-from diode.proven import DIGEST_BYTES, Digests, prove
+from diode.proven import Digests, prove
 from diode.sandbox import READS
 from diode.workers import Mailbox, refusing_peers, start_worker
 from sender.intake.messages import CHILD_SAYS, TO_CHILD, Begin, Done, Look, LookAtLarge, Looked, NotRead, Refused

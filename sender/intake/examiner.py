@@ -90,16 +90,7 @@ class _Child:
     def begin(self, rules: Rules) -> None:
         """Say what is taken, and of which paths."""
         paths = b"".join(path.encode() + b"\0" for path in self._candidate.files)
-        message = Begin(
-            rules.content,
-            rules.types,
-            int(rules.lint),
-            int(rules.code),
-            rules.also,
-            len(self._files),
-            self._candidate.size,
-            PIECE_BYTES,
-        )
+        message = Begin(*rules.said, len(self._files), self._candidate.size, PIECE_BYTES)
         self._hand_over(message, [], paths)
 
     def give(self, files: list[CandidateFile]) -> None:

@@ -15,20 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diode.content import Examined, allowed, examine
+from diode.content import Examined, examine
 from diode.content.examine import BUDGET_BYTES
 from diode.content.kinds import KINDS
-
-
-class Counted(io.BytesIO):
-    """Counts what is read."""
-
-    count = 0
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        data = super().read(size)
-        self.count += len(data)
-        return data
+from diode.content.remote_code import Named
+from diode.content.rules import Rules, decide
+from tests.counted import Counted
 
 
 def look(data: bytes, path: str = "file") -> Examined:
@@ -472,6 +464,10 @@ def test_kinds(data: bytes, kind: str) -> None:
 
 def test_policy() -> None:
     """None named: any."""
+
+    def allowed(kind: str, types: list[str]) -> bool:
+        return decide(Rules(types=tuple(types)), Examined(kind), "file", Named()).trouble is None
+
     assert (True, True, False) == (allowed("elf", []), allowed("gguf", ["gguf"]), allowed("elf", ["gguf"]))
 
 

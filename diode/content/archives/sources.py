@@ -19,12 +19,24 @@ class Source(Protocol):
         ...
 
 
+class Positioned:
+    """What sources of our own share: a place where the next read begins."""
+
+    _position = 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Go to ``offset``; only from the beginning."""
+        assert whence == os.SEEK_SET
+        self._position = offset
+        return offset
+
+
 def is_cheap(source: Source) -> bool:
     """Whether going back costs nothing: it does where a stream would have to be unpacked again."""
     return bool(getattr(source, "is_cheap", True))
 
 
-class Window:
+class Window(Positioned):
     """``size`` bytes of another source from ``begin`` on. It ends early where the other one does."""
 
     def __init__(self, source: Source, begin: int, size: int) -> None:
@@ -32,13 +44,6 @@ class Window:
         self.is_cheap = is_cheap(source)
         self._source = source
         self._begin = begin
-        self._position = 0
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Go to ``offset``; only from the beginning."""
-        assert whence == os.SEEK_SET
-        self._position = offset
-        return offset
 
     def read(self, count: int, /) -> bytes:
         """The next bytes, ``count`` at most."""
@@ -51,21 +56,14 @@ class Window:
         return data
 
 
-class Ahead:
+class Ahead(Positioned):
     """Another source, read a bit further than asked for: headers and small members stand close together."""
 
     def __init__(self, source: Source) -> None:
         self.is_cheap = is_cheap(source)
         self.source = source
-        self._position = 0
         self._begin = 0
         self._data = b""
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Go to ``offset``; only from the beginning."""
-        assert whence == os.SEEK_SET
-        self._position = offset
-        return offset
 
     def read(self, count: int, /) -> bytes:
         """The next bytes, ``count`` at most."""

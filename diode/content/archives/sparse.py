@@ -1,13 +1,12 @@
 """Files with holes, as tar archives hold them: a map of the parts that are there, then these parts in a row."""
 
-import os
 import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Final
 
 from diode.content.archives import pax
-from diode.content.archives.sources import Source, is_cheap, read_all
+from diode.content.archives.sources import Positioned, Source, is_cheap, read_all
 from diode.content.archives.tar_headers import BLOCK_BYTES, MAX_SIZE, Header, number
 from diode.content.trouble import Trouble, UnsoundError
 
@@ -66,14 +65,13 @@ def of_pax(records: pax.Records, often: list[tuple[bytes, bytes]], source: Sourc
     return Map(parts, pax.number(real))
 
 
-class Sparse:
+class Sparse(Positioned):
     """The file: parts out of ``source``, and zeros between them. Raises UnsoundError for parts out of order."""
 
     def __init__(self, source: Source, told: Map, packed: int) -> None:
         self.size = told.size
         self.is_cheap = is_cheap(source)
         self._source = source
-        self._position = 0
         self._begins: list[int] = []
         self._parts: list[tuple[int, int]] = []  # the length of each, and where it is in ``source``
         end = at = 0
@@ -85,12 +83,6 @@ class Sparse:
             end, at = begin + length, at + length
         if at != packed:
             raise UnsoundError("a file with holes whose parts are not what the archive holds", Trouble.AMBIGUOUS)
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Go to ``offset``; only from the beginning."""
-        assert whence == os.SEEK_SET
-        self._position = offset
-        return offset
 
     def read(self, count: int, /) -> bytes:
         """The next bytes, ``count`` at most: of one part, or of one hole."""

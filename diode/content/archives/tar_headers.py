@@ -8,7 +8,6 @@ from diode.content.trouble import Trouble, UnsoundError
 
 BLOCK_BYTES: Final = 512
 MAX_SIZE: Final = 1 << 62
-REGULAR: Final = b"\x000" + b"7"
 WITHOUT_DATA: Final = b"123456"  # links, devices, folders, pipes
 _OCTAL: Final = re.compile(rb" *[0-7]*[ \0]*")
 _CHECKSUM: Final = slice(148, 156)

@@ -5,12 +5,12 @@ its end, and a few bytes where checks look. What lies between is unpacked again 
 back to it, and paid for again.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Final, Self
 
 from diode.content.allowance import Allowance
+from diode.content.archives.sources import Positioned
 
 LEAST_KEPT_BYTES: Final = 1 << 20  # of the beginning, whatever memory is left
 MOST_KEPT_BYTES: Final = 64 << 20
@@ -18,7 +18,7 @@ TAIL_BYTES: Final = 1 << 20  # as much as checks read of an end
 MARK_BYTES: Final = 16  # kept at each power of two, where readers of HDF5 look
 
 
-class Unpacked:
+class Unpacked(Positioned):
     """What ``start`` yields, in pieces of any length. Every call of ``start`` begins anew.
 
     As a context it gives the memory back. ``start`` and whatever it yields may raise UnsoundError, and so may
@@ -33,7 +33,6 @@ class Unpacked:
         self._tail = bytearray()
         self._marks: dict[int, bytes] = {}  # by where they stand
         self._lent = 0
-        self._position = 0
         self._pieces: Iterator[bytes] | None = None  # none yet, or no more
         self._piece = memoryview(b"")  # the current one
         self._begin = 0  # where it begins
@@ -60,12 +59,6 @@ class Unpacked:
         self._lent = 0
         self._pieces = None
         self._head = self._tail = bytearray()
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Go to ``offset``; only from the beginning."""
-        assert whence == os.SEEK_SET
-        self._position = offset
-        return offset
 
     def read(self, count: int, /) -> bytes:
         """The next bytes, ``count`` at most."""

@@ -36,7 +36,7 @@ def members(reader: Reader, file: Source, allowance: Allowance) -> Iterator[Foun
     """Every member that is no folder. Raises UnsoundError."""
     directory = read_directory(reader)
     source = Ahead(file)
-    for member in directory if source.is_cheap or len(directory) > MOST_SORTED else sorted(directory, key=_begin):
+    for member in directory if source.is_cheap or len(directory) > MOST_SORTED else directory.front_to_back():
         allowance.meet()
         if not (member.name.endswith("/") and member.size == 0):
             yield _open(source, member, allowance)
@@ -48,10 +48,6 @@ def reachable(reader: Reader, file: Source, allowance: Allowance) -> Iterator[Fo
     for member in zips.reachable(reader):
         allowance.meet()
         yield _open(source, member, allowance)
-
-
-def _begin(member: Member) -> int:
-    return member.begin
 
 
 def _open(source: Ahead, member: Member, allowance: Allowance) -> Found:

@@ -25,20 +25,10 @@ from diode.content.loader import WELL_KNOWN
 from diode.content.pickles import MAX_OPCODES, begins_pickle
 from diode.content.reader import Reader
 from diode.content.trouble import Trouble, UnsoundError
+from tests.counted import Counted
 from tests.recording_loaders import load
 
 ARTEFACTS = Path(__file__).parents[2] / "vectors" / "artefacts"
-
-
-class Counted(io.BytesIO):
-    """Counts what is read."""
-
-    count = 0
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        data = super().read(size)
-        self.count += len(data)
-        return data
 
 
 def refused(data: bytes, path: str = "notes.txt", item: Item = NOTHING_KNOWN) -> bool:

@@ -15,6 +15,7 @@ import pytest
 from diode.content import examine, zips
 from diode.content.reader import Reader
 from diode.content.trouble import Trouble, UnsoundError
+from tests.counted import Counted
 from tests.diode.content.zip_forge import Part, deflated, end_record, entry_of, forged, local_header, zip64_ends
 from tests.diode.content.zip_lies import EMPTY, descriptor, unicode_path, unlisted
 
@@ -291,15 +292,6 @@ def test_any_bytes_raise_nothing_else() -> None:
 
 def test_a_budget_is_kept_and_said() -> None:
     """Names are read within the reader's budget; what must be read whole costs a few times the file's size."""
-
-    class Counted(io.BytesIO):
-        count = 0
-
-        def read(self, size: int | None = -1, /) -> bytes:
-            data = super().read(size)
-            self.count += len(data)
-            return data
-
     data = forged([a_file(str(number).encode()) for number in range(5_000)])
     file = Counted(data)
     with pytest.raises(UnsoundError) as raised:

@@ -7,22 +7,14 @@ import struct
 import zipfile
 
 from diode.content import examine
+from tests.counted import Counted
 
 MOST_READ = 4 << 20  # of inputs this small: a few times over
 
 
-class _Counted(io.BytesIO):
-    count = 0
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        piece = super().read(size)
-        self.count += len(piece)
-        return piece
-
-
 def one_input(data: bytes) -> None:
     """An answer, without an exception, and without reading it many times over."""
-    file = _Counted(data)
+    file = Counted(data)
     found = examine(file, len(data), "file")
     assert file.count <= MOST_READ + 8 * len(data)
     assert found.kind == found.kind.lower() != ""
