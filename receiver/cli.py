@@ -12,37 +12,38 @@ import typer
 from rich import box
 from rich.table import Column, Table
 
-from diode.audit import open_log, trust_facts
-from diode.backup import describe_backup, describe_restore, describe_taken, keys_of, signer_of
-from diode.backup_seal import Contents
-from diode.chain import What
-from diode.clock import now_utc
-from diode.config import ReceiverConfig, load
+from diode.audit.chain import What
+from diode.audit.log import open_log, trust_facts
+from diode.config.settings import ReceiverConfig, load
+from diode.console.entry import INTERRUPTED, guarded, new_app
+from diode.console.logs import configure
+from diode.console.progress import Display, choose_mode
+from diode.console.prompts import confirm, show_document
 from diode.console.terminal import new_console, say, say_json, say_ours
-from diode.database import LEDGER_FILE
-from diode.durable import read_bounded
-from diode.entry import INTERRUPTED, guarded, new_app
 from diode.errors import UsageError
-from diode.keys import read_any_signer
-from diode.locking import is_locked, locked
-from diode.log import configure
-from diode.manifest import CHANNEL_PATTERN, MAX_SEQUENCE
-from diode.progress import Display, choose_mode
-from diode.trust_cli import confirm, show_document
-from diode.trust_document import MAX_TRUST_BYTES, document_digest, read_document
-from receiver.authority import Authority
-from receiver.backup import back_up
-from receiver.backup import restore as restore_backup
-from receiver.channels import begin_channel
+from diode.formats.names import CHANNEL_PATTERN, MAX_SEQUENCE
+from diode.formats.timestamps import now_utc
+from diode.storage.backup import describe_backup, describe_restore, describe_taken
+from diode.storage.backup_seal import Contents
+from diode.storage.database import LEDGER_FILE
+from diode.storage.durable import read_bounded
+from diode.storage.locking import is_locked, locked
+from diode.trust.backup_keys import keys_of, signer_of
+from diode.trust.document import MAX_TRUST_BYTES, document_digest, read_document
+from diode.trust.keys import read_any_signer
 from receiver.daemon import Receiver
-from receiver.decisions import Verdict, write_decision
-from receiver.held import decide
-from receiver.inbox import Inbox
-from receiver.ledger import Ledger
-from receiver.link_keys import link_keys
-from receiver.rebaseline import open_ledger, reset_order
-from receiver.rebaseline import rebaseline as rebaseline_ledger
-from receiver.requests import confirm_code, qr_text, request_bundle, request_gaps
+from receiver.inbox.folder import Inbox
+from receiver.ledger.bundles import Ledger
+from receiver.peer.channels import begin_channel
+from receiver.peer.link_keys import link_keys
+from receiver.peer.requests import confirm_code, qr_text, request_bundle, request_gaps
+from receiver.policy.authority import Authority
+from receiver.recovery.backup import back_up
+from receiver.recovery.backup import restore as restore_backup
+from receiver.recovery.rebaseline import open_ledger, reset_order
+from receiver.recovery.rebaseline import rebaseline as rebaseline_ledger
+from receiver.release.decisions import Verdict, write_decision
+from receiver.release.held import decide
 
 app = new_app("The receiving side of a diode link.")
 trust_app = new_app("The trust document: who may sign what.")

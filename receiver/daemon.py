@@ -17,44 +17,44 @@ from typing import Any, Final, Self
 import structlog
 from prometheus_client.core import Metric
 
-from diode.audit import ended, open_log
-from diode.auth import LinkKey
-from diode.chain import What
-from diode.clock import now_utc
-from diode.config import ReceiverConfig
+from diode.audit.chain import What
+from diode.audit.log import ended, open_log
+from diode.config.link_key_rotation import maybe_previous
+from diode.config.ownership import check_ownership
+from diode.config.settings import ReceiverConfig
+from diode.console.budget import PerMinute
+from diode.console.metrics import counter, gauge, serve
+from diode.console.progress import Display
+from diode.console.seldom import Seldom
 from diode.errors import DiodeError, Drop, IncompleteError, MessageError, UsageError, WorkerError
-from diode.fec import ZFEC_SLOWDOWN
-from diode.gate import MAX_SESSIONS
-from diode.heartbeat import read_heartbeat
-from diode.judges import Account, let_in
-from diode.keys import maybe_read_service_key, read_link_key, read_signer
-from diode.locking import lock_folder
-from diode.messages import EngineChosen, Fatal, PathChosen, PeerRefused, SandboxLacks
-from diode.metrics import counter, gauge, serve
-from diode.ownership import check_ownership
-from diode.progress import Display
-from diode.rotation import maybe_previous
-from diode.supervise import Allowance, Crew, Pulse
-from diode.systemd import Reports, listen_fds
-from diode.udp import Address, adopt_receiver, open_receiver
-from diode.workers import Worker
-from receiver.authority import Authority
-from receiver.budget import PerMinute
-from receiver.decisions import write_decision
-from receiver.disk import DiskHealth
-from receiver.endings import Endings
+from diode.formats.timestamps import now_utc
+from diode.net.udp import Address, adopt_receiver, open_receiver
+from diode.process.judges import Account, let_in
+from diode.process.messages import EngineChosen, Fatal, PathChosen, PeerRefused, SandboxLacks
+from diode.process.supervise import Allowance, Crew, Pulse
+from diode.process.systemd import Reports, listen_fds
+from diode.process.workers import Worker
+from diode.protocol.auth import LinkKey
+from diode.protocol.fec import ZFEC_SLOWDOWN
+from diode.protocol.gate import MAX_SESSIONS
+from diode.protocol.heartbeat import read_heartbeat
+from diode.storage.locking import lock_folder
+from diode.trust.keys import maybe_read_service_key, read_link_key, read_signer
 from receiver.events import Coming, Ended, Event, Lookup, Noted, NowHeld, disk_failing
-from receiver.heads import PeerHeads
-from receiver.hearing import Hearing
-from receiver.held import decide
-from receiver.inbox import Inbox
+from receiver.inbox.folder import Inbox
 from receiver.messages import Heard, OldKey
-from receiver.order_alarm import OrderAlarm
-from receiver.pipeline import Pipeline
-from receiver.rebaseline import open_ledger
-from receiver.requests import Request, drop_request, keep_request, request_bundle
-from receiver.scanning import NoAnswerError, scan, surroundings
-from receiver.seldom import Seldom
+from receiver.peer.audit_heads import PeerHeads
+from receiver.peer.completion import Endings
+from receiver.peer.heartbeats import Hearing
+from receiver.peer.order_alarm import OrderAlarm
+from receiver.peer.requests import Request, drop_request, keep_request, request_bundle
+from receiver.policy.authority import Authority
+from receiver.recovery.rebaseline import open_ledger
+from receiver.release.decisions import write_decision
+from receiver.release.held import decide
+from receiver.release.scanning import NoAnswerError, scan, surroundings
+from receiver.spool.disk import DiskHealth
+from receiver.transport.pipeline import Pipeline
 
 QUIET_S: Final = 2.0
 LONGEST_LINGER_S: Final = 10.0
@@ -534,10 +534,10 @@ class Receiver:
 
 
 _PEERS: Final = {  # whose messages a worker refuses
-    "receiver.store": ("receiver.assemble", "receiver.examine"),
-    "receiver.examine": ("receiver.store",),
-    "receiver.assemble": ("receiver.listen",),
-    "receiver.listen": ("receiver.assemble",),
+    "receiver.store.worker": ("receiver.transport.assemble", "receiver.policy.examine"),
+    "receiver.policy.examine": ("receiver.store.worker",),
+    "receiver.transport.assemble": ("receiver.transport.listen",),
+    "receiver.transport.listen": ("receiver.transport.assemble",),
 }
 _LEVELS: Final = ("socket_granted", "socket_queued", "arena_used", "last_data_ms", "socket_drops")
 

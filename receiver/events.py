@@ -12,13 +12,12 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from diode.config import ReceiverConfig
+from diode.config.settings import ReceiverConfig
 from diode.errors import ContentError, MessageError, exit_codes
-from diode.trust_document import TRUST_CHANNEL, read_document
-from diode.vocabulary import printable
-from receiver.held import waits_for
-from receiver.inbox import Inbox
-from receiver.ledger import Ledger, Row
+from diode.process.vocabulary import printable
+from diode.trust.document import TRUST_CHANNEL, read_document
+from receiver.inbox.folder import Inbox
+from receiver.ledger.bundles import Ledger, Row
 from receiver.messages import (
     Accepted,
     AcceptedBy,
@@ -44,6 +43,7 @@ from receiver.messages import (
     TrustForked,
     TrustNotPublished,
 )
+from receiver.release.held import waits_for
 
 MAX_DETAIL: Final = 500
 EXIT_CODES: Final = exit_codes(ContentError)

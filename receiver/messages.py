@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Annotated, Final
 
 from diode.errors import ContentError, Drop, exit_codes
-from diode.messages import EngineChosen, Fatal, PathChosen, PeerRefused, SandboxLacks
-from diode.vocabulary import Blob, Code, Many, Row, Text, Vocabulary, Whole, Word
+from diode.process.messages import EngineChosen, Fatal, PathChosen, PeerRefused, SandboxLacks
+from diode.process.vocabulary import Blob, Code, Many, Row, Text, Vocabulary, Whole, Word
 
 MAX_SLABS: Final = 1 << 26
 MAX_SYMBOLS: Final = 256 * 64  # of one slab: rows by columns

@@ -11,31 +11,32 @@ import typer
 from rich import box
 from rich.table import Column, Table
 
-from diode.audit import AuditLog, open_log
-from diode.backup import describe_backup, describe_restore, describe_taken, keys_of, signer_of
-from diode.backup_seal import Contents
-from diode.chain import What
-from diode.codes import LONGEST_TEXT, decode, decode_file
-from diode.config import SenderConfig, load
+from diode.audit.chain import What
+from diode.audit.log import AuditLog, open_log
+from diode.config.settings import SenderConfig, load
+from diode.console.entry import INTERRUPTED, guarded, new_app
+from diode.console.logs import configure
+from diode.console.progress import Display, choose_mode
+from diode.console.prompts import confirm, print_fields
 from diode.console.terminal import new_console, say, say_json
-from diode.database import LEDGER_FILE
-from diode.entry import INTERRUPTED, guarded, new_app
 from diode.errors import UsageError
-from diode.inspection import MANIFEST_FILE, describe, inspect, read_sealed
-from diode.keys import read_any_signer
-from diode.locking import is_locked
-from diode.log import configure
-from diode.progress import Display, choose_mode
-from diode.trust_cli import confirm, print_fields
-from sender.approval import Approvals, find_waiting, reject_waiting
-from sender.backup import back_up
-from sender.backup import restore as restore_backup
+from diode.protocol.resend_codes import LONGEST_TEXT, decode, decode_file
+from diode.storage.backup import describe_backup, describe_restore, describe_taken
+from diode.storage.backup_seal import Contents
+from diode.storage.database import LEDGER_FILE
+from diode.storage.locking import is_locked
+from diode.trust.backup_keys import keys_of, signer_of
+from diode.trust.inspection import MANIFEST_FILE, describe, inspect, read_sealed
+from diode.trust.keys import read_any_signer
 from sender.daemon import Sender
-from sender.keeping import prune
 from sender.ledger import Ledger, named
-from sender.rebaseline import parse_after
-from sender.rebaseline import rebaseline as rebaseline_ledger
-from sender.requests import find_asked, find_confirmed, note_resend
+from sender.pack.approval import Approvals, find_waiting, reject_waiting
+from sender.pack.retention import prune
+from sender.recovery.backup import back_up
+from sender.recovery.backup import restore as restore_backup
+from sender.recovery.rebaseline import parse_after
+from sender.recovery.rebaseline import rebaseline as rebaseline_ledger
+from sender.recovery.resends import find_asked, find_confirmed, note_resend
 
 app = new_app("The sending side of a diode link.")
 main = guarded(app)

@@ -17,10 +17,12 @@ from typing import Any, Final, Self
 import structlog
 from prometheus_client.core import Metric
 
-from diode.audit import ended, open_log
-from diode.chain import What
-from diode.codes import Range
-from diode.config import SenderConfig
+from diode.audit.chain import What
+from diode.audit.log import ended, open_log
+from diode.config.ownership import check_ownership
+from diode.config.settings import SenderConfig
+from diode.console.metrics import counter, serve
+from diode.console.progress import Display
 from diode.errors import (
     ContentError,
     DiodeError,
@@ -30,33 +32,32 @@ from diode.errors import (
     UsageError,
     WorkerError,
 )
-from diode.fec import ZFEC_SLOWDOWN
-from diode.keys import read_link_key, read_signer
-from diode.locking import lock_folder
-from diode.messages import Fatal, PathChosen, PeerRefused, SandboxLacks
-from diode.metrics import counter, serve
-from diode.ownership import check_ownership
-from diode.progress import Display
-from diode.supervise import Crew, Pulse
-from diode.systemd import Reports
-from diode.wire import datagram_bytes
-from diode.workers import Worker
-from sender import heart, keeping
-from sender.encode import FILLER_DATAGRAMS
-from sender.flights import Flights
-from sender.heart import Heart
-from sender.hub_cache import snapshot_label
-from sender.keeping import find_moved, prune
+from diode.process.messages import Fatal, PathChosen, PeerRefused, SandboxLacks
+from diode.process.supervise import Crew, Pulse
+from diode.process.systemd import Reports
+from diode.process.workers import Worker
+from diode.protocol.fec import ZFEC_SLOWDOWN
+from diode.protocol.resend_codes import Range
+from diode.protocol.wire import datagram_bytes
+from diode.storage.locking import lock_folder
+from diode.trust.keys import read_link_key, read_signer
 from sender.ledger import Row
 from sender.messages import Degraded, Failed, Sent, SessionBegun
-from sender.outbox import Item, OutboxFolder, check_channel, check_label, split_name
-from sender.packer import Packer
-from sender.pipeline import Pipeline
-from sender.rebaseline import open_ledger
-from sender.requests import note_resend
-from sender.schedule import Filler, Job, Scheduler, Wait
-from sender.tally import Tally
-from sender.timetable import Timetable
+from sender.outbox.folder import Item, OutboxFolder, check_channel, check_label, split_name
+from sender.outbox.hub_cache import snapshot_label
+from sender.pack import retention as keeping
+from sender.pack.packer import Packer
+from sender.pack.retention import find_moved, prune
+from sender.recovery.rebaseline import open_ledger
+from sender.recovery.resends import note_resend
+from sender.transport import heartbeats as heart
+from sender.transport.encode import FILLER_DATAGRAMS
+from sender.transport.flights import Flights
+from sender.transport.heartbeats import Heart
+from sender.transport.pipeline import Pipeline
+from sender.transport.schedule import Filler, Job, Scheduler, Wait
+from sender.transport.tally import Tally
+from sender.transport.timetable import Timetable
 from sender.watching import Watcher
 
 WARM_UP_S: Final = 0.3
@@ -407,7 +408,10 @@ class Sender:
         yield counter("diode_sender_worker_refused", text, dict(self._crew.refused), "worker")
 
 
-_PEERS: Final = {"sender.encode": "sender.transmit", "sender.transmit": "sender.encode"}
+_PEERS: Final = {
+    "sender.transport.encode": "sender.transport.transmit",
+    "sender.transport.transmit": "sender.transport.encode",
+}
 
 
 def _failure(fatal: Fatal) -> DiodeError:

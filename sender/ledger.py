@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from diode.anchor import Anchor
-from diode.codes import Range
-from diode.database import Database
+from diode.protocol.resend_codes import Range
+from diode.storage.database import Database
+from diode.storage.rollback_guard import Anchor
 
 # unapproved: too few have signed it; approved: enough have, and the daemon has yet to notice
 State = Literal["unapproved", "approved", "queued", "sent", "confirmed", "withdrawn"]

@@ -7,11 +7,12 @@ looks up.
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from diode.geometry import PROFILES
-from diode.manifest import MAX_FILES, MAX_SEQUENCE, MAX_TABLE_BYTES
-from diode.messages import ENGINES, Fatal, PathChosen, PeerRefused, SandboxLacks
-from diode.vocabulary import Code, Many, Row, Text, Vocabulary, Whole, Word
-from diode.wire import MAX_COLUMNS, MAX_ROWS, MAX_SLABS, MAX_SYMBOL_BYTES, MIN_SYMBOL_BYTES
+from diode.bundle.manifest import MAX_TABLE_BYTES
+from diode.formats.names import MAX_FILES, MAX_SEQUENCE
+from diode.process.messages import ENGINES, Fatal, PathChosen, PeerRefused, SandboxLacks
+from diode.process.vocabulary import Code, Many, Row, Text, Vocabulary, Whole, Word
+from diode.protocol.geometry import PROFILES
+from diode.protocol.wire import MAX_COLUMNS, MAX_ROWS, MAX_SLABS, MAX_SYMBOL_BYTES, MIN_SYMBOL_BYTES
 
 MAX_DATAGRAMS: Final = MAX_ROWS * MAX_COLUMNS  # of one job
 MAX_SLOTS: Final = 64

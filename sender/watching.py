@@ -9,13 +9,13 @@ from typing import Any, Final
 import structlog
 from watchfiles import awatch
 
-from diode.config import SenderConfig
+from diode.config.settings import SenderConfig
 from diode.errors import DiodeError, SourceError, StorageError
-from sender.keeping import archive
 from sender.ledger import Ledger, Row
-from sender.outbox import OutboxFolder, printable
-from sender.packer import Packer
-from sender.tally import Tally
+from sender.outbox.folder import OutboxFolder, printable
+from sender.pack.packer import Packer
+from sender.pack.retention import archive
+from sender.transport.tally import Tally
 
 RESCAN_S: Final = 30.0
 UNSETTLED_S: Final = 0.25

@@ -10,8 +10,8 @@ import pytest
 import structlog
 from securesystemslib.signer import CryptoSigner
 
-from diode.envelope import load_signer
-from diode.keys import new_signing_key
+from diode.formats.dsse import load_signer
+from diode.trust.keys import new_signing_key
 
 MOST_DESCRIPTORS = 300  # of 1,024, which is what many systems allow a process
 

@@ -11,24 +11,24 @@ from typing import Any
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from securesystemslib.signer import CryptoSigner
 
-from diode.assembler import SlabKey
-from diode.config import ReceiverConfig, load
+from diode.config.init import init_receiver
+from diode.config.settings import ReceiverConfig, load
 from diode.errors import ContentError, StorageError, exit_codes
-from diode.geometry import object_geometry, slab_at, slab_count
-from diode.init import init_receiver
-from diode.keys import new_link_key
-from diode.memory import create_memfd, map_memfd
-from diode.messages import Fatal, PeerRefused, SandboxLacks
-from diode.vocabulary import NOTHING, Vocabulary
-from diode.wire import Kind, ObjectType
-from diode.workers import Mailbox
+from diode.process.memory import create_memfd, map_memfd
+from diode.process.messages import Fatal, PeerRefused, SandboxLacks
+from diode.process.vocabulary import NOTHING, Vocabulary
+from diode.process.workers import Mailbox
+from diode.protocol.assembler import SlabKey
+from diode.protocol.geometry import object_geometry, slab_at, slab_count
+from diode.protocol.wire import Kind, ObjectType
+from diode.trust.keys import new_link_key
 from receiver.events import Lookup
-from receiver.finishing import Finishing
-from receiver.inbox import Inbox
+from receiver.inbox.folder import Inbox
 from receiver.messages import STORE_SAYS, STORE_TO_ASSEMBLE, BundleRefused, Complete, ManifestRefused
-from receiver.pipeline import store_settings
-from receiver.rebaseline import open_ledger
-from receiver.store import Store
+from receiver.recovery.rebaseline import open_ledger
+from receiver.spool.finishing import Finishing
+from receiver.store.worker import Store
+from receiver.transport.pipeline import store_settings
 from tests.link import Bundle
 
 ARENA_BYTES = 64 << 20

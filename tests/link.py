@@ -13,28 +13,21 @@ from typing import Any
 import numpy as np
 from securesystemslib.signer import CryptoSigner
 
-from diode.assembler import Assembler, Completed, Parked, SlabKey, Wanted
-from diode.auth import DatagramViews, LinkKey, Mode, Session
-from diode.digest import digest
-from diode.emulator import Impairer, Impairments
-from diode.encoder import Part, SlabEncoder, Slot, fill_from
+from diode.bundle.files import FileEntry, parse_files
+from diode.bundle.manifest import Manifest, Shape, Table, bundle_id, padded_manifest
 from diode.errors import Drop
-from diode.fec import Engine, choose_engine
-from diode.gate import Gate
-from diode.geometry import PROFILES, object_geometry, slab_at, slab_count, stream_geometry
-from diode.heartbeat import Heartbeat, HeartbeatSealer
-from diode.manifest import (
-    FileEntry,
-    Manifest,
-    Shape,
-    Table,
-    bundle_id,
-    padded_manifest,
-    parse_files,
-)
-from diode.trust import Trust, open_manifest, seal_manifest
-from diode.wire import Kind, ObjectType, datagram_bytes, symbol_bytes_for
-from sender.schedule import Filler, Job, Plan, Scheduler, Wait
+from diode.formats.digest import digest
+from diode.net.emulator import Impairer, Impairments
+from diode.protocol.assembler import Assembler, Completed, Parked, SlabKey, Wanted
+from diode.protocol.auth import DatagramViews, LinkKey, Mode, Session
+from diode.protocol.encoder import Part, SlabEncoder, Slot, fill_from
+from diode.protocol.fec import Engine, choose_engine
+from diode.protocol.gate import Gate
+from diode.protocol.geometry import PROFILES, object_geometry, slab_at, slab_count, stream_geometry
+from diode.protocol.heartbeat import Heartbeat, HeartbeatSealer
+from diode.protocol.wire import Kind, ObjectType, datagram_bytes, symbol_bytes_for
+from diode.trust.roles import Trust, open_manifest, seal_manifest
+from sender.transport.schedule import Filler, Job, Plan, Scheduler, Wait
 
 FILLER = 64
 REST_S = 0.5

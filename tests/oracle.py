@@ -1,4 +1,4 @@
-"""Reed-Solomon over GF(2^8), slow and readable: the twin that the engines in ``diode.fec`` are tested against.
+"""Reed-Solomon over GF(2^8), slow and readable: the twin that the engines in ``diode.protocol.fec`` are tested against.
 
 It shares nothing with them. A block of k source symbols is, byte by byte, the polynomial of degree below k that takes
 the value of source symbol i at ``POINTS[i]``; row n of the block is its value at ``POINTS[n]``, so any k rows tell it.

@@ -18,41 +18,67 @@ MODULES = {
     for path in sorted((ROOT / package).rglob("*.py"))
 }
 
-CORE = {
-    f"diode.{name}"
-    for name in (
-        *("errors", "escape", "wire", "geometry", "fec", "auth", "digest", "heartbeat", "gate", "runs"),
-        *("encoder", "assembler", "pacing", "manifest", "files", "envelope", "trust", "chain", "syslog"),
-        *("moments", "strict_json"),
-    )
-}
+# A room imports only what stands above its line. A room is a folder, or a file at the top of its package.
+LADDER = """
+diode.errors diode.content
+diode.formats
+diode.protocol diode.storage
+diode.bundle diode.net diode.process
+diode.trust
+diode.audit diode.console
+diode.config | sender.messages sender.ledger receiver.messages
+diode.doctor diode.lab | sender.outbox receiver.ledger
+diode.cli | sender.intake receiver.spool
+| sender.pack receiver.inbox
+| sender.transport sender.recovery receiver.policy receiver.transport
+| sender.watching receiver.release
+| sender.daemon receiver.events receiver.store
+| sender.cli receiver.peer
+| receiver.recovery
+| receiver.daemon
+| receiver.cli
+"""
+SIDES_STAND_ABOVE = "diode.config"  # what lies above it of `diode` is the `diode` command's alone
+
+CORE = (
+    "diode.formats.",
+    "diode.protocol.",
+    "diode.bundle.",
+    "diode.audit.chain",
+    "diode.audit.syslog",
+    "diode.trust.roles",
+)
 WORLD = {
     *("asyncio", "datetime", "multiprocessing", "os", "pathlib", "random", "secrets", "select", "shutil", "signal"),
     *("socket", "structlog", "subprocess", "tempfile", "threading", "time"),
 }
+TAKES = {
+    "diode.protocol.fec": {"pathlib"},  # where ISA-L's library lies
+    "diode.formats.timestamps": {"time"},  # the clock that the rooms above read; the core does not
+}
 
 # name -> the only modules that may import it, and what for
 SOLE_IMPORTERS = {
-    "zfec": {"diode.fec"},
-    "pyeclib": {"diode.fec"},
-    "cryptography.hazmat.primitives.ciphers": {"diode.auth"},
+    "zfec": {"diode.protocol.fec"},
+    "pyeclib": {"diode.protocol.fec"},
+    "cryptography.hazmat.primitives.ciphers": {"diode.protocol.auth"},
     "asyncio_dgram": {
-        "diode.udp",  # the portable path
-        "sender.heart",  # heartbeats
+        "diode.net.udp",  # the portable path
+        "sender.transport.heartbeats",  # heartbeats
     },
     "socket": {
-        "diode.udp",
-        "diode.emulator",
-        "diode.systemd",  # local ones only, to the service manager
-        "diode.bench",  # measures what the machine can do at best
-        "sender.transmit",  # wraps the descriptor it inherits
-        "receiver.listen",  # likewise
-        "diode.rogue",  # tries to send where nothing may leave
+        "diode.net.udp",
+        "diode.net.emulator",
+        "diode.process.systemd",  # local ones only, to the service manager
+        "diode.lab.bench",  # measures what the machine can do at best
+        "sender.transport.transmit",  # wraps the descriptor it inherits
+        "receiver.transport.listen",  # likewise
+        "diode.doctor.rogue",  # tries to send where nothing may leave
         "sender.intake.clamd",  # local ones only, to a scanner
-        "diode.handing",  # a pair between our own processes, by which files are handed on
+        "diode.process.handing",  # a pair between our own processes, by which files are handed on
     },
-    "sqlite3": {"diode.database", "receiver.ledger"},
-    "pyseccomp": {"diode.sandbox"},
+    "sqlite3": {"diode.storage.database", "receiver.ledger.bundles"},
+    "pyseccomp": {"diode.process.sandbox"},
     "sigstore": {"sender.intake.sigstore"},
     "lz4": {"diode.content.archives.decoders"},
     "backports": {"diode.content.archives.decoders"},
@@ -110,14 +136,40 @@ def of(package: str) -> list[str]:
     return [module for module in MODULES if module.split(".")[0] == package]
 
 
-@pytest.mark.parametrize(
-    ("package", "forbidden"),
-    [("diode", ("sender", "receiver")), ("sender", ("receiver", "tests")), ("receiver", ("sender", "tests"))],
-)
-def test_arrows_point_one_way(package: str, forbidden: tuple[str, ...]) -> None:
-    """Both sides import the link, the link imports neither, and the sides never import each other."""
-    upward = {(module, name) for module in of(package) for name in forbidden if is_imported(name, module)}
-    assert set() == upward
+def room_of(module: str) -> str:
+    """``diode.net`` of ``diode.net.udp``; a file at the top of its package is a room of its own."""
+    return ".".join(module.split(".")[:2])
+
+
+def rungs() -> dict[str, int]:
+    """How high each room stands."""
+    lines = LADDER.strip().splitlines()
+    return {room: rung for rung, line in enumerate(lines) for room in line.replace("|", " ").split()}
+
+
+@pytest.mark.parametrize("module", sorted(module for module in MODULES if MODULES[module].name != "__init__.py"))
+def test_folders_state_the_ladder(module: str) -> None:
+    """A room imports only rooms that stand above it in the table, and never the other side."""
+    high, side = rungs(), module.split(".", 1)[0]
+    room, reach = room_of(module), high[SIDES_STAND_ABOVE]
+    for other in map(room_of, ours(module)):
+        if other == room:
+            continue
+        assert other.split(".", 1)[0] in {"diode", side}, f"{module} imports {other}, of another package"
+        assert high[other] < high[room], f"{module} imports {other}, which does not stand above it"
+        assert side == "diode" or not other.startswith("diode.") or high[other] <= reach, f"{module} imports {other}"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_product_imports_tests(package: str) -> None:
+    """What is installed does without the tests."""
+    assert [] == [module for module in of(package) if is_imported("tests", module)]
+
+
+def test_packages_hold_a_docstring_and_nothing_else() -> None:
+    """To import one room loads no other."""
+    fuller = {name for name in MODULES if MODULES[name].name == "__init__.py" and len(tree_of(name).body) > 1}
+    assert set() == fuller
 
 
 def test_imports_have_no_cycle() -> None:
@@ -128,18 +180,18 @@ def test_imports_have_no_cycle() -> None:
     assert {} == below
 
 
-@pytest.mark.parametrize("module", sorted(CORE & MODULES.keys()))
+@pytest.mark.parametrize("module", [module for module in MODULES if module.startswith(CORE)])
 def test_core_knows_no_world(module: str) -> None:
-    """The core has no clock, no socket, no process and no folders; only finding ISA-L's library takes a path."""
+    """The rooms of the core have no clock, no socket, no process and no folders, but for what the table says."""
     found = {name for name in WORLD if is_imported(name, module)}
-    assert (found - {"pathlib"} if module == "diode.fec" else found) == set()
+    assert found <= TAKES.get(module, set())
+    assert not is_imported("diode.formats.timestamps.now_utc", module)
 
 
-@pytest.mark.parametrize("module", sorted(CORE & MODULES.keys()))
+@pytest.mark.parametrize("module", [module for module in MODULES if module.startswith(CORE)])
 def test_core_stands_on_core_alone(module: str) -> None:
-    """What the core imports of this project is core, or the allocator beside the memfds, which is arithmetic."""
-    outside = {name for name in imports_of(module) if name.startswith("diode.memory.")} - {"diode.memory.Extents"}
-    assert (set(), set()) == (ours(module) - CORE - {"diode.memory"}, outside)
+    """What the core imports of this project is core, or the names of what can go wrong."""
+    assert set() == {name for name in ours(module) if not name.startswith(CORE)} - {"diode.errors"}
 
 
 @pytest.mark.parametrize(("name", "allowed"), SOLE_IMPORTERS.items())
@@ -153,7 +205,7 @@ def test_one_room_per_library(name: str, allowed: set[str]) -> None:
 def test_sender_never_receives(module: str) -> None:
     """Nothing on the staging side reads a socket, or has the means to."""
     reads = {method for _, method in method_calls(module) if method in READS - LOCAL_READS.get(module, set())}
-    means = {name for name in READERS if is_imported(f"diode.udp.{name}", module)}
+    means = {name for name in READERS if is_imported(f"diode.net.udp.{name}", module)}
     assert (set(), set()) == (reads, means)
 
 
@@ -171,21 +223,33 @@ def test_receiver_never_sends(module: str) -> None:
     calls = set(method_calls(module))
     writes = {call for call in calls if call[1] in WRITES and call != ("sqlite3", "connect")}
     posts = {call for call in calls if call[1] == "send" and call[0] not in MAILBOXES}
-    means = {name for name in SENDERS if is_imported(f"diode.udp.{name}", module)}
+    means = {name for name in SENDERS if is_imported(f"diode.net.udp.{name}", module)}
     assert (set(), set(), set()) == (writes, posts, means)
 
 
-@pytest.mark.parametrize("module", sorted({"receiver.store", "receiver.assemble"} & MODULES.keys()))
+@pytest.mark.parametrize("module", sorted({"receiver.store.worker", "receiver.transport.assemble"} & MODULES.keys()))
 def test_disk_and_network_are_apart(module: str) -> None:
     """The processes behind ``listen`` use neither sockets nor the module that does."""
-    assert [] == [name for name in ("socket", "diode.udp", "asyncio_dgram") if is_imported(name, module)]
+    assert [] == [name for name in ("socket", "diode.net.udp", "asyncio_dgram") if is_imported(name, module)]
 
 
-@pytest.mark.skipif("receiver.listen" not in MODULES, reason="receiver/listen.py does not exist yet")
+@pytest.mark.skipif(
+    "receiver.transport.listen" not in MODULES, reason="receiver/transport/listen.py does not exist yet"
+)
 def test_listen_loads_little() -> None:
     """The process that strangers talk to has no numpy, no paths, no parser and no keys in it."""
-    heavy = ("numpy", "pathlib", "asyncio", "pydantic", "cryptography", "zfec", "sqlite3", "diode.auth", "diode.wire")
-    program = f"import sys, receiver.listen; print([name for name in {heavy!r} if name in sys.modules])"
+    heavy = (
+        "numpy",
+        "pathlib",
+        "asyncio",
+        "pydantic",
+        "cryptography",
+        "zfec",
+        "sqlite3",
+        "diode.protocol.auth",
+        "diode.protocol.wire",
+    )
+    program = f"import sys, receiver.transport.listen; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-S", "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ("[]", "") == (done.stdout.strip(), done.stderr)
 
@@ -199,7 +263,7 @@ PRINTS |= {f"sys.__{stream}__" for stream in ("stdout", "stderr")}
 
 @pytest.mark.parametrize("module", sorted(MODULES.keys() - {"diode.console.terminal"}))
 def test_nobody_prints_but_the_terminal(module: str) -> None:
-    """What is printed, drawn or asked is escaped in one place; ``diode.log`` is the other way out, and escapes, too."""
+    """What is printed, drawn or asked is escaped in one place; ``diode.console.logs`` is the other way out."""
     used = set()
     for node in ast.walk(tree_of(module)):
         if isinstance(node, ast.Attribute):
@@ -209,9 +273,20 @@ def test_nobody_prints_but_the_terminal(module: str) -> None:
     assert set() == used & PRINTS
 
 
-def test_every_file_is_on_the_page() -> None:
-    """docs/architecture.md names every file of the three packages, and none that does not exist."""
+def test_every_room_is_on_the_page() -> None:
+    """docs/architecture.md names every room, and none that does not exist."""
     page = (ROOT / "docs" / "architecture.md").read_text()
-    named = set(re.findall(r"`((?:diode|sender|receiver)/[\w/]+\.py)`", page))
-    exist = {str(path.relative_to(ROOT)) for path in MODULES.values() if path.name != "__init__.py"}
+    named = set(re.findall(r"^\| `((?:diode|sender|receiver)/[\w.]+)/?` \|", page, flags=re.MULTILINE))
+    files = {path.relative_to(ROOT) for path in MODULES.values()}
+    exist = {str(Path(*path.parts[:2])) for path in files if path.name != "__init__.py"}
     assert (set(), set()) == (exist - named, named - exist)
+
+
+@pytest.mark.parametrize(
+    "room", sorted({path.parent for path in MODULES.values() if len(path.parts) - len(ROOT.parts) > 2})
+)
+def test_a_room_says_what_is_in_it(room: Path) -> None:
+    """The docstring of a folder names every file in it, and none that does not exist."""
+    said = ast.get_docstring(ast.parse((room / "__init__.py").read_bytes())) or ""
+    named = set(re.findall(r"^- ``(\w+)``:", said, flags=re.MULTILINE))
+    assert {path.stem for path in room.glob("*.py")} - {"__init__"} == named

@@ -84,7 +84,7 @@ NO_FILE = "no file: something else of that name, or what stands in this table it
 
 # module -> function -> (its calls, sorted, and why no stranger chose the names)
 ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
-    "diode.audit": {
+    "diode.audit.log": {
         "AuditLog.__init__": (".mkdir", AUDIT),
         "AuditLog._locked": ("os.open", AUDIT),
         "AuditLog._take_back": ("os.open", AUDIT),
@@ -96,12 +96,12 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "_read_all": (".open", AUDIT),
         "_sync": ("os.open", AUDIT),
     },
-    "diode.audit_check": {
+    "diode.audit.verify": {
         "_read_at_rest": ("os.open", AUDIT),
         "lines_of": (".open", AUDIT),
         "read_service_keys": (".read_bytes", PERSON),
     },
-    "diode.backup": {
+    "diode.storage.backup": {
         "_seal": (".replace .unlink", BACKUP),
         "_use_seal": (".replace", BACKUP),
         "_copy_into": (".replace shutil.rmtree", BACKUP),
@@ -110,84 +110,83 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "back_up": (".mkdir", BACKUP),
         "restore": ("shutil.rmtree", STATE),
     },
-    "diode.backup_seal": {
+    "diode.storage.backup_seal": {
         "copy_file": (".open open shutil.copystat", BACKUP),
         "write_seal": (".open", BACKUP),
     },
-    "diode.config": {"load_either": (".read_text", PERSON)},
-    "diode.database": {
+    "diode.config.settings": {"load_either": (".read_text", PERSON)},
+    "diode.storage.database": {
         "Database.__init__": (".mkdir sqlite3.connect", STATE),
         "Database.copy_to": ("sqlite3.connect", BACKUP),
         "Database._lend_tables": ("sqlite3.connect", "no file: in memory"),
     },
-    "diode.durable": {
+    "diode.storage.durable": {
         "read_bounded": (".open", "opens the folder, by a path of ours or a person's; the file through Folder"),
         "WriteBack.__init__": ("os.open", OURS),
         "sync_folder": ("os.open", OURS),
         "write_durably": (".open", "opens the folder, by a path of ours or a person's; the file through Folder"),
     },
-    "diode.keys": {
+    "diode.trust.keys": {
         "read_private": (".read_bytes", PERSON),
         "read_public_key": (".read_bytes", PERSON),
         "write_private": (".mkdir os.open", PERSON),
     },
-    "diode.judges": {
+    "diode.process.judges": {
         "Surroundings.command": ("shutil.which", "a program that a person named, in folders of the system"),
         "let_in": (".chmod os.chown", "a folder of ours that holds what is judged; only its owner can replace it"),
     },
-    "diode.locking": {
+    "diode.storage.locking": {
         "lock_folder": (".open", PERSON),
         "lock_in": ("os.open", "``lock`` in a folder of ours, relative to its descriptor; no link"),
         "locked_as_it_is": ("os.open", PERSON),
     },
-    "diode.gate": {"Gate._hear_mac": (".open", NO_FILE)},
-    "diode.memory": {"reader_of": ("os.open", "a memfd of ours, through /proc/self/fd")},
-    "diode.published": {
+    "diode.protocol.gate": {"Gate._hear_mac": (".open", NO_FILE)},
+    "diode.process.memory": {"reader_of": ("os.open", "a memfd of ours, through /proc/self/fd")},
+    "diode.trust.published": {
         "_Examination._hash": ("os.open", "relative to the descriptor of its folder, no link followed")
     },
-    "diode.rotation": {
+    "diode.config.link_key_rotation": {
         "replace_private": (".unlink os.open os.replace", PERSON),
         "retire_link": (".unlink", PERSON),
     },
-    "diode.sandbox": {
+    "diode.process.sandbox": {
         "_allow": ("os.open", "folders that the daemon's settings name"),
         "_checked": (".syscall", NO_FILE),
         "landlock_version": (".syscall", NO_FILE),
     },
-    "diode.trust_document": {
+    "diode.trust.document": {
         "_keys_of": (".read_text", PERSON),
         "build_document": (".read_text", PERSON),
     },
-    "receiver.decisions": {
+    "receiver.release.decisions": {
         "_read": (".open", "the folder of decisions, in the state folder; the file through Folder"),
         "find_decisions": (".open", "the folder of decisions, in the state folder; nothing is opened in it"),
         "write_decision": (".open", PERSON),
     },
-    "diode.trust_cli": {"_published": (".open", PERSON)},
-    "receiver.examine": {"judge": (".open", "opens the folder, in the spool; its files through Folder")},
-    "receiver.held": {
+    "receiver.policy.examine": {"judge": (".open", "opens the folder, in the spool; its files through Folder")},
+    "receiver.release.held": {
         "Verdicts.drop": (".open", "the folder of decisions, in the state folder"),
         "check_tree": (".open", OURS),
     },
-    "receiver.holding": {"Holding.resume": (".open", NO_FILE)},
-    "receiver.inbox": {"Inbox.top": (".open", PERSON)},
-    "receiver.ledger": {"Ledger.__init__": (".read_text", KERNEL)},
-    "receiver.requests": {
+    "receiver.release.holding": {"Holding.resume": (".open", NO_FILE)},
+    "receiver.inbox.folder": {"Inbox.top": (".open", PERSON)},
+    "receiver.ledger.bundles": {"Ledger.__init__": (".read_text", KERNEL)},
+    "receiver.peer.requests": {
         "drop_request": (".open", STATE),
         "keep_request": (".open .save", "the state folder; the image is made in memory"),
     },
-    "receiver.spool": {
+    "receiver.spool.bundle": {
         "SpoolBundle.maybe_read_tables": (".open .open", NO_FILE),
         "_TableFile._digest": (".open", NO_FILE),
         "_TableFile.load": (".open", NO_FILE),
     },
-    "receiver.store": {"Store._judge": (".open", NO_FILE), "Store._reopen": (".open", NO_FILE)},
-    "sender.approval": {
+    "receiver.store.worker": {"Store._judge": (".open", NO_FILE), "Store._reopen": (".open", NO_FILE)},
+    "sender.pack.approval": {
         "Approvals._read": (".read_bytes", STATE),
         "_locked": ("os.open", STATE),
         "reject_waiting": ("shutil.rmtree", STATE),
     },
-    "sender.backup": {
+    "sender.recovery.backup": {
         "_copy_bundles": (".mkdir", BACKUP),
         "_copy_file": ("os.replace shutil.copy2", BACKUP),
         "back_up": ("shutil.rmtree", BACKUP),
@@ -195,12 +194,12 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
     },
     "sender.cli": {"_read_code": (".open", PERSON)},
     "sender.daemon": {"Sender._session": (".open", NO_FILE)},
-    "sender.encode": {
+    "sender.transport.encode": {
         "Bundle.__init__": (".read_bytes .read_text np.fromfile", STATE),
         "_lines": (".open", STATE),
         "_map": (".open", STATE),
     },
-    "sender.flights": {"Flights._withdraw": ("shutil.rmtree", STATE)},
+    "sender.transport.flights": {"Flights._withdraw": ("shutil.rmtree", STATE)},
     "sender.intake.candidate": {
         "Candidate.chunks": (".open", NO_FILE),
         "Candidate.open_raw": (".open", NO_FILE),
@@ -215,17 +214,16 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
     },
     "sender.intake.model_signing": {"ModelKey.__init__": (".read_bytes", PERSON)},
     "sender.intake.sums": {"check_sums": (".open", NO_FILE)},
-    "sender.keeping": {
+    "sender.pack.retention": {
         "prune": ("shutil.rmtree", STATE),
     },
-    "sender.outbox": {
+    "sender.outbox.folder": {
         "OutboxFolder.__init__": (".open", PERSON),
         "open_place": (".open .open", PERSON),
     },
-    "sender.packing": {
+    "sender.pack.packed": {
         "_replace": (".replace .write_bytes", STATE),
         "check_packed": (".read_bytes .read_text", STATE),
-        "hash_content": (".open", NO_FILE),
         "load_packed": (".read_bytes", STATE),
         "relocate": (".read_text np.fromfile", STATE),
         "write_packed": (
@@ -233,11 +231,12 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
             STATE,
         ),
     },
-    "sender.reach": {
+    "sender.outbox.hashing": {"hash_content": (".open", NO_FILE)},
+    "sender.transport.reach": {
         "_places_of": (".open .read_text", STATE),
         "encode_reads": (".mkdir", STATE),
     },
-    "sender.sources": {
+    "sender.outbox.scan": {
         "Root.named": (".open", PERSON),
         "_top_of_all": ("os.open", "the root of all folders, without reading it"),
     },

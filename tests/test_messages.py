@@ -5,10 +5,11 @@ from collections import Counter
 
 import pytest
 
-from diode import gate, geometry, heartbeat, manifest, wire
-from diode.auth import LinkKey
+from diode.bundle import manifest
 from diode.errors import MessageError
-from diode.wire import Kind, ObjectType
+from diode.protocol import gate, geometry, heartbeat, wire
+from diode.protocol.auth import LinkKey
+from diode.protocol.wire import Kind, ObjectType
 from receiver import messages
 from tests.vocabularies import VOCABULARIES, simplest
 

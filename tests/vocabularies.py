@@ -4,8 +4,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from diode import vocabulary as bounds
-from diode.vocabulary import Vocabulary
+from diode.process import vocabulary as bounds
+from diode.process.vocabulary import Vocabulary
 from receiver import messages as receiver
 from sender import messages as sender
 from sender.intake import messages as intake

@@ -1,4 +1,4 @@
-"""The only way to a terminal: whatever is printed, drawn or asked here is escaped first (:mod:`diode.escape`).
+"""The only way to a terminal: whatever is printed, drawn or asked here is escaped first (:mod:`diode.formats.escape`).
 
 Nothing else in this project prints (``tests/test_architecture.py``), so that no name, reason or error that a stranger
 chose reaches a terminal as it is. Markup of ``rich`` is off: a bracket in a name is a bracket.
@@ -14,7 +14,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from diode.escape import escape, escape_lines
+from diode.formats.escape import escape, escape_lines
 
 
 def say(*lines: str, file: TextIO | None = None) -> None:

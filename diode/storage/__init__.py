@@ -1,1 +1,13 @@
-"""Files that last, in folders that are ours."""
+"""Files that last: durable writes, locks, folders by descriptor, the database, the rollback guard, backups.
+
+- ``backup``: a ledger copied and put back
+- ``backup_seal``: what vouches for a backup: its files' digests, signed by the service key
+- ``database``: SQLite as both ledgers use it: WAL mode, one statement at a time, and a failing disk said in
+  one line
+- ``durable``: files that are on disk when the call returns, a descriptor that is told of failed writes, reads
+  that are bounded
+- ``folder``: a folder by its descriptor: files are made, replaced, moved and removed through no link
+- ``locking``: one process at a time works on a state folder: a daemon, or a command that must not meet one
+- ``rollback_guard``: how far ledger and audit log had come, kept apart from them
+- ``tree``: all that lies below a folder, by descriptors
+"""

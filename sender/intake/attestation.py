@@ -4,11 +4,11 @@ from typing import Any, Final, NamedTuple
 
 from securesystemslib.signer import Signer
 
-from diode.attestation import attest, subject_of
+from diode.bundle.attestation import attest, subject_of
+from diode.config.intake import Intake
 from diode.errors import LimitError
-from diode.intake_settings import Intake
 from sender.intake.verdict import MOST_DETAIL, Verdict, bounded
-from sender.packing import Content
+from sender.outbox.hashing import Content
 
 
 class _Room(NamedTuple):

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from diode.manifest import FileEntry
-from diode.proven import prove
+from diode.bundle.files import FileEntry
+from diode.process.proven import prove
 from sender.intake.verdict import Input, Reason, RefusedError, Sbom
-from sender.packing import PIECE_BYTES, Content
-from sender.sources import Source, fingerprint
+from sender.outbox.hashing import PIECE_BYTES, Content
+from sender.outbox.scan import Source, fingerprint
 
 CHUNK_BYTES: Final = 1 << 20
 

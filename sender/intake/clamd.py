@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
-from diode.clock import moment
+from diode.formats.timestamps import moment
 from sender.intake.verdict import Reason, RefusedError
 
 MAX_ANSWER_BYTES: Final = 4096

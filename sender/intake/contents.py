@@ -4,7 +4,7 @@ from collections import Counter
 from importlib.metadata import version
 from typing import Final
 
-from diode.intake_settings import Intake
+from diode.config.intake import Intake
 from sender.intake.candidate import Candidate
 from sender.intake.examiner import Examine
 from sender.intake.verdict import Finding

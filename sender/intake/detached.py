@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from diode.envelope import parse_public_key
 from diode.errors import UsageError
+from diode.formats.dsse import parse_public_key
 from sender.intake.candidate import Candidate, CandidateFile
 from sender.intake.verdict import Reason, RefusedError
 

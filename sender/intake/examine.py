@@ -12,16 +12,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, Final
 
-from diode import confined, handing
 from diode.content.judge import Judge
 from diode.content.rules import Rules
-from diode.digest import DIGEST_BYTES
 from diode.errors import MessageError
-from diode.messages import SandboxLacks
-from diode.programs import readable_folders
-from diode.proven import Digests, prove
-from diode.sandbox import READS
-from diode.workers import Mailbox, refusing_peers, start_worker
+from diode.formats.digest import DIGEST_BYTES
+from diode.process import confined, handing
+from diode.process.messages import SandboxLacks
+from diode.process.programs import readable_folders
+from diode.process.proven import Digests, prove
+from diode.process.sandbox import READS
+from diode.process.workers import Mailbox, refusing_peers, start_worker
 from sender.intake.messages import CHILD_SAYS, TO_CHILD, Begin, Done, Look, LookAtLarge, Looked, NotRead, Refused
 
 _PIECE_OF_PATHS_BYTES: Final = 1 << 20

@@ -13,18 +13,18 @@ from typing import Final
 
 import structlog
 
-from diode import confined, memory
 from diode.content.judge import Findings, Judge
 from diode.content.rules import Rules
 from diode.content.trouble import Trouble
 from diode.errors import MessageError
-from diode.messages import PeerRefused, SandboxLacks
-from diode.waiting import ready
+from diode.process import confined, memory
+from diode.process.messages import PeerRefused, SandboxLacks
+from diode.process.waiting import ready
 from sender.intake.candidate import Candidate, CandidateFile
 from sender.intake.messages import MOST_TOGETHER, Begin, Done, Look, LookAtLarge, Looked, NotRead, Refused
 from sender.intake.spare import MODULE, Started
 from sender.intake.verdict import Reason, RefusedError
-from sender.packing import PIECE_BYTES
+from sender.outbox.hashing import PIECE_BYTES
 
 WINDOW: Final = 4 * MOST_TOGETHER
 _SLICE_S: Final = 0.2  # between two looks whether anybody still waits

@@ -14,12 +14,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
-from diode.config import SenderConfig
+from diode.config.intake import Hook
+from diode.config.settings import SenderConfig
 from diode.errors import UsageError
-from diode.intake_settings import Hook
-from diode.judges import Surroundings, hide, let_in
-from diode.manifest import canonical
-from diode.programs import environment
+from diode.formats.canonical import canonical
+from diode.process.judges import Surroundings, hide, let_in
+from diode.process.programs import environment
 from sender.intake.candidate import Candidate
 from sender.intake.jsons import read_object
 from sender.intake.verdict import Finding, Reason, RefusedError

@@ -1,6 +1,6 @@
 """How large an item of the channel may be."""
 
-from diode.intake_settings import Intake
+from diode.config.intake import Intake
 from sender.intake.candidate import Candidate
 from sender.intake.verdict import Finding, Reason, RefusedError
 

@@ -9,8 +9,8 @@ from typing import Annotated, Final
 
 from diode.content.rules import PRESETS
 from diode.content.trouble import Trouble
-from diode.messages import PeerRefused, SandboxLacks
-from diode.vocabulary import Blob, Many, Row, Text, Vocabulary, Whole, Word
+from diode.process.messages import PeerRefused, SandboxLacks
+from diode.process.vocabulary import Blob, Many, Row, Text, Vocabulary, Whole, Word
 
 MAX_FILES: Final = 1_000_000
 MOST_TOGETHER: Final = 32  # files of one piece that cross in one message

@@ -26,9 +26,9 @@ from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAl
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from securesystemslib.dsse import Envelope
 
-from diode.envelope import parse_public_key
+from diode.config.intake import ModelSigning
 from diode.errors import UsageError
-from diode.intake_settings import ModelSigning
+from diode.formats.dsse import parse_public_key
 from sender.intake.candidate import Candidate, CandidateFile
 from sender.intake.jsons import read_object
 from sender.intake.verdict import Finding, Reason, RefusedError

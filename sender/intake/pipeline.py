@@ -8,8 +8,8 @@ from typing import Final
 
 import structlog
 
-from diode.intake_settings import Intake, ModelSigning
-from diode.judges import Surroundings
+from diode.config.intake import Intake, ModelSigning
+from diode.process.judges import Surroundings
 from sender.intake.candidate import Candidate, StoppedError
 from sender.intake.contents import check_contents
 from sender.intake.detached import DetachedKey

@@ -14,7 +14,7 @@ from typing import Final
 from diode.storage.folder import Folder
 from sender.intake.candidate import Candidate, CandidateFile
 from sender.intake.verdict import Finding, Reason, RefusedError
-from sender.packing import PIECE_BYTES
+from sender.outbox.hashing import PIECE_BYTES
 
 KEPT_FREE_BYTES: Final = 1 << 30  # on the file system of the copies, beside them
 _FICLONE: Final = 0x40049409

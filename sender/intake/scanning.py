@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from diode.intake_settings import Clamd as ClamdSettings
+from diode.config.intake import Clamd as ClamdSettings
 from sender.intake.candidate import Candidate, CandidateFile
 from sender.intake.clamd import MAX_STREAM_BYTES, Clamd, Version, trusted_users
 from sender.intake.unopened import WITHIN, Unopened

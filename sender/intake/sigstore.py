@@ -6,8 +6,8 @@ Needs the extra ``staging``. Nothing is fetched; what was revoked or rotated sin
 from collections.abc import Callable
 from typing import Any, Final
 
+from diode.config.intake import Sigstore
 from diode.errors import UsageError
-from diode.intake_settings import Sigstore
 from sender.intake.candidate import Candidate, CandidateFile
 from sender.intake.verdict import Reason, RefusedError
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Final, Self
 
-from diode import handing
 from diode.errors import DiodeError
-from diode.workers import Worker
+from diode.process import handing
+from diode.process.workers import Worker
 from sender.intake.messages import CHILD_SAYS, TO_CHILD
 
 MODULE: Final = "sender.intake.examine"

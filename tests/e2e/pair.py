@@ -13,9 +13,9 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from diode.init import init_pair
-from diode.measure import process_tree
-from diode.udp import Address, open_receiver
+from diode.config.init import init_pair
+from diode.net.udp import Address, open_receiver
+from diode.process.measure import process_tree
 
 PATIENCE_S = 60.0
 SMALL_MTU = 576  # its slabs are small, so that a bundle of several takes little time
@@ -161,7 +161,7 @@ class Pair:
     async def diode(self, *arguments: str) -> Process:
         """The emulated diode."""
         ends = ("--listen", str(self.low), "--to", str(self.high))
-        process = await self._start("diode.cli", "link", "--json", *ends, *arguments)
+        process = await self._start("diode.cli.main", "link", "--json", *ends, *arguments)
         await process.said("one way")
         return process
 

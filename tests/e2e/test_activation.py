@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from diode.udp import Address, open_receiver, socket_memory
-from receiver.ledger import Ledger
+from diode.net.udp import Address, open_receiver, socket_memory
+from receiver.ledger.bundles import Ledger
 from tests.activation import Manager, start_activated
 from tests.e2e.pair import SMALL_MTU, SMALL_SLAB, Pair, Process, differences, pair, worker
 
@@ -119,7 +119,7 @@ async def test_the_watchdog_is_fed_only_while_listen_shows_life(tmp_path: Path, 
         with open_receiver(link.high, BUFFER_BYTES) as port:
             process = await activated(link, port, manager=manager, WATCHDOG_USEC="1000000")
             await manager.hears("WATCHDOG=1")
-            listener = worker(process.process.pid, "receiver.listen")
+            listener = worker(process.process.pid, "receiver.transport.listen")
             os.kill(listener, signal.SIGSTOP)
             await manager.hears("STATUS=a worker shows no sign of life")
             manager.forget()

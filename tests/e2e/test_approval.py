@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from diode.keys import new_signing_key, write_private
+from diode.trust.keys import new_signing_key, write_private
 from tests.e2e.pair import Pair, pair
 
 PEOPLE = ("alice", "bob", "mallory")
@@ -71,7 +71,10 @@ async def test_sent_when_the_second_person_has_signed(tmp_path: Path) -> None:
 
         carried = link.folder / "carried.dsse.json"
         carried.write_bytes((link.folder / f"sender/state/bundles/{bundle}/manifest.dsse.json").read_bytes())
-        assert 0 == (await run("sign", str(carried), "--key", str(keys["bob"]), "--yes", module="diode.cli")).returncode
+        assert (
+            0
+            == (await run("sign", str(carried), "--key", str(keys["bob"]), "--yes", module="diode.cli.main")).returncode
+        )
         approved = await run("approve", bundle, "--signed", str(carried))
         assert (0, True) == (approved.returncode, "approved" in approved.stderr), approved.stderr
 
@@ -80,10 +83,10 @@ async def test_sent_when_the_second_person_has_signed(tmp_path: Path) -> None:
         assert b"content" == (published / "data" / "fix").read_bytes()
         assert 2 == (await run("approve", bundle, "--key", str(keys["bob"]), "--yes")).returncode
         signers = ("verify", str(published), "--signers", str(link.folder / "receiver/keys/signers"))
-        verified = await run(*signers, module="diode.cli")
+        verified = await run(*signers, module="diode.cli.main")
         assert (0, True) == (verified.returncode, "alice" in verified.stdout and "bob" in verified.stdout)
         (published / "data" / "fix").write_bytes(b"CONTENT")
-        tampered = await run(*signers, module="diode.cli")
+        tampered = await run(*signers, module="diode.cli.main")
         assert (13, True) == (tampered.returncode, "data/fix has other content" in tampered.stderr)
 
 

@@ -8,9 +8,9 @@ import shutil
 import signal
 from pathlib import Path
 
-from diode.audit_check import entries_of, heads_heard, read_service_keys, verify
-from diode.keys import read_public_key
-from diode.receipt import verify_receipt
+from diode.audit.verify import entries_of, heads_heard, read_service_keys, verify
+from diode.trust.keys import read_public_key
+from diode.trust.receipts import verify_receipt
 from tests.e2e.pair import SMALL_MTU, SMALL_SLAB, Pair, differences, pair
 
 SYMBOL = 1408

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from diode.keys import new_signing_key, write_private
+from diode.trust.keys import new_signing_key, write_private
 from tests.e2e.pair import Pair, pair
 
 SCANNER = """#!/bin/sh

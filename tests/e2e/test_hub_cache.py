@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from diode.storage.folder import Folder
-from sender.sources import Root, collect
+from sender.outbox.scan import Root, collect
 from tests.e2e.pair import pair
 from tests.hub import Commits, etag_of, hub, lay_out, share
 

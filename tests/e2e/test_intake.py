@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from diode.attestation import FOUND, open_attestation
-from diode.keys import read_public_key
-from diode.manifest import read_manifest
+from diode.bundle.attestation import FOUND, open_attestation
+from diode.bundle.manifest import read_manifest
+from diode.trust.keys import read_public_key
 from sender.intake.clamd import EICAR
 from tests.clamd import real_clamd
 from tests.e2e.pair import Pair, pair

@@ -5,7 +5,7 @@ import os
 import signal
 from pathlib import Path
 
-from diode.keys import new_link_key, read_link_key, write_private
+from diode.trust.keys import new_link_key, read_link_key, write_private
 from tests.e2e.pair import Pair, Process, pair, start, worker
 
 
@@ -18,7 +18,7 @@ async def send(link: Pair, name: str) -> None:
 
 async def keys(*arguments: str) -> None:
     """Run ``diode keys``."""
-    assert 0 == await (await start("diode.cli", "keys", *arguments)).ended()
+    assert 0 == await (await start("diode.cli.main", "keys", *arguments)).ended()
 
 
 async def status(link: Pair) -> dict[str, str]:
@@ -89,7 +89,7 @@ async def test_a_new_pipeline_says_nothing_twice(tmp_path: Path) -> None:
         receiver = await link.receiver("--no-progress")
         await link.sender("run", "--no-progress")
         await receiver.said_again("old_link_key_used")
-        os.kill(worker(receiver.process.pid, "receiver.assemble"), signal.SIGKILL)
+        os.kill(worker(receiver.process.pid, "receiver.transport.assemble"), signal.SIGKILL)
         await receiver.said("worker_died")
         item = link.outbox / "c"
         item.mkdir()
@@ -106,6 +106,6 @@ async def test_a_sender_does_not_mix_keys(tmp_path: Path) -> None:
         sender = await link.sender("run", "--json", "--no-progress")
         await sender.said("udp_path_chosen")
         await keys("rotate-link", str(link.folder / "sender/sender.toml"), "--new", str(link.folder / "new.key"))
-        os.kill(worker(sender.process.pid, "sender.encode"), signal.SIGKILL)
+        os.kill(worker(sender.process.pid, "sender.transport.encode"), signal.SIGKILL)
         await sender.said("the link key was changed since the start")
         assert 1 == await sender.ended()

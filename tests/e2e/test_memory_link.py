@@ -7,11 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from diode.auth import DatagramViews, LinkKey, Session
-from diode.emulator import Impairments
 from diode.errors import Drop
-from diode.fec import Zfec, choose_engine
-from diode.wire import Kind, headers_of, pack_headers
+from diode.net.emulator import Impairments
+from diode.protocol.auth import DatagramViews, LinkKey, Session
+from diode.protocol.fec import Zfec, choose_engine
+from diode.protocol.wire import Kind, headers_of, pack_headers
 from tests.link import Bundle, Enclave, Staging, make_bundle, transfer
 
 # MTU, profile, passes, impairments: each must deliver with every seed.

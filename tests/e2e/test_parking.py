@@ -8,7 +8,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from receiver.ledger import Ledger
+from receiver.ledger.bundles import Ledger
 from tests.e2e.pair import PATIENCE_S, SMALL_MTU, SMALL_SLAB, Pair, differences, pair
 
 

@@ -4,8 +4,8 @@ import random
 import time
 from pathlib import Path
 
-from diode.geometry import PROFILES, stream_geometry
-from diode.wire import datagram_bytes, symbol_bytes_for
+from diode.protocol.geometry import PROFILES, stream_geometry
+from diode.protocol.wire import datagram_bytes, symbol_bytes_for
 from tests.e2e.pair import SMALL_MTU, SMALL_SLAB, differences, pair
 
 RATE = 6_000_000

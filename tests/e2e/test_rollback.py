@@ -9,7 +9,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from diode.codes import ResendBundle, encode
+from diode.protocol.resend_codes import ResendBundle, encode
 from tests.e2e.pair import Pair, Process, pair, worker
 
 
@@ -140,7 +140,7 @@ async def test_a_ledger_that_is_lost_while_the_daemon_runs_ends_it(tmp_path: Pat
         receiver = await link.receiver()
         for path in (link.folder / "receiver" / "state").glob("ledger.db*"):
             path.unlink()
-        os.kill(worker(receiver.process.pid, "receiver.store"), signal.SIGKILL)
+        os.kill(worker(receiver.process.pid, "receiver.store.worker"), signal.SIGKILL)
         await done(receiver, 15)
 
 

@@ -6,7 +6,7 @@ import random
 import signal
 from pathlib import Path
 
-from diode.measure import process_tree
+from diode.process.measure import process_tree
 from tests.e2e.pair import PATIENCE_S, SMALL_MTU, SMALL_SLAB, differences, pair, worker
 
 
@@ -29,12 +29,12 @@ async def gone(pid: int) -> None:
 
 
 WORKERS = (
-    "sender.encode",
-    "sender.transmit",
-    "receiver.listen",
-    "receiver.assemble",
-    "receiver.store",
-    "receiver.examine",
+    "sender.transport.encode",
+    "sender.transport.transmit",
+    "receiver.transport.listen",
+    "receiver.transport.assemble",
+    "receiver.store.worker",
+    "receiver.policy.examine",
 )
 
 
@@ -83,11 +83,11 @@ async def test_listen_holds_its_socket_memfds_and_pipes_only(tmp_path: Path) -> 
     """The process that talks to the network has no file; those behind it have no socket."""
     async with pair(tmp_path / "pair") as link:
         receiver = await link.receiver()
-        held = descriptors(worker(receiver.process.pid, "receiver.listen"))
+        held = descriptors(worker(receiver.process.pid, "receiver.transport.listen"))
         kinds = {name.split(":")[0] for name in held}
         assert {"socket", "/memfd", "pipe"} == kinds
         assert 1 == sum(name.startswith("socket") for name in held)
-        for module in ("receiver.assemble", "receiver.store"):
+        for module in ("receiver.transport.assemble", "receiver.store.worker"):
             assert [] == [n for n in descriptors(worker(receiver.process.pid, module)) if n.startswith("socket")]
 
 

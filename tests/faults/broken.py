@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
 
-import diode.audit
-import receiver.spool
-from diode.audit import AuditLog
-from diode.chain import What
-from diode.durable import WriteBack
-from diode.emulator import Impairments
-from receiver.ledger import Ledger
-from receiver.spool import SpoolBundle
-from receiver.store import Store
+import diode.audit.log
+import receiver.spool.bundle
+from diode.audit.chain import What
+from diode.audit.log import AuditLog
+from diode.net.emulator import Impairments
+from diode.storage.durable import WriteBack
+from receiver.ledger.bundles import Ledger
+from receiver.spool.bundle import SpoolBundle
+from receiver.store.worker import Store
 from sender.ledger import Ledger as SenderLedger
 from tests.faults.world import Faults, Violation, world
 
@@ -76,7 +76,7 @@ def _published_forgotten() -> Any:
 
 
 def _digest_unchecked() -> Any:
-    return patch.multiple(receiver.spool, digest=lambda _: _Equal())
+    return patch.multiple(receiver.spool.bundle, digest=lambda _: _Equal())
 
 
 def _incomplete_published() -> Any:
@@ -112,13 +112,13 @@ def _said_after_rename() -> Any:
 
 
 def _torn_line_kept() -> Any:
-    real = diode.audit._end_of
+    real = diode.audit.log._end_of
 
     def end_of(path: Path) -> Any:
         _, head, _ = real(path)
         return path.stat().st_size, head, b""
 
-    return patch.object(diode.audit, "_end_of", end_of)
+    return patch.object(diode.audit.log, "_end_of", end_of)
 
 
 def _log_unsynced() -> Any:

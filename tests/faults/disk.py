@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from diode.database import Database
-from diode.durable import WriteBack
 from diode.errors import LostWritesError
+from diode.storage.database import Database
+from diode.storage.durable import WriteBack
 from diode.storage.folder import Folder
 
 PAGE = 4096

@@ -13,8 +13,8 @@ from dataclasses import replace
 from multiprocessing import get_context
 from typing import Final
 
-from diode.emulator import Impairments
-from diode.log import configure
+from diode.console.logs import configure
+from diode.net.emulator import Impairments
 from tests.faults.broken import BUILDS, caught
 from tests.faults.world import Faults, world
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from diode.measure import process_tree
+from diode.process.measure import process_tree
 from tests.e2e.pair import PATIENCE_S, SMALL_MTU, SMALL_SLAB, Pair, Process, pair
 from tests.faults.drill import arguments, carry_out
 

@@ -22,11 +22,11 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Final, Literal
 
-from diode.emulator import Impairments
-from diode.fec import Engine, choose_engine
-from diode.geometry import PROFILES, needs_repeats, slab_at, slab_count, stream_geometry
-from diode.plan import Loss, binomial_tail, block_failure, forecast
-from diode.wire import Kind, symbol_bytes_for
+from diode.lab.plan import Loss, binomial_tail, block_failure, forecast
+from diode.net.emulator import Impairments
+from diode.protocol.fec import Engine, choose_engine
+from diode.protocol.geometry import PROFILES, needs_repeats, slab_at, slab_count, stream_geometry
+from diode.protocol.wire import Kind, symbol_bytes_for
 from tests.link import Bundle, make_bundle, transfer
 
 SHARES: Final = (0.0, 0.001, 0.01, 0.05, 0.10, 0.30)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from diode.config import ReceiverConfig, SenderConfig, load
-from diode.init import init_pair
-from receiver import rebaseline as enclave
-from receiver.inbox import Inbox
-from sender import rebaseline as staging
+from diode.config.init import init_pair
+from diode.config.settings import ReceiverConfig, SenderConfig, load
+from receiver.inbox.folder import Inbox
+from receiver.recovery import rebaseline as enclave
+from sender.recovery import rebaseline as staging
 from tests.faults.disk import Disk, KilledError, watched
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from diode.emulator import Impairments
-from diode.geometry import PROFILES
+from diode.net.emulator import Impairments
+from diode.protocol.geometry import PROFILES
 from tests.faults.matrix import INTERRUPTED, Expected, Setup, cells, expected, interval, judge, print_table
 
 ROOT = Path(__file__).parents[2]

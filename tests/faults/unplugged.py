@@ -12,8 +12,8 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from diode.geometry import PROFILES, stream_geometry
-from diode.wire import datagram_bytes, symbol_bytes_for
+from diode.protocol.geometry import PROFILES, stream_geometry
+from diode.protocol.wire import datagram_bytes, symbol_bytes_for
 from tests.e2e.pair import SMALL_MTU, SMALL_SLAB, differences, pair
 from tests.faults.drill import arguments, carry_out
 

@@ -20,48 +20,48 @@ from unittest.mock import patch
 
 import numpy as np
 
-from diode.audit import open_log
-from diode.audit_check import entries_of, heads_heard, read_service_keys, verify
-from diode.auth import Session
-from diode.chain import What
-from diode.codes import decode
-from diode.config import ReceiverConfig, SenderConfig, load
-from diode.emulator import Impairer, Impairments
-from diode.encoder import Part, SlabEncoder, Slot
+from diode.audit.chain import What
+from diode.audit.log import open_log
+from diode.audit.verify import entries_of, heads_heard, read_service_keys, verify
+from diode.config.init import init_pair
+from diode.config.settings import ReceiverConfig, SenderConfig, load
+from diode.console.progress import Display
 from diode.errors import DiodeError, ReplayError, StorageError, UsageError
-from diode.fec import choose_engine
-from diode.geometry import PROFILES, Geometry, Profile, stream_geometry
-from diode.heartbeat import Heartbeat, HeartbeatSealer, read_heartbeat
-from diode.init import init_pair
-from diode.keys import read_link_key, read_signer
-from diode.memory import LINK_SIZE, Counters, Ring, create_memfd
-from diode.progress import Display
-from diode.vocabulary import NOTHING, Vocabulary
-from diode.wire import datagram_bytes, symbol_bytes_for
-from diode.workers import Mailbox
-from receiver.assemble import COUNTERS, Assemble
-from receiver.disk import DiskHealth
-from receiver.endings import Endings
-from receiver.finishing import Finishing
-from receiver.heads import PeerHeads
-from receiver.hearing import Hearing
-from receiver.inbox import UNSIGNED, Inbox
-from receiver.ledger import Ledger as ReceiverLedger
+from diode.net.emulator import Impairer, Impairments
+from diode.process.memory import LINK_SIZE, Counters, Ring, create_memfd
+from diode.process.vocabulary import NOTHING, Vocabulary
+from diode.process.workers import Mailbox
+from diode.protocol.auth import Session
+from diode.protocol.encoder import Part, SlabEncoder, Slot
+from diode.protocol.fec import choose_engine
+from diode.protocol.geometry import PROFILES, Geometry, Profile, stream_geometry
+from diode.protocol.heartbeat import Heartbeat, HeartbeatSealer, read_heartbeat
+from diode.protocol.resend_codes import decode
+from diode.protocol.wire import datagram_bytes, symbol_bytes_for
+from diode.trust.keys import read_link_key, read_signer
+from receiver.inbox.folder import UNSIGNED, Inbox
+from receiver.ledger.bundles import Ledger as ReceiverLedger
 from receiver.messages import ASSEMBLE_SAYS, ASSEMBLE_TO_STORE, STORE_SAYS, STORE_TO_ASSEMBLE, Heard
-from receiver.pipeline import store_settings
-from receiver.rebaseline import open_ledger as open_receiver_ledger
-from receiver.requests import request_bundle, request_gaps
-from receiver.store import Store
-from sender.encode import Bundle
-from sender.flights import Flights
-from sender.heart import Heart
-from sender.keeping import find_moved
-from sender.outbox import Item, OutboxFolder
-from sender.packer import Packer
-from sender.rebaseline import open_ledger as open_sender_ledger
-from sender.requests import find_asked
-from sender.schedule import Filler, Job, Scheduler, Wait
-from sender.tally import Tally
+from receiver.peer.audit_heads import PeerHeads
+from receiver.peer.completion import Endings
+from receiver.peer.heartbeats import Hearing
+from receiver.peer.requests import request_bundle, request_gaps
+from receiver.recovery.rebaseline import open_ledger as open_receiver_ledger
+from receiver.spool.disk import DiskHealth
+from receiver.spool.finishing import Finishing
+from receiver.store.worker import Store
+from receiver.transport.assemble import COUNTERS, Assemble
+from receiver.transport.pipeline import store_settings
+from sender.outbox.folder import Item, OutboxFolder
+from sender.pack.packer import Packer
+from sender.pack.retention import find_moved
+from sender.recovery.rebaseline import open_ledger as open_sender_ledger
+from sender.recovery.resends import find_asked
+from sender.transport.encode import Bundle
+from sender.transport.flights import Flights
+from sender.transport.heartbeats import Heart
+from sender.transport.schedule import Filler, Job, Scheduler, Wait
+from sender.transport.tally import Tally
 from tests.faults.disk import Disk, KilledError, watched
 
 MTU: Final = 576

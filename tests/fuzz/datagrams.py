@@ -24,10 +24,10 @@ from unittest.mock import patch
 
 import numpy as np
 
-from diode.auth import LinkKey, Mode
 from diode.errors import Drop
-from diode.fec import choose_engine
-from diode.geometry import PROFILES
+from diode.protocol.auth import LinkKey, Mode
+from diode.protocol.fec import choose_engine
+from diode.protocol.geometry import PROFILES
 from tests.faults.world import SMALL
 from tests.fuzz.enclave import Enclave, enclave
 from tests.fuzz.hostile import Hostile, honest_bundles, signer_of

@@ -20,18 +20,18 @@ from unittest.mock import patch
 import numpy as np
 from securesystemslib.signer import Key
 
-from diode.assembler import MAX_EARLY_SLABS, MAX_FINISHED, Assembler, OpenSlab, SlabKey
-from diode.auth import LinkKey, Mode
-from diode.digest import digest
+from diode.bundle.files import parse_files
+from diode.bundle.manifest import Manifest, bundle_id
 from diode.errors import ContentError, Drop, ManifestError
-from diode.fec import choose_engine
-from diode.gate import MAX_SESSIONS
-from diode.geometry import object_geometry, slab_at, slab_count
-from diode.manifest import Manifest, bundle_id, parse_files
-from diode.memory import LINK_SIZE, Counters, Ring, create_memfd, map_memfd
-from diode.trust import Trust, open_manifest
-from diode.wire import Kind, ObjectType
-from receiver import assemble
+from diode.formats.digest import digest
+from diode.process.memory import LINK_SIZE, Counters, Ring, create_memfd, map_memfd
+from diode.protocol.assembler import MAX_EARLY_SLABS, MAX_FINISHED, Assembler, OpenSlab, SlabKey
+from diode.protocol.auth import LinkKey, Mode
+from diode.protocol.fec import choose_engine
+from diode.protocol.gate import MAX_SESSIONS
+from diode.protocol.geometry import object_geometry, slab_at, slab_count
+from diode.protocol.wire import Kind, ObjectType
+from diode.trust.roles import Trust, open_manifest
 from receiver.messages import (
     ASSEMBLE_SAYS,
     ASSEMBLE_TO_STORE,
@@ -45,7 +45,8 @@ from receiver.messages import (
     Redo,
     Wanted,
 )
-from receiver.slabs import key_of, pack_mask, unpack_mask
+from receiver.spool.slabs import key_of, pack_mask, unpack_mask
+from receiver.transport import assemble
 from tests.faults.world import Box
 
 REGION_BYTES: Final = 4 << 20

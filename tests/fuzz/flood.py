@@ -33,11 +33,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from diode.config.init import init_pair
 from diode.errors import IncompleteError
-from diode.init import init_pair
-from diode.measure import pss_bytes
-from diode.udp import Address, BatchedSender, open_sender, train_datagrams
-from diode.wire import HEADER, HEADER_BYTES, TAG_BYTES, headers_of
+from diode.net.udp import Address, BatchedSender, open_sender, train_datagrams
+from diode.process.measure import pss_bytes
+from diode.protocol.wire import HEADER, HEADER_BYTES, TAG_BYTES, headers_of
 from tests.e2e.pair import Process
 from tests.fuzz.flood_scenes import SCENES, listen_alone, play, send_all
 

@@ -15,9 +15,9 @@ from typing import Final
 
 import numpy as np
 
-from diode.runs import Doorkeeper
-from diode.udp import Address, BatchedSender, choose_reader, open_receiver, open_sender, train_datagrams
-from diode.wire import HEADER_BYTES, OVERHEAD_BYTES, TAG_BYTES, Kind, headers_of, pack_lone_headers
+from diode.net.udp import Address, BatchedSender, choose_reader, open_receiver, open_sender, train_datagrams
+from diode.protocol.runs import Doorkeeper
+from diode.protocol.wire import HEADER_BYTES, OVERHEAD_BYTES, TAG_BYTES, Kind, headers_of, pack_lone_headers
 
 RECORDED: Final = 3000
 BURST: Final = 16

@@ -14,13 +14,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 from securesystemslib.signer import CryptoSigner
 
-from diode.auth import DatagramViews, HeartbeatAuth, LinkKey, Mode, Session
-from diode.encoder import Part, SlabEncoder, Slot, fill_from
-from diode.fec import Engine
-from diode.geometry import object_geometry, slab_at, slab_count
-from diode.heartbeat import Heartbeat, HeartbeatSealer, InFlight
-from diode.manifest import PAYLOAD_TYPE
-from diode.wire import (
+from diode.bundle.manifest import PAYLOAD_TYPE
+from diode.protocol.auth import DatagramViews, HeartbeatAuth, LinkKey, Mode, Session
+from diode.protocol.encoder import Part, SlabEncoder, Slot, fill_from
+from diode.protocol.fec import Engine
+from diode.protocol.geometry import object_geometry, slab_at, slab_count
+from diode.protocol.heartbeat import Heartbeat, HeartbeatSealer, InFlight
+from diode.protocol.wire import (
     FILLER_COUNTER,
     HEADER_BYTES,
     OVERHEAD_BYTES,

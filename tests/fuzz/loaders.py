@@ -20,8 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from diode.content import examine
 from diode.content.allowance import Allowance
+from diode.content.examine import examine
 from tests.fuzz.artefacts import by_format
 from tests.fuzz.mutations import mutate
 from tests.fuzz.oracles import ORACLES

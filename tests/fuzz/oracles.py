@@ -19,7 +19,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from diode.content import Examined, gguf, safetensors, zips
+from diode.content import gguf, safetensors, zips
+from diode.content.examine import Examined
 from diode.content.kinds import PURE
 from diode.content.loader import WELL_KNOWN
 from diode.content.reader import Reader

@@ -9,8 +9,8 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from diode.assembler import Assembler
-from diode.auth import Session
+from diode.protocol.assembler import Assembler
+from diode.protocol.auth import Session
 from tests.fuzz.corpus import CORPUS, TARGETS, inputs, target
 from tests.fuzz.datagrams import Tally, run_epoch
 

@@ -5,7 +5,7 @@ from unittest.mock import patch
 
 import pytest
 
-from diode.content import Examined
+from diode.content.examine import Examined
 from tests.fuzz import artefacts, loaders
 from tests.fuzz.mutations import mutate
 from tests.recording_loaders import bounded_memory

@@ -21,7 +21,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from diode.udp import Address
+from diode.net.udp import Address
 from tests.e2e.pair import Ends, Pair, Process, pair
 from tests.oneway.line import HIGH, PORT, Line, is_possible, line
 
@@ -29,7 +29,7 @@ HERE: Final = Path(__file__).parent
 SIZE: Final = 40_000_000
 CHATTER_S: Final = 3.0  # what a kernel says by itself when a cable is plugged in
 ROGUE: Final = (sys.executable, "-m", "tests.oneway.rogue")
-DIODE: Final = ("-c", "from diode.cli import main; main()", "oneway")
+DIODE: Final = ("-c", "from diode.cli.main import main; main()", "oneway")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import sys
 
-from diode.rogue import Rogue
+from diode.doctor.rogue import Rogue
 from tests.oneway.line import HIGH, LOW
 
 if __name__ == "__main__":

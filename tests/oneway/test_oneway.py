@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from diode.config.init import init_pair
+from diode.doctor.nftables import Rules
 from diode.errors import UsageError
-from diode.init import init_pair
-from diode.oneway import Rules
 from tests.oneway.line import Line, is_possible, line, run
 from tests.oneway.proof import NO_RULES, ROGUE, prove
 
-MAIN = (sys.executable, "-c", "from diode.cli import main; main()", "oneway")
+MAIN = (sys.executable, "-c", "from diode.cli.main import main; main()", "oneway")
 needs_line = pytest.mark.skipif(bool(why := is_possible()), reason=why or "possible")
 
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from structlog.testing import capture_logs
 
+from diode.console.seldom import MOST_A_MINUTE, Seldom
 from diode.errors import Drop
 from receiver.daemon import STRANGERS, Receiver, flood_note
 from receiver.events import Noted
-from receiver.seldom import MOST_A_MINUTE, Seldom
 
 LOSSES = {"datagrams": 1000, "lost_before_fec": 500, "socket_drops": 0, "refused": 0}
 OURS = {Drop.REDUNDANT: 7, Drop.DUPLICATE: 5, Drop.CONFLICT: 3}  # of datagrams that carry a valid tag

@@ -9,7 +9,7 @@ from securesystemslib.signer import CryptoSigner
 
 from diode.errors import MessageError
 from receiver.events import Coming, Ended, Lookup, NowHeld
-from receiver.ledger import State
+from receiver.ledger.bundles import State
 from receiver.messages import (
     STORE_SAYS,
     Accepted,
@@ -30,7 +30,7 @@ from receiver.messages import (
     TrustChanged,
     TrustNotPublished,
 )
-from receiver.requests import Request, drop_request, keep_request
+from receiver.peer.requests import Request, drop_request, keep_request
 from tests.enclave import Enclave
 from tests.link import make_bundle
 from tests.vocabularies import simplest

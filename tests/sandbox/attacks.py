@@ -117,25 +117,28 @@ SHARED: Final[dict[str, tuple[Any, ...]]] = {  # a memfd that another process ma
     "grow shared memory": ("ftruncate", "SHARED", ctypes.c_long(1 << 40)),
     "seal shared memory": ("fcntl", "SHARED", fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE),
 }
-PARSERS: Final = ("receiver.examine", "sender.intake.examine")  # attacked by what they parse, in tests of their own
+PARSERS: Final = (
+    "receiver.policy.examine",
+    "sender.intake.examine",
+)  # attacked by what they parse, in tests of their own
 ATTACKS: Final = {
-    "receiver.listen": NETWORK | PROCESSES | OUTSIDE | ITS_OWN | SHARED,
-    "receiver.assemble": NETWORK
+    "receiver.transport.listen": NETWORK | PROCESSES | OUTSIDE | ITS_OWN | SHARED,
+    "receiver.transport.assemble": NETWORK
     | PROCESSES
     | OUTSIDE
     | {name: ITS_OWN[name] for name in ("pwrite to the socket", "sendfile")}
     | SHARED,
-    "receiver.store": NETWORK | PROCESSES | OUTSIDE | SHARED,
-    "sender.transmit": {name: how for name, how in NETWORK.items() if name != "sendto"}
+    "receiver.store.worker": NETWORK | PROCESSES | OUTSIDE | SHARED,
+    "sender.transport.transmit": {name: how for name, how in NETWORK.items() if name != "sendto"}
     | PROCESSES
     | OUTSIDE
     | ITS_OWN
     | SENDING
     | SHARED,
-    "sender.encode": NETWORK | PROCESSES | OUTSIDE | READING | SHARED,
+    "sender.transport.encode": NETWORK | PROCESSES | OUTSIDE | READING | SHARED,
     # its socket is the one that files are handed through; see taken_intake.py
     "sender.intake.examine": NETWORK | PROCESSES | OUTSIDE | READING,
-    "receiver.examine": {  # of its child, whose one descriptor is a pipe; see taken.py
+    "receiver.policy.examine": {  # of its child, whose one descriptor is a pipe; see taken.py
         name: how
         for name, how in (NETWORK | PROCESSES | OUTSIDE | READING).items()
         if name != "write to another descriptor"
@@ -182,7 +185,7 @@ def main() -> None:
 
 def _forget_tests() -> None:
     """The folder that this was imported from is none that a worker has, unless its own code lies there."""
-    from diode import programs
+    from diode.process import programs
 
     tests = str(Path(__file__).parents[2])
     if programs._root() != tests:

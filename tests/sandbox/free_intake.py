@@ -1,6 +1,6 @@
 """As ``taken_intake``, without a sandbox: so it is seen that the attacks are attacks."""
 
-from diode import confined
+from diode.process import confined
 from tests.sandbox import taken_intake
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from diode import programs, workers
+from diode.process import programs, workers
 
 TARGET, MODE, GIVEN = sys.argv[1:4]
 SIDE = TARGET.split(".")[0]
@@ -24,8 +24,8 @@ def popen(command: Sequence[str], **options: Any) -> Any:
     """Start the attacks, or the lies, in the place of a worker."""
     *start, paths, module, pipes = command
     assert module == programs.module_of(command)
-    if module == "receiver.examine" and not LIES:
-        return REAL(command, **options)  # it is attacked by what it parses: tests/receiver/test_examine.py
+    if module == "receiver.policy.examine" and not LIES:
+        return REAL(command, **options)  # it is attacked by what it parses: tests/receiver/policy/test_examine.py
     if LIES and module != TARGET:
         return REAL(command, **options)
     paths = json.dumps([*json.loads(paths), TESTS])

@@ -43,9 +43,9 @@ HEARD: Final = said("Heard", beat="{}", admitted=[], key="0" * 64, has_mac=0)
 BEAT: Final = '{"epoch":9,"number":1,"clock":0,"sessions":{},"channels":{},"bundles":[]}'
 UNDER_NO_KEY: Final = said("Heard", beat=BEAT, admitted=[], key="0" * 64, has_mac=0)
 LIES: Final = {
-    "receiver.listen": [("control_write", lie + b"\n") for lie in (*OF_BUNDLES, HEARD)]
+    "receiver.transport.listen": [("control_write", lie + b"\n") for lie in (*OF_BUNDLES, HEARD)]
     + [("ready_write", lie) for lie in OF_REGIONS],
-    "receiver.assemble": [("control_write", lie + b"\n") for lie in (*OF_BUNDLES, HEARD, UNDER_NO_KEY)]
+    "receiver.transport.assemble": [("control_write", lie + b"\n") for lie in (*OF_BUNDLES, HEARD, UNDER_NO_KEY)]
     + [("store_write", lie + b"\n") for lie in OF_SLABS],
 }
 

@@ -1,11 +1,11 @@
-"""``receiver.examine`` whose child was taken over by what it parsed: in the place of looking, it attacks."""
+"""``receiver.policy.examine`` whose child was taken over by what it parsed: in the place of looking, it attacks."""
 
 import json
 import sys
 from typing import Any
 
-from receiver import examine
 from receiver.messages import Question, Sound
+from receiver.policy import examine
 from tests.sandbox.attacks import AT_FDCWD, ATTACKS, READ_ONLY, call
 
 PLACES = {"SOCKET": 2, "PIPE": 1}
@@ -13,7 +13,7 @@ PLACES = {"SOCKET": 2, "PIPE": 1}
 
 def attack(question: Question, _: str) -> Sound:
     """Every attack, and every file that ``types`` names; each outcome is a line."""
-    for name, (system_call, *arguments) in ATTACKS["receiver.examine"].items():
+    for name, (system_call, *arguments) in ATTACKS["receiver.policy.examine"].items():
         _say(name, call(system_call, *(PLACES.get(a, a) if isinstance(a, str) else a for a in arguments)))
     for path in question.types:
         _say(path, call("openat", AT_FDCWD, path.encode() + b"\0", READ_ONLY, 0))

@@ -87,7 +87,7 @@ async def test_a_worker_that_lies_is_ended_and_not_believed(tmp_path: Path, modu
 async def test_a_worker_that_lies_for_ever_ends_the_daemon(tmp_path: Path) -> None:
     """With a code, and all that was kept: somebody has to look, and systemd starts it again."""
     async with pair(tmp_path / "pair") as link:
-        receiver = await taken_over(link, "receiver.listen", "always", "0" * 16)
+        receiver = await taken_over(link, "receiver.transport.listen", "always", "0" * 16)
         assert 1 == await receiver.ended()
         assert 6 == sum('"worker_died"' in line for line in receiver.log)
         assert any("within a minute; all is kept" in line for line in receiver.log)

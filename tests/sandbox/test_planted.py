@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from diode import host, raw, transfer
-from diode.programs import ENVIRONMENT
-from diode.udp import Address
+from diode.doctor import host
+from diode.lab import kernel_limit as raw
+from diode.lab import transfer
+from diode.net.udp import Address
+from diode.process.programs import ENVIRONMENT
 from tests.e2e.pair import SMALL_MTU, Process, differences, pair
 
 PLANTED = ("diode", "sender", "receiver", "numpy", "json", "blake3", "sitecustomize", "usercustomize")
@@ -83,7 +85,7 @@ async def test_daemons_run_nothing_that_is_planted(trap: Path, tmp_path: Path) -
 def test_the_demonstration_runs_nothing_that_is_planted(trap: Path) -> None:
     """``diode demo`` starts both daemons and the emulated diode; it may be tried anywhere, with any folder to keep."""
     (trap / "file.bin").write_bytes(b"x" * 50_000)
-    code = "from diode.cli import main; main()"
+    code = "from diode.cli.main import main; main()"
     command = [sys.executable, "-I", "-c", code, "demo", "--files", "file.bin", "--keep", "kept"]
     done = subprocess.run(command, cwd=trap, env=surroundings(trap), capture_output=True, text=True, check=False)
     assert (0, "") == (done.returncode, ran(trap)), done.stdout + done.stderr

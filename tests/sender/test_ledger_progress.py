@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from diode.geometry import PROFILES, stream_geometry
-from diode.wire import Kind
+from diode.protocol.geometry import PROFILES, stream_geometry
+from diode.protocol.wire import Kind
 from sender.ledger import Ledger
-from sender.schedule import Filler, Job, Plan, Scheduler, Wait
+from sender.transport.schedule import Filler, Job, Plan, Scheduler, Wait
 
 FULL = stream_geometry(1408, PROFILES["standard"])
 

@@ -16,15 +16,15 @@ from rich.text import Text
 from securesystemslib.signer import CryptoSigner
 from typer.testing import CliRunner
 
+from diode.config.init import init_sender
 from diode.console import terminal
+from diode.console.entry import guarded, new_app
+from diode.console.progress import Display
 from diode.console.terminal import ask, new_console, say, say_json
-from diode.entry import guarded, new_app
 from diode.errors import UsageError
-from diode.init import init_sender
-from diode.keys import new_link_key
-from diode.progress import Display
+from diode.trust.keys import new_link_key
 from receiver.cli import app as receiver_app
-from receiver.ledger import Ledger as ReceiverLedger
+from receiver.ledger.bundles import Ledger as ReceiverLedger
 from sender.cli import app as sender_app
 from sender.ledger import Ledger as SenderLedger
 from sender.ledger import Row

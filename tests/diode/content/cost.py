@@ -15,14 +15,14 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from diode.content import examine
-from diode.intake_settings import Intake
+from diode.config.intake import Intake
+from diode.content.examine import examine
 from sender.intake.candidate import Candidate, Progress, make_candidate
 from sender.intake.examiner import examine_apart
 from sender.intake.pipeline import Pipeline
 from sender.intake.spare import Spare
-from sender.packing import hash_content
-from sender.sources import collect
+from sender.outbox.hashing import hash_content
+from sender.outbox.scan import collect
 
 SLAB_BYTES: Final = 1 << 20
 TIMES: Final = 5

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from diode.content import Examined, examine
+from diode.content.examine import Examined, examine
 from diode.content.trouble import Trouble
 from tests.corpora import random_blocks, reads_as_pickle, texts
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from diode.content import Examined, examine
+from diode.content.examine import Examined, examine
 from diode.content.trouble import Trouble
 
 

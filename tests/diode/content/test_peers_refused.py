@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
-from diode.content import examine
+from diode.content.examine import examine
 from diode.content.trouble import Trouble
 
 SYSTEM_PYTHON: Final = "/usr/bin/python3"  # Debian's, where python3-torch is

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from diode.content import Examined, examine
+from diode.content.examine import Examined, examine
 from diode.content.gguf import BLOCKS, USUAL_NAME_BYTES
 from diode.content.safetensors import BITS
 

@@ -11,7 +11,9 @@ from typing import get_args
 
 import pytest
 
-from diode.config import ReceiverConfig, SenderConfig, load
+from diode.config.init import init_pair
+from diode.config.intake import ContentSettings
+from diode.config.settings import ReceiverConfig, SenderConfig, load
 from diode.content.allowance import Allowance
 from diode.content.examine import Examined, Within
 from diode.content.item import NOTHING_KNOWN
@@ -19,8 +21,6 @@ from diode.content.kinds import KINDS
 from diode.content.remote_code import Named
 from diode.content.rules import ALSO, MAX_TYPES, PICTURES, PRESETS, WORDS, Decision, Rules, decide, look
 from diode.content.trouble import Trouble
-from diode.init import init_pair
-from diode.intake_settings import ContentSettings
 from receiver import messages
 from tests import artefacts
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from diode.content import examine, zips
+from diode.content import zips
+from diode.content.examine import examine
 from diode.content.reader import Reader
 from diode.content.trouble import Trouble, UnsoundError
 from tests.counted import Counted

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diode.content import examine, zips
+from diode.content import zips
+from diode.content.examine import examine
 from diode.content.reader import Reader
 from tests.diode.content.zip_readers import has_torch
 

@@ -10,11 +10,11 @@ from typing import Final
 
 import numpy as np
 
-from diode.assembler import MAX_EARLY_SLABS, Assembler, Begun, Completed, HandedOver, Parked, SlabKey, Wanted
 from diode.errors import Drop
-from diode.fec import Engine, choose_engine
-from diode.geometry import Geometry, slab_at
-from diode.wire import MAX_SLABS, Kind, ObjectType, headers_of, pack_headers, screen
+from diode.protocol.assembler import MAX_EARLY_SLABS, Assembler, Begun, Completed, HandedOver, Parked, SlabKey, Wanted
+from diode.protocol.fec import Engine, choose_engine
+from diode.protocol.geometry import Geometry, slab_at
+from diode.protocol.wire import MAX_SLABS, Kind, ObjectType, headers_of, pack_headers, screen
 from tests.fuzz.reading import Input
 
 S: Final = 448

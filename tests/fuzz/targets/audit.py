@@ -5,11 +5,11 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from diode.audit import AuditLog
-from diode.audit_check import verify
-from diode.chain import GENESIS, Entry, What, line_hash, read_line
+from diode.audit.chain import GENESIS, Entry, What, line_hash, read_line
+from diode.audit.log import AuditLog
+from diode.audit.syslog import syslog_line
+from diode.audit.verify import verify
 from diode.errors import IntegrityError, StorageError
-from diode.syslog import syslog_line
 
 _FOLDER: Final = Path(tempfile.gettempdir()) / f"diode-fuzz-audit-{os.getpid()}"
 

@@ -1,9 +1,9 @@
 """Resend and confirm codes: as somebody typed them (an even first byte), and as bits under a right checksum (odd)."""
 
-from diode.codes import Confirm, ResendBundle, ResendSlabs, _letters, _Writer, decode, encode
 from diode.errors import UsageError
-from diode.manifest import MAX_SEQUENCE
-from diode.wire import MAX_SLABS
+from diode.formats.names import MAX_SEQUENCE
+from diode.protocol.resend_codes import Confirm, ResendBundle, ResendSlabs, _letters, _Writer, decode, encode
+from diode.protocol.wire import MAX_SLABS
 
 
 def one_input(data: bytes) -> None:

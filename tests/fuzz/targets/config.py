@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from unittest.mock import patch
 
-from diode.config import ReceiverConfig, SenderConfig, load
+from diode.config.settings import ReceiverConfig, SenderConfig, load
 from diode.errors import NotInitialisedError, UsageError
 
 

@@ -6,7 +6,7 @@ import pickle
 import struct
 import zipfile
 
-from diode.content import examine
+from diode.content.examine import examine
 from tests.counted import Counted
 
 MOST_READ = 4 << 20  # of inputs this small: a few times over

@@ -1,7 +1,7 @@
 """Bodies of authentic heartbeats."""
 
-from diode.heartbeat import Heartbeat, InFlight, parse_heartbeat, parse_heartbeat_mac
-from diode.manifest import canonical
+from diode.formats.canonical import canonical
+from diode.protocol.heartbeat import Heartbeat, InFlight, parse_heartbeat, parse_heartbeat_mac
 
 
 def one_input(data: bytes) -> None:

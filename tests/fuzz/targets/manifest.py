@@ -8,10 +8,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.dsse import Envelope
 from securesystemslib.signer import CryptoSigner
 
+from diode.bundle.manifest import PAYLOAD_TYPE, Manifest
 from diode.errors import ContentError
-from diode.manifest import PAYLOAD_TYPE, Manifest, canonical, check_component
-from diode.trust import Trust, open_manifest
-from diode.wire import Kind
+from diode.formats.canonical import canonical
+from diode.formats.names import check_component
+from diode.protocol.wire import Kind
+from diode.trust.roles import Trust, open_manifest
 from tests.link import make_bundle
 
 SEED: Final = bytes(range(32))

@@ -8,10 +8,10 @@ from contextlib import suppress
 from typing import Any, Final
 
 from diode.errors import MessageError
-from diode.geometry import Geometry, slab_at
-from diode.memory import Ring, create_memfd
+from diode.process.memory import Ring, create_memfd
+from diode.protocol.geometry import Geometry, slab_at
 from receiver import messages as receiver
-from receiver.slabs import check_claim, key_of, unpack_mask
+from receiver.spool.slabs import check_claim, key_of, unpack_mask
 from sender import messages as sender
 from tests.fuzz.reading import Input
 

@@ -8,12 +8,12 @@ from typing import Final
 
 import numpy as np
 
-from diode.auth import DatagramViews, LinkKey, Mode, Session
 from diode.errors import Drop
-from diode.gate import Admitted, Gate
-from diode.heartbeat import Heartbeat, HeartbeatSealer
-from diode.runs import slice_runs
-from diode.wire import Kind, datagram_bytes, headers_of, is_symbol_size, pack_headers
+from diode.protocol.auth import DatagramViews, LinkKey, Mode, Session
+from diode.protocol.gate import Admitted, Gate
+from diode.protocol.heartbeat import Heartbeat, HeartbeatSealer
+from diode.protocol.runs import slice_runs
+from diode.protocol.wire import Kind, datagram_bytes, headers_of, is_symbol_size, pack_headers
 from tests.fuzz.reading import Input
 
 KEY: Final = LinkKey.of(bytes(32))

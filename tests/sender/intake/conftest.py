@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from diode.intake_settings import Intake
+from diode.config.intake import Intake
 from sender.intake.candidate import Candidate, Progress, make_candidate
 from sender.intake.examiner import examine_here
 from sender.intake.pipeline import Pipeline
 from sender.intake.verdict import Verdict
-from sender.packing import hash_content
-from sender.sources import collect
+from sender.outbox.hashing import hash_content
+from sender.outbox.scan import collect
 
 MakeCandidate = Callable[..., Candidate]
 Judge = Callable[..., Verdict]

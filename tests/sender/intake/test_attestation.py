@@ -7,15 +7,16 @@ from dataclasses import replace
 import pytest
 from securesystemslib.signer import CryptoSigner
 
-from diode.attestation import FOUND, IN_TOTO_TYPE, SUMMARY, open_attestation
-from diode.digest import digest
-from diode.envelope import read_envelope
+from diode.bundle.attestation import FOUND, IN_TOTO_TYPE, SUMMARY, open_attestation
+from diode.bundle.files import FileEntry
+from diode.bundle.manifest import MAX_ATTESTATION_BYTES
+from diode.config.intake import Intake
 from diode.errors import PolicyError
-from diode.intake_settings import Intake
-from diode.manifest import MAX_ATTESTATION_BYTES, FileEntry
+from diode.formats.digest import digest
+from diode.formats.dsse import read_envelope
 from sender.intake.attestation import attest_verdict
 from sender.intake.verdict import MOST_DETAIL, Check, Input, Sbom, Verdict
-from sender.packing import Content
+from sender.outbox.hashing import Content
 from tests.link import make_bundle
 
 MOST_INPUTS = 64

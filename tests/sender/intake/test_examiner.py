@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from diode import confined
+from diode.config.intake import Intake
 from diode.content.rules import Rules
-from diode.intake_settings import Intake
+from diode.process import confined
 from sender.intake import examiner, spare
 from sender.intake.candidate import Candidate, StoppedError
 from sender.intake.examiner import WINDOW, _Child, examine_apart, examine_here
 from sender.intake.pipeline import Pipeline
 from sender.intake.verdict import Reason, RefusedError
-from sender.packing import PIECE_BYTES
+from sender.outbox.hashing import PIECE_BYTES
 from tests.sandbox.attacks import ATTACKS
 from tests.sender.intake import dying
 from tests.sender.intake.conftest import MakeCandidate

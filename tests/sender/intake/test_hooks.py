@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from diode.intake_settings import Intake
-from diode.judges import Surroundings
+from diode.config.intake import Intake
+from diode.process.judges import Surroundings
 from sender.intake.candidate import StoppedError
 from sender.intake.hooks import MAX_ANSWER_BYTES
 from sender.intake.pipeline import Pipeline

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from diode.intake_settings import Intake
+from diode.config.intake import Intake
 from sender.intake.candidate import Progress, make_candidate
 from sender.intake.pipeline import Pipeline
 from sender.intake.verdict import Reason, Verdict
-from sender.packing import hash_content
-from sender.sources import collect
+from sender.outbox.hashing import hash_content
+from sender.outbox.scan import collect
 from tests.sender.intake.conftest import Judge
 from tests.sender.intake.test_pipeline import outcome
 from tests.sender.intake.vendors import ModelSigner, oms_vectors, statement

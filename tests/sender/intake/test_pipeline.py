@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from diode.config import SenderConfig, load
-from diode.init import init_pair
-from diode.intake_settings import Intake
+from diode.config.init import init_pair
+from diode.config.intake import Intake
+from diode.config.settings import SenderConfig, load
 from sender.intake.candidate import Candidate, StoppedError
 from sender.intake.pipeline import Pipeline
 from sender.intake.verdict import MOST_DETAIL, Check, Finding, Reason, Verdict, bounded

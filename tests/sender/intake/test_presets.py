@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from diode.config import ReceiverConfig, SenderConfig, load
+from diode.config.init import init_pair
+from diode.config.settings import ReceiverConfig, SenderConfig, load
 from diode.errors import UsageError
-from diode.init import init_pair
 from sender.intake.verdict import Reason, Verdict
 from tests import artefacts
 from tests.sender.intake.conftest import Judge

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diode.intake_settings import Intake
+from diode.config.intake import Intake
 from sender.intake.candidate import Candidate
 from sender.intake.clamd import trusted_users
 from sender.intake.pipeline import Pipeline
 from sender.intake.private_copy import PrivateCopy
 from sender.intake.verdict import Finding, Reason, RefusedError, Verdict
-from sender.packing import PIECE_BYTES
+from sender.outbox.hashing import PIECE_BYTES
 from tests.clamd import drained, fake_clamd
 from tests.sender.intake.conftest import MakeCandidate
 
@@ -121,8 +121,8 @@ def test_given_once_is_given_from_memory(item: Path, candidate: MakeCandidate) -
 def test_reads_like_a_file(tmp_path_factory: pytest.TempPathFactory, offsets: list[tuple[int, int]]) -> None:
     """Seeking and reading give what the file has there."""
     from sender.intake.candidate import Progress, make_candidate
-    from sender.packing import hash_content
-    from sender.sources import collect
+    from sender.outbox.hashing import hash_content
+    from sender.outbox.scan import collect
 
     path = tmp_path_factory.getbasetemp() / "reads-like-a-file"
     if not path.exists():

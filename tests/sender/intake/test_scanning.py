@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from diode.intake_settings import Intake
+from diode.config.intake import Intake
 from sender.intake.candidate import Candidate, CandidateFile, StoppedError
 from sender.intake.clamd import CLEAN, EICAR, judge
 from sender.intake.pipeline import Pipeline

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diode.intake_settings import Clamd
+from diode.config.intake import Clamd
 from sender.intake.clamd import EICAR, ENCRYPTED
 from sender.intake.scanning import check_scanned
 from sender.intake.unopened import Unopened

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from securesystemslib.dsse import Envelope
 
-from diode.digest import digest
+from diode.formats.digest import digest
 
 ROOT = Path(__file__).parents[3]
 IN_TOTO = "application/vnd.in-toto+json"

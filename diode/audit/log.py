@@ -1,0 +1,439 @@
+"""Writing the audit log: a folder of segments, to which several processes append one line for each decision.
+
+A line is on the disk before its decision takes effect; what a crash keeps from taking effect is decided again, and said
+again. Whoever appends holds a lock on the folder, reads where the chain ends, and writes once. A line that a power loss
+tore is set aside in a file, and an entry says so.
+"""
+
+import fcntl
+import os
+import pwd
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import structlog
+from securesystemslib.signer import Signer
+
+from diode.audit.chain import (
+    FACTS,
+    GENESIS,
+    MAX_LINE_BYTES,
+    Entry,
+    Head,
+    Side,
+    What,
+    bounded,
+    line_hash,
+    read_line,
+    write_line,
+)
+from diode.errors import DiodeError, IntegrityError, ReplayError, StorageError
+from diode.formats.digest import digest
+from diode.formats.names import MAX_SEQUENCE
+from diode.formats.timestamps import now_utc
+from diode.storage.durable import disk_error, sync_folder, write_durably
+from diode.trust.keys import maybe_read_service_key
+
+SEGMENT_BYTES: Final = 16 << 20  # from then on the next entry begins another segment
+MOST_AT_ONCE: Final = 16  # entries of one write
+MAX_TORN_BYTES: Final = 2 * MAX_LINE_BYTES  # one write is one or two lines, as a rule short ones
+_SEGMENT: Final = re.compile(r"audit-([0-9]{6,12})\.jsonl")
+
+log = structlog.get_logger()
+
+Decision = tuple[What, Mapping[str, Any]]
+
+
+class Tail(NamedTuple):
+    """Where a log ends: its newest segment, how much of it is whole, the chain's head, and what follows it, torn."""
+
+    path: Path
+    end: int
+    head: Head
+    torn: bytes
+
+
+class Mark(NamedTuple):
+    """An entry that was the last one when this process looked: it ends there, and must do so for good."""
+
+    path: Path
+    end: int
+    head: Head
+
+
+class AuditLog:
+    """The log of one side. Any number of processes may have it open; no descriptor is kept.
+
+    What a process saw of it has to stay: once it does not, nothing is appended any more, and so nothing is decided.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        side: Side,
+        signer: Signer | None,
+        *,
+        segment_bytes: int = SEGMENT_BYTES,
+        is_made: bool = True,
+    ) -> None:
+        """Make ``folder`` if it is not there, unless ``is_made`` is false: then that is an empty log. StorageError."""
+        self.folder = folder
+        self._side = side
+        self._signer = signer
+        self._segment_bytes = segment_bytes
+        self._who = unix_user()
+        self._seen: tuple[tuple[Path, int, int, int], Head] | None = None
+        self._unsaid: tuple[Path, int, int] | None = None  # entries that do not stand, and could not be cut off
+        self._mark: Mark | None = None
+        try:
+            if is_made and not folder.is_dir():
+                folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+                sync_folder(folder.parent)
+        except OSError as error:
+            raise disk_error(error, "the audit log cannot be made", "nothing was done") from error
+
+    def append(self, what: What, **facts: Any) -> None:
+        """Write one decision, durably. ``facts`` are fields of :class:`diode.audit.chain.Entry`; texts are cut to size.
+
+        ``who`` is this process's user unless it is given. Raises StorageError: then the decision must not take effect.
+        """
+        self.append_all([(what, facts)])
+
+    def append_all(self, decisions: Sequence[Decision]) -> None:
+        """Likewise, of a few decisions at once."""
+        try:
+            with self._locked(fcntl.LOCK_EX):
+                self._append(decisions)
+        except OSError as error:
+            raise disk_error(error, "the audit log cannot be written", "nothing was decided") from error
+
+    def head(self) -> Head | None:
+        """Where the chain ends, durably: whoever is told of it will find it here. Raises StorageError."""
+        try:
+            with self._locked(fcntl.LOCK_EX if self._unsaid else fcntl.LOCK_SH):
+                self._take_back()
+                newest = segments(self.folder)[-1:]
+                if newest and self._seen is not None and self._seen[0] == _state_of(newest[0]):
+                    return self._seen[1]
+                tail = self._find_tail()
+                if tail.head.n == 0:
+                    return None
+                key = _state_of(tail.path)
+                _sync(tail.path)
+                self._seen = key, tail.head
+                return tail.head
+        except OSError as error:
+            if self._mark is None and not self.folder.exists():
+                return None
+            raise disk_error(error, "the audit log cannot be read", "nothing was changed") from error
+
+    def check_holds(self, n: int, digest: str) -> None:
+        """Raise ReplayError unless entry ``n`` is there with this digest, IntegrityError unless segments are a chain.
+
+        What lies within the segments before and after it is not read: ``diode audit verify`` does that.
+        """
+        try:
+            with self._locked(fcntl.LOCK_SH):
+                paths = segments(self.folder)
+                check_segments(paths)
+                line = _line_of(paths, n)
+        except FileNotFoundError:
+            line = None
+        except OSError as error:
+            raise disk_error(error, "the audit log cannot be read", "nothing was changed") from error
+        if line is None:
+            raise ReplayError(f"audit log {self.folder} was cut: entry {n} is not in it any more")
+        if line_hash(line) != digest:
+            raise ReplayError(f"audit log {self.folder} was replaced: its entry {n} is another one")
+
+    def _append(self, decisions: Sequence[Decision]) -> None:
+        self._take_back()
+        tail = self._find_tail()
+        path, end, head = tail.path, tail.end, tail.head
+        if head.n > MAX_SEQUENCE - MOST_AT_ONCE:
+            raise StorageError(f"{path} ends with entry {head.n}, which nobody wrote: the audit log is damaged")
+        if tail.torn:
+            decisions = [self._set_aside(tail), *decisions]
+        elif end >= self._segment_bytes:
+            path, end = segment_path(self.folder, segment_number(path) + 1), 0
+        lines = []
+        for what, facts in decisions:
+            line = write_line(self._entry(head, what, facts), self._signer)
+            head = Head(head.n + 1, line_hash(line))
+            lines.append(line + b"\n")
+        data = b"".join(lines)
+        self._write(path, end, data, was_torn=bool(tail.torn))
+        self._mark = Mark(path, end + len(data), head)
+
+    def _entry(self, head: Head, what: What, facts: Mapping[str, Any]) -> Entry:
+        texts = {
+            name: bounded(value, FACTS[name]) if name in FACTS else value for name, value in facts.items() if value
+        }
+        fields = {
+            "n": head.n + 1,
+            "at": now_utc(),
+            "side": self._side,
+            "who": self._who,
+            "what": what,
+            "prev": head.hash,
+        }
+        return Entry.model_validate(fields | texts)
+
+    def _set_aside(self, tail: Tail) -> Decision:
+        """Keep torn bytes in a file of their own, before anything is written over them."""
+        kept = self.folder / f"torn-{tail.head.n + 1:09d}.bin"
+        write_durably(kept, tail.torn)
+        detail = f"{len(tail.torn)} bytes that follow entry {tail.head.n} are no entry; they are kept in {kept.name}"
+        return What.REPAIRED, {"detail": detail, "digest": digest(tail.torn).hex()}
+
+    def _write(self, path: Path, end: int, data: bytes, *, was_torn: bool) -> None:
+        """Put ``data`` at ``end``, durably. Torn bytes are written over, then cut off: never without a word."""
+        is_new = end == 0  # or nobody knows whether its name is durable
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            rest, at = memoryview(data), end
+            while rest:
+                count = os.pwrite(fd, rest, at)
+                rest, at = rest[count:], at + count
+            if was_torn:
+                os.ftruncate(fd, at)
+            os.fdatasync(fd)
+            if is_new:
+                _give_away(fd, self.folder)
+                sync_folder(self.folder)
+        except OSError:
+            if not was_torn:  # the decision does not stand, so neither does its entry
+                self._unsaid = path, end, os.fstat(fd).st_size
+                with suppress(OSError):
+                    self._cut(fd, end)
+            raise
+        finally:
+            os.close(fd)
+
+    def _take_back(self) -> None:
+        """Cut off what a failed write left, before anything is said on top of it: a later sync would not tell."""
+        if self._unsaid is None:
+            return
+        path, end, size = self._unsaid
+        if not path.exists() or path.stat().st_size != size:  # another process went on from there
+            self._unsaid = None
+            return
+        fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            self._cut(fd, end)
+        finally:
+            os.close(fd)
+
+    def _cut(self, fd: int, end: int) -> None:
+        os.ftruncate(fd, end)
+        self._unsaid = None
+
+    def _find_tail(self) -> Tail:
+        """Where the chain ends. Raises StorageError when what is there is not the end of a chain."""
+        self._check_mark()
+        tail = self._look_for_tail()
+        if tail.end:
+            self._mark = Mark(tail.path, tail.end, tail.head)
+        return tail
+
+    def _check_mark(self) -> None:
+        """Raise StorageError unless what was the last entry before is where it was."""
+        mark = self._mark
+        if mark is None or _ends_with(mark):
+            return
+        raise StorageError(
+            f"the audit log {self.folder} was cut or replaced while in use: entry {mark.head.n} is no longer there;"
+            " nothing is decided without it. Put it back, and start again"
+        )
+
+    def _look_for_tail(self) -> Tail:
+        paths = segments(self.folder)
+        newest = paths[-1] if paths else segment_path(self.folder, 1)
+        for path in reversed(paths):
+            end, head, torn = _end_of(path)
+            if head is not None and len(torn) <= MAX_TORN_BYTES:
+                return Tail(path, end, head, torn) if path == newest else Tail(newest, 0, head, _read_all(newest))
+            if torn and (head is not None or len(torn) > MAX_TORN_BYTES or path != newest):
+                raise StorageError(
+                    f"{path} does not end with an entry: the audit log is damaged, and nothing is decided without it; "
+                    f"keep the folder {self.folder} for whoever examines it, under another name, and start again"
+                )
+        return Tail(newest, 0, Head(0, GENESIS), _read_all(newest) if paths else b"")
+
+    @contextmanager
+    def _locked(self, how: int) -> Iterator[None]:
+        fd = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, how)
+            yield
+        finally:
+            os.close(fd)
+
+
+def open_log(folder: Path, key: Path, side: Side) -> AuditLog:
+    """The log of one side; without a service key it is not signed, and a warning says so."""
+    signer = maybe_read_service_key(key)
+    if signer is None:
+        do = f"diode keys service {key}"
+        log.warning("service_key_missing", key=str(key), consequence="the audit log is not signed", do=do)
+    return AuditLog(folder, side, signer)
+
+
+def ended(failure: DiodeError | None) -> dict[str, str]:
+    """Facts of a daemon's ``stopped``: in order, or why not."""
+    return {} if failure is None else why(failure)
+
+
+def why(error: DiodeError | OSError) -> dict[str, str]:
+    """Facts of a refusal: the reason, and what exactly."""
+    return {"verdict": error.reason if isinstance(error, DiodeError) else "failed", "detail": str(error)}
+
+
+def trust_facts(version: int, of_document: str, how: str = "") -> dict[str, str]:
+    """Facts of ``trust_changed``: the digest is of the document itself, and tells it from any other."""
+    return {"detail": f"trust document {version}, of this digest{how}", "digest": of_document}
+
+
+def unix_user() -> str:
+    """This process's user, as entries have it: name and number."""
+    uid = os.geteuid()
+    try:
+        return f"{pwd.getpwuid(uid).pw_name}:{uid}"
+    except KeyError:
+        return f"?:{uid}"
+
+
+def segment_path(folder: Path, number: int) -> Path:
+    """Where a segment lies."""
+    return folder / f"audit-{number:06d}.jsonl"
+
+
+def segment_number(path: Path) -> int:
+    """Which segment a file is; 0: none."""
+    match = _SEGMENT.fullmatch(path.name)
+    return int(match[1]) if match else 0
+
+
+def segments(folder: Path) -> list[Path]:
+    """The segments of a log in order. Raises OSError."""
+    return sorted((path for path in folder.iterdir() if segment_number(path)), key=segment_number)
+
+
+def check_segments(paths: Sequence[Path]) -> None:
+    """Raise IntegrityError unless these are segments 1, 2, ... and each begins where the one before ends."""
+    head = Head(0, GENESIS)
+    for expected, path in enumerate(paths, 1):
+        if segment_number(path) != expected:
+            raise IntegrityError(
+                f"{path.parent}: segment {expected} is missing; it is put back, or the folder set aside"
+            )
+        first = _first_entry(path)
+        if first is not None and (first.n, first.prev) != (head.n + 1, head.hash):
+            raise IntegrityError(
+                f"{path} does not go on where the segment before it ends; the folder is to be set aside"
+            )
+        if first is not None:
+            head = _end_of(path)[1] or head
+        elif path != paths[-1]:
+            raise IntegrityError(f"{path} holds no entry; it is put back as it was, or the folder set aside")
+
+
+def _first_entry(path: Path) -> Entry | None:
+    """The entry in the first line. None: there is no whole line, as after a power loss."""
+    with path.open("rb") as file:
+        line = file.readline(MAX_LINE_BYTES + 1)
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        return read_line(line[:-1])
+    except IntegrityError as error:
+        raise IntegrityError(f"{path}:1: {error}; the folder is to be set aside") from None
+
+
+def _line_of(paths: Sequence[Path], n: int) -> bytes | None:
+    """The line of entry ``n``, without its newline, found by counting lines. None: there is none."""
+    for path in reversed(paths):
+        first = _first_entry(path)
+        if first is None or first.n > n:
+            continue
+        with path.open("rb") as file:
+            for _ in range(n - first.n):
+                if not file.readline(MAX_LINE_BYTES + 1).endswith(b"\n"):
+                    return None
+            line = file.readline(MAX_LINE_BYTES + 1)
+        return line[:-1] if line.endswith(b"\n") else None
+    return None
+
+
+def _state_of(path: Path) -> tuple[Path, int, int, int]:
+    """What changes whenever a segment is written."""
+    status = path.stat()
+    return path, status.st_ino, status.st_size, status.st_ctime_ns
+
+
+def _end_of(path: Path) -> tuple[int, Head | None, bytes]:
+    """(bytes that are whole, head of the chain there, what follows). No head: no entry is among the last lines."""
+    size = path.stat().st_size
+    start = max(0, size - 2 * MAX_TORN_BYTES)
+    with path.open("rb") as file:
+        file.seek(start)
+        data = file.read(size - start)
+    end = data.rfind(b"\n") + 1
+    while end:
+        begin = data.rfind(b"\n", 0, end - 1) + 1
+        if (begin or not start) and (head := _head_of(data[begin : end - 1], _line_before(data, begin, start))):
+            return start + end, head, data[end:]
+        end = begin
+    return 0, None, data
+
+
+def _ends_with(mark: Mark) -> bool:
+    """Whether the line of an entry still ends where it did."""
+    start = max(0, mark.end - MAX_LINE_BYTES - 2)
+    try:
+        with mark.path.open("rb") as file:
+            file.seek(start)
+            data = file.read(mark.end - start)
+    except FileNotFoundError:
+        return False
+    whole, _, rest = data.rpartition(b"\n")
+    return rest == b"" and line_hash(whole.rpartition(b"\n")[2]) == mark.head.hash
+
+
+def _line_before(data: bytes, begin: int, start: int) -> bytes | None:
+    """The line that ends where another begins, if all of it is in ``data``, which is at ``start`` in its file."""
+    before = data.rfind(b"\n", 0, max(0, begin - 1)) + 1
+    return data[before : begin - 1] if begin and (before or not start) else None
+
+
+def _head_of(line: bytes, before: bytes | None) -> Head | None:
+    """The head at a line, if it is an entry and follows the line ``before``."""
+    try:
+        entry = read_line(line)
+    except IntegrityError:
+        return None
+    return Head(entry.n, line_hash(line)) if before is None or line_hash(before) == entry.prev else None
+
+
+def _read_all(path: Path) -> bytes:
+    """Content of a segment that is known to hold a torn line at most."""
+    with path.open("rb") as file:
+        return file.read(MAX_TORN_BYTES + 1)
+
+
+def _give_away(fd: int, folder: Path) -> None:
+    """A segment that a command of root's begins is the daemon's, as its folder is."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.fchown(fd, owner.st_uid, owner.st_gid)
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fdatasync(fd)
+    finally:
+        os.close(fd)

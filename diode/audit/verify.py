@@ -1,0 +1,250 @@
+"""Reading the audit log: line by line, in bounded memory, with the first thing that is wrong named by file and line."""
+
+import fcntl
+import os
+import re
+from base64 import b64decode
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, Final, NamedTuple
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from diode.audit.chain import GENESIS, MAX_LINE_BYTES, Chain, Entry, Head, Side, What, read_line
+from diode.audit.log import segment_number, segments
+from diode.errors import IntegrityError, SignatureError, UsageError
+from diode.formats.dsse import parse_public_key
+from diode.storage.rollback_guard import Anchor
+
+MOST_REPAIRS: int = 100  # that are named
+_TRUST: Final = re.compile(r"trust document ([0-9]{1,7}), of this digest.*")
+
+
+class Line(NamedTuple):
+    """A line without its newline, and where it stands."""
+
+    path: Path
+    number: int
+    text: bytes
+
+    @property
+    def place(self) -> str:
+        """As messages name it."""
+        return f"{self.path}:{self.number}"
+
+
+class Verified(NamedTuple):
+    """A log in which nothing is wrong: from which entry to which, whose, and what it says of its own repairs."""
+
+    side: Side | None
+    first: int
+    head: Head
+    files: int
+    heads: int  # that the other side heard of it, and that are in it
+    repairs: list[Entry]
+
+
+def verify(
+    path: Path,
+    keys: Sequence[Ed25519PublicKey],
+    heads: dict[int, set[str]] | None = None,
+    anchored: Head | None = None,
+) -> Verified:
+    """Check numbering, chain, and (with ``keys``) that each line is signed by one of them.
+
+    ``heads`` are what the other side heard: digests by number; each must be here. So must ``anchored``, which is what
+    this side's rollback guard knows. Raises IntegrityError or SignatureError at the first line that is wrong,
+    UsageError when ``path`` is no log.
+    """
+    files = log_files(path, may_be_empty=anchored is not None)
+    wanted = {n: set(hashes) for n, hashes in (heads or {}).items()}
+    chain: Chain | None = None
+    first, repairs = 1, list[Entry]()
+    for line in lines_of(files):
+        try:
+            if chain is None:
+                chain, first = _begin(line.text, is_whole=path.is_dir())
+            entry = chain.take(line.text)
+        except IntegrityError as error:
+            raise IntegrityError(f"{line.place}: {error}") from None
+        if keys and not is_signed(entry, keys):
+            raise SignatureError(
+                f"{line.place}: entry {entry.n} {'is not signed' if not entry.sig else 'has a wrong signature'}"
+            )
+        if entry.what is What.REPAIRED and len(repairs) < MOST_REPAIRS:
+            repairs.append(entry)
+        if entry.n in wanted and wanted.pop(entry.n) != {chain.head.hash}:
+            raise IntegrityError(
+                f"{line.place}: the other side heard of another entry {entry.n}: this log was rewritten"
+            )
+        _check_anchored(line, chain.head, anchored)
+    head = chain.head if chain else Head(0, GENESIS)
+    if anchored is not None and head.n < anchored.n:
+        raise IntegrityError(
+            f"{path}: ends with entry {head.n}; the rollback guard knows of entry {anchored.n}: the end was cut off"
+        )
+    if chain is None:
+        raise IntegrityError(f"{path}: holds no entry; a log that was begun has one: it was emptied")
+    if missing := [n for n in wanted if n >= first]:
+        raise IntegrityError(
+            f"{files[-1]}: ends with entry {head.n}; the other side heard of entry {max(missing)}: the end was cut off"
+        )
+    return Verified(chain.side, first, head, len(files), len(heads or {}) - len(wanted), repairs)
+
+
+def heads_heard(path: Path) -> dict[int, set[str]]:
+    """What a receiver's log says of its sender's: digests by number. Raises as :func:`verify`, without keys."""
+    heard: dict[int, set[str]] = {}
+    for entry in entries_of(path):
+        if entry.what in (What.PEER_HEAD, What.PEER_BACKWARDS) and entry.head is not None:
+            heard.setdefault(entry.head[0], set()).add(entry.head[1])
+    return heard
+
+
+def trust_taken(path: Path) -> dict[int, set[str]]:
+    """Which trust documents a log says were taken: digests by version. Empty: it says nothing, or there is none.
+
+    Entries of older versions have another digest, or none, and are left out. Raises IntegrityError.
+    """
+    taken: dict[int, set[str]] = {}
+    if not path.is_dir() or not segments(path):
+        return taken
+    for entry in entries_of(path):
+        found = _TRUST.fullmatch(entry.detail or "")
+        if entry.what is What.TRUST_CHANGED and found and entry.digest:
+            taken.setdefault(int(found[1]), set()).add(entry.digest)
+    return taken
+
+
+def entries_of(path: Path) -> Iterator[Entry]:
+    """The entries of a log, each followed by the next. Raises IntegrityError where one is not."""
+    for _, entry in chained(path):
+        yield entry
+
+
+def newest_entries(path: Path, count: int) -> list[Entry]:
+    """At most ``count``, from as few segments as hold them. Raises as :func:`entries_of`."""
+    files = log_files(path)
+    first, found = len(files), 0
+    while first and found < count:
+        first -= 1
+        found += sum(1 for _ in lines_of(files[first : first + 1]))
+    return [entry for _, entry in deque(_follow(files[first:], is_whole=path.is_dir() and not first), count)]
+
+
+def chained(path: Path) -> Iterator[tuple[Line, Entry]]:
+    """Lines and their entries. Raises IntegrityError at the first that does not follow the one before."""
+    return _follow(log_files(path), is_whole=path.is_dir())
+
+
+def anchored_head(anchor: Path) -> Head | None:
+    """The last entry of the audit log that a rollback guard knows of. Raises UsageError, ReplayError."""
+    standing = Anchor(anchor, "diode-sender").read()
+    if standing is None:
+        raise UsageError(f"there is no rollback guard {anchor}; see 'anchor' in the configuration")
+    return Head(*standing.audit) if standing.audit else None
+
+
+def log_files(path: Path, *, may_be_empty: bool = False) -> list[Path]:
+    """The files of a log: ``path`` itself, or all segments in that folder. Raises UsageError, IntegrityError.
+
+    ``may_be_empty``: a folder that is empty, or gone, is a log from which everything was taken.
+    """
+    if not path.is_dir():
+        return [] if may_be_empty and not path.exists() else [path]
+    try:
+        found = segments(path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    if not found and not may_be_empty:
+        raise UsageError(f"{path} holds no audit log: there is no audit-*.jsonl in it")
+    for expected, file in enumerate(found, 1):
+        if segment_number(file) != expected:
+            raise IntegrityError(f"{path}: segment {expected} is missing")
+    return found
+
+
+def lines_of(files: Iterable[Path]) -> Iterator[Line]:
+    """All lines. Raises IntegrityError for one that is too long or torn, UsageError for a file that cannot be read."""
+    for path in files:
+        try:
+            with path.open("rb") as file:
+                number = 0
+                while text := file.readline(MAX_LINE_BYTES + 1):
+                    number += 1
+                    if not text.endswith(b"\n") and file.seekable():
+                        text = _read_at_rest(file, len(text), path.parent)
+                    if not text.endswith(b"\n"):
+                        why = f"longer than {MAX_LINE_BYTES} bytes" if len(text) > MAX_LINE_BYTES else "torn"
+                        raise IntegrityError(f"{path}:{number}: the line is {why}")
+                    yield Line(path, number, text[:-1])
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def read_service_keys(paths: Iterable[Path]) -> list[Ed25519PublicKey]:
+    """Service keys' public halves. Raises UsageError."""
+    keys = []
+    for path in paths:
+        try:
+            key = parse_public_key(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{path} is no public key in PEM: {error}") from error
+        if not isinstance(key, Ed25519PublicKey):
+            raise UsageError(f"{path} is no Ed25519 public key, which service keys are")
+        keys.append(key)
+    return keys
+
+
+def is_signed(entry: Entry, keys: Iterable[Ed25519PublicKey]) -> bool:
+    """Whether one of ``keys`` has signed an entry."""
+    if entry.sig is None:
+        return False
+    signature, signed = b64decode(entry.sig), entry.signed
+    for key in keys:
+        try:
+            key.verify(signature, signed)
+        except InvalidSignature:
+            continue
+        return True
+    return False
+
+
+def _check_anchored(line: Line, head: Head, anchored: Head | None) -> None:
+    """Raise IntegrityError when the entry at ``line`` has the number of ``anchored``, and is another one."""
+    if anchored is not None and head.n == anchored.n and head != anchored:
+        raise IntegrityError(f"{line.place}: the rollback guard knows of another entry {head.n}: this log was replaced")
+
+
+def _follow(files: Sequence[Path], *, is_whole: bool) -> Iterator[tuple[Line, Entry]]:
+    chain: Chain | None = None
+    for line in lines_of(files):
+        try:
+            if chain is None:
+                chain, _ = _begin(line.text, is_whole=is_whole)
+            yield line, chain.take(line.text)
+        except IntegrityError as error:
+            raise IntegrityError(f"{line.place}: {error}") from None
+
+
+def _read_at_rest(file: BinaryIO, count: int, folder: Path) -> bytes:
+    """The line of which ``count`` bytes were read, once nobody is in the middle of writing it."""
+    with suppress(OSError):  # a folder that cannot be opened, or that knows no locks, has no writer that we could meet
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH)
+        finally:
+            os.close(fd)
+    file.seek(-count, os.SEEK_CUR)
+    return file.readline(MAX_LINE_BYTES + 1)
+
+
+def _begin(line: bytes, *, is_whole: bool) -> tuple[Chain, int]:
+    """Where a chain begins: at its first entry, unless a later part of it is all there is."""
+    if is_whole:
+        return Chain(), 1
+    entry = read_line(line)
+    return Chain(Head(entry.n - 1, entry.prev)), entry.n

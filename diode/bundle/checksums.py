@@ -1,0 +1,18 @@
+"""SHA256SUMS and B3SUMS: what a person checks with nothing but ``sha256sum -c`` or ``b3sum -c``."""
+
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+from diode.bundle.files import FileEntry
+
+SHA256SUMS = "SHA256SUMS"
+B3SUMS = "B3SUMS"
+
+
+def sum_lines(entries: Iterable[FileEntry], digest: Literal["sha256", "blake3"]) -> Iterator[bytes]:
+    """A line for each file below ``data/``, in the order of the table; backslashes are escaped as coreutils do."""
+    for entry in entries:
+        if not entry.is_directory:
+            name = f"data/{entry.path}"
+            escaped = name.replace("\\", "\\\\")
+            yield f"{chr(92) if escaped != name else ''}{getattr(entry, digest)}  {escaped}\n".encode()

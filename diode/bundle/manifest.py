@@ -1,0 +1,155 @@
+"""The manifest and tables of a bundle (docs/bundle-format.md): what is signed, and how it is read back.
+
+A manifest is canonical JSON inside a DSSE envelope, verified over its raw bytes before it is parsed
+(:mod:`diode.trust.roles`). It pins two tables by BLAKE3: ``files`` (:mod:`diode.bundle.files`) and ``slabs`` (32 raw
+bytes a slab).
+"""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from diode.errors import ManifestError
+from diode.formats.canonical import canonical
+from diode.formats.digest import DIGEST_BYTES, digest
+from diode.formats.names import (
+    MAX_FILES,
+    MAX_LABELS,
+    MAX_SEQUENCE,
+    BundleHex,
+    ChannelName,
+    Count,
+    Hex32,
+    Label,
+    Moment,
+    check_component,
+)
+from diode.formats.strict_json import read_json
+from diode.protocol.geometry import OBJECT_MAX_K, PROFILES, Geometry, columns_for, slab_count, stream_geometry
+from diode.protocol.wire import MAX_SLABS, ObjectType, is_symbol_size
+
+PAYLOAD_TYPE: Final = "application/vnd.diode.manifest.v1+json"
+MAX_TABLE_BYTES: Final = 1 << 30
+MAX_BUNDLE_SLABS: Final = min(MAX_SLABS, MAX_TABLE_BYTES // DIGEST_BYTES)  # so many digests fit into their table
+
+MAX_ATTESTATION_BYTES: Final = 64 << 10
+
+
+def _check_attestation(text: str) -> str:
+    if len(text.encode()) > MAX_ATTESTATION_BYTES:
+        raise ValueError(f"more than {MAX_ATTESTATION_BYTES} bytes")
+    return text
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class Table(_Strict):
+    """Size and BLAKE3 digest of one table, and how many entries it has."""
+
+    entries: Count
+    size: Annotated[int, Field(ge=0, le=MAX_TABLE_BYTES)]
+    blake3: Hex32
+
+
+class Shape(_Strict):
+    """Geometry of the bundle's full slabs, by profile."""
+
+    profile: Literal["clean", "standard", "lossy", "extreme"]
+    symbol_bytes: Annotated[int, Field(ge=0, le=65535)]
+    columns: Annotated[int, Field(ge=1, le=255)]
+    k: Annotated[int, Field(ge=1, le=255)]
+    r: Annotated[int, Field(ge=1, le=255)]
+
+    @model_validator(mode="after")
+    def _is_the_profile(self) -> "Shape":
+        expected = stream_geometry(self.symbol_bytes, PROFILES[self.profile])
+        if not is_symbol_size(self.symbol_bytes) or self.geometry != expected:
+            raise ValueError(f"geometry is not that of profile {self.profile}")
+        return self
+
+    @property
+    def geometry(self) -> Geometry:
+        """As the rest of the code knows it."""
+        return Geometry(self.symbol_bytes, self.columns, self.k, self.r)
+
+
+class Labels(_Strict):
+    """What may be done with a bundle: how it is classified, and whom it may be released to."""
+
+    classification: Label
+    releasable_to: Annotated[list[Label], Field(max_length=MAX_LABELS)]
+
+
+class Manifest(_Strict):
+    """What a bundle is. Everything about it that must be believed is here or pinned from here."""
+
+    format: Literal["diode-bundle-1"]
+    channel: ChannelName
+    name: str
+    version: str
+    sequence: Annotated[int, Field(ge=1, le=MAX_SEQUENCE)]
+    previous: BundleHex | None
+    created: Moment
+    expires: Moment | None
+    supersedes: str | None
+    labels: Labels | None
+    attestation: Annotated[str, AfterValidator(_check_attestation)] | None
+    shape: Shape
+    stream_bytes: Count
+    files: Table
+    slabs: Table
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> "Manifest":
+        check_component(self.name)
+        check_component(self.version)
+        if self.supersedes is not None:
+            check_component(self.supersedes)
+        if self.name.startswith(".") or self.version.startswith(".") or self.version == "current":
+            raise ValueError("name and version must not start with a dot, and no version is called 'current'")
+        slabs = slab_count(self.shape.geometry, self.stream_bytes)
+        if slabs > MAX_BUNDLE_SLABS or (self.slabs.entries, self.slabs.size) != (slabs, slabs * DIGEST_BYTES):
+            raise ValueError("the slabs table does not have one digest for every slab of the stream")
+        if self.files.entries > MAX_FILES:
+            raise ValueError(f"more than {MAX_FILES} files")
+        return self
+
+    @property
+    def label(self) -> str:
+        """As people call it."""
+        return f"{self.channel}/{self.name}/{self.version}"
+
+    def table(self, kind: ObjectType) -> Table:
+        """The table that travels as object ``kind``."""
+        return self.files if kind == ObjectType.FILES else self.slabs
+
+
+def bundle_id(payload: bytes) -> int:
+    """The 64-bit number that datagrams name a bundle by: the first 8 bytes of the payload's BLAKE3; never 0."""
+    return int.from_bytes(digest(payload)[:8], "big") or 1
+
+
+def read_manifest(payload: bytes) -> Manifest:
+    """The manifest in a payload whose signature was verified. Raises ManifestError."""
+    try:
+        manifest = Manifest.model_validate(read_json(payload))
+        if canonical(manifest.model_dump()) != payload:
+            raise ValueError("not canonical")
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ManifestError(f"manifest: {where or 'content'}: {first['msg']}") from None
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(f"manifest cannot be read: {error}") from None
+    return manifest
+
+
+def padded_manifest(sealed: bytes, symbol_bytes: int) -> bytes:
+    """The envelope as it travels: padded with NUL to whole rows, so that its shape in a header is its length."""
+    symbols = -(-len(sealed) // symbol_bytes)
+    columns = min(symbols, columns_for(symbol_bytes))
+    rows = -(-symbols // columns)
+    assert rows <= OBJECT_MAX_K
+    return sealed.ljust(rows * columns * symbol_bytes, b"\0")

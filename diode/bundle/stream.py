@@ -1,0 +1,60 @@
+"""Where a stretch of a bundle's stream lies in its files, found without holding a million paths in memory."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from diode.bundle.files import FileEntry, read_line
+
+
+class Piece(NamedTuple):
+    """``length`` bytes of the stream from ``stream_offset`` on are bytes ``file_offset``.. of file ``number``."""
+
+    number: int
+    entry: FileEntry
+    file_offset: int
+    stream_offset: int
+    length: int
+
+
+class FileIndex:
+    """Offsets of a files table's lines and of the files in the stream. ``table`` is the table itself, kept, not copied.
+
+    ``entries`` are its parsed lines in order; they are consumed once and not kept.
+    """
+
+    def __init__(self, table: "memoryview | bytes", entries: Iterable[FileEntry], count: int) -> None:
+        self._table = table
+        self._lines = np.zeros(count + 1, dtype=np.int64)
+        self._starts = np.zeros(count + 1, dtype=np.int64)
+        line = start = 0
+        for i, entry in enumerate(entries, 1):
+            line += len(entry.line())
+            start += entry.size
+            self._lines[i], self._starts[i] = line, start
+
+    def __len__(self) -> int:
+        return len(self._lines) - 1
+
+    def entry(self, index: int) -> FileEntry:
+        """Line ``index`` of the table."""
+        return read_line(bytes(self._table[self._lines[index] : self._lines[index + 1]]))
+
+    def __iter__(self) -> Iterator[FileEntry]:
+        return map(self.entry, range(len(self)))
+
+    def start(self, index: int) -> int:
+        """Where file ``index`` begins in the stream."""
+        return int(self._starts[index])
+
+    def pieces(self, offset: int, length: int) -> Iterator[Piece]:
+        """The files that hold stream bytes ``offset .. offset + length``, in order; empty files are skipped."""
+        index = int(np.searchsorted(self._starts, offset, side="right")) - 1
+        end = offset + length
+        while offset < end:
+            start, stop = int(self._starts[index]), min(int(self._starts[index + 1]), end)
+            if stop > offset:
+                yield Piece(index, self.entry(index), offset - start, offset, stop - offset)
+                offset = stop
+            index += 1

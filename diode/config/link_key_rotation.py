@@ -1,0 +1,135 @@
+"""Changing the link key: the receiver takes two for a while, the sender seals under one.
+
+The order that loses nothing: the receiver first, then the sender, then the old key goes. Each step is one rename, and a
+step that was killed is simply typed again: at every moment there is a whole link key, and on the receiver the one that
+counted before is taken too.
+"""
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from diode.audit.chain import Side, What
+from diode.audit.log import open_log
+from diode.config.settings import ReceiverConfig, ReceiverLink, SenderConfig
+from diode.errors import UsageError
+from diode.formats.timestamps import moment
+from diode.protocol.auth import LinkKey
+from diode.storage.durable import disk_error, sync_folder
+from diode.trust.keys import new_link_key, read_link_key, read_private
+
+
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """The link key from before the last change, while it is still taken, and when the change was."""
+
+    key: LinkKey
+    changed_at: float  # seconds since 1970
+
+    @property
+    def since(self) -> str:
+        """When the link key was changed, as text."""
+        return moment(self.changed_at)
+
+    @property
+    def days(self) -> int:
+        """How long ago that was."""
+        return int((time.time() - self.changed_at) / 86400)
+
+
+def maybe_previous(link: ReceiverLink) -> Previous | None:
+    """The second key that a receiver takes; None when there is but one. Raises as :func:`read_link_key`."""
+    if not link.previous.exists():
+        return None
+    key, current = read_link_key(link.previous), read_link_key(link.key)
+    if key == current:
+        return None  # a change was begun, and not finished
+    if key.key_id == current.key_id:
+        raise UsageError(f"{link.previous} has the same id as {link.key}: datagrams could not tell them apart")
+    return Previous(key, link.previous.stat().st_mtime)
+
+
+def rotate_link(config: SenderConfig | ReceiverConfig, new: Path | None) -> bool:
+    """Install ``new`` as the link key; the one before is kept as the previous one. False: it is installed already.
+
+    None: a new key is made; on the receiver only, which has to have it first. Raises UsageError for a key that cannot
+    follow, and StorageError; the key that counted then still counts.
+    """
+    link = config.link
+    current = read_link_key(link.key)
+    previous = read_link_key(link.previous) if link.previous.exists() else None
+    key = _make(config, current) if new is None else read_link_key(new)
+    try:
+        if key.secret == current.secret:
+            sync_folder(link.key.parent)  # whoever was killed before this types it again
+            return False
+        if key.key_id == current.key_id:
+            raise UsageError(
+                f"{new} has by chance the same id as the key that counts; make another one (diode keys link)"
+            )
+        if previous is not None and previous.secret == key.secret:
+            raise UsageError(
+                f"{new} is the key from before the last change; a key that was given up does not come back"
+            )
+        if isinstance(config, ReceiverConfig) and previous not in (None, current):
+            raise UsageError(
+                f"the key from before the last change is still taken, and a third one cannot be; when the sender has "
+                f"{link.key}: diode keys retire-link receiver.toml"
+            )
+        _note(config, f"{key.key_id:04x}", f"after {current.key_id:04x}")
+        owner = link.key.stat()
+        replace_private(link.previous, read_private(link.key), owner)
+        replace_private(link.key, key.secret.hex().encode() + b"\n", owner)
+    except OSError as error:
+        raise disk_error(error, "the link key was not changed", "type the same again when the disk works") from error
+    return True
+
+
+def retire_link(config: SenderConfig | ReceiverConfig) -> bool:
+    """Forget the previous link key. False: there is none. Raises UsageError, StorageError."""
+    previous = config.link.previous
+    try:
+        if not previous.exists():
+            sync_folder(previous.parent)
+            return False
+        _note(config, f"{read_link_key(config.link.key).key_id:04x}", "the one before is given up")
+        previous.unlink()
+        sync_folder(previous.parent)
+    except OSError as error:
+        raise disk_error(error, "the key from before may still be there", "type the same again") from error
+    return True
+
+
+def side_of(config: SenderConfig | ReceiverConfig) -> Side:
+    """Which side a configuration is of."""
+    return "sender" if isinstance(config, SenderConfig) else "receiver"
+
+
+def replace_private(path: Path, data: bytes, owner: os.stat_result) -> None:
+    """Put a private file (0600) at ``path`` by one rename, durably. What root writes is ``owner``'s. Raises OSError."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.unlink(missing_ok=True)
+    fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        if os.geteuid() == 0:
+            os.fchown(fd, owner.st_uid, owner.st_gid)
+        file.write(data)
+        file.flush()
+        os.fsync(fd)
+    os.replace(partial, path)
+    sync_folder(path.parent)
+
+
+def _make(config: SenderConfig | ReceiverConfig, current: LinkKey) -> LinkKey:
+    """A new key with another id."""
+    if isinstance(config, SenderConfig):
+        raise UsageError("the receiver has to have the new key first: change it there, and name it here by --new FILE")
+    while (key := LinkKey.of(bytes.fromhex(new_link_key().decode()))).key_id == current.key_id:
+        pass
+    return key
+
+
+def _note(config: SenderConfig | ReceiverConfig, key: str, detail: str) -> None:
+    log = open_log(config.audit_folder, config.service_key, side_of(config))
+    log.append(What.LINK_KEY_CHANGED, key=key, detail=detail)

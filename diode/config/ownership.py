@@ -1,0 +1,170 @@
+"""Who may change what confers trust: keys, folders of keys, the configuration, and every folder above them.
+
+All of it belongs to root or to the daemon's user, and nobody else may write it: whoever can decides what is believed.
+A folder with the sticky bit (/tmp) protects what lies in it, if that belongs to one of these: others can neither
+replace nor remove it. It does not protect a folder of keys, to which others could add, or a name that is not there.
+"""
+
+import os
+import stat
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from pydantic import BaseModel
+
+from diode.config.settings import ReceiverConfig, SenderConfig
+from diode.errors import UsageError
+from diode.storage.database import LEDGER_FILE
+
+MOST_LINKS: Final = 40  # as the kernel
+_OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+_KEYS_FOLDERS: Final = ("signers", "releasers", "services")
+
+Config = SenderConfig | ReceiverConfig
+Lstat = Callable[[Path], os.stat_result]
+
+
+class Unsafe(NamedTuple):
+    """Something that others may change: what, why, and the command that mends it."""
+
+    path: Path
+    why: str
+    do: str
+
+    @property
+    def text(self) -> str:
+        """As a person is told it."""
+        return f"{self.path} confers trust, or lies above what does, and {self.why}"
+
+
+def check_ownership(config: Config) -> None:
+    """Raise UsageError at the first thing that others than root and this process's user may change."""
+    found = list(find_unsafe(config, {0, os.geteuid()}))
+    if not found:
+        return
+    more = ""
+    if len(found) > 1:
+        plan = f"diode doctor -c {getattr(type(config), 'source', 'CONFIG')} --fix-plan"
+        more = f" So are {len(found) - 1} others, which '{plan}' lists."
+    raise UsageError(f"{found[0].text}; nothing was read.{more} Look at what it holds, then type: {found[0].do}")
+
+
+def find_unsafe(config: Config, owners: Collection[int], lstat: Lstat = Path.lstat) -> Iterator[Unsafe]:
+    """All that confers trust on this side and that others than ``owners`` (user numbers) may change."""
+    seen: set[Unsafe] = set()
+    for path in _files(config):
+        seen.update(unsafe_file(path, owners, lstat))
+    for folder in _folders(config):
+        seen.update(_unsafe_keys(folder, owners, lstat))
+    yield from sorted(seen)
+
+
+def unsafe_file(path: Path, owners: Collection[int], lstat: Lstat = Path.lstat) -> Iterator[Unsafe]:
+    """What others may change of a file, and of each folder and each link on the way to it. It need not be there."""
+    places = [*_way(path, lstat)]
+    for (place, status), (below, status_below) in zip(places, [*places[1:], (path, None)], strict=True):
+        if status is None:
+            return
+        yield from _unsafe_entry(place, status, below, status_below, owners)
+
+
+def _unsafe_keys(folder: Path, owners: Collection[int], lstat: Lstat) -> Iterator[Unsafe]:
+    """Likewise, of a folder each of whose keys counts."""
+    yield from unsafe_file(folder, owners, lstat)
+    try:
+        status = folder.stat()
+        names = sorted(folder.glob("*.pub"))
+    except OSError:
+        return
+    if status.st_mode & _OTHERS_WRITE:  # also where it is sticky
+        yield _writable(folder, status)
+    for path in names:
+        yield from unsafe_file(path, owners, lstat)
+
+
+def _unsafe_entry(
+    place: Path, status: os.stat_result, below: Path, status_below: os.stat_result | None, owners: Collection[int]
+) -> Iterator[Unsafe]:
+    if status.st_uid not in owners:
+        flag = "-h " if stat.S_ISLNK(status.st_mode) else ""
+        yield Unsafe(place, f"belongs to user {status.st_uid}", f"chown {flag}{min(owners)} {place}")
+    if stat.S_ISLNK(status.st_mode) or not status.st_mode & _OTHERS_WRITE:
+        return
+    is_protected = status_below is not None and status_below.st_uid in owners and below.parent == place
+    if not (stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX and is_protected):
+        yield _writable(place, status)
+
+
+def _writable(path: Path, status: os.stat_result) -> Unsafe:
+    return Unsafe(path, f"others may write it (mode {stat.S_IMODE(status.st_mode):o})", f"chmod go-w {path}")
+
+
+def _way(path: Path, lstat: Lstat) -> Iterator[tuple[Path, os.stat_result | None]]:
+    """Each place that the kernel passes from / to ``path``, links and where they lead; it ends at what is missing."""
+    at, rest, links = Path("/"), list(Path(os.path.abspath(path)).parts[1:]), 0
+    yield at, lstat(at)
+    while rest:
+        name = rest.pop(0)
+        if name == "..":
+            at = at.parent
+            continue
+        place = at / name
+        try:
+            status = lstat(place)
+            target = Path(os.readlink(place)) if stat.S_ISLNK(status.st_mode) else None
+        except OSError:
+            yield place, None
+            return
+        yield place, status
+        if target is None:
+            at = place
+            continue
+        links += 1
+        if links > MOST_LINKS:
+            return
+        at = Path("/") if target.is_absolute() else at
+        rest = [part for part in target.parts if part != "/"] + rest
+
+
+def _files(config: Config) -> Iterator[Path]:
+    source = getattr(type(config), "source", None)
+    if source is not None:
+        yield source
+    yield from (config.link.key, config.link.previous, config.service_key)
+    yield config.audit_folder
+    yield config.state / LEDGER_FILE  # the trust document lies in it, and which numbers are spent
+    if isinstance(config, SenderConfig):
+        yield config.send.key
+        for channel in config.channels.values():
+            yield from _paths_in(channel.intake)
+            for hook in channel.intake.hooks:
+                yield from _code_in(hook.run)
+        if config.anchor_file.is_relative_to(config.outbox.path):  # others may write there
+            yield config.anchor_file
+    else:
+        for side in config.channels.values():
+            yield from _code_in(side.scan)
+
+
+def _code_in(command: Sequence[str]) -> Iterator[Path]:
+    """The program, and what it may have to run or to go by: a script for an interpreter, a file of rules."""
+    yield from map(Path, command[:1])
+    yield from (Path(argument) for argument in command[1:] if os.path.isabs(argument) and os.path.isfile(argument))
+
+
+def _paths_in(section: BaseModel) -> Iterator[Path]:
+    """Files that a section names, of keys and of trusted roots; the scanner's socket is no file of ours."""
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, Path):
+            yield value
+        elif isinstance(value, BaseModel) and name != "clamd":
+            yield from _paths_in(value)
+
+
+def _folders(config: Config) -> Iterator[Path]:
+    if isinstance(config, SenderConfig):
+        yield config.send.approvers
+    else:
+        yield from (getattr(config, name) for name in _KEYS_FOLDERS)

@@ -1,0 +1,60 @@
+"""Prometheus figures of a daemon, read from its counters when somebody asks."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from diode.errors import UsageError
+from diode.formats.escape import escape
+from diode.net.udp import Address
+
+Read = Callable[[], Iterable[Metric]]
+
+
+class _Reader(Collector):
+    def __init__(self, read: Read) -> None:
+        self._read = read
+
+    def collect(self) -> Iterable[Metric]:
+        return self._read()
+
+
+def counter(name: str, text: str, values: "dict[str, int] | int", label: str = "") -> Metric:
+    """A counter, with one label when ``values`` is a dict."""
+    return _family(CounterMetricFamily, name, text, values, label)
+
+
+def gauge(name: str, text: str, values: "dict[str, int] | int", label: str = "") -> Metric:
+    """A gauge, with one label when ``values`` is a dict."""
+    return _family(GaugeMetricFamily, name, text, values, label)
+
+
+def _family(kind: Any, name: str, text: str, values: "dict[str, int] | int", label: str) -> Metric:
+    if isinstance(values, int):
+        family: Metric = kind(name, text, value=values)
+        return family
+    labelled = kind(name, text, labels=[label])
+    for key, value in values.items():
+        labelled.add_metric([escape(key)], value)
+    return labelled  # type: ignore[no-any-return]
+
+
+def serve(listen: str, read: Read) -> Callable[[], None]:
+    """Answer on ``listen`` from a thread; returns what stops it. Raises UsageError when the port is taken."""
+    address = Address.parse(listen)
+    registry = CollectorRegistry()
+    registry.register(_Reader(read))
+    try:
+        server, thread = start_http_server(address.port, address.host, registry)
+    except OSError as error:
+        raise UsageError(f"metrics.listen = {listen!r} cannot be used: {error.strerror}") from error
+
+    def stop() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    return stop

@@ -1,0 +1,47 @@
+"""What a check of a host finds, and the host with the configuration of its daemon that checks are given."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from diode.config.settings import ReceiverConfig, SenderConfig
+from diode.doctor.host import Host
+from diode.doctor.nftables import Role
+from diode.net.udp import Address
+
+Level = Literal["ok", "advice", "unknown", "problem"]
+
+
+class Finding(NamedTuple):
+    """One check: its name, how it stands, what was seen, and the command that mends it ("" when there is none)."""
+
+    check: str
+    level: Level
+    says: str
+    do: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One side of a link on this host. ``interface`` is the diode's; None when it cannot be told."""
+
+    host: Host
+    config: SenderConfig | ReceiverConfig
+    file: Path
+    interface: str | None
+    source: str | None = None
+
+    @property
+    def role(self) -> Role:
+        """Which side this is."""
+        return "sender" if isinstance(self.config, SenderConfig) else "receiver"
+
+    @property
+    def address(self) -> Address:
+        """Where the link's datagrams go to: the receiver's own address, as either side knows it."""
+        link = self.config.link
+        return Address.parse(link.to if hasattr(link, "to") else link.listen)
+
+
+Check = Callable[[Site], Iterator[Finding]]

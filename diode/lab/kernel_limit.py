@@ -1,0 +1,87 @@
+"""The kernel limit of this machine: the sockets and trains of a transfer, with no work on either side.
+
+``main`` is what runs in the two processes that :func:`measure` starts: ``receive ADDRESS``, ``send ADDRESS BYTES S``.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from diode.console.terminal import say, say_json
+from diode.net.udp import (
+    MAX_RUN_BYTES,
+    Address,
+    BatchedReader,
+    BatchedSender,
+    bound_address,
+    open_receiver,
+    open_sender,
+)
+from diode.net.udp import train_datagrams as datagrams_of_a_train
+from diode.process.programs import environment, python
+
+SECONDS: Final = 1.5
+_BUFFER_BYTES: Final = 64 << 20
+_QUIET_S: Final = 0.5
+
+
+def measure(
+    datagram_bytes: int, low: Sequence[str], high: Sequence[str], to: Address, seconds: float = SECONDS
+) -> float:
+    """Bytes of UDP payload a second that reach a receiver which only receives.
+
+    ``low`` and ``high`` are command prefixes (``ip netns exec ...``) for the two ends.
+    """
+    receive, send = python("diode.lab.kernel_limit", "receive", str(to)), python("diode.lab.kernel_limit", "send")
+    receiver = subprocess.Popen([*high, *receive], stdout=subprocess.PIPE, text=True, cwd="/", env=environment())
+    assert receiver.stdout is not None
+    try:
+        address = receiver.stdout.readline().strip()
+        command = [*low, *send, address, str(datagram_bytes), str(seconds)]
+        subprocess.run(command, check=True, timeout=60, cwd="/", env=environment())
+        figures = json.loads(receiver.stdout.readline())
+        receiver.wait(timeout=30)
+    finally:
+        receiver.kill()
+        receiver.wait()
+        receiver.stdout.close()
+    return float(figures["bytes"] / figures["seconds"])
+
+
+def _receive(listen: Address) -> None:
+    sock = open_receiver(listen, _BUFFER_BYTES)
+    say(str(bound_address(sock)))
+    reader = BatchedReader(sock, _QUIET_S)
+    buffer = memoryview(bytearray(4 << 20))
+    total, offset, first, last = 0, 0, 0.0, 0.0
+    while True:
+        count = reader.receive(buffer[offset:])
+        if count:
+            last = time.monotonic()
+            first = first or last
+            total += count
+            offset = offset + count if offset + count + MAX_RUN_BYTES <= len(buffer) else 0
+        elif first:
+            break
+    say_json({"bytes": total, "seconds": max(last - first, 1e-9)})
+
+
+def _send(to: Address, datagram_bytes: int, seconds: float) -> None:
+    count = datagrams_of_a_train(datagram_bytes)
+    train = memoryview(bytearray(count * datagram_bytes))
+    sender = BatchedSender(open_sender(to), to, datagram_bytes)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        sender.send(train)
+    sender.close()
+
+
+def main() -> None:
+    """Entry point of either process."""
+    if sys.argv[1] == "receive":
+        _receive(Address.parse(sys.argv[2]))
+    else:
+        _send(Address.parse(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]))

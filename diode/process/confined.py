@@ -1,0 +1,38 @@
+"""What binds a child that parses strangers' files, on both sides: memory, time, no file of its own, no other process.
+
+Such a child lives for one item or bundle. It holds no key; who takes it over can lie about that item, and no more.
+"""
+
+import resource
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from diode.content.allowance import Allowance
+from diode.process.sandbox import Path, confine
+
+MEMORY_BYTES: Final = 2 << 30  # of address space; what is read of one file is bounded at an eighth of it
+LEAST_S, PER_FILE_S, PER_BYTE_S, MOST_S = 120.0, 0.02, 1 / 5e6, 21_600.0
+UNPACKED_BYTES_PER_S: Final = 50e6  # slower than decompressors are
+
+
+def limit_s(files: int, size_bytes: int) -> float:
+    """How long looking at so many files, and into archives as far as is allowed, may take."""
+    unpacked = Allowance.for_item(size_bytes).bytes / UNPACKED_BYTES_PER_S
+    return min(MOST_S, LEAST_S + files * PER_FILE_S + size_bytes * PER_BYTE_S + unpacked)
+
+
+def bind(limit_s: float, calls: Iterable[str], *, writes: Iterable[int], reads: Sequence[Path]) -> list[str]:
+    """Bind this process for good: limits of memory and time, and :func:`diode.process.sandbox.confine`.
+
+    Returns what could not be put in force. Import first what is needed.
+    """
+    seconds = int(limit_s) + 1
+    for what, most in (
+        (resource.RLIMIT_AS, MEMORY_BYTES),
+        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NPROC, 0),
+    ):
+        resource.setrlimit(what, (most, most))
+    return confine(calls, writes=writes, reads=reads)

@@ -1,0 +1,105 @@
+"""Programs of a site's own that judge what crosses: scanners and hooks, started without our keys and our privileges.
+
+A judge runs as a user of its own, where the configuration names one. Whoever it runs as, it gains no privilege, has no
+capability, cannot look into other processes or signal them, and does not find what it must not touch: keys, ledgers,
+settings. ``main`` puts that in force and becomes the program: there is no moment at which it runs without.
+"""
+
+import json
+import os
+import pwd
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from diode.errors import UsageError
+from diode.formats.escape import escape
+from diode.process.programs import ENVIRONMENT, python
+from diode.process.sandbox import confine_program
+
+CANNOT_START: Final = 126  # as a shell ends when it cannot run what is there
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whom a program runs as: numbers of the kernel."""
+
+    user: int
+    group: int
+    groups: tuple[int, ...]
+
+    @classmethod
+    def of(cls, name: str) -> "Account":
+        """The account of a user. Raises UsageError when there is none."""
+        try:
+            found = pwd.getpwnam(name)
+        except KeyError:
+            raise UsageError(
+                f"there is no user {name!r} to run a scanner or a hook as; type: useradd -r {name}"
+            ) from None
+        return cls(found.pw_uid, found.pw_gid, tuple(os.getgrouplist(name, found.pw_gid)))
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a judge finds: nothing of ``hidden``, and of ``reads`` (which may lie in it) only what can be read."""
+
+    hidden: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+
+    def command(self, program: Sequence[str], user: str = "") -> list[str]:
+        """What starts ``program`` so; it ends with CANNOT_START where it cannot. Start it in ``/``.
+
+        Raises UsageError when the user is unknown, OSError when the program is not there or may not be run.
+        """
+        found = shutil.which(program[0], path=ENVIRONMENT["PATH"])
+        if found is None:
+            there = os.path.exists(program[0])
+            error = PermissionError if there else FileNotFoundError
+            raise error(0, "it may not be executed" if there else "No such file or directory", program[0])
+        account = asdict(Account.of(user)) if user else None
+        given = {"hidden": self.hidden, "reads": self.reads, "account": account}
+        return python("diode.process.judges", json.dumps(given), found, *program)
+
+    def with_reads(self, *more: Path) -> "Surroundings":
+        """The same, and ``more`` to be read."""
+        return Surroundings(self.hidden, (*self.reads, *map(str, more)))
+
+
+def hide(config: Any, *more: Path) -> tuple[str, ...]:
+    """What no judge may touch of a side: its keys and whom it trusts, its settings, its books, and ``more``."""
+    link, source = config.link, getattr(config, "source", None)
+    places = [link.key, link.previous, config.service_key, config.state, config.audit_folder, config.anchor_file]
+    named: Iterable[Path] = [*places, *([source] if source else []), *more]
+    return tuple(dict.fromkeys(os.path.realpath(place) for place in named))
+
+
+def let_in(folder: Path, user: str) -> None:
+    """Let a judge with a user of its own pass through a folder of ours, and see nothing of what lies beside its own."""
+    if user:
+        os.chown(folder, -1, Account.of(user).group)
+        folder.chmod(0o710)
+
+
+def main() -> None:
+    """Give up all that a judge must not have, and become it: ``SETTINGS FILE PROGRAM ARGUMENTS``."""
+    settings, file, *program = sys.argv[1:]
+    given = json.loads(settings)
+    try:
+        confine_program(given["hidden"], given["reads"], lambda: _become(given["account"]))
+        os.umask(0o077)
+        os.execve(file, program, ENVIRONMENT)  # noqa: S606 - by no shell
+    except OSError as error:
+        os.write(2, escape(f"{program[0]} cannot be started: {error.strerror or error}").encode() + b"\n")
+    raise SystemExit(CANNOT_START)
+
+
+def _become(account: dict[str, Any] | None) -> None:
+    if account is None:
+        return
+    os.setgroups(account["groups"])
+    os.setresgid(account["group"], account["group"], account["group"])
+    os.setresuid(account["user"], account["user"], account["user"])

@@ -1,0 +1,223 @@
+"""What one process of ours may say to another: a message is a frozen class, and each end of a pipe has its vocabulary.
+
+A line of JSON becomes one message of the vocabulary with every field within its bounds, or it is refused. It must be
+the very line that we would write, so no field is said twice, no number is a float or a truth value, nothing is left
+over. Bounds are said beside the fields: ``offset: Annotated[int, Whole(0, 1 << 40)]``. Only the standard library is
+used: the process that strangers talk to speaks by this, too.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Collection, Mapping
+from typing import Any, Final, Protocol, get_type_hints
+
+from diode.errors import MessageError
+from diode.formats.escape import escape
+
+LINE_BYTES: Final = 64 << 10
+MAX_NUMBER: Final = (1 << 63) - 1
+_NAME: Final = re.compile(r"[A-Za-z]{1,40}")
+
+
+def printable(text: str, most: int) -> str:
+    """``text`` as :func:`diode.formats.escape.escape` shows it, cut to ``most`` characters."""
+    return escape(text[:most])[:most]
+
+
+class Bounds(Protocol):
+    """How a field is written, and read back. Both raise ValueError for a value out of bounds."""
+
+    def write(self, value: Any) -> Any:
+        """The value as JSON has it."""
+
+    def read(self, said: Any) -> Any:
+        """The value that was written so."""
+
+
+class Whole:
+    """A whole number from ``low`` to ``high``; True and 1.0 are none."""
+
+    def __init__(self, low: int = 0, high: int = MAX_NUMBER) -> None:
+        self._low, self._high = low, high
+
+    def read(self, said: Any) -> int:
+        """The number."""
+        if type(said) is not int or not self._low <= said <= self._high:
+            raise ValueError(f"no whole number from {self._low} to {self._high}")
+        return said
+
+    def write(self, value: int) -> int:
+        """The number, also of an enumeration."""
+        return self.read(int(value))
+
+
+class Among(Whole):
+    """One of these numbers."""
+
+    def __init__(self, *numbers: int) -> None:
+        super().__init__(min(numbers), max(numbers))
+        self._numbers = frozenset(numbers)
+
+    def read(self, said: Any) -> int:
+        """The number."""
+        if super().read(said) not in self._numbers:
+            raise ValueError(f"not one of {sorted(self._numbers)}")
+        return int(said)
+
+
+class Text:
+    """Free words, printable, of ``most`` characters. Whoever says more, or worse, is cut and escaped as he says it."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+
+    def write(self, value: str) -> str:
+        """As much of it as may be said."""
+        return printable(value, self._most)
+
+    def read(self, said: Any) -> str:
+        """The words."""
+        if type(said) is not str or len(said) > self._most or not said.isprintable():
+            raise ValueError(f"no printable text of at most {self._most} characters")
+        return said
+
+
+class Code:
+    """A text that matches ``pattern`` as a whole."""
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = re.compile(pattern, re.ASCII)
+
+    def read(self, said: Any) -> str:
+        """The text."""
+        if type(said) is not str or not self._pattern.fullmatch(said):
+            raise ValueError(f"no text like {self._pattern.pattern}")
+        return said
+
+    def write(self, value: str) -> str:
+        """The text, also of an enumeration."""
+        return self.read(str(value))
+
+
+class Word(Code):
+    """One of these words."""
+
+    def __init__(self, *words: str) -> None:
+        super().__init__("|".join(map(re.escape, sorted(words))))
+        self.words = frozenset(words)
+
+
+class Blob:
+    """At most so many bytes."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+
+    def write(self, value: bytes) -> str:
+        """In base 64."""
+        if len(value) > self._most:
+            raise ValueError(f"more than {self._most} bytes")
+        return base64.b64encode(value).decode()
+
+    def read(self, said: Any) -> bytes:
+        """The bytes."""
+        if type(said) is not str or len(said) > -(-self._most // 3) * 4:
+            raise ValueError(f"no {self._most} bytes in base 64")
+        return base64.b64decode(said, validate=True)
+
+
+class Many:
+    """A tuple of at most ``most`` values of one kind."""
+
+    def __init__(self, each: Bounds, most: int) -> None:
+        self._each, self._most = each, most
+
+    def write(self, value: Collection[Any]) -> list[Any]:
+        """A list."""
+        if len(value) > self._most:
+            raise ValueError(f"more than {self._most} values")
+        return [self._each.write(one) for one in value]
+
+    def read(self, said: Any) -> tuple[Any, ...]:
+        """The tuple."""
+        if type(said) is not list or len(said) > self._most:
+            raise ValueError(f"no list of at most {self._most} values")
+        return tuple(self._each.read(one) for one in said)
+
+
+class Row:
+    """A tuple of as many values as there are bounds."""
+
+    def __init__(self, *each: Bounds) -> None:
+        self._each = each
+
+    def write(self, value: Collection[Any]) -> list[Any]:
+        """A list."""
+        return [bounds.write(one) for bounds, one in zip(self._each, value, strict=True)]
+
+    def read(self, said: Any) -> tuple[Any, ...]:
+        """The tuple."""
+        if type(said) is not list:
+            raise ValueError("no list")
+        return tuple(bounds.read(one) for bounds, one in zip(self._each, said, strict=True))
+
+
+class Vocabulary:
+    """The messages that may be said through one pipe, those ``once`` but once, in lines of at most ``line_bytes``."""
+
+    def __init__(self, *kinds: type, once: Collection[type] = (), line_bytes: int = LINE_BYTES) -> None:
+        self.kinds = frozenset(kinds) | frozenset(once)
+        self.once = frozenset(once)
+        self.line_bytes = line_bytes
+        self._fields = {kind: _bounds(kind) for kind in self.kinds}
+        self._named = {kind.__name__: kind for kind in self.kinds}
+
+    def encode(self, message: object) -> bytes:
+        """The line, without its end. Raises ValueError when this must not be said."""
+        fields = self._fields.get(type(message))
+        if fields is None:
+            raise ValueError(f"{type(message).__name__} is not said here")
+        said = {name: bounds.write(getattr(message, name)) for name, bounds in fields.items()}
+        return json.dumps({"say": type(message).__name__, **said}, separators=(",", ":"), allow_nan=False).encode()
+
+    def decode(self, line: bytes) -> Any:
+        """The message of a line. Raises MessageError, and nothing else, for any other bytes."""
+        said = _object(line, self.line_bytes)
+        name = said.pop("say", None)
+        kind = self._named.get(name) if isinstance(name, str) else None
+        if kind is None:
+            raise MessageError(_shown(name), "it may not say this")
+        try:
+            message = kind(**{field: bounds.read(said.pop(field)) for field, bounds in self._fields[kind].items()})
+        except KeyError as error:
+            raise MessageError(kind.__name__, f"{error.args[0]} is missing") from None
+        except ValueError as error:
+            raise MessageError(kind.__name__, str(error)) from None
+        if said or self.encode(message) != line:
+            raise MessageError(kind.__name__, "it is not as we write it")
+        return message
+
+
+def _bounds(kind: type) -> Mapping[str, Bounds]:
+    hints = get_type_hints(kind, include_extras=True)
+    return {name: hint.__metadata__[0] for name, hint in hints.items()}
+
+
+def _object(line: bytes, most: int) -> dict[str, Any]:
+    if len(line) > most:
+        raise MessageError("?", f"a line of more than {most} bytes")
+    try:
+        said = json.loads(line)
+    except (ValueError, RecursionError):
+        raise MessageError("?", "no JSON") from None
+    if not isinstance(said, dict):
+        raise MessageError("?", "no JSON object")
+    return said
+
+
+def _shown(name: object) -> str:
+    return name if isinstance(name, str) and _NAME.fullmatch(name) else "?"
+
+
+NOTHING: Final = Vocabulary()

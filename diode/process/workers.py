@@ -1,0 +1,223 @@
+"""Worker processes: fresh interpreters that inherit descriptors, talk in messages by pipe, and never outlive us.
+
+A worker runs ``main`` of one module, started as :mod:`diode.process.programs` says: in ``/``, isolated from the
+caller's environment and folders. Its argument names its pipes; its settings come first through the control pipe, since
+anybody may read arguments, and after them only messages of its vocabulary. Its standard streams are pipes too, so that
+a worker of the network side holds nothing but its socket, memfds and pipes. It gets SIGKILL when its supervisor dies
+(PR_SET_PDEATHSIG), ignores the terminal's Ctrl-C, and ends by itself when its control pipe closes.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from diode.errors import MessageError
+from diode.process.messages import PeerRefused
+from diode.process.programs import environment, python
+from diode.process.vocabulary import NOTHING, Vocabulary
+from diode.process.waiting import ready
+
+_PR_SET_PDEATHSIG: Final = 1
+_KEPT: Final = ("CREDENTIALS_DIRECTORY", "TZ")  # where systemd has put keys; people's time
+_READ_BYTES: Final = 65536
+_LENGTH: Final = struct.Struct(">I")
+_MAX_SETTINGS_BYTES: Final = 32 << 20  # a thousand places, each as long as a path can be
+
+
+class Mailbox:
+    """Messages over a pair of pipes: those of ``hears`` come in, those of ``says`` go out.
+
+    What was read and not yet received is at most a line of ``hears`` and one read. Honest peers bound what may be under
+    way, so that no write ever blocks for good.
+    """
+
+    def __init__(self, read_fd: int, write_fd: int, *, hears: Vocabulary, says: Vocabulary) -> None:
+        self.read_fd = read_fd
+        self.write_fd = write_fd
+        self.closed = False
+        self._hears = hears
+        self._says = says
+        self._partial = bytearray()
+        self._lines: deque[bytes] = deque()
+        self._heard: set[type] = set()  # of what may be said once
+
+    @property
+    def has_more(self) -> bool:
+        """Whether a message can be received without reading."""
+        return bool(self._lines)
+
+    def send(self, message: object) -> None:
+        """Write one message. Raises BrokenPipeError when the peer is gone, ValueError for what must not be said."""
+        data = memoryview(self._says.encode(message) + b"\n")
+        while data:
+            data = data[os.write(self.write_fd, data) :]
+
+    def receive(self, timeout_s: float | None = 0.0) -> Any:
+        """The next message; None when none came in time or the peer closed (then ``closed`` is set).
+
+        Raises MessageError for what the peer may not say; there is no use in going on with it.
+        """
+        until = None if timeout_s is None else time.monotonic() + timeout_s
+        while not self._lines:
+            left = None if until is None else max(0.0, until - time.monotonic())  # also when a line comes by bytes
+            if not ready([self.read_fd], left) or not self._fill():
+                return None
+        message = self._hears.decode(self._lines.popleft())
+        if type(message) in self._hears.once:
+            if type(message) in self._heard:
+                raise MessageError(type(message).__name__, "it is said once")
+            self._heard.add(type(message))
+        return message
+
+    def drain(self) -> Iterator[Any]:
+        """All messages that are there, without waiting."""
+        while (message := self.receive(0.0)) is not None:
+            yield message
+
+    def _fill(self) -> bool:
+        data = os.read(self.read_fd, _READ_BYTES)
+        if not data:
+            self.closed = True
+            return False
+        self._partial += data
+        if b"\n" in data:
+            *lines, rest = self._partial.split(b"\n")
+            self._partial = rest
+            self._lines.extend(map(bytes, lines))
+        if len(self._partial) > self._hears.line_bytes:
+            raise MessageError("?", f"a line of more than {self._hears.line_bytes} bytes")
+        return True
+
+
+class Worker:
+    """One running worker: its process, a pidfd to notice its end by, and the mailbox to it."""
+
+    def __init__(
+        self,
+        module: str,
+        settings: Mapping[str, Any],
+        pass_fds: Sequence[int] = (),
+        *,
+        says: Vocabulary,
+        hears: Vocabulary = NOTHING,
+    ) -> None:
+        """Start ``main`` of ``module``, which may say no more than ``says``.
+
+        ``pass_fds`` keep their numbers in the child. Raises as ``programs.python``.
+        """
+        command = python(module)
+        self.module = module
+        to_child, our_end = os.pipe()
+        our_read, from_child = os.pipe()
+        log_read, log_write = os.pipe()
+        pipes = {"control_read": to_child, "control_write": from_child, "parent": os.getpid()}
+        try:
+            self.process = subprocess.Popen(
+                [*command, json.dumps(pipes)],
+                pass_fds=[to_child, from_child, *pass_fds],
+                stdin=to_child,
+                stdout=log_write,
+                stderr=log_write,
+                cwd="/",
+                env=environment(*_KEPT, OPENBLAS_NUM_THREADS="1"),
+            )
+        finally:
+            for fd in (to_child, from_child, log_write):
+                os.close(fd)
+        self.log_fd = log_read
+        self.pid_fd = os.pidfd_open(self.process.pid)
+        with contextlib.suppress(BrokenPipeError):  # it has ended already, which its pidfd tells
+            _write_settings(our_end, settings)  # it reads them before it does anything else
+        os.set_blocking(our_end, False)  # a worker that does not read must not hold us up
+        self.mailbox = Mailbox(our_read, our_end, hears=says, says=hears)
+        self._hung_up = False
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self.process.pid
+
+    def hang_up(self) -> None:
+        """Tell the worker to end: its control pipe is closed. It is still listened to."""
+        if not self._hung_up:
+            os.close(self.mailbox.write_fd)
+            self._hung_up = True
+
+    def kill(self) -> None:
+        """End the worker at once; nothing it holds is worth waiting for."""
+        self.process.kill()
+
+    def close(self) -> int:
+        """Kill it if it still runs, reap it, close our descriptors; returns its exit code (negative: signal)."""
+        if self.process.poll() is None:
+            self.process.kill()
+        code = self.process.wait()
+        self.hang_up()
+        for fd in (self.pid_fd, self.log_fd, self.mailbox.read_fd):
+            os.close(fd)
+        return code
+
+
+def start_worker(*, says: Vocabulary, hears: Vocabulary = NOTHING, nice: int = 0) -> tuple[dict[str, Any], Mailbox]:
+    """First call of a worker's ``main``: its settings with its pipes, and the mailbox to its supervisor.
+
+    ``nice`` below 0 asks for the processor before others; it is not insisted on, since that takes a privilege.
+    """
+    pipes: dict[str, Any] = json.loads(sys.argv[1])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != pipes["parent"]:
+        raise SystemExit(1)  # the supervisor died before the line above
+    with contextlib.suppress(PermissionError):
+        os.nice(nice)
+    settings = _read_settings(pipes["control_read"])
+    return settings | pipes, Mailbox(pipes["control_read"], pipes["control_write"], hears=hears, says=says)
+
+
+@contextlib.contextmanager
+def refusing_peers(control: Mailbox) -> Iterator[None]:
+    """End the worker, and say why, when one that it talks to says what it may not."""
+    try:
+        yield
+    except MessageError as error:
+        control.send(PeerRefused(error.kind, error.why, error.peer))
+        raise SystemExit(1) from error
+
+
+def _write_settings(fd: int, settings: Mapping[str, Any]) -> None:
+    """Write a worker's settings: their length, and JSON. Raises BrokenPipeError when it has ended, ValueError."""
+    said = json.dumps(settings).encode()
+    if len(said) > _MAX_SETTINGS_BYTES:
+        raise ValueError(f"settings of {len(said)} bytes; a worker takes {_MAX_SETTINGS_BYTES}")
+    data = memoryview(_LENGTH.pack(len(said)) + said)
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def _read_settings(fd: int) -> dict[str, Any]:
+    """The settings, and no byte of the messages that follow. Ends the worker when there are none."""
+    (length,) = _LENGTH.unpack(_read_exactly(fd, _LENGTH.size))
+    if length > _MAX_SETTINGS_BYTES:
+        raise SystemExit(1)
+    settings: dict[str, Any] = json.loads(_read_exactly(fd, length))
+    return settings
+
+
+def _read_exactly(fd: int, length: int) -> bytes:
+    data = bytearray()
+    while len(data) < length:
+        piece = os.read(fd, min(_READ_BYTES, length - len(data)))
+        if not piece:
+            raise SystemExit(1)  # the supervisor is gone
+        data += piece
+    return bytes(data)

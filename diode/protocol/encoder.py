@@ -1,0 +1,155 @@
+"""From bytes of a slab to sealed datagrams in sending order.
+
+A slot is a matrix of datagrams: ``(k + r) x D`` rows of header, symbol, tag. The caller puts the slab's bytes into the
+symbols; the encoder adds repair, headers and tags. Repair is computed over whole rows of datagrams: the parity of
+headers and tags is garbage that the real ones overwrite.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diode.protocol.auth import DatagramViews, Session
+from diode.protocol.fec import Engine
+from diode.protocol.geometry import Geometry, Slab
+from diode.protocol.wire import (
+    FILLER_COUNTER,
+    HEADER_BYTES,
+    OVERHEAD_BYTES,
+    TAG_BYTES,
+    Kind,
+    datagram_bytes,
+    headers_of,
+    pack_headers,
+    pack_lone_headers,
+)
+
+Bytes2D = NDArray[np.uint8]
+
+MAX_PLACES: Final = 1024  # IOV_MAX
+COUNTERS_PER_SESSION: Final = 1 << 40  # then a worker restarts with a new session: far below AES-GCM's own limit
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a slab belongs to, as its headers say it."""
+
+    bundle: int
+    kind: Kind
+    flags: int = 0
+
+
+class Slot:
+    """One slab's worth of datagrams in memory that the caller owns, with the views that sealing needs, made once."""
+
+    def __init__(self, buffer: memoryview, full: Geometry) -> None:
+        self.size = datagram_bytes(full.symbol_bytes)
+        self.capacity = len(buffer) // self.size
+        assert self.capacity >= full.rows * full.columns
+        self.datagrams: Bytes2D = np.frombuffer(buffer, np.uint8, self.capacity * self.size).reshape(-1, self.size)
+        self.views = DatagramViews(buffer, self.size, self.capacity)
+        starts = range(HEADER_BYTES, self.capacity * self.size, self.size)
+        self._places = [buffer[at : at + full.symbol_bytes] for at in starts]
+
+    def places(self, offset: int, length: int) -> list[memoryview]:
+        """Where bytes ``offset .. offset + length`` of the slab go, in order; at most ``MAX_PLACES`` of these places.
+
+        A file is read straight into them (``preadv``): its bytes are touched once before they are coded.
+        """
+        size = self.size - OVERHEAD_BYTES
+        first, skip = divmod(offset, size)
+        last, rest = divmod(offset + length, size)
+        places = self._places[first : min(last + (rest > 0), first + MAX_PLACES)]
+        if rest and first + len(places) == last + 1:
+            places[-1] = places[-1][:rest]
+        if skip and places:
+            places[0] = places[0][skip:]
+        return places
+
+    @property
+    def symbols(self) -> Bytes2D:
+        """The symbol of each datagram, as a strided view."""
+        return self.datagrams[:, HEADER_BYTES:-TAG_BYTES]
+
+
+Fill = Callable[[Slot], None]
+
+
+class SlabEncoder:
+    """Turns slabs into datagrams under one session, which it alone counts."""
+
+    def __init__(self, engine: Engine, session: Session, key_id: int) -> None:
+        self.counter = 0
+        self._engine = engine
+        self._session = session
+        self._key_id = key_id
+
+    def encode(
+        self, slot: Slot, slab: Slab, part: Part, fill: Fill, *, repair_offset: int = 0
+    ) -> Sequence[tuple[int, int]]:
+        """Fill ``slot`` with the datagrams of ``slab``; returns runs (first datagram, count) in sending order.
+
+        ``fill`` writes the slab's bytes into the symbols of the slot it is given; the rest of the last one is zero.
+        ``repair_offset`` skips repair rows that an earlier pass has sent.
+        """
+        shape, symbols = slab.shape, slab.source_symbols
+        k_rows, r_rows = shape.k * shape.columns, shape.r * shape.columns
+        tail = slot.symbols[symbols - 1 : k_rows]
+        tail[:] = 0
+        fill(slot)
+        rows = slot.datagrams[: k_rows + r_rows].reshape(shape.rows, shape.columns * slot.size)
+        self._engine.encode(rows[: shape.k], rows[shape.k :], repair_offset)
+        first_repair = (shape.k + repair_offset) * shape.columns
+        self._seal(slot, 0, np.arange(symbols, dtype=np.uint16), slab, part)
+        self._seal(slot, k_rows, np.arange(first_repair, first_repair + r_rows, dtype=np.uint16), slab, part)
+        return [(0, symbols), (k_rows, r_rows)] if symbols < k_rows else [(0, k_rows + r_rows)]
+
+    def filler(self, slot: Slot, count: int) -> None:
+        """Seal ``count`` datagrams of filler into ``slot``; they may be sent again and again."""
+        slot.symbols[:count] = 0
+        pack_lone_headers(
+            headers_of(slot.datagrams[:count]),
+            kind=Kind.DATA,
+            key_id=self._key_id,
+            session=self._session.session,
+            counter=FILLER_COUNTER,
+            symbol_bytes=slot.symbols.shape[1],
+        )
+        self._session.seal(slot.datagrams, slot.views, 0, count)
+
+    def _seal(self, slot: Slot, first: int, symbols: NDArray[np.uint16], slab: Slab, part: Part) -> None:
+        count = len(symbols)
+        pack_headers(
+            headers_of(slot.datagrams[first : first + count]),
+            kind=part.kind,
+            flags=part.flags,
+            key_id=self._key_id,
+            session=self._session.session,
+            counter=self.counter,
+            bundle=part.bundle,
+            slab=slab.number,
+            symbols=symbols,
+            symbol_bytes=slab.shape.symbol_bytes,
+            columns=slab.shape.columns,
+            k=slab.shape.k,
+        )
+        self._session.seal(slot.datagrams, slot.views, first, count)
+        self.counter += count
+        assert self.counter < COUNTERS_PER_SESSION
+
+
+def fill_from(data: "bytes | memoryview | NDArray[np.uint8]") -> Fill:
+    """A ``fill`` for :meth:`SlabEncoder.encode` that takes the slab's bytes from memory."""
+
+    def fill(slot: Slot) -> None:
+        source, symbols = np.frombuffer(data, np.uint8), slot.symbols
+        size = symbols.shape[1]
+        whole = len(source) // size
+        symbols[:whole] = source[: whole * size].reshape(-1, size)
+        if whole * size < len(source):
+            symbols[whole, : len(source) - whole * size] = source[whole * size :]
+
+    return fill

@@ -1,0 +1,38 @@
+"""An arena in extents: which stretches of it are free. Arithmetic alone; the memory itself is the caller's."""
+
+from typing import Final
+
+PAGE_BYTES: Final = 4096
+
+
+class Extents:
+    """First-fit allocator of page-aligned stretches of one mapping; its size is the budget that bounds memory."""
+
+    def __init__(self, size_bytes: int) -> None:
+        self.size_bytes = size_bytes
+        self.used_bytes = 0
+        self._free: list[tuple[int, int]] = [(0, size_bytes)]
+        self._taken: dict[int, int] = {}
+
+    def allocate(self, size_bytes: int) -> int | None:
+        """Offset of a free stretch of at least ``size_bytes``, or None when there is none."""
+        size = -(-size_bytes // PAGE_BYTES) * PAGE_BYTES
+        for i, (offset, room) in enumerate(self._free):
+            if room >= size:
+                self._free[i : i + 1] = [(offset + size, room - size)] if room > size else []
+                self._taken[offset] = size
+                self.used_bytes += size
+                return offset
+        return None
+
+    def free(self, offset: int) -> None:
+        """Give back what :meth:`allocate` returned; neighbours merge."""
+        size = self._taken.pop(offset)
+        self.used_bytes -= size
+        merged: list[tuple[int, int]] = []
+        for at, room in sorted([*self._free, (offset, size)]):
+            if merged and merged[-1][0] + merged[-1][1] == at:
+                merged[-1] = (merged[-1][0], merged[-1][1] + room)
+            else:
+                merged.append((at, room))
+        self._free = merged

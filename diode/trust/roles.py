@@ -1,0 +1,145 @@
+"""Who may sign what: people, their keys, what each channel asks for, and when a key counts no more (docs/trust.md).
+
+A key id is derived from its key and a person counts once, however many keys they hold. Times are RFC 3339 in UTC, so
+they compare as text.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from securesystemslib.dsse import Envelope
+from securesystemslib.signer import Key, Signer
+
+from diode.bundle.manifest import PAYLOAD_TYPE, Manifest, read_manifest
+from diode.bundle.opened import Opened, Signature
+from diode.errors import ExpiredKeyError, RevokedKeyError, SignatureError, SignerError, ThresholdError, TrustError
+from diode.formats.canonical import canonical
+from diode.formats.dsse import read_envelope, seal, valid_keys
+from diode.formats.names import MAX_MANIFEST_BYTES
+
+ANY_CHANNEL: Final = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedKey:
+    """A public key, whose it is, and when it counts: from ``not_before`` until ``expires``, unless it was revoked."""
+
+    key: Key
+    person: str
+    not_before: str = ""
+    expires: str = ""
+    revoked: str = ""
+
+    def counts(self, now: str | None) -> bool:
+        """Whether a signature by it counts at ``now``; None: whenever it was made."""
+        return not self.revoked and (
+            now is None or (self.not_before <= now and (not self.expires or now < self.expires))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """How many people have to sign, and who may; None: anybody whose key is trusted."""
+
+    threshold: int = 1
+    persons: frozenset[str] | None = None
+
+    def within(self, other: "Role") -> "Role":
+        """What meets both."""
+        mine, theirs = self.persons, other.persons
+        both = theirs if mine is None else mine if theirs is None else mine & theirs
+        return Role(max(self.threshold, other.threshold), both)
+
+
+class Trust:
+    """Trusted keys, and the role of each channel; ``*`` is that of channels that have none of their own."""
+
+    def __init__(self, keys: Iterable[TrustedKey], roles: Mapping[str, Role] | None = None) -> None:
+        self.keys = {trusted.key.keyid: trusted for trusted in keys}
+        self.roles = dict({ANY_CHANNEL: Role()} if roles is None else roles)
+
+    @classmethod
+    def anyone(cls, keys: Iterable[Key]) -> "Trust":
+        """Each of these keys, held by a person of its own, may sign for every channel alone."""
+        return cls(TrustedKey(key, key.keyid) for key in keys)
+
+    def demanding(self, roles: Mapping[str, Role]) -> "Trust":
+        """The same keys with what is asked for here besides."""
+        merged = {}
+        for channel in {*self.roles, *roles}:
+            if (own := self.role(channel)) is not None:
+                merged[channel] = own.within(roles.get(channel, Role()))
+        return Trust(self.keys.values(), merged)
+
+    def role(self, channel: str) -> Role | None:
+        """Who may sign for ``channel``. None: nobody."""
+        return self.roles.get(channel, self.roles.get(ANY_CHANNEL))
+
+    def signatures(self, envelope: Envelope, now: str | None) -> tuple[Signature, ...]:
+        """The valid signatures of an envelope, at least one. Raises a TrustError that says what is wrong with all."""
+        signed = {key.keyid for key in valid_keys(envelope, (trusted.key for trusted in self.keys.values()))}
+        good = [self.keys[key_id] for key_id in signed if self.keys[key_id].counts(now)]
+        if not good:
+            raise self._refusal(envelope, signed)
+        return tuple(sorted(Signature(trusted.person, trusted.key.keyid) for trusted in good))
+
+    def check(self, channel: str, signatures: Iterable[Signature]) -> None:
+        """Raise SignerError or ThresholdError unless these are enough for ``channel``."""
+        role = self.role(channel)
+        persons = {signature.person for signature in signatures}
+        allowed = persons if role is None or role.persons is None else persons & role.persons
+        if role is None or not allowed:
+            raise SignerError(f"signed by {_names(persons)}, who may not sign for channel {channel}")
+        if len(allowed) < role.threshold:
+            raise ThresholdError(
+                f"signed by {_names(allowed)}: channel {channel} needs the signatures of {role.threshold} people"
+            )
+
+    def confirm(self, channel: str, signatures: Iterable[Signature]) -> None:
+        """As :meth:`check`, of signatures that were valid once: revoked keys count no more. Raises TrustError."""
+        known = [(s, self.keys.get(s.key_id)) for s in signatures]
+        good = [Signature(trusted.person, s.key_id) for s, trusted in known if trusted and trusted.counts(None)]
+        if not good:
+            raise RevokedKeyError("the keys that signed it were revoked, or are trusted no more, since it was accepted")
+        self.check(channel, good)
+
+    def _refusal(self, envelope: Envelope, signed: set[str]) -> TrustError:
+        """Why none of the signatures counts: the first reason there is, of the keys that are known."""
+        for trusted in self.keys.values():
+            key_id = trusted.key.keyid
+            if key_id not in envelope.signatures:
+                continue
+            who = f"{trusted.person}'s key {key_id[:16]}"
+            if key_id not in signed:
+                return SignatureError(f"the signature by {who} does not fit: it was changed after it was signed")
+            if trusted.revoked:
+                return RevokedKeyError(f"signed with {who}, which was revoked: {trusted.revoked}")
+            return ExpiredKeyError(
+                f"signed with {who}, which counts from {trusted.not_before or 'ever'} until {trusted.expires or 'ever'}"
+            )
+        ids = ", ".join(key_id[:16] for key_id in list(envelope.signatures)[:8])
+        return TrustError(f"not signed by a trusted key (signed by: {ids or 'none'})")
+
+
+def seal_manifest(manifest: Manifest, signers: Iterable[Signer]) -> tuple[bytes, bytes]:
+    """(payload, envelope): a manifest's canonical bytes, and the envelope around them. Raises LimitError."""
+    payload = canonical(manifest.model_dump())
+    return payload, seal(payload, PAYLOAD_TYPE, signers, MAX_MANIFEST_BYTES)
+
+
+def open_manifest(sealed: bytes, trust: Trust, now: str | None = None) -> Opened:
+    """Read an envelope whose signatures are valid at ``now`` (None: were so once) and enough for its channel.
+
+    They are checked over raw bytes before anything inside is parsed. Raises TrustError, or ManifestError for anything
+    else.
+    """
+    envelope = read_envelope(sealed, PAYLOAD_TYPE, MAX_MANIFEST_BYTES)
+    signatures = trust.signatures(envelope, now)
+    manifest = read_manifest(envelope.payload)
+    trust.check(manifest.channel, signatures)
+    return Opened(manifest, envelope.payload, signatures)
+
+
+def _names(persons: Iterable[str]) -> str:
+    return ", ".join(sorted(person[:16] for person in persons))

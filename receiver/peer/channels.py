@@ -1,0 +1,43 @@
+"""``diode-receiver channel begin``: a person says from which number on a channel's bundles are in order.
+
+It may be typed beside a running daemon: ``store`` asks the ledger about every manifest, and the bundle that waited
+comes in with its next pass, or with a resend. Nothing is published by it: signatures, limits and policy stand.
+"""
+
+from contextlib import closing
+from typing import NamedTuple
+
+from diode.audit.chain import What
+from diode.audit.log import open_log
+from diode.config.settings import ReceiverConfig
+from diode.errors import UsageError
+from diode.storage.database import LEDGER_FILE
+from receiver.ledger.bundles import Ledger
+from receiver.ledger.numbers import MAX_JUMP
+from receiver.peer.requests import Request, request_bundle
+
+
+class Begun(NamedTuple):
+    """What was opened, and how to ask for what waited for it."""
+
+    last: int
+    requests: list[Request]
+
+
+def begin_channel(config: ReceiverConfig, channel: str, first: int) -> Begun:
+    """Open numbers from ``first`` on; the audit log says so before it counts. Raises UsageError, StorageError."""
+    path = config.state / LEDGER_FILE
+    if not path.exists():
+        raise UsageError(f"nothing was ever received into {config.state}: start the daemon first")
+    with closing(Ledger(path)) as ledger:
+        if first <= (floor := ledger.floor(channel)):
+            raise UsageError(
+                f"numbers of channel {channel} up to {floor} were spent by a rebaseline here, and may have been "
+                f"published; the sender goes on after them: diode-sender rebaseline --after {channel}={floor}"
+            )
+        waited = [gap.bundle for gap in ledger.ahead().values() if gap.channel == channel]
+        audit = open_log(config.audit_folder, config.service_key, "receiver")
+        audit.append(What.CHANNEL_BEGUN, channel=channel, detail=f"numbers from {first} on, by hand")
+        ledger.begin_channel(channel, first)
+        still = ledger.ahead()
+        return Begun(first - 1 + MAX_JUMP, [request_bundle(ledger, bundle) for bundle in waited if bundle not in still])

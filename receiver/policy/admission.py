@@ -1,0 +1,84 @@
+"""Whether a bundle may be begun: signed, not spent, within the limits, and with room for it on the disk."""
+
+import os
+from collections.abc import Callable, Collection
+from typing import Any, Final, Literal, NamedTuple
+
+from diode.bundle.manifest import Manifest
+from diode.console.budget import Newest
+from diode.errors import LimitError
+from receiver.inbox.folder import Inbox
+from receiver.ledger.bundles import Ledger
+from receiver.messages import SpaceShort
+from receiver.spool.bundle import SpoolBundle
+
+MAX_POSTPONED: Final = 4096  # bundle ids spoken of, the newest: one alarm each
+
+
+class Short(NamedTuple):
+    """So many bytes are needed, so many are free, on the disk or of the channel's quota."""
+
+    needed: int
+    free: int
+    of: Literal["disk", "quota"]
+
+
+class Admission:
+    """The limits of this side. ``tell`` is given an alarm, and the manifest, when a bundle has to wait for room."""
+
+    def __init__(
+        self, settings: dict[str, Any], inbox: Inbox, ledger: Ledger, tell: Callable[[SpaceShort, Manifest], None]
+    ) -> None:
+        self._inbox = inbox
+        self._ledger = ledger
+        self._tell = tell
+        self._max_bytes, self._max_files = settings["max_bytes"], settings["max_files"]
+        self._reserve, self._resume = settings["reserve"], max(settings["reserve"], settings["resume"])
+        self._quotas: dict[str, int] = settings["quotas"]
+        self._postponed = Newest[int](MAX_POSTPONED)
+        self._is_low = False
+
+    def check(self, manifest: Manifest) -> None:
+        """Raises LimitError for what this side never accepts."""
+        if manifest.stream_bytes > self._max_bytes:
+            raise LimitError(f"{manifest.stream_bytes} bytes: limits.bundle is {self._max_bytes}")
+        if manifest.files.entries > self._max_files:
+            raise LimitError(f"{manifest.files.entries} files: limits.files is {self._max_files}")
+        quota = self._quotas.get(manifest.channel, 0)
+        if quota and manifest.stream_bytes > quota:
+            raise LimitError(f"{manifest.stream_bytes} bytes: channels.{manifest.channel}.quota is {quota}")
+
+    def has_room(self, number: int, manifest: Manifest, receiving: Collection[SpoolBundle]) -> bool:
+        """Whether a bundle fits now, beside those being received. When it does not, its manifest comes again."""
+        short = self._short_of_quota(manifest, receiving) or self._short_of_space(manifest, receiving)
+        if short is None:
+            self._postponed.forget(number)
+            return True
+        if self._postponed.meet(number):
+            self._ledger.note_postponed(f"{number:016x}", manifest.channel, manifest.sequence)
+            self._tell(SpaceShort(f"{number:016x}", *short), manifest)
+        return False
+
+    def _short_of_space(self, manifest: Manifest, receiving: Collection[SpoolBundle]) -> Short | None:
+        """Below ``limits.reserve`` nothing is begun any more, until ``limits.resume`` is free again."""
+        disk = os.statvfs(self._inbox.spool_folder.fd)
+        promised = sum(bundle.manifest.stream_bytes - bundle.stored_bytes for bundle in receiving)
+        free = disk.f_bavail * disk.f_frsize - promised
+        needed = manifest.stream_bytes + manifest.files.size + manifest.slabs.size
+        keep = self._resume if self._is_low else self._reserve
+        self._is_low = free - needed < keep
+        if not self._is_low:
+            return None
+        return Short(needed, max(0, free - keep), "disk")
+
+    def _short_of_quota(self, manifest: Manifest, receiving: Collection[SpoolBundle]) -> Short | None:
+        quota = self._quotas.get(manifest.channel, 0)
+        if not quota:
+            return None
+        used = sum(bundle.manifest.stream_bytes for bundle in receiving if bundle.manifest.channel == manifest.channel)
+        for row in self._ledger.published(manifest.channel):
+            if row.state == "held" or (self._inbox.path / row.channel / row.name / row.version).exists():
+                used += row.size
+        if used + manifest.stream_bytes <= quota:
+            return None
+        return Short(manifest.stream_bytes, max(0, quota - used), "quota")

@@ -1,0 +1,198 @@
+"""Worker: look at the content of complete bundles before they are published: of what kind and how sound files are.
+
+Parsers of hostile files are where a worker is taken over; so they run beside no key. The worker itself reads no file:
+for each bundle that ``store`` asks about it forks a child, which may read that bundle and nothing else, has limits of
+memory and time, and says one word and a reason. A child that ends without a word has not said yes.
+"""
+
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from diode.content.judge import Judge
+from diode.content.rules import Rules
+from diode.errors import MessageError, PolicyError
+from diode.process import confined
+from diode.process.messages import SandboxLacks
+from diode.process.programs import readable_folders
+from diode.process.sandbox import FORKING, READS, confine
+from diode.process.waiting import ready
+from diode.process.workers import Mailbox, refusing_peers, start_worker
+from diode.storage.folder import Folder
+from receiver.messages import (
+    EXAMINE_SAYS,
+    EXAMINE_TO_STORE,
+    STORE_TO_EXAMINE,
+    Question,
+    Sound,
+    Unsound,
+)
+
+MAX_ANSWER_BYTES: Final = EXAMINE_TO_STORE.line_bytes
+UNANSWERED: Final = "its content could not be examined: whoever looked at it died, or was too slow"
+_PATIENCE_S: Final = 60.0  # for the worker to say that a child was too slow
+_PR_SET_PDEATHSIG: Final = 1
+
+
+Examine = Callable[[Question], None]
+
+
+class UnexaminedError(Exception):
+    """The worker is gone: nothing is known of the bundle, and it is asked again when there is another."""
+
+
+def examining_here(spool: Path) -> Examine:
+    """Look at every file of a tree in this process. It raises PolicyError at the first one that is not taken."""
+
+    def look(question: Question) -> None:
+        answer = judge(question, data_of(spool, question))
+        if isinstance(answer, Unsound):
+            raise PolicyError(answer.reason)
+
+    return look
+
+
+def data_of(spool: Path, question: Question) -> str:
+    """Where the files of a complete tree are."""
+    return str(spool / question.bundle / "tree" / "data")
+
+
+def limit_s(question: Question) -> float:
+    """How long an answer may take."""
+    return confined.limit_s(question.files, question.size_bytes)
+
+
+def judge(question: Question, data: str) -> Sound | Unsound:
+    """What the channel says of the tree at ``data``: the first file that is not taken, or that there is none."""
+    top, names = Folder.open(Path(data)), list(_files(data))
+    rules = Rules(question.content, question.types, bool(question.lint), bool(question.code), question.also)
+    judging = Judge(rules, names, question.size_bytes)
+    for name in names:
+        with os.fdopen(top.beneath(name, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as file:
+            decision = judging.look(file, os.fstat(file.fileno()).st_size, name)
+        if decision.trouble is not None:
+            return Unsound(question.bundle, decision.trouble, f"{name}: {decision.detail}")
+    return Sound(question.bundle)
+
+
+class Examiner:
+    """Asks the worker; for ``store``, one bundle at a time."""
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        self.mailbox = mailbox
+
+    def __call__(self, question: Question) -> None:
+        """As :func:`examining_here`. It raises UnexaminedError also when nobody is there.
+
+        It raises MessageError for an answer that is none to this question, and for none in time.
+        """
+        with suppress(BrokenPipeError):
+            self.mailbox.send(question)
+        try:
+            self._hear(question)
+        except MessageError as error:
+            error.peer = "receiver.policy.examine"
+            raise
+
+    def _hear(self, question: Question) -> None:
+        answer = self.mailbox.receive(limit_s(question) + _PATIENCE_S)
+        if answer is None and self.mailbox.closed:
+            raise UnexaminedError
+        if answer is None:
+            raise MessageError("?", f"no word on bundle {question.bundle} in time")
+        if answer.bundle != question.bundle:
+            raise MessageError(type(answer).__name__, f"it was asked about bundle {question.bundle}")
+        if not isinstance(answer, Sound):
+            raise PolicyError(answer.reason)
+
+
+class Worker:
+    """The worker's state: who asks."""
+
+    def __init__(self, settings: dict[str, Any], store: Mailbox) -> None:
+        self._store = store
+        self._spool = Path(settings["spool"])
+
+    def run(self) -> None:
+        """Answer until ``store`` is gone."""
+        while (question := self._store.receive(None)) is not None:
+            self._store.send(self._ask_child(question))
+
+    def _ask_child(self, question: Question) -> Sound | Unsound:
+        read, write = os.pipe2(os.O_CLOEXEC)
+        parent = os.getpid()
+        child = os.fork()
+        if child == 0:
+            _answer(question, data_of(self._spool, question), write, parent)
+        os.close(write)
+        try:
+            return _verdict(question, _hear(read, time.monotonic() + limit_s(question)))
+        finally:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            os.close(read)
+
+
+def _answer(question: Question, data: str, write: int, parent: int) -> None:
+    """The child: bound itself, look, say, and end. It never returns."""
+    try:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() == parent:
+            os.close(0)
+            for first, last in ((3, write), (write + 1, os.sysconf("SC_OPEN_MAX"))):
+                os.closerange(first, last)
+            reads = [data, *readable_folders()]
+            confined.bind(limit_s(question), (*READS, "openat2"), writes=(write,), reads=reads)
+            answer = judge(question, data)
+            os.write(write, EXAMINE_TO_STORE.encode(answer))
+    finally:
+        os._exit(0)
+
+
+def _hear(read: int, deadline: float) -> bytes:
+    """What a child said until it ended, or its time was over."""
+    heard = b""
+    while len(heard) <= MAX_ANSWER_BYTES and (left := deadline - time.monotonic()) > 0:
+        if ready((read,), left):
+            piece = os.read(read, MAX_ANSWER_BYTES + 1)
+            if not piece:
+                return heard
+            heard += piece
+    return b""
+
+
+def _verdict(question: Question, heard: bytes) -> Sound | Unsound:
+    """What a child said of the bundle that it was asked about. Anything else was no answer: that is a refusal."""
+    with suppress(MessageError):
+        answer: Sound | Unsound = EXAMINE_TO_STORE.decode(heard)
+        if answer.bundle == question.bundle:
+            return answer
+    return Unsound(question.bundle, "unanswered", UNANSWERED)
+
+
+def _files(data: str) -> Iterator[str]:
+    """All files of a tree, as the bundle names them; in one order, whatever the disk's is."""
+    for folder, folders, names in os.walk(data, onerror=_fail):
+        folders.sort()
+        for name in sorted(names):
+            yield os.path.relpath(os.path.join(folder, name), data)
+
+
+def _fail(error: OSError) -> None:
+    raise error
+
+
+def main() -> None:
+    """Entry point of the worker."""
+    settings, control = start_worker(says=EXAMINE_SAYS)
+    spool = str(Path(settings["spool"]).resolve())
+    store = Mailbox(settings["asked_read"], settings["verdicts_write"], hears=STORE_TO_EXAMINE, says=EXAMINE_TO_STORE)
+    worker = Worker(settings | {"spool": spool}, store)
+    control.send(SandboxLacks(tuple(confine((*READS, "openat2", *FORKING), reads=[spool, *readable_folders()]))))
+    with refusing_peers(control):
+        worker.run()

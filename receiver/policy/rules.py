@@ -1,0 +1,63 @@
+"""What this side allows of what is signed: in time, labelled as its channel takes it, and sound by its content."""
+
+from pathlib import Path
+from typing import Any
+
+from diode.bundle.attestation import open_attestation
+from diode.bundle.manifest import Manifest
+from diode.content.rules import Rules
+from diode.errors import ExpiredError, NotInitialisedError, PolicyError
+from diode.trust.keys import read_trusted
+from receiver.messages import Question
+from receiver.policy.examine import Examine
+from receiver.spool.bundle import SpoolBundle
+
+
+class Policy:
+    """The receiver's rules for each channel, from its configuration."""
+
+    def __init__(self, settings: dict[str, Any], look: Examine) -> None:
+        self._look = look
+        self._rules = {name: _rules(said) for name, said in settings["content"].items()}
+        self._attested = frozenset(settings["attested"])
+        try:
+            self._services = [trusted.key for trusted in read_trusted(Path(settings["services"])).keys.values()]
+        except NotInitialisedError:
+            self._services = []
+        self._labels: dict[str, tuple[list[str], str]] = {k: (v[0], v[1]) for k, v in settings["labels"].items()}
+
+    def check(self, manifest: Manifest, now: str) -> None:
+        """Raise ExpiredError or PolicyError for a bundle that must not be taken at ``now``."""
+        if manifest.expires is not None and manifest.expires <= now:
+            raise ExpiredError(f"it was to be published before {manifest.expires}; here it is {now}")
+        self._check_labels(manifest)
+        if manifest.channel in self._attested:
+            open_attestation(manifest, self._services)
+
+    def examine(self, bundle: SpoolBundle) -> None:
+        """Have every file of a complete tree looked at. Raises PolicyError when its channel does not take one.
+
+        It raises UnexaminedError when nobody could be asked.
+        """
+        manifest = bundle.manifest
+        rules = self._rules.get(manifest.channel, Rules())
+        if rules.are_none:
+            return
+        self._look(
+            Question(bundle.hex_id, manifest.channel, *rules.said, manifest.files.entries, manifest.stream_bytes)
+        )
+
+    def _check_labels(self, manifest: Manifest) -> None:
+        classification, releasable_to = self._labels.get(manifest.channel, ([], ""))
+        labels = manifest.labels
+        if classification and (labels is None or labels.classification not in classification):
+            what = f"classified {labels.classification}" if labels else "not classified"
+            raise PolicyError(f"it is {what}; channel {manifest.channel} takes {', '.join(classification)}")
+        if releasable_to and (labels is None or releasable_to not in labels.releasable_to):
+            to = ", ".join(labels.releasable_to) if labels else ""
+            raise PolicyError(f"it is releasable to {to or 'nobody'}, and not to {releasable_to}")
+
+
+def _rules(said: dict[str, Any]) -> Rules:
+    """As the supervisor's settings have them."""
+    return Rules(**said | {"types": tuple(said["types"]), "also": tuple(said["also"])})

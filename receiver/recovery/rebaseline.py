@@ -1,0 +1,164 @@
+"""A ledger that went back in time: noticed before anything is published, and set right by ``rebaseline``.
+
+It is older than it was when its anchor says so, or when a receipt in the inbox names a bundle that it does not know. A
+bundle published since would be published again, by whoever recorded its datagrams.
+"""
+
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import structlog
+
+from diode.audit.chain import What
+from diode.audit.log import AuditLog, open_log
+from diode.audit.verify import trust_taken
+from diode.config.settings import ReceiverConfig
+from diode.errors import ReplayError
+from diode.storage.database import LEDGER_FILE, open_anchored
+from diode.storage.locking import locked
+from diode.storage.rollback_guard import Anchor, TrustHead
+from diode.trust.keys import read_link_key
+from receiver.inbox.folder import Inbox
+from receiver.inbox.receipts import Findings, find_unknown, row_of
+from receiver.ledger.bundles import Ledger
+from receiver.peer.requests import drop_request
+
+log = structlog.get_logger()
+
+
+class Rebaselined(NamedTuple):
+    """What was done: bundles taken from receipts, numbers spent by channel, and those of them that nobody knows."""
+
+    changed: bool
+    taken: list[str]
+    spent: dict[str, int]
+    unknown: dict[str, list[tuple[int, int]]]  # first, last
+    strange: list[str]  # what lies in the inbox and is no receipt
+    is_blind: bool  # the anchor is damaged: only receipts tell what was published
+    audit_loss: str = ""  # what the audit log has lost
+
+
+def anchor_of(config: ReceiverConfig) -> Anchor:
+    """The anchor of this receiver's ledger and audit log."""
+    return Anchor(config.anchor_file, "diode-receiver", AuditLog(config.audit_folder, "receiver", None, is_made=False))
+
+
+def open_ledger(config: ReceiverConfig) -> Ledger:
+    """The daemon's ledger, new on the very first start. Raises ReplayError when it is older than it was."""
+    anchor = anchor_of(config)
+    if anchor.read() is None:
+        _check_trust(config, anchor)
+    ledger = open_anchored(Ledger, config.state / LEDGER_FILE, anchor)
+    if unknown := _find_unknown(config, ledger).unknown:
+        ledger.close()
+        raise ReplayError(
+            f"the ledger does not know {len(unknown)} bundles that lie in the inbox, such as {unknown[0].label}: it is "
+            f"older than they are; {anchor.advice}"
+        )
+    return ledger
+
+
+def _check_trust(config: ReceiverConfig, anchor: Anchor) -> None:
+    """Without an anchor the audit log still tells which trust document counted. Raises ReplayError at an older one."""
+    path, head = config.state / LEDGER_FILE, None
+    if path.exists():
+        with closing(Ledger(path)) as ledger:
+            head = ledger.trust_head()
+    newest = _newest_trust(head, config.audit_folder)
+    if newest != head:
+        assert newest is not None
+        told = f"trust document {head[0]}" if head else "no trust document"
+        raise ReplayError(
+            f"{told} in the ledger, and the audit log {config.audit_folder} says that {newest[0]} was taken; the "
+            f"anchor {anchor.path} is missing; {anchor.advice}"
+        )
+
+
+def rebaseline(config: ReceiverConfig) -> Rebaselined:
+    """Set an older ledger right; one that is not older is left as it is. Raises LockedError while the daemon runs."""
+    with locked(config.state):
+        Inbox(config.inbox.path).prepare()
+        ledger = Ledger(config.state / LEDGER_FILE, anchor_of(config))
+        try:
+            return _rebaseline(config, ledger)
+        finally:
+            ledger.close()
+
+
+def reset_order(config: ReceiverConfig, epoch: int) -> list[str]:
+    """Believe heartbeats from ``epoch`` on again, under the link keys that are held; returns their ids.
+
+    Raises LockedError while the daemon runs, UsageError and StorageError; then nothing was changed.
+    """
+    keys = [read_link_key(path) for path in config.link.keys]
+    ids = [f"{key.key_id:04x}" for key in keys]
+    with locked(config.state), closing(Ledger(config.state / LEDGER_FILE, anchor_of(config))) as ledger:
+        ledger.take_over_order([key.fingerprint for key in keys])
+        detail = f"heartbeats of epoch {epoch} and later are believed again, under the link keys {', '.join(ids)}"
+        open_log(config.audit_folder, config.service_key, "receiver").append(What.REBASELINED, detail=detail)
+        ledger.reset_order([key.fingerprint for key in keys], epoch)
+    return ids
+
+
+def _rebaseline(config: ReceiverConfig, ledger: Ledger) -> Rebaselined:
+    found = _find_unknown(config, ledger)
+    now, anchor = ledger.standing(), anchor_of(config)
+    is_older, is_blind = bool(found.unknown), False
+    try:
+        written = anchor.check_ledger(now)
+    except ReplayError:
+        written, is_older = anchor.maybe_read(), True
+        is_blind = written is None
+    is_older = is_older or (written is None and _newest_trust(now.trust, config.audit_folder) != now.trust)
+    audit = open_log(config.audit_folder, config.service_key, "receiver")
+    if loss := anchor.audit_loss(written):
+        audit.append(What.REBASELINED, detail=loss)
+    if not is_older:
+        if written is None:
+            ledger.begin_anchor()
+        else:
+            ledger.follow_audit()
+        return Rebaselined(bool(loss), [], {}, {}, found.strange, is_blind=False, audit_loss=loss)
+    spent = _highest(now.channels, written.channels if written else {}, found)
+    decisions = written.decisions if written else 0
+    audit.append(What.REBASELINED, detail=_described(spent, len(found.unknown), is_blind=is_blind))
+    trust = _newest_trust(written.trust if written else None, config.audit_folder)
+    ledger.rebaseline((row_of(receipt) for receipt in found.unknown), spent, decisions, trust)
+    for receipt in found.unknown:
+        drop_request(config.state, receipt.bundle)
+    holes = {channel: [(first, last - 1) for first, last in ledger.holes(channel)] for channel in spent}
+    unknown = {channel: ranges for channel, ranges in holes.items() if ranges}
+    taken = [receipt.label for receipt in found.unknown]
+    return Rebaselined(True, taken, spent, unknown, found.strange, is_blind, loss)
+
+
+def _newest_trust(anchored: TrustHead | None, audit: Path) -> TrustHead | None:
+    """The newest trust document that counted here, as far as anything tells: a ledger put back must not go below it."""
+    taken = trust_taken(audit)
+    newest = max(taken, default=0)
+    if newest > (anchored[0] if anchored else 0):
+        return newest, min(taken[newest])
+    return anchored
+
+
+def _described(spent: dict[str, int], taken: int, *, is_blind: bool) -> str:
+    numbers = ", ".join(f"{channel} {sequence}" for channel, sequence in spent.items())
+    blind = "; the anchor was damaged" if is_blind else ""
+    return f"{taken} bundles taken from receipts{blind}; numbers spent up to: {numbers}"
+
+
+def _highest(ours: dict[str, int], anchored: dict[str, int], found: Findings) -> dict[str, int]:
+    """The last number of each channel that was published, as far as anything tells."""
+    highest = dict(ours)
+    told = [*anchored.items(), *((receipt.channel, receipt.sequence) for receipt in found.unknown)]
+    for channel, sequence in told:
+        highest[channel] = max(sequence, highest.get(channel, 0))
+    return highest
+
+
+def _find_unknown(config: ReceiverConfig, ledger: Ledger) -> Findings:
+    found = find_unknown(config.inbox.path, ledger.is_over)
+    if found.strange:
+        log.warning("receipts_unreadable", count=len(found.strange), first=found.strange[0])
+    return found

@@ -1,0 +1,131 @@
+"""Bundles that are verified and wait for people: ``inbox/.diode/held/<id>`` is what will be published, or set aside."""
+
+import re
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from securesystemslib.signer import Key
+
+from diode.bundle.manifest import bundle_id
+from diode.bundle.opened import Opened
+from diode.bundle.receipt import SIGNED_FILE
+from diode.errors import IntegrityError
+from diode.storage.folder import Folder
+from diode.trust.published import examine
+from diode.trust.roles import Role, Trust
+from receiver.policy.authority import Authority
+from receiver.release.decisions import FOLDER as DECISIONS
+from receiver.release.decisions import Decision, Given, Verdict, find_decisions, read_decisions
+
+FOLDER: Final = "held"
+_DECISION: Final = re.compile(r"[^.].{15}-")
+
+
+class Rule(NamedTuple):
+    """What a channel asks for before it publishes: so many people, and a scanner's word."""
+
+    people: int
+    scanned: bool
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], channel: str) -> "Rule":
+        """That of a channel, from the settings of ``store``."""
+        people, scanned = settings["hold"].get(channel, (0, False))
+        return cls(people, scanned)
+
+    @property
+    def holds(self) -> bool:
+        """Whether bundles have to wait."""
+        return self.people > 0 or self.scanned
+
+
+def waits_for(people: int, *, scanned: bool) -> str:
+    """What a bundle is held for, in words."""
+    return " and ".join([f"{people} people"] * (people > 0) + ["the scanner"] * scanned)
+
+
+@dataclass(slots=True)
+class HeldBundle:
+    """One bundle that waits, and what was decided so far."""
+
+    opened: Opened
+    folder: Path
+    is_resumed: bool = False  # an earlier run held it, and may have said who accepts
+    accepted: set[str] = field(default_factory=set)
+
+    @property
+    def number(self) -> int:
+        """The bundle id."""
+        return bundle_id(self.opened.payload)
+
+    @property
+    def hex_id(self) -> str:
+        """The bundle id as 16 hexadecimal digits."""
+        return f"{self.number:016x}"
+
+
+class Verdicts:
+    """What people have decided, read from their files; who may decide is the trust document's to say, or a folder's."""
+
+    def __init__(self, state: Path, authority: Authority, releasers: Trust | None, own_key: Key | None) -> None:
+        self._state = state
+        self._authority = authority
+        self._releasers = releasers
+        self._own_key = own_key  # the supervisor's: by it the scanner speaks
+
+    @property
+    def trust(self) -> Trust | None:
+        """Whose keys release; None: no key is known, so Unix users do."""
+        document = self._authority.release
+        return document if document is not None and document.roles else self._releasers
+
+    def read(self, bundle: str, now: str) -> tuple[list[Given], list[tuple[Path, str]]]:
+        """Decisions about a bundle: those that count, and those that do not with the reason."""
+        paths = find_decisions(self._state / DECISIONS, bundle)
+        found = list(read_decisions(paths, self.trust, self._own_key, now))
+        return [one for one in found if isinstance(one, Given)], [one for one in found if not isinstance(one, Given)]
+
+    def drop(self, keep: Collection[str]) -> None:
+        """Remove what was said about bundles that are not among ``keep``."""
+        with suppress(FileNotFoundError), Folder.open(self._state / DECISIONS) as folder:
+            for name in folder.names():
+                if _DECISION.match(name) and name[:16] not in keep:
+                    with suppress(OSError):
+                        folder.remove(name)
+
+    def may(self, person: str, channel: str) -> bool:
+        """Whether a person's word counts for a channel."""
+        trust = self.trust
+        if trust is None:
+            return True
+        role = trust.role(channel)
+        return role is not None and (role.persons is None or person in role.persons)
+
+    def needed(self, channel: str, rule: Rule) -> int:
+        """How many people must accept: what the channel asks for, or the document, whichever is more."""
+        trust = self.trust
+        role = (trust.role(channel) if trust else None) or Role()
+        return max(rule.people, role.threshold if rule.people else 0)
+
+
+def decide(bundle: str, content: str, verdict: Verdict, reason: str, now: str) -> Decision:
+    """A decision about a bundle with this content."""
+    return Decision(
+        format="diode-decision-1", bundle=bundle, content=content, verdict=verdict, reason=reason[:500], at=now
+    )
+
+
+def check_tree(tree: Path, bundle: int, trust: Trust, own_key: Key | None) -> None:
+    """See that a tree that waited is what was verified: every byte of its data and papers, and nothing besides.
+
+    Raises ContentError.
+    """
+    with Folder.open(tree) as folder:
+        found = examine(folder, trust, own_key if folder.has(SIGNED_FILE) else None)
+    if bundle_id(found.opened.payload) != bundle:
+        raise IntegrityError(f"what waited here is another bundle now: {found.opened.manifest.label}")
+    if found.findings:
+        raise IntegrityError(f"it was changed while it waited: {found.findings[0]}")

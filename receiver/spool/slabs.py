@@ -1,0 +1,118 @@
+"""Slabs and masks of symbols as messages between ``assemble`` and ``store`` have them, and what may be claimed of them.
+
+``assemble`` is nearer to strangers than ``store``: what it says of a slab is held against the arena, and against what
+was signed, before anything is done with it.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diode.errors import MessageError
+from diode.formats.names import MAX_MANIFEST_BYTES
+from diode.protocol.assembler import SlabKey
+from diode.protocol.geometry import Slab
+from diode.protocol.wire import MAX_COLUMNS, MAX_ROWS, MAX_SYMBOL_BYTES, Kind, ObjectType
+from receiver.messages import Begun, Complete, Known, Loaded, Parked, Redo, Wanted
+
+Mask = NDArray[np.bool_]
+OfSlab = Begun | Complete | Parked | Wanted | Loaded | Redo
+
+PARKED: Final = {
+    "parked": (Kind.DATA, 0),
+    "parked_files": (Kind.OBJECT, int(ObjectType.FILES)),
+    "parked_slabs": (Kind.OBJECT, int(ObjectType.SLABS)),
+}
+MAX_MANIFEST_SLAB: Final = MAX_MANIFEST_BYTES + MAX_COLUMNS * MAX_SYMBOL_BYTES  # padded to whole rows
+
+
+def key_of(message: OfSlab) -> SlabKey:
+    """The slab that a message is about."""
+    return SlabKey(message.bundle, Kind(message.kind), message.flags, message.number)
+
+
+def pack_mask(mask: Mask) -> bytes:
+    """Eight to a byte."""
+    return np.packbits(mask).tobytes()
+
+
+def unpack_mask(packed: bytes, symbols: int) -> Mask:
+    """A mask of so many symbols from a bit each; what has no bit is not there."""
+    bits = np.unpackbits(np.frombuffer(packed, np.uint8)).astype(np.bool_)
+    mask = np.zeros(symbols, dtype=np.bool_)
+    mask[: min(symbols, len(bits))] = bits[:symbols]
+    return mask
+
+
+def parked_masks(keys: Iterable[SlabKey]) -> dict[str, bytes]:
+    """Parked slabs of one bundle as the fields of :class:`Known`."""
+    numbers: dict[tuple[Kind, int], list[int]] = {part: [] for part in PARKED.values()}
+    for key in keys:
+        numbers[key.kind, key.flags].append(key.number)
+    return {name: pack_mask(_with(numbers[part])) for name, part in PARKED.items()}
+
+
+def parked_keys(known: Known) -> list[SlabKey]:
+    """What :func:`parked_masks` was given."""
+    return [
+        SlabKey(known.bundle, kind, flags, int(number))
+        for name, (kind, flags) in PARKED.items()
+        for number in numbers_of(getattr(known, name))
+    ]
+
+
+def numbers_of(packed: bytes) -> NDArray[np.intp]:
+    """The places of a mask that are set."""
+    return np.flatnonzero(unpack_mask(packed, 8 * len(packed)))
+
+
+def _with(numbers: list[int]) -> Mask:
+    mask = np.zeros(max(numbers, default=-1) + 1, dtype=np.bool_)
+    mask[numbers] = True
+    return mask
+
+
+def check_claim(message: OfSlab, signed: Slab | None, arena_bytes: int) -> None:
+    """Raise MessageError unless what ``message`` claims of a slab can be true.
+
+    ``signed`` is the slab's shape by its verified manifest; None while there is no such manifest.
+    """
+    kind = type(message).__name__
+    if is_manifest(message):
+        if not isinstance(message, Complete) or message.number or message.length > MAX_MANIFEST_SLAB:
+            raise MessageError(kind, "a manifest is one slab, of no great length, and never parked")
+    elif (message.kind, message.flags) not in PARKED.values():
+        raise MessageError(kind, "no bundle has such a part")
+    elif signed is not None:
+        _check_signed(message, signed)
+    if isinstance(message, Complete):
+        _check_place(message, message.length, arena_bytes)
+    elif isinstance(message, Parked | Wanted):
+        _check_place(message, message.symbols * message.symbol_bytes, arena_bytes)
+    if isinstance(message, Parked) and len(message.have) != -(-message.symbols // 8):
+        raise MessageError("Parked", "its mask has not a bit for each symbol")
+
+
+def is_manifest(message: OfSlab) -> bool:
+    """Whether it is about a manifest, which comes before anything is signed."""
+    return message.kind == Kind.OBJECT and message.flags == ObjectType.MANIFEST
+
+
+def _check_signed(message: OfSlab, signed: Slab) -> None:
+    shape = signed.shape
+    if isinstance(message, Complete) and message.length != signed.length:
+        raise MessageError("Complete", f"slab {message.number} has {signed.length} bytes, not {message.length}")
+    if isinstance(message, Parked | Wanted):
+        kind = type(message).__name__
+        if message.symbol_bytes != shape.symbol_bytes:
+            raise MessageError(kind, f"symbols have {shape.symbol_bytes} bytes, not {message.symbol_bytes}")
+        if not shape.k * shape.columns <= message.symbols <= MAX_ROWS * shape.columns:
+            raise MessageError(kind, f"slab {message.number} has not {message.symbols} symbols")
+
+
+def _check_place(message: Complete | Parked | Wanted, length: int, arena_bytes: int) -> None:
+    """Slices never fail in Python: a stretch that lies outside of the arena would silently be a shorter one."""
+    if not 0 <= message.offset <= message.offset + length <= arena_bytes:
+        raise MessageError(type(message).__name__, "it lies outside of the arena")

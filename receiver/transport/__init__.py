@@ -1,0 +1,6 @@
+"""From datagrams to slabs: the two workers that receive, and the pipeline that starts all four.
+
+- ``assemble``: worker: authenticates and places region by region, decodes slab by slab
+- ``listen``: worker: socket to regions of the ring, nothing else
+- ``pipeline``: starts the four workers, with the ring, the arena and the pipes between them
+"""

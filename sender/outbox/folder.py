@@ -1,0 +1,256 @@
+"""The outbox: which items are there, which are quiet long enough to be taken, and where they go afterwards."""
+
+import json
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+from pydantic import TypeAdapter, ValidationError
+
+from diode.config.settings import Outbox
+from diode.errors import DiodeError, IntakeError, PathError, SourceError, UsageError
+from diode.formats.names import ChannelName, check_new_name
+from diode.storage.folder import Folder, fitting, real_path
+from diode.storage.locking import lock_in
+from sender.outbox.scan import Root
+
+OURS: Final = ".diode"  # in the outbox
+REASONS: Final = ".reasons"  # in ``failed``
+_NUMBERED: Final = 100  # items of one name; later ones get a random ending, so that many take no longer than few
+
+_CHANNEL: TypeAdapter[str] = TypeAdapter(ChannelName)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One file or directory of the outbox, named ``<channel>/<name>[@<version>]``."""
+
+    path: Path
+    channel: str
+    name: str
+    version: str | None
+
+
+def check_channel(channel: str) -> str:
+    """The channel's name. Raises SourceError."""
+    try:
+        return _CHANNEL.validate_python(channel)
+    except ValidationError:
+        raise SourceError(
+            f"channel {channel!r} is not a lower-case word of letters, digits, '.', '_' and '-'"
+        ) from None
+
+
+def split_name(entry: str) -> tuple[str, str | None]:
+    """(name, version or None) of an outbox entry. Raises SourceError."""
+    name, at, version = entry.rpartition("@")
+    if not at:
+        name, version = entry, ""
+    check_label(name, version if at else None)
+    return name, version if at else None
+
+
+def check_label(name: str, version: str | None) -> None:
+    """Raise SourceError unless a bundle may be called so."""
+    try:
+        for component in (name,) if version is None else (name, version):
+            check_new_name(component)
+    except PathError as error:
+        raise SourceError(str(error)) from error
+    if name.startswith(".") or (version or "").startswith(".") or version == "current":
+        raise SourceError(
+            f"{name!r}, {version!r}: neither name nor version may start with a dot, and no version is 'current'"
+        )
+
+
+class OutboxFolder:
+    """Reads the outbox, and moves what was handled out of it.
+
+    Others may write there. Names below it are theirs: each is used relative to a descriptor, and as no link. What is
+    written about an item lies in folders of our own, below ``failed/.reasons``, which no item's name can lead to.
+    """
+
+    def __init__(self, config: Outbox) -> None:
+        self._config = config
+        self._strays: set[str] = set()
+        self._closed: set[str] = set()
+        try:
+            self._outbox = Folder.open(config.path, create=True, mode=0o777)
+            self._sent, self._failed = (open_place(config, path, create=True) for path in (config.sent, config.failed))
+            self._ours = _our_folder(self._outbox)
+            for folder in (self._sent, self._failed):
+                self._try_move(folder)
+        except OSError as error:
+            raise UsageError(
+                f"outbox.path, outbox.sent and outbox.failed must be writable and on one mount: "
+                f"{error.filename}: {error.strerror}"
+            ) from error
+
+    def lock(self) -> int:
+        """No other sender may take items meanwhile, until the descriptor is closed. Raises LockedError."""
+        return lock_in(self._ours, self._config.path)
+
+    def entries(self) -> Iterator[Path]:
+        """What lies in the channels, hidden names left out. A channel that cannot be read is passed over."""
+        closed = set()
+        for channel in self._outbox.names():
+            if channel.startswith(".") or not self._outbox.is_folder(channel):
+                continue
+            try:
+                with self._outbox.folder(channel) as folder:
+                    names = folder.names()
+            except OSError as error:
+                closed.add(channel)
+                self._say_closed(channel, error)
+                continue
+            yield from (self._config.path / channel / name for name in names if not name.startswith("."))
+        self._closed = closed
+
+    def _say_closed(self, channel: str, error: OSError) -> None:
+        """Once, until it can be read again."""
+        if channel not in self._closed:
+            detail = f"{error.strerror}: {printable(self._config.path / channel)}"
+            log.warning("channel_unreadable", detail=detail, consequence="what lies in it is not sent")
+
+    def strays(self) -> list[Path]:
+        """What lies beside the channels' folders and is ignored there; each is named once."""
+        found = {name for name in self._outbox.names() if name[0] != "." and not self._outbox.is_folder(name)}
+        new = sorted(found - self._strays)
+        self._strays = found
+        return [self._config.path / name for name in new]
+
+    def item(self, entry: Path) -> Item:
+        """The item that ``entry`` names. Raises SourceError."""
+        name, version = split_name(entry.name)
+        return Item(entry, check_channel(entry.parent.name), name, version)
+
+    def root(self, entry: Path) -> Root:
+        """Where the files of ``entry`` are found: by its name in the channel's folder, which is no link."""
+        channel = self._outbox.folder(entry.parent.name)
+        channel.path = real_path(self._outbox.fd) / entry.parent.name
+        return Root(channel, entry.name)
+
+    def has(self, entry: Path) -> bool:
+        """Whether it lies there still."""
+        if entry.parent.parent != self._config.path:
+            return False
+        try:
+            with self._outbox.folder(entry.parent.name) as channel:
+                return channel.has(entry.name)
+        except OSError:
+            return False
+
+    def state(self, entry: Path) -> tuple[int, int] | None:
+        """Changes with the item itself, not with what lies in it; None: it is not there, or cannot be looked at."""
+        try:
+            with self._outbox.folder(entry.parent.name) as channel:
+                status = os.stat(entry.name, dir_fd=channel.fd, follow_symlinks=False)
+        except OSError:
+            return None
+        return status.st_ino, status.st_ctime_ns
+
+    def is_quiet(self, entry: Path, now: float | None = None) -> bool:
+        """Whether nothing below ``entry`` changed for the settle time."""
+        limit = (time.time() if now is None else now) - self._config.settle_s
+        try:
+            with self._outbox.folder(entry.parent.name) as channel:
+                return all(status.st_ctime <= limit for status in _stats(channel, entry.name))
+        except OSError:
+            return True  # unreadable: packing will say why
+
+    def archive(self, item: Path) -> Path:
+        """Move what was sent to ``sent/<channel>/``; returns its new place."""
+        return self._move(item, self._sent)
+
+    def sent(self, channel: str) -> Folder:
+        """Where what was sent on a channel lies; through no link."""
+        return self._sent.folder(channel)
+
+    def set_aside(self, entry: Path, error: DiodeError) -> None:
+        """Move what cannot be sent to ``failed/<channel>/``, and say why below ``failed/.reasons/<channel>/``.
+
+        Of an item that its intake refused the whole verdict lies there, too. What cannot be moved is told of.
+        """
+        log.error("item_set_aside", item=printable(entry), reason=error.reason, detail=str(error))
+        reason = {
+            "reason": error.reason,
+            "detail": str(error),
+            "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+        try:
+            moved = self._move(entry, self._failed)
+            self._say(moved, "reason", json.dumps(reason, indent=1))
+            if isinstance(error, IntakeError):
+                self._say(moved, "verdict", json.dumps(error.verdict, indent=1, ensure_ascii=False))
+        except OSError as stuck:
+            log.warning("item_stuck", item=printable(entry), detail=f"{stuck.strerror}: {stuck.filename}")
+
+    def _say(self, moved: Path, what: str, text: str) -> None:
+        """Write about an item where its own name is no name of a file."""
+        with self._failed.folders(f"{REASONS}/{moved.parent.name}", create=True, mode=0o777) as folder:
+            folder.put(fitting(moved.name, f".{what}.json"), f"{text}\n".encode(), 0o666)
+
+    def _move(self, entry: Path, base: Folder) -> Path:
+        """To the first name that is free in ``base``; of a link, the link itself."""
+        channel, name = entry.parent.name, entry.name
+        with self._outbox.folder(channel) as source, base.folder(channel, create=True, mode=0o777) as target:
+            for number in range(1, _NUMBERED):
+                with suppress(FileExistsError):
+                    new = name if number == 1 else fitting(name, f".{number}")
+                    source.move(name, target, new)
+                    return target.path / new
+            new = fitting(name, f".{os.urandom(8).hex()}")
+            source.move(name, target, new)
+            return target.path / new
+
+    def _try_move(self, target: Folder) -> None:
+        """Prove that what was sent can be moved: between two mounts of one file system it cannot."""
+        trial = f".diode-trial-{os.urandom(8).hex()}"
+        with self._ours.folder(trial, create=True):
+            pass
+        try:
+            self._ours.move(trial, target, trial)
+            target.remove(trial)
+        except OSError:
+            self._ours.remove(trial)
+            raise
+
+
+def open_place(config: Outbox, path: Path, *, create: bool = False) -> Folder:
+    """``sent`` or ``failed``. Where it lies in the outbox others may write beside it: then through no link."""
+    if not path.is_relative_to(config.path):
+        return Folder.open(path, create=create, mode=0o777)
+    with Folder.open(config.path) as outbox:
+        return outbox.folders(str(path.relative_to(config.path)), create=create, mode=0o777)
+
+
+def _our_folder(outbox: Folder) -> Folder:
+    """``.diode`` in the outbox, where nobody else may write. What a stranger put at its name is moved away."""
+    with suppress(OSError):
+        folder = outbox.folder(OURS, create=True)
+        if folder.is_ours(outbox):
+            return folder
+    outbox.move(OURS, outbox, f"{OURS}-strange-{os.urandom(8).hex()}")
+    return outbox.folder(OURS, create=True)
+
+
+def printable(path: Path) -> str:
+    """A path for the log: names need not be UTF-8."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
+def _stats(channel: Folder, name: str) -> Iterator[os.stat_result]:
+    status = os.stat(name, dir_fd=channel.fd, follow_symlinks=False)
+    yield status
+    if stat.S_ISDIR(status.st_mode):
+        for _, directories, files, fd in os.fwalk(name, dir_fd=channel.fd, follow_symlinks=False):
+            for inner in (*directories, *files):
+                yield os.stat(inner, dir_fd=fd, follow_symlinks=False)

@@ -1,0 +1,251 @@
+"""Which files an item holds. They are found, and opened, through descriptors: by paths with no link in them.
+
+Whoever drops an item may change it at any instant. What is opened later is compared with what was found (inode, size,
+times), so that neither another file nor other content is taken for it.
+"""
+
+import os
+import stat
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import BinaryIO, Final, NamedTuple
+
+from diode.bundle.files import PathSet
+from diode.errors import LimitError, PathError, SourceError
+from diode.formats.names import MAX_FILES, check_new_name
+from diode.storage.folder import Folder, real_path
+from sender.outbox.hub_cache import Hub, find_hub, is_cache, is_unfinished
+from sender.outbox.links import Follower, Links, Spot, identity, keeper_of
+
+_DEEPEST: Final = 64
+_READ: Final = os.O_RDONLY | os.O_NONBLOCK
+
+
+def fingerprint(status: os.stat_result) -> tuple[int, int, int, int]:
+    """What changes when a file changes: inode, size, mtime and ctime in nanoseconds."""
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+class Root(NamedTuple):
+    """A file or directory to be packed: ``name`` in an open folder, whose path has no links in it.
+
+    ``hub``: of what a person named, the cache that it lies in. What strangers drop never has one.
+    """
+
+    holder: Folder
+    name: str
+    hub: Hub | None = None
+
+    @classmethod
+    def named(cls, path: Path) -> "Root":
+        """What a person named: links above it are theirs, and followed, once. Raises OSError."""
+        path = path.absolute()
+        holder = Folder.open(path.parent)
+        holder.path = real_path(holder.fd)
+        return cls(holder, path.name, find_hub(holder, path.name))
+
+    @property
+    def origin(self) -> str:
+        """Its path."""
+        return os.path.join(self.holder.path, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One path of the bundle, and the file or empty directory it comes from: ``below`` the folder ``top``."""
+
+    path: str
+    origin: str
+    top: Folder
+    below: str
+    seen: bytes = b""  # what the file looked like
+
+    @property
+    def sort_key(self) -> bytes:
+        """Tables are sorted by the bytes of the path."""
+        return self.path.encode()
+
+    def open(self) -> BinaryIO:
+        """Open the file, unbuffered. A link put into its path meanwhile is not followed, a pipe not waited for."""
+        return os.fdopen(self.top.beneath(self.below, _READ), "rb", buffering=0)
+
+    def status(self) -> os.stat_result:
+        """What lies there now; a link is looked at itself."""
+        fd = self.top.beneath(self.below, os.O_PATH)
+        try:
+            return os.fstat(fd)
+        finally:
+            os.close(fd)
+
+    def is_as_found(self, status: os.stat_result) -> bool:
+        """Whether this is the file that was found, unchanged."""
+        return self.seen == _seen(status)
+
+
+def open_origin(origin: str) -> BinaryIO:
+    """Open the file at an absolute path in which no link is followed, unbuffered."""
+    return os.fdopen(_top_of_all().beneath(origin.lstrip("/"), _READ), "rb", buffering=0)
+
+
+def open_places(places: Iterable[str]) -> Iterator[int]:
+    """A descriptor of each absolute path in which no link is followed, to be closed by the taker; others left out."""
+    for place in places:
+        try:
+            fd = _top_of_all().beneath(place.lstrip("/") or ".", os.O_PATH)
+        except OSError:
+            continue
+        if stat.S_ISLNK(os.fstat(fd).st_mode):  # itself opened: O_PATH
+            os.close(fd)
+        else:
+            yield fd
+
+
+@cache
+def _top_of_all() -> Folder:
+    return Folder(os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC), Path("/"))
+
+
+def collect(roots: Sequence[Path | Root], links: Links, file_name: str | None = None) -> list[Source]:
+    """All files and empty directories below ``roots``, sorted as the table is.
+
+    Of one directory its contents, of one file that file (as ``file_name`` if given), of several roots each under its
+    own name. Raises SourceError for anything that cannot cross: links (unless followed within the root), hard links
+    that others may have made, devices, sockets, unusable names.
+    """
+    sources: list[Source] = []
+    linked: dict[tuple[int, int], _Linked] = {}
+    for root in roots:
+        walk = _Walk(links, linked)
+        for source in walk.all_of(root, file_name, alone=len(roots) == 1):
+            sources.append(source)
+            if len(sources) > MAX_FILES:
+                raise LimitError(f"more than {MAX_FILES} files and empty directories: a bundle holds no more")
+    for file in linked.values():
+        file.check()
+    try:
+        paths = PathSet()
+        for source in sources:
+            paths.add(source.path)
+    except PathError as error:
+        raise SourceError(str(error)) from error
+    return sorted(sources, key=lambda source: source.sort_key)
+
+
+@dataclass(slots=True)
+class _Linked:
+    """A file with several names (hard links): which of them lie in the item, and whether its owner alone made them."""
+
+    names: int
+    found: set[str] = field(default_factory=set)
+    foreign: str = ""
+
+    def check(self) -> None:
+        """Raise SourceError when somebody may have linked a file into the item who cannot read it."""
+        if self.foreign and self.names > len(self.found):
+            raise SourceError(
+                f"{self.foreign!r} is a hard link to a file that has names outside of the item, in a folder that is not"
+                f" its owner's alone: whoever put it there may not be able to read it. Copy it: cp -p FILE FILE.new &&"
+                f" mv FILE.new FILE"
+            )
+
+
+class _Walk:
+    """One root. Each folder of it is opened by its name in the one above, so that nothing is found through a link."""
+
+    def __init__(self, links: Links, linked: dict[tuple[int, int], _Linked]) -> None:
+        self._links = links
+        self._linked = linked
+        self._above: list[tuple[int, int]] = []  # the folders that are being walked
+        self._caches: set[str] = set()
+
+    def all_of(self, root: Path | Root, file_name: str | None, *, alone: bool) -> list[Source]:
+        """Its files and empty directories; of a cache, no blob that is there under the name of a snapshot's file."""
+        with _readable(str(root if isinstance(root, Path) else root.origin)):
+            root = Root.named(root) if isinstance(root, Path) else root
+            name = file_name or root.name
+            check_new_name(name)
+            spot = Spot(root.holder, root.name, root.holder, root.name, keeper_of(root.holder, None))
+            status = spot.status()
+            if not stat.S_ISDIR(status.st_mode):
+                self._follower = Follower(self._links, root.holder, spot.keeper, root.hub)
+                is_link = stat.S_ISLNK(status.st_mode)
+                return [self._file(self._follower.follow_named(spot) if is_link else spot, name)]
+            top = spot.open_folder()
+            keeper = keeper_of(top, spot.keeper)
+        self._follower = Follower(self._links, top, keeper, root.hub)
+        prefix = "" if alone else name
+        found: list[Source] = []
+        for source in self._folder(Spot(top, "", top, "", keeper), top, prefix, 0):
+            found.append(source)
+            if len(found) > 2 * MAX_FILES:  # counted here: links may name the same files without end
+                raise LimitError(f"more than {2 * MAX_FILES} files, empty directories and links: a bundle holds fewer")
+        return [source for source in found if not self._is_double(source, prefix)]
+
+    def _is_double(self, source: Source, prefix: str) -> bool:
+        """Whether it was found at its own place, and a cache's link leads to it."""
+        place = source.path.removeprefix(f"{prefix}/") if prefix else source.path
+        return self._follower.is_sent_elsewhere(place)
+
+    def _folder(self, spot: Spot, folder: Folder, path: str, depth: int) -> Iterator[Source]:
+        if depth > _DEEPEST:
+            raise SourceError(f"{spot.origin!r} is nested too deeply, or links form a circle")
+        with _readable(spot.origin):
+            names = folder.names()
+            self._above.append(identity(os.fstat(folder.fd)))
+        if is_cache(names):
+            self._caches.add(spot.below)
+        if not names and path:
+            yield Source(path + "/", spot.origin, spot.top, spot.below)
+        for name in names:
+            inner = f"{path}/{name}" if path else name
+            yield from self._entry(spot.inner(folder, name, spot.keeper), inner, depth)
+        self._above.pop()
+
+    def _entry(self, spot: Spot, path: str, depth: int) -> Iterator[Source]:
+        with _readable(spot.origin):
+            check_new_name(spot.name)
+            status = spot.status()
+            if stat.S_ISLNK(status.st_mode):
+                origin, spot = spot.origin, self._follower.follow(spot)
+                status = spot.status()
+                if identity(status) in self._above:
+                    raise SourceError(f"{origin!r} is a link to a folder above itself")
+            child = spot.open_folder() if stat.S_ISDIR(status.st_mode) else None
+        if child is None:
+            yield self._file(spot, path, status)
+            return
+        inside = spot._replace(keeper=keeper_of(child, spot.keeper))
+        yield from self._folder(inside, child, path, depth + 1)
+        if child is not spot.top:
+            child.close()
+
+    def _file(self, spot: Spot, path: str, status: os.stat_result | None = None) -> Source:
+        status = spot.status() if status is None else status
+        if not stat.S_ISREG(status.st_mode):
+            raise SourceError(f"{spot.origin!r} is neither a file nor a directory")
+        if is_unfinished(spot.below, self._caches):
+            raise SourceError(f"{spot.origin!r} is a download that has not ended: end it, or remove the file")
+        if status.st_nlink > 1:
+            linked = self._linked.setdefault(identity(status), _Linked(status.st_nlink))
+            linked.found.add(spot.origin)
+            linked.foreign = linked.foreign or (spot.origin if spot.keeper != status.st_uid else "")
+        return Source(path, spot.origin, spot.top, spot.below, _seen(status))
+
+
+@contextmanager
+def _readable(origin: str) -> Iterator[None]:
+    """Errors name what cannot be read."""
+    try:
+        yield
+    except PathError as error:
+        raise SourceError(str(error)) from error
+    except OSError as error:
+        raise SourceError(f"{origin!r} cannot be read: {error.strerror}") from error
+
+
+def _seen(status: os.stat_result) -> bytes:
+    return struct.pack("=QQqq", *fingerprint(status))

@@ -1,0 +1,151 @@
+"""Signatures by people: what waits for them, how one is added, and when there are enough."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from securesystemslib.dsse import Envelope
+from securesystemslib.signer import Signer
+
+from diode.audit.chain import What
+from diode.audit.log import AuditLog
+from diode.bundle.manifest import PAYLOAD_TYPE, bundle_id
+from diode.bundle.opened import Signature
+from diode.config.settings import SenderConfig
+from diode.errors import NotInitialisedError, SourceError, TrustError, UsageError
+from diode.formats.dsse import merge_signatures, read_envelope, write_envelope
+from diode.formats.names import MAX_MANIFEST_BYTES
+from diode.storage.durable import write_durably
+from diode.trust.keys import read_trusted
+from sender.ledger import Ledger, Row, named
+from sender.outbox.folder import OutboxFolder
+from sender.pack.packed import MANIFEST_FILE, check_packed
+
+MOST_REASON: Final = 500
+
+
+class Approval(NamedTuple):
+    """How far a bundle is: who has signed it, of how many."""
+
+    signatures: tuple[Signature, ...]
+    needed: int
+
+    @property
+    def persons(self) -> list[str]:
+        """Each counted once."""
+        return sorted({signature.person for signature in self.signatures})
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether it may be sent."""
+        return len(self.persons) >= self.needed
+
+
+def find_waiting(ledger: Ledger, text: str) -> Row:
+    """The bundle that waits for signatures and whose id, or its beginning, is ``text``. Raises UsageError."""
+    waiting = ledger.unapproved()
+    found = [row for row in waiting if text and row.id.startswith(text.lower())]
+    if len(found) == 1:
+        return found[0]
+    if row := ledger.get(text):
+        raise UsageError(f"{row.id} is {row.state}: it waits for no signature")
+    names = ", ".join(f"{row.id} ({row.channel}/{row.name}/{row.version})" for row in waiting[:8])
+    raise UsageError(f"{text!r} names no single bundle that waits for signatures; waiting: {names or 'none'}")
+
+
+def reject_waiting(config: SenderConfig, ledger: Ledger, row: Row, reason: str, audit: AuditLog) -> None:
+    """Withdraw a bundle that waits; its item goes where what cannot be sent goes."""
+    detail = f"rejected: {reason[:MOST_REASON]}"
+    audit.append(What.WITHDRAWN, **named(row), detail=detail)
+    ledger.set_state(row.id, "withdrawn", detail)
+    shutil.rmtree(config.state / "bundles" / row.id, ignore_errors=True)
+    if row.origin and (folder := OutboxFolder(config.outbox)).has(Path(row.origin)):
+        folder.set_aside(Path(row.origin), SourceError(detail))
+
+
+class Approvals:
+    """The packed bundles of one sender, and who may sign them."""
+
+    def __init__(self, config: SenderConfig, audit: AuditLog) -> None:
+        self._config = config
+        self._audit = audit
+        try:
+            self.approvers = read_trusted(config.send.approvers)
+        except NotInitialisedError:
+            folder = config.send.approvers
+            raise NotInitialisedError(
+                f"nobody may approve: {folder} holds no *.pub; put approvers' keys there"
+            ) from None
+
+    def standing(self, row: Row) -> Approval:
+        """How far a bundle is."""
+        return self._standing(self._read(self._path(row)), row)
+
+    def sign(self, ledger: Ledger, row: Row, signer: Signer) -> Approval:
+        """Add a person's signature. Raises TrustError unless the key is an approver's."""
+        if signer.public_key.keyid not in self.approvers.keys:
+            raise TrustError(
+                f"key {signer.public_key.keyid[:16]} is no approver's: {self._config.send.approvers} does not hold it"
+            )
+        return self._change(ledger, row, lambda envelope: envelope.sign(signer))
+
+    def merge(self, ledger: Ledger, row: Row, signed: bytes) -> Approval:
+        """Take over the signatures of an envelope that was signed elsewhere. Raises ManifestError, TrustError."""
+        other = read_envelope(signed, PAYLOAD_TYPE, MAX_MANIFEST_BYTES)
+        valid = {signature.key_id for signature in self.approvers.signatures(other, None)}
+        other.signatures = {key_id: s for key_id, s in other.signatures.items() if key_id in valid}
+        return self._change(ledger, row, lambda envelope: merge_signatures(envelope, other))
+
+    def _change(self, ledger: Ledger, row: Row, change: Callable[[Envelope], object]) -> Approval:
+        try:
+            check_packed(self._config.state, int(row.id, 16))
+        except (OSError, ValueError, LookupError) as error:
+            raise SourceError(f"the packed bundle {row.id} is damaged, and was not signed: {error}") from error
+        path = self._path(row)
+        with _locked(path.parent):
+            if (fresh := ledger.get(row.id)) is None or fresh.state != "unapproved":
+                state = fresh.state if fresh else "gone"
+                raise UsageError(f"{row.id} is {state} meanwhile: it waits for no signature any more")
+            envelope = self._read(path)
+            if bundle_id(envelope.payload) != int(row.id, 16):
+                raise SourceError(f"the manifest of {row.id} is another one's, and was not signed")
+            before = set(self._standing(envelope, row).signatures)
+            change(envelope)
+            approval = self._standing(envelope, row)
+            for person, key_id in sorted(set(approval.signatures) - before):
+                self._audit.append(What.APPROVED, **named(row), key=key_id, detail=f"signed by {person}")
+            write_durably(path, write_envelope(envelope, MAX_MANIFEST_BYTES))
+            if approval.is_enough:
+                ledger.set_state(row.id, "approved")
+        return approval
+
+    def _standing(self, envelope: Envelope, row: Row) -> Approval:
+        try:
+            signatures = self.approvers.signatures(envelope, None)
+        except TrustError:
+            signatures = ()
+        return Approval(signatures, self._config.approvals(row.channel))
+
+    def _path(self, row: Row) -> Path:
+        return self._config.state / "bundles" / row.id / MANIFEST_FILE
+
+    def _read(self, path: Path) -> Envelope:
+        try:
+            return read_envelope(path.read_bytes(), PAYLOAD_TYPE, MAX_MANIFEST_BYTES)
+        except OSError as error:
+            raise SourceError(f"{path} cannot be read: {error.strerror}") from error
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Two people may sign at once."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)

@@ -1,0 +1,172 @@
+"""From files to a packed bundle: walk, hash, tables, signed manifest. Bytes are read once here, once to be sent.
+
+A packed bundle is a folder: ``manifest.dsse.json``, ``files.jsonl``, ``slabs.bin`` (as they travel), ``sources.json``
+(where the files lie) and ``stats.bin`` (what they looked like while they were hashed). The files stay where they are.
+"""
+
+import base64
+import json
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from securesystemslib.signer import Signer
+
+from diode.bundle.manifest import Labels, Manifest, Shape, Table, bundle_id, padded_manifest
+from diode.errors import ManifestError
+from diode.formats.digest import digest
+from diode.protocol.geometry import Profile, slab_count, stream_geometry
+from diode.storage.folder import Folder, real_path
+from diode.trust.roles import seal_manifest
+from sender.outbox.hashing import Content
+from sender.outbox.scan import Source, fingerprint
+
+MANIFEST_FILE: Final = "manifest.dsse.json"
+FILES_FILE: Final = "files.jsonl"
+SLABS_FILE: Final = "slabs.bin"
+SOURCES_FILE: Final = "sources.json"
+STATS_FILE: Final = "stats.bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What names a bundle, and its place in the channel's sequence."""
+
+    channel: str
+    name: str
+    version: str
+    sequence: int
+    previous: str | None
+    created: str
+    supersedes: str | None = None
+    expires: str | None = None
+    labels: Labels | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A packed bundle on disk."""
+
+    id: int
+    folder: Path
+    manifest: Manifest
+    sealed: bytes
+
+    @property
+    def hex_id(self) -> str:
+        """The bundle id as 16 hexadecimal digits."""
+        return f"{self.id:016x}"
+
+    @property
+    def travelling_bytes(self) -> int:
+        """Length of the manifest object on the wire, padding included."""
+        return len(padded_manifest(self.sealed, self.manifest.shape.symbol_bytes))
+
+
+def load_packed(state: Path, number: int) -> Packed:
+    """Read a packed bundle back. It is our own: its signature is for the enclave to check."""
+    folder = state / "bundles" / f"{number:016x}"
+    sealed = (folder / MANIFEST_FILE).read_bytes()
+    payload = base64.b64decode(json.loads(sealed)["payload"])
+    return Packed(number, folder, Manifest.model_validate_json(payload), sealed)
+
+
+def check_packed(state: Path, number: int) -> None:
+    """Raise ManifestError, OSError, ValueError or LookupError when a packed bundle is not as it was written."""
+    packed = load_packed(state, number)
+    manifest, folder = packed.manifest, packed.folder
+    if bundle_id(base64.b64decode(json.loads(packed.sealed)["payload"])) != number:
+        raise ManifestError("its manifest is another one's")
+    for name, table in ((FILES_FILE, manifest.files), (SLABS_FILE, manifest.slabs)):
+        data = (folder / name).read_bytes()
+        if (len(data), digest(data).hex()) != (table.size, table.blake3):
+            raise ManifestError(f"{name} is not what the manifest says")
+    origins = json.loads((folder / SOURCES_FILE).read_text())
+    if (len(origins), (folder / STATS_FILE).stat().st_size) != (manifest.files.entries, 32 * manifest.files.entries):
+        raise ManifestError(f"{SOURCES_FILE} or {STATS_FILE} does not fit its manifest")
+
+
+def write_packed(
+    state: Path,
+    identity: Identity,
+    profile: Profile,
+    symbol_bytes: int,
+    sources: Sequence[Source],
+    content: Content,
+    signers: Iterable[Signer],
+    attestation: str | None = None,
+) -> Packed:
+    """Sign the manifest, by nobody yet if so, and write the packed bundle below ``state``, complete or not at all."""
+    full = stream_geometry(symbol_bytes, profile)
+    stream_bytes = sum(entry.size for entry in content.entries)
+    manifest = Manifest(
+        format="diode-bundle-1",
+        channel=identity.channel,
+        name=identity.name,
+        version=identity.version,
+        sequence=identity.sequence,
+        previous=identity.previous,
+        created=identity.created,
+        expires=identity.expires,
+        supersedes=identity.supersedes,
+        labels=identity.labels,
+        attestation=attestation,
+        shape=Shape(profile=profile.name, symbol_bytes=symbol_bytes, columns=full.columns, k=full.k, r=full.r),  # type: ignore[arg-type]  # validated
+        stream_bytes=stream_bytes,
+        files=_table(content.files, len(content.entries)),
+        slabs=_table(content.slabs, slab_count(full, stream_bytes)),
+    )
+    payload, sealed = seal_manifest(manifest, signers)
+    number = bundle_id(payload)
+    folder = state / "bundles" / f"{number:016x}"
+    partial = folder.with_suffix(".partial")
+    partial.mkdir(parents=True, exist_ok=True)
+    (partial / MANIFEST_FILE).write_bytes(sealed)
+    (partial / FILES_FILE).write_bytes(content.files)
+    (partial / SLABS_FILE).write_bytes(content.slabs)
+    (partial / SOURCES_FILE).write_text(json.dumps([source.origin for source in sources]))
+    (partial / STATS_FILE).write_bytes(content.stats.tobytes())
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed before its ledger knew
+    partial.rename(folder)
+    return Packed(number, folder, manifest, sealed)
+
+
+def relocate(folder: Path, old: Path, holder: Folder, name: str) -> None:
+    """The item at ``old`` was moved to ``name`` in ``holder``: a packed bundle in ``folder`` finds its sources there.
+
+    A rename changes the ctime of what is renamed; that of a single file is taken over when nothing else changed.
+    """
+    origins: list[str] = json.loads((folder / SOURCES_FILE).read_text())
+    old, place = _real(old), real_path(holder.fd) / name
+    moved = [str(place) + origin.removeprefix(str(old)) if _is_below(origin, old) else origin for origin in origins]
+    if moved == [str(place)]:
+        stats = np.fromfile(folder / STATS_FILE, dtype=np.int64).reshape(-1, 4)
+        now = fingerprint(os.stat(name, dir_fd=holder.fd, follow_symlinks=False))
+        if tuple(stats[0, :3].tolist()) == now[:3]:
+            stats[0] = now
+            _replace(folder / STATS_FILE, stats.tobytes())
+    _replace(folder / SOURCES_FILE, json.dumps(moved).encode())
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """By a rename: a backup may be reading the file."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_bytes(data)
+    partial.replace(path)
+
+
+def _real(path: Path) -> Path:
+    """As :func:`collect` named origins: links above the item resolved. Nothing is opened by it: the item is gone."""
+    return Path(os.path.realpath(path.parent)) / path.name
+
+
+def _is_below(origin: str, top: Path) -> bool:
+    return origin == str(top) or origin.startswith(f"{top}/")
+
+
+def _table(data: bytes, entries: int) -> Table:
+    return Table(entries=entries, size=len(data), blake3=digest(data).hex())

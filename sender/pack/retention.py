@@ -1,0 +1,117 @@
+"""How long a sent bundle can be sent again: its packed form below ``state/bundles``, and its item below ``sent/``."""
+
+import calendar
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from diode.config.settings import Outbox
+from sender.ledger import Ledger, Row
+from sender.outbox.folder import OutboxFolder, open_place, printable
+from sender.pack.packed import relocate
+
+PERIOD_S: Final = 3600.0
+_DAY_S: Final = 86_400.0
+_DAYS: Final = re.compile(r"(\d+) days?")
+
+log = structlog.get_logger()
+
+
+def prune(outbox: Outbox, state: Path, ledger: Ledger, now: float) -> int:
+    """Delete what need not be kept any more at ``now`` (seconds since the epoch); returns how many bundles that were.
+
+    Nothing outside ``outbox.sent`` and ``state`` is touched: what was sent from elsewhere stays where it is.
+    """
+    if outbox.keep == "forever":
+        return 0
+    gone = 0
+    for folder, row in _packed(state, ledger):
+        if not _is_over(outbox.keep, row, now):
+            continue
+        _delete_item(outbox, Path(row.origin))
+        shutil.rmtree(folder, ignore_errors=True)
+        log.info("bundle_no_longer_kept", bundle=row.id, channel=row.channel, name=row.name, rule=outbox.keep)
+        gone += 1
+    return gone
+
+
+def archive(folder: OutboxFolder, state: Path, ledger: Ledger, row: Row | None, item: Path) -> None:
+    """Move an item that was sent to ``sent/``. The packed bundle it became is kept, and finds it at its new place."""
+    try:
+        place = folder.archive(item)
+        if row is not None and (packed := state / "bundles" / row.id).is_dir():
+            with folder.sent(place.parent.name) as holder:
+                relocate(packed, item, holder, place.name)
+            ledger.moved(row.id, str(place))
+    except OSError as error:
+        log.warning("sent_item_stuck", item=printable(item), detail=f"{error.strerror}: {error.filename}")
+
+
+def find_moved(outbox: Outbox, state: Path, ledger: Ledger) -> None:
+    """Note the new place of items that were moved to ``sent`` just before a crash."""
+    for folder, row in _packed(state, ledger):
+        if row.state != "sent" or not row.origin or not _is_gone(item := Path(row.origin)):
+            continue
+        place = outbox.sent / item.parent.name / item.name
+        if not item.is_relative_to(outbox.path):
+            continue
+        try:
+            with open_place(outbox, outbox.sent) as sent, sent.folder(item.parent.name) as holder:
+                if not holder.has(item.name):
+                    continue
+                relocate(folder, item, holder, item.name)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            log.warning("sent_item_stuck", item=printable(place), detail=f"{error.strerror}: {error.filename}")
+            continue
+        ledger.moved(row.id, str(place))
+        log.info("moved_item_found", bundle=row.id, item=str(place))
+
+
+def _packed(state: Path, ledger: Ledger) -> Iterator[tuple[Path, Row]]:
+    """Packed bundles that are still there, and what the ledger says of each."""
+    for folder in sorted((state / "bundles").glob("????????????????")):
+        row = ledger.get(folder.name)
+        if row is not None:
+            yield folder, row
+
+
+def _is_gone(item: Path) -> bool:
+    """Whether nothing lies there. A folder that its owner lets nobody enter tells nothing."""
+    try:
+        os.lstat(item)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _is_over(keep: str, row: Row, now: float) -> bool:
+    if row.state == "confirmed":
+        return True  # "forever" never asks
+    days = _DAYS.fullmatch(keep)
+    if row.state != "sent" or days is None:
+        return False
+    packed = calendar.timegm(time.strptime(row.created, "%Y-%m-%dT%H:%M:%SZ"))
+    return now - packed > int(days[1]) * _DAY_S
+
+
+def _delete_item(outbox: Outbox, item: Path) -> None:
+    """Remove an item below ``sent/<channel>``; a link that somebody put there is removed, and not what it leads to."""
+    if item.parent.parent != outbox.sent or ".." in item.parts:
+        return
+    try:
+        with open_place(outbox, outbox.sent) as folder, folder.folder(item.parent.name) as channel:
+            channel.remove(item.name)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        log.warning("sent_item_stuck", item=printable(item), detail=f"{error.strerror}: {error.filename}")

@@ -1,0 +1,92 @@
+"""A ledger that went back in time: noticed before anything is sent, and set right by ``rebaseline``.
+
+It is older than it was when its anchor says so. It would issue sequence numbers a second time, and the receiver refuses
+other content under a number that it knows.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from diode.audit.chain import What
+from diode.audit.log import AuditLog, open_log
+from diode.config.settings import SenderConfig
+from diode.errors import ReplayError, UsageError
+from diode.formats.names import CHANNEL_PATTERN, MAX_SEQUENCE
+from diode.storage.database import LEDGER_FILE, open_anchored
+from diode.storage.locking import locked
+from diode.storage.rollback_guard import Anchor
+from sender.ledger import Ledger
+from sender.outbox.folder import OutboxFolder
+
+_AFTER: Final = re.compile(rf"({CHANNEL_PATTERN[1:-1]})=(\d{{1,16}})")
+
+
+class Rebaselined(NamedTuple):
+    """What was done: by channel, the number after which it goes on, where that is not what the ledger said."""
+
+    changed: bool
+    jumped: dict[str, int]
+    is_blind: bool  # the anchor is damaged: what was issued is not known
+    audit_loss: str = ""  # what the audit log has lost
+
+
+def anchor_of(config: SenderConfig) -> Anchor:
+    """The anchor of this sender's ledger and audit log."""
+    return Anchor(config.anchor_file, "diode-sender", AuditLog(config.audit_folder, "sender", None, is_made=False))
+
+
+def open_ledger(config: SenderConfig) -> Ledger:
+    """The daemon's ledger, new on the very first start. Raises ReplayError when it is older than it was."""
+    return open_anchored(Ledger, config.state / LEDGER_FILE, anchor_of(config))
+
+
+def parse_after(texts: list[str]) -> dict[str, int]:
+    """Numbers by channel from ``CHANNEL=NUMBER``. Raises UsageError."""
+    after = {}
+    for text in texts:
+        match = _AFTER.fullmatch(text)
+        if match is None or int(match[2]) >= MAX_SEQUENCE:
+            raise UsageError(f"{text!r} is not CHANNEL=NUMBER, such as models=110; nothing was changed")
+        after[match[1]] = int(match[2])
+    return after
+
+
+def rebaseline(config: SenderConfig, after: Mapping[str, int]) -> Rebaselined:
+    """Set an older ledger right: every channel goes on after its last number, or after ``after`` if that is higher.
+
+    A ledger that is not older is left as it is, but for ``after``. Raises LockedError while the daemon runs.
+    """
+    with locked(config.state):
+        OutboxFolder(config.outbox)  # makes the folder that the anchor lies in
+        ledger = Ledger(config.state / LEDGER_FILE, anchor_of(config))
+        try:
+            audit = open_log(config.audit_folder, config.service_key, "sender")
+            return _rebaseline(anchor_of(config), ledger, after, audit)
+        finally:
+            ledger.close()
+
+
+def _rebaseline(anchor: Anchor, ledger: Ledger, after: Mapping[str, int], audit: AuditLog) -> Rebaselined:
+    now, is_older, is_blind = ledger.standing(), False, False
+    try:
+        written = anchor.check_ledger(now)
+    except ReplayError:
+        written, is_older = anchor.maybe_read(), True
+        is_blind = written is None
+    if loss := anchor.audit_loss(written):
+        audit.append(What.REBASELINED, detail=loss)
+    if not is_older and not after:
+        if written is None:
+            ledger.begin_anchor()
+        else:
+            ledger.follow_audit()
+        return Rebaselined(bool(loss), {}, is_blind, loss)
+    last = dict(written.channels) if written else {}
+    for channel, sequence in after.items():
+        last[channel] = max(sequence, last.get(channel, 0))
+    jumped = {channel: sequence for channel, sequence in last.items() if sequence > now.channels.get(channel, 0)}
+    numbers = ", ".join(f"{channel} {sequence}" for channel, sequence in jumped.items())
+    audit.append(What.REBASELINED, detail=f"{'the anchor was damaged; ' if is_blind else ''}goes on after: {numbers}")
+    ledger.jump(last, written.epoch if written else 0, written.decisions if written else 0)
+    return Rebaselined(True, jumped, is_blind, loss)

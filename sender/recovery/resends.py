@@ -1,0 +1,60 @@
+"""What a code that was carried back asks of this sender: looked up in its ledger, refused when it is not about us."""
+
+from pathlib import Path
+from typing import Final
+
+from diode.audit.chain import What
+from diode.audit.log import AuditLog
+from diode.errors import SourceError, UsageError
+from diode.protocol.geometry import slab_count
+from diode.protocol.resend_codes import Code, Confirm, Range, ResendBundle, ResendSlabs
+from diode.protocol.wire import MAX_SLABS
+from sender.ledger import Ledger, Row, named
+from sender.pack.packed import load_packed
+
+EVERYTHING: Final[tuple[Range, ...]] = ((0, MAX_SLABS),)  # of a bundle whose manifest never arrived
+
+
+def find_asked(ledger: Ledger, state: Path, code: Code) -> tuple[Row, tuple[Range, ...]]:
+    """The bundle that a resend code names, and which of its slabs. Raises UsageError or SourceError."""
+    wanted = EVERYTHING
+    match code:
+        case ResendSlabs(bundle, ranges):
+            row, wanted = ledger.get(f"{bundle:016x}"), ranges
+        case ResendBundle(channel, sequence):
+            row = ledger.numbered(channel, sequence)
+        case Confirm():
+            raise UsageError("this is a confirm code; nothing was done, type 'diode-sender confirm CODE'")
+    if row is None:
+        raise UsageError(f"this code asks for {code}, which this sender never sent; nothing was done")
+    if row.state == "queued":
+        raise UsageError(f"{row.id} is being sent still; nothing was done, ask again when its passes are over")
+    try:
+        manifest = load_packed(state, int(row.id, 16)).manifest
+    except (OSError, ValueError, KeyError):
+        raise SourceError(
+            f"{row.channel}/{row.name}/{row.version} is {row.state} and not kept any more; "
+            "drop it into the outbox under a new version"
+        ) from None
+    slabs = slab_count(manifest.shape.geometry, manifest.stream_bytes)
+    if wanted != EVERYTHING and wanted and wanted[-1][1] > slabs:
+        raise UsageError(f"this code names slabs beyond the last of {row.id}, which has {slabs}; nothing was done")
+    return row, tuple((first, min(last, slabs)) for first, last in wanted if first < slabs)
+
+
+def note_resend(audit: AuditLog, row: Row, ranges: tuple[Range, ...]) -> None:
+    """Write into the audit log that slabs of a bundle are asked for."""
+    asked = f"slabs {', '.join(f'{first}-{last - 1}' for first, last in ranges)}"
+    audit.append(What.RESEND_ASKED, **named(row), detail=asked)
+
+
+def find_confirmed(ledger: Ledger, code: Code) -> Row:
+    """The bundle that a confirm code names. Raises UsageError."""
+    if not isinstance(code, Confirm):
+        raise UsageError("this is a resend code; nothing was done, type 'diode-sender resend CODE'")
+    row = ledger.get(f"{code.bundle:016x}")
+    if row is None or int(row.content[:8], 16) != code.content:
+        raise UsageError(f"{code.bundle:016x} is no bundle of this sender, or had other content; nothing was done")
+    if row.state not in ("sent", "confirmed"):
+        raise UsageError(f"{row.id} is {row.state}; nothing was done")
+    return row

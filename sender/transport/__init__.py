@@ -1,0 +1,12 @@
+"""From packed bundles to datagrams: what is sent when, and the two workers that send it.
+
+- ``encode``: worker: reads a slab's bytes, checks that files are what was hashed, fills a slot of the arena
+- ``flights``: which bundles wait, queued or asked for again, and which are on their way; what becomes of them
+- ``heartbeats``: the heartbeat, through a socket of its own
+- ``pipeline``: starts the two workers, with the arena and the pipes between them; the jobs they have in hand
+- ``reach``: which files and folders ``encode`` may read
+- ``schedule``: what to send next: objects, manifest lead, slabs, repeats, passes; pure, time is an argument
+- ``tally``: counts over all restarts of the workers, also for Prometheus
+- ``timetable``: which rate at which hour; pure
+- ``transmit``: worker: sends slots as trains at a constant rate
+"""

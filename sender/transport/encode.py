@@ -1,0 +1,218 @@
+"""Worker: read a slab's bytes from its files, add repair, headers and tags, hand the slot to ``transmit``.
+
+It has no socket, and of files it can read those of bundles, packed or not, and nothing else. The link key was read
+before. Slots come back from ``transmit`` when their last train has left.
+"""
+
+import json
+import mmap
+import os
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from diode.bundle.files import parse_files
+from diode.bundle.manifest import padded_manifest
+from diode.bundle.stream import FileIndex, Piece
+from diode.errors import DiodeError, MessageError, SourceError
+from diode.process.memory import map_memfd
+from diode.process.messages import SandboxLacks
+from diode.process.programs import readable_folders
+from diode.process.sandbox import READS, confine
+from diode.process.workers import Mailbox, refusing_peers, start_worker
+from diode.protocol.auth import Session
+from diode.protocol.encoder import Fill, Part, SlabEncoder, Slot, fill_from
+from diode.protocol.fec import choose_engine
+from diode.protocol.geometry import PROFILES, Geometry, stream_geometry
+from diode.protocol.wire import Kind, ObjectType
+from diode.trust.keys import read_link_key
+from sender.messages import (
+    ENCODE_HEARS,
+    ENCODE_SAYS,
+    ENCODE_TO_TRANSMIT,
+    TRANSMIT_TO_ENCODE,
+    Failed,
+    SendSlab,
+    SendSlot,
+    SessionBegun,
+    SlotSent,
+)
+from sender.outbox.scan import fingerprint, open_origin, open_places
+from sender.pack.packed import (
+    FILES_FILE,
+    MANIFEST_FILE,
+    SLABS_FILE,
+    SOURCES_FILE,
+    STATS_FILE,
+    load_packed,
+)
+from sender.transport.schedule import Job, Plan
+
+MAX_OPEN_BUNDLES = 8
+FILLER_DATAGRAMS = 256
+
+
+class Bundle:
+    """A packed bundle, opened for reading."""
+
+    def __init__(self, folder: Path, plan: Plan) -> None:
+        self.plan = plan
+        self._objects = {
+            ObjectType.MANIFEST: padded_manifest((folder / MANIFEST_FILE).read_bytes(), plan.full.symbol_bytes),
+            ObjectType.FILES: _map(folder / FILES_FILE),
+            ObjectType.SLABS: _map(folder / SLABS_FILE),
+        }
+        self._origins: list[str] = json.loads((folder / SOURCES_FILE).read_text())
+        self._stats = np.fromfile(folder / STATS_FILE, dtype=np.int64).reshape(-1, 4)
+        table = self._objects[ObjectType.FILES]
+        entries = parse_files(_lines(folder / FILES_FILE), load_packed(folder.parent.parent, plan.bundle).manifest)
+        self._index = FileIndex(memoryview(table), entries, len(self._origins))
+
+    def fill(self, job: Job) -> Fill:
+        """What writes the bytes of the slab that ``job`` names into a slot. It raises SourceError."""
+        slab = self.plan.slab(job)
+        if job.kind == Kind.OBJECT:
+            data = memoryview(self._objects[ObjectType(job.flags)])
+            return fill_from(data[slab.offset : slab.offset + slab.length])
+
+        def read(slot: Slot) -> None:
+            for piece in self._index.pieces(slab.offset, slab.length):
+                self._read_piece(piece, slot, piece.stream_offset - slab.offset)
+
+        return read
+
+    def _read_piece(self, piece: Piece, slot: Slot, at: int) -> None:
+        """Read one file's part of a slab to its place ``at`` bytes into the slab."""
+        origin, expected = self._origins[piece.number], tuple(self._stats[piece.number].tolist())
+        try:
+            with open_origin(origin) as file:
+                if fingerprint(os.fstat(file.fileno())) != expected:
+                    raise SourceError(f"{origin!r} changed after it was hashed")
+                done = 0
+                while done < piece.length:
+                    places = slot.places(at + done, piece.length - done)
+                    count = os.preadv(file.fileno(), places, piece.file_offset + done)
+                    if not count:
+                        raise SourceError(f"{origin!r} became shorter while it was sent")
+                    done += count
+                if fingerprint(os.fstat(file.fileno())) != expected:
+                    raise SourceError(f"{origin!r} changed while it was sent")
+        except OSError as error:
+            raise SourceError(f"{origin!r} cannot be read: {error.strerror}") from error
+
+
+def _map(path: Path) -> "mmap.mmap | bytes":
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) if path.stat().st_size else b""
+
+
+def _lines(path: Path) -> Any:
+    with path.open("rb") as file:
+        yield from file
+
+
+class Encoder:
+    """The worker's state: slots, an encoder under a session of its own, and a few open bundles."""
+
+    def __init__(self, settings: dict[str, Any], control: Mailbox) -> None:
+        self._control = control
+        self._transmit = Mailbox(
+            settings["free_read"], settings["ready_write"], hears=TRANSMIT_TO_ENCODE, says=ENCODE_TO_TRANSMIT
+        )
+        self._state = Path(settings["state"])
+        engine = choose_engine(settings["engine"])
+        key = read_link_key(Path(settings["key"]))
+        session = int.from_bytes(os.urandom(8), "big")
+        self._encoder = SlabEncoder(engine, Session(key, session, settings["auth"]), key.key_id)
+        full = stream_geometry(settings["symbol_bytes"], PROFILES[settings["profile"]])
+        arena = memoryview(map_memfd(settings["arena"]))
+        slot_bytes = settings["slot_bytes"]
+        self._slots = [Slot(arena[i * slot_bytes : (i + 1) * slot_bytes], full) for i in range(settings["slots"])]
+        self._free = list(range(settings["slots"]))
+        self._lent: set[int] = set()  # slots that transmit has
+        self._bundles: dict[int, tuple[tuple[int, ...], Bundle]] = {}  # and what its sources.json looked like
+        filler = Slot(
+            arena[settings["slots"] * slot_bytes :], Geometry(settings["symbol_bytes"], 1, FILLER_DATAGRAMS, 0)
+        )
+        self._encoder.filler(filler, FILLER_DATAGRAMS)
+        control.send(SessionBegun(f"{session:016x}", engine.name, key.key_id))
+
+    def run(self) -> None:
+        """Work until the supervisor closes the pipe."""
+        while (message := self._control.receive(None)) is not None:
+            if not isinstance(message, SendSlab):
+                self._transmit.send(message)
+                continue
+            try:
+                self._encode(message)
+            except SourceError as error:
+                self._control.send(Failed(message.job, str(error)))
+            except MessageError:
+                raise
+            except (DiodeError, OSError, ValueError, LookupError) as error:
+                self._control.send(Failed(message.job, f"packed bundle is damaged: {error!r}"))
+
+    def _encode(self, message: SendSlab) -> None:
+        job = Job(message.bundle, Kind(message.kind), message.flags, message.slab, message.sending_pass)
+        bundle = self._bundle(job.bundle, message)
+        slab, part = bundle.plan.slab(job), Part(job.bundle, job.kind, job.flags)
+        slot, offset = self._take_slot(), job.repair_offset(slab)
+        try:
+            runs = self._encoder.encode(self._slots[slot], slab, part, bundle.fill(job), repair_offset=offset)
+        except BaseException:
+            self._free.append(slot)
+            raise
+        self._lent.add(slot)
+        self._transmit.send(SendSlot(message.job, slot, tuple(runs)))
+
+    def _bundle(self, number: int, message: SendSlab) -> Bundle:
+        folder = self._state / "bundles" / f"{number:016x}"
+        sources = fingerprint((folder / SOURCES_FILE).stat())  # written anew when what was sent is moved
+        opened = self._bundles.get(number)
+        if opened is None or opened[0] != sources:
+            self._bundles.pop(number, None)
+            if len(self._bundles) >= MAX_OPEN_BUNDLES:
+                del self._bundles[next(iter(self._bundles))]
+            opened = self._bundles[number] = sources, Bundle(folder, _plan(message))
+        return opened[1]
+
+    def _take_slot(self) -> int:
+        while not self._free:
+            message = self._transmit.receive(None)
+            if message is None:
+                raise SystemExit(0)  # transmit is gone; the supervisor knows
+            self._take_back(message)
+        return self._free.pop()
+
+    def _take_back(self, message: SlotSent) -> None:
+        if message.slot not in self._lent:
+            raise MessageError("SlotSent", f"slot {message.slot} was not handed over")
+        self._lent.remove(message.slot)
+        self._free.append(message.slot)
+
+
+def _plan(message: SendSlab) -> Plan:
+    return Plan(
+        bundle=message.bundle,
+        full=stream_geometry(message.symbol_bytes, PROFILES[message.profile]),
+        stream_bytes=message.stream_bytes,
+        manifest_bytes=message.manifest_bytes,
+        files_bytes=message.files_bytes,
+        slabs_bytes=message.slabs_bytes,
+        files=message.files,
+    )
+
+
+def main() -> None:
+    """Entry point of the worker."""
+    settings, control = start_worker(says=ENCODE_SAYS, hears=ENCODE_HEARS)
+    encoder = Encoder(settings, control)
+    writes = (control.write_fd, settings["ready_write"])
+    reads: Iterator[str | int] = chain(open_places(settings["reads"]), readable_folders())
+    lacking = confine((*READS, "openat2"), writes=writes, reads=reads)
+    control.send(SandboxLacks(tuple(lacking)))
+    with refusing_peers(control):
+        encoder.run()

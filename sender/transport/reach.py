@@ -1,0 +1,80 @@
+"""What ``encode`` may read: packed bundles, the outbox, what was sent, and what bundles from elsewhere were made of.
+
+``diode-sender send`` and ``pack`` take files from anywhere. They pack before the workers start, and no other process
+can pack while a daemon runs: so the folders outside of the outbox are known when ``encode`` starts.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from diode.config.settings import SenderConfig
+from sender.pack.packed import FILES_FILE, SOURCES_FILE
+
+MAX_PLACES: Final = 1024  # of one bundle: with more, the folders that they lie in are taken instead
+
+log = structlog.get_logger()
+
+
+def encode_reads(config: SenderConfig) -> list[str]:
+    """The files and folders that ``encode`` may read, without those of them that hold one of our private keys.
+
+    Paths with no link in them: ``encode`` opens them through none, so that nobody can put another at their place.
+    """
+    packed = config.state / "bundles"
+    packed.mkdir(parents=True, exist_ok=True)
+    outbox, sent = config.outbox.path, config.outbox.sent
+    # where ``sent`` lies in the outbox, others may put a link at its name
+    usual = [outbox.resolve()] if sent.is_relative_to(outbox) else [outbox.resolve(), sent.resolve()]
+    known = tuple(f"{folder}/" for folder in usual)
+    places = [str(packed.resolve()), *map(str, usual)]
+    for folder in sorted(packed.glob("????????????????")):
+        places += _places_of(folder, known)
+    keys = [key.resolve() for key in (config.link.key, config.link.previous, config.send.key, config.service_key)]
+    return [place for place in dict.fromkeys(places) if _may_be_read(Path(place), keys)]
+
+
+def _places_of(folder: Path, known: tuple[str, ...]) -> list[str]:
+    """What a packed bundle was made of, as far as it lies elsewhere. One that is damaged is not sent either."""
+    try:
+        origins: list[str] = json.loads((folder / SOURCES_FILE).read_text())
+        if all(origin.startswith(known) for origin in origins):
+            return []
+        with (folder / FILES_FILE).open("rb") as table:
+            return places(zip((str(json.loads(line)["path"]) for line in table), origins, strict=False))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        log.warning("packed_bundle_damaged", folder=str(folder), consequence="its files cannot be read")
+        return []
+
+
+def places(files: Iterable[tuple[str, str]]) -> list[str]:
+    """The fewest files and folders that hold all of ``files``, each its path in the bundle and its origin.
+
+    The first part of each path names what was given to be sent, or what lies directly in it: that is a place. A file
+    that was given another name, and one that a link led to, is a place of its own.
+    """
+    found = dict.fromkeys(_place(*file) for file in files)
+    if len(found) <= MAX_PLACES:
+        return list(found)
+    return list(dict.fromkeys(str(Path(place).parent) for place in found))
+
+
+def _place(path: str, origin: str) -> str:
+    path = path.rstrip("/")
+    first = path.partition("/")[0]
+    above = origin.removesuffix(f"/{path}")
+    return origin if above == origin else f"{above}/{first}"
+
+
+def _may_be_read(place: Path, keys: Iterable[Path]) -> bool:
+    if not place.exists():
+        return False
+    real = place.resolve()
+    if held := next((key for key in keys if key.is_relative_to(real)), None):
+        consequence = "nothing of it is sent: a private key lies in it"
+        log.error("place_not_readable", place=str(place), key=str(held), consequence=consequence)
+        return False
+    return True

@@ -1,0 +1,311 @@
+"""What to send next: pure decisions over the bundles in flight. Time is an argument, in seconds of one clock.
+
+Each bundle follows a script: manifest and tables, the manifest's lead, slabs in order, what is small again, tables and
+manifest once more, then the next pass. A gap in one bundle's script is filled by the next bundle, or by filler: copies
+of something small are apart in time and in datagrams, so that no one burst takes them all. A short gap is not filled by
+a bundle of lower priority: one slab of it may take longer than all of the urgent one.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from diode.protocol.geometry import Geometry, Slab, needs_repeats, object_geometry, repair_offset, slab_at, slab_count
+from diode.protocol.resend_codes import Range
+from diode.protocol.wire import Kind, ObjectType
+
+COPY_GAP_S: Final = 0.05
+MANIFEST_PERIOD_S: Final = 2.0
+LEAD_PER_FILE_S: Final = 30e-6
+MAX_IN_FLIGHT: Final = 32
+FILLER_S: Final = 0.005  # one piece of filler bridges this much of a gap
+HELD_S: Final = 0.1  # a gap of at most this much keeps bundles of lower priority waiting
+
+State = Literal["sending", "waiting", "over", "withdrawn"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the scheduler must know of a bundle."""
+
+    bundle: int
+    full: Geometry
+    stream_bytes: int
+    manifest_bytes: int
+    files_bytes: int
+    slabs_bytes: int
+    files: int
+    passes: int = 1
+    pass_delay_s: float = 30.0
+    lead_s: float = 0.02
+    first_pass: int = 0  # repair of earlier passes is not sent again
+    first_slab: int = 0  # of the first pass: what went before has been sent by an earlier run
+    ranges: tuple[Range, ...] | None = None  # a resend: these slabs alone; None: all
+    channel: str = ""
+    priority: int = 0  # a bundle of a higher one goes first, slab by slab
+    rate: float = 0.0  # bytes a second of its channel at most; 0: the line's
+    weight: int = 1  # its channel's share among channels of the same priority
+
+    def part_bytes(self, kind: Kind, flags: int) -> int:
+        """Length of the stream, or of an object."""
+        if kind == Kind.DATA:
+            return self.stream_bytes
+        sizes = {ObjectType.MANIFEST: self.manifest_bytes, ObjectType.FILES: self.files_bytes}
+        return sizes.get(ObjectType(flags), self.slabs_bytes)
+
+    def part_geometry(self, kind: Kind) -> Geometry:
+        """Shape of the full slabs of the stream or of an object."""
+        return self.full if kind == Kind.DATA else object_geometry(self.full.symbol_bytes)
+
+    def slab(self, job: "Job") -> Slab:
+        """The slab that ``job`` sends."""
+        is_object = job.kind == Kind.OBJECT
+        return slab_at(
+            self.part_geometry(job.kind), self.part_bytes(job.kind, job.flags), job.slab, is_object=is_object
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Send one slab of one part of a bundle."""
+
+    bundle: int
+    kind: Kind
+    flags: int
+    slab: int
+    sending_pass: int = 0
+
+    def repair_offset(self, slab: Slab) -> int:
+        """Which repair rows: fresh ones in later passes. Objects always send all they have."""
+        return repair_offset(slab.shape, self.sending_pass) if self.kind == Kind.DATA else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Filler:
+    """Send this many datagrams of filler."""
+
+    datagrams: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to send for so many seconds, unless something is added or reported as sent."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Gap:
+    """Go on when this much time and this many datagrams have passed since all that went before was sent."""
+
+    seconds: float
+    datagrams: int = 0
+    rest: bool = False  # nothing is sent meanwhile, not even filler
+    holds: bool = False  # nothing of lower priority is sent meanwhile
+
+
+@dataclass(slots=True)
+class _Flight:
+    plan: Plan
+    script: Iterator[Job | _Gap]
+    ahead: Job | _Gap | None = None  # the next step, so that the last one is known for what it is
+    sending_pass: int = 0
+    outstanding: int = 0
+    sent_at: float = 0.0
+    sent_line: int = 0
+    gap: _Gap | None = None
+    pending: list[Job] = field(default_factory=list)
+    manifest_at: float = 0.0
+    spent: int = 0  # datagrams issued, and what its channel's others had when it began
+    state: State = "sending"
+
+
+class Scheduler:
+    """Bundles in flight and what to send next of them."""
+
+    def __init__(self, rate_bytes_per_s: float, datagram_bytes: int) -> None:
+        self._datagram_bytes = datagram_bytes
+        self.set_rate(rate_bytes_per_s)
+        self._line = 0
+        self._flights: dict[int, _Flight] = {}
+        self._due: dict[str, float] = {}  # by channel with a rate of its own: when its next slab may leave
+        self._spent: dict[str, float] = {}  # by channel: datagrams issued, over its weight
+        self._filler_out = False
+        self._rested = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is in flight."""
+        return not self._flights
+
+    def has_room(self, priority: int) -> bool:
+        """Whether another bundle of this priority may be added: those below it do not count."""
+        return sum(flight.plan.priority >= priority for flight in self._flights.values()) < MAX_IN_FLIGHT
+
+    def add(self, plan: Plan) -> None:
+        """Take a bundle in flight. A channel that had nothing to send has saved nothing up."""
+        busy = {flight.plan.channel for flight in self._flights.values()}
+        if plan.channel not in busy:
+            least = min((self._spent[channel] for channel in busy), default=0.0)
+            self._spent[plan.channel] = max(self._spent.get(plan.channel, 0.0), least)
+        flight = _Flight(plan, iter(()))
+        same = [other.spent for other in self._flights.values() if other.plan.channel == plan.channel]
+        flight.spent = min(same, default=0)
+        flight.script = _script(flight)
+        flight.ahead = next(flight.script, None)
+        self._flights[plan.bundle] = flight
+
+    def withdraw(self, bundle: int) -> None:
+        """Send no more of a bundle."""
+        self._flights.pop(bundle, None)
+
+    def flights(self) -> list[tuple[Plan, int, State]]:
+        """(plan, pass, state) of the bundles in flight."""
+        return [
+            (flight.plan, flight.sending_pass, "sending" if flight.state == "over" else flight.state)
+            for flight in self._flights.values()  # what is over, and still here, has its last datagrams under way
+        ]
+
+    def next(self, now: float) -> Job | Filler | Wait | None:
+        """What to send next; None when nothing is in flight."""
+        if not self._flights:
+            return None
+        waits: list[_Gap] = []
+        held = 0  # priority below which nothing is sent now
+        for flight in sorted(self._flights.values(), key=self._urgency):
+            if flight.plan.priority < held:
+                break
+            early = self._due.get(flight.plan.channel, 0.0) - now
+            job = _Gap(early, rest=True) if early > 0 else self._next_job(flight, now)
+            if isinstance(job, Job):
+                self._rested = False
+                self._book(flight, job, now)
+                return job
+            waits.append(job)
+            held = flight.plan.priority if job.holds else held
+        return self._fill(min(waits, key=lambda gap: gap.seconds))
+
+    def set_rate(self, rate_bytes_per_s: float) -> None:
+        """What the line carries from now on, filler included."""
+        self._filler = max(1, int(rate_bytes_per_s * FILLER_S / self._datagram_bytes)) if rate_bytes_per_s else 0
+
+    def _book(self, flight: _Flight, job: Job, now: float) -> None:
+        plan = flight.plan
+        datagrams = plan.slab(job).datagrams
+        flight.spent += datagrams
+        self._spent[plan.channel] += datagrams / plan.weight
+        if plan.rate:
+            due = max(self._due.get(plan.channel, 0.0), now)
+            self._due[plan.channel] = due + datagrams * self._datagram_bytes / plan.rate
+
+    def _urgency(self, flight: _Flight) -> tuple[int, float, int]:
+        """Strict by priority, then the channel that had least of its share, then its bundle that had least."""
+        return -flight.plan.priority, self._spent[flight.plan.channel], flight.spent
+
+    def _fill(self, gap: _Gap) -> Filler | Wait:
+        """Bridge a short gap with filler; a long one, or one that waits for what is still under way, is rest."""
+        if self._filler_out or gap.rest or gap.seconds > 1.0:
+            return Wait(max(FILLER_S, min(gap.seconds, 1.0)))
+        if gap.datagrams <= 0 and not self._filler and not self._rested:
+            self._rested = True  # an unlimited line is not flooded for the sake of time alone
+            return Wait(max(FILLER_S / 5, min(FILLER_S, gap.seconds)))
+        self._rested = False
+        self._filler_out = True
+        return Filler(self._filler or max(64, min(gap.datagrams, 256)))
+
+    def sent(self, job: Job | Filler, datagrams: int, now: float) -> bool:
+        """Book what left the socket. True when that was the last of a bundle."""
+        self._line += datagrams
+        if isinstance(job, Filler):
+            self._filler_out = False
+            return False
+        flight = self._flights.get(job.bundle)
+        if flight is None:
+            return False
+        flight.outstanding -= 1
+        flight.sent_at, flight.sent_line = now, self._line
+        if job.kind == Kind.OBJECT and job.flags == ObjectType.MANIFEST:
+            flight.manifest_at = now
+        if flight.outstanding == 0 and flight.state == "over" and not flight.pending:
+            del self._flights[job.bundle]
+            return True
+        return False
+
+    def lost(self, job: Job | Filler) -> None:
+        """A worker died with ``job`` in its hands: it comes again."""
+        if isinstance(job, Filler):
+            self._filler_out = False
+        elif (flight := self._flights.get(job.bundle)) is not None:
+            flight.outstanding -= 1
+            flight.pending.append(job)
+
+    def _next_job(self, flight: _Flight, now: float) -> Job | _Gap:
+        if flight.pending:
+            return self._issue(flight, flight.pending.pop(0))
+        while flight.state != "over":
+            if flight.gap is not None:
+                holds = flight.gap.seconds <= HELD_S
+                if flight.outstanding:
+                    return _Gap(2.0, holds=holds)  # woken by sent()
+                left = flight.gap.seconds - (now - flight.sent_at)
+                short = flight.gap.datagrams - (self._line - flight.sent_line)
+                if left > 0 or short > 0:
+                    return _Gap(max(left, 0.0), max(short, 0), holds=holds)
+                flight.gap = None
+            if self._manifest_is_due(flight, now):
+                flight.manifest_at = now
+                return self._issue(
+                    flight, Job(flight.plan.bundle, Kind.OBJECT, ObjectType.MANIFEST, 0, flight.sending_pass)
+                )
+            step, flight.ahead = flight.ahead, next(flight.script, None)
+            if isinstance(step, Job):
+                flight.state = "over" if flight.ahead is None else "sending"
+                flight.sending_pass = step.sending_pass
+                return self._issue(flight, step)
+            assert step is not None
+            flight.gap = step
+            flight.state = "waiting" if step.seconds > 1.0 else "sending"
+        return _Gap(2.0)
+
+    def _issue(self, flight: _Flight, job: Job) -> Job:
+        flight.outstanding += 1
+        return job
+
+    def _manifest_is_due(self, flight: _Flight, now: float) -> bool:
+        return bool(flight.manifest_at) and now - flight.manifest_at >= MANIFEST_PERIOD_S
+
+
+def _script(flight: _Flight) -> Iterator[Job | _Gap]:
+    plan = flight.plan
+    burst = plan.full.burst_datagrams
+    objects = _objects(plan)
+    small_objects = [job for job in objects if needs_repeats(plan.slab(job), burst)]
+    data = _part(plan, Kind.DATA, 0)
+    if plan.ranges is not None:
+        data = [job for first, last in plan.ranges for job in data[first:last]]
+    small_data = [job for job in data[-1:] if needs_repeats(plan.slab(job), burst)]
+    copy_gap = _Gap(COPY_GAP_S, burst)
+    for number in range(plan.first_pass, plan.first_pass + plan.passes):
+        if number > plan.first_pass:
+            yield _Gap(plan.pass_delay_s)
+        yield from _in_pass(objects, number)
+        yield _Gap(min(COPY_GAP_S, plan.lead_s), burst)  # shorter than other gaps: nothing waits for the line
+        yield from _in_pass(small_objects, number)
+        yield _Gap(max(0.0, plan.lead_s - COPY_GAP_S) + plan.files * LEAD_PER_FILE_S)
+        yield from _in_pass(data[plan.first_slab :] if number == plan.first_pass else data, number)
+        yield copy_gap
+        yield from _in_pass([*small_data, *objects], number)
+
+
+def _objects(plan: Plan) -> list[Job]:
+    return [job for kind in ObjectType for job in _part(plan, Kind.OBJECT, kind)]
+
+
+def _part(plan: Plan, kind: Kind, flags: int) -> list[Job]:
+    count = slab_count(plan.part_geometry(kind), plan.part_bytes(kind, flags))
+    return [Job(plan.bundle, kind, int(flags), slab) for slab in range(count)]
+
+
+def _in_pass(jobs: list[Job], number: int) -> Iterator[Job]:
+    for job in jobs:
+        yield Job(job.bundle, job.kind, job.flags, job.slab, number)

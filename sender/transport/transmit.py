@@ -1,0 +1,128 @@
+"""Worker: send slots of datagrams in trains at a constant rate. It has the socket and no files, and never reads it.
+
+Before it sends the first datagram it gives up everything else: whoever takes it over can send datagrams by its socket,
+read what is to be sent anyway, and write to two pipes.
+"""
+
+import socket
+import time
+from typing import Any, Final
+
+from diode.errors import DiodeError, MessageError
+from diode.net.udp import Address, choose_sender, train_datagrams
+from diode.process.memory import Counters, map_memfd
+from diode.process.messages import Fatal, PathChosen, SandboxLacks
+from diode.process.sandbox import EVENTS, confine
+from diode.process.workers import Mailbox, refusing_peers, start_worker
+from diode.protocol.pacing import Pacer
+from sender.messages import (
+    ENCODE_TO_TRANSMIT,
+    TRANSMIT_SAYS,
+    TRANSMIT_TO_ENCODE,
+    Degraded,
+    SendFiller,
+    SendSlot,
+    Sent,
+    SetRate,
+    SlotSent,
+)
+
+COUNTERS: Final = ("datagrams", "bytes", "data_datagrams", "filler_datagrams", "refused", "calls", "first_data_ms")
+_LONGEST_SLEEP_S: Final = 1.0
+
+
+class Transmitter:
+    """The worker's state: its socket, its pacer, and the arena that ``encode`` fills."""
+
+    def __init__(self, settings: dict[str, Any], control: Mailbox) -> None:
+        self._control = control
+        self._encode = Mailbox(
+            settings["ready_read"], settings["free_write"], hears=ENCODE_TO_TRANSMIT, says=TRANSMIT_TO_ENCODE
+        )
+        self._arena = memoryview(map_memfd(settings["arena"]))
+        self._size = settings["datagram_bytes"]
+        self._slot_bytes = settings["slot_bytes"]
+        self._slots = settings["slots"]
+        self._filler_at = self._slots * self._slot_bytes
+        self._filler = settings["filler_datagrams"]
+        self._counters = Counters(settings["counters"], COUNTERS)
+        self._pacer = Pacer(settings["rate"])
+        self._train = train_datagrams(self._size)
+        sock = socket.socket(fileno=settings["socket"])
+        to = Address(*settings["to"])
+        self._sender = choose_sender(settings["path"], sock, to, self._size)
+        self._degraded: str | None = None
+        control.send(PathChosen(self._sender.name))
+
+    def run(self) -> None:
+        """Work until ``encode`` or the supervisor is gone."""
+        while (message := self._encode.receive(None)) is not None:
+            if isinstance(message, SetRate):
+                self._pacer.rate_bytes_per_s = message.rate
+                continue
+            if isinstance(message, SendFiller):
+                self._send_filler(message.datagrams)
+            else:
+                self._send_slot(message)
+            self._control.send(Sent(message.job))
+            if self._sender.degraded != self._degraded:
+                self._degraded = self._sender.degraded
+                self._control.send(Degraded(str(self._degraded)))
+
+    def _send_filler(self, count: int) -> None:
+        for start in range(0, count, self._filler):
+            self._send_run(self._filler_at, min(self._filler, count - start), "filler_datagrams")
+
+    def _send_slot(self, message: SendSlot) -> None:
+        most = self._slot_bytes // self._size
+        if message.slot >= self._slots or any(first + n > most for first, n in message.runs):
+            raise MessageError("SendSlot", "it lies outside of the arena")
+        base = message.slot * self._slot_bytes
+        if not self._counters["first_data_ms"]:
+            self._counters["first_data_ms"] = int(time.monotonic() * 1000)
+        for first, n in message.runs:
+            self._send_run(base + first * self._size, n, "data_datagrams")
+        self._encode.send(SlotSent(message.slot))
+
+    def _send_run(self, offset: int, count: int, counter: str) -> None:
+        arena, size, send, delay, clock = self._arena, self._size, self._sender.send, self._pacer.delay, time.monotonic
+        train_bytes = self._train * size
+        at, booked, end = offset, offset, offset + count * size
+        while at < end:
+            train = arena[at : min(at + train_bytes, end)]
+            wait = delay(clock(), len(train))
+            if wait:
+                self._book((at - booked) // size, counter)
+                booked = at
+                _sleep(wait)
+            send(train)
+            at += train_bytes
+        self._book((end - booked) // size, counter)
+
+    def _book(self, datagrams: int, counter: str) -> None:
+        """Count what was sent since the last pause."""
+        self._counters.add("datagrams", datagrams)
+        self._counters.add("bytes", datagrams * self._size)
+        self._counters.add(counter, datagrams)
+        self._counters["calls"] = self._sender.calls
+        self._counters["refused"] = self._sender.refused
+
+
+def _sleep(seconds: float) -> None:
+    while seconds > 0:
+        time.sleep(min(seconds, _LONGEST_SLEEP_S))
+        seconds -= _LONGEST_SLEEP_S
+
+
+def main() -> None:
+    """Entry point of the worker."""
+    settings, control = start_worker(says=TRANSMIT_SAYS)
+    try:
+        transmitter = Transmitter(settings, control)
+        writes = (control.write_fd, settings["free_write"])
+        control.send(SandboxLacks(tuple(confine(EVENTS, writes=writes, sends=settings["socket"]))))
+        with refusing_peers(control):
+            transmitter.run()
+    except DiodeError as error:
+        control.send(Fatal(str(error), 1))
+        raise SystemExit(1) from error

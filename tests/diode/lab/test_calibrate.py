@@ -1,0 +1,156 @@
+"""Calibration: what the receiving end concludes from what arrives, and that nothing else moves it."""
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from diode.cli.main import app
+from diode.errors import UsageError
+from diode.lab.calibrate import MAX_STEPS, Meter, Step, advice, listen, ramp
+from diode.net.udp import Address
+from diode.protocol.auth import LinkKey
+from diode.protocol.wire import MAGIC
+
+KEY = LinkKey.of(b"k" * 32)
+SIZE = 1408 + 64
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody uses now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def calibrate(rates: tuple[int, ...] = (2_000_000, 5_000_000)) -> Meter:
+    """What the receiving end saw of both ends over loopback."""
+    meter = Meter(KEY, "gmac")
+    address = Address("127.0.0.1", free_port())
+    began = threading.Event()
+    ended: list[int] = []
+
+    def receive() -> None:
+        ended.append(listen(meter, address, 4 << 20, "auto", 20.0, began.set))
+
+    thread = threading.Thread(target=receive)
+    thread.start()
+    assert began.wait(10)
+    sent = list(ramp(KEY, "gmac", address, 1408, "auto", rates, 0.1))
+    thread.join(30)
+    assert [step.sent for step in sent] == [step.sent for step in meter.steps.values()]
+    assert ended[0] > 0
+    return meter
+
+
+def test_a_link_that_loses_nothing_is_clean_at_every_rate() -> None:
+    """Both ends agree on what was sent, and the fastest rate is advised with a margin."""
+    meter = calibrate()
+    assert [(0, "clean"), (0, "clean")] == [(step.lost, step.verdict) for step in meter.steps.values()]
+    best = meter.best()
+    assert best is meter.steps[1]
+    assert 'rate = "4.5M"' in advice(best)
+
+
+def test_loss_is_the_links_unless_the_socket_dropped() -> None:
+    """Who lost is told apart by the socket's own counter, and the best rate lies below the first loss."""
+    steps = [Step(1000, received=10, sent=10, sent_rate=1000) for _ in range(3)]
+    steps[1].received = 9
+    assert ["clean", "link", "clean"] == [step.verdict for step in steps]
+    steps[1].socket_drops = 1
+    assert "socket" == steps[1].verdict
+    meter = Meter(KEY, "gmac")
+    meter.steps = dict(enumerate(steps))
+    assert meter.best() is steps[0]
+    assert "no rate" in advice(Meter(KEY, "gmac").best())
+
+
+def test_drops_of_the_socket_belong_to_the_step_they_happened_in() -> None:
+    """Counters are cumulative; what was lost before the first step is nobody's."""
+    meter = Meter(KEY, "gmac")
+    meter.note_socket(0, 5)
+    meter.steps[0] = Step(1000)
+    meter.note_socket(100, 7)
+    meter.note_socket(50, 7)
+    meter.steps[1] = Step(2000)
+    meter.note_socket(10, 8)
+    assert [(2, 100), (1, 10)] == [(step.socket_drops, step.socket_peak_bytes) for step in meter.steps.values()]
+
+
+def test_a_sender_that_cannot_reach_a_rate_stops_there() -> None:
+    """The receiving end learns that there are no further steps, and does not wait for them."""
+    meter = calibrate(rates=(10_000_000, 1 << 50, 1 << 51))
+    assert [0, 1] == sorted(meter.steps)
+    assert meter.steps[1].verdict in {"sender too slow", "socket"}
+    assert meter.is_over
+
+
+@given(st.binary(max_size=200), st.integers(0, 2), st.integers(0, MAX_STEPS + 1))
+def test_strangers_are_counted_and_change_nothing(noise: bytes, symbol: int, step: int) -> None:
+    """Neither noise nor well-formed headers without a valid tag begin a calibration."""
+    meter = Meter(KEY, "gmac")
+    header = (MAGIC << 8 | 1).to_bytes(4, "big") + bytes([1, 0, 0, 0]) + bytes(24)
+    header += step.to_bytes(4, "big") + symbol.to_bytes(2, "big") + (1408).to_bytes(2, "big") + bytes([1, 1]) + bytes(6)
+    for run in (noise, header, (header + noise).ljust(SIZE, b"\0")):
+        meter.feed(memoryview(run), 0.0)
+    assert not meter.steps
+    assert 3 == meter.foreign
+
+
+def test_trials_of_strangers_are_bounded() -> None:
+    """A flood of sessions costs fifty checks a second, whatever its rate."""
+    meter = Meter(KEY, "gmac")
+    checked: list[int] = []
+    original = meter._authentic_record
+
+    def count(datagram: memoryview, session: int) -> object:
+        checked.append(session)
+        return original(datagram, session)
+
+    meter._authentic_record = count  # type: ignore[method-assign,assignment]
+    header = (MAGIC << 8 | 1).to_bytes(4, "big") + bytes([1, 0, 0, 0])
+    rest = bytes(20) + (1408).to_bytes(2, "big") + bytes([1, 1]) + bytes(6)
+    for number in range(500):
+        meter.feed(memoryview((header + number.to_bytes(8, "big") + bytes(2) + rest).ljust(SIZE, b"\0")), 1.0)
+    assert len(checked) <= 50
+
+
+@pytest.mark.parametrize("rates", ["", "0", "5M,1M", "1M,1M", "fast"])
+def test_useless_rates_are_refused(tmp_path: Path, rates: str) -> None:
+    """They must rise, and be rates."""
+    assert 0 == CliRunner().invoke(app, ["init", "pair", str(tmp_path / "pair")]).exit_code
+    config = str(tmp_path / "pair" / "sender" / "sender.toml")
+    done = CliRunner().invoke(app, ["calibrate", "send", "-c", config, "--rates", rates])
+    assert isinstance(done.exception, UsageError)
+
+
+def test_commands_of_both_ends(tmp_path: Path) -> None:
+    """As the operator types them: the report names the rate, in words and in JSON."""
+    run = [sys.executable, "-c", "from diode.cli.main import main; main()"]
+    to = f"127.0.0.1:{free_port()}"
+    subprocess.run([*run, "init", "pair", str(tmp_path), "--to", to], check=True, capture_output=True)
+    receive = [*run, "calibrate", "receive", "-c", str(tmp_path / "receiver" / "receiver.toml")]
+    receive += ["--json", str(tmp_path / "report.json"), "--wait", "20"]
+    send = [*run, "calibrate", "send", "-c", str(tmp_path / "sender" / "sender.toml"), "--rates", "1M,2M"]
+    with subprocess.Popen(receive, stdout=subprocess.PIPE, text=True) as receiver:
+        try:
+            for _ in range(5):  # the first steps of an early sender are missed: then it is started again
+                subprocess.run([*send, "--seconds", "0.1"], check=True, capture_output=True, timeout=30)
+                if receiver.poll() is not None or (tmp_path / "report.json").exists():
+                    break
+            said, _ = receiver.communicate(timeout=60)
+        finally:
+            receiver.kill()
+    assert 0 == receiver.returncode
+    assert "highest rate without loss" in said
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert ["clean"] * len(report["steps"]) == [step["verdict"] for step in report["steps"]]
+    assert 1_800_000 == report["recommended_rate"]

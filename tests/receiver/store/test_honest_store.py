@@ -1,0 +1,115 @@
+"""What an honest store says is not held against it: tests.enclave looks each message up, at once and a step later."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from securesystemslib.signer import CryptoSigner
+
+from diode.protocol.wire import Kind
+from receiver.messages import (
+    BundleRefused,
+    Dropped,
+    Expired,
+    ManifestRefused,
+    NumberWaits,
+    PredecessorDiffers,
+    Proving,
+    SlabMismatch,
+    SpaceShort,
+)
+from receiver.policy.admission import Short
+from tests.enclave import Enclave
+from tests.link import Bundle, make_bundle
+from tests.receiver.store.test_lost_writes import failing
+
+ALICE = CryptoSigner.generate_ed25519()
+FILES = {"a": os.urandom(4000)}
+
+
+@pytest.fixture
+def enclave(tmp_path: Path) -> Enclave:
+    """It believes one person."""
+    return Enclave(tmp_path, {"alice.pub": ALICE})
+
+
+def trust(sequence: int = 1, **fields: Any) -> Bundle:
+    """A bundle of channel trust that brings no document."""
+    return make_bundle(FILES, signer=ALICE, channel="trust", sequence=sequence, **fields)
+
+
+def test_wrong_symbols_of_an_unrecorded_bundle(enclave: Enclave) -> None:
+    """Whoever has the link key can seal them for a bundle that no ledger knows yet."""
+    bundle = trust()
+    right, bundle.parts[Kind.DATA, 0] = bundle.parts[Kind.DATA, 0], bytes(len(FILES["a"]))
+    enclave.take(bundle)
+    assert (1, False) == (len(enclave.said(SlabMismatch)), enclave.published(bundle))
+    bundle.parts[Kind.DATA, 0] = right
+    enclave.take(bundle)
+    assert enclave.published(bundle)
+
+
+def test_writes_lost_while_an_unrecorded_bundle_comes(enclave: Enclave) -> None:
+    """It begins again, and is still not one that an earlier run had recorded."""
+    bundle = trust()
+    with failing(0):
+        enclave.take(bundle)
+        enclave.tick()
+    assert not enclave.published(bundle)
+    assert 1 == enclave.said(Proving)[-1].missing
+    enclave.take(bundle)
+    assert enclave.published(bundle)
+
+
+def test_a_trust_bundle_that_an_earlier_version_let_expire(enclave: Enclave) -> None:
+    """It comes once more."""
+    bundle = trust()
+    ledger = enclave.store._ledger
+    ledger.record(f"{bundle.number:016x}", bundle.manifest, "signer")
+    ledger.set_state(f"{bundle.number:016x}", "expired")
+    enclave.take(bundle)
+    assert enclave.published(bundle)
+
+
+def test_two_bundles_of_one_number(enclave: Enclave) -> None:
+    """Two senders number a channel: the second one waits for the first, and is said to."""
+    first, second = make_bundle(FILES, signer=ALICE), make_bundle({"b": b"other"}, signer=ALICE)
+    enclave.take_manifest(first, first.number)
+    enclave.take_manifest(second, second.number)
+    assert [f"{second.number:016x}"] == [message.bundle for message in enclave.said(NumberWaits)]
+    enclave.take(first)
+    assert enclave.published(first)
+
+
+def test_no_room_for_what_expired(enclave: Enclave, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ledger still has its row when it comes again."""
+    bundle = make_bundle(FILES, signer=ALICE)
+    enclave.take_manifest(bundle, bundle.number)
+    enclave.store._ledger._execute("UPDATE bundle SET changed = '2020-01-01T00:00:00Z'")
+    enclave.store._expire_at = 0.0
+    enclave.tick()
+    assert [f"{bundle.number:016x}"] == [message.bundle for message in enclave.said(Expired)]
+    monkeypatch.setattr(enclave.store._admission, "_short_of_space", lambda *_: Short(2, 1, "disk"))
+    enclave.take_manifest(bundle, bundle.number)
+    assert [f"{bundle.number:016x}"] == [message.bundle for message in enclave.said(SpaceShort)]
+
+
+def test_a_trust_bundle_without_a_place_forgets_itself(enclave: Enclave) -> None:
+    """Its predecessor is spoken of, and then the ledger forgets it: whoever signs for the channel can do so often."""
+    enclave.take(trust(1, name="n", version="1"))
+    enclave.take(trust(2, name="n", version="1", previous="f" * 16))
+    assert 1 == len(enclave.said(PredecessorDiffers))
+    assert 1 == len(enclave.said(Dropped))
+
+
+def test_a_rejected_copy_hides_no_refusal(enclave: Enclave) -> None:
+    """A manifest came too early to be taken; when it is taken up and refused by the rules, that is said."""
+    bundle = make_bundle(FILES, signer=ALICE)
+    enclave.store._authority.awaited = (9, "0" * 64)
+    enclave.take_manifest(bundle, bundle.number)
+    assert 1 == len(enclave.said(ManifestRefused))
+    enclave.store._authority.awaited = None
+    enclave.store._admission._max_bytes = 1
+    enclave.take_manifest(bundle, bundle.number)
+    assert [f"{bundle.number:016x}"] == [message.bundle for message in enclave.said(BundleRefused)]

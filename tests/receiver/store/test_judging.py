@@ -1,0 +1,94 @@
+"""The receiver's disk: what is published is there, and one bundle's trouble is not the others'."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from diode.bundle.checksums import sum_lines
+from diode.bundle.manifest import Manifest
+from diode.bundle.opened import Opened
+from diode.errors import FullError, IntegrityError, StorageError
+from diode.process.memory import Counters
+from diode.protocol.wire import ObjectType
+from diode.storage.folder import Folder
+from receiver.ledger.bundles import Ledger
+from receiver.spool.bundle import SpoolBundle
+from receiver.spool.parking import ParkedSlabs
+from tests.link import DATA, OBJECT, Bundle, make_bundle
+
+SLAB_BYTES = 200 * 64 * 1408
+
+
+def spooled(folder: Path, bundle: Bundle, slabs: bool = True) -> SpoolBundle:
+    """The bundle in a spool, with its tables and (all or none of) its slabs."""
+    folder.mkdir(exist_ok=True)
+    manifest: Manifest = bundle.manifest
+    opened = Folder.open(folder)
+    opened.folder(f"{bundle.number:016x}", create=True)
+    parked = ParkedSlabs(opened, bundle.number, Ledger(folder / "ledger.db"))
+    spool = SpoolBundle(bundle.number, opened, Opened(manifest, b"", ()), b"", parked)
+    for kind in (ObjectType.FILES, ObjectType.SLABS):
+        spool.put_table(kind, 0, memoryview(bundle.parts[OBJECT, int(kind)]))
+    assert spool.maybe_read_tables()
+    stream = memoryview(bundle.parts[DATA, 0])
+    for number in range(len(spool.stored) if slabs else 0):
+        spool.put_slab(number, stream[number * SLAB_BYTES : (number + 1) * SLAB_BYTES])
+    return spool
+
+
+FILES = {"a": b"x" * 1000, "b/c": b"y" * 10, "empty": b""}
+
+
+def test_a_stored_bundle_is_complete_and_its_tree_is_as_signed(tmp_path: Path) -> None:
+    """Every file, empty ones too, with its content."""
+    spool = spooled(tmp_path / "spool", make_bundle(FILES))
+    assert spool.is_complete
+    spool.finish_tree(at_rest=True)
+    assert FILES == {
+        str(p.relative_to(spool.tree / "data")): p.read_bytes() for p in spool.tree.rglob("*") if p.is_file()
+    }
+    assert 3 == len(list(sum_lines(spool.entries(), "sha256")))
+
+
+@pytest.mark.parametrize("harm", ["remove", "shorten", "link"])
+def test_a_file_that_was_taken_away_is_noticed_before_anything_is_published(tmp_path: Path, harm: str) -> None:
+    """At the end, and after a restart slab by slab."""
+    spool = spooled(tmp_path / "spool", make_bundle(FILES))
+    assert spool.is_there(0)
+    path = spool.tree / "data" / "a"
+    if harm == "shorten":
+        os.truncate(path, 999)
+    else:
+        path.unlink()
+    if harm == "link":
+        path.symlink_to("/etc/hostname")
+    assert not spool.is_there(0)
+    with pytest.raises(IntegrityError, match="'a'"):
+        spool.finish_tree(at_rest=False)
+
+
+def test_counters_off_the_wire_cannot_overflow(tmp_path: Path) -> None:
+    """A sender may claim any count below 2^63; the sum of two stays a number."""
+    counters = Counters(Counters.create(["a"]), ["a"])
+    counters["a"] = 1 << 63
+    counters.add("a", 1 << 63)
+    assert (1 << 63) - 1 == counters["a"]
+
+
+def test_a_ledger_on_a_full_or_broken_disk_says_so(tmp_path: Path) -> None:
+    """One line and code 17, not a traceback."""
+    ledger = Ledger(tmp_path / "ledger.db")
+    ledger._db.execute("PRAGMA max_page_count = 1")
+
+    def fill() -> None:
+        for number in range(100_000):
+            ledger.slab_stored("b" * 16, number)
+
+    with pytest.raises(FullError) as full:
+        fill()
+    assert 17 == full.value.exit_code
+    ledger.close()
+    (tmp_path / "garbage.db").write_bytes(b"this is no database" * 1000)
+    with pytest.raises(StorageError, match="not a database"):
+        Ledger(tmp_path / "garbage.db")

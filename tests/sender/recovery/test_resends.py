@@ -1,0 +1,42 @@
+"""What a code asks for is looked up here, and what this sender cannot send is refused."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from diode.errors import UsageError
+from diode.protocol.resend_codes import ResendSlabs
+from diode.protocol.wire import MAX_SLABS
+from sender.ledger import Ledger, Row
+from sender.recovery import resends as requests
+from tests.link import make_bundle
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    """One bundle was sent, of two slabs."""
+    bundle = make_bundle({"a": bytes(6_000_000)}, mtu=576)
+    assert 2 == bundle.manifest.slabs.entries
+    monkeypatch.setattr(requests, "load_packed", lambda state, number: SimpleNamespace(manifest=bundle.manifest))
+    ledger = Ledger(tmp_path / "ledger.db")
+    ledger.add(Row(f"{7:016x}", "test", "a", "1", 1, "c", 1, 1, 1, 0.0, "sent", "", "", ""))
+    return ledger
+
+
+@pytest.mark.parametrize("ranges", [((0, 1),), ((1, 2),), ((0, 2),), ()])
+def test_slabs_of_the_bundle(ledger: Ledger, tmp_path: Path, ranges: tuple[tuple[int, int], ...]) -> None:
+    """As they were asked for."""
+    assert ranges == requests.find_asked(ledger, tmp_path, ResendSlabs(7, ranges))[1]
+
+
+def test_everything(ledger: Ledger, tmp_path: Path) -> None:
+    """Whoever never saw the manifest does not know how many there are."""
+    assert ((0, 2),) == requests.find_asked(ledger, tmp_path, ResendSlabs(7, ((0, MAX_SLABS),)))[1]
+
+
+@pytest.mark.parametrize("ranges", [((0, 3),), ((1, 2), (4, 5)), ((2, 3),), ((0, MAX_SLABS - 1),), ((1, MAX_SLABS),)])
+def test_slabs_beyond_the_last(ledger: Ledger, tmp_path: Path, ranges: tuple[tuple[int, int], ...]) -> None:
+    """They ask for nothing, so they could say anything."""
+    with pytest.raises(UsageError, match="beyond the last"):
+        requests.find_asked(ledger, tmp_path, ResendSlabs(7, ranges))
