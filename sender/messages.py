@@ -5,20 +5,23 @@ looks up.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from diode.bundle.manifest import MAX_TABLE_BYTES
 from diode.formats.names import MAX_FILES, MAX_SEQUENCE
-from diode.process.messages import ENGINES, Fatal, PathChosen, PeerRefused, SandboxLacks
-from diode.process.vocabulary import Code, Many, Row, Text, Vocabulary, Whole, Word
+from diode.process.messages import ENGINES, UDP_PATHS, Fatal, PathChosen, PeerRefused, SandboxLacks
+from diode.process.vocabulary import Chars, Code, Many, Row, Text, Vocabulary, Whole, Word
+from diode.protocol.auth import MODES, Mode
 from diode.protocol.geometry import PROFILES
 from diode.protocol.wire import MAX_COLUMNS, MAX_ROWS, MAX_SLABS, MAX_SYMBOL_BYTES, MIN_SYMBOL_BYTES
 
 MAX_DATAGRAMS: Final = MAX_ROWS * MAX_COLUMNS  # of one job
 MAX_SLOTS: Final = 64
 MAX_RUNS: Final = 2
+MAX_READS: Final = 100_000  # files and folders that `encode` may read
 
 JobNumber = Annotated[int, Whole(1)]
+Fd = Annotated[int, Whole(0, 1 << 20)]
 Slot = Annotated[int, Whole(0, MAX_SLOTS - 1)]
 Rate = Annotated[int, Whole()]
 TableBytes = Annotated[int, Whole(0, MAX_TABLE_BYTES)]
@@ -114,6 +117,45 @@ class Degraded:
     """The kernel refused an offload; it goes on without."""
 
     detail: Annotated[str, Text(500)]
+
+
+# what they are told when they start
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeSettings:
+    """``encode``: the arena that it fills, the link's key and shape, and what it may read, the outbox among it."""
+
+    arena: Fd
+    slots: Annotated[int, Whole(1, MAX_SLOTS)]
+    slot_bytes: Annotated[int, Whole()]
+    free_read: Fd
+    ready_write: Fd
+    state: Annotated[str, Chars(1 << 16)]
+    key: Annotated[str, Chars(1 << 16)]
+    auth: Annotated[Mode, Word(*MODES)]
+    engine: Annotated[str, Word("auto", *ENGINES)]
+    symbol_bytes: Annotated[int, Whole(MIN_SYMBOL_BYTES, MAX_SYMBOL_BYTES)]
+    profile: Annotated[str, Word(*PROFILES)]
+    reads: Annotated[tuple[str, ...], Many(Chars(1 << 16), MAX_READS)]
+
+
+@dataclass(frozen=True, slots=True)
+class TransmitSettings:
+    """``transmit``: the arena that it sends from, its socket, where to, and how fast at first."""
+
+    arena: Fd
+    slots: Annotated[int, Whole(1, MAX_SLOTS)]
+    slot_bytes: Annotated[int, Whole()]
+    ready_read: Fd
+    free_write: Fd
+    counters: Fd
+    socket: Fd
+    to: Annotated[tuple[str, int], Row(Chars(), Whole(0, 65535))]
+    datagram_bytes: Annotated[int, Whole(1, 65535)]
+    filler_datagrams: Annotated[int, Whole(1, 1 << 24)]
+    rate: Rate
+    path: Annotated[Literal["auto", "batched", "portable"], Word("auto", *UDP_PATHS)]
 
 
 ENCODE_HEARS: Final = Vocabulary(SetRate, SendFiller, SendSlab)

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from receiver.events import Lookup
 from receiver.inbox.folder import Inbox
 from receiver.messages import STORE_SAYS, STORE_TO_ASSEMBLE, BundleRefused, Complete, ManifestRefused
 from receiver.recovery.rebaseline import open_ledger
+from receiver.settings import StorePipes
 from receiver.spool.finishing import Finishing
 from receiver.store.worker import Store
 from receiver.transport.pipeline import store_settings
@@ -84,7 +86,7 @@ class Enclave:
         self._arena_fd = create_memfd("arena", ARENA_BYTES)
         self._arena = memoryview(map_memfd(self._arena_fd))
         self.events, self._slabs = Box(STORE_SAYS), Box(STORE_TO_ASSEMBLE)
-        settings = store_settings(self.config) | {"arena": self._arena_fd, "reserve": 0}
+        settings = replace(store_settings(self.config, StorePipes(self._arena_fd, -1, -1, -1, -1)), reserve=0)
         self.store = Store(settings, self.events, self._slabs, Finishing(Inline()))
         self._looked_up = 0
         self._lookup = Lookup(self.config, self.store._ledger)

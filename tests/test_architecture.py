@@ -26,7 +26,7 @@ diode.protocol diode.storage
 diode.bundle diode.net diode.process
 diode.trust
 diode.audit diode.console
-diode.config | sender.messages sender.ledger receiver.messages
+diode.config | sender.messages sender.ledger receiver.messages receiver.settings
 diode.doctor diode.lab | sender.outbox receiver.ledger
 diode.cli | sender.intake receiver.spool
 | sender.pack receiver.inbox

@@ -7,10 +7,10 @@ import pytest
 
 from diode.bundle import manifest
 from diode.errors import MessageError
-from diode.protocol import gate, geometry, heartbeat, wire
+from diode.protocol import auth, gate, geometry, heartbeat, wire
 from diode.protocol.auth import LinkKey
 from diode.protocol.wire import Kind, ObjectType
-from receiver import messages
+from receiver import messages, settings
 from tests.vocabularies import VOCABULARIES, simplest
 
 ANY = {"SandboxLacks", "PeerRefused", "PathChosen", "Fatal"}  # of itself, a worker may say as much
@@ -58,6 +58,7 @@ def test_bounds_are_those_of_the_link() -> None:
     """``listen`` cannot import them."""
     assert (messages.MAX_SLABS, messages.MAX_SYMBOL_BYTES) == (wire.MAX_SLABS, wire.MAX_SYMBOL_BYTES)
     assert messages.MAX_SYMBOLS == wire.MAX_ROWS * wire.MAX_COLUMNS
+    assert set(settings.AUTHS) == set(auth.MODES)
     assert {1, 2} == {int(Kind.DATA), int(Kind.OBJECT)}
     assert {0, 1, 2} == set(map(int, ObjectType))
     assert messages.MAX_BEAT > 6 * geometry.WIDE_SYMBOL_BYTES / 2 > heartbeat.MAX_CHANNELS * 160

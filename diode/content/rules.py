@@ -103,6 +103,12 @@ class Rules:
         """As messages say them, in this order."""
         return self.content, self.types, int(self.lint), int(self.code), self.also
 
+    @classmethod
+    def of(cls, said: tuple[str, tuple[str, ...], int, int, tuple[str, ...]]) -> "Rules":
+        """From what :attr:`said` has said."""
+        content, types, lint, code, also = said
+        return cls(content, types, bool(lint), bool(code), also)
+
     @property
     def preset(self) -> Preset:
         """What ``content`` names."""

@@ -163,6 +163,88 @@ class Row:
         return tuple(bounds.read(one) for bounds, one in zip(self._each, said, strict=True))
 
 
+class Flag:
+    """True or false."""
+
+    def read(self, said: Any) -> bool:
+        """Which."""
+        if type(said) is not bool:
+            raise ValueError("neither true nor false")
+        return said
+
+    def write(self, value: bool) -> bool:
+        """Which."""
+        return self.read(value)
+
+
+class Chars:
+    """Any text of at most ``most`` characters: a path, say, as a daemon's own configuration has it."""
+
+    def __init__(self, most: int = 4096) -> None:
+        self._most = most
+
+    def read(self, said: Any) -> str:
+        """The text."""
+        if type(said) is not str or len(said) > self._most:
+            raise ValueError(f"no text of at most {self._most} characters")
+        return said
+
+    def write(self, value: str) -> str:
+        """The text."""
+        return self.read(value)
+
+
+class Maybe:
+    """A value, or None."""
+
+    def __init__(self, each: Bounds) -> None:
+        self._each = each
+
+    def read(self, said: Any) -> Any:
+        """The value."""
+        return None if said is None else self._each.read(said)
+
+    def write(self, value: Any) -> Any:
+        """The value."""
+        return None if value is None else self._each.write(value)
+
+
+class ByName:
+    """A dict from texts to at most ``most`` values of one kind."""
+
+    def __init__(self, each: Bounds, most: int) -> None:
+        self._each, self._most = each, most
+
+    def read(self, said: Any) -> dict[str, Any]:
+        """The dict."""
+        if type(said) is not dict or len(said) > self._most:
+            raise ValueError(f"no object of at most {self._most} values")
+        return {name: self._each.read(one) for name, one in said.items()}
+
+    def write(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        """An object."""
+        if len(value) > self._most:
+            raise ValueError(f"more than {self._most} values")
+        return {name: self._each.write(one) for name, one in value.items()}
+
+
+class Fields:
+    """A frozen class inside another: its fields, each within its own bounds."""
+
+    def __init__(self, kind: type) -> None:
+        self._kind, self._bounds = kind, _bounds(kind)
+
+    def read(self, said: Any) -> Any:
+        """One of that class."""
+        if type(said) is not dict or said.keys() != self._bounds.keys():
+            raise ValueError(f"not the fields of {self._kind.__name__}")
+        return self._kind(**{name: bounds.read(said[name]) for name, bounds in self._bounds.items()})
+
+    def write(self, value: Any) -> dict[str, Any]:
+        """An object."""
+        return {name: bounds.write(getattr(value, name)) for name, bounds in self._bounds.items()}
+
+
 class Vocabulary:
     """The messages that may be said through one pipe, those ``once`` but once, in lines of at most ``line_bytes``."""
 

@@ -17,14 +17,16 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, TypeVar
 
 from diode.errors import MessageError
 from diode.process.messages import PeerRefused
 from diode.process.programs import environment, python
 from diode.process.vocabulary import NOTHING, Vocabulary
 from diode.process.waiting import ready
+
+S = TypeVar("S")
 
 _PR_SET_PDEATHSIG: Final = 1
 _KEPT: Final = ("CREDENTIALS_DIRECTORY", "TZ")  # where systemd has put keys; people's time
@@ -104,7 +106,7 @@ class Worker:
     def __init__(
         self,
         module: str,
-        settings: Mapping[str, Any],
+        settings: object,
         pass_fds: Sequence[int] = (),
         *,
         says: Vocabulary,
@@ -112,7 +114,8 @@ class Worker:
     ) -> None:
         """Start ``main`` of ``module``, which may say no more than ``says``.
 
-        ``pass_fds`` keep their numbers in the child. Raises as ``programs.python``.
+        ``settings`` is a frozen class whose fields have bounds (:mod:`diode.process.vocabulary`). ``pass_fds`` keep
+        their numbers in the child. Raises as ``programs.python``.
         """
         command = python(module)
         self.module = module
@@ -167,8 +170,8 @@ class Worker:
         return code
 
 
-def start_worker(*, says: Vocabulary, hears: Vocabulary = NOTHING, nice: int = 0) -> tuple[dict[str, Any], Mailbox]:
-    """First call of a worker's ``main``: its settings with its pipes, and the mailbox to its supervisor.
+def start_worker(kind: type[S], *, says: Vocabulary, hears: Vocabulary = NOTHING, nice: int = 0) -> tuple[S, Mailbox]:
+    """First call of a worker's ``main``: its settings, of class ``kind``, and the mailbox to its supervisor.
 
     ``nice`` below 0 asks for the processor before others; it is not insisted on, since that takes a privilege.
     """
@@ -180,8 +183,8 @@ def start_worker(*, says: Vocabulary, hears: Vocabulary = NOTHING, nice: int = 0
         raise SystemExit(1)  # the supervisor died before the line above
     with contextlib.suppress(PermissionError):
         os.nice(nice)
-    settings = _read_settings(pipes["control_read"])
-    return settings | pipes, Mailbox(pipes["control_read"], pipes["control_write"], hears=hears, says=says)
+    settings = _read_settings(pipes["control_read"], kind)
+    return settings, Mailbox(pipes["control_read"], pipes["control_write"], hears=hears, says=says)
 
 
 @contextlib.contextmanager
@@ -194,9 +197,9 @@ def refusing_peers(control: Mailbox) -> Iterator[None]:
         raise SystemExit(1) from error
 
 
-def _write_settings(fd: int, settings: Mapping[str, Any]) -> None:
-    """Write a worker's settings: their length, and JSON. Raises BrokenPipeError when it has ended, ValueError."""
-    said = json.dumps(settings).encode()
+def _write_settings(fd: int, settings: object) -> None:
+    """Write a worker's settings: their length, and one message. Raises BrokenPipeError when it ended, ValueError."""
+    said = _settings_of(type(settings)).encode(settings)
     if len(said) > _MAX_SETTINGS_BYTES:
         raise ValueError(f"settings of {len(said)} bytes; a worker takes {_MAX_SETTINGS_BYTES}")
     data = memoryview(_LENGTH.pack(len(said)) + said)
@@ -204,13 +207,17 @@ def _write_settings(fd: int, settings: Mapping[str, Any]) -> None:
         data = data[os.write(fd, data) :]
 
 
-def _read_settings(fd: int) -> dict[str, Any]:
-    """The settings, and no byte of the messages that follow. Ends the worker when there are none."""
+def _read_settings(fd: int, kind: type[S]) -> S:
+    """The settings, and no byte of the messages that follow. Ends the worker when there are none, or others."""
     (length,) = _LENGTH.unpack(_read_exactly(fd, _LENGTH.size))
     if length > _MAX_SETTINGS_BYTES:
         raise SystemExit(1)
-    settings: dict[str, Any] = json.loads(_read_exactly(fd, length))
+    settings: S = _settings_of(kind).decode(_read_exactly(fd, length))
     return settings
+
+
+def _settings_of(kind: type) -> Vocabulary:
+    return Vocabulary(kind, line_bytes=_MAX_SETTINGS_BYTES)
 
 
 def _read_exactly(fd: int, length: int) -> bytes:

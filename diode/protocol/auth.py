@@ -14,7 +14,7 @@ import hmac
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import numpy as np
 from cryptography.exceptions import InvalidTag
@@ -28,6 +28,7 @@ from diode.protocol.wire import COUNTER, HEADER_BYTES, NONCE, SESSION, TAG_BYTES
 
 LINK_KEY_BYTES: Final = 32
 Mode = Literal["gmac", "aead", "none"]
+MODES: Final[tuple[Mode, ...]] = get_args(Mode)
 Bytes2D = NDArray[np.uint8]
 NO_TAG: Final = bytes(TAG_BYTES)
 _EMPTY: Final = itertools.repeat(b"")

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Collection
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from diode.bundle.manifest import Manifest
 from diode.console.budget import Newest
@@ -10,6 +10,7 @@ from diode.errors import LimitError
 from receiver.inbox.folder import Inbox
 from receiver.ledger.bundles import Ledger
 from receiver.messages import SpaceShort
+from receiver.settings import StoreSettings
 from receiver.spool.bundle import SpoolBundle
 
 MAX_POSTPONED: Final = 4096  # bundle ids spoken of, the newest: one alarm each
@@ -27,14 +28,14 @@ class Admission:
     """The limits of this side. ``tell`` is given an alarm, and the manifest, when a bundle has to wait for room."""
 
     def __init__(
-        self, settings: dict[str, Any], inbox: Inbox, ledger: Ledger, tell: Callable[[SpaceShort, Manifest], None]
+        self, settings: StoreSettings, inbox: Inbox, ledger: Ledger, tell: Callable[[SpaceShort, Manifest], None]
     ) -> None:
         self._inbox = inbox
         self._ledger = ledger
         self._tell = tell
-        self._max_bytes, self._max_files = settings["max_bytes"], settings["max_files"]
-        self._reserve, self._resume = settings["reserve"], max(settings["reserve"], settings["resume"])
-        self._quotas: dict[str, int] = settings["quotas"]
+        self._max_bytes, self._max_files = settings.max_bytes, settings.max_files
+        self._reserve, self._resume = settings.reserve, max(settings.reserve, settings.resume)
+        self._quotas = {name: channel.quota for name, channel in settings.channels.items()}
         self._postponed = Newest[int](MAX_POSTPONED)
         self._is_low = False
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from diode.content.judge import Judge
 from diode.content.rules import Rules
@@ -32,6 +32,7 @@ from receiver.messages import (
     Sound,
     Unsound,
 )
+from receiver.settings import ExamineSettings
 
 MAX_ANSWER_BYTES: Final = EXAMINE_TO_STORE.line_bytes
 UNANSWERED: Final = "its content could not be examined: whoever looked at it died, or was too slow"
@@ -70,7 +71,7 @@ def limit_s(question: Question) -> float:
 def judge(question: Question, data: str) -> Sound | Unsound:
     """What the channel says of the tree at ``data``: the first file that is not taken, or that there is none."""
     top, names = Folder.open(Path(data)), list(_files(data))
-    rules = Rules(question.content, question.types, bool(question.lint), bool(question.code), question.also)
+    rules = Rules.of((question.content, question.types, question.lint, question.code, question.also))
     judging = Judge(rules, names, question.size_bytes)
     for name in names:
         with os.fdopen(top.beneath(name, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as file:
@@ -114,9 +115,9 @@ class Examiner:
 class Worker:
     """The worker's state: who asks."""
 
-    def __init__(self, settings: dict[str, Any], store: Mailbox) -> None:
+    def __init__(self, spool: Path, store: Mailbox) -> None:
         self._store = store
-        self._spool = Path(settings["spool"])
+        self._spool = spool
 
     def run(self) -> None:
         """Answer until ``store`` is gone."""
@@ -189,10 +190,10 @@ def _fail(error: OSError) -> None:
 
 def main() -> None:
     """Entry point of the worker."""
-    settings, control = start_worker(says=EXAMINE_SAYS)
-    spool = str(Path(settings["spool"]).resolve())
-    store = Mailbox(settings["asked_read"], settings["verdicts_write"], hears=STORE_TO_EXAMINE, says=EXAMINE_TO_STORE)
-    worker = Worker(settings | {"spool": spool}, store)
-    control.send(SandboxLacks(tuple(confine((*READS, "openat2", *FORKING), reads=[spool, *readable_folders()]))))
+    settings, control = start_worker(ExamineSettings, says=EXAMINE_SAYS)
+    spool = Path(settings.spool).resolve()
+    store = Mailbox(settings.asked_read, settings.verdicts_write, hears=STORE_TO_EXAMINE, says=EXAMINE_TO_STORE)
+    worker = Worker(spool, store)
+    control.send(SandboxLacks(tuple(confine((*READS, "openat2", *FORKING), reads=[str(spool), *readable_folders()]))))
     with refusing_peers(control):
         worker.run()

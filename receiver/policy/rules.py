@@ -1,7 +1,6 @@
 """What this side allows of what is signed: in time, labelled as its channel takes it, and sound by its content."""
 
 from pathlib import Path
-from typing import Any
 
 from diode.bundle.attestation import open_attestation
 from diode.bundle.manifest import Manifest
@@ -10,21 +9,22 @@ from diode.errors import ExpiredError, NotInitialisedError, PolicyError
 from diode.trust.keys import read_trusted
 from receiver.messages import Question
 from receiver.policy.examine import Examine
+from receiver.settings import StoreSettings
 from receiver.spool.bundle import SpoolBundle
 
 
 class Policy:
     """The receiver's rules for each channel, from its configuration."""
 
-    def __init__(self, settings: dict[str, Any], look: Examine) -> None:
+    def __init__(self, settings: StoreSettings, look: Examine) -> None:
         self._look = look
-        self._rules = {name: _rules(said) for name, said in settings["content"].items()}
-        self._attested = frozenset(settings["attested"])
+        self._rules = {name: Rules.of(channel.rules) for name, channel in settings.channels.items()}
+        self._attested = frozenset(name for name, channel in settings.channels.items() if channel.attested)
         try:
-            self._services = [trusted.key for trusted in read_trusted(Path(settings["services"])).keys.values()]
+            self._services = [trusted.key for trusted in read_trusted(Path(settings.services)).keys.values()]
         except NotInitialisedError:
             self._services = []
-        self._labels: dict[str, tuple[list[str], str]] = {k: (v[0], v[1]) for k, v in settings["labels"].items()}
+        self._channels = settings.channels
 
     def check(self, manifest: Manifest, now: str) -> None:
         """Raise ExpiredError or PolicyError for a bundle that must not be taken at ``now``."""
@@ -48,7 +48,8 @@ class Policy:
         )
 
     def _check_labels(self, manifest: Manifest) -> None:
-        classification, releasable_to = self._labels.get(manifest.channel, ([], ""))
+        channel = self._channels.get(manifest.channel)
+        classification, releasable_to = (channel.classification, channel.releasable_to) if channel else ((), "")
         labels = manifest.labels
         if classification and (labels is None or labels.classification not in classification):
             what = f"classified {labels.classification}" if labels else "not classified"
@@ -56,8 +57,3 @@ class Policy:
         if releasable_to and (labels is None or releasable_to not in labels.releasable_to):
             to = ", ".join(labels.releasable_to) if labels else ""
             raise PolicyError(f"it is releasable to {to or 'nobody'}, and not to {releasable_to}")
-
-
-def _rules(said: dict[str, Any]) -> Rules:
-    """As the supervisor's settings have them."""
-    return Rules(**said | {"types": tuple(said["types"]), "also": tuple(said["also"])})

@@ -1,11 +1,11 @@
 """Bundles that are verified and wait for people: ``inbox/.diode/held/<id>`` is what will be published, or set aside."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from securesystemslib.signer import Key
 
@@ -19,6 +19,7 @@ from diode.trust.roles import Role, Trust
 from receiver.policy.authority import Authority
 from receiver.release.decisions import FOLDER as DECISIONS
 from receiver.release.decisions import Decision, Given, Verdict, find_decisions, read_decisions
+from receiver.settings import StoreSettings
 
 FOLDER: Final = "held"
 _DECISION: Final = re.compile(r"[^.].{15}-")
@@ -31,10 +32,10 @@ class Rule(NamedTuple):
     scanned: bool
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any], channel: str) -> "Rule":
+    def of(cls, settings: StoreSettings, channel: str) -> "Rule":
         """That of a channel, from the settings of ``store``."""
-        people, scanned = settings["hold"].get(channel, (0, False))
-        return cls(people, scanned)
+        named = settings.channels.get(channel)
+        return cls(named.hold, named.scan) if named else cls(0, scanned=False)
 
     @property
     def holds(self) -> bool:

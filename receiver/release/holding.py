@@ -24,6 +24,7 @@ from receiver.messages import AcceptedBy, BundleRefused, DecisionRefused, Held
 from receiver.policy.authority import Authority
 from receiver.release.decisions import SCANNER, Given
 from receiver.release.held import HeldBundle, Rule, Verdicts, check_tree, waits_for
+from receiver.settings import StoreSettings
 from receiver.spool.bundle import MANIFEST_FILE, SpoolBundle
 from receiver.spool.finishing import Finishing
 
@@ -35,7 +36,7 @@ class Holding:
 
     def __init__(
         self,
-        settings: dict[str, Any],
+        settings: StoreSettings,
         ledger: Ledger,
         inbox: Inbox,
         authority: Authority,
@@ -53,9 +54,9 @@ class Holding:
         self._tell = tell
         releasers = None
         with suppress(NotInitialisedError):
-            releasers = read_trusted(Path(settings["releasers"]))
+            releasers = read_trusted(Path(settings.releasers))
         self._own_key = own_key
-        self._verdicts = Verdicts(Path(settings["state"]), authority, releasers, own_key)
+        self._verdicts = Verdicts(Path(settings.state), authority, releasers, own_key)
         self._held: dict[str, HeldBundle] = {}
         self._bad: set[Path] = set()
 

@@ -107,6 +107,7 @@ from receiver.policy.examine import Examine, Examiner, UnexaminedError, examinin
 from receiver.policy.rules import Policy
 from receiver.release.held import HeldBundle, check_tree
 from receiver.release.holding import Holding
+from receiver.settings import StoreSettings
 from receiver.spool.bundle import MANIFEST_FILE, SpoolBundle
 from receiver.spool.disk import DiskHealth
 from receiver.spool.finishing import Finishing
@@ -128,7 +129,7 @@ class Store:
 
     def __init__(
         self,
-        settings: dict[str, Any],
+        settings: StoreSettings,
         control: Mailbox,
         assemble: Mailbox,
         finishing: Finishing,
@@ -137,21 +138,24 @@ class Store:
         self._control = control
         self._assemble = assemble
         self._finishing = finishing
-        self._arena = memoryview(map_memfd(settings["arena"]))
+        self._arena = memoryview(map_memfd(settings.pipes.arena))
         room = min(len(self._arena), MAX_SLAB_BYTES)
         self._copy = memoryview(mmap.mmap(-1, room, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
-        self._inbox = Inbox(Path(settings["inbox"]))
+        self._inbox = Inbox(Path(settings.inbox))
         self._write_back = WriteBack(self._inbox.spool)  # before anything is written there
-        self._signer = maybe_read_service_key(Path(settings["service_key"]))
-        self._audit = AuditLog(Path(settings["audit"]), "receiver", self._signer)
-        anchor = Anchor(Path(settings["anchor"]), "diode-receiver", self._audit)
-        self._ledger = Ledger(Path(settings["state"]) / LEDGER_FILE, anchor)
+        self._signer = maybe_read_service_key(Path(settings.service_key))
+        self._audit = AuditLog(Path(settings.audit), "receiver", self._signer)
+        anchor = Anchor(Path(settings.anchor), "diode-receiver", self._audit)
+        self._ledger = Ledger(Path(settings.state) / LEDGER_FILE, anchor)
         anchor.check(self._ledger.standing())  # somebody may have taken the ledger away since the daemon looked
-        roles = {channel: Role(n, frozenset(who) if who else None) for channel, (n, who) in settings["roles"].items()}
-        self._authority = Authority(self._ledger, Path(settings["signers"]), roles)
-        self._verify: dict[str, str] = settings["verify"]
-        self._verify_default: str = settings["verify_default"]
-        self._keep_incomplete_s: float = settings["keep_incomplete_s"]
+        roles = {
+            name: Role(channel.signatures, frozenset(channel.signers) if channel.signers else None)
+            for name, channel in settings.channels.items()
+        }
+        self._authority = Authority(self._ledger, Path(settings.signers), roles)
+        self._verify = {name: channel.verify for name, channel in settings.channels.items() if channel.verify}
+        self._verify_default = settings.verify
+        self._keep_incomplete_s = settings.keep_incomplete_s
         self._admission = Admission(settings, self._inbox, self._ledger, self._postpone)
         self._policy = Policy(settings, look or examining_here(self._inbox.spool))
         own_key = self._signer.public_key if self._signer else None
@@ -886,20 +890,20 @@ def _named(number: int, manifest: Manifest) -> dict[str, str]:
 
 def main() -> None:
     """Entry point of the worker."""
-    settings, control = start_worker(says=STORE_SAYS, nice=-5)
+    settings, control = start_worker(StoreSettings, says=STORE_SAYS, nice=-5)
     try:
         assemble = Mailbox(
-            settings["slabs_read"], settings["answers_write"], hears=ASSEMBLE_TO_STORE, says=STORE_TO_ASSEMBLE
+            settings.pipes.slabs_read, settings.pipes.answers_write, hears=ASSEMBLE_TO_STORE, says=STORE_TO_ASSEMBLE
         )
         examine = Mailbox(
-            settings["verdicts_read"], settings["asked_write"], hears=EXAMINE_TO_STORE, says=STORE_TO_EXAMINE
+            settings.pipes.verdicts_read, settings.pipes.asked_write, hears=EXAMINE_TO_STORE, says=STORE_TO_EXAMINE
         )
         worker = Store(settings, control, assemble, Finishing(), Examiner(examine))
         folders = {
-            Path(settings["inbox"]),
-            Path(settings["state"]),
-            Path(settings["anchor"]).parent,
-            Path(settings["audit"]),
+            Path(settings.inbox),
+            Path(settings.state),
+            Path(settings.anchor).parent,
+            Path(settings.audit),
         }
         lacking = confine(FILES, changes=sorted(folders), reads=readable_folders(), threads=True)
         control.send(SandboxLacks(tuple(lacking)))

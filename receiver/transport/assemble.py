@@ -34,6 +34,7 @@ from diode.protocol.wire import Kind, ObjectType
 from diode.trust.keys import read_link_key
 from receiver import messages
 from receiver.messages import ASSEMBLE_SAYS, ASSEMBLE_TO_STORE, STORE_TO_ASSEMBLE, OldKey
+from receiver.settings import AssembleSettings
 from receiver.spool.slabs import key_of, numbers_of, pack_mask, parked_keys, unpack_mask
 
 FIGURES: Final = (
@@ -49,30 +50,30 @@ _PATIENCE_S: Final = 30.0  # how long memory may be short because the disk is sl
 class Assemble:
     """The worker's state."""
 
-    def __init__(self, settings: dict[str, Any], control: Mailbox) -> None:
+    def __init__(self, settings: AssembleSettings, control: Mailbox) -> None:
         self._control = control
         self._store = Mailbox(
-            settings["store_read"], settings["store_write"], hears=STORE_TO_ASSEMBLE, says=ASSEMBLE_TO_STORE
+            settings.store_read, settings.store_write, hears=STORE_TO_ASSEMBLE, says=ASSEMBLE_TO_STORE
         )
-        self._ring = Ring(settings["ring"], settings["regions"], settings["region_bytes"])
-        self._region = memoryview(mmap.mmap(-1, settings["region_bytes"], flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
-        self._ready_read, self._free_write = settings["ready_read"], settings["free_write"]
-        self._counters = Counters(settings["counters"], COUNTERS)
+        self._ring = Ring(settings.ring, settings.regions, settings.region_bytes)
+        self._region = memoryview(mmap.mmap(-1, settings.region_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+        self._ready_read, self._free_write = settings.ready_read, settings.free_write
+        self._counters = Counters(settings.counters, COUNTERS)
         self._drops: Counter[Drop] = Counter()
-        keys = [read_link_key(Path(path)) for path in settings["keys"]]
-        admitted = [Admitted(*session) for session in settings["admitted"]]
-        orders = {key: LinkOrder(*order) for key, order in settings["orders"].items()}
-        self._gate = Gate(keys, settings["auth"], self._drops, orders, admitted)
-        engine = choose_engine(settings["engine"])
-        arena = np.frombuffer(map_memfd(settings["arena"]), dtype=np.uint8)
+        keys = [read_link_key(Path(path)) for path in settings.keys]
+        admitted = [Admitted(*session) for session in settings.admitted]
+        orders = {key: LinkOrder(*order) for key, order in settings.orders.items()}
+        self._gate = Gate(keys, settings.auth, self._drops, orders, admitted)
+        engine = choose_engine(settings.engine)
+        arena = np.frombuffer(map_memfd(settings.arena), dtype=np.uint8)
         self._assembler = Assembler(arena, engine, self._drops, self._wait_for_space)
         self._handed = 0  # with store now
         self._freed = 0
         self._decisions: deque[object] = deque()
         self._views: dict[int, tuple[Any, DatagramViews]] = {}  # of the whole region, by the datagrams' size
         self._datagrams = 0
-        self._link_size = Counters(settings["link_size"], LINK_SIZE)
-        self._usual_bytes = settings["datagram_bytes"]  # of the newest heartbeat; 0: not known
+        self._link_size = Counters(settings.link_size, LINK_SIZE)
+        self._usual_bytes = settings.datagram_bytes  # of the newest heartbeat; 0: not known
         self._heard = self._told = 0
         self._resting_from: float | None = None  # the last data; None: all is parked since
         control.send(EngineChosen(engine.name))
@@ -262,9 +263,9 @@ def _describe(item: HandedOver) -> object:
 
 def main() -> None:
     """Entry point of the worker."""
-    settings, control = start_worker(says=ASSEMBLE_SAYS, nice=-10)
+    settings, control = start_worker(AssembleSettings, says=ASSEMBLE_SAYS, nice=-10)
     worker = Assemble(settings, control)
-    writes = (control.write_fd, settings["free_write"], settings["store_write"])
+    writes = (control.write_fd, settings.free_write, settings.store_write)
     folders = readable_folders() if landlock_version() else []  # numpy imports parts of itself when they are first used
     control.send(SandboxLacks(tuple(confine(MODULES if folders else (), writes=writes, reads=folders))))
     with refusing_peers(control):

@@ -7,7 +7,7 @@ whoever takes it over by a datagram can read the socket, write to the ring and t
 import os
 import socket
 import time
-from typing import Any, Final
+from typing import Final
 
 from diode.net.udp import choose_reader, socket_memory
 from diode.process.memory import LINK_SIZE, Counters, Ring
@@ -17,6 +17,7 @@ from diode.process.waiting import ready
 from diode.process.workers import Mailbox, refusing_peers, start_worker
 from diode.protocol.runs import Doorkeeper, is_datagram_size
 from receiver.messages import LISTEN_SAYS
+from receiver.settings import ListenSettings
 
 COUNTERS: Final = (
     "bytes",
@@ -37,18 +38,18 @@ _OLDEST_S: Final = 0.05  # a region is handed over when its first datagram has w
 class Listener:
     """The worker's state: the socket's reader, the ring, and which regions are free."""
 
-    def __init__(self, settings: dict[str, Any], control: Mailbox) -> None:
-        self._socket = socket.socket(fileno=settings["socket"])
-        self._reader = choose_reader(settings["path"], self._socket, _QUIET_S)
-        self._ring = Ring(settings["ring"], settings["regions"], settings["region_bytes"])
-        self._counters = Counters(settings["counters"], COUNTERS)
-        self._free_read, self._ready_write = settings["free_read"], settings["ready_write"]
+    def __init__(self, settings: ListenSettings, control: Mailbox) -> None:
+        self._socket = socket.socket(fileno=settings.socket)
+        self._reader = choose_reader(settings.path, self._socket, _QUIET_S)
+        self._ring = Ring(settings.ring, settings.regions, settings.region_bytes)
+        self._counters = Counters(settings.counters, COUNTERS)
+        self._free_read, self._ready_write = settings.free_read, settings.ready_write
         os.set_blocking(self._free_read, False)
-        self._free = list(range(settings["regions"]))
+        self._free = list(range(settings.regions))
         self._lent: set[int] = set()  # regions that assemble has
         self._measured = 0.0
         self._control = control
-        self._link_size = Counters(settings["link_size"], LINK_SIZE)
+        self._link_size = Counters(settings.link_size, LINK_SIZE)
         self._doorkeeper = Doorkeeper()
 
     def run(self) -> None:
@@ -124,9 +125,9 @@ class Listener:
 
 def main() -> None:
     """Entry point of the worker."""
-    settings, control = start_worker(says=LISTEN_SAYS, nice=-15)
+    settings, control = start_worker(ListenSettings, says=LISTEN_SAYS, nice=-15)
     listener = Listener(settings, control)
-    lacking = confine(SOCKET_READ, writes=(control.write_fd, settings["ready_write"]))
+    lacking = confine(SOCKET_READ, writes=(control.write_fd, settings.ready_write))
     control.send(SandboxLacks(tuple(lacking)))
     with refusing_peers(control):
         listener.run()

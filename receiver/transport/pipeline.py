@@ -1,12 +1,12 @@
 """The four workers of the receiving side, and the memory and pipes between them. The socket is the supervisor's."""
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
-from typing import Any, Final
+from typing import Final
 
-from diode.config.settings import ReceiverConfig
+from diode.config.settings import Channel, ReceiverConfig
 from diode.process.memory import LINK_SIZE, PAGE_BYTES, Counters, Ring, create_memfd, reader_of
 from diode.process.supervise import Crew
 from diode.process.workers import Worker
@@ -14,6 +14,14 @@ from diode.protocol.heartbeat import LinkOrder
 from diode.protocol.runs import is_datagram_size
 from receiver.inbox.folder import Inbox
 from receiver.messages import ASSEMBLE_SAYS, EXAMINE_SAYS, LISTEN_SAYS, STORE_SAYS
+from receiver.settings import (
+    AssembleSettings,
+    ChannelSettings,
+    ExamineSettings,
+    ListenSettings,
+    StorePipes,
+    StoreSettings,
+)
 from receiver.transport import assemble, listen
 
 REGION_BYTES: Final = 4 << 20
@@ -56,14 +64,12 @@ class Pipeline:
             answers_read, answers_write = pipe()
             asked_read, asked_write = pipe()
             verdicts_read, verdicts_write = pipe()
-            ring_shape = {"regions": regions, "region_bytes": REGION_BYTES}
             read_ring = keep(reader_of(ring))
+            pipes = StorePipes(arena, slabs_read, answers_write, verdicts_read, asked_write)
             self.store = crew.add(
                 Worker(
                     "receiver.store.worker",
-                    store_settings(config)
-                    | {"arena": arena, "slabs_read": slabs_read, "answers_write": answers_write}
-                    | {"verdicts_read": verdicts_read, "asked_write": asked_write},
+                    store_settings(config, pipes),
                     (arena, slabs_read, answers_write, verdicts_read, asked_write),
                     says=STORE_SAYS,
                 )
@@ -71,8 +77,7 @@ class Pipeline:
             self.examine = crew.add(
                 Worker(
                     "receiver.policy.examine",
-                    {"spool": str(Inbox(config.inbox.path).spool)}
-                    | {"asked_read": asked_read, "verdicts_write": verdicts_write},
+                    ExamineSettings(str(Inbox(config.inbox.path).spool), asked_read, verdicts_write),
                     (asked_read, verdicts_write),
                     says=EXAMINE_SAYS,
                 )
@@ -80,18 +85,24 @@ class Pipeline:
             self.assemble = crew.add(
                 Worker(
                     "receiver.transport.assemble",
-                    ring_shape
-                    | {"ring": read_ring, "arena": arena, "ready_read": ready_read, "free_write": free_write}
-                    | {"store_read": answers_read, "store_write": slabs_write, "counters": assemble_counters}
-                    | {
-                        "keys": [str(key) for key in config.link.keys],
-                        "orders": {key: list(order) for key, order in orders.items()},
-                        "admitted": admitted,
-                        "auth": config.link.auth,
-                        "engine": config.fec.engine,
-                        "link_size": link_size,
-                        "datagram_bytes": datagram_bytes,
-                    },
+                    AssembleSettings(
+                        ring=read_ring,
+                        regions=regions,
+                        region_bytes=REGION_BYTES,
+                        arena=arena,
+                        ready_read=ready_read,
+                        free_write=free_write,
+                        store_read=answers_read,
+                        store_write=slabs_write,
+                        counters=assemble_counters,
+                        link_size=link_size,
+                        keys=tuple(map(str, config.link.keys)),
+                        orders=dict(orders),
+                        admitted=tuple(map(tuple, admitted)),
+                        auth=config.link.auth,
+                        engine=config.fec.engine,
+                        datagram_bytes=datagram_bytes,
+                    ),
                     (read_ring, arena, ready_read, free_write, answers_read, slabs_write, assemble_counters, link_size),
                     says=ASSEMBLE_SAYS,
                 )
@@ -99,9 +110,17 @@ class Pipeline:
             self.listen = crew.add(
                 Worker(
                     "receiver.transport.listen",
-                    ring_shape
-                    | {"ring": ring, "socket": socket_fd, "free_read": free_read, "ready_write": ready_write}
-                    | {"counters": listen_counters, "path": config.link.path, "link_size": read_link_size},
+                    ListenSettings(
+                        socket=socket_fd,
+                        path=config.link.path,
+                        ring=ring,
+                        regions=regions,
+                        region_bytes=REGION_BYTES,
+                        free_read=free_read,
+                        ready_write=ready_write,
+                        counters=listen_counters,
+                        link_size=read_link_size,
+                    ),
                     (socket_fd, ring, free_read, ready_write, listen_counters, read_link_size),
                     says=LISTEN_SAYS,
                 )
@@ -117,29 +136,39 @@ class Pipeline:
         return size if is_datagram_size(size) else 0
 
 
-def store_settings(config: ReceiverConfig) -> dict[str, Any]:
+def store_settings(config: ReceiverConfig, pipes: StorePipes) -> StoreSettings:
     """What ``store`` takes from the configuration."""
-    limits, channels = config.limits, config.channels
-    return {
-        "inbox": str(config.inbox.path),
-        "state": str(config.state),
-        "signers": str(config.signers),
-        "audit": str(config.audit_folder),
-        "service_key": str(config.service_key),
-        "roles": {name: [channel.signatures, channel.signers] for name, channel in channels.items()},
-        "anchor": str(config.anchor_file),
-        "verify": {name: channel.verify for name, channel in channels.items() if channel.verify},
-        "verify_default": config.inbox.verify,
-        "max_bytes": limits.bundle,
-        "max_files": limits.files,
-        "reserve": limits.reserve,
-        "resume": limits.resume,
-        "keep_incomplete_s": limits.keep_incomplete_days * 86400,
-        "labels": {name: [channel.classification, channel.releasable_to] for name, channel in channels.items()},
-        "content": {name: asdict(channel.rules) for name, channel in channels.items()},
-        "attested": [name for name, channel in channels.items() if channel.attested],
-        "services": str(config.services),
-        "hold": {name: [channel.hold, bool(channel.scan)] for name, channel in channels.items()},
-        "releasers": str(config.releasers),
-        "quotas": {name: channel.quota for name, channel in channels.items()},
-    }
+    limits = config.limits
+    return StoreSettings(
+        pipes=pipes,
+        inbox=str(config.inbox.path),
+        state=str(config.state),
+        signers=str(config.signers),
+        services=str(config.services),
+        releasers=str(config.releasers),
+        audit=str(config.audit_folder),
+        service_key=str(config.service_key),
+        anchor=str(config.anchor_file),
+        verify=config.inbox.verify,
+        max_bytes=limits.bundle,
+        max_files=limits.files,
+        reserve=limits.reserve,
+        resume=limits.resume,
+        keep_incomplete_s=math.ceil(limits.keep_incomplete_days * 86400),
+        channels={name: _channel_settings(channel) for name, channel in config.channels.items()},
+    )
+
+
+def _channel_settings(channel: Channel) -> ChannelSettings:
+    return ChannelSettings(
+        signatures=channel.signatures,
+        signers=channel.signers or None,
+        verify=channel.verify or "",
+        classification=channel.classification,
+        releasable_to=channel.releasable_to,
+        rules=channel.rules.said,
+        attested=channel.attested,
+        hold=channel.hold,
+        scan=bool(channel.scan),
+        quota=channel.quota,
+    )

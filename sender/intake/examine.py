@@ -22,7 +22,18 @@ from diode.process.programs import readable_folders
 from diode.process.proven import Digests, prove
 from diode.process.sandbox import READS
 from diode.process.workers import Mailbox, refusing_peers, start_worker
-from sender.intake.messages import CHILD_SAYS, TO_CHILD, Begin, Done, Look, LookAtLarge, Looked, NotRead, Refused
+from sender.intake.messages import (
+    CHILD_SAYS,
+    TO_CHILD,
+    Begin,
+    ChildSettings,
+    Done,
+    Look,
+    LookAtLarge,
+    Looked,
+    NotRead,
+    Refused,
+)
 
 _PIECE_OF_PATHS_BYTES: Final = 1 << 20
 
@@ -35,7 +46,7 @@ class Child:
     """One item: what is asked, how far it is."""
 
     def __init__(self, begin: Begin, paths: list[str], taker: handing.Taker, control: Mailbox) -> None:
-        rules = Rules(begin.content, begin.types, bool(begin.lint), bool(begin.code), begin.also)
+        rules = Rules.of((begin.content, begin.types, begin.lint, begin.code, begin.also))
         self._judge = Judge(rules, paths, begin.size_bytes)
         self._paths = paths
         self._files = begin.files
@@ -133,8 +144,8 @@ def _begin(taker: handing.Taker) -> tuple[Any, list[str]] | None:
 
 def main() -> None:
     """Entry point of the child."""
-    settings, control = start_worker(says=CHILD_SAYS)
-    taker = handing.Taker(settings["files_read"], TO_CHILD)
+    settings, control = start_worker(ChildSettings, says=CHILD_SAYS)
+    taker = handing.Taker(settings.files_read, TO_CHILD)
     # Before it is handed anything; how long it may take for what it is handed, whoever waits for it knows, and ends it.
     calls = (*READS, *handing.CALLS)
     lacks = confined.bind(confined.MOST_S, calls, writes=(control.write_fd,), reads=readable_folders())

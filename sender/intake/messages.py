@@ -28,6 +28,13 @@ Told = Annotated[tuple[str, ...], Many(Text(500), MAX_TOLD)]
 
 
 @dataclass(frozen=True, slots=True)
+class ChildSettings:
+    """What the child is told when it starts: where files are handed to it."""
+
+    files_read: Annotated[int, Whole(0, 1 << 20)]
+
+
+@dataclass(frozen=True, slots=True)
 class Begin:
     """An item is to be looked at, by these rules. With it goes one file: its paths, each ended by a zero byte."""
 

@@ -12,7 +12,7 @@ from typing import Final, Self
 from diode.errors import DiodeError
 from diode.process import handing
 from diode.process.workers import Worker
-from sender.intake.messages import CHILD_SAYS, TO_CHILD
+from sender.intake.messages import CHILD_SAYS, TO_CHILD, ChildSettings
 
 MODULE: Final = "sender.intake.examine"
 
@@ -30,7 +30,7 @@ class Started:
         ours, theirs = handing.hand_pair()
         giver = handing.Giver(ours, TO_CHILD)
         try:
-            return cls(Worker(MODULE, {"files_read": theirs}, (theirs,), says=CHILD_SAYS), giver)
+            return cls(Worker(MODULE, ChildSettings(theirs), (theirs,), says=CHILD_SAYS), giver)
         except BaseException:
             giver.close()
             raise

@@ -34,6 +34,7 @@ from sender.messages import (
     ENCODE_SAYS,
     ENCODE_TO_TRANSMIT,
     TRANSMIT_TO_ENCODE,
+    EncodeSettings,
     Failed,
     SendSlab,
     SendSlot,
@@ -117,26 +118,24 @@ def _lines(path: Path) -> Any:
 class Encoder:
     """The worker's state: slots, an encoder under a session of its own, and a few open bundles."""
 
-    def __init__(self, settings: dict[str, Any], control: Mailbox) -> None:
+    def __init__(self, settings: EncodeSettings, control: Mailbox) -> None:
         self._control = control
         self._transmit = Mailbox(
-            settings["free_read"], settings["ready_write"], hears=TRANSMIT_TO_ENCODE, says=ENCODE_TO_TRANSMIT
+            settings.free_read, settings.ready_write, hears=TRANSMIT_TO_ENCODE, says=ENCODE_TO_TRANSMIT
         )
-        self._state = Path(settings["state"])
-        engine = choose_engine(settings["engine"])
-        key = read_link_key(Path(settings["key"]))
+        self._state = Path(settings.state)
+        engine = choose_engine(settings.engine)
+        key = read_link_key(Path(settings.key))
         session = int.from_bytes(os.urandom(8), "big")
-        self._encoder = SlabEncoder(engine, Session(key, session, settings["auth"]), key.key_id)
-        full = stream_geometry(settings["symbol_bytes"], PROFILES[settings["profile"]])
-        arena = memoryview(map_memfd(settings["arena"]))
-        slot_bytes = settings["slot_bytes"]
-        self._slots = [Slot(arena[i * slot_bytes : (i + 1) * slot_bytes], full) for i in range(settings["slots"])]
-        self._free = list(range(settings["slots"]))
+        self._encoder = SlabEncoder(engine, Session(key, session, settings.auth), key.key_id)
+        full = stream_geometry(settings.symbol_bytes, PROFILES[settings.profile])
+        arena = memoryview(map_memfd(settings.arena))
+        slot_bytes = settings.slot_bytes
+        self._slots = [Slot(arena[i * slot_bytes : (i + 1) * slot_bytes], full) for i in range(settings.slots)]
+        self._free = list(range(settings.slots))
         self._lent: set[int] = set()  # slots that transmit has
         self._bundles: dict[int, tuple[tuple[int, ...], Bundle]] = {}  # and what its sources.json looked like
-        filler = Slot(
-            arena[settings["slots"] * slot_bytes :], Geometry(settings["symbol_bytes"], 1, FILLER_DATAGRAMS, 0)
-        )
+        filler = Slot(arena[settings.slots * slot_bytes :], Geometry(settings.symbol_bytes, 1, FILLER_DATAGRAMS, 0))
         self._encoder.filler(filler, FILLER_DATAGRAMS)
         control.send(SessionBegun(f"{session:016x}", engine.name, key.key_id))
 
@@ -208,10 +207,10 @@ def _plan(message: SendSlab) -> Plan:
 
 def main() -> None:
     """Entry point of the worker."""
-    settings, control = start_worker(says=ENCODE_SAYS, hears=ENCODE_HEARS)
+    settings, control = start_worker(EncodeSettings, says=ENCODE_SAYS, hears=ENCODE_HEARS)
     encoder = Encoder(settings, control)
-    writes = (control.write_fd, settings["ready_write"])
-    reads: Iterator[str | int] = chain(open_places(settings["reads"]), readable_folders())
+    writes = (control.write_fd, settings.ready_write)
+    reads: Iterator[str | int] = chain(open_places(settings.reads), readable_folders())
     lacking = confine((*READS, "openat2"), writes=writes, reads=reads)
     control.send(SandboxLacks(tuple(lacking)))
     with refusing_peers(control):

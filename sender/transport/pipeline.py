@@ -12,7 +12,16 @@ from diode.process.supervise import Crew
 from diode.process.workers import Worker
 from diode.protocol.geometry import PROFILES, stream_geometry
 from diode.protocol.wire import datagram_bytes
-from sender.messages import ENCODE_HEARS, ENCODE_SAYS, TRANSMIT_SAYS, SendFiller, SendSlab, SetRate
+from sender.messages import (
+    ENCODE_HEARS,
+    ENCODE_SAYS,
+    TRANSMIT_SAYS,
+    EncodeSettings,
+    SendFiller,
+    SendSlab,
+    SetRate,
+    TransmitSettings,
+)
 from sender.transport import transmit
 from sender.transport.encode import FILLER_DATAGRAMS
 from sender.transport.reach import encode_reads
@@ -44,15 +53,23 @@ class Pipeline:
             )  # what is sealed is not transmit's to write
             for fd in (arena, read_arena, counters, read_counters, ready_read, ready_write, free_read, free_write):
                 fds.callback(os.close, fd)
-            shared = {"slots": SLOTS, "slot_bytes": slot_bytes}
             self.encode = crew.add(
                 Worker(
                     "sender.transport.encode",
-                    shared
-                    | {"arena": arena, "free_read": free_read, "ready_write": ready_write, "state": str(config.state)}
-                    | {"key": str(config.link.key), "auth": config.link.auth, "engine": config.fec.engine}
-                    | {"symbol_bytes": full.symbol_bytes, "profile": config.link.profile}
-                    | {"reads": encode_reads(config)},
+                    EncodeSettings(
+                        arena=arena,
+                        slots=SLOTS,
+                        slot_bytes=slot_bytes,
+                        free_read=free_read,
+                        ready_write=ready_write,
+                        state=str(config.state),
+                        key=str(config.link.key),
+                        auth=config.link.auth,
+                        engine=config.fec.engine,
+                        symbol_bytes=full.symbol_bytes,
+                        profile=config.link.profile,
+                        reads=tuple(encode_reads(config)),
+                    ),
                     (arena, free_read, ready_write),
                     says=ENCODE_SAYS,
                     hears=ENCODE_HEARS,
@@ -61,11 +78,20 @@ class Pipeline:
             self.transmit = crew.add(
                 Worker(
                     "sender.transport.transmit",
-                    shared
-                    | {"arena": read_arena, "ready_read": ready_read, "free_write": free_write, "counters": counters}
-                    | {"to": list(to)}
-                    | {"socket": sock.fileno(), "datagram_bytes": size, "rate": rate}
-                    | {"filler_datagrams": FILLER_DATAGRAMS, "path": config.link.path},
+                    TransmitSettings(
+                        arena=read_arena,
+                        slots=SLOTS,
+                        slot_bytes=slot_bytes,
+                        ready_read=ready_read,
+                        free_write=free_write,
+                        counters=counters,
+                        socket=sock.fileno(),
+                        to=to,
+                        datagram_bytes=size,
+                        filler_datagrams=FILLER_DATAGRAMS,
+                        rate=rate,
+                        path=config.link.path,
+                    ),
                     (read_arena, ready_read, free_write, counters, sock.fileno()),
                     says=TRANSMIT_SAYS,
                 )

@@ -6,7 +6,7 @@ read what is to be sent anyway, and write to two pipes.
 
 import socket
 import time
-from typing import Any, Final
+from typing import Final
 
 from diode.errors import DiodeError, MessageError
 from diode.net.udp import Address, choose_sender, train_datagrams
@@ -25,6 +25,7 @@ from sender.messages import (
     Sent,
     SetRate,
     SlotSent,
+    TransmitSettings,
 )
 
 COUNTERS: Final = ("datagrams", "bytes", "data_datagrams", "filler_datagrams", "refused", "calls", "first_data_ms")
@@ -34,23 +35,23 @@ _LONGEST_SLEEP_S: Final = 1.0
 class Transmitter:
     """The worker's state: its socket, its pacer, and the arena that ``encode`` fills."""
 
-    def __init__(self, settings: dict[str, Any], control: Mailbox) -> None:
+    def __init__(self, settings: TransmitSettings, control: Mailbox) -> None:
         self._control = control
         self._encode = Mailbox(
-            settings["ready_read"], settings["free_write"], hears=ENCODE_TO_TRANSMIT, says=TRANSMIT_TO_ENCODE
+            settings.ready_read, settings.free_write, hears=ENCODE_TO_TRANSMIT, says=TRANSMIT_TO_ENCODE
         )
-        self._arena = memoryview(map_memfd(settings["arena"]))
-        self._size = settings["datagram_bytes"]
-        self._slot_bytes = settings["slot_bytes"]
-        self._slots = settings["slots"]
+        self._arena = memoryview(map_memfd(settings.arena))
+        self._size = settings.datagram_bytes
+        self._slot_bytes = settings.slot_bytes
+        self._slots = settings.slots
         self._filler_at = self._slots * self._slot_bytes
-        self._filler = settings["filler_datagrams"]
-        self._counters = Counters(settings["counters"], COUNTERS)
-        self._pacer = Pacer(settings["rate"])
+        self._filler = settings.filler_datagrams
+        self._counters = Counters(settings.counters, COUNTERS)
+        self._pacer = Pacer(settings.rate)
         self._train = train_datagrams(self._size)
-        sock = socket.socket(fileno=settings["socket"])
-        to = Address(*settings["to"])
-        self._sender = choose_sender(settings["path"], sock, to, self._size)
+        sock = socket.socket(fileno=settings.socket)
+        to = Address(*settings.to)
+        self._sender = choose_sender(settings.path, sock, to, self._size)
         self._degraded: str | None = None
         control.send(PathChosen(self._sender.name))
 
@@ -116,11 +117,11 @@ def _sleep(seconds: float) -> None:
 
 def main() -> None:
     """Entry point of the worker."""
-    settings, control = start_worker(says=TRANSMIT_SAYS)
+    settings, control = start_worker(TransmitSettings, says=TRANSMIT_SAYS)
     try:
         transmitter = Transmitter(settings, control)
-        writes = (control.write_fd, settings["free_write"])
-        control.send(SandboxLacks(tuple(confine(EVENTS, writes=writes, sends=settings["socket"]))))
+        writes = (control.write_fd, settings.free_write)
+        control.send(SandboxLacks(tuple(confine(EVENTS, writes=writes, sends=settings.socket))))
         with refusing_peers(control):
             transmitter.run()
     except DiodeError as error:

@@ -13,7 +13,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
@@ -47,6 +47,7 @@ from receiver.peer.completion import Endings
 from receiver.peer.heartbeats import Hearing
 from receiver.peer.requests import request_bundle, request_gaps
 from receiver.recovery.rebaseline import open_ledger as open_receiver_ledger
+from receiver.settings import StorePipes
 from receiver.spool.disk import DiskHealth
 from receiver.spool.finishing import Finishing
 from receiver.store.worker import Store
@@ -63,6 +64,7 @@ from sender.transport.heartbeats import Heart
 from sender.transport.schedule import Filler, Job, Scheduler, Wait
 from sender.transport.tally import Tally
 from tests.faults.disk import Disk, KilledError, watched
+from tests.worker_settings import assemble_settings
 
 MTU: Final = 576
 SMALL: Final = Profile("clean", 4, 2)
@@ -167,17 +169,26 @@ class Enclave:
         self.fds = [create_memfd("arena", 256 << 20), Ring.create(1, REGION_BYTES), Counters.create(COUNTERS)]
         self.fds.append(Counters.create(LINK_SIZE))
         arena, ring, counters, link_size = self.fds
-        store = store_settings(config) | {"arena": arena, "reserve": 0}  # whatever room this machine has
+        store = replace(
+            store_settings(config, StorePipes(arena, -1, -1, -1, -1)), reserve=0
+        )  # whatever room this machine has
         with patch.object(ReceiverLedger, "__init__", _booted(world.boot)):
             self.store = Store(store, to_store, self.slabs, Finishing(Inline()))
         disk = DiskHealth(lambda _: self._alarms.add("disk_failing"))
         heads = PeerHeads(self.store._ledger, self.store._audit)
         self.hearing = Hearing(self.store._ledger, Endings(self.store._ledger.heard()), disk, heads)
-        settings = {"ring": ring, "regions": 1, "region_bytes": REGION_BYTES, "arena": arena, "counters": counters}
-        settings |= {"link_size": link_size, "datagram_bytes": 0}
-        settings |= {"store_read": -1, "store_write": -1, "ready_read": -1, "free_write": -1}
-        settings |= {"keys": [str(folder / "keys" / "link.key")], "auth": world.faults.auth, "engine": "auto"}
-        self.assemble = Assemble(settings | {"orders": self.hearing.orders, "admitted": []}, from_assemble)
+        settings = assemble_settings(
+            ring=ring,
+            regions=1,
+            region_bytes=REGION_BYTES,
+            arena=arena,
+            counters=counters,
+            link_size=link_size,
+            keys=(str(folder / "keys" / "link.key"),),
+            auth=world.faults.auth,
+            orders=self.hearing.orders,
+        )
+        self.assemble = Assemble(settings, from_assemble)
         self.assemble._store = self.answers
         self.answers.work = self.step
 

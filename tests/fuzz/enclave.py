@@ -48,6 +48,7 @@ from receiver.messages import (
 from receiver.spool.slabs import key_of, pack_mask, unpack_mask
 from receiver.transport import assemble
 from tests.faults.world import Box
+from tests.worker_settings import assemble_settings
 
 REGION_BYTES: Final = 4 << 20
 MAX_PENDING: Final = 3 * REGION_BYTES // Ring.MIN_RUN_BYTES + MAX_EARLY_SLABS  # what one region can make to hand over
@@ -268,10 +269,16 @@ class Enclave:
         fds = [create_memfd("arena", arena_bytes), Ring.create(2, REGION_BYTES), Counters.create(assemble.COUNTERS)]
         fds.append(Counters.create(LINK_SIZE))
         arena, ring, counters, link_size = fds
-        settings = {"ring": ring, "regions": 2, "region_bytes": REGION_BYTES, "arena": arena, "counters": counters}
-        settings |= {"store_read": -1, "store_write": -1, "ready_read": -1, "free_write": -1, "engine": "auto"}
-        settings |= {"keys": [str(key) for key in keys], "auth": mode, "orders": {}, "admitted": []}
-        settings |= {"link_size": link_size, "datagram_bytes": 0}
+        settings = assemble_settings(
+            ring=ring,
+            regions=2,
+            region_bytes=REGION_BYTES,
+            arena=arena,
+            counters=counters,
+            link_size=link_size,
+            keys=tuple(map(str, keys)),
+            auth=mode,
+        )
         with patch.object(assemble, "Assembler", Counted), patch.object(assemble, "choose_engine", _engine):
             self.worker = assemble.Assemble(settings, control)
         self.judge = Judge(to_store, memoryview(map_memfd(arena)), signers, staged, seed)

@@ -12,6 +12,7 @@ import json
 import os
 import struct
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -155,7 +156,8 @@ def main() -> None:
 
     def start_worker(*arguments: Any, **options: Any) -> Any:
         settings, control = real(*arguments, **options)
-        known.update(settings)
+        known.update(asdict(settings), control_read=control.read_fd, control_write=control.write_fd)
+        known.update(known.pop("pipes", {}))
         return settings, control
 
     def attack(_: object) -> None:

@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -62,7 +63,8 @@ def main() -> None:
 
     def start_worker(*arguments: Any, **options: Any) -> Any:
         own, control = real(*arguments, **options)
-        settings.update(own)
+        settings.update(asdict(own), control_read=control.read_fd, control_write=control.write_fd)
+        settings.update(settings.pop("pipes", {}))
         return own, control
 
     def lie(_: object) -> None:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -54,6 +55,11 @@ PATH_CHOSEN = 'b\'{"say":"PathChosen","path":"batched"}\\n\''
 DEGRADED = 'b\'{"say":"Degraded","detail":"x"}\\n\''
 
 
+@dataclass(frozen=True)
+class Nothing:
+    """Settings of a worker that needs none."""
+
+
 class Watched:
     """A crew of one worker that runs ``program`` in the place of a module, and what was heard of it."""
 
@@ -74,7 +80,7 @@ class Watched:
     def start(self, program: str) -> Worker:
         """Begin."""
         self.program, self.over = program, asyncio.Event()
-        return self.crew.add(Worker("tests.liar", {}, says=REPORTS))
+        return self.crew.add(Worker("tests.liar", Nothing(), says=REPORTS))
 
     async def run(self, program: str) -> Worker:
         """Until it is dead."""

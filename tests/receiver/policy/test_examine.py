@@ -16,6 +16,7 @@ from diode.process.workers import Mailbox, Worker
 from receiver.messages import EXAMINE_SAYS, EXAMINE_TO_STORE, MAX_REASON, STORE_TO_EXAMINE, Question
 from receiver.policy import examine
 from receiver.policy.examine import UNANSWERED, Examiner, UnexaminedError, examining_here
+from receiver.settings import ExamineSettings
 from tests.sandbox.attacks import ATTACKS
 
 REFUSED = {"EPERM", "EACCES"}
@@ -32,7 +33,7 @@ def worker(spool: Path, module: str = "receiver.policy.examine") -> Iterator[tup
     """A real one, and who asks it."""
     asked_read, asked_write = os.pipe()
     verdicts_read, verdicts_write = os.pipe()
-    settings = {"spool": str(spool), "asked_read": asked_read, "verdicts_write": verdicts_write}
+    settings = ExamineSettings(str(spool), asked_read, verdicts_write)
     started = Worker(module, settings, (asked_read, verdicts_write), says=EXAMINE_SAYS)
     for fd in (asked_read, verdicts_write):
         os.close(fd)

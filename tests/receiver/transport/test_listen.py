@@ -12,6 +12,7 @@ from diode.process.memory import LINK_SIZE, Counters, Ring
 from diode.protocol.wire import datagram_bytes
 from receiver.transport.listen import COUNTERS, Listener
 from tests.diode.protocol.test_runs import train
+from tests.worker_settings import listen_settings
 
 SIZE = datagram_bytes(1408)
 REGION_BYTES = 1 << 20
@@ -41,9 +42,17 @@ def listener(path: str, datagram_bytes: int) -> Iterator[tuple[Listener, socket.
         received = open_receiver(Address("127.0.0.1", 0), 1 << 20)
         to = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         to.connect(received.getsockname())
-        settings = {"ring": ring, "regions": 2, "region_bytes": REGION_BYTES, "counters": counters, "path": path}
-        settings |= {"socket": received.detach(), "link_size": link_size}
-        settings |= {"free_read": free_read, "ready_write": ready_write}
+        settings = listen_settings(
+            ring=ring,
+            regions=2,
+            region_bytes=REGION_BYTES,
+            counters=counters,
+            path=path,
+            socket=received.detach(),
+            link_size=link_size,
+            free_read=free_read,
+            ready_write=ready_write,
+        )
         made = Listener(settings, Mail())  # type: ignore[arg-type]
         stack.callback(made._reader.close)
         yield made, to, Counters(counters, COUNTERS)

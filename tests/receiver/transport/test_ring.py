@@ -23,6 +23,7 @@ from receiver.transport.listen import COUNTERS, Listener
 from sender.messages import SlotSent
 from sender.transport.encode import Encoder
 from tests.faults.world import Enclave, Faults, world
+from tests.worker_settings import listen_settings
 
 SEAMS = {
     "the lengths were read": (receiver.transport.assemble, "slice_runs"),
@@ -86,9 +87,15 @@ def test_a_region_that_was_not_filled_is_refused(record: tuple[int, int]) -> Non
 def listener() -> tuple[Listener, int]:
     """One whose assemble speaks through a pipe."""
     free_read, free_write = os.pipe()
-    settings = {"ring": Ring.create(2, 1 << 20), "regions": 2, "region_bytes": 1 << 20, "path": "portable"}
-    settings |= {"counters": Counters.create(COUNTERS), "free_read": free_read, "ready_write": -1, "socket": -1}
-    settings |= {"link_size": Counters.create(LINK_SIZE)}
+    settings = listen_settings(
+        ring=Ring.create(2, 1 << 20),
+        regions=2,
+        region_bytes=1 << 20,
+        path="portable",
+        counters=Counters.create(COUNTERS),
+        free_read=free_read,
+        link_size=Counters.create(LINK_SIZE),
+    )
     reader = SimpleNamespace(name="none", dropped=0)
     with patch.multiple(
         "receiver.transport.listen", choose_reader=lambda *_: reader, socket=SimpleNamespace(socket=lambda **_: 0)
@@ -128,10 +135,16 @@ def test_encode_takes_back_what_it_lent() -> None:
 SHARED = ("arena", "ring", "counters", "link_size")
 
 
-def modes(settings: dict[str, Any]) -> dict[str, str]:
+def shared_of(settings: object) -> dict[str, int]:
+    """The shared memories that a worker is given, by name."""
+    own = getattr(settings, "pipes", settings)
+    return {name: getattr(own, name) for name in SHARED if hasattr(own, name)}
+
+
+def modes(settings: object) -> dict[str, str]:
     """How each shared memory of a worker was given to it."""
     names = {os.O_RDONLY: "reads", os.O_RDWR: "writes"}
-    fds = {name: settings[name] for name in SHARED if name in settings}
+    fds = shared_of(settings)
     return {name: names[fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE] for name, fd in fds.items()}
 
 
@@ -139,9 +152,9 @@ async def test_who_only_reads_cannot_write(tmp_path: Any) -> None:
     """``transmit`` cannot change what ``encode`` seals: one nonce used twice would give the session's key away."""
     given: dict[str, dict[str, str]] = {}
 
-    def worker(module: str, settings: dict[str, Any], fds: tuple[int, ...], **_: Any) -> Any:
+    def worker(module: str, settings: object, fds: tuple[int, ...], **_: Any) -> Any:
         given[module] = modes(settings)
-        shared = [settings[name] for name in SHARED if name in settings]
+        shared = list(shared_of(settings).values())
         assert set(shared) <= set(fds)
         return SimpleNamespace(mailbox=None)
 

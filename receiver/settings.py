@@ -1,0 +1,126 @@
+"""What the receiver's workers are told when they start: a frozen class each, with the bounds of every field.
+
+Descriptors are numbers of the worker's own; paths are texts, as the configuration has them. ``listen`` imports this
+too, so no more than the standard library is used.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal
+
+from diode.process.messages import ENGINES, UDP_PATHS
+from diode.process.vocabulary import ByName, Chars, Fields, Flag, Many, Maybe, Row, Whole, Word
+
+MAX_CHANNELS: Final = 100_000  # of a configuration; all of it still fits into what a worker takes
+MAX_WORDS: Final = 10_000  # of a list in the configuration
+AUTHS: Final = ("aead", "gmac", "none")  # those of diode.protocol.auth, which `listen` must not load; a test compares
+
+Fd = Annotated[int, Whole(-1, 1 << 20)]  # -1: none, in tests that have no pipe
+Size = Annotated[int, Whole()]
+Place = Annotated[str, Chars(1 << 16)]
+Texts = Annotated[tuple[str, ...], Many(Chars(1 << 16), MAX_WORDS)]
+
+
+@dataclass(frozen=True, slots=True)
+class ListenSettings:
+    """``listen``: the socket, the ring that it fills, and who it hears of free regions from."""
+
+    socket: Fd
+    path: Annotated[Literal["auto", "batched", "portable"], Word("auto", *UDP_PATHS)]
+    ring: Fd
+    regions: Size
+    region_bytes: Size
+    free_read: Fd
+    ready_write: Fd
+    counters: Fd
+    link_size: Fd
+
+
+@dataclass(frozen=True, slots=True)
+class AssembleSettings:
+    """``assemble``: the ring that it reads, the arena that it fills, keys, and what it knew of the link before.
+
+    ``orders``: the newest heartbeat of each key; ``admitted``: sessions that need not be waited for;
+    ``datagram_bytes``: size of the link's datagrams as the newest heartbeat had it, 0: not known.
+    """
+
+    ring: Fd
+    regions: Size
+    region_bytes: Size
+    arena: Fd
+    ready_read: Fd
+    free_write: Fd
+    store_read: Fd
+    store_write: Fd
+    counters: Fd
+    link_size: Fd
+    keys: Texts
+    orders: Annotated[dict[str, tuple[int, int, bool, bool]], ByName(Row(Whole(-1), Whole(), Flag(), Flag()), 64)]
+    admitted: Annotated[tuple[tuple[int, ...], ...], Many(Many(Whole(0, (1 << 64) - 1), 8), 1024)]
+    auth: Annotated[Literal["gmac", "aead", "none"], Word(*AUTHS)]
+    engine: Annotated[str, Word("auto", *ENGINES)]
+    datagram_bytes: Size
+
+
+@dataclass(frozen=True, slots=True)
+class ExamineSettings:
+    """``examine``: the spool, whose bundles it looks at."""
+
+    spool: Place
+    asked_read: Fd
+    verdicts_write: Fd
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSettings:
+    """What ``store`` has to know of a channel.
+
+    ``signatures`` of ``signers`` (None: of anybody whose key is trusted) are needed; ``verify``: empty, as all
+    channels; ``rules`` are those of content, as :meth:`diode.content.rules.Rules.said` has them; ``quota``: 0, none.
+    """
+
+    signatures: Size
+    signers: Annotated[tuple[str, ...] | None, Maybe(Many(Chars(1 << 16), MAX_WORDS))]
+    verify: Annotated[str, Word("", "slabs", "at-rest")]
+    classification: Texts
+    releasable_to: Place
+    rules: Annotated[
+        tuple[str, tuple[str, ...], int, int, tuple[str, ...]],
+        Row(Chars(), Many(Chars(), MAX_WORDS), Whole(0, 1), Whole(0, 1), Many(Chars(), MAX_WORDS)),
+    ]
+    attested: Annotated[bool, Flag()]
+    hold: Size
+    scan: Annotated[bool, Flag()]
+    quota: Size
+
+
+@dataclass(frozen=True, slots=True)
+class StorePipes:
+    """The memory and pipes of ``store``."""
+
+    arena: Fd
+    slabs_read: Fd
+    answers_write: Fd
+    verdicts_read: Fd
+    asked_write: Fd
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """``store``: its folders, its limits in bytes and files, and each channel that the configuration names."""
+
+    pipes: Annotated[StorePipes, Fields(StorePipes)]
+    inbox: Place
+    state: Place
+    signers: Place
+    services: Place
+    releasers: Place
+    audit: Place
+    service_key: Place
+    anchor: Place
+    verify: Annotated[str, Word("slabs", "at-rest")]
+    max_bytes: Size
+    max_files: Size
+    reserve: Size
+    resume: Size
+    keep_incomplete_s: Size
+    channels: Annotated[dict[str, ChannelSettings], ByName(Fields(ChannelSettings), MAX_CHANNELS)]
