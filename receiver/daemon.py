@@ -28,7 +28,8 @@ from diode.console.progress import Display
 from diode.console.seldom import Seldom
 from diode.errors import DiodeError, Drop, IncompleteError, MessageError, UsageError, WorkerError
 from diode.formats.timestamps import now_utc
-from diode.net.udp import Address, adopt_receiver, open_receiver
+from diode.net.address import Address
+from diode.net.sockets import adopt_receiver, open_receiver
 from diode.process.judges import Account, let_in
 from diode.process.messages import EngineChosen, Fatal, PathChosen, PeerRefused, SandboxLacks
 from diode.process.supervise import Allowance, Crew, Pulse

@@ -17,7 +17,7 @@ from diode.bundle.files import FileEntry, parse_files
 from diode.bundle.manifest import Manifest, Shape, Table, bundle_id, padded_manifest
 from diode.errors import Drop
 from diode.formats.digest import digest
-from diode.net.emulator import Impairer, Impairments
+from diode.net.impairments import Impairer, Impairments
 from diode.protocol.assembler import Assembler, Completed, Parked, SlabKey, Wanted
 from diode.protocol.auth import DatagramViews, LinkKey, Mode, Session
 from diode.protocol.encoder import Part, SlabEncoder, Slot, fill_from

@@ -63,12 +63,15 @@ SOLE_IMPORTERS = {
     "pyeclib": {"diode.protocol.fec"},
     "cryptography.hazmat.primitives.ciphers": {"diode.protocol.auth"},
     "asyncio_dgram": {
-        "diode.net.udp",  # the portable path
+        "diode.net.portable",  # the portable path
         "sender.transport.heartbeats",  # heartbeats
     },
     "socket": {
+        "diode.net.address",  # asks the resolver
+        "diode.net.sockets",  # opens them
+        "diode.net.batched",  # sends and reads on one path
+        "diode.net.portable",  # and on the other, as the choice of path has them
         "diode.net.udp",
-        "diode.net.emulator",
         "diode.process.systemd",  # local ones only, to the service manager
         "diode.lab.bench",  # measures what the machine can do at best
         "sender.transport.transmit",  # wraps the descriptor it inherits
@@ -129,6 +132,21 @@ def method_calls(module: str) -> Iterator[tuple[str, str]]:
             owner = node.func.value
             name = owner.attr if isinstance(owner, ast.Attribute) else owner.id if isinstance(owner, ast.Name) else ""
             yield name, node.func.attr
+
+
+def means_of(module: str, names: set[str]) -> set[str]:
+    """Those of ``names`` that ``module`` takes out of ``diode.net``; who takes a file of it whole has them all."""
+    files = {name for name in MODULES if room_of(name) == "diode.net"}
+    taken = {name for name in imports_of(module) if name.rpartition(".")[0] in files}
+    return {name for name in taken if name.rpartition(".")[2] in names | {"*"}} | taken_whole(module, "diode.net")
+
+
+def taken_whole(module: str, room: str) -> set[str]:
+    """Files of ``room`` that ``module`` imports as such: ``import room.file``, or ``from room import file``."""
+    lines = [node for node in ast.walk(tree_of(module)) if isinstance(node, ast.Import | ast.ImportFrom)]
+    by_name = {alias.name for node in lines if isinstance(node, ast.Import) for alias in node.names}
+    out_of = [node for node in lines if isinstance(node, ast.ImportFrom) and node.module == room]
+    return {name for name in by_name if name.startswith(room)} | {alias.name for node in out_of for alias in node.names}
 
 
 def of(package: str) -> list[str]:
@@ -205,8 +223,7 @@ def test_one_room_per_library(name: str, allowed: set[str]) -> None:
 def test_sender_never_receives(module: str) -> None:
     """Nothing on the staging side reads a socket, or has the means to."""
     reads = {method for _, method in method_calls(module) if method in READS - LOCAL_READS.get(module, set())}
-    means = {name for name in READERS if is_imported(f"diode.net.udp.{name}", module)}
-    assert (set(), set()) == (reads, means)
+    assert (set(), set()) == (reads, means_of(module, READERS))
 
 
 def test_scanner_is_local() -> None:
@@ -223,14 +240,13 @@ def test_receiver_never_sends(module: str) -> None:
     calls = set(method_calls(module))
     writes = {call for call in calls if call[1] in WRITES and call != ("sqlite3", "connect")}
     posts = {call for call in calls if call[1] == "send" and call[0] not in MAILBOXES}
-    means = {name for name in SENDERS if is_imported(f"diode.net.udp.{name}", module)}
-    assert (set(), set(), set()) == (writes, posts, means)
+    assert (set(), set(), set()) == (writes, posts, means_of(module, SENDERS))
 
 
 @pytest.mark.parametrize("module", sorted({"receiver.store.worker", "receiver.transport.assemble"} & MODULES.keys()))
 def test_disk_and_network_are_apart(module: str) -> None:
-    """The processes behind ``listen`` use neither sockets nor the module that does."""
-    assert [] == [name for name in ("socket", "diode.net.udp", "asyncio_dgram") if is_imported(name, module)]
+    """The processes behind ``listen`` use neither sockets nor the room that does."""
+    assert [] == [name for name in ("socket", "diode.net", "asyncio_dgram") if is_imported(name, module)]
 
 
 @pytest.mark.skipif(

@@ -14,7 +14,7 @@ from diode.doctor import report as diagnosis
 from diode.doctor import selftest
 from diode.errors import FindingsError, UsageError
 from diode.formats.dsse import load_public_key
-from diode.net.udp import Address
+from diode.net.address import Address
 
 oneway_app = new_app("Rules of the kernel that let nothing out of (or into) the diode's interface. Needs root.")
 

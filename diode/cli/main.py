@@ -26,8 +26,9 @@ from diode.formats.dsse import load_public_key
 from diode.formats.sizes import parse_size
 from diode.lab import calibrate
 from diode.lab import plan as forecasts
-from diode.net.emulator import Impairer, Impairments, Link, Tally
-from diode.net.udp import Address
+from diode.net.address import Address
+from diode.net.emulator import Link
+from diode.net.impairments import Impairer, Impairments, Tally
 from diode.protocol.geometry import PROFILES
 from diode.protocol.wire import symbol_bytes_for
 from diode.trust.keys import new_link_key, new_signing_key, read_link_key, write_private

@@ -18,7 +18,7 @@ from diode.console.logs import Level
 from diode.errors import NotInitialisedError, UsageError
 from diode.formats.names import ChannelName, Label
 from diode.formats.sizes import Size
-from diode.net.udp import Address
+from diode.net.address import Address
 from diode.protocol.wire import MAX_SYMBOL_BYTES, MIN_SYMBOL_BYTES, OVERHEAD_BYTES, symbol_bytes_for
 
 

@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 
 from diode.errors import UsageError
 from diode.formats.escape import escape
-from diode.net.udp import Address
+from diode.net.address import Address
 
 Read = Callable[[], Iterable[Metric]]
 

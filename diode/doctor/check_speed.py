@@ -6,7 +6,7 @@ from typing import Final
 
 from diode.config.settings import ReceiverConfig, SenderConfig
 from diode.doctor.findings import Finding, Site
-from diode.net.udp import SEND_BUFFER_BYTES, knows_offload
+from diode.net.sockets import SEND_BUFFER_BYTES, knows_offload
 from diode.protocol.fec import choose_engine
 
 _MOST_DIRTY_BYTES: Final = 1 << 30

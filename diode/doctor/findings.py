@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from diode.config.settings import ReceiverConfig, SenderConfig
 from diode.doctor.host import Host
 from diode.doctor.nftables import Role
-from diode.net.udp import Address
+from diode.net.address import Address
 
 Level = Literal["ok", "advice", "unknown", "problem"]
 

@@ -17,17 +17,10 @@ from rich.table import Table
 
 from diode.formats.canonical import canonical
 from diode.formats.strict_json import read_json
-from diode.net.udp import (
-    MAX_RUN_BYTES,
-    Address,
-    choose_reader,
-    choose_sender,
-    open_receiver,
-    open_sender,
-    socket_memory,
-    train_datagrams,
-)
-from diode.net.udp import Path as UdpPath
+from diode.net.address import Address
+from diode.net.sockets import open_receiver, open_sender, socket_memory
+from diode.net.trains import MAX_RUN_BYTES, train_datagrams
+from diode.net.udp import UdpPath, choose_reader, choose_sender
 from diode.protocol.auth import DatagramViews, LinkKey, Mode, Session
 from diode.protocol.gate import TRIALS_PER_S, Trials
 from diode.protocol.pacing import Pacer

@@ -28,7 +28,8 @@ from diode.console.terminal import new_console
 from diode.content.judge import Judge
 from diode.content.rules import Rules
 from diode.errors import DiodeError, UsageError
-from diode.net.udp import Address, bound_address, open_receiver
+from diode.net.address import Address
+from diode.net.sockets import bound_address, open_receiver
 from diode.process.measure import pss_bytes
 from diode.process.programs import environment, python
 

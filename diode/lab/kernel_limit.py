@@ -11,16 +11,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from diode.console.terminal import say, say_json
-from diode.net.udp import (
-    MAX_RUN_BYTES,
-    Address,
-    BatchedReader,
-    BatchedSender,
-    bound_address,
-    open_receiver,
-    open_sender,
-)
-from diode.net.udp import train_datagrams as datagrams_of_a_train
+from diode.net.address import Address
+from diode.net.batched import BatchedReader, BatchedSender
+from diode.net.sockets import bound_address, open_receiver, open_sender
+from diode.net.trains import MAX_RUN_BYTES
+from diode.net.trains import train_datagrams as datagrams_of_a_train
 from diode.process.programs import environment, python
 
 SECONDS: Final = 1.5

@@ -22,7 +22,7 @@ import numpy as np
 
 from diode.config.init import init_pair
 from diode.errors import DiodeError
-from diode.net.udp import Address
+from diode.net.address import Address
 from diode.process.measure import cpu_seconds, pss_bytes
 from diode.process.programs import environment, python
 

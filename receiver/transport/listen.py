@@ -9,7 +9,8 @@ import socket
 import time
 from typing import Final
 
-from diode.net.udp import choose_reader, socket_memory
+from diode.net.sockets import socket_memory
+from diode.net.udp import choose_reader
 from diode.process.memory import LINK_SIZE, Counters, Ring
 from diode.process.messages import PathChosen, SandboxLacks
 from diode.process.sandbox import SOCKET_READ, confine

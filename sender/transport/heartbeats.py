@@ -13,7 +13,8 @@ from asyncio_dgram.aio import DatagramServer
 
 from diode.audit.log import AuditLog
 from diode.config.settings import SenderLink
-from diode.net.udp import Address, open_sender
+from diode.net.address import Address
+from diode.net.sockets import open_sender
 from diode.protocol.auth import LinkKey, Session
 from diode.protocol.heartbeat import MAX_BUNDLES, MAX_CHANNELS, MAX_HEALTH, Heartbeat, HeartbeatSealer, InFlight
 from sender.ledger import Ledger, Row

@@ -6,7 +6,8 @@ from typing import Final
 
 from diode.config.settings import SenderConfig
 from diode.errors import MessageError
-from diode.net.udp import Address, open_sender
+from diode.net.address import Address
+from diode.net.sockets import open_sender
 from diode.process.memory import Counters, create_memfd, reader_of
 from diode.process.supervise import Crew
 from diode.process.workers import Worker

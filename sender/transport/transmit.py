@@ -9,7 +9,9 @@ import time
 from typing import Final
 
 from diode.errors import DiodeError, MessageError
-from diode.net.udp import Address, choose_sender, train_datagrams
+from diode.net.address import Address
+from diode.net.trains import train_datagrams
+from diode.net.udp import choose_sender
 from diode.process.memory import Counters, map_memfd
 from diode.process.messages import Fatal, PathChosen, SandboxLacks
 from diode.process.sandbox import EVENTS, confine

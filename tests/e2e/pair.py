@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from diode.config.init import init_pair
-from diode.net.udp import Address, open_receiver
+from diode.net.address import Address
+from diode.net.sockets import open_receiver
 from diode.process.measure import process_tree
 
 PATIENCE_S = 60.0

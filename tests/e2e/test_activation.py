@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from diode.net.udp import Address, open_receiver, socket_memory
+from diode.net.address import Address
+from diode.net.sockets import open_receiver, socket_memory
 from receiver.ledger.bundles import Ledger
 from tests.activation import Manager, start_activated
 from tests.e2e.pair import SMALL_MTU, SMALL_SLAB, Pair, Process, differences, pair, worker

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from diode.errors import Drop
-from diode.net.emulator import Impairments
+from diode.net.impairments import Impairments
 from diode.protocol.auth import DatagramViews, LinkKey, Session
 from diode.protocol.fec import Zfec, choose_engine
 from diode.protocol.wire import Kind, headers_of, pack_headers

@@ -12,7 +12,7 @@ import diode.audit.log
 import receiver.spool.bundle
 from diode.audit.chain import What
 from diode.audit.log import AuditLog
-from diode.net.emulator import Impairments
+from diode.net.impairments import Impairments
 from diode.storage.durable import WriteBack
 from receiver.ledger.bundles import Ledger
 from receiver.spool.bundle import SpoolBundle

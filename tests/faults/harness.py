@@ -14,7 +14,7 @@ from multiprocessing import get_context
 from typing import Final
 
 from diode.console.logs import configure
-from diode.net.emulator import Impairments
+from diode.net.impairments import Impairments
 from tests.faults.broken import BUILDS, caught
 from tests.faults.world import Faults, world
 

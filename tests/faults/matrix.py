@@ -23,7 +23,7 @@ from multiprocessing.connection import Connection
 from typing import Final, Literal
 
 from diode.lab.plan import Loss, binomial_tail, block_failure, forecast
-from diode.net.emulator import Impairments
+from diode.net.impairments import Impairments
 from diode.protocol.fec import Engine, choose_engine
 from diode.protocol.geometry import PROFILES, needs_repeats, slab_at, slab_count, stream_geometry
 from diode.protocol.wire import Kind, symbol_bytes_for

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from diode.net.emulator import Impairments
+from diode.net.impairments import Impairments
 from diode.protocol.geometry import PROFILES
 from tests.faults.matrix import INTERRUPTED, Expected, Setup, cells, expected, interval, judge, print_table
 

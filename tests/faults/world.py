@@ -27,7 +27,7 @@ from diode.config.init import init_pair
 from diode.config.settings import ReceiverConfig, SenderConfig, load
 from diode.console.progress import Display
 from diode.errors import DiodeError, ReplayError, StorageError, UsageError
-from diode.net.emulator import Impairer, Impairments
+from diode.net.impairments import Impairer, Impairments
 from diode.process.memory import LINK_SIZE, Counters, Ring, create_memfd
 from diode.process.vocabulary import NOTHING, Vocabulary
 from diode.process.workers import Mailbox

@@ -35,7 +35,10 @@ import numpy as np
 
 from diode.config.init import init_pair
 from diode.errors import IncompleteError
-from diode.net.udp import Address, BatchedSender, open_sender, train_datagrams
+from diode.net.address import Address
+from diode.net.batched import BatchedSender
+from diode.net.sockets import open_sender
+from diode.net.trains import train_datagrams
 from diode.process.measure import pss_bytes
 from diode.protocol.wire import HEADER, HEADER_BYTES, TAG_BYTES, headers_of
 from tests.e2e.pair import Process

@@ -15,7 +15,11 @@ from typing import Final
 
 import numpy as np
 
-from diode.net.udp import Address, BatchedSender, choose_reader, open_receiver, open_sender, train_datagrams
+from diode.net.address import Address
+from diode.net.batched import BatchedSender
+from diode.net.sockets import open_receiver, open_sender
+from diode.net.trains import train_datagrams
+from diode.net.udp import choose_reader
 from diode.protocol.runs import Doorkeeper
 from diode.protocol.wire import HEADER_BYTES, OVERHEAD_BYTES, TAG_BYTES, Kind, headers_of, pack_lone_headers
 

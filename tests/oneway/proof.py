@@ -21,7 +21,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from diode.net.udp import Address
+from diode.net.address import Address
 from tests.e2e.pair import Ends, Pair, Process, pair
 from tests.oneway.line import HIGH, PORT, Line, is_possible, line
 

@@ -11,7 +11,7 @@ import pytest
 from diode.doctor import host
 from diode.lab import kernel_limit as raw
 from diode.lab import transfer
-from diode.net.udp import Address
+from diode.net.address import Address
 from diode.process.programs import ENVIRONMENT
 from tests.e2e.pair import SMALL_MTU, Process, differences, pair
 

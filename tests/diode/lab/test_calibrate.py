@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from diode.cli.main import app
 from diode.errors import UsageError
 from diode.lab.calibrate import MAX_STEPS, Meter, Step, advice, listen, ramp
-from diode.net.udp import Address
+from diode.net.address import Address
 from diode.protocol.auth import LinkKey
 from diode.protocol.wire import MAGIC
 

@@ -7,7 +7,8 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from diode.net.udp import Address, open_receiver
+from diode.net.address import Address
+from diode.net.sockets import open_receiver
 from diode.process.memory import LINK_SIZE, Counters, Ring
 from diode.protocol.wire import datagram_bytes
 from receiver.transport.listen import COUNTERS, Listener

@@ -1,0 +1,147 @@
+"""The batched path: the kernel takes a whole train in one call (UDP_SEGMENT), and gives a whole run in one (UDP_GRO).
+
+An offload that the kernel refuses costs speed, never a datagram.
+"""
+
+import errno
+import socket
+import sys
+import time
+from typing import Final
+
+from diode.net.address import Address
+from diode.net.refusals import NO_OFFLOAD, NO_ROOM, RETRY_S, RETRY_SLEEP_S, quiet, raise_unless_passing
+from diode.net.sockets import UDP_GRO, UDP_SEGMENT, timeval
+from diode.net.trains import count_datagrams, cut
+
+NAP_S: Final = 0.0003  # 1 MB at 25 Gbit/s, of a buffer of tens
+_GRO_SPACE: Final = socket.CMSG_SPACE(4)
+
+
+class BatchedSender:
+    """Hands the kernel one train a call (UDP_SEGMENT). Owns ``sock`` until :meth:`close`."""
+
+    name = "batched"
+
+    def __init__(self, sock: socket.socket, to: Address, datagram_bytes: int) -> None:
+        self.calls = 0  # system calls that were to send
+        self.refused = 0  # datagrams that the kernel did not take
+        self.degraded: str | None = None  # why the offload is off, once it is
+        self._sock = sock
+        self._to = to
+        _, self._socket_address = to.resolve()
+        self.resize(datagram_bytes)
+
+    def resize(self, datagram_bytes: int) -> None:
+        """From now on trains are of datagrams this long."""
+        self._datagram_bytes = datagram_bytes
+        if self.degraded is None:
+            try:
+                self._sock.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, datagram_bytes)
+            except OSError as error:
+                self._degrade(error.errno or 0)
+
+    def send(self, train: memoryview) -> None:
+        """Send at most :func:`train_datagrams` datagrams; the last one may be shorter. ``train`` is free afterwards.
+
+        What the kernel cannot take at the moment is counted in ``refused``. KernelError: it will never take it.
+        """
+        deadline = time.monotonic() + RETRY_S
+        if self.degraded is None:
+            code = self._offer(train, deadline)
+            if code not in NO_OFFLOAD:
+                if code:
+                    self._count_refused(code, count_datagrams(train, self._datagram_bytes))
+                return
+            self._degrade(code)  # and nothing of the train was sent, so all of it is sent below
+        for datagram in cut(train, self._datagram_bytes):
+            code = self._offer(datagram, deadline)
+            if code:
+                self._count_refused(code, 1)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._sock.close()
+
+    def _offer(self, piece: memoryview, deadline: float) -> int:
+        """0, or the errno that the kernel refused ``piece`` with."""
+        while True:
+            self.calls += 1
+            try:
+                self._sock.sendto(piece, self._socket_address)
+            except OSError as error:
+                code = error.errno or errno.EIO
+                if code not in NO_ROOM or time.monotonic() >= deadline:
+                    return code
+            else:
+                return 0
+            time.sleep(RETRY_SLEEP_S)
+
+    def _degrade(self, code: int) -> None:
+        self.degraded = f"the kernel refused UDP segmentation offload: {errno.errorcode.get(code, str(code))}"
+        try:
+            self._sock.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 0)
+        except OSError as error:
+            if error.errno != errno.ENOPROTOOPT:  # such a kernel has nothing to switch off
+                raise
+
+    def _count_refused(self, code: int, datagrams: int) -> None:
+        raise_unless_passing(code, self._to, self._datagram_bytes)
+        self.refused += datagrams
+
+
+class BatchedReader:
+    """Takes one run of equal-sized datagrams a call (UDP_GRO). Owns ``sock`` until :meth:`close`."""
+
+    name = "batched"
+
+    def __init__(self, sock: socket.socket, timeout_s: float) -> None:
+        self.calls = 0  # system calls that were to receive
+        self.dropped = 0  # always 0 here: what the kernel drops, socket_memory counts
+        self.degraded: str | None = None
+        self._sock = sock
+        sock.settimeout(None)
+        # The kernel's own timeout: Python's would put a poll() before every read.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval(timeout_s))
+        try:
+            sock.setsockopt(socket.IPPROTO_UDP, UDP_GRO, 1)
+        except OSError as error:
+            self.degraded = f"the kernel refused UDP receive offload: {error.strerror}"
+
+    def receive(self, into: memoryview) -> int:
+        """Write one run of datagrams (the last may be shorter) to the start of ``into``; returns its bytes.
+
+        0 when none came for ``timeout_s``, or an empty one. ``into`` has at least MAX_RUN_BYTES; it stays the caller's.
+        A reader that has emptied its socket naps before it waits: woken for every train, it would cost both ends more
+        than the reading does.
+        """
+        self.calls += 1
+        try:
+            return self._sock.recv_into(into, 0, socket.MSG_DONTWAIT)
+        except OSError as error:
+            if error.errno != errno.EAGAIN:
+                return quiet(error)
+        time.sleep(NAP_S)
+        try:
+            return self._sock.recv_into(into)
+        except OSError as error:
+            return quiet(error)
+
+    def receive_sized(self, into: memoryview, *, wait: bool = True) -> tuple[int, int]:
+        """As :meth:`receive`, with the size of the run's datagrams, so that nothing need be known of their content.
+
+        ``wait=False`` returns at once when nothing is queued.
+        """
+        self.calls += 1
+        try:
+            length, messages, _, _ = self._sock.recvmsg_into([into], _GRO_SPACE, 0 if wait else socket.MSG_DONTWAIT)
+        except OSError as error:
+            return quiet(error), 0
+        for level, kind, data in messages:
+            if (level, kind) == (socket.IPPROTO_UDP, UDP_GRO):
+                return length, int.from_bytes(data[:4], sys.byteorder)
+        return length, length
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._sock.close()
