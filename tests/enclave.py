@@ -19,8 +19,8 @@ from diode.process.memory import create_memfd, map_memfd
 from diode.process.messages import Fatal, PeerRefused, SandboxLacks
 from diode.process.vocabulary import NOTHING, Vocabulary
 from diode.process.workers import Mailbox
-from diode.protocol.assembler import SlabKey
 from diode.protocol.geometry import object_geometry, slab_at, slab_count
+from diode.protocol.handed_over import SlabKey
 from diode.protocol.wire import Kind, ObjectType
 from diode.trust.keys import new_link_key
 from receiver.events import Lookup

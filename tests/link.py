@@ -18,12 +18,13 @@ from diode.bundle.manifest import Manifest, Shape, Table, bundle_id, padded_mani
 from diode.errors import Drop
 from diode.formats.digest import digest
 from diode.net.impairments import Impairer, Impairments
-from diode.protocol.assembler import Assembler, Completed, Parked, SlabKey, Wanted
+from diode.protocol.assembler import Assembler
 from diode.protocol.auth import DatagramViews, LinkKey, Mode, Session
 from diode.protocol.encoder import Part, SlabEncoder, Slot, fill_from
 from diode.protocol.fec import Engine, choose_engine
 from diode.protocol.gate import Gate
 from diode.protocol.geometry import PROFILES, object_geometry, slab_at, slab_count, stream_geometry
+from diode.protocol.handed_over import Completed, Parked, SlabKey, Wanted
 from diode.protocol.heartbeat import Heartbeat, HeartbeatSealer
 from diode.protocol.wire import Kind, ObjectType, datagram_bytes, symbol_bytes_for
 from diode.trust.roles import Trust, open_manifest, seal_manifest

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from diode.protocol.wire import MAX_COLUMNS, MAX_ROWS, MAX_SYMBOL_BYTES, is_symbol_size
+from diode.protocol.wire import MAX_COLUMNS, MAX_ROWS, MAX_SYMBOL_BYTES, Kind, is_symbol_size
 
 OBJECT_MAX_K: Final = 64
 WIDE_SYMBOL_BYTES: Final = 4096  # from this size on a row has 32 columns, so that a slab stays below 64 MiB
@@ -158,3 +158,8 @@ def repair_sets(shape: Geometry) -> int:
 def repair_offset(shape: Geometry, pass_number: int) -> int:
     """First repair row of a pass, counted from k."""
     return pass_number % repair_sets(shape) * shape.r
+
+
+def sent_rows(kind: Kind, slab: Slab) -> int:
+    """Rows of a slab that any pass sends: of the stream, fresh repair as long as there is any; of objects, one set."""
+    return slab.shape.k + slab.shape.r * (1 if kind == Kind.OBJECT else repair_sets(slab.shape))

@@ -23,8 +23,8 @@ from diode.bundle.opened import Opened
 from diode.bundle.stream import FileIndex
 from diode.errors import ContentError, IntegrityError, LostWritesError, ManifestError
 from diode.formats.digest import DIGEST_BYTES, digest
-from diode.protocol.assembler import SlabKey
 from diode.protocol.geometry import Slab, object_geometry, slab_at, slab_count
+from diode.protocol.handed_over import SlabKey
 from diode.protocol.wire import Kind, ObjectType
 from diode.storage.durable import WriteBack, drop_cache
 from diode.storage.folder import Folder

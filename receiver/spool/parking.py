@@ -11,7 +11,7 @@ from typing import BinaryIO, Final
 
 import numpy as np
 
-from diode.protocol.assembler import SlabKey
+from diode.protocol.handed_over import SlabKey
 from diode.protocol.wire import Kind
 from diode.storage.folder import Folder
 from receiver.ledger.bundles import Ledger

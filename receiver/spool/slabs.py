@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from diode.errors import MessageError
 from diode.formats.names import MAX_MANIFEST_BYTES
-from diode.protocol.assembler import SlabKey
 from diode.protocol.geometry import Slab
+from diode.protocol.handed_over import SlabKey
 from diode.protocol.wire import MAX_COLUMNS, MAX_ROWS, MAX_SYMBOL_BYTES, Kind, ObjectType
 from receiver.messages import Begun, Complete, Known, Loaded, Parked, Redo, Wanted
 

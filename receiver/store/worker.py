@@ -52,8 +52,8 @@ from diode.process.programs import readable_folders
 from diode.process.sandbox import FILES, confine
 from diode.process.waiting import ready
 from diode.process.workers import Mailbox, refusing_peers, start_worker
-from diode.protocol.assembler import SlabKey
 from diode.protocol.geometry import MAX_SLAB_BYTES, Slab
+from diode.protocol.handed_over import SlabKey
 from diode.protocol.wire import Kind, ObjectType
 from diode.storage.database import LEDGER_FILE
 from diode.storage.durable import WriteBack

@@ -23,11 +23,12 @@ from diode.process.programs import readable_folders
 from diode.process.sandbox import MODULES, confine, landlock_version
 from diode.process.waiting import ready
 from diode.process.workers import Mailbox, refusing_peers, start_worker
-from diode.protocol.assembler import Assembler, Begun, Completed, HandedOver, Parked, Wanted
+from diode.protocol.assembler import Assembler
 from diode.protocol.auth import DatagramViews
 from diode.protocol.fec import choose_engine
 from diode.protocol.gate import Admitted, Gate, Heard
 from diode.protocol.geometry import Geometry
+from diode.protocol.handed_over import Begun, Completed, HandedOver, Parked, Wanted
 from diode.protocol.heartbeat import LinkOrder, write_heartbeat
 from diode.protocol.runs import Run, gather, slice_runs
 from diode.protocol.wire import Kind, ObjectType
@@ -232,13 +233,16 @@ class Assemble:
         self._assembler.know(known.bundle, Geometry(*known.geometry), sizes, done, parked_keys(known))
 
     def _publish_figures(self) -> None:
-        assembler, counters = self._assembler, self._counters
+        assembler, counters, figures = self._assembler, self._counters, self._assembler.figures
         counters["datagrams"] = self._datagrams
         counters["received"], counters["expected"] = self._gate.received, self._gate.expected
-        counters["heartbeats"], counters["filler"] = self._gate.heartbeats, assembler.filler
-        counters["blocks_repaired"], counters["blocks_lost"] = assembler.blocks_repaired, assembler.blocks_lost
-        counters["slabs_given_up"], counters["arena_used"] = assembler.slabs_given_up, assembler.used_bytes
-        counters["slabs_parked"] = assembler.slabs_parked
+        counters["heartbeats"], counters["filler"] = self._gate.heartbeats, figures.filler
+        counters["blocks_repaired"], counters["blocks_lost"] = (
+            figures.blocks_repaired,
+            figures.blocks_lost,
+        )
+        counters["slabs_given_up"], counters["arena_used"] = figures.slabs_given_up, assembler.used_bytes
+        counters["slabs_parked"] = figures.slabs_parked
         counters["slabs_completed"] = self._freed + self._handed + len(assembler.handed_over)
         counters["slabs_freed"] = self._freed
         for reason, count in self._drops.items():

@@ -67,8 +67,8 @@ def test_passes_stitch_together_symbol_by_symbol(case: str) -> None:
     assert not transfer(bundles, Impairments(loss=0.2), 5).published
     enclave = transfer(bundles, Impairments(loss=0.2), 5, passes=2, arena_bytes=arena_bytes)
     assert {bundle.number: stream_of(bundle) for bundle in bundles} == enclave.published
-    assert enclave.assembler.slabs_parked >= 2 * count
-    assert not enclave.assembler.slabs_given_up
+    assert enclave.assembler.figures.slabs_parked >= 2 * count
+    assert not enclave.assembler.figures.slabs_given_up
 
 
 @pytest.mark.parametrize("size", [0, 1, 1408, 1409, 100_000, 20 * 64 * 1408 + 1])

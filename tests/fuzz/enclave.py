@@ -25,11 +25,15 @@ from diode.bundle.manifest import Manifest, bundle_id
 from diode.errors import ContentError, Drop, ManifestError
 from diode.formats.digest import digest
 from diode.process.memory import LINK_SIZE, Counters, Ring, create_memfd, map_memfd
-from diode.protocol.assembler import MAX_EARLY_SLABS, MAX_FINISHED, Assembler, OpenSlab, SlabKey
+from diode.protocol.assembler import Assembler
 from diode.protocol.auth import LinkKey, Mode
+from diode.protocol.bundles import MAX_FINISHED
+from diode.protocol.early_slabs import MAX_EARLY_SLABS
 from diode.protocol.fec import choose_engine
 from diode.protocol.gate import MAX_SESSIONS
 from diode.protocol.geometry import object_geometry, slab_at, slab_count
+from diode.protocol.handed_over import SlabKey
+from diode.protocol.open_slab import OpenSlab
 from diode.protocol.wire import Kind, ObjectType
 from diode.trust.roles import Trust, open_manifest
 from receiver.messages import (
@@ -353,8 +357,8 @@ class Enclave:
         assert assembler.most_pending <= MAX_PENDING
         assert not self.worker._handed
         assert len(assembler._early) <= MAX_EARLY_SLABS
-        assert assembler._early.keys() <= assembler._open.keys()
-        assert len(assembler._finished) <= MAX_FINISHED
+        assert set(assembler._early) <= assembler._open.keys()
+        assert len(assembler._bundles.finished) <= MAX_FINISHED
         assert len(gate._sessions) <= MAX_SESSIONS
         assert all(isinstance(reason, Drop) and count >= 0 for reason, count in self.drops.items())
         refused = sum(self.drops[reason] for reason in BEFORE_ASSEMBLY)

@@ -5,11 +5,12 @@ from collections import Counter
 import numpy as np
 
 from diode.errors import Drop
-from diode.protocol.assembler import Assembler, Completed, SlabKey
+from diode.protocol.assembler import Assembler
 from diode.protocol.auth import Session
 from diode.protocol.encoder import Part, SlabEncoder, Slot, fill_from
 from diode.protocol.fec import choose_engine
 from diode.protocol.geometry import Slab, object_geometry, slab_at
+from diode.protocol.handed_over import Completed, SlabKey
 from diode.protocol.wire import Kind, ObjectType, headers_of
 
 FULL = object_geometry(448)
@@ -36,7 +37,7 @@ def test_a_wrong_shape_does_not_outlast_who_claims_it() -> None:
     done = assembler.handed_over.popleft()
     assert isinstance(done, Completed)
     assert CONTENT == bytes(assembler._arena[done.offset : done.offset + done.length])
-    assert (1, 0) == (assembler.slabs_given_up, drops[Drop.SIGNED_GEOMETRY])
+    assert (1, 0) == (assembler.figures.slabs_given_up, drops[Drop.SIGNED_GEOMETRY])
 
 
 def test_a_manifest_that_is_known_is_not_collected_again() -> None:
@@ -45,4 +46,4 @@ def test_a_manifest_that_is_known_is_not_collected_again() -> None:
     assembler.know(99, FULL, {(Kind.DATA, 0): 10, (Kind.OBJECT, 1): 10, (Kind.OBJECT, 2): 32}, [0])
     assembler.redo(SlabKey(99, Kind.OBJECT, int(ObjectType.MANIFEST), 0))
     assembler.redo(SlabKey(99, Kind.DATA, 0, 7))
-    assert assembler._known[99].done_map(SlabKey(99, Kind.DATA, 0, 0)).all()
+    assert assembler._bundles.known[99].done_map(SlabKey(99, Kind.DATA, 0, 0)).all()

@@ -14,11 +14,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from securesystemslib.signer import CryptoSigner
 
 from diode.errors import Drop
-from diode.protocol.assembler import Assembler, Completed
+from diode.protocol.assembler import Assembler
 from diode.protocol.auth import DatagramViews, LinkKey, Mode
 from diode.protocol.fec import choose_engine
 from diode.protocol.gate import Gate
 from diode.protocol.geometry import Geometry
+from diode.protocol.handed_over import Completed
 from diode.protocol.wire import Kind, ObjectType
 from receiver.messages import Known
 from receiver.spool.slabs import numbers_of

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from diode.errors import Drop
-from diode.protocol.assembler import Assembler, Completed
+from diode.protocol.assembler import Assembler
 from diode.protocol.auth import DatagramViews, LinkKey, Mode
 from diode.protocol.fec import Engine, IsaL, Zfec, find_isal
 from diode.protocol.gate import Gate
 from diode.protocol.geometry import Geometry, slab_at, slab_count
+from diode.protocol.handed_over import Completed
 from diode.protocol.runs import slice_runs
 from diode.protocol.wire import Kind, headers_of
 from tests.vectors import datagrams as made

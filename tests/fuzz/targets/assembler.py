@@ -11,9 +11,11 @@ from typing import Final
 import numpy as np
 
 from diode.errors import Drop
-from diode.protocol.assembler import MAX_EARLY_SLABS, Assembler, Begun, Completed, HandedOver, Parked, SlabKey, Wanted
+from diode.protocol.assembler import Assembler
+from diode.protocol.early_slabs import MAX_EARLY_SLABS
 from diode.protocol.fec import Engine, choose_engine
 from diode.protocol.geometry import Geometry, slab_at
+from diode.protocol.handed_over import Begun, Completed, HandedOver, Parked, SlabKey, Wanted
 from diode.protocol.wire import MAX_SLABS, Kind, ObjectType, headers_of, pack_headers, screen
 from tests.fuzz.reading import Input
 

@@ -12,7 +12,7 @@ from diode.errors import StorageError
 from diode.formats.canonical import canonical
 from diode.formats.dsse import seal
 from diode.formats.names import MAX_SEQUENCE
-from diode.protocol.assembler import SlabKey
+from diode.protocol.handed_over import SlabKey
 from diode.protocol.wire import Kind, ObjectType
 from diode.trust.document import MAX_TRUST_BYTES, TRUST_TYPE, TrustDocument, document_digest
 from receiver.messages import TrustChanged, TrustForked, TrustNotPublished

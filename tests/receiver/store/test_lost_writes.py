@@ -12,8 +12,8 @@ import pytest
 from securesystemslib.signer import CryptoSigner
 
 from diode.errors import LostWritesError, ManifestError, StorageError
-from diode.protocol.assembler import SlabKey
 from diode.protocol.geometry import object_geometry, slab_at
+from diode.protocol.handed_over import SlabKey
 from diode.protocol.wire import Kind, ObjectType
 from diode.storage.durable import WriteBack
 from receiver.ledger.bundles import Ledger

@@ -13,8 +13,8 @@ from securesystemslib.signer import CryptoSigner
 import receiver.spool.bundle
 import receiver.spool.parking
 import receiver.store.worker
-from diode.protocol.assembler import SlabKey
 from diode.protocol.geometry import object_geometry, slab_at
+from diode.protocol.handed_over import SlabKey
 from diode.protocol.wire import Kind, ObjectType
 from receiver.messages import Parked, Wanted
 from receiver.policy.authority import Authority

@@ -75,9 +75,9 @@ def test_sizes_that_alternate_cost_few_runs(tmp_path: Path, viewed: list[int]) -
             receive(one, [*first, *parts])
             receive(one, [beat(2)])
             viewed.clear()
-            before: Any = one.assembler.filler
+            before: Any = one.assembler.figures.filler
             receive(one, parts)
-            assert 200 == one.assembler.filler - before
+            assert 200 == one.assembler.figures.filler - before
             assert MOST_ODD_RUNS + 2 >= len(viewed)
         (tmp_path / "link.key").unlink()
 
