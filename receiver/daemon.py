@@ -37,8 +37,8 @@ from diode.process.systemd import Reports, listen_fds
 from diode.process.workers import Worker
 from diode.protocol.auth import LinkKey
 from diode.protocol.fec import ZFEC_SLOWDOWN
-from diode.protocol.gate import MAX_SESSIONS
 from diode.protocol.heartbeat import read_heartbeat
+from diode.protocol.sessions import MAX_SESSIONS
 from diode.storage.locking import lock_folder
 from diode.trust.keys import maybe_read_service_key, read_link_key, read_signer
 from receiver.events import Coming, Ended, Event, Lookup, Noted, NowHeld, disk_failing

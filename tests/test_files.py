@@ -140,7 +140,7 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "lock_in": ("os.open", "``lock`` in a folder of ours, relative to its descriptor; no link"),
         "locked_as_it_is": ("os.open", PERSON),
     },
-    "diode.protocol.gate": {"Gate._hear_mac": (".open", NO_FILE)},
+    "diode.protocol.admission": {"Admission._hear_mac": (".open", NO_FILE)},
     "diode.process.memory": {"reader_of": ("os.open", "a memfd of ours, through /proc/self/fd")},
     "diode.trust.published": {
         "_Examination._hash": ("os.open", "relative to the descriptor of its folder, no link followed")

@@ -7,8 +7,10 @@ import pytest
 
 from diode.bundle import manifest
 from diode.errors import MessageError
-from diode.protocol import auth, gate, geometry, heartbeat, wire
+from diode.protocol import auth, geometry, heartbeat, sessions, wire
 from diode.protocol.auth import LinkKey
+from diode.protocol.gate import Gate
+from diode.protocol.sessions import Admitted
 from diode.protocol.wire import Kind, ObjectType
 from receiver import messages, settings
 from tests.vocabularies import VOCABULARIES, simplest
@@ -63,17 +65,17 @@ def test_bounds_are_those_of_the_link() -> None:
     assert {0, 1, 2} == set(map(int, ObjectType))
     assert messages.MAX_BEAT > 6 * geometry.WIDE_SYMBOL_BYTES / 2 > heartbeat.MAX_CHANNELS * 160
     assert manifest.MAX_SEQUENCE < 1 << 63
-    assert messages.MAX_SESSIONS == 2 * gate.MAX_SESSIONS  # a link key, and the one from before
+    assert messages.MAX_SESSIONS == 2 * sessions.MAX_SESSIONS  # a link key, and the one from before
 
 
 def test_every_heartbeat_fits_into_its_message() -> None:
     """The longest one of a link fits, in ASCII."""
     names = {f"{n:02}" + "c" * 62: (1 << 53) for n in range(heartbeat.MAX_CHANNELS)}
     flights = [{"id": "f" * 16, "pass": 255, "passes": 255, "state": "withdrawn"}] * heartbeat.MAX_BUNDLES
-    sessions = {f"{n:016x}": (1 << 63) - 1 for n in range(heartbeat.MAX_SESSIONS)}
+    live = {f"{n:016x}": (1 << 63) - 1 for n in range(heartbeat.MAX_SESSIONS)}
     most = (1 << 63) - 1
     beat = heartbeat.Heartbeat.model_validate(
-        {"epoch": most, "number": most, "clock": most, "sessions": sessions, "channels": names, "bundles": flights}
+        {"epoch": most, "number": most, "clock": most, "sessions": live, "channels": names, "bundles": flights}
         | {"health": {f"h{n:02}" + "h" * 29: most for n in range(heartbeat.MAX_HEALTH)}}
     )
     words = VOCABULARIES["assemble"]
@@ -85,7 +87,7 @@ def test_every_heartbeat_fits_into_its_message() -> None:
 def test_all_sessions_of_both_keys_fit_into_a_message() -> None:
     """During a rotation each key has its own: an old key's holder ends no worker by announcing many."""
     keys = [LinkKey.of(bytes([n]) * 32) for n in (1, 2)]
-    known = [gate.Admitted(key.key_id, 1000 * n + i, 5) for n, key in enumerate(keys) for i in range(gate.MAX_SESSIONS)]
-    admitted = tuple(gate.Gate(keys, "gmac", Counter(), None, known).admitted)
+    known = [Admitted(key.key_id, 1000 * n + i, 5) for n, key in enumerate(keys) for i in range(sessions.MAX_SESSIONS)]
+    admitted = tuple(Gate(keys, "gmac", Counter(), None, known).admitted)
     words = VOCABULARIES["assemble"]
     assert admitted == words.decode(words.encode(messages.Heard("{}", admitted, "0" * 64, 0))).admitted

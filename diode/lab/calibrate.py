@@ -22,8 +22,8 @@ from diode.net.sockets import open_receiver, open_sender, socket_memory
 from diode.net.trains import MAX_RUN_BYTES, train_datagrams
 from diode.net.udp import UdpPath, choose_reader, choose_sender
 from diode.protocol.auth import DatagramViews, LinkKey, Mode, Session
-from diode.protocol.gate import TRIALS_PER_S, Trials
 from diode.protocol.pacing import Pacer
+from diode.protocol.trials import TRIALS_PER_S, Trials
 from diode.protocol.wire import (
     FILLER_BUNDLE,
     FILLER_COUNTER,

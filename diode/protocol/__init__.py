@@ -1,5 +1,6 @@
 """The link: how bytes become protected datagrams and how datagrams become bytes again. No sockets, no clock.
 
+- ``admission``: heartbeats judged under the link keys that are held, and the sessions that they announce
 - ``assembler``: datagrams to slabs, within a fixed memory
 - ``auth``: link keys, sessions, tags
 - ``bundles``: which bundles are known or finished, and which of their slabs may begin
@@ -15,5 +16,7 @@
 - ``pacing``: when may the next train leave?
 - ``resend_codes``: resend and confirm codes, bit by bit; no clock, no files
 - ``runs``: where received runs are cut, and which are let in: what ``listen`` knows of datagrams
+- ``sessions``: the admitted sessions, what of them was sent and what came, within a budget for each key
+- ``trials``: how much work strangers may cause in a second
 - ``wire``: the header: packed and screened for whole runs of datagrams
 """

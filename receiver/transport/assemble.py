@@ -23,14 +23,16 @@ from diode.process.programs import readable_folders
 from diode.process.sandbox import MODULES, confine, landlock_version
 from diode.process.waiting import ready
 from diode.process.workers import Mailbox, refusing_peers, start_worker
+from diode.protocol.admission import Heard
 from diode.protocol.assembler import Assembler
 from diode.protocol.auth import DatagramViews
 from diode.protocol.fec import choose_engine
-from diode.protocol.gate import Admitted, Gate, Heard
+from diode.protocol.gate import Gate
 from diode.protocol.geometry import Geometry
 from diode.protocol.handed_over import Begun, Completed, HandedOver, Parked, Wanted
 from diode.protocol.heartbeat import LinkOrder, write_heartbeat
 from diode.protocol.runs import Run, gather, slice_runs
+from diode.protocol.sessions import Admitted
 from diode.protocol.wire import Kind, ObjectType
 from diode.trust.keys import read_link_key
 from receiver import messages

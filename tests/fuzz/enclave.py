@@ -30,10 +30,10 @@ from diode.protocol.auth import LinkKey, Mode
 from diode.protocol.bundles import MAX_FINISHED
 from diode.protocol.early_slabs import MAX_EARLY_SLABS
 from diode.protocol.fec import choose_engine
-from diode.protocol.gate import MAX_SESSIONS
 from diode.protocol.geometry import object_geometry, slab_at, slab_count
 from diode.protocol.handed_over import SlabKey
 from diode.protocol.open_slab import OpenSlab
+from diode.protocol.sessions import MAX_SESSIONS
 from diode.protocol.wire import Kind, ObjectType
 from diode.trust.roles import Trust, open_manifest
 from receiver.messages import (

@@ -10,10 +10,11 @@ from diode.errors import Drop
 from diode.protocol.auth import DatagramViews, LinkKey, Session
 from diode.protocol.encoder import SlabEncoder, Slot
 from diode.protocol.fec import choose_engine
-from diode.protocol.gate import Admitted, Gate
+from diode.protocol.gate import Gate
 from diode.protocol.geometry import Geometry
 from diode.protocol.heartbeat import Heartbeat, HeartbeatSealer
 from diode.protocol.runs import Run, slice_runs
+from diode.protocol.sessions import Admitted
 from diode.protocol.wire import headers_of
 
 KEY, OTHER_KEY = LinkKey.of(bytes(range(32))), LinkKey.of(bytes(range(1, 33)))

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from diode.errors import Drop
 from diode.protocol.auth import DatagramViews, HeartbeatAuth, LinkKey, Mode, Session
-from diode.protocol.gate import MAC_CHECKS_PER_S, MAC_SAMPLE, MAX_AHEAD, MAX_SESSIONS, TRIALS_PER_S, Admitted, Gate
+from diode.protocol.gate import Gate
 from diode.protocol.heartbeat import FEWEST_SESSIONS, Heartbeat, HeartbeatSealer, LinkOrder, parse_heartbeat_mac
+from diode.protocol.sessions import MAX_AHEAD, MAX_SESSIONS, Admitted
+from diode.protocol.trials import MAC_CHECKS_PER_S, MAC_SAMPLE, TRIALS_PER_S
 from diode.protocol.wire import HEADER_BYTES, MIN_SYMBOL_BYTES, TAG_BYTES, Kind, headers_of, pack_lone_headers
 
 NEW, OLD = LinkKey.of(bytes(range(32))), LinkKey.of(bytes(range(1, 33)))
@@ -64,7 +66,7 @@ def hear(one: Gate, *datagrams: bytes, now: float = 1.0) -> dict[Drop, int]:
 
 def order_of(one: Gate, key: LinkKey) -> LinkOrder:
     """How far it has come."""
-    return one._links[key.key_id].order
+    return one._admission._links[key.key_id].order
 
 
 # order, for each key apart
@@ -155,7 +157,7 @@ def test_no_old_key_and_no_replay_deafens_the_receiver(words: list[Word], knows_
             case _:
                 hear(one, bytes([at]) * (S + 64), now=float(number))
         if at % 7 == 0:
-            orders = {link.fingerprint: link.order for link in one._links.values()}
+            orders = {link.fingerprint: link.order for link in one._admission._links.values()}
             one = Gate((NEW, OLD), "gmac", Counter[Drop](), orders, one.admitted)
         if number % 3 == 0:
             sent += [sender.mac(5, 1 + number)] if knows_kind_4 else []
@@ -258,7 +260,7 @@ def test_a_recorded_heartbeat_is_dropped_before_it_is_parsed(monkeypatch: pytest
             assert {} == hear(one, beat)
         with monkeypatch.context() as patch:
             for parser in ("parse_heartbeat", "parse_heartbeat_mac"):
-                patch.setattr(f"diode.protocol.gate.{parser}", lambda _: pytest.fail("it was parsed"))
+                patch.setattr(f"diode.protocol.admission.{parser}", lambda _: pytest.fail("it was parsed"))
             assert {Drop.HEARTBEAT_ORDER: 200, Drop.DUPLICATE: 100} == hear(one, *beats * 100)
 
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from diode.errors import Drop
 from diode.protocol.auth import DatagramViews, LinkKey, Mode, Session
-from diode.protocol.gate import Admitted, Gate
+from diode.protocol.gate import Gate
 from diode.protocol.heartbeat import Heartbeat, HeartbeatSealer
 from diode.protocol.runs import slice_runs
+from diode.protocol.sessions import Admitted
 from diode.protocol.wire import Kind, datagram_bytes, headers_of, is_symbol_size, pack_headers
 from tests.fuzz.reading import Input
 

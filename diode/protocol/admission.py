@@ -1,0 +1,239 @@
+"""Who is admitted: heartbeats are judged under the link keys that are held, and announce the sessions that may speak.
+
+Those of kind 4 are checked under one key, whatever session they claim. Of kind 3, which older senders send alone, the
+first of a session costs a key derivation: fifty a second are tried. Order is kept for each link key apart, and what an
+older key says counts for nothing once the newer one spoke.
+"""
+
+import struct
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diode.errors import Drop
+from diode.protocol.auth import DatagramViews, HeartbeatAuth, LinkKey, Mode, Session
+from diode.protocol.heartbeat import Heartbeat, LinkOrder, parse_heartbeat, parse_heartbeat_mac
+from diode.protocol.sessions import MAX_SESSIONS, Admitted, Sessions, Tracked
+from diode.protocol.trials import MAC_CHECKS_PER_S, MAC_SAMPLE, TRIALS_PER_S, Trials
+from diode.protocol.wire import FILLER_BUNDLE, HEADER_BYTES, TAG_BYTES, Kind
+
+_MAC: Final = int(Kind.HEARTBEAT_MAC)
+_LONE: Final = struct.Struct(">4xBxHQQQIH2xBB")  # of docs/wire-format.md, section 1
+_NOTED: Final = 64  # sessions under an older key that are remembered as told
+_NOTES_PER_S: Final = 4
+
+
+class HeldKey:
+    """One link key that is held: how its heartbeats are checked, and how far they have come."""
+
+    def __init__(self, key: LinkKey, mode: Mode, order: LinkOrder, *, is_previous: bool) -> None:
+        self.key = key
+        self.fingerprint = key.fingerprint
+        self.auth = HeartbeatAuth(key, mode)
+        self.order = order
+        self.is_previous = is_previous
+        self.newest_session: int | None = None  # of the newest heartbeat; None: an earlier gate heard it
+
+    def is_newest(self, session: int, order: tuple[int, int] | None) -> bool:
+        """Whether a heartbeat is the newest accepted one once more, as a network may deliver it twice."""
+        is_known = self.order.has_spoken and self.newest_session in (None, session)
+        return is_known and order == self.order.reached
+
+    def drop_for(self, session: int, order: tuple[int, int] | None) -> Drop:
+        """What a heartbeat that is not newer is dropped as: another sender's of the same order is no duplicate."""
+        return Drop.DUPLICATE if self.is_newest(session, order) else Drop.HEARTBEAT_ORDER
+
+
+class _Lone(NamedTuple):
+    """A heartbeat's header, but for what :func:`screen` has judged. Its numpy record would cost more than the tag."""
+
+    kind: int
+    key_id: int
+    session: int
+    counter: int
+    bundle: int
+    slab: int
+    symbol: int
+    columns: int
+    k: int
+
+    @property
+    def is_one_symbol(self) -> bool:
+        """Whether it says that this is the one symbol of a slab, as every heartbeat's does."""
+        return (self.slab, self.symbol, self.columns, self.k) == (0, 0, 1, 1)
+
+
+class Heard(NamedTuple):
+    """A heartbeat that was accepted, the fingerprint of its key, and the key's order since."""
+
+    heartbeat: Heartbeat
+    key: str
+    order: LinkOrder
+
+
+class Admission:
+    """Judges heartbeats. ``drops`` counts those that it refused; ``heard`` is the newest that it accepted.
+
+    The first of the ``keys`` is the one that counts; the other is from before the link key was changed.
+    ``old_key_sessions`` are those that have spoken under that one, each once: (key id, session). Whoever reads takes
+    them out.
+
+    ``orders`` tells by fingerprint how far the heartbeats of each key had come when an earlier gate ended; the sessions
+    it had ``admitted`` need not wait for the next one.
+    """
+
+    def __init__(
+        self,
+        keys: Sequence[LinkKey],
+        mode: Mode,
+        drops: "Counter[Drop]",
+        orders: Mapping[str, LinkOrder],
+        admitted: Iterable[Admitted],
+    ) -> None:
+        self.heard: Heard | None = None
+        self.heartbeats = 0
+        self.sessions = Sessions()
+        self.old_key_sessions: deque[tuple[int, int]] = deque(maxlen=MAX_SESSIONS)
+        self._links: dict[int, HeldKey] = {}
+        for key in keys:
+            order = orders.get(key.fingerprint, LinkOrder())
+            self._links.setdefault(key.key_id, HeldKey(key, mode, order, is_previous=bool(self._links)))
+        self._current = next(iter(self._links.values()))
+        self._mode = mode
+        self._drops = drops
+        self._trials = Trials(TRIALS_PER_S)
+        self._mac_checks = Trials(MAC_CHECKS_PER_S, MAC_SAMPLE)
+        self._noted: dict[int, None] = {}
+        self._notes = Trials(_NOTES_PER_S)
+        for key_id, session, expected in admitted:
+            if key_id in self._links:
+                self.sessions.keep(session, self._track(key_id, session, expected))
+
+    @property
+    def key_ids(self) -> tuple[int, ...]:
+        """Of the keys that are held, the one that counts first."""
+        return tuple(self._links)
+
+    @property
+    def current_has_spoken(self) -> bool:
+        """Whether the newer key was heard, so that the older one's word counts for nothing."""
+        return self._current.order.has_spoken
+
+    def hear(self, datagram: NDArray[np.uint8], kind: int, now: float) -> None:
+        """Judge a heartbeat by a copy of it: it lies in memory that the process before us can still write."""
+        if kind == _MAC and not self._mac_checks.may_try(now):
+            self._drops[Drop.HEARTBEAT_RATE] += 1
+            return
+        mine = datagram.tobytes()
+        header = _Lone(*_LONE.unpack_from(mine))
+        link = self._links.get(header.key_id)
+        if link is None or header.kind != kind:
+            self._drops[Drop.KIND] += 1
+        elif kind == _MAC:
+            self._hear_mac(link, mine, header, now)
+        else:
+            self._hear_session(link, mine, header, now)
+
+    def note_speaker(self, key_id: int, session: int, now: float) -> None:
+        """Remember, seldom enough, that this session speaks under the key from before the last change."""
+        if key_id == self._current.key.key_id or session in self._noted or not self._notes.may_try(now):
+            return
+        self._noted[session] = None
+        while len(self._noted) > _NOTED:
+            del self._noted[next(iter(self._noted))]
+        self.old_key_sessions.append((key_id, session))
+
+    def _hear_mac(self, link: HeldKey, datagram: bytes, header: _Lone, now: float) -> None:
+        """Kind 4. Its order stands in the header: a recorded one is dropped before it is parsed."""
+        session, order = header.session, (header.bundle, header.counter)
+        text = link.auth.open(datagram)
+        if text is None:
+            self._drops[Drop.TAG] += 1
+        elif self._is_outdated(link, session, now):
+            self._drops[Drop.HEARTBEAT_KEY] += 1
+        elif order < link.order.reached or (order == link.order.reached and link.order.has_mac):
+            self._drops[link.drop_for(session, order)] += 1
+        elif not header.is_one_symbol or (heartbeat := parse_heartbeat_mac(text)) is None or heartbeat.order != order:
+            self._drops[Drop.HEARTBEAT] += 1
+        else:
+            self._accept(heartbeat, link, session, now, has_mac=True)
+
+    def _hear_session(self, link: HeldKey, datagram: bytes, header: _Lone, now: float) -> None:
+        """Kind 3, under the key of its session. A counter that was heard in this session is not parsed again."""
+        session, counter = header.session, header.counter
+        if link.order.has_mac:
+            self._drops[Drop.HEARTBEAT_KIND] += 1
+            return
+        tracked = self.sessions.get(session)
+        if tracked is None or tracked.key_id != link.key.key_id:
+            if not self._trials.may_try(now):
+                self._drops[Drop.HEARTBEAT_RATE] += 1
+                return
+            tracked = self._track(link.key.key_id, session)
+        text = _open_one(tracked.cipher, datagram)
+        if text is None:
+            self._drops[Drop.TAG] += 1
+        elif self._is_outdated(link, session, now):
+            self._drops[Drop.HEARTBEAT_KEY] += 1
+        elif counter in tracked.heard:
+            self._drops[link.drop_for(session, tracked.heard[counter])] += 1
+        else:
+            is_well_formed = header.is_one_symbol and header.bundle == FILLER_BUNDLE
+            heartbeat = parse_heartbeat(text) if is_well_formed else None
+            tracked.remember(counter, heartbeat.order if heartbeat else None)
+            self._take_session(link, session, tracked, heartbeat, now)
+
+    def _take_session(
+        self, link: HeldKey, session: int, tracked: Tracked, heartbeat: Heartbeat | None, now: float
+    ) -> None:
+        if heartbeat is None:
+            self._drops[Drop.HEARTBEAT] += 1
+        elif heartbeat.order <= link.order.reached:
+            self._drops[link.drop_for(session, heartbeat.order)] += 1
+        else:
+            self.sessions.keep(session, tracked)
+            self._accept(heartbeat, link, session, now, has_mac=False)
+
+    def _is_outdated(self, link: HeldKey, session: int, now: float) -> bool:
+        """Whether the newer key has spoken, so that this one's word counts for nothing; that it was said is told."""
+        if not (link.is_previous and self.current_has_spoken):
+            return False
+        self.note_speaker(link.key.key_id, session, now)
+        return True
+
+    def _accept(self, heartbeat: Heartbeat, link: HeldKey, session: int, now: float, *, has_mac: bool) -> None:
+        self.note_speaker(link.key.key_id, session, now)
+        if not link.is_previous and not link.order.has_spoken:
+            self.sessions.disbelieve_others(link.key.key_id)
+        link.order = LinkOrder(*heartbeat.order, has_mac=has_mac or link.order.has_mac, has_spoken=True)
+        link.newest_session = session
+        self.heard = Heard(heartbeat, link.fingerprint, link.order)
+        self.heartbeats += 1
+        for sealing, sent in heartbeat.sent().items():
+            self._announce(link, sealing, sent)
+
+    def _announce(self, link: HeldKey, session: int, sent: int) -> None:
+        """Admit a session. One of the newer key is not taken by the older one, which may have read it off the line."""
+        live = self.sessions.get(session)
+        if live is not None and live.key_id != link.key.key_id:
+            if link.is_previous:
+                return
+            live = None
+        live = live or self._track(link.key.key_id, session, sent)  # what was sent before we heard of it was not lost
+        live.reckon(sent)
+        self.sessions.keep(session, live)
+
+    def _track(self, key_id: int, session: int, before: int = 0) -> Tracked:
+        return Tracked(Session(self._links[key_id].key, session, self._mode), key_id, before)
+
+
+def _open_one(cipher: Session, datagram: bytes) -> bytes | None:
+    """The symbol in clear of one datagram; None when its tag is wrong."""
+    buffer = bytearray(datagram)
+    matrix = np.frombuffer(buffer, np.uint8).reshape(1, -1)
+    if not cipher.check(matrix, DatagramViews(memoryview(buffer), len(buffer), 1), slice(0, 1))[0]:
+        return None
+    return bytes(buffer[HEADER_BYTES:-TAG_BYTES])
