@@ -30,7 +30,6 @@ STILL_TOO_LARGE = {  # to be split; nothing may be added
         "receiver/peer/heartbeats.py",
         "receiver/spool/bundle.py",
         "receiver/store/worker.py",
-        "receiver/transport/assemble.py",
         "sender/daemon.py",
         "sender/ledger.py",
     },

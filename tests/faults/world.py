@@ -189,13 +189,13 @@ class Enclave:
             orders=self.hearing.orders,
         )
         self.assemble = Assemble(settings, from_assemble)
-        self.assemble._store = self.answers
+        self.assemble._handover.mailbox = self.answers
         self.answers.work = self.step
 
     def start(self) -> None:
         """What an earlier run left is taken up."""
         self.store.start()
-        self.assemble._await_start()
+        self.assemble._handover.await_start()
 
     def step(self) -> None:
         """`Store` handles what waits."""
@@ -210,13 +210,13 @@ class Enclave:
         most = REGION_BYTES // size
         for first in range(0, len(datagrams), most):
             part = np.ascontiguousarray(datagrams[first : first + most])
-            self.assemble._ring.data[0][: part.size] = part.tobytes()
-            self.assemble._ring.lengths[0][0] = part.size
+            self.assemble._regions.ring.data[0][: part.size] = part.tobytes()
+            self.assemble._regions.ring.lengths[0][0] = part.size
             self.assemble._take(0, 1)
-            self.assemble._decide()
-            self.assemble._hand_over()
+            self.assemble._handover.decide()
+            self.assemble._handover.give()
         self.step()
-        self.assemble._hear_store()
+        self.assemble._handover.hear()
         self.step()
         for message in self.events.drain():
             self._alarms.add(type(message).__name__)
@@ -227,7 +227,7 @@ class Enclave:
 
     def stop(self) -> None:
         """SIGTERM: what is open is parked, what was handed over is done."""
-        self.assemble._park(None)
+        self.assemble._handover.park(None)
         self.step()
         self.store._take_finished()
 

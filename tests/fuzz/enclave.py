@@ -288,7 +288,7 @@ class Enclave:
         self.judge = Judge(to_store, memoryview(map_memfd(arena)), signers, staged, seed)
         for fd in fds:
             os.close(fd)
-        self.worker._store = to_assemble
+        self.worker._handover.mailbox = to_assemble
         to_assemble.work = self._until_answered
         self._region = 0
 
@@ -307,7 +307,7 @@ class Enclave:
     @property
     def datagrams(self) -> int:
         """Sliced so far."""
-        return self.worker._datagrams
+        return self.worker._regions.datagrams
 
     @property
     def tagged(self) -> int:
@@ -317,32 +317,32 @@ class Enclave:
 
     def receive(self, received: bytes | np.ndarray, lengths: list[int], *, is_slow: bool = False) -> None:
         """A region as `listen` fills it, run after run. A slow store does nothing unless it is waited for."""
-        ring, self._region = self.worker._ring, 1 - self._region
+        ring, self._region = self.worker._regions.ring, 1 - self._region
         ring.data[self._region][: sum(lengths)] = memoryview(received).cast("B")  # type: ignore[arg-type]
         for i, length in enumerate(lengths):
             ring.lengths[self._region][i] = length
         self.worker._take(self._region, len(lengths))
-        self.worker._decide()
-        self.worker._hand_over()
+        self.worker._handover.decide()
+        self.worker._handover.give()
         self.worker._publish_figures()
         if not is_slow:
             self.drain()
 
     def _until_answered(self) -> None:
         """Somebody waits: the judge does no more than it must."""
-        while self.judge._box._inbox and not self.worker._store._inbox:
+        while self.judge._box._inbox and not self.worker._handover.mailbox._inbox:
             self.judge.step(1)
 
     def drain(self) -> None:
         """Until nobody has anything to say."""
-        while self.judge._box._inbox or self.worker._store._inbox:
+        while self.judge._box._inbox or self.worker._handover.mailbox._inbox:
             self.judge.step()
-            self.worker._hear_store()
+            self.worker._handover.hear()
         self.says._inbox.clear()
 
     def rest(self) -> None:
         """Nothing comes for a while: what is open is parked."""
-        self.worker._park(None)
+        self.worker._handover.park(None)
         self.drain()
 
     def check(self) -> None:
@@ -355,7 +355,7 @@ class Enclave:
         assert sum(size for _, size in extents._free) + assembler.used_bytes == extents.size_bytes
         assert not assembler.handed_over, "something was not handed over"
         assert assembler.most_pending <= MAX_PENDING
-        assert not self.worker._handed
+        assert not self.worker._handover.handed
         assert len(assembler._early) <= MAX_EARLY_SLABS
         assert set(assembler._early) <= assembler._open.keys()
         assert len(assembler._bundles.finished) <= MAX_FINISHED

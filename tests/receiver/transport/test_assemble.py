@@ -12,7 +12,7 @@ from diode.protocol.fec import choose_engine
 from diode.protocol.geometry import Geometry
 from diode.protocol.heartbeat import Heartbeat, HeartbeatSealer
 from diode.protocol.runs import MOST_ODD_RUNS
-from receiver.transport import assemble
+from receiver.transport import regions
 from tests.diode.protocol.test_runs import train
 from tests.fuzz.enclave import Enclave, enclave
 
@@ -49,7 +49,7 @@ def viewed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             made.append(count)
             super().__init__(buffer, size, count)
 
-    monkeypatch.setattr(assemble, "DatagramViews", Counted)
+    monkeypatch.setattr(regions, "DatagramViews", Counted)
     return made
 
 
@@ -64,7 +64,7 @@ def test_one_odd_datagram_costs_its_own_views_only(tmp_path: Path, viewed: list[
             receive(one, [train(1, 512)])
             receive(one, [filler(40)])
         assert [1] * 20 == viewed
-        assert not one.worker._views.keys() - {SIZE}
+        assert not one.worker._regions._views.keys() - {SIZE}
 
 
 def test_sizes_that_alternate_cost_few_runs(tmp_path: Path, viewed: list[int]) -> None:
@@ -87,7 +87,7 @@ def test_recorded_data_of_another_size_does_not_move_the_links_size(tmp_path: Pa
     with enclave(tmp_path, KEY, "gmac", 8 << 20, [], {}, 1) as one:
         receive(one, [beat(1), filler(4)])
         cell = one.worker._link_size
-        assert (SIZE, SIZE) == (one.worker._usual_bytes, cell["datagram_bytes"])
+        assert (SIZE, SIZE) == (one.worker._regions.usual_bytes, cell["datagram_bytes"])
         receive(one, [beat(1, 512), np.zeros(512, np.uint8).tobytes()])
         assert SIZE == cell["datagram_bytes"]
         slot = Slot(memoryview(bytearray(8 * 512)), Geometry(448, 1, 8, 0))

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import diode.protocol.gate
-import receiver.transport.assemble
 import receiver.transport.pipeline
+import receiver.transport.regions
 import sender.transport.pipeline
 from diode.config.init import init_pair
 from diode.config.settings import ReceiverConfig, SenderConfig, load
@@ -26,7 +26,7 @@ from tests.faults.world import Enclave, Faults, world
 from tests.worker_settings import listen_settings
 
 SEAMS = {
-    "the lengths were read": (receiver.transport.assemble, "slice_runs"),
+    "the lengths were read": (receiver.transport.regions, "slice_runs"),
     "headers were screened": (diode.protocol.gate, "screen"),
     "tags were checked": (Session, "check"),
     "a run was admitted": (diode.protocol.gate.Gate, "admit"),
@@ -49,8 +49,8 @@ def test_a_ring_that_changes_under_us_changes_nothing(seam: str, auth: str, othe
         def call(*arguments: Any, **options: Any) -> Any:
             result = real(*arguments, **options)
             enclave = made.enclave
-            if isinstance(enclave, Enclave) and enclave.assemble._ring.lengths[0][0]:
-                scribble(enclave.assemble._ring, OTHER[other])
+            if isinstance(enclave, Enclave) and enclave.assemble._regions.ring.lengths[0][0]:
+                scribble(enclave.assemble._regions.ring, OTHER[other])
             return result
 
         with patch.object(owner, name, call):
