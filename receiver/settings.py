@@ -12,6 +12,7 @@ from diode.process.vocabulary import ByName, Chars, Fields, Flag, Many, Maybe, R
 
 MAX_CHANNELS: Final = 100_000  # of a configuration; all of it still fits into what a worker takes
 MAX_WORDS: Final = 10_000  # of a list in the configuration
+MAX_SESSIONS: Final = 128  # of both link keys that may be held; a test compares it with the link's
 AUTHS: Final = ("aead", "gmac", "none")  # those of diode.protocol.auth, which `listen` must not load; a test compares
 
 Fd = Annotated[int, Whole(-1, 1 << 20)]  # -1: none, in tests that have no pipe
@@ -39,8 +40,9 @@ class ListenSettings:
 class AssembleSettings:
     """``assemble``: the ring that it reads, the arena that it fills, keys, and what it knew of the link before.
 
-    ``orders``: the newest heartbeat of each key; ``admitted``: sessions that need not be waited for;
-    ``datagram_bytes``: size of the link's datagrams as the newest heartbeat had it, 0: not known.
+    ``orders``: the newest heartbeat of each key, by its fingerprint. ``admitted``: (key id, session, expected) of the
+    sessions that need not be waited for. ``datagram_bytes``: size of the link's datagrams as the newest heartbeat had
+    it; 0 is unknown.
     """
 
     ring: Fd
@@ -55,7 +57,10 @@ class AssembleSettings:
     link_size: Fd
     keys: Texts
     orders: Annotated[dict[str, tuple[int, int, bool, bool]], ByName(Row(Whole(-1), Whole(), Flag(), Flag()), 64)]
-    admitted: Annotated[tuple[tuple[int, ...], ...], Many(Many(Whole(0, (1 << 64) - 1), 8), 1024)]
+    admitted: Annotated[
+        tuple[tuple[int, int, int], ...],
+        Many(Row(Whole(0, (1 << 16) - 1), Whole(0, (1 << 64) - 1), Whole(0, 1 << 63)), MAX_SESSIONS),
+    ]
     auth: Annotated[Literal["gmac", "aead", "none"], Word(*AUTHS)]
     engine: Annotated[str, Word("auto", *ENGINES)]
     datagram_bytes: Size

@@ -65,7 +65,9 @@ def test_bounds_are_those_of_the_link() -> None:
     assert {0, 1, 2} == set(map(int, ObjectType))
     assert messages.MAX_BEAT > 6 * geometry.WIDE_SYMBOL_BYTES / 2 > heartbeat.MAX_CHANNELS * 160
     assert manifest.MAX_SEQUENCE < 1 << 63
-    assert messages.MAX_SESSIONS == 2 * sessions.MAX_SESSIONS  # a link key, and the one from before
+    assert (
+        messages.MAX_SESSIONS == settings.MAX_SESSIONS == 2 * sessions.MAX_SESSIONS
+    )  # a link key, and the one from before
 
 
 def test_every_heartbeat_fits_into_its_message() -> None:

@@ -3,24 +3,36 @@
 ``main`` is what runs in the two processes that :func:`measure` starts: ``receive ADDRESS``, ``send ADDRESS BYTES S``.
 """
 
-import json
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Annotated, Final
 
-from diode.console.terminal import say, say_json
+from diode.console.terminal import say
 from diode.net.address import Address
 from diode.net.batched import BatchedReader, BatchedSender
 from diode.net.sockets import bound_address, open_receiver, open_sender
 from diode.net.trains import MAX_RUN_BYTES
 from diode.net.trains import train_datagrams as datagrams_of_a_train
 from diode.process.programs import environment, python
+from diode.process.vocabulary import Vocabulary, Whole
 
 SECONDS: Final = 1.5
 _BUFFER_BYTES: Final = 64 << 20
 _QUIET_S: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What the receiving process got, and how long it took from the first run to the last."""
+
+    payload_bytes: Annotated[int, Whole()]
+    nanoseconds: Annotated[int, Whole(1)]
+
+
+_SAID: Final = Vocabulary(Received)
 
 
 def measure(
@@ -37,13 +49,13 @@ def measure(
         address = receiver.stdout.readline().strip()
         command = [*low, *send, address, str(datagram_bytes), str(seconds)]
         subprocess.run(command, check=True, timeout=60, cwd="/", env=environment())
-        figures = json.loads(receiver.stdout.readline())
+        received: Received = _SAID.decode(receiver.stdout.readline().rstrip().encode())
         receiver.wait(timeout=30)
     finally:
         receiver.kill()
         receiver.wait()
         receiver.stdout.close()
-    return float(figures["bytes"] / figures["seconds"])
+    return received.payload_bytes / received.nanoseconds * 1e9
 
 
 def _receive(listen: Address) -> None:
@@ -61,7 +73,7 @@ def _receive(listen: Address) -> None:
             offset = offset + count if offset + count + MAX_RUN_BYTES <= len(buffer) else 0
         elif first:
             break
-    say_json({"bytes": total, "seconds": max(last - first, 1e-9)})
+    say(_SAID.encode(Received(total, max(1, round((last - first) * 1e9)))).decode())
 
 
 def _send(to: Address, datagram_bytes: int, seconds: float) -> None:

@@ -5,31 +5,34 @@ capability, cannot look into other processes or signal them, and does not find w
 settings. ``main`` puts that in force and becomes the program: there is no moment at which it runs without.
 """
 
-import json
 import os
 import pwd
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from diode.errors import UsageError
 from diode.formats.escape import escape
 from diode.process.programs import ENVIRONMENT, python
 from diode.process.sandbox import confine_program
+from diode.process.vocabulary import Chars, Fields, Many, Maybe, Vocabulary, Whole
 
 CANNOT_START: Final = 126  # as a shell ends when it cannot run what is there
+MAX_SETTINGS_BYTES: Final = 128 << 10  # the kernel takes no longer argument
+_Number = Annotated[int, Whole(0, (1 << 32) - 1)]
+_Places = Annotated[tuple[str, ...], Many(Chars(), 1000)]
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
     """Whom a program runs as: numbers of the kernel."""
 
-    user: int
-    group: int
-    groups: tuple[int, ...]
+    user: _Number
+    group: _Number
+    groups: Annotated[tuple[int, ...], Many(Whole(0, (1 << 32) - 1), 1 << 16)]
 
     @classmethod
     def of(cls, name: str) -> "Account":
@@ -41,6 +44,18 @@ class Account:
                 f"there is no user {name!r} to run a scanner or a hook as; type: useradd -r {name}"
             ) from None
         return cls(found.pw_uid, found.pw_gid, tuple(os.getgrouplist(name, found.pw_gid)))
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeSettings:
+    """What :func:`main` has to put in force. ``account``: None, our own."""
+
+    hidden: _Places
+    reads: _Places
+    account: Annotated[Account | None, Maybe(Fields(Account))]
+
+
+_SETTINGS: Final = Vocabulary(JudgeSettings, line_bytes=MAX_SETTINGS_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +75,8 @@ class Surroundings:
             there = os.path.exists(program[0])
             error = PermissionError if there else FileNotFoundError
             raise error(0, "it may not be executed" if there else "No such file or directory", program[0])
-        account = asdict(Account.of(user)) if user else None
-        given = {"hidden": self.hidden, "reads": self.reads, "account": account}
-        return python("diode.process.judges", json.dumps(given), found, *program)
+        settings = JudgeSettings(self.hidden, self.reads, Account.of(user) if user else None)
+        return python("diode.process.judges", _SETTINGS.encode(settings).decode(), found, *program)
 
     def with_reads(self, *more: Path) -> "Surroundings":
         """The same, and ``more`` to be read."""
@@ -86,10 +100,10 @@ def let_in(folder: Path, user: str) -> None:
 
 def main() -> None:
     """Give up all that a judge must not have, and become it: ``SETTINGS FILE PROGRAM ARGUMENTS``."""
-    settings, file, *program = sys.argv[1:]
-    given = json.loads(settings)
+    said, file, *program = sys.argv[1:]
+    settings: JudgeSettings = _SETTINGS.decode(said.encode())
     try:
-        confine_program(given["hidden"], given["reads"], lambda: _become(given["account"]))
+        confine_program(settings.hidden, settings.reads, lambda: _become(settings.account))
         os.umask(0o077)
         os.execve(file, program, ENVIRONMENT)  # noqa: S606 - by no shell
     except OSError as error:
@@ -97,9 +111,9 @@ def main() -> None:
     raise SystemExit(CANNOT_START)
 
 
-def _become(account: dict[str, Any] | None) -> None:
+def _become(account: Account | None) -> None:
     if account is None:
         return
-    os.setgroups(account["groups"])
-    os.setresgid(account["group"], account["group"], account["group"])
-    os.setresuid(account["user"], account["user"], account["user"])
+    os.setgroups(account.groups)
+    os.setresgid(account.group, account.group, account.group)
+    os.setresuid(account.user, account.user, account.user)

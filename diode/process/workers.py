@@ -9,7 +9,6 @@ a worker of the network side holds nothing but its socket, memfds and pipes. It 
 
 import contextlib
 import ctypes
-import json
 import os
 import signal
 import struct
@@ -18,12 +17,13 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, TypeVar
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, TypeVar
 
 from diode.errors import MessageError
 from diode.process.messages import PeerRefused
 from diode.process.programs import environment, python
-from diode.process.vocabulary import NOTHING, Vocabulary
+from diode.process.vocabulary import NOTHING, Vocabulary, Whole
 from diode.process.waiting import ready
 
 S = TypeVar("S")
@@ -33,6 +33,18 @@ _KEPT: Final = ("CREDENTIALS_DIRECTORY", "TZ")  # where systemd has put keys; pe
 _READ_BYTES: Final = 65536
 _LENGTH: Final = struct.Struct(">I")
 _MAX_SETTINGS_BYTES: Final = 32 << 20  # a thousand places, each as long as a path can be
+
+
+@dataclass(frozen=True, slots=True)
+class _Pipes:
+    """The argument of a worker: descriptors of its control pipe, and who started it."""
+
+    control_read: Annotated[int, Whole()]
+    control_write: Annotated[int, Whole()]
+    parent: Annotated[int, Whole()]
+
+
+_ARGUMENT: Final = Vocabulary(_Pipes)
 
 
 class Mailbox:
@@ -122,10 +134,10 @@ class Worker:
         to_child, our_end = os.pipe()
         our_read, from_child = os.pipe()
         log_read, log_write = os.pipe()
-        pipes = {"control_read": to_child, "control_write": from_child, "parent": os.getpid()}
+        pipes = _Pipes(to_child, from_child, os.getpid())
         try:
             self.process = subprocess.Popen(
-                [*command, json.dumps(pipes)],
+                [*command, _ARGUMENT.encode(pipes).decode()],
                 pass_fds=[to_child, from_child, *pass_fds],
                 stdin=to_child,
                 stdout=log_write,
@@ -175,16 +187,16 @@ def start_worker(kind: type[S], *, says: Vocabulary, hears: Vocabulary = NOTHING
 
     ``nice`` below 0 asks for the processor before others; it is not insisted on, since that takes a privilege.
     """
-    pipes: dict[str, Any] = json.loads(sys.argv[1])
+    pipes: _Pipes = _ARGUMENT.decode(sys.argv[1].encode())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != pipes["parent"]:
+    if os.getppid() != pipes.parent:
         raise SystemExit(1)  # the supervisor died before the line above
     with contextlib.suppress(PermissionError):
         os.nice(nice)
-    settings = _read_settings(pipes["control_read"], kind)
-    return settings, Mailbox(pipes["control_read"], pipes["control_write"], hears=hears, says=says)
+    settings = _read_settings(pipes.control_read, kind)
+    return settings, Mailbox(pipes.control_read, pipes.control_write, hears=hears, says=says)
 
 
 @contextlib.contextmanager

@@ -98,7 +98,7 @@ class Pipeline:
                         link_size=link_size,
                         keys=tuple(map(str, config.link.keys)),
                         orders=dict(orders),
-                        admitted=tuple(map(tuple, admitted)),
+                        admitted=tuple((key_id, session, expected) for key_id, session, expected in admitted),
                         auth=config.link.auth,
                         engine=config.fec.engine,
                         datagram_bytes=datagram_bytes,
