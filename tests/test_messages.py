@@ -1,19 +1,24 @@
 """Which worker may say what, on both sides: nobody may say what is another's."""
 
 import itertools
+import json
 from collections import Counter
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from diode.bundle import manifest
 from diode.errors import MessageError
+from diode.process.vocabulary import Vocabulary
 from diode.protocol import auth, geometry, heartbeat, sessions, wire
 from diode.protocol.auth import LinkKey
 from diode.protocol.gate import Gate
 from diode.protocol.sessions import Admitted
 from diode.protocol.wire import Kind, ObjectType
 from receiver import messages, settings
-from tests.vocabularies import VOCABULARIES, simplest
+from tests.vocabularies import SETTINGS, VOCABULARIES, any_message, beyond, simplest
 
 ANY = {"SandboxLacks", "PeerRefused", "PathChosen", "Fatal"}  # of itself, a worker may say as much
 
@@ -65,9 +70,8 @@ def test_bounds_are_those_of_the_link() -> None:
     assert {0, 1, 2} == set(map(int, ObjectType))
     assert messages.MAX_BEAT > 6 * geometry.WIDE_SYMBOL_BYTES / 2 > heartbeat.MAX_CHANNELS * 160
     assert manifest.MAX_SEQUENCE < 1 << 63
-    assert (
-        messages.MAX_SESSIONS == settings.MAX_SESSIONS == 2 * sessions.MAX_SESSIONS
-    )  # a link key, and the one from before
+    of_both_keys = 2 * sessions.MAX_SESSIONS  # a link key, and the one from before
+    assert messages.MAX_SESSIONS == settings.MAX_SESSIONS == of_both_keys
 
 
 def test_every_heartbeat_fits_into_its_message() -> None:
@@ -93,3 +97,54 @@ def test_all_sessions_of_both_keys_fit_into_a_message() -> None:
     admitted = tuple(Gate(keys, "gmac", Counter(), None, known).admitted)
     words = VOCABULARIES["assemble"]
     assert admitted == words.decode(words.encode(messages.Heard("{}", admitted, "0" * 64, 0))).admitted
+
+
+# what a worker is told when it starts
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+@given(data=st.data())
+def test_settings_come_back_as_they_were_said(name: str, data: st.DataObject) -> None:
+    """Whatever a configuration makes of them, within their bounds."""
+    words = SETTINGS[name]
+    told = data.draw(any_message(words))
+    assert told == words.decode(words.encode(told))
+
+
+def out_of_bounds() -> list[Any]:
+    """(settings, field, number of the value) of each value that a field does not let in."""
+    return [
+        pytest.param(name, field, value, id=f"{name}.{field}-{n}")
+        for name, words in SETTINGS.items()
+        for kind in words.kinds
+        for field, bound in words._fields[kind].items()
+        for n, value in enumerate(beyond(bound))
+    ]
+
+
+@pytest.mark.parametrize(("name", "field", "value"), out_of_bounds())
+def test_settings_beyond_their_bounds_are_refused(name: str, field: str, value: object) -> None:
+    """The line of a worker's settings names its fields; one that is out of bounds ends the worker before it begins."""
+    words = SETTINGS[name]
+    (kind,) = words.kinds
+    said = json.loads(words.encode(simplest(words, kind)))
+    assert field in said
+    with pytest.raises(MessageError, match=name):
+        words.decode(json.dumps(said | {field: value}, separators=(",", ":")).encode())
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_settings_are_never_a_dict(name: str) -> None:
+    """Neither said as one, nor of a class that is one, nor with a field too many or too few."""
+    words = SETTINGS[name]
+    (kind,) = words.kinds
+    told = simplest(words, kind)
+    said = json.loads(words.encode(told))
+    with pytest.raises(ValueError, match="dict is not said here"):
+        words.encode(said)
+    with pytest.raises(TypeError, match="dict is no frozen class"):
+        Vocabulary(dict)
+    missing = {field: value for field, value in said.items() if field in ("say", *list(said)[2:])}
+    for wrong in (said | {"more": 1}, missing):
+        with pytest.raises(MessageError):
+            words.decode(json.dumps(wrong, separators=(",", ":")).encode())

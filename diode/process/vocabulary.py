@@ -10,6 +10,7 @@ import base64
 import json
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import is_dataclass
 from typing import Any, Final, Protocol, get_type_hints
 
 from diode.errors import MessageError
@@ -282,6 +283,9 @@ class Vocabulary:
 
 
 def _bounds(kind: type) -> Mapping[str, Bounds]:
+    """Of each field. TypeError for what is no frozen class: a dict, say, has no fields that could be held to any."""
+    if not (is_dataclass(kind) and kind.__dataclass_params__.frozen):
+        raise TypeError(f"{kind.__name__} is no frozen class of fields with bounds")
     hints = get_type_hints(kind, include_extras=True)
     return {name: hint.__metadata__[0] for name, hint in hints.items()}
 

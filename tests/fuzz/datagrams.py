@@ -17,10 +17,11 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from unittest.mock import patch
 
 import numpy as np
 
@@ -79,6 +80,17 @@ class Tally:
         )
 
 
+@contextmanager
+def _small_slabs() -> Iterator[None]:
+    """Slabs of 4 rows meanwhile, so that an epoch sees thousands of them."""
+    before = PROFILES["clean"]
+    PROFILES["clean"] = SMALL
+    try:
+        yield
+    finally:
+        PROFILES["clean"] = before
+
+
 def run_epoch(number: int, batches: int = BATCHES) -> Tally:
     """One hostile link. Raises whatever is wrong."""
     began = time.perf_counter()
@@ -89,7 +101,7 @@ def run_epoch(number: int, batches: int = BATCHES) -> Tally:
     silences = has_key and bool(rng.random() < 0.15)
     arena_bytes = int(rng.choice((24, 48, 128))) << 20
     key, signer = LinkKey.of(rng.bytes(32)), signer_of(rng)
-    with patch.dict(PROFILES, {"clean": SMALL}), tempfile.TemporaryDirectory(prefix="diode-fuzz-") as folder:
+    with _small_slabs(), tempfile.TemporaryDirectory(prefix="diode-fuzz-") as folder:
         good, bad = honest_bundles(rng, signer, mtu)
         attacker = Hostile(rng, key, mode, [*good, *bad], choose_engine("auto"), has_key=has_key, silences=silences)
         staged = {bundle.number: bytes(bundle.parts[1, 0]) for bundle in [*good, *bad]}

@@ -4,7 +4,6 @@ import importlib.util
 import subprocess
 import sys
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -43,27 +42,30 @@ def test_hostile_links() -> None:
     assert total.published
 
 
-def test_a_gate_without_tags_is_noticed() -> None:
+def test_a_gate_without_tags_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Were every tag right, a stranger would reach the assembler."""
     everything = lambda self, datagrams, views, rows: np.ones(len(np.arange(len(datagrams))[rows]), dtype=np.bool_)
-    with patch.object(Session, "check", everything), pytest.raises(AssertionError, match="a stranger"):
+    monkeypatch.setattr(Session, "check", everything)
+    with pytest.raises(AssertionError, match="a stranger"):
         run_epoch(WITHOUT_KEY, batches=4)
 
 
-def test_an_assembler_that_leaks_is_noticed() -> None:
+def test_an_assembler_that_leaks_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Were memory not given back, the check after each rest would say so."""
-    with patch.object(Assembler, "release", lambda self, offset: None), pytest.raises(AssertionError):
+    monkeypatch.setattr(Assembler, "release", lambda self, offset: None)
+    with pytest.raises(AssertionError):
         run_epoch(WITH_KEY, batches=10)
 
 
-def test_an_assembler_that_mixes_up_symbols_is_noticed() -> None:
+def test_an_assembler_that_mixes_up_symbols_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Were symbols put in wrong places, an honest sender would not get through afterwards."""
     real = Assembler._place
 
     def wrong(self: Assembler, slab: object, symbols: np.ndarray, rows: np.ndarray, numbers: np.ndarray) -> None:
         real(self, slab, symbols, rows, numbers[::-1].copy())  # type: ignore[arg-type]
 
-    with patch.object(Assembler, "_place", wrong), pytest.raises(AssertionError):
+    monkeypatch.setattr(Assembler, "_place", wrong)
+    with pytest.raises(AssertionError):
         run_epoch(WITHOUT_KEY, batches=2)
 
 

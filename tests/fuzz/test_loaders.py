@@ -1,7 +1,6 @@
 """A slice of ``make fuzz-loaders``: a few thousand changed files, and proof that a lint that sleeps is noticed."""
 
 import random
-from unittest.mock import patch
 
 import pytest
 
@@ -22,9 +21,10 @@ def test_a_few_changed_files(name: str) -> None:
         assert [] == loaders.run(seed=1, seconds=30, names=(name,), most=300)
 
 
-def test_the_oracles_bite() -> None:
+def test_the_oracles_bite(monkeypatch: pytest.MonkeyPatch) -> None:
     """Were every file called a sound text, each loader that takes one would say so."""
-    with bounded_memory(), patch.object(loaders, "examine", lambda *_, **__: Examined("text")):
+    monkeypatch.setattr(loaders, "examine", lambda *_, **__: Examined("text"))
+    with bounded_memory():
         for name, files in artefacts.by_format().items():
             wrongs = [wrong for data in files for wrong in loaders.judge(data)]
             assert any(wrong.startswith(name) for wrong in wrongs), name

@@ -2,9 +2,10 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from unittest.mock import patch
 
 from diode.config.settings import ReceiverConfig, SenderConfig, load
 from diode.errors import NotInitialisedError, UsageError
@@ -15,11 +16,21 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="diode-fuzz-config-")
 
 
+@contextmanager
+def _no_settings_of_ours() -> Iterator[None]:
+    """What the environment says of our configuration does not count meanwhile."""
+    ours = {name: os.environ.pop(name) for name in list(os.environ) if "DIODE" in name}
+    try:
+        yield
+    finally:
+        os.environ.update(ours)
+
+
 def one_input(data: bytes) -> None:
     """It is a whole configuration with absolute paths, or an error that says what to change."""
     path = Path(_folder().name) / "one.toml"
     path.write_bytes(data[1:])
-    with patch.dict(os.environ, {name: value for name, value in os.environ.items() if "DIODE" not in name}, clear=True):
+    with _no_settings_of_ours():
         try:
             config = load(ReceiverConfig if data[:1] and data[0] % 2 else SenderConfig, path)
         except (UsageError, NotInitialisedError):

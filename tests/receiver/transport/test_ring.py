@@ -2,9 +2,9 @@
 
 import fcntl
 import os
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -38,9 +38,11 @@ OTHER = {  # by what a header is replaced
 }
 
 
-@pytest.mark.parametrize(("auth", "other"), zip(["gmac", "aead", "none"], OTHER, strict=True))
+@pytest.mark.parametrize(("auth", "other"), list(zip(["gmac", "aead", "none"], OTHER, strict=True)))
 @pytest.mark.parametrize("seam", SEAMS)
-def test_a_ring_that_changes_under_us_changes_nothing(seam: str, auth: str, other: str) -> None:
+def test_a_ring_that_changes_under_us_changes_nothing(
+    seam: str, auth: str, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every header and symbol is replaced at that instant; the transfer goes on as if nothing had been."""
     with world(1, Faults(bundles=1, auth=auth)) as made:
         owner, name = SEAMS[seam]
@@ -53,7 +55,8 @@ def test_a_ring_that_changes_under_us_changes_nothing(seam: str, auth: str, othe
                 scribble(enclave.assemble._regions.ring, OTHER[other])
             return result
 
-        with patch.object(owner, name, call):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, call)
             made.run()
         assert made.published.keys() == made.staged.keys()
         assert not made.counts["rounds"]
@@ -84,7 +87,7 @@ def test_a_region_that_was_not_filled_is_refused(record: tuple[int, int]) -> Non
         assert "after" in made.published
 
 
-def listener() -> tuple[Listener, int]:
+def listener(monkeypatch: pytest.MonkeyPatch) -> tuple[Listener, int]:
     """One whose assemble speaks through a pipe."""
     free_read, free_write = os.pipe()
     settings = listen_settings(
@@ -97,15 +100,15 @@ def listener() -> tuple[Listener, int]:
         link_size=Counters.create(LINK_SIZE),
     )
     reader = SimpleNamespace(name="none", dropped=0)
-    with patch.multiple(
-        "receiver.transport.listen", choose_reader=lambda *_: reader, socket=SimpleNamespace(socket=lambda **_: 0)
-    ):
+    with monkeypatch.context() as patch:
+        patch.setattr("receiver.transport.listen.choose_reader", lambda *_: reader)
+        patch.setattr("receiver.transport.listen.socket", SimpleNamespace(socket=lambda **_: 0))
         return Listener(settings, SimpleNamespace(closed=False)), free_write  # type: ignore[arg-type]
 
 
-def test_listen_takes_back_what_it_lent() -> None:
+def test_listen_takes_back_what_it_lent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Regions that there are not, that it has itself, or that come twice are refused."""
-    listen, pipe = listener()
+    listen, pipe = listener(monkeypatch)
     region = listen._take_region()
     listen._lent.add(region)
     for numbers in ([99], [2**32 - 1], [1 - region], [region, region]):
@@ -148,7 +151,7 @@ def modes(settings: object) -> dict[str, str]:
     return {name: names[fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE] for name, fd in fds.items()}
 
 
-async def test_who_only_reads_cannot_write(tmp_path: Any) -> None:
+async def test_who_only_reads_cannot_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """``transmit`` cannot change what ``encode`` seals: one nonce used twice would give the session's key away."""
     given: dict[str, dict[str, str]] = {}
 
@@ -160,14 +163,12 @@ async def test_who_only_reads_cannot_write(tmp_path: Any) -> None:
 
     init_pair(tmp_path, to="127.0.0.1:9", listen="127.0.0.1:9", mtu=1500, rate=0, profile="clean", auth="gmac")
     crew: Any = SimpleNamespace(add=lambda made: made)
-    with (
-        patch.object(sender.transport.pipeline, "Worker", worker),
-        patch.object(receiver.transport.pipeline, "Worker", worker),
-    ):
-        sender.transport.pipeline.Pipeline(load(SenderConfig, tmp_path / "sender" / "sender.toml"), 1000, crew)
-        spare = create_memfd("socket", 1)
-        config = load(ReceiverConfig, tmp_path / "receiver" / "receiver.toml")
-        made = receiver.transport.pipeline.Pipeline(config, spare, {}, [], 1472, crew)
+    for pipeline in (sender.transport.pipeline, receiver.transport.pipeline):
+        monkeypatch.setattr(pipeline, "Worker", worker)
+    sender.transport.pipeline.Pipeline(load(SenderConfig, tmp_path / "sender" / "sender.toml"), 1000, crew)
+    spare = create_memfd("socket", 1)
+    config = load(ReceiverConfig, tmp_path / "receiver" / "receiver.toml")
+    made = receiver.transport.pipeline.Pipeline(config, spare, {}, [], 1472, crew)
     assert 1472 == made.datagram_bytes
     assert given == {
         "sender.transport.encode": {"arena": "writes"},
