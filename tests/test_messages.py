@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diode.bundle import manifest
 from diode.errors import MessageError
+from diode.formats.names import MAX_SEQUENCE
 from diode.process.vocabulary import Vocabulary
 from diode.protocol import auth, geometry, heartbeat, sessions, wire
 from diode.protocol.auth import LinkKey
@@ -69,7 +69,7 @@ def test_bounds_are_those_of_the_link() -> None:
     assert {1, 2} == {int(Kind.DATA), int(Kind.OBJECT)}
     assert {0, 1, 2} == set(map(int, ObjectType))
     assert messages.MAX_BEAT > 6 * geometry.WIDE_SYMBOL_BYTES / 2 > heartbeat.MAX_CHANNELS * 160
-    assert manifest.MAX_SEQUENCE < 1 << 63
+    assert MAX_SEQUENCE < 1 << 63
     of_both_keys = 2 * sessions.MAX_SESSIONS  # a link key, and the one from before
     assert messages.MAX_SESSIONS == settings.MAX_SESSIONS == of_both_keys
 

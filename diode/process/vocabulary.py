@@ -284,7 +284,7 @@ class Vocabulary:
 
 def _bounds(kind: type) -> Mapping[str, Bounds]:
     """Of each field. TypeError for what is no frozen class: a dict, say, has no fields that could be held to any."""
-    if not (is_dataclass(kind) and kind.__dataclass_params__.frozen):
+    if not (is_dataclass(kind) and kind.__dataclass_params__.frozen):  # type: ignore[attr-defined]  # of dataclasses
         raise TypeError(f"{kind.__name__} is no frozen class of fields with bounds")
     hints = get_type_hints(kind, include_extras=True)
     return {name: hint.__metadata__[0] for name, hint in hints.items()}

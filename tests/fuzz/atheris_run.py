@@ -18,7 +18,7 @@ def main() -> None:
         for path in options[1:]:
             target(name).one_input(Path(path).read_bytes())
         return
-    import atheris
+    import atheris  # type: ignore[import-untyped]
 
     with atheris.instrument_imports(include=["diode"]):
         module = target(name)

@@ -24,11 +24,13 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from securesystemslib.signer import Key
 
 from diode.errors import Drop
 from diode.protocol.auth import LinkKey, Mode
 from diode.protocol.fec import choose_engine
 from diode.protocol.geometry import PROFILES
+from diode.protocol.wire import Kind
 from tests.faults.world import SMALL
 from tests.fuzz.enclave import Enclave, enclave
 from tests.fuzz.hostile import Hostile, honest_bundles, signer_of
@@ -95,7 +97,7 @@ def run_epoch(number: int, batches: int = BATCHES) -> Tally:
     """One hostile link. Raises whatever is wrong."""
     began = time.perf_counter()
     rng = np.random.default_rng(number)
-    mode: Mode = rng.choice(("gmac", "gmac", "gmac", "gmac", "gmac", "gmac", "aead", "none"))  # type: ignore[assignment]
+    mode: Mode = rng.choice(("gmac", "gmac", "gmac", "gmac", "gmac", "gmac", "aead", "none"))
     mtu = int(rng.choice((576, 576, 576, 1500)))
     has_key = mode == "none" or bool(rng.random() < 0.6)
     silences = has_key and bool(rng.random() < 0.15)
@@ -104,8 +106,8 @@ def run_epoch(number: int, batches: int = BATCHES) -> Tally:
     with _small_slabs(), tempfile.TemporaryDirectory(prefix="diode-fuzz-") as folder:
         good, bad = honest_bundles(rng, signer, mtu)
         attacker = Hostile(rng, key, mode, [*good, *bad], choose_engine("auto"), has_key=has_key, silences=silences)
-        staged = {bundle.number: bytes(bundle.parts[1, 0]) for bundle in [*good, *bad]}
-        trusted = [signer.public_key]
+        staged = {bundle.number: bytes(bundle.parts[Kind.DATA, 0]) for bundle in [*good, *bad]}
+        trusted: list[Key] = [signer.public_key]
         with enclave(Path(folder), key, mode, arena_bytes, trusted, staged, number) as target:
             for _ in range(batches):
                 target.now += float(rng.choice((0.001, 0.01, 0.5)))

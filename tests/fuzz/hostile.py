@@ -98,7 +98,8 @@ class Pool:
         encoder = SlabEncoder(engine, Session(None, session.session, "none"), key_id)
         whole = object_geometry(full.symbol_bytes)
         slot = Slot(memoryview(bytearray(whole.rows * whole.columns * size)), whole)
-        made, slabs = [], []
+        made: list[np.ndarray] = []
+        slabs: list[tuple[int, int]] = []
         for bundle in bundles:
             for (kind, flags), data in bundle.parts.items():
                 cut = full if kind == Kind.DATA else object_geometry(full.symbol_bytes)

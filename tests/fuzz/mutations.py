@@ -89,7 +89,7 @@ def _change_words(data: bytes, _: Sequence[bytes], rng: random.Random) -> bytes:
     tokens = list(_TOKENS.findall(data[begin:end]))
     if not tokens:
         return data
-    for _ in range(rng.choice((1, 1, 2, 4))):
+    for _turn in range(rng.choice((1, 1, 2, 4))):
         at = rng.randrange(len(tokens))
         change = rng.randrange(4)
         if change == 0:

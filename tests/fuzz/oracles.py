@@ -24,6 +24,7 @@ from diode.content.examine import Examined
 from diode.content.kinds import PURE
 from diode.content.loader import WELL_KNOWN
 from diode.content.reader import Reader
+from diode.content.trouble import UnsoundError
 
 Oracle = Callable[[bytes, Examined], str | None]
 MAX_STREAMS: Final = 8  # of pickles in one file
@@ -37,7 +38,7 @@ def of_safetensors(data: bytes, found: Examined) -> str | None:
     from safetensors import deserialize
 
     try:
-        theirs = {name: (t["dtype"], list(t["shape"]), bytes(t["data"])) for name, t in deserialize(data)}
+        theirs = {name: (t["dtype"], list(t["shape"]), bytes(t["data"])) for name, t in deserialize(data)}  # type: ignore[no-untyped-call]
     except Exception:  # noqa: BLE001 - whatever it raises: it does not take the file
         return None
     if found.problem:
@@ -126,7 +127,7 @@ def _may_be_there(name: str) -> bool:
     return spec is not None
 
 
-class _Recorder(pickle._Unpickler):  # type: ignore[name-defined] # the one in Python: its memo is a dict, not a table
+class _Recorder(pickle._Unpickler):  # the one in Python: its memo is a dict, not a table
     """Loads as a loader does, but nothing is imported and nothing is called."""
 
     def find_class(self, module: str, name: str) -> Any:
@@ -173,7 +174,7 @@ def of_zip(data: bytes, found: Examined) -> str | None:
         return None
     try:
         members = zips.read_directory(Reader(io.BytesIO(data), len(data), BUDGET_BYTES))
-    except zips.UnsoundError:
+    except UnsoundError:
         return None  # which `examine` with an allowance says, too
     ours = [(member.name, member.size) for member in members]
     if sorted(ours) != sorted(theirs):
@@ -255,7 +256,7 @@ def of_onnx(data: bytes, found: Examined) -> str | None:
 
 def of_sentencepiece(data: bytes, found: Examined) -> str | None:
     """As many pieces, and none with a score in what is something else. Nearly any text is a message of some kind."""
-    from sentencepiece.sentencepiece_model_pb2 import ModelProto
+    from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]  # made when it is loaded
 
     if found.problem:
         return None

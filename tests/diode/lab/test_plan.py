@@ -25,7 +25,8 @@ def chain(rng: np.random.Generator, loss: Loss, length: int) -> NDArray[np.bool_
     """Which of ``length`` datagrams Gilbert's chain loses, run by run."""
     leave = 1 / loss.burst
     enter = loss.share * leave / (1 - loss.share)
-    bad, runs = rng.random() < loss.share, []
+    bad = rng.random() < loss.share
+    runs: list[NDArray[np.bool_]] = []
     while sum(map(len, runs)) < length:
         runs.append(np.full(rng.geometric(leave if bad else enter), bad))
         bad = not bad

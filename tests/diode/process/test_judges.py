@@ -26,8 +26,8 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user,
 @pytest.fixture
 def link(tmp_path: Path) -> Path:
     """Both sides, with something in each folder; everybody may pass through to them."""
-    options = {"mtu": 1500, "rate": 0, "profile": "standard", "auth": "gmac"}
-    init_pair(tmp_path / "pair", to="127.0.0.1:9", listen="127.0.0.1:9", **options)
+    to, listen = "127.0.0.1:9", "127.0.0.1:9"
+    init_pair(tmp_path / "pair", to=to, listen=listen, mtu=1500, rate=0, profile="standard", auth="gmac")
     pair = tmp_path / "pair"
     for name in ("receiver/state/ledger.db", "receiver/state/audit/1", "sender/state/ledger.db"):
         (pair / name).parent.mkdir(parents=True, exist_ok=True)

@@ -80,7 +80,7 @@ def test_code_that_others_can_write_is_not_run(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(programs, "_sites", lambda: [str(unused)])
     assert [str(ROOT)] == code_path.__wrapped__()
     monkeypatch.setattr(programs, "_sites", lambda: [str(used)])
-    monkeypatch.setattr(programs.json, "__file__", str(used / "library.py"))
+    monkeypatch.setattr(json, "__file__", str(used / "library.py"))
     with pytest.raises(UsageError, match="can be written by others"):
         code_path.__wrapped__()
 

@@ -14,7 +14,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from diode.errors import DiodeError
-from diode.process import workers
 from diode.process.memory import Counters
 from diode.process.messages import PathChosen
 from diode.process.supervise import LINES_AT_ONCE, MAX_LINE, MESSAGES_AT_ONCE, Crew, Pulse
@@ -75,7 +74,7 @@ class Watched:
         def popen(command: list[str], **options: Any) -> Any:
             return real([sys.executable, "-c", SAY + self.program, command[-1]], **options)
 
-        monkeypatch.setattr(workers.subprocess, "Popen", popen)
+        monkeypatch.setattr(subprocess, "Popen", popen)
 
     def start(self, program: str) -> Worker:
         """Begin."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from diode.errors import UsageError
 from diode.process import systemd
 from diode.process.systemd import Reports, listen_fds, notify, watchdog_s
 from tests.activation import start_activated
@@ -117,7 +118,7 @@ def test_a_descriptor_that_is_not_open_is_said(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
     monkeypatch.setenv("LISTEN_FDS", "1")
     monkeypatch.setattr(systemd, "FIRST_FD", 1_000_000)
-    with pytest.raises(systemd.UsageError, match="not open"):
+    with pytest.raises(UsageError, match="not open"):
         listen_fds()
 
 
@@ -133,4 +134,5 @@ async def test_a_passed_descriptor_has_its_name_and_stays_in_this_process() -> N
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         process = await start_activated(sock, program)
         assert 0 == await process.ended()
-        assert [[[3, "link"]], [], False, []] == process.messages[0], json.dumps(process.log)
+        said: object = process.messages[0]
+        assert [[[3, "link"]], [], False, []] == said, json.dumps(process.log)

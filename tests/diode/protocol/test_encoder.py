@@ -1,16 +1,21 @@
-"""Where a slab's bytes lie among its datagrams."""
+"""A slab becomes datagrams: its bytes in place, repair that restores them, headers that say where each belongs."""
 
 import os
 import random
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diode.protocol.encoder import MAX_PLACES, Slot
-from diode.protocol.geometry import Geometry
-from diode.protocol.wire import datagram_bytes
+from diode.protocol.auth import DatagramViews, LinkKey, Mode, Session
+from diode.protocol.encoder import COUNTERS_PER_SESSION, MAX_PLACES, Part, SlabEncoder, Slot, fill_from
+from diode.protocol.fec import choose_engine
+from diode.protocol.geometry import Geometry, repair_offset, slab_at
+from diode.protocol.wire import FILLER_BUNDLE, FILLER_COUNTER, OVERHEAD_BYTES, Kind, datagram_bytes, headers_of, screen
 
 SHAPE = Geometry(448, 8, 200, 10)
 SLOT = Slot(memoryview(bytearray(SHAPE.rows * SHAPE.columns * datagram_bytes(448))), SHAPE)
@@ -41,3 +46,126 @@ def test_a_file_is_read_straight_into_its_places(tmp_path: Path, offset: int) ->
     with (tmp_path / "file").open("rb") as file:
         assert len(data) == os.preadv(file.fileno(), SLOT.places(offset, len(data)), 0)
     assert data == SLOT.symbols.reshape(-1)[offset : offset + len(data)].tobytes()
+
+
+FULL = Geometry(448, 4, 6, 3)
+KEY = LinkKey.of(bytes(range(32)))
+PART = Part(99, Kind.DATA)
+MODES: tuple[Mode, ...] = ("gmac", "aead", "none")
+
+
+class Sealing:
+    """An encoder with a slot of its own, in one session."""
+
+    def __init__(self, mode: Mode = "gmac", session: int = 5) -> None:
+        self.mode = mode
+        self.slot = Slot(memoryview(bytearray(FULL.rows * FULL.columns * datagram_bytes(448))), FULL)
+        self.encoder = SlabEncoder(choose_engine(), Session(KEY, session, mode), KEY.key_id)
+
+    def encode(self, content: bytes, number: int = 0, repair: int = 0) -> np.ndarray[Any, Any]:
+        """The datagrams of a slab of ``content`` in sending order."""
+        slab = slab_at(FULL, len(content), number)
+        fill = fill_from(content[slab.offset : slab.offset + slab.length])
+        runs = self.encoder.encode(self.slot, slab, PART, fill, repair_offset=repair)
+        return np.concatenate([self.slot.datagrams[first : first + count] for first, count in runs])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 2 * FULL.source_bytes), st.integers(0, 100), st.sampled_from(MODES))
+def test_headers_say_where_each_symbol_belongs(length: int, sending_pass: int, mode: Mode) -> None:
+    """Whatever the length: in sending order, repair of the pass after the source, and each with the tag of its own."""
+    sealing, counter = Sealing(mode), 0
+    for number in range(-(-length // FULL.source_bytes)):
+        slab = slab_at(FULL, length, number)
+        offset = repair_offset(slab.shape, sending_pass)
+        made = sealing.encode(random.Random(length).randbytes(length), number, offset)
+        headers = headers_of(made)
+        assert slab.symbols(offset).tolist() == headers["symbol"].tolist()
+        assert list(range(counter, counter + len(made))) == headers["counter"].tolist()
+        counter += len(made)
+        said = {name: set(headers[name].tolist()) for name in ("bundle", "kind", "slab", "columns", "k", "session")}
+        shape = slab.shape
+        assert said == {
+            "bundle": {99}, "kind": {1}, "slab": {number}, "columns": {shape.columns}, "k": {shape.k}, "session": {5},
+        }  # fmt: skip
+        passed, dropped = screen(headers, 448)
+        assert (True, Counter()) == (bool(passed.all()), Counter(dropped))
+        copy = np.ascontiguousarray(made)
+        views = DatagramViews(memoryview(copy.reshape(-1)), copy.shape[1], len(copy))
+        assert Session(KEY, 5, mode).check(copy, views, slice(0, len(copy))).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, FULL.source_bytes), st.integers(0, 1 << 30))
+def test_any_k_rows_of_a_column_give_its_bytes_back(length: int, seed: int) -> None:
+    """Source and repair alike, of any pass: what is lost is solved for."""
+    rng, content = random.Random(seed), random.Random(seed).randbytes(length)
+    slab = slab_at(FULL, length, 0)
+    shape = slab.shape
+    offset = repair_offset(shape, rng.randint(0, 90))
+    made = Sealing("none").encode(content, 0, offset)
+    cube = np.zeros((256, shape.columns, 448), np.uint8)
+    have = np.zeros((256, shape.columns), np.bool_)
+    have[: shape.k].reshape(-1)[slab.source_symbols :] = True  # zero, and never sent
+    for symbol, datagram in zip(headers_of(made)["symbol"].tolist(), made, strict=True):
+        row, column = divmod(symbol, shape.columns)
+        cube[row, column], have[row, column] = datagram[48:-16], True
+    for column in range(shape.columns):
+        there = [row for row in np.flatnonzero(have[:, column]) if row * shape.columns + column < slab.source_symbols]
+        for row in rng.sample(there, min(len(there), rng.randint(0, shape.r))):
+            have[row, column] = False
+            cube[row, column] = 0xEE
+    choose_engine().restore(cube, have, shape.k)
+    assert content == cube[: shape.k].tobytes()[:length]
+
+
+def test_no_counter_is_used_twice() -> None:
+    """Each datagram of a session has its own: the stream of its cipher begins with it."""
+    sealing = Sealing("aead")
+    content = bytes(3 * FULL.source_bytes)
+    used = [n for number in (0, 1, 2, 1) for n in headers_of(sealing.encode(content, number))["counter"].tolist()]
+    assert list(range(len(used))) == used
+    assert sealing.encoder.counter == len(used)
+
+
+def test_a_session_that_is_used_up_ends() -> None:
+    """Far below the limit of its cipher; a new one is begun by the worker that takes over."""
+    sealing = Sealing()
+    sealing.encoder.counter = COUNTERS_PER_SESSION - 1
+    with pytest.raises(AssertionError):
+        sealing.encode(bytes(FULL.source_bytes))
+
+
+def test_what_a_slot_held_before_is_not_sent() -> None:
+    """Bytes of another bundle never fill up the last symbol of a slab."""
+    sealing = Sealing("none")
+    sealing.encode(b"\xff" * FULL.source_bytes)
+    assert b"x" + bytes(447) == sealing.encode(b"x")[0, 48:-16].tobytes()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_filler_says_nothing_and_is_authentic(mode: Mode) -> None:
+    """It may be sent again and again: its counters are none of data's."""
+    sealing = Sealing(mode)
+    sealing.encode(b"\xff" * FULL.source_bytes)
+    sealing.encoder.filler(sealing.slot, 8)
+    copy = sealing.slot.datagrams[:8].copy()
+    headers = headers_of(copy)
+    assert ({FILLER_BUNDLE}, {True}) == (
+        set(headers["bundle"].tolist()),
+        {n >= FILLER_COUNTER for n in headers["counter"]},
+    )
+    views = DatagramViews(memoryview(copy.reshape(-1)), copy.shape[1], 8)
+    assert Session(KEY, 5, mode).check(copy, views, slice(0, 8)).all()
+    assert not copy[:, 48:-16].any()
+    assert 8 * OVERHEAD_BYTES == copy.size - 8 * 448
+
+
+@given(st.integers(1, FULL.source_bytes))
+def test_memory_fills_a_slot_as_a_file_does(length: int) -> None:
+    """Byte for byte, also where the last symbol is not full."""
+    slot, data = Sealing().slot, random.Random(length).randbytes(length)
+    slot.symbols[:] = 0
+    fill_from(data)(slot)
+    assert data == slot.symbols.reshape(-1)[:length].tobytes()
+    assert not slot.symbols.reshape(-1)[length:].any()

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -99,10 +100,15 @@ def test_strangers_sessions_are_not_looked_at_one_by_one(monkeypatch: pytest.Mon
     """A datagram of a session not admitted costs the same however many other sessions strangers claim beside it."""
     claimed = np.concatenate([data()] * 64)
     headers_of(claimed)["session"][1:] = np.arange(1000, 1000 + len(claimed) - 1)
-    drops, looked_at = Counter[Drop](), []
+    drops, looked_at = Counter[Drop](), list[int]()
     one = Gate([KEY], "gmac", drops, admitted=gate_that_heard().admitted)
     real = one._check
-    monkeypatch.setattr(one, "_check", lambda *args: looked_at.append(args[3]) or real(*args))
+
+    def check(*args: Any) -> Any:
+        looked_at.append(args[3])
+        return real(*args)
+
+    monkeypatch.setattr(one, "_check", check)
     assert 1 == hear(one, claimed)
     assert ([SESSION.session], len(claimed) - 1) == (looked_at, drops[Drop.SESSION])
 

@@ -31,7 +31,7 @@ def one_input(data: bytes) -> None:
 
 def seeds() -> dict[str, bytes]:
     """Codes of each kind, and two that are none."""
-    codes = {
+    codes: dict[str, ResendSlabs | ResendBundle | Confirm] = {
         "slabs": ResendSlabs(1 << 60, ((0, 1), (5, 9), (1000, 1001))),
         "tables": ResendSlabs(7, ()),
         "everything": ResendSlabs(7, ((0, MAX_SLABS),)),

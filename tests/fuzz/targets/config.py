@@ -32,7 +32,9 @@ def one_input(data: bytes) -> None:
     path.write_bytes(data[1:])
     with _no_settings_of_ours():
         try:
-            config = load(ReceiverConfig if data[:1] and data[0] % 2 else SenderConfig, path)
+            config: ReceiverConfig | SenderConfig
+            is_receiver = data[:1] and data[0] % 2
+            config = load(ReceiverConfig, path) if is_receiver else load(SenderConfig, path)
         except (UsageError, NotInitialisedError):
             return
     assert config.state.is_absolute()

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from diode.errors import MessageError
 from diode.process.memory import Ring, create_memfd
+from diode.process.messages import Fatal, PathChosen
 from diode.protocol.geometry import Geometry, slab_at
 from receiver import messages as receiver
 from receiver.spool.slabs import check_claim, key_of, unpack_mask
@@ -83,13 +84,13 @@ def seeds() -> dict[str, bytes]:
     slab = (7, 1, 0, 1)
     beat = '{"epoch":1,"number":2,"clock":3,"sessions":{},"channels":{},"bundles":[],"audit":null}'
     said = [
-        (0, receiver.PathChosen("batched")),
+        (0, PathChosen("batched")),
         (1, receiver.Heard(beat, ((1, 2, 3),), "0" * 64, 0)),
         (1, receiver.OldKey("00ff", "0" * 16)),
         (2, receiver.Held("0" * 16, 2)),
         (2, receiver.BundleRefused("0" * 16, "policy")),
         (2, receiver.SymbolsLost("0" * 16, (1, 2))),
-        (2, receiver.Fatal("no disk", 1)),
+        (2, Fatal("no disk", 1)),
         (3, receiver.Complete(*slab, offset=4096, length=185312)),
         (3, receiver.Parked(*slab, offset=0, symbol_bytes=448, symbols=256, have=bytes(32))),
         (3, receiver.Wanted(*slab, offset=0, symbol_bytes=448, symbols=256)),

@@ -49,7 +49,7 @@ def one_input(data: bytes) -> None:
 
 def seeds() -> dict[str, bytes]:
     """A run of data, a heartbeat and an object, in each mode; a cut one, one of another size, and noise."""
-    made = {}
+    made: dict[str, bytes] = {}
     for number, mode in enumerate(MODES):
         beat = Heartbeat(epoch=1, number=2, clock=3, sessions={f"{9:016x}": 4}, channels={"cve": 5}, bundles=[])
         datagrams = HeartbeatSealer(KEY, Session(KEY, HEART_SESSION, mode), 448).seal(beat)
