@@ -9,7 +9,7 @@ import struct
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Final, Protocol
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -43,6 +43,7 @@ END_COPIES: Final = 5
 MARGIN: Final = 0.9  # what is recommended, of the highest rate that lost nothing: other days are busier
 _KEPT_UP: Final = 0.95  # a sender that reaches less of a rate than this does not go on to the next one
 _GAP_S: Final = 0.25  # of silence around a step, so that its last datagrams are not counted to the next
+_END_GAP_S: Final = 0.02  # between copies of a step's end: one burst of loss takes not all of them
 _QUIET_S: Final = 0.1
 _FIELDS: Final = struct.Struct(">4xBBHQQQIHH")  # kind, flags, key id, session, counter, bundle, slab, symbol, its size
 _FIRST: Final = struct.Struct(">I")
@@ -195,47 +196,62 @@ def _parse(run: memoryview) -> tuple[int, int, int, int] | None:
 def ramp(
     key: LinkKey, mode: Mode, to: Address, symbol_bytes: int, path: UdpPath, rates: Sequence[int], seconds: float
 ) -> Iterator[Step]:
-    """Send each rate for ``seconds``; yields what was sent. Ends after a rate that this side did not reach."""
-    size = datagram_bytes(symbol_bytes)
-    sender = choose_sender(path, open_sender(to), to, size)
+    """Send each rate for ``seconds`` to ``to``; yields what was sent. Ends after a rate that was not reached."""
+    sender = choose_sender(path, open_sender(to), to, datagram_bytes(symbol_bytes))
     session = Session(key, int.from_bytes(os.urandom(8), "big"), mode)
-    sealer = _Sealer(key, session, symbol_bytes)
     try:
-        for number, rate in enumerate(rates):
-            train = sealer.seal(Record(step=number, steps=len(rates), rate=rate), is_end=False)
-            time.sleep(_GAP_S)
-            sent, took = _send_for(seconds, Pacer(rate), sender.send, train, size)
-            time.sleep(_GAP_S)
-            step = Step(rate, sent=sent, sent_rate=int(sent * size / took))
-            steps = len(rates) if step.kept_up else number + 1
-            end = Record(step=number, steps=steps, rate=rate, sent=sent, milliseconds=max(1, round(took * 1000)))
-            for _ in range(END_COPIES):
-                sender.send(sealer.seal(end, is_end=True)[:size])
-                time.sleep(0.02)
-            yield step
-            if not step.kept_up:
-                return
+        yield from climb(sender.send, Sealer(key, session, symbol_bytes), rates, seconds, time)
     finally:
         sender.close()
 
 
+class Clock(Protocol):
+    """Time as the module ``time`` has it."""
+
+    def monotonic(self) -> float:
+        """Seconds that only ever grow."""
+
+    def sleep(self, seconds: float, /) -> None:
+        """Let so many of them pass."""
+
+
+def climb(
+    send: Callable[[memoryview], None], sealer: "Sealer", rates: Sequence[int], seconds: float, clock: Clock
+) -> Iterator[Step]:
+    """The steps of :func:`ramp`: trains go to ``send``, time is the ``clock``'s."""
+    for number, rate in enumerate(rates):
+        train = sealer.seal(Record(step=number, steps=len(rates), rate=rate), is_end=False)
+        clock.sleep(_GAP_S)
+        sent, took = _send_for(seconds, Pacer(rate), send, train, sealer.datagram_bytes, clock)
+        clock.sleep(_GAP_S)
+        step = Step(rate, sent=sent, sent_rate=int(sent * sealer.datagram_bytes / took))
+        steps = len(rates) if step.kept_up else number + 1
+        end = Record(step=number, steps=steps, rate=rate, sent=sent, milliseconds=max(1, round(took * 1000)))
+        for _ in range(END_COPIES):
+            send(sealer.seal(end, is_end=True)[: sealer.datagram_bytes])
+            clock.sleep(_END_GAP_S)
+        yield step
+        if not step.kept_up:
+            return
+
+
 def _send_for(
-    seconds: float, pacer: Pacer, send: Callable[[memoryview], None], train: memoryview, size: int
+    seconds: float, pacer: Pacer, send: Callable[[memoryview], None], train: memoryview, size: int, clock: Clock
 ) -> tuple[int, float]:
     """(datagrams sent, seconds it took)."""
-    started = now = time.monotonic()
+    started = now = clock.monotonic()
     sent = 0
     while now - started < seconds:
         delay = pacer.delay(now, len(train))
         if delay > 0:
-            time.sleep(delay)
+            clock.sleep(delay)
         send(train)
         sent += len(train) // size
-        now = time.monotonic()
+        now = clock.monotonic()
     return sent, now - started
 
 
-class _Sealer:
+class Sealer:
     """Trains of filler that carry a record; each datagram has a counter of its own for as long as the session lives."""
 
     def __init__(self, key: LinkKey, session: Session, symbol_bytes: int) -> None:
@@ -243,11 +259,12 @@ class _Sealer:
         self._session = session
         self._symbol_bytes = symbol_bytes
         self._counter = FILLER_COUNTER
-        self._count = train_datagrams(datagram_bytes(symbol_bytes))
+        self.datagram_bytes = datagram_bytes(symbol_bytes)
+        self._count = train_datagrams(self.datagram_bytes)
 
     def seal(self, record: Record, *, is_end: bool) -> memoryview:
         """A train of datagrams that all say ``record``."""
-        count, size = self._count, datagram_bytes(self._symbol_bytes)
+        count, size = self._count, self.datagram_bytes
         buffer = memoryview(bytearray(count * size))
         datagrams = np.frombuffer(buffer, np.uint8).reshape(count, size)
         body = canonical(record.model_dump(exclude_none=True))

@@ -5,6 +5,8 @@ import socket
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,9 +16,10 @@ from typer.testing import CliRunner
 
 from diode.cli.main import app
 from diode.errors import UsageError
-from diode.lab.calibrate import MAX_STEPS, Meter, Step, advice, listen, ramp
+from diode.lab.calibrate import END_COPIES, MAX_STEPS, Meter, Sealer, Step, advice, climb, listen, ramp, report
 from diode.net.address import Address
-from diode.protocol.auth import LinkKey
+from diode.net.udp import UdpPath
+from diode.protocol.auth import LinkKey, Session
 from diode.protocol.wire import MAGIC
 
 KEY = LinkKey.of(b"k" * 32)
@@ -31,33 +34,90 @@ def free_port() -> int:
         return port
 
 
-def calibrate(rates: tuple[int, ...] = (2_000_000, 5_000_000)) -> Meter:
-    """What the receiving end saw of both ends over loopback."""
+class Line:
+    """A line in virtual time: it takes so many bytes a second, and loses what ``loses`` says of the n-th train."""
+
+    def __init__(self, meter: Meter, bytes_per_s: float, loses: Callable[[int], bool] = lambda _: False) -> None:
+        self._meter = meter
+        self._bytes_per_s = bytes_per_s
+        self._loses = loses
+        self._now = 0.0
+        self._trains = 0
+
+    def monotonic(self) -> float:
+        """Seconds since it was made."""
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        """They pass at once."""
+        self._now += seconds
+
+    def send(self, train: memoryview) -> None:
+        """Bring a train to the receiving end, or lose it."""
+        self._now += len(train) / self._bytes_per_s
+        self._trains += 1
+        if not self._loses(self._trains):
+            self._meter.feed(train, self._now)
+
+
+def calibrate(
+    rates: tuple[int, ...] = (2_000_000, 5_000_000),
+    bytes_per_s: float = 50e6,
+    loses: Callable[[int], bool] = lambda _: False,
+) -> tuple[Meter, list[Step]]:
+    """What the receiving end saw, and what was sent."""
     meter = Meter(KEY, "gmac")
-    address = Address("127.0.0.1", free_port())
-    began = threading.Event()
-    ended: list[int] = []
-
-    def receive() -> None:
-        ended.append(listen(meter, address, 4 << 20, "auto", 20.0, began.set))
-
-    thread = threading.Thread(target=receive)
-    thread.start()
-    assert began.wait(10)
-    sent = list(ramp(KEY, "gmac", address, 1408, "auto", rates, 0.1))
-    thread.join(30)
-    assert [step.sent for step in sent] == [step.sent for step in meter.steps.values()]
-    assert ended[0] > 0
-    return meter
+    line = Line(meter, bytes_per_s, loses)
+    return meter, list(climb(line.send, Sealer(KEY, Session(KEY, 7, "gmac"), 1408), rates, 0.5, line))
 
 
 def test_a_link_that_loses_nothing_is_clean_at_every_rate() -> None:
     """Both ends agree on what was sent, and the fastest rate is advised with a margin."""
-    meter = calibrate()
+    meter, sent = calibrate()
     assert [(0, "clean"), (0, "clean")] == [(step.lost, step.verdict) for step in meter.steps.values()]
+    assert [step.sent for step in sent] == [step.sent for step in meter.steps.values()]
     best = meter.best()
     assert best is meter.steps[1]
     assert 'rate = "4.5M"' in advice(best)
+    assert (5_000_000, 4_500_000) == tuple(report(meter, 1)[name] for name in ("best_rate", "recommended_rate"))
+
+
+def test_a_lossy_rate_is_not_advised() -> None:
+    """Nor any faster one: what is recommended lies below the first rate that lost something."""
+    quiet, _ = calibrate((2_000_000, 5_000_000, 8_000_000))
+    first = (quiet.steps[0].sent or 0) // 44 + END_COPIES
+    meter, _ = calibrate((2_000_000, 5_000_000, 8_000_000), loses=lambda train: train == first + 3)
+    assert [0, 44, 0] == [step.lost for step in meter.steps.values()]
+    assert meter.best() is meter.steps[0]
+
+
+def test_a_step_whose_end_is_lost_is_unfinished() -> None:
+    """Of five copies one is enough; without any the step proves nothing."""
+    quiet, _ = calibrate()
+    trains = (quiet.steps[0].sent or 0) // 44
+    some, _ = calibrate(loses=lambda train: trains < train < trains + END_COPIES)
+    assert ["clean", "clean"] == [step.verdict for step in some.steps.values()]
+    none, _ = calibrate(loses=lambda train: trains < train <= trains + END_COPIES)
+    assert ["unfinished", "clean"] == [step.verdict for step in none.steps.values()]
+    assert none.best() is None
+
+
+@pytest.mark.parametrize("path", ["batched", "portable"])
+def test_both_ends_over_loopback(path: UdpPath) -> None:
+    """Real sockets: all that was sent at a slow rate arrives, and the receiving end knows when it is over."""
+    meter, began = Meter(KEY, "gmac"), threading.Event()
+    address, ended = Address("127.0.0.1", free_port()), list[int]()
+
+    def receive() -> None:
+        ended.append(listen(meter, address, 4 << 20, path, 60.0, began.set))
+
+    thread = threading.Thread(target=receive)
+    thread.start()
+    assert began.wait(60)
+    sent = list(ramp(KEY, "gmac", address, 1408, path, (200_000,), 0.1))
+    thread.join(120)
+    assert [step.sent for step in sent] == [step.sent for step in meter.steps.values()]
+    assert (0, True) == (meter.steps[0].lost, ended[0] > 0)
 
 
 def test_loss_is_the_links_unless_the_socket_dropped() -> None:
@@ -87,10 +147,9 @@ def test_drops_of_the_socket_belong_to_the_step_they_happened_in() -> None:
 
 def test_a_sender_that_cannot_reach_a_rate_stops_there() -> None:
     """The receiving end learns that there are no further steps, and does not wait for them."""
-    meter = calibrate(rates=(10_000_000, 1 << 50, 1 << 51))
-    assert [0, 1] == sorted(meter.steps)
-    assert meter.steps[1].verdict in {"sender too slow", "socket"}
-    assert meter.is_over
+    meter, sent = calibrate(rates=(10_000_000, 1 << 50, 1 << 51))
+    assert ["clean", "sender too slow"] == [step.verdict for step in meter.steps.values()]
+    assert (2, True) == (len(sent), meter.is_over)
 
 
 @given(st.binary(max_size=200), st.integers(0, 2), st.integers(0, MAX_STEPS + 1))
@@ -132,25 +191,33 @@ def test_useless_rates_are_refused(tmp_path: Path, rates: str) -> None:
     assert isinstance(done.exception, UsageError)
 
 
+def wait_until_bound(port: int, receiver: "subprocess.Popen[str]") -> None:
+    """Until a process listens on a UDP port of this machine."""
+    while f":{port:04X} " not in Path("/proc/net/udp").read_text():
+        assert receiver.poll() is None, "it ended before it listened"
+        time.sleep(0.02)
+
+
 def test_commands_of_both_ends(tmp_path: Path) -> None:
-    """As the operator types them: the report names the rate, in words and in JSON."""
-    run = [sys.executable, "-c", "from diode.cli.main import main; main()"]
-    to = f"127.0.0.1:{free_port()}"
-    subprocess.run([*run, "init", "pair", str(tmp_path), "--to", to], check=True, capture_output=True)
+    """As the operator types them: the report names the rate, in words and in JSON.
+
+    The rates are so slow that a step is two trains, which may be late by a second and more.
+    """
+    run, port = [sys.executable, "-c", "from diode.cli.main import main; main()"], free_port()
+    init = [*run, "init", "pair", str(tmp_path), "--to", f"127.0.0.1:{port}"]
+    subprocess.run(init, check=True, capture_output=True)
     receive = [*run, "calibrate", "receive", "-c", str(tmp_path / "receiver" / "receiver.toml")]
-    receive += ["--json", str(tmp_path / "report.json"), "--wait", "20"]
-    send = [*run, "calibrate", "send", "-c", str(tmp_path / "sender" / "sender.toml"), "--rates", "1M,2M"]
+    receive += ["--json", str(tmp_path / "report.json"), "--wait", "120"]
+    send = [*run, "calibrate", "send", "-c", str(tmp_path / "sender" / "sender.toml"), "--rates", "40K,50K"]
     with subprocess.Popen(receive, stdout=subprocess.PIPE, text=True) as receiver:
         try:
-            for _ in range(5):  # the first steps of an early sender are missed: then it is started again
-                subprocess.run([*send, "--seconds", "0.1"], check=True, capture_output=True, timeout=30)
-                if receiver.poll() is not None or (tmp_path / "report.json").exists():
-                    break
-            said, _ = receiver.communicate(timeout=60)
+            wait_until_bound(port, receiver)
+            subprocess.run([*send, "--seconds", "0.1"], check=True, capture_output=True)
+            said, _ = receiver.communicate()
         finally:
             receiver.kill()
     assert 0 == receiver.returncode
     assert "highest rate without loss" in said
-    report = json.loads((tmp_path / "report.json").read_text())
-    assert ["clean"] * len(report["steps"]) == [step["verdict"] for step in report["steps"]]
-    assert 1_800_000 == report["recommended_rate"]
+    written = json.loads((tmp_path / "report.json").read_text())
+    assert ["clean", "clean"] == [step["verdict"] for step in written["steps"]]
+    assert 45_000 == written["recommended_rate"]
