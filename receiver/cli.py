@@ -13,7 +13,8 @@ from rich import box
 from rich.table import Column, Table
 
 from diode.audit.chain import What
-from diode.audit.log import open_log, trust_facts
+from diode.audit.facts import trust_facts
+from diode.audit.log import open_log
 from diode.config.settings import ReceiverConfig, load
 from diode.console.entry import INTERRUPTED, guarded, new_app
 from diode.console.logs import configure

@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from diode.audit.chain import Head, What
-from diode.audit.log import AuditLog, segments
+from diode.audit.log import AuditLog
+from diode.audit.segments import segments
 from diode.cli.main import app
 from diode.config.init import init_pair
 from diode.config.settings import ReceiverConfig, SenderConfig, load
