@@ -15,7 +15,8 @@ from rich.table import Column, Table
 from diode.audit.chain import What
 from diode.audit.facts import trust_facts
 from diode.audit.log import open_log
-from diode.config.settings import ReceiverConfig, load
+from diode.config.load import load
+from diode.config.receiver import ReceiverConfig
 from diode.console.entry import INTERRUPTED, guarded, new_app
 from diode.console.logs import configure
 from diode.console.progress import Display, choose_mode

@@ -13,7 +13,8 @@ from rich.table import Column, Table
 
 from diode.audit.chain import What
 from diode.audit.log import AuditLog, open_log
-from diode.config.settings import SenderConfig, load
+from diode.config.load import load
+from diode.config.sender import SenderConfig
 from diode.console.entry import INTERRUPTED, guarded, new_app
 from diode.console.logs import configure
 from diode.console.progress import Display, choose_mode

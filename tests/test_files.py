@@ -116,7 +116,7 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "copy_file": (".open open shutil.copystat", BACKUP),
         "write_seal": (".open", BACKUP),
     },
-    "diode.config.settings": {"load_either": (".read_text", PERSON)},
+    "diode.config.load": {"load_either": (".read_text", PERSON)},
     "diode.storage.database": {
         "Database.__init__": (".mkdir sqlite3.connect", STATE),
         "Database.copy_to": ("sqlite3.connect", BACKUP),

@@ -18,7 +18,7 @@ from diode.audit.verify import (
     read_service_keys,
     verify,
 )
-from diode.config.settings import load_either
+from diode.config.load import load_either
 from diode.console.entry import new_app
 from diode.console.terminal import new_console, say, say_bytes, say_json
 from diode.errors import DiodeError, UsageError

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from diode.config.settings import SenderConfig, load_either
+from diode.config.load import load_either
+from diode.config.sender import SenderConfig
 from diode.console.entry import new_app
 from diode.console.terminal import new_console, say, say_json, say_ours
 from diode.doctor import nftables as oneway

@@ -17,8 +17,10 @@ from diode.cli.audit import audit_app
 from diode.cli.doctor import doctor, evidence, oneway_app
 from diode.cli.trust import inspect_bundle, sign, trust_app, verify_bundle
 from diode.config import init
-from diode.config.link_key_rotation import retire_link, rotate_link, side_of
-from diode.config.settings import ReceiverConfig, SenderConfig, load, load_either
+from diode.config.link_key_rotation import retire_link, rotate_link
+from diode.config.load import load, load_either
+from diode.config.receiver import ReceiverConfig
+from diode.config.sender import SenderConfig
 from diode.console.entry import guarded, new_app
 from diode.console.terminal import new_console, say, say_json
 from diode.errors import IncompleteError, UsageError
@@ -215,7 +217,7 @@ def _next(texts: dict[Side, str], config: Path, loaded: SenderConfig | ReceiverC
     """What a person types after this, line by line."""
     link = loaded.link
     key_id = f"{read_link_key(link.key).key_id:04x}"
-    lines = texts[side_of(loaded)].split("\n")
+    lines = texts[loaded.side].split("\n")
     return [line.format(key=link.key, previous=link.previous, config=config, id=key_id) for line in lines]
 
 

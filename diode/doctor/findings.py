@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from diode.config.settings import ReceiverConfig, SenderConfig
+from diode.config.receiver import ReceiverConfig
+from diode.config.sender import SenderConfig
 from diode.doctor.host import Host
 from diode.doctor.nftables import Role
 from diode.net.udp import Address
@@ -35,13 +36,12 @@ class Site:
     @property
     def role(self) -> Role:
         """Which side this is."""
-        return "sender" if isinstance(self.config, SenderConfig) else "receiver"
+        return self.config.side
 
     @property
     def address(self) -> Address:
         """Where the link's datagrams go to: the receiver's own address, as either side knows it."""
-        link = self.config.link
-        return Address.parse(link.to if hasattr(link, "to") else link.listen)
+        return self.config.link.address
 
 
 Check = Callable[[Site], Iterator[Finding]]

@@ -6,7 +6,9 @@ from functools import cache
 from pathlib import Path
 from unittest.mock import patch
 
-from diode.config.settings import ReceiverConfig, SenderConfig, load
+from diode.config.load import load
+from diode.config.receiver import ReceiverConfig
+from diode.config.sender import SenderConfig
 from diode.errors import NotInitialisedError, UsageError
 
 
