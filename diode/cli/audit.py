@@ -19,8 +19,9 @@ from diode.audit.verify import (
     verify,
 )
 from diode.config.load import load_either
+from diode.console.drawing import new_console
 from diode.console.entry import new_app
-from diode.console.terminal import new_console, say, say_bytes, say_json
+from diode.console.terminal import say, say_bytes, say_json
 from diode.errors import DiodeError, UsageError
 from diode.trust.keys import read_public_key
 from diode.trust.receipts import verify_receipt

@@ -8,8 +8,9 @@ import typer
 
 from diode.config.load import load_either
 from diode.config.sender import SenderConfig
+from diode.console.drawing import new_console
 from diode.console.entry import new_app
-from diode.console.terminal import new_console, say, say_json, say_ours
+from diode.console.terminal import say, say_json, say_ours
 from diode.doctor import nftables as oneway
 from diode.doctor import report as diagnosis
 from diode.doctor import selftest

@@ -21,8 +21,9 @@ from diode.config.link_key_rotation import retire_link, rotate_link
 from diode.config.load import load, load_either
 from diode.config.receiver import ReceiverConfig
 from diode.config.sender import SenderConfig
+from diode.console.drawing import new_console
 from diode.console.entry import guarded, new_app
-from diode.console.terminal import new_console, say, say_json
+from diode.console.terminal import say, say_json
 from diode.errors import IncompleteError, UsageError
 from diode.formats.dsse import load_public_key
 from diode.formats.sizes import parse_size

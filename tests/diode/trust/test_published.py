@@ -23,7 +23,7 @@ from diode.storage.folder import Folder
 from diode.trust import published
 from diode.trust.published import examine
 from diode.trust.roles import Trust
-from receiver.cli import keep_to_oneself
+from receiver.commands.receiving import keep_to_oneself
 from tests.enclave import Enclave
 from tests.link import make_bundle
 
