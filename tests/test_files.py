@@ -194,7 +194,7 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "back_up": ("shutil.rmtree", BACKUP),
         "restore.put_bundles": (".mkdir .rename shutil.rmtree", BACKUP),
     },
-    "sender.cli": {"_read_code": (".open", PERSON)},
+    "sender.commands.codes": {"_read_code": (".open", PERSON)},
     "sender.daemon": {"Sender._session": (".open", NO_FILE)},
     "sender.transport.encode": {
         "Bundle.__init__": (".read_bytes .read_text np.fromfile", STATE),

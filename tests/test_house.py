@@ -16,7 +16,6 @@ MOST_METHODS = 25
 
 STILL_TOO_LARGE = {  # to be split; nothing may be added
     "lines": {
-        "diode/cli/main.py",
         "diode/net/udp.py",
         "diode/protocol/assembler.py",
         "diode/protocol/gate.py",
