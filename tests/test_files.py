@@ -137,6 +137,8 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "Surroundings.command": ("shutil.which", "a program that a person named, in folders of the system"),
         "let_in": (".chmod os.chown", "a folder of ours that holds what is judged; only its owner can replace it"),
     },
+    "diode.storage.links": {"folder_above": ("os.open", "above a folder of ours, by its descriptor and .. alone")},
+    "diode.storage.openat2": {"openat2": (".syscall", "below a descriptor; the kernel refuses what leads out of it")},
     "diode.storage.locking": {
         "lock_folder": (".open", PERSON),
         "lock_in": ("os.open", "``lock`` in a folder of ours, relative to its descriptor; no link"),

@@ -8,6 +8,7 @@ import pytest
 
 from diode.errors import LimitError, SourceError
 from diode.storage.folder import Folder, real_path
+from diode.storage.links import open_following
 from sender.outbox.hashing import hash_content
 from sender.outbox.scan import Root, collect
 
@@ -183,7 +184,7 @@ def test_a_folder_follows_no_link_out(item: Path, words: str, number: int) -> No
     """As the kernel says why."""
     (item / "l").symlink_to(words)
     with pytest.raises(OSError) as raised:
-        Folder.open(item).following("l", os.O_PATH)
+        open_following(Folder.open(item), "l", os.O_PATH)
     assert number == raised.value.errno
 
 
@@ -191,7 +192,7 @@ def test_a_folder_follows_no_link_out(item: Path, words: str, number: int) -> No
 def test_links_of_the_kernels(path: str) -> None:
     """Those of /proc lead anywhere, whatever they say; they are never followed."""
     with pytest.raises(OSError, match=r"symbolic links|Invalid cross-device"):
-        Folder.open(Path("/proc")).following(path, os.O_PATH)
+        open_following(Folder.open(Path("/proc")), path, os.O_PATH)
 
 
 @pytest.mark.parametrize("turn", ["other file", "link"])
