@@ -1,9 +1,25 @@
 """Which bundle is meant: its number on the wire, and the names that people know it by."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol, Self
 
-from diode.bundle.manifest import Manifest
+
+class Named(Protocol):
+    """What has the three names of a bundle, such as its manifest."""
+
+    @property
+    def channel(self) -> str: ...  # noqa: D102
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def version(self) -> str: ...  # noqa: D102
+
+
+class Row(Named, Protocol):
+    """A bundle as either ledger knows it."""
+
+    @property
+    def id(self) -> str: ...  # noqa: D102 - 16 hexadecimal digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,21 +32,36 @@ class BundleRef:
     version: str
 
     @classmethod
-    def of_manifest(cls, manifest: Manifest, number: int) -> Self:
-        """The bundle that has this manifest; ``number`` is the digest of its payload."""
+    def of_manifest(cls, manifest: Named, number: int) -> Self:
+        """The bundle that has this manifest; ``number`` is made from the digest of its payload."""
         return cls(number, manifest.channel, manifest.name, manifest.version)
 
     @classmethod
-    def of_hex(cls, hex_id: str, channel: str, name: str, version: str) -> Self:
-        """The bundle that a ledger knows by ``hex_id``. Raises ValueError when that is no number."""
-        return cls(int(hex_id, 16), channel, name, version)
+    def of_row(cls, row: Row) -> Self:
+        """The bundle of a ledger's row. Raises ValueError when its id is no number."""
+        return cls(number_of(row.id), row.channel, row.name, row.version)
 
     @property
     def hex_id(self) -> str:
         """The number as 16 hexadecimal digits."""
-        return f"{self.number:016x}"
+        return hex_of(self.number)
 
     @property
     def label(self) -> str:
         """Channel, name and version, with slashes between."""
-        return f"{self.channel}/{self.name}/{self.version}"
+        return label_of(self)
+
+
+def label_of(named: Named) -> str:
+    """As people call a bundle: channel, name and version, with slashes between."""
+    return f"{named.channel}/{named.name}/{named.version}"
+
+
+def hex_of(number: int) -> str:
+    """The number of a bundle as ledgers, folders and logs have it."""
+    return f"{number:016x}"
+
+
+def number_of(hex_id: str) -> int:
+    """The number of a bundle that a ledger, a folder or a log names. Raises ValueError."""
+    return int(hex_id, 16)

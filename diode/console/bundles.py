@@ -7,21 +7,14 @@ from typing import Protocol, Self
 from rich import box
 from rich.table import Column, Table
 
+from diode.bundle import ref as bundle_ref
 from diode.bundle.ref import BundleRef
 from diode.console.drawing import new_console
 
 
-class Row(Protocol):
+class Row(bundle_ref.Row, Protocol):
     """A bundle as either ledger knows it."""
 
-    @property
-    def id(self) -> str: ...  # noqa: D102 - 16 hexadecimal digits
-    @property
-    def channel(self) -> str: ...  # noqa: D102
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def version(self) -> str: ...  # noqa: D102
     @property
     def size(self) -> int: ...  # noqa: D102 - bytes
     @property
@@ -44,12 +37,7 @@ class Listed:
     @classmethod
     def of(cls, row: Row, *facts: str) -> Self:
         """The line of a ledger's row."""
-        return cls(ref_of(row), row.size, row.files, facts)
-
-
-def ref_of(row: Row) -> BundleRef:
-    """Which bundle a ledger's row is about."""
-    return BundleRef.of_hex(row.id, row.channel, row.name, row.version)
+        return cls(BundleRef.of_row(row), row.size, row.files, facts)
 
 
 def state_of(row: Row) -> str:

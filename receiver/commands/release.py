@@ -5,9 +5,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from diode.bundle.ref import label_of
 from diode.config.load import load
 from diode.config.receiver import ReceiverConfig
-from diode.console.bundles import Listed, ref_of, show_waiting
+from diode.console.bundles import Listed, show_waiting
 from diode.console.terminal import say, say_json
 from diode.errors import UsageError
 from diode.formats.timestamps import now_utc
@@ -57,4 +58,4 @@ def write(toml: Path, bundle: str, word: Word) -> None:
     except OSError as error:
         raise UsageError(f"{config.state} cannot be written by you: {error.strerror}; nothing was decided") from error
     when = "within seconds" if is_locked(config.state) else "when it runs again"
-    say(f"{ref_of(row).label} ({row.id}): the daemon reads your {word.verdict} {when}", file=sys.stderr)
+    say(f"{label_of(row)} ({row.id}): the daemon reads your {word.verdict} {when}", file=sys.stderr)

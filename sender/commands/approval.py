@@ -4,9 +4,10 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+from diode.bundle.ref import label_of
 from diode.config.load import load
 from diode.config.sender import SenderConfig
-from diode.console.bundles import Listed, ref_of, show_waiting
+from diode.console.bundles import Listed, show_waiting
 from diode.console.logs import configure
 from diode.console.prompts import confirm, print_fields
 from diode.console.terminal import say, say_json
@@ -61,4 +62,4 @@ def reject(toml: Path, bundle: str, reason: str) -> None:
     with closing(open_ledger(config, read_only=False)) as ledger:
         row = find_waiting(ledger, bundle)
         reject_waiting(config, ledger, row, reason, open_audit(config))
-    say(f"{ref_of(row).label} ({row.id}) is withdrawn", file=sys.stderr)
+    say(f"{label_of(row)} ({row.id}) is withdrawn", file=sys.stderr)

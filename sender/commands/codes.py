@@ -7,9 +7,9 @@ from contextlib import closing
 from pathlib import Path
 
 from diode.audit.chain import What
+from diode.bundle.ref import label_of
 from diode.config.load import load
 from diode.config.sender import SenderConfig
-from diode.console.bundles import ref_of
 from diode.console.logs import configure
 from diode.console.terminal import say
 from diode.errors import UsageError
@@ -28,7 +28,7 @@ def resend(toml: Path, code: Sequence[str], missing: Path | None, *, as_json: bo
     asked = decode("".join(code)) if code else decode_file(_read_code(missing))
     with closing(open_ledger(config, read_only=False)) as ledger:
         row, ranges = find_asked(ledger, config.state, asked)
-        say(f"{ref_of(row).label}: {asked}", file=sys.stderr)
+        say(f"{label_of(row)}: {asked}", file=sys.stderr)
         if is_locked(config.state):
             note_resend(open_audit(config), row, ranges)
             ledger.ask_resend(row.id, ranges)
@@ -48,7 +48,7 @@ def confirm(toml: Path, code: Sequence[str]) -> None:
         open_audit(config).append(What.CONFIRMED, **named(row))
         ledger.set_state(row.id, "confirmed")
         prune(config.outbox, config.state, ledger, time.time())
-    say(f"{ref_of(row).label} ({row.id}) is confirmed", file=sys.stderr)
+    say(f"{label_of(row)} ({row.id}) is confirmed", file=sys.stderr)
 
 
 def _read_code(path: Path | None) -> str:
