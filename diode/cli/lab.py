@@ -91,7 +91,7 @@ def calibrate_send(
     rates: Annotated[str, typer.Option(help="Bytes a second, rising, with commas between.")] = DEFAULT_RATES,
     seconds: Annotated[float, typer.Option(min=0.1, max=600, help="How long each rate is sent.")] = 2.0,
 ) -> None:
-    """Send filler at one rate after the other. The sender's daemon should be idle or stopped meanwhile."""
+    """Send padding at one rate after the other. The sender's daemon should be idle or stopped meanwhile."""
     from diode.commands import lab
 
     lab.calibrate_send(config, [size_of(rate) for rate in rates.split(",")], seconds)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from diode.audit.chain import Side
 from diode.config.receiver import ReceiverConfig
 from diode.config.sender import SenderConfig
 from diode.doctor.host import Host
-from diode.doctor.nftables import Role
 from diode.net.udp import Address
 
 Level = Literal["ok", "advice", "unknown", "problem"]
@@ -34,7 +34,7 @@ class Site:
     source: str | None = None
 
     @property
-    def role(self) -> Role:
+    def role(self) -> Side:
         """Which side this is."""
         return self.config.side
 
