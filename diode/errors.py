@@ -1,8 +1,22 @@
-"""What can go wrong, in one place: reasons for dropped datagrams, and exceptions by whose fault it is.
+"""What can go wrong, in one place: reasons for dropped datagrams, and exceptions in families by whose fault it is.
 
 A bad datagram never raises: it is dropped and counted under a :class:`Drop` reason, which is the word used by the
 wire specification, the code, the test vectors and the metric labels alike. Everything else is an exception whose
 ``reason`` is the metric label and the ``reason`` field of ``reason.json``, and whose ``exit_code`` is the process's.
+
+============== =====================================  ==============================================
+family         whose fault                            what happens
+============== =====================================  ==============================================
+OperatorError  a person's command or configuration    nothing is begun
+BytesError     the peer's bytes                       the bundle goes to quarantine
+RefusedError   the peer's content                     the bundle is refused, or waits
+ItemError      an item of the outbox                  it is set aside, with the reason beside it
+HostError      the kernel, a process of ours          what was begun is begun again
+StorageError   our disks                              stop, and keep everything
+============== =====================================  ==============================================
+
+``BytesError`` and ``RefusedError`` are both a ``ContentError``: what must not be published. A leaf that says nothing
+else has the reason and the exit code of its family.
 """
 
 from collections.abc import Mapping
@@ -44,35 +58,72 @@ class DiodeError(Exception):
     exit_code = 1
 
 
-class UsageError(DiodeError):
+class OperatorError(DiodeError):
+    """Family: what a person typed, configured or started. A person mends it before anything else happens."""
+
+
+class UsageError(OperatorError):
     """The operator's command line or configuration cannot be used as it stands."""
 
     reason = "usage"
     exit_code = 2
 
 
-class NotInitialisedError(DiodeError):
+class NotInitialisedError(OperatorError):
     """A folder, configuration or key that ``diode init`` writes is not there."""
 
     reason = "not_initialised"
     exit_code = 10
 
 
-class LockedError(DiodeError):
+class LockedError(OperatorError):
     """Another daemon already works on this folder."""
 
     reason = "locked"
     exit_code = 11
 
 
+class FindingsError(OperatorError):
+    """A check of this host found something that has to be mended."""
+
+    reason = "findings"
+    exit_code = 20
+
+
 class ContentError(DiodeError):
-    """The peer's (authentic) content must not be published."""
+    """What the peer sent must not be published: for its bytes, or for what they say."""
 
     reason = "content"
     exit_code = 13
 
 
-class TrustError(ContentError):
+class BytesError(ContentError):
+    """Family: the peer's bytes. They are not in the format, or not those that were signed."""
+
+
+class ManifestError(BytesError):
+    """A manifest or table breaks docs/bundle-format.md."""
+
+    reason = "manifest"
+
+
+class PathError(ManifestError):
+    """A file name inside a bundle is unsafe or ambiguous."""
+
+    reason = "path"
+
+
+class IntegrityError(BytesError):
+    """Bytes do not have the digest that was signed for them."""
+
+    reason = "integrity"
+
+
+class RefusedError(ContentError):
+    """Family: the peer's content. It can be read, and this side does not take it."""
+
+
+class TrustError(RefusedError):
     """A signature is missing, wrong, or by a key this side does not trust."""
 
     reason = "trust"
@@ -109,45 +160,27 @@ class ThresholdError(TrustError):
     reason = "threshold"
 
 
-class ExpiredError(ContentError):
+class ExpiredError(RefusedError):
     """The time for which this was signed is over."""
 
     reason = "expired"
     exit_code = 15
 
 
-class PolicyError(ContentError):
+class PolicyError(RefusedError):
     """What this side allows for its channel is something else: labels, kinds of content, a person's word."""
 
     reason = "policy"
     exit_code = 14
 
 
-class ManifestError(ContentError):
-    """A manifest or table breaks docs/bundle-format.md."""
-
-    reason = "manifest"
-
-
-class PathError(ManifestError):
-    """A file name inside a bundle is unsafe or ambiguous."""
-
-    reason = "path"
-
-
-class PlaceError(ContentError):
+class PlaceError(RefusedError):
     """The receiver's file system has no place for it: a name too long there, a file where its folder must be."""
 
     reason = "place"
 
 
-class IntegrityError(ContentError):
-    """Bytes do not have the digest that was signed for them."""
-
-    reason = "integrity"
-
-
-class ReplayError(ContentError):
+class ReplayError(RefusedError):
     """A sequence number or name/version was used before."""
 
     reason = "replay"
@@ -170,28 +203,32 @@ class ForkError(ReplayError):
     reason = "trust_fork"
 
 
-class LimitError(ContentError):
+class LimitError(RefusedError):
     """The content is larger than this side allows."""
 
     reason = "limit"
     exit_code = 17
 
 
-class IncompleteError(ContentError):
+class IncompleteError(RefusedError):
     """All passes are over and slabs are missing."""
 
     reason = "incomplete"
     exit_code = 16
 
 
-class SourceError(DiodeError):
+class ItemError(DiodeError):
+    """Family: what somebody put into the outbox. It is set aside, and the next item is taken."""
+
+
+class SourceError(ItemError):
     """An item of the outbox cannot be packed or sent: unreadable, changing, a link, a device, an unusable name."""
 
     reason = "source"
     exit_code = 3
 
 
-class IntakeError(DiodeError):
+class IntakeError(ItemError):
     """A check of the intake rejected an item, or could not be made. ``verdict``: all of them, for machines."""
 
     reason = "intake"
@@ -202,42 +239,23 @@ class IntakeError(DiodeError):
         self.verdict = verdict
 
 
-class KernelError(DiodeError):
+class HostError(DiodeError):
+    """Family: the kernel, and the processes of ours that run on it."""
+
+
+class KernelError(HostError):
     """The kernel refused something the service cannot do without."""
 
     reason = "kernel"
 
 
-class FindingsError(DiodeError):
-    """A check of this host found something that has to be mended."""
-
-    reason = "findings"
-    exit_code = 20
-
-
-class StorageError(DiodeError):
-    """Our own disk failed; everything written so far is kept."""
-
-    reason = "storage"
-
-
-class FullError(StorageError):
-    """Our own disk is full; everything written so far is kept."""
-
-    exit_code = 17
-
-
-class LostWritesError(StorageError):
-    """The disk did not take what it had been given: all that no earlier sync has covered may be lost."""
-
-
-class WorkerError(DiodeError):
+class WorkerError(HostError):
     """A worker process ended when it should not have."""
 
     reason = "worker"
 
 
-class MessageError(DiodeError):
+class MessageError(HostError):
     """Another process of ours said what it may not say, or what nobody can mean: it is broken, or taken over.
 
     ``kind`` is what it said, as far as that is one of our words; else ``?``.
@@ -250,6 +268,22 @@ class MessageError(DiodeError):
         self.kind = kind
         self.why = why
         self.peer = ""  # its module, where a worker hears more than one
+
+
+class StorageError(DiodeError):
+    """Family: our own disks. One of them failed; everything written so far is kept."""
+
+    reason = "storage"
+
+
+class FullError(StorageError):
+    """Our own disk is full; everything written so far is kept."""
+
+    exit_code = 17
+
+
+class LostWritesError(StorageError):
+    """The disk did not take what it had been given: all that no earlier sync has covered may be lost."""
 
 
 def exit_codes(of: type[DiodeError]) -> dict[str, int]:

@@ -1,49 +1,13 @@
-"""``diode-receiver``: the enclave side's command."""
+"""``diode-receiver``: what can be typed in the enclave. :mod:`receiver.commands` does it, loaded when it is typed."""
 
-import asyncio
-import os
-import re
-import sys
-from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich import box
-from rich.table import Column, Table
 
-from diode.audit.chain import What
-from diode.audit.log import open_log, trust_facts
-from diode.config.settings import ReceiverConfig, load
-from diode.console.entry import INTERRUPTED, guarded, new_app
-from diode.console.logs import configure
-from diode.console.progress import Display, choose_mode
-from diode.console.prompts import confirm, show_document
-from diode.console.terminal import new_console, say, say_json, say_ours
-from diode.errors import UsageError
-from diode.formats.names import CHANNEL_PATTERN, MAX_SEQUENCE
-from diode.formats.timestamps import now_utc
-from diode.storage.backup import describe_backup, describe_restore, describe_taken
-from diode.storage.backup_seal import Contents
-from diode.storage.database import LEDGER_FILE
-from diode.storage.durable import read_bounded
-from diode.storage.locking import is_locked, locked
-from diode.trust.backup_keys import keys_of, signer_of
-from diode.trust.document import MAX_TRUST_BYTES, document_digest, read_document
-from diode.trust.keys import read_any_signer
-from receiver.daemon import Receiver
-from receiver.inbox.folder import Inbox
-from receiver.ledger.bundles import Ledger
-from receiver.peer.channels import begin_channel
-from receiver.peer.link_keys import link_keys
-from receiver.peer.requests import confirm_code, qr_text, request_bundle, request_gaps
-from receiver.policy.authority import Authority
-from receiver.recovery.backup import back_up
-from receiver.recovery.backup import restore as restore_backup
-from receiver.recovery.rebaseline import open_ledger, reset_order
-from receiver.recovery.rebaseline import rebaseline as rebaseline_ledger
-from receiver.release.decisions import Verdict, write_decision
-from receiver.release.held import decide
+from diode.console.entry import Version, guarded, new_app
+
+MAX_NUMBER: Final = 1 << 53  # as diode.formats.names.MAX_SEQUENCE, which takes pydantic to load
 
 app = new_app("The receiving side of a diode link.")
 trust_app = new_app("The trust document: who may sign what.")
@@ -53,9 +17,8 @@ app.add_typer(channel_app, name="channel")
 main = guarded(app)
 
 Json = Annotated[bool, typer.Option("--json", help="JSON lines on standard output.")]
+Quiet = Annotated[bool, typer.Option("--no-progress", help="No bars, no progress lines.")]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The backup's folder.")]
-MOST_SHOWN: Final = 20
-MOST_MISSING: Final = 10_000  # requests of a kind
 
 
 @app.callback()
@@ -64,6 +27,7 @@ def _common(
     config: Annotated[Path, typer.Option("--config", "-c", envvar="DIODE_CONFIG", help="receiver.toml")] = Path(
         "receiver.toml"
     ),
+    _version: Version = False,
 ) -> None:
     context.obj = config
 
@@ -73,45 +37,20 @@ def run(
     context: typer.Context,
     bundles: Annotated[int | None, typer.Option("--bundles", min=1, help="Exit after so many bundles.")] = None,
     as_json: Json = False,
-    quiet: Annotated[bool, typer.Option("--no-progress", help="No bars, no progress lines.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Receive bundles into the inbox."""
-    config = load(ReceiverConfig, context.obj)
-    configure(config.log.level, json=config.log.as_json)
-    keep_to_oneself()
-    display = Display(choose_mode(as_json=as_json, quiet=quiet))
-    try:
-        with Receiver(config, display) as receiver:
-            asyncio.run(receiver.run(bundles))
-            display.close()
-            display.summary(receiver.summary())
-            if receiver.interrupted is not None:
-                raise typer.Exit(INTERRUPTED if receiver.interrupted == 2 else 0)
-            raise typer.Exit(receiver.exit_code if bundles is not None else 0)
-    finally:
-        display.close()
+    from receiver.commands import receiving
+
+    receiving.run(context.obj, bundles, as_json=as_json, quiet=quiet)
 
 
 @app.command()
 def missing(context: typer.Context, as_json: Json = False) -> None:
     """Resend codes for what has not arrived whole, to be carried to the sender; as QR codes on a terminal."""
-    config = load(ReceiverConfig, context.obj)
-    with closing(_ledger(config)) as ledger:
-        withdrawn = ledger.withdrawn()
-        rows = [row for row in ledger.in_progress() if row.state == "receiving"]
-        rows.sort(key=lambda row: row.id in withdrawn)
-        requests = [request_bundle(ledger, row.id) for row in rows]
-        requests += request_gaps(ledger, config.channels, most_signed=MOST_MISSING, most=MOST_MISSING)
-    if as_json:
-        say_json([request._asdict() for request in requests])
-        return
-    for request in requests:
-        say(request.what)
-        say(f"  {request.command}")
-        if request.is_short and sys.stdout.isatty():
-            say_ours(qr_text(request.code))
-    if not requests:
-        say("nothing is missing", file=sys.stderr)
+    from receiver.commands import codes
+
+    codes.missing(context.obj, as_json=as_json)
 
 
 @app.command()
@@ -121,70 +60,25 @@ def receipt(
     code: Annotated[bool, typer.Option("--code", help="As a confirm code, for diode-sender confirm.")] = False,
 ) -> None:
     """What became of a bundle, or the code that tells the sender that it was published."""
-    with closing(_ledger(load(ReceiverConfig, context.obj))) as ledger:
-        row = ledger.get(bundle)
-    if row is None:
-        raise UsageError(f"no bundle {bundle} is known here; 'diode-receiver status' lists the newest")
-    if not code:
-        say_json(row._asdict())
-    elif row.state != "published":
-        raise UsageError(f"bundle {bundle} is {row.state}: there is nothing to confirm")
-    else:
-        text = confirm_code(row)
-        say(text)
-        if sys.stdout.isatty():
-            say_ours(qr_text(text))
+    from receiver.commands import codes
+
+    codes.receipt(context.obj, bundle, as_code=code)
 
 
 @app.command()
 def status(context: typer.Context, as_json: Json = False) -> None:
     """The newest bundles and what became of them."""
-    config = load(ReceiverConfig, context.obj)
-    rows, progress, sessions = [], {}, []
-    if ledger := _maybe_ledger(config):
-        with closing(ledger):
-            rows, sessions = ledger.recent(20), ledger.sessions()
-            progress = {
-                row.id: {"stored": ledger.stored_slabs(row.id), "parked": len(ledger.parked(row.id))}
-                for row in rows
-                if row.state == "receiving"
-            }
-    running = is_locked(config.state)
-    keys = link_keys(config.link, sessions)
-    if as_json:
-        bundles = [row._asdict() | progress.get(row.id, {}) for row in rows]
-        say_json({"running": running, "link_keys": None if keys is None else keys._asdict(), "bundles": bundles})
-        return
-    table = Table("bundle", "id", "bytes", "files", "state", box=box.SIMPLE)
-    for row in rows:
-        state = row.state + (f": {row.detail}" if row.detail else "")
-        if found := progress.get(row.id):
-            state += f" ({found['stored']} of {row.slabs} slabs stored, {found['parked']} parked)"
-        label = f"{row.channel}/{row.name}/{row.version}"
-        table.add_row(label, row.id, f"{row.size:,}", f"{row.files:,}", state)
-    console = new_console()
-    console.print(f"daemon: {'running' if running else 'not running'}")
-    if keys is not None and keys.previous:
-        console.print(keys.text, soft_wrap=True)
-    console.print(table)
+    from receiver.commands.status import show
+
+    show(context.obj, as_json=as_json)
 
 
 @app.command()
 def held(context: typer.Context, as_json: Json = False) -> None:
     """Bundles that are verified and wait to be released."""
-    config = load(ReceiverConfig, context.obj)
-    with closing(_ledger(config)) as ledger:
-        rows = ledger.held()
-    place = Inbox(config.inbox.path).held
-    if as_json:
-        say_json([row._asdict() | {"path": str(place / row.id)} for row in rows])
-        return
-    table = Table(Column("id", no_wrap=True), "bundle", "bytes", "files", "since", box=box.SIMPLE)
-    for row in rows:
-        label = f"{row.channel}/{row.name}/{row.version}"
-        table.add_row(row.id, label, f"{row.size:,}", f"{row.files:,}", row.changed)
-    new_console().print(table)
-    say(f"they lie below {place}; 'accept ID' or 'reject ID'", file=sys.stderr)
+    from receiver.commands import release
+
+    release.held(context.obj, as_json=as_json)
 
 
 @app.command()
@@ -196,7 +90,9 @@ def accept(
     comment: Annotated[str, typer.Option("--comment", help="Kept in the audit log.")] = "",
 ) -> None:
     """Release a held bundle, as one of the people that it waits for."""
-    _decide(context, bundle, "accept", comment, key, public)
+    from receiver.commands import release
+
+    release.write(context.obj, bundle, release.Word("accept", comment, key, public))
 
 
 @app.command()
@@ -208,26 +104,22 @@ def reject(
     public: Annotated[Path | None, typer.Option("--public", help="The public half of a key in hardware.")] = None,
 ) -> None:
     """Set a held bundle aside for good: one person is enough."""
-    _decide(context, bundle, "reject", reason, key, public)
+    from receiver.commands import release
+
+    release.write(context.obj, bundle, release.Word("reject", reason, key, public))
 
 
 @channel_app.command("begin")
 def channel_begin(
     context: typer.Context,
     channel: Annotated[str, typer.Argument(metavar="CHANNEL")],
-    number: Annotated[int, typer.Argument(metavar="N", min=1, max=MAX_SEQUENCE, help="The first one that counts.")],
+    number: Annotated[int, typer.Argument(metavar="N", min=1, max=MAX_NUMBER, help="The first one that counts.")],
     as_json: Json = False,
 ) -> None:
     """Take the bundles of a channel from number N on. Also beside a running daemon. Nothing below N is missed then."""
-    if not re.fullmatch(CHANNEL_PATTERN, channel):
-        raise UsageError(f"{channel!r} is no name of a channel; nothing was changed")
-    begun = begin_channel(load(ReceiverConfig, context.obj), channel, number)
-    if as_json:
-        say_json({"first": number, "last": begun.last, "requests": [r._asdict() for r in begun.requests]})
-        return
-    say(f"{channel}: numbers from {number} to {begun.last} are taken, then on as they come", file=sys.stderr)
-    for request in begun.requests:
-        say(f"waited, and comes with its next pass, or by: {request.command}")
+    from receiver.commands import channels
+
+    channels.begin(context.obj, channel, number, as_json=as_json)
 
 
 @trust_app.command("install")
@@ -237,50 +129,25 @@ def trust_install(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Believe a trust document, the first one above all. From then on the folder of signers counts no more."""
-    config = load(ReceiverConfig, context.obj)
-    try:
-        sealed = read_bounded(path, MAX_TRUST_BYTES)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    document = read_document(sealed)
-    show_document(document)
-    confirm("believe it?", yes=yes)
-    with locked(config.state):
-        Inbox(config.inbox.path).prepare()
-        with closing(open_ledger(config)) as ledger:
-            audit = open_log(config.audit_folder, config.service_key, "receiver")
-            Authority(ledger, None, {}).install(
-                sealed,
-                now_utc(),
-                lambda taken, _: audit.append(
-                    What.TRUST_CHANGED, **trust_facts(taken.version, document_digest(sealed), "; by hand")
-                ),
-            )
-    say(f"trust document {document.version} counts here from now on", file=sys.stderr)
+    from receiver.commands import trust
+
+    trust.install(context.obj, path, yes=yes)
 
 
 @trust_app.command("show")
 def trust_show(context: typer.Context, as_json: Json = False) -> None:
     """The trust document that counts here."""
-    with closing(_ledger(load(ReceiverConfig, context.obj))) as ledger:
-        sealed = ledger.trust_document()
-    if sealed is None:
-        raise UsageError("no trust document is installed: the keys in the folder of signers count")
-    document = read_document(sealed)
-    if as_json:
-        say_json(document.model_dump())
-    else:
-        show_document(document)
+    from receiver.commands import trust
+
+    trust.show(context.obj, as_json=as_json)
 
 
 @app.command()
 def backup(context: typer.Context, folder: Folder) -> None:
     """Copy the ledger to DIR, also while the daemon runs. Keys, spool and inbox are not in it."""
-    config = load(ReceiverConfig, context.obj)
-    configure(config.log.level, json=config.log.as_json)
-    with closing(_ledger(config)) as ledger:
-        back_up(ledger, folder, signer_of(config.service_key))
-        say(describe_backup(ledger, folder), file=sys.stderr)
+    from receiver.commands import recovery
+
+    recovery.backup(context.obj, folder)
 
 
 @app.command()
@@ -297,18 +164,9 @@ def restore(
     ] = False,
 ) -> None:
     """Put the backup in DIR back. The daemon must not run."""
-    config = load(ReceiverConfig, context.obj)
-    configure(config.log.level, json=config.log.as_json)
-    audit = open_log(config.audit_folder, config.service_key, "receiver")
+    from receiver.commands import recovery
 
-    def note(ledger: Ledger, contents: Contents | None) -> None:
-        audit.append(What.RESTORED, detail=describe_taken(ledger, folder, contents))
-
-    keys = keys_of(config.service_key, signed_by)
-    kept = restore_backup(
-        folder, config.state, config.audit_folder, force=force, keys=keys, is_unsigned=unsigned, note=note
-    )
-    say(describe_restore(kept, "diode-receiver"), file=sys.stderr)
+    recovery.restore(context.obj, folder, signed_by, force=force, is_unsigned=unsigned)
 
 
 @app.command()
@@ -321,72 +179,6 @@ def rebaseline(
     as_json: Json = False,
 ) -> None:
     """Make an older ledger know what was published since: by receipts in the inbox, and by its anchor."""
-    config = load(ReceiverConfig, context.obj)
-    configure(config.log.level, json=config.log.as_json)
-    if epoch is not None:
-        ids = reset_order(config, epoch)
-        if as_json:
-            say_json({"epoch": epoch, "link_keys": ids})
-        say(f"heartbeats of epoch {epoch} and later are believed again under {', '.join(ids)}", file=sys.stderr)
-        return
-    done = rebaseline_ledger(config)
-    if as_json:
-        say_json(done._asdict())
-        return
-    if done.audit_loss:
-        say(f"{done.audit_loss}; the audit log says so from now on, and goes on", file=sys.stderr)
-    if not done.changed:
-        say("the ledger is not older than its anchor or its inbox; nothing was changed", file=sys.stderr)
-    if done.is_blind:
-        say("the anchor was damaged: only the inbox tells what was published", file=sys.stderr)
-    for label in done.taken:
-        say(f"{label}: taken from its receipt, and refused from now on", file=sys.stderr)
-    for channel, sequence in done.spent.items():
-        say(f"{channel}: numbers up to {sequence} are spent", file=sys.stderr)
-    for channel, ranges in done.unknown.items():
-        text = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges[:MOST_SHOWN])
-        more = ", ..." if len(ranges) > MOST_SHOWN else ""
-        say(
-            f"{channel}: of these nothing is known: {text}{more}; if they were not published before, have them sent "
-            "again under a new version",
-            file=sys.stderr,
-        )
+    from receiver.commands import recovery
 
-
-def keep_to_oneself() -> None:
-    """What is published can be written by its owner alone, whatever the umask of who started us; workers inherit it."""
-    os.umask(os.umask(0o077) | 0o022)
-
-
-def _decide(
-    context: typer.Context, bundle: str, verdict: Verdict, reason: str, key: str | None, public: Path | None
-) -> None:
-    config = load(ReceiverConfig, context.obj)
-    with closing(_ledger(config)) as ledger:
-        found = [row for row in ledger.held() if bundle and row.id.startswith(bundle.lower())]
-    if len(found) != 1:
-        raise UsageError(f"{bundle!r} names no single bundle that is held; see 'diode-receiver held'")
-    (row,) = found
-    signers = [] if key is None else [read_any_signer(key, public)]
-    try:
-        write_decision(config.state, decide(row.id, row.content, verdict, reason, now_utc()), signers)
-    except OSError as error:
-        raise UsageError(f"{config.state} cannot be written by you: {error.strerror}; nothing was decided") from error
-    when = "within seconds" if is_locked(config.state) else "when it runs again"
-    say(f"{row.channel}/{row.name}/{row.version} ({row.id}): the daemon reads your {verdict} {when}", file=sys.stderr)
-
-
-def _maybe_ledger(config: ReceiverConfig) -> Ledger | None:
-    path = config.state / LEDGER_FILE
-    return _open(path) if path.exists() else None
-
-
-def _ledger(config: ReceiverConfig) -> Ledger:
-    ledger = _maybe_ledger(config)
-    if ledger is None:
-        raise UsageError(f"nothing was ever received into {config.state}")
-    return ledger
-
-
-def _open(path: Path) -> Ledger:
-    return Ledger(path, read_only=True)
+    recovery.rebaseline(context.obj, epoch, as_json=as_json)

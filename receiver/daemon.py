@@ -18,10 +18,11 @@ import structlog
 from prometheus_client.core import Metric
 
 from diode.audit.chain import What
-from diode.audit.log import ended, open_log
+from diode.audit.facts import ended
+from diode.audit.log import open_log
 from diode.config.link_key_rotation import maybe_previous
 from diode.config.ownership import check_ownership
-from diode.config.settings import ReceiverConfig
+from diode.config.receiver import ReceiverConfig
 from diode.console.budget import PerMinute
 from diode.console.metrics import counter, gauge, serve
 from diode.console.progress import Display

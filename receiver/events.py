@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from diode.config.settings import ReceiverConfig
+from diode.config.receiver import ReceiverConfig
 from diode.errors import ContentError, MessageError, exit_codes
 from diode.process.vocabulary import printable
 from diode.trust.document import TRUST_CHANNEL, read_document

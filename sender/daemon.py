@@ -18,9 +18,10 @@ import structlog
 from prometheus_client.core import Metric
 
 from diode.audit.chain import What
-from diode.audit.log import ended, open_log
+from diode.audit.facts import ended
+from diode.audit.log import open_log
 from diode.config.ownership import check_ownership
-from diode.config.settings import SenderConfig
+from diode.config.sender import SenderConfig
 from diode.console.metrics import counter, serve
 from diode.console.progress import Display
 from diode.errors import (

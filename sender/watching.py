@@ -9,7 +9,7 @@ from typing import Any, Final
 import structlog
 from watchfiles import awatch
 
-from diode.config.settings import SenderConfig
+from diode.config.sender import SenderConfig
 from diode.errors import DiodeError, SourceError, StorageError
 from sender.ledger import Ledger, Row
 from sender.outbox.folder import OutboxFolder, printable

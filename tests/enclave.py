@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from securesystemslib.signer import CryptoSigner
 
 from diode.config.init import init_receiver
-from diode.config.settings import ReceiverConfig, load
+from diode.config.load import load
+from diode.config.receiver import ReceiverConfig
 from diode.errors import ContentError, StorageError, exit_codes
 from diode.process.memory import create_memfd, map_memfd
 from diode.process.messages import Fatal, PeerRefused, SandboxLacks

@@ -28,14 +28,15 @@ diode.trust
 diode.audit diode.console
 diode.config | sender.messages sender.ledger receiver.messages receiver.settings
 diode.doctor diode.lab | sender.outbox receiver.ledger
-diode.cli | sender.intake receiver.spool
-| sender.pack receiver.inbox
+diode.commands | sender.intake receiver.spool
+diode.cli | sender.pack receiver.inbox
 | sender.transport sender.recovery receiver.policy receiver.transport
 | sender.watching receiver.release
 | sender.daemon receiver.events receiver.store
-| sender.cli receiver.peer
-| receiver.recovery
+| sender.commands receiver.peer
+| sender.cli receiver.recovery
 | receiver.daemon
+| receiver.commands
 | receiver.cli
 """
 SIDES_STAND_ABOVE = "diode.config"  # what lies above it of `diode` is the `diode` command's alone

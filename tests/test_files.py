@@ -89,12 +89,14 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "AuditLog._locked": ("os.open", AUDIT),
         "AuditLog._take_back": ("os.open", AUDIT),
         "AuditLog._write": ("os.open", AUDIT),
-        "_end_of": (".open", AUDIT),
-        "_ends_with": (".open", AUDIT),
-        "_first_entry": (".open", AUDIT),
-        "_line_of": (".open", AUDIT),
-        "_read_all": (".open", AUDIT),
         "_sync": ("os.open", AUDIT),
+    },
+    "diode.audit.segments": {
+        "_first_entry": (".open", AUDIT),
+        "_read_all": (".open", AUDIT),
+        "end_of": (".open", AUDIT),
+        "ends_with": (".open", AUDIT),
+        "line_of": (".open", AUDIT),
     },
     "diode.audit.verify": {
         "_read_at_rest": ("os.open", AUDIT),
@@ -114,7 +116,7 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "copy_file": (".open open shutil.copystat", BACKUP),
         "write_seal": (".open", BACKUP),
     },
-    "diode.config.settings": {"load_either": (".read_text", PERSON)},
+    "diode.config.load": {"load_either": (".read_text", PERSON)},
     "diode.storage.database": {
         "Database.__init__": (".mkdir sqlite3.connect", STATE),
         "Database.copy_to": ("sqlite3.connect", BACKUP),
@@ -135,6 +137,8 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "Surroundings.command": ("shutil.which", "a program that a person named, in folders of the system"),
         "let_in": (".chmod os.chown", "a folder of ours that holds what is judged; only its owner can replace it"),
     },
+    "diode.storage.links": {"folder_above": ("os.open", "above a folder of ours, by its descriptor and .. alone")},
+    "diode.storage.openat2": {"openat2": (".syscall", "below a descriptor; the kernel refuses what leads out of it")},
     "diode.storage.locking": {
         "lock_folder": (".open", PERSON),
         "lock_in": ("os.open", "``lock`` in a folder of ours, relative to its descriptor; no link"),
@@ -192,7 +196,7 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "back_up": ("shutil.rmtree", BACKUP),
         "restore.put_bundles": (".mkdir .rename shutil.rmtree", BACKUP),
     },
-    "sender.cli": {"_read_code": (".open", PERSON)},
+    "sender.commands.codes": {"_read_code": (".open", PERSON)},
     "sender.daemon": {"Sender._session": (".open", NO_FILE)},
     "sender.transport.encode": {
         "Bundle.__init__": (".read_bytes .read_text np.fromfile", STATE),

@@ -16,15 +16,12 @@ MOST_METHODS = 25
 
 STILL_TOO_LARGE = {  # to be split; nothing may be added
     "lines": {
-        "diode/audit/log.py",
-        "diode/cli/main.py",
         "receiver/daemon.py",
         "receiver/ledger/bundles.py",
         "receiver/store/worker.py",
         "sender/daemon.py",
     },
     "class": {
-        "diode/storage/folder.py",
         "receiver/daemon.py",
         "receiver/ledger/bundles.py",
         "receiver/peer/heartbeats.py",

@@ -1,36 +1,36 @@
 """Writing the audit log: a folder of segments, to which several processes append one line for each decision.
 
-A line is on the disk before its decision takes effect; what a crash keeps from taking effect is decided again, and said
-again. Whoever appends holds a lock on the folder, reads where the chain ends, and writes once. A line that a power loss
-tore is set aside in a file, and an entry says so.
+A line is on the disk before its decision takes effect. A decision that a crash kept from taking effect is decided
+again, and written again. Whoever appends holds a lock on the folder, reads where the chain ends
+(:mod:`diode.audit.segments`), and writes once. Bytes that a power loss tore are kept in a file of their own, and an
+entry says so.
 """
 
 import fcntl
 import os
-import pwd
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import structlog
 from securesystemslib.signer import Signer
 
-from diode.audit.chain import (
-    FACTS,
-    GENESIS,
-    MAX_LINE_BYTES,
-    Entry,
-    Head,
-    Side,
-    What,
-    bounded,
-    line_hash,
-    read_line,
-    write_line,
+from diode.audit.chain import FACTS, Entry, Head, Side, What, bounded, line_hash, write_line
+from diode.audit.facts import unix_user
+from diode.audit.segments import (
+    Mark,
+    Tail,
+    check_segments,
+    ends_with,
+    find_tail,
+    line_of,
+    segment_number,
+    segment_path,
+    segments,
+    state_of_segment,
 )
-from diode.errors import DiodeError, IntegrityError, ReplayError, StorageError
+from diode.errors import ReplayError, StorageError
 from diode.formats.digest import digest
 from diode.formats.names import MAX_SEQUENCE
 from diode.formats.timestamps import now_utc
@@ -39,35 +39,17 @@ from diode.trust.keys import maybe_read_service_key
 
 SEGMENT_BYTES: Final = 16 << 20  # from then on the next entry begins another segment
 MOST_AT_ONCE: Final = 16  # entries of one write
-MAX_TORN_BYTES: Final = 2 * MAX_LINE_BYTES  # one write is one or two lines, as a rule short ones
-_SEGMENT: Final = re.compile(r"audit-([0-9]{6,12})\.jsonl")
 
 log = structlog.get_logger()
 
 Decision = tuple[What, Mapping[str, Any]]
 
 
-class Tail(NamedTuple):
-    """Where a log ends: its newest segment, how much of it is whole, the chain's head, and what follows it, torn."""
-
-    path: Path
-    end: int
-    head: Head
-    torn: bytes
-
-
-class Mark(NamedTuple):
-    """An entry that was the last one when this process looked: it ends there, and must do so for good."""
-
-    path: Path
-    end: int
-    head: Head
-
-
 class AuditLog:
     """The log of one side. Any number of processes may have it open; no descriptor is kept.
 
-    What a process saw of it has to stay: once it does not, nothing is appended any more, and so nothing is decided.
+    A process remembers the last entry that it saw. Once that entry is gone, nothing is appended any more, and so
+    nothing is decided.
     """
 
     def __init__(
@@ -116,12 +98,12 @@ class AuditLog:
             with self._locked(fcntl.LOCK_EX if self._unsaid else fcntl.LOCK_SH):
                 self._take_back()
                 newest = segments(self.folder)[-1:]
-                if newest and self._seen is not None and self._seen[0] == _state_of(newest[0]):
+                if newest and self._seen is not None and self._seen[0] == state_of_segment(newest[0]):
                     return self._seen[1]
                 tail = self._find_tail()
                 if tail.head.n == 0:
                     return None
-                key = _state_of(tail.path)
+                key = state_of_segment(tail.path)
                 _sync(tail.path)
                 self._seen = key, tail.head
                 return tail.head
@@ -139,7 +121,7 @@ class AuditLog:
             with self._locked(fcntl.LOCK_SH):
                 paths = segments(self.folder)
                 check_segments(paths)
-                line = _line_of(paths, n)
+                line = line_of(paths, n)
         except FileNotFoundError:
             line = None
         except OSError as error:
@@ -234,7 +216,7 @@ class AuditLog:
     def _find_tail(self) -> Tail:
         """Where the chain ends. Raises StorageError when what is there is not the end of a chain."""
         self._check_mark()
-        tail = self._look_for_tail()
+        tail = find_tail(self.folder)
         if tail.end:
             self._mark = Mark(tail.path, tail.end, tail.head)
         return tail
@@ -242,26 +224,12 @@ class AuditLog:
     def _check_mark(self) -> None:
         """Raise StorageError unless what was the last entry before is where it was."""
         mark = self._mark
-        if mark is None or _ends_with(mark):
+        if mark is None or ends_with(mark):
             return
         raise StorageError(
             f"the audit log {self.folder} was cut or replaced while in use: entry {mark.head.n} is no longer there;"
             " nothing is decided without it. Put it back, and start again"
         )
-
-    def _look_for_tail(self) -> Tail:
-        paths = segments(self.folder)
-        newest = paths[-1] if paths else segment_path(self.folder, 1)
-        for path in reversed(paths):
-            end, head, torn = _end_of(path)
-            if head is not None and len(torn) <= MAX_TORN_BYTES:
-                return Tail(path, end, head, torn) if path == newest else Tail(newest, 0, head, _read_all(newest))
-            if torn and (head is not None or len(torn) > MAX_TORN_BYTES or path != newest):
-                raise StorageError(
-                    f"{path} does not end with an entry: the audit log is damaged, and nothing is decided without it; "
-                    f"keep the folder {self.folder} for whoever examines it, under another name, and start again"
-                )
-        return Tail(newest, 0, Head(0, GENESIS), _read_all(newest) if paths else b"")
 
     @contextmanager
     def _locked(self, how: int) -> Iterator[None]:
@@ -280,148 +248,6 @@ def open_log(folder: Path, key: Path, side: Side) -> AuditLog:
         do = f"diode keys service {key}"
         log.warning("service_key_missing", key=str(key), consequence="the audit log is not signed", do=do)
     return AuditLog(folder, side, signer)
-
-
-def ended(failure: DiodeError | None) -> dict[str, str]:
-    """Facts of a daemon's ``stopped``: in order, or why not."""
-    return {} if failure is None else why(failure)
-
-
-def why(error: DiodeError | OSError) -> dict[str, str]:
-    """Facts of a refusal: the reason, and what exactly."""
-    return {"verdict": error.reason if isinstance(error, DiodeError) else "failed", "detail": str(error)}
-
-
-def trust_facts(version: int, of_document: str, how: str = "") -> dict[str, str]:
-    """Facts of ``trust_changed``: the digest is of the document itself, and tells it from any other."""
-    return {"detail": f"trust document {version}, of this digest{how}", "digest": of_document}
-
-
-def unix_user() -> str:
-    """This process's user, as entries have it: name and number."""
-    uid = os.geteuid()
-    try:
-        return f"{pwd.getpwuid(uid).pw_name}:{uid}"
-    except KeyError:
-        return f"?:{uid}"
-
-
-def segment_path(folder: Path, number: int) -> Path:
-    """Where a segment lies."""
-    return folder / f"audit-{number:06d}.jsonl"
-
-
-def segment_number(path: Path) -> int:
-    """Which segment a file is; 0: none."""
-    match = _SEGMENT.fullmatch(path.name)
-    return int(match[1]) if match else 0
-
-
-def segments(folder: Path) -> list[Path]:
-    """The segments of a log in order. Raises OSError."""
-    return sorted((path for path in folder.iterdir() if segment_number(path)), key=segment_number)
-
-
-def check_segments(paths: Sequence[Path]) -> None:
-    """Raise IntegrityError unless these are segments 1, 2, ... and each begins where the one before ends."""
-    head = Head(0, GENESIS)
-    for expected, path in enumerate(paths, 1):
-        if segment_number(path) != expected:
-            raise IntegrityError(
-                f"{path.parent}: segment {expected} is missing; it is put back, or the folder set aside"
-            )
-        first = _first_entry(path)
-        if first is not None and (first.n, first.prev) != (head.n + 1, head.hash):
-            raise IntegrityError(
-                f"{path} does not go on where the segment before it ends; the folder is to be set aside"
-            )
-        if first is not None:
-            head = _end_of(path)[1] or head
-        elif path != paths[-1]:
-            raise IntegrityError(f"{path} holds no entry; it is put back as it was, or the folder set aside")
-
-
-def _first_entry(path: Path) -> Entry | None:
-    """The entry in the first line. None: there is no whole line, as after a power loss."""
-    with path.open("rb") as file:
-        line = file.readline(MAX_LINE_BYTES + 1)
-    if not line.endswith(b"\n"):
-        return None
-    try:
-        return read_line(line[:-1])
-    except IntegrityError as error:
-        raise IntegrityError(f"{path}:1: {error}; the folder is to be set aside") from None
-
-
-def _line_of(paths: Sequence[Path], n: int) -> bytes | None:
-    """The line of entry ``n``, without its newline, found by counting lines. None: there is none."""
-    for path in reversed(paths):
-        first = _first_entry(path)
-        if first is None or first.n > n:
-            continue
-        with path.open("rb") as file:
-            for _ in range(n - first.n):
-                if not file.readline(MAX_LINE_BYTES + 1).endswith(b"\n"):
-                    return None
-            line = file.readline(MAX_LINE_BYTES + 1)
-        return line[:-1] if line.endswith(b"\n") else None
-    return None
-
-
-def _state_of(path: Path) -> tuple[Path, int, int, int]:
-    """What changes whenever a segment is written."""
-    status = path.stat()
-    return path, status.st_ino, status.st_size, status.st_ctime_ns
-
-
-def _end_of(path: Path) -> tuple[int, Head | None, bytes]:
-    """(bytes that are whole, head of the chain there, what follows). No head: no entry is among the last lines."""
-    size = path.stat().st_size
-    start = max(0, size - 2 * MAX_TORN_BYTES)
-    with path.open("rb") as file:
-        file.seek(start)
-        data = file.read(size - start)
-    end = data.rfind(b"\n") + 1
-    while end:
-        begin = data.rfind(b"\n", 0, end - 1) + 1
-        if (begin or not start) and (head := _head_of(data[begin : end - 1], _line_before(data, begin, start))):
-            return start + end, head, data[end:]
-        end = begin
-    return 0, None, data
-
-
-def _ends_with(mark: Mark) -> bool:
-    """Whether the line of an entry still ends where it did."""
-    start = max(0, mark.end - MAX_LINE_BYTES - 2)
-    try:
-        with mark.path.open("rb") as file:
-            file.seek(start)
-            data = file.read(mark.end - start)
-    except FileNotFoundError:
-        return False
-    whole, _, rest = data.rpartition(b"\n")
-    return rest == b"" and line_hash(whole.rpartition(b"\n")[2]) == mark.head.hash
-
-
-def _line_before(data: bytes, begin: int, start: int) -> bytes | None:
-    """The line that ends where another begins, if all of it is in ``data``, which is at ``start`` in its file."""
-    before = data.rfind(b"\n", 0, max(0, begin - 1)) + 1
-    return data[before : begin - 1] if begin and (before or not start) else None
-
-
-def _head_of(line: bytes, before: bytes | None) -> Head | None:
-    """The head at a line, if it is an entry and follows the line ``before``."""
-    try:
-        entry = read_line(line)
-    except IntegrityError:
-        return None
-    return Head(entry.n, line_hash(line)) if before is None or line_hash(before) == entry.prev else None
-
-
-def _read_all(path: Path) -> bytes:
-    """Content of a segment that is known to hold a torn line at most."""
-    with path.open("rb") as file:
-        return file.read(MAX_TORN_BYTES + 1)
 
 
 def _give_away(fd: int, folder: Path) -> None:

@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from diode.audit.chain import GENESIS, MAX_LINE_BYTES, Chain, Entry, Head, Side, What, read_line
-from diode.audit.log import segment_number, segments
+from diode.audit.segments import segment_number, segments
 from diode.errors import IntegrityError, SignatureError, UsageError
 from diode.formats.dsse import parse_public_key
 from diode.storage.rollback_guard import Anchor

@@ -8,5 +8,6 @@
 - ``opened``: A manifest that was verified, with those who signed it
 - ``receipt``: receipts: what a receiver published, in ``receipt.json`` for people and, signed by it, in
   ``receipt.dsse.json``
+- ``ref``: which bundle is meant: its number, its hexadecimal id, its label
 - ``stream``: which file holds which stretch of the stream
 """

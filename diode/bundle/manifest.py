@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from diode.bundle.ref import label_of
 from diode.errors import ManifestError
 from diode.formats.canonical import canonical
 from diode.formats.digest import DIGEST_BYTES, digest
@@ -119,7 +120,7 @@ class Manifest(_Strict):
     @property
     def label(self) -> str:
         """As people call it."""
-        return f"{self.channel}/{self.name}/{self.version}"
+        return label_of(self)
 
     def table(self, kind: ObjectType) -> Table:
         """The table that travels as object ``kind``."""

@@ -12,6 +12,7 @@ from securesystemslib.signer import Key, Signer
 
 from diode.bundle.manifest import PAYLOAD_TYPE, Manifest, bundle_id
 from diode.bundle.opened import Opened
+from diode.bundle.ref import hex_of, label_of
 from diode.errors import LimitError, ManifestError, PathError
 from diode.formats.dsse import read_envelope, seal, valid_keys, write_envelope
 from diode.formats.names import MAX_MANIFEST_BYTES, MAX_SEQUENCE, BundleHex, ChannelName, Count, Hex32, check_component
@@ -53,7 +54,7 @@ class Receipt(BaseModel):
     @property
     def label(self) -> str:
         """As people call it."""
-        return f"{self.channel}/{self.name}/{self.version}"
+        return label_of(self)
 
 
 class _Signed(BaseModel):
@@ -133,7 +134,7 @@ def facts_of(manifest: Manifest, payload: bytes) -> dict[str, Any]:
     """What a receipt says that follows from the manifest alone."""
     names = ("channel", "name", "version", "sequence", "created", "supersedes")
     return {name: getattr(manifest, name) for name in names} | {
-        "bundle": f"{bundle_id(payload):016x}",
+        "bundle": hex_of(bundle_id(payload)),
         "files": manifest.files.entries,
         "bytes": manifest.stream_bytes,
         "slabs": manifest.slabs.entries,

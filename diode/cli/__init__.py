@@ -1,8 +1,11 @@
-"""The ``diode`` command, a file for each group of commands.
+"""What can be typed after ``diode``, a file for each group of commands. Loads nothing that a help text does not need.
 
-- ``audit``: ``diode audit``: verify, export and show audit logs, and verify the receipts of published bundles
-- ``doctor``: ``diode oneway`` and ``diode doctor``
-- ``main``: ``diode``: what belongs to neither side alone: setting up, keys, the emulated diode, the
-  demonstration
-- ``trust``: ``diode sign``, ``inspect``, ``verify``, ``trust``
+- ``audit``: ``diode audit``
+- ``doctor``: ``diode oneway``, ``doctor`` and ``evidence``
+- ``init``: ``diode init``
+- ``keys``: ``diode keys``
+- ``lab``: ``diode link``, ``demo``, ``plan``, ``bench`` and ``calibrate``
+- ``main``: the program, put together
+- ``options``: options that several commands share
+- ``trust``: ``diode sign``, ``inspect``, ``verify`` and ``trust``
 """

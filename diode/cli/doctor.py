@@ -1,20 +1,11 @@
-"""``diode oneway`` and ``diode doctor``: what makes this host one-way, and what it still lacks."""
+"""``diode oneway``, ``doctor`` and ``evidence``: what can be typed to make a host one-way, and to examine it."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from diode.config.settings import SenderConfig, load_either
 from diode.console.entry import new_app
-from diode.console.terminal import new_console, say, say_json, say_ours
-from diode.doctor import nftables as oneway
-from diode.doctor import report as diagnosis
-from diode.doctor import selftest
-from diode.errors import FindingsError, UsageError
-from diode.formats.dsse import load_public_key
-from diode.net.address import Address
 
 oneway_app = new_app("Rules of the kernel that let nothing out of (or into) the diode's interface. Needs root.")
 
@@ -25,20 +16,12 @@ Source = Annotated[
 ]
 
 
-def _rules(config: Path, interface: str, source: str | None) -> oneway.Rules:
-    """What this host's daemon needs of its interface."""
-    found = load_either(config)
-    if isinstance(found, SenderConfig):
-        if source:
-            raise UsageError("--from is for a receiver: nothing comes in on the sending side")
-        return oneway.Rules("sender", interface)
-    return oneway.Rules("receiver", interface, source, Address.parse(found.link.listen).port)
-
-
 @oneway_app.command("show")
 def show(config: Config, interface: Interface, source: Source = None) -> None:
     """Print the rules, as nft reads them."""
-    say_ours(_rules(config, interface, source).text().removesuffix("\n"))
+    from diode.commands import doctor
+
+    doctor.show_rules(doctor.Place(config, interface, source))
 
 
 @oneway_app.command("install")
@@ -49,28 +32,25 @@ def install(
     replace: Annotated[bool, typer.Option("--replace", help="Also when somebody changed them.")] = False,
 ) -> None:
     """Write the rules in one step, and read them back. They last until the next boot."""
-    rules = _rules(config, interface, source)
-    oneway.install(rules, replace=replace)
-    way = "nothing leaves it" if rules.role == "receiver" else "nothing comes in by it"
-    say(f"{interface}: {way}. After a boot the rules are gone: docs/operations.md says how to load them then")
+    from diode.commands import doctor
+
+    doctor.install(doctor.Place(config, interface, source), replace=replace)
 
 
 @oneway_app.command("check")
 def check(config: Config, interface: Interface, source: Source = None) -> None:
     """Compare what the kernel has with what install writes, and print its counters."""
-    rules = _rules(config, interface, source)
-    standing = oneway.check(rules)
-    if standing.differences:
-        raise FindingsError("; ".join([*standing.differences, f"type: {install_command(rules, config)}"]))
-    counters = ", ".join(f"{name}: {count:,}" for name, count in standing.counters.items())
-    say(f"{interface}: in place ({counters} packets)")
+    from diode.commands import doctor
+
+    doctor.check(doctor.Place(config, interface, source))
 
 
 @oneway_app.command("remove")
 def remove(config: Config, interface: Interface) -> None:
     """Remove the rules, and nothing else."""
-    was_there = oneway.remove(_rules(config, interface, None))
-    say(f"{interface}: " + ("removed; frames pass both ways now" if was_there else "there was nothing to remove"))
+    from diode.commands import doctor
+
+    doctor.remove(doctor.Place(config, interface, None))
 
 
 def doctor(
@@ -92,27 +72,11 @@ def doctor(
     ] = False,
 ) -> None:
     """Can anything come back, is this host fast, is it sound? Changes nothing; ends with 20 when a problem is found."""
-    if evidence is not None and key is None:
-        raise UsageError("--evidence is signed: give a --key (diode keys signing PATH makes one)")
-    site = diagnosis.open_site(config, interface, source)
-    report = diagnosis.examine(site)
-    proof = selftest.prove(site) if with_selftest else None
-    if proof:
-        text = "{tried} tries to send by {0}: {dropped_by_the_rules} frames dropped by the rules, {left} left"
-        say(text.format(site.interface, **proof), file=sys.stderr)
-    if evidence is not None and key is not None:
-        keyid = selftest.write_evidence(selftest.evidence(site, report, proof), evidence, key)
-        say(f"wrote {evidence}, signed by {keyid}", file=sys.stderr)
-    if fix_plan:
-        say(*diagnosis.fix_plan(report))
-    elif as_json:
-        diagnosis.print_json(site, report)
-    else:
-        diagnosis.show(site, report, new_console())
-    if found := diagnosis.problems(report):
-        if as_json or fix_plan:
-            raise typer.Exit(FindingsError.exit_code)
-        raise FindingsError(f"{len(found)} problems: {', '.join(finding.check for finding in found)}")
+    from diode.commands import doctor
+
+    place = doctor.Place(config, interface, source)
+    form: doctor.Form = "fix_plan" if fix_plan else "json" if as_json else "tables"
+    doctor.examine(place, form, evidence, key, with_selftest=with_selftest)
 
 
 def evidence(
@@ -120,14 +84,6 @@ def evidence(
     signer: Annotated[Path, typer.Option("--signer", help="Public key of whoever should have signed it.")],
 ) -> None:
     """Check the signature of an evidence pack, and print what it says as JSON."""
-    try:
-        public = load_public_key(signer.read_bytes())
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{signer} is no public key: {error}") from error
-    say_json(selftest.read_evidence(file, public), indent=2)
+    from diode.commands import doctor
 
-
-def install_command(rules: oneway.Rules, config: Path) -> str:
-    """What to type to have ``rules`` in place."""
-    source = f" --from {rules.source}" if rules.source else ""
-    return f"diode oneway install -c {config} -i {rules.interface}{source}"
+    doctor.read_evidence(file, signer)

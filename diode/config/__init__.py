@@ -4,7 +4,9 @@
 - ``intake``: what the items of one channel must pass on the sending side before they are packed
   (docs/intake.md)
 - ``link_key_rotation``: changing the link key, one rename a step; which second key is taken
+- ``load``: reads a configuration from TOML and the environment, and says what is wrong with it
 - ``ownership``: who may change keys, configuration, and the folders above them
-- ``settings``: configuration of both daemons: TOML, checked once at the edge; every key has a ``DIODE_*``
-  environment twin
+- ``receiver``: ``receiver.toml``: the settings of the receiving side
+- ``sections``: what the settings of both sides share
+- ``sender``: ``sender.toml``: the settings of the sending side
 """

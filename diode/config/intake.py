@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from diode.config.sections import Section
 from diode.content.rules import Rules
 from diode.formats.sizes import Size
 
@@ -13,11 +14,7 @@ Seconds = Annotated[float, Field(gt=0.0, le=86_400.0)]
 Identity = Annotated[str, Field(min_length=1, max_length=1024)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ContentSettings(_Section):
+class ContentSettings(Section):
     """What a channel takes, on either side (docs/content.md)."""
 
     content: Literal["any", "weights", "packages", "images", "os"] = "any"  # a preset of kinds
@@ -37,7 +34,7 @@ class ContentSettings(_Section):
         return self
 
 
-class Sigstore(_Section):
+class Sigstore(Section):
     """Who must have signed by Sigstore. Nothing is fetched: the trusted root is a file, renewed by people."""
 
     trusted_root: Path
@@ -45,7 +42,7 @@ class Sigstore(_Section):
     issuer: Identity  # who vouched for the identity: the URI of an OpenID provider
 
 
-class ModelSigning(_Section):
+class ModelSigning(Section):
     """OpenSSF Model Signing v1.0: one signature over the digests of all files, by a key or by Sigstore."""
 
     file: FileName = "model.sig"
@@ -60,7 +57,7 @@ class ModelSigning(_Section):
         return self
 
 
-class Clamd(_Section):
+class Clamd(Section):
     """A ClamAV daemon on this host. Its own limits must not be below ``max_bytes``: it passes what it cuts short."""
 
     socket: Path
@@ -83,7 +80,7 @@ class Clamd(_Section):
         return self
 
 
-class Hook(_Section):
+class Hook(Section):
     """A program that judges an item: JSON on its standard input, a verdict in JSON on its standard output."""
 
     run: Annotated[tuple[str, ...], Field(min_length=1, max_length=64)]  # program and arguments; no shell

@@ -10,9 +10,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from diode.audit.chain import Side, What
+from diode.audit.chain import What
 from diode.audit.log import open_log
-from diode.config.settings import ReceiverConfig, ReceiverLink, SenderConfig
+from diode.config.receiver import ReceiverConfig, ReceiverLink
+from diode.config.sender import SenderConfig
 from diode.errors import UsageError
 from diode.formats.timestamps import moment
 from diode.protocol.auth import LinkKey
@@ -101,11 +102,6 @@ def retire_link(config: SenderConfig | ReceiverConfig) -> bool:
     return True
 
 
-def side_of(config: SenderConfig | ReceiverConfig) -> Side:
-    """Which side a configuration is of."""
-    return "sender" if isinstance(config, SenderConfig) else "receiver"
-
-
 def replace_private(path: Path, data: bytes, owner: os.stat_result) -> None:
     """Put a private file (0600) at ``path`` by one rename, durably. What root writes is ``owner``'s. Raises OSError."""
     partial = path.with_name(f"{path.name}.partial")
@@ -131,5 +127,5 @@ def _make(config: SenderConfig | ReceiverConfig, current: LinkKey) -> LinkKey:
 
 
 def _note(config: SenderConfig | ReceiverConfig, key: str, detail: str) -> None:
-    log = open_log(config.audit_folder, config.service_key, side_of(config))
+    log = open_log(config.audit_folder, config.service_key, config.side)
     log.append(What.LINK_KEY_CHANGED, key=key, detail=detail)

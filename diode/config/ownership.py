@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 
 from pydantic import BaseModel
 
-from diode.config.settings import ReceiverConfig, SenderConfig
+from diode.config.receiver import ReceiverConfig
+from diode.config.sender import SenderConfig
 from diode.errors import UsageError
 from diode.storage.database import LEDGER_FILE
 
@@ -45,7 +46,7 @@ def check_ownership(config: Config) -> None:
         return
     more = ""
     if len(found) > 1:
-        plan = f"diode doctor -c {getattr(type(config), 'source', 'CONFIG')} --fix-plan"
+        plan = f"diode doctor -c {config.source or 'CONFIG'} --fix-plan"
         more = f" So are {len(found) - 1} others, which '{plan}' lists."
     raise UsageError(f"{found[0].text}; nothing was read.{more} Look at what it holds, then type: {found[0].do}")
 
@@ -128,9 +129,8 @@ def _way(path: Path, lstat: Lstat) -> Iterator[tuple[Path, os.stat_result | None
 
 
 def _files(config: Config) -> Iterator[Path]:
-    source = getattr(type(config), "source", None)
-    if source is not None:
-        yield source
+    if config.source is not None:
+        yield config.source
     yield from (config.link.key, config.link.previous, config.service_key)
     yield config.audit_folder
     yield config.state / LEDGER_FILE  # the trust document lies in it, and which numbers are spent

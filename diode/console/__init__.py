@@ -2,8 +2,9 @@
 
 - ``budget``: how often something that anybody can cause is said one by one: so many a minute, and of the
   others their number
-- ``entry``: how the three commands end: one line that says what happened, and the exit code that scripts rely
-  on
+- ``bundles``: lists of bundles, as both sides show them
+- ``drawing``: tables and bars on a terminal, every cell escaped
+- ``entry``: how the three commands begin and end: fast, and with one line and the exit code that scripts rely on
 - ``logs``: logs: structlog, coloured on a terminal and JSON lines otherwise, always on standard error, every
   value escaped
 - ``metrics``: prometheus figures of a daemon, read from its counters when somebody asks
@@ -11,5 +12,5 @@
   on demand
 - ``prompts``: what several commands ask and show alike: a yes, fields, a trust document
 - ``seldom``: how often a minute an event is said that a holder of the link key can cause at will
-- ``terminal``: the only way to a terminal: prints, tables, bars and questions, all escaped
+- ``terminal``: the only way to a terminal: prints lines and asks questions, all escaped
 """

@@ -19,7 +19,8 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from diode.console.terminal import new_console, say_json
+from diode.console.drawing import new_console
+from diode.console.terminal import say_json
 from diode.formats.escape import escape
 
 Mode = Literal["bars", "lines", "json", "quiet"]

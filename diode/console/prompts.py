@@ -1,11 +1,13 @@
 """What several commands ask and show alike: a yes, fields, a trust document."""
 
 import sys
+from collections.abc import Mapping
 
 from rich import box
 from rich.table import Table
 
-from diode.console.terminal import ask, new_console, say
+from diode.console.drawing import new_console
+from diode.console.terminal import ask, say
 from diode.errors import UsageError
 from diode.trust.document import TrustDocument
 
@@ -37,7 +39,7 @@ def confirm(question: str, *, yes: bool) -> None:
         raise UsageError("nothing was done")
 
 
-def print_fields(fields: dict[str, object]) -> None:
+def print_fields(fields: Mapping[str, object]) -> None:
     """One line each, what is empty left out."""
     for name, value in fields.items():
         if value is not None:

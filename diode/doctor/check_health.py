@@ -12,7 +12,8 @@ from typing import Final
 
 from diode.config.link_key_rotation import maybe_previous
 from diode.config.ownership import find_unsafe
-from diode.config.settings import Channel, ReceiverConfig, SenderConfig
+from diode.config.receiver import Channel, ReceiverConfig
+from diode.config.sender import SenderConfig
 from diode.doctor.findings import Finding, Site
 from diode.errors import DiodeError, UsageError
 from diode.process.judges import Account

@@ -4,7 +4,8 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
-from diode.config.settings import ReceiverConfig, SenderConfig
+from diode.config.receiver import ReceiverConfig
+from diode.config.sender import SenderConfig
 from diode.doctor.findings import Finding, Site
 from diode.net.sockets import SEND_BUFFER_BYTES, knows_offload
 from diode.protocol.fec import choose_engine

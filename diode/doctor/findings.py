@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from diode.config.settings import ReceiverConfig, SenderConfig
+from diode.audit.chain import Side
+from diode.config.receiver import ReceiverConfig
+from diode.config.sender import SenderConfig
 from diode.doctor.host import Host
-from diode.doctor.nftables import Role
 from diode.net.address import Address
 
 Level = Literal["ok", "advice", "unknown", "problem"]
@@ -33,15 +34,14 @@ class Site:
     source: str | None = None
 
     @property
-    def role(self) -> Role:
+    def role(self) -> Side:
         """Which side this is."""
-        return "sender" if isinstance(self.config, SenderConfig) else "receiver"
+        return self.config.side
 
     @property
     def address(self) -> Address:
         """Where the link's datagrams go to: the receiver's own address, as either side knows it."""
-        link = self.config.link
-        return Address.parse(link.to if hasattr(link, "to") else link.listen)
+        return self.config.link.address
 
 
 Check = Callable[[Site], Iterator[Finding]]

@@ -15,12 +15,12 @@ import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
+from diode.audit.chain import Side
 from diode.errors import FindingsError, KernelError, UsageError
 from diode.process.programs import environment
 
-Role = Literal["sender", "receiver"]
 OUT: Final = "tried to leave"
 IN: Final = "accepted"
 REFUSED: Final = "refused"
@@ -45,7 +45,7 @@ _TIMEOUT_S: Final = 20.0
 class Rules:
     """What one interface lets through. ``source`` and ``port``: where the receiver's datagrams come from and go to."""
 
-    role: Role
+    role: Side
     interface: str
     source: str | None = None
     port: int | None = None

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from diode.config.settings import load_either
+from diode.config.load import load_either
 from diode.console.terminal import say_json
 from diode.doctor.check_health import check_upkeep
 from diode.doctor.check_one_way import check_returns
@@ -33,7 +33,7 @@ Report = dict[str, list[Finding]]
 
 
 def open_site(file: Path, interface: str | None, source: str | None, host: Host | None = None) -> Site:
-    """The side that ``file`` configures, on this host. Raises as :func:`diode.config.settings.load`."""
+    """The side that ``file`` configures, on this host. Raises as :func:`diode.config.load.load`."""
     host = host or Host()
     config = load_either(file)
     site = Site(host, config, file, interface, source)

@@ -24,7 +24,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from rich.table import Table
 
 from diode.config.init import init_pair
-from diode.console.terminal import new_console
+from diode.console.drawing import new_console
 from diode.content.judge import Judge
 from diode.content.rules import Rules
 from diode.errors import DiodeError, UsageError

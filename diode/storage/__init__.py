@@ -7,7 +7,9 @@
 - ``durable``: files that are on disk when the call returns, a descriptor that is told of failed writes, reads
   that are bounded
 - ``folder``: a folder by its descriptor: files are made, replaced, moved and removed through no link
+- ``links``: where symbolic links of strangers lead: followed below one folder, never out of it
 - ``locking``: one process at a time works on a state folder: a daemon, or a command that must not meet one
+- ``openat2``: has the kernel resolve a path below a folder, and refuse what leads out
 - ``rollback_guard``: how far ledger and audit log had come, kept apart from them
 - ``tree``: all that lies below a folder, by descriptors
 """

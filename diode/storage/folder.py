@@ -4,7 +4,8 @@ A name that a stranger chose (an item of the outbox, a link beside it, a path in
 Every call is relative to a descriptor, takes one component, and follows no symbolic link. New files are made with
 ``O_EXCL``. What replaces a file is written under a name of our own first, and takes the old one's place by a rename:
 that replaces a link, and not what it points to. Paths of several components are resolved by the kernel, below the
-folder and through no link, or, where links may be followed, through none that leads out (openat2(2)).
+folder and through no link (:mod:`diode.storage.openat2`). Where links may be followed, none leads out
+(:mod:`diode.storage.links`).
 """
 
 import ctypes
@@ -13,18 +14,15 @@ import hashlib
 import os
 import shutil
 import stat
-import struct
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final, Self
 
+from diode.storage.openat2 import BENEATH_NO_LINKS, openat2
+
 _LONGEST_NAME_BYTES: Final = 255
-_OPENAT2: Final = 437
-_RESOLVE_BENEATH_NO_LINKS: Final = 0x08 | 0x04 | 0x02  # BENEATH, NO_SYMLINKS, NO_MAGICLINKS
-_RESOLVE_BENEATH: Final = 0x08 | 0x02  # BENEATH, NO_MAGICLINKS
-_MOST_TRIES: Final = 32  # of a path with ".." in it, while folders are renamed: the kernel then says EAGAIN
 _RENAME_NOREPLACE: Final = 1
 _NOT_HERE: Final = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)  # a file system that cannot rename so
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -66,38 +64,13 @@ class Folder:
 
     def beneath(self, path: str, flags: int, mode: int = 0) -> int:
         """openat2(2) of a relative path of any depth, which leads through no link and never out; a new descriptor."""
-        return self._openat2(path, flags | os.O_NOFOLLOW, mode, _RESOLVE_BENEATH_NO_LINKS)
-
-    def following(self, path: str, flags: int) -> int:
-        """Likewise through links, each of which stays below this folder: absolute ones, and a way out and in, do not.
-
-        Links of the kernel's own, as those of /proc, are not followed. Raises OSError: EXDEV for what leads out.
-        """
-        for _ in range(_MOST_TRIES - 1):
-            with suppress(BlockingIOError):
-                return self._openat2(path, flags, 0, _RESOLVE_BENEATH)
-        return self._openat2(path, flags, 0, _RESOLVE_BENEATH)
-
-    def above(self, levels: int) -> "Folder":
-        """The folder that lies ``levels`` above, as the kernel knows it. Names below it can be opened, not listed."""
-        fd = os.open("/".join([".."] * levels) or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.fd)
-        return Folder(fd, real_path(fd))
+        return openat2(self.fd, path, flags | os.O_NOFOLLOW, mode, BENEATH_NO_LINKS, self.path)
 
     def link(self, name: str) -> str:
         """What the symbolic link ``name`` says."""
         self._check(name)
         with self._naming(name):
             return os.readlink(name, dir_fd=self.fd)
-
-    def _openat2(self, path: str, flags: int, mode: int, resolve: int) -> int:
-        if "\0" in path:
-            raise OSError(errno.EINVAL, "embedded null byte", str(self.path / path))
-        how = struct.pack("=QQQ", flags | os.O_CLOEXEC, mode, resolve)
-        fd = int(_libc.syscall(_OPENAT2, self.fd, os.fsencode(path), how, ctypes.c_size_t(len(how))))
-        if fd < 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), str(self.path / path))
-        return fd
 
     def create(self, name: str, mode: int = 0o600) -> int:
         """A new file, opened for writing. Raises FileExistsError, also where ``name`` is a link to nothing."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from diode.bundle.manifest import PAYLOAD_TYPE, Manifest, bundle_id, read_manifest
+from diode.bundle.ref import hex_of
 from diode.errors import UsageError
 from diode.formats.dsse import read_envelope
 from diode.formats.names import MAX_MANIFEST_BYTES
@@ -48,7 +49,7 @@ def describe(manifest: Manifest, number: int) -> dict[str, Any]:
     """A manifest for people: names, sizes, dates and labels, in the order they are read."""
     labels = manifest.labels
     return {
-        "bundle": f"{number:016x}",
+        "bundle": hex_of(number),
         "channel": manifest.channel,
         "name": manifest.name,
         "version": manifest.version,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from diode.audit.chain import What
 from diode.audit.log import open_log
-from diode.config.settings import ReceiverConfig
+from diode.config.receiver import ReceiverConfig
 from diode.errors import UsageError
 from diode.storage.database import LEDGER_FILE
 from receiver.ledger.bundles import Ledger

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from diode.config.link_key_rotation import maybe_previous
-from diode.config.settings import ReceiverLink
+from diode.config.receiver import ReceiverLink
 from diode.errors import DiodeError
 from diode.trust.keys import read_link_key
 

@@ -13,7 +13,7 @@ import structlog
 from diode.audit.chain import What
 from diode.audit.log import AuditLog, open_log
 from diode.audit.verify import trust_taken
-from diode.config.settings import ReceiverConfig
+from diode.config.receiver import ReceiverConfig
 from diode.errors import ReplayError
 from diode.storage.database import LEDGER_FILE, open_anchored
 from diode.storage.locking import locked

@@ -12,7 +12,8 @@ from typing import Any, Final
 from securesystemslib.signer import Key
 
 from diode.audit.chain import What
-from diode.audit.log import AuditLog, why
+from diode.audit.facts import why
+from diode.audit.log import AuditLog
 from diode.bundle.manifest import Manifest
 from diode.errors import ContentError, DiodeError, IntegrityError, NotInitialisedError, PolicyError, StorageError
 from diode.formats.names import MAX_MANIFEST_BYTES

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from diode.config.settings import ReceiverConfig
+from diode.config.receiver import ReceiverConfig
 from diode.errors import UsageError
 from diode.process.judges import Surroundings, hide
 from diode.process.programs import environment

@@ -23,7 +23,8 @@ from typing import Any, Final
 import numpy as np
 
 from diode.audit.chain import What
-from diode.audit.log import AuditLog, trust_facts, why
+from diode.audit.facts import trust_facts, why
+from diode.audit.log import AuditLog
 from diode.bundle.manifest import Manifest, bundle_id
 from diode.bundle.opened import Opened
 from diode.bundle.receipt import RECEIPT_FILE

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Final
 
-from diode.config.settings import Channel, ReceiverConfig
+from diode.config.receiver import Channel, ReceiverConfig
 from diode.process.memory import LINK_SIZE, PAGE_BYTES, Counters, Ring, create_memfd, reader_of
 from diode.process.supervise import Crew
 from diode.process.workers import Worker

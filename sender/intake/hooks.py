@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from diode.config.intake import Hook
-from diode.config.settings import SenderConfig
+from diode.config.sender import SenderConfig
 from diode.errors import UsageError
 from diode.formats.canonical import canonical
 from diode.process.judges import Surroundings, hide, let_in

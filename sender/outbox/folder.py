@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
-from diode.config.settings import Outbox
+from diode.config.sender import Outbox
 from diode.errors import DiodeError, IntakeError, PathError, SourceError, UsageError
 from diode.formats.names import ChannelName, check_new_name
 from diode.storage.folder import Folder, fitting, real_path

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 
 from diode.errors import SourceError
 from diode.storage.folder import Folder
+from diode.storage.links import folder_above
 
 INCOMPLETE: Final = ".incomplete"
 _POINTER: Final = re.compile(r"((?:\.\./){2,})blobs/([^/]+)")  # what a snapshot's link says
@@ -86,7 +87,7 @@ def find_hub(holder: Folder, name: str) -> Hub | None:
     Nothing but what the links of this one repository may lead to is opened through it. Raises OSError.
     """
     for levels, prefix in _candidates(holder, name):
-        hub = holder.above(levels)
+        hub = folder_above(holder, levels)
         repository = prefix.partition("/")[0]
         if not _is_folder(hub, f"{repository}/blobs") or not _is_folder(hub, f"{repository}/snapshots"):
             continue

@@ -11,6 +11,7 @@ from typing import Final, Literal, NamedTuple
 
 from diode.errors import SourceError
 from diode.storage.folder import Folder, real_path
+from diode.storage.links import open_following
 from sender.outbox.hub_cache import Hub, blob_of, complain, shared_of
 
 _SEVERAL: Final = -1  # no single user: others may write into a folder above
@@ -116,7 +117,7 @@ class Follower:
 
     def _in_item(self, link: Spot, words: str) -> Spot:
         try:
-            fd = self._top.following(link.below, os.O_PATH)
+            fd = open_following(self._top, link.below, os.O_PATH)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise

@@ -15,7 +15,7 @@ from diode.audit.chain import What
 from diode.audit.log import AuditLog
 from diode.bundle.manifest import PAYLOAD_TYPE, bundle_id
 from diode.bundle.opened import Signature
-from diode.config.settings import SenderConfig
+from diode.config.sender import SenderConfig
 from diode.errors import NotInitialisedError, SourceError, TrustError, UsageError
 from diode.formats.dsse import merge_signatures, read_envelope, write_envelope
 from diode.formats.names import MAX_MANIFEST_BYTES

@@ -13,7 +13,7 @@ from securesystemslib.signer import CryptoSigner
 from diode.audit.chain import What
 from diode.audit.log import AuditLog, Decision
 from diode.config.intake import Intake
-from diode.config.settings import SenderConfig
+from diode.config.sender import SenderConfig
 from diode.console.progress import Display
 from diode.errors import DiodeError, IntakeError, SourceError
 from diode.formats.timestamps import moment

@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from diode.config.settings import Outbox
+from diode.config.sender import Outbox
 from sender.ledger import Ledger, Row
 from sender.outbox.folder import OutboxFolder, open_place, printable
 from sender.pack.packed import relocate

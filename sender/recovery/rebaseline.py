@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from diode.audit.chain import What
 from diode.audit.log import AuditLog, open_log
-from diode.config.settings import SenderConfig
+from diode.config.sender import SenderConfig
 from diode.errors import ReplayError, UsageError
 from diode.formats.names import CHANNEL_PATTERN, MAX_SEQUENCE
 from diode.storage.database import LEDGER_FILE, open_anchored

@@ -14,7 +14,7 @@ import structlog
 
 from diode.audit.chain import What
 from diode.audit.log import AuditLog
-from diode.config.settings import SenderConfig
+from diode.config.sender import SenderConfig
 from diode.console.progress import Display
 from diode.errors import DiodeError, SourceError
 from diode.protocol.wire import Kind

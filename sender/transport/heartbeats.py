@@ -12,7 +12,7 @@ import asyncio_dgram
 from asyncio_dgram.aio import DatagramServer
 
 from diode.audit.log import AuditLog
-from diode.config.settings import SenderLink
+from diode.config.sender import SenderLink
 from diode.net.address import Address
 from diode.net.sockets import open_sender
 from diode.protocol.auth import LinkKey, Session

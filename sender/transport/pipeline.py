@@ -4,7 +4,7 @@ import os
 from contextlib import ExitStack
 from typing import Final
 
-from diode.config.settings import SenderConfig
+from diode.config.sender import SenderConfig
 from diode.errors import MessageError
 from diode.net.address import Address
 from diode.net.sockets import open_sender

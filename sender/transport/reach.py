@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from diode.config.settings import SenderConfig
+from diode.config.sender import SenderConfig
 from sender.pack.packed import FILES_FILE, SOURCES_FILE
 
 MAX_PLACES: Final = 1024  # of one bundle: with more, the folders that they lie in are taken instead

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
 
-import diode.audit.log
+import diode.audit.segments
 import receiver.spool.bundle
 from diode.audit.chain import What
 from diode.audit.log import AuditLog
@@ -112,13 +112,13 @@ def _said_after_rename() -> Any:
 
 
 def _torn_line_kept() -> Any:
-    real = diode.audit.log._end_of
+    real = diode.audit.segments.end_of
 
     def end_of(path: Path) -> Any:
         _, head, _ = real(path)
-        return path.stat().st_size, head, b""
+        return diode.audit.segments.End(path.stat().st_size, head, b"")
 
-    return patch.object(diode.audit.log, "_end_of", end_of)
+    return patch.object(diode.audit.segments, "end_of", end_of)
 
 
 def _log_unsynced() -> Any:

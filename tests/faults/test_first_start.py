@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from diode.config.init import init_pair
-from diode.config.settings import ReceiverConfig, SenderConfig, load
+from diode.config.load import load
+from diode.config.receiver import ReceiverConfig
+from diode.config.sender import SenderConfig
 from receiver.inbox.folder import Inbox
 from receiver.recovery import rebaseline as enclave
 from sender.recovery import rebaseline as staging

@@ -24,7 +24,9 @@ from diode.audit.chain import What
 from diode.audit.log import open_log
 from diode.audit.verify import entries_of, heads_heard, read_service_keys, verify
 from diode.config.init import init_pair
-from diode.config.settings import ReceiverConfig, SenderConfig, load
+from diode.config.load import load
+from diode.config.receiver import ReceiverConfig
+from diode.config.sender import SenderConfig
 from diode.console.progress import Display
 from diode.errors import DiodeError, ReplayError, StorageError, UsageError
 from diode.net.impairments import Impairer, Impairments

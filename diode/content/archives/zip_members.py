@@ -15,7 +15,8 @@ from diode.content.archives.sources import Ahead, Source, read_all
 from diode.content.archives.streams import decode
 from diode.content.reader import Reader
 from diode.content.trouble import UnsoundError
-from diode.content.zips import Member, read_directory
+from diode.content.zip_directory import Member
+from diode.content.zips import read_directory
 
 STORED: Final = 0
 DEFLATED: Final = 8

@@ -11,7 +11,7 @@ import sys
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
-from unittest.mock import patch
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -19,9 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from securesystemslib.signer import CryptoSigner
 
-from diode.audit import verify as audit_check
 from diode.audit.chain import FACTS, GENESIS, MAX_LINE_BYTES, Entry, Head, What, bounded, read_line
-from diode.audit.log import AuditLog, segments, unix_user
+from diode.audit.facts import unix_user
+from diode.audit.log import AuditLog
+from diode.audit.segments import segments
 from diode.audit.verify import entries_of, heads_heard, newest_entries, read_service_keys, verify
 from diode.errors import FullError, IntegrityError, SignatureError, StorageError, UsageError
 from diode.formats.digest import digest
@@ -214,9 +215,18 @@ def test_a_line_that_is_being_written_is_waited_for(folder: Path, monkeypatch: p
         waited.append((os.readlink(f"/proc/self/fd/{fd}"), how))
         path.write_bytes(whole)
 
-    monkeypatch.setattr(audit_check.fcntl, "flock", flock)
+    monkeypatch.setattr(fcntl, "flock", flock)
     assert 9 == verify(folder, []).head.n
     assert [(str(folder), fcntl.LOCK_SH)] == waited
+
+
+def failing(number: int) -> Callable[..., Any]:
+    """A call that the disk refuses."""
+
+    def fail(*_: Any) -> Any:
+        raise OSError(number, os.strerror(number), "audit")
+
+    return fail
 
 
 def torn_by(folder: Path, tail: bytes) -> AuditLog:
@@ -278,11 +288,10 @@ def test_a_disk_that_takes_no_entry_takes_no_decision(fails: str, folder: Path) 
     """The error says so, and nothing of the entry stays."""
     log = AuditLog(folder, "sender", None)
     before = lines_of(folder)
-    with (
-        patch.object(os, fails, side_effect=OSError(errno.ENOSPC, "No space left", "audit")),
-        pytest.raises(FullError, match="nothing was decided"),
-    ):
-        log.append(What.SENT)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, fails, failing(errno.ENOSPC))
+        with pytest.raises(FullError, match="nothing was decided"):
+            log.append(What.SENT)
     assert before == lines_of(folder)
     log.append(What.SENT)
     assert len(lines_of(folder)) == 10
@@ -292,13 +301,12 @@ def test_a_disk_that_takes_no_entry_takes_no_decision(fails: str, folder: Path) 
 def test_a_sync_that_fails_once_leaves_no_entry(then: str, folder: Path) -> None:
     """Not even when it could not be cut off at once: later syncs succeed, and would say that it is on the disk."""
     log = AuditLog(folder, "sender", None)
-    before, failed = lines_of(folder), OSError(errno.EIO, "Input/output error", "audit")
-    with (
-        patch.object(os, "fdatasync", side_effect=failed),
-        patch.object(os, "ftruncate", side_effect=failed),
-        pytest.raises(StorageError, match="nothing was decided"),
-    ):
-        log.append(What.SENT, bundle="0123456789abcdef")
+    before = lines_of(folder)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "fdatasync", failing(errno.EIO))
+        patched.setattr(os, "ftruncate", failing(errno.EIO))
+        with pytest.raises(StorageError, match="nothing was decided"):
+            log.append(What.SENT, bundle="0123456789abcdef")
     if then == "append":
         log.append(What.SENT)
         assert before == lines_of(folder)[:-1]
@@ -308,20 +316,22 @@ def test_a_sync_that_fails_once_leaves_no_entry(then: str, folder: Path) -> None
         assert (len(before), before) == (head.n, lines_of(folder))
 
 
-def test_a_segment_whose_name_could_not_be_synced_is_synced_later(folder: Path) -> None:
+def test_a_segment_whose_name_could_not_be_synced_is_synced_later(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The file is there then, and empty; its name may not be."""
     log = AuditLog(folder / "new", "sender", None)
-    with (
-        patch("diode.audit.log.sync_folder", side_effect=OSError(errno.EIO, "Input/output error", "audit")),
-        pytest.raises(StorageError),
-    ):
-        log.append(What.SENT)
-    with patch("diode.audit.log.sync_folder") as synced:
-        log.append(What.SENT)
-    synced.assert_called_once_with(folder / "new")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("diode.audit.log.sync_folder", failing(errno.EIO))
+        with pytest.raises(StorageError):
+            log.append(What.SENT)
+    synced = list[Path]()
+    monkeypatch.setattr("diode.audit.log.sync_folder", synced.append)
+    log.append(What.SENT)
+    assert [folder / "new"] == synced
 
 
-def test_a_write_that_fell_short_leaves_nothing(folder: Path) -> None:
+def test_a_write_that_fell_short_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a line, then a full disk."""
     real, calls = os.pwrite, list[int]()
 
@@ -332,7 +342,8 @@ def test_a_write_that_fell_short_leaves_nothing(folder: Path) -> None:
         return real(fd, data[:50], offset)
 
     before = lines_of(folder)
-    with patch.object(os, "pwrite", short), pytest.raises(FullError):
+    monkeypatch.setattr(os, "pwrite", short)
+    with pytest.raises(FullError):
         AuditLog(folder, "sender", None).append(What.SENT)
     assert before == lines_of(folder)
 
@@ -340,6 +351,7 @@ def test_a_write_that_fell_short_leaves_nothing(folder: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
+from typing import Any
 from diode.audit.log import AuditLog
 from diode.audit.chain import What
 log = AuditLog(Path(sys.argv[1]), "sender", None, segment_bytes=20_000)
@@ -420,13 +432,14 @@ def test_a_key_makes_a_signer(folder: Path, keys: list[Ed25519PublicKey]) -> Non
     assert verify(folder, []).head.n == 11
 
 
-def test_a_head_that_is_told_is_durable(folder: Path) -> None:
+def test_a_head_that_is_told_is_durable(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process may have died before its sync: whoever tells of its entry syncs first, once."""
     log, synced = AuditLog(folder, "sender", None), list[str]()
-    with patch.object(os, "fdatasync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}"))):
-        heads = [log.head(), log.head()]
-        with patch.object(AuditLog, "_write", lambda self, path, end, data, was_torn: path.open("ab").write(data)):
-            AuditLog(folder, "sender", None).append(What.STOPPED)
-        heads.append(log.head())
+    monkeypatch.setattr(os, "fdatasync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))
+    heads = [log.head(), log.head()]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(AuditLog, "_write", lambda self, path, end, data, was_torn: path.open("ab").write(data))
+        AuditLog(folder, "sender", None).append(What.STOPPED)
+    heads.append(log.head())
     assert [9, 9, 10] == [head.n for head in heads if head]
     assert [str(folder / "audit-000001.jsonl")] * 2 == synced

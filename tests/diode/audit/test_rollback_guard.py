@@ -11,10 +11,13 @@ import pytest
 from typer.testing import CliRunner
 
 from diode.audit.chain import Head, What
-from diode.audit.log import AuditLog, segments
+from diode.audit.log import AuditLog
+from diode.audit.segments import segments
 from diode.cli.main import app
 from diode.config.init import init_pair
-from diode.config.settings import ReceiverConfig, SenderConfig, load
+from diode.config.load import load
+from diode.config.receiver import ReceiverConfig
+from diode.config.sender import SenderConfig
 from diode.errors import ContentError, DiodeError, StorageError
 from diode.storage.rollback_guard import Anchor
 from receiver.recovery import rebaseline as enclave

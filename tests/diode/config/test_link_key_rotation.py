@@ -14,7 +14,9 @@ from typer.testing import CliRunner
 from diode.cli.main import app
 from diode.config.init import init_pair
 from diode.config.link_key_rotation import maybe_previous, retire_link, rotate_link
-from diode.config.settings import ReceiverConfig, SenderConfig, load, load_either
+from diode.config.load import load, load_either
+from diode.config.receiver import ReceiverConfig
+from diode.config.sender import SenderConfig
 from diode.errors import NotInitialisedError, StorageError, UsageError
 from diode.protocol.auth import LinkKey
 from diode.trust.keys import new_link_key, read_link_key, write_private
@@ -187,6 +189,7 @@ def test_the_commands_say_what_to_type(folder: Path) -> None:
 def test_what_root_writes_is_the_daemons(folder: Path) -> None:
     """Whoever could read the key can read the new one."""
     receiver = sides(folder)[0]
+    assert isinstance(receiver, ReceiverConfig)
     os.chown(receiver.link.key, 12_345, 12_346)
     rotate_link(receiver, folder / "new.key")
     for key in receiver.link.keys:

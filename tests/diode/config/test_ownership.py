@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from diode.config.init import init_pair
+from diode.config.load import load, load_either
 from diode.config.ownership import Config, check_ownership, find_unsafe, unsafe_file
-from diode.config.settings import ReceiverConfig, SenderConfig, load
+from diode.config.receiver import ReceiverConfig
+from diode.config.sender import SenderConfig
 from diode.console.progress import Display
 from diode.doctor.check_health import check_upkeep
 from diode.doctor.findings import Site
@@ -35,13 +37,13 @@ def config(request: pytest.FixtureRequest, tmp_path: Path) -> Config:
         (tmp_path / side / "state" / "audit").mkdir(mode=0o700)
     keys = tmp_path / "sender" / "keys"
     (keys / "acme.pub").write_bytes((keys / "signing.pub").read_bytes())
-    kind = SenderConfig if request.param == "sender" else ReceiverConfig
-    return load(kind, tmp_path / request.param / f"{request.param}.toml")
+    return load_either(tmp_path / request.param / f"{request.param}.toml")
 
 
 def folder_of(config: Config) -> Path:
     """Where all of it lies."""
-    return type(config).source.parent
+    assert config.source is not None
+    return config.source.parent
 
 
 HARMS: dict[str, tuple[str, Callable[[Path], object]]] = {
@@ -88,7 +90,8 @@ def _link(path: Path) -> None:
 
 def start(config: Config) -> None:
     """The daemon, as far as its constructor."""
-    with (Sender if isinstance(config, SenderConfig) else Receiver)(config, Display("quiet")):  # type: ignore[operator]
+    display = Display("quiet")
+    with Sender(config, display) if isinstance(config, SenderConfig) else Receiver(config, display):
         pass
 
 
@@ -103,7 +106,8 @@ def test_what_others_may_change_is_refused(config: Config, harm: str) -> None:
     do(folder_of(config))
     with pytest.raises(UsageError, match=r"confers trust.*type: ch(own|mod) ") as refused:
         start(config)
-    found = [finding for finding in check_upkeep(Site(Host(), config, type(config).source, None)) if finding.do]
+    assert config.source is not None
+    found = [finding for finding in check_upkeep(Site(Host(), config, config.source, None)) if finding.do]
     assert 2 == refused.value.exit_code
     assert str(refused.value).endswith(tuple(finding.do for finding in found if finding.check == "ownership"))
 

@@ -17,10 +17,11 @@ from securesystemslib.signer import CryptoSigner
 from typer.testing import CliRunner
 
 from diode.config.init import init_sender
-from diode.console import terminal
+from diode.console import drawing
+from diode.console.drawing import new_console
 from diode.console.entry import guarded, new_app
 from diode.console.progress import Display
-from diode.console.terminal import ask, new_console, say, say_json
+from diode.console.terminal import ask, say, say_json
 from diode.errors import UsageError
 from diode.trust.keys import new_link_key
 from receiver.cli import app as receiver_app
@@ -74,7 +75,7 @@ def test_a_table_shows_any_name(cell: str, capsys: pytest.CaptureFixture[str]) -
 def test_colours_stay_ours() -> None:
     """On a terminal the console's own sequences are written, and those of a name are not."""
     out = io.StringIO()
-    console = terminal._EscapingConsole(file=out, force_terminal=True, markup=False, color_system="standard")
+    console = drawing._EscapingConsole(file=out, force_terminal=True, markup=False, color_system="standard")
     console.print(Text("\x1b[2Jname", "red"))
     assert ("\x1b[31m" in out.getvalue(), "\x1b[2J" in out.getvalue()) == (True, False)
 
@@ -82,7 +83,7 @@ def test_colours_stay_ours() -> None:
 def test_a_bar_shows_any_name() -> None:
     """A column that makes its own text is escaped late."""
     out = io.StringIO()
-    console = terminal._EscapingConsole(file=out, force_terminal=True, markup=False, color_system=None, width=200)
+    console = drawing._EscapingConsole(file=out, force_terminal=True, markup=False, color_system=None, width=200)
     with Progress(TextColumn("{task.description}", markup=False), console=console, auto_refresh=False) as bars:
         bars.add_task("\x1b]0;owned\x07\u202e")
         bars.refresh()

@@ -13,7 +13,9 @@ import pytest
 
 from diode.config.init import init_pair
 from diode.config.intake import ContentSettings
-from diode.config.settings import ReceiverConfig, SenderConfig, load
+from diode.config.load import load
+from diode.config.receiver import ReceiverConfig
+from diode.config.sender import SenderConfig
 from diode.content.allowance import Allowance
 from diode.content.examine import Examined, Within
 from diode.content.item import NOTHING_KNOWN

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from diode.config.init import init_pair
-from diode.config.settings import ReceiverConfig
+from diode.config.receiver import ReceiverConfig
 from diode.doctor.check_health import check_upkeep
 from diode.doctor.check_one_way import check_returns
 from diode.doctor.check_speed import check_tuning

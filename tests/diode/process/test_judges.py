@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from diode.config.init import init_pair
-from diode.config.settings import ReceiverConfig, SenderConfig, load
+from diode.config.load import load
+from diode.config.receiver import ReceiverConfig
+from diode.config.sender import SenderConfig
 from diode.errors import UsageError
 from diode.process.judges import CANNOT_START, Account, Surroundings, let_in
 from diode.process.programs import environment

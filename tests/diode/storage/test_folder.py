@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from diode.storage.folder import Folder, partial_name
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Folder:
+def folder(tmp_path: Path) -> Iterator[Folder]:
     """A folder of ours, with a file of somebody else's beside it."""
     (tmp_path / "victim").write_text("secret")
     with Folder.open(tmp_path / "ours", create=True) as opened:

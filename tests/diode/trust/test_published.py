@@ -23,7 +23,7 @@ from diode.storage.folder import Folder
 from diode.trust import published
 from diode.trust.published import examine
 from diode.trust.roles import Trust
-from receiver.cli import keep_to_oneself
+from receiver.commands.receiving import keep_to_oneself
 from tests.enclave import Enclave
 from tests.link import make_bundle
 
@@ -242,6 +242,19 @@ def linked_hard(path: Path) -> None:
 PAPERS = ("manifest.json", "manifest.dsse.json", "SHA256SUMS", "B3SUMS", "receipt.json", "receipt.dsse.json")
 ATTESTATION = "attestations/intake.intoto.jsonl"
 Tampering = Callable[[Path], Any]
+
+
+def b3sums_and_attestations_gone(top: Path) -> None:
+    """What an older receiver did not write yet."""
+    (top / "B3SUMS").unlink()
+    shutil.rmtree(top / "attestations")
+
+
+def of_paper(name: str, harm: Callable[[Path], object]) -> Tampering:
+    """Do ``harm`` to one paper."""
+    return lambda top: harm(top / name)
+
+
 TAMPERINGS: dict[str, Tampering] = {
     "a byte changed": lambda top: replaced(top / "data/a", b"o", b"0"),
     "a byte changed, size and times kept": lambda top: same_size_and_times(top / "data/a"),
@@ -314,7 +327,7 @@ TAMPERINGS: dict[str, Tampering] = {
     "SHA256SUMS: a line less": lambda top: os.truncate(top / "SHA256SUMS", 70),
     "SHA256SUMS: empty": lambda top: os.truncate(top / "SHA256SUMS", 0),
     "B3SUMS: a digest": lambda top: replaced(top / "B3SUMS", b"a", b"b"),
-    "B3SUMS and attestations gone": lambda top: ((top / "B3SUMS").unlink(), shutil.rmtree(top / "attestations")),
+    "B3SUMS and attestations gone": b3sums_and_attestations_gone,
     "manifest.json: a space more": lambda top: replaced(top / "manifest.json", b"{", b"{ "),
     "manifest.json: another name": lambda top: replaced(top / "manifest.json", b"bundle", b"bundlE"),
     "manifest.dsse.json: a space more": lambda top: replaced(top / "manifest.dsse.json", b"{", b"{ "),
@@ -335,10 +348,10 @@ TAMPERINGS: dict[str, Tampering] = {
     "receipt.dsse.json: signature": lambda top: replaced(top / "receipt.dsse.json", b'"sig":"', b'"sig":"00'),
     "receipt.dsse.json: a space more": lambda top: replaced(top / "receipt.dsse.json", b"{", b"{ "),
     "both receipts gone": both_receipts_gone,
-    **{f"{name} gone": (lambda top, name=name: (top / name).unlink()) for name in PAPERS},
-    **{f"{name} a link": (lambda top, name=name: as_link(top / name)) for name in PAPERS},
-    **{f"{name} a pipe": (lambda top, name=name: fifo(top / name)) for name in PAPERS},
-    **{f"{name} a folder": (lambda top, name=name: to_folder(top / name)) for name in PAPERS},
+    **{f"{name} gone": of_paper(name, Path.unlink) for name in PAPERS},
+    **{f"{name} a link": of_paper(name, as_link) for name in PAPERS},
+    **{f"{name} a pipe": of_paper(name, fifo) for name in PAPERS},
+    **{f"{name} a folder": of_paper(name, to_folder) for name in PAPERS},
 }  # fmt: skip
 
 
@@ -409,16 +422,32 @@ def test_no_folder_at_all(site: Site) -> None:
     assert 2 == site.verify(folder=site.folder / "nothing")[0]
 
 
+def put_and_taken_away(top: Path) -> None:
+    """A name that is there for a moment."""
+    (top / "x").touch()
+    (top / "x").unlink()
+
+
+def folder_replaced(top: Path) -> None:
+    """An empty folder takes the place of one."""
+    (top / "data/b").rename(top.parents[1] / "b")
+    (top / "data/b").mkdir()
+
+
+def replaced_by_its_copy(top: Path) -> None:
+    """The same content in another file."""
+    shutil.copy2(top / "B3SUMS", top.parents[1] / "B")
+    (top.parents[1] / "B").replace(top / "B3SUMS")
+
+
 CHANGES: dict[str, Tampering] = {
     "the file being read": lambda top: (top / "data/a").write_bytes(b"one"),
     "a file read before": lambda top: os.utime(top / "data/a"),
-    "put there and taken away": lambda top: ((top / "x").touch(), (top / "x").unlink()),
+    "put there and taken away": put_and_taken_away,
     "a file put there later": lambda top: (top / "data/b/later").touch(),
-    "a folder replaced": lambda top: (os.rename(top / "data/b", top.parents[1] / "b"), (top / "data/b").mkdir()),
+    "a folder replaced": folder_replaced,
     "a folder made a link": lambda top: as_link(top / "data/b"),
-    "a paper replaced by its copy": lambda top: (
-        shutil.copy2(top / "B3SUMS", top.parents[1] / "B"), os.replace(top.parents[1] / "B", top / "B3SUMS"),
-    ),
+    "a paper replaced by its copy": replaced_by_its_copy,
 }  # fmt: skip
 
 

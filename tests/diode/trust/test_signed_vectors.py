@@ -118,13 +118,13 @@ def test_limits_of_an_envelope_and_an_attestation_are_bytes() -> None:
     vector = VECTORS["envelopes"]["good_one_signature"]
     text = bytes.fromhex(vector["envelope"])
     longest = text + b" " * (MAX_MANIFEST_BYTES - len(text))
-    assert read_envelope(longest, vector["payload_type"], MAX_MANIFEST_BYTES)
+    assert vector["payload_type"] == read_envelope(longest, vector["payload_type"], MAX_MANIFEST_BYTES).payload_type
     with pytest.raises(ManifestError):
         read_envelope(longest + b" ", vector["payload_type"], MAX_MANIFEST_BYTES)
     for letters, is_taken in ((32768, True), (32769, False)):
         payload = canonical(SAMPLE.model_dump() | {"attestation": "é" * letters})
         if is_taken:
-            assert read_manifest(payload)
+            assert "é" * letters == read_manifest(payload).attestation
             continue
         with pytest.raises(ManifestError):
             read_manifest(payload)

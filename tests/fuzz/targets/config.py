@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from diode.config.settings import ReceiverConfig, SenderConfig, load
+from diode.config.load import load
+from diode.config.receiver import ReceiverConfig
+from diode.config.sender import SenderConfig
 from diode.errors import NotInitialisedError, UsageError
 
 

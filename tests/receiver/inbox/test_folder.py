@@ -9,7 +9,8 @@ import pytest
 from securesystemslib.signer import CryptoSigner
 
 from diode.config.init import init_receiver
-from diode.config.settings import ReceiverConfig, load
+from diode.config.load import load
+from diode.config.receiver import ReceiverConfig
 from diode.console.progress import Display
 from diode.errors import LockedError, PlaceError, PolicyError, ReplayError, UsageError
 from diode.trust.keys import new_link_key

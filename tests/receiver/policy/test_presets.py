@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from diode.config.settings import Channel
+from diode.config.receiver import Channel
 from diode.errors import PolicyError
 from receiver.messages import Question
 from receiver.policy.examine import examining_here

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from securesystemslib.signer import CryptoSigner
 
-from diode.audit.log import segments
+from diode.audit.segments import segments
 from diode.audit.verify import entries_of
 from diode.errors import StorageError
 from diode.formats.canonical import canonical

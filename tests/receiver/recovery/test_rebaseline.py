@@ -14,7 +14,8 @@ import pytest
 
 from diode.audit.verify import entries_of
 from diode.config.init import init_receiver
-from diode.config.settings import ReceiverConfig, load
+from diode.config.load import load
+from diode.config.receiver import ReceiverConfig
 from diode.errors import FullError, LockedError, NumberError, ReplayError, StorageError
 from diode.protocol.auth import DatagramViews, Session
 from diode.protocol.gate import Gate

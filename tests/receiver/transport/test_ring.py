@@ -14,7 +14,9 @@ import receiver.transport.pipeline
 import receiver.transport.regions
 import sender.transport.pipeline
 from diode.config.init import init_pair
-from diode.config.settings import ReceiverConfig, SenderConfig, load
+from diode.config.load import load
+from diode.config.receiver import ReceiverConfig
+from diode.config.sender import SenderConfig
 from diode.errors import MessageError
 from diode.process.memory import LINK_SIZE, Counters, Ring, create_memfd
 from diode.protocol.auth import Session

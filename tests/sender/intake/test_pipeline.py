@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from diode.config.init import init_pair
 from diode.config.intake import Intake
-from diode.config.settings import SenderConfig, load
+from diode.config.load import load
+from diode.config.sender import SenderConfig
 from sender.intake.candidate import Candidate, StoppedError
 from sender.intake.pipeline import Pipeline
 from sender.intake.verdict import MOST_DETAIL, Check, Finding, Reason, Verdict, bounded

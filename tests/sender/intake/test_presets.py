@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from diode.config.init import init_pair
-from diode.config.settings import ReceiverConfig, SenderConfig, load
+from diode.config.load import load
+from diode.config.receiver import ReceiverConfig
+from diode.config.sender import SenderConfig
 from diode.errors import UsageError
 from sender.intake.verdict import Reason, Verdict
 from tests import artefacts

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from diode.config.init import init_sender
-from diode.config.settings import Outbox, SenderConfig, load
+from diode.config.load import load
+from diode.config.sender import Outbox, SenderConfig
 from diode.console.progress import Display
 from diode.errors import IntakeError, LockedError, SourceError, UsageError
 from diode.storage.folder import Folder

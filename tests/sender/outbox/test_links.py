@@ -8,6 +8,7 @@ import pytest
 
 from diode.errors import LimitError, SourceError
 from diode.storage.folder import Folder, real_path
+from diode.storage.links import open_following
 from sender.outbox.hashing import hash_content
 from sender.outbox.scan import Root, collect
 
@@ -106,7 +107,7 @@ def test_a_link_to_a_pipe(item: Path) -> None:
 def test_what_is_swapped_while_a_link_is_followed(item: Path, monkeypatch: pytest.MonkeyPatch, turn: str) -> None:
     """After the kernel resolved a link, and before what it found is looked at by its path, that becomes another."""
     (item / "a").symlink_to("sub/file")
-    resolve = Folder.following
+    resolve = open_following
 
     def resolve_and_swap(folder: Folder, path: str, flags: int) -> int:
         fd = resolve(folder, path, flags)
@@ -121,7 +122,7 @@ def test_what_is_swapped_while_a_link_is_followed(item: Path, monkeypatch: pytes
             (item / "sub" / "file").symlink_to("../../keys/file")
         return fd
 
-    monkeypatch.setattr(Folder, "following", resolve_and_swap)
+    monkeypatch.setattr("sender.outbox.links.open_following", resolve_and_swap)
     root = Root(Folder.open(item.parent), item.name)
     if turn == "link":
         assert {8} == {entry.size for entry in hash_content(collect([root], "follow"), SLAB_BYTES).entries}
@@ -135,7 +136,7 @@ def test_a_folder_that_comes_from_elsewhere_while_a_link_is_followed(
 ) -> None:
     """Another file at the path that the kernel found is not the one that it found."""
     (item / "a").symlink_to("sub/file")
-    resolve = Folder.following
+    resolve = open_following
 
     def resolve_and_swap(folder: Folder, path: str, flags: int) -> int:
         fd = resolve(folder, path, flags)
@@ -143,7 +144,7 @@ def test_a_folder_that_comes_from_elsewhere_while_a_link_is_followed(
         (item.parent / "keys" / "file").rename(item / "sub" / "file")
         return fd
 
-    monkeypatch.setattr(Folder, "following", resolve_and_swap)
+    monkeypatch.setattr("sender.outbox.links.open_following", resolve_and_swap)
     found = [source for source in collect([Root(Folder.open(item.parent), item.name)], "follow") if source.path == "a"]
     with found[0].open() as file:
         assert b"harmless" == file.read()
@@ -183,7 +184,7 @@ def test_a_folder_follows_no_link_out(item: Path, words: str, number: int) -> No
     """As the kernel says why."""
     (item / "l").symlink_to(words)
     with pytest.raises(OSError) as raised:
-        Folder.open(item).following("l", os.O_PATH)
+        open_following(Folder.open(item), "l", os.O_PATH)
     assert number == raised.value.errno
 
 
@@ -191,7 +192,7 @@ def test_a_folder_follows_no_link_out(item: Path, words: str, number: int) -> No
 def test_links_of_the_kernels(path: str) -> None:
     """Those of /proc lead anywhere, whatever they say; they are never followed."""
     with pytest.raises(OSError, match=r"symbolic links|Invalid cross-device"):
-        Folder.open(Path("/proc")).following(path, os.O_PATH)
+        open_following(Folder.open(Path("/proc")), path, os.O_PATH)
 
 
 @pytest.mark.parametrize("turn", ["other file", "link"])

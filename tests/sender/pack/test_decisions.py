@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from diode.audit.chain import Entry
 from diode.audit.verify import entries_of, read_service_keys, verify
 from diode.config.init import init_sender
-from diode.config.settings import SenderConfig, load
+from diode.config.load import load
+from diode.config.sender import SenderConfig
 from diode.errors import FullError
 from diode.protocol.resend_codes import Confirm, ResendSlabs, encode
 from diode.storage.locking import locked

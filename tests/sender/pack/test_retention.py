@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diode.config.settings import Outbox
+from diode.config.sender import Outbox
 from sender.ledger import Ledger, Row, State
 from sender.pack.retention import find_moved, prune
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from diode.config.init import init_sender
-from diode.config.settings import SenderConfig, load
+from diode.config.load import load
+from diode.config.sender import SenderConfig
 from diode.errors import LockedError, ReplayError, UsageError
 from diode.storage.locking import locked
 from diode.trust.keys import new_link_key

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from diode.config.init import init_pair
-from diode.config.settings import SenderConfig, load
+from diode.config.load import load
+from diode.config.sender import SenderConfig
 from diode.process.sandbox import landlock_version
 from sender.outbox.scan import open_places
 from sender.transport import reach

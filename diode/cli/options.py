@@ -1,0 +1,48 @@
+"""Options that several commands of ``diode`` share, and their values as numbers. Raises UsageError for what is none."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from diode.errors import UsageError
+
+To = Annotated[str, typer.Option("--to", help="HOST:PORT where the diode takes datagrams in.")]
+Listen = Annotated[str, typer.Option("--listen", help="HOST:PORT where the receiver listens.")]
+Mtu = Annotated[int, typer.Option("--mtu", min=576, max=65535, help="MTU of every hop.")]
+Rate = Annotated[str, typer.Option("--rate", help="Bytes of UDP payload a second (100M); 0: unlimited.")]
+ProfileName = Annotated[Literal["clean", "standard", "lossy", "extreme"], typer.Option("--profile", help="FEC.")]
+Auth = Annotated[Literal["gmac", "aead", "none"], typer.Option("--auth", help="Datagram authentication.")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write.")]
+Share = Annotated[str, typer.Option(help="Share of datagrams, such as 1% or 0.01.")]
+Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
+JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")]
+
+
+def size_of(text: str) -> int:
+    """Bytes: ``100M``, ``1TiB``."""
+    from diode.formats.sizes import parse_size
+
+    try:
+        return int(parse_size(text))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def address_of(text: str) -> str:
+    """HOST:PORT, as it was given."""
+    from diode.net.address import Address
+
+    try:
+        Address.parse(text)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    return text
+
+
+def share_of(text: str) -> float:
+    """``1%`` or ``0.01``."""
+    try:
+        return float(text.removesuffix("%")) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is not a share such as 1% or 0.01") from None

@@ -1,0 +1,114 @@
+"""What ``diode audit`` does: verifies, exports and shows audit logs, and verifies receipts of published bundles."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from rich import box
+from rich.table import Table
+
+from diode.audit.syslog import syslog_line
+from diode.audit.verify import (
+    Verified,
+    anchored_head,
+    chained,
+    heads_heard,
+    newest_entries,
+    read_service_keys,
+    verify,
+)
+from diode.config.load import load_either
+from diode.console.drawing import new_console
+from diode.console.terminal import say, say_bytes, say_json
+from diode.errors import DiodeError, UsageError
+from diode.trust.keys import read_public_key
+from diode.trust.receipts import verify_receipt
+
+_FACTS: Final = ("bundle", "channel", "name", "version", "digest", "verdict", "key", "head", "detail")
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """What a log is held against: keys that should have signed, heads that the enclave heard, the rollback guard."""
+
+    keys: Sequence[Path]
+    heads: Path | None
+    heads_keys: Sequence[Path]
+    anchor: Path | None
+    are_signatures_left_out: bool
+
+
+def verify_log(log: Path, checks: Checks, *, as_json: bool) -> None:
+    """Check chain, numbers and signatures. Raises UsageError, IntegrityError, SignatureError."""
+    if not checks.keys and not checks.are_signatures_left_out:
+        raise UsageError("give the --key that should have signed, or --no-signatures to check the chain alone")
+    heads = checks.heads
+    if heads is not None and checks.heads_keys:
+        verify(heads, read_service_keys(checks.heads_keys))
+    anchor = checks.anchor or _find_anchor(log)
+    anchored = anchored_head(anchor) if anchor else None
+    found = verify(log, read_service_keys(checks.keys), heads_heard(heads) if heads is not None else None, anchored)
+    if as_json:
+        say_json(_as_dict(found, is_signed=bool(checks.keys)) | {"anchored": anchored.n if anchored else None})
+        return
+    say(
+        f"{log}: entries {found.first} to {found.head.n} of a {found.side or 'side'} follow each other"
+        + (", each signed" if checks.keys else "; signatures were not checked")
+    )
+    say(f"  head {found.head.n} {found.head.hash}")
+    if heads is not None:
+        say(f"  {found.heads} heads that the enclave heard are in it")
+    if anchored is not None:
+        say(f"  entry {anchored.n}, which the rollback guard {anchor} knows of, is in it")
+    else:
+        say("  no rollback guard tells whether its end was cut off: give it by --anchor", file=sys.stderr)
+    for entry in found.repairs:
+        say(f"  repaired after a crash: entry {entry.n}, {entry.at}: {entry.detail or ''}")
+
+
+def export(log: Path, form: Literal["jsonl", "syslog"], hostname: str) -> None:
+    """Write all entries to standard output. Raises IntegrityError at a line that does not follow the one before."""
+    if not hostname.isascii() or not hostname.isprintable() or " " in hostname or not 0 < len(hostname) <= 255:
+        raise UsageError("--hostname: 1 to 255 printable ASCII characters without a space")
+    for line, entry in chained(log):
+        say_bytes(line.text if form == "jsonl" else syslog_line(entry, hostname).encode())
+
+
+def show(log: Path, last: int) -> None:
+    """Show the newest entries as a table."""
+    table = Table("n", "at", "side", "who", "what", "facts", box=box.SIMPLE)
+    for entry in newest_entries(log, last):
+        fields = entry.model_dump(exclude_none=True, mode="json")
+        facts = ", ".join(f"{name} {fields[name]}" for name in _FACTS if name in fields)
+        what = entry.what + (" (again)" if entry.again else "")
+        table.add_row(str(entry.n), entry.at, entry.side, entry.who, what, facts)
+    new_console().print(table)
+
+
+def verify_published(folder: Path, key: Path) -> None:
+    """Check a published bundle's receipt."""
+    receipt = verify_receipt(folder, read_public_key(key))
+    say(f"{receipt.label}: published {receipt.published}, signed by {receipt.signer}")
+
+
+def _find_anchor(log: Path) -> Path | None:
+    """The rollback guard of the side whose log this is, by the configuration two folders above. None: not found."""
+    for name in ("sender.toml", "receiver.toml"):
+        try:
+            config = load_either(log.resolve().parent.parent / name)
+        except DiodeError:
+            continue
+        if config.audit_folder.resolve() == log.resolve() and config.anchor_file.exists():
+            return config.anchor_file
+    return None
+
+
+def _as_dict(found: Verified, *, is_signed: bool) -> dict[str, object]:
+    repairs = [entry.model_dump(mode="json", exclude_none=True) for entry in found.repairs]
+    head = {"n": found.head.n, "hash": found.head.hash}
+    return {"side": found.side, "first": found.first, "head": head, "files": found.files, "heads": found.heads} | {
+        "signed": is_signed,
+        "repairs": repairs,
+    }

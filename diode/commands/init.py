@@ -1,0 +1,64 @@
+"""What ``diode init`` does: folders, keys and configuration, and what to type next."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from diode.commands.keys import read_link_key_text, read_public_pem
+from diode.config import init
+from diode.console.terminal import say
+from diode.trust.keys import new_link_key
+
+Auth = Literal["gmac", "aead", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The line that a sender sends on."""
+
+    to: str  # HOST:PORT
+    mtu: int
+    rate: int  # bytes a second; 0: unlimited
+    profile: Literal["clean", "standard", "lossy", "extreme"]
+    auth: Auth
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """Files that were carried from the sender, as far as there are any."""
+
+    link_key: Path | None
+    signer: Path | None
+    service: Path | None
+
+
+def pair(folder: Path, line: Line, listen: str) -> None:
+    """Write both sides of a link below ``folder``."""
+    init.init_pair(
+        folder, to=line.to, listen=listen, mtu=line.mtu, rate=line.rate, profile=line.profile, auth=line.auth
+    )
+    say(f"wrote {folder}/sender and {folder}/receiver; next:")
+    say(f"  diode-receiver -c {folder}/receiver/receiver.toml run")
+    say(f"  diode-sender -c {folder}/sender/sender.toml run")
+    say(f"  mkdir -p {folder}/sender/outbox/CHANNEL && cp FILE {folder}/sender/outbox/CHANNEL/")
+    say("what a channel takes is for you to set, by content, on both sides: docs/content.md")
+
+
+def sender(folder: Path, line: Line, link_key: Path | None) -> None:
+    """Write a sending side. ``link_key``: an existing key; None: a new one."""
+    text = new_link_key() if link_key is None else read_link_key_text(link_key)
+    init.init_sender(
+        folder, to=line.to, mtu=line.mtu, rate=line.rate, profile=line.profile, auth=line.auth, link_key=text
+    )
+    keys = folder / "keys"
+    say(f"wrote {folder}; the receiver needs {keys}/link.key, {keys}/signing.pub and {keys}/service.pub:")
+    say(f"  diode init receiver DIR --listen {line.to} --link-key link.key --signer signing.pub --service service.pub")
+
+
+def receiver(folder: Path, listen: str, auth: Auth, carried: Carried) -> None:
+    """Write a receiving side, with what was carried from the sender."""
+    text = new_link_key() if carried.link_key is None else read_link_key_text(carried.link_key)
+    public = None if carried.signer is None else read_public_pem(carried.signer)
+    service = None if carried.service is None else read_public_pem(carried.service)
+    init.init_receiver(folder, listen=listen, auth=auth, link_key=text, public=public, service=service)
+    say(f"wrote {folder}" + ("" if public else f"; put the sender's signing.pub into {folder}/keys/signers"))

@@ -1,0 +1,101 @@
+"""``receiver.toml``: the settings of the receiving side."""
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from diode.config.intake import ContentSettings
+from diode.config.sections import Auth, Config, HostPort, Section, UdpPath, fitting_symbol_bytes, previous_key
+from diode.formats.names import ChannelName
+from diode.formats.sizes import Size
+from diode.net.address import Address
+from diode.protocol.wire import OVERHEAD_BYTES
+
+
+class ReceiverLink(Section):
+    """The lane from the diode."""
+
+    listen: HostPort
+    auth: Auth = "gmac"
+    key: Path = Path("keys/link.key")
+    previous_key: Path | None = None
+    mtu: Annotated[int, Field(ge=576, le=65535)] | None = None
+    path: UdpPath = "auto"
+    socket_buffer: Annotated[Size, Field(ge=64 << 10, le=1 << 30)] = 32 << 20
+
+    @property
+    def address(self) -> Address:
+        """Where datagrams go to: the receiver's own address."""
+        return Address.parse(self.listen)
+
+    @property
+    def previous(self) -> Path:
+        """Where the key from before the last change lies; it is taken while it is there."""
+        return self.previous_key or previous_key(self.key)
+
+    @property
+    def datagram_bytes(self) -> int:
+        """Size of the datagrams that fit the MTU; 0 where it is not configured, until a heartbeat tells."""
+        if self.mtu is None:
+            return 0
+        return fitting_symbol_bytes(self.mtu, self.listen) + OVERHEAD_BYTES
+
+    @property
+    def keys(self) -> list[Path]:
+        """Every key that is taken, the one that counts first."""
+        return [self.key, self.previous] if self.previous.exists() else [self.key]
+
+
+class Inbox(Section):
+    """Where verified bundles appear; spool and quarantine live below it, on the same mount."""
+
+    path: Path = Path("inbox")
+    verify: Literal["slabs", "at-rest"] = "slabs"
+
+
+class Channel(ContentSettings):
+    """What differs for one channel."""
+
+    verify: Literal["slabs", "at-rest"] | None = None
+    quota: Size = 0  # bytes of bundles in the inbox and being received; 0: no quota of its own
+    signatures: Annotated[int, Field(ge=1, le=16)] = 1  # how many people must have signed
+    signers: tuple[str, ...] = ()  # who may, by the names of their files in signers; empty: anybody there
+    classification: tuple[str, ...] = ()  # of bundles that are taken; empty: any
+    releasable_to: str = ""  # whom bundles must be releasable to; empty: nobody in particular
+    attested: bool = False  # staging's verdicts must be there, signed by a service key in `services`
+    hold: Annotated[int, Field(ge=0, le=16)] = 0  # people who must release a bundle before it is published
+    scan: tuple[str, ...] = ()  # a command that must accept it first (docs/trust.md); empty: none
+    scan_timeout_s: Annotated[float, Field(gt=0.0, le=86400.0)] = 3600.0
+    scan_user: str = ""  # whom it runs as, which takes root or CAP_SETUID; empty: the daemon's user, without the keys
+
+
+class Limits(Section):
+    """What the receiver accepts and uses at most."""
+
+    memory: Annotated[Size, Field(ge=128 << 20, le=1 << 40)] = 256 << 20
+    ring: Annotated[Size, Field(ge=8 << 20, le=4 << 30)] = 32 << 20
+    reserve: Size = 256 << 20  # of free space: nothing is begun that would leave less
+    resume: Size = 0  # once that has happened, nothing is begun until so much would be left; 0: as reserve
+    keep_incomplete_days: Annotated[float, Field(gt=0.0, le=3650.0)] = 60.0
+    bundle: Size = 4 << 40
+    files: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000_000
+
+
+class ReceiverConfig(Config):
+    """``receiver.toml``."""
+
+    side: ClassVar[Literal["receiver"]] = "receiver"
+
+    link: ReceiverLink
+    signers: Path = Path("keys/signers")
+    releasers: Path = Path("keys/releasers")  # who may release what is held; no key there: any Unix user
+    services: Path = Path("keys/services")  # service keys of senders: what they say of themselves is checked by these
+    inbox: Inbox = Inbox()
+    limits: Limits = Limits()
+    channels: dict[ChannelName, Channel] = Field(default_factory=dict)
+
+    @property
+    def anchor_file(self) -> Path:
+        """Where the ledger's anchor lies; best on another disk than ``state``."""
+        return self.anchor or self.inbox.path / ".diode" / "anchor.json"

@@ -1,0 +1,96 @@
+"""What the settings of both sides share: how strict they are, addresses, logs, metrics, and where a side keeps things.
+
+Settings are immutable. An unknown key is an error.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, PrivateAttr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from diode.console.logs import Level
+from diode.net.address import Address
+from diode.protocol.wire import MAX_SYMBOL_BYTES, MIN_SYMBOL_BYTES, symbol_bytes_for
+
+
+def _is_address(value: str) -> str:
+    Address.parse(value)
+    return value
+
+
+HostPort = Annotated[str, AfterValidator(_is_address)]
+Auth = Literal["gmac", "aead", "none"]
+UdpPath = Literal["auto", "batched", "portable"]
+
+
+class Section(BaseModel):
+    """One table of a configuration file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Fec(Section):
+    """Which Reed-Solomon implementation computes."""
+
+    engine: Literal["auto", "isal", "zfec"] = "auto"
+
+
+class Metrics(Section):
+    """Prometheus endpoint; empty: none. It listens on this side's own network, never on the diode's."""
+
+    listen: Annotated[str, AfterValidator(lambda v: v and _is_address(v))] = ""
+
+
+class Log(Section):
+    """What is logged, and how: ``auto`` is JSON unless standard error is a terminal."""
+
+    level: Level = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+
+    @property
+    def as_json(self) -> bool | None:
+        """As :func:`diode.console.logs.configure` wants it."""
+        return None if self.format == "auto" else self.format == "json"
+
+
+class Config(BaseSettings):
+    """What either side has; every key has a ``DIODE_*`` environment twin."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix="DIODE_", env_nested_delimiter="__")
+
+    state: Path = Path("state")
+    anchor: Path | None = None
+    audit: Path | None = None
+    service_key: Path = Path("keys/service.key")  # signs what a side says of itself: its audit log, its receipts
+    fec: Fec = Fec()
+    metrics: Metrics = Metrics()
+    log: Log = Log()
+
+    _source: Path | None = PrivateAttr(default=None)
+
+    @property
+    def source(self) -> Path | None:
+        """The file that this was read from. None: no file."""
+        return self._source
+
+    def read_from(self, path: Path) -> Self:
+        """The same, which remembers that it was read from ``path``."""
+        self._source = path
+        return self
+
+    @property
+    def audit_folder(self) -> Path:
+        """Where the audit log lies."""
+        return self.audit or self.state / "audit"
+
+
+def fitting_symbol_bytes(mtu: int, address: str) -> int:
+    """Size of the symbols whose datagrams fit ``mtu`` on the way to ``address``."""
+    size = symbol_bytes_for(mtu, ipv6=":" in Address.parse(address).host)
+    return max(MIN_SYMBOL_BYTES, min(MAX_SYMBOL_BYTES, size))
+
+
+def previous_key(key: Path) -> Path:
+    """Where the link key from before the last change lies, unless the configuration says otherwise."""
+    return key.with_name(f"{key.stem}.previous{key.suffix}")

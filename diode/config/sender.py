@@ -1,0 +1,119 @@
+"""``sender.toml``: the settings of the sending side."""
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from diode.bundle.manifest import Labels
+from diode.config.intake import Intake
+from diode.config.sections import Auth, Config, HostPort, Section, UdpPath, fitting_symbol_bytes, previous_key
+from diode.formats.names import ChannelName, Label
+from diode.formats.sizes import Size
+from diode.net.address import Address
+
+
+class SenderLink(Section):
+    """The lane to the diode."""
+
+    to: HostPort
+    mtu: Annotated[int, Field(ge=576, le=65535)] = 1500
+    rate: Size = 100_000_000
+    timetable: str = ""
+    auth: Auth = "gmac"
+    profile: Literal["clean", "standard", "lossy", "extreme"] = "standard"
+    key: Path = Path("keys/link.key")
+    path: UdpPath = "auto"
+
+    @property
+    def address(self) -> Address:
+        """Where datagrams go to."""
+        return Address.parse(self.to)
+
+    @property
+    def previous(self) -> Path:
+        """Where the key from before the last change lies; nothing is sealed under it."""
+        return previous_key(self.key)
+
+    @property
+    def symbol_bytes(self) -> int:
+        """Symbol size that fits the MTU."""
+        return fitting_symbol_bytes(self.mtu, self.to)
+
+
+class Outbox(Section):
+    """Where bundles are dropped, and where they go afterwards (all on one file system)."""
+
+    path: Path = Path("outbox")
+    sent: Path = Path("sent")
+    failed: Path = Path("failed")
+    settle_s: Annotated[float, Field(ge=0.0, le=3600.0)] = 2.0
+    links: Literal["refuse", "follow"] = "refuse"  # follow: within the item; those of a cache always (ADR 0025)
+    keep: Annotated[str, Field(pattern=r"^(forever|until-confirmed|[1-9]\d{0,4} days?)$")] = "forever"
+
+
+class Sending(Section):
+    """How a bundle is sent."""
+
+    passes: Annotated[int, Field(ge=1, le=16)] = 1
+    pass_delay_s: Annotated[float, Field(ge=0.0)] = 30.0
+    manifest_lead_ms: Annotated[int, Field(ge=0, le=60_000)] = 20
+    key: Path = Path("keys/signing.key")
+    approvals: Annotated[int, Field(ge=0, le=16)] = 0  # people who must sign a bundle; 0: the daemon signs with `key`
+    approvers: Path = Path("keys/approvers")
+
+
+class SenderChannel(Section):
+    """What differs for one channel: strict priority (a higher one overtakes), and its share within one priority."""
+
+    priority: Annotated[int, Field(ge=0, le=9)] = 5
+    weight: Annotated[int, Field(ge=1, le=1000)] = 1
+    rate: Size = 0  # bytes a second of this channel at most; 0: the line's
+    approvals: Annotated[int | None, Field(ge=0, le=16)] = None  # None: as send.approvals
+    classification: Label | None = None  # the label its bundles carry
+    releasable_to: tuple[Label, ...] = ()
+    valid_days: Annotated[float, Field(ge=0.0, le=36500.0)] = 0.0  # after which a bundle is published no more; 0: ever
+    intake: Intake = Intake()  # what its items must pass before they are packed
+
+    @property
+    def labels(self) -> Labels | None:
+        """What its bundles' manifests carry."""
+        if self.classification is None:
+            return None
+        return Labels(classification=self.classification, releasable_to=list(self.releasable_to))
+
+    @model_validator(mode="after")
+    def _labels_are_sound(self) -> "SenderChannel":
+        if self.releasable_to and self.classification is None:
+            raise ValueError("releasable_to needs a classification")
+        return self
+
+
+class SenderConfig(Config):
+    """``sender.toml``."""
+
+    side: ClassVar[Literal["sender"]] = "sender"
+
+    link: SenderLink
+    outbox: Outbox = Outbox()
+    send: Sending = Sending()
+    channels: dict[ChannelName, SenderChannel] = Field(default_factory=dict)
+
+    @property
+    def anchor_file(self) -> Path:
+        """Where the ledger's anchor lies; best on another disk than ``state``."""
+        return self.anchor or self.outbox.sent / ".anchor.json"
+
+    def channel(self, name: str) -> SenderChannel:
+        """How a channel is sent."""
+        return self.channels.get(name, SenderChannel())
+
+    def approvals(self, channel: str) -> int:
+        """How many people must sign a bundle of this channel before it is sent; 0: the daemon signs it."""
+        own = self.channel(channel).approvals
+        return self.send.approvals if own is None else own
+
+    @property
+    def daemon_signs(self) -> bool:
+        """Whether there are channels whose bundles the daemon signs by itself."""
+        return any(self.approvals(channel) == 0 for channel in ("", *self.channels))

@@ -1,0 +1,65 @@
+"""Lists of bundles, as both sides show them: one line each, and whether the daemon runs."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+from rich import box
+from rich.table import Column, Table
+
+from diode.bundle import ref as bundle_ref
+from diode.bundle.ref import BundleRef
+from diode.console.drawing import new_console
+
+
+class Row(bundle_ref.Row, Protocol):
+    """A bundle as either ledger knows it."""
+
+    @property
+    def size(self) -> int: ...  # noqa: D102 - bytes
+    @property
+    def files(self) -> int: ...  # noqa: D102
+    @property
+    def state(self) -> str: ...  # noqa: D102
+    @property
+    def detail(self) -> str: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One line of a list. ``facts`` are the cells of the columns that this list has besides."""
+
+    ref: BundleRef
+    size_bytes: int
+    files: int
+    facts: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, row: Row, *facts: str) -> Self:
+        """The line of a ledger's row."""
+        return cls(BundleRef.of_row(row), row.size, row.files, facts)
+
+
+def state_of(row: Row) -> str:
+    """What became of a bundle, and why."""
+    return row.state + (f": {row.detail}" if row.detail else "")
+
+
+def show_status(bundles: Iterable[Listed], *, is_running: bool, note: str = "") -> None:
+    """Print whether the daemon runs, a note, and the bundles with what became of them (their one fact)."""
+    table = Table("bundle", "id", "bytes", "files", "state", box=box.SIMPLE)
+    for one in bundles:
+        table.add_row(one.ref.label, one.ref.hex_id, f"{one.size_bytes:,}", f"{one.files:,}", *one.facts)
+    console = new_console()
+    console.print(f"daemon: {'running' if is_running else 'not running'}")
+    if note:
+        console.print(note, soft_wrap=True)
+    console.print(table)
+
+
+def show_waiting(bundles: Iterable[Listed], columns: Sequence[str]) -> None:
+    """Print bundles that somebody has to decide on, the id first: it is what is typed next."""
+    table = Table(Column("id", no_wrap=True), "bundle", "bytes", "files", *columns, box=box.SIMPLE)
+    for one in bundles:
+        table.add_row(one.ref.hex_id, one.ref.label, f"{one.size_bytes:,}", f"{one.files:,}", *one.facts)
+    new_console().print(table)

@@ -1,0 +1,26 @@
+"""Opens the ledger and the audit log that a configuration names."""
+
+from diode.audit.log import AuditLog, open_log
+from diode.config.receiver import ReceiverConfig
+from diode.errors import UsageError
+from diode.storage.database import LEDGER_FILE
+from receiver.ledger.bundles import Ledger
+
+
+def open_audit(config: ReceiverConfig) -> AuditLog:
+    """The audit log of this side."""
+    return open_log(config.audit_folder, config.service_key, "receiver")
+
+
+def maybe_ledger(config: ReceiverConfig) -> Ledger | None:
+    """The ledger, to be read. None: nothing was ever received here."""
+    path = config.state / LEDGER_FILE
+    return Ledger(path, read_only=True) if path.exists() else None
+
+
+def open_ledger(config: ReceiverConfig) -> Ledger:
+    """The ledger, to be read. Raises UsageError when nothing was ever received here."""
+    ledger = maybe_ledger(config)
+    if ledger is None:
+        raise UsageError(f"nothing was ever received into {config.state}")
+    return ledger

@@ -1,0 +1,61 @@
+"""``diode-receiver held``, ``accept`` and ``reject``: bundles that people have to release before they are published."""
+
+import sys
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from diode.bundle.ref import label_of
+from diode.config.load import load
+from diode.config.receiver import ReceiverConfig
+from diode.console.bundles import Listed, show_waiting
+from diode.console.terminal import say, say_json
+from diode.errors import UsageError
+from diode.formats.timestamps import now_utc
+from diode.storage.locking import is_locked
+from diode.trust.keys import read_any_signer
+from receiver.commands.opening import open_ledger
+from receiver.inbox.folder import Inbox
+from receiver.release.decisions import Verdict, write_decision
+from receiver.release.held import decide
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What one person decided, why, and with which key it is signed (None: not signed)."""
+
+    verdict: Verdict
+    reason: str
+    key: str | None
+    public: Path | None  # the public half of a key in hardware
+
+
+def held(toml: Path, *, as_json: bool) -> None:
+    """Show the bundles that are verified and wait to be released."""
+    config = load(ReceiverConfig, toml)
+    with closing(open_ledger(config)) as ledger:
+        rows = ledger.held()
+    place = Inbox(config.inbox.path).held
+    if as_json:
+        say_json([row._asdict() | {"path": str(place / row.id)} for row in rows])
+        return
+    show_waiting([Listed.of(row, row.changed) for row in rows], ("since",))
+    say(f"they lie below {place}; 'accept ID' or 'reject ID'", file=sys.stderr)
+
+
+def write(toml: Path, bundle: str, word: Word) -> None:
+    """Write down what a person decided of the bundle whose id begins with ``bundle``. The daemon reads it."""
+    config = load(ReceiverConfig, toml)
+    with closing(open_ledger(config)) as ledger:
+        found = [row for row in ledger.held() if bundle and row.id.startswith(bundle.lower())]
+    if len(found) != 1:
+        raise UsageError(f"{bundle!r} names no single bundle that is held; see 'diode-receiver held'")
+    (row,) = found
+    signers = [] if word.key is None else [read_any_signer(word.key, word.public)]
+    decision = decide(row.id, row.content, word.verdict, word.reason, now_utc())
+    try:
+        write_decision(config.state, decision, signers)
+    except OSError as error:
+        raise UsageError(f"{config.state} cannot be written by you: {error.strerror}; nothing was decided") from error
+    when = "within seconds" if is_locked(config.state) else "when it runs again"
+    say(f"{label_of(row)} ({row.id}): the daemon reads your {word.verdict} {when}", file=sys.stderr)

@@ -1,0 +1,55 @@
+"""``diode-receiver status``."""
+
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from diode.config.load import load
+from diode.config.receiver import ReceiverConfig
+from diode.console.bundles import Listed, show_status, state_of
+from diode.console.terminal import say_json
+from diode.storage.locking import is_locked
+from receiver.commands.opening import maybe_ledger
+from receiver.ledger.bundles import Row
+from receiver.peer.link_keys import link_keys
+
+MOST_SHOWN: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How much of a bundle is here: slabs, of which some wait for room in memory."""
+
+    stored: int
+    parked: int
+
+
+def show(toml: Path, *, as_json: bool) -> None:
+    """Show the newest bundles and what became of them."""
+    config = load(ReceiverConfig, toml)
+    rows, progress, sessions = [], {}, []
+    if ledger := maybe_ledger(config):
+        with closing(ledger):
+            rows, sessions = ledger.recent(MOST_SHOWN), ledger.sessions()
+            progress = {
+                row.id: Progress(ledger.stored_slabs(row.id), len(ledger.parked(row.id)))
+                for row in rows
+                if row.state == "receiving"
+            }
+    is_running = is_locked(config.state)
+    keys = link_keys(config.link, sessions)
+    if as_json:
+        bundles = [row._asdict() | (asdict(progress[row.id]) if row.id in progress else {}) for row in rows]
+        say_json({"running": is_running, "link_keys": None if keys is None else keys._asdict(), "bundles": bundles})
+        return
+    note = keys.text if keys is not None and keys.previous else ""
+    listed = [Listed.of(row, _state(row, progress.get(row.id))) for row in rows]
+    show_status(listed, is_running=is_running, note=note)
+
+
+def _state(row: Row, progress: Progress | None) -> str:
+    text = state_of(row)
+    if progress is None:
+        return text
+    return f"{text} ({progress.stored} of {row.slabs} slabs stored, {progress.parked} parked)"

@@ -1,0 +1,65 @@
+"""``diode-sender waiting``, ``approve`` and ``reject``: bundles that people have to sign before they are sent."""
+
+import sys
+from contextlib import closing
+from pathlib import Path
+
+from diode.bundle.ref import label_of
+from diode.config.load import load
+from diode.config.sender import SenderConfig
+from diode.console.bundles import Listed, show_waiting
+from diode.console.logs import configure
+from diode.console.prompts import confirm, print_fields
+from diode.console.terminal import say, say_json
+from diode.errors import UsageError
+from diode.storage.locking import is_locked
+from diode.trust.inspection import MANIFEST_FILE, describe, inspect, read_sealed
+from diode.trust.keys import read_any_signer
+from sender.commands.opening import open_audit, open_ledger
+from sender.pack.approval import Approvals, find_waiting, reject_waiting
+
+
+def waiting(toml: Path, *, as_json: bool) -> None:
+    """Show the bundles that wait for people's signatures."""
+    config = load(SenderConfig, toml)
+    approvals = Approvals(config, open_audit(config))
+    with closing(open_ledger(config)) as ledger:
+        found = [(row, approvals.standing(row)) for row in ledger.unapproved()]
+    if as_json:
+        say_json([row._asdict() | {"signed_by": one.persons, "needed": one.needed} for row, one in found])
+        return
+    bundles = [Listed.of(row, ", ".join(one.persons) or "nobody", str(one.needed)) for row, one in found]
+    show_waiting(bundles, ("signed by", "needed"))
+
+
+def approve(toml: Path, bundle: str, key: str | None, public: Path | None, signed: Path | None, *, yes: bool) -> None:
+    """Sign a bundle that waits, after showing what it is: with ``key``, or by a manifest ``signed`` elsewhere."""
+    if (key is None) == (signed is None):
+        raise UsageError("give either --key KEY, or --signed FILE with a manifest that was signed elsewhere")
+    config = load(SenderConfig, toml)
+    approvals = Approvals(config, open_audit(config))
+    with closing(open_ledger(config, read_only=False)) as ledger:
+        row = find_waiting(ledger, bundle)
+        found = inspect(read_sealed(config.state / "bundles" / row.id / MANIFEST_FILE))
+        print_fields(describe(found.manifest, found.number))
+        if signed is not None:
+            approval = approvals.merge(ledger, row, read_sealed(signed))
+        else:
+            assert key is not None
+            signer = read_any_signer(key, public)
+            confirm(f"sign it with key {signer.public_key.keyid[:16]}?", yes=yes)
+            approval = approvals.sign(ledger, row, signer)
+    say(f"signed by {', '.join(approval.persons)}; {approval.needed} needed", file=sys.stderr)
+    if approval.is_enough:
+        text = "the running daemon sends it" if is_locked(config.state) else "the next run sends it"
+        say(f"approved; {text}", file=sys.stderr)
+
+
+def reject(toml: Path, bundle: str, reason: str) -> None:
+    """Withdraw a bundle that waits for signatures."""
+    config = load(SenderConfig, toml)
+    configure(config.log.level, json=config.log.as_json)
+    with closing(open_ledger(config, read_only=False)) as ledger:
+        row = find_waiting(ledger, bundle)
+        reject_waiting(config, ledger, row, reason, open_audit(config))
+    say(f"{label_of(row)} ({row.id}) is withdrawn", file=sys.stderr)
