@@ -47,6 +47,7 @@ CORE = (
     "diode.audit.chain",
     "diode.audit.syslog",
     "diode.trust.roles",
+    "receiver.store.judge",
 )
 WORLD = {
     *("asyncio", "datetime", "multiprocessing", "os", "pathlib", "random", "secrets", "select", "shutil", "signal"),

@@ -12,10 +12,13 @@ from securesystemslib.signer import Key
 from diode.bundle.manifest import bundle_id
 from diode.bundle.opened import Opened
 from diode.bundle.receipt import SIGNED_FILE
-from diode.errors import IntegrityError
+from diode.bundle.ref import BundleRef
+from diode.errors import IntegrityError, NotInitialisedError
 from diode.storage.folder import Folder
+from diode.trust.keys import read_trusted
 from diode.trust.published import examine
 from diode.trust.roles import Role, Trust
+from receiver.inbox.facts import ref_of
 from receiver.policy.authority import Authority
 from receiver.release.decisions import FOLDER as DECISIONS
 from receiver.release.decisions import Decision, Given, Verdict, find_decisions, read_decisions
@@ -58,14 +61,19 @@ class HeldBundle:
     accepted: set[str] = field(default_factory=set)
 
     @property
+    def ref(self) -> BundleRef:
+        """How it is named."""
+        return ref_of(self.opened)
+
+    @property
     def number(self) -> int:
         """The bundle id."""
-        return bundle_id(self.opened.payload)
+        return self.ref.number
 
     @property
     def hex_id(self) -> str:
         """The bundle id as 16 hexadecimal digits."""
-        return f"{self.number:016x}"
+        return self.ref.hex_id
 
 
 class Verdicts:
@@ -76,6 +84,14 @@ class Verdicts:
         self._authority = authority
         self._releasers = releasers
         self._own_key = own_key  # the supervisor's: by it the scanner speaks
+
+    @classmethod
+    def of(cls, settings: StoreSettings, authority: Authority, own_key: Key | None) -> "Verdicts":
+        """Those of the folders that the settings of ``store`` name."""
+        releasers = None
+        with suppress(NotInitialisedError):
+            releasers = read_trusted(Path(settings.releasers))
+        return cls(Path(settings.state), authority, releasers, own_key)
 
     @property
     def trust(self) -> Trust | None:
@@ -104,6 +120,10 @@ class Verdicts:
             return True
         role = trust.role(channel)
         return role is not None and (role.persons is None or person in role.persons)
+
+    def check_again(self, held: HeldBundle) -> None:
+        """See that a bundle is still what was verified before it waited. Raises ContentError."""
+        check_tree(held.folder, held.number, self._authority.trust, self._own_key)
 
     def needed(self, channel: str, rule: Rule) -> int:
         """How many people must accept: what the channel asks for, or the document, whichever is more."""

@@ -10,6 +10,7 @@ from diode.errors import StorageError
 from receiver.messages import DiskFailing
 
 SAID_EVERY_S: Final = 60.0
+_RESERVE_FROM: Final = 1 << 20
 
 
 def write_all(fd: int, data: memoryview, offset: int) -> None:
@@ -17,6 +18,13 @@ def write_all(fd: int, data: memoryview, offset: int) -> None:
     while data:
         count = os.pwrite(fd, data, offset)
         data, offset = data[count:], offset + count
+
+
+def write_reserved(fd: int, data: memoryview, offset: int) -> None:
+    """Write all of ``data``; a long piece has its room reserved first, in one stretch."""
+    if len(data) >= _RESERVE_FROM:
+        os.posix_fallocate(fd, offset, len(data))
+    write_all(fd, data, offset)
 
 
 class DiskHealth:
