@@ -21,7 +21,7 @@ from diode.trust.roles import Role, Trust
 from receiver.inbox.facts import ref_of
 from receiver.policy.authority import Authority
 from receiver.release.decisions import FOLDER as DECISIONS
-from receiver.release.decisions import Decision, Given, Verdict, find_decisions, read_decisions
+from receiver.release.decisions import Decision, Given, Uncounted, Verdict, find_decisions, read_decisions
 from receiver.settings import StoreSettings
 
 FOLDER: Final = "held"
@@ -99,11 +99,11 @@ class Verdicts:
         document = self._authority.release
         return document if document is not None and document.roles else self._releasers
 
-    def read(self, bundle: str, now: str) -> tuple[list[Given], list[tuple[Path, str]]]:
-        """Decisions about a bundle: those that count, and those that do not with the reason."""
+    def read(self, bundle: str, now: str) -> tuple[list[Given], list[Uncounted]]:
+        """Decisions about a bundle whose giver is known, and files that hold none."""
         paths = find_decisions(self._state / DECISIONS, bundle)
         found = list(read_decisions(paths, self.trust, self._own_key, now))
-        return [one for one in found if isinstance(one, Given)], [one for one in found if not isinstance(one, Given)]
+        return [one for one in found if isinstance(one, Given)], [one for one in found if isinstance(one, Uncounted)]
 
     def drop(self, keep: Collection[str]) -> None:
         """Remove what was said about bundles that are not among ``keep``."""

@@ -15,7 +15,7 @@ from diode.formats.timestamps import now_utc
 from receiver.inbox.facts import audit_names, facts, ref_of
 from receiver.ledger.bundles import Ledger, Row, named
 from receiver.messages import AcceptedBy, BundleRefused, DecisionRefused, Held
-from receiver.release.decisions import SCANNER, Given
+from receiver.release.decisions import SCANNER, Given, Uncounted
 from receiver.release.held import HeldBundle, Rule, Verdicts, waits_for
 from receiver.release.held_trees import HeldTrees
 from receiver.settings import StoreSettings
@@ -95,7 +95,8 @@ class Holding:
         for held in list(self._held.values()):
             good, bad = self._verdicts.read(held.hex_id, now_utc())
             allowed = [given for given in good if self._counts(given, held)]
-            for path, reason in [*bad, *((g.path, "not theirs to decide") for g in good if g not in allowed)]:
+            bad += [Uncounted(given.path, "not theirs to decide") for given in good if given not in allowed]
+            for path, reason in bad:
                 if path not in self._bad and len(self._bad) < MAX_BAD:
                     self._bad.add(path)
                     self._tell(DecisionRefused(path.name, reason))

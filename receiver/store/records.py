@@ -67,7 +67,7 @@ class Records:
     def take_up(self, opened: Opened, sealed: bytes, write_back: WriteBack | None = None) -> Receiving:
         """Receive a bundle whose folder lies in the spool; ``write_back`` as :class:`SpoolBundle` has it."""
         ref = ref_of(opened)
-        parked = ParkedSlabs(self.spool, ref.number, self.ledger)
+        parked = ParkedSlabs(self.spool, ref, self.ledger)
         return Receiving(SpoolBundle(self.spool, ref.hex_id, opened, sealed, write_back), parked)
 
     def before(self, manifest: Manifest) -> Row | None:

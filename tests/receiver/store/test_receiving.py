@@ -12,6 +12,7 @@ from diode.formats.canonical import canonical
 from diode.process.memory import Counters
 from diode.protocol.wire import ObjectType
 from diode.storage.folder import Folder
+from receiver.inbox.facts import ref_of
 from receiver.ledger.bundles import Ledger
 from receiver.spool.bundle import SpoolBundle
 from receiver.spool.parking import ParkedSlabs
@@ -27,7 +28,7 @@ def spooled(folder: Path, bundle: Bundle, slabs: bool = True) -> Receiving:
     opened = Opened(bundle.manifest, canonical(bundle.manifest.model_dump()), ())
     spool, hex_id = Folder.open(folder), f"{bundle.number:016x}"
     spool.folder(hex_id, create=True)
-    parked = ParkedSlabs(spool, bundle.number, Ledger(folder / "ledger.db"))
+    parked = ParkedSlabs(spool, ref_of(opened), Ledger(folder / "ledger.db"))
     receiving = Receiving(SpoolBundle(spool, hex_id, opened, b""), parked)
     for kind in (ObjectType.FILES, ObjectType.SLABS):
         receiving.put_table(kind, 0, memoryview(bundle.parts[OBJECT, int(kind)]))
