@@ -29,7 +29,7 @@ _DECISION: Final = re.compile(r"[^.].{15}-")
 
 
 class Rule(NamedTuple):
-    """What a channel asks for before it publishes: so many people, and a scanner's word."""
+    """How many people must accept a bundle of a channel before it is published, and whether a scanner must."""
 
     people: int
     scanned: bool
@@ -77,7 +77,7 @@ class HeldBundle:
 
 
 class Verdicts:
-    """What people have decided, read from their files; who may decide is the trust document's to say, or a folder's."""
+    """What people have decided, read from their files. The trust document says who may decide, or else a folder."""
 
     def __init__(self, state: Path, authority: Authority, releasers: Trust | None, own_key: Key | None) -> None:
         self._state = state
@@ -140,7 +140,7 @@ def decide(bundle: str, content: str, verdict: Verdict, reason: str, now: str) -
 
 
 def check_tree(tree: Path, bundle: int, trust: Trust, own_key: Key | None) -> None:
-    """See that a tree that waited is what was verified: every byte of its data and papers, and nothing besides.
+    """See that a tree that waited is what was verified: every byte of its data and sidecars, and nothing besides.
 
     Raises ContentError.
     """

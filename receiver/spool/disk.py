@@ -1,4 +1,4 @@
-"""A disk that fails is an alarm and a later pass, not the end of the worker."""
+"""When the disk fails, the worker raises an alarm and goes on. What was not written comes again with a later pass."""
 
 import os
 import time
@@ -28,7 +28,7 @@ def write_reserved(fd: int, data: memoryview, offset: int) -> None:
 
 
 class DiskHealth:
-    """Says that the disk fails: at once, and once a minute while it goes on."""
+    """Raises the alarm: at the first failure, and then at most once a minute."""
 
     def __init__(self, say: Callable[[DiskFailing], None]) -> None:
         self._say = say
@@ -37,7 +37,7 @@ class DiskHealth:
 
     @contextmanager
     def surviving(self, otherwise: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Go on when the disk fails: say so, count it, and leave what was not written for a later pass."""
+        """Go on when the disk fails: raise the alarm, count the failure, and call ``otherwise``."""
         try:
             yield
         except (OSError, StorageError) as error:

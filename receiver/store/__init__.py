@@ -2,11 +2,11 @@
 
 - ``arena``: the memory that ``assemble`` shares, copied before anything is judged
 - ``begin``: from a manifest that arrived to a bundle being received
+- ``budgets``: how many reports of one kind are made one by one in a minute
 - ``collect``: slabs: parked, judged, written to their places, recorded
 - ``giving_up``: bundles of which nothing is kept any more: expired, or pushed out
 - ``judge``: what counts of a bundle, by signature and digest alone; without files, ledger or clock
 - ``lost_writes``: a disk that lost what it was given: what no good sync covered comes again
-- ``notes``: what others can cause in any number, said one by one so often a minute
 - ``publish``: the end of a complete bundle: finished, held for people, or moved into the inbox
 - ``queue``: what ``assemble`` handed over, bounded, manifests and tables first
 - ``receiving``: bundles being received, each with its judge and its place in the spool

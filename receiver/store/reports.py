@@ -12,18 +12,18 @@ from receiver.ledger.bundles import Ledger, Row
 from receiver.messages import Finished, Known, PredecessorDiffers, Progress, Proving, Redo, SpaceShort
 from receiver.spool.disk import DiskHealth
 from receiver.spool.slabs import pack_mask, parked_masks
-from receiver.store.notes import Kind, Notes
+from receiver.store.budgets import Kind, ReportBudgets
 from receiver.store.receiving import Receiving
 
 
 class Reports:
-    """Both pipes out, the alarm of the disk, and how often each kind of report is said one by one."""
+    """Both pipes out, the alarm for a failing disk, and the budget of each kind of report."""
 
     def __init__(self, control: Mailbox, assemble: Mailbox, audit: AuditLog) -> None:
         self._control = control
         self._assemble = assemble
         self._audit = audit
-        self._notes = Notes(audit, control.send)
+        self._budgets = ReportBudgets(audit, control.send)
         self.disk = DiskHealth(control.send)
         self.now = 0.0  # of a monotonic clock, in seconds, as of the step that is being done
 
@@ -37,12 +37,12 @@ class Reports:
             self._assemble.send(message)
 
     def has_turn(self, kind: Kind) -> bool:
-        """Whether a report of a kind is said by itself; otherwise it is counted."""
-        return self._notes.take(kind, self.now)
+        """Whether one more report of a kind may be made by itself; otherwise it is counted."""
+        return self._budgets.take(kind, self.now)
 
     def sum_up(self, now: float) -> None:
-        """Say how many reports had no turn. Raises StorageError."""
-        self._notes.sum_up(now)
+        """Report how many were only counted. Raises StorageError."""
+        self._budgets.sum_up(now)
 
     def redo(self, key: SlabKey) -> None:
         """Ask for a slab again."""
