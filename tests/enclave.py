@@ -90,7 +90,7 @@ class Enclave:
         settings = replace(store_settings(self.config, StorePipes(self._arena_fd, -1, -1, -1, -1)), reserve=0)
         self.store = Store(settings, self.events, self._slabs, Finishing(Inline()))
         self._looked_up = 0
-        self._lookup = Lookup(self.config, self.store._ledger)
+        self._lookup = Lookup(self.config, self.store.records.ledger)
         self.events.heard = self._look_up
         self.store.start()
         self._look_up_late()
@@ -114,7 +114,7 @@ class Enclave:
 
     def stop(self) -> None:
         """End without a word, as killed."""
-        self.store._ledger.close()
+        self.store.records.ledger.close()
         os.close(self._arena_fd)
 
     def restart(self) -> None:

@@ -1,6 +1,6 @@
 """A whole transfer in one process: real scheduler, encoder, gate and assembler, a lossy line, virtual time, no files.
 
-The store of this enclave judges as ``receiver.store`` does: signature, then tables, then slabs, by their digests.
+The store of this enclave keeps bundles in memory, and judges by the real judge: signature, tables, slabs.
 """
 
 import hashlib
@@ -8,12 +8,12 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from securesystemslib.signer import CryptoSigner
 
-from diode.bundle.files import FileEntry, parse_files
+from diode.bundle.files import FileEntry
 from diode.bundle.manifest import Manifest, Shape, Table, bundle_id, padded_manifest
 from diode.errors import Drop
 from diode.formats.digest import digest
@@ -23,17 +23,20 @@ from diode.protocol.auth import DatagramViews, LinkKey, Mode, Session
 from diode.protocol.encoder import Part, SlabEncoder, Slot, fill_from
 from diode.protocol.fec import Engine, choose_engine
 from diode.protocol.gate import Gate
-from diode.protocol.geometry import PROFILES, object_geometry, slab_at, slab_count, stream_geometry
+from diode.protocol.geometry import PROFILES, slab_count, stream_geometry
 from diode.protocol.handed_over import Completed, Parked, SlabKey, Wanted
 from diode.protocol.heartbeat import Heartbeat, HeartbeatSealer
 from diode.protocol.wire import Kind, ObjectType, datagram_bytes, symbol_bytes_for
 from diode.trust.roles import Trust, open_manifest, seal_manifest
+from receiver.store.judge import ArrivedManifest, Signed, judge_manifest
 from sender.transport.schedule import Filler, Job, Plan, Scheduler, Wait
+from tests.memory_spool import MemoryBundle
 
 FILLER = 64
 REST_S = 0.5
 REGION = 2000  # datagrams a region of this receiver holds
 DATA, OBJECT = Kind.DATA, Kind.OBJECT
+ProfileName = Literal["clean", "standard", "lossy", "extreme"]
 
 
 @dataclass
@@ -48,16 +51,16 @@ class Bundle:
     def plan(self, passes: int) -> Plan:
         """What the scheduler must know."""
         full = self.manifest.shape.geometry
-        sizes = [len(self.parts[OBJECT, int(kind)]) for kind in ObjectType]
-        files = self.manifest.files.entries
-        return Plan(self.number, full, self.manifest.stream_bytes, *sizes, files, passes=passes, pass_delay_s=1.0)
+        manifest, files, slabs = (len(self.parts[OBJECT, int(kind)]) for kind in ObjectType)
+        sizes = (self.manifest.stream_bytes, manifest, files, slabs)
+        return Plan(self.number, full, *sizes, self.manifest.files.entries, passes=passes, pass_delay_s=1.0)
 
 
 def make_bundle(
     files: dict[str, bytes],
     *,
     mtu: int = 1500,
-    profile: str = "standard",
+    profile: ProfileName = "standard",
     sequence: int = 1,
     signer: CryptoSigner | None = None,
     table: bytes | None = None,
@@ -162,18 +165,8 @@ class Staging:
 
 
 @dataclass
-class Received:
-    """A bundle as the enclave has it so far."""
-
-    manifest: Manifest
-    parts: dict[tuple[Kind, int], bytearray]
-    missing: dict[tuple[Kind, int], set[int]]
-    ready: bool = False
-
-
-@dataclass
 class Enclave:
-    """The receiving side, with a store that judges by digests."""
+    """The receiving side, with a store in memory."""
 
     keys: list[LinkKey]
     mode: Mode
@@ -187,9 +180,8 @@ class Enclave:
         self.gate = Gate(self.keys, self.mode, self.drops)
         self.arena = np.zeros(self.arena_bytes, np.uint8)
         self.assembler = Assembler(self.arena, self.engine, self.drops, lambda: False)
-        self.receiving: dict[int, Received] = {}
+        self.receiving: dict[int, MemoryBundle] = {}
         self.parked: dict[SlabKey, tuple[np.ndarray, np.ndarray]] = {}
-        self.early: list[tuple[Completed, bytes]] = []  # complete before their tables
 
     def receive(self, datagrams: np.ndarray, now: float) -> None:
         """Take datagrams of one size as they arrive."""
@@ -225,68 +217,29 @@ class Enclave:
     def _store(self, done: Completed) -> None:
         data = bytes(self.arena[done.offset : done.offset + done.length])
         self.assembler.release(done.offset)
-        bundle, part = done.key.bundle, (done.key.kind, done.key.flags)
-        if part == (OBJECT, ObjectType.MANIFEST):
-            if bundle not in self.receiving and bundle not in self.published:
-                self._judge(bundle, data)
-        elif bundle in self.receiving:
-            self._take(bundle, done, part, data)
+        number = done.key.bundle
+        if (done.key.kind, done.key.flags) == (OBJECT, ObjectType.MANIFEST):
+            if number not in self.receiving and number not in self.published:
+                self._judge(number, data)
+        elif number in self.receiving:
+            self._go_on(number, self.receiving[number].take(done.key, data))
 
-    def _judge(self, bundle: int, data: bytes) -> None:
+    def _judge(self, number: int, data: bytes) -> None:
         trust = Trust.anyone(signer.public_key for signer in self.trusted)
-        manifest, payload, _ = open_manifest(data.rstrip(b"\0"), trust)
-        assert bundle_id(payload) == bundle
-        sizes = {
-            (DATA, 0): manifest.stream_bytes,
-            (OBJECT, int(ObjectType.FILES)): manifest.files.size,
-            (OBJECT, int(ObjectType.SLABS)): manifest.slabs.size,
-        }
-        full = manifest.shape.geometry
-        missing = {
-            part: set(range(slab_count(full if part[0] == DATA else object_geometry(full.symbol_bytes), size)))
-            for part, size in sizes.items()
-        }
-        self.receiving[bundle] = Received(manifest, {part: bytearray(size) for part, size in sizes.items()}, missing)
-        self.assembler.know(bundle, full, sizes, [])
-        self._advance(bundle)
+        verdict = judge_manifest(ArrivedManifest(number, data), lambda sealed: open_manifest(sealed, trust))
+        assert isinstance(verdict, Signed), verdict
+        bundle = self.receiving[number] = MemoryBundle(number, verdict.opened)
+        self.assembler.know(number, bundle.manifest.shape.geometry, bundle.sizes, [])
+        self._go_on(number, bundle.read_tables())
 
-    def _take(self, bundle: int, done: Completed, part: tuple[Kind, int], data: bytes) -> None:
-        received = self.receiving[bundle]
-        if part[0] == DATA and not received.ready:
-            self.early.append((done, data))
-            return
-        full = received.manifest.shape.geometry
-        shape = full if part[0] == DATA else object_geometry(full.symbol_bytes)
-        slab = slab_at(shape, len(received.parts[part]), done.key.number, is_object=part[0] == OBJECT)
-        if part[0] == DATA:
-            digests = received.parts[OBJECT, int(ObjectType.SLABS)]
-            if digest(data) != digests[32 * done.key.number :][:32]:
-                self.assembler.redo(done.key)
-                return
-        received.parts[part][slab.offset : slab.offset + slab.length] = data
-        received.missing[part].discard(done.key.number)
-        self._advance(bundle)
-
-    def _advance(self, bundle: int) -> None:
-        received = self.receiving[bundle]
-        tables = [(OBJECT, int(ObjectType.FILES)), (OBJECT, int(ObjectType.SLABS))]
-        if not received.ready and not any(received.missing[part] for part in tables):
-            for kind in (ObjectType.FILES, ObjectType.SLABS):
-                assert digest(received.parts[OBJECT, int(kind)]).hex() == received.manifest.table(kind).blake3
-            list(
-                parse_files(received.parts[OBJECT, int(ObjectType.FILES)].splitlines(keepends=True), received.manifest)
-            )
-            received.ready = True
-            early, self.early = self.early, []
-            for done, data in early:
-                if done.key.bundle in self.receiving:
-                    self._take(done.key.bundle, done, (DATA, 0), data)
-            if bundle not in self.receiving:
-                return
-        if received.ready and not received.missing[DATA, 0]:
-            self.published[bundle] = bytes(received.parts[DATA, 0])
-            del self.receiving[bundle]
-            self.assembler.finish(bundle, Drop.REDUNDANT)
+    def _go_on(self, number: int, again: list[SlabKey]) -> None:
+        for key in again:
+            self.assembler.redo(key)
+        bundle = self.receiving[number]
+        if bundle.judge.is_complete:
+            self.published[number] = bytes(bundle.parts[DATA, 0])
+            del self.receiving[number]
+            self.assembler.finish(number, Drop.REDUNDANT)
 
 
 def transfer(

@@ -48,6 +48,7 @@ CORE = (
     "diode.audit.chain",
     "diode.audit.syslog",
     "diode.trust.roles",
+    "receiver.store.judge",
 )
 WORLD = {
     *("asyncio", "datetime", "multiprocessing", "os", "pathlib", "random", "secrets", "select", "shutil", "signal"),
@@ -244,7 +245,10 @@ def test_receiver_never_sends(module: str) -> None:
     assert (set(), set(), set()) == (writes, posts, means_of(module, SENDERS))
 
 
-@pytest.mark.parametrize("module", sorted({"receiver.store.worker", "receiver.transport.assemble"} & MODULES.keys()))
+BEHIND_LISTEN = ("receiver.store.", "receiver.spool.", "receiver.policy.", "receiver.transport.assemble")
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module.startswith(BEHIND_LISTEN)])
 def test_disk_and_network_are_apart(module: str) -> None:
     """The processes behind ``listen`` use neither sockets nor the room that does."""
     assert [] == [name for name in ("socket", "diode.net", "asyncio_dgram") if is_imported(name, module)]

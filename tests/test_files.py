@@ -172,19 +172,22 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "Verdicts.drop": (".open", "the folder of decisions, in the state folder"),
         "check_tree": (".open", OURS),
     },
-    "receiver.release.holding": {"Holding.resume": (".open", NO_FILE)},
     "receiver.inbox.folder": {"Inbox.top": (".open", PERSON)},
     "receiver.ledger.bundles": {"Ledger.__init__": (".read_text", KERNEL)},
     "receiver.peer.requests": {
         "drop_request": (".open", STATE),
         "keep_request": (".open .save", "the state folder; the image is made in memory"),
     },
-    "receiver.spool.bundle": {
-        "SpoolBundle.maybe_read_tables": (".open .open", NO_FILE),
-        "_TableFile._digest": (".open", NO_FILE),
-        "_TableFile.load": (".open", NO_FILE),
+    "receiver.spool.tables": {
+        "TableFile.chunks": (".open", NO_FILE),
+        "TableFile.lines": (".open", NO_FILE),
+        "TableFile.map": (".open", NO_FILE),
+        "TableFile.maybe_size": (".open", NO_FILE),
+        "TableFile.read": (".open", NO_FILE),
     },
-    "receiver.store.worker": {"Store._judge": (".open", NO_FILE), "Store._reopen": (".open", NO_FILE)},
+    "receiver.store.begin": {"Beginning.take": (".open", NO_FILE)},
+    "receiver.store.resume": {"Resuming._reopen": (".open", NO_FILE), "Resuming.resume": (".open", NO_FILE)},
+    "receiver.store.worker": {"Store.__init__": (".open", NO_FILE)},
     "sender.pack.approval": {
         "Approvals._read": (".read_bytes", STATE),
         "_locked": ("os.open", STATE),

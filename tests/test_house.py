@@ -18,15 +18,12 @@ STILL_TOO_LARGE = {  # to be split; nothing may be added
     "lines": {
         "receiver/daemon.py",
         "receiver/ledger/bundles.py",
-        "receiver/store/worker.py",
         "sender/daemon.py",
     },
     "class": {
         "receiver/daemon.py",
         "receiver/ledger/bundles.py",
         "receiver/peer/heartbeats.py",
-        "receiver/spool/bundle.py",
-        "receiver/store/worker.py",
         "sender/daemon.py",
         "sender/ledger.py",
     },

@@ -5,13 +5,13 @@ from collections.abc import Callable, Collection
 from typing import Final, Literal, NamedTuple
 
 from diode.bundle.manifest import Manifest
+from diode.bundle.ref import BundleRef
 from diode.console.budget import Newest
 from diode.errors import LimitError
 from receiver.inbox.folder import Inbox
 from receiver.ledger.bundles import Ledger
 from receiver.messages import SpaceShort
 from receiver.settings import StoreSettings
-from receiver.spool.bundle import SpoolBundle
 
 MAX_POSTPONED: Final = 4096  # bundle ids spoken of, the newest: one alarm each
 
@@ -24,11 +24,19 @@ class Short(NamedTuple):
     of: Literal["disk", "quota"]
 
 
+class Claim(NamedTuple):
+    """The room of a bundle that is being received: all of it counts for its channel, what is to come for the disk."""
+
+    channel: str
+    size_bytes: int
+    missing_bytes: int
+
+
 class Admission:
-    """The limits of this side. ``tell`` is given an alarm, and the manifest, when a bundle has to wait for room."""
+    """The limits of this side. ``tell`` is given an alarm, and its bundle, when that has to wait for room."""
 
     def __init__(
-        self, settings: StoreSettings, inbox: Inbox, ledger: Ledger, tell: Callable[[SpaceShort, Manifest], None]
+        self, settings: StoreSettings, inbox: Inbox, ledger: Ledger, tell: Callable[[SpaceShort, BundleRef], None]
     ) -> None:
         self._inbox = inbox
         self._ledger = ledger
@@ -49,21 +57,21 @@ class Admission:
         if quota and manifest.stream_bytes > quota:
             raise LimitError(f"{manifest.stream_bytes} bytes: channels.{manifest.channel}.quota is {quota}")
 
-    def has_room(self, number: int, manifest: Manifest, receiving: Collection[SpoolBundle]) -> bool:
+    def has_room(self, ref: BundleRef, manifest: Manifest, receiving: Collection[Claim]) -> bool:
         """Whether a bundle fits now, beside those being received. When it does not, its manifest comes again."""
         short = self._short_of_quota(manifest, receiving) or self._short_of_space(manifest, receiving)
         if short is None:
-            self._postponed.forget(number)
+            self._postponed.forget(ref.number)
             return True
-        if self._postponed.meet(number):
-            self._ledger.note_postponed(f"{number:016x}", manifest.channel, manifest.sequence)
-            self._tell(SpaceShort(f"{number:016x}", *short), manifest)
+        if self._postponed.meet(ref.number):
+            self._ledger.note_postponed(ref.hex_id, ref.channel, manifest.sequence)
+            self._tell(SpaceShort(ref.hex_id, *short), ref)
         return False
 
-    def _short_of_space(self, manifest: Manifest, receiving: Collection[SpoolBundle]) -> Short | None:
+    def _short_of_space(self, manifest: Manifest, receiving: Collection[Claim]) -> Short | None:
         """Below ``limits.reserve`` nothing is begun any more, until ``limits.resume`` is free again."""
         disk = os.statvfs(self._inbox.spool_folder.fd)
-        promised = sum(bundle.manifest.stream_bytes - bundle.stored_bytes for bundle in receiving)
+        promised = sum(claim.missing_bytes for claim in receiving)
         free = disk.f_bavail * disk.f_frsize - promised
         needed = manifest.stream_bytes + manifest.files.size + manifest.slabs.size
         keep = self._resume if self._is_low else self._reserve
@@ -72,11 +80,11 @@ class Admission:
             return None
         return Short(needed, max(0, free - keep), "disk")
 
-    def _short_of_quota(self, manifest: Manifest, receiving: Collection[SpoolBundle]) -> Short | None:
+    def _short_of_quota(self, manifest: Manifest, receiving: Collection[Claim]) -> Short | None:
         quota = self._quotas.get(manifest.channel, 0)
         if not quota:
             return None
-        used = sum(bundle.manifest.stream_bytes for bundle in receiving if bundle.manifest.channel == manifest.channel)
+        used = sum(claim.size_bytes for claim in receiving if claim.channel == manifest.channel)
         for row in self._ledger.published(manifest.channel):
             if row.state == "held" or (self._inbox.path / row.channel / row.name / row.version).exists():
                 used += row.size

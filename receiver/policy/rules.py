@@ -4,13 +4,13 @@ from pathlib import Path
 
 from diode.bundle.attestation import open_attestation
 from diode.bundle.manifest import Manifest
+from diode.bundle.ref import BundleRef
 from diode.content.rules import Rules
 from diode.errors import ExpiredError, NotInitialisedError, PolicyError
 from diode.trust.keys import read_trusted
 from receiver.messages import Question
 from receiver.policy.examine import Examine
 from receiver.settings import StoreSettings
-from receiver.spool.bundle import SpoolBundle
 
 
 class Policy:
@@ -25,6 +25,7 @@ class Policy:
         except NotInitialisedError:
             self._services = []
         self._channels = settings.channels
+        self._verify = settings.verify
 
     def check(self, manifest: Manifest, now: str) -> None:
         """Raise ExpiredError or PolicyError for a bundle that must not be taken at ``now``."""
@@ -34,18 +35,20 @@ class Policy:
         if manifest.channel in self._attested:
             open_attestation(manifest, self._services)
 
-    def examine(self, bundle: SpoolBundle) -> None:
+    def verify(self, channel: str) -> str:
+        """How a complete bundle of a channel is verified: by its slabs as they came, or once more at rest."""
+        named = self._channels.get(channel)
+        return (named.verify if named else "") or self._verify
+
+    def examine(self, ref: BundleRef, manifest: Manifest) -> None:
         """Have every file of a complete tree looked at. Raises PolicyError when its channel does not take one.
 
         It raises UnexaminedError when nobody could be asked.
         """
-        manifest = bundle.manifest
         rules = self._rules.get(manifest.channel, Rules())
         if rules.are_none:
             return
-        self._look(
-            Question(bundle.hex_id, manifest.channel, *rules.said, manifest.files.entries, manifest.stream_bytes)
-        )
+        self._look(Question(ref.hex_id, ref.channel, *rules.said, manifest.files.entries, manifest.stream_bytes))
 
     def _check_labels(self, manifest: Manifest) -> None:
         channel = self._channels.get(manifest.channel)

@@ -53,6 +53,13 @@ class Given(NamedTuple):
     key: str = ""  # its id; none: a Unix user's word
 
 
+class Uncounted(NamedTuple):
+    """A file that holds no decision that counts, and why."""
+
+    path: Path
+    reason: str
+
+
 def write_decision(state: Path, decision: Decision, signers: list[Signer]) -> Path:
     """Put a decision where ``store`` finds it. Raises OSError."""
     name = f"{decision.bundle}-{os.urandom(8).hex()}.dsse.json"
@@ -79,8 +86,8 @@ def find_decisions(folder: Path, bundle: str) -> list[Path]:
 
 def read_decisions(
     paths: Iterable[Path], trust: Trust | None, own_key: Key | None, now: str
-) -> Iterator[Given | tuple[Path, str]]:
-    """Decisions, or the path of one that does not count and why.
+) -> Iterator[Given | Uncounted]:
+    """Decisions, and the files that hold none that counts.
 
     ``trust``: the releasers' keys; None: Unix users. By ``own_key``, the receiver's, the scanner speaks.
     """
@@ -98,7 +105,7 @@ def read_decisions(
                     raise ManifestError("signed more than once: each person decides in a file of their own")
             yield Given(_parse(envelope.payload), person, path, key)
         except (ManifestError, TrustError, OSError) as error:
-            yield path, str(error)
+            yield Uncounted(path, str(error))
 
 
 def _read(path: Path) -> tuple[bytes, int]:

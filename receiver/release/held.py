@@ -12,13 +12,16 @@ from securesystemslib.signer import Key
 from diode.bundle.manifest import bundle_id
 from diode.bundle.opened import Opened
 from diode.bundle.receipt import SIGNED_FILE
-from diode.errors import IntegrityError
+from diode.bundle.ref import BundleRef
+from diode.errors import IntegrityError, NotInitialisedError
 from diode.storage.folder import Folder
+from diode.trust.keys import read_trusted
 from diode.trust.published import examine
 from diode.trust.roles import Role, Trust
+from receiver.inbox.facts import ref_of
 from receiver.policy.authority import Authority
 from receiver.release.decisions import FOLDER as DECISIONS
-from receiver.release.decisions import Decision, Given, Verdict, find_decisions, read_decisions
+from receiver.release.decisions import Decision, Given, Uncounted, Verdict, find_decisions, read_decisions
 from receiver.settings import StoreSettings
 
 FOLDER: Final = "held"
@@ -26,7 +29,7 @@ _DECISION: Final = re.compile(r"[^.].{15}-")
 
 
 class Rule(NamedTuple):
-    """What a channel asks for before it publishes: so many people, and a scanner's word."""
+    """How many people must accept a bundle of a channel before it is published, and whether a scanner must."""
 
     people: int
     scanned: bool
@@ -58,18 +61,23 @@ class HeldBundle:
     accepted: set[str] = field(default_factory=set)
 
     @property
+    def ref(self) -> BundleRef:
+        """How it is named."""
+        return ref_of(self.opened)
+
+    @property
     def number(self) -> int:
         """The bundle id."""
-        return bundle_id(self.opened.payload)
+        return self.ref.number
 
     @property
     def hex_id(self) -> str:
         """The bundle id as 16 hexadecimal digits."""
-        return f"{self.number:016x}"
+        return self.ref.hex_id
 
 
 class Verdicts:
-    """What people have decided, read from their files; who may decide is the trust document's to say, or a folder's."""
+    """What people have decided, read from their files. The trust document says who may decide, or else a folder."""
 
     def __init__(self, state: Path, authority: Authority, releasers: Trust | None, own_key: Key | None) -> None:
         self._state = state
@@ -77,17 +85,25 @@ class Verdicts:
         self._releasers = releasers
         self._own_key = own_key  # the supervisor's: by it the scanner speaks
 
+    @classmethod
+    def of(cls, settings: StoreSettings, authority: Authority, own_key: Key | None) -> "Verdicts":
+        """Those of the folders that the settings of ``store`` name."""
+        releasers = None
+        with suppress(NotInitialisedError):
+            releasers = read_trusted(Path(settings.releasers))
+        return cls(Path(settings.state), authority, releasers, own_key)
+
     @property
     def trust(self) -> Trust | None:
         """Whose keys release; None: no key is known, so Unix users do."""
         document = self._authority.release
         return document if document is not None and document.roles else self._releasers
 
-    def read(self, bundle: str, now: str) -> tuple[list[Given], list[tuple[Path, str]]]:
-        """Decisions about a bundle: those that count, and those that do not with the reason."""
+    def read(self, bundle: str, now: str) -> tuple[list[Given], list[Uncounted]]:
+        """Decisions about a bundle whose giver is known, and files that hold none."""
         paths = find_decisions(self._state / DECISIONS, bundle)
         found = list(read_decisions(paths, self.trust, self._own_key, now))
-        return [one for one in found if isinstance(one, Given)], [one for one in found if not isinstance(one, Given)]
+        return [one for one in found if isinstance(one, Given)], [one for one in found if isinstance(one, Uncounted)]
 
     def drop(self, keep: Collection[str]) -> None:
         """Remove what was said about bundles that are not among ``keep``."""
@@ -105,6 +121,10 @@ class Verdicts:
         role = trust.role(channel)
         return role is not None and (role.persons is None or person in role.persons)
 
+    def check_again(self, held: HeldBundle) -> None:
+        """See that a bundle is still what was verified before it waited. Raises ContentError."""
+        check_tree(held.folder, held.number, self._authority.trust, self._own_key)
+
     def needed(self, channel: str, rule: Rule) -> int:
         """How many people must accept: what the channel asks for, or the document, whichever is more."""
         trust = self.trust
@@ -120,7 +140,7 @@ def decide(bundle: str, content: str, verdict: Verdict, reason: str, now: str) -
 
 
 def check_tree(tree: Path, bundle: int, trust: Trust, own_key: Key | None) -> None:
-    """See that a tree that waited is what was verified: every byte of its data and papers, and nothing besides.
+    """See that a tree that waited is what was verified: every byte of its data and sidecars, and nothing besides.
 
     Raises ContentError.
     """

@@ -1,7 +1,4 @@
-"""From verified to released: bundles wait in ``held`` for people, or for a scanner, and go on or are set aside.
-
-A released bundle goes back into the spool, as a complete tree that is being published: from there on it is like any.
-"""
+"""From verified to released: bundles wait in ``held`` for people, or for a scanner, and go on or are set aside."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,103 +6,98 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from securesystemslib.signer import Key
-
 from diode.audit.chain import What
 from diode.audit.facts import why
 from diode.audit.log import AuditLog
 from diode.bundle.manifest import Manifest
-from diode.errors import ContentError, DiodeError, IntegrityError, NotInitialisedError, PolicyError, StorageError
-from diode.formats.names import MAX_MANIFEST_BYTES
+from diode.bundle.opened import Opened
+from diode.errors import ContentError, DiodeError, IntegrityError, PolicyError, StorageError
 from diode.formats.timestamps import now_utc
-from diode.trust.keys import read_trusted
-from receiver.inbox.folder import Inbox
-from receiver.ledger.bundles import Ledger, named
+from receiver.inbox.facts import audit_names, facts, ref_of
+from receiver.ledger.bundles import Ledger, Row, named
 from receiver.messages import AcceptedBy, BundleRefused, DecisionRefused, Held
-from receiver.policy.authority import Authority
-from receiver.release.decisions import SCANNER, Given
-from receiver.release.held import HeldBundle, Rule, Verdicts, check_tree, waits_for
+from receiver.release.decisions import SCANNER, Given, Uncounted
+from receiver.release.held import HeldBundle, Rule, Verdicts, waits_for
+from receiver.release.held_trees import HeldTrees
 from receiver.settings import StoreSettings
-from receiver.spool.bundle import MANIFEST_FILE, SpoolBundle
-from receiver.spool.finishing import Finishing
 
 MAX_BAD: Final = 1000  # decisions that do not count, each spoken of once
 
+Start = Callable[[HeldBundle, Callable[[], object]], None]
+Tell = Callable[[Held | AcceptedBy | BundleRefused | DecisionRefused], None]
+
 
 class Holding:
-    """What is held, and what people say about it. ``tell`` sends an event to the supervisor."""
+    """What is held, and what people say about it.
+
+    ``start`` runs something about a bundle in a thread, whose outcome :meth:`finished` is given; ``tell`` sends an
+    event to the supervisor.
+    """
 
     def __init__(
         self,
         settings: StoreSettings,
         ledger: Ledger,
-        inbox: Inbox,
-        authority: Authority,
         audit: AuditLog,
-        finishing: Finishing,
-        tell: Callable[[object], None],
-        own_key: Key | None,
+        trees: HeldTrees,
+        verdicts: Verdicts,
+        start: Start,
+        tell: Tell,
     ) -> None:
-        self._settings = settings
+        self._rules = {name: Rule.of(settings, name) for name in settings.channels}
         self._ledger = ledger
-        self._inbox = inbox
-        self._authority = authority
         self._audit = audit
-        self._finishing = finishing
+        self._trees = trees
+        self._verdicts = verdicts
+        self._start = start
         self._tell = tell
-        releasers = None
-        with suppress(NotInitialisedError):
-            releasers = read_trusted(Path(settings.releasers))
-        self._own_key = own_key
-        self._verdicts = Verdicts(Path(settings.state), authority, releasers, own_key)
         self._held: dict[str, HeldBundle] = {}
         self._bad: set[Path] = set()
 
     def wants(self, manifest: Manifest) -> bool:
         """Whether a bundle has to wait before it is published."""
-        return Rule.of(self._settings, manifest.channel).holds
+        return self._rule(manifest.channel).holds
 
-    def take(self, bundle: SpoolBundle) -> None:
+    def take(self, opened: Opened) -> None:
         """Hold a complete, verified and synced bundle: it moves out of the spool."""
-        self._audit.append(What.HELD, **_named(bundle), detail=self._waits_for(bundle.manifest))
-        self._ledger.set_state(bundle.hex_id, "held")
-        held = self._inbox.held_folder
-        held.remove(bundle.hex_id)  # of a run that lost power before its ledger was durable
-        self._move_out(bundle.hex_id)
-        held.sync()
-        self._add(HeldBundle(bundle.opened, self._inbox.held / bundle.hex_id))
+        hex_id = ref_of(opened).hex_id
+        self._audit.append(What.HELD, **audit_names(opened), detail=self._waits_for(opened.manifest.channel))
+        self._ledger.set_state(hex_id, "held")
+        self._add(HeldBundle(opened, self._trees.take(hex_id)))
 
-    def resume(self) -> None:
-        """Take up what an earlier run held; before the spool is looked at."""
+    def resume(self, open_again: Callable[[bytes], Opened]) -> None:
+        """Take up what an earlier run held; before the spool is looked at.
+
+        ``open_again`` verifies the manifest of a bundle that was accepted before. Raises StorageError.
+        """
         for row in self._ledger.held():
-            held = self._inbox.held_folder
-            if not held.has(row.id):
-                with suppress(FileNotFoundError):
-                    self._move_out(row.id)
+            with suppress(FileNotFoundError):
+                self._trees.move_out(row.id)
             try:
-                with held.folder(row.id) as folder:
-                    sealed = folder.read(MANIFEST_FILE, MAX_MANIFEST_BYTES)
-                opened = self._authority.open(sealed, None)
-                waiting = HeldBundle(opened, self._inbox.held / row.id, is_resumed=True)
-                if waiting.hex_id != row.id:
-                    raise IntegrityError(f"what waited there is another bundle now, {waiting.hex_id}")
-                self._add(waiting)
+                self._add(self._resumed(row, open_again))
             except (OSError, ContentError) as error:
                 problem = PolicyError(f"it cannot be released any more: {error}")
                 self._audit.append(What.REFUSED, **named(row), **why(problem))
                 self._refuse(row.id, {"detail": row.detail}, problem)
         for row in self._ledger.in_progress():
-            if row.state == "publishing" and self._inbox.held_folder.has(row.id):
-                self._prepare_return(row.id)
-                self._move_back(row.id)
+            if row.state == "publishing" and self._trees.has(row.id):
+                self._trees.prepare_return(row.id)
+                self._trees.give_back(row.id)
         self._verdicts.drop(self._held)
+
+    def _resumed(self, row: Row, open_again: Callable[[bytes], Opened]) -> HeldBundle:
+        waiting = HeldBundle(open_again(self._trees.sealed(row.id)), self._trees.path(row.id), is_resumed=True)
+        if waiting.hex_id != row.id:
+            raise IntegrityError(f"what waited there is another bundle now, {waiting.hex_id}")
+        return waiting
 
     def look(self) -> None:
         """Read what people decided. Every word is judged anew: a releaser's key may have been revoked since."""
         for held in list(self._held.values()):
             good, bad = self._verdicts.read(held.hex_id, now_utc())
             allowed = [given for given in good if self._counts(given, held)]
-            for path, reason in [*bad, *((g.path, "not theirs to decide") for g in good if g not in allowed)]:
+            bad += [Uncounted(given.path, "not theirs to decide") for given in good if given not in allowed]
+            for path, reason in bad:
                 if path not in self._bad and len(self._bad) < MAX_BAD:
                     self._bad.add(path)
                     self._tell(DecisionRefused(path.name, reason))
@@ -126,79 +118,55 @@ class Holding:
             raise
         except (DiodeError, OSError, ValueError) as error:
             problem = error if isinstance(error, ContentError) else PolicyError(f"it cannot be released: {error}")
-            self._audit.append(What.REFUSED, **_named(held), **why(problem))
-            self._refuse(held.hex_id, _facts(held), problem)
+            self._audit.append(What.REFUSED, **audit_names(held.opened), **why(problem))
+            self._refuse(held.hex_id, _about(held), problem)
             return False
         people = ", ".join(sorted(held.accepted)) or "nobody, since nobody is asked for any more"
-        self._audit.append(What.RELEASED, **_named(held), who=people)
-        self._prepare_return(held.hex_id)
+        self._audit.append(What.RELEASED, **audit_names(held.opened), who=people)
+        self._trees.prepare_return(held.hex_id)
         self._ledger.set_state(held.hex_id, "publishing", f"released by {people}")
-        self._move_back(held.hex_id)
+        self._trees.give_back(held.hex_id)
         del self._held[held.hex_id]
         self._verdicts.drop(self._held)
         return True
 
-    def _prepare_return(self, bundle: str) -> None:
-        """A durable folder in the spool with the manifest in it, before the ledger says that it is published."""
-        spool = self._inbox.spool_folder
-        with self._inbox.held_folder.folder(bundle) as held:
-            sealed = held.read(MANIFEST_FILE, MAX_MANIFEST_BYTES)
-        with spool.folder(bundle, create=True, mode=0o777) as folder:
-            folder.replace(MANIFEST_FILE, sealed, 0o666)
-        spool.sync()
-
     def _add(self, held: HeldBundle) -> None:
         self._held[held.hex_id] = held
-        channel = held.opened.manifest.channel
-        self._tell(Held(held.hex_id, self._verdicts.needed(channel, Rule.of(self._settings, channel))))
+        channel = held.ref.channel
+        self._tell(Held(held.hex_id, self._verdicts.needed(channel, self._rule(channel))))
 
-    def _waits_for(self, manifest: Manifest) -> str:
-        rule = Rule.of(self._settings, manifest.channel)
-        return waits_for(self._verdicts.needed(manifest.channel, rule), scanned=rule.scanned)
+    def _rule(self, channel: str) -> Rule:
+        return self._rules.get(channel, Rule(0, scanned=False))
+
+    def _waits_for(self, channel: str) -> str:
+        rule = self._rule(channel)
+        return waits_for(self._verdicts.needed(channel, rule), scanned=rule.scanned)
 
     def _weigh(self, held: HeldBundle, given: list[Given]) -> None:
         """One rejection is enough; otherwise there may be enough people now."""
-        channel = held.opened.manifest.channel
         for one in given:
             if one.decision.verdict == "reject":
-                self._audit.append(What.REJECTED, **_named(held), **_said(one))
+                self._audit.append(What.REJECTED, **audit_names(held.opened), **_said(one))
                 reason = f"rejected by {one.person}: {one.decision.reason}"
-                self._refuse(held.hex_id, _facts(held), PolicyError(reason))
+                self._refuse(held.hex_id, _about(held), PolicyError(reason))
                 return
         held.accepted &= {one.person for one in given}  # a word may have ceased to count
         for one in given:
             if one.person not in held.accepted:
-                self._audit.append(What.APPROVED, **_named(held), **_said(one), again=held.is_resumed)
+                self._audit.append(What.APPROVED, **audit_names(held.opened), **_said(one), again=held.is_resumed)
                 held.accepted.add(one.person)
                 self._tell(AcceptedBy(held.hex_id, one.person))
-        rule = Rule.of(self._settings, channel)
+        rule = self._rule(held.ref.channel)
         people = len(held.accepted - {SCANNER})
-        if people >= self._verdicts.needed(channel, rule) and (SCANNER in held.accepted or not rule.scanned):
-            self._finishing.start(
-                held, partial(check_tree, held.folder, held.number, self._authority.trust, self._own_key)
-            )
+        if people >= self._verdicts.needed(held.ref.channel, rule) and (SCANNER in held.accepted or not rule.scanned):
+            self._start(held, partial(self._verdicts.check_again, held))
 
-    def _refuse(self, bundle: str, facts: dict[str, Any], error: ContentError) -> None:
+    def _refuse(self, bundle: str, about: dict[str, Any], error: ContentError) -> None:
         self._ledger.set_state(bundle, "refused", str(error))
-        self._inbox.set_aside(bundle, error, facts, self._inbox.held_folder)
+        self._trees.set_aside(bundle, error, about)
         self._held.pop(bundle, None)
         self._verdicts.drop(self._held)
         self._tell(BundleRefused(bundle, error.reason))
-
-    def _move_out(self, bundle: str) -> None:
-        with self._inbox.spool_folder.folder(bundle) as folder:
-            folder.move("tree", self._inbox.held_folder, bundle)
-
-    def _move_back(self, bundle: str) -> None:
-        with self._inbox.spool_folder.folder(bundle) as folder:
-            self._inbox.held_folder.move(bundle, folder, "tree")
-
-
-def _named(bundle: SpoolBundle | HeldBundle) -> dict[str, str]:
-    """A bundle as the audit log names it."""
-    manifest = bundle.opened.manifest
-    place = {"channel": manifest.channel, "name": manifest.name, "version": manifest.version}
-    return {"bundle": bundle.hex_id, **place, "digest": manifest.files.blake3}
 
 
 def _said(given: Given) -> dict[str, str]:
@@ -206,8 +174,6 @@ def _said(given: Given) -> dict[str, str]:
     return {"who": given.person, "key": given.key, "detail": given.decision.reason}
 
 
-def _facts(held: HeldBundle) -> dict[str, Any]:
-    manifest = held.opened.manifest
-    names = ("channel", "name", "version", "sequence", "created")
-    label = f"{manifest.channel}/{manifest.name}/{manifest.version}"
-    return {name: getattr(manifest, name) for name in names} | {"signer": held.opened.signer, "label": label}
+def _about(held: HeldBundle) -> dict[str, Any]:
+    """What the reason of a refusal says of it."""
+    return facts(held.opened) | {"label": held.ref.label}

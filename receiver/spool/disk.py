@@ -1,4 +1,4 @@
-"""A disk that fails is an alarm and a later pass, not the end of the worker."""
+"""When the disk fails, the worker raises an alarm and goes on. What was not written comes again with a later pass."""
 
 import os
 import time
@@ -10,6 +10,7 @@ from diode.errors import StorageError
 from receiver.messages import DiskFailing
 
 SAID_EVERY_S: Final = 60.0
+_RESERVE_FROM: Final = 1 << 20
 
 
 def write_all(fd: int, data: memoryview, offset: int) -> None:
@@ -19,8 +20,15 @@ def write_all(fd: int, data: memoryview, offset: int) -> None:
         data, offset = data[count:], offset + count
 
 
+def write_reserved(fd: int, data: memoryview, offset: int) -> None:
+    """Write all of ``data``; a long piece has its room reserved first, in one stretch."""
+    if len(data) >= _RESERVE_FROM:
+        os.posix_fallocate(fd, offset, len(data))
+    write_all(fd, data, offset)
+
+
 class DiskHealth:
-    """Says that the disk fails: at once, and once a minute while it goes on."""
+    """Raises the alarm: at the first failure, and then at most once a minute."""
 
     def __init__(self, say: Callable[[DiskFailing], None]) -> None:
         self._say = say
@@ -29,7 +37,7 @@ class DiskHealth:
 
     @contextmanager
     def surviving(self, otherwise: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Go on when the disk fails: say so, count it, and leave what was not written for a later pass."""
+        """Go on when the disk fails: raise the alarm, count the failure, and call ``otherwise``."""
         try:
             yield
         except (OSError, StorageError) as error:

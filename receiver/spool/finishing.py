@@ -1,4 +1,4 @@
-"""What takes long on a disk and must not hold up what is being received: finishing bundles, syncing. One thread."""
+"""A thread that finishes bundles and syncs the file system, since both take long and must not hold up receiving."""
 
 import os
 import weakref

@@ -11,6 +11,7 @@ from typing import BinaryIO, Final
 
 import numpy as np
 
+from diode.bundle.ref import BundleRef
 from diode.protocol.handed_over import SlabKey
 from diode.protocol.wire import Kind
 from diode.storage.folder import Folder
@@ -24,18 +25,18 @@ FOLDER: Final = "parked"
 class ParkedSlabs:
     """The parked slabs of one bundle in ``spool``."""
 
-    def __init__(self, spool: Folder, bundle: int, ledger: Ledger) -> None:
+    def __init__(self, spool: Folder, ref: BundleRef, ledger: Ledger) -> None:
         self._spool = spool
-        self._bundle = bundle
+        self._ref = ref
         self._ledger = ledger
 
     @property
     def _id(self) -> str:
-        return f"{self._bundle:016x}"
+        return self._ref.hex_id
 
     def __iter__(self) -> Iterator[SlabKey]:
         """All that is parked now."""
-        return iter([SlabKey(self._bundle, Kind(kind), *rest) for kind, *rest in self._ledger.parked(self._id)])
+        return iter([SlabKey(self._ref.number, Kind(kind), *rest) for kind, *rest in self._ledger.parked(self._id)])
 
     def keep(self, key: SlabKey, data: memoryview, symbol_bytes: int, have: Mask) -> None:
         """Write the symbols of ``have`` (``data`` holds them one after another), also over those that are there.

@@ -1,7 +1,20 @@
-"""The worker that verifies, writes and publishes.
+"""The worker that judges and publishes: the only one that writes into spool, inbox and the rows of bundles.
 
-- ``notes``: what others can cause in any number is said one by one so often a minute; of the rest the audit
-  log has their number
-- ``unrecorded``: bundles of channel ``trust`` on their way, of which no ledger knows before they are proven
-- ``worker``: worker: verifies the manifest, then tables, then each slab *before* it is written; publishes
+- ``arena``: the memory that ``assemble`` shares, copied before anything is judged
+- ``begin``: from a manifest that arrived to a bundle being received
+- ``budgets``: how many reports of one kind are made one by one in a minute
+- ``collect``: slabs: parked, judged, written to their places, recorded
+- ``giving_up``: bundles of which nothing is kept any more: expired, or pushed out
+- ``judge``: what counts of a bundle, by signature and digest alone; without files, ledger or clock
+- ``lost_writes``: a disk that lost what it was given: what no good sync covered comes again
+- ``publish``: the end of a complete bundle: finished, held for people, or moved into the inbox
+- ``queue``: what ``assemble`` handed over, bounded, manifests and tables first
+- ``receiving``: bundles being received, each with its judge and its place in the spool
+- ``records``: what outlives the worker: inbox, ledger, audit log, keys
+- ``refuse``: bundles that break the rules: refused for good, or set aside for this time
+- ``reports``: what is said to ``assemble`` and to the supervisor
+- ``resume``: what an earlier run left
+- ``trust_channel``: bundles of channel ``trust``, and the documents that they bring
+- ``unrecorded``: bundles of channel ``trust`` on their way, of which no ledger knows
+- ``worker``: the loop, the door for messages, and how all of this is put together
 """

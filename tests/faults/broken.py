@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
 
-import diode.audit.segments
-import receiver.spool.bundle
+import diode.audit.log
+import receiver.store.judge
 from diode.audit.chain import What
 from diode.audit.log import AuditLog
 from diode.net.impairments import Impairments
 from diode.storage.durable import WriteBack
 from receiver.ledger.bundles import Ledger
-from receiver.spool.bundle import SpoolBundle
-from receiver.store.worker import Store
+from receiver.store.judge import BundleJudge
+from receiver.store.lost_writes import LostWrites
+from receiver.store.publish import Publishing
+from receiver.store.receiving import Receiving
 from sender.ledger import Ledger as SenderLedger
 from tests.faults.world import Faults, Violation, world
 
@@ -41,17 +43,17 @@ class _Equal:
 
 
 def _sync_skipped() -> Any:
-    return patch.object(SpoolBundle, "sync", lambda _: None)
+    return patch.object(Receiving, "sync", lambda _: None)
 
 
 def _recorded_before_rename() -> Any:
-    def publish(self: Store, bundle: SpoolBundle) -> None:
-        self._note(What.PUBLISHED, bundle)
-        self._ledger.set_state(bundle.hex_id, "published")
-        bundle.target = self._inbox.publish(bundle.tree, bundle.manifest)
-        self._conclude(bundle, bundle.target)
+    def publish(self: Publishing, bundle: Receiving) -> None:
+        self._records.note(What.PUBLISHED, bundle.opened)
+        self._records.ledger.set_state(bundle.hex_id, "published")
+        bundle.target = self._records.inbox.publish(bundle.hex_id, bundle.manifest)
+        self._conclude(bundle)
 
-    return patch.object(Store, "_publish", publish)
+    return patch.object(Publishing, "publish", publish)
 
 
 def _boot_ignored() -> Any:
@@ -76,11 +78,11 @@ def _published_forgotten() -> Any:
 
 
 def _digest_unchecked() -> Any:
-    return patch.multiple(receiver.spool.bundle, digest=lambda _: _Equal())
+    return patch.multiple(receiver.store.judge, digest=lambda _: _Equal())
 
 
 def _incomplete_published() -> Any:
-    return patch.object(SpoolBundle, "is_complete", property(lambda self: self.is_ready and bool(self.stored.any())))
+    return patch.object(BundleJudge, "is_complete", property(lambda self: self.is_ready and bool(self.stored.any())))
 
 
 def _silence_forgotten() -> Any:
@@ -100,15 +102,15 @@ def _epoch_by_the_clock() -> Any:
 
 
 def _said_after_rename() -> Any:
-    def publish(self: Store, bundle: SpoolBundle) -> None:
+    def publish(self: Publishing, bundle: Receiving) -> None:
         if bundle.target is None:
-            self._ledger.set_state(bundle.hex_id, "publishing")
-            bundle.target = self._inbox.publish(bundle.tree, bundle.manifest)
-            self._note(What.PUBLISHED, bundle)
-        self._inbox.sync(bundle.target)
-        self._conclude(bundle, bundle.target)
+            self._records.ledger.set_state(bundle.hex_id, "publishing")
+            bundle.target = self._records.inbox.publish(bundle.hex_id, bundle.manifest)
+            self._records.note(What.PUBLISHED, bundle.opened)
+        self._records.inbox.sync(bundle.target)
+        self._conclude(bundle)
 
-    return patch.object(Store, "_publish", publish)
+    return patch.object(Publishing, "publish", publish)
 
 
 def _torn_line_kept() -> Any:
@@ -132,7 +134,7 @@ def _log_unsynced() -> Any:
 
 
 def _lost_writes_ignored() -> Any:
-    return patch.object(Store, "_forgetting", lambda _: nullcontext())
+    return patch.object(LostWrites, "forgetting", lambda _: nullcontext())
 
 
 def _descriptor_opened_late() -> Any:

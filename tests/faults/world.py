@@ -177,8 +177,8 @@ class Enclave:
         with patch.object(ReceiverLedger, "__init__", _booted(world.boot)):
             self.store = Store(store, to_store, self.slabs, Finishing(Inline()))
         disk = DiskHealth(lambda _: self._alarms.add("disk_failing"))
-        heads = PeerHeads(self.store._ledger, self.store._audit)
-        self.hearing = Hearing(self.store._ledger, Endings(self.store._ledger.heard()), disk, heads)
+        heads = PeerHeads(self.store.records.ledger, self.store.records.audit)
+        self.hearing = Hearing(self.store.records.ledger, Endings(self.store.records.ledger.heard()), disk, heads)
         settings = assemble_settings(
             ring=ring,
             regions=1,
@@ -202,7 +202,7 @@ class Enclave:
     def step(self) -> None:
         """`Store` handles what waits."""
         self.store.step(self._now)
-        while self.store._waiting or self.slabs._inbox:
+        while self.store.queue or self.slabs._inbox:
             self.store.step(self._now)
 
     def receive(self, datagrams: np.ndarray, now: float) -> None:
@@ -231,14 +231,14 @@ class Enclave:
         """SIGTERM: what is open is parked, what was handed over is done."""
         self.assemble._handover.park(None)
         self.step()
-        self.store._take_finished()
+        self.store.publishing.take_finished()
 
     def close(self) -> None:
         """The process is gone."""
         with suppress(Exception):
-            self.store._ledger.close()
-        self.store._arena.release()
-        self.store._finishing.close()
+            self.store.records.ledger.close()
+        self.store.arena.release()
+        self.store.bundles.finishing.close()
         for fd in self.fds:
             os.close(fd)
 
@@ -505,7 +505,7 @@ class World:
             self.counts["rounds"] += 1
             assert self.enclave is not None
             assert self.staging is not None
-            ledger = self.enclave.store._ledger
+            ledger = self.enclave.store.records.ledger
             asked = [request_bundle(ledger, row.id) for row in ledger.in_progress() if row.state == "receiving"]
             for request in [*asked, *request_gaps(ledger)]:
                 with suppress(UsageError):
@@ -540,7 +540,8 @@ class World:
                 self.counts["taken"] += 1
                 receipt.rename(self.folder / f"taken-{name}")
         if self.enclave is not None:
-            order = max((one.reached for one in self.enclave.store._ledger.link_orders().values()), default=(-1, 0))
+            orders = self.enclave.store.records.ledger.link_orders().values()
+            order = max((one.reached for one in orders), default=(-1, 0))
             if order < self.highest and not self.counts["power"]:
                 raise Violation("I8: the order of heartbeats went back")
             self.highest = max(order, self.highest)
@@ -549,12 +550,12 @@ class World:
         """Whether the ledger has it as published: what the disk still may undo, no reader takes here."""
         if self.enclave is None:
             return False
-        return any(row.name == name for row in self.enclave.store._ledger.published("cve"))
+        return any(row.name == name for row in self.enclave.store.records.ledger.published("cve"))
 
     def check_end(self) -> None:
         """All is published, and nothing of it is left behind."""
         assert self.enclave is not None
-        ledger = self.enclave.store._ledger
+        ledger = self.enclave.store.records.ledger
         for table in ("slab", "parked", "begun"):
             if rows := ledger._execute(f"SELECT * FROM {table}").fetchall():
                 raise Violation(f"I6: {len(rows)} rows left in {table}")

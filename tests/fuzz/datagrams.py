@@ -4,7 +4,7 @@ An *epoch* is one such link: keys, bundles, geometry and mode are drawn from its
 tests.fuzz.datagrams --epoch N`` replays it. Half of the attackers hold the link key. What must hold:
 
 - nothing raises, nothing hangs, every datagram is counted, and all that is kept is bounded (`Enclave.check`);
-- nothing is published that an honest signer did not stage (`Judge`);
+- nothing is published that an honest signer did not stage (`MemoryStore`);
 - who has no key changes nothing: no conflict, no forged manifest; afterwards an honest sender completes everything, and
   after an attacker with the key has gone, too (unless he outbid the honest heartbeats for good).
 """

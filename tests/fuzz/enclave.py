@@ -1,36 +1,32 @@
 """The enclave that fuzzers attack: the real `Assemble` with its gate and assembler, and a store in memory that judges.
 
-Regions lie in its ring as `listen` fills it. The judge speaks as ``receiver.store`` does, and goes by signatures and
-digests alone. Only the clock, the pipes and the disk are ours.
+Regions lie in its ring as `listen` fills it. The store speaks as ``receiver.store`` does, by the real judge. Only the
+clock, the pipes and the disk are ours.
 """
 
 import itertools
 import os
 import random
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
-from unittest.mock import patch
 
 import numpy as np
+import pytest
 from securesystemslib.signer import Key
 
-from diode.bundle.files import parse_files
-from diode.bundle.manifest import Manifest, bundle_id
-from diode.errors import ContentError, Drop, ManifestError
-from diode.formats.digest import digest
+from diode.bundle.opened import Opened
+from diode.errors import ContentError, Drop
 from diode.process.memory import LINK_SIZE, Counters, Ring, create_memfd, map_memfd
 from diode.protocol.assembler import Assembler
 from diode.protocol.auth import LinkKey, Mode
 from diode.protocol.bundles import MAX_FINISHED
 from diode.protocol.early_slabs import MAX_EARLY_SLABS
 from diode.protocol.fec import choose_engine
-from diode.protocol.geometry import object_geometry, slab_at, slab_count
 from diode.protocol.handed_over import SlabKey
 from diode.protocol.open_slab import OpenSlab
 from diode.protocol.sessions import MAX_SESSIONS
@@ -50,14 +46,14 @@ from receiver.messages import (
     Wanted,
 )
 from receiver.spool.slabs import key_of, pack_mask, unpack_mask
+from receiver.store.judge import ArrivedManifest, Rejected, judge_manifest
 from receiver.transport import assemble
 from tests.faults.world import Box
+from tests.memory_spool import DATA, MemoryBundle
 from tests.worker_settings import assemble_settings
 
 REGION_BYTES: Final = 4 << 20
 MAX_PENDING: Final = 3 * REGION_BYTES // Ring.MIN_RUN_BYTES + MAX_EARLY_SLABS  # what one region can make to hand over
-TABLES: Final = (ObjectType.FILES, ObjectType.SLABS)
-DATA: Final = (Kind.DATA, 0)
 
 
 class Counted(Assembler):
@@ -86,42 +82,16 @@ class Counted(Assembler):
         self.completed += 1
 
 
-@dataclass
-class Spooled:
-    """A bundle whose manifest was verified."""
+class Spooled(MemoryBundle):
+    """A bundle whose manifest was verified, with the symbols of its parked slabs."""
 
-    manifest: Manifest
-    parts: dict[tuple[Kind, int], bytearray]
-    missing: dict[tuple[Kind, int], set[int]]
-    ready: bool = False
-    early: dict[int, bytes] = field(default_factory=dict)
-    parked: dict[SlabKey, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, manifest: Manifest) -> "Spooled":
-        """Nothing of it has arrived."""
-        sizes = {DATA: manifest.stream_bytes} | {(Kind.OBJECT, int(t)): manifest.table(t).size for t in TABLES}
-        parts = {part: bytearray(size) for part, size in sizes.items()}
-        made = cls(manifest, parts, {})
-        made.missing = {part: set(range(slab_count(made.full(part), size))) for part, size in sizes.items()}
-        return made
-
-    def full(self, part: tuple[Kind, int]) -> Any:
-        """Shape of a full slab of a part."""
-        full = self.manifest.shape.geometry
-        return object_geometry(full.symbol_bytes) if part[0] == Kind.OBJECT else full
-
-    def put(self, key: SlabKey, data: bytes) -> None:
-        """A slab to its place."""
-        part = (key.kind, key.flags)
-        slab = slab_at(self.full(part), len(self.parts[part]), key.number, is_object=part[0] == Kind.OBJECT)
-        assert slab.length == len(data), f"{key}: {len(data)} bytes, signed are {slab.length}"
-        self.parts[part][slab.offset : slab.offset + slab.length] = data
-        self.missing[part].discard(key.number)
+    def __init__(self, number: int, opened: Opened) -> None:
+        super().__init__(number, opened)
+        self.parked: dict[SlabKey, tuple[np.ndarray, np.ndarray]] = {}
 
 
-class Judge:
-    """The store: it publishes what has the digests that were signed, and asserts that this is what was staged."""
+class MemoryStore:
+    """It publishes what has the digests that were signed, and asserts that this is what was staged."""
 
     def __init__(self, box: Box, arena: memoryview, keys: list[Key], staged: dict[int, bytes], seed: int) -> None:
         self.published: Counter[int] = Counter()
@@ -178,79 +148,46 @@ class Judge:
         self._box.send(Loaded(*key, symbols=len(have), have=pack_mask(have)))
 
     def _take(self, key: SlabKey, data: bytes) -> None:
-        bundle, part = self._bundles.get(key.bundle), (key.kind, key.flags)
-        if part == (Kind.OBJECT, ObjectType.MANIFEST):
+        bundle = self._bundles.get(key.bundle)
+        if (key.kind, key.flags) == (Kind.OBJECT, ObjectType.MANIFEST):
             if bundle is None:
                 self._judge(key.bundle, data)
-        elif bundle is None:
-            return
-        elif part == DATA and not bundle.ready:
-            bundle.early[key.number] = data
-        elif part == DATA:
-            self._take_slab(bundle, key, data)
-        else:
-            bundle.put(key, data)
-            self._read_tables(key.bundle, bundle)
-
-    def _take_slab(self, bundle: Spooled, key: SlabKey, data: bytes) -> None:
-        bundle.parked.pop(key, None)
-        if digest(data) != bundle.parts[Kind.OBJECT, int(ObjectType.SLABS)][32 * key.number :][:32]:
-            self.counts["redone"] += 1
-            self._box.send(Redo(*key))
-            return
-        bundle.put(key, data)
-        self._maybe_publish(key.bundle, bundle)
+        elif bundle is not None:
+            if bundle.judge.is_ready:
+                bundle.parked.pop(key, None)
+            self._go_on(bundle, lambda: bundle.take(key, data))
 
     def _judge(self, number: int, padded: bytes) -> None:
-        try:
-            manifest, payload, _ = open_manifest(padded.rstrip(b"\0"), self._trust)
-            if bundle_id(payload) != number:
-                raise ManifestError("the manifest is another bundle's")
-        except ContentError as error:
-            self.counts[f"manifest_{error.reason}"] += 1
+        verdict = judge_manifest(ArrivedManifest(number, padded), lambda sealed: open_manifest(sealed, self._trust))
+        if isinstance(verdict, Rejected):
+            self.counts[f"manifest_{verdict.error.reason}"] += 1
             return
         if number in self._over:
             self._box.send(Finished(number, self._over[number]))
             return
         assert number in self._staged, "a manifest that nobody signed was accepted"
-        bundle = self._bundles[number] = Spooled.of(manifest)
-        shape = manifest.shape
+        bundle = self._bundles[number] = Spooled(number, verdict.opened)
+        manifest, shape = bundle.manifest, bundle.manifest.shape
         geometry = (shape.symbol_bytes, shape.columns, shape.k, shape.r)
         sizes = (manifest.stream_bytes, manifest.files.size, manifest.slabs.size)
         self._box.send(Known(number, geometry, *sizes, done=b"", parked=b"", parked_files=b"", parked_slabs=b""))
-        self._read_tables(number, bundle)
+        self._go_on(bundle, bundle.read_tables)
 
-    def _read_tables(self, number: int, bundle: Spooled) -> None:
-        if bundle.ready or any(bundle.missing[Kind.OBJECT, int(table)] for table in TABLES):
-            return
-        for table in TABLES:
-            part = (Kind.OBJECT, int(table))
-            if digest(bundle.parts[part]).hex() != bundle.manifest.table(table).blake3:
-                self.counts["table_redone"] += 1
-                bundle.missing[part] = set(range(slab_count(bundle.full(part), len(bundle.parts[part]))))
-                for again in bundle.missing[part]:
-                    self._box.send(Redo(number, *part, again))
-        if any(bundle.missing[Kind.OBJECT, int(table)] for table in TABLES):
-            return
+    def _go_on(self, bundle: Spooled, work: Callable[[], list[SlabKey]]) -> None:
         try:
-            lines = bundle.parts[Kind.OBJECT, int(ObjectType.FILES)].splitlines(keepends=True)
-            list(parse_files(map(bytes, lines), bundle.manifest))
+            again = work()
         except ContentError:
-            self.refused.add(number)
-            self._end(number, Drop.REFUSED)
+            self.refused.add(bundle.number)
+            self._end(bundle.number, Drop.REFUSED)
             return
-        bundle.ready = True
-        early, bundle.early = bundle.early, {}
-        for slab, data in early.items():
-            self._take_slab(bundle, SlabKey(number, *DATA, slab), data)
-        self._maybe_publish(number, bundle)
-
-    def _maybe_publish(self, number: int, bundle: Spooled) -> None:
-        if number not in self._bundles or not bundle.ready or bundle.missing[DATA]:
-            return
-        assert bytes(bundle.parts[DATA]) == self._staged[number], "what is published is not what was staged"
-        self.published[number] += 1
-        self._end(number, self._rng.choice((Drop.REDUNDANT, *[None] * 7)))
+        self.counts["redone"] += sum(key.kind == Kind.DATA for key in again)
+        self.counts["table_redone"] += len({key.flags for key in again if key.kind == Kind.OBJECT})
+        for key in again:
+            self._box.send(Redo(*key))
+        if bundle.judge.is_complete:
+            assert bytes(bundle.parts[DATA]) == self._staged[bundle.number], "what is published is not what was staged"
+            self.published[bundle.number] += 1
+            self._end(bundle.number, self._rng.choice((Drop.REDUNDANT, *[None] * 7)))
 
     def _end(self, number: int, drop: Drop | None) -> None:
         """It is over; without a reason it may begin anew, as after an expiry."""
@@ -283,12 +220,14 @@ class Enclave:
             keys=tuple(map(str, keys)),
             auth=mode,
         )
-        with patch.object(assemble, "Assembler", Counted), patch.object(assemble, "choose_engine", _engine):
+        with pytest.MonkeyPatch.context() as patches:
+            patches.setattr(assemble, "Assembler", Counted)
+            patches.setattr(assemble, "choose_engine", _engine)
             self.worker = assemble.Assemble(settings, control)
-        self.judge = Judge(to_store, memoryview(map_memfd(arena)), signers, staged, seed)
+        self.judge = MemoryStore(to_store, memoryview(map_memfd(arena)), signers, staged, seed)
         for fd in fds:
             os.close(fd)
-        self.worker._handover.mailbox = to_assemble
+        self.worker._handover.mailbox = self.answers = to_assemble
         to_assemble.work = self._until_answered
         self._region = 0
 
@@ -318,7 +257,7 @@ class Enclave:
     def receive(self, received: bytes | np.ndarray, lengths: list[int], *, is_slow: bool = False) -> None:
         """A region as `listen` fills it, run after run. A slow store does nothing unless it is waited for."""
         ring, self._region = self.worker._regions.ring, 1 - self._region
-        ring.data[self._region][: sum(lengths)] = memoryview(received).cast("B")  # type: ignore[arg-type]
+        ring.data[self._region][: sum(lengths)] = memoryview(received).cast("B")
         for i, length in enumerate(lengths):
             ring.lengths[self._region][i] = length
         self.worker._take(self._region, len(lengths))
@@ -330,12 +269,12 @@ class Enclave:
 
     def _until_answered(self) -> None:
         """Somebody waits: the judge does no more than it must."""
-        while self.judge._box._inbox and not self.worker._handover.mailbox._inbox:
+        while self.judge._box._inbox and not self.answers._inbox:
             self.judge.step(1)
 
     def drain(self) -> None:
         """Until nobody has anything to say."""
-        while self.judge._box._inbox or self.worker._handover.mailbox._inbox:
+        while self.judge._box._inbox or self.answers._inbox:
             self.judge.step()
             self.worker._handover.hear()
         self.says._inbox.clear()
@@ -360,7 +299,8 @@ class Enclave:
         assert set(assembler._early) <= assembler._open.keys()
         assert len(assembler._bundles.finished) <= MAX_FINISHED
         assert len(gate._sessions) <= MAX_SESSIONS
-        assert all(isinstance(reason, Drop) and count >= 0 for reason, count in self.drops.items())
+        assert all(type(reason) is Drop for reason in self.drops)
+        assert min(self.drops.values(), default=0) >= 0
         refused = sum(self.drops[reason] for reason in BEFORE_ASSEMBLY)
         assert self.datagrams == refused + self.tagged, "a datagram was neither admitted nor counted as dropped"
 
@@ -385,7 +325,7 @@ def enclave(
     path = folder / "link.key"
     path.write_text(key.secret.hex())
     path.chmod(0o600)
-    with ExitStack() as stack:
+    with pytest.MonkeyPatch.context() as patches:
         made = Enclave([path], mode, arena_bytes, signers, staged, seed)
-        stack.enter_context(patch.object(assemble, "time", SimpleNamespace(monotonic=lambda: made.now)))
+        patches.setattr(assemble, "time", SimpleNamespace(monotonic=lambda: made.now))
         yield made

@@ -56,8 +56,8 @@ def enclave(tmp_path: Path) -> Enclave:
 def lookup(enclave: Enclave, state: State | None = None) -> Lookup:
     """As the supervisor has it, with the bundle in this state."""
     if state:
-        enclave.store._ledger.set_state(BUNDLE_ID, state, "because \x1b[2J of it")
-    return Lookup(enclave.config, enclave.store._ledger)
+        enclave.store.records.ledger.set_state(BUNDLE_ID, state, "because \x1b[2J of it")
+    return Lookup(enclave.config, enclave.store.records.ledger)
 
 
 @pytest.mark.parametrize("kind", OF_LEDGER)

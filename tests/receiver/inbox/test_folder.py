@@ -13,12 +13,16 @@ from diode.config.load import load
 from diode.config.receiver import ReceiverConfig
 from diode.console.progress import Display
 from diode.errors import LockedError, PlaceError, PolicyError, ReplayError, UsageError
+from diode.storage.durable import WriteBack
+from diode.storage.folder import Folder
 from diode.trust.keys import new_link_key
 from receiver.daemon import Receiver
 from receiver.inbox.folder import Inbox
 from receiver.peer.requests import Request, drop_request, keep_request
 from receiver.release.decisions import read_decisions
 from receiver.release.held import Verdicts
+from receiver.spool.bundle import begin_folder
+from receiver.store import begin
 from tests.enclave import Enclave, public_pem
 from tests.link import Bundle, make_bundle
 
@@ -151,10 +155,12 @@ def test_a_bundle_whose_channel_is_a_link_is_set_aside(tmp_path: Path, enclave: 
 
 
 @pytest.mark.parametrize("planted", ["tree/data/b", "tree", "files.jsonl", "parked"])
-def test_links_in_the_spool_are_not_written_through(tmp_path: Path, enclave: Enclave, planted: str) -> None:
+def test_links_in_the_spool_are_not_written_through(
+    tmp_path: Path, enclave: Enclave, monkeypatch: pytest.MonkeyPatch, planted: str
+) -> None:
     """A stranger cannot get there; if he could, his link would be an error, and nothing written where it leads."""
     (tmp_path / "elsewhere").mkdir()
-    spool = enclave.store._inbox.spool_folder
+    spool = enclave.store.records.inbox.spool_folder
 
     def plant() -> None:
         place = spool.path / f"{bundle.number:016x}" / planted
@@ -162,13 +168,14 @@ def test_links_in_the_spool_are_not_written_through(tmp_path: Path, enclave: Enc
         place.symlink_to(tmp_path / "elsewhere")
 
     bundle = make_bundle({"a": b"1", "b/c": b"22"}, signers=[ALICE])
-    made = enclave.store._make_folder
+    made = begin_folder
 
-    def make(number: int, sealed: bytes) -> None:
-        made(number, sealed)
+    def make(folder: Folder, hex_id: str, sealed: bytes) -> WriteBack:
+        write_back = made(folder, hex_id, sealed)
         plant()
+        return write_back
 
-    enclave.store._make_folder = make  # type: ignore[method-assign]
+    monkeypatch.setattr(begin, "begin_folder", make)
     enclave.take(bundle)
     assert [] == list((tmp_path / "elsewhere").iterdir())
     assert enclave.published(bundle) == (planted == "parked")

@@ -156,10 +156,10 @@ def test_a_number_held_by_what_is_on_its_way_waits(enclave: Enclave) -> None:
     real = numbered(1)
     enclave.take(real)
     assert ([], False, 1) == (enclave.refusals, enclave.published(real), len(waiting(enclave)))
-    enclave.store._ledger.note_heard([f"{real.number:016x}"])
-    asked = [request for request in request_gaps(enclave.store._ledger) if f"{real.number:016x}" in request.what]
+    enclave.store.records.ledger.note_heard([f"{real.number:016x}"])
+    asked = [request for request in request_gaps(enclave.store.records.ledger) if f"{real.number:016x}" in request.what]
     assert [(True, True)] == [(request.is_signed, "waited, for another bundle" in request.what) for request in asked]
-    enclave.store._refuse(enclave.store._bundles[thief.number], RevokedKeyError("revoked"))
+    enclave.store.refusing.refuse(enclave.store.bundles[thief.number], RevokedKeyError("revoked"))
     enclave.take(real)
     assert enclave.published(real)
 

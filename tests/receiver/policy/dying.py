@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from diode.process import confined
-from receiver.messages import Sound, Unsound
+from receiver.messages import Question, Sound, Unsound
 from receiver.policy import examine
 
 _say = os.write
@@ -35,9 +35,13 @@ ENDS: dict[str, Callable[[], object]] = {
 }
 
 
+def _judge(question: Question, data: str) -> Sound | Unsound:
+    return ENDS[question.types[0]]()  # type: ignore[return-value]  # most of them never answer
+
+
 def main() -> None:
     """Entry point, as the worker's own."""
     confined.limit_s = lambda *_: 3.0
-    examine.judge = lambda question, _: ENDS[question.types[0]]()
+    examine.judge = _judge
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     examine.main()

@@ -3,7 +3,9 @@
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from securesystemslib.signer import CryptoSigner
@@ -25,7 +27,7 @@ FILES = {"a": b"content"}
 SEALED = (Kind.OBJECT, int(ObjectType.MANIFEST))
 
 
-def resealed(bundle: Bundle, envelope: dict[str, object]) -> Bundle:
+def resealed(bundle: Bundle, envelope: Mapping[str, object]) -> Bundle:
     """The same bundle with another envelope around its manifest."""
     data = padded_manifest(json.dumps(envelope).encode(), bundle.manifest.shape.symbol_bytes)
     return Bundle(bundle.number, bundle.manifest, {**bundle.parts, SEALED: data}, bundle.signer)
@@ -228,7 +230,7 @@ def test_a_hundred_thousand_replays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fields", [{"sequence": 1, "version": "2"}, {"sequence": 2, "version": "1"}])
-def test_other_content_under_what_is_used(tmp_path: Path, fields: dict[str, object]) -> None:
+def test_other_content_under_what_is_used(tmp_path: Path, fields: dict[str, Any]) -> None:
     """A sequence number, or a name and version."""
     enclave = Enclave(tmp_path, PEOPLE)
     enclave.take(make_bundle(FILES, signer=ALICE))

@@ -50,7 +50,7 @@ def carried(sequence: int, content: bytes, signer: CryptoSigner = ALICE) -> Bund
 def enclave(tmp_path: Path) -> Enclave:
     """A receiver on which a first document was installed."""
     made = Enclave(tmp_path, {"anybody.pub": NEW})
-    made.store._authority.install(sealed(document(1), ALICE, BOB), "2026-06-01T00:00:00Z", lambda *_: None)
+    made.store.records.authority.install(sealed(document(1), ALICE, BOB), "2026-06-01T00:00:00Z", lambda *_: None)
     return made
 
 
@@ -141,7 +141,7 @@ def test_killed_between_the_record_and_the_publication(enclave: Enclave, monkeyp
         def fail(*_: object) -> None:
             raise StorageError("killed")
 
-        broken.setattr(type(enclave.store._ledger), "set_state", fail)
+        broken.setattr(type(enclave.store.records.ledger), "set_state", fail)
         enclave.take(news)
     assert not enclave.published(news)
     enclave.restart()
@@ -159,8 +159,8 @@ def revoking(version: int = 2) -> bytes:
 
 def is_revoked(enclave: Enclave) -> bool:
     """Whether Bob's key counts no more."""
-    assert enclave.store._authority.document is not None
-    return BOB.public_key.keyid in enclave.store._authority.document.revoked
+    assert enclave.store.records.authority.document is not None
+    return BOB.public_key.keyid in enclave.store.records.authority.document.revoked
 
 
 def spoil(content: bytes, signer: CryptoSigner = BOB, **fields: Any) -> Bundle:
@@ -195,7 +195,7 @@ def test_no_bundle_before_it_stops_a_revocation(
             enclave.take(bundle)
         else:
             enclave.take_manifest(bundle, bundle.number)
-    assert [] == enclave.store._ledger.recent(99)
+    assert [] == enclave.store.records.ledger.recent(99)
     assert said(enclave) == ({"refused"} if whole else set())
     if restarted:
         enclave.restart()
@@ -239,7 +239,7 @@ def test_the_same_document_again(enclave: Enclave) -> None:
     """In another bundle, under the same name and number: redundant, and no refusal. An older one changes nothing."""
     enclave.take(carried(1, revoking()))
     enclave.take(
-        spoil(enclave.store._ledger.trust_document() or b"", ALICE, sequence=1, expires="2099-01-01T00:00:00Z")
+        spoil(enclave.store.records.ledger.trust_document() or b"", ALICE, sequence=1, expires="2099-01-01T00:00:00Z")
     )
     enclave.take(carried(2, sealed(document(3, {BOB.public_key.keyid: "stolen"}, new=NEW), ALICE, NEW)))
     again = carried(3, revoking())
@@ -265,7 +265,7 @@ def test_a_revocation_is_suppressed_and_sent_again(enclave: Enclave) -> None:
     suppressed = carried(1, revoking())
     previous = f"{suppressed.number:016x}"
     enclave.take(make_bundle({"root.json": b"{}"}, signer=ALICE, channel="trust", sequence=2, previous=previous))
-    ledger = enclave.store._ledger
+    ledger = enclave.store.records.ledger
     assert [f"{suppressed.number:016x}"] == list(ledger.predecessors())
     assert "named by the signed manifest" in request_gaps(ledger)[0].what
     for n in range(100):
@@ -280,8 +280,8 @@ def test_a_thief_pushes_out_the_thief_alone(enclave: Enclave) -> None:
     enclave.take_manifest(real, real.number)
     for n in range(60):
         enclave.take_manifest(spoiler := spoil(b"{}", sequence=n + 1, name=f"s{n}"), spoiler.number)
-    assert real.number in enclave.store._bundles
-    assert len(enclave.store._bundles) <= 17
+    assert real.number in enclave.store.bundles
+    assert len(enclave.store.bundles) <= 17
     spool = list((enclave.config.inbox.path / ".diode" / "spool").iterdir())
     assert len(spool) <= 17
     enclave.take(real)
@@ -313,7 +313,7 @@ def test_refusals_of_the_channel_fill_no_log(enclave: Enclave) -> None:
     entries = [e for e in entries_of(enclave.config.audit_folder) if e.what == "refused"]
     assert len(entries) < 30
     assert len(list((enclave.config.inbox.path / ".diode" / "quarantine").iterdir())) < 30
-    assert ([], []) == (enclave.store._ledger.recent(9), list(enclave.store._bundles))
+    assert ([], []) == (enclave.store.records.ledger.recent(9), list(enclave.store.bundles))
 
 
 @pytest.mark.parametrize("what", ["statement", "anchor", "audit", "rename"])
@@ -324,7 +324,7 @@ def test_a_failing_disk_stops_no_revocation(tmp_path: Path, what: str, restarted
     for at in range(1, 40):
         fault = Fault(at)
         made = Enclave(tmp_path / str(at), {"anybody.pub": NEW})
-        made.store._authority.install(sealed(document(1), ALICE, BOB), "2026-06-01T00:00:00Z", lambda *_: None)
+        made.store.records.authority.install(sealed(document(1), ALICE, BOB), "2026-06-01T00:00:00Z", lambda *_: None)
         with failing(what, fault):
             made.take(real)
         if restarted:
@@ -350,7 +350,7 @@ def test_a_fork_is_an_alarm_of_its_own(enclave: Enclave) -> None:
         other = document(version, {NEW.public_key.keyid: "no"}, new=NEW)
         enclave.take(carried(sequence, sealed(other, ALICE, BOB, NEW)))
     assert ([("trust_fork", 15)] * 2, 2) == (enclave.refusals, len(enclave.said(TrustForked)))
-    document_here = enclave.store._authority.document
+    document_here = enclave.store.records.authority.document
     assert document_here == document(2, new=NEW)
 
 
@@ -367,7 +367,7 @@ def test_what_follows_another_document_is_a_fork(enclave: Enclave) -> None:
     right = document(2, new=NEW).model_copy(update={"previous": here})
     assert ([("trust_fork", 15)], 1) == taken(enclave, 1, sealed(other, ALICE, BOB))
     assert ([("trust_fork", 15)], 1) == taken(enclave, 2, sealed(right, ALICE, BOB))
-    assert enclave.store._authority.document == right
+    assert enclave.store.records.authority.document == right
 
 
 def test_dates_do_not_go_back(enclave: Enclave) -> None:

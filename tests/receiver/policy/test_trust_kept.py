@@ -73,7 +73,7 @@ def test_an_older_document_does_not_come_back(enclave: Enclave, tmp_path: Path) 
     """Nothing is published until the newer one is there again; whom it dismissed is not believed meanwhile."""
     put_back(enclave, tmp_path / "old")
     enclave.start()
-    assert (2, document_digest(SECOND)) == enclave.store._authority.awaited
+    assert (2, document_digest(SECOND)) == enclave.store.records.authority.awaited
     bundle, stolen = make_bundle({"a": b"1"}, signer=ALICE), make_bundle({"a": b"2"}, signer=BOB, name="stolen")
     enclave.take(bundle)
     enclave.take(stolen)
@@ -92,7 +92,7 @@ def test_the_channel_brings_it_back(enclave: Enclave, tmp_path: Path) -> None:
     put_back(enclave, tmp_path / "old")
     enclave.start()
     enclave.take(carried(2, SECOND))
-    assert enclave.store._authority.awaited is None
+    assert enclave.store.records.authority.awaited is None
     bundle = make_bundle({"a": b"1"}, signer=ALICE)
     enclave.take(bundle)
     assert enclave.published(bundle)
@@ -195,4 +195,4 @@ def test_a_lost_anchor_brings_no_older_document_back(enclave: Enclave, tmp_path:
             open_ledger(config)
     rebaseline(config)
     enclave.start()
-    assert (2, document_digest(SECOND)) == enclave.store._authority.awaited
+    assert (2, document_digest(SECOND)) == enclave.store.records.authority.awaited

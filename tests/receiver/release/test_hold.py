@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -241,7 +242,7 @@ def test_junk_hides_nobodys_word(enclave: Enclave, is_same_user: bool) -> None:
     assert [] == list((enclave.config.inbox.path / ".diode" / "held").iterdir())
 
 
-def with_document(enclave: Enclave, version: int, revoked: dict[str, str], release: dict[str, object]) -> None:
+def with_document(enclave: Enclave, version: int, revoked: dict[str, str], release: Mapping[str, object]) -> None:
     """A trust document in which Alice signs; Carol and Dave are people, too."""
     people = {"alice": ALICE, "carol": CAROL, "dave": DAVE}
     keys = {n: [{"public": public_pem(s), "not_before": None, "expires": None}] for n, s in people.items()}
@@ -250,7 +251,7 @@ def with_document(enclave: Enclave, version: int, revoked: dict[str, str], relea
     fields |= {"revoked": revoked, "root": root, "channels": {"*": root}, "release": release}
     document = TrustDocument.model_validate(fields)
     sealed = seal(canonical(document.model_dump()), TRUST_TYPE, [ALICE], MAX_TRUST_BYTES)
-    enclave.store._authority.install(sealed, NOW, lambda *_: None)
+    enclave.store.records.authority.install(sealed, NOW, lambda *_: None)
 
 
 @pytest.mark.parametrize("enclave", [ONE], indirect=True)
@@ -366,7 +367,7 @@ def test_a_rejection_goes_before_acceptances(enclave: Enclave) -> None:
 def test_power_lost_before_the_spool_had_its_folder(enclave: Enclave) -> None:
     """The ledger says that it is being published, and only the held tree is there."""
     bundle = taken(enclave)
-    enclave.store._ledger.set_state(f"{bundle.number:016x}", "publishing")
+    enclave.store.records.ledger.set_state(f"{bundle.number:016x}", "publishing")
     enclave.restart()
     enclave.tick()
     assert enclave.published(bundle)

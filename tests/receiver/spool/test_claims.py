@@ -27,7 +27,7 @@ HAVE = pack_mask(SYMBOLS * [True])  # type: ignore[arg-type]
 
 def about(kind: type, part: int = DATA, flags: int = 0, number: int = 0, **fields: Any) -> Any:
     """A message about a slab of the bundle: true, unless ``fields`` say otherwise."""
-    true = {
+    true: dict[type, dict[str, Any]] = {
         Begun: {},
         Complete: {"offset": 0, "length": 3000},
         Parked: {"offset": 0, "symbol_bytes": S, "symbols": SYMBOLS, "have": HAVE},
@@ -85,7 +85,7 @@ def test_what_cannot_be_true_is_refused(enclave: Enclave, lie: Any) -> None:
     with pytest.raises(MessageError):
         tell(enclave, lie)
     assert before == {path: path.read_bytes() for path in spool.rglob("*") if path.is_file()}
-    ledger = enclave.store._ledger
+    ledger = enclave.store.records.ledger
     assert ([], []) == (ledger.parked(BUNDLE_ID), ledger.take_begun(BUNDLE_ID))
     enclave.restart()
     enclave.take(BUNDLE)
@@ -118,7 +118,7 @@ def test_store_takes_no_more_messages_than_it_handles(enclave: Enclave) -> None:
     """What a taken-over assemble says without waiting stays in the pipe, which is bounded."""
     enclave._slabs.incoming.extend([about(Begun)] * 5000)
     enclave.store.step(enclave._now)
-    assert len(enclave.store._waiting) <= 256
+    assert len(enclave.store.queue) <= 256
 
 
 SIGNED = slab_at(Geometry(448, 64, 4, 2), 300_000, 1)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from securesystemslib.signer import CryptoSigner
@@ -41,17 +40,20 @@ class Fault:
         return self.count >= self.at
 
 
-def _before(owner: Any, name: str, strike: Callable[..., None]) -> Any:
+Seam = tuple[Any, str, Callable[..., Any]]  # owner, name, what stands in its place
+
+
+def _before(owner: Any, name: str, strike: Callable[..., None]) -> Seam:
     real = getattr(owner, name)
 
     def call(*arguments: Any, **options: Any) -> Any:
         strike(*arguments)
         return real(*arguments, **options)
 
-    return patch.object(owner, name, call)
+    return owner, name, call
 
 
-def _after(owner: Any, name: str, strike: Callable[..., None]) -> Any:
+def _after(owner: Any, name: str, strike: Callable[..., None]) -> Seam:
     """It happens, and an error is reported all the same."""
     real = getattr(owner, name)
 
@@ -60,7 +62,7 @@ def _after(owner: Any, name: str, strike: Callable[..., None]) -> Any:
         strike(*arguments)
         return result
 
-    return patch.object(owner, name, call)
+    return owner, name, call
 
 
 def _statement(fault: Fault) -> Callable[..., None]:
@@ -75,7 +77,7 @@ def _statement(fault: Fault) -> Callable[..., None]:
 def failing(what: str, fault: Fault) -> Iterator[None]:
     """One kind of change fails."""
     full = OSError(errno.ENOSPC, "No space left on device", "x")
-    where = {
+    where: dict[str, Callable[[], Seam]] = {
         "statement": lambda: _before(Database, "_execute", _statement(fault)),
         "statement done": lambda: _after(Database, "_execute", _statement(fault)),
         "anchor": lambda: _before(Anchor, "write", lambda *_: fault.strike(StorageError("anchor"))),
@@ -85,7 +87,8 @@ def failing(what: str, fault: Fault) -> Iterator[None]:
         "write": lambda: _before(Folder, "write_new", lambda *_: fault.strike(full)),
         "pwrite": lambda: _before(os, "pwrite", lambda *_: fault.strike(full)),
     }
-    with where[what]():
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(*where[what]())
         yield
 
 
@@ -123,7 +126,7 @@ def test_a_bundle_is_delivered_by_a_later_pass(tmp_path: Path, what: str, length
         for _ in range(2):
             enclave.take(bundle)
         assert (True, []) == (enclave.published(bundle), enclave.refusals)
-        row = enclave.store._ledger.get(f"{bundle.number:016x}")
+        row = enclave.store.records.ledger.get(f"{bundle.number:016x}")
         assert row is not None
         assert "published" == row.state
 
@@ -145,7 +148,7 @@ def test_a_refusal_is_named(tmp_path: Path, what: str, wrong: str, restarted: bo
             enclave.restart()
         for _ in range(2):
             enclave.take(bundle)
-        row = enclave.store._ledger.get(f"{bundle.number:016x}")
+        row = enclave.store.records.ledger.get(f"{bundle.number:016x}")
         reason = enclave.config.inbox.path / ".diode" / "quarantine" / f"{bundle.number:016x}" / "reason.json"
         assert (False, True) == (enclave.published(bundle), reason.exists())
         assert row is not None
@@ -162,7 +165,7 @@ def _wrong(wrong: str) -> Bundle:
 def test_a_commit_that_fails_leaves_no_transaction_open(tmp_path: Path) -> None:
     """What comes next is recorded."""
     enclave = Enclave(tmp_path, {"alice.pub": ALICE})
-    ledger = enclave.store._ledger
+    ledger = enclave.store.records.ledger
     for _ in range(3):
         with failing("statement", Fault(2)), suppress(FullError), ledger._transaction():
             pass

@@ -65,7 +65,7 @@ def test_writes_lost_while_an_unrecorded_bundle_comes(enclave: Enclave) -> None:
 def test_a_trust_bundle_that_an_earlier_version_let_expire(enclave: Enclave) -> None:
     """It comes once more."""
     bundle = trust()
-    ledger = enclave.store._ledger
+    ledger = enclave.store.records.ledger
     ledger.record(f"{bundle.number:016x}", bundle.manifest, "signer")
     ledger.set_state(f"{bundle.number:016x}", "expired")
     enclave.take(bundle)
@@ -86,11 +86,11 @@ def test_no_room_for_what_expired(enclave: Enclave, monkeypatch: pytest.MonkeyPa
     """The ledger still has its row when it comes again."""
     bundle = make_bundle(FILES, signer=ALICE)
     enclave.take_manifest(bundle, bundle.number)
-    enclave.store._ledger._execute("UPDATE bundle SET changed = '2020-01-01T00:00:00Z'")
-    enclave.store._expire_at = 0.0
+    enclave.store.records.ledger._execute("UPDATE bundle SET changed = '2020-01-01T00:00:00Z'")
+    enclave.store.giving_up._expire_at = 0.0
     enclave.tick()
     assert [f"{bundle.number:016x}"] == [message.bundle for message in enclave.said(Expired)]
-    monkeypatch.setattr(enclave.store._admission, "_short_of_space", lambda *_: Short(2, 1, "disk"))
+    monkeypatch.setattr(enclave.store.admission, "_short_of_space", lambda *_: Short(2, 1, "disk"))
     enclave.take_manifest(bundle, bundle.number)
     assert [f"{bundle.number:016x}"] == [message.bundle for message in enclave.said(SpaceShort)]
 
@@ -106,10 +106,10 @@ def test_a_trust_bundle_without_a_place_forgets_itself(enclave: Enclave) -> None
 def test_a_rejected_copy_hides_no_refusal(enclave: Enclave) -> None:
     """A manifest came too early to be taken; when it is taken up and refused by the rules, that is said."""
     bundle = make_bundle(FILES, signer=ALICE)
-    enclave.store._authority.awaited = (9, "0" * 64)
+    enclave.store.records.authority.awaited = (9, "0" * 64)
     enclave.take_manifest(bundle, bundle.number)
     assert 1 == len(enclave.said(ManifestRefused))
-    enclave.store._authority.awaited = None
-    enclave.store._admission._max_bytes = 1
+    enclave.store.records.authority.awaited = None
+    enclave.store.admission._max_bytes = 1
     enclave.take_manifest(bundle, bundle.number)
     assert [f"{bundle.number:016x}"] == [message.bundle for message in enclave.said(BundleRefused)]

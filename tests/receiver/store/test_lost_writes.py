@@ -5,7 +5,6 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -63,13 +62,26 @@ def failing(*which: int) -> Iterator[list[int]]:
             raise LostWritesError("EIO, once")
         real(self)
 
-    with patch.object(WriteBack, "sync", sync):
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(WriteBack, "sync", sync)
         yield syncs
+
+
+@contextmanager
+def ledger_failing(method: str) -> Iterator[None]:
+    """The disk of the ledger takes nothing of one kind."""
+
+    def fail(*_: object) -> None:
+        raise StorageError("it fails as well")
+
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(Ledger, method, fail)
+        yield
 
 
 def stored(enclave: Enclave, bundle: Bundle) -> list[int]:
     """What the ledger says is there."""
-    return enclave.store._ledger.slabs(f"{bundle.number:016x}")[0]
+    return enclave.store.records.ledger.slabs(f"{bundle.number:016x}")[0]
 
 
 def data_file(enclave: Enclave, bundle: Bundle) -> Path:
@@ -132,15 +144,13 @@ def test_others_on_the_same_disk_forget_too(enclave: Enclave, bundle: Bundle) ->
 
 def test_nothing_is_published_while_the_ledger_cannot_forget(enclave: Enclave, bundle: Bundle) -> None:
     """Its disk may fail, too. It is tried until it succeeds."""
-    real = Ledger.forget_unsynced
     with failing(0):
         give(enclave, bundle, 0, 1, 2)
-        with patch.object(Ledger, "forget_unsynced", side_effect=StorageError("it fails as well")):
+        with ledger_failing("forget_unsynced"):
             enclave.tick()
             enclave.tick()
         assert not enclave.published(bundle)
-        with patch.object(Ledger, "forget_unsynced", real):
-            enclave.tick()
+        enclave.tick()
     assert [] == stored(enclave, bundle)
     give(enclave, bundle, 0, 1, 2)
     enclave.tick()
@@ -176,7 +186,9 @@ def test_a_lost_table_is_not_held_against_its_signer(enclave: Enclave, bundle: B
     assert FILES["model"] == content(enclave, bundle)
 
 
-def test_the_descriptor_is_older_than_the_first_write(enclave: Enclave, bundle: Bundle) -> None:
+def test_the_descriptor_is_older_than_the_first_write(
+    enclave: Enclave, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Otherwise it is not told of what failed before."""
     order: list[str] = []
     opened, made = WriteBack.__init__, os.mkdir
@@ -189,10 +201,11 @@ def test_the_descriptor_is_older_than_the_first_write(enclave: Enclave, bundle: 
         order.append("made")
         made(path, *arguments, **options)
 
-    with patch.object(WriteBack, "__init__", init), patch.object(os, "mkdir", mkdir):
-        give(enclave, bundle)
-    assert "opened" == order[0]
-    assert enclave.store._bundles[bundle.number].write_back is not None
+    monkeypatch.setattr(WriteBack, "__init__", init)
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    give(enclave, bundle)
+    assert ["opened", "made"] == order[:2]
+    assert 1 == order.count("opened")
 
 
 def test_descriptors_are_closed(tmp_path: Path) -> None:
@@ -207,7 +220,9 @@ def test_descriptors_are_closed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fails", ["COMMIT", "INSERT"])
-def test_a_commit_that_fails_changes_nothing(tmp_path: Path, bundle: Bundle, fails: str) -> None:
+def test_a_commit_that_fails_changes_nothing(
+    tmp_path: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
     """Nor does it leave a transaction open, in which whatever follows would not count."""
     ledger = Ledger(tmp_path / "ledger.db")
     real = Ledger._execute
@@ -217,8 +232,10 @@ def test_a_commit_that_fails_changes_nothing(tmp_path: Path, bundle: Bundle, fai
             raise StorageError("EIO, once")
         return real(self, statement, values)
 
-    with patch.object(Ledger, "_execute", execute), pytest.raises(StorageError):
-        ledger.accept("0" * 16, bundle.manifest, "key")
+    with monkeypatch.context() as patches:
+        patches.setattr(Ledger, "_execute", execute)
+        with pytest.raises(StorageError):
+            ledger.accept("0" * 16, bundle.manifest, "key")
     assert ledger.get("0" * 16) is None
     ledger.slab_stored("1" * 16, 1)
     ledger.close()
@@ -230,9 +247,9 @@ def test_what_is_refused_stays_so_when_writes_are_lost(enclave: Enclave, bundle:
     """Its refusal is said, and the ledger could not take it yet: it is not begun anew meanwhile."""
     give(enclave, bundle, 0)
     store = enclave.store
-    with patch.object(Ledger, "set_state", side_effect=StorageError("full")), store._disk.surviving():
-        store._refuse(store._bundles[bundle.number], ManifestError("wrong"))
-    store._forget()
+    with ledger_failing("set_state"), store.reports.disk.surviving():
+        store.refusing.refuse(store.bundles[bundle.number], ManifestError("wrong"))
+    store.lost.forget()
     enclave.tick()
-    row = store._ledger.get(f"{bundle.number:016x}")
-    assert ("refused", False) == (row and row.state, bundle.number in store._bundles)
+    row = store.records.ledger.get(f"{bundle.number:016x}")
+    assert ("refused", False) == (row and row.state, bundle.number in store.bundles)

@@ -96,7 +96,7 @@ def test_what_heartbeats_say_takes_no_proof_away(enclave: Enclave) -> None:
     bundles = series(1, 2, 3)
     enclave.take(bundles[1])
     enclave.take(bundles[3])
-    ledger = enclave.store._ledger
+    ledger = enclave.store.records.ledger
     ledger.note_withdrawn([f"{bundles[2].number:016x}"])
     ledger.note_issued({"test": 1})
     (request,) = asked(enclave)
@@ -108,8 +108,8 @@ def test_what_has_begun_or_waits_stays_listed(enclave: Enclave) -> None:
     begun, waits = (make_bundle({"a": b"%d" % n}, sequence=n, signer=ALICE) for n in (1, 2))
     enclave.take_manifest(begun, begun.number)
     ids = [f"{bundle.number:016x}" for bundle in (begun, waits)]
-    enclave.store._ledger.note_postponed(ids[1], "test", 2)
-    enclave.store._ledger.note_withdrawn(ids)
+    enclave.store.records.ledger.note_postponed(ids[1], "test", 2)
+    enclave.store.records.ledger.note_withdrawn(ids)
     result = CliRunner().invoke(app, ["-c", str(enclave.folder / "receiver.toml"), "missing"])
     assert (True, True) == tuple(bundle in result.output for bundle in ids)
 
@@ -136,12 +136,12 @@ def test_invented_bundles_and_channels_hide_nothing(enclave: Enclave, when: str,
     """What is proven stands first and has its own places; a configured channel and the next number have theirs."""
     bundles = series(1, 5)
     if when == "before":
-        flood(enclave.store._ledger)
+        flood(enclave.store.records.ledger)
     enclave.take(bundles[1])
     enclave.take(bundles[5])
     if when == "after":
-        flood(enclave.store._ledger)
-    enclave.store._ledger.keep_channels(enclave.config.channels)
+        flood(enclave.store.records.ledger)
+    enclave.store.records.ledger.keep_channels(enclave.config.channels)
     if restarted:
         enclave.restart()
     requests = asked(enclave)
@@ -155,7 +155,7 @@ def test_invented_bundles_and_channels_hide_nothing(enclave: Enclave, when: str,
     assert (True, True) == (ResendBundle("test", 6) in told, ResendBundle("quiet", 7) in told)
     assert len([c for c in told if isinstance(c, ResendBundle) and "junk" in c.channel]) == MAX_JUNK
     assert len(told) <= 2 * MAX_GAPS + MAX_JUNK
-    assert len(enclave.store._ledger.issued()) <= MAX_JUNK_CHANNELS + 2
+    assert len(enclave.store.records.ledger.issued()) <= MAX_JUNK_CHANNELS + 2
 
 
 def hearing_of(ledger: Ledger, folder: Path) -> Hearing:
@@ -290,7 +290,7 @@ def test_a_known_key_that_may_not_sign_is_told_apart(tmp_path: Path) -> None:
 
 def test_signed_reasons_are_bounded(enclave: Enclave) -> None:
     """The newest stay; what has content is a person's to remove."""
-    inbox, error = enclave.store._inbox, ManifestError("wrong")
+    inbox, error = enclave.store.records.inbox, ManifestError("wrong")
     (inbox.spool / ("f" * 16)).mkdir()
     (inbox.spool / ("f" * 16) / "data").write_bytes(b"x")
     inbox.set_aside("f" * 16, error, {}, inbox.spool_folder)

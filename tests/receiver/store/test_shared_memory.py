@@ -1,25 +1,24 @@
 """An ``assemble`` that was taken over writes the arena at the worst instant: what is published is what was signed."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import pytest
 from securesystemslib.signer import CryptoSigner
 
-import receiver.spool.bundle
 import receiver.spool.parking
+import receiver.spool.tree
+import receiver.store.judge
 import receiver.store.worker
 from diode.protocol.geometry import object_geometry, slab_at
 from diode.protocol.handed_over import SlabKey
 from diode.protocol.wire import Kind, ObjectType
 from receiver.messages import Parked, Wanted
 from receiver.policy.authority import Authority
-from receiver.spool.bundle import SpoolBundle
 from receiver.spool.slabs import pack_mask
+from receiver.store.receiving import Receiving
 from tests.enclave import ARENA_BYTES, Enclave
 from tests.link import Bundle, make_bundle
 
@@ -44,7 +43,7 @@ def spoil(enclave: Enclave) -> None:
     view ^= 0xFF
 
 
-def after(owner: Any, name: str, enclave: Enclave) -> Any:
+def spoil_after(patches: pytest.MonkeyPatch, owner: Any, name: str, enclave: Enclave) -> None:
     """Spoil the arena whenever ``name`` has been called: no race by chance."""
     real = getattr(owner, name)
 
@@ -53,14 +52,14 @@ def after(owner: Any, name: str, enclave: Enclave) -> Any:
         spoil(enclave)
         return result
 
-    return patch.object(owner, name, call)
+    patches.setattr(owner, name, call)
 
 
 SEAMS = {
-    "a slab was hashed": (receiver.spool.bundle, "digest"),
-    "a piece of a slab was written": (receiver.spool.bundle, "_pwrite"),
-    "a slab was written": (SpoolBundle, "put_slab"),
-    "a slab of a table was written": (SpoolBundle, "put_table"),
+    "a slab was hashed": (receiver.store.judge, "digest"),
+    "a piece of a slab was written": (receiver.spool.tree, "write_reserved"),
+    "a slab was written": (Receiving, "put_slab"),
+    "a slab of a table was written": (Receiving, "put_table"),
     "a manifest was verified": (Authority, "open"),
     "a message was read": (receiver.store.worker, "key_of"),
     "parked symbols were written": (receiver.spool.parking, "write_all"),
@@ -68,10 +67,13 @@ SEAMS = {
 
 
 @pytest.mark.parametrize("seam", SEAMS)
-def test_what_is_checked_is_what_is_written(enclave: Enclave, signer: CryptoSigner, seam: str) -> None:
+def test_what_is_checked_is_what_is_written(
+    enclave: Enclave, signer: CryptoSigner, monkeypatch: pytest.MonkeyPatch, seam: str
+) -> None:
     """Each instant between reading and writing. What was handed over honestly is published as it was signed."""
     bundle = make_bundle(FILES, signer=signer)
-    with after(*SEAMS[seam], enclave):
+    with monkeypatch.context() as patches:
+        spoil_after(patches, *SEAMS[seam], enclave)
         enclave.take(bundle)
     if seam == "a message was read":  # before the copy: then it is not what was signed, and comes again
         assert not enclave.published(bundle)
@@ -95,26 +97,20 @@ def hand_over(enclave: Enclave, bundle: Bundle, kind: Kind, flags: int, number: 
     enclave._hand_over(SlabKey(bundle.number, kind, flags, number), data[slab.offset :][: slab.length])
 
 
-@contextmanager
-def hostile(enclave: Enclave) -> Iterator[None]:
-    """Spoil the arena at every seam but the first reading."""
-    with ExitStack() as stack:
-        for name, (owner, function) in SEAMS.items():
-            if name != "a message was read":
-                stack.enter_context(after(owner, function, enclave))
-        yield
-
-
-def test_a_slab_that_came_before_its_tables(enclave: Enclave, signer: CryptoSigner) -> None:
+def test_a_slab_that_came_before_its_tables(
+    enclave: Enclave, signer: CryptoSigner, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It waits on disk, and is hashed and written from memory that is nobody else's."""
     bundle = make_bundle(FILES, signer=signer)
-    with hostile(enclave):
-        hand_over(enclave, bundle, Kind.OBJECT, ObjectType.MANIFEST)
-        hand_over(enclave, bundle, Kind.DATA, 0)
-        assert 1 == len(list(enclave.store._bundles[bundle.number].parked))
-        hand_over(enclave, bundle, Kind.OBJECT, ObjectType.FILES)
-        hand_over(enclave, bundle, Kind.OBJECT, ObjectType.SLABS)
-        enclave.tick()
+    for name, (owner, function) in SEAMS.items():
+        if name != "a message was read":  # every seam but the first reading
+            spoil_after(monkeypatch, owner, function, enclave)
+    hand_over(enclave, bundle, Kind.OBJECT, ObjectType.MANIFEST)
+    hand_over(enclave, bundle, Kind.DATA, 0)
+    assert 1 == len(list(enclave.store.bundles[bundle.number].parked))
+    hand_over(enclave, bundle, Kind.OBJECT, ObjectType.FILES)
+    hand_over(enclave, bundle, Kind.OBJECT, ObjectType.SLABS)
+    enclave.tick()
     assert FILES == content(enclave, bundle)
 
 
@@ -140,7 +136,7 @@ def test_parked_symbols_that_come_back(enclave: Enclave, signer: CryptoSigner) -
     enclave._hand_over(key, forged)
     enclave.tick()
     assert not enclave.published(bundle)
-    assert not list(enclave.store._bundles[bundle.number].parked)
+    assert not list(enclave.store.bundles[bundle.number].parked)
     hand_over(enclave, bundle, Kind.DATA, 0)
     enclave.tick()
     assert FILES == content(enclave, bundle)
@@ -168,16 +164,18 @@ def test_places_outside_the_arena_are_nothing(enclave: Enclave, signer: CryptoSi
     assert FILES == content(enclave, bundle)
 
 
-def test_one_buffer_is_used_for_every_slab(enclave: Enclave, signer: CryptoSigner) -> None:
+def test_one_buffer_is_used_for_every_slab(
+    enclave: Enclave, signer: CryptoSigner, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nothing is allocated slab by slab."""
     places = set()
-    real = SpoolBundle.put_slab
+    real = Receiving.put_slab
 
-    def put_slab(self: SpoolBundle, number: int, data: memoryview) -> None:
+    def put_slab(self: Receiving, number: int, data: memoryview) -> None:
         places.add(np.frombuffer(data, np.uint8).ctypes.data)
         real(self, number, data)
 
-    with patch.object(SpoolBundle, "put_slab", put_slab):
-        for sequence in (1, 2, 3):
-            enclave.take(make_bundle(FILES, signer=signer, sequence=sequence))
+    monkeypatch.setattr(Receiving, "put_slab", put_slab)
+    for sequence in (1, 2, 3):
+        enclave.take(make_bundle(FILES, signer=signer, sequence=sequence))
     assert 1 == len(places)

@@ -1,7 +1,6 @@
 """A holder of the link key seals wrong symbols: they go with their slab, and a later pass that is right is enough."""
 
 from collections.abc import Callable
-from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -25,7 +24,7 @@ def some_symbols(datagrams: np.ndarray) -> None:
     headers_of(datagrams)["magic_version"][len(datagrams) // 2 :] = 0
 
 
-PARTS = {
+PARTS: dict[str, Callable[[Job], bool]] = {
     "data": lambda step: step.kind == Kind.DATA,
     "tables": lambda step: step.kind == Kind.OBJECT and step.flags > 0,
     "manifest": lambda step: step.kind == Kind.OBJECT and step.flags == 0,
@@ -35,7 +34,7 @@ PARTS = {
 
 @pytest.mark.parametrize("spoil", [every_symbol, some_symbols])
 @pytest.mark.parametrize("part", PARTS)
-def test_a_later_pass_that_is_right_is_enough(part: str, spoil: Spoil) -> None:
+def test_a_later_pass_that_is_right_is_enough(part: str, spoil: Spoil, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wrong symbols in the first pass, right ones in the second; no operator is needed, and nothing stays behind."""
     real = Staging.encode
 
@@ -48,7 +47,8 @@ def test_a_later_pass_that_is_right_is_enough(part: str, spoil: Spoil) -> None:
     with world(3, Faults(bundles=0, passes=2, auth="none")) as made:
         made.run()
         made.stage("item", bytes(range(256)) * 1500)
-        with patch.object(Staging, "encode", encode):
+        with monkeypatch.context() as patches:
+            patches.setattr(Staging, "encode", encode)
             while made.advance():
                 pass
         made.rest()
@@ -57,7 +57,7 @@ def test_a_later_pass_that_is_right_is_enough(part: str, spoil: Spoil) -> None:
         made.check_end()
 
 
-def test_parked_files_of_a_wrong_slab_are_gone() -> None:
+def test_parked_files_of_a_wrong_slab_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its symbols were spilled before anybody could know; when they are found out, their file goes."""
     real = Staging.encode
 
@@ -72,7 +72,8 @@ def test_parked_files_of_a_wrong_slab_are_gone() -> None:
     with world(4, Faults(bundles=0, passes=2, auth="none")) as made:
         made.run()
         made.stage("item", bytes(range(256)) * 1500)
-        with patch.object(Staging, "encode", encode):
+        with monkeypatch.context() as patches:
+            patches.setattr(Staging, "encode", encode)
             while made.staging is None or not parked(made) or made.staging.scheduler.flights():
                 if not made.advance() or len(parked(made)) >= 4:
                     break

@@ -37,10 +37,10 @@ class Slow(Executor):
 
 def test_what_was_given_up_while_it_was_finished_is_not_published(enclave: Enclave) -> None:
     """A bundle that is pushed out, and begun again in the same place, is not there because the first one was whole."""
-    enclave.store._finishing = Finishing(Slow())
+    enclave.store.bundles.finishing = Finishing(Slow())
     first = trust(1)
     enclave.take(first)
-    ((_, future),) = [(key, done) for key, (_, done) in enclave.store._finishing._under_way.items()]
+    ((_, future),) = [(key, done) for key, (_, done) in enclave.store.bundles.finishing._under_way.items()]
     for n in range(MOST):
         other = trust(100 + n)
         enclave.take_manifest(other, other.number)

@@ -6,35 +6,37 @@ from pathlib import Path
 import pytest
 
 from diode.bundle.checksums import sum_lines
-from diode.bundle.manifest import Manifest
 from diode.bundle.opened import Opened
 from diode.errors import FullError, IntegrityError, StorageError
+from diode.formats.canonical import canonical
 from diode.process.memory import Counters
 from diode.protocol.wire import ObjectType
 from diode.storage.folder import Folder
+from receiver.inbox.facts import ref_of
 from receiver.ledger.bundles import Ledger
 from receiver.spool.bundle import SpoolBundle
 from receiver.spool.parking import ParkedSlabs
+from receiver.store.receiving import Receiving
 from tests.link import DATA, OBJECT, Bundle, make_bundle
 
 SLAB_BYTES = 200 * 64 * 1408
 
 
-def spooled(folder: Path, bundle: Bundle, slabs: bool = True) -> SpoolBundle:
+def spooled(folder: Path, bundle: Bundle, slabs: bool = True) -> Receiving:
     """The bundle in a spool, with its tables and (all or none of) its slabs."""
     folder.mkdir(exist_ok=True)
-    manifest: Manifest = bundle.manifest
-    opened = Folder.open(folder)
-    opened.folder(f"{bundle.number:016x}", create=True)
-    parked = ParkedSlabs(opened, bundle.number, Ledger(folder / "ledger.db"))
-    spool = SpoolBundle(bundle.number, opened, Opened(manifest, b"", ()), b"", parked)
+    opened = Opened(bundle.manifest, canonical(bundle.manifest.model_dump()), ())
+    spool, hex_id = Folder.open(folder), f"{bundle.number:016x}"
+    spool.folder(hex_id, create=True)
+    parked = ParkedSlabs(spool, ref_of(opened), Ledger(folder / "ledger.db"))
+    receiving = Receiving(SpoolBundle(spool, hex_id, opened, b""), parked)
     for kind in (ObjectType.FILES, ObjectType.SLABS):
-        spool.put_table(kind, 0, memoryview(bundle.parts[OBJECT, int(kind)]))
-    assert spool.maybe_read_tables()
+        receiving.put_table(kind, 0, memoryview(bundle.parts[OBJECT, int(kind)]))
+    assert receiving.maybe_read_tables()
     stream = memoryview(bundle.parts[DATA, 0])
-    for number in range(len(spool.stored) if slabs else 0):
-        spool.put_slab(number, stream[number * SLAB_BYTES : (number + 1) * SLAB_BYTES])
-    return spool
+    for number in range(len(receiving.judge.stored) if slabs else 0):
+        receiving.put_slab(number, stream[number * SLAB_BYTES : (number + 1) * SLAB_BYTES])
+    return receiving
 
 
 FILES = {"a": b"x" * 1000, "b/c": b"y" * 10, "empty": b""}
@@ -42,30 +44,32 @@ FILES = {"a": b"x" * 1000, "b/c": b"y" * 10, "empty": b""}
 
 def test_a_stored_bundle_is_complete_and_its_tree_is_as_signed(tmp_path: Path) -> None:
     """Every file, empty ones too, with its content."""
-    spool = spooled(tmp_path / "spool", make_bundle(FILES))
-    assert spool.is_complete
-    spool.finish_tree(at_rest=True)
+    receiving = spooled(tmp_path / "spool", make_bundle(FILES))
+    assert receiving.judge.is_complete
+    receiving.finish_tree(at_rest=True)
     assert FILES == {
-        str(p.relative_to(spool.tree / "data")): p.read_bytes() for p in spool.tree.rglob("*") if p.is_file()
+        str(p.relative_to(receiving.spool.path / "data")): p.read_bytes()
+        for p in receiving.spool.path.rglob("*")
+        if p.is_file()
     }
-    assert 3 == len(list(sum_lines(spool.entries(), "sha256")))
+    assert 3 == len(list(sum_lines(receiving.spool.tree.entries(), "sha256")))
 
 
 @pytest.mark.parametrize("harm", ["remove", "shorten", "link"])
 def test_a_file_that_was_taken_away_is_noticed_before_anything_is_published(tmp_path: Path, harm: str) -> None:
     """At the end, and after a restart slab by slab."""
-    spool = spooled(tmp_path / "spool", make_bundle(FILES))
-    assert spool.is_there(0)
-    path = spool.tree / "data" / "a"
+    receiving = spooled(tmp_path / "spool", make_bundle(FILES))
+    assert receiving.is_there(0)
+    path = receiving.spool.path / "data" / "a"
     if harm == "shorten":
         os.truncate(path, 999)
     else:
         path.unlink()
     if harm == "link":
         path.symlink_to("/etc/hostname")
-    assert not spool.is_there(0)
+    assert not receiving.is_there(0)
     with pytest.raises(IntegrityError, match="'a'"):
-        spool.finish_tree(at_rest=False)
+        receiving.finish_tree(at_rest=False)
 
 
 def test_counters_off_the_wire_cannot_overflow(tmp_path: Path) -> None:

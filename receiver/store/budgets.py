@@ -1,7 +1,8 @@
-"""What others can cause in any number is said one by one so often a minute; of the rest the audit log has their number.
+"""Limits how many reports of one kind are made one by one in a minute. The rest is counted and reported as a number.
 
-Each kind has a budget of its own: what strangers send hides nothing that a known key has signed. What is decided about
-a signed bundle of any channel but ``trust`` is not of these kinds: it is always written down.
+Reports are limited here when others can cause any number of them. Each kind has a budget of its own, so that what
+strangers send hides nothing that a known key has signed. A decision about a signed bundle of any channel but ``trust``
+is not limited: it is always written down.
 """
 
 from collections.abc import Callable
@@ -24,8 +25,8 @@ _KINDS: Final[dict[Kind, tuple[int, What, str]]] = {
 }
 
 
-class Notes:
-    """The budgets. Times are of one monotonic clock."""
+class ReportBudgets:
+    """The budget of each kind. Times are of one monotonic clock, in seconds."""
 
     def __init__(self, audit: AuditLog, tell: Callable[[MoreNotSaid], None]) -> None:
         self._audit = audit
@@ -33,11 +34,11 @@ class Notes:
         self._budgets = {kind: PerMinute(most) for kind, (most, *_) in _KINDS.items()}
 
     def take(self, kind: Kind, now: float) -> bool:
-        """Whether one of a kind is said by itself."""
+        """Whether one more report of a kind may be made by itself; otherwise it is counted."""
         return self._budgets[kind].take(now)
 
     def sum_up(self, now: float) -> None:
-        """Say how many had no turn in the minute that is over. Raises StorageError."""
+        """Report how many were only counted in the minute that is over. Raises StorageError."""
         for kind, (_, what, which) in _KINDS.items():
             if count := self._budgets[kind].left_out(now):
                 self._tell(MoreNotSaid(count, which))
