@@ -51,7 +51,7 @@ from sender.pack.retention import find_moved, prune
 from sender.recovery.rebaseline import open_ledger
 from sender.recovery.resends import note_resend
 from sender.transport import heartbeats as heart
-from sender.transport.encode import FILLER_DATAGRAMS
+from sender.transport.encode import FILLER_DATAGRAMS, SUPERVISOR
 from sender.transport.flights import Flights
 from sender.transport.heartbeats import Heart
 from sender.transport.pipeline import Pipeline
@@ -236,7 +236,7 @@ class Sender:
         self._rate = rate
         if rate is not None:
             self._scheduler.set_rate(rate)
-            self._pipeline.set_rate(rate)
+            self._pipeline.jobs.set_rate(rate)
             self._pump()
 
     # queue to workers
@@ -262,7 +262,7 @@ class Sender:
         if not self._pipeline.ready or self._stopping.is_set() or self._rate is None:
             return
         self._flights.launch()
-        while self._pipeline.has_room:
+        while self._pipeline.jobs.has_room:
             step = self._scheduler.next(time.monotonic())
             if step is None:
                 return
@@ -270,9 +270,9 @@ class Sender:
                 self._pump_handle = asyncio.get_running_loop().call_later(step.seconds, self._pump)
                 return
             if isinstance(step, Filler):
-                self._pipeline.fill(step)
+                self._pipeline.jobs.fill(step)
             else:
-                self._pipeline.assign(step, self._flights.outgoing[step.bundle].plan)
+                self._pipeline.jobs.assign(step, self._flights.outgoing[step.bundle].plan)
 
     def _on_message(self, worker: Worker, message: object) -> None:
         """What a worker may say, its vocabulary has decided. Raises MessageError for what cannot be true."""
@@ -288,7 +288,7 @@ class Sender:
             case Fatal():
                 self._fail(_failure(message))
             case PeerRefused():
-                self._crew.alarm(_PEERS[worker.module], message.kind, message.why)
+                self._crew.alarm(_blamed(worker, message), message.kind, message.why)
             case SandboxLacks(lacks):
                 if lacks:
                     consequence = f"a taken-over {worker.module} could do more than it needs"
@@ -319,25 +319,28 @@ class Sender:
             if self._rate is None:
                 log.info("rate_changed", rate="off", until="the next entry of link.timetable")
                 return
-            pipeline.fill(Filler(FILLER_DATAGRAMS))
+            pipeline.jobs.fill(Filler(FILLER_DATAGRAMS))
             self._pump()
 
     def _on_sent(self, number: int) -> None:
         """What it was, and how many datagrams it had, is known here."""
-        taken = self._pipeline.take_back(number)
+        taken = self._pipeline.jobs.take_back(number)
         if taken is None:
             return
-        job, datagrams = taken
-        is_over = self._scheduler.sent(job, datagrams, time.monotonic())
+        job = taken.step
+        is_over = self._scheduler.sent(job, taken.datagrams, time.monotonic())
         if isinstance(job, Job):
             self._flights.sent(job, is_over=is_over)
+            if is_over:
+                self._pipeline.jobs.end(job.bundle)
         self._changed.set()
         self._pump()
 
     def _on_failed(self, number: int, detail: str) -> None:
-        taken = self._pipeline.take_back(number)
-        if taken is not None and isinstance(taken[0], Job):
-            self._flights.failed(taken[0], detail)
+        taken = self._pipeline.jobs.take_back(number)
+        if taken is not None and isinstance(taken.step, Job):
+            self._flights.failed(taken.step, detail)
+            self._pipeline.jobs.end(taken.step.bundle)
         self._changed.set()
         self._pump()
 
@@ -346,7 +349,7 @@ class Sender:
         if self._failure:
             return
         now = time.monotonic()
-        lost = self._pipeline.take_all_back()
+        lost = self._pipeline.jobs.take_all_back()
         for job in lost:
             self._scheduler.lost(job)
         self.tally.workers_ended()
@@ -389,7 +392,7 @@ class Sender:
     def _report_health(self, now: float) -> None:
         """Tell systemd how we are: heartbeats leave, the workers live, and what they have in hand moves."""
         pipeline = self._pipeline
-        still_s = self._pulse.feel(pipeline.counters.writes, now, is_excused=pipeline.is_idle)
+        still_s = self._pulse.feel(pipeline.counters.writes, now, is_excused=pipeline.jobs.is_idle)
         self._reports.tick(now, self._status, is_well=self._crew.is_alive and still_s < PATIENCE_S)
 
     def _status(self) -> str:
@@ -412,6 +415,11 @@ _PEERS: Final = {
     "sender.transport.encode": "sender.transport.transmit",
     "sender.transport.transmit": "sender.transport.encode",
 }
+
+
+def _blamed(worker: Worker, message: PeerRefused) -> str:
+    """Who is refused: a worker hears this process and the other worker, and nobody else."""
+    return SUPERVISOR if message.peer == SUPERVISOR else _PEERS[worker.module]
 
 
 def _failure(fatal: Fatal) -> DiodeError:

@@ -8,5 +8,6 @@
 - ``opened``: A manifest that was verified, with those who signed it
 - ``receipt``: receipts: what a receiver published, in ``receipt.json`` for people and, signed by it, in
   ``receipt.dsse.json``
+- ``ref``: how one bundle is named: number, hexadecimal id, label
 - ``stream``: which file holds which stretch of the stream
 """
