@@ -62,7 +62,6 @@ class Pipeline:
             self.transmit = crew.add(_start_transmit(config, between, slot_bytes, rate_bytes_per_s))
             self.counters = Counters(_kept(fds, reader_of(counters)), transmit.COUNTERS)
         self.jobs = Jobs(self._tell, full.rows * full.columns)
-        self.ready = False
         self.session = ""  # as `encode` said, 16 hexadecimal digits
 
     def _tell(self, message: object) -> None:
