@@ -114,7 +114,7 @@ class Rounds:
             prune(self._config.outbox, self._config.state, self._ledger, time.time())
             self._prune_at = now + retention.PERIOD_S
         self._supply.keep_time(time.localtime())
-        if self._lookups.known.is_asked and self._flights.find_asked():
+        if self._lookups.known.is_asked and self._flights.find_requests():
             self._supply.pump()
         self._reports.tick(now, self._status, is_well=self._pipelines.are_well(now))
 

@@ -102,7 +102,7 @@ class Flights:
         for row in self._ledger.queued():
             self.queue(row)
 
-    def find_asked(self) -> bool:
+    def find_requests(self) -> bool:
         """Take up what commands left in the ledger: bundles that enough people signed, requests. Whether any waits."""
         approved = self._take_approved()
         for row in approved:
