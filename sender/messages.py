@@ -1,7 +1,7 @@
 """What the sender's workers say to their supervisor and to each other: one class a message, one vocabulary a pipe.
 
 A worker names a job by the number that the supervisor gave it; what the job was, and of which bundle, the supervisor
-looks up.
+looks up. ``encode`` hears of a bundle once, before the first slab of it, and once more when no slab of it follows.
 """
 
 from dataclasses import dataclass
@@ -19,12 +19,15 @@ MAX_DATAGRAMS: Final = MAX_ROWS * MAX_COLUMNS  # of one job
 MAX_SLOTS: Final = 64
 MAX_RUNS: Final = 2
 MAX_READS: Final = 100_000  # files and folders that `encode` may read
+MAX_ANNOUNCED: Final = 64  # bundles that `encode` knows at one time
+SLAB_DIGEST_BYTES: Final = 32
 
 JobNumber = Annotated[int, Whole(1)]
 Fd = Annotated[int, Whole(0, 1 << 20)]
 Slot = Annotated[int, Whole(0, MAX_SLOTS - 1)]
 Rate = Annotated[int, Whole()]
 TableBytes = Annotated[int, Whole(0, MAX_TABLE_BYTES)]
+BundleNumber = Annotated[int, Whole(0, (1 << 64) - 1)]
 
 # the supervisor to encode, and on to transmit
 
@@ -45,22 +48,37 @@ class SendFiller:
 
 
 @dataclass(frozen=True, slots=True)
+class BundleBegun:
+    """Slabs of this packed bundle follow. Its slabs have the link's shape; sizes are in bytes, ``files`` is a count.
+
+    ``encode`` knows at most MAX_ANNOUNCED bundles. The supervisor ends one before it begins another beyond that.
+    """
+
+    bundle: BundleNumber
+    stream_bytes: Annotated[int, Whole(0, MAX_SEQUENCE)]
+    manifest_bytes: TableBytes
+    files_bytes: TableBytes
+    slabs_bytes: Annotated[int, Whole(0, SLAB_DIGEST_BYTES * MAX_SLABS)]
+    files: Annotated[int, Whole(0, MAX_FILES)]
+
+
+@dataclass(frozen=True, slots=True)
+class BundleEnded:
+    """No slab of this bundle follows, unless it is begun again."""
+
+    bundle: BundleNumber
+
+
+@dataclass(frozen=True, slots=True)
 class SendSlab:
-    """Encode and send one slab of one part of a packed bundle."""
+    """Encode and send one slab of one part of a bundle that was begun."""
 
     job: JobNumber
-    bundle: Annotated[int, Whole(0, (1 << 64) - 1)]
+    bundle: BundleNumber
     kind: Annotated[int, Whole(1, 2)]
     flags: Annotated[int, Whole(0, 2)]
     slab: Annotated[int, Whole(0, MAX_SLABS - 1)]
     sending_pass: Annotated[int, Whole(0, 1 << 32)]
-    symbol_bytes: Annotated[int, Whole(MIN_SYMBOL_BYTES, MAX_SYMBOL_BYTES)]
-    profile: Annotated[str, Word(*PROFILES)]
-    stream_bytes: Annotated[int, Whole(0, MAX_SEQUENCE)]
-    manifest_bytes: TableBytes
-    files_bytes: TableBytes
-    slabs_bytes: Annotated[int, Whole(0, 32 * MAX_SLABS)]
-    files: Annotated[int, Whole(0, MAX_FILES)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +176,7 @@ class TransmitSettings:
     path: Annotated[Literal["auto", "batched", "portable"], Word("auto", *UDP_PATHS)]
 
 
-ENCODE_HEARS: Final = Vocabulary(SetRate, SendFiller, SendSlab)
+ENCODE_HEARS: Final = Vocabulary(SetRate, SendFiller, BundleBegun, BundleEnded, SendSlab)
 ENCODE_SAYS: Final = Vocabulary(Failed, once=(SessionBegun, SandboxLacks, PeerRefused))
 TRANSMIT_SAYS: Final = Vocabulary(Sent, Degraded, once=(PathChosen, SandboxLacks, PeerRefused, Fatal))
 ENCODE_TO_TRANSMIT: Final = Vocabulary(SetRate, SendFiller, SendSlot)

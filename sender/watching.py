@@ -3,26 +3,32 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import structlog
 from watchfiles import awatch
 
 from diode.config.sender import SenderConfig
 from diode.errors import DiodeError, SourceError, StorageError
+from sender.events.happened import Event, ItemIgnored, ItemRefused, WatchRestarted
 from sender.ledger import Ledger, Row
 from sender.outbox.folder import OutboxFolder, printable
-from sender.pack.packer import Packer
+from sender.pack.packer import Order, Packer
 from sender.pack.retention import archive
-from sender.transport.tally import Tally
 
 RESCAN_S: Final = 30.0
 UNSETTLED_S: Final = 0.25
 WATCH_AGAIN_S: Final = 1.0
 STUCK_AGAIN_S: Final = 600.0  # what cannot be moved away is judged again, and said again, no sooner
 
-log = structlog.get_logger()
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """An item that was handled and lies there still: how it looked, and until when it is left alone (monotonic)."""
+
+    state: tuple[int, int] | None
+    until: float
 
 
 class Watcher:
@@ -34,18 +40,18 @@ class Watcher:
         folder: OutboxFolder,
         ledger: Ledger,
         packer: Packer,
-        tally: Tally,
         queue: Callable[[Row], None],
         origins: Callable[[], set[str]],
+        say: Callable[[Event], None],
     ) -> None:
         self._config = config
         self._folder = folder
         self._ledger = ledger
         self._packer = packer
-        self._tally = tally
         self._queue = queue
         self._origins = origins
-        self._stuck: dict[Path, tuple[tuple[int, int] | None, float]] = {}  # how it looked, and until when it is left
+        self._say = say
+        self._stuck: dict[Path, Stuck] = {}
 
     async def run(self, changed: asyncio.Event, stopping: asyncio.Event, is_idle: Callable[[], bool]) -> None:
         """Scan whenever the folder changes; until ``stopping``, or nothing is left to send.
@@ -76,7 +82,7 @@ class Watcher:
                     hint.set()
             except (OSError, RuntimeError, UnicodeError) as error:  # a name that is not UTF-8, a folder that went away
                 if repr(error) != said:  # a folder that is locked stays so: once is enough
-                    log.warning("watch_restarted", detail=repr(error))
+                    self._say(WatchRestarted(repr(error)))
                 said = repr(error)
             hint.set()
             await asyncio.sleep(WATCH_AGAIN_S)
@@ -84,7 +90,7 @@ class Watcher:
     async def _scan(self, stopping: asyncio.Event) -> bool:
         """Take what is quiet; True when something is not yet."""
         for stray in self._folder.strays():
-            log.warning("item_ignored", item=printable(stray), do="put it into a folder named as its channel")
+            self._say(ItemIgnored(printable(stray)))
         busy = self._origins()
         unsettled = False
         entries = await asyncio.to_thread(lambda: list(self._folder.entries()))
@@ -97,22 +103,27 @@ class Watcher:
             if not await asyncio.to_thread(self._folder.is_quiet, entry):
                 unsettled = True
                 continue
-            before = self._folder.state(entry)
-            await self._take(entry)
-            if str(entry) not in self._origins() and before is not None and self._folder.state(entry) == before:
-                self._stuck[entry] = before, time.monotonic() + STUCK_AGAIN_S
+            await self._take_once(entry)
         return unsettled
 
+    async def _take_once(self, entry: Path) -> None:
+        """Take an item, and note it where it lies there still: who wakes us again and again gets no word each time."""
+        before = self._folder.state(entry)
+        await self._take(entry)
+        if str(entry) not in self._origins() and before is not None and self._folder.state(entry) == before:
+            self._stuck[entry] = Stuck(before, time.monotonic() + STUCK_AGAIN_S)
+
     def _is_stuck(self, entry: Path) -> bool:
-        """Whether it was handled, and lies there still: whoever wakes us again and again gets no word for each time."""
-        state, until = self._stuck.get(entry, (None, 0.0))
-        return time.monotonic() < until and self._folder.state(entry) == state
+        """Whether it was handled, and is as it was."""
+        stuck = self._stuck.get(entry)
+        return stuck is not None and time.monotonic() < stuck.until and self._folder.state(entry) == stuck.state
 
     async def _take(self, entry: Path) -> None:
         try:
             item = self._folder.item(entry)
             send = self._config.send
-            row = await self._packer.pack(item, [self._folder.root(entry)], send.passes, send.pass_delay_s, str(entry))
+            order = Order(item, [self._folder.root(entry)], send.passes, send.pass_delay_s, str(entry))
+            row = await self._packer.pack(order)
         except FileNotFoundError:
             return  # taken away again
         except StorageError:
@@ -125,12 +136,12 @@ class Watcher:
             if row is not None:
                 self._queue(row)
                 return
-            self._tally.skipped += 1
             archive(self._folder, self._config.state, self._ledger, self._ledger.from_origin(str(entry)), entry)
 
     def _set_aside(self, entry: Path, error: DiodeError) -> None:
-        self._tally.failed += 1
-        self._packer.reject(printable(Path(entry.parent.name)), printable(Path(entry.name)), error)
+        channel, name = printable(Path(entry.parent.name)), printable(Path(entry.name))
+        self._packer.reject(channel, name, error)
+        self._say(ItemRefused(channel, name, error.reason))
         self._folder.set_aside(entry, error)
 
 

@@ -27,11 +27,11 @@ diode.bundle diode.net diode.process
 diode.trust
 diode.audit diode.console
 diode.config | sender.messages sender.ledger receiver.messages receiver.settings
-diode.doctor diode.lab | sender.outbox receiver.ledger
+diode.doctor diode.lab | sender.outbox sender.events receiver.ledger
 diode.commands | sender.intake receiver.spool
 diode.cli | sender.pack receiver.inbox
 | sender.transport sender.recovery receiver.policy receiver.transport
-| sender.watching receiver.release
+| sender.watching sender.supervisor receiver.release
 | sender.daemon receiver.events receiver.store
 | sender.commands receiver.peer
 | sender.cli receiver.recovery

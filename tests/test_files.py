@@ -200,13 +200,13 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "restore.put_bundles": (".mkdir .rename shutil.rmtree", BACKUP),
     },
     "sender.commands.codes": {"_read_code": (".open", PERSON)},
-    "sender.daemon": {"Sender._session": (".open", NO_FILE)},
+    "sender.daemon": {"Sender._session": (".open .open .open", NO_FILE)},
     "sender.transport.encode": {
         "Bundle.__init__": (".read_bytes .read_text np.fromfile", STATE),
         "_lines": (".open", STATE),
         "_map": (".open", STATE),
     },
-    "sender.transport.flights": {"Flights._withdraw": ("shutil.rmtree", STATE)},
+    "sender.transport.endings": {"Endings.withdraw": ("shutil.rmtree", STATE)},
     "sender.intake.candidate": {
         "Candidate.chunks": (".open", NO_FILE),
         "Candidate.open_raw": (".open", NO_FILE),

@@ -46,6 +46,11 @@ class Identity:
     expires: str | None = None
     labels: Labels | None = None
 
+    @property
+    def label(self) -> str:
+        """As people call it; a bundle has no number before it is packed."""
+        return f"{self.channel}/{self.name}/{self.version}"
+
 
 @dataclass(frozen=True, slots=True)
 class Packed:

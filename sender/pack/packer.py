@@ -3,22 +3,33 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import structlog
 from securesystemslib.signer import CryptoSigner
 
 from diode.audit.chain import What
 from diode.audit.log import AuditLog, Decision
 from diode.config.intake import Intake
 from diode.config.sender import SenderConfig
-from diode.console.progress import Display
 from diode.errors import DiodeError, IntakeError, SourceError
 from diode.formats.timestamps import moment
 from diode.protocol.geometry import PROFILES, stream_geometry
 from diode.trust.keys import maybe_read_service_key
+from sender.events.happened import (
+    BundleQueued,
+    BundleUnapproved,
+    CheckEnded,
+    CheckRuns,
+    ContentSkipped,
+    Event,
+    FilesSentAgain,
+    IntakePassed,
+    IntakeRefused,
+    ref_of,
+)
 from sender.intake.attestation import attest_verdict
 from sender.intake.candidate import Progress, make_candidate
 from sender.intake.examiner import examine_apart
@@ -30,24 +41,49 @@ from sender.ledger import Ledger, Row, named
 from sender.outbox.folder import Item
 from sender.outbox.hashing import Content, bytes_again, hash_content
 from sender.outbox.scan import Root, Source, collect
-from sender.pack.packed import Identity, write_packed
+from sender.pack.packed import Identity, Packed, write_packed
 
 T = TypeVar("T")
 
-log = structlog.get_logger()
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be packed as which item, and how it is to be sent.
+
+    ``origin`` is the item's place in the outbox; empty for what a person names in a command.
+    """
+
+    item: Item
+    roots: Sequence[Path | Root]
+    passes: int
+    pass_delay_s: float
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """The files of an item, and what hashing them gave."""
+
+    sources: Sequence[Source]
+    content: Content
 
 
 class Packer:
     """Packs one item at a time. Files are hashed in a thread: the event loop goes on beating."""
 
     def __init__(
-        self, config: SenderConfig, ledger: Ledger, signer: CryptoSigner | None, display: Display, audit: AuditLog
+        self,
+        config: SenderConfig,
+        ledger: Ledger,
+        signer: CryptoSigner | None,
+        audit: AuditLog,
+        say: Callable[[Event], None],
     ) -> None:
         self._config = config
         self._ledger = ledger
         self._signer = signer
-        self._display = display
         self._audit = audit
+        self._say = say
         around, copies = surroundings(config), config.state / "intake"
         self._spare = Spare()
         examine = partial(examine_apart, take=self._spare.take)
@@ -57,27 +93,27 @@ class Packer:
         self._usual_intake = Pipeline(Intake(), copies, examine=examine)
         self._service = maybe_read_service_key(config.service_key)
 
-    async def pack(
-        self, item: Item, roots: Sequence[Path | Root], passes: int, pass_delay_s: float, origin: str
-    ) -> Row | None:
-        """Pack ``roots`` as ``item``; ``origin`` is its place in the outbox, if it has one.
+    async def pack(self, order: Order) -> Row | None:
+        """Pack what ``order`` names, and record it.
 
         Returns its ledger row, or None when identical content was sent under this name. Raises SourceError, LimitError,
         IntakeError.
         """
+        item = order.item
         self._prepare(item.channel)
-        sources, content = await self._hash(item, roots, item.name if origin else None)
-        same = self._ledger.find(item.channel, item.name, content=content.content_digest)
+        hashed = await self._hash(order)
+        digest = hashed.content.content_digest
+        same = self._ledger.find(item.channel, item.name, content=digest)
         if same is not None and (item.version is None or item.version == same.version):
-            log.info("identical_content_skipped", channel=item.channel, name=item.name, version=same.version)
+            self._say(ContentSkipped(item.channel, item.name, same.version))
             return None
-        version = item.version or f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{content.content_digest[:8]}"
+        version = item.version or f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{digest[:8]}"
         if self._ledger.find(item.channel, item.name, version=version):
             raise SourceError(
                 f"{item.channel}/{item.name}@{version} was sent with other content; give it a new version"
             )
-        verdict = await self._take_in(item, version, sources, content)
-        return self._record(item, version, sources, content, verdict, passes, pass_delay_s, origin)
+        verdict = await self._take_in(item, version, hashed)
+        return self._record(order, version, hashed, verdict)
 
     def prepare(self) -> None:
         """Items will follow: have ready what they would wait for."""
@@ -98,112 +134,98 @@ class Packer:
         if "content" in self._intake.get(channel, self._usual_intake).steps:
             self._spare.prepare()
 
-    async def _hash(
-        self, item: Item, roots: Sequence[Path | Root], file_name: str | None
-    ) -> tuple[Sequence[Source], Content]:
+    async def _hash(self, order: Order) -> Hashed:
         progress = Progress("hash")
-        return await self._in_thread(item, progress, lambda: self._collect_and_hash(roots, file_name, progress.tick))
+        file_name = order.item.name if order.origin else None
+        work = partial(self._collect_and_hash, order.roots, file_name, progress.tick)
+        hashed = await self._in_thread(order.item, progress, work)
+        if again := bytes_again(hashed.sources, hashed.content):
+            self._say(FilesSentAgain(again))
+        return hashed
 
-    async def _take_in(self, item: Item, version: str, sources: Sequence[Source], content: Content) -> Verdict:
+    async def _take_in(self, item: Item, version: str, hashed: Hashed) -> Verdict:
         """Let the channel's checks judge what was hashed. Raises IntakeError unless they all pass."""
         progress = Progress("intake")
-        candidate = make_candidate(item.channel, item.name, version, sources, content, progress)
+        candidate = make_candidate(item.channel, item.name, version, hashed.sources, hashed.content, progress)
         pipeline = self._intake.get(item.channel, self._usual_intake)
         try:
             verdict = await self._in_thread(item, progress, lambda: pipeline.run(candidate))
         finally:
             self._prepare(item.channel)
-        facts = {"channel": item.channel, "name": item.name, "version": version}
+        place = (item.channel, item.name, version)
         if (failed := verdict.failed) is not None:
-            log.error("intake_refused", **facts, check=failed.name, reason=failed.reason, detail=failed.detail)
+            self._say(IntakeRefused(*place, failed.name, failed.reason or "", failed.detail))
             raise IntakeError(f"{failed.name}: {failed.reason}: {failed.detail}", verdict.facts())
         noted = {check.name: check.detail for check in verdict.checks if check.detail}
-        log.info("intake_passed", **facts, checks=[check.name for check in verdict.checks], noted=noted)
+        self._say(IntakePassed(*place, tuple(check.name for check in verdict.checks), noted))
         return verdict
 
     async def _in_thread(self, item: Item, progress: Progress, work: Callable[[], T]) -> T:
         """Run ``work`` in a thread, showing its progress; it is told to stop when nobody waits for it any more."""
-        labels = set()
+        checks = set()
         working = asyncio.create_task(asyncio.to_thread(work))
         try:
             while not working.done():
                 await asyncio.wait({working}, timeout=0.25)
-                labels.add(label := f"{progress.check} {item.channel}/{item.name}")
-                self._display.update(label, progress.done, 0, "", {})
+                checks.add(check := progress.check)
+                self._say(CheckRuns(check, item.channel, item.name, progress.done))
             return await working
         finally:
             progress.is_stopped = True  # a thread cannot be cancelled: this one ends at its next tick
             working.add_done_callback(lambda task: task.cancelled() or task.exception())
-            for label in labels:
-                self._display.forget(label)
+            for check in checks:
+                self._say(CheckEnded(check, item.channel, item.name))
 
     def _collect_and_hash(
         self, roots: Sequence[Path | Root], file_name: str | None, progress: Callable[[int], None]
-    ) -> tuple[Sequence[Source], Content]:
+    ) -> Hashed:
         link = self._config.link
         sources = collect(roots, self._config.outbox.links, file_name)
         full = stream_geometry(link.symbol_bytes, PROFILES[link.profile])
-        content = hash_content(sources, full.source_bytes, progress)
-        if again := bytes_again(sources, content):
-            log.warning("same_files_sent_again", bytes=again, why="several paths lead to them; each path is sent whole")
-        return sources, content
+        return Hashed(sources, hash_content(sources, full.source_bytes, progress))
 
-    def _record(
-        self,
-        item: Item,
-        version: str,
-        sources: Sequence[Source],
-        content: Content,
-        verdict: Verdict,
-        passes: int,
-        pass_delay_s: float,
-        origin: str,
-    ) -> Row:
-        link, approvals = self._config.link, self._config.approvals(item.channel)
+    def _record(self, order: Order, version: str, hashed: Hashed, verdict: Verdict) -> Row:
+        """Pack, and take a number: from here on the bundle exists."""
+        item, approvals = order.item, self._config.approvals(order.item.channel)
         identity = self._identify(item, version)
         signers = [self._signer] if self._signer is not None and not approvals else []
-        packed = write_packed(
-            self._config.state,
-            identity,
-            PROFILES[link.profile],
-            link.symbol_bytes,
-            sources,
-            content,
-            signers,
-            self._attest(identity, content, verdict),
-        )
+        packed = self._write(identity, hashed, signers, self._attest(identity, hashed.content, verdict))
         row = Row(
             id=packed.hex_id,
             channel=item.channel,
             name=item.name,
             version=version,
             sequence=identity.sequence,
-            content=content.content_digest,
+            content=hashed.content.content_digest,
             size=packed.manifest.stream_bytes,
             files=packed.manifest.files.entries,
-            passes=passes,
-            pass_delay_s=pass_delay_s,
+            passes=order.passes,
+            pass_delay_s=order.pass_delay_s,
             state="queued" if signers else "unapproved",
             detail="",
             created=identity.created,
-            origin=origin,
+            origin=order.origin,
         )
         self._note(row)
         self._ledger.add(row)
-        facts = {"bundle": row.id, "channel": row.channel, "name": row.name, "version": version, "bytes": row.size}
-        if signers:
-            log.info("bundle_queued", **facts)
-        else:
-            log.info("bundle_waits", **facts, signatures=approvals, do=f"diode-sender approve {row.id} --key KEY")
+        bundle = ref_of(row)
+        self._say(BundleQueued(bundle, row.size) if signers else BundleUnapproved(bundle, row.size, approvals))
         return row
+
+    def _write(
+        self, identity: Identity, hashed: Hashed, signers: Sequence[CryptoSigner], attestation: str | None
+    ) -> Packed:
+        link = self._config.link
+        profile, state = PROFILES[link.profile], self._config.state
+        sources, content = hashed.sources, hashed.content
+        return write_packed(state, identity, profile, link.symbol_bytes, sources, content, signers, attestation)
 
     def _attest(self, identity: Identity, content: Content, verdict: Verdict) -> str | None:
         """What was checked, for the enclave; nothing where no service key could say so."""
         if self._service is None:
             return None
-        label = f"{identity.channel}/{identity.name}/{identity.version}"
         settings = self._config.channel(identity.channel).intake
-        return attest_verdict(verdict, settings, label, content, identity.created, self._service)
+        return attest_verdict(verdict, settings, identity.label, content, identity.created, self._service)
 
     def _note(self, row: Row) -> None:
         """Into the audit log, before the bundle takes its number and can be sent."""

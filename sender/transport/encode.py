@@ -1,16 +1,18 @@
 """Worker: read a slab's bytes from its files, add repair, headers and tags, hand the slot to ``transmit``.
 
 It has no socket, and of files it can read those of bundles, packed or not, and nothing else. The link key was read
-before. Slots come back from ``transmit`` when their last train has left.
+before. The supervisor describes each bundle once, before its first slab; how many descriptions are kept is bounded.
+Slots come back from ``transmit`` when their last train has left.
 """
 
 import json
 import mmap
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import numpy as np
 
@@ -26,19 +28,25 @@ from diode.process.workers import Mailbox, refusing_peers, start_worker
 from diode.protocol.auth import Session
 from diode.protocol.encoder import Fill, Part, SlabEncoder, Slot, fill_from
 from diode.protocol.fec import choose_engine
-from diode.protocol.geometry import PROFILES, Geometry, stream_geometry
-from diode.protocol.wire import Kind, ObjectType
+from diode.protocol.geometry import PROFILES, Geometry, slab_count, stream_geometry
+from diode.protocol.wire import MAX_SLABS, Kind, ObjectType
 from diode.trust.keys import read_link_key
 from sender.messages import (
     ENCODE_HEARS,
     ENCODE_SAYS,
     ENCODE_TO_TRANSMIT,
+    MAX_ANNOUNCED,
+    SLAB_DIGEST_BYTES,
     TRANSMIT_TO_ENCODE,
+    BundleBegun,
+    BundleEnded,
     EncodeSettings,
     Failed,
+    SendFiller,
     SendSlab,
     SendSlot,
     SessionBegun,
+    SetRate,
     SlotSent,
 )
 from sender.outbox.scan import fingerprint, open_origin, open_places
@@ -52,8 +60,9 @@ from sender.pack.packed import (
 )
 from sender.transport.schedule import Job, Plan
 
-MAX_OPEN_BUNDLES = 8
-FILLER_DATAGRAMS = 256
+MAX_OPEN_BUNDLES: Final = 8  # of those that were begun
+FILLER_DATAGRAMS: Final = 256
+SUPERVISOR: Final = "sender.daemon"  # who is blamed for a message that the supervisor may not send
 
 
 class Bundle:
@@ -110,9 +119,62 @@ def _map(path: Path) -> "mmap.mmap | bytes":
         return mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) if path.stat().st_size else b""
 
 
-def _lines(path: Path) -> Any:
+def _lines(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         yield from file
+
+
+class Plans:
+    """The bundles that slabs may be sent of, as the supervisor described them. Each method raises MessageError."""
+
+    def __init__(self, full: Geometry) -> None:
+        self._full = full  # of every slab: the link has one shape
+        self._plans: dict[int, Plan] = {}
+
+    def begin(self, message: BundleBegun) -> None:
+        """Know a bundle. What no packed bundle can look like is refused, and so is one bundle too many."""
+        if message.bundle in self._plans:
+            raise _refused(message, "it was begun already")
+        if len(self._plans) >= MAX_ANNOUNCED:
+            raise _refused(message, f"{MAX_ANNOUNCED} bundles were begun, and none ended")
+        slabs = slab_count(self._full, message.stream_bytes)
+        if slabs > MAX_SLABS or message.slabs_bytes != SLAB_DIGEST_BYTES * slabs:
+            raise _refused(message, f"a stream of {message.stream_bytes} bytes has no such table of slabs")
+        self._plans[message.bundle] = Plan(
+            bundle=message.bundle,
+            full=self._full,
+            stream_bytes=message.stream_bytes,
+            manifest_bytes=message.manifest_bytes,
+            files_bytes=message.files_bytes,
+            slabs_bytes=message.slabs_bytes,
+            files=message.files,
+        )
+
+    def end(self, message: BundleEnded) -> None:
+        """Forget a bundle."""
+        if self._plans.pop(message.bundle, None) is None:
+            raise _refused(message, "it was not begun")
+
+    def of(self, message: SendSlab) -> Plan:
+        """What was said of the bundle whose slab is to be sent."""
+        plan = self._plans.get(message.bundle)
+        if plan is None:
+            raise _refused(message, "its bundle was not begun")
+        return plan
+
+
+def _refused(message: object, why: str) -> MessageError:
+    error = MessageError(type(message).__name__, why)
+    error.peer = SUPERVISOR
+    return error
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An open bundle, and what its ``sources.json`` looked like then (as :func:`sender.outbox.scan.fingerprint`)."""
+
+    sources: tuple[int, ...]
+    bundle: Bundle
 
 
 class Encoder:
@@ -134,30 +196,45 @@ class Encoder:
         self._slots = [Slot(arena[i * slot_bytes : (i + 1) * slot_bytes], full) for i in range(settings.slots)]
         self._free = list(range(settings.slots))
         self._lent: set[int] = set()  # slots that transmit has
-        self._bundles: dict[int, tuple[tuple[int, ...], Bundle]] = {}  # and what its sources.json looked like
+        self._plans = Plans(full)
+        self._bundles: dict[int, Opened] = {}
         filler = Slot(arena[settings.slots * slot_bytes :], Geometry(settings.symbol_bytes, 1, FILLER_DATAGRAMS, 0))
         self._encoder.filler(filler, FILLER_DATAGRAMS)
         control.send(SessionBegun(f"{session:016x}", engine.name, key.key_id))
 
     def run(self) -> None:
-        """Work until the supervisor closes the pipe."""
+        """Work until the supervisor closes the pipe. Raises MessageError for what it may not say."""
         while (message := self._control.receive(None)) is not None:
-            if not isinstance(message, SendSlab):
-                self._transmit.send(message)
-                continue
-            try:
-                self._encode(message)
-            except SourceError as error:
-                self._control.send(Failed(message.job, str(error)))
-            except MessageError:
-                raise
-            except (DiodeError, OSError, ValueError, LookupError) as error:
-                self._control.send(Failed(message.job, f"packed bundle is damaged: {error!r}"))
+            self.hear(message)
 
-    def _encode(self, message: SendSlab) -> None:
+    def hear(self, message: object) -> None:
+        """Do what one message of ENCODE_HEARS asks for."""
+        match message:
+            case SetRate() | SendFiller():
+                self._transmit.send(message)
+            case BundleBegun():
+                self._plans.begin(message)
+            case BundleEnded():
+                self._plans.end(message)
+                self._bundles.pop(message.bundle, None)
+            case SendSlab():
+                self._send_slab(message, self._plans.of(message))
+
+    def _send_slab(self, message: SendSlab, plan: Plan) -> None:
+        """Encode a slab, or say why it could not be: files are not ours, and change."""
+        try:
+            self._encode(message, plan)
+        except SourceError as error:
+            self._control.send(Failed(message.job, str(error)))
+        except MessageError:
+            raise
+        except (DiodeError, OSError, ValueError, LookupError) as error:
+            self._control.send(Failed(message.job, f"packed bundle is damaged: {error!r}"))
+
+    def _encode(self, message: SendSlab, plan: Plan) -> None:
         job = Job(message.bundle, Kind(message.kind), message.flags, message.slab, message.sending_pass)
-        bundle = self._bundle(job.bundle, message)
-        slab, part = bundle.plan.slab(job), Part(job.bundle, job.kind, job.flags)
+        bundle = self._open(plan)
+        slab, part = plan.slab(job), Part(job.bundle, job.kind, job.flags)
         slot, offset = self._take_slot(), job.repair_offset(slab)
         try:
             runs = self._encoder.encode(self._slots[slot], slab, part, bundle.fill(job), repair_offset=offset)
@@ -167,16 +244,17 @@ class Encoder:
         self._lent.add(slot)
         self._transmit.send(SendSlot(message.job, slot, tuple(runs)))
 
-    def _bundle(self, number: int, message: SendSlab) -> Bundle:
-        folder = self._state / "bundles" / f"{number:016x}"
-        sources = fingerprint((folder / SOURCES_FILE).stat())  # written anew when what was sent is moved
-        opened = self._bundles.get(number)
-        if opened is None or opened[0] != sources:
-            self._bundles.pop(number, None)
+    def _open(self, plan: Plan) -> Bundle:
+        """The packed bundle, opened anew when its sources were written anew: what was sent is moved."""
+        folder = self._state / "bundles" / f"{plan.bundle:016x}"
+        sources = fingerprint((folder / SOURCES_FILE).stat())
+        opened = self._bundles.get(plan.bundle)
+        if opened is None or opened.sources != sources:
+            self._bundles.pop(plan.bundle, None)
             if len(self._bundles) >= MAX_OPEN_BUNDLES:
                 del self._bundles[next(iter(self._bundles))]
-            opened = self._bundles[number] = sources, Bundle(folder, _plan(message))
-        return opened[1]
+            opened = self._bundles[plan.bundle] = Opened(sources, Bundle(folder, plan))
+        return opened.bundle
 
     def _take_slot(self) -> int:
         while not self._free:
@@ -191,18 +269,6 @@ class Encoder:
             raise MessageError("SlotSent", f"slot {message.slot} was not handed over")
         self._lent.remove(message.slot)
         self._free.append(message.slot)
-
-
-def _plan(message: SendSlab) -> Plan:
-    return Plan(
-        bundle=message.bundle,
-        full=stream_geometry(message.symbol_bytes, PROFILES[message.profile]),
-        stream_bytes=message.stream_bytes,
-        manifest_bytes=message.manifest_bytes,
-        files_bytes=message.files_bytes,
-        slabs_bytes=message.slabs_bytes,
-        files=message.files,
-    )
 
 
 def main() -> None:

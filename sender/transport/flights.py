@@ -1,32 +1,30 @@
 """Bundles that wait to be sent, and those on their way.
 
-Queued ones and resends become plans for the scheduler, as far as it has room. What is over, or cannot be sent, is
-booked in the ledger and moved out of the outbox.
+Queued ones and resends become plans for the scheduler, as far as it has room. What is over, or cannot be sent, ends
+(:mod:`sender.transport.endings`).
 """
 
-import shutil
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
-
-import structlog
 
 from diode.audit.chain import What
 from diode.audit.log import AuditLog
 from diode.config.sender import SenderConfig
-from diode.console.progress import Display
-from diode.errors import DiodeError, SourceError
+from diode.errors import DiodeError
 from diode.protocol.wire import Kind
+from sender.events.happened import (
+    BundleResumed,
+    Event,
+    ResendBroken,
+    SlabSent,
+    ref_of,
+)
 from sender.ledger import Ledger, Resend, Row, named
 from sender.outbox.folder import OutboxFolder
 from sender.pack.packed import Packed, load_packed
-from sender.pack.retention import archive
-from sender.transport.heartbeats import Heart
+from sender.transport.endings import Endings
 from sender.transport.schedule import Job, Plan, Scheduler
-from sender.transport.tally import Tally
-
-log = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -51,11 +49,6 @@ class Outgoing:
         """Which transmission this is, from 1."""
         return self.bytes_sent // max(1, self.row.size + 1) + 1
 
-    @property
-    def label(self) -> str:
-        """As people call it."""
-        return f"{self.row.channel}/{self.row.name}/{self.row.version}"
-
 
 class Flights:
     """What waits and what is under way. The scheduler decides on slabs; this decides on bundles."""
@@ -66,22 +59,18 @@ class Flights:
         folder: OutboxFolder,
         ledger: Ledger,
         scheduler: Scheduler,
-        heart: Heart,
-        tally: Tally,
-        display: Display,
         audit: AuditLog,
+        say: Callable[[Event], None],
     ) -> None:
         self.outgoing: dict[int, Outgoing] = {}
         self._queued: defaultdict[int, deque[Row]] = defaultdict(deque)  # by priority
         self._resends: deque[Resend] = deque()
         self._config = config
-        self._folder = folder
         self._ledger = ledger
         self._scheduler = scheduler
-        self._heart = heart
-        self._tally = tally
-        self._display = display
         self._audit = audit
+        self._say = say
+        self._endings = Endings(config.state, folder, ledger, audit, say)
 
     @property
     def is_idle(self) -> bool:
@@ -113,12 +102,13 @@ class Flights:
         for row in self._ledger.queued():
             self.queue(row)
 
-    def find_approved(self) -> bool:
-        """Whether bundles have been signed by enough people since; they are queued."""
+    def find_requests(self) -> bool:
+        """Take up what commands left in the ledger: bundles that enough people signed, requests. Whether any waits."""
         approved = self._take_approved()
         for row in approved:
             self.queue(row)
-        return bool(approved)
+        self.find_resends()
+        return bool(approved) or bool(self._resends)
 
     def _take_approved(self) -> list[Row]:
         """What was signed by enough people since is queued from now on, in the ledger."""
@@ -128,12 +118,11 @@ class Flights:
             self._ledger.set_state(row.id, "queued")
         return [row._replace(state="queued") for row in approved]
 
-    def find_resends(self) -> bool:
-        """Whether there are requests. They come through the ledger: the command that asks is another process."""
+    def find_resends(self) -> None:
+        """Take up requests. They come through the ledger: the command that asks is another process."""
         known = {resend.number for resend in self._resends}
         known |= {out.resend.number for out in self.outgoing.values() if out.resend}
         self._resends.extend(resend for resend in self._ledger.resends() if resend.number not in known)
-        return bool(self._resends)
 
     def launch(self) -> None:
         """Hand to the scheduler what there is room for."""
@@ -164,30 +153,32 @@ class Flights:
             return
         self._scheduler.withdraw(job.bundle)
         if outgoing.resend is None:
-            self._withdraw(outgoing.row, detail)
+            self._endings.withdraw(outgoing.row, detail)
         else:
-            self._heart.remember_over(outgoing.row, "over")
-            self._give_up_resend(outgoing.resend, detail)
+            self._say(ResendBroken(ref_of(outgoing.row), outgoing.row.passes))
+            self._endings.give_up(outgoing.resend, detail)
 
     def _launch_queued(self, row: Row) -> None:
         try:
             packed = load_packed(self._config.state, int(row.id, 16))
         except (OSError, DiodeError, ValueError) as error:
-            self._withdraw(row, f"packed bundle is damaged: {error}")
+            self._endings.withdraw(row, f"packed bundle is damaged: {error}")
             return
         if not self._fits_link(packed):
-            self._withdraw(row, "packed for another MTU or profile; drop it into the outbox again")
+            self._endings.withdraw(row, "packed for another MTU or profile; drop it into the outbox again")
             self._ledger.forget(row.id)
             return
-        first_pass, first_slab = self._ledger.progress(row.id)  # of an earlier run
+        self._begin(self._resumed(row, self._plan(packed, row)))
+
+    def _resumed(self, row: Row, plan: Plan) -> Outgoing:
+        """A queued bundle, from where an earlier run ended."""
+        first_pass, first_slab = self._ledger.progress(row.id)
         first_pass = min(first_pass, row.passes - 1)
-        plan = replace(
-            self._plan(packed, row), first_pass=first_pass, passes=row.passes - first_pass, first_slab=first_slab
-        )
+        plan = replace(plan, first_pass=first_pass, passes=row.passes - first_pass, first_slab=first_slab)
         done = first_pass * row.size + min(first_slab * plan.full.source_bytes, row.size)
         if done:
-            log.info("bundle_goes_on", bundle=row.id, at_pass=first_pass + 1, at_slab=first_slab)
-        self._begin(Outgoing(row, plan, bytes_sent=done))
+            self._say(BundleResumed(ref_of(row), first_pass, first_slab))
+        return Outgoing(row, plan, bytes_sent=done)
 
     def _launch_resend(self, resend: Resend) -> None:
         number = int(resend.bundle, 16)
@@ -198,10 +189,10 @@ class Flights:
         try:
             packed = load_packed(self._config.state, number)
         except (OSError, DiodeError, ValueError) as error:
-            self._give_up_resend(resend, f"its packed bundle is not kept any more: {error}")
+            self._endings.give_up(resend, f"its packed bundle is not kept any more: {error}")
             return
         if row is None or not self._fits_link(packed):
-            self._give_up_resend(resend, "it was packed for another MTU or profile than the link has now")
+            self._endings.give_up(resend, "it was packed for another MTU or profile than the link has now")
             return
         plan = replace(self._plan(packed, row), passes=1, first_pass=row.passes_over, ranges=resend.ranges)
         self._begin(Outgoing(row, plan, resend))
@@ -237,42 +228,13 @@ class Flights:
         )
 
     def _show(self, outgoing: Outgoing) -> None:
-        detail = f"pass {outgoing.sending_pass}/{outgoing.row.passes}"
-        done, total = outgoing.bytes_sent, outgoing.bytes_to_send
-        self._display.update(outgoing.label, done, total, detail, self._tally.figures())
+        row, done, total = outgoing.row, outgoing.bytes_sent, outgoing.bytes_to_send
+        self._say(SlabSent(ref_of(row), done, total, outgoing.sending_pass, row.passes))
 
     def _end(self, outgoing: Outgoing) -> None:
-        row = outgoing.row
+        """All slabs of a bundle, or of a request, have left the socket."""
         del self.outgoing[outgoing.plan.bundle]
-        self._heart.remember_over(row, "over")
-        fields = {"id": row.id, "bytes": row.size, "files": row.files, "passes": row.passes}
-        if outgoing.resend is not None:
-            self._audit.append(What.RESENT, **named(row))
-            self._ledger.pass_over(row.id, 1)
-            self._ledger.resend_over(outgoing.resend.number, "sent")
-            self._tally.resent += 1
-            self._display.finish(outgoing.label, "resent", fields | {"bytes": outgoing.bytes_to_send, "passes": 1})
-            return
-        self._audit.append(What.SENT, **named(row), detail=f"{row.passes} passes")
-        self._ledger.sent(row.id, row.passes)
-        self._tally.sent += 1
-        if row.origin:
-            archive(self._folder, self._config.state, self._ledger, row, Path(row.origin))
-        self._display.finish(outgoing.label, "sent", fields)
-
-    def _give_up_resend(self, resend: Resend, detail: str) -> None:
-        self._tally.failed += 1
-        self._audit.append(What.RESEND_FAILED, bundle=resend.bundle, detail=detail)
-        self._ledger.resend_over(resend.number, "failed", detail)
-        log.error("resend_failed", bundle=resend.bundle, detail=detail, do="drop it into the outbox as a new version")
-
-    def _withdraw(self, row: Row, detail: str) -> None:
-        """Give a bundle up: its source is not what was hashed any more."""
-        self._tally.failed += 1
-        self._audit.append(What.WITHDRAWN, **named(row), detail=detail)
-        self._ledger.set_state(row.id, "withdrawn", detail)
-        self._heart.remember_over(row, "withdrawn")
-        shutil.rmtree(self._config.state / "bundles" / row.id, ignore_errors=True)
-        log.error("bundle_withdrawn", bundle=row.id, channel=row.channel, name=row.name, detail=detail)
-        if row.origin and self._folder.has(Path(row.origin)):
-            self._folder.set_aside(Path(row.origin), SourceError(detail))
+        if outgoing.resend is None:
+            self._endings.sent(outgoing.row)
+        else:
+            self._endings.resent(outgoing.row, outgoing.resend, outgoing.bytes_to_send)

@@ -3,40 +3,70 @@
 import os
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Literal, cast
 
 import asyncio_dgram
 from asyncio_dgram.aio import DatagramServer
 
-from diode.audit.log import AuditLog
+from diode.audit.chain import Head
+from diode.bundle.ref import BundleRef
 from diode.config.sender import SenderLink
 from diode.net.address import Address
 from diode.net.sockets import open_sender
 from diode.protocol.auth import LinkKey, Session
 from diode.protocol.heartbeat import MAX_BUNDLES, MAX_CHANNELS, MAX_HEALTH, Heartbeat, HeartbeatSealer, InFlight
-from sender.ledger import Ledger, Row
-from sender.transport.schedule import Plan, State
+from sender.events.happened import BundleResent, BundleSent, BundleWithdrawn, Event, ResendBroken
+from sender.ledger import Row
+from sender.transport.schedule import Underway
 
 PERIOD_S: Final = 1.0
 OVER_SHOWN_S: Final = 60.0  # how long a bundle that is over is still spoken of
 
 
-class Heart:
-    """Says what is live, what was sent and what is on its way. Open it inside a running loop, close it there."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a heartbeat tells beside its order.
 
-    def __init__(self, link: SenderLink, key: LinkKey, ledger: Ledger, audit: AuditLog) -> None:
+    ``sent``: data datagrams so far, by session; ``channels``: last sequence numbers; ``audit``: the newest entry;
+    ``flights``: what the scheduler has; ``queued``: what waits for it; ``health``: counters.
+    """
+
+    sent: Mapping[str, int]
+    channels: Mapping[str, int]
+    audit: Head | None
+    flights: Sequence[Underway]
+    queued: Iterable[Row]
+    health: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Over:
+    """A bundle that is spoken of until then."""
+
+    until: float
+    shown: InFlight
+
+
+class Heart:
+    """Says what is live, what was sent and what is on its way. Open it inside a running loop, close it there.
+
+    ``epoch`` is larger than that of any run before. Sealing stays on the event loop: a counter must never be used
+    twice, and a heartbeat has to leave while the disk does not answer. It takes a fraction of a millisecond.
+    """
+
+    def __init__(self, link: SenderLink, key: LinkKey, epoch: int, clock: Callable[[], float] = time.monotonic) -> None:
         session = Session(key, int.from_bytes(os.urandom(8), "big"), link.auth)
         self._to = Address.parse(link.to)
-        self._ledger = ledger
-        self._audit = audit
         self._own_session = f"{session.session:016x}"
         self._sealer = HeartbeatSealer(key, session, link.symbol_bytes)
-        self._epoch = ledger.next_epoch()
+        self._epoch = epoch
+        self._clock = clock
         self._number = 0
-        self._over: deque[tuple[float, tuple[str, int, int, State]]] = deque(maxlen=MAX_BUNDLES)
+        self._over: deque[_Over] = deque(maxlen=MAX_BUNDLES)
         self._stream: DatagramServer | None = None
 
     async def open(self) -> None:
@@ -52,54 +82,63 @@ class Heart:
             self._socket.close()
             self._stream = None
 
-    def remember_over(self, row: Row, state: Literal["over", "withdrawn"]) -> None:
-        """From now on, and for a while, say that no more of this bundle comes by itself."""
-        over = row.id, max(0, row.passes - 1), row.passes, state
-        self._over.append((time.monotonic() + OVER_SHOWN_S, over))
+    def hear(self, event: Event) -> None:
+        """Reader: from its end on, and for a while, it is said that no more of a bundle comes by itself."""
+        match event:
+            case BundleSent() | BundleResent() | ResendBroken():
+                self._remember(event.bundle, event.passes, "over")
+            case BundleWithdrawn():
+                self._remember(event.bundle, event.passes, "withdrawn")
 
-    async def beat(
-        self,
-        sent: Mapping[str, int],
-        flights: list[tuple[Plan, int, State]],
-        queued: Iterable[Row],
-        health: Mapping[str, int],
-    ) -> None:
-        """Send one heartbeat, of both kinds: receivers that know kind 4 believe no other.
-
-        ``sent``: data datagrams so far by session; ``flights``: what the scheduler has; ``health``: our counters.
-        """
+    async def beat(self, told: Told) -> None:
+        """Send one heartbeat, of both kinds: receivers that know kind 4 believe no other."""
         assert self._stream is not None
-        self._number += 1
-        heartbeat = Heartbeat(
-            epoch=self._epoch,
-            number=self._number,
-            clock=int(time.time()),
-            sessions={self._own_session: 0, **sent},
-            channels=self._channels(),
-            bundles=self._shown(flights, queued),
-            audit=self._audit.head(),
-            health=dict(islice(health.items(), MAX_HEALTH)),
-        )
+        heartbeat = self.next(told)
         with suppress(OSError, asyncio_dgram.TransportClosed):  # a pulled cable: the next one may pass
             for seal in (self._sealer.seal_mac, self._sealer.seal):
                 await self._stream.send(seal(heartbeat), self._address)
 
-    def _channels(self) -> dict[str, int]:
+    def next(self, told: Told) -> Heartbeat:
+        """The next heartbeat, not sealed yet."""
+        self._number += 1
+        return Heartbeat(
+            epoch=self._epoch,
+            number=self._number,
+            clock=int(time.time()),
+            sessions={self._own_session: 0, **told.sent},
+            channels=self._in_turn(told.channels),
+            bundles=self._shown(told.flights, told.queued),
+            audit=told.audit,
+            health=dict(islice(told.health.items(), MAX_HEALTH)),
+        )
+
+    def _remember(self, bundle: BundleRef, passes: int, state: Literal["over", "withdrawn"]) -> None:
+        shown = in_flight(bundle.hex_id, max(0, passes - 1), passes, state)
+        self._over.append(_Over(self._clock() + OVER_SHOWN_S, shown))
+
+    def _in_turn(self, channels: Mapping[str, int]) -> dict[str, int]:
         """Last numbers by channel, another one first each time: not all of them may fit."""
-        items = list(self._ledger.sequences().items())
+        items = list(channels.items())
         turn = self._number % max(1, len(items))
         return dict([*items[turn:], *items[:turn]][:MAX_CHANNELS])
 
-    def _shown(self, flights: list[tuple[Plan, int, State]], queued: Iterable[Row]) -> list[InFlight]:
+    def _shown(self, flights: Iterable[Underway], queued: Iterable[Row]) -> list[InFlight]:
         """At most MAX_BUNDLES, in turn; of those that wait, only who is next."""
-        now = time.monotonic()
-        while self._over and self._over[0][0] < now:
+        now = self._clock()
+        while self._over and self._over[0].until < now:
             self._over.popleft()
-        known: list[tuple[str, int, int, State]] = [
-            (f"{plan.bundle:016x}", min(number, 255), plan.passes, state) for plan, number, state in flights
+        known = [
+            in_flight(f"{each.plan.bundle:016x}", min(each.sending_pass, 255), each.plan.passes, each.state)
+            for each in flights
         ]
-        known += [(row.id, 0, row.passes, "waiting") for row in islice(queued, MAX_BUNDLES)]
-        known += [over for _, over in reversed(self._over)]
+        known += [in_flight(row.id, 0, row.passes, "waiting") for row in islice(queued, MAX_BUNDLES)]
+        known += [over.shown for over in reversed(self._over)]
         turn = self._number * MAX_BUNDLES % len(known) if len(known) > MAX_BUNDLES else 0
-        shown = [*known[turn : turn + MAX_BUNDLES], *known[:turn]][:MAX_BUNDLES]
-        return [InFlight(id=i, **{"pass": number}, passes=passes, state=state) for i, number, passes, state in shown]
+        return [*known[turn : turn + MAX_BUNDLES], *known[:turn]][:MAX_BUNDLES]
+
+
+def in_flight(
+    hex_id: str, sending_pass: int, passes: int, state: Literal["sending", "waiting", "over", "withdrawn"]
+) -> InFlight:
+    """A bundle as heartbeats name it; ``pass`` is a word of Python's."""
+    return InFlight(id=hex_id, **{"pass": sending_pass}, passes=passes, state=state)

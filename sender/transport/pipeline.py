@@ -1,172 +1,69 @@
-"""The two workers of the sending side, the memory and pipes between them, and the jobs they have in hand."""
+"""The two workers of the sending side, and the memory and pipes between them.
+
+::
+
+    jobs -> encode ==arena==> transmit -> socket
+              ^--- free slots ---'
+"""
 
 import os
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Final
 
 from diode.config.sender import SenderConfig
-from diode.errors import MessageError
 from diode.net.address import Address
 from diode.net.sockets import open_sender
-from diode.process.memory import Counters, create_memfd, reader_of
+from diode.process.memory import PAGE_BYTES, Counters, create_memfd, reader_of
 from diode.process.supervise import Crew
 from diode.process.workers import Worker
-from diode.protocol.geometry import PROFILES, stream_geometry
+from diode.protocol.geometry import PROFILES, Geometry, stream_geometry
 from diode.protocol.wire import datagram_bytes
-from sender.messages import (
-    ENCODE_HEARS,
-    ENCODE_SAYS,
-    TRANSMIT_SAYS,
-    EncodeSettings,
-    SendFiller,
-    SendSlab,
-    SetRate,
-    TransmitSettings,
-)
+from sender.messages import ENCODE_HEARS, ENCODE_SAYS, TRANSMIT_SAYS, EncodeSettings, TransmitSettings
 from sender.transport import transmit
 from sender.transport.encode import FILLER_DATAGRAMS
+from sender.transport.jobs import Jobs
 from sender.transport.reach import encode_reads
-from sender.transport.schedule import Filler, Job, Plan
 
 SLOTS: Final = 2  # one is filled while the other is sent
-MOST_JOBS: Final = 8  # in hand, of small ones
+
+
+@dataclass(frozen=True, slots=True)
+class _Between:
+    """Descriptors of what lies between the workers. ``transmit`` gets those that cannot write the arena."""
+
+    arena: int
+    read_arena: int
+    counters: int
+    ready_read: int
+    ready_write: int
+    free_read: int
+    free_write: int
+    socket: int
 
 
 class Pipeline:
-    """Starts the workers; ``crew`` watches and ends them."""
+    """One life of both workers: ``crew`` watches and ends them. A new one has a session and counters of its own."""
 
-    def __init__(self, config: SenderConfig, rate: int, crew: Crew) -> None:
+    def __init__(self, config: SenderConfig, rate_bytes_per_s: int, crew: Crew) -> None:
         full = stream_geometry(config.link.symbol_bytes, PROFILES[config.link.profile])
-        size = datagram_bytes(full.symbol_bytes)
-        slot_bytes = -(-full.rows * full.columns * size // 4096) * 4096
-        to = Address.parse(config.link.to)
         with ExitStack() as fds:
-            arena_bytes = SLOTS * slot_bytes + FILLER_DATAGRAMS * size
-            arena = create_memfd("arena", arena_bytes, reserve_bytes=arena_bytes)
-            counters = Counters.create(transmit.COUNTERS)
-            ready_read, ready_write = os.pipe()
-            free_read, free_write = os.pipe()
-            sock = open_sender(to)
+            sock = open_sender(Address.parse(config.link.to))
             fds.callback(sock.close)
-            read_arena, read_counters = (
-                reader_of(arena),
-                reader_of(counters),
-            )  # what is sealed is not transmit's to write
-            for fd in (arena, read_arena, counters, read_counters, ready_read, ready_write, free_read, free_write):
-                fds.callback(os.close, fd)
-            self.encode = crew.add(
-                Worker(
-                    "sender.transport.encode",
-                    EncodeSettings(
-                        arena=arena,
-                        slots=SLOTS,
-                        slot_bytes=slot_bytes,
-                        free_read=free_read,
-                        ready_write=ready_write,
-                        state=str(config.state),
-                        key=str(config.link.key),
-                        auth=config.link.auth,
-                        engine=config.fec.engine,
-                        symbol_bytes=full.symbol_bytes,
-                        profile=config.link.profile,
-                        reads=tuple(encode_reads(config)),
-                    ),
-                    (arena, free_read, ready_write),
-                    says=ENCODE_SAYS,
-                    hears=ENCODE_HEARS,
-                )
-            )
-            self.transmit = crew.add(
-                Worker(
-                    "sender.transport.transmit",
-                    TransmitSettings(
-                        arena=read_arena,
-                        slots=SLOTS,
-                        slot_bytes=slot_bytes,
-                        ready_read=ready_read,
-                        free_write=free_write,
-                        counters=counters,
-                        socket=sock.fileno(),
-                        to=to,
-                        datagram_bytes=size,
-                        filler_datagrams=FILLER_DATAGRAMS,
-                        rate=rate,
-                        path=config.link.path,
-                    ),
-                    (read_arena, ready_read, free_write, counters, sock.fileno()),
-                    says=TRANSMIT_SAYS,
-                )
-            )
-            self.counters = Counters(read_counters, transmit.COUNTERS)
-        self.session = ""
-        self.ready = False
-        self._slab_datagrams = full.rows * full.columns
-        self._jobs: dict[int, tuple[Job | Filler, int]] = {}  # with their datagrams
-        self._job_number = 0
-        self._is_over = False
-        self._profile = config.link.profile
-
-    @property
-    def has_room(self) -> bool:
-        """Whether the workers may get another job: they never have more than two slabs in hand.
-
-        So one is encoded while another is sent, and what is urgent waits for no more.
-        """
-        in_hand = sum(datagrams for _, datagrams in self._jobs.values())
-        return len(self._jobs) < MOST_JOBS and in_hand <= self._slab_datagrams
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether the workers have nothing in hand."""
-        return not self._jobs
-
-    def fill(self, filler: Filler) -> None:
-        """Have filler sent."""
-        self._tell(SendFiller(self._note(filler, filler.datagrams), filler.datagrams))
-
-    def assign(self, job: Job, plan: Plan) -> None:
-        """Have a slab of the bundle that ``plan`` describes encoded and sent."""
-        self._tell(
-            SendSlab(
-                job=self._note(job, plan.slab(job).datagrams),
-                bundle=job.bundle,
-                kind=job.kind,
-                flags=job.flags,
-                slab=job.slab,
-                sending_pass=job.sending_pass,
-                symbol_bytes=plan.full.symbol_bytes,
-                profile=self._profile,
-                stream_bytes=plan.stream_bytes,
-                manifest_bytes=plan.manifest_bytes,
-                files_bytes=plan.files_bytes,
-                slabs_bytes=plan.slabs_bytes,
-                files=plan.files,
-            )
-        )
-
-    def set_rate(self, rate_bytes_per_s: int) -> None:
-        """Change the rate of the line, after the jobs that are in hand."""
-        self._tell(SetRate(rate_bytes_per_s))
-
-    def take_back(self, number: int) -> tuple[Job | Filler, int] | None:
-        """A job that was sent, or failed, and its datagrams; None when all was taken back.
-
-        Raises MessageError when nobody has such a job in hand.
-        """
-        if number not in self._jobs and not self._is_over:
-            raise MessageError("Sent", f"nobody has job {number} in hand")
-        return self._jobs.pop(number, None)
-
-    def take_all_back(self) -> list[Job | Filler]:
-        """All jobs in hand: a worker died with them."""
-        self._is_over = True
-        jobs, self._jobs = self._jobs, {}
-        return [job for job, _ in jobs.values()]
-
-    def _note(self, step: Job | Filler, datagrams: int) -> int:
-        self._job_number += 1
-        self._jobs[self._job_number] = step, datagrams
-        return self._job_number
+            slot_bytes = _slot_bytes(full)
+            arena_bytes = SLOTS * slot_bytes + FILLER_DATAGRAMS * datagram_bytes(full.symbol_bytes)
+            arena = _kept(fds, create_memfd("arena", arena_bytes, reserve_bytes=arena_bytes))
+            counters = _kept(fds, Counters.create(transmit.COUNTERS))
+            ready_read, ready_write = (_kept(fds, fd) for fd in os.pipe())
+            free_read, free_write = (_kept(fds, fd) for fd in os.pipe())
+            read_arena = _kept(fds, reader_of(arena))
+            pipes = (ready_read, ready_write, free_read, free_write)
+            between = _Between(arena, read_arena, counters, *pipes, sock.fileno())
+            self.encode = crew.add(_start_encode(config, between, slot_bytes))
+            self.transmit = crew.add(_start_transmit(config, between, slot_bytes, rate_bytes_per_s))
+            self.counters = Counters(_kept(fds, reader_of(counters)), transmit.COUNTERS)
+        self.jobs = Jobs(self._tell, full.rows * full.columns)
+        self.session = ""  # as `encode` said, 16 hexadecimal digits
 
     def _tell(self, message: object) -> None:
         """Give ``encode`` work. A new pipeline begins afresh when it died, or does not read what it asked for."""
@@ -176,3 +73,52 @@ class Pipeline:
             pass  # the crew notices next
         except BlockingIOError:
             self.encode.kill()
+
+
+def _slot_bytes(full: Geometry) -> int:
+    """Room for all datagrams of a slab, in whole pages."""
+    return -(-full.rows * full.columns * datagram_bytes(full.symbol_bytes) // PAGE_BYTES) * PAGE_BYTES
+
+
+def _kept(fds: ExitStack, fd: int) -> int:
+    """``fd``, closed here when the workers have theirs."""
+    fds.callback(os.close, fd)
+    return fd
+
+
+def _start_encode(config: SenderConfig, between: _Between, slot_bytes: int) -> Worker:
+    settings = EncodeSettings(
+        arena=between.arena,
+        slots=SLOTS,
+        slot_bytes=slot_bytes,
+        free_read=between.free_read,
+        ready_write=between.ready_write,
+        state=str(config.state),
+        key=str(config.link.key),
+        auth=config.link.auth,
+        engine=config.fec.engine,
+        symbol_bytes=config.link.symbol_bytes,
+        profile=config.link.profile,
+        reads=tuple(encode_reads(config)),
+    )
+    fds = (between.arena, between.free_read, between.ready_write)
+    return Worker("sender.transport.encode", settings, fds, says=ENCODE_SAYS, hears=ENCODE_HEARS)
+
+
+def _start_transmit(config: SenderConfig, between: _Between, slot_bytes: int, rate_bytes_per_s: int) -> Worker:
+    settings = TransmitSettings(
+        arena=between.read_arena,
+        slots=SLOTS,
+        slot_bytes=slot_bytes,
+        ready_read=between.ready_read,
+        free_write=between.free_write,
+        counters=between.counters,
+        socket=between.socket,
+        to=Address.parse(config.link.to),
+        datagram_bytes=datagram_bytes(config.link.symbol_bytes),
+        filler_datagrams=FILLER_DATAGRAMS,
+        rate=rate_bytes_per_s,
+        path=config.link.path,
+    )
+    fds = (between.read_arena, between.ready_read, between.free_write, between.counters, between.socket)
+    return Worker("sender.transport.transmit", settings, fds, says=TRANSMIT_SAYS)

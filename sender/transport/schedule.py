@@ -95,6 +95,15 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class Underway:
+    """How far a bundle in flight is. Passes count from 0."""
+
+    plan: Plan
+    sending_pass: int
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
 class _Gap:
     """Go on when this much time and this many datagrams have passed since all that went before was sent."""
 
@@ -106,6 +115,8 @@ class _Gap:
 
 @dataclass(slots=True)
 class _Flight:
+    """A bundle in flight: where its script is, and what of it the workers have."""
+
     plan: Plan
     script: Iterator[Job | _Gap]
     ahead: Job | _Gap | None = None  # the next step, so that the last one is known for what it is
@@ -159,10 +170,10 @@ class Scheduler:
         """Send no more of a bundle."""
         self._flights.pop(bundle, None)
 
-    def flights(self) -> list[tuple[Plan, int, State]]:
-        """(plan, pass, state) of the bundles in flight."""
+    def flights(self) -> list[Underway]:
+        """The bundles in flight."""
         return [
-            (flight.plan, flight.sending_pass, "sending" if flight.state == "over" else flight.state)
+            Underway(flight.plan, flight.sending_pass, "sending" if flight.state == "over" else flight.state)
             for flight in self._flights.values()  # what is over, and still here, has its last datagrams under way
         ]
 

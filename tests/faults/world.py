@@ -27,7 +27,6 @@ from diode.config.init import init_pair
 from diode.config.load import load
 from diode.config.receiver import ReceiverConfig
 from diode.config.sender import SenderConfig
-from diode.console.progress import Display
 from diode.errors import DiodeError, ReplayError, StorageError, UsageError
 from diode.net.impairments import Impairer, Impairments
 from diode.process.memory import LINK_SIZE, Counters, Ring, create_memfd
@@ -56,7 +55,7 @@ from receiver.store.worker import Store
 from receiver.transport.assemble import COUNTERS, Assemble
 from receiver.transport.pipeline import store_settings
 from sender.outbox.folder import Item, OutboxFolder
-from sender.pack.packer import Packer
+from sender.pack.packer import Order, Packer
 from sender.pack.retention import find_moved
 from sender.recovery.rebaseline import open_ledger as open_sender_ledger
 from sender.recovery.resends import find_asked
@@ -64,7 +63,6 @@ from sender.transport.encode import Bundle
 from sender.transport.flights import Flights
 from sender.transport.heartbeats import Heart
 from sender.transport.schedule import Filler, Job, Scheduler, Wait
-from sender.transport.tally import Tally
 from tests.faults.disk import Disk, KilledError, watched
 from tests.worker_settings import assemble_settings
 
@@ -265,11 +263,11 @@ class Staging:
         key = read_link_key(config.link.key)
         with patch("time.time", lambda: world.clock):
             self.audit = open_log(config.audit_folder, config.service_key, "sender")
-            self.heart = Heart(config.link, key, self.ledger, self.audit)
-        display = Display("quiet")
-        self.packer = Packer(config, self.ledger, read_signer(config.send.key), display, self.audit)
+            self.heart = Heart(config.link, key, self.ledger.next_epoch())
+        say = self.heart.hear
+        self.packer = Packer(config, self.ledger, read_signer(config.send.key), self.audit, say)
         folder = OutboxFolder(config.outbox)
-        self.flights = Flights(config, folder, self.ledger, self.scheduler, self.heart, Tally(), display, self.audit)
+        self.flights = Flights(config, folder, self.ledger, self.scheduler, self.audit, say)
         self.session = world.rng.getrandbits(64)
         self.encoder = SlabEncoder(choose_engine(), Session(key, self.session, config.link.auth), key.key_id)
         full = stream_geometry(config.link.symbol_bytes, SMALL)
@@ -285,7 +283,7 @@ class Staging:
     def take(self, entry: Path) -> None:
         """An item of the outbox is packed and queued, as the daemon does it."""
         item = Item(entry, entry.parent.name, entry.name, None)
-        row = asyncio.run(self.packer.pack(item, [entry], self.world.faults.passes, 3.0, str(entry)))
+        row = asyncio.run(self.packer.pack(Order(item, [entry], self.world.faults.passes, 3.0, str(entry))))
         if row is not None:
             self.flights.queue(row)
 

@@ -97,6 +97,9 @@ def seeds() -> dict[str, bytes]:
         (4, receiver.Known(7, (448, 64, 4, 2), 1, 2, 3, b"\x80", b"", b"", b"")),
         (5, sender.SessionBegun("0" * 16, "isal", 7)),
         (6, sender.Sent(1)),
+        (7, sender.BundleBegun(7, 300_000, 896, 90, 352, 1)),
+        (7, sender.BundleEnded(7)),
+        (7, sender.SendSlab(1, 7, 1, 0, 3, 0)),
         (8, sender.SendSlot(1, 0, ((0, 3), (64, 9)))),
         (9, sender.SlotSent(1)),
     ]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sender.intake import examine
-from sender.intake.messages import Done, Looked, Refused
+from sender.intake.messages import Begin, Done, Looked, Refused
 
 NOTHING = Done((), (), (), (), ())
 ALL = Done((("text", 2),), (), (), (), ())
@@ -48,9 +48,9 @@ def main() -> None:
 
     def begin(child: Any, message: Any, *rest: Any) -> None:
         child._how = message.also[0]
-        real(child, examine.Begin("any", (), 1, 0, (), message.files, message.size_bytes, message.piece_bytes), *rest)
+        real(child, Begin("any", (), 1, 0, (), message.files, message.size_bytes, message.piece_bytes), *rest)
 
-    examine.Child.__init__ = begin  # type: ignore[method-assign]
-    examine.Child.run = _end  # type: ignore[method-assign]
+    examine.Child.__init__ = begin  # type: ignore[method-assign, assignment]
+    examine.Child.run = _end  # type: ignore[method-assign, assignment]
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     examine.main()

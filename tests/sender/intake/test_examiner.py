@@ -15,6 +15,7 @@ import pytest
 from diode.config.intake import Intake
 from diode.content.rules import Rules
 from diode.process import confined
+from diode.process.workers import Worker
 from sender.intake import examiner, spare
 from sender.intake.candidate import Candidate, StoppedError
 from sender.intake.examiner import WINDOW, _Child, examine_apart, examine_here
@@ -74,7 +75,7 @@ def test_what_is_judged_is_what_was_hashed(item: Path, candidate: MakeCandidate,
     asked = candidate()
     mapped[at] = ord("T")
     monkey = asked.files["a.txt"]
-    object.__setattr__(monkey, "stat", (s := os.stat(item / "a.txt")) and _stat(s))  # as if its times were the same
+    object.__setattr__(monkey, "stat", _stat(os.stat(item / "a.txt")))  # as if its times were the same
     for examine in (examine_here, examine_apart):
         with pytest.raises(RefusedError) as caught:
             examine(Rules(), asked)
@@ -121,7 +122,7 @@ def test_a_stop_ends_a_child_that_hangs(candidate: MakeCandidate, monkeypatch: p
     asked, children, raised = candidate({"a": b"a"}), [], []
     started = threading.Event()
 
-    class Watched(spare.Worker):
+    class Watched(Worker):
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)
             children.append(self)

@@ -37,7 +37,7 @@ def hook(tmp_path: Path) -> MakeHook:
 
 def reason_of(verdict: Verdict) -> Reason | None:
     """Of what did not pass."""
-    return verdict.failed and verdict.failed.reason
+    return None if verdict.failed is None else verdict.failed.reason
 
 
 def test_hook_sees_every_file(judge: Judge, hook: MakeHook, tmp_path: Path) -> None:

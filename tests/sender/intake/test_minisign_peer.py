@@ -32,7 +32,7 @@ class Tool:
     def sign(self, *options: str, content: bytes = CONTENT) -> bytes:
         """The text of a signature file."""
         (self.folder / "a").write_bytes(content)
-        command = ["minisign", "-S", "-s", "k.sec", "-m", "a", "-x", "made", *options]
+        command: list[str | Path] = ["minisign", "-S", "-s", "k.sec", "-m", "a", "-x", "made", *options]
         subprocess.run(command, cwd=self.folder, check=True, capture_output=True)
         return (self.folder / "made").read_bytes()
 
@@ -40,7 +40,7 @@ class Tool:
         """Whether it verifies CONTENT by this."""
         (self.folder / "a").write_bytes(CONTENT)
         (self.folder / "a.minisig").write_bytes(signature)
-        command = ["minisign", "-V", "-q", "-m", "a", "-p", key or self.key]
+        command: list[str | Path] = ["minisign", "-V", "-q", "-m", "a", "-p", key or self.key]
         return subprocess.run(command, cwd=self.folder, check=False, capture_output=True).returncode == 0
 
 

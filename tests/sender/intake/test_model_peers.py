@@ -107,6 +107,15 @@ def test_library_agrees(judge: Judge, item: Path, tmp_path: Path) -> None:
     for path in ("w.bin", "sub dir/\u00fc\\n.json", ".gitattributes", "sub/.git/x"):
         (item / path).parent.mkdir(exist_ok=True, parents=True)
         (item / path).write_bytes(path.encode())
-    command = [program, "sign", "key", item, "--private_key", private, "--signature", item / "model.sig"]
+    command: list[str | Path] = [
+        program,
+        "sign",
+        "key",
+        item,
+        "--private_key",
+        private,
+        "--signature",
+        item / "model.sig",
+    ]
     subprocess.run(command, check=True, capture_output=True)
     assert judge(oms={"key": public}).accepted

@@ -23,7 +23,7 @@ PICKLE = b"\x80\x04\x95\x0f\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix\x94\x8c\x06
 def outcome(verdict: Verdict) -> tuple[str, str, Reason | None] | None:
     """(check, outcome, reason) of what did not pass."""
     failed = verdict.failed
-    return failed and (failed.name, failed.outcome, failed.reason)
+    return None if failed is None else (failed.name, failed.outcome, failed.reason)
 
 
 def test_plain_files_pass(judge: Judge) -> None:

@@ -46,7 +46,8 @@ def writer(path: Path) -> mmap.mmap:
 
 def outcome(verdict: Verdict) -> tuple[str, Reason | None] | None:
     """Which check refused, and why."""
-    return verdict.failed and (verdict.failed.name.split()[0], verdict.failed.reason)
+    failed = verdict.failed
+    return None if failed is None else (failed.name.split()[0], failed.reason)
 
 
 def swapped(item: Path, candidate: MakeCandidate, signed: bytes, shown: bytes) -> Candidate:

@@ -172,7 +172,12 @@ def test_answers_that_are_not_clean(judge: Judge, tmp_path: Path, name: str) -> 
 
 def test_scanner_that_hangs(judge: Judge, tmp_path: Path) -> None:
     """Its time is bounded, whether it does not read or does not answer."""
-    for number, script in enumerate((hang, lambda talk, command: (drained(talk), hang(talk, command))[1])):
+
+    def drain_and_hang(talk: socket.socket, command: bytes) -> None:
+        drained(talk)
+        hang(talk, command)
+
+    for number, script in enumerate((hang, drain_and_hang)):
         with fake_clamd(tmp_path / f"s{number}", script) as path:
             verdict = judge({"a": bytes(3 << 20)}, clamd={"socket": path, "timeout_s": 0.3})
         assert ("clamd", "error", Reason.SCANNER_TIMEOUT) == outcome(verdict)

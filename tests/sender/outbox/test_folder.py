@@ -273,7 +273,7 @@ def test_an_item_that_cannot_be_moved_is_spoken_of_once(
                 if sender.tally.failed + sender.tally.skipped:
                     break
             await asyncio.sleep(0.5)
-            sender._stopping.set()
+            sender.stop()
             await running
 
         asyncio.run(run())

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from unittest.mock import patch
+from typing import Any
 
 import pytest
 import structlog
@@ -34,7 +34,7 @@ def _fresh_log() -> Iterator[None]:
 @pytest.fixture
 def config(tmp_path: Path) -> SenderConfig:
     """A sender that has packed and sent one bundle, to nobody."""
-    options = {"mtu": 1500, "rate": 0, "profile": "standard", "auth": "gmac"}
+    options: dict[str, Any] = {"mtu": 1500, "rate": 0, "profile": "standard", "auth": "gmac"}
     init_sender(tmp_path, to="127.0.0.1:9", link_key=new_link_key(), **options)
     (tmp_path / "item").write_bytes(b"content")
     run(tmp_path, "send", str(tmp_path / "item"), "--channel", "cve", "--version", "1", "--no-progress")
@@ -60,7 +60,12 @@ def words(config: SenderConfig) -> list[str]:
 @contextmanager
 def full() -> Iterator[None]:
     """Nothing more can be written into files."""
-    with patch.object(os, "pwrite", side_effect=OSError(errno.ENOSPC, "No space left", "audit")):
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left", "audit")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "pwrite", refuse)
         yield
 
 

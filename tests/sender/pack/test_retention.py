@@ -110,7 +110,7 @@ def test_a_sent_item_in_a_folder_that_nobody_may_enter(tmp_path: Path, monkeypat
     def locked_out(which: int, path: object, *args: object, **kwargs: object) -> os.stat_result:
         if str(path) == str(item):
             raise PermissionError(13, "Permission denied", str(path))
-        return usual[which](path, *args, **kwargs)  # type: ignore[arg-type, operator]
+        return usual[which](path, *args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(os, "stat", partial(locked_out, 0))
     monkeypatch.setattr(os, "lstat", partial(locked_out, 1))

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,7 +45,7 @@ def test_many_places_become_their_folder(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.fixture
 def config(tmp_path: Path) -> SenderConfig:
     """A sender's."""
-    options = {"mtu": 1500, "rate": 0, "profile": "standard", "auth": "gmac"}
+    options: dict[str, Any] = {"mtu": 1500, "rate": 0, "profile": "standard", "auth": "gmac"}
     init_pair(tmp_path / "pair", to="127.0.0.1:9", listen="127.0.0.1:9", **options)
     return load(SenderConfig, tmp_path / "pair" / "sender" / "sender.toml")
 

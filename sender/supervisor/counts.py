@@ -1,42 +1,64 @@
 """What the sending side counts: outcomes of bundles, and what the workers did, over all their restarts."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client.core import Metric
 
 from diode.console.metrics import counter, gauge
-from diode.process.memory import Counters
-from sender.transport import transmit
+from sender.events.happened import (
+    BundleResent,
+    BundleSent,
+    BundleUnapproved,
+    BundleWithdrawn,
+    ContentSkipped,
+    Event,
+    ItemRefused,
+    ResendFailed,
+    WorkerDied,
+)
 
 
-@dataclass(slots=True)
-class Tally:
-    """Counts since the start of the daemon. ``counters`` are those of the workers that run now."""
+class Counts:
+    """Counts since the start of the daemon, a reader of its events. ``figures`` gives the workers' own counters."""
 
-    sent: int = 0
-    resent: int = 0
-    skipped: int = 0
-    failed: int = 0
-    unapproved: int = 0
-    restarts: int = 0
-    counters: Counters | None = None
-    _before: dict[str, int] = field(default_factory=lambda: dict.fromkeys(transmit.COUNTERS, 0))
+    def __init__(self, figures: Callable[[], Mapping[str, int]]) -> None:
+        self.sent = 0
+        self.resent = 0
+        self.skipped = 0
+        self.failed = 0
+        self.unapproved = 0
+        self.restarts = 0
+        self._figures = figures
 
-    def workers_ended(self) -> None:
-        """Keep what workers counted that are replaced now."""
-        self._before, self.counters = self.figures(), None
-        self.restarts += 1
+    def hear(self, event: Event) -> None:
+        """Count what is counted."""
+        match event:
+            case BundleSent():
+                self.sent += 1
+            case BundleResent():
+                self.resent += 1
+            case ContentSkipped():
+                self.skipped += 1
+            case ItemRefused() | BundleWithdrawn() | ResendFailed():
+                self.failed += 1
+            case BundleUnapproved():
+                self.unapproved += 1
+            case WorkerDied():
+                self.restarts += 1
 
-    def figures(self) -> dict[str, int]:
+    def figures(self) -> Mapping[str, int]:
         """What the workers counted."""
-        now = self.counters.snapshot() if self.counters else {}
-        return {name: value + now.get(name, 0) for name, value in self._before.items()}
+        return self._figures()
 
     def outcomes(self) -> dict[str, int]:
         """Bundles by what became of them."""
         done = {"sent": self.sent, "resent": self.resent, "skipped": self.skipped, "failed": self.failed}
         return done | {"unapproved": self.unapproved}
+
+    def status(self, waiting: int) -> str:
+        """All of it in a few words; ``waiting``: bundles that are queued or in flight."""
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in self.outcomes().items())
+        return f"{waiting} bundles wait; {counts}"
 
     def health(self, waiting: int) -> dict[str, int]:
         """What heartbeats tell of it; ``waiting``: bundles that are queued or in flight."""

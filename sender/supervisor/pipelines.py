@@ -1,0 +1,168 @@
+"""The workers: started, heard, and started anew when one dies; whether they are alive and moving.
+
+What a worker may say, its vocabulary has decided. What it cannot mean is refused here, and ends it.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from diode.config.sender import SenderConfig
+from diode.errors import DiodeError, WorkerError
+from diode.process.messages import Fatal, PathChosen, PeerRefused, SandboxLacks
+from diode.process.supervise import Crew, Pulse
+from diode.process.workers import Worker
+from sender.events.happened import (
+    Event,
+    IsalAbsent,
+    LineReady,
+    OffloadRefused,
+    SandboxIncomplete,
+    UdpPathTaken,
+    WorkerDied,
+)
+from sender.messages import Degraded, Failed, Sent, SessionBegun
+from sender.supervisor.figures import Figures
+from sender.supervisor.shutdown import Shutdown
+from sender.supervisor.supply import Supply
+from sender.transport.encode import SUPERVISOR
+from sender.transport.pipeline import Pipeline
+
+PATIENCE_S: Final = 300.0  # with workers that have something in hand and send nothing: files may lie on a slow disk
+WITHIN_S: Final = 60.0  # too many deaths within this end the daemon
+_PEERS: Final = {
+    "sender.transport.encode": "sender.transport.transmit",
+    "sender.transport.transmit": "sender.transport.encode",
+}
+
+
+class Pipelines:
+    """One pipeline at a time. ``announce`` sends heartbeats that name a new session, until peers may know it.
+
+    More than ``most_restarts`` deaths within a minute end the daemon: a restart does not mend what is wrong then.
+    """
+
+    def __init__(
+        self,
+        config: SenderConfig,
+        key_id: int,
+        supply: Supply,
+        figures: Figures,
+        shutdown: Shutdown,
+        say: Callable[[Event], None],
+        announce: Callable[[], Awaitable[None]],
+        *,
+        most_restarts: int,
+        start: Callable[[SenderConfig, int, Crew], Pipeline] = Pipeline,
+    ) -> None:
+        self._config = config
+        self._key_id = key_id
+        self._supply = supply
+        self._figures = figures
+        self._shutdown = shutdown
+        self._say = say
+        self._announce = announce
+        self._start = start
+        self._deaths: deque[float] = deque(maxlen=most_restarts + 1)
+
+    def open(self) -> None:
+        """Start the first pipeline, inside a running loop."""
+        self._crew = Crew(self.hear, self.mourn, self._shutdown.fail)
+        self._renew()
+
+    def close(self) -> None:
+        """End the workers."""
+        self._crew.close()
+
+    @property
+    def refused(self) -> Mapping[str, int]:
+        """Refused messages by the worker that said them."""
+        return self._crew.refused
+
+    def sent(self) -> dict[str, int]:
+        """Data datagrams so far by session; nothing before there is a session."""
+        pipeline = self._pipeline
+        return {pipeline.session: pipeline.counters["data_datagrams"]} if pipeline.session else {}
+
+    def are_well(self, now: float) -> bool:
+        """Whether the workers live, and what they have in hand moves."""
+        pipeline = self._pipeline
+        still_s = self._pulse.feel(pipeline.counters.writes, now, is_excused=pipeline.jobs.is_idle)
+        return self._crew.is_alive and still_s < PATIENCE_S
+
+    def hear(self, worker: Worker, message: object) -> None:
+        """Do what follows from a message. Raises MessageError for what cannot be true."""
+        match message:
+            case Sent(job):
+                self._supply.sent(self._pipeline.jobs, job)
+            case Failed(job, detail):
+                self._supply.failed(self._pipeline.jobs, job, detail)
+            case SessionBegun():
+                self._greet(message)
+            case Degraded(detail):
+                self._say(OffloadRefused(detail))
+            case Fatal():
+                self._shutdown.fail(_failure(message))
+            case PeerRefused():
+                self._crew.alarm(_blamed(worker, message), message.kind, message.why)
+            case SandboxLacks(lacks):
+                if lacks:
+                    self._say(SandboxIncomplete(worker.module, lacks))
+            case PathChosen(path):
+                self._say(UdpPathTaken(path))
+
+    def mourn(self, worker: Worker) -> None:
+        """Build the pipeline anew; what was under way is sent again."""
+        if self._shutdown.failure:
+            return
+        lost = self._supply.lose(self._pipeline.jobs)
+        code = self._crew.close()[worker.module]
+        self._say(WorkerDied(worker.module, code, lost))
+        now = time.monotonic()
+        self._deaths.append(now)
+        if len(self._deaths) == self._deaths.maxlen and now - self._deaths[0] < WITHIN_S:
+            deaths = f"{worker.module} died {len(self._deaths)} times within a minute"
+            self._shutdown.fail(WorkerError(f"{deaths}; all is kept"))
+            return
+        if not self._shutdown.has_begun:
+            self._renew()
+        self._shutdown.changed.set()
+
+    def _renew(self) -> None:
+        self._pipeline = self._start(self._config, self._supply.first_rate, self._crew)
+        self._pulse = Pulse(time.monotonic())
+        self._figures.follow(self._pipeline.counters)
+
+    def _greet(self, begun: SessionBegun) -> None:
+        """A session counts when it is under the key that heartbeats announce it by."""
+        if begun.key_id != self._key_id:
+            self._shutdown.fail(WorkerError("the link key was changed since the start; start again, all is kept"))
+            return
+        self._pipeline.session = begun.session
+        if begun.engine == "zfec" and self._config.fec.engine == "auto":
+            self._say(IsalAbsent())
+        self._greeting = asyncio.get_running_loop().create_task(self._introduce(self._pipeline))
+
+    async def _introduce(self, pipeline: Pipeline) -> None:
+        """Announce the new session before its first datagram; peers lose most at the start."""
+        try:
+            await self._announce()
+        except DiodeError as error:
+            self._shutdown.fail(error)
+            return
+        if pipeline is self._pipeline:
+            self._say(LineReady())
+            self._supply.begin(pipeline.jobs)
+
+
+def _blamed(worker: Worker, message: PeerRefused) -> str:
+    """Who is refused: a worker hears this process and the other worker, and nobody else."""
+    return SUPERVISOR if message.peer == SUPERVISOR else _PEERS[worker.module]
+
+
+def _failure(fatal: Fatal) -> DiodeError:
+    error = DiodeError(fatal.detail)
+    error.exit_code = fatal.exit_code
+    return error

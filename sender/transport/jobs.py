@@ -1,0 +1,108 @@
+"""The jobs that the workers have in hand, and the bundles that ``encode`` has been told of.
+
+A step of the schedule comes in and leaves as a message to ``encode``. A job number comes back, and the step that it
+stood for is looked up. Both tables are bounded. A pipeline that is built anew has its own: its workers are told anew.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from diode.errors import MessageError
+from sender.messages import MAX_ANNOUNCED, BundleBegun, BundleEnded, SendFiller, SendSlab, SetRate
+from sender.transport.schedule import Filler, Job, Plan
+
+MOST_JOBS: Final = 8  # in hand, of small ones
+
+
+@dataclass(frozen=True, slots=True)
+class InHand:
+    """What the workers are to send, and how many datagrams that is."""
+
+    step: Job | Filler
+    datagrams: int
+
+
+class Jobs:
+    """Numbers the jobs of one pipeline. ``tell`` sends one message to ``encode``."""
+
+    def __init__(self, tell: Callable[[object], None], slab_datagrams: int) -> None:
+        self._tell = tell
+        self._slab_datagrams = slab_datagrams
+        self._in_hand: dict[int, InHand] = {}
+        self._announced: dict[int, None] = {}  # bundles, that of the newest job last
+        self._last = 0
+        self._is_over = False
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the workers may get another job: they never have more than two slabs in hand.
+
+        So one is encoded while another is sent, and an urgent bundle waits for no more than that.
+        """
+        in_hand = sum(each.datagrams for each in self._in_hand.values())
+        return len(self._in_hand) < MOST_JOBS and in_hand <= self._slab_datagrams
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the workers have nothing in hand."""
+        return not self._in_hand
+
+    def fill(self, filler: Filler) -> None:
+        """Have filler sent."""
+        self._tell(SendFiller(self._note(filler, filler.datagrams), filler.datagrams))
+
+    def assign(self, job: Job, plan: Plan) -> None:
+        """Have a slab of the bundle that ``plan`` describes encoded and sent."""
+        self._announce(plan)
+        number = self._note(job, plan.slab(job).datagrams)
+        self._tell(SendSlab(number, job.bundle, job.kind, job.flags, job.slab, job.sending_pass))
+
+    def end(self, bundle: int) -> None:
+        """No job of this bundle follows."""
+        if bundle in self._announced:
+            del self._announced[bundle]
+            self._tell(BundleEnded(bundle))
+
+    def set_rate(self, rate_bytes_per_s: int) -> None:
+        """Change the rate of the line, after the jobs that are in hand."""
+        self._tell(SetRate(rate_bytes_per_s))
+
+    def take_back(self, number: int) -> InHand | None:
+        """A job that was sent, or failed; None when all was taken back.
+
+        Raises MessageError when nobody has such a job in hand.
+        """
+        if number not in self._in_hand and not self._is_over:
+            raise MessageError("Sent", f"nobody has job {number} in hand")
+        return self._in_hand.pop(number, None)
+
+    def take_all_back(self) -> list[Job | Filler]:
+        """All jobs in hand: a worker died with them."""
+        self._is_over = True
+        in_hand, self._in_hand = self._in_hand, {}
+        return [each.step for each in in_hand.values()]
+
+    def _announce(self, plan: Plan) -> None:
+        """Describe a bundle before its first job; the one whose last job is oldest makes room."""
+        if plan.bundle in self._announced:
+            self._announced[plan.bundle] = self._announced.pop(plan.bundle)
+            return
+        if len(self._announced) >= MAX_ANNOUNCED:
+            self.end(next(iter(self._announced)))
+        self._announced[plan.bundle] = None
+        self._tell(
+            BundleBegun(
+                bundle=plan.bundle,
+                stream_bytes=plan.stream_bytes,
+                manifest_bytes=plan.manifest_bytes,
+                files_bytes=plan.files_bytes,
+                slabs_bytes=plan.slabs_bytes,
+                files=plan.files,
+            )
+        )
+
+    def _note(self, step: Job | Filler, datagrams: int) -> int:
+        self._last += 1
+        self._in_hand[self._last] = InHand(step, datagrams)
+        return self._last

@@ -1,0 +1,269 @@
+"""The encode worker, in this process: what it is told comes in by one pipe, slots of datagrams leave by another."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from securesystemslib.signer import CryptoSigner
+
+from diode.errors import MessageError
+from diode.process.memory import create_memfd, map_memfd
+from diode.process.workers import Mailbox
+from diode.protocol.geometry import PROFILES, stream_geometry
+from diode.protocol.wire import HEADER_BYTES, TAG_BYTES, Kind, ObjectType, datagram_bytes, headers_of
+from diode.storage.folder import Folder
+from diode.trust.keys import new_link_key, write_private
+from sender.messages import (
+    ENCODE_HEARS,
+    ENCODE_SAYS,
+    ENCODE_TO_TRANSMIT,
+    MAX_ANNOUNCED,
+    TRANSMIT_TO_ENCODE,
+    BundleBegun,
+    BundleEnded,
+    EncodeSettings,
+    Failed,
+    SendFiller,
+    SendSlab,
+    SendSlot,
+    SessionBegun,
+    SetRate,
+    SlotSent,
+)
+from sender.outbox.hashing import hash_content
+from sender.outbox.scan import collect
+from sender.pack.packed import SOURCES_FILE, Packed, relocate, write_packed
+from sender.pack.packed import Identity as PackedIdentity
+from sender.transport.encode import FILLER_DATAGRAMS, MAX_OPEN_BUNDLES, SUPERVISOR, Encoder
+
+SYMBOL_BYTES = 448
+FULL = stream_geometry(SYMBOL_BYTES, PROFILES["clean"])
+SIZE = datagram_bytes(SYMBOL_BYTES)
+SLOT_BYTES = FULL.rows * FULL.columns * SIZE
+SLOTS = 2
+
+
+@dataclass
+class Bench:
+    """An encoder and the other ends of its pipes."""
+
+    encoder: Encoder
+    supervisor: Mailbox
+    transmit: Mailbox
+    arena: memoryview
+    fds: set[int] = field(default_factory=set)
+
+    def close(self, *fds: int) -> None:
+        """No more comes or goes by these."""
+        for fd in fds:
+            self.fds.remove(fd)
+            os.close(fd)
+
+    def tell(self, *messages: object) -> None:
+        """The supervisor says this, and hangs up: the worker does it all, and ends."""
+        for message in messages:
+            self.supervisor.send(message)
+        self.close(self.supervisor.write_fd)
+        self.encoder.run()
+
+    def slot(self, sent: SendSlot) -> np.ndarray:
+        """The datagrams of a slot, in sending order."""
+        at = sent.slot * SLOT_BYTES
+        datagrams = np.frombuffer(self.arena[at : at + SLOT_BYTES], np.uint8)[: SLOT_BYTES // SIZE * SIZE]
+        rows = datagrams.reshape(-1, SIZE)
+        return np.concatenate([rows[first : first + count] for first, count in sent.runs])
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """A worker under a link key of its own, that is told nothing yet."""
+    write_private(tmp_path / "link.key", new_link_key())
+    (to_encode, our_write), (our_read, from_encode) = os.pipe(), os.pipe()
+    (ready_read, ready_write), (free_read, free_write) = os.pipe(), os.pipe()
+    arena = create_memfd("arena", SLOTS * SLOT_BYTES + FILLER_DATAGRAMS * SIZE)
+    settings = EncodeSettings(
+        arena=arena,
+        slots=SLOTS,
+        slot_bytes=SLOT_BYTES,
+        free_read=free_read,
+        ready_write=ready_write,
+        state=str(tmp_path / "state"),
+        key=str(tmp_path / "link.key"),
+        auth="gmac",
+        engine="auto",
+        symbol_bytes=SYMBOL_BYTES,
+        profile="clean",
+        reads=(),
+    )
+    made = Bench(
+        Encoder(settings, Mailbox(to_encode, from_encode, hears=ENCODE_HEARS, says=ENCODE_SAYS)),
+        Mailbox(our_read, our_write, hears=ENCODE_SAYS, says=ENCODE_HEARS),
+        Mailbox(ready_read, free_write, hears=ENCODE_TO_TRANSMIT, says=TRANSMIT_TO_ENCODE),
+        memoryview(map_memfd(arena)),
+        {to_encode, our_write, our_read, from_encode, ready_read, ready_write, free_read, free_write, arena},
+    )
+    yield made
+    made.close(*tuple(made.fds))
+
+
+def pack(folder: Path, content: bytes, sequence: int = 1) -> Packed:
+    """A packed bundle of one file."""
+    file = folder / f"file-{sequence}"
+    file.write_bytes(content)
+    sources = collect([file], "refuse")
+    identity = PackedIdentity("cve", "feed", str(sequence), sequence, None, "2026-01-02T03:04:05Z")
+    hashed = hash_content(sources, FULL.source_bytes)
+    signer = CryptoSigner.generate_ed25519()
+    return write_packed(folder / "state", identity, PROFILES["clean"], SYMBOL_BYTES, sources, hashed, [signer])
+
+
+def begun(packed: Packed) -> BundleBegun:
+    """As the supervisor describes it."""
+    manifest = packed.manifest
+    tables = (packed.travelling_bytes, manifest.files.size, manifest.slabs.size, manifest.files.entries)
+    return BundleBegun(packed.id, manifest.stream_bytes, *tables)
+
+
+def slab_of(packed: Packed, job: int = 1, slab: int = 0, kind: Kind = Kind.DATA, flags: int = 0) -> SendSlab:
+    """A job."""
+    return SendSlab(job, packed.id, kind, flags, slab, 0)
+
+
+def carried(datagrams: np.ndarray, length: int) -> bytes:
+    """The first ``length`` bytes that the symbols carry."""
+    return datagrams[:, HEADER_BYTES:-TAG_BYTES].tobytes()[:length]
+
+
+def test_a_slab_is_read_encoded_and_handed_over(bench: Bench, tmp_path: Path) -> None:
+    """Under the session that it named, with the bytes of the file first and repair after them."""
+    content = np.random.default_rng(1).bytes(FULL.source_bytes + 1000)
+    packed = pack(tmp_path, content)
+    bench.tell(begun(packed), slab_of(packed, 1, 0), slab_of(packed, 2, 1))
+    (session,) = bench.supervisor.drain()
+    whole, tail = bench.transmit.drain()
+    assert isinstance(session, SessionBegun)
+    assert ([1, 2], 2) == ([whole.job, tail.job], len({whole.slot, tail.slot}))
+    for sent, part in ((whole, content[: FULL.source_bytes]), (tail, content[FULL.source_bytes :])):
+        datagrams = bench.slot(sent)
+        headers = headers_of(datagrams)
+        assert part == carried(datagrams, len(part))
+        assert {packed.id} == set(headers["bundle"].tolist())
+        assert {int(session.session, 16)} == set(headers["session"].tolist())
+    assert FULL.rows * FULL.columns == len(bench.slot(whole))
+
+
+def test_manifest_and_tables_are_slabs_too(bench: Bench, tmp_path: Path) -> None:
+    """The manifest travels as it was signed, padded to whole symbols."""
+    packed = pack(tmp_path, b"content")
+    jobs = [slab_of(packed, 1, 0, Kind.OBJECT, flags) for flags in (ObjectType.MANIFEST, ObjectType.FILES)]
+    bench.tell(begun(packed), *jobs)
+    manifest, files = (bench.slot(sent) for sent in bench.transmit.drain())
+    assert carried(manifest, packed.travelling_bytes).startswith(packed.sealed)
+    assert (packed.folder / "files.jsonl").read_bytes() == carried(files, packed.manifest.files.size)
+
+
+def test_rates_and_filler_go_on_to_transmit(bench: Bench) -> None:
+    """In the order in which they were said."""
+    bench.tell(SetRate(5), SendFiller(1, 9), SetRate(0))
+    assert [SetRate(5), SendFiller(1, 9), SetRate(0)] == list(bench.transmit.drain())
+
+
+def test_a_file_that_changed_is_a_job_that_failed(bench: Bench, tmp_path: Path) -> None:
+    """Its slot is free again, and other bundles go on."""
+    changed, other = pack(tmp_path, b"content"), pack(tmp_path, b"other content", 2)
+    (tmp_path / "file-1").write_bytes(b"contents")
+    bench.tell(begun(changed), begun(other), *(slab_of(changed, n) for n in (1, 2, 3)), slab_of(other, 4))
+    _, *failed = bench.supervisor.drain()
+    assert [(Failed, n) for n in (1, 2, 3)] == [(type(message), message.job) for message in failed]
+    assert "changed after it was hashed" in failed[0].detail
+    assert [4] == [sent.job for sent in bench.transmit.drain()]
+
+
+@pytest.mark.parametrize("harm", ["gone", "slab"])
+def test_what_is_not_there_is_a_job_that_failed(bench: Bench, tmp_path: Path, harm: str) -> None:
+    """A packed bundle that was deleted, and a slab beyond the last."""
+    packed = pack(tmp_path, b"content")
+    if harm == "gone":
+        packed.folder.rename(tmp_path / "elsewhere")
+    bench.tell(begun(packed), slab_of(packed, 1, 7 if harm == "slab" else 0))
+    _, failed = bench.supervisor.drain()
+    assert 1 == failed.job
+    assert "packed bundle is damaged" in failed.detail
+
+
+def test_a_bundle_that_was_moved_is_opened_anew(bench: Bench, tmp_path: Path) -> None:
+    """What was sent lies elsewhere afterwards, and is found there when it is sent again."""
+    packed = pack(tmp_path, b"content")
+    bench.encoder.hear(begun(packed))
+    bench.encoder.hear(slab_of(packed))
+    (tmp_path / "sent").mkdir()
+    with Folder.open(tmp_path / "sent") as holder:
+        (tmp_path / "file-1").rename(tmp_path / "sent" / "file-1")
+        relocate(packed.folder, tmp_path / "file-1", holder, "file-1")
+    assert (packed.folder / SOURCES_FILE).read_text() == f'["{tmp_path / "sent" / "file-1"}"]'
+    bench.tell(slab_of(packed, 2))
+    assert [1, 2] == [sent.job for sent in bench.transmit.drain()]
+
+
+def test_a_slot_that_comes_back_is_filled_again(bench: Bench, tmp_path: Path) -> None:
+    """With all slots lent it waits for one."""
+    packed = pack(tmp_path, b"content")
+    for slot in (1, 0):
+        bench.transmit.send(SlotSent(slot))
+    bench.tell(begun(packed), *(slab_of(packed, n) for n in (1, 2, 3, 4)))
+    assert [1, 2, 3, 4] == [sent.job for sent in bench.transmit.drain()]
+
+
+def test_it_ends_when_transmit_is_gone(bench: Bench, tmp_path: Path) -> None:
+    """Nobody would give a slot back."""
+    packed = pack(tmp_path, b"content")
+    bench.close(bench.transmit.write_fd)
+    with pytest.raises(SystemExit) as ended:
+        bench.tell(begun(packed), *(slab_of(packed, n) for n in (1, 2, 3)))
+    assert 0 == ended.value.code
+
+
+BEGUN = BundleBegun(7, 3 * FULL.source_bytes, SYMBOL_BYTES, 90, 96, 1)
+SLAB = SendSlab(1, 7, Kind.DATA, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ([SLAB], "its bundle was not begun"),
+        ([BEGUN, BundleEnded(7), SLAB], "its bundle was not begun"),
+        ([BundleEnded(7)], "it was not begun"),
+        ([BEGUN, BEGUN], "it was begun already"),
+        ([replace(BEGUN, slabs_bytes=128)], "no such table of slabs"),
+        ([replace(BEGUN, stream_bytes=FULL.source_bytes)], "no such table of slabs"),
+        ([replace(BEGUN, stream_bytes=1 << 52, slabs_bytes=32 << 26)], "no such table of slabs"),
+        ([replace(BEGUN, bundle=number) for number in range(MAX_ANNOUNCED + 1)], "64 bundles were begun"),
+    ],
+)
+def test_a_plan_that_cannot_be_is_refused(bench: Bench, said: list[object], why: str) -> None:
+    """And so is a slab of a bundle that was not announced; it is the supervisor that is blamed."""
+    with pytest.raises(MessageError, match=why) as refused:
+        bench.tell(*said)
+    assert SUPERVISOR == refused.value.peer
+
+
+def test_what_is_kept_of_bundles_is_bounded(bench: Bench) -> None:
+    """As many as may be announced, again and again; an end forgets a bundle."""
+    for number in range(3 * MAX_ANNOUNCED):
+        bench.encoder.hear(replace(BEGUN, bundle=number))
+        bench.encoder.hear(BundleEnded(number))
+    assert {} == bench.encoder._plans._plans
+
+
+def test_few_bundles_are_open_at_one_time(bench: Bench, tmp_path: Path) -> None:
+    """Descriptors and maps are few, whatever was announced; what ended is closed."""
+    bundles = [pack(tmp_path, b"%d" % number, number) for number in range(1, MAX_OPEN_BUNDLES + 3)]
+    for _ in range(len(bundles) - SLOTS):
+        bench.transmit.send(SlotSent(1))
+    jobs = [message for number, each in enumerate(bundles, 1) for message in (begun(each), slab_of(each, number))]
+    bench.tell(*jobs, BundleEnded(bundles[-1].id))
+    assert len(bundles) == len(list(bench.transmit.drain()))
+    assert [each.id for each in bundles[-MAX_OPEN_BUNDLES:-1]] == list(bench.encoder._bundles)
