@@ -278,7 +278,7 @@ class Receiver:
                     log.warning("isal_absent", consequence=ZFEC_ALONE)
             case SandboxLacks(lacks):
                 if lacks:
-                    consequence = f"a taken-over {worker.module} could do more than it needs"
+                    consequence = f"a taken-over {worker.name} could do more than it needs"
                     log.warning("sandbox_incomplete", lacks=list(lacks), consequence=consequence)
             case PathChosen(path):
                 log.info("udp_path_chosen", path=path)
@@ -433,16 +433,16 @@ class Receiver:
         """Build the pipeline anew. What is stored is kept; slabs that were being assembled are lost."""
         if self._failure or self._done.is_set():
             return
-        code = self._crew.close(GRACE_S)[worker.module]  # the others end in order: what they have is parked
+        code = self._crew.close(GRACE_S)[worker.name]  # the others end in order: what they have is parked
         self._collect_totals()
         if self._fatal:
             self._fail(_failure(self._fatal))
             return
         self._worker_restarts += 1
-        log.error("worker_died", worker=worker.module, code=code, consequence="slabs being assembled are lost")
+        log.error("worker_died", worker=worker.name, code=code, consequence="slabs being assembled are lost")
         now = time.monotonic()
         if len(self._restarts) == MOST_RESTARTS and now - self._restarts[0] < 60:
-            self._fail(WorkerError(f"{worker.module} died {MOST_RESTARTS + 1} times within a minute; all is kept"))
+            self._fail(WorkerError(f"{worker.name} died {MOST_RESTARTS + 1} times within a minute; all is kept"))
             return
         self._restarts.append(now)
         self._endings.restarted(now)
@@ -534,17 +534,17 @@ class Receiver:
 
 
 _PEERS: Final = {  # whose messages a worker refuses
-    "receiver.store.worker": ("receiver.transport.assemble", "receiver.policy.examine"),
-    "receiver.policy.examine": ("receiver.store.worker",),
-    "receiver.transport.assemble": ("receiver.transport.listen",),
-    "receiver.transport.listen": ("receiver.transport.assemble",),
+    "receiver.store": ("receiver.assemble", "receiver.examine"),
+    "receiver.examine": ("receiver.store",),
+    "receiver.assemble": ("receiver.listen",),
+    "receiver.listen": ("receiver.assemble",),
 }
 _LEVELS: Final = ("socket_granted", "socket_queued", "arena_used", "last_data_ms", "socket_drops")
 
 
 def _peer(worker: Worker, message: PeerRefused) -> str:
     """The module whose message ``worker`` refused."""
-    peers = _PEERS[worker.module]
+    peers = _PEERS[worker.name]
     if message.peer not in ("", *peers):
         raise MessageError("PeerRefused", "it does not hear that one")
     return message.peer or peers[0]

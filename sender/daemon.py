@@ -288,10 +288,10 @@ class Sender:
             case Fatal():
                 self._fail(_failure(message))
             case PeerRefused():
-                self._crew.alarm(_PEERS[worker.module], message.kind, message.why)
+                self._crew.alarm(_PEERS[worker.name], message.kind, message.why)
             case SandboxLacks(lacks):
                 if lacks:
-                    consequence = f"a taken-over {worker.module} could do more than it needs"
+                    consequence = f"a taken-over {worker.name} could do more than it needs"
                     log.warning("sandbox_incomplete", lacks=list(lacks), consequence=consequence)
             case PathChosen(path):
                 log.info("udp_path_chosen", path=path)
@@ -350,10 +350,10 @@ class Sender:
         for job in lost:
             self._scheduler.lost(job)
         self.tally.workers_ended()
-        code = self._crew.close()[worker.module]
-        log.error("worker_died", worker=worker.module, code=code, jobs_resent=len(lost))
+        code = self._crew.close()[worker.name]
+        log.error("worker_died", worker=worker.name, code=code, jobs_resent=len(lost))
         if len(self._restarts) == MOST_RESTARTS and now - self._restarts[0] < 60:
-            self._fail(WorkerError(f"{worker.module} died {MOST_RESTARTS + 1} times within a minute; all is kept"))
+            self._fail(WorkerError(f"{worker.name} died {MOST_RESTARTS + 1} times within a minute; all is kept"))
             return
         self._restarts.append(now)
         if not self._stopping.is_set():
@@ -409,8 +409,8 @@ class Sender:
 
 
 _PEERS: Final = {
-    "sender.transport.encode": "sender.transport.transmit",
-    "sender.transport.transmit": "sender.transport.encode",
+    "sender.encode": "sender.transmit",
+    "sender.transmit": "sender.encode",
 }
 
 

@@ -72,6 +72,7 @@ class Pipeline:
                     ),
                     (arena, free_read, ready_write),
                     says=ENCODE_SAYS,
+                    name="sender.encode",
                     hears=ENCODE_HEARS,
                 )
             )
@@ -94,6 +95,7 @@ class Pipeline:
                     ),
                     (read_arena, ready_read, free_write, counters, sock.fileno()),
                     says=TRANSMIT_SAYS,
+                    name="sender.transmit",
                 )
             )
             self.counters = Counters(read_counters, transmit.COUNTERS)
