@@ -35,6 +35,7 @@ diode.cli | sender.intake receiver.spool
 | sender.daemon receiver.events receiver.store
 | sender.cli receiver.peer
 | receiver.recovery
+| receiver.supervisor
 | receiver.daemon
 | receiver.cli
 """

@@ -1,14 +1,8 @@
-"""What the report of an incomplete bundle says of strangers."""
+"""What the workers count, over their restarts, and what the report of an incomplete bundle says of strangers."""
 
-from types import SimpleNamespace
-from typing import Any
-
-from structlog.testing import capture_logs
-
-from diode.console.seldom import MOST_A_MINUTE, Seldom
 from diode.errors import Drop
-from receiver.daemon import STRANGERS, Receiver, flood_note
-from receiver.events import Noted
+from diode.process.memory import Counters
+from receiver.supervisor.figures import STRANGERS, Figures, flood_note
 
 LOSSES = {"datagrams": 1000, "lost_before_fec": 500, "socket_drops": 0, "refused": 0}
 OURS = {Drop.REDUNDANT: 7, Drop.DUPLICATE: 5, Drop.CONFLICT: 3}  # of datagrams that carry a valid tag
@@ -35,11 +29,22 @@ def test_only_who_lacks_the_key_is_a_stranger() -> None:
     assert {Drop.TAG, Drop.SESSION, Drop.KEY, Drop.HEARTBEAT_RATE} <= set(STRANGERS)
 
 
-def test_wrong_slabs_do_not_fill_the_log() -> None:
-    """Whoever has the link key can seal them without end; what else is said is not held back for it."""
-    supervisor: Any = SimpleNamespace(_seldom=Seldom())
-    with capture_logs() as logs:
-        for _ in range(1000):
-            Receiver._on_noted(supervisor, Noted("error", "slab_mismatch", {"bundle": "0" * 16}))
-        Receiver._on_noted(supervisor, Noted("error", "trust_fork", {"bundle": "0" * 16}))
-    assert ["slab_mismatch"] * MOST_A_MINUTE + ["trust_fork"] == [entry["event"] for entry in logs]
+def counters(**values: int) -> Counters:
+    """A worker's counters with these values."""
+    made = Counters(Counters.create(tuple(values)), tuple(values))
+    for name, value in values.items():
+        made[name] = value
+    return made
+
+
+def test_counts_go_on_over_restarts_and_levels_do_not() -> None:
+    """What an ended worker counted is kept; the size of a buffer is the newest one's."""
+    figures = Figures()
+    figures.follow(counters(received=3, expected=5, drop_tag=2, socket_granted=100))
+    figures.settle()
+    assert (3, 2, 2) == (figures.losses()["datagrams"], figures.losses()["lost_before_fec"], figures.drops()["tag"])
+    figures.follow(counters(received=4, expected=4, drop_tag=1, socket_granted=70))
+    assert (7, 2, 3) == (figures.losses()["datagrams"], figures.losses()["lost_before_fec"], figures.drops()["tag"])
+    assert (70, 3) == (figures.all()["socket_granted"], figures.losses()["refused"])
+    figures.settle()
+    assert (7, 70) == (figures.losses()["datagrams"], figures.all()["socket_granted"])
