@@ -14,10 +14,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from diode.errors import DiodeError
-from diode.process import workers
 from diode.process.memory import Counters
 from diode.process.messages import PathChosen
-from diode.process.supervise import LINES_AT_ONCE, MAX_LINE, MESSAGES_AT_ONCE, Crew, Pulse
+from diode.process.supervise import LINES_AT_ONCE, MAX_LINE, MESSAGES_AT_ONCE, Crew, Pulse, WorkerRefused
 from diode.process.vocabulary import LINE_BYTES, Vocabulary
 from diode.process.workers import Mailbox, Worker
 from sender.messages import Degraded
@@ -75,7 +74,7 @@ class Watched:
         def popen(command: list[str], **options: Any) -> Any:
             return real([sys.executable, "-c", SAY + self.program, command[-1]], **options)
 
-        monkeypatch.setattr(workers.subprocess, "Popen", popen)
+        monkeypatch.setattr("diode.process.workers.subprocess.Popen", popen)
 
     def start(self, program: str) -> Worker:
         """Begin."""
@@ -209,3 +208,17 @@ def test_figures_are_counts_whatever_was_written() -> None:
     Counters(memfd, ("a", "b"))._cells[0] = -(1 << 63)
     ours = Counters(memfd, ("a", "b"))
     assert (0, {"a": 0, "b": 0}) == (ours["a"], ours.snapshot())
+
+
+async def test_a_worker_has_the_name_that_people_know(watched: Watched) -> None:
+    """It stays when its module moves: in refusals, counts and exit codes."""
+    told: list[object] = []
+    watched.crew._tell = told.append
+    watched.program = "say(b'[]\\n')\ntime.sleep(60)"
+    worker = watched.crew.add(Worker("tests.moved.liar", Nothing(), says=REPORTS, name="tests.liar"))
+    watched.over = asyncio.Event()
+    async with asyncio.timeout(60):
+        await watched.over.wait()
+    assert ("tests.liar", "tests.moved.liar") == (worker.name, worker.module)
+    assert {"tests.liar": 1} == dict(watched.crew.refused)
+    assert ["tests.liar"] == [event.worker for event in told if isinstance(event, WorkerRefused)]

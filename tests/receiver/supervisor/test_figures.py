@@ -5,12 +5,12 @@ from diode.process.memory import Counters
 from receiver.supervisor.figures import STRANGERS, Figures, flood_note
 
 LOSSES = {"datagrams": 1000, "lost_before_fec": 500, "socket_drops": 0, "refused": 0}
-OURS = {Drop.REDUNDANT: 7, Drop.DUPLICATE: 5, Drop.CONFLICT: 3}  # of datagrams that carry a valid tag
+OURS: dict[str, int] = {Drop.REDUNDANT: 7, Drop.DUPLICATE: 5, Drop.CONFLICT: 3}  # of datagrams that carry a valid tag
 
 
 def test_losses_are_put_down_to_a_flood() -> None:
     """Many refused datagrams are named by reason, and so is what found the socket full meanwhile."""
-    drops = {Drop.TAG: 70_000, Drop.SESSION: 20_000, Drop.MAGIC: 9_000, Drop.KEY: 1_000} | OURS
+    drops: dict[str, int] = {Drop.TAG: 70_000, Drop.SESSION: 20_000, Drop.MAGIC: 9_000, Drop.KEY: 1_000} | OURS
     note = flood_note(LOSSES | {"refused": 100_000, "socket_drops": 12}, drops)
     assert "100000 datagrams were refused since the start (tag 70000, session 20000, magic 9000)" in note
     assert "12 of whomever found the socket full: a flood" in note

@@ -1,0 +1,105 @@
+"""The parts of the supervisor together, without its workers: what a tick does, also while a disk hangs."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from securesystemslib.signer import CryptoSigner
+
+from diode.config.init import init_receiver
+from diode.config.settings import ReceiverConfig, load
+from diode.console.stream import Stream
+from diode.protocol.heartbeat import Heartbeat, LinkOrder, write_heartbeat
+from diode.trust.keys import new_link_key
+from receiver.daemon import Running
+from receiver.events.happened import BeatHeard, Event, Health, LinkSilent, Ticked
+from receiver.ledger.bundles import Ledger
+from receiver.messages import Heard
+from receiver.supervisor.figures import Figures
+from receiver.supervisor.shutdown import Shutdown
+from receiver.supervisor.station import Station
+from tests.enclave import public_pem
+
+PATIENCE_S = 60.0
+
+
+class NoWorkers:
+    """In the place of the pipelines: nothing arrives."""
+
+    slabs = (0, 0)
+
+    def health(self, now: float) -> Health:
+        """All is well."""
+        return Health(now, has_begun=True, is_well=True)
+
+    def close(self) -> None:
+        """There is nobody to be ended."""
+
+
+class Daemon:
+    """A supervisor that runs, and what it said."""
+
+    def __init__(self, folder: Path) -> None:
+        init_receiver(folder, listen="127.0.0.1:0", auth="none", link_key=new_link_key(), public=None)
+        (folder / "keys" / "signers" / "alice.pub").write_text(public_pem(CryptoSigner.generate_ed25519()))
+        self.station = Station(load(ReceiverConfig, folder / "receiver.toml"))
+        self.said: list[Event] = []
+        stream: Stream[Event] = Stream(self.said.append)
+        self.running = Running(self.station, stream, Shutdown(stream.say), Figures())
+        self.running._pipelines = NoWorkers()  # type: ignore[assignment]
+
+    def hear(self, number: int) -> None:
+        """A heartbeat, as ``assemble`` says it."""
+        books: dict[str, Any] = {"clock": 1, "sessions": {}, "channels": {}, "bundles": []}
+        beat = Heartbeat.model_validate({"epoch": 1, "number": number, **books})
+        message = Heard(write_heartbeat(beat), (), self.station.fingerprints[0], 0)
+        self.running._door.take(NoWorkers(), message)  # type: ignore[arg-type]
+
+    def said_of(self, *kinds: type) -> list[Event]:
+        """What it said of these kinds."""
+        return [event for event in self.said if isinstance(event, kinds)]
+
+
+@pytest.fixture
+async def daemon(tmp_path: Path) -> AsyncIterator[Daemon]:
+    """It is closed in the end."""
+    made = Daemon(tmp_path)
+    yield made
+    await made.running.close()
+    made.station.close()
+
+
+async def test_a_tick_says_the_time_and_how_the_daemon_is(daemon: Daemon) -> None:
+    """Readers need nothing else."""
+    daemon.running.tick(5.0, is_bounded=False)
+    assert [Ticked(5.0), Health(5.0, has_begun=True, is_well=True)] == daemon.said
+
+
+async def test_a_ledger_that_hangs_stops_no_tick(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Heartbeats are heard, silence is noticed, the watchdog is told; in the end all is recorded, in order."""
+    goes_on, hangs = threading.Event(), threading.Event()
+    recorded: list[int] = []
+    note_order = Ledger.note_order
+
+    def note(self: Ledger, key: str, order: LinkOrder) -> None:
+        hangs.set()
+        goes_on.wait(PATIENCE_S)
+        note_order(self, key, order)
+        recorded.append(order.number)
+
+    monkeypatch.setattr(Ledger, "note_order", note)
+    daemon.hear(1)
+    assert await asyncio.to_thread(hangs.wait, PATIENCE_S)
+    for number in range(2, 12):
+        daemon.hear(number)
+        daemon.running.tick(asyncio.get_running_loop().time(), is_bounded=True)
+        await asyncio.sleep(0)
+    daemon.running.tick(asyncio.get_running_loop().time() + 5.0, is_bounded=False)
+    assert (11, 11, 11) == tuple(len(daemon.said_of(kind)) for kind in (BeatHeard, Ticked, Health))
+    assert (1, []) == (len(daemon.said_of(LinkSilent)), recorded)
+    goes_on.set()
+    await daemon.running.close()
+    assert list(range(1, 12)) == recorded
