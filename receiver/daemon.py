@@ -163,13 +163,16 @@ class Running:
 
     def tick(self, now: float, *, is_bounded: bool) -> None:
         """What time alone brings about. ``is_bounded``: the run ends when all is over, so nobody waits for more."""
+        health = self._pipelines.health(now)
         self._say(Ticked(now))
         self._link.tick(now)
+        if not health.has_begun:
+            self._link.deaf(now)
         if is_bounded and self._link.is_gone(now):
             self._on_the_way.sender_gone(now)
         self._on_the_way.report(now, *self._pipelines.slabs)
         self._link.look(now, self._figures.drops()[Drop.HEARTBEAT_ORDER], self._ear.left_out)
-        self._say(self._pipelines.health(now))
+        self._say(health)
 
     async def close(self) -> None:
         """End scans, workers and what is still to be recorded, in bounded time."""

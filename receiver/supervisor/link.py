@@ -49,6 +49,7 @@ class Link:
         self._order_alarm = OrderAlarm(say)
         self._old_key_sessions: deque[str] = deque(maxlen=MAX_SESSIONS)  # told already
         self._heard_at: float | None = None
+        self._deaf_at = float("-inf")
         self._is_silent = False
         self._left_out = 0  # heartbeats, told already
         self._left_out_at = float("-inf")
@@ -94,9 +95,16 @@ class Link:
             self._is_silent = silent
             self._say(LinkSilent(SILENT_S) if silent else LinkAlive(SILENT_S))
 
+    def deaf(self, now: float) -> None:
+        """Nobody can be heard now: the workers begin anew."""
+        self._deaf_at = now
+
     def is_gone(self, now: float) -> bool:
-        """Whether the sender was heard, and has been silent for so long that nothing more is expected of it."""
-        return self._silence_s(now) > GONE_S
+        """Whether the sender was heard, and has been silent for so long that nothing more is expected of it.
+
+        While nobody can be heard, silence says nothing.
+        """
+        return self._silence_s(now) > GONE_S and now - self._deaf_at > GONE_S
 
     def look(self, now: float, refused_for_order: int, left_out: int) -> None:
         """Have what is missing said when it is time; say what was refused, and what was left out, since the start."""

@@ -89,6 +89,14 @@ def test_a_sender_is_gone_when_nothing_more_is_expected() -> None:
     assert [False, True] == [made.link.is_gone(1000.0 + after) for after in (GONE_S, GONE_S + 0.1)]
 
 
+def test_silence_says_nothing_while_workers_begin_anew() -> None:
+    """However long they take on a busy machine: what is coming is not called incomplete for it."""
+    made = Listening()
+    made.link.heard(heard(1), 1000.0, {})
+    made.link.deaf(1000.0 + GONE_S)
+    assert [False, True] == [made.link.is_gone(1000.0 + 2 * GONE_S + after) for after in (0.0, 0.1)]
+
+
 def test_an_old_key_is_told_once_of_each_session() -> None:
     """Of the newest sessions; what is remembered of them is bounded."""
     made = Listening()
