@@ -24,7 +24,7 @@ from diode.protocol.geometry import object_geometry, slab_at, slab_count
 from diode.protocol.handed_over import SlabKey
 from diode.protocol.wire import Kind, ObjectType
 from diode.trust.keys import new_link_key
-from receiver.events import Lookup
+from receiver.events.lookup import Lookup
 from receiver.inbox.folder import Inbox
 from receiver.messages import STORE_SAYS, STORE_TO_ASSEMBLE, BundleRefused, Complete, ManifestRefused
 from receiver.recovery.rebaseline import open_ledger

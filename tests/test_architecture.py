@@ -35,6 +35,7 @@ diode.cli | sender.pack receiver.inbox
 | sender.daemon receiver.events receiver.store
 | sender.commands receiver.peer
 | sender.cli receiver.recovery
+| receiver.supervisor
 | receiver.daemon
 | receiver.commands
 | receiver.cli

@@ -16,13 +16,9 @@ MOST_METHODS = 25
 
 STILL_TOO_LARGE = {  # to be split; nothing may be added
     "lines": {
-        "receiver/daemon.py",
         "receiver/ledger/bundles.py",
     },
     "class": {
-        "receiver/daemon.py",
-        "receiver/ledger/bundles.py",
-        "receiver/peer/heartbeats.py",
         "sender/ledger.py",
     },
 }

@@ -1,5 +1,6 @@
 """Processes of ours and of others: how they are started, confined, watched, and how they talk.
 
+- ``background``: one thread beside the event loop, for work that may wait for a disk
 - ``confined``: what binds a child that parses strangers' files
 - ``handing``: open files handed to it
 - ``judges``: a site's own scanners and hooks: started without our keys, as users of their own

@@ -36,7 +36,7 @@ class EngineChosen:
 class PeerRefused:
     """The worker at the other end of a pipe said what it may not. Who says so ends.
 
-    ``peer`` is its module; empty: the first one that it hears.
+    ``peer`` is its name; empty: the first one that it hears.
     """
 
     kind: Annotated[str, Code(r"[A-Za-z]{1,40}|\?")]

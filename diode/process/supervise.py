@@ -11,6 +11,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -64,12 +65,44 @@ class Pulse:
         return now - self._at
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerRefused:
+    """A worker said what it may not, of this kind. ``is_new``: it was not refused for this kind before."""
+
+    worker: str
+    said: str
+    why: str
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSaid:
+    """A worker wrote a line to its standard error; so many were left out since the last one."""
+
+    worker: str
+    line: str
+    left_out: int
+
+
+def log_worker(event: WorkerRefused | WorkerSaid) -> None:
+    """Write the line of the log that tells of it; of a refusal once of each kind."""
+    match event:
+        case WorkerRefused(worker, said, why, True):
+            consequence = "it was ended, and the workers begin anew; nothing that it said was believed"
+            do = "it is broken or taken over: keep the log, and find out what reached it"
+            log.error("worker_refused", worker=worker, said=said, why=why, consequence=consequence, do=do)
+        case WorkerSaid(worker, line, left_out):
+            more = {"lines_left_out": left_out} if left_out else {}
+            log.warning("worker_said", worker=worker, line=line, **more)
+
+
 class Crew:
     """Watches workers: ``on_message(worker, message)`` for each message, ``on_death(worker)`` for each death.
 
     ``on_error(error)`` is told what ``on_message`` could not do, such as write its ledger. A worker whose message does
     not belong to its vocabulary, or that ``on_message`` raises MessageError for, is killed: it is broken or taken over,
-    and nothing more that it says is worth hearing. ``refused`` counts that by module.
+    and nothing more that it says is worth hearing. ``refused`` counts that by name. ``tell(event)`` is told of
+    refusals and of lines that workers wrote.
     """
 
     def __init__(
@@ -77,16 +110,18 @@ class Crew:
         on_message: Callable[[Worker, object], None],
         on_death: Callable[[Worker], None],
         on_error: Callable[[DiodeError], None],
+        tell: Callable[[WorkerRefused | WorkerSaid], None] = log_worker,
     ) -> None:
         self.workers: list[Worker] = []
         self.refused: Counter[str] = Counter()
         self._unheard: set[Worker] = set()  # refused
         self._waiting: set[Worker] = set()  # with more to say when others have had their turn
-        self._said: set[tuple[str, str]] = set()  # (module, kind) of refusals that were logged
-        self._lines: dict[str, Allowance] = {}  # by module: a worker that is replaced has no new one
+        self._said: set[tuple[str, str]] = set()  # (name, kind) of refusals that were told
+        self._lines: dict[str, Allowance] = {}  # by name: a worker that is replaced has no new one
         self._on_message = on_message
         self._on_death = on_death
         self._on_error = on_error
+        self._tell = tell
         self._loop = asyncio.get_running_loop()
 
     @property
@@ -103,7 +138,7 @@ class Crew:
         return worker
 
     def close(self, grace_s: float = 0.0) -> dict[str, int]:
-        """End all workers, reap them, and forget them; returns their exit codes by module.
+        """End all workers, reap them, and forget them; returns their exit codes by name.
 
         For ``grace_s`` at most they may end by themselves, having been told by a closed pipe; then they are killed.
         """
@@ -116,7 +151,7 @@ class Crew:
             for fd in (worker.mailbox.read_fd, worker.log_fd, worker.pid_fd):
                 self._loop.remove_reader(fd)
             self._relay(worker)
-            codes[worker.module] = worker.close()
+            codes[worker.name] = worker.close()
         self._unheard -= set(workers)
         return codes
 
@@ -187,19 +222,14 @@ class Crew:
             self._loop.remove_reader(worker.mailbox.read_fd)
         self._unheard.add(worker)
         worker.kill()
-        self.alarm(worker.module, error.kind, error.why)
+        self.alarm(worker.name, error.kind, error.why)
 
-    def alarm(self, module: str, kind: str, why: str) -> None:
-        """Count that a worker's message was refused, here or by another worker; say it once of each kind."""
-        self.refused[module] += 1
-        if (module, kind) in self._said:
-            return
-        self._said.add((module, kind))
-        consequence = "it was ended, and the workers begin anew; nothing that it said was believed"
-        do = "it is broken or taken over: keep the log, and find out what reached it"
-        log.error(
-            "worker_refused", worker=module, said=kind, why=printable(why, MAX_LINE), consequence=consequence, do=do
-        )
+    def alarm(self, name: str, kind: str, why: str) -> None:
+        """Count that a worker's message was refused, here or by another worker, and tell of it."""
+        self.refused[name] += 1
+        is_new = (name, kind) not in self._said
+        self._said.add((name, kind))
+        self._tell(WorkerRefused(name, kind, printable(why, MAX_LINE), is_new))
 
     def _relay(self, worker: Worker) -> None:
         """Log what a worker wrote to its standard error: escaped, cut, and no more than is allowed."""
@@ -210,15 +240,14 @@ class Crew:
             return
         if not text:
             self._loop.remove_reader(worker.log_fd)
-        allowed = self._lines.setdefault(worker.module, Allowance(LINES_AT_ONCE, LINES_PER_S))
+        allowed = self._lines.setdefault(worker.name, Allowance(LINES_AT_ONCE, LINES_PER_S))
         now = time.monotonic()
         lines = text.decode(errors="replace").splitlines()
         allowed.refused += max(0, len(lines) - LINES_AT_ONCE)
         for line in lines[:LINES_AT_ONCE]:
             if allowed.take(now):
                 unsaid, allowed.refused = allowed.refused, 0
-                more = {"lines_left_out": unsaid} if unsaid else {}
-                log.warning("worker_said", worker=worker.module, line=printable(line, MAX_LINE), **more)
+                self._tell(WorkerSaid(worker.name, printable(line, MAX_LINE), unsaid))
 
     def _died(self, worker: Worker) -> None:
         self._loop.remove_reader(worker.pid_fd)

@@ -123,14 +123,16 @@ class Worker:
         *,
         says: Vocabulary,
         hears: Vocabulary = NOTHING,
+        name: str = "",
     ) -> None:
-        """Start ``main`` of ``module``, which may say no more than ``says``.
+        """Start ``main`` of ``module``, which may say no more than ``says``; people know it as ``name``.
 
         ``settings`` is a frozen class whose fields have bounds (:mod:`diode.process.vocabulary`). ``pass_fds`` keep
         their numbers in the child. Raises as ``programs.python``.
         """
         command = python(module)
         self.module = module
+        self.name = name or module  # in the log, and as a label of metrics: it stays when the module moves
         to_child, our_end = os.pipe()
         our_read, from_child = os.pipe()
         log_read, log_write = os.pipe()

@@ -3,17 +3,15 @@
 Whoever cuts the end off the log of staging, or writes another one, cannot change what was heard here.
 """
 
+from collections.abc import Callable
 from typing import Final
-
-import structlog
 
 from diode.audit.chain import Head, What
 from diode.audit.log import AuditLog
+from receiver.events.happened import Event, Noted
 from receiver.ledger.bundles import Ledger
 
 NOTED_EVERY_S: Final = 60.0
-
-log = structlog.get_logger()
 
 
 class PeerHeads:
@@ -23,9 +21,10 @@ class PeerHeads:
     within the minute of an alarm is owed, and said when that is over, whatever came after it: no lie hides it.
     """
 
-    def __init__(self, ledger: Ledger, audit: AuditLog) -> None:
+    def __init__(self, ledger: Ledger, audit: AuditLog, say: Callable[[Event], None]) -> None:
         self._ledger = ledger
         self._audit = audit
+        self._say = say
         self._last = ledger.peer_head()
         self._noted: Head | None = None
         self._owed: tuple[Head, Head] | None = None  # what the log ended with before, and what it was said to end with
@@ -50,7 +49,7 @@ class PeerHeads:
         detail = f"the sender's log ended with entry {was.n} ({was.hash}) before"
         self._audit.append(What.PEER_BACKWARDS, head=head, detail=detail)
         do = "compare its log with this one: diode audit verify LOG --key KEY --heads OUR-LOG"
-        log.error("sender_audit_backwards", was=was.n, now=head.n, do=do)
+        self._say(Noted("error", "sender_audit_backwards", {"was": was.n, "now": head.n, "do": do}))
         self._owed = None
         self._noted, self._note_at = head, now + NOTED_EVERY_S
         self._alarm_at = self._note_at

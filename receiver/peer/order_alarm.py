@@ -1,18 +1,18 @@
 """Heartbeats that are authentic and not newer than the newest: a replay, two senders, or an epoch far ahead."""
 
+from collections.abc import Callable
 from typing import Final
 
-import structlog
+from receiver.events.happened import Event, Noted
 
 SAID_EVERY_S: Final = 60.0
-
-log = structlog.get_logger()
 
 
 class OrderAlarm:
     """Says that heartbeats are refused for their order: at once, and once a minute while it goes on."""
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[Event], None]) -> None:
+        self._say = say
         self._said = 0
         self._again_at = float("-inf")
 
@@ -27,6 +27,6 @@ class OrderAlarm:
             "start in seconds since 1970; or change the link key"
         )
         epoch, number = newest
-        newest_words = {"newest_epoch": epoch, "newest_number": number}
-        log.error("heartbeat_order_refused", count=refused - self._said, **newest_words, consequence=consequence, do=do)
+        fields = {"count": refused - self._said, "newest_epoch": epoch, "newest_number": number}
+        self._say(Noted("error", "heartbeat_order_refused", fields | {"consequence": consequence, "do": do}))
         self._said, self._again_at = refused, now + SAID_EVERY_S

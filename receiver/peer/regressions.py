@@ -1,4 +1,4 @@
-"""The sender's books, as its heartbeats tell them, against what they told before: what is missing, what went backwards.
+"""Detects what of the sender moves backwards: its clock, and the last sequence number of each of its channels.
 
 A heartbeat is a hint: it is authentic, but not signed. It raises alarms and asks for resends; it decides nothing. And
 it is no ratchet: what one heartbeat raised, later ones correct.
@@ -25,7 +25,9 @@ class Alarm(NamedTuple):
 
 
 class Books:
-    """Remembers the last sequence number of each channel and the latest clock. Each fall is alarmed once.
+    """What heartbeats tell of channels and the clock, against what earlier ones told.
+
+    It remembers the last sequence number of each channel and the latest clock. Each fall is alarmed once.
 
     A lower number is taken when so many heartbeats in a row told one. Of more channels than MAX_CHANNELS those are
     ``forgotten`` that were not named for longest; whoever records that takes them out.

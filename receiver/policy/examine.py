@@ -97,7 +97,7 @@ class Examiner:
         try:
             self._hear(question)
         except MessageError as error:
-            error.peer = "receiver.policy.examine"
+            error.peer = "receiver.examine"
             raise
 
     def _hear(self, question: Question) -> None:

@@ -72,6 +72,7 @@ class Pipeline:
                     store_settings(config, pipes),
                     (arena, slabs_read, answers_write, verdicts_read, asked_write),
                     says=STORE_SAYS,
+                    name="receiver.store",
                 )
             )
             self.examine = crew.add(
@@ -80,6 +81,7 @@ class Pipeline:
                     ExamineSettings(str(Inbox(config.inbox.path).spool), asked_read, verdicts_write),
                     (asked_read, verdicts_write),
                     says=EXAMINE_SAYS,
+                    name="receiver.examine",
                 )
             )
             self.assemble = crew.add(
@@ -105,6 +107,7 @@ class Pipeline:
                     ),
                     (read_ring, arena, ready_read, free_write, answers_read, slabs_write, assemble_counters, link_size),
                     says=ASSEMBLE_SAYS,
+                    name="receiver.assemble",
                 )
             )
             self.listen = crew.add(
@@ -123,6 +126,7 @@ class Pipeline:
                     ),
                     (socket_fd, ring, free_read, ready_write, listen_counters, read_link_size),
                     says=LISTEN_SAYS,
+                    name="receiver.listen",
                 )
             )
             self._link_size = Counters(read_link_size, LINK_SIZE)

@@ -33,8 +33,8 @@ from sender.transport.pipeline import Pipeline
 PATIENCE_S: Final = 300.0  # with workers that have something in hand and send nothing: files may lie on a slow disk
 WITHIN_S: Final = 60.0  # too many deaths within this end the daemon
 _PEERS: Final = {
-    "sender.transport.encode": "sender.transport.transmit",
-    "sender.transport.transmit": "sender.transport.encode",
+    "sender.encode": "sender.transmit",
+    "sender.transmit": "sender.encode",
 }
 
 
@@ -109,7 +109,7 @@ class Pipelines:
                 self._crew.alarm(_blamed(worker, message), message.kind, message.why)
             case SandboxLacks(lacks):
                 if lacks:
-                    self._say(SandboxIncomplete(worker.module, lacks))
+                    self._say(SandboxIncomplete(worker.name, lacks))
             case PathChosen(path):
                 self._say(UdpPathTaken(path))
 
@@ -118,12 +118,12 @@ class Pipelines:
         if self._shutdown.failure:
             return
         lost = self._supply.lose(self._pipeline.jobs)
-        code = self._crew.close()[worker.module]
-        self._say(WorkerDied(worker.module, code, lost))
+        code = self._crew.close()[worker.name]
+        self._say(WorkerDied(worker.name, code, lost))
         now = time.monotonic()
         self._deaths.append(now)
         if len(self._deaths) == self._deaths.maxlen and now - self._deaths[0] < WITHIN_S:
-            deaths = f"{worker.module} died {len(self._deaths)} times within a minute"
+            deaths = f"{worker.name} died {len(self._deaths)} times within a minute"
             self._shutdown.fail(WorkerError(f"{deaths}; all is kept"))
             return
         if not self._shutdown.has_begun:
@@ -159,7 +159,7 @@ class Pipelines:
 
 def _blamed(worker: Worker, message: PeerRefused) -> str:
     """Who is refused: a worker hears this process and the other worker, and nobody else."""
-    return SUPERVISOR if message.peer == SUPERVISOR else _PEERS[worker.module]
+    return SUPERVISOR if message.peer == SUPERVISOR else _PEERS[worker.name]
 
 
 def _failure(fatal: Fatal) -> DiodeError:

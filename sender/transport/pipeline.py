@@ -102,7 +102,7 @@ def _start_encode(config: SenderConfig, between: _Between, slot_bytes: int) -> W
         reads=tuple(encode_reads(config)),
     )
     fds = (between.arena, between.free_read, between.ready_write)
-    return Worker("sender.transport.encode", settings, fds, says=ENCODE_SAYS, hears=ENCODE_HEARS)
+    return Worker("sender.transport.encode", settings, fds, says=ENCODE_SAYS, hears=ENCODE_HEARS, name="sender.encode")
 
 
 def _start_transmit(config: SenderConfig, between: _Between, slot_bytes: int, rate_bytes_per_s: int) -> Worker:
@@ -121,4 +121,4 @@ def _start_transmit(config: SenderConfig, between: _Between, slot_bytes: int, ra
         path=config.link.path,
     )
     fds = (between.read_arena, between.ready_read, between.free_write, between.counters, between.socket)
-    return Worker("sender.transport.transmit", settings, fds, says=TRANSMIT_SAYS)
+    return Worker("sender.transport.transmit", settings, fds, says=TRANSMIT_SAYS, name="sender.transmit")

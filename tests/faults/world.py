@@ -45,7 +45,6 @@ from receiver.ledger.bundles import Ledger as ReceiverLedger
 from receiver.messages import ASSEMBLE_SAYS, ASSEMBLE_TO_STORE, STORE_SAYS, STORE_TO_ASSEMBLE, Heard
 from receiver.peer.audit_heads import PeerHeads
 from receiver.peer.completion import Endings
-from receiver.peer.heartbeats import Hearing
 from receiver.peer.requests import request_bundle, request_gaps
 from receiver.recovery.rebaseline import open_ledger as open_receiver_ledger
 from receiver.settings import StorePipes
@@ -64,6 +63,7 @@ from sender.transport.flights import Flights
 from sender.transport.heartbeats import Heart
 from sender.transport.schedule import Filler, Job, Scheduler, Wait
 from tests.faults.disk import Disk, KilledError, watched
+from tests.hearing import Hearing
 from tests.worker_settings import assemble_settings
 
 MTU: Final = 576
@@ -175,7 +175,7 @@ class Enclave:
         with patch.object(ReceiverLedger, "__init__", _booted(world.boot)):
             self.store = Store(store, to_store, self.slabs, Finishing(Inline()))
         disk = DiskHealth(lambda _: self._alarms.add("disk_failing"))
-        heads = PeerHeads(self.store.records.ledger, self.store.records.audit)
+        heads = PeerHeads(self.store.records.ledger, self.store.records.audit, lambda _: None)
         self.hearing = Hearing(self.store.records.ledger, Endings(self.store.records.ledger.heard()), disk, heads)
         settings = assemble_settings(
             ring=ring,

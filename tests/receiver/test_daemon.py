@@ -1,45 +1,106 @@
-"""What the report of an incomplete bundle says of strangers."""
+"""The parts of the supervisor together, without its workers: what a tick does, also while a disk hangs."""
 
-from types import SimpleNamespace
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
-from structlog.testing import capture_logs
+import pytest
+from securesystemslib.signer import CryptoSigner
 
-from diode.console.seldom import MOST_A_MINUTE, Seldom
-from diode.errors import Drop
-from receiver.daemon import STRANGERS, Receiver, flood_note
-from receiver.events import Noted
+from diode.config.init import init_receiver
+from diode.config.load import load
+from diode.config.receiver import ReceiverConfig
+from diode.console.stream import Stream
+from diode.protocol.heartbeat import Heartbeat, LinkOrder, write_heartbeat
+from diode.trust.keys import new_link_key
+from receiver.daemon import Running
+from receiver.events.happened import BeatHeard, Event, Health, LinkSilent, Ticked
+from receiver.ledger.bundles import Ledger
+from receiver.messages import Heard
+from receiver.supervisor.figures import Figures
+from receiver.supervisor.shutdown import Shutdown
+from receiver.supervisor.station import Station
+from tests.enclave import public_pem
 
-LOSSES = {"datagrams": 1000, "lost_before_fec": 500, "socket_drops": 0, "refused": 0}
-OURS = {Drop.REDUNDANT: 7, Drop.DUPLICATE: 5, Drop.CONFLICT: 3}  # of datagrams that carry a valid tag
-
-
-def test_losses_are_put_down_to_a_flood() -> None:
-    """Many refused datagrams are named by reason, and so is what found the socket full meanwhile."""
-    drops = {Drop.TAG: 70_000, Drop.SESSION: 20_000, Drop.MAGIC: 9_000, Drop.KEY: 1_000} | OURS
-    note = flood_note(LOSSES | {"refused": 100_000, "socket_drops": 12}, drops)
-    assert "100000 datagrams were refused since the start (tag 70000, session 20000, magic 9000)" in note
-    assert "12 of whomever found the socket full: a flood" in note
-
-
-def test_a_line_that_loses_is_no_flood() -> None:
-    """Nothing is said of strangers where there were none, or hardly any."""
-    assert "" == flood_note(LOSSES, OURS)
-    assert "" == flood_note(LOSSES | {"refused": 3}, OURS | {Drop.TAG: 3})
-    assert "" == flood_note(dict.fromkeys(LOSSES, 0), {})
+PATIENCE_S = 60.0
 
 
-def test_only_who_lacks_the_key_is_a_stranger() -> None:
-    """What is dropped after the tag was found right is no sign of a flood."""
-    assert not set(STRANGERS) & {Drop.REDUNDANT, Drop.DUPLICATE, Drop.CONFLICT, Drop.SIGNED_GEOMETRY, Drop.MEMORY}
-    assert {Drop.TAG, Drop.SESSION, Drop.KEY, Drop.HEARTBEAT_RATE} <= set(STRANGERS)
+class NoWorkers:
+    """In the place of the pipelines: nothing arrives."""
+
+    slabs = (0, 0)
+
+    def health(self, now: float) -> Health:
+        """All is well."""
+        return Health(now, has_begun=True, is_well=True)
+
+    def close(self) -> None:
+        """There is nobody to be ended."""
 
 
-def test_wrong_slabs_do_not_fill_the_log() -> None:
-    """Whoever has the link key can seal them without end; what else is said is not held back for it."""
-    supervisor: Any = SimpleNamespace(_seldom=Seldom())
-    with capture_logs() as logs:
-        for _ in range(1000):
-            Receiver._on_noted(supervisor, Noted("error", "slab_mismatch", {"bundle": "0" * 16}))
-        Receiver._on_noted(supervisor, Noted("error", "trust_fork", {"bundle": "0" * 16}))
-    assert ["slab_mismatch"] * MOST_A_MINUTE + ["trust_fork"] == [entry["event"] for entry in logs]
+class Daemon:
+    """A supervisor that runs, and what it said."""
+
+    def __init__(self, folder: Path) -> None:
+        init_receiver(folder, listen="127.0.0.1:0", auth="none", link_key=new_link_key(), public=None)
+        (folder / "keys" / "signers" / "alice.pub").write_text(public_pem(CryptoSigner.generate_ed25519()))
+        self.station = Station(load(ReceiverConfig, folder / "receiver.toml"))
+        self.said: list[Event] = []
+        stream: Stream[Event] = Stream(self.said.append)
+        self.running = Running(self.station, stream, Shutdown(stream.say), Figures())
+        self.running._pipelines = NoWorkers()  # type: ignore[assignment]
+
+    def hear(self, number: int) -> None:
+        """A heartbeat, as ``assemble`` says it."""
+        books: dict[str, Any] = {"clock": 1, "sessions": {}, "channels": {}, "bundles": []}
+        beat = Heartbeat.model_validate({"epoch": 1, "number": number, **books})
+        message = Heard(write_heartbeat(beat), (), self.station.fingerprints[0], 0)
+        self.running._door.take(NoWorkers(), message)  # type: ignore[arg-type]
+
+    def said_of(self, *kinds: type) -> list[Event]:
+        """What it said of these kinds."""
+        return [event for event in self.said if isinstance(event, kinds)]
+
+
+@pytest.fixture
+async def daemon(tmp_path: Path) -> AsyncIterator[Daemon]:
+    """It is closed in the end."""
+    made = Daemon(tmp_path)
+    yield made
+    await made.running.close()
+    made.station.close()
+
+
+async def test_a_tick_says_the_time_and_how_the_daemon_is(daemon: Daemon) -> None:
+    """Readers need nothing else."""
+    daemon.running.tick(5.0, is_bounded=False)
+    assert [Ticked(5.0), Health(5.0, has_begun=True, is_well=True)] == daemon.said
+
+
+async def test_a_ledger_that_hangs_stops_no_tick(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Heartbeats are heard, silence is noticed, the watchdog is told; in the end all is recorded, in order."""
+    goes_on, hangs = threading.Event(), threading.Event()
+    recorded: list[int] = []
+    note_order = Ledger.note_order
+
+    def note(self: Ledger, key: str, order: LinkOrder) -> None:
+        hangs.set()
+        goes_on.wait(PATIENCE_S)
+        note_order(self, key, order)
+        recorded.append(order.number)
+
+    monkeypatch.setattr(Ledger, "note_order", note)
+    daemon.hear(1)
+    assert await asyncio.to_thread(hangs.wait, PATIENCE_S)
+    for number in range(2, 12):
+        daemon.hear(number)
+        daemon.running.tick(asyncio.get_running_loop().time(), is_bounded=True)
+        await asyncio.sleep(0)
+    daemon.running.tick(asyncio.get_running_loop().time() + 5.0, is_bounded=False)
+    assert (11, 11, 11) == tuple(len(daemon.said_of(kind)) for kind in (BeatHeard, Ticked, Health))
+    assert (1, []) == (len(daemon.said_of(LinkSilent)), recorded)
+    goes_on.set()
+    await daemon.running.close()
+    assert list(range(1, 12)) == recorded

@@ -37,8 +37,9 @@ class _Subprocess:
     Popen = staticmethod(popen)
 
 
+RESTARTS = {"receiver": "receiver.supervisor.pipelines", "sender": "sender.daemon"}  # where they are counted
 if MODE == "lies":
-    importlib.import_module(f"{SIDE}.daemon").MOST_RESTARTS = 1000
+    importlib.import_module(RESTARTS[SIDE]).MOST_RESTARTS = 1000
 workers.subprocess = _Subprocess  # type: ignore[assignment]
 sys.argv = [f"diode-{SIDE}", *sys.argv[4:]]
 importlib.import_module(f"{SIDE}.cli").main()

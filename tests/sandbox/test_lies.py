@@ -11,6 +11,7 @@ import pytest
 from tests.e2e.pair import Pair, Process, pair, start_command
 from tests.sandbox.liar import LIES
 
+NAMES = {"receiver.transport.listen": "receiver.listen", "receiver.transport.assemble": "receiver.assemble"}
 HIJACK = Path(__file__).parent / "hijack.py"
 SCANNER = """#!/bin/sh
 cat >> {asked}
@@ -73,7 +74,7 @@ async def test_a_worker_that_lies_is_ended_and_not_believed(tmp_path: Path, modu
         lines = [json.loads(line) for line in receiver.log]
         assert len(LIES[module]) == sum(line["event"] == "worker_died" for line in lines)
         refused = [line for line in lines if line["event"] == "worker_refused"]
-        assert {module} <= {line["worker"] for line in refused}
+        assert {NAMES[module]} <= {line["worker"] for line in refused}
         assert before == contents(link.folder)
         assert [] == [m for m in receiver.messages if m["message_type"] == "bundle"]
         asked = [json.loads(line) for line in (link.folder / "asked").read_text().splitlines()]

@@ -103,7 +103,12 @@ def test_the_display_shows_any_name(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is asked in one line."""
     asked: list[str] = []
-    monkeypatch.setattr(typer, "confirm", lambda text: bool(asked.append(text)))
+
+    def confirm(text: str) -> bool:
+        asked.append(text)
+        return False
+
+    monkeypatch.setattr(typer, "confirm", confirm)
     ask(HOSTILE)
     assert is_harmless(asked[0])
     assert "\n" not in asked[0]

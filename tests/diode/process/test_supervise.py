@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from diode.errors import DiodeError
 from diode.process.memory import Counters
 from diode.process.messages import PathChosen
-from diode.process.supervise import LINES_AT_ONCE, MAX_LINE, MESSAGES_AT_ONCE, Crew, Pulse
+from diode.process.supervise import LINES_AT_ONCE, MAX_LINE, MESSAGES_AT_ONCE, Crew, Pulse, WorkerRefused
 from diode.process.vocabulary import LINE_BYTES, Vocabulary
 from diode.process.workers import Mailbox, Worker
 from sender.messages import Degraded
@@ -208,3 +208,17 @@ def test_figures_are_counts_whatever_was_written() -> None:
     Counters(memfd, ("a", "b"))._cells[0] = -(1 << 63)
     ours = Counters(memfd, ("a", "b"))
     assert (0, {"a": 0, "b": 0}) == (ours["a"], ours.snapshot())
+
+
+async def test_a_worker_has_the_name_that_people_know(watched: Watched) -> None:
+    """It stays when its module moves: in refusals, counts and exit codes."""
+    told: list[object] = []
+    watched.crew._tell = told.append
+    watched.program = "say(b'[]\\n')\ntime.sleep(60)"
+    worker = watched.crew.add(Worker("tests.moved.liar", Nothing(), says=REPORTS, name="tests.liar"))
+    watched.over = asyncio.Event()
+    async with asyncio.timeout(60):
+        await watched.over.wait()
+    assert ("tests.liar", "tests.moved.liar") == (worker.name, worker.module)
+    assert {"tests.liar": 1} == dict(watched.crew.refused)
+    assert ["tests.liar"] == [event.worker for event in told if isinstance(event, WorkerRefused)]

@@ -1,10 +1,8 @@
 """What is heard is recorded, on a disk that takes it or later, and what is missed is asked for by itself."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sqlite3
 from pathlib import Path
 from typing import Any, Literal
-from unittest.mock import patch
 
 from structlog.testing import capture_logs
 
@@ -12,15 +10,16 @@ from diode.audit.log import AuditLog
 from diode.errors import FullError
 from diode.formats.names import MAX_SEQUENCE
 from diode.protocol.heartbeat import Heartbeat
-from receiver.events import Coming
+from receiver.events.happened import Coming, GapsCounted, Noted
 from receiver.ledger.bundles import MAX_HEARD, Ledger, Row
 from receiver.ledger.numbers import MAX_JUNK_CHANNELS
 from receiver.messages import DiskFailing
 from receiver.peer.audit_heads import PeerHeads
 from receiver.peer.completion import GRACE_S, Endings
-from receiver.peer.heartbeats import GAP_S, Hearing
+from receiver.peer.heartbeats import GAP_S
 from receiver.peer.requests import request_bundle
 from receiver.spool.disk import DiskHealth
+from tests.hearing import Hearing
 
 FAR = (1 << 63) - 1
 NONE_LEFT = 0  # no slab waits for store
@@ -42,7 +41,7 @@ def coming(how: Literal["resumed", "progress"]) -> Coming:
 
 def heads(folder: Path) -> PeerHeads:
     """Where heads of the sender's audit log go."""
-    return PeerHeads(Ledger(folder / "ledger.db"), AuditLog(folder / "audit", "receiver", None))
+    return PeerHeads(Ledger(folder / "ledger.db"), AuditLog(folder / "audit", "receiver", None), lambda _: None)
 
 
 def told(ledger: Ledger) -> list[tuple[str, int]]:
@@ -50,20 +49,25 @@ def told(ledger: Ledger) -> list[tuple[str, int]]:
     return [(gap.channel, gap.sequence) for gap in ledger.told_gaps(("models",), 9, 0)]
 
 
-@contextmanager
-def full(ledger: Ledger) -> Iterator[None]:
-    """Its disk takes nothing."""
-    with patch.object(ledger, "_execute", side_effect=FullError("full")):
-        yield
+class FilledLedger(Ledger):
+    """While ``is_full``, its disk takes nothing."""
+
+    is_full = False
+
+    def _execute(self, statement: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
+        if self.is_full:
+            raise FullError("full")
+        return super()._execute(statement, values)
 
 
 def test_what_a_full_disk_does_not_take_is_recorded_later(tmp_path: Path) -> None:
     """The alarm is said once, and nothing that was heard is lost."""
-    ledger, endings, said = Ledger(tmp_path / "ledger.db"), Endings(), list[Any]()
+    ledger, endings, said = FilledLedger(tmp_path / "ledger.db"), Endings(), list[Any]()
     hearing = Hearing(ledger, endings, DiskHealth(said.append), heads(tmp_path))
-    with full(ledger):
-        hearing.hear(beat(1, ("a" * 16, "waiting"), models=7), 1.0, {})
-        hearing.hear(beat(2, ("b" * 16, "withdrawn"), models=8), 2.0, {})
+    ledger.is_full = True
+    hearing.hear(beat(1, ("a" * 16, "waiting"), models=7), 1.0, {})
+    hearing.hear(beat(2, ("b" * 16, "withdrawn"), models=8), 2.0, {})
+    ledger.is_full = False
     assert [DiskFailing] == [type(message) for message in said]
     assert (1, 2) == hearing.newest
     assert ({}, [], {}) == (ledger.link_orders(), ledger.heard(), ledger.issued())
@@ -106,18 +110,19 @@ def test_made_up_channels_are_forgotten_and_real_ones_come_back(tmp_path: Path) 
     assert (MAX_JUNK_CHANNELS + 1, False) == (len(ledger.issued()), "other" in ledger.issued())
     hearing.hear(beat(12, models=3, other=2), 12.0, {})
     assert {"models": 3, "other": 2}.items() <= ledger.issued().items()
-    assert len(hearing._books.issued) <= MAX_JUNK_CHANNELS + 2
+    assert len(hearing.recording._numbers.books.issued) <= MAX_JUNK_CHANNELS + 2
 
 
 def test_words_of_bundles_are_bounded_on_a_full_disk(tmp_path: Path) -> None:
     """Whoever has the link key may name any number of them."""
-    ledger = Ledger(tmp_path / "ledger.db")
+    ledger = FilledLedger(tmp_path / "ledger.db")
     hearing = Hearing(ledger, Endings(), DiskHealth(lambda _: None), heads(tmp_path))
-    with full(ledger), capture_logs() as said:
+    ledger.is_full = True
+    with capture_logs() as said:
         for number in range(2 * MAX_HEARD // 8):
             names = [(f"{8 * number + i:016x}", "withdrawn") for i in range(8)]
             hearing.hear(beat(1 + number, *names), 1.0, {})
-    assert len(hearing._withdrawn) <= MAX_HEARD + 8
+    assert len(hearing.recording._bundles._withdrawn) <= MAX_HEARD + 8
     assert 10 == len([line for line in said if line["event"] == "bundle_withdrawn"])
 
 
@@ -205,3 +210,37 @@ def test_what_is_missed_is_asked_for_when_the_sender_rests(tmp_path: Path) -> No
     for second in range(30, 42):
         hearing.hear(beat(1 + second, models=1), 1.0 + second, {})
     assert ["channel models, sequence 1", f"bundle {'a' * 16}"] == [gap.what.split(":")[0] for gap in hearing.gaps]
+
+
+def test_what_found_no_room_is_not_lost_for_good(tmp_path: Path) -> None:
+    """That another key speaks, and that a bundle was begun, is handed on with the next heartbeat that finds room."""
+    ledger, endings = Ledger(tmp_path / "ledger.db"), Endings()
+    hearing = Hearing(ledger, endings, DiskHealth(lambda _: None), heads(tmp_path), keys=("new", "old"))
+    hearing.hear(beat(1, ("a" * 16, "sending"), models=7), 1.0, {}, "old")
+    hearing.has_room = False
+    hearing.hear(beat(1, models=2), 2.0, {}, "new")
+    assert ((1, 1), ["a" * 16]) == (hearing.newest, ledger.heard())
+    hearing.has_room = True
+    hearing.hear(beat(2, models=2), 3.0, {}, "new")
+    assert ([], {"models": 2}) == (ledger.heard(), ledger.issued())
+    assert (1, 2) == ledger.link_orders()["new"].reached
+
+
+def test_what_is_over_is_known_whatever_the_record_waits_for(tmp_path: Path) -> None:
+    """A disk that hangs delays no report of an incomplete bundle."""
+    endings = Endings()
+    hearing = Hearing(Ledger(tmp_path / "ledger.db"), endings, DiskHealth(lambda _: None), heads(tmp_path))
+    hearing.has_room = False
+    hearing.hear(beat(1, ("a" * 16, "over")), 1.0, {"a" * 16: coming("progress")})
+    assert ["a" * 16] == endings.due(1.0 + GRACE_S, NONE_LEFT, NONE_LEFT)
+
+
+def test_alarms_of_heartbeats_are_events(tmp_path: Path) -> None:
+    """What is missing is counted, and said once; a clock that goes back is said."""
+    hearing = Hearing(Ledger(tmp_path / "ledger.db"), Endings(), DiskHealth(lambda _: None), heads(tmp_path))
+    for second in range(12):
+        hearing.hear(beat(1 + second, models=1), 1.0 + second, {})
+    hearing.hear(beat(20, models=1).model_copy(update={"clock": 50}), 14.0, {})
+    assert [GapsCounted(1)] == [event for event in hearing.events if isinstance(event, GapsCounted)]
+    noted = [event.event for event in hearing.events if isinstance(event, Noted)]
+    assert ["bundle_missing", "sender_clock_backwards"] == noted

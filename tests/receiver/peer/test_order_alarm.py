@@ -2,12 +2,13 @@
 
 from structlog.testing import capture_logs
 
+from receiver.events.lines import Lines
 from receiver.peer.order_alarm import SAID_EVERY_S, OrderAlarm
 
 
 def test_it_is_said_at_once_and_once_a_minute() -> None:
     """With how many there were, against what, and what to type."""
-    alarm = OrderAlarm()
+    alarm = OrderAlarm(Lines().read)
     with capture_logs() as said:
         alarm.look(0, (-1, 0), 0.0)
         for second in range(1, 100):

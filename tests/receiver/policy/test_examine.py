@@ -138,7 +138,7 @@ def test_a_worker_that_lies_is_not_believed(monkeypatch: pytest.MonkeyPatch, how
     begun = time.monotonic()
     with pytest.raises(MessageError, match=why) as caught:
         Examiner(mailbox(read, asked_write))(asked)
-    assert "receiver.policy.examine" == caught.value.peer
+    assert "receiver.examine" == caught.value.peer
     assert time.monotonic() < begun + 5
     for fd in (asked_read, asked_write, read, write):
         os.close(fd)

@@ -17,12 +17,15 @@ from receiver.cli import app
 from receiver.inbox.folder import MAX_REASONS
 from receiver.ledger.bundles import Ledger
 from receiver.ledger.numbers import MAX_JUNK_CHANNELS
+from receiver.peer.asking import PROOF_S
 from receiver.peer.channels import begin_channel
 from receiver.peer.completion import MOST_REMEMBERED, Endings
-from receiver.peer.heartbeats import GAP_S, HINTS_A_MINUTE, LOOK_EVERY_S, PROOF_S, Hearing
+from receiver.peer.heartbeats import GAP_S, LOOK_EVERY_S
+from receiver.peer.recording import HINTS_A_MINUTE
 from receiver.peer.requests import MAX_GAPS, MAX_JUNK, MOST_KEPT, Request, drop_request, keep_request, request_gaps
 from receiver.spool.disk import DiskHealth
 from tests.enclave import Enclave
+from tests.hearing import Hearing
 from tests.link import Bundle, make_bundle
 from tests.receiver.peer.test_heartbeats import beat, heads
 

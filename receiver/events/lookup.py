@@ -1,21 +1,20 @@
-"""What happens to bundles, as the supervisor has looked it up: in its ledger, its inbox and its configuration.
+"""Events of bundles: what ``store`` says is looked up in the ledger, the inbox and the configuration.
 
 Of what ``store`` says only the bundle's id is taken, and figures that nothing else knows; an id that the ledger has
-not, or has in another state, is not believed. Whatever is logged, shown, scanned or counted is made of
-these events.
+not, or has in another state, is not believed.
 
 A message is looked up some time after it was sent, and an honest ``store`` may have gone on meanwhile: where its ledger
 may forget a bundle by then, nothing is made of the message, and nobody is ended for it.
 """
 
 import time
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from diode.config.receiver import ReceiverConfig
 from diode.errors import ContentError, MessageError, exit_codes
 from diode.process.vocabulary import printable
 from diode.trust.document import TRUST_CHANNEL, read_document
+from receiver.events.happened import Coming, Ended, Event, Noted, NowHeld, disk_failing
 from receiver.inbox.folder import Inbox
 from receiver.ledger.bundles import Ledger, Row
 from receiver.messages import (
@@ -47,59 +46,9 @@ from receiver.release.held import waits_for
 
 MAX_DETAIL: Final = 500
 EXIT_CODES: Final = exit_codes(ContentError)
-DISK_DO: Final = "make the disk work again; what it does not take is asked for again"
 SYMBOLS_DETAIL: Final = (
     "symbols of these slabs that were being assembled are lost; other passes or a resend bring them again"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Coming:
-    """A bundle is on its way."""
-
-    row: Row
-    how: Literal["accepted", "resumed", "progress"]
-    stored_bytes: int
-    missing: int
-
-
-@dataclass(frozen=True, slots=True)
-class NowHeld:
-    """A bundle is verified, and lies at ``path`` until people, or a scanner, decide."""
-
-    row: Row
-    path: str
-    waits_for: str
-    is_scanned: bool
-
-    def facts(self) -> dict[str, Any]:
-        """What a scanner is told."""
-        row = self.row
-        place = {"bundle": row.id, "label": row.label, "channel": row.channel, "path": self.path}
-        return place | {"bytes": row.size, "files": row.files}
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A bundle is over. Without ``row`` nobody knows whose it was; ``fields`` are shown."""
-
-    outcome: Literal["published", "quarantined", "expired", "dropped"]
-    bundle: str
-    row: Row | None
-    fields: dict[str, Any]
-    exit_code: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Noted:
-    """Something to be logged, and nothing else."""
-
-    level: Literal["info", "error"]
-    event: str
-    fields: dict[str, Any]
-
-
-Event = Coming | NowHeld | Ended | Noted
 
 
 class Lookup:
@@ -274,8 +223,3 @@ class Lookup:
             do = f"take bundles of channel {channel} out of the inbox; until then its data is not kept"
         fields = {"bundle": message.bundle, "channel": channel, "sequence": sequence}
         return Noted("error", "space_short", fields | {"needed": message.needed, "free": message.free, "do": do})
-
-
-def disk_failing(message: DiskFailing) -> Noted:
-    """The alarm that a disk fails, whoever noticed."""
-    return Noted("error", "disk_failing", {"detail": message.detail, "failures": message.failures, "do": DISK_DO})

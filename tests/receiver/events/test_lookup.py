@@ -8,7 +8,8 @@ import pytest
 from securesystemslib.signer import CryptoSigner
 
 from diode.errors import MessageError
-from receiver.events import Coming, Ended, Lookup, NowHeld
+from receiver.events.happened import Coming, Ended, NowHeld
+from receiver.events.lookup import Lookup
 from receiver.ledger.bundles import State
 from receiver.messages import (
     STORE_SAYS,

@@ -1,0 +1,153 @@
+"""The log of the receiving side: which events are lines of it, under which name, and what a person is told to do.
+
+The line of a bundle that is over is the display's (:mod:`receiver.supervisor.progress`), since it is JSON on demand.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from diode.console.seldom import Seldom
+from diode.process.supervise import WorkerRefused, WorkerSaid, log_worker
+from diode.protocol.fec import ZFEC_SLOWDOWN
+from receiver.events.happened import (
+    BeatsLeftOut,
+    CodeNotKept,
+    Coming,
+    Ended,
+    Event,
+    HintsLeftOut,
+    IsalAbsent,
+    LinkAlive,
+    LinkSilent,
+    Listening,
+    Noted,
+    NowHeld,
+    OldKeyUsed,
+    PreviousKeyMissing,
+    ResendNeeded,
+    SandboxIncomplete,
+    ScanFailed,
+    Scanned,
+    Stopping,
+    TrustAwaited,
+    TwoLinkKeys,
+    UdpPathTaken,
+    WorkerDied,
+)
+
+ZFEC_ALONE: Final = f"FEC runs on zfec alone, about {ZFEC_SLOWDOWN} times slower"
+KEPT: Final = "slabs, stored or parked; a later run goes on"
+OLD_KEY_DO: Final = (
+    "diode keys rotate-link sender.toml --new FILE, and restart the sender; if that was done, somebody else "
+    "has the old key: diode keys retire-link receiver.toml, and restart here"
+)
+AWAITED_DO: Final = "diode-receiver trust install FILE, with that document, and restart"
+RETIRE_DO: Final = "when the sender has the new key: diode keys retire-link receiver.toml, and restart"
+PREVIOUS_DO: Final = "put it there, or take link.previous_key out of receiver.toml"
+SCAN_DO: Final = "mend the scanner, and restart; or diode-receiver reject"
+LEFT_OUT_DO: Final = "make the disk faster, or find out who else writes to it; later heartbeats say most of it again"
+
+log = structlog.get_logger()
+
+
+class Lines:
+    """Writes the lines. ``clock``, in seconds, bounds those that whoever holds a link key can cause at will."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seldom = Seldom()
+
+    def read(self, event: Event) -> None:
+        """Write the line of an event, if it has one."""
+        match event:
+            case Noted():
+                self._note(event)
+            case Coming() | NowHeld() | Ended() | Scanned() | ScanFailed():
+                _tell_of_bundle(event)
+            case HintsLeftOut() | ResendNeeded() | CodeNotKept():
+                _tell_of_missing(event)
+            case LinkSilent() | LinkAlive() | BeatsLeftOut() | OldKeyUsed():
+                self._tell_of_link(event)
+            case IsalAbsent() | SandboxIncomplete() | UdpPathTaken() | WorkerDied():
+                _tell_of_workers(event)
+            case WorkerRefused() | WorkerSaid():
+                log_worker(event)
+            case Listening() | Stopping() | TwoLinkKeys() | PreviousKeyMissing() | TrustAwaited():
+                _tell_of_daemon(event)
+
+    def _note(self, noted: Noted) -> None:
+        if noted.event == "slab_mismatch" and not self._seldom.may_say(noted.event, self._clock()):
+            return  # whoever has the link key can seal wrong symbols as fast as the line is
+        log.log(40 if noted.level == "error" else 20, noted.event, **noted.fields)
+
+    def _tell_of_link(self, event: LinkSilent | LinkAlive | BeatsLeftOut | OldKeyUsed) -> None:
+        match event:
+            case LinkSilent(since_s):
+                log.error("link_silent", since_s=since_s)
+            case LinkAlive(since_s):
+                log.info("link_alive", since_s=since_s)
+            case BeatsLeftOut(count):
+                consequence = "what they said is not recorded"
+                log.error("heartbeats_left_out", count=count, consequence=consequence, do=LEFT_OUT_DO)
+            case OldKeyUsed(key, session):
+                if self._seldom.may_say("old_link_key_used", self._clock()):
+                    log.warning("old_link_key_used", key=key, session=session, do=OLD_KEY_DO)
+
+
+def _tell_of_bundle(event: Coming | NowHeld | Ended | Scanned | ScanFailed) -> None:
+    match event:
+        case Coming(row, how):
+            if how != "progress":
+                log.info(f"bundle_{how}", bundle=row.id, name=row.label, bytes=row.size)
+        case NowHeld(row):
+            do = f"diode-receiver accept {row.id} --key KEY, or reject"
+            log.warning("bundle_held", **event.facts(), waits_for=event.waits_for, do=do)
+        case Ended("expired", bundle, row):
+            if row is not None:
+                log.error("bundle_expired", bundle=bundle, name=row.label)
+        case Scanned(bundle, verdict, reason):
+            log.info("scanned", bundle=bundle, verdict=verdict, reason=reason)
+        case ScanFailed(bundle, detail):
+            log.warning("scan_failed", bundle=bundle, detail=detail, consequence="it stays held", do=SCAN_DO)
+
+
+def _tell_of_missing(event: HintsLeftOut | ResendNeeded | CodeNotKept) -> None:
+    match event:
+        case HintsLeftOut(count):
+            log.error("bundles_perhaps_incomplete", count=count, do="diode-receiver missing")
+        case ResendNeeded(what, do, kept):
+            log.error("resend_needed", what=what, do=do, kept=kept, qr="diode-receiver missing")
+        case CodeNotKept():
+            log.error("code_not_kept", do="diode-receiver missing, when the disk works")
+
+
+def _tell_of_workers(event: IsalAbsent | SandboxIncomplete | UdpPathTaken | WorkerDied) -> None:
+    match event:
+        case IsalAbsent():
+            log.warning("isal_absent", consequence=ZFEC_ALONE)
+        case SandboxIncomplete(worker, lacks):
+            consequence = f"a taken-over {worker} could do more than it needs"
+            log.warning("sandbox_incomplete", lacks=list(lacks), consequence=consequence)
+        case UdpPathTaken(path):
+            log.info("udp_path_chosen", path=path)
+        case WorkerDied():
+            consequence = "slabs being assembled are lost"
+            log.error("worker_died", worker=event.worker, code=event.code, consequence=consequence)
+
+
+def _tell_of_daemon(event: Listening | Stopping | TwoLinkKeys | PreviousKeyMissing | TrustAwaited) -> None:
+    match event:
+        case Listening(address, inbox):
+            log.info("listening", address=address, inbox=inbox)
+        case Stopping(signal):
+            log.info("stopping", signal=signal, kept=KEPT)
+        case TwoLinkKeys(previous, since):
+            log.info("two_link_keys_valid", previous=previous, since=since, do=RETIRE_DO)
+        case PreviousKeyMissing(path):
+            log.warning("previous_link_key_missing", path=path, do=PREVIOUS_DO)
+        case TrustAwaited(version, digest):
+            consequence = "nothing is published"
+            log.error("trust_document_awaited", version=version, digest=digest, consequence=consequence, do=AWAITED_DO)

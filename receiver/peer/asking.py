@@ -1,0 +1,71 @@
+"""What is asked for by itself: bundles that signatures prove to be missing, and those only heartbeats speak of."""
+
+from collections.abc import Callable, Collection
+from typing import Final
+
+from diode.console.budget import PerMinute
+from receiver.events.happened import Event, GapsCounted, Noted
+from receiver.ledger.bundles import Ledger
+from receiver.peer.requests import Request, request_gaps, request_signed
+from receiver.spool.disk import DiskHealth
+
+PROOF_S: Final = 600  # what a signature proves to be missing is said after so long, whatever heartbeats say
+
+
+class Asking:
+    """Says each thing that is missing once. ``gaps`` is all that was missing when it was looked for last.
+
+    ``hints`` bounds what heartbeats alone speak of. Times are of one monotonic clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        disk: DiskHealth,
+        configured: Collection[str],
+        hints: PerMinute,
+        say: Callable[[Event], None],
+    ) -> None:
+        """``configured``: channels that this side has settings for."""
+        self.gaps: list[Request] = []
+        self._ledger = ledger
+        self._disk = disk
+        self._configured = configured
+        self._hints = hints
+        self._say = say
+        self._proven: list[Request] = []  # said already
+        self._is_current = False  # nothing has happened since the gaps were looked for
+
+    def outdate(self) -> None:
+        """Something happened: other things may be missing now."""
+        self._is_current = False
+
+    def look_back(self, now: float) -> None:
+        """The sender rests: whatever it numbered, and did not arrive, is missing."""
+        if self._is_current:
+            return
+        with self._disk.surviving():
+            gaps = request_gaps(self._ledger, self._configured)
+            self._say_proven([gap for gap in gaps if gap.is_signed])
+            for gap in gaps:
+                if not gap.is_signed and gap not in self.gaps and self._hints.take(now):
+                    self._say_missing(gap)
+            self.gaps, self._is_current = gaps, True
+            self._say(GapsCounted(len(gaps)))
+
+    def look(self, now: float) -> None:
+        """Say what signatures prove to be missing, whether the sender rests or not."""
+        with self._disk.surviving():
+            self._say_proven(request_signed(self._ledger, older_than_s=PROOF_S))
+        if left_out := self._hints.left_out(now):
+            fields = {"count": left_out, "do": "diode-receiver missing"}
+            self._say(Noted("error", "bundles_perhaps_missing", fields))
+
+    def _say_proven(self, proven: list[Request]) -> None:
+        for request in proven:
+            if request not in self._proven:
+                self._say_missing(request)
+        self._proven = proven
+
+    def _say_missing(self, request: Request) -> None:
+        self._say(Noted("error", "bundle_missing", {"what": request.what, "do": request.command}))

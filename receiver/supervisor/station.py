@@ -1,0 +1,97 @@
+"""What the daemon holds as long as it runs: the locks of its folders, ledger, audit log, link keys, and the port."""
+
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from diode.audit.log import AuditLog, open_log
+from diode.config.link_key_rotation import Previous, maybe_previous
+from diode.config.ownership import check_ownership
+from diode.config.receiver import ReceiverConfig, ReceiverLink
+from diode.errors import UsageError
+from diode.net.address import Address
+from diode.net.sockets import adopt_receiver, open_receiver
+from diode.process.judges import Account
+from diode.process.systemd import listen_fds
+from diode.storage.database import LEDGER_FILE
+from diode.storage.locking import lock_folder
+from diode.trust.keys import read_link_key, read_signer
+from receiver.events.happened import Event, PreviousKeyMissing, TwoLinkKeys
+from receiver.inbox.folder import Inbox
+from receiver.ledger.bundles import Ledger
+from receiver.policy.authority import Authority
+from receiver.recovery.rebaseline import open_ledger
+
+
+class Station:
+    """Opens all of it, or nothing: raises UsageError, LockedError, StorageError and their kind. ``close`` it.
+
+    ``ledger`` and ``audit`` belong to the thread of the event loop; :meth:`second_ledger` and :meth:`second_audit`
+    are another connection each, for a thread of its own. ``is_passed``: systemd has the port open, too.
+    ``awaited``: see :class:`receiver.policy.authority.Authority`.
+    """
+
+    def __init__(self, config: ReceiverConfig) -> None:
+        self.config = config
+        self._stack = ExitStack()
+        with ExitStack() as opened:
+            _check_settings(config)
+            self.previous = maybe_previous(config.link)
+            opened.callback(os.close, lock_folder(config.state))
+            inbox = Inbox(config.inbox.path)
+            inbox.prepare()
+            opened.callback(os.close, inbox.lock())
+            self.ledger = open_ledger(config)
+            opened.callback(self.ledger.close)
+            self.awaited = Authority(self.ledger, config.signers, {}).awaited  # raises what is wrong with keys
+            self._open_port(config.link)
+            opened.callback(self.socket.close)
+            self.audit = self.second_audit()
+            self.fingerprints = [read_link_key(path).fingerprint for path in config.link.keys]
+            self._stack = opened.pop_all()
+
+    def close(self) -> None:
+        """Give all of it back."""
+        self._stack.close()
+
+    def at_end(self, callback: Callable[[], None]) -> None:
+        """Call this when all is given back, first."""
+        self._stack.callback(callback)
+
+    def second_ledger(self) -> Ledger:
+        """A connection of its own; it does not write the anchor, which ``store`` alone does. The caller closes it."""
+        return Ledger(self.config.state / LEDGER_FILE)
+
+    def second_audit(self) -> AuditLog:
+        """The audit log, for a thread of its own."""
+        return open_log(self.config.audit_folder, self.config.service_key, "receiver")
+
+    def _open_port(self, link: ReceiverLink) -> None:
+        passed = listen_fds()
+        self.is_passed = bool(passed)
+        address = Address.parse(link.listen)
+        if len(passed) > 1:
+            raise UsageError(f"{len(passed)} sockets were passed, but one is wanted: ListenDatagram={address}")
+        buffer = link.socket_buffer
+        self.socket = adopt_receiver(passed[0].fd, address, buffer) if passed else open_receiver(address, buffer)
+
+
+def keys_event(link: ReceiverLink, previous: Previous | None) -> Event | None:
+    """What is to be said of the previous link key; None: nothing."""
+    if previous is not None:
+        return TwoLinkKeys(f"{previous.key.key_id:04x}", previous.since)
+    named: Path | None = link.previous_key
+    if named and not named.exists():
+        return PreviousKeyMissing(str(named))
+    return None
+
+
+def _check_settings(config: ReceiverConfig) -> None:
+    """Say now, and here, what is wrong with keys, users, and who may change them. Raises UsageError and its kind."""
+    check_ownership(config)
+    read_link_key(config.link.key)
+    if any(channel.scan for channel in config.channels.values()):
+        read_signer(config.service_key)  # by which the scanner's word is told from a stranger's
+    for user in filter(None, (channel.scan_user for channel in config.channels.values())):
+        Account.of(user)

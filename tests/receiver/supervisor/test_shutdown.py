@@ -1,0 +1,39 @@
+"""Whether the daemon ends, and why."""
+
+import asyncio
+import os
+import signal
+
+from diode.errors import StorageError
+from receiver.events.happened import Event, Stopping
+from receiver.supervisor.shutdown import Shutdown
+
+
+def test_enough_is_no_early_end() -> None:
+    """A signal and an error are."""
+    shutdowns = [Shutdown(lambda _: None) for _ in range(4)]
+    shutdowns[1].end()
+    shutdowns[2].fail(StorageError("full"))
+    shutdowns[3].interrupt(signal.SIGTERM)
+    assert [False, True, True, True] == [shutdown.has_begun for shutdown in shutdowns]
+    assert [False, False, True, True] == [shutdown.is_early for shutdown in shutdowns]
+
+
+async def test_a_signal_is_said_and_ends_the_wait() -> None:
+    """While the block runs; afterwards the signal is the system's again."""
+    said: list[Event] = []
+    shutdown = Shutdown(said.append)
+    before = signal.getsignal(signal.SIGTERM)
+    with shutdown.on_signals():
+        os.kill(os.getpid(), signal.SIGTERM)
+        async with asyncio.timeout(60):
+            await shutdown.wait(60)
+    assert ([Stopping("SIGTERM")], signal.SIGTERM) == (said, shutdown.interrupted)
+    assert before == signal.getsignal(signal.SIGTERM)
+
+
+async def test_a_wait_is_bounded() -> None:
+    """The loop ticks."""
+    shutdown = Shutdown(lambda _: None)
+    await shutdown.wait(0.001)
+    assert not shutdown.has_begun
