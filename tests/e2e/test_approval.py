@@ -10,6 +10,7 @@ import pytest
 
 from diode.trust.keys import new_signing_key, write_private
 from tests.e2e.pair import Pair, pair
+from tests.patience import PATIENCE_S
 
 PEOPLE = ("alice", "bob", "mallory")
 
@@ -37,7 +38,7 @@ def command(link: Pair, module: str, *arguments: str) -> subprocess.CompletedPro
     """A command of the sending side, or ``diode`` itself."""
     config = ("-c", str(link.folder / "sender/sender.toml")) if module == "sender.cli" else ()
     line = [sys.executable, "-c", f"from {module} import main; main()", *config, *arguments]
-    return subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 def drop(link: Pair, name: str, content: bytes) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from diode.trust.keys import new_signing_key, write_private
 from tests.e2e.pair import Pair, pair
+from tests.patience import PATIENCE_S
 
 SCANNER = """#!/bin/sh
 folder=$(sed 's/.*"path": "\\([^"]*\\)".*/\\1/')
@@ -37,7 +38,7 @@ def command(link: Pair, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A command of the receiving side."""
     line = [sys.executable, "-c", "from receiver.cli import main; main()"]
     line += ["-c", str(link.folder / "receiver/receiver.toml"), *arguments]
-    return subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 async def test_a_scanner_and_a_person(tmp_path: Path) -> None:

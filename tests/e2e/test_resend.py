@@ -35,10 +35,12 @@ async def lose_some(link: Pair) -> Process:
 
 async def take_away(link: Pair, diode: Process, sender: Process) -> None:
     """End the diode, and start another when the sender has sent more than any repair can make up for."""
-    diode.signal(signal.SIGTERM)
-    await diode.ended()
+    async with sender.frozen():
+        diode.signal(signal.SIGTERM)
+        await diode.ended()
     await sender.counted("datagrams", await sender.counted("datagrams", 0) + BEYOND_REPAIR)
-    await link.diode()
+    async with sender.frozen():
+        await link.diode()
 
 
 async def printed(link: Pair, *arguments: str) -> str:

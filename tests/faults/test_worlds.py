@@ -3,7 +3,8 @@
 import pytest
 
 from tests.faults.broken import BUILDS, LIES, LIES_AND_KILLS, caught
-from tests.faults.world import Faults, world
+from tests.faults.scenario import Faults
+from tests.faults.world import world
 
 
 @pytest.mark.parametrize("seed", [*range(12), *(pytest.param(n, marks=pytest.mark.slow) for n in range(12, 100))])

@@ -28,7 +28,7 @@ from diode.errors import Drop
 from diode.protocol.auth import LinkKey, Mode
 from diode.protocol.fec import choose_engine
 from diode.protocol.geometry import PROFILES
-from tests.faults.world import SMALL
+from tests.faults.staging import SMALL
 from tests.fuzz.enclave import Enclave, enclave
 from tests.fuzz.hostile import Hostile, honest_bundles, signer_of
 

@@ -47,7 +47,7 @@ from receiver.messages import (
 )
 from receiver.spool.slabs import key_of, pack_mask, unpack_mask
 from receiver.transport import assemble
-from tests.faults.world import Box
+from tests.faults.enclave import Box
 from tests.worker_settings import assemble_settings
 
 REGION_BYTES: Final = 4 << 20

@@ -1,6 +1,5 @@
 """A slice of ``make fuzz``: the corpora without atheris, a few hostile links, and proof that the fuzzer bites."""
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -67,7 +66,7 @@ def test_an_assembler_that_mixes_up_symbols_is_noticed() -> None:
         run_epoch(WITHOUT_KEY, batches=2)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="needs atheris: pip install '.[fuzz]'")
+@pytest.mark.needs("atheris")
 def test_a_target_runs_under_atheris(tmp_path: Path) -> None:
     """The runner instruments, explores from the corpus, and ends with 0."""
     command = [sys.executable, "-m", "tests.fuzz.atheris_run", "codes", "-runs=2000", "-seed=1", str(tmp_path)]

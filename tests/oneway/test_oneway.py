@@ -11,11 +11,12 @@ import pytest
 from diode.config.init import init_pair
 from diode.doctor.nftables import Rules
 from diode.errors import UsageError
-from tests.oneway.line import Line, is_possible, line, run
+from tests.oneway.line import Line, line, run
 from tests.oneway.proof import NO_RULES, ROGUE, prove
+from tests.patience import PATIENCE_S
 
 MAIN = (sys.executable, "-c", "from diode.cli.main import main; main()", "oneway")
-needs_line = pytest.mark.skipif(bool(why := is_possible()), reason=why or "possible")
+needs_line = pytest.mark.needs("root", "network namespaces")
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def configs(tmp_path: Path) -> Path:
 def oneway(enter: tuple[str, ...], config: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     """``diode oneway`` on a host."""
     command = (*enter, *MAIN, words[0], "-c", config, *words[1:])
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
 
 
 @needs_line
@@ -131,7 +132,7 @@ def test_the_doctor_on_a_real_host(cable: Line, configs: Path) -> None:
 
     def diode(*words: str) -> "subprocess.CompletedProcess[str]":
         command = (*cable.enter_high, *MAIN[:-1], *words)
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
 
     assert 0 == diode("keys", "signing", str(key)).returncode
     before = diode("doctor", "-c", config, *high, "--selftest")

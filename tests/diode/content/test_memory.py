@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_S
+
 MEMORY_BYTES = 200 << 20
 ROOT = Path(__file__).parents[3]
 PROGRAM = """
@@ -32,7 +34,7 @@ MBYTE = 1 << 20
 def look(path: Path) -> str:
     """Its kind and trouble; it fails for more memory than is promised."""
     command = [sys.executable, "-c", PROGRAM, str(path)]
-    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=PATIENCE_S)
     kind, trouble, peak = done.stdout.split()
     assert int(peak) < MEMORY_BYTES, f"{int(peak) >> 20} MiB"
     return f"{kind} {trouble}"

@@ -20,7 +20,7 @@ from receiver.release.scanning import surroundings as scanner_surroundings
 from sender.intake.hooks import surroundings as hook_surroundings
 
 needs_landlock = pytest.mark.skipif(landlock_version() < 2, reason="this kernel has no Landlock")
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user, which takes root")
+needs_root = pytest.mark.needs("root")
 
 
 @pytest.fixture

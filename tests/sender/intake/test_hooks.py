@@ -17,6 +17,7 @@ from sender.intake.candidate import StoppedError
 from sender.intake.hooks import MAX_ANSWER_BYTES
 from sender.intake.pipeline import Pipeline
 from sender.intake.verdict import Reason, Verdict
+from tests.needs import need
 from tests.sender.intake.conftest import Judge, MakeCandidate
 
 MakeHook = Callable[..., dict[str, object]]
@@ -188,8 +189,8 @@ def test_hook_that_changes_the_item(judge: Judge, hook: MakeHook, item: Path) ->
 @pytest.mark.parametrize("user", ["", "nobody"])
 def test_hook_reads_its_copy_and_nothing_beside_it(candidate: MakeCandidate, tmp_path: Path, user: str) -> None:
     """Whoever it runs as: the copy lies in the state folder, of which it finds nothing else."""
-    if user and os.geteuid() != 0:
-        pytest.skip("needs root")
+    if user:
+        need("root")
     state = tmp_path / "state"
     state.mkdir(mode=0o700)
     (state / "ledger").write_text("mine")
