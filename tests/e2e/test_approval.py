@@ -91,6 +91,7 @@ async def test_sent_when_the_second_person_has_signed(tmp_path: Path) -> None:
         assert (13, True) == (tampered.returncode, "data/fix has other content" in tampered.stderr)
 
 
+@pytest.mark.long
 async def test_rejected(tmp_path: Path) -> None:
     """It is never sent, its item is set aside with the reason, and the next one goes its way."""
     async with pair(tmp_path) as link:
@@ -129,6 +130,7 @@ def test_without_a_key_the_daemon_says_what_to_do(tmp_path: Path) -> None:
     assert (10, True) == (ended.returncode, "signing.key" in ended.stderr)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("arguments", [(), ("--key", "k", "--signed", "s"), ("--key", "/nowhere")])
 def test_what_cannot_be_approved(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     """A bundle that does not wait, and both or neither way to sign."""

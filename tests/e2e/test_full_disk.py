@@ -25,6 +25,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("what", ["inbox", "state"])
 async def test_a_disk_that_fills_up_costs_a_pass(tmp_path: Path, small_disk: Path, what: str) -> None:
     """Somebody else takes the room in mid-transfer, and gives it back before a later pass."""

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from diode.trust.keys import new_signing_key, write_private
 from tests.e2e.pair import Pair, pair
 from tests.patience import PATIENCE_S
@@ -79,6 +81,7 @@ async def test_a_scanner_and_a_person(tmp_path: Path) -> None:
         assert ["good"] == [path.name for path in (link.inbox / "cve").iterdir()]
 
 
+@pytest.mark.long
 async def test_a_scanner_publishes_nothing_else_than_was_signed(tmp_path: Path) -> None:
     """One that changes, links, moves and removes what it accepts, also afterwards, changes nothing."""
     async with pair(tmp_path) as link:

@@ -7,6 +7,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from receiver.ledger.bundles import Ledger
 from tests.e2e.pair import SMALL_MTU, SMALL_SLAB, Pair, differences, pair
 from tests.patience import until
@@ -31,6 +33,7 @@ async def until_begun(link: Pair, slabs: int, also: str = "SELECT NULL WHERE 0")
         await until(lambda: len(db.execute(query).fetchall()) >= slabs, f"{slabs} slabs are begun")
 
 
+@pytest.mark.long
 async def test_symbols_outlive_a_receiver_that_is_stopped(tmp_path: Path) -> None:
     """At 28 % loss neither of two passes is enough. What the first one brought is parked at SIGTERM at the latest."""
     sent = model(tmp_path, 2)
@@ -55,6 +58,7 @@ async def test_symbols_outlive_a_receiver_that_is_stopped(tmp_path: Path) -> Non
         assert [] == differences(sent, arrived(link))
 
 
+@pytest.mark.long
 async def test_symbols_outlive_a_receiver_that_is_killed(tmp_path: Path) -> None:
     """Only slabs open at the instant of kill -9 lose anything, and the next run says which."""
     sent = model(tmp_path, 4)
@@ -77,6 +81,7 @@ async def test_symbols_outlive_a_receiver_that_is_killed(tmp_path: Path) -> None
         assert [] == differences(sent, arrived(link))
 
 
+@pytest.mark.long
 async def test_slabs_wait_for_tables_that_were_sent_before_the_receiver_was_started(tmp_path: Path) -> None:
     """Tables are sent first and last: slabs in between wait for them on disk."""
     sent = model(tmp_path, 8)

@@ -16,6 +16,7 @@ async def test_small_bundles(tmp_path: Path) -> None:
     assert outcome.lost_datagrams > 0
 
 
+@pytest.mark.long
 async def test_unplugged(tmp_path: Path) -> None:
     """A cable that is out for nearly all of the first pass costs nothing but a later one."""
     repeated = {"slabs": 2, "passes": 50}  # as many as a slow machine needs to plug the cable in again

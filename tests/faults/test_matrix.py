@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 SLICE = {("0 %", 1), ("1 %", 64), ("5 %", 8), ("10 %", 512), ("30 %", 1), ("rough", 1)}
 
 
+@pytest.mark.long
 def test_a_slice_of_the_matrix(capsys: pytest.CaptureFixture[str]) -> None:
     """Whole transfers of one slab and a half deliver what ``diode plan`` says, or as it says."""
     rows = [cell for cell in cells() if (cell.name, cell.loss.burst) in SLICE]

@@ -32,6 +32,7 @@ def test_the_corpus_breaks_nothing(name: str) -> None:
         target(name).one_input(data)
 
 
+@pytest.mark.long
 def test_hostile_links() -> None:
     """A few links under attack: nothing raises, nothing leaks, nothing forged is published, enough gets far enough."""
     total = Tally()

@@ -39,6 +39,7 @@ def oneway(enter: tuple[str, ...], config: Path, *words: str) -> "subprocess.Com
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
 
 
+@pytest.mark.long
 @needs_line
 async def test_nothing_comes_back(tmp_path: Path) -> None:
     """Whatever is sent at the receiver, whoever sends beside it, whether it runs or not; and bundles arrive."""
@@ -49,6 +50,7 @@ async def test_nothing_comes_back(tmp_path: Path) -> None:
     assert all(row.dropped for row in rows[2:])
 
 
+@pytest.mark.long
 @needs_line
 def test_rules_are_checked_and_removed_without_a_trace(cable: Line, configs: Path) -> None:
     """Each command says what it found; what others wrote stays."""
@@ -65,6 +67,7 @@ def test_rules_are_checked_and_removed_without_a_trace(cable: Line, configs: Pat
     assert "nothing to remove" in oneway(cable.enter_high, config, "remove", "-i", "high").stdout
 
 
+@pytest.mark.long
 @needs_line
 def test_rules_that_somebody_changed(cable: Line, configs: Path) -> None:
     """They are shown, and written anew only when asked."""
@@ -100,6 +103,7 @@ def test_an_interface_that_carries_the_default_route_is_left_alone(cable: Line, 
     assert "" == cable.high_says("nft", "list", "ruleset")
 
 
+@pytest.mark.long
 @needs_line
 def test_no_such_interface(cable: Line, configs: Path) -> None:
     """One line, and what there is instead."""
@@ -123,6 +127,7 @@ def test_a_source_that_is_no_address() -> None:
         Rules("receiver", "eth1", "10.0.0.1 accept", 9001)
 
 
+@pytest.mark.long
 @needs_line
 def test_the_doctor_on_a_real_host(cable: Line, configs: Path) -> None:
     """Without rules it says so and plays no rogue; with them nobody hears the rogue; evidence is signed."""

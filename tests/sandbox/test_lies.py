@@ -58,6 +58,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {name: path.read_bytes() for name, path in paths.items() if not any(our in name for our in ours)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("module", LIES)
 async def test_a_worker_that_lies_is_ended_and_not_believed(tmp_path: Path, module: str) -> None:
     """Foreign ids, paths that climb, another worker's words, deep and long lines, slabs outside of the arena."""
@@ -83,6 +84,7 @@ async def test_a_worker_that_lies_is_ended_and_not_believed(tmp_path: Path, modu
         assert not any("\x1b" in line or "/clean" in line for line in receiver.log)
 
 
+@pytest.mark.long
 async def test_a_worker_that_lies_for_ever_ends_the_daemon(tmp_path: Path) -> None:
     """With a code, and all that was kept: somebody has to look, and systemd starts it again."""
     async with pair(tmp_path / "pair") as link:

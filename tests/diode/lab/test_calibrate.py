@@ -154,6 +154,7 @@ def test_useless_rates_are_refused(tmp_path: Path, rates: str) -> None:
     assert isinstance(done.exception, UsageError)
 
 
+@pytest.mark.long
 def test_commands_of_both_ends(tmp_path: Path) -> None:
     """As the operator types them: the report names the rate, in words and in JSON."""
     run = [sys.executable, "-c", "from diode.cli.main import main; main()"]
