@@ -22,12 +22,14 @@ IMAGE        ?= diode:local
 IMAGE_PYTHON ?= 3.11
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test compose-test lint format faults oneway fuzz fuzz-loaders flood bench wheelhouse image lock release compose-init clean
+.PHONY: help demo test test-long test-all compose-test lint format faults oneway fuzz fuzz-loaders flood bench wheelhouse image lock release compose-init clean
 
 help:
 	@echo 'make demo          move a safetensors file and thousands of small files across a lossy emulated diode'
 	@echo '                   (FILES=path LOSS=2% MTU=9000 RATE=200M)'
-	@echo 'make test          the test suite (ARGS="-k name")'
+	@echo 'make test          every kind of behaviour once; under four minutes on two cores (ARGS="-k name")'
+	@echo 'make test-long     the tests that make test leaves out: more transfers, more faults; ten minutes'
+	@echo 'make test-all      both in one run'
 	@echo 'make compose-test  docker-compose.yml on a real Docker engine; as root; a minute or two'
 	@echo 'make lint          ruff and mypy'
 	@echo 'make format        rewrite the code as ruff formats it'
@@ -47,8 +49,17 @@ help:
 demo: $(RUNTIME)
 	$(BIN)/diode demo $(if $(FILES),--files "$(FILES)") $(if $(LOSS),--loss $(LOSS)) $(if $(MTU),--mtu $(MTU)) $(if $(RATE),--rate $(RATE))
 
+# Which tests: the default ones (pyproject.toml says which), those marked long, or both. "slow" and "compose" are asked
+# for by name.
+PYTEST = $(BIN)/python -m pytest -n auto --dist worksteal
 test: $(DEV)
-	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+	$(PYTEST) $(ARGS)
+
+test-long: $(DEV)
+	$(PYTEST) -m 'long and not slow and not compose' $(ARGS)
+
+test-all: $(DEV)
+	$(PYTEST) -m 'not slow and not compose' $(ARGS)
 
 compose-test: $(DEV)
 	$(BIN)/python -m pytest -m compose $(ARGS)

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.e2e.pair import PATIENCE_S, Process
+from tests.e2e.pair import Process
+from tests.patience import PATIENCE_S
 
 # Between fork and exec systemd knows the process id; so does this, which becomes the program by exec.
 STUB = """

@@ -4,7 +4,6 @@ import bz2
 import gzip
 import io
 import lzma
-import shutil
 import subprocess
 import tarfile
 import zipfile
@@ -13,11 +12,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import lz4.frame
-import pytest
 
 from diode.content.allowance import MEMORY_BYTES, Allowance
 from diode.content.archives.decoders import zstd
 from diode.content.examine import Examined, examine
+from tests.needs import need_packer
 
 PICKLE = b"cposix\nsystem\nX\x04\x00\x00\x00true\x85R."  # no protocol, a call
 TEXT = b"Once upon a time, there was a harmless text.\n" * 20
@@ -89,6 +88,5 @@ WRAP: dict[str, Callable[[str, bytes], bytes]] = {
 
 def run(*command: str | Path, folder: Path) -> None:
     """A tool in a folder. The test is skipped where there is none of that name."""
-    if shutil.which(str(command[0])) is None:
-        pytest.skip(f"no {command[0]} here")
+    need_packer(str(command[0]))
     subprocess.run(command, cwd=folder, check=True, capture_output=True)

@@ -1,17 +1,15 @@
 """A real ClamAV daemon with a database of two signatures, and one that misbehaves in every way that sockets allow."""
 
 import contextlib
-import shutil
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pytest
-
 from sender.intake.clamd import EICAR, ENCRYPTED
+from tests.needs import need, program
+from tests.patience import wait_until
 
 MARKER = b"diode-test-" + b"marker-7f3a"  # in halves, as the other one
 
@@ -30,33 +28,22 @@ MaxThreads 2
 """
 
 
-def clamd_program() -> str:
-    """Where the daemon is; the test is skipped where it is not."""
-    program = shutil.which("clamd", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
-    if program is None:
-        pytest.skip("clamd is not installed: apt-get install clamav-daemon")
-    return program
-
-
 @contextlib.contextmanager
 def real_clamd(
     folder: Path, limit: str = "25M", *, alert: bool = True
 ) -> Iterator[tuple[Path, "subprocess.Popen[bytes]"]]:
     """Run it in the foreground; yields (its socket, its process). ``alert``: on encrypted archives."""
-    program = clamd_program()
+    need("clamd")
     (folder / "db").mkdir(parents=True)
     lines = (f"Eicar-Test:0:0:{EICAR.hex()}", f"Diode-Marker:0:*:{MARKER.hex()}")
     (folder / "db" / "test.ndb").write_text("\n".join(lines) + "\n")
     (folder / "clamd.conf").write_text(_CONFIG.format(folder=folder, limit=limit, alert="yes" if alert else "no"))
     path = folder / "clamd.ctl"
     with (folder / "clamd.log").open("wb") as log:
-        process = subprocess.Popen([program, "-c", str(folder / "clamd.conf")], stdout=log, stderr=log)
+        process = subprocess.Popen([str(program("clamd")), "-c", str(folder / "clamd.conf")], stdout=log, stderr=log)
     try:
-        deadline = time.monotonic() + 30
-        while not _answers(path):
-            assert process.poll() is None, (folder / "clamd.log").read_text()
-            assert time.monotonic() < deadline, "clamd does not listen"
-            time.sleep(0.05)
+        wait_until(lambda: _answers(path) or process.poll() is not None, "clamd listens")
+        assert process.poll() is None, (folder / "clamd.log").read_text()
         yield path, process
     finally:
         process.kill()

@@ -4,7 +4,7 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 import structlog
@@ -12,12 +12,27 @@ from securesystemslib.signer import CryptoSigner
 
 from diode.formats.dsse import load_signer
 from diode.trust.keys import new_signing_key
+from tests.needs import fold, need
 
 MOST_DESCRIPTORS = 300  # of 1,024, which is what many systems allow a process
 
 os.umask(0o022)  # what a group may write, as under umask 002, daemons refuse
 # A shell starts what it runs in the background with Ctrl-C ignored, which our daemons would inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test marked ``needs("root")`` is skipped where that is not there."""
+    for mark in item.iter_markers("needs"):
+        need(*mark.args)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What is skipped for one reason is one line at the end."""
+    report = yield
+    fold(report)
+    return report
 
 
 @pytest.fixture(autouse=True)

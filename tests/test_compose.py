@@ -2,15 +2,16 @@
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.needs import need
+
 ROOT = Path(__file__).parents[1]
-COMMANDS = {"v2": ("docker", "compose"), "v1": ("docker-compose",)}
+COMMANDS = {"compose v2": ("docker", "compose"), "compose v1": ("docker-compose",)}
 
 Config = dict[str, Any]
 
@@ -21,20 +22,15 @@ def run(*command: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
-def is_there(command: tuple[str, ...]) -> bool:
-    """Whether this Compose is installed."""
-    return shutil.which(command[0]) is not None and run(*command, "version").returncode == 0
-
-
 @pytest.fixture(params=COMMANDS, scope="module")
 def config(request: pytest.FixtureRequest) -> Config:
     """The resolved configuration."""
-    command = COMMANDS[request.param]
-    if not is_there(command):
-        pytest.skip(f"{' '.join(command)} is not installed")
-    done = run(*command, "config", *(("--format", "json") if request.param == "v2" else ()))
+    need(request.param)
+    is_newer = request.param == "compose v2"
+    done = run(*COMMANDS[request.param], "config", *(("--format", "json") if is_newer else ()))
     assert (0, "") == (done.returncode, done.stderr)
-    return json.loads(done.stdout) if request.param == "v2" else read_block(done.stdout.splitlines())
+    found: Config = json.loads(done.stdout) if is_newer else read_block(done.stdout.splitlines())
+    return found
 
 
 def read_block(lines: list[str]) -> Any:

@@ -18,6 +18,7 @@ from diode.errors import (
     TrustError,
     UsageError,
 )
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[1]
 UNITS = ROOT / "docs" / "systemd"
@@ -34,7 +35,7 @@ def analyze(*arguments: str) -> "subprocess.CompletedProcess[str]":
     if int(version.split()[1].split(".")[0]) < OFFLINE_SINCE:
         pytest.skip(f"systemd-analyze is older than {OFFLINE_SINCE}: no --offline")
     command = ["systemd-analyze", "--no-pager", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
 
 
 def read(name: str) -> dict[str, list[str]]:

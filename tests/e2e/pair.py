@@ -17,8 +17,9 @@ from diode.config.init import init_pair
 from diode.net.address import Address
 from diode.net.sockets import open_receiver
 from diode.process.measure import process_tree
+from tests.patience import PATIENCE_S
 
-PATIENCE_S = 60.0
+GOODBYE_S = 15.0  # for what still runs when a test is over, and is of no interest any more
 SMALL_MTU = 576  # its slabs are small, so that a bundle of several takes little time
 SMALL_SLAB = 200 * 64 * 448
 _PORTS = itertools.cycle(random.Random(os.getpid()).sample(range(20_000, 32_000), 12_000))
@@ -47,14 +48,14 @@ class Process:
         ]
 
     async def ended(self, patience_s: float = PATIENCE_S) -> int:
-        """Exit code, within ``patience_s``."""
-        async with asyncio.timeout(patience_s):
-            await asyncio.wait(self._readers)
-            return await self.process.wait()
+        """Exit code. A process that is not over within ``patience_s`` fails the test with all that it said."""
+        _, still = await asyncio.wait(self._readers, timeout=patience_s)
+        assert not still, f"not over after {patience_s:.0f} s:\n" + "\n".join(self.log)
+        return await self.process.wait()
 
-    async def said(self, text: str) -> str:
+    async def said(self, text: str, patience_s: float = PATIENCE_S) -> str:
         """The first log line or message that contains ``text``."""
-        await self._until(lambda: self._find(text) is not None, text)
+        await self._until(lambda: self._find(text) is not None, text, patience_s)
         return str(self._find(text))
 
     async def said_again(self, text: str) -> None:
@@ -66,10 +67,10 @@ class Process:
         await self._until(lambda: self._figure(figure) >= least, f"{figure} >= {least}")
         return self._figure(figure)
 
-    async def _until(self, is_said: Callable[[], bool], text: str) -> None:
+    async def _until(self, is_said: Callable[[], bool], text: str, patience_s: float = PATIENCE_S) -> None:
         """Wait until something is said. A process that ends or is silent for too long fails with all that it said."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE_S), self._news:
+            async with asyncio.timeout(patience_s), self._news:
                 await self._news.wait_for(lambda: is_said() or not self._streams)
         assert is_said(), f"never said {text!r} (exit code {self.process.returncode}):\n" + "\n".join(self.log)
 
@@ -80,6 +81,22 @@ class Process:
     def signal(self, number: signal.Signals) -> None:
         """Send a signal."""
         self.process.send_signal(number)
+
+    @contextlib.asynccontextmanager
+    async def frozen(self) -> AsyncIterator[None]:
+        """Stop the daemon and its workers while the block runs, however long that takes.
+
+        What a test changes under a transfer is then changed at that place of it on a machine of any speed.
+        """
+        stopped = process_tree(self.process.pid)
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in reversed(stopped):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
 
     def _figure(self, name: str) -> int:
         return max((int(message.get(name, 0)) for message in self.messages), default=0)
@@ -176,9 +193,8 @@ class Pair:
         for process in self.running:
             if process.process.returncode is None:
                 process.process.terminate()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(15):
-                    await process.ended()
+            with contextlib.suppress(AssertionError):
+                await process.ended(GOODBYE_S)
             if process.process.returncode is None:
                 process.process.kill()
                 await process.ended()

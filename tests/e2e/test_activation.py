@@ -54,7 +54,7 @@ def refusals(to: Address, datagrams: int = 20) -> int:
     return refused
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 async def test_a_passed_port_outlives_the_daemon_and_nothing_is_answered(
     number: signal.Signals, tmp_path: Path, manager: Manager
 ) -> None:
@@ -79,6 +79,7 @@ async def test_a_passed_port_outlives_the_daemon_and_nothing_is_answered(
         assert 0 < refusals(link.high)  # the probe does see an answer, once nobody holds the port
 
 
+@pytest.mark.long
 async def test_a_restart_in_the_middle_costs_nothing_that_the_buffer_holds(tmp_path: Path, manager: Manager) -> None:
     """One pass is enough: open slabs are parked, the rest waited in the socket, and its session is still known.
 
@@ -114,6 +115,7 @@ async def test_a_port_that_is_not_the_configured_one_is_refused(tmp_path: Path, 
             assert f"write ListenDatagram={link.high} in the .socket unit" in process.log[-1]
 
 
+@pytest.mark.long
 async def test_the_watchdog_is_fed_only_while_listen_shows_life(tmp_path: Path, manager: Manager) -> None:
     """A listen that is stopped, and not dead, is no reason to say that all is well; when it goes on, it is again."""
     async with pair(tmp_path / "pair") as link:

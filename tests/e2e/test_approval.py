@@ -10,6 +10,7 @@ import pytest
 
 from diode.trust.keys import new_signing_key, write_private
 from tests.e2e.pair import Pair, pair
+from tests.patience import PATIENCE_S
 
 PEOPLE = ("alice", "bob", "mallory")
 
@@ -37,7 +38,7 @@ def command(link: Pair, module: str, *arguments: str) -> subprocess.CompletedPro
     """A command of the sending side, or ``diode`` itself."""
     config = ("-c", str(link.folder / "sender/sender.toml")) if module == "sender.cli" else ()
     line = [sys.executable, "-c", f"from {module} import main; main()", *config, *arguments]
-    return subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 def drop(link: Pair, name: str, content: bytes) -> None:
@@ -90,6 +91,7 @@ async def test_sent_when_the_second_person_has_signed(tmp_path: Path) -> None:
         assert (13, True) == (tampered.returncode, "data/fix has other content" in tampered.stderr)
 
 
+@pytest.mark.long
 async def test_rejected(tmp_path: Path) -> None:
     """It is never sent, its item is set aside with the reason, and the next one goes its way."""
     async with pair(tmp_path) as link:
@@ -128,6 +130,7 @@ def test_without_a_key_the_daemon_says_what_to_do(tmp_path: Path) -> None:
     assert (10, True) == (ended.returncode, "signing.key" in ended.stderr)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("arguments", [(), ("--key", "k", "--signed", "s"), ("--key", "/nowhere")])
 def test_what_cannot_be_approved(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     """A bundle that does not wait, and both or neither way to sign."""

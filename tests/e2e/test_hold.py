@@ -7,8 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from diode.trust.keys import new_signing_key, write_private
 from tests.e2e.pair import Pair, pair
+from tests.patience import PATIENCE_S
 
 SCANNER = """#!/bin/sh
 folder=$(sed 's/.*"path": "\\([^"]*\\)".*/\\1/')
@@ -37,7 +40,7 @@ def command(link: Pair, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A command of the receiving side."""
     line = [sys.executable, "-c", "from receiver.cli import main; main()"]
     line += ["-c", str(link.folder / "receiver/receiver.toml"), *arguments]
-    return subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 async def test_a_scanner_and_a_person(tmp_path: Path) -> None:
@@ -78,6 +81,7 @@ async def test_a_scanner_and_a_person(tmp_path: Path) -> None:
         assert ["good"] == [path.name for path in (link.inbox / "cve").iterdir()]
 
 
+@pytest.mark.long
 async def test_a_scanner_publishes_nothing_else_than_was_signed(tmp_path: Path) -> None:
     """One that changes, links, moves and removes what it accepts, also afterwards, changes nothing."""
     async with pair(tmp_path) as link:

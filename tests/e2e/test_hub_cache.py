@@ -14,6 +14,7 @@ from diode.storage.folder import Folder
 from sender.outbox.scan import Root, collect
 from tests.e2e.pair import pair
 from tests.hub import Commits, etag_of, hub, lay_out, share
+from tests.patience import PATIENCE_S
 
 A, B = "a" * 40, "b" * 40
 WEIGHTS = bytes(range(256)) * 32
@@ -64,7 +65,7 @@ def library(program: str, *arguments: str, **env: str) -> str:
     pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed: pip install diode[artefacts]")
     command = [sys.executable, "-c", program, *arguments]
     settings = {**{name: text for name, text in os.environ.items() if not name.startswith("HF_")}, **QUIET, **env}
-    done = subprocess.run(command, env=settings, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=settings, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert 0 == done.returncode, done.stderr
     return done.stdout
 

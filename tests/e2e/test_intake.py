@@ -1,13 +1,11 @@
 """Intake by the real daemon: what passes crosses with a signed word of it, the rest lies in failed/ with a verdict."""
 
-import asyncio
 import json
 import os
 import pickle
 import signal
 import struct
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from diode.trust.keys import read_public_key
 from sender.intake.clamd import EICAR
 from tests.clamd import real_clamd
 from tests.e2e.pair import Pair, pair
+from tests.patience import until
 from tests.sender.intake.vendors import ModelSigner, statement
 
 
@@ -149,7 +148,7 @@ async def test_what_passed_and_was_not_looked_into_is_logged(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("word", ["run", "send"])
 async def test_interrupted_while_a_hook_hangs(tmp_path: Path, word: str) -> None:
-    """Ctrl-C ends the command within a second or so, kills the hook, and leaves the item where it was."""
+    """Ctrl-C ends the command, kills the hook, and leaves the item where it was."""
     hook, pid = tmp_path / "hook.py", tmp_path / "of the hook" / "pid"
     pid.parent.mkdir()  # it can make nothing in a folder above the keys
     hook.write_text(
@@ -162,16 +161,10 @@ async def test_interrupted_while_a_hook_hangs(tmp_path: Path, word: str) -> None
         item = str(link.outbox / "weights/model@1")
         arguments = ("run",) if word == "run" else ("send", item, "--channel", "weights")
         sender = await link.sender(*arguments, "--json", "--no-progress")
-        deadline = time.monotonic() + 30
-        while not pid.exists():
-            assert time.monotonic() < deadline
-            assert sender.process.returncode is None, sender.log
-            await asyncio.sleep(0.05)
-        since = time.monotonic()
+        await until(lambda: pid.exists() or sender.process.returncode is not None, "the hook runs")
+        assert sender.process.returncode is None, sender.log
         sender.signal(signal.SIGINT)
-        code = await sender.ended()
-        took = time.monotonic() - since
-        assert (130, True) == (code, took < 2.5), took  # of which saying goodbye takes a fraction
+        assert 130 == await sender.ended()  # and not after the fifteen minutes that the hook may take
         with pytest.raises(ProcessLookupError):
             os.kill(int(pid.read_text()), 0)
         assert (link.outbox / "weights/model@1/config.json").exists()

@@ -5,6 +5,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from diode.trust.keys import new_link_key, read_link_key, write_private
 from tests.e2e.pair import Pair, Process, pair, start, worker
 
@@ -40,6 +42,7 @@ def alarms(receiver: Process) -> list[str]:
     return [json.loads(line)["session"] for line in receiver.log if "old_link_key_used" in line]
 
 
+@pytest.mark.long
 async def test_the_link_key_is_changed(tmp_path: Path) -> None:
     """Both keys count for a while, with an alarm; then the old one counts no more."""
     async with pair(tmp_path) as link:
@@ -80,6 +83,7 @@ async def test_the_link_key_is_changed(tmp_path: Path) -> None:
         assert ["new", "old"] == sorted(path.name for path in (link.inbox / "c").iterdir())
 
 
+@pytest.mark.long
 async def test_a_new_pipeline_says_nothing_twice(tmp_path: Path) -> None:
     """A session that was named is not named again because a worker of the receiver died."""
     async with pair(tmp_path) as link:

@@ -1,6 +1,7 @@
 """Whole transfers over an in-memory line with losses, in virtual time: what the profiles promise."""
 
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from diode.protocol.wire import Kind, headers_of, pack_headers
 from tests.link import Bundle, Enclave, Staging, make_bundle, transfer
 
 # MTU, profile, passes, impairments: each must deliver with every seed.
-CASES = {
+CASES: dict[str, tuple[int, str, int, dict[str, Any]]] = {
     "clean line": (1500, "standard", 1, {}),
     "0.1 %": (1500, "standard", 1, {"loss": 0.001}),
     "1 %": (1500, "standard", 1, {"loss": 0.01}),
@@ -26,6 +27,10 @@ CASES = {
     "5 % with lossy": (1500, "lossy", 1, {"loss": 0.05}),
     "30 % with extreme, 2 passes": (1500, "extreme", 2, {"loss": 0.3}),
 }
+
+
+LONG = pytest.mark.long
+QUICK = ("1 %", "5 %", "bursts")
 
 
 def content(size: int, seed: int = 1) -> dict[str, bytes]:
@@ -39,8 +44,10 @@ def stream_of(bundle: Bundle) -> bytes:
     return bundle.parts[Kind.DATA, 0]
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("seed", [1, 2, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 21))])
+@pytest.mark.parametrize("case", [pytest.param(case, marks=() if case.startswith(QUICK) else LONG) for case in CASES])
+@pytest.mark.parametrize(
+    "seed", [1, pytest.param(2, marks=LONG), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 21))]
+)
 def test_profiles_keep_their_promise(case: str, seed: int) -> None:
     """One pass over a line this bad delivers every byte."""
     mtu, profile, passes, impairments = CASES[case]
@@ -59,6 +66,7 @@ STITCHED = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", STITCHED)
 def test_passes_stitch_together_symbol_by_symbol(case: str) -> None:
     """What no pass brings whole is completed from parked symbols and fresh repair."""
@@ -71,7 +79,9 @@ def test_passes_stitch_together_symbol_by_symbol(case: str) -> None:
     assert not enclave.assembler.figures.slabs_given_up
 
 
-@pytest.mark.parametrize("size", [0, 1, 1408, 1409, 100_000, 20 * 64 * 1408 + 1])
+@pytest.mark.parametrize(
+    "size", [0, 1409, *(pytest.param(n, marks=LONG) for n in (1, 1408, 100_000, 20 * 64 * 1408 + 1))]
+)
 def test_a_small_bundle_survives_a_burst_at_any_place(size: int) -> None:
     """1,000 consecutive datagrams may vanish anywhere: copies are too far apart to die together."""
     bundle = make_bundle(content(size))
@@ -150,7 +160,7 @@ def sealed(rows: list[dict[str, int]], fill: int = 0) -> np.ndarray:
 def honest() -> list[np.ndarray]:
     """Every datagram of a small transfer, one matrix each."""
     staging = Staging([SMALL], 1, "gmac", KEY, choose_engine(), 1e8)
-    matrices = []
+    matrices: list[np.ndarray] = []
     while (step := staging.next()) is not None:
         if len(step[1]) < 4000:
             matrices.extend(step[1][i : i + 50].copy() for i in range(0, len(step[1]), 50))
@@ -179,7 +189,7 @@ attack = st.one_of(
 
 @given(st.lists(attack, max_size=25), st.booleans())
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-def test_no_sequence_of_datagrams_does_harm(attacks: list[tuple], then_honest: bool) -> None:
+def test_no_sequence_of_datagrams_does_harm(attacks: list[tuple[Any, ...]], then_honest: bool) -> None:
     """Nothing on the wire, authentic or not, makes the receiver raise, or publish what was not signed."""
     enclave = Enclave([KEY], "gmac", choose_engine(), [SMALL.signer], arena_bytes=48 << 20)
     enclave.receive(HONEST[0], 0.0)

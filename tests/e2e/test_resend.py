@@ -8,6 +8,8 @@ import signal
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.pair import SMALL_MTU, SMALL_SLAB, Pair, Process, differences, pair
 
 BUNDLE = 3 * SMALL_SLAB
@@ -35,10 +37,12 @@ async def lose_some(link: Pair) -> Process:
 
 async def take_away(link: Pair, diode: Process, sender: Process) -> None:
     """End the diode, and start another when the sender has sent more than any repair can make up for."""
-    diode.signal(signal.SIGTERM)
-    await diode.ended()
+    async with sender.frozen():
+        diode.signal(signal.SIGTERM)
+        await diode.ended()
     await sender.counted("datagrams", await sender.counted("datagrams", 0) + BEYOND_REPAIR)
-    await link.diode()
+    async with sender.frozen():
+        await link.diode()
 
 
 async def printed(link: Pair, *arguments: str) -> str:
@@ -80,6 +84,7 @@ async def test_a_code_brings_what_was_lost(tmp_path: Path) -> None:
         assert "is confirmed" in confirm.log[-1]
 
 
+@pytest.mark.long
 async def test_what_was_confirmed_is_kept_no_longer(tmp_path: Path) -> None:
     """Item and packed form of a confirmed bundle go: at once by the command, or when a daemon starts; others stay."""
     async with pair(tmp_path / "pair") as link:
@@ -116,6 +121,7 @@ async def test_what_was_confirmed_is_kept_no_longer(tmp_path: Path) -> None:
         assert {"never"} == kept()
 
 
+@pytest.mark.long
 async def test_the_daemon_that_sent_an_item_sends_it_again(tmp_path: Path) -> None:
     """It has moved to ``sent`` meanwhile, and is found there."""
     async with pair(tmp_path / "pair", mtu=SMALL_MTU, rate=6_000_000) as link:
@@ -133,6 +139,7 @@ async def test_the_daemon_that_sent_an_item_sends_it_again(tmp_path: Path) -> No
         await sender.said('"outcome": "resent"')
 
 
+@pytest.mark.long
 async def test_a_damaged_packed_bundle_holds_nothing_up(tmp_path: Path) -> None:
     """It is given up with a reason; what waits behind it is sent."""
     async with pair(tmp_path / "pair") as link:
@@ -150,6 +157,7 @@ async def test_a_damaged_packed_bundle_holds_nothing_up(tmp_path: Path) -> None:
         assert "models/other/1" == sender.last("bundle")["bundle"]
 
 
+@pytest.mark.long
 async def test_codes_that_are_not_for_this_sender_do_nothing(tmp_path: Path) -> None:
     """Another bundle's code, a confirm code, no code: each is refused with one line and exit code 2."""
     async with pair(tmp_path / "pair") as link:
@@ -168,6 +176,7 @@ async def test_codes_that_are_not_for_this_sender_do_nothing(tmp_path: Path) -> 
             assert reason in refused.log[-1]
 
 
+@pytest.mark.long
 async def test_a_bundle_that_nobody_heard_of_is_missed(tmp_path: Path) -> None:
     """The manifest of the next one names the bundle that is missing; its code brings it."""
     async with pair(tmp_path / "pair") as link:
@@ -192,6 +201,7 @@ async def test_a_bundle_that_nobody_heard_of_is_missed(tmp_path: Path) -> None:
         await receiver.said_again("bundle_accepted")
 
 
+@pytest.mark.long
 async def test_a_bundle_waits_for_room_and_is_asked_for_again(tmp_path: Path) -> None:
     """What does not fit beside the reserve is not begun; with room, its code brings all of it."""
     async with pair(tmp_path / "pair") as link:

@@ -9,6 +9,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from diode.protocol.resend_codes import ResendBundle, encode
 from tests.e2e.pair import Pair, Process, pair, worker
 
@@ -77,6 +79,7 @@ async def test_a_receiver_put_back_publishes_nothing_twice(tmp_path: Path) -> No
         assert {"one": 1, "two": 2, "three": 3} == sequences(link)
 
 
+@pytest.mark.long
 async def test_what_was_taken_from_the_inbox_is_not_published_again(tmp_path: Path) -> None:
     """The anchor tells that its number is spent: sent again, it ends in quarantine."""
     async with pair(tmp_path / "pair") as link:
@@ -96,6 +99,7 @@ async def test_what_was_taken_from_the_inbox_is_not_published_again(tmp_path: Pa
         assert {"one"} == published(link).keys()
 
 
+@pytest.mark.long
 async def test_a_sender_put_back_issues_no_number_twice(tmp_path: Path) -> None:
     """It ends with 15 until its ledger is rebaselined; what it sends then is new to the receiver, which accepts it."""
     async with pair(tmp_path / "pair") as link:
@@ -118,6 +122,7 @@ async def test_a_sender_put_back_issues_no_number_twice(tmp_path: Path) -> None:
         await done(receiver)
 
 
+@pytest.mark.long
 async def test_nothing_is_put_back_under_a_daemon(tmp_path: Path) -> None:
     """Exit code 11 on both sides; a backup can be made."""
     async with pair(tmp_path / "pair") as link:
@@ -132,6 +137,7 @@ async def test_nothing_is_put_back_under_a_daemon(tmp_path: Path) -> None:
                 await done(process, 11)
 
 
+@pytest.mark.long
 async def test_a_ledger_that_is_lost_while_the_daemon_runs_ends_it(tmp_path: Path) -> None:
     """A worker that starts anew finds an empty one, and publishes nothing from it."""
     async with pair(tmp_path / "pair") as link:
@@ -144,6 +150,7 @@ async def test_a_ledger_that_is_lost_while_the_daemon_runs_ends_it(tmp_path: Pat
         await done(receiver, 15)
 
 
+@pytest.mark.long
 async def test_a_ledger_kept_in_the_middle_of_a_publication_publishes_nothing_twice(tmp_path: Path) -> None:
     """Its bundle was published and taken away since: that cannot be told from a lost one, and a person is asked."""
     async with pair(tmp_path / "pair") as link:
@@ -161,6 +168,7 @@ async def test_a_ledger_kept_in_the_middle_of_a_publication_publishes_nothing_tw
         assert {"two"} == published(link).keys()
 
 
+@pytest.mark.long
 async def test_nothing_is_published_without_its_anchor(tmp_path: Path) -> None:
     """While its disk is away nothing appears in the inbox; when it is back, what waits is published."""
     async with pair(tmp_path / "pair") as link:
@@ -179,6 +187,7 @@ async def test_nothing_is_published_without_its_anchor(tmp_path: Path) -> None:
         assert {"zero", "one"} == published(link).keys()
 
 
+@pytest.mark.long
 async def test_nothing_is_sent_without_its_anchor(tmp_path: Path) -> None:
     """A sender whose anchor cannot follow stops, and sends the same item when it can."""
     async with pair(tmp_path / "pair") as link:

@@ -6,7 +6,6 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
-from unittest.mock import patch
 
 import diode.audit.log
 import receiver.store.judge
@@ -20,7 +19,9 @@ from receiver.store.lost_writes import LostWrites
 from receiver.store.publish import Publishing
 from receiver.store.receiving import Receiving
 from sender.ledger import Ledger as SenderLedger
-from tests.faults.world import Faults, Violation, world
+from tests.faults.replaced import Replacement, replaced
+from tests.faults.scenario import Faults
+from tests.faults.world import Violation, world
 
 MOST_OPERATIONS: Final = 80  # that one bundle takes, about
 POWER: Final = Faults(bundles=1, killed_by="power")
@@ -42,31 +43,31 @@ class _Equal:
     __hash__ = None  # type: ignore[assignment]
 
 
-def _sync_skipped() -> Any:
-    return patch.object(Receiving, "sync", lambda _: None)
+def _sync_skipped() -> list[Replacement]:
+    return [Replacement(Receiving, "sync", lambda _: None)]
 
 
-def _recorded_before_rename() -> Any:
+def _recorded_before_rename() -> list[Replacement]:
     def publish(self: Publishing, bundle: Receiving) -> None:
         self._records.note(What.PUBLISHED, bundle.opened)
         self._records.ledger.set_state(bundle.hex_id, "published")
         bundle.target = self._records.inbox.publish(bundle.hex_id, bundle.manifest)
         self._conclude(bundle)
 
-    return patch.object(Publishing, "publish", publish)
+    return [Replacement(Publishing, "publish", publish)]
 
 
-def _boot_ignored() -> Any:
+def _boot_ignored() -> list[Replacement]:
     real = Ledger.slabs
 
     def slabs(self: Ledger, bundle: str) -> tuple[list[int], list[int]]:
         trusted, doubtful = real(self, bundle)
         return [*trusted, *doubtful], []
 
-    return patch.object(Ledger, "slabs", slabs)
+    return [Replacement(Ledger, "slabs", slabs)]
 
 
-def _published_forgotten() -> Any:
+def _published_forgotten() -> list[Replacement]:
     real = Ledger.set_state
 
     def set_state(self: Ledger, bundle: str, state: Any, detail: str = "") -> None:
@@ -74,34 +75,38 @@ def _published_forgotten() -> Any:
         if state == "published":
             self._execute("UPDATE bundle SET state = 'expired' WHERE id = ?", (bundle,))
 
-    return patch.object(Ledger, "set_state", set_state)
+    return [Replacement(Ledger, "set_state", set_state)]
 
 
-def _digest_unchecked() -> Any:
-    return patch.multiple(receiver.store.judge, digest=lambda _: _Equal())
+def _digest_unchecked() -> list[Replacement]:
+    return [Replacement(receiver.store.judge, "digest", lambda _: _Equal())]
 
 
-def _incomplete_published() -> Any:
-    return patch.object(BundleJudge, "is_complete", property(lambda self: self.is_ready and bool(self.stored.any())))
+def _incomplete_published() -> list[Replacement]:
+    return [Replacement(BundleJudge, "is_complete", property(lambda self: self.is_ready and bool(self.stored.any())))]
 
 
-def _silence_forgotten() -> Any:
-    hints, proofs = {"heard": lambda _: [], "told_gaps": lambda *_: []}, {"signed_gaps": lambda *_: []}
-    return patch.multiple(Ledger, predecessors=lambda *_, **__: {}, **hints, **proofs)
+def _silence_forgotten() -> list[Replacement]:
+    return [
+        Replacement(Ledger, "heard", lambda _: []),
+        Replacement(Ledger, "told_gaps", lambda *_: []),
+        Replacement(Ledger, "signed_gaps", lambda *_: []),
+        Replacement(Ledger, "predecessors", lambda *_, **__: {}),
+    ]
 
 
-def _torn_manifest_refused() -> Any:
+def _torn_manifest_refused() -> list[Replacement]:
     def forget(self: Ledger, bundle: str, *states: Any) -> None:
         self._execute("UPDATE bundle SET state = 'refused' WHERE id = ? AND state != 'published'", (bundle,))
 
-    return patch.object(Ledger, "forget", forget)
+    return [Replacement(Ledger, "forget", forget)]
 
 
-def _epoch_by_the_clock() -> Any:
-    return patch.object(SenderLedger, "next_epoch", lambda _: int(time.time()))
+def _epoch_by_the_clock() -> list[Replacement]:
+    return [Replacement(SenderLedger, "next_epoch", lambda _: int(time.time()))]
 
 
-def _said_after_rename() -> Any:
+def _said_after_rename() -> list[Replacement]:
     def publish(self: Publishing, bundle: Receiving) -> None:
         if bundle.target is None:
             self._records.ledger.set_state(bundle.hex_id, "publishing")
@@ -110,39 +115,39 @@ def _said_after_rename() -> Any:
         self._records.inbox.sync(bundle.target)
         self._conclude(bundle)
 
-    return patch.object(Publishing, "publish", publish)
+    return [Replacement(Publishing, "publish", publish)]
 
 
-def _torn_line_kept() -> Any:
+def _torn_line_kept() -> list[Replacement]:
     real = diode.audit.segments.end_of
 
     def end_of(path: Path) -> Any:
         _, head, _ = real(path)
         return diode.audit.segments.End(path.stat().st_size, head, b"")
 
-    return patch.object(diode.audit.segments, "end_of", end_of)
+    return [Replacement(diode.audit.segments, "end_of", end_of)]
 
 
-def _log_unsynced() -> Any:
+def _log_unsynced() -> list[Replacement]:
     def write(path: Path, end: int, data: bytes, *, was_torn: bool) -> None:
         with path.open("r+b" if path.exists() else "wb") as file:
             file.seek(end)
             file.write(data)
             file.truncate()
 
-    return patch.object(AuditLog, "_write", staticmethod(write))
+    return [Replacement(AuditLog, "_write", staticmethod(write))]
 
 
-def _lost_writes_ignored() -> Any:
-    return patch.object(LostWrites, "forgetting", lambda _: nullcontext())
+def _lost_writes_ignored() -> list[Replacement]:
+    return [Replacement(LostWrites, "forgetting", lambda _: nullcontext())]
 
 
-def _descriptor_opened_late() -> Any:
+def _descriptor_opened_late() -> list[Replacement]:
     real = WriteBack.sync
-    return patch.object(WriteBack, "sync", lambda self: real(WriteBack(self._path)))
+    return [Replacement(WriteBack, "sync", lambda self: real(WriteBack(self._path)))]
 
 
-BUILDS: Final[dict[str, tuple[Callable[[], Any], Faults]]] = {
+BUILDS: Final[dict[str, tuple[Callable[[], list[Replacement]], Faults]]] = {
     "the sync before publication is skipped": (_sync_skipped, POWER),
     "published is recorded before the rename": (_recorded_before_rename, POWER),
     "slabs of an earlier boot are trusted": (_boot_ignored, POWER),
@@ -166,7 +171,7 @@ def caught(name: str, most: int = 300) -> tuple[str, int] | None:
         build, faults = BUILDS[name]
         if faults.killed_by == "power":
             faults = replace(faults, kill_at=1 + attempt % MOST_OPERATIONS)
-        with world(attempt, faults) as made, build():
+        with world(attempt, faults) as made, replaced(*build()):
             try:
                 made.run()
             except (Violation, OSError) as violation:

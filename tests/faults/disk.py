@@ -13,15 +13,15 @@ import errno
 import os
 import random
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 from diode.errors import LostWritesError
 from diode.storage.database import Database
 from diode.storage.durable import WriteBack
 from diode.storage.folder import Folder
+from tests.faults.replaced import Replacement, replaced
 
 PAGE = 4096
 FULL = 2  # PRAGMA synchronous
@@ -124,14 +124,14 @@ class Disk:
     def lose_power(self) -> None:
         """Forget what was not synced, or some of it."""
         self.drop_cache()
-        for source, target, replaced in reversed(self._renamed):
+        for source, target, overwritten in reversed(self._renamed):
             if os.path.lexists(target) and self._rng.random() < 0.5:
                 os.makedirs(os.path.dirname(source), exist_ok=True)
                 os.rename(target, source)
                 self._synced = {_moved(path, target, source): data for path, data in self._synced.items()}
-                if replaced is not None:
-                    Path(target).write_bytes(replaced)
-                    self._synced[target] = replaced
+                if overwritten is not None:
+                    Path(target).write_bytes(overwritten)
+                    self._synced[target] = overwritten
         self._renamed.clear()
         for path, data in self._contents().items():
             if data != self._synced.get(path):
@@ -215,7 +215,7 @@ class _Watch:
             text = os.path.abspath(os.fsdecode(path))
         return next((disk for disk in self._disks if text.startswith(str(disk.root))), None)
 
-    def counted(self, owner: Any, name: str, *, writes: bool = False) -> Any:
+    def counted(self, owner: Any, name: str, *, writes: bool = False) -> Replacement:
         real = getattr(owner, name)
 
         def call(path: Any, *arguments: Any, **options: Any) -> Any:
@@ -224,25 +224,25 @@ class _Watch:
                 disk.operation(writes=writes)
             return real(path, *arguments, **options)
 
-        return patch.object(owner, name, call)
+        return Replacement(owner, name, call)
 
-    def renames(self, owner: Any, name: str) -> Any:
+    def renames(self, owner: Any, name: str) -> Replacement:
         real = getattr(owner, name)
 
         def call(source: Any, target: Any, **options: Any) -> None:
             old, new = _place(source, options.get("src_dir_fd")), _place(target, options.get("dst_dir_fd"))
             self._rename(old, new, lambda: real(source, target, **options))
 
-        return patch.object(owner, name, call)
+        return Replacement(owner, name, call)
 
-    def moves(self) -> Any:
+    def moves(self) -> Replacement:
         real = Folder.move
 
         def call(folder: Folder, name: str, target: Folder, new_name: str) -> None:
             old, new = _place(name, folder.fd), _place(new_name, target.fd)
             self._rename(old, new, lambda: real(folder, name, target, new_name))
 
-        return patch.object(Folder, "move", call)
+        return Replacement(Folder, "move", call)
 
     def _rename(self, source: str, target: str, rename: Callable[[], None]) -> None:
         disk, replaced = self.disk_of(target), None
@@ -253,16 +253,16 @@ class _Watch:
         if disk is not None:
             disk.renamed(source, target, replaced)
 
-    def creates(self) -> Any:
+    def creates(self) -> Replacement:
         real = Folder.create
 
         def call(folder: Folder, name: str, mode: int = 0o600) -> int:
             self._write_below(folder)
             return real(folder, name, mode)
 
-        return patch.object(Folder, "create", call)
+        return Replacement(Folder, "create", call)
 
-    def makes(self) -> Any:
+    def makes(self) -> Replacement:
         real = Folder.beneath
 
         def call(folder: Folder, path: str, flags: int, mode: int = 0) -> int:
@@ -270,13 +270,13 @@ class _Watch:
                 self._write_below(folder)
             return real(folder, path, flags, mode)
 
-        return patch.object(Folder, "beneath", call)
+        return Replacement(Folder, "beneath", call)
 
     def _write_below(self, folder: Folder) -> None:
         if (disk := self.disk_of(folder.fd)) is not None:
             disk.operation(writes=True)
 
-    def opens(self) -> Any:
+    def opens(self) -> Replacement:
         """A descriptor for syncing is told of what fails from then on."""
         real = WriteBack.__init__
 
@@ -285,9 +285,9 @@ class _Watch:
             disk = self.disk_of(folder)
             made.told = disk.sample() if disk else 0  # type: ignore[attr-defined]
 
-        return patch.object(WriteBack, "__init__", init)
+        return Replacement(WriteBack, "__init__", init)
 
-    def syncs(self) -> Any:
+    def syncs(self) -> Replacement:
         """As syncfs(2)."""
 
         def sync(made: WriteBack) -> None:
@@ -298,9 +298,9 @@ class _Watch:
                 if told != made.told:  # type: ignore[attr-defined]
                     raise LostWritesError("EIO, as the disk says once")
 
-        return patch.object(WriteBack, "sync", sync)
+        return Replacement(WriteBack, "sync", sync)
 
-    def pwrite(self) -> Any:
+    def pwrite(self) -> Replacement:
         real = os.pwrite
 
         def call(fd: int, data: Any, offset: int) -> int:
@@ -310,22 +310,22 @@ class _Watch:
                 disk.written(os.fstat(fd).st_ino, offset, len(data))
             return real(fd, data, offset)
 
-        return patch.object(os, "pwrite", call)
+        return Replacement(os, "pwrite", call)
 
-    def fadvise(self) -> Any:
+    def fadvise(self) -> Replacement:
         def call(fd: int, *_: int) -> None:
             if (disk := self.disk_of(fd)) is not None:
                 disk.drop_cache()
 
-        return patch.object(os, "posix_fadvise", call)
+        return Replacement(os, "posix_fadvise", call)
 
-    def fsync(self, name: str) -> Any:
+    def fsync(self, name: str) -> Replacement:
         def call(fd: int) -> None:
             if (disk := self.disk_of(fd)) is not None:
                 disk.operation(writes=True)
                 disk.sync_one(os.path.realpath(f"/proc/self/fd/{fd}"))
 
-        return patch.object(os, name, call)
+        return Replacement(os, name, call)
 
     def execute(self, database: Database, statement: str, values: tuple[object, ...] = ()) -> Any:
         """A statement of a ledger; it is synced when the ledger says FULL."""
@@ -351,23 +351,14 @@ def _whole(name: Any, folder_fd: int | None) -> str:
 def watched(disks: list[Disk]) -> Iterator[None]:
     """Count every change that this process makes to one of ``disks``."""
     watch = _Watch(disks)
-    with ExitStack() as stack:
-        for replaced in (watch.opens(), watch.syncs(), watch.pwrite(), watch.fadvise()):
-            stack.enter_context(replaced)
-        for name in ("posix_fallocate", "mkdir", "ftruncate"):
-            stack.enter_context(watch.counted(os, name, writes=True))
-        for name in ("unlink", "rmdir"):
-            stack.enter_context(watch.counted(os, name))
-        for name in ("write_bytes", "write_text"):
-            stack.enter_context(watch.counted(Path, name, writes=True))
-        stack.enter_context(watch.fsync("fsync"))
-        stack.enter_context(watch.fsync("fdatasync"))
-        stack.enter_context(watch.renames(os, "rename"))
-        stack.enter_context(watch.renames(os, "replace"))
-        stack.enter_context(watch.moves())
-        stack.enter_context(watch.creates())
-        stack.enter_context(watch.makes())
-        stack.enter_context(patch.object(Database, "_execute", _as_method(watch.execute)))
+    replacements = [watch.opens(), watch.syncs(), watch.pwrite(), watch.fadvise()]
+    replacements += [watch.counted(os, name, writes=True) for name in ("posix_fallocate", "mkdir", "ftruncate")]
+    replacements += [watch.counted(os, name) for name in ("unlink", "rmdir")]
+    replacements += [watch.counted(Path, name, writes=True) for name in ("write_bytes", "write_text")]
+    replacements += [watch.fsync(name) for name in ("fsync", "fdatasync")]
+    replacements += [watch.renames(os, name) for name in ("rename", "replace")]
+    replacements += [watch.moves(), watch.creates(), watch.makes()]
+    with replaced(*replacements, Replacement(Database, "_execute", _as_method(watch.execute))):
         yield
 
 

@@ -16,7 +16,8 @@ from typing import Final
 from diode.console.logs import configure
 from diode.net.impairments import Impairments
 from tests.faults.broken import BUILDS, caught
-from tests.faults.world import Faults, world
+from tests.faults.scenario import Faults
+from tests.faults.world import world
 
 WORLDS: Final = 2000
 BUDGET_S: Final = 20 * 60

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Final
 
 from diode.process.measure import process_tree
-from tests.e2e.pair import PATIENCE_S, SMALL_MTU, SMALL_SLAB, Pair, Process, pair
+from tests.e2e.pair import SMALL_MTU, SMALL_SLAB, Pair, Process, pair
 from tests.faults.drill import arguments, carry_out
+from tests.patience import until
 
 CHANNELS: Final = ("cve", "mcp", "os")
 RATE: Final = 8_000_000
@@ -188,9 +189,7 @@ async def _settled(link: Pair, limit_s: float) -> None:
 
 
 async def _published(places: list[Path]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not all(place.exists() for place in places):  # noqa: ASYNC110 - another process makes them
-            await asyncio.sleep(0.05)
+    await until(lambda: all(place.exists() for place in places), f"{places} are there")
 
 
 def _sizes(folder: Path) -> int:

@@ -47,9 +47,12 @@ def contents(count: int, seed: int) -> Iterator[tuple[str, str, bytes]]:
         yield CHANNELS[number % len(CHANNELS)], f"item{number:05}", rng.randbytes(rng.randrange(200, 5000))
 
 
-async def drill(folder: Path, count: int, seed: int, loss: str, limit_s: float) -> Outcome:
-    """Drop ``count`` bundles into the outbox, and see what is in the inbox when both sides have ended."""
-    async with pair(folder, rate=60_000_000) as link:
+async def drill(folder: Path, count: int, seed: int, loss: str, limit_s: float, rate: int = 60_000_000) -> Outcome:
+    """Drop ``count`` bundles into the outbox, and see what is in the inbox when both sides have ended.
+
+    ``rate``: bytes a second, of the link.
+    """
+    async with pair(folder, rate=rate) as link:
         for channel in CHANNELS:
             (link.outbox / channel).mkdir()
         for channel, name, content in contents(count, seed):

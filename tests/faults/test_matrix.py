@@ -11,11 +11,13 @@ import pytest
 from diode.net.impairments import Impairments
 from diode.protocol.geometry import PROFILES
 from tests.faults.matrix import INTERRUPTED, Expected, Setup, cells, expected, interval, judge, print_table
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 SLICE = {("0 %", 1), ("1 %", 64), ("5 %", 8), ("10 %", 512), ("30 %", 1), ("rough", 1)}
 
 
+@pytest.mark.long
 def test_a_slice_of_the_matrix(capsys: pytest.CaptureFixture[str]) -> None:
     """Whole transfers of one slab and a half deliver what ``diode plan`` says, or as it says."""
     rows = [cell for cell in cells() if (cell.name, cell.loss.burst) in SLICE]
@@ -94,5 +96,5 @@ def test_an_interrupt_ends_it() -> None:
         assert matrix.stdout
         assert matrix.stdout.readline().startswith("| loss")
         os.killpg(matrix.pid, signal.SIGINT)
-        _, errors = matrix.communicate(timeout=30)
+        _, errors = matrix.communicate(timeout=PATIENCE_S)
     assert (INTERRUPTED, "") == (matrix.returncode, errors)

@@ -1,4 +1,4 @@
-"""Drill: the cable is out for a while during the first of two passes. The second one completes what is missing.
+"""Drill: the cable is out for a while during the first pass. A later one completes what is missing.
 
 ``python -m tests.faults.unplugged [--pass-time 45] [--pass-delay 35] [--outage 30]`` (seconds)
 
@@ -44,26 +44,38 @@ class Outcome:
 
 
 async def drill(
-    folder: Path, seed: int, pass_s: float, pass_delay_s: float, outage_s: float, limit_s: float, slabs: int = SLABS
+    folder: Path,
+    seed: int,
+    pass_s: float,
+    pass_delay_s: float,
+    outage_s: float,
+    limit_s: float,
+    *,
+    slabs: int = SLABS,
+    passes: int = 2,
 ) -> Outcome:
-    """Send one bundle in two passes of ``pass_s``; from a sixth of the first one on, the cable is out."""
+    """Send one bundle in passes of ``pass_s``; from a sixth of the first one on, the cable is out for ``outage_s``.
+
+    Over when the bundle is published, or given up after the last pass.
+    """
     async with pair(folder, mtu=SMALL_MTU, rate=int(slabs * _SLAB_BYTES / pass_s)) as link:
         sent = folder / "model.bin"
         sent.write_bytes(random.Random(seed).randbytes(slabs * SMALL_SLAB))
         receiver = await link.receiver()
         cable = await link.diode()
-        passes = ("--passes", "2", "--pass-delay", str(pass_delay_s))
-        sender = await link.sender("send", "--json", "--channel", "models", "--version", "1", *passes, str(sent))
+        repeat = ("--passes", str(passes), "--pass-delay", str(pass_delay_s))
+        sender = await link.sender("send", "--json", "--channel", "models", "--version", "1", *repeat, str(sent))
         await receiver.said("bundle_accepted")
         await asyncio.sleep(pass_s / 6)
         cable.signal(signal.SIGKILL)
         await cable.ended()
         await asyncio.sleep(outage_s)
         await link.diode()
-        await sender.ended(limit_s)
-        await receiver.said('"outcome": ')  # published, or incomplete
-        receiver.signal(signal.SIGTERM)
-        await receiver.ended()
+        await receiver.said('"outcome": ', limit_s)  # published, or incomplete
+        for daemon in (sender, receiver):
+            if daemon.process.returncode is None:
+                daemon.signal(signal.SIGTERM)
+            await daemon.ended()
         arrived = link.inbox / "models" / "model.bin" / "1" / "data" / "model.bin"
         summary = receiver.last("summary")
         return Outcome(

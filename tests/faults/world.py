@@ -5,340 +5,43 @@ The daemons' parts run unchanged (ledgers, packing, flights, scheduler, encoder,
 of 200, so that a world takes a moment. After the faults, an operator carries codes until nothing is missing.
 """
 
-import asyncio
 import os
 import random
 import tempfile
 from collections import Counter, deque
 from collections.abc import Iterator
-from concurrent.futures import Executor, Future
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
-from unittest.mock import patch
+from typing import Final
 
 import numpy as np
+import pytest
 
 from diode.audit.chain import What
-from diode.audit.log import open_log
 from diode.audit.verify import entries_of, heads_heard, read_service_keys, verify
 from diode.config.init import init_pair
 from diode.config.load import load
-from diode.config.receiver import ReceiverConfig
 from diode.config.sender import SenderConfig
 from diode.errors import DiodeError, ReplayError, StorageError, UsageError
 from diode.net.impairments import Impairer, Impairments
-from diode.process.memory import LINK_SIZE, Counters, Ring, create_memfd
-from diode.process.vocabulary import NOTHING, Vocabulary
-from diode.process.workers import Mailbox
-from diode.protocol.auth import Session
-from diode.protocol.encoder import Part, SlabEncoder, Slot
-from diode.protocol.fec import choose_engine
-from diode.protocol.geometry import PROFILES, Geometry, Profile, stream_geometry
-from diode.protocol.heartbeat import Heartbeat, HeartbeatSealer, read_heartbeat
+from diode.protocol.geometry import PROFILES
 from diode.protocol.resend_codes import decode
-from diode.protocol.wire import datagram_bytes, symbol_bytes_for
-from diode.trust.keys import read_link_key, read_signer
+from diode.protocol.wire import symbol_bytes_for
 from receiver.inbox.folder import UNSIGNED, Inbox
-from receiver.ledger.bundles import Ledger as ReceiverLedger
-from receiver.messages import ASSEMBLE_SAYS, ASSEMBLE_TO_STORE, STORE_SAYS, STORE_TO_ASSEMBLE, Heard
-from receiver.peer.audit_heads import PeerHeads
-from receiver.peer.completion import Endings
 from receiver.peer.requests import request_bundle, request_gaps
-from receiver.recovery.rebaseline import open_ledger as open_receiver_ledger
-from receiver.settings import StorePipes
-from receiver.spool.disk import DiskHealth
-from receiver.spool.finishing import Finishing
-from receiver.store.worker import Store
-from receiver.transport.assemble import COUNTERS, Assemble
-from receiver.transport.pipeline import store_settings
-from sender.outbox.folder import Item, OutboxFolder
-from sender.pack.packer import Order, Packer
-from sender.pack.retention import find_moved
-from sender.recovery.rebaseline import open_ledger as open_sender_ledger
 from sender.recovery.resends import find_asked
-from sender.transport.encode import Bundle
-from sender.transport.flights import Flights
-from sender.transport.heartbeats import Heart
-from sender.transport.schedule import Filler, Job, Scheduler, Wait
 from tests.faults.disk import Disk, KilledError, watched
-from tests.hearing import Hearing
-from tests.worker_settings import assemble_settings
+from tests.faults.enclave import Enclave
+from tests.faults.scenario import Faults
+from tests.faults.staging import SMALL, Staging
 
 MTU: Final = 576
-SMALL: Final = Profile("clean", 4, 2)
-RATE: Final = 2_000_000.0
-REGION_BYTES: Final = 1 << 20
 MOST_ROUNDS: Final = 8
 
 
 class Violation(AssertionError):  # noqa: N818 - it is what it says
     """An invariant does not hold."""
-
-
-class Inline(Executor):
-    """Does it at once, so that a world has one order of events."""
-
-    def submit(self, work: Any, /, *arguments: Any, **options: Any) -> "Future[Any]":
-        future: Future[Any] = Future()
-        try:
-            future.set_result(work(*arguments, **options))
-        except Exception as error:  # noqa: BLE001 - a future carries whatever it is
-            future.set_exception(error)
-        return future
-
-
-class Box(Mailbox):
-    """A mailbox without a pipe. ``work`` makes the peer go on, when somebody waits for it."""
-
-    def __init__(self, says: Vocabulary = NOTHING) -> None:
-        super().__init__(-1, -1, hears=NOTHING, says=says)
-        self.peer: Box | None = None
-        self.work = lambda: None
-        self._inbox: deque[Any] = deque()
-
-    def send(self, message: object) -> None:
-        if self.peer is not None:
-            self.peer._inbox.append(self._says.decode(self._says.encode(message)))
-
-    def receive(self, timeout_s: float | None = 0.0) -> Any:
-        if not self._inbox and timeout_s != 0.0:
-            self.work()
-        return self._inbox.popleft() if self._inbox else None
-
-
-@dataclass(frozen=True)
-class Faults:
-    """What happens in a world. Steps count what staging sends."""
-
-    line: Impairments = field(default_factory=Impairments)
-    passes: int = 1
-    bundles: int = 2
-    outages: tuple[tuple[int, int], ...] = ()  # (from step, to step): nothing passes
-    kills: tuple[tuple[int, str], ...] = ()  # (step, what): receiver, power, stop, sender, clock
-    disk_fails: tuple[tuple[int, int], ...] = ()  # (step, for so many operations)
-    lies: tuple[int, ...] = ()  # steps: the disk loses what is dirty, and says so once
-    auth: str = "gmac"
-    killed_by: str = "receiver"  # what happens at a kill point of the receiver: the same, or power
-    kill_at: int | None = None  # operation of the disk, counted from the first bundle on
-
-    @classmethod
-    def of(cls, seed: int) -> "Faults":
-        """What the seed says."""
-        rng = random.Random(seed)
-        line = Impairments(
-            loss=rng.choice((0.0, 0.0, 0.01, 0.1, 0.3)),
-            burst=rng.choice((0, 0, 50, 200)),
-            burst_gap=1500,
-            reorder=rng.choice((0.0, 0.05)),
-            duplicate=rng.choice((0.0, 0.05)),
-            corrupt=rng.choice((0.0, 0.001)),
-        )
-        steps = 60
-        return cls(
-            line=line,
-            passes=rng.choice((1, 2, 3)),
-            bundles=rng.choice((1, 2, 3)),
-            outages=tuple((a, a + rng.randrange(1, 20)) for a in rng.sample(range(steps), rng.choice((0, 0, 1, 2)))),
-            kills=tuple(
-                (rng.randrange(steps), rng.choice(("receiver", "power", "stop", "sender", "clock")))
-                for _ in range(rng.choice((0, 1, 1, 2, 3)))
-            ),
-            disk_fails=tuple((rng.randrange(steps), rng.randrange(1, 30)) for _ in range(rng.choice((0, 0, 0, 1, 2)))),
-            auth=rng.choice(("gmac", "gmac", "none")),
-            lies=tuple(rng.randrange(steps) for _ in range(rng.choice((0, 0, 0, 1, 3)))),
-        )
-
-
-class Enclave:
-    """`Assemble` and `Store` of one run of the receiver, without their processes."""
-
-    def __init__(self, world: "World") -> None:
-        self._alarms = world.alarms
-        folder = world.folder / "receiver"
-        self.answers, self.slabs = Box(ASSEMBLE_TO_STORE), Box(STORE_TO_ASSEMBLE)
-        to_store, from_assemble = Box(STORE_SAYS), Box(ASSEMBLE_SAYS)
-        self.events = Box()
-        to_store.peer = from_assemble.peer = self.events
-        self.slabs.peer, self.answers.peer = self.answers, self.slabs
-        self._now = 0.0
-        config = load(ReceiverConfig, folder / "receiver.toml")
-        with patch.object(ReceiverLedger, "__init__", _booted(world.boot)):
-            open_receiver_ledger(config).close()  # as the daemon does: no crash may make it look too old
-        self.fds = [create_memfd("arena", 256 << 20), Ring.create(1, REGION_BYTES), Counters.create(COUNTERS)]
-        self.fds.append(Counters.create(LINK_SIZE))
-        arena, ring, counters, link_size = self.fds
-        store = replace(
-            store_settings(config, StorePipes(arena, -1, -1, -1, -1)), reserve=0
-        )  # whatever room this machine has
-        with patch.object(ReceiverLedger, "__init__", _booted(world.boot)):
-            self.store = Store(store, to_store, self.slabs, Finishing(Inline()))
-        disk = DiskHealth(lambda _: self._alarms.add("disk_failing"))
-        heads = PeerHeads(self.store.records.ledger, self.store.records.audit, lambda _: None)
-        self.hearing = Hearing(self.store.records.ledger, Endings(self.store.records.ledger.heard()), disk, heads)
-        settings = assemble_settings(
-            ring=ring,
-            regions=1,
-            region_bytes=REGION_BYTES,
-            arena=arena,
-            counters=counters,
-            link_size=link_size,
-            keys=(str(folder / "keys" / "link.key"),),
-            auth=world.faults.auth,
-            orders=self.hearing.orders,
-        )
-        self.assemble = Assemble(settings, from_assemble)
-        self.assemble._handover.mailbox = self.answers
-        self.answers.work = self.step
-
-    def start(self) -> None:
-        """What an earlier run left is taken up."""
-        self.store.start()
-        self.assemble._handover.await_start()
-
-    def step(self) -> None:
-        """`Store` handles what waits."""
-        self.store.step(self._now)
-        while self.store.queue or self.slabs._inbox:
-            self.store.step(self._now)
-
-    def receive(self, datagrams: np.ndarray, now: float) -> None:
-        """A train arrives."""
-        self._now = now
-        size = datagrams.shape[1]
-        most = REGION_BYTES // size
-        for first in range(0, len(datagrams), most):
-            part = np.ascontiguousarray(datagrams[first : first + most])
-            self.assemble._regions.ring.data[0][: part.size] = part.tobytes()
-            self.assemble._regions.ring.lengths[0][0] = part.size
-            self.assemble._take(0, 1)
-            self.assemble._handover.decide()
-            self.assemble._handover.give()
-        self.step()
-        self.assemble._handover.hear()
-        self.step()
-        for message in self.events.drain():
-            self._alarms.add(type(message).__name__)
-            if isinstance(message, Heard):
-                beat = read_heartbeat(message.beat)
-                assert beat is not None
-                self.hearing.hear(beat, now, {}, message.key, has_mac=bool(message.has_mac))
-
-    def stop(self) -> None:
-        """SIGTERM: what is open is parked, what was handed over is done."""
-        self.assemble._handover.park(None)
-        self.step()
-        self.store.publishing.take_finished()
-
-    def close(self) -> None:
-        """The process is gone."""
-        with suppress(Exception):
-            self.store.records.ledger.close()
-        self.store.arena.release()
-        self.store.bundles.finishing.close()
-        for fd in self.fds:
-            os.close(fd)
-
-
-def _booted(boot: str) -> Any:
-    real = ReceiverLedger.__init__
-
-    def init(self: ReceiverLedger, path: Path, *arguments: Any, **options: Any) -> None:
-        real(self, path, *arguments, **options)
-        self._boot, self._syncing = boot, f"syncing {boot}"
-
-    return init
-
-
-class Staging:
-    """One run of the sender: its ledger, its flights, its scheduler, and an encoder under a session of its own."""
-
-    def __init__(self, world: "World") -> None:
-        self.world = world
-        config = world.config
-        self.ledger = open_sender_ledger(config)
-        self.size = datagram_bytes(config.link.symbol_bytes)
-        self.scheduler = Scheduler(RATE, self.size)
-        key = read_link_key(config.link.key)
-        with patch("time.time", lambda: world.clock):
-            self.audit = open_log(config.audit_folder, config.service_key, "sender")
-            self.heart = Heart(config.link, key, self.ledger.next_epoch())
-        say = self.heart.hear
-        self.packer = Packer(config, self.ledger, read_signer(config.send.key), self.audit, say)
-        folder = OutboxFolder(config.outbox)
-        self.flights = Flights(config, folder, self.ledger, self.scheduler, self.audit, say)
-        self.session = world.rng.getrandbits(64)
-        self.encoder = SlabEncoder(choose_engine(), Session(key, self.session, config.link.auth), key.key_id)
-        full = stream_geometry(config.link.symbol_bytes, SMALL)
-        self.slot = Slot(memoryview(bytearray(full.rows * full.columns * self.size)), full)
-        self.filler = Slot(memoryview(bytearray(64 * self.size)), Geometry(full.symbol_bytes, 1, 64, 0))
-        self.encoder.filler(self.filler, 64)
-        self.sealer = HeartbeatSealer(key, Session(key, world.rng.getrandbits(64), config.link.auth), full.symbol_bytes)
-        self.beats = 0
-        self.beat_at = world.now
-        find_moved(config.outbox, config.state, self.ledger)
-        self.flights.find_queued()
-
-    def take(self, entry: Path) -> None:
-        """An item of the outbox is packed and queued, as the daemon does it."""
-        item = Item(entry, entry.parent.name, entry.name, None)
-        row = asyncio.run(self.packer.pack(Order(item, [entry], self.world.faults.passes, 3.0, str(entry))))
-        if row is not None:
-            self.flights.queue(row)
-
-    def next(self) -> np.ndarray | None:
-        """Datagrams of the next step, or None when all is sent."""
-        world = self.world
-        if world.now >= self.beat_at:
-            self.beat_at = world.now + 1.0
-            return self.heartbeat()
-        self.flights.find_resends()
-        self.flights.launch()
-        step = self.scheduler.next(world.now)
-        if step is None:
-            return None
-        if isinstance(step, Wait):
-            world.now += min(step.seconds, 1.0)
-            return np.empty((0, self.size), np.uint8)
-        datagrams = self.encode(step)
-        world.now += datagrams.size / RATE
-        over = self.scheduler.sent(step, len(datagrams), world.now)
-        if isinstance(step, Job):
-            self.flights.sent(step, is_over=over)
-        return datagrams
-
-    def encode(self, step: Job | Filler) -> np.ndarray:
-        """As `encode` and `transmit` do."""
-        if isinstance(step, Filler):
-            return np.tile(self.filler.datagrams, (-(-step.datagrams // 64), 1))[: step.datagrams]
-        plan = self.flights.outgoing[step.bundle].plan
-        bundle = Bundle(self.world.config.state / "bundles" / f"{step.bundle:016x}", plan)
-        slab = plan.slab(step)
-        part = Part(step.bundle, step.kind, step.flags)
-        offset = step.repair_offset(slab)
-        runs = self.encoder.encode(self.slot, slab, part, bundle.fill(step), repair_offset=offset)
-        return np.concatenate([self.slot.datagrams[first : first + count] for first, count in runs])
-
-    def heartbeat(self) -> np.ndarray:
-        """As `Heart` says it."""
-        self.beats += 1
-        shown = self.heart._shown(self.scheduler.flights(), self.flights.queued())
-        sessions = {f"{self.session:016x}": self.encoder.counter, f"{self.sealer_session():016x}": 0}
-        beat = Heartbeat(
-            epoch=self.heart._epoch, number=self.beats, clock=int(self.world.clock), sessions=sessions,
-            channels=self.ledger.sequences(), bundles=shown, audit=self.audit.head(),
-        )  # fmt: skip
-        return np.frombuffer(self.sealer.seal_mac(beat), np.uint8).reshape(1, -1)
-
-    def sealer_session(self) -> int:
-        """Number of the session that seals heartbeats."""
-        return self.sealer._session.session
-
-    def close(self) -> None:
-        """The process is gone."""
-        self.packer.close()
-        self.ledger.close()
 
 
 @dataclass
@@ -597,8 +300,9 @@ def world(seed: int, faults: Faults | None = None) -> Iterator[World]:
     place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with (
         tempfile.TemporaryDirectory(prefix="diode-world-", dir=place) as folder,
-        patch.dict(PROFILES, {"clean": SMALL}),
+        pytest.MonkeyPatch.context() as patches,
     ):
+        patches.setitem(PROFILES, "clean", SMALL)
         made = World(seed, Path(folder), faults or Faults.of(seed))
         with watched([made.enclave_disk, made.staging_disk]):
             try:

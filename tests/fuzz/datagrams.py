@@ -31,7 +31,7 @@ from diode.protocol.auth import LinkKey, Mode
 from diode.protocol.fec import choose_engine
 from diode.protocol.geometry import PROFILES
 from diode.protocol.wire import Kind
-from tests.faults.world import SMALL
+from tests.faults.staging import SMALL
 from tests.fuzz.enclave import Enclave, enclave
 from tests.fuzz.hostile import Hostile, honest_bundles, signer_of
 

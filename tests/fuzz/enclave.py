@@ -48,7 +48,7 @@ from receiver.messages import (
 from receiver.spool.slabs import key_of, pack_mask, unpack_mask
 from receiver.store.judge import ArrivedManifest, Rejected, judge_manifest
 from receiver.transport import assemble
-from tests.faults.world import Box
+from tests.faults.enclave import Box
 from tests.memory_spool import DATA, MemoryBundle
 from tests.worker_settings import assemble_settings
 

@@ -1,6 +1,5 @@
 """A slice of ``make fuzz``: the corpora without atheris, a few hostile links, and proof that the fuzzer bites."""
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +31,7 @@ def test_the_corpus_breaks_nothing(name: str) -> None:
         target(name).one_input(data)
 
 
+@pytest.mark.long
 def test_hostile_links() -> None:
     """A few links under attack: nothing raises, nothing leaks, nothing forged is published, enough gets far enough."""
     total = Tally()
@@ -69,7 +69,7 @@ def test_an_assembler_that_mixes_up_symbols_is_noticed(monkeypatch: pytest.Monke
         run_epoch(WITHOUT_KEY, batches=2)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="needs atheris: pip install '.[fuzz]'")
+@pytest.mark.needs("atheris")
 def test_a_target_runs_under_atheris(tmp_path: Path) -> None:
     """The runner instruments, explores from the corpus, and ends with 0."""
     command = [sys.executable, "-m", "tests.fuzz.atheris_run", "codes", "-runs=2000", "-seed=1", str(tmp_path)]

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.patience import PATIENCE_S
+
 LOW, HIGH = "10.78.0.1", "10.78.0.2"
 LOW_MAC, HIGH_MAC = "02:00:00:00:0d:01", "02:00:00:00:0d:02"
 PORT = 9001
@@ -55,7 +57,7 @@ class Line:
 
 def run(*command: str | Path) -> str:
     """Run a command; what it prints. CalledProcessError when it fails."""
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60, cwd=ROOT).stdout
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE_S, cwd=ROOT).stdout
 
 
 def is_possible() -> str:

@@ -11,11 +11,12 @@ import pytest
 from diode.config.init import init_pair
 from diode.doctor.nftables import Rules
 from diode.errors import UsageError
-from tests.oneway.line import Line, is_possible, line, run
+from tests.oneway.line import Line, line, run
 from tests.oneway.proof import NO_RULES, ROGUE, prove
+from tests.patience import PATIENCE_S
 
 MAIN = (sys.executable, "-c", "from diode.cli.main import main; main()", "oneway")
-needs_line = pytest.mark.skipif(bool(why := is_possible()), reason=why or "possible")
+needs_line = pytest.mark.needs("root", "network namespaces")
 
 
 @pytest.fixture
@@ -35,9 +36,10 @@ def configs(tmp_path: Path) -> Path:
 def oneway(enter: tuple[str, ...], config: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     """``diode oneway`` on a host."""
     command = (*enter, *MAIN, words[0], "-c", config, *words[1:])
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
 
 
+@pytest.mark.long
 @needs_line
 async def test_nothing_comes_back(tmp_path: Path) -> None:
     """Whatever is sent at the receiver, whoever sends beside it, whether it runs or not; and bundles arrive."""
@@ -48,6 +50,7 @@ async def test_nothing_comes_back(tmp_path: Path) -> None:
     assert all(row.dropped for row in rows[2:])
 
 
+@pytest.mark.long
 @needs_line
 def test_rules_are_checked_and_removed_without_a_trace(cable: Line, configs: Path) -> None:
     """Each command says what it found; what others wrote stays."""
@@ -64,6 +67,7 @@ def test_rules_are_checked_and_removed_without_a_trace(cable: Line, configs: Pat
     assert "nothing to remove" in oneway(cable.enter_high, config, "remove", "-i", "high").stdout
 
 
+@pytest.mark.long
 @needs_line
 def test_rules_that_somebody_changed(cable: Line, configs: Path) -> None:
     """They are shown, and written anew only when asked."""
@@ -99,6 +103,7 @@ def test_an_interface_that_carries_the_default_route_is_left_alone(cable: Line, 
     assert "" == cable.high_says("nft", "list", "ruleset")
 
 
+@pytest.mark.long
 @needs_line
 def test_no_such_interface(cable: Line, configs: Path) -> None:
     """One line, and what there is instead."""
@@ -122,6 +127,7 @@ def test_a_source_that_is_no_address() -> None:
         Rules("receiver", "eth1", "10.0.0.1 accept", 9001)
 
 
+@pytest.mark.long
 @needs_line
 def test_the_doctor_on_a_real_host(cable: Line, configs: Path) -> None:
     """Without rules it says so and plays no rogue; with them nobody hears the rogue; evidence is signed."""
@@ -131,7 +137,7 @@ def test_the_doctor_on_a_real_host(cable: Line, configs: Path) -> None:
 
     def diode(*words: str) -> "subprocess.CompletedProcess[str]":
         command = (*cable.enter_high, *MAIN[:-1], *words)
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
 
     assert 0 == diode("keys", "signing", str(key)).returncode
     before = diode("doctor", "-c", config, *high, "--selftest")

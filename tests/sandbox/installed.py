@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.patience import PATIENCE_S
+
 ROOT = Path(__file__).parents[2]
 OURS = ("diode", "_editable_impl_diode", "__pycache__")
 
@@ -25,4 +27,4 @@ def install(folder: Path) -> Path:
 
 
 def _run(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True, timeout=300, cwd="/")
+    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE_S, cwd="/")

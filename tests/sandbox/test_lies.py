@@ -1,6 +1,5 @@
 """A worker that is taken over may say what it likes: nothing is scanned, released, published or deleted for it."""
 
-import asyncio
 import json
 import signal
 import sys
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.pair import Pair, Process, pair, start_command
+from tests.patience import until
 from tests.sandbox.liar import LIES
 
 NAMES = {"receiver.transport.listen": "receiver.listen", "receiver.transport.assemble": "receiver.assemble"}
@@ -59,6 +59,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {name: path.read_bytes() for name, path in paths.items() if not any(our in name for our in ours)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("module", LIES)
 async def test_a_worker_that_lies_is_ended_and_not_believed(tmp_path: Path, module: str) -> None:
     """Foreign ids, paths that climb, another worker's words, deep and long lines, slabs outside of the arena."""
@@ -66,9 +67,8 @@ async def test_a_worker_that_lies_is_ended_and_not_believed(tmp_path: Path, modu
         bundle = await held(link)
         before = contents(link.folder)
         receiver = await taken_over(link, module, "lies", bundle)
-        async with asyncio.timeout(300):
-            while len(list((link.folder / "lives").glob("life-*"))) <= len(LIES[module]):  # noqa: ASYNC110
-                await asyncio.sleep(0.1)  # only files tell how often it was started
+        lives = link.folder / "lives"  # only files tell how often it was started
+        await until(lambda: len(list(lives.glob("life-*"))) > len(LIES[module]), f"{module} lives once more")
         receiver.signal(signal.SIGTERM)
         assert 0 == await receiver.ended()
         lines = [json.loads(line) for line in receiver.log]
@@ -85,6 +85,7 @@ async def test_a_worker_that_lies_is_ended_and_not_believed(tmp_path: Path, modu
         assert not any("\x1b" in line or "/clean" in line for line in receiver.log)
 
 
+@pytest.mark.long
 async def test_a_worker_that_lies_for_ever_ends_the_daemon(tmp_path: Path) -> None:
     """With a code, and all that was kept: somebody has to look, and systemd starts it again."""
     async with pair(tmp_path / "pair") as link:

@@ -82,6 +82,7 @@ async def test_daemons_run_nothing_that_is_planted(trap: Path, tmp_path: Path) -
         assert [] == differences(sent, link.inbox / "weights" / "model" / "1" / "data")
 
 
+@pytest.mark.long
 def test_the_demonstration_runs_nothing_that_is_planted(trap: Path) -> None:
     """``diode demo`` starts both daemons and the emulated diode; it may be tried anywhere, with any folder to keep."""
     (trap / "file.bin").write_bytes(b"x" * 50_000)

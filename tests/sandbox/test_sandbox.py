@@ -76,13 +76,14 @@ def achieved(outcomes: Outcomes) -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize("side", ["receiver", "sender"])
-@pytest.mark.parametrize("cwd", ["/", "/tmp", str(ROOT)])
+@pytest.mark.parametrize("cwd", ["/tmp", *(pytest.param(cwd, marks=pytest.mark.long) for cwd in ("/", str(ROOT)))])
 async def test_a_worker_that_is_taken_over_can_do_nothing_else(tmp_path: Path, side: str, cwd: str) -> None:
     """Dozens of ways out, down, and at others, and every key: all are refused, wherever the daemon was started."""
     outcomes, _ = await attacked(tmp_path, side, "confined", cwd)
     assert [] == achieved(outcomes)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("side", ["receiver", "sender"])
 async def test_an_installed_worker_can_do_nothing_else(tmp_path: Path, side: str, installed: Path) -> None:
     """Nor where the wheel is installed."""

@@ -372,6 +372,7 @@ def test_processes_that_append_at_once_keep_one_chain(tmp_path: Path) -> None:
     assert verify(tmp_path / "audit", []).files > 3
 
 
+@pytest.mark.long
 def test_a_long_log_takes_little_memory(tmp_path: Path) -> None:
     """A hundred thousand entries are verified line by line."""
     prev, path = GENESIS, tmp_path / "audit-000001.jsonl"

@@ -185,7 +185,7 @@ def test_the_commands_say_what_to_type(folder: Path) -> None:
     assert 3 == [json.loads(line)["what"] for line in log.read_text().splitlines()].count("link_key_changed")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.needs("root")
 def test_what_root_writes_is_the_daemons(folder: Path) -> None:
     """Whoever could read the key can read the new one."""
     receiver = sides(folder)[0]

@@ -95,7 +95,7 @@ def start(config: Config) -> None:
         pass
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.needs("root")
 @pytest.mark.parametrize("harm", HARMS)
 def test_what_others_may_change_is_refused(config: Config, harm: str) -> None:
     """At start, exit code 2 with what to type; doctor says the same."""
@@ -112,7 +112,7 @@ def test_what_others_may_change_is_refused(config: Config, harm: str) -> None:
     assert str(refused.value).endswith(tuple(finding.do for finding in found if finding.check == "ownership"))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.needs("root")
 @pytest.mark.parametrize("harm", HARMS)
 def test_what_is_to_be_typed_mends_it(config: Config, harm: str) -> None:
     """Until nothing is found; a folder that anybody could make is made by whoever owns the place."""

@@ -295,6 +295,7 @@ def inside(data: bytes) -> bytes:
     return safetensors({"a": tensor("U8", [len(data)], 0, len(data))}, data)
 
 
+@pytest.mark.long
 def test_what_costs_too_much() -> None:
     """Millions of empty values take memory and time without being long."""
     assert "text" == look(b"[" + b"[[[]]]," * 2_200_000 + b"0]").kind

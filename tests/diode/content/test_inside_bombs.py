@@ -18,6 +18,7 @@ import pytest
 from diode.content.archives.decoders import zstd
 from diode.content.trouble import Trouble
 from tests.archives import TEXT, tarred, zipped
+from tests.patience import PATIENCE_S
 
 MEMORY_BYTES = 256 << 20
 ROOT = Path(__file__).parents[3]
@@ -42,7 +43,7 @@ def look(path: Path, spend: int = 0) -> tuple[str, int]:
     ``spend``: bytes of the allowance; 0: as many as an item of this size has.
     """
     command = [sys.executable, "-c", PROGRAM, str(path), str(path.stat().st_size), str(spend)]
-    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=PATIENCE_S)
     trouble, members, peak = done.stdout.split()
     assert int(peak) < MEMORY_BYTES, f"{int(peak) >> 20} MiB"
     return trouble, int(members)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_S
+
 MEMORY_BYTES = 200 << 20
 ROOT = Path(__file__).parents[3]
 PROGRAM = """
@@ -32,7 +34,7 @@ MBYTE = 1 << 20
 def look(path: Path) -> str:
     """Its kind and trouble; it fails for more memory than is promised."""
     command = [sys.executable, "-c", PROGRAM, str(path)]
-    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=PATIENCE_S)
     kind, trouble, peak = done.stdout.split()
     assert int(peak) < MEMORY_BYTES, f"{int(peak) >> 20} MiB"
     return f"{kind} {trouble}"
@@ -101,20 +103,36 @@ SHAPE = b"{'descr':'<f4','fortran_order':False,'shape':(" + b"0," * 32_000 + b")
     ("name", "content", "what"),
     [
         ("a.json", lambda: pairs(1_500_000), "json sound"),
-        ("config.json", lambda: b'{"auto_map":' + pairs(1_500_000) + b"}", "json sound"),
-        ("modules.json", lambda: b"[" + b",".join([b'{"type":"a"}'] * 1_000_000) + b"]", "json sound"),
-        ("b.json", lambda: b"[" + b",".join([b"[]"] * 10_000_000) + b"]", "json sound"),
-        ("c.json", lambda: b'{"auto_map":"' + "é\U0001f600".encode() * (10 * MBYTE) + b'"}', "json sound"),
-        ("d.json", lambda: b'{"auto_map":"' + rb"\u1234" * (10 * MBYTE) + b'"}', "json sound"),
-        ("tokenizer.json", tokenizer, "json sound"),
-        ("a.safetensors", lambda: tensors(131_000), "safetensors sound"),
+        pytest.param(
+            "config.json", lambda: b'{"auto_map":' + pairs(1_500_000) + b"}", "json sound", marks=pytest.mark.long
+        ),
+        pytest.param(
+            "modules.json",
+            lambda: b"[" + b",".join([b'{"type":"a"}'] * 1_000_000) + b"]",
+            "json sound",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            "b.json", lambda: b"[" + b",".join([b"[]"] * 10_000_000) + b"]", "json sound", marks=pytest.mark.long
+        ),
+        pytest.param(
+            "c.json",
+            lambda: b'{"auto_map":"' + "é\U0001f600".encode() * (10 * MBYTE) + b'"}',
+            "json sound",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            "d.json", lambda: b'{"auto_map":"' + rb"\u1234" * (10 * MBYTE) + b'"}', "json sound", marks=pytest.mark.long
+        ),
+        pytest.param("tokenizer.json", tokenizer, "json sound", marks=pytest.mark.long),
+        pytest.param("a.safetensors", lambda: tensors(131_000), "safetensors sound", marks=pytest.mark.long),
         ("b.safetensors", lambda: safetensors(b'{"__metadata__":' + pairs(700_000) + b"}"), "safetensors budget"),
         ("c.safetensors", lambda: safetensors(b'{"a":[' + b'{"a":1},' * 900_000 + b"0]}"), "safetensors budget"),
         ("d.safetensors", lambda: safetensors(b'{"a":[' + b'{"a":1},' * 500_000 + b"0]}"), "safetensors unsound"),
-        ("a.gguf", gguf_with_long_keys, "gguf sound"),
+        pytest.param("a.gguf", gguf_with_long_keys, "gguf sound", marks=pytest.mark.long),
         ("a.onnx", onnx_with_many_values, "onnx unsound"),
         ("a.npy", lambda: arrays_of_numpy(SHAPE), "npy sound"),
-        ("b.npy", lambda: arrays_of_numpy(SHAPE, 100), "npy budget"),
+        pytest.param("b.npy", lambda: arrays_of_numpy(SHAPE, 100), "npy budget", marks=pytest.mark.long),
     ],
 )
 def test_memory_of_one_file(tmp_path: Path, name: str, content: Callable[[], bytes], what: str) -> None:

@@ -10,14 +10,11 @@ import pytest
 
 from diode.content.examine import examine
 from diode.content.trouble import Trouble
+from tests.needs import SYSTEM_PYTHON, need
 
-SYSTEM_PYTHON: Final = "/usr/bin/python3"  # Debian's, where python3-torch is
 WITHOUT: Final = "pip install '.[artefacts]'"
 TORCH: Final = """
-try:
-    import torch
-except ImportError:
-    raise SystemExit(3)
+import torch
 class Net(torch.nn.Module):
     def forward(self, x):
         return x + 1
@@ -52,13 +49,10 @@ def test_dumps_of_joblib(tmp_path: Path) -> None:
 
 def test_files_of_torch(tmp_path: Path) -> None:
     """Its three formats, and scripts, which hold pickles of their own."""
-    if not Path(SYSTEM_PYTHON).exists():
-        pytest.skip(f"needs {SYSTEM_PYTHON}")
+    need("torch")
     script = tmp_path / "write.py"  # a file: torch.jit reads the source of what it compiles
     script.write_text(TORCH)
     done = subprocess.run([SYSTEM_PYTHON, script.name], cwd=tmp_path, capture_output=True, text=True, check=False)
-    if done.returncode == 3:
-        pytest.skip("needs Debian's python3-torch")
     assert 0 == done.returncode, done.stderr
     script.unlink()
     written = sorted(tmp_path.iterdir())

@@ -15,7 +15,8 @@ from diode.content import zips
 from diode.content.reader import Reader
 from diode.content.trouble import UnsoundError
 from tests.diode.content.zip_lies import an_archive, mutated
-from tests.diode.content.zip_readers import Oracle, by_java, by_torch, has_torch, simple_oracles, spelled
+from tests.diode.content.zip_readers import Oracle, by_java, by_torch, simple_oracles, spelled
+from tests.needs import has_torch
 
 BUDGET = 256 << 20
 FROM_THE_FRONT = ("bsdtar of a pipe", "java from the front")

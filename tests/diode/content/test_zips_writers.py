@@ -1,7 +1,6 @@
 """Zip archives by the programs that write them: read as zipfile reads them, and not refused."""
 
 import io
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -14,7 +13,7 @@ import pytest
 from diode.content import zips
 from diode.content.examine import examine
 from diode.content.reader import Reader
-from tests.diode.content.zip_readers import has_torch
+from tests.needs import need, need_packer
 
 Write = Callable[[Path, Path], None]
 
@@ -35,12 +34,14 @@ class Pipe(io.RawIOBase):
         return len(bytes(data))  # type: ignore[call-overload]
 
 
-def run(*command: str) -> Write:
-    """A program that writes the archive TO of what is in the folder in which it runs."""
+def run(*command: str, packer: str = "") -> Write:
+    """A command that writes the archive TO of what is in the folder in which it runs.
+
+    ``packer``: the program that packs, if it is not the first word. Where it is not installed, the test is skipped.
+    """
 
     def write(folder: Path, to: Path) -> None:
-        if shutil.which(command[0]) is None:
-            pytest.skip(f"{command[0]} is not installed")
+        need_packer(packer or command[0])
         subprocess.run([part.replace("TO", str(to)) for part in command], cwd=folder, check=True, capture_output=True)
 
     return write
@@ -49,7 +50,7 @@ def run(*command: str) -> Write:
 def piped(*command: str) -> Write:
     """The same, through a pipe: nothing can be written again."""
     quoted = " ".join(command)
-    return run("sh", "-c", f"command -v {command[0]} >&2 && {quoted} | cat > TO")
+    return run("sh", "-c", f"{quoted} | cat > TO", packer=command[0])
 
 
 def by_zipfile(*, method: int = zipfile.ZIP_DEFLATED, is_large: bool = False, is_piped: bool = False) -> Write:
@@ -79,19 +80,20 @@ def by_numpy(save: Callable[..., None]) -> Write:
 
 
 ZIP = ("zip", "-qr")
+GIT_ARCHIVE = "git init -q . && git add -A && git archive --format=zip $(git write-tree) > TO"
 BSDTAR = ("bsdtar", "--format", "zip")
 WRITERS: dict[str, Write] = {
     "zip": run(*ZIP, "TO", "."),
     "zip, piped": piped(*ZIP, "-", "."),
-    "zip of a pipe": run("sh", "-c", "command -v zip >&2 && cat a.txt | zip -q TO -"),
+    "zip of a pipe": run("sh", "-c", "cat a.txt | zip -q TO -", packer="zip"),
     "zip, stored": run(*ZIP, "-0", "TO", "."),
     "zip, bzip2": run(*ZIP, "-Z", "bzip2", "TO", "."),
     "zip, zip64": run(*ZIP, "-fz", "TO", "."),
     "zip, with streams": run(*ZIP, "-fd", "TO", "."),
     "zip, encrypted": run(*ZIP, "-P", "secret", "TO", "."),
     "zip, links": run(*ZIP, "-y", "TO", "."),
-    "zip, without Unicode": run("env", "LC_ALL=C", *ZIP, "TO", "."),
-    "zip, UTF-8": run("env", "LC_ALL=C.UTF-8", *ZIP, "-UN=UTF8", "TO", "."),
+    "zip, without Unicode": run("env", "LC_ALL=C", *ZIP, "TO", ".", packer="zip"),
+    "zip, UTF-8": run("env", "LC_ALL=C.UTF-8", *ZIP, "-UN=UTF8", "TO", ".", packer="zip"),
     "zip, escaped": run(*ZIP, "-UN=escape", "TO", "."),
     "7z": run("7z", "a", "-tzip", "TO", "."),
     "7z, LZMA": run("7z", "a", "-tzip", "-mm=LZMA", "TO", "."),
@@ -105,7 +107,7 @@ WRITERS: dict[str, Write] = {
     "bsdtar, zip64": run("bsdtar", "--format", "zip", "--options", "zip:zip64", "-cf", "TO", "."),
     "jar": run("jar", "cf", "TO", "."),
     "jar, stored": run("jar", "cfM0", "TO", "."),
-    "git": run("sh", "-c", "git init -q . && git add -A && git archive --format=zip $(git write-tree) > TO"),
+    "git": run("sh", "-c", GIT_ARCHIVE, packer="git"),
     "zipfile": by_zipfile(),
     "zipfile, zip64": by_zipfile(is_large=True),
     "zipfile, stored and piped": by_zipfile(method=zipfile.ZIP_STORED, is_piped=True),
@@ -172,8 +174,7 @@ if sys.argv[1] == "package":
 @pytest.mark.parametrize("what", ["save", "script", "lite", "package"])
 def test_what_torch_writes_is_read_and_known_as_its_own(what: str, tmp_path: Path) -> None:
     """Its directory is sound, and the file is refused as a pickle."""
-    if not has_torch():
-        pytest.skip("PyTorch is not installed for /usr/bin/python3")
+    need("torch")
     script, to = tmp_path / "write.py", tmp_path / "archive"
     script.write_text(_BY_TORCH)
     subprocess.run(["/usr/bin/python3", str(script), what, str(to)], check=True)

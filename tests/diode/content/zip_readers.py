@@ -125,14 +125,6 @@ def by_java(folder: Path, way: str) -> Iterator[Oracle]:
         yield read
 
 
-def has_torch() -> bool:
-    """Whether this machine has one that can be asked."""
-    program = ["/usr/bin/python3", "-c", "import torch; torch._C.PyTorchFileReader"]
-    return (
-        Path("/usr/bin/python3").exists() and subprocess.run(program, capture_output=True, check=False).returncode == 0
-    )
-
-
 def simple_oracles() -> dict[str, Oracle]:
     """Those that are installed and need no process of their own."""
     programs = {"unzip": by_unzip, "bsdtar": by_bsdtar, "7z": by_7z}

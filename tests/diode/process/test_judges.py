@@ -20,9 +20,10 @@ from diode.process.programs import environment
 from diode.process.sandbox import everything_but, landlock_version
 from receiver.release.scanning import surroundings as scanner_surroundings
 from sender.intake.hooks import surroundings as hook_surroundings
+from tests.patience import PATIENCE_S
 
 needs_landlock = pytest.mark.skipif(landlock_version() < 2, reason="this kernel has no Landlock")
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user, which takes root")
+needs_root = pytest.mark.needs("root")
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def link(tmp_path: Path) -> Path:
 @pytest.fixture
 def victim() -> Iterator[int]:
     """Another process of this user, as a daemon is."""
-    with subprocess.Popen(["/bin/sleep", "60"], env={"SECRET": "x"}) as process:
+    with subprocess.Popen(["/bin/sleep", "1000"], env={"SECRET": "x"}) as process:
         while "sleep" not in Path(f"/proc/{process.pid}/comm").read_text():
             time.sleep(0.01)
         yield process.pid
@@ -55,7 +56,7 @@ def tried(attack: str, around: Surroundings | None, user: str = "") -> bool:
     """Whether a shell can do something: as a judge, or plainly where there is no ``around``."""
     program = ["/bin/sh", "-c", attack]
     command = program if around is None else around.command(program, user)
-    done = subprocess.run(command, capture_output=True, cwd="/", env=environment(), timeout=30, check=False)
+    done = subprocess.run(command, capture_output=True, cwd="/", env=environment(), timeout=PATIENCE_S, check=False)
     assert CANNOT_START != done.returncode, done.stderr
     return done.returncode == 0
 

@@ -61,7 +61,7 @@ def test_folders_above_count_as_well(tmp_path: Path, mode: int, is_open: bool) -
     assert (str(above) if is_open else "") == written_by_others(str(tmp_path / "link"))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="gives a folder away, which takes root")
+@pytest.mark.needs("root")
 def test_a_group_of_others_counts_as_others(tmp_path: Path) -> None:
     """But not a user's own group."""
     tmp_path.chmod(0o775)

@@ -20,6 +20,7 @@ from diode.process.supervise import LINES_AT_ONCE, MAX_LINE, MESSAGES_AT_ONCE, C
 from diode.process.vocabulary import LINE_BYTES, Vocabulary
 from diode.process.workers import Mailbox, Worker
 from sender.messages import Degraded
+from tests.patience import PATIENCE_S
 
 
 def test_pulse_tells_how_long_nothing_changed() -> None:
@@ -84,7 +85,7 @@ class Watched:
     async def run(self, program: str) -> Worker:
         """Until it is dead."""
         worker = self.start(program)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             await self.over.wait()
         return worker
 
@@ -120,7 +121,7 @@ LIES = {
 async def test_who_says_what_it_may_not_is_ended(watched: Watched, lie: str) -> None:
     """What it said before was heard, what it says afterwards is not; nothing of it is an error of ours."""
     with capture_logs() as said:
-        await watched.run(f"say({DEGRADED})\nsay({lie})\nsay({DEGRADED})\ntime.sleep(60)")
+        await watched.run(f"say({DEGRADED})\nsay({lie})\nsay({DEGRADED})\ntime.sleep(1000)")
     assert [Degraded("x")] == [message for message in watched.heard if isinstance(message, Degraded)]
     assert ({"tests.liar": 1}, 1, []) == (dict(watched.crew.refused), watched.deaths, watched.errors)
     assert ["worker_refused"] == [line["event"] for line in said]
@@ -130,7 +131,7 @@ async def test_a_refusal_is_counted_each_time_and_logged_once_of_a_kind(watched:
     """Also when the worker was replaced."""
     with capture_logs() as said:
         for number in (1, 1, 2):
-            await watched.run(f'say(b\'{{"say":"Lie{"x" * number}"}}\\n\')\ntime.sleep(60)')
+            await watched.run(f'say(b\'{{"say":"Lie{"x" * number}"}}\\n\')\ntime.sleep(1000)')
     assert 3 == watched.crew.refused["tests.liar"]
     assert ["Liex", "Liexx"] == [line["said"] for line in said]
 
@@ -159,7 +160,7 @@ async def test_messages_without_end_hold_nobody_up(watched: Watched) -> None:
     """Others have their turn, and what waits to be heard is bounded."""
     worker = watched.start(f"while True: say({DEGRADED} * 1000)")
     turns = 0
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while len(watched.heard) < 50_000:
             before = len(watched.heard)
             await asyncio.sleep(0)
@@ -176,7 +177,7 @@ async def test_what_a_message_breaks_is_not_the_supervisor(watched: Watched) -> 
         raise KeyError(message)
 
     watched.crew._on_message = on_message
-    await watched.run(f"say({DEGRADED})\ntime.sleep(60)")
+    await watched.run(f"say({DEGRADED})\ntime.sleep(1000)")
     assert (1, 1, []) == (watched.crew.refused["tests.liar"], watched.deaths, watched.errors)
 
 
@@ -194,7 +195,7 @@ async def test_log_lines_are_escaped_cut_and_few(watched: Watched) -> None:
 
 async def test_a_worker_that_reads_nothing_holds_nobody_up(watched: Watched) -> None:
     """To write to it fails at once when its pipe is full."""
-    worker = watched.start("time.sleep(60)")
+    worker = watched.start("time.sleep(1000)")
     with suppress(BlockingIOError):
         while os.write(worker.mailbox.write_fd, b"x" * 4096):
             pass

@@ -11,8 +11,9 @@ from diode.errors import UsageError
 from diode.trust.keys import read_any_signer, read_public_key
 from diode.trust.roles import Trust, open_manifest, seal_manifest
 from tests.link import make_bundle
+from tests.needs import SOFTHSM, need
+from tests.patience import PATIENCE_S
 
-LIBRARIES = [Path(p) for p in ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so")]
 PIN = "1234"
 
 
@@ -20,16 +21,15 @@ PIN = "1234"
 def public(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A token with an ECDSA key of number 2; its public half in a file."""
     pkcs11 = pytest.importorskip("pkcs11", reason="pip install 'diode[hsm]'")
-    library = next((path for path in LIBRARIES if path.exists()), None)
-    if library is None:
-        pytest.skip("softhsm2 is not installed")
+    need("softhsm2")
+    library = next(path for path in SOFTHSM if Path(path).exists())
     (tmp_path / "tokens").mkdir()
     (tmp_path / "softhsm2.conf").write_text(f"directories.tokendir = {tmp_path / 'tokens'}\n")
     monkeypatch.setenv("SOFTHSM2_CONF", str(tmp_path / "softhsm2.conf"))
     monkeypatch.setenv("PYKCS11LIB", str(library))
     monkeypatch.setattr("getpass.getpass", lambda _: PIN)
     init = ["softhsm2-util", "--init-token", "--free", "--label", "alice", "--pin", PIN, "--so-pin", PIN]
-    subprocess.run(init, check=True, capture_output=True, env=os.environ, timeout=30)
+    subprocess.run(init, check=True, capture_output=True, env=os.environ, timeout=PATIENCE_S)
     token = next(pkcs11.lib(str(library)).get_tokens(token_label="alice"))
     with token.open(rw=True, user_pin=PIN) as session:
         curve = {pkcs11.Attribute.EC_PARAMS: pkcs11.util.ec.encode_named_curve_parameters("secp256r1")}

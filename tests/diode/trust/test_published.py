@@ -26,6 +26,7 @@ from diode.trust.roles import Trust
 from receiver.commands.receiving import keep_to_oneself
 from tests.enclave import Enclave
 from tests.link import make_bundle
+from tests.needs import need
 
 ALICE, MALLORY = CryptoSigner.generate_ed25519(), CryptoSigner.generate_ed25519()
 FILES = {"a": b"one", "b/c": b"two" * 1000, "b/d/e": b"", "größe": b"3", "back\\slash": b"4"}
@@ -161,15 +162,13 @@ def with_junk_signature(top: Path) -> None:
 
 def other_owner(path: Path) -> None:
     """Whoever owns a thing may change it later."""
-    if os.getuid():
-        pytest.skip("only root gives files away")
+    need("root")
     os.chown(path, 12345, -1)
 
 
 def other_group(path: Path) -> None:
     """Likewise for a group."""
-    if os.getuid():
-        pytest.skip("only root gives files away")
+    need("root")
     os.chown(path, -1, 12345)
 
 
@@ -194,8 +193,7 @@ def a_socket(path: Path) -> None:
 
 def a_device(path: Path) -> None:
     """As a character device."""
-    if os.getuid():
-        pytest.skip("only root makes devices")
+    need("root")
     try:
         os.mknod(path, 0o020644, os.makedev(1, 5))
     except PermissionError:

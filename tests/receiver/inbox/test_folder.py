@@ -118,7 +118,7 @@ def test_a_stranger_was_here_first(tmp_path: Path, kind: str) -> None:
     assert [] == list((tmp_path / "elsewhere").iterdir())
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="files of several users are made by root alone")
+@pytest.mark.needs("root")
 def test_a_folder_of_somebody_else(tmp_path: Path) -> None:
     """Who owns ``.diode`` can change what is received: the receiver does not start, and says what to type."""
     (tmp_path / "inbox" / ".diode").mkdir(parents=True)

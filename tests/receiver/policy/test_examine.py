@@ -17,6 +17,7 @@ from receiver.messages import EXAMINE_SAYS, EXAMINE_TO_STORE, MAX_REASON, STORE_
 from receiver.policy import examine
 from receiver.policy.examine import UNANSWERED, Examiner, UnexaminedError, examining_here
 from receiver.settings import ExamineSettings
+from tests.patience import PATIENCE_S
 from tests.sandbox.attacks import ATTACKS
 
 REFUSED = {"EPERM", "EACCES"}
@@ -107,7 +108,7 @@ def test_it_looks_at_nothing_outside_of_the_spool(tmp_path: Path, bundle: str) -
         os.write(ask.mailbox.write_fd, line + b"\n")
         with pytest.raises(UnexaminedError):
             ask(asked)
-        assert 1 == process.process.wait(timeout=10)
+        assert 1 == process.process.wait(timeout=PATIENCE_S)
         said = list(process.mailbox.drain())
         assert "Question" == said[-1].kind
 
@@ -139,7 +140,7 @@ def test_a_worker_that_lies_is_not_believed(monkeypatch: pytest.MonkeyPatch, how
     with pytest.raises(MessageError, match=why) as caught:
         Examiner(mailbox(read, asked_write))(asked)
     assert "receiver.examine" == caught.value.peer
-    assert time.monotonic() < begun + 5
+    assert time.monotonic() < begun + PATIENCE_S
     for fd in (asked_read, asked_write, read, write):
         os.close(fd)
 
@@ -154,7 +155,7 @@ def test_what_is_taken_over_can_do_nothing(tree: Path, tmp_path: Path) -> None:
     with worker(tmp_path / "spool", "tests.sandbox.taken") as (ask, process):
         ask(question(tree, paths))
         said = b""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_S
         while said.count(b"\n") < len(ATTACKS["receiver.policy.examine"]) + len(paths):
             assert time.monotonic() < deadline
             said += os.read(process.log_fd, 65536)

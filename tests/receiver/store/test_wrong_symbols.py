@@ -7,7 +7,9 @@ import pytest
 
 from diode.protocol.wire import Kind, headers_of
 from sender.transport.schedule import Filler, Job
-from tests.faults.world import Faults, Staging, world
+from tests.faults.scenario import Faults
+from tests.faults.staging import Staging
+from tests.faults.world import world
 
 HEADER, TAG = 48, 16
 Spoil = Callable[[np.ndarray], None]

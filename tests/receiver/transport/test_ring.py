@@ -24,7 +24,9 @@ from diode.protocol.wire import HEADER
 from receiver.transport.listen import COUNTERS, Listener
 from sender.messages import SlotSent
 from sender.transport.encode import Encoder
-from tests.faults.world import Enclave, Faults, world
+from tests.faults.enclave import Enclave
+from tests.faults.scenario import Faults
+from tests.faults.world import world
 from tests.worker_settings import listen_settings
 
 SEAMS = {

@@ -22,6 +22,7 @@ from sender.intake.examiner import WINDOW, _Child, examine_apart, examine_here
 from sender.intake.pipeline import Pipeline
 from sender.intake.verdict import Reason, RefusedError
 from sender.outbox.hashing import PIECE_BYTES
+from tests.patience import PATIENCE_S
 from tests.sandbox.attacks import ATTACKS
 from tests.sender.intake import dying
 from tests.sender.intake.conftest import MakeCandidate
@@ -171,7 +172,7 @@ def attacked(asked: Candidate, module: str, count: int) -> dict[str, str]:
         child = _Child(asked, stack)
         child.begin(Rules())
         child.give([*asked.files.values()])
-        said, deadline = b"", time.monotonic() + 20
+        said, deadline = b"", time.monotonic() + PATIENCE_S
         while said.count(b"\n") < count:
             assert time.monotonic() < deadline, said
             said += os.read(child._worker.log_fd, 65536)

@@ -1,6 +1,5 @@
 """minisign itself as the judge of what a signature file may look like, and its signatures as what is taken."""
 
-import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import pytest
 from diode.errors import UsageError
 from sender.intake.minisign import MinisignKey
 from sender.intake.verdict import Reason
+from tests.needs import need
 from tests.sender.intake.conftest import Judge
 from tests.sender.intake.test_pipeline import outcome
 from tests.sender.intake.test_vendors import one
@@ -47,8 +47,7 @@ class Tool:
 @pytest.fixture(scope="module")
 def tool(tmp_path_factory: pytest.TempPathFactory) -> Tool:
     """The program; the tests are skipped where it is not."""
-    if shutil.which("minisign") is None:
-        pytest.skip("minisign is not installed: apt-get install minisign")
+    need("minisign")
     made = Tool(tmp_path_factory.mktemp("minisign"))
     command = ["minisign", "-G", "-W", "-p", "k.pub", "-s", "k.sec"]
     subprocess.run(command, cwd=made.folder, check=True, capture_output=True)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sender.intake.verdict import Check, Reason, Verdict
+from tests.needs import need
 from tests.sender.intake.conftest import Judge
 from tests.sender.intake.test_pipeline import outcome
 
@@ -98,9 +99,8 @@ def test_files_that_come_later_into_an_ignored_folder(judge_model: Judge, path: 
 
 def test_library_agrees(judge: Judge, item: Path, tmp_path: Path) -> None:
     """A model that the library signs here and now, where its program is installed."""
-    program = shutil.which("model_signing")
-    if program is None:
-        pytest.skip("model_signing is not installed: pip install model-signing pyopenssl")
+    need("model_signing")
+    program = str(shutil.which("model_signing"))
     private, public = tmp_path / "k.pem", tmp_path / "k.pub"
     subprocess.run(["openssl", "ecparam", "-name", "secp384r1", "-genkey", "-noout", "-out", private], check=True)
     subprocess.run(["openssl", "ec", "-in", private, "-pubout", "-out", public], check=True, capture_output=True)

@@ -234,7 +234,7 @@ def test_copies_of_a_killed_run_go(candidate: MakeCandidate, tmp_path: Path) -> 
 # the scanner's socket
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
+@pytest.mark.needs("root")
 @pytest.mark.parametrize("who", ["owner", "listener"])
 def test_socket_of_a_stranger(candidate: MakeCandidate, tmp_path: Path, who: str) -> None:
     """An answer from a socket that somebody else made, or listens at, is no scanner's word."""

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from diode.errors import UsageError
 from sender.intake import spare
 from sender.intake.examiner import examine_apart
 from sender.intake.spare import Spare
+from tests.patience import wait_until
 from tests.sender.intake.conftest import MakeCandidate
 
 ROOT = Path(__file__).parents[3]
@@ -82,13 +82,19 @@ def test_it_holds_nothing_of_other_items(candidate: MakeCandidate, tmp_path: Pat
         examine_apart(Rules(), asked, ahead.take)
         ahead.prepare()
         folder = f"/proc/{pid_of(ahead)}/fd"
-        deadline = time.monotonic() + 10
-        while "python" not in os.readlink(f"/proc/{pid_of(ahead)}/exe") and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(lambda: "python" in os.readlink(f"/proc/{pid_of(ahead)}/exe"), "it has become a Python")
         held = {os.readlink(f"{folder}/{fd}").partition(":")[0] for fd in os.listdir(folder)}
         os.close(inheritable)
     ahead.close()
     assert held <= {"pipe", "socket", "/dev/null"}
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process is there and runs."""
+    try:
+        return b"Z" not in Path(f"/proc/{pid}/stat").read_bytes().split()[2]
+    except OSError:
+        return False
 
 
 def test_it_ends_with_who_started_it(tmp_path: Path) -> None:
@@ -99,16 +105,13 @@ from sender.intake.spare import Spare
 ahead = Spare()
 ahead.prepare()
 print(ahead._next.worker.pid, flush=True)
-time.sleep(60)
+time.sleep(1000)
 """
     with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
         parent.kill()
-    deadline = time.monotonic() + 10
-    while Path(f"/proc/{child}").exists() and b"Z" not in Path(f"/proc/{child}/stat").read_bytes().split()[2]:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: not is_alive(child), "it has ended")
 
 
 def test_one_that_cannot_be_started(candidate: MakeCandidate, monkeypatch: pytest.MonkeyPatch) -> None:

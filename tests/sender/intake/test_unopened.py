@@ -3,7 +3,6 @@
 import bz2
 import gzip
 import lzma
-import shutil
 import subprocess
 import zipfile
 import zlib
@@ -20,6 +19,7 @@ from sender.intake.scanning import check_scanned
 from sender.intake.unopened import Unopened
 from sender.intake.verdict import Reason
 from tests.clamd import real_clamd
+from tests.needs import need_packer
 from tests.sender.intake.conftest import Judge, MakeCandidate
 from tests.sender.intake.test_pipeline import outcome
 from tests.sender.intake.test_scanning import scan_of
@@ -46,8 +46,7 @@ def tool(program: str, *arguments: str, made: str = "made") -> Maker:
     """What a program makes of ``eicar.com`` as the file ``made``, or on its standard output."""
 
     def make(folder: Path) -> bytes:
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed")
+        need_packer(program)
         (folder / "eicar.com").write_bytes(EICAR)
         done = subprocess.run([program, *arguments], cwd=folder, check=True, capture_output=True)
         return (folder / made).read_bytes() if (folder / made).exists() else done.stdout

@@ -3,12 +3,10 @@
 import base64
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePrivateKey, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -16,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from securesystemslib.dsse import Envelope
 
 from diode.formats.digest import digest
+from tests.needs import OMS_VECTORS, need
 
 ROOT = Path(__file__).parents[3]
 IN_TOTO = "application/vnd.in-toto+json"
@@ -23,10 +22,8 @@ IN_TOTO = "application/vnd.in-toto+json"
 
 def oms_vectors() -> Path:
     """The published test data of OpenSSF Model Signing; the test is skipped where it is not."""
-    folder = Path(os.environ.get("OMS_VECTORS") or ROOT.parent / "shared" / "vectors" / "oms")
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is not there; OMS_VECTORS names the folder with the test vectors of Model Signing")
-    return folder
+    need("oms vectors")
+    return OMS_VECTORS
 
 
 def pem(key: Ed25519PrivateKey | EllipticCurvePrivateKey) -> bytes:

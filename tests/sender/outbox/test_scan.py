@@ -116,7 +116,7 @@ def test_an_item_is_found_in_the_folder_that_is_open(item: Path) -> None:
     assert b"harmless" == read(source)
 
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="files of several users are made by root alone")
+needs_root = pytest.mark.needs("root")
 
 
 @needs_root

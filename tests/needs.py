@@ -1,0 +1,112 @@
+"""What some tests need that not every machine has. Each kind is skipped from here, in one line with the one command.
+
+``@pytest.mark.needs("root")`` above a test, or ``need("clamd")`` in the middle of one. Whatever is skipped for the same
+reason is one line of the report, with a count.
+"""
+
+import functools
+import importlib.util
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pytest
+
+PATH: Final = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+SYSTEM_PYTHON: Final = "/usr/bin/python3"  # Debian's, which finds what python3-torch installs
+SOFTHSM: Final = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so")
+ROOT: Final = Path(__file__).parents[1]
+OMS_VECTORS: Final = Path(os.environ.get("OMS_VECTORS") or ROOT.parent / "shared" / "vectors" / "oms")
+
+
+class Need(NamedTuple):
+    """One kind: whether it is there, and what the skipped test's line says."""
+
+    is_there: Callable[[], bool]
+    reason: str
+
+
+def program(name: str) -> str | None:
+    """Where a program is, also one for administrators; None where it is not."""
+    return shutil.which(name, path=PATH)
+
+
+def succeeds(*command: str) -> bool:
+    """Whether a command is there and ends with 0."""
+    return program(command[0]) is not None and not subprocess.run(command, capture_output=True, check=False).returncode
+
+
+@functools.cache
+def has_torch() -> bool:
+    """Whether the system's Python has PyTorch."""
+    find = "import importlib.util, sys; sys.exit(not getattr(importlib.util.find_spec('torch'), 'origin', None))"
+    return succeeds(SYSTEM_PYTHON, "-c", find)
+
+
+@functools.cache
+def _namespaces() -> bool:
+    from tests.oneway.line import is_possible
+
+    return program("nft") is not None and not is_possible()
+
+
+def _all(*names: str) -> Callable[[], bool]:
+    return lambda: all(program(name) for name in names)
+
+
+COMPOSE: Final = "one of both kinds of Compose is not installed: apt-get install docker-compose docker-compose-v2"
+PACK: Final = (
+    "a program that packs is not installed: "
+    "apt-get install zip unzip p7zip-full libarchive-tools zstd lz4 binutils git default-jdk-headless"
+)
+NEEDS: Final = {
+    "clamd": Need(_all("clamd"), "clamd is not installed: apt-get install clamav-daemon"),
+    "compose v1": Need(functools.cache(lambda: succeeds("docker-compose", "version")), COMPOSE),
+    "compose v2": Need(functools.cache(lambda: succeeds("docker", "compose", "version")), COMPOSE),
+    "minisign": Need(_all("minisign"), "a program that signs is not installed: apt-get install minisign softhsm2"),
+    "model_signing": Need(_all("model_signing"), "model_signing is not installed: pip install model-signing pyopenssl"),
+    "network namespaces": Need(
+        _namespaces, "network namespaces and veth cannot be made here: apt-get install iproute2 nftables"
+    ),
+    "oms vectors": Need(
+        OMS_VECTORS.is_dir,
+        "the vectors of OpenSSF Model Signing are not here: make test, with OMS_VECTORS=their folder",
+    ),
+    "root": Need(lambda: os.geteuid() == 0, "only root may do this: sudo make test"),
+    "softhsm2": Need(
+        lambda: any(map(os.path.exists, SOFTHSM)) and program("softhsm2-util") is not None,
+        "a program that signs is not installed: apt-get install minisign softhsm2",
+    ),
+    "torch": Need(has_torch, f"PyTorch is not installed for {SYSTEM_PYTHON}: apt-get install python3-torch"),
+    "atheris": Need(
+        lambda: importlib.util.find_spec("atheris") is not None,
+        "atheris is not installed: make fuzz ARGS='--seconds 1'",
+    ),
+}
+
+
+def need(*kinds: str) -> None:
+    """Skip the test that runs where one of ``kinds``, of NEEDS, is not there."""
+    for kind in kinds:
+        if not NEEDS[kind].is_there():
+            pytest.skip(NEEDS[kind].reason)
+
+
+def need_packer(name: str) -> None:
+    """Skip the test that runs where this program, which packs or unpacks, is not installed."""
+    if program(name) is None:
+        pytest.skip(PACK)
+
+
+def fold(report: pytest.TestReport) -> None:
+    """Let a skip of ours count for this file: pytest gathers skips of one place and one reason in one line.
+
+    It takes a skip in a fixture for one of the test that asked for the fixture, which would be a line for each test.
+    """
+    if report.skipped and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2]
+        if reason.removeprefix("Skipped: ") in {PACK, *(each.reason for each in NEEDS.values())}:
+            report.longrepr = (__file__, 0, reason)
