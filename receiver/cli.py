@@ -33,7 +33,7 @@ from diode.trust.document import MAX_TRUST_BYTES, document_digest, read_document
 from diode.trust.keys import read_any_signer
 from receiver.daemon import Receiver
 from receiver.inbox.folder import Inbox
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.ledgers import LedgerView
 from receiver.peer.channels import begin_channel
 from receiver.peer.link_keys import link_keys
 from receiver.peer.requests import confirm_code, qr_text, request_bundle, request_gaps
@@ -97,8 +97,8 @@ def missing(context: typer.Context, as_json: Json = False) -> None:
     """Resend codes for what has not arrived whole, to be carried to the sender; as QR codes on a terminal."""
     config = load(ReceiverConfig, context.obj)
     with closing(_ledger(config)) as ledger:
-        withdrawn = ledger.withdrawn()
-        rows = [row for row in ledger.in_progress() if row.state == "receiving"]
+        withdrawn = ledger.peer.withdrawn()
+        rows = [row for row in ledger.bundles.in_progress() if row.state == "receiving"]
         rows.sort(key=lambda row: row.id in withdrawn)
         requests = [request_bundle(ledger, row.id) for row in rows]
         requests += request_gaps(ledger, config.channels, most_signed=MOST_MISSING, most=MOST_MISSING)
@@ -122,7 +122,7 @@ def receipt(
 ) -> None:
     """What became of a bundle, or the code that tells the sender that it was published."""
     with closing(_ledger(load(ReceiverConfig, context.obj))) as ledger:
-        row = ledger.get(bundle)
+        row = ledger.bundles.get(bundle)
     if row is None:
         raise UsageError(f"no bundle {bundle} is known here; 'diode-receiver status' lists the newest")
     if not code:
@@ -143,9 +143,9 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     rows, progress, sessions = [], {}, []
     if ledger := _maybe_ledger(config):
         with closing(ledger):
-            rows, sessions = ledger.recent(20), ledger.sessions()
+            rows, sessions = ledger.bundles.recent(20), ledger.peer.sessions()
             progress = {
-                row.id: {"stored": ledger.stored_slabs(row.id), "parked": len(ledger.parked(row.id))}
+                row.id: {"stored": ledger.slabs.count(row.id), "parked": len(ledger.slabs.parked(row.id))}
                 for row in rows
                 if row.state == "receiving"
             }
@@ -174,7 +174,7 @@ def held(context: typer.Context, as_json: Json = False) -> None:
     """Bundles that are verified and wait to be released."""
     config = load(ReceiverConfig, context.obj)
     with closing(_ledger(config)) as ledger:
-        rows = ledger.held()
+        rows = ledger.bundles.held()
     place = Inbox(config.inbox.path).held
     if as_json:
         say_json([row._asdict() | {"path": str(place / row.id)} for row in rows])
@@ -263,7 +263,7 @@ def trust_install(
 def trust_show(context: typer.Context, as_json: Json = False) -> None:
     """The trust document that counts here."""
     with closing(_ledger(load(ReceiverConfig, context.obj))) as ledger:
-        sealed = ledger.trust_document()
+        sealed = ledger.trust.document()
     if sealed is None:
         raise UsageError("no trust document is installed: the keys in the folder of signers count")
     document = read_document(sealed)
@@ -301,7 +301,7 @@ def restore(
     configure(config.log.level, json=config.log.as_json)
     audit = open_log(config.audit_folder, config.service_key, "receiver")
 
-    def note(ledger: Ledger, contents: Contents | None) -> None:
+    def note(ledger: LedgerView, contents: Contents | None) -> None:
         audit.append(What.RESTORED, detail=describe_taken(ledger, folder, contents))
 
     keys = keys_of(config.service_key, signed_by)
@@ -363,7 +363,7 @@ def _decide(
 ) -> None:
     config = load(ReceiverConfig, context.obj)
     with closing(_ledger(config)) as ledger:
-        found = [row for row in ledger.held() if bundle and row.id.startswith(bundle.lower())]
+        found = [row for row in ledger.bundles.held() if bundle and row.id.startswith(bundle.lower())]
     if len(found) != 1:
         raise UsageError(f"{bundle!r} names no single bundle that is held; see 'diode-receiver held'")
     (row,) = found
@@ -376,17 +376,17 @@ def _decide(
     say(f"{row.channel}/{row.name}/{row.version} ({row.id}): the daemon reads your {verdict} {when}", file=sys.stderr)
 
 
-def _maybe_ledger(config: ReceiverConfig) -> Ledger | None:
+def _maybe_ledger(config: ReceiverConfig) -> LedgerView | None:
     path = config.state / LEDGER_FILE
     return _open(path) if path.exists() else None
 
 
-def _ledger(config: ReceiverConfig) -> Ledger:
+def _ledger(config: ReceiverConfig) -> LedgerView:
     ledger = _maybe_ledger(config)
     if ledger is None:
         raise UsageError(f"nothing was ever received into {config.state}")
     return ledger
 
 
-def _open(path: Path) -> Ledger:
-    return Ledger(path, read_only=True)
+def _open(path: Path) -> LedgerView:
+    return LedgerView(path, read_only=True)

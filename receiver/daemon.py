@@ -11,7 +11,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from typing import Any, Final, Self
 
 import structlog
@@ -49,7 +49,7 @@ from receiver.peer.heartbeats import Hearing
 from receiver.peer.order_alarm import OrderAlarm
 from receiver.peer.requests import Request, drop_request, keep_request, request_bundle
 from receiver.policy.authority import Authority
-from receiver.recovery.rebaseline import open_ledger
+from receiver.recovery.rebaseline import open_ledger, open_supervisor_ledger
 from receiver.release.decisions import write_decision
 from receiver.release.held import decide
 from receiver.release.scanning import NoAnswerError, scan, surroundings
@@ -93,9 +93,10 @@ class Receiver:
         inbox = Inbox(config.inbox.path)
         inbox.prepare()
         self._stack.callback(os.close, inbox.lock())
-        self._ledger = open_ledger(config)
+        with closing(open_ledger(config)) as ledger:  # as `store` will
+            _say_awaited(Authority(ledger, config.signers, {}))  # and, now and here, what is wrong with keys
+        self._ledger = open_supervisor_ledger(config)
         self._stack.callback(self._ledger.close)
-        _say_awaited(Authority(self._ledger, config.signers, {}))  # and, now and here, what is wrong with keys
         passed = listen_fds()
         self._is_passed = bool(passed)
         address, buffer = Address.parse(config.link.listen), config.link.socket_buffer
@@ -106,7 +107,7 @@ class Receiver:
         self._reports = Reports()
         self._receiving: dict[str, Coming] = {}
         self._lookup = Lookup(config, self._ledger)
-        self._endings = Endings(self._ledger.heard())
+        self._endings = Endings(self._ledger.peer.heard())
         self._disk = DiskHealth(lambda message: self._on_event(disk_failing(message)))
         self._audit = open_log(config.audit_folder, config.service_key, "receiver")
         heads = PeerHeads(self._ledger, self._audit)
@@ -120,7 +121,7 @@ class Receiver:
         self._old_key_uses = 0
         self._hearable = Allowance(BEATS_AT_ONCE, BEATS_PER_S)
         self._scans: dict[str, asyncio.Task[None]] = {}
-        self._admitted: Sequence[Sequence[int]] = self._ledger.sessions()  # a new pipeline need not wait for them
+        self._admitted: Sequence[Sequence[int]] = self._ledger.peer.sessions()  # a new pipeline need not wait for them
         self._ended: dict[str, str] = {}  # with --bundles: what counts, and how it ended last
         self._refusal_code = 0
         self._heard_at: float | None = None
@@ -296,7 +297,7 @@ class Receiver:
         self._heard_at, self._admitted = now, message.admitted
         self._hearing.hear(beat, now, self._receiving, message.key, has_mac=bool(message.has_mac))
         with self._disk.surviving():
-            self._ledger.note_sessions(self._admitted)
+            self._ledger.peer.note_sessions(self._admitted)
 
     def _alarm_old_key(self, message: OldKey) -> None:
         """Somebody seals under the key from before the last change: said once of a session, also over new pipelines."""
@@ -370,7 +371,7 @@ class Receiver:
             around = surroundings(self.config)
             let_in(Inbox(self.config.inbox.path).held, channel.scan_user)
             verdict, reason = await scan(channel.scan, held.facts(), channel.scan_timeout_s, around, channel.scan_user)
-            row = self._ledger.get(held.row.id)
+            row = self._ledger.bundles.get(held.row.id)
             signer = maybe_read_service_key(self.config.service_key)
             if row is not None and signer is not None:
                 decision = decide(row.id, row.content, verdict, reason, now_utc())
@@ -402,7 +403,7 @@ class Receiver:
         if coming is not None and not coming.missing:
             return  # it is being published
         with self._disk.surviving():
-            if self._ledger.is_over(bundle):
+            if self._ledger.bundles.is_over(bundle):
                 return  # a heartbeat brought up an old one
             request = request_bundle(self._ledger, bundle)
             if not request.is_signed and not self._hints.take(now):

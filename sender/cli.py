@@ -29,7 +29,7 @@ from diode.trust.backup_keys import keys_of, signer_of
 from diode.trust.inspection import MANIFEST_FILE, describe, inspect, read_sealed
 from diode.trust.keys import read_any_signer
 from sender.daemon import Sender
-from sender.ledger import Ledger, named
+from sender.ledger import Ledger, State, named
 from sender.pack.approval import Approvals, find_waiting, reject_waiting
 from sender.pack.retention import prune
 from sender.recovery.backup import back_up
@@ -191,7 +191,7 @@ def resend(
         say(f"{row.channel}/{row.name}/{row.version}: {asked}", file=sys.stderr)
         if is_locked(config.state):
             note_resend(_audit(config), row, ranges)
-            ledger.ask_resend(row.id, ranges)
+            ledger.resends.ask(row.id, ranges)
             say("queued; the running daemon sends it", file=sys.stderr)
             return
     sender, display = _start(context.obj, as_json, quiet)
@@ -215,7 +215,7 @@ def confirm_bundle(
     with closing(_ledger(config, read_only=False)) as ledger:
         row = find_confirmed(ledger, confirmed)
         _audit(config).append(What.CONFIRMED, **named(row))
-        ledger.set_state(row.id, "confirmed")
+        ledger.set_state(row.id, State.CONFIRMED)
         prune(config.outbox, config.state, ledger, time.time())
     say(f"{row.channel}/{row.name}/{row.version} ({row.id}) is confirmed", file=sys.stderr)
 

@@ -13,7 +13,8 @@ from diode.console.budget import PerMinute
 from diode.console.seldom import Seldom
 from diode.protocol.heartbeat import Heartbeat, InFlight, LinkOrder
 from receiver.events import Coming
-from receiver.ledger.bundles import MAX_HEARD, Ledger
+from receiver.ledger.ledgers import SupervisorLedger
+from receiver.ledger.peer import MAX_HEARD
 from receiver.peer.audit_heads import PeerHeads
 from receiver.peer.completion import Endings
 from receiver.peer.regressions import Books
@@ -37,7 +38,7 @@ class Hearing:
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: SupervisorLedger,
         endings: Endings,
         disk: DiskHealth,
         heads: PeerHeads,
@@ -45,8 +46,8 @@ class Hearing:
         keys: Sequence[str] = (),
     ) -> None:
         """``configured``: channels that this side has settings for; ``keys``: its link keys' fingerprints."""
-        ledger.take_over_order(keys)
-        self.orders = ledger.link_orders()
+        ledger.peer.take_over_order(keys)
+        self.orders = ledger.peer.link_orders()
         self.health: dict[str, int] = {}
         self.gaps: list[Request] = []
         self._configured = configured
@@ -57,10 +58,10 @@ class Hearing:
         self._endings = endings
         self._disk = disk
         self._heads = heads
-        self._recorded = ledger.issued()
+        self._recorded = ledger.peer.issued()
         self._books = Books(self._recorded)
         self._unrecorded: dict[str, None] = {}  # bundles heard of, oldest first
-        self._withdrawn = dict.fromkeys(ledger.withdrawn(), True)  # and whether it is recorded
+        self._withdrawn = dict.fromkeys(ledger.peer.withdrawn(), True)  # and whether it is recorded
         self._returned: dict[str, bool] = {}  # not withdrawn after all, and the ledger still says so
         self._gaps_known = False  # nothing has happened since they were looked for
         self._idle_from: float | None = None  # since when heartbeats name nothing that is on its way
@@ -160,33 +161,33 @@ class Hearing:
             while len(known) > MAX_HEARD:
                 del known[next(iter(known))]
         if self._forgets:
-            self._ledger.forget_claims(self._key)
+            self._ledger.peer.forget_claims(self._key)
             self._forgets = False
-            self._recorded = self._ledger.issued()
-        self._ledger.note_order(self._key, self.orders[self._key])
-        self._ledger.note_heard(self._unrecorded)
+            self._recorded = self._ledger.peer.issued()
+        self._ledger.peer.note_order(self._key, self.orders[self._key])
+        self._ledger.peer.note_heard(self._unrecorded)
         self._unrecorded.clear()
         self._record_withdrawn()
         self._record_issued()
 
     def _record_withdrawn(self) -> None:
         while self._returned:
-            self._ledger.forget_withdrawn(next(iter(self._returned)))
+            self._ledger.peer.forget_withdrawn(next(iter(self._returned)))
             del self._returned[next(iter(self._returned))]
         if news := [bundle for bundle, is_recorded in self._withdrawn.items() if not is_recorded]:
-            self._ledger.note_withdrawn(news)
+            self._ledger.peer.note_withdrawn(news)
             self._withdrawn |= dict.fromkeys(news, True)
 
     def _record_issued(self) -> None:
-        self._ledger.forget_issued(self._books.forgotten)
+        self._ledger.peer.forget_issued(self._books.forgotten)
         for channel in self._books.forgotten:
             self._recorded.pop(channel, None)
         self._books.forgotten.clear()
         told = self._books.told
         if news := {channel: told[channel] for channel in told if told[channel] != self._recorded.get(channel)}:
-            self._ledger.note_issued(news)
+            self._ledger.peer.note_issued(news)
             self._recorded |= news
-            self._books.forget(self._ledger.keep_channels(self._configured))
+            self._books.forget(self._ledger.peer.keep_channels(self._configured))
             self._gaps_known = False
 
     def _look_back(self, now: float, receiving: Mapping[str, Coming]) -> None:

@@ -8,7 +8,7 @@ from diode.bundle.manifest import Manifest
 from diode.console.budget import Newest
 from diode.errors import LimitError
 from receiver.inbox.folder import Inbox
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.ledgers import StoreLedger
 from receiver.messages import SpaceShort
 from receiver.settings import StoreSettings
 from receiver.spool.bundle import SpoolBundle
@@ -28,7 +28,7 @@ class Admission:
     """The limits of this side. ``tell`` is given an alarm, and the manifest, when a bundle has to wait for room."""
 
     def __init__(
-        self, settings: StoreSettings, inbox: Inbox, ledger: Ledger, tell: Callable[[SpaceShort, Manifest], None]
+        self, settings: StoreSettings, inbox: Inbox, ledger: StoreLedger, tell: Callable[[SpaceShort, Manifest], None]
     ) -> None:
         self._inbox = inbox
         self._ledger = ledger
@@ -56,7 +56,7 @@ class Admission:
             self._postponed.forget(number)
             return True
         if self._postponed.meet(number):
-            self._ledger.note_postponed(f"{number:016x}", manifest.channel, manifest.sequence)
+            self._ledger.waiting.note_postponed(f"{number:016x}", manifest.channel, manifest.sequence)
             self._tell(SpaceShort(f"{number:016x}", *short), manifest)
         return False
 
@@ -77,7 +77,7 @@ class Admission:
         if not quota:
             return None
         used = sum(bundle.manifest.stream_bytes for bundle in receiving if bundle.manifest.channel == manifest.channel)
-        for row in self._ledger.published(manifest.channel):
+        for row in self._ledger.bundles.published(manifest.channel):
             if row.state == "held" or (self._inbox.path / row.channel / row.name / row.version).exists():
                 used += row.size
         if used + manifest.stream_bytes <= quota:

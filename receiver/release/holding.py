@@ -19,7 +19,9 @@ from diode.formats.names import MAX_MANIFEST_BYTES
 from diode.formats.timestamps import now_utc
 from diode.trust.keys import read_trusted
 from receiver.inbox.folder import Inbox
-from receiver.ledger.bundles import Ledger, named
+from receiver.ledger.bundles import named
+from receiver.ledger.ledgers import StoreLedger
+from receiver.ledger.states import State
 from receiver.messages import AcceptedBy, BundleRefused, DecisionRefused, Held
 from receiver.policy.authority import Authority
 from receiver.release.decisions import SCANNER, Given
@@ -37,7 +39,7 @@ class Holding:
     def __init__(
         self,
         settings: StoreSettings,
-        ledger: Ledger,
+        ledger: StoreLedger,
         inbox: Inbox,
         authority: Authority,
         audit: AuditLog,
@@ -67,7 +69,7 @@ class Holding:
     def take(self, bundle: SpoolBundle) -> None:
         """Hold a complete, verified and synced bundle: it moves out of the spool."""
         self._audit.append(What.HELD, **_named(bundle), detail=self._waits_for(bundle.manifest))
-        self._ledger.set_state(bundle.hex_id, "held")
+        self._ledger.bundles.set_state(bundle.hex_id, State.HELD)
         held = self._inbox.held_folder
         held.remove(bundle.hex_id)  # of a run that lost power before its ledger was durable
         self._move_out(bundle.hex_id)
@@ -76,7 +78,7 @@ class Holding:
 
     def resume(self) -> None:
         """Take up what an earlier run held; before the spool is looked at."""
-        for row in self._ledger.held():
+        for row in self._ledger.bundles.held():
             held = self._inbox.held_folder
             if not held.has(row.id):
                 with suppress(FileNotFoundError):
@@ -93,7 +95,7 @@ class Holding:
                 problem = PolicyError(f"it cannot be released any more: {error}")
                 self._audit.append(What.REFUSED, **named(row), **why(problem))
                 self._refuse(row.id, {"detail": row.detail}, problem)
-        for row in self._ledger.in_progress():
+        for row in self._ledger.bundles.in_progress():
             if row.state == "publishing" and self._inbox.held_folder.has(row.id):
                 self._prepare_return(row.id)
                 self._move_back(row.id)
@@ -131,7 +133,7 @@ class Holding:
         people = ", ".join(sorted(held.accepted)) or "nobody, since nobody is asked for any more"
         self._audit.append(What.RELEASED, **_named(held), who=people)
         self._prepare_return(held.hex_id)
-        self._ledger.set_state(held.hex_id, "publishing", f"released by {people}")
+        self._ledger.bundles.set_state(held.hex_id, State.PUBLISHING, f"released by {people}")
         self._move_back(held.hex_id)
         del self._held[held.hex_id]
         self._verdicts.drop(self._held)
@@ -178,7 +180,7 @@ class Holding:
             )
 
     def _refuse(self, bundle: str, facts: dict[str, Any], error: ContentError) -> None:
-        self._ledger.set_state(bundle, "refused", str(error))
+        self._ledger.bundles.set_state(bundle, State.REFUSED, str(error))
         self._inbox.set_aside(bundle, error, facts, self._inbox.held_folder)
         self._held.pop(bundle, None)
         self._verdicts.drop(self._held)

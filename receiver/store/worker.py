@@ -64,7 +64,9 @@ from diode.trust.keys import maybe_read_service_key
 from diode.trust.roles import Role
 from receiver.inbox.folder import Inbox
 from receiver.inbox.sidecars import facts, write_papers
-from receiver.ledger.bundles import Ledger, Row, named
+from receiver.ledger.bundles import Row, named
+from receiver.ledger.ledgers import StoreLedger
+from receiver.ledger.states import State
 from receiver.messages import (
     ASSEMBLE_TO_STORE,
     EXAMINE_TO_STORE,
@@ -146,7 +148,7 @@ class Store:
         self._signer = maybe_read_service_key(Path(settings.service_key))
         self._audit = AuditLog(Path(settings.audit), "receiver", self._signer)
         anchor = Anchor(Path(settings.anchor), "diode-receiver", self._audit)
-        self._ledger = Ledger(Path(settings.state) / LEDGER_FILE, anchor)
+        self._ledger = StoreLedger(Path(settings.state) / LEDGER_FILE, anchor)
         anchor.check(self._ledger.standing())  # somebody may have taken the ledger away since the daemon looked
         roles = {
             name: Role(channel.signatures, frozenset(channel.signers) if channel.signers else None)
@@ -265,7 +267,7 @@ class Store:
 
     def _forget(self) -> None:
         """First in the ledger: until that has happened nothing is published."""
-        self._ledger.forget_unsynced()
+        self._ledger.slabs.forget_unsynced()
         self._has_lost = False
         for bundle in list(self._bundles.values()):
             is_settled = bundle.target is not None or bundle.is_released or bundle.refusal is not None
@@ -286,17 +288,19 @@ class Store:
         if again.number in self._unrecorded:
             self._say_progress(again)
             return
-        missing = bundle.manifest.slabs.entries - len(self._ledger.slabs(bundle.hex_id)[0])
+        missing = bundle.manifest.slabs.entries - len(self._ledger.slabs.kept(bundle.hex_id)[0])
         self._control.send(Resumed(bundle.hex_id, stored_bytes=0, missing=missing))
 
     def _expire(self) -> None:
         """Give up what has been incomplete for too long. It may begin anew, should its manifest come again."""
-        for row in self._ledger.untouched(self._keep_incomplete_s):
+        for row in self._ledger.bundles.untouched(self._keep_incomplete_s):
             bundle = self._bundles.get(int(row.id, 16))
             if bundle is None:
                 continue
             self._note(What.EXPIRED, bundle)
-            self._ledger.set_state(row.id, "expired", "incomplete for longer than limits.keep_incomplete_days")
+            self._ledger.bundles.set_state(
+                row.id, State.EXPIRED, "incomplete for longer than limits.keep_incomplete_days"
+            )
             self._drop(bundle)
             self._control.send(Expired(bundle.hex_id))
         for number in self._unrecorded.begun_before(self._now - self._keep_incomplete_s):
@@ -391,7 +395,7 @@ class Store:
     def _note_begun(self, key: SlabKey) -> None:
         if key.kind == Kind.DATA and key.bundle in self._bundles:
             with self._disk.surviving():
-                self._ledger.slab_begun(f"{key.bundle:016x}", key.number)
+                self._ledger.slabs.begun(f"{key.bundle:016x}", key.number)
 
     def _park(self, key: SlabKey, data: memoryview, *, symbol_bytes: int, have: Mask) -> None:
         bundle = self._bundles.get(key.bundle)
@@ -449,7 +453,7 @@ class Store:
         try:
             self._admission.check(manifest)
             self._policy.check(manifest, now_utc())
-            self._ledger.check_number(manifest)
+            self._ledger.numbers.check(manifest)
             write_back = self._make_folder(number, sealed)
             self._begin(number, opened)
         except NumberError as error:
@@ -470,7 +474,7 @@ class Store:
 
     def _is_over(self, number: int) -> bool:
         """Whether nothing more of a bundle is wanted; ``assemble`` is told so."""
-        row = self._ledger.get(f"{number:016x}")
+        row = self._ledger.bundles.get(f"{number:016x}")
         if row is None or row.state not in ("held", "publishing", "published", "refused"):
             return False
         drop = Drop.REFUSED if row.state == "refused" else Drop.REDUNDANT
@@ -481,20 +485,20 @@ class Store:
         """Spend a bundle's number and version; of channel ``trust`` nothing is recorded before it is proven."""
         hex_id = f"{number:016x}"
         if opened.manifest.channel == TRUST_CHANNEL:
-            self._ledger.forget(hex_id)
+            self._ledger.bundles.forget(hex_id)
             for other in self._unrecorded.begin(number, opened.signer, self._now):
                 self._give_up_unrecorded(other)
             return
         noted = {**_named(number, opened.manifest), "key": opened.signer}
         note = partial(self._audit.append, What.ACCEPTED, **noted)
-        self._ledger.accept(hex_id, opened.manifest, opened.signer, note)
+        self._ledger.bundles.accept(hex_id, opened.manifest, opened.signer, note)
 
     def _wait(self, number: int, manifest: Manifest, error: NumberError) -> None:
         """Its number alone is no reason to refuse a bundle: a person can say that it is right."""
         hex_id = f"{number:016x}"
         with suppress(OSError):
             self._inbox.spool_folder.remove(hex_id)
-        self._ledger.note_ahead(hex_id, manifest.channel, manifest.sequence)
+        self._ledger.waiting.note_ahead(hex_id, manifest.channel, manifest.sequence)
         if self._ahead.meet(number) and self._notes.take("waiting", self._now):
             self._control.send(NumberWaits(hex_id, str(error), error.do))
             self._audit.append(What.POSTPONED, **_named(number, manifest), detail=str(error))
@@ -508,7 +512,7 @@ class Store:
             self._inbox.spool_folder.remove(f"{number:016x}")
         self._audit.append(What.REFUSED, **_named(number, opened.manifest), key=opened.signer, **why(error))
         try:
-            self._ledger.refuse(f"{number:016x}", opened.manifest, opened.signer, str(error))
+            self._ledger.bundles.refuse(f"{number:016x}", opened.manifest, opened.signer, str(error))
         finally:  # a disk that fails now leaves a row, or none: in any case it is said
             if self._unbegun.meet(number):
                 self._quarantine(number, error, facts(opened.manifest, opened.signer), None)
@@ -517,7 +521,7 @@ class Store:
     def _check_predecessor(self, bundle: SpoolBundle) -> None:
         """Alarm when the bundle before this one is not the one that its signer says."""
         manifest = bundle.manifest
-        before = self._ledger.numbered(manifest.channel, manifest.sequence - 1)
+        before = self._ledger.bundles.numbered(manifest.channel, manifest.sequence - 1)
         if before is not None and before.id != manifest.previous:
             self._control.send(PredecessorDiffers(bundle.hex_id, manifest.previous or ""))
 
@@ -555,7 +559,7 @@ class Store:
         shape = bundle.manifest.shape
         done = bundle.stored.copy()
         if not bundle.is_ready:  # it is not looked for before the tables are there: what is not is asked for then
-            done[self._ledger.slabs(bundle.hex_id)[0]] = True
+            done[self._ledger.slabs.kept(bundle.hex_id)[0]] = True
         for key in bundle.parked:
             if bundle.is_whole(key):
                 done[key.number] = True
@@ -599,7 +603,7 @@ class Store:
             self._redo(key)
             return
         try:
-            self._ledger.slab_stored(bundle.hex_id, key.number)
+            self._ledger.slabs.stored(bundle.hex_id, key.number)
         except StorageError:
             bundle.stored[key.number] = False
             raise
@@ -653,7 +657,7 @@ class Store:
     def _move(self, bundle: SpoolBundle) -> Path:
         if bundle.is_document:
             self._inbox.check_place(bundle.manifest)  # what is not moved is not said to be published
-        self._ledger.set_state(bundle.hex_id, "publishing")
+        self._ledger.bundles.set_state(bundle.hex_id, State.PUBLISHING)
         self._note(What.PUBLISHED, bundle, again=bundle.is_said_published)
         bundle.is_said_published = True
         return self._inbox.publish(bundle.hex_id, bundle.manifest)
@@ -693,7 +697,7 @@ class Store:
             self._control.send(TrustChanged(bundle.hex_id, document.version))
             self._judge_anew()
         if bundle.number in self._unrecorded:
-            self._ledger.record(bundle.hex_id, bundle.manifest, bundle.signer)
+            self._ledger.bundles.record(bundle.hex_id, bundle.manifest, bundle.signer)
             self._unrecorded.end(bundle.number)
             self._check_predecessor(bundle)
 
@@ -714,7 +718,7 @@ class Store:
 
     def _conclude(self, bundle: SpoolBundle, detail: str = "") -> None:
         """It is over; ``detail`` says why it has no place in the inbox, if so."""
-        self._ledger.set_state(bundle.hex_id, "published", detail)
+        self._ledger.bundles.set_state(bundle.hex_id, State.PUBLISHED, detail)
         self._bundles.pop(bundle.number, None)
         bundle.remove()
         self._answer(Finished(bundle.number, Drop.REDUNDANT))
@@ -728,7 +732,7 @@ class Store:
         if bundle.refusal is None:
             self._note(What.REFUSED, bundle, **why(error))
             bundle.refusal = error
-        self._ledger.set_state(bundle.hex_id, "refused", str(error))
+        self._ledger.bundles.set_state(bundle.hex_id, State.REFUSED, str(error))
         self._bundles.pop(bundle.number, None)
         bundle.close()
         self._quarantine(bundle.number, error, facts(bundle.manifest, bundle.signer), self._inbox.spool_folder)
@@ -742,8 +746,10 @@ class Store:
             self._control.send(ManifestRefused(f"{number:016x}", error.reason, str(error)))
         bundle = self._bundles.get(number)
         if bundle is not None and bundle.target is not None:
-            self._ledger.set_state(bundle.hex_id, "refused", str(error))  # it may lie in the inbox: remember it
-        self._ledger.forget(f"{number:016x}")
+            self._ledger.bundles.set_state(
+                bundle.hex_id, State.REFUSED, str(error)
+            )  # it may lie in the inbox: remember it
+        self._ledger.bundles.forget(f"{number:016x}")
         self._unrecorded.end(number)
         if bundle is not None:
             self._drop(bundle)
@@ -754,7 +760,7 @@ class Store:
     def _quarantine(self, number: int, error: ContentError, facts: dict[str, Any], keep: Folder | None) -> None:
         """A signed bundle is set aside, and said to be refused: for good, once the ledger has it so."""
         self._set_aside(number, error, facts, keep)
-        row = self._ledger.get(f"{number:016x}")
+        row = self._ledger.bundles.get(f"{number:016x}")
         if row is not None and row.state == "refused":
             self._control.send(BundleRefused(row.id, error.reason))
         else:  # the disk did not take that
@@ -770,10 +776,10 @@ class Store:
 
     def _resume(self) -> None:
         """Take up what an earlier run left in the spool."""
-        self._ledger.begin_run()
+        self._ledger.slabs.begin_run()
         self._holding.resume()
-        self._ledger.forget_strays()
-        rows = self._ledger.in_progress()
+        self._ledger.bundles.forget_strays()
+        rows = self._ledger.bundles.in_progress()
         known = {row.id for row in rows}
         spool = self._inbox.spool_folder
         for stray in spool.names():
@@ -788,7 +794,9 @@ class Store:
                     self._give_up(row, error)
                     continue
                 self._audit.append(What.SPOOL_LOST, **named(row), **why(error))
-                self._ledger.forget(row.id, "receiving")  # lost with the power, or its key is trusted no more
+                self._ledger.bundles.forget(
+                    row.id, State.RECEIVING
+                )  # lost with the power, or its key is trusted no more
                 with suppress(OSError):
                     spool.remove(row.id)
                 self._control.send(SpoolLost(row.id, str(error)))
@@ -802,7 +810,7 @@ class Store:
             f"it was being published, and may have been; if not, have it sent under a new version: {cause}"
         )
         self._audit.append(What.REFUSED, **named(row), **why(error))
-        self._ledger.set_state(row.id, "refused", str(error))
+        self._ledger.bundles.set_state(row.id, State.REFUSED, str(error))
         facts = {name: getattr(row, name) for name in ("channel", "name", "version", "sequence", "signer")}
         self._quarantine(int(row.id, 16), error, facts, self._inbox.spool_folder)
 
@@ -824,27 +832,27 @@ class Store:
             self._publish(bundle)
             return
         is_ready = bundle.maybe_read_tables(from_disk=True)
-        self._ledger.forget_doubtful(bundle.hex_id)
+        self._ledger.slabs.forget_doubtful(bundle.hex_id)
         if is_ready:
             self._restore_slabs(bundle)
         self._say_known(bundle)
         self._control.send(Resumed(bundle.hex_id, bundle.stored_bytes, bundle.missing))
-        if lost := self._ledger.take_begun(bundle.hex_id):
+        if lost := self._ledger.slabs.take_begun(bundle.hex_id):
             self._control.send(SymbolsLost(bundle.hex_id, tuple(lost[:MAX_LOST])))
         if is_ready:
             self._store_whole(bundle)
             self._maybe_publish(bundle)
 
     def _restore_slabs(self, bundle: SpoolBundle) -> None:
-        trusted, doubtful = self._ledger.slabs(bundle.hex_id)
+        trusted, doubtful = self._ledger.slabs.kept(bundle.hex_id)
         there = {number for number in trusted if bundle.is_there(number)}
         again = {number for number in doubtful if bundle.rehash(number)}
         bundle.stored[[*there, *again]] = True
-        bundle.unproven = self._ledger.unproven(bundle.hex_id) & there
+        bundle.unproven = self._ledger.slabs.unproven(bundle.hex_id) & there
         for number in again:
-            self._ledger.slab_stored(bundle.hex_id, number)
+            self._ledger.slabs.stored(bundle.hex_id, number)
         for number in {*trusted, *doubtful} - there - again:
-            self._ledger.forget_slab(bundle.hex_id, number)
+            self._ledger.slabs.drop(bundle.hex_id, number)
             self._redo(SlabKey(bundle.number, Kind.DATA, 0, number))
 
     # audit log

@@ -18,7 +18,7 @@ from diode.config.settings import SenderConfig
 from diode.console.progress import Display
 from diode.errors import DiodeError, SourceError
 from diode.protocol.wire import Kind
-from sender.ledger import Ledger, Resend, Row, named
+from sender.ledger import Ledger, Resend, Row, State, named
 from sender.outbox.folder import OutboxFolder
 from sender.pack.packed import Packed, load_packed
 from sender.pack.retention import archive
@@ -125,14 +125,14 @@ class Flights:
         approved = self._ledger.approved()
         for row in approved:
             self._audit.append(What.QUEUED, **named(row), detail="signed by enough people")
-            self._ledger.set_state(row.id, "queued")
-        return [row._replace(state="queued") for row in approved]
+            self._ledger.set_state(row.id, State.QUEUED)
+        return [row._replace(state=State.QUEUED) for row in approved]
 
     def find_resends(self) -> bool:
         """Whether there are requests. They come through the ledger: the command that asks is another process."""
         known = {resend.number for resend in self._resends}
         known |= {out.resend.number for out in self.outgoing.values() if out.resend}
-        self._resends.extend(resend for resend in self._ledger.resends() if resend.number not in known)
+        self._resends.extend(resend for resend in self._ledger.resends.waiting() if resend.number not in known)
         return bool(self._resends)
 
     def launch(self) -> None:
@@ -152,7 +152,7 @@ class Flights:
         if job.kind == Kind.DATA:
             outgoing.bytes_sent += outgoing.plan.slab(job).length
             if outgoing.resend is None:
-                self._ledger.slab_sent(outgoing.row.id, job.sending_pass, job.slab)
+                self._ledger.progress.slab_sent(outgoing.row.id, job.sending_pass, job.slab)
         self._show(outgoing)
         if is_over:
             self._end(outgoing)
@@ -179,7 +179,7 @@ class Flights:
             self._withdraw(row, "packed for another MTU or profile; drop it into the outbox again")
             self._ledger.forget(row.id)
             return
-        first_pass, first_slab = self._ledger.progress(row.id)  # of an earlier run
+        first_pass, first_slab = self._ledger.progress.of(row.id)  # of an earlier run
         first_pass = min(first_pass, row.passes - 1)
         plan = replace(
             self._plan(packed, row), first_pass=first_pass, passes=row.passes - first_pass, first_slab=first_slab
@@ -249,7 +249,7 @@ class Flights:
         if outgoing.resend is not None:
             self._audit.append(What.RESENT, **named(row))
             self._ledger.pass_over(row.id, 1)
-            self._ledger.resend_over(outgoing.resend.number, "sent")
+            self._ledger.resends.end(outgoing.resend.number, "sent")
             self._tally.resent += 1
             self._display.finish(outgoing.label, "resent", fields | {"bytes": outgoing.bytes_to_send, "passes": 1})
             return
@@ -263,14 +263,14 @@ class Flights:
     def _give_up_resend(self, resend: Resend, detail: str) -> None:
         self._tally.failed += 1
         self._audit.append(What.RESEND_FAILED, bundle=resend.bundle, detail=detail)
-        self._ledger.resend_over(resend.number, "failed", detail)
+        self._ledger.resends.end(resend.number, "failed", detail)
         log.error("resend_failed", bundle=resend.bundle, detail=detail, do="drop it into the outbox as a new version")
 
     def _withdraw(self, row: Row, detail: str) -> None:
         """Give a bundle up: its source is not what was hashed any more."""
         self._tally.failed += 1
         self._audit.append(What.WITHDRAWN, **named(row), detail=detail)
-        self._ledger.set_state(row.id, "withdrawn", detail)
+        self._ledger.set_state(row.id, State.WITHDRAWN, detail)
         self._heart.remember_over(row, "withdrawn")
         shutil.rmtree(self._config.state / "bundles" / row.id, ignore_errors=True)
         log.error("bundle_withdrawn", bundle=row.id, channel=row.channel, name=row.name, detail=detail)

@@ -8,7 +8,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.ledgers import StoreLedger
 from tests.e2e.pair import PATIENCE_S, SMALL_MTU, SMALL_SLAB, Pair, differences, pair
 
 
@@ -44,9 +44,9 @@ async def stopped_between_two_passes(tmp_path: Path) -> None:
         await until_begun(link, 2, "SELECT number FROM parked WHERE kind = 1")
         receiver.signal(signal.SIGTERM)
         assert 0 == await receiver.ended()
-        with closing(Ledger(link.folder / "receiver" / "state" / "ledger.db", read_only=True)) as ledger:
-            (row,) = ledger.in_progress()
-            assert 2 <= len(ledger.parked(row.id))  # the tables may be among them
+        with closing(StoreLedger(link.folder / "receiver" / "state" / "ledger.db", read_only=True)) as ledger:
+            (row,) = ledger.bundles.in_progress()
+            assert 2 <= len(ledger.slabs.parked(row.id))  # the tables may be among them
         receiver = await link.receiver("--bundles", "1")
         assert 0 == await sender.ended()
         assert 0 == await receiver.ended()
@@ -84,9 +84,9 @@ async def started_late(tmp_path: Path) -> None:
         receiver = await link.receiver("--bundles", "1", DIODE_LIMITS__MEMORY="128MiB")
         assert 0 == await sender.ended()
         assert 16 == await receiver.ended()
-        with closing(Ledger(link.folder / "receiver" / "state" / "ledger.db", read_only=True)) as ledger:
-            (row,) = ledger.in_progress()
-            assert {6, 7} <= set(ledger.slabs(row.id)[0])
+        with closing(StoreLedger(link.folder / "receiver" / "state" / "ledger.db", read_only=True)) as ledger:
+            (row,) = ledger.bundles.in_progress()
+            assert {6, 7} <= set(ledger.slabs.kept(row.id)[0])
 
 
 async def test_symbols_outlive_the_receiver(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +14,11 @@ from diode.audit.chain import What
 from diode.audit.log import AuditLog
 from diode.net.emulator import Impairments
 from diode.storage.durable import WriteBack
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.bundles import BundleWriter
+from receiver.ledger.gaps import Gaps
+from receiver.ledger.peer import PeerRecord
+from receiver.ledger.slabs import SlabWriter
+from receiver.ledger.states import State
 from receiver.spool.bundle import SpoolBundle
 from receiver.store.worker import Store
 from sender.ledger import Ledger as SenderLedger
@@ -47,7 +51,8 @@ def _sync_skipped() -> Any:
 def _recorded_before_rename() -> Any:
     def publish(self: Store, bundle: SpoolBundle) -> None:
         self._note(What.PUBLISHED, bundle)
-        self._ledger.set_state(bundle.hex_id, "published")
+        self._ledger.bundles.set_state(bundle.hex_id, State.PUBLISHING)
+        self._ledger.bundles.set_state(bundle.hex_id, State.PUBLISHED)
         bundle.target = self._inbox.publish(bundle.tree, bundle.manifest)
         self._conclude(bundle, bundle.target)
 
@@ -55,24 +60,24 @@ def _recorded_before_rename() -> Any:
 
 
 def _boot_ignored() -> Any:
-    real = Ledger.slabs
+    real = SlabWriter.kept
 
-    def slabs(self: Ledger, bundle: str) -> tuple[list[int], list[int]]:
+    def kept(self: SlabWriter, bundle: str) -> tuple[list[int], list[int]]:
         trusted, doubtful = real(self, bundle)
         return [*trusted, *doubtful], []
 
-    return patch.object(Ledger, "slabs", slabs)
+    return patch.object(SlabWriter, "kept", kept)
 
 
 def _published_forgotten() -> Any:
-    real = Ledger.set_state
+    real = BundleWriter.set_state
 
-    def set_state(self: Ledger, bundle: str, state: Any, detail: str = "") -> None:
+    def set_state(self: BundleWriter, bundle: str, state: Any, detail: str = "") -> None:
         real(self, bundle, state, detail)
         if state == "published":
-            self._execute("UPDATE bundle SET state = 'expired' WHERE id = ?", (bundle,))
+            self._connection.execute("UPDATE bundle SET state = 'expired' WHERE id = ?", (bundle,))
 
-    return patch.object(Ledger, "set_state", set_state)
+    return patch.object(BundleWriter, "set_state", set_state)
 
 
 def _digest_unchecked() -> Any:
@@ -84,15 +89,18 @@ def _incomplete_published() -> Any:
 
 
 def _silence_forgotten() -> Any:
-    hints, proofs = {"heard": lambda _: [], "told_gaps": lambda *_: []}, {"signed_gaps": lambda *_: []}
-    return patch.multiple(Ledger, predecessors=lambda *_, **__: {}, **hints, **proofs)
+    forgotten = ExitStack()
+    nothing: dict[str, Callable[..., Any]] = {"told": lambda *_: [], "signed": lambda *_: []}
+    forgotten.enter_context(patch.multiple(Gaps, predecessors=lambda *_, **__: {}, **nothing))
+    forgotten.enter_context(patch.object(PeerRecord, "heard", lambda _: []))
+    return forgotten
 
 
 def _torn_manifest_refused() -> Any:
-    def forget(self: Ledger, bundle: str, *states: Any) -> None:
-        self._execute("UPDATE bundle SET state = 'refused' WHERE id = ? AND state != 'published'", (bundle,))
+    def forget(self: BundleWriter, bundle: str, *states: Any) -> None:
+        self._connection.execute("UPDATE bundle SET state = 'refused' WHERE id = ? AND state != 'published'", (bundle,))
 
-    return patch.object(Ledger, "forget", forget)
+    return patch.object(BundleWriter, "forget", forget)
 
 
 def _epoch_by_the_clock() -> Any:
@@ -102,7 +110,7 @@ def _epoch_by_the_clock() -> Any:
 def _said_after_rename() -> Any:
     def publish(self: Store, bundle: SpoolBundle) -> None:
         if bundle.target is None:
-            self._ledger.set_state(bundle.hex_id, "publishing")
+            self._ledger.bundles.set_state(bundle.hex_id, State.PUBLISHING)
             bundle.target = self._inbox.publish(bundle.tree, bundle.manifest)
             self._note(What.PUBLISHED, bundle)
         self._inbox.sync(bundle.target)

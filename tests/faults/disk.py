@@ -19,7 +19,7 @@ from typing import Any
 from unittest.mock import patch
 
 from diode.errors import LostWritesError
-from diode.storage.database import Database
+from diode.storage.connection import Connection
 from diode.storage.durable import WriteBack
 from diode.storage.folder import Folder
 
@@ -206,7 +206,7 @@ class _Watch:
 
     def __init__(self, disks: list[Disk]) -> None:
         self._disks = disks
-        self._execute = Database._execute
+        self._execute = Connection.execute
 
     def disk_of(self, path: Any) -> Disk | None:
         if isinstance(path, int):
@@ -327,7 +327,7 @@ class _Watch:
 
         return patch.object(os, name, call)
 
-    def execute(self, database: Database, statement: str, values: tuple[object, ...] = ()) -> Any:
+    def execute(self, database: Connection, statement: str, values: tuple[object, ...] = ()) -> Any:
         """A statement of a ledger; it is synced when the ledger says FULL."""
         if statement.lstrip().startswith(("SELECT", "PRAGMA")):
             return self._execute(database, statement, values)
@@ -367,7 +367,7 @@ def watched(disks: list[Disk]) -> Iterator[None]:
         stack.enter_context(watch.moves())
         stack.enter_context(watch.creates())
         stack.enter_context(watch.makes())
-        stack.enter_context(patch.object(Database, "_execute", _as_method(watch.execute)))
+        stack.enter_context(patch.object(Connection, "execute", _as_method(watch.execute)))
         yield
 
 

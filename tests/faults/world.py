@@ -38,9 +38,10 @@ from diode.protocol.geometry import PROFILES, Geometry, Profile, stream_geometry
 from diode.protocol.heartbeat import Heartbeat, HeartbeatSealer, read_heartbeat
 from diode.protocol.resend_codes import decode
 from diode.protocol.wire import datagram_bytes, symbol_bytes_for
+from diode.storage.database import LEDGER_FILE
 from diode.trust.keys import read_link_key, read_signer
 from receiver.inbox.folder import UNSIGNED, Inbox
-from receiver.ledger.bundles import Ledger as ReceiverLedger
+from receiver.ledger.ledgers import SupervisorLedger
 from receiver.messages import ASSEMBLE_SAYS, ASSEMBLE_TO_STORE, STORE_SAYS, STORE_TO_ASSEMBLE, Heard
 from receiver.peer.audit_heads import PeerHeads
 from receiver.peer.completion import Endings
@@ -164,7 +165,7 @@ class Enclave:
         self.slabs.peer, self.answers.peer = self.answers, self.slabs
         self._now = 0.0
         config = load(ReceiverConfig, folder / "receiver.toml")
-        with patch.object(ReceiverLedger, "__init__", _booted(world.boot)):
+        with patch("receiver.ledger.ledgers.boot_id", lambda: world.boot):
             open_receiver_ledger(config).close()  # as the daemon does: no crash may make it look too old
         self.fds = [create_memfd("arena", 256 << 20), Ring.create(1, REGION_BYTES), Counters.create(COUNTERS)]
         self.fds.append(Counters.create(LINK_SIZE))
@@ -172,11 +173,12 @@ class Enclave:
         store = replace(
             store_settings(config, StorePipes(arena, -1, -1, -1, -1)), reserve=0
         )  # whatever room this machine has
-        with patch.object(ReceiverLedger, "__init__", _booted(world.boot)):
+        with patch("receiver.ledger.ledgers.boot_id", lambda: world.boot):
             self.store = Store(store, to_store, self.slabs, Finishing(Inline()))
         disk = DiskHealth(lambda _: self._alarms.add("disk_failing"))
-        heads = PeerHeads(self.store._ledger, self.store._audit)
-        self.hearing = Hearing(self.store._ledger, Endings(self.store._ledger.heard()), disk, heads)
+        self._ledger = SupervisorLedger(config.state / LEDGER_FILE)
+        heads = PeerHeads(self._ledger, self.store._audit)
+        self.hearing = Hearing(self._ledger, Endings(self._ledger.peer.heard()), disk, heads)
         settings = assemble_settings(
             ring=ring,
             regions=1,
@@ -233,22 +235,13 @@ class Enclave:
 
     def close(self) -> None:
         """The process is gone."""
-        with suppress(Exception):
-            self.store._ledger.close()
+        for ledger in (self.store._ledger, self._ledger):
+            with suppress(Exception):
+                ledger.close()
         self.store._arena.release()
         self.store._finishing.close()
         for fd in self.fds:
             os.close(fd)
-
-
-def _booted(boot: str) -> Any:
-    real = ReceiverLedger.__init__
-
-    def init(self: ReceiverLedger, path: Path, *arguments: Any, **options: Any) -> None:
-        real(self, path, *arguments, **options)
-        self._boot, self._syncing = boot, f"syncing {boot}"
-
-    return init
 
 
 class Staging:
@@ -504,11 +497,11 @@ class World:
             assert self.enclave is not None
             assert self.staging is not None
             ledger = self.enclave.store._ledger
-            asked = [request_bundle(ledger, row.id) for row in ledger.in_progress() if row.state == "receiving"]
+            asked = [request_bundle(ledger, row.id) for row in ledger.bundles.in_progress() if row.state == "receiving"]
             for request in [*asked, *request_gaps(ledger)]:
                 with suppress(UsageError):
                     row, ranges = find_asked(self.staging.ledger, self.config.state, decode(request.code))
-                    self.staging.ledger.ask_resend(row.id, ranges)
+                    self.staging.ledger.resends.ask(row.id, ranges)
         raise Violation(f"I4: {self.staged.keys() - self.published.keys()} neither published nor asked for")
 
     def rest(self) -> None:
@@ -538,7 +531,8 @@ class World:
                 self.counts["taken"] += 1
                 receipt.rename(self.folder / f"taken-{name}")
         if self.enclave is not None:
-            order = max((one.reached for one in self.enclave.store._ledger.link_orders().values()), default=(-1, 0))
+            orders = self.enclave.store._ledger.peer.link_orders()
+            order = max((one.reached for one in orders.values()), default=(-1, 0))
             if order < self.highest and not self.counts["power"]:
                 raise Violation("I8: the order of heartbeats went back")
             self.highest = max(order, self.highest)
@@ -547,18 +541,19 @@ class World:
         """Whether the ledger has it as published: what the disk still may undo, no reader takes here."""
         if self.enclave is None:
             return False
-        return any(row.name == name for row in self.enclave.store._ledger.published("cve"))
+        return any(row.name == name for row in self.enclave.store._ledger.bundles.published("cve"))
 
     def check_end(self) -> None:
         """All is published, and nothing of it is left behind."""
         assert self.enclave is not None
         ledger = self.enclave.store._ledger
         for table in ("slab", "parked", "begun"):
-            if rows := ledger._execute(f"SELECT * FROM {table}").fetchall():
+            if rows := ledger._connection.execute(f"SELECT * FROM {table}").fetchall():
                 raise Violation(f"I6: {len(rows)} rows left in {table}")
         if left := [path.name for path in (self.inbox / ".diode" / "spool").iterdir()]:
             raise Violation(f"I6: {left} left in the spool")
-        over = {row.id for row in ledger.published("cve")}  # without tags a manifest may arrive broken, then whole
+        # Without tags a manifest may arrive broken, and then whole.
+        over = {row.id for row in ledger.bundles.published("cve")}
         self.check_audit()
         quarantine = self.inbox / ".diode" / "quarantine"
         names = {path.name for folder in (quarantine, quarantine / UNSIGNED) for path in folder.glob("*")}

@@ -24,7 +24,8 @@ from diode.console.terminal import ask, new_console, say, say_json
 from diode.errors import UsageError
 from diode.trust.keys import new_link_key
 from receiver.cli import app as receiver_app
-from receiver.ledger.bundles import Ledger as ReceiverLedger
+from receiver.ledger.ledgers import StoreLedger as ReceiverLedger
+from receiver.ledger.states import State
 from sender.cli import app as sender_app
 from sender.ledger import Ledger as SenderLedger
 from sender.ledger import Row
@@ -155,7 +156,7 @@ def test_status_of_the_enclave(name: str, tmp_path: Path) -> None:
     assert enclave.published(bundle)
     enclave.stop()
     ledger = ReceiverLedger(enclave.config.state / "ledger.db")
-    ledger.set_state(f"{bundle.number:016x}", "refused", HOSTILE)
+    ledger.bundles.set_state(f"{bundle.number:016x}", State.REFUSED, HOSTILE)
     ledger.close()
     for command in (["status"], ["missing"], ["receipt", f"{bundle.number:016x}"]):
         done = CliRunner().invoke(receiver_app, ["-c", str(tmp_path / "receiver.toml"), *command])

@@ -29,18 +29,20 @@ class Book(Database):
     """A ledger that holds notes."""
 
     side = "sender"
-    _in_copies = "INSERT INTO noted VALUES ('copied')"
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         super().__init__(path, SCHEMA, "FULL", read_only=read_only)
 
     def note(self, what: str) -> None:
         """Write."""
-        self._execute("INSERT INTO noted VALUES (?)", (what,))
+        self._connection.execute("INSERT INTO noted VALUES (?)", (what,))
 
     def notes(self) -> list[str]:
         """What was written."""
-        return [what for (what,) in self._execute("SELECT what FROM noted ORDER BY rowid")]
+        return [row["what"] for row in self._connection.execute("SELECT what FROM noted ORDER BY rowid")]
+
+    def _in_copies(self) -> str:
+        return "INSERT INTO noted VALUES ('copied')"
 
 
 class Other(Book):

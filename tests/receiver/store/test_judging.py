@@ -12,7 +12,7 @@ from diode.errors import FullError, IntegrityError, StorageError
 from diode.process.memory import Counters
 from diode.protocol.wire import ObjectType
 from diode.storage.folder import Folder
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.ledgers import StoreLedger
 from receiver.spool.bundle import SpoolBundle
 from receiver.spool.parking import ParkedSlabs
 from tests.link import DATA, OBJECT, Bundle, make_bundle
@@ -26,7 +26,7 @@ def spooled(folder: Path, bundle: Bundle, slabs: bool = True) -> SpoolBundle:
     manifest: Manifest = bundle.manifest
     opened = Folder.open(folder)
     opened.folder(f"{bundle.number:016x}", create=True)
-    parked = ParkedSlabs(opened, bundle.number, Ledger(folder / "ledger.db"))
+    parked = ParkedSlabs(opened, bundle.number, StoreLedger(folder / "ledger.db"))
     spool = SpoolBundle(bundle.number, opened, Opened(manifest, b"", ()), b"", parked)
     for kind in (ObjectType.FILES, ObjectType.SLABS):
         spool.put_table(kind, 0, memoryview(bundle.parts[OBJECT, int(kind)]))
@@ -78,12 +78,12 @@ def test_counters_off_the_wire_cannot_overflow(tmp_path: Path) -> None:
 
 def test_a_ledger_on_a_full_or_broken_disk_says_so(tmp_path: Path) -> None:
     """One line and code 17, not a traceback."""
-    ledger = Ledger(tmp_path / "ledger.db")
-    ledger._db.execute("PRAGMA max_page_count = 1")
+    ledger = StoreLedger(tmp_path / "ledger.db")
+    ledger._connection._db.execute("PRAGMA max_page_count = 1")
 
     def fill() -> None:
         for number in range(100_000):
-            ledger.slab_stored("b" * 16, number)
+            ledger.slabs.stored("b" * 16, number)
 
     with pytest.raises(FullError) as full:
         fill()
@@ -91,4 +91,4 @@ def test_a_ledger_on_a_full_or_broken_disk_says_so(tmp_path: Path) -> None:
     ledger.close()
     (tmp_path / "garbage.db").write_bytes(b"this is no database" * 1000)
     with pytest.raises(StorageError, match="not a database"):
-        Ledger(tmp_path / "garbage.db")
+        StoreLedger(tmp_path / "garbage.db")

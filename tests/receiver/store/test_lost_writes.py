@@ -15,8 +15,11 @@ from diode.errors import LostWritesError, ManifestError, StorageError
 from diode.protocol.assembler import SlabKey
 from diode.protocol.geometry import object_geometry, slab_at
 from diode.protocol.wire import Kind, ObjectType
+from diode.storage.connection import Connection
 from diode.storage.durable import WriteBack
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.bundles import BundleWriter
+from receiver.ledger.ledgers import StoreLedger
+from receiver.ledger.slabs import SlabWriter
 from receiver.messages import Known, Resumed
 from receiver.spool.slabs import unpack_mask
 from tests.enclave import Enclave
@@ -69,7 +72,7 @@ def failing(*which: int) -> Iterator[list[int]]:
 
 def stored(enclave: Enclave, bundle: Bundle) -> list[int]:
     """What the ledger says is there."""
-    return enclave.store._ledger.slabs(f"{bundle.number:016x}")[0]
+    return enclave.store._ledger.slabs.kept(f"{bundle.number:016x}")[0]
 
 
 def data_file(enclave: Enclave, bundle: Bundle) -> Path:
@@ -132,14 +135,14 @@ def test_others_on_the_same_disk_forget_too(enclave: Enclave, bundle: Bundle) ->
 
 def test_nothing_is_published_while_the_ledger_cannot_forget(enclave: Enclave, bundle: Bundle) -> None:
     """Its disk may fail, too. It is tried until it succeeds."""
-    real = Ledger.forget_unsynced
+    real = SlabWriter.forget_unsynced
     with failing(0):
         give(enclave, bundle, 0, 1, 2)
-        with patch.object(Ledger, "forget_unsynced", side_effect=StorageError("it fails as well")):
+        with patch.object(SlabWriter, "forget_unsynced", side_effect=StorageError("it fails as well")):
             enclave.tick()
             enclave.tick()
         assert not enclave.published(bundle)
-        with patch.object(Ledger, "forget_unsynced", real):
+        with patch.object(SlabWriter, "forget_unsynced", real):
             enclave.tick()
     assert [] == stored(enclave, bundle)
     give(enclave, bundle, 0, 1, 2)
@@ -209,30 +212,30 @@ def test_descriptors_are_closed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fails", ["COMMIT", "INSERT"])
 def test_a_commit_that_fails_changes_nothing(tmp_path: Path, bundle: Bundle, fails: str) -> None:
     """Nor does it leave a transaction open, in which whatever follows would not count."""
-    ledger = Ledger(tmp_path / "ledger.db")
-    real = Ledger._execute
+    ledger = StoreLedger(tmp_path / "ledger.db")
+    real = Connection.execute
 
-    def execute(self: Ledger, statement: str, values: tuple[object, ...] = ()) -> object:
+    def execute(self: Connection, statement: str, values: tuple[object, ...] = ()) -> object:
         if statement.startswith(fails):
             raise StorageError("EIO, once")
         return real(self, statement, values)
 
-    with patch.object(Ledger, "_execute", execute), pytest.raises(StorageError):
-        ledger.accept("0" * 16, bundle.manifest, "key")
-    assert ledger.get("0" * 16) is None
-    ledger.slab_stored("1" * 16, 1)
+    with patch.object(Connection, "execute", execute), pytest.raises(StorageError):
+        ledger.bundles.accept("0" * 16, bundle.manifest, "key")
+    assert ledger.bundles.get("0" * 16) is None
+    ledger.slabs.stored("1" * 16, 1)
     ledger.close()
-    again = Ledger(tmp_path / "ledger.db")
-    assert (None, 1) == (again.get("0" * 16), again.stored_slabs("1" * 16))
+    again = StoreLedger(tmp_path / "ledger.db")
+    assert (None, 1) == (again.bundles.get("0" * 16), again.slabs.count("1" * 16))
 
 
 def test_what_is_refused_stays_so_when_writes_are_lost(enclave: Enclave, bundle: Bundle) -> None:
     """Its refusal is said, and the ledger could not take it yet: it is not begun anew meanwhile."""
     give(enclave, bundle, 0)
     store = enclave.store
-    with patch.object(Ledger, "set_state", side_effect=StorageError("full")), store._disk.surviving():
+    with patch.object(BundleWriter, "set_state", side_effect=StorageError("full")), store._disk.surviving():
         store._refuse(store._bundles[bundle.number], ManifestError("wrong"))
     store._forget()
     enclave.tick()
-    row = store._ledger.get(f"{bundle.number:016x}")
+    row = store._ledger.bundles.get(f"{bundle.number:016x}")
     assert ("refused", False) == (row and row.state, bundle.number in store._bundles)

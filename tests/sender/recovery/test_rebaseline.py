@@ -11,7 +11,7 @@ from diode.config.settings import SenderConfig, load
 from diode.errors import LockedError, ReplayError, UsageError
 from diode.storage.locking import locked
 from diode.trust.keys import new_link_key
-from sender.ledger import Ledger, Row
+from sender.ledger import Ledger, Row, State
 from sender.outbox.folder import OutboxFolder
 from sender.recovery.rebaseline import anchor_of, open_ledger, parse_after, rebaseline
 
@@ -28,7 +28,7 @@ def issue(ledger: Ledger, channel: str, count: int) -> None:
     """Pack so many bundles."""
     for _ in range(count):
         n, _ = ledger.next_sequence(channel)
-        facts = (channel, f"n{n}", "1", n, "00", 5, 1, 1, 30.0, "queued", "", "2026-01-01T00:00:00Z", "")
+        facts = (channel, f"n{n}", "1", n, "00", 5, 1, 1, 30.0, State.QUEUED, "", "2026-01-01T00:00:00Z", "")
         ledger.add(Row(f"{channel}{n}", *facts))
 
 
