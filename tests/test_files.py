@@ -115,10 +115,10 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "write_seal": (".open", BACKUP),
     },
     "diode.config.settings": {"load_either": (".read_text", PERSON)},
-    "diode.storage.database": {
-        "Database.__init__": (".mkdir sqlite3.connect", STATE),
-        "Database.copy_to": ("sqlite3.connect", BACKUP),
-        "Database._lend_tables": ("sqlite3.connect", "no file: in memory"),
+    "diode.storage.connection": {
+        "Connection.__init__": (".mkdir sqlite3.connect", STATE),
+        "Connection.copy_to": ("sqlite3.connect", BACKUP),
+        "tables_of": ("sqlite3.connect", "no file: in memory"),
     },
     "diode.storage.durable": {
         "read_bounded": (".open", "opens the folder, by a path of ours or a person's; the file through Folder"),
@@ -136,6 +136,10 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "let_in": (".chmod os.chown", "a folder of ours that holds what is judged; only its owner can replace it"),
     },
     "diode.storage.locking": {
+        "is_locked": (
+            ".open os.open",
+            "the folder: " + PERSON + "; ``lock`` in it, relative to its descriptor; no link",
+        ),
         "lock_folder": (".open", PERSON),
         "lock_in": ("os.open", "``lock`` in a folder of ours, relative to its descriptor; no link"),
         "locked_as_it_is": ("os.open", PERSON),
@@ -170,7 +174,7 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
     },
     "receiver.release.holding": {"Holding.resume": (".open", NO_FILE)},
     "receiver.inbox.folder": {"Inbox.top": (".open", PERSON)},
-    "receiver.ledger.bundles": {"Ledger.__init__": (".read_text", KERNEL)},
+    "receiver.ledger.slabs": {"boot_id": (".read_text", KERNEL)},
     "receiver.peer.requests": {
         "drop_request": (".open", STATE),
         "keep_request": (".open .save", "the state folder; the image is made in memory"),
