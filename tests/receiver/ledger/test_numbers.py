@@ -3,6 +3,7 @@
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from securesystemslib.signer import CryptoSigner
@@ -26,7 +27,7 @@ ALICE = CryptoSigner.generate_ed25519()
 LAST = MAX_SEQUENCE
 
 
-def numbered(sequence: int, **fields: object) -> Bundle:
+def numbered(sequence: int, **fields: Any) -> Bundle:
     """A bundle with this number, lawfully signed."""
     return make_bundle({"a": b"%d" % sequence}, sequence=sequence, signer=ALICE, **fields)
 
