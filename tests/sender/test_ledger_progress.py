@@ -1,6 +1,7 @@
 """A sender that was killed goes on at the first slab that had not left."""
 
 from pathlib import Path
+from typing import Any
 
 from diode.protocol.geometry import PROFILES, stream_geometry
 from diode.protocol.wire import Kind
@@ -26,7 +27,7 @@ def sent_by(plan: Plan) -> list[tuple[int, int]]:
     return found
 
 
-def plan(**fields: int) -> Plan:
+def plan(**fields: Any) -> Plan:
     """Five slabs."""
     return Plan(1, FULL, 5 * FULL.source_bytes, 1000, 1000, 160, 1, pass_delay_s=0.1, **fields)
 

@@ -5,13 +5,14 @@ import sqlite3
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
 from diode.errors import DiodeError, LockedError, StorageError, UsageError
 from diode.storage import backup
 from diode.storage.backup import back_up
-from diode.storage.database import Database
+from diode.storage.database import Database, Side
 from diode.storage.locking import locked, locked_as_it_is
 
 restore = partial(
@@ -28,7 +29,7 @@ CREATE TABLE IF NOT EXISTS noted (what TEXT) STRICT;
 class Book(Database):
     """A ledger that holds notes."""
 
-    side = "sender"
+    side: ClassVar[Side] = "sender"
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         super().__init__(path, SCHEMA, "FULL", read_only=read_only)
@@ -48,7 +49,7 @@ class Book(Database):
 class Other(Book):
     """The other side's."""
 
-    side = "receiver"
+    side: ClassVar[Side] = "receiver"
 
 
 def reader(path: Path) -> Book:
@@ -212,7 +213,7 @@ def emptied(path: Path) -> None:
         database.execute("DELETE FROM ledger")
 
 
-HARMS = {
+HARMS: dict[str, tuple[Any, str]] = {
     "missing": (Path.unlink, "holds no backup"),
     "folder": (lambda path: (path.unlink(), path.mkdir()), "holds no backup"),
     "empty": (lambda path: path.write_bytes(b""), "cannot be used"),

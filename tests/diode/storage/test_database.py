@@ -12,6 +12,7 @@ import sys
 import textwrap
 from contextlib import closing
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -191,7 +192,7 @@ class Third(First):
     """Two versions later: notes are numbered, and were counted in between."""
 
     readable_from = 3
-    migrations = (
+    migrations: ClassVar[tuple[tuple[str, ...], ...]] = (
         (),
         ("CREATE TABLE counted (n INTEGER) STRICT", "INSERT INTO counted SELECT count(*) FROM note"),
         (
@@ -246,6 +247,7 @@ def test_a_migration_that_is_killed_is_done_again(first: Path) -> None:
     program = f"""
         import os, signal
         from pathlib import Path
+from typing import ClassVar
         from diode.storage.connection import Connection
         from tests.diode.storage.test_database import Third
         real = Connection.execute

@@ -47,9 +47,8 @@ def staging(tmp_path: Path, signer: CryptoSigner, request: pytest.FixtureRequest
     bundle = write_packed(tmp_path / "state", IDENTITY, STANDARD, 448, sources, content, [signer]).hex_id
     with closing(Ledger(tmp_path / "state" / "ledger.db")) as ledger:
         state = State(getattr(request, "param", "sent"))
-        place = {"channel": "models", "name": "n", "version": "1", "sequence": 1, "origin": ""}
-        sizes = {"content": "00", "size": 5, "files": 1, "passes": 1, "pass_delay_s": 30.0}
-        ledger.add(Row(id=bundle, **place, **sizes, state=state, detail="", created=IDENTITY.created))
+        facts = ("models", "n", "1", 1, "00", 5, 1, 1, 30.0)
+        ledger.add(Row(bundle, *facts, state=state, detail="", created=IDENTITY.created, origin=""))
     return Staging(tmp_path / "state", bundle)
 
 

@@ -3,6 +3,7 @@
 import shutil
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from sender.recovery.rebaseline import anchor_of, open_ledger, parse_after, reba
 @pytest.fixture
 def config(tmp_path: Path) -> SenderConfig:
     """A sender that never ran."""
-    options = {"mtu": 1500, "rate": 0, "profile": "standard", "auth": "gmac"}
+    options: dict[str, Any] = {"mtu": 1500, "rate": 0, "profile": "standard", "auth": "gmac"}
     init_sender(tmp_path, to="127.0.0.1:9", link_key=new_link_key(), **options)
     return load(SenderConfig, tmp_path / "sender.toml")
 
