@@ -247,7 +247,6 @@ def test_a_migration_that_is_killed_is_done_again(first: Path) -> None:
     program = f"""
         import os, signal
         from pathlib import Path
-from typing import ClassVar
         from diode.storage.connection import Connection
         from tests.diode.storage.test_database import Third
         real = Connection.execute
