@@ -136,10 +136,10 @@ class Running:
         self._station = station
         self._say = say
         self._figures = figures
-        endings = Endings(ledger.heard())
+        endings = Endings(ledger.peer.heard())
         own = station.second_ledger(), station.second_audit()
         self._ear = Ear(*own, config.channels, station.fingerprints, endings, say, shutdown.fail)
-        self._link = Link(self._ear.hearing, station.fingerprints, ledger.sessions(), say)
+        self._link = Link(self._ear.hearing, station.fingerprints, ledger.peer.sessions(), say)
         self._on_the_way = OnTheWay(ledger, endings, config.state, figures, self.disk, say, time.monotonic)
         self._scans = Scans(config, ledger, lambda: shutdown.has_begun, say)
         self._pipelines = Pipelines(config, station.socket.fileno(), self._link, figures, shutdown, say)

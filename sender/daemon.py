@@ -164,7 +164,7 @@ class Sender:
     async def resend(self, row: Row, ranges: tuple[Range, ...]) -> None:
         """Send these slabs of a bundle that was sent before, with its manifest and tables, and end."""
         note_resend(self._audit, row, ranges)
-        self._ledger.ask_resend(row.id, ranges)
+        self._ledger.resends.ask(row.id, ranges)
         await self._session(self._drain())
 
     async def _session(self, work: Coroutine[Any, Any, None]) -> None:

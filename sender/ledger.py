@@ -3,15 +3,43 @@
 import json
 import time
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, Self
 
+from diode.errors import UsageError
 from diode.protocol.resend_codes import Range
+from diode.storage.connection import Columns, Connection
 from diode.storage.database import Database
 from diode.storage.rollback_guard import Anchor
 
-# unapproved: too few have signed it; approved: enough have, and the daemon has yet to notice
-State = Literal["unapproved", "approved", "queued", "sent", "confirmed", "withdrawn"]
+
+class State(StrEnum):
+    """Where a bundle stands. A ledger keeps these words."""
+
+    UNAPPROVED = "unapproved"  # too few have signed it
+    APPROVED = "approved"  # enough have, and the daemon has yet to notice
+    QUEUED = "queued"
+    SENT = "sent"
+    CONFIRMED = "confirmed"
+    WITHDRAWN = "withdrawn"
+
+
+class StepError(RuntimeError):
+    """A bundle was to take a step that its state does not allow: a fault of the program."""
+
+
+# To stay as it is is always allowed: a step is repeated when its caller did not get further. What people decide ends
+# with "approved"; from then on the daemon alone takes steps, until a confirmation comes back.
+STEPS: Final[Mapping[State, frozenset[State]]] = {
+    State.UNAPPROVED: frozenset({State.APPROVED, State.WITHDRAWN}),
+    State.APPROVED: frozenset({State.QUEUED}),
+    State.QUEUED: frozenset({State.SENT, State.WITHDRAWN}),
+    State.SENT: frozenset({State.CONFIRMED}),
+    State.CONFIRMED: frozenset(),
+    State.WITHDRAWN: frozenset(),
+}
+
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS channel (name TEXT PRIMARY KEY, sequence INTEGER NOT NULL, last TEXT) STRICT;
@@ -37,7 +65,7 @@ CREATE TRIGGER IF NOT EXISTS epoch_taken AFTER UPDATE ON heartbeat
 
 
 class Row(NamedTuple):
-    """One bundle as the ledger knows it."""
+    """One bundle as the ledger knows it. Its fields are the columns of table ``bundle``."""
 
     id: str
     channel: str
@@ -49,11 +77,21 @@ class Row(NamedTuple):
     files: int
     passes: int
     pass_delay_s: float
-    state: str
+    state: State
     detail: str
     created: str
     origin: str
     passes_over: int = 0  # transmissions so far, resends included: the next one has fresh repair
+
+    @classmethod
+    def of(cls, columns: Columns) -> Self:
+        """From a row of the table, by the names of its columns."""
+        fields = {name: columns[name] for name in cls._fields}
+        return cls(**fields | {"state": State(fields["state"])})
+
+
+_COLUMNS: Final = ", ".join(Row._fields)
+_INSERT: Final = f"INSERT INTO bundle ({_COLUMNS}) VALUES ({', '.join(f':{name}' for name in Row._fields)})"
 
 
 def named(row: Row) -> dict[str, str]:
@@ -70,6 +108,65 @@ class Resend(NamedTuple):
     ranges: tuple[Range, ...]
 
 
+class Place(NamedTuple):
+    """Where a queued bundle goes on: a pass, and the first slab of it."""
+
+    sending_pass: int
+    slab: int
+
+
+class Progress:
+    """How far queued bundles are."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def slab_sent(self, bundle: str, sending_pass: int, slab: int) -> None:
+        """Record how far a queued bundle is. Not synced: after a power loss a little is sent twice."""
+        with self._connection.synchronously("NORMAL"):
+            self._connection.execute(
+                "INSERT OR REPLACE INTO progress (bundle, pass, slab) VALUES (?, ?, ?)",
+                (bundle, sending_pass, slab + 1),
+            )
+
+    def of(self, bundle: str) -> Place:
+        """Where it goes on."""
+        row = self._connection.execute("SELECT pass, slab FROM progress WHERE bundle = ?", (bundle,)).fetchone()
+        return Place(row["pass"], row["slab"]) if row else Place(0, 0)
+
+    def end(self, bundle: str) -> None:
+        """It is not queued any more."""
+        self._connection.execute("DELETE FROM progress WHERE bundle = ?", (bundle,))
+
+
+class Resends:
+    """Requests in the ledger to send slabs of bundles again, by codes that were carried back."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def ask(self, bundle: str, ranges: tuple[Range, ...]) -> Resend:
+        """Record that these slabs are to be sent again; a running daemon finds it within a second."""
+        row = self._connection.execute(
+            "INSERT INTO resend (bundle, ranges, state, detail) VALUES (?, ?, 'queued', '') RETURNING number",
+            (bundle, json.dumps(ranges)),
+        ).fetchone()
+        return Resend(row["number"], bundle, ranges)
+
+    def waiting(self) -> list[Resend]:
+        """Requests that still are to be met, oldest first."""
+        query = "SELECT number, bundle, ranges FROM resend WHERE state = 'queued' ORDER BY number"
+        return [
+            Resend(row["number"], row["bundle"], tuple((first, end) for first, end in json.loads(row["ranges"])))
+            for row in self._connection.execute(query)
+        ]
+
+    def end(self, number: int, state: Literal["sent", "failed"], detail: str = "") -> None:
+        """Record what became of a request."""
+        values = (state, detail, number)
+        self._connection.execute("UPDATE resend SET state = ?, detail = ? WHERE number = ?", values)
+
+
 class Ledger(Database):
     """SQLite in WAL mode; every change is durable before its caller acts on it, and its anchor has followed."""
 
@@ -77,23 +174,26 @@ class Ledger(Database):
 
     def __init__(self, path: Path, anchor: Anchor | None = None, *, read_only: bool = False) -> None:
         super().__init__(path, _SCHEMA, "FULL", read_only=read_only, anchor=anchor)
+        self.progress = Progress(self._connection)
+        self.resends = Resends(self._connection)
 
     def next_epoch(self) -> int:
         """A heartbeat epoch larger than any before: one is taken at each start.
 
         It follows the clock, so that a sender whose ledger was lost is still believed by the receiver.
         """
-        row = self._execute(
-            "INSERT INTO heartbeat VALUES (1, ?1) ON CONFLICT DO UPDATE SET epoch = max(epoch + 1, ?1) RETURNING epoch",
+        row = self._connection.execute(
+            "INSERT INTO heartbeat (one, epoch) VALUES (1, ?1) "
+            "ON CONFLICT DO UPDATE SET epoch = max(epoch + 1, ?1) RETURNING epoch",
             (int(time.time()),),
         ).fetchone()
         self.keep_anchor()
-        return int(row[0])
+        return int(row["epoch"])
 
     def next_sequence(self, channel: str) -> tuple[int, str | None]:
         """(next sequence number, id of the last bundle) of ``channel``; taken only when :meth:`add` commits it."""
-        row = self._execute("SELECT sequence, last FROM channel WHERE name = ?", (channel,)).fetchone()
-        return (int(row[0]) + 1, row[1]) if row else (1, None)
+        row = self._connection.execute("SELECT sequence, last FROM channel WHERE name = ?", (channel,)).fetchone()
+        return (row["sequence"] + 1, row["last"]) if row else (1, None)
 
     def find(self, channel: str, name: str, *, content: str | None = None, version: str | None = None) -> Row | None:
         """A bundle of this name with this version, or with this content; withdrawn content may be sent once more.
@@ -106,60 +206,65 @@ class Ledger(Database):
 
     def add(self, row: Row) -> None:
         """Record a packed bundle and take its sequence number, in one transaction."""
-        with self._transaction():
-            self._execute(f"INSERT INTO bundle VALUES ({', '.join('?' * len(row))})", row)
-            self._execute(
-                "INSERT INTO channel VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET sequence = ?2, last = ?3",
+        with self._connection.transaction():
+            self._connection.execute(_INSERT, row._asdict())
+            self._connection.execute(
+                "INSERT INTO channel (name, sequence, last) VALUES (?1, ?2, ?3) "
+                "ON CONFLICT DO UPDATE SET sequence = ?2, last = ?3",
                 (row.channel, row.sequence, row.id),
             )
         self.keep_anchor()
 
     def jump(self, channels: Mapping[str, int], epoch: int, decisions: int) -> None:
         """Go on after these numbers where they are ahead; who issued them, and for which bundles, is not known here."""
-        with self._transaction():
+        with self._connection.transaction():
             for channel, sequence in channels.items():
-                self._execute(
-                    "INSERT INTO channel VALUES (?1, ?2, NULL) "
+                self._connection.execute(
+                    "INSERT INTO channel (name, sequence, last) VALUES (?1, ?2, NULL) "
                     "ON CONFLICT DO UPDATE SET sequence = ?2, last = NULL WHERE sequence < ?2",
                     (channel, sequence),
                 )
-            self._execute(
-                "INSERT INTO heartbeat VALUES (1, ?1) ON CONFLICT DO UPDATE SET epoch = max(epoch, ?1)", (epoch,)
+            self._connection.execute(
+                "INSERT INTO heartbeat (one, epoch) VALUES (1, ?1) ON CONFLICT DO UPDATE SET epoch = max(epoch, ?1)",
+                (epoch,),
             )
             self._outdo(decisions)
         self.keep_anchor()
 
     def forget(self, bundle: str) -> None:
         """Of a bundle of which nothing was sent: its version may be used again, its sequence number stays taken."""
-        self._execute("DELETE FROM bundle WHERE id = ?", (bundle,))
+        self._connection.execute("DELETE FROM bundle WHERE id = ?", (bundle,))
 
     def set_state(self, bundle: str, state: State, detail: str = "") -> None:
-        """Record what became of a bundle."""
-        self._execute("UPDATE bundle SET state = ?, detail = ? WHERE id = ?", (state, detail, bundle))
-        self._execute("DELETE FROM progress WHERE bundle = ?", (bundle,))
+        """Record what became of a bundle. Raises StepError when it is in no state that this one may follow."""
+        self._check_step(bundle, state)
+        self._connection.execute("UPDATE bundle SET state = ?, detail = ? WHERE id = ?", (state, detail, bundle))
+        self.progress.end(bundle)
 
-    def slab_sent(self, bundle: str, sending_pass: int, slab: int) -> None:
-        """Record how far a queued bundle is. Not synced: after a power loss a little is sent twice."""
-        with self._synchronously("NORMAL"):
-            self._execute("INSERT OR REPLACE INTO progress VALUES (?, ?, ?)", (bundle, sending_pass, slab + 1))
-
-    def progress(self, bundle: str) -> tuple[int, int]:
-        """(pass, first slab of it) that a queued bundle goes on with."""
-        row = self._execute("SELECT pass, slab FROM progress WHERE bundle = ?", (bundle,)).fetchone()
-        return (int(row[0]), int(row[1])) if row else (0, 0)
+    def reject(self, bundle: str, detail: str) -> None:
+        """A person withdraws a bundle that waits for signatures. Raises UsageError when it does not wait any more."""
+        rejected = self._connection.execute(
+            "UPDATE bundle SET state = 'withdrawn', detail = ? WHERE id = ? AND state IN ('unapproved', 'withdrawn')",
+            (detail, bundle),
+        )
+        if not rejected.rowcount:
+            raise UsageError(f"{bundle} waits for no signature any more; it was not rejected")
 
     def pass_over(self, bundle: str, passes: int) -> None:
         """Record that a bundle, or some slabs of it, were transmitted so many times."""
-        self._execute("UPDATE bundle SET passes_over = passes_over + ? WHERE id = ?", (passes, bundle))
+        self._connection.execute("UPDATE bundle SET passes_over = passes_over + ? WHERE id = ?", (passes, bundle))
 
     def sent(self, bundle: str, passes: int) -> None:
         """Record that all transmissions of a bundle are over, so many."""
-        self._execute("UPDATE bundle SET state = 'sent', passes_over = passes_over + ? WHERE id = ?", (passes, bundle))
-        self._execute("DELETE FROM progress WHERE bundle = ?", (bundle,))
+        self._check_step(bundle, State.SENT)
+        self._connection.execute(
+            "UPDATE bundle SET state = ?, passes_over = passes_over + ? WHERE id = ?", (State.SENT, passes, bundle)
+        )
+        self.progress.end(bundle)
 
     def moved(self, bundle: str, origin: str) -> None:
         """Record where the item of a bundle lies now."""
-        self._execute("UPDATE bundle SET origin = ? WHERE id = ?", (origin, bundle))
+        self._connection.execute("UPDATE bundle SET origin = ? WHERE id = ?", (origin, bundle))
 
     def get(self, bundle: str) -> Row | None:
         """A bundle by id."""
@@ -173,33 +278,17 @@ class Ledger(Database):
         """A bundle by its sequence number."""
         return self._one("channel = ? AND sequence = ?", channel, sequence)
 
-    def ask_resend(self, bundle: str, ranges: tuple[Range, ...]) -> Resend:
-        """Record that these slabs are to be sent again; a running daemon finds it within a second."""
-        values = (bundle, json.dumps(ranges))
-        cursor = self._execute("INSERT INTO resend VALUES (NULL, ?, ?, 'queued', '') RETURNING number", values)
-        return Resend(int(cursor.fetchone()[0]), bundle, ranges)
-
-    def resends(self) -> list[Resend]:
-        """Requests that still are to be met, oldest first."""
-        rows = self._execute("SELECT number, bundle, ranges FROM resend WHERE state = 'queued' ORDER BY number")
-        return [Resend(n, bundle, tuple((a, b) for a, b in json.loads(ranges))) for n, bundle, ranges in rows]
-
-    def resend_over(self, number: int, state: Literal["sent", "failed"], detail: str = "") -> None:
-        """Record what became of a request."""
-        self._execute("UPDATE resend SET state = ?, detail = ? WHERE number = ?", (state, detail, number))
-
     def queued(self) -> list[Row]:
         """Bundles that still are to be sent, oldest first."""
-        return [Row(*r) for r in self._execute("SELECT * FROM bundle WHERE state = 'queued' ORDER BY rowid")]
+        return self._all("WHERE state = 'queued' ORDER BY rowid")
 
     def unapproved(self) -> list[Row]:
         """Bundles that wait for signatures, oldest first."""
-        return [Row(*r) for r in self._execute("SELECT * FROM bundle WHERE state = 'unapproved' ORDER BY rowid")]
+        return self._all("WHERE state = 'unapproved' ORDER BY rowid")
 
     def approved(self) -> list[Row]:
         """Bundles that were signed by enough people, and are not queued yet, oldest first."""
-        query = "SELECT * FROM bundle WHERE state = 'approved' ORDER BY created, sequence"
-        return [Row(*r) for r in self._execute(query)]
+        return self._all("WHERE state = 'approved' ORDER BY created, sequence")
 
     def newest(self, channel: str, name: str) -> Row | None:
         """The bundle of this name that was packed last, and not withdrawn."""
@@ -207,7 +296,7 @@ class Ledger(Database):
 
     def recent(self, count: int) -> list[Row]:
         """The newest bundles, newest first."""
-        return [Row(*r) for r in self._execute("SELECT * FROM bundle ORDER BY rowid DESC LIMIT ?", (count,))]
+        return self._all("ORDER BY rowid DESC LIMIT ?", count)
 
     def sequences(self) -> dict[str, int]:
         """Last sequence number issued, by channel: the last below those that wait for signatures, if any do."""
@@ -217,8 +306,16 @@ class Ledger(Database):
                 c.sequence
             ) AS told FROM channel c WHERE told > 0 ORDER BY c.name
         """
-        return dict(self._execute(query).fetchall())
+        return {row["name"]: row["told"] for row in self._connection.execute(query)}
+
+    def _check_step(self, bundle: str, after: State) -> None:
+        row = self.get(bundle)
+        if row is not None and after != row.state and after not in STEPS[row.state]:
+            raise StepError(f"bundle {bundle} is {row.state} and cannot become {after}")
 
     def _one(self, where: str, *values: object) -> Row | None:
-        row = self._execute(f"SELECT * FROM bundle WHERE {where}", values).fetchone()
-        return Row(*row) if row else None
+        row = self._connection.execute(f"SELECT {_COLUMNS} FROM bundle WHERE {where}", values).fetchone()
+        return Row.of(row) if row else None
+
+    def _all(self, rest: str, *values: object) -> list[Row]:
+        return [Row.of(row) for row in self._connection.execute(f"SELECT {_COLUMNS} FROM bundle {rest}", values)]

@@ -23,9 +23,11 @@ from diode.process.workers import Mailbox
 from diode.protocol.geometry import object_geometry, slab_at, slab_count
 from diode.protocol.handed_over import SlabKey
 from diode.protocol.wire import Kind, ObjectType
+from diode.storage.database import LEDGER_FILE
 from diode.trust.keys import new_link_key
 from receiver.events.lookup import Lookup
 from receiver.inbox.folder import Inbox
+from receiver.ledger.ledgers import SupervisorLedger
 from receiver.messages import STORE_SAYS, STORE_TO_ASSEMBLE, BundleRefused, Complete, ManifestRefused
 from receiver.recovery.rebaseline import open_ledger
 from receiver.settings import StorePipes
@@ -90,7 +92,9 @@ class Enclave:
         settings = replace(store_settings(self.config, StorePipes(self._arena_fd, -1, -1, -1, -1)), reserve=0)
         self.store = Store(settings, self.events, self._slabs, Finishing(Inline()))
         self._looked_up = 0
-        self._lookup = Lookup(self.config, self.store.records.ledger)
+        self._supervisor = SupervisorLedger(self.config.state / LEDGER_FILE)
+        self.peer = self._supervisor.peer
+        self._lookup = Lookup(self.config, self._supervisor)
         self.events.heard = self._look_up
         self.store.start()
         self._look_up_late()
@@ -115,6 +119,7 @@ class Enclave:
     def stop(self) -> None:
         """End without a word, as killed."""
         self.store.records.ledger.close()
+        self._supervisor.close()
         os.close(self._arena_fd)
 
     def restart(self) -> None:

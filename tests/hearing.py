@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from diode.protocol.heartbeat import Heartbeat, LinkOrder
 from receiver.events.happened import Coming, Event
 from receiver.events.lines import Lines
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.ledgers import SupervisorLedger
 from receiver.peer import heartbeats
 from receiver.peer.audit_heads import PeerHeads
 from receiver.peer.completion import Endings
@@ -20,19 +20,19 @@ class Hearing:
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: SupervisorLedger,
         endings: Endings,
         disk: DiskHealth,
         heads: PeerHeads,
         configured: Collection[str] = (),
         keys: Sequence[str] = (),
     ) -> None:
-        ledger.take_over_order(keys)
+        ledger.peer.take_over_order(keys)
         self.events: list[Event] = []
         self.has_room = True  # else nothing that is handed on is taken
         self._write = Lines().read
         self.recording = Recording(ledger, disk, heads, configured, self._say)
-        self._hearing = heartbeats.Hearing(ledger.link_orders(), endings, self._hand_on)
+        self._hearing = heartbeats.Hearing(ledger.peer.link_orders(), endings, self._hand_on)
 
     @property
     def orders(self) -> dict[str, LinkOrder]:

@@ -83,7 +83,7 @@ SOLE_IMPORTERS = {
         "sender.intake.clamd",  # local ones only, to a scanner
         "diode.process.handing",  # a pair between our own processes, by which files are handed on
     },
-    "sqlite3": {"diode.storage.database", "receiver.ledger.bundles"},
+    "sqlite3": {"diode.storage.connection", "receiver.ledger.bundles"},
     "pyseccomp": {"diode.process.sandbox"},
     "sigstore": {"sender.intake.sigstore"},
     "lz4": {"diode.content.archives.decoders"},

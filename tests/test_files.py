@@ -117,10 +117,10 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "write_seal": (".open", BACKUP),
     },
     "diode.config.load": {"load_either": (".read_text", PERSON)},
-    "diode.storage.database": {
-        "Database.__init__": (".mkdir sqlite3.connect", STATE),
-        "Database.copy_to": ("sqlite3.connect", BACKUP),
-        "Database._lend_tables": ("sqlite3.connect", "no file: in memory"),
+    "diode.storage.connection": {
+        "Connection.__init__": (".mkdir sqlite3.connect", STATE),
+        "Connection.copy_to": ("sqlite3.connect", BACKUP),
+        "tables_of": ("sqlite3.connect", "no file: in memory"),
     },
     "diode.storage.durable": {
         "read_bounded": (".open", "opens the folder, by a path of ours or a person's; the file through Folder"),
@@ -140,6 +140,10 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
     "diode.storage.links": {"folder_above": ("os.open", "above a folder of ours, by its descriptor and .. alone")},
     "diode.storage.openat2": {"openat2": (".syscall", "below a descriptor; the kernel refuses what leads out of it")},
     "diode.storage.locking": {
+        "is_locked": (
+            ".open os.open",
+            "the folder: " + PERSON + "; ``lock`` in it, relative to its descriptor; no link",
+        ),
         "lock_folder": (".open", PERSON),
         "lock_in": ("os.open", "``lock`` in a folder of ours, relative to its descriptor; no link"),
         "locked_as_it_is": ("os.open", PERSON),
@@ -173,7 +177,7 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "check_tree": (".open", OURS),
     },
     "receiver.inbox.folder": {"Inbox.top": (".open", PERSON)},
-    "receiver.ledger.bundles": {"Ledger.__init__": (".read_text", KERNEL)},
+    "receiver.ledger.slabs": {"boot_id": (".read_text", KERNEL)},
     "receiver.peer.requests": {
         "drop_request": (".open", STATE),
         "keep_request": (".open .save", "the state folder; the image is made in memory"),

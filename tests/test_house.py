@@ -14,15 +14,6 @@ MOST_FILES = {"diode": 3, "sender": 6, "receiver": 6}  # directly in the package
 MOST_ATTRIBUTES = 14
 MOST_METHODS = 25
 
-STILL_TOO_LARGE = {  # to be split; nothing may be added
-    "lines": {
-        "receiver/ledger/bundles.py",
-    },
-    "class": {
-        "sender/ledger.py",
-    },
-}
-
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -51,19 +42,12 @@ def attributes(kind: ast.ClassDef) -> set[str]:
     }
 
 
-def bounded(what: str) -> list[object]:
-    """All files, those that are known to be too large marked: whoever splits one takes it out of the table."""
-    known = STILL_TOO_LARGE[what]
-    marks = pytest.mark.xfail(strict=True, reason="to be split")
-    return [pytest.param(path, id=name_of(path), marks=marks if name_of(path) in known else ()) for path in FILES]
-
-
 def name_of(path: Path) -> str:
     """As people name it."""
     return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("path", bounded("lines"))
+@pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_a_file_is_one_idea(path: Path) -> None:
     """A file that needs more lines is two files."""
     assert len(path.read_text().splitlines()) <= MOST_LINES
@@ -75,7 +59,7 @@ def test_few_files_lie_at_the_top(package: str) -> None:
     assert len(list((ROOT / package).glob("*.py"))) <= MOST_FILES[package]
 
 
-@pytest.mark.parametrize("path", bounded("class"))
+@pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_a_class_is_one_idea(path: Path) -> None:
     """A class that keeps more, or does more, is several."""
     for kind in classes(path):

@@ -2,8 +2,9 @@
 
 - ``backup``: a ledger copied and put back
 - ``backup_seal``: what vouches for a backup: its files' digests, signed by the service key
-- ``database``: SQLite as both ledgers use it: WAL mode, one statement at a time, and a failing disk said in
+- ``connection``: one connection to an SQLite file: one statement at a time, rows by name, a failing disk said in
   one line
+- ``database``: what both ledgers have in common: an identity, a count of decisions, a schema with a version
 - ``durable``: files that are on disk when the call returns, a descriptor that is told of failed writes, reads
   that are bounded
 - ``folder``: a folder by its descriptor: files are made, replaced, moved and removed through no link

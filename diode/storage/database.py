@@ -1,24 +1,22 @@
-"""SQLite as both ledgers use it: WAL mode, one statement at a time, and a failing disk said in one line.
+"""What both ledgers have in common: an identity, a count of decisions, a schema with a version.
 
 Each ledger has an identity, drawn when it is made, and counts its decisions (triggers of its schema do); an anchor
 follows them. Its file carries the version of its schema (PRAGMA user_version): an older one is brought up to date in
 one transaction when it is opened to be written, a newer one is refused.
 """
 
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, Final, Literal, NamedTuple, TypeVar
 
 import structlog
 
-from diode.errors import FullError, StorageError, UsageError
+from diode.errors import StorageError, UsageError
+from diode.storage.connection import Connection, Synchronous, tables_of
 from diode.storage.durable import disk_error, sync_folder
 from diode.storage.rollback_guard import Anchor, Standing
 
 Side = Literal["sender", "receiver"]
-Synchronous = Literal["FULL", "NORMAL"]
 LEDGER_FILE: Final = "ledger.db"
 
 _SCHEMA: Final = """
@@ -51,7 +49,7 @@ class Database:
     # NOT EXISTS in the schema is enough. Ledgers from before versions were counted are of schema 0.
     migrations: ClassVar[tuple[tuple[str, ...], ...]] = ((),)
     readable_from: ClassVar[int] = 0  # the oldest schema that queries of today understand without being migrated
-    _in_copies: ClassVar[str] = ""  # what makes a copy true: not all that a ledger says holds elsewhere
+    writes: ClassVar[frozenset[str] | None] = None  # the tables that a process may change; None: all of them
 
     def __init__(
         self,
@@ -65,97 +63,85 @@ class Database:
         self.path = path
         self._anchor = anchor
         self._anchored_audit: tuple[int, str] | None = None
-        self._synchronous = synchronous
-        try:
-            if not read_only:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            uri = f"{path.resolve().as_uri()}?mode={'ro' if read_only else 'rwc'}"
-            self._db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-            self._execute("PRAGMA temp_store = MEMORY")  # its process may write nowhere but beside the ledger
-            schema = _SCHEMA.format(side=self.side) + schema
-            self._check_version(read_only=read_only)
-            if read_only:
-                self._lend_tables(schema)
-            else:
-                self._execute("PRAGMA journal_mode = WAL")
-                self._execute(f"PRAGMA synchronous = {synchronous}")
-                self._bring_up_to_date(schema)
-        except sqlite3.DatabaseError as error:
-            raise self._failure(error) from error
-        except OSError as error:
-            raise StorageError(f"{path} cannot be used: {error.strerror}") from error
+        self._connection = Connection(path, synchronous, read_only=read_only)
+        schema = _SCHEMA.format(side=self.side) + schema
+        self._check_version(read_only=read_only)
+        if read_only:
+            self._lend_tables(schema)
+            return
+        self._connection.begin_writing()
+        self._bring_up_to_date(schema)
+        if self.writes is not None:
+            self._connection.change_only(self.writes)
 
     @property
     def version(self) -> int:
         """Of its schema, as its file says."""
-        return int(self._execute("PRAGMA user_version").fetchone()[0])
+        return self._connection.integer("PRAGMA user_version")
 
     def _check_version(self, *, read_only: bool) -> None:
         """Raise UsageError for a ledger that this version of the program cannot use as it is."""
         version, newest = self.version, len(self.migrations)
         if not 0 <= version <= newest:
-            self._db.close()
+            self.close()
             raise UsageError(
                 f"{self.path} was written by a newer version (schema {version}; this one knows {newest}); nothing was "
                 "changed. Install the newer version again, or restore a backup that this one made"
             )
         if read_only and version < self.readable_from and not self._is_empty():
-            self._db.close()
+            self.close()
             raise UsageError(
                 f"{self.path} is of an older version (schema {version}; this one reads {self.readable_from} and up); "
                 f"nothing was changed. Start the daemon once, it brings the ledger up to date: diode-{self.side} run"
             )
 
     def _is_empty(self) -> bool:
-        return self._execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
+        return self._connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
 
     def _lend_tables(self, schema: str) -> None:
         """What an older ledger lacks is empty, for whoever only reads: tables that live as long as this connection."""
-        if self._is_empty():
+        there = self._connection.tables()
+        if "ledger" not in there:  # it is empty, or none
             return
-        with closing(sqlite3.connect(":memory:")) as newest:
-            newest.executescript(schema)
-            wanted = dict(newest.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall())
-        there = {name for (name,) in self._execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if "ledger" in there:  # otherwise it is none
-            for name in wanted.keys() - there:
-                self._execute(wanted[name].replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
+        for name, statement in tables_of(schema).items():
+            if name not in there:
+                self._connection.execute(statement.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
 
     def _bring_up_to_date(self, schema: str) -> None:
         """Make the tables of a new ledger, or migrate an older one: all of it in one transaction, or nothing."""
         newest = len(self.migrations)
         if self._is_empty():
-            self._db.executescript(f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = {newest}; COMMIT;")
+            self._connection.script(f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = {newest}; COMMIT;")
             return
         if self.version < newest:
-            with self._transaction():
+            with self._connection.transaction():
                 version = self.version  # another process may have been first
                 for statements in self.migrations[version:]:
                     for statement in statements:
-                        self._execute(statement)
-                self._execute(f"PRAGMA user_version = {newest}")
+                        self._connection.execute(statement)
+                self._connection.execute(f"PRAGMA user_version = {newest}")
             log.info("ledger_migrated", ledger=str(self.path), schema=newest, before=version)
-        self._db.executescript(schema)
+        self._connection.script(schema)
 
     def close(self) -> None:
         """Close the database."""
-        self._db.close()
+        self._connection.close()
 
     def identity(self) -> Identity:
         """Which ledger this is, and how many decisions it took."""
-        row = self._execute("SELECT id, side, decisions FROM ledger").fetchone()
+        row = self._connection.execute("SELECT id, side, decisions FROM ledger").fetchone()
         if row is None:
             raise StorageError(f"{self.path} is no ledger")
-        return Identity(*row)
+        return Identity(**row)
 
     def standing(self) -> Standing:
         """What an anchor says of it."""
         identity = self.identity()
-        channels = dict(self._execute("SELECT name, sequence FROM channel").fetchall())
+        rows = self._connection.execute("SELECT name, sequence FROM channel")
         return Standing(
             ledger=identity.id,
             decisions=identity.decisions,
-            channels=channels,
+            channels={row["name"]: row["sequence"] for row in rows},
             epoch=self._epoch(),
             audit=self._anchor.audit_head() if self._anchor else None,
             trust=self.trust_head(),
@@ -163,7 +149,7 @@ class Database:
 
     def _epoch(self) -> int:
         """The newest heartbeat epoch of our own; 0 where none is."""
-        return int(self._execute("SELECT max(epoch) FROM heartbeat").fetchone()[0] or 0)
+        return self._connection.integer("SELECT coalesce(max(epoch), 0) FROM heartbeat")
 
     def trust_head(self) -> tuple[int, str] | None:
         """(version, digest) of the newest trust document that ever counted here. None: there was none."""
@@ -183,22 +169,19 @@ class Database:
 
     def is_sound(self) -> bool:
         """Whether SQLite finds nothing wrong with the file; reads all of it."""
-        return bool(self._execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
+        return self._connection.is_sound()
 
     def copy_to(self, path: Path) -> None:
         """Write a consistent copy as one new file, durably; others may go on writing meanwhile. Raises StorageError."""
-        try:
-            with closing(sqlite3.connect(path, isolation_level=None)) as copy:
-                self._db.backup(copy)
-                copy.execute("PRAGMA journal_mode = DELETE")  # one file, which read-only media can hold
-                if self._in_copies:
-                    copy.executescript(self._in_copies)
-        except sqlite3.DatabaseError as error:
-            raise self._failure(error, path) from error
+        self._connection.copy_to(path, self._in_copies())
+
+    def _in_copies(self) -> str:
+        """Statements that make a copy true, in the schema of this file: not all that a ledger says holds elsewhere."""
+        return ""
 
     def begin_anchor(self) -> None:
         """Write an anchor where there is none; a new ledger may not be durable yet, nor its name in the folder."""
-        with self._synchronously("FULL"):
+        with self._connection.synchronously("FULL"):
             self._outdo(0)
         try:
             sync_folder(self.path.parent)
@@ -206,43 +189,9 @@ class Database:
             raise disk_error(error, "the ledger cannot be synced", "what is recorded is kept") from error
         self.keep_anchor()
 
-    @contextmanager
-    def _synchronously(self, mode: Synchronous) -> Iterator[None]:
-        """Commit in another mode in this block: with FULL, whatever was committed is on disk when it ends."""
-        self._execute(f"PRAGMA synchronous = {mode}")
-        try:
-            yield
-        finally:
-            self._execute(f"PRAGMA synchronous = {self._synchronous}")
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """All of the block or nothing: also when the commit itself fails."""
-        try:
-            self._execute("BEGIN IMMEDIATE")
-            yield
-            self._execute("COMMIT")  # a disk that does not take it leaves the transaction open
-        except BaseException:
-            if self._db.in_transaction:  # SQLite may have taken it back already
-                self._execute("ROLLBACK")
-            raise
-
     def _outdo(self, decisions: int) -> None:
         """Count on from whichever is further: this ledger, or what its anchor said."""
-        self._execute("UPDATE ledger SET decisions = max(decisions, ?) + 1", (decisions,))
-
-    def _execute(self, statement: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
-        """Run one statement. Raises FullError or StorageError when the disk is at fault, IntegrityError as sqlite3."""
-        try:
-            return self._db.execute(statement, values)
-        except sqlite3.IntegrityError:
-            raise
-        except sqlite3.DatabaseError as error:
-            raise self._failure(error) from error
-
-    def _failure(self, error: sqlite3.Error, path: Path | None = None) -> StorageError:
-        kind = FullError if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL else StorageError
-        return kind(f"{path or self.path}: {error}; what is recorded is kept")
+        self._connection.execute("UPDATE ledger SET decisions = max(decisions, ?) + 1", (decisions,))
 
 
 L = TypeVar("L", bound=Database)

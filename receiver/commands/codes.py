@@ -19,8 +19,8 @@ def missing(toml: Path, *, as_json: bool) -> None:
     """Show resend codes for what has not arrived whole; as QR codes on a terminal."""
     config = load(ReceiverConfig, toml)
     with closing(open_ledger(config)) as ledger:
-        withdrawn = ledger.withdrawn()
-        rows = [row for row in ledger.in_progress() if row.state == "receiving"]
+        withdrawn = ledger.peer.withdrawn()
+        rows = [row for row in ledger.bundles.in_progress() if row.state == "receiving"]
         rows.sort(key=lambda row: row.id in withdrawn)
         requests = [request_bundle(ledger, row.id) for row in rows]
         requests += request_gaps(ledger, config.channels, most_signed=MOST_MISSING, most=MOST_MISSING)
@@ -39,7 +39,7 @@ def missing(toml: Path, *, as_json: bool) -> None:
 def receipt(toml: Path, bundle: str, *, as_code: bool) -> None:
     """Show what became of a bundle, or the code that tells the sender that it was published."""
     with closing(open_ledger(load(ReceiverConfig, toml))) as ledger:
-        row = ledger.get(bundle)
+        row = ledger.bundles.get(bundle)
     if row is None:
         raise UsageError(f"no bundle {bundle} is known here; 'diode-receiver status' lists the newest")
     if not as_code:

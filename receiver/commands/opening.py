@@ -4,7 +4,7 @@ from diode.audit.log import AuditLog, open_log
 from diode.config.receiver import ReceiverConfig
 from diode.errors import UsageError
 from diode.storage.database import LEDGER_FILE
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.ledgers import LedgerView
 
 
 def open_audit(config: ReceiverConfig) -> AuditLog:
@@ -12,13 +12,13 @@ def open_audit(config: ReceiverConfig) -> AuditLog:
     return open_log(config.audit_folder, config.service_key, "receiver")
 
 
-def maybe_ledger(config: ReceiverConfig) -> Ledger | None:
+def maybe_ledger(config: ReceiverConfig) -> LedgerView | None:
     """The ledger, to be read. None: nothing was ever received here."""
     path = config.state / LEDGER_FILE
-    return Ledger(path, read_only=True) if path.exists() else None
+    return LedgerView(path, read_only=True) if path.exists() else None
 
 
-def open_ledger(config: ReceiverConfig) -> Ledger:
+def open_ledger(config: ReceiverConfig) -> LedgerView:
     """The ledger, to be read. Raises UsageError when nothing was ever received here."""
     ledger = maybe_ledger(config)
     if ledger is None:

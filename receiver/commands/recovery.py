@@ -14,7 +14,7 @@ from diode.storage.backup import describe_backup, describe_restore, describe_tak
 from diode.storage.backup_seal import Contents
 from diode.trust.backup_keys import keys_of, signer_of
 from receiver.commands.opening import open_audit, open_ledger
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.ledgers import LedgerView
 from receiver.recovery.backup import back_up
 from receiver.recovery.backup import restore as restore_backup
 from receiver.recovery.rebaseline import Rebaselined, reset_order
@@ -38,7 +38,7 @@ def restore(toml: Path, folder: Path, signed_by: Path | None, *, force: bool, is
     configure(config.log.level, json=config.log.as_json)
     audit = open_audit(config)
 
-    def note(ledger: Ledger, contents: Contents | None) -> None:
+    def note(ledger: LedgerView, contents: Contents | None) -> None:
         audit.append(What.RESTORED, detail=describe_taken(ledger, folder, contents))
 
     keys = keys_of(config.service_key, signed_by)

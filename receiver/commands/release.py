@@ -34,7 +34,7 @@ def held(toml: Path, *, as_json: bool) -> None:
     """Show the bundles that are verified and wait to be released."""
     config = load(ReceiverConfig, toml)
     with closing(open_ledger(config)) as ledger:
-        rows = ledger.held()
+        rows = ledger.bundles.held()
     place = Inbox(config.inbox.path).held
     if as_json:
         say_json([row._asdict() | {"path": str(place / row.id)} for row in rows])
@@ -47,7 +47,7 @@ def write(toml: Path, bundle: str, word: Word) -> None:
     """Write down what a person decided of the bundle whose id begins with ``bundle``. The daemon reads it."""
     config = load(ReceiverConfig, toml)
     with closing(open_ledger(config)) as ledger:
-        found = [row for row in ledger.held() if bundle and row.id.startswith(bundle.lower())]
+        found = [row for row in ledger.bundles.held() if bundle and row.id.startswith(bundle.lower())]
     if len(found) != 1:
         raise UsageError(f"{bundle!r} names no single bundle that is held; see 'diode-receiver held'")
     (row,) = found

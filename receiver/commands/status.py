@@ -31,9 +31,9 @@ def show(toml: Path, *, as_json: bool) -> None:
     rows, progress, sessions = [], {}, []
     if ledger := maybe_ledger(config):
         with closing(ledger):
-            rows, sessions = ledger.recent(MOST_SHOWN), ledger.sessions()
+            rows, sessions = ledger.bundles.recent(MOST_SHOWN), ledger.peer.sessions()
             progress = {
-                row.id: Progress(ledger.stored_slabs(row.id), len(ledger.parked(row.id)))
+                row.id: Progress(ledger.slabs.count(row.id), len(ledger.slabs.parked(row.id)))
                 for row in rows
                 if row.state == "receiving"
             }

@@ -48,7 +48,7 @@ def install(toml: Path, path: Path, *, yes: bool) -> None:
 def show(toml: Path, *, as_json: bool) -> None:
     """Show the trust document that counts here."""
     with closing(open_ledger(load(ReceiverConfig, toml))) as ledger:
-        sealed = ledger.trust_document()
+        sealed = ledger.trust.document()
     if sealed is None:
         raise UsageError("no trust document is installed: the keys in the folder of signers count")
     document = read_document(sealed)

@@ -16,7 +16,9 @@ from diode.process.vocabulary import printable
 from diode.trust.document import TRUST_CHANNEL, read_document
 from receiver.events.happened import Coming, Ended, Event, Noted, NowHeld, disk_failing
 from receiver.inbox.folder import Inbox
-from receiver.ledger.bundles import Ledger, Row
+from receiver.ledger.bundles import Row
+from receiver.ledger.ledgers import LedgerView
+from receiver.ledger.states import State
 from receiver.messages import (
     Accepted,
     AcceptedBy,
@@ -54,7 +56,7 @@ SYMBOLS_DETAIL: Final = (
 class Lookup:
     """Makes events of what ``store`` says."""
 
-    def __init__(self, config: ReceiverConfig, ledger: Ledger) -> None:
+    def __init__(self, config: ReceiverConfig, ledger: LedgerView) -> None:
         self._config = config
         self._ledger = ledger
         self._inbox = Inbox(config.inbox.path)
@@ -81,13 +83,13 @@ class Lookup:
             case ManifestRefused():
                 return self._refused(message, None, message.detail)
             case Expired():
-                gone = self._ledger.get(message.bundle)  # another bundle may have its number by now
+                gone = self._ledger.bundles.get(message.bundle)  # another bundle may have its number by now
                 return Ended("expired", message.bundle, gone, {}) if gone is not None else None
             case _:
                 return self._noted(message)
 
     def _row(self, message: Any, *states: str) -> Row:
-        row = self._ledger.get(message.bundle)
+        row = self._ledger.bundles.get(message.bundle)
         if row is None or (states and row.state not in states):
             state = row.state if row else "unknown"
             raise MessageError(type(message).__name__, f"bundle {message.bundle} is {state} to the ledger")
@@ -97,7 +99,7 @@ class Lookup:
         if isinstance(message, Accepted):
             row = self._row(message)
             return Coming(row, "accepted", 0, row.slabs)
-        kept = self._ledger.get(message.bundle)
+        kept = self._ledger.bundles.get(message.bundle)
         return self._progress(message, kept) if kept is not None else None
 
     def _progress(self, message: Progress, row: Row) -> Coming:
@@ -109,12 +111,12 @@ class Lookup:
         if (known := self._of_trust(message)) is not None:
             return self._progress(message, known)
         sizes = (0, message.size_bytes, message.files, message.slabs)
-        row = Row(message.bundle, TRUST_CHANNEL, message.bundle, "?", *sizes, "", "", "receiving", "", "")
+        row = Row(message.bundle, TRUST_CHANNEL, message.bundle, "?", *sizes, "", "", State.RECEIVING, "", "")
         return Coming(row, "accepted" if message.is_new else "progress", message.stored_bytes, message.missing)
 
     def _of_trust(self, message: Proving | Dropped) -> Row | None:
         """What the ledger has of a bundle of channel ``trust``."""
-        row = self._ledger.get(message.bundle)
+        row = self._ledger.bundles.get(message.bundle)
         if row is not None and row.channel != TRUST_CHANNEL:
             raise MessageError(type(message).__name__, f"bundle {message.bundle} is of channel {row.channel}")
         return row
@@ -124,7 +126,7 @@ class Lookup:
         return Ended("dropped", message.bundle, None, {})
 
     def _held(self, message: Held) -> NowHeld | None:
-        row = self._ledger.get(message.bundle)
+        row = self._ledger.bundles.get(message.bundle)
         if row is None or row.state != "held":
             return None  # decided meanwhile
         channel = self._config.channels.get(row.channel)
@@ -146,7 +148,7 @@ class Lookup:
     def _noted(self, message: object) -> Noted | None:
         match message:
             case AcceptedBy() | PredecessorDiffers() | SymbolsLost():
-                row = self._ledger.get(message.bundle)
+                row = self._ledger.bundles.get(message.bundle)
                 return self._of_row(message, row) if row is not None else None
             case SlabMismatch():  # the ledger does not know all bundles of channel trust
                 detail = f"slab {message.number} does not have its signed digest"
@@ -188,7 +190,7 @@ class Lookup:
         raise MessageError(type(message).__name__, "nothing is to be looked up of it")
 
     def _trust_changed(self, message: TrustChanged) -> Noted:
-        row, sealed = self._ledger.get(message.bundle), self._ledger.trust_document()
+        row, sealed = self._ledger.bundles.get(message.bundle), self._ledger.trust.document()
         if sealed is None:
             raise MessageError("TrustChanged", "the ledger has no trust document")
         document = read_document(sealed)
@@ -198,14 +200,14 @@ class Lookup:
 
     def _number_waits(self, message: NumberWaits) -> Noted | None:
         """Its number may be in order by now, or is held by another bundle: then no range of numbers says so."""
-        gap = self._ledger.noted_ahead(message.bundle)
+        gap = self._ledger.waiting.noted_ahead(message.bundle)
         if gap is None:
             return None
         fields = {"bundle": message.bundle, "channel": gap.channel, "sequence": gap.sequence}
         return Noted("error", "number_waits", fields | {"detail": message.detail, "do": message.do})
 
     def _predecessor(self, message: PredecessorDiffers, row: Row) -> Noted:
-        before = self._ledger.numbered(row.channel, row.sequence - 1)
+        before = self._ledger.bundles.numbered(row.channel, row.sequence - 1)
         do = "two senders number this channel, or its sender's ledger was put back without rebaseline"
         if not message.signed:
             do = "its sender does not know the one before: as it should be once, after its rebaseline"
@@ -214,7 +216,7 @@ class Lookup:
 
     def _space_short(self, message: SpaceShort) -> Noted | None:
         """There may be room by now, or it was begun before."""
-        waiting = self._ledger.noted_postponed(message.bundle)
+        waiting = self._ledger.waiting.noted_postponed(message.bundle)
         if waiting is None:
             return None
         channel, sequence = waiting

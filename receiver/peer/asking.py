@@ -5,7 +5,7 @@ from typing import Final
 
 from diode.console.budget import PerMinute
 from receiver.events.happened import Event, GapsCounted, Noted
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.ledgers import SupervisorLedger
 from receiver.peer.requests import Request, request_gaps, request_signed
 from receiver.spool.disk import DiskHealth
 
@@ -20,7 +20,7 @@ class Asking:
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: SupervisorLedger,
         disk: DiskHealth,
         configured: Collection[str],
         hints: PerMinute,

@@ -9,7 +9,7 @@ from typing import Final
 from diode.audit.chain import Head, What
 from diode.audit.log import AuditLog
 from receiver.events.happened import Event, Noted
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.ledgers import SupervisorLedger
 
 NOTED_EVERY_S: Final = 60.0
 
@@ -21,11 +21,11 @@ class PeerHeads:
     within the minute of an alarm is owed, and said when that is over, whatever came after it: no lie hides it.
     """
 
-    def __init__(self, ledger: Ledger, audit: AuditLog, say: Callable[[Event], None]) -> None:
+    def __init__(self, ledger: SupervisorLedger, audit: AuditLog, say: Callable[[Event], None]) -> None:
         self._ledger = ledger
         self._audit = audit
         self._say = say
-        self._last = ledger.peer_head()
+        self._last = ledger.peer.head()
         self._noted: Head | None = None
         self._owed: tuple[Head, Head] | None = None  # what the log ended with before, and what it was said to end with
         self._note_at = self._alarm_at = float("-inf")
@@ -42,7 +42,7 @@ class PeerHeads:
             self._noted, self._note_at = head, now + NOTED_EVERY_S
         if head != last:
             if self._owed is None:
-                self._ledger.note_peer_head(head)  # else a restart compares with what was before once more
+                self._ledger.peer.note_head(head)  # else a restart compares with what was before once more
             self._last = head
 
     def _alarm(self, was: Head, head: Head, now: float) -> None:

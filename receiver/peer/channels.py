@@ -12,7 +12,7 @@ from diode.audit.log import open_log
 from diode.config.receiver import ReceiverConfig
 from diode.errors import UsageError
 from diode.storage.database import LEDGER_FILE
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.ledgers import StoreLedger
 from receiver.ledger.numbers import MAX_JUMP
 from receiver.peer.requests import Request, request_bundle
 
@@ -29,15 +29,15 @@ def begin_channel(config: ReceiverConfig, channel: str, first: int) -> Begun:
     path = config.state / LEDGER_FILE
     if not path.exists():
         raise UsageError(f"nothing was ever received into {config.state}: start the daemon first")
-    with closing(Ledger(path)) as ledger:
-        if first <= (floor := ledger.floor(channel)):
+    with closing(StoreLedger(path)) as ledger:
+        if first <= (floor := ledger.numbers.floor(channel)):
             raise UsageError(
                 f"numbers of channel {channel} up to {floor} were spent by a rebaseline here, and may have been "
                 f"published; the sender goes on after them: diode-sender rebaseline --after {channel}={floor}"
             )
-        waited = [gap.bundle for gap in ledger.ahead().values() if gap.channel == channel]
+        waited = [gap.bundle for gap in ledger.waiting.ahead().values() if gap.channel == channel]
         audit = open_log(config.audit_folder, config.service_key, "receiver")
         audit.append(What.CHANNEL_BEGUN, channel=channel, detail=f"numbers from {first} on, by hand")
-        ledger.begin_channel(channel, first)
-        still = ledger.ahead()
+        ledger.numbers.begin(channel, first)
+        still = ledger.waiting.ahead()
         return Begun(first - 1 + MAX_JUMP, [request_bundle(ledger, bundle) for bundle in waited if bundle not in still])

@@ -12,7 +12,8 @@ from diode.console.budget import PerMinute
 from diode.console.seldom import Seldom
 from diode.protocol.heartbeat import InFlight
 from receiver.events.happened import Event, Noted
-from receiver.ledger.bundles import MAX_HEARD, Ledger
+from receiver.ledger.ledgers import SupervisorLedger
+from receiver.ledger.peer import MAX_HEARD
 from receiver.peer.asking import Asking
 from receiver.peer.audit_heads import PeerHeads
 from receiver.peer.heartbeats import LookNow, Spoken
@@ -31,7 +32,7 @@ class Recording:
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: SupervisorLedger,
         disk: DiskHealth,
         heads: PeerHeads,
         configured: Collection[str],
@@ -73,7 +74,7 @@ class Recording:
         if said.has_rested:
             self._asking.look_back(said.at)
         with self._disk.surviving():
-            self._ledger.note_sessions(said.admitted)
+            self._ledger.peer.note_sessions(said.admitted)
 
     def _begin_anew(self) -> None:
         self._numbers.books.start_over()
@@ -83,10 +84,10 @@ class Recording:
     def _record(self, said: Spoken) -> None:
         self._bundles.bound()
         if self._forgets:
-            self._ledger.forget_claims(said.key)
+            self._ledger.peer.forget_claims(said.key)
             self._forgets = False
             self._numbers.begin()
-        self._ledger.note_order(said.key, said.order)
+        self._ledger.peer.note_order(said.key, said.order)
         self._bundles.record()
         if self._numbers.record():
             self._asking.outdate()
@@ -95,40 +96,40 @@ class Recording:
 class Numbers:
     """The last sequence number of each channel, as the sender tells it, and which of them are recorded."""
 
-    def __init__(self, ledger: Ledger, configured: Collection[str]) -> None:
+    def __init__(self, ledger: SupervisorLedger, configured: Collection[str]) -> None:
         self._ledger = ledger
         self._configured = configured
-        self._recorded = ledger.issued()
+        self._recorded = ledger.peer.issued()
         self.books = Books(self._recorded)
 
     def begin(self) -> None:
         """The ledger forgot what was claimed: what it has now is recorded."""
-        self._recorded = self._ledger.issued()
+        self._recorded = self._ledger.peer.issued()
 
     def record(self) -> bool:
         """Record what was told; whether any of it is new. Raises StorageError: then a later call records it."""
-        self._ledger.forget_issued(self.books.forgotten)
+        self._ledger.peer.forget_issued(self.books.forgotten)
         for channel in self.books.forgotten:
             self._recorded.pop(channel, None)
         self.books.forgotten.clear()
         told = self.books.told
         news = {channel: told[channel] for channel in told if told[channel] != self._recorded.get(channel)}
         if news:
-            self._ledger.note_issued(news)
+            self._ledger.peer.note_issued(news)
             self._recorded |= news
-            self.books.forget(self._ledger.keep_channels(self._configured))
+            self.books.forget(self._ledger.peer.keep_channels(self._configured))
         return bool(news)
 
 
 class Bundles:
     """Bundles that the sender spoke of, and those that it cannot send any more, until that is recorded."""
 
-    def __init__(self, ledger: Ledger, hints: PerMinute, say: Callable[[Event], None]) -> None:
+    def __init__(self, ledger: SupervisorLedger, hints: PerMinute, say: Callable[[Event], None]) -> None:
         self._ledger = ledger
         self._hints = hints
         self._say = say
         self._unrecorded: dict[str, None] = {}  # bundles heard of, oldest first
-        self._withdrawn = dict.fromkeys(ledger.withdrawn(), True)  # and whether it is recorded
+        self._withdrawn = dict.fromkeys(ledger.peer.withdrawn(), True)  # and whether it is recorded
         self._returned: dict[str, bool] = {}  # not withdrawn after all, and the ledger still says so
 
     def start_over(self) -> None:
@@ -163,11 +164,11 @@ class Bundles:
 
     def record(self) -> None:
         """Record what was said. Raises StorageError: then a later call records it."""
-        self._ledger.note_heard(self._unrecorded)
+        self._ledger.peer.note_heard(self._unrecorded)
         self._unrecorded.clear()
         while self._returned:
-            self._ledger.forget_withdrawn(next(iter(self._returned)))
+            self._ledger.peer.forget_withdrawn(next(iter(self._returned)))
             del self._returned[next(iter(self._returned))]
         if news := [bundle for bundle, is_recorded in self._withdrawn.items() if not is_recorded]:
-            self._ledger.note_withdrawn(news)
+            self._ledger.peer.note_withdrawn(news)
             self._withdrawn |= dict.fromkeys(news, True)

@@ -17,8 +17,10 @@ import segno
 from diode.protocol.resend_codes import LONGEST_CODE, Confirm, ResendBundle, ResendSlabs, encode
 from diode.protocol.wire import MAX_SLABS
 from diode.storage.folder import Folder
-from receiver.ledger.bundles import Ledger, Row
-from receiver.ledger.numbers import Gap, begin_command
+from receiver.ledger.bundles import Row
+from receiver.ledger.gaps import Gap
+from receiver.ledger.ledgers import LedgerView
+from receiver.ledger.numbers import begin_command
 
 MAX_SIGNED: Final = 100  # gaps that a signature proves
 MAX_GAPS: Final = 32  # numbers that heartbeats alone speak of; as many bundles
@@ -47,32 +49,32 @@ class Request(NamedTuple):
         return f"diode-sender resend {self.code}"
 
 
-def request_bundle(ledger: Ledger, bundle: str) -> Request:
+def request_bundle(ledger: LedgerView, bundle: str) -> Request:
     """Ask for what is missing of a bundle; for all of it when nothing of it was begun."""
-    row = ledger.get(bundle)
+    row = ledger.bundles.get(bundle)
     if row is None:
         everything = ResendSlabs(int(bundle, 16), ((0, MAX_SLABS),))
         why, is_signed = _why(ledger, bundle)
         return Request(f"{everything}: {why}{_word(ledger, bundle)}", encode(everything), is_signed)
-    asked = ResendSlabs(int(bundle, 16), ledger.missing(row))
+    asked = ResendSlabs(int(bundle, 16), ledger.slabs.missing(row.id, row.slabs))
     what = f"{row.channel}/{row.name}/{row.version}, {asked}{_word(ledger, bundle)}"
     return Request(what, encode(asked), is_signed=True)
 
 
-def _word(ledger: Ledger, bundle: str) -> str:
+def _word(ledger: LedgerView, bundle: str) -> str:
     """What the sender says of it; it is not signed, so the bundle is missing all the same."""
-    return WITHDRAWN if bundle in ledger.withdrawn() else ""
+    return WITHDRAWN if bundle in ledger.peer.withdrawn() else ""
 
 
-def _why(ledger: Ledger, bundle: str) -> tuple[str, bool]:
+def _why(ledger: LedgerView, bundle: str) -> tuple[str, bool]:
     """Why a bundle is not begun, and whether that there is one is signed."""
-    if gap := ledger.ahead().get(bundle):
+    if gap := ledger.waiting.ahead().get(bundle):
         return f"{_number(gap)} waits for a person, who types: {begin_command(gap.channel, gap.sequence)}", True
-    if gap := ledger.predecessors().get(bundle):
+    if gap := ledger.gaps.predecessors().get(bundle):
         return _named(gap), True
-    if bundle in ledger.postponed():
+    if bundle in ledger.waiting.postponed():
         return "there was no room for it", True
-    if gap := ledger.held_up().get(bundle):
+    if gap := ledger.waiting.held_up().get(bundle):
         return f"{_number(gap)} waited, for another bundle with its number or name, or for a person", True
     return "not even its manifest arrived", False
 
@@ -84,21 +86,21 @@ def _check_id(bundle: str) -> None:
 
 
 def request_gaps(
-    ledger: Ledger, configured: Collection[str] = (), *, most_signed: int = MAX_SIGNED, most: int = MAX_GAPS
+    ledger: LedgerView, configured: Collection[str] = (), *, most_signed: int = MAX_SIGNED, most: int = MAX_GAPS
 ) -> list[Request]:
     """Ask for bundles of which nothing was begun: what signatures prove, then what the sender spoke of; each once."""
-    named, waiting, postponed = ledger.predecessors(), ledger.ahead(), ledger.postponed()
-    held_up = [bundle for bundle in ledger.held_up() if bundle not in named and bundle not in postponed]
+    named, waiting, postponed = ledger.gaps.predecessors(), ledger.waiting.ahead(), ledger.waiting.postponed()
+    held_up = [bundle for bundle in ledger.waiting.held_up() if bundle not in named and bundle not in postponed]
     signed = {*named, *waiting, *postponed, *held_up}
-    heard = [bundle for bundle in ledger.heard() if bundle not in signed]
+    heard = [bundle for bundle in ledger.peer.heard() if bundle not in signed]
     known = {(gap.channel, gap.sequence) for gap in waiting.values()}
     known |= set(postponed.values())
-    hints = [gap for gap in ledger.told_gaps(configured, most, MAX_JUNK) if (gap.channel, gap.sequence) not in known]
+    hints = [gap for gap in ledger.gaps.told(configured, most, MAX_JUNK) if (gap.channel, gap.sequence) not in known]
     bundles = [
         *list(waiting)[:most_signed],
         *[bundle for bundle in postponed if bundle not in waiting and bundle not in named][-most_signed:],
         *held_up[:most_signed],
-        *_newest(heard, ledger.withdrawn(), most),
+        *_newest(heard, ledger.peer.withdrawn(), most),
     ]
     asked = [request_bundle(ledger, bundle) for bundle in bundles]
     told = [Request(str(code), encode(code)) for code in map(_code, hints)]
@@ -116,12 +118,12 @@ def _newest(heard: list[str], withdrawn: set[str], most: int) -> list[str]:
     return sorted(newest, key=lambda bundle: bundle in withdrawn)
 
 
-def request_signed(ledger: Ledger, most: int = MAX_SIGNED, *, older_than_s: int = 0) -> list[Request]:
+def request_signed(ledger: LedgerView, most: int = MAX_SIGNED, *, older_than_s: int = 0) -> list[Request]:
     """Ask for what signatures prove to be missing: the bundle before a signed one, and numbers below accepted ones."""
-    named, withdrawn = ledger.predecessors(older_than_s=older_than_s), ledger.withdrawn()
+    named, withdrawn = ledger.gaps.predecessors(older_than_s=older_than_s), ledger.peer.withdrawn()
     asked = [_request_named(gap, is_withdrawn=gap.bundle in withdrawn) for gap in list(named.values())[:most]]
-    numbers = {(gap.channel, gap.sequence) for gap in ledger.predecessors().values()}
-    holes = [gap for gap in ledger.signed_gaps(most) if (gap.channel, gap.sequence) not in numbers]
+    numbers = {(gap.channel, gap.sequence) for gap in ledger.gaps.predecessors().values()}
+    holes = [gap for gap in ledger.gaps.signed(most) if (gap.channel, gap.sequence) not in numbers]
     for gap in holes[: most - len(asked)]:
         code = _code(gap)
         asked.append(Request(f"{code}, as a later bundle's signature proves", encode(code), is_signed=True))

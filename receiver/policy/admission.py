@@ -9,7 +9,7 @@ from diode.bundle.ref import BundleRef
 from diode.console.budget import Newest
 from diode.errors import LimitError
 from receiver.inbox.folder import Inbox
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.ledgers import StoreLedger
 from receiver.messages import SpaceShort
 from receiver.settings import StoreSettings
 
@@ -36,7 +36,7 @@ class Admission:
     """The limits of this side. ``tell`` is given an alarm, and its bundle, when that has to wait for room."""
 
     def __init__(
-        self, settings: StoreSettings, inbox: Inbox, ledger: Ledger, tell: Callable[[SpaceShort, BundleRef], None]
+        self, settings: StoreSettings, inbox: Inbox, ledger: StoreLedger, tell: Callable[[SpaceShort, BundleRef], None]
     ) -> None:
         self._inbox = inbox
         self._ledger = ledger
@@ -64,7 +64,7 @@ class Admission:
             self._postponed.forget(ref.number)
             return True
         if self._postponed.meet(ref.number):
-            self._ledger.note_postponed(ref.hex_id, ref.channel, manifest.sequence)
+            self._ledger.waiting.note_postponed(ref.hex_id, ref.channel, manifest.sequence)
             self._tell(SpaceShort(ref.hex_id, *short), ref)
         return False
 
@@ -85,7 +85,7 @@ class Admission:
         if not quota:
             return None
         used = sum(claim.size_bytes for claim in receiving if claim.channel == manifest.channel)
-        for row in self._ledger.published(manifest.channel):
+        for row in self._ledger.bundles.published(manifest.channel):
             if row.state == "held" or (self._inbox.path / row.channel / row.name / row.version).exists():
                 used += row.size
         if used + manifest.stream_bytes <= quota:

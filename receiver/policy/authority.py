@@ -23,7 +23,7 @@ from diode.trust.document import (
 )
 from diode.trust.keys import read_trusted
 from diode.trust.roles import Role, Trust, open_manifest
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.ledgers import LedgerView, StoreLedger
 
 Note = Callable[[TrustDocument, bytes], None]
 
@@ -42,7 +42,7 @@ class Authority:
     forgotten. Until that very document is there nothing is published, and no other one is taken.
     """
 
-    def __init__(self, ledger: Ledger, signers: Path | None, roles: Mapping[str, Role]) -> None:
+    def __init__(self, ledger: StoreLedger, signers: Path | None, roles: Mapping[str, Role]) -> None:
         """``signers``: a folder of keys, which holds some unless there is a document; None: documents alone count."""
         self._ledger = ledger
         self._roles = dict(roles)
@@ -53,7 +53,7 @@ class Authority:
         else:
             trust = read_trusted(signers) if signers is not None else Trust([])
         self._trust = trust.demanding(self._roles)
-        self._sealed = ledger.trust_document()  # the document that counts
+        self._sealed = ledger.trust.document()  # the document that counts
 
     @property
     def trust(self) -> Trust:
@@ -112,7 +112,7 @@ class Authority:
         except OSError as error:
             raise ManifestError(f"{TRUST_FILE} cannot be read: {error.strerror}") from error
         self._catch_up()
-        if self._ledger.knows_trust(sealed):
+        if self._ledger.trust.knows(sealed):
             return Proposal(sealed, None)
         if self.document is None:
             raise SignerError(
@@ -149,7 +149,7 @@ class Authority:
     def _check_fork(self, sealed: bytes) -> None:
         """Raise ForkError when a document whose root signed it well is another one than was taken under its version."""
         version = read_document(sealed).version
-        if (known := self._ledger.trust_digest(version)) not in (None, document_digest(sealed)):
+        if (known := self._ledger.trust.digest(version)) not in (None, document_digest(sealed)):
             raise ForkError(f"there are two trust documents {version}: the one taken here is of digest {known}")
 
     def _open_first(self, sealed: bytes, now: str) -> TrustDocument:
@@ -168,13 +168,13 @@ class Authority:
 
     def _take(self, sealed: bytes, document: TrustDocument, note: Note) -> TrustDocument:
         note(document, sealed)
-        self._ledger.note_trust(document.version, sealed)
+        self._ledger.trust.note(document.version, sealed)
         self._count(sealed, document)
         return document
 
     def _catch_up(self) -> None:
         """What the ledger took and the disk then kept from counting counts now."""
-        newest = self._ledger.trust_document()
+        newest = self._ledger.trust.document()
         if newest is not None and newest != self._sealed:
             self._ledger.keep_anchor()
             self._count(newest, read_document(newest))
@@ -191,9 +191,9 @@ class Authority:
             )
 
 
-def read_kept(ledger: Ledger) -> TrustDocument | None:
+def read_kept(ledger: LedgerView) -> TrustDocument | None:
     """The document in a ledger, which its own root must have signed. Raises ContentError."""
-    sealed = ledger.trust_document()
+    sealed = ledger.trust.document()
     if sealed is None:
         return None
     document = read_document(sealed)
@@ -201,8 +201,8 @@ def read_kept(ledger: Ledger) -> TrustDocument | None:
     return document
 
 
-def _awaited(ledger: Ledger) -> tuple[int, str] | None:
-    floor, newest = ledger.trust_floor(), ledger.newest_trust()
+def _awaited(ledger: LedgerView) -> tuple[int, str] | None:
+    floor, newest = ledger.trust.floor(), ledger.trust.newest()
     if floor is None or (newest is not None and (newest == floor or newest[0] > floor[0])):
         return None
     return floor

@@ -13,11 +13,11 @@ from diode.audit.verify import trust_taken
 from diode.errors import IntegrityError
 from diode.storage import backup
 from diode.storage.backup_seal import Contents
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.ledgers import LedgerView
 from receiver.policy.authority import read_kept
 
 
-def back_up(ledger: Ledger, folder: Path, signer: Signer | None) -> None:
+def back_up(ledger: LedgerView, folder: Path, signer: Signer | None) -> None:
     """Copy the ledger to ``folder``, also while the daemon runs. Raises UsageError, StorageError."""
     backup.back_up(ledger, folder, _open, signer=signer)
 
@@ -30,7 +30,7 @@ def restore(
     force: bool,
     keys: Sequence[Key],
     is_unsigned: bool = False,
-    note: Callable[[Ledger, Contents | None], None] = lambda *_: None,
+    note: Callable[[LedgerView, Contents | None], None] = lambda *_: None,
 ) -> Path | None:
     """Put a backup back; returns where a ledger that was there is kept now.
 
@@ -40,7 +40,7 @@ def restore(
     ledger before it takes its place.
     """
 
-    def check_trust(ledger: Ledger, _: Contents | None) -> None:
+    def check_trust(ledger: LedgerView, _: Contents | None) -> None:
         head = ledger.trust_head()
         read_kept(ledger)
         taken = trust_taken(audit)
@@ -63,5 +63,5 @@ def restore(
     )
 
 
-def _open(path: Path) -> Ledger:
-    return Ledger(path, read_only=True)
+def _open(path: Path) -> LedgerView:
+    return LedgerView(path, read_only=True)

@@ -21,7 +21,7 @@ from diode.storage.rollback_guard import Anchor, TrustHead
 from diode.trust.keys import read_link_key
 from receiver.inbox.folder import Inbox
 from receiver.inbox.receipts import Findings, find_unknown, row_of
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.ledgers import StoreLedger, SupervisorLedger
 from receiver.peer.requests import drop_request
 
 log = structlog.get_logger()
@@ -44,12 +44,12 @@ def anchor_of(config: ReceiverConfig) -> Anchor:
     return Anchor(config.anchor_file, "diode-receiver", AuditLog(config.audit_folder, "receiver", None, is_made=False))
 
 
-def open_ledger(config: ReceiverConfig) -> Ledger:
-    """The daemon's ledger, new on the very first start. Raises ReplayError when it is older than it was."""
+def open_ledger(config: ReceiverConfig) -> StoreLedger:
+    """The ledger as ``store`` writes it, new on the very first start. Raises ReplayError when it went back in time."""
     anchor = anchor_of(config)
     if anchor.read() is None:
         _check_trust(config, anchor)
-    ledger = open_anchored(Ledger, config.state / LEDGER_FILE, anchor)
+    ledger = open_anchored(StoreLedger, config.state / LEDGER_FILE, anchor)
     if unknown := _find_unknown(config, ledger).unknown:
         ledger.close()
         raise ReplayError(
@@ -59,11 +59,16 @@ def open_ledger(config: ReceiverConfig) -> Ledger:
     return ledger
 
 
+def open_supervisor_ledger(config: ReceiverConfig) -> SupervisorLedger:
+    """What the supervisor writes of a ledger that :func:`open_ledger` has found to be sound."""
+    return SupervisorLedger(config.state / LEDGER_FILE, anchor_of(config))
+
+
 def _check_trust(config: ReceiverConfig, anchor: Anchor) -> None:
     """Without an anchor the audit log still tells which trust document counted. Raises ReplayError at an older one."""
     path, head = config.state / LEDGER_FILE, None
     if path.exists():
-        with closing(Ledger(path)) as ledger:
+        with closing(StoreLedger(path)) as ledger:
             head = ledger.trust_head()
     newest = _newest_trust(head, config.audit_folder)
     if newest != head:
@@ -79,7 +84,7 @@ def rebaseline(config: ReceiverConfig) -> Rebaselined:
     """Set an older ledger right; one that is not older is left as it is. Raises LockedError while the daemon runs."""
     with locked(config.state):
         Inbox(config.inbox.path).prepare()
-        ledger = Ledger(config.state / LEDGER_FILE, anchor_of(config))
+        ledger = StoreLedger(config.state / LEDGER_FILE, anchor_of(config))
         try:
             return _rebaseline(config, ledger)
         finally:
@@ -93,15 +98,15 @@ def reset_order(config: ReceiverConfig, epoch: int) -> list[str]:
     """
     keys = [read_link_key(path) for path in config.link.keys]
     ids = [f"{key.key_id:04x}" for key in keys]
-    with locked(config.state), closing(Ledger(config.state / LEDGER_FILE, anchor_of(config))) as ledger:
-        ledger.take_over_order([key.fingerprint for key in keys])
+    with locked(config.state), closing(open_supervisor_ledger(config)) as ledger:
+        ledger.peer.take_over_order([key.fingerprint for key in keys])
         detail = f"heartbeats of epoch {epoch} and later are believed again, under the link keys {', '.join(ids)}"
         open_log(config.audit_folder, config.service_key, "receiver").append(What.REBASELINED, detail=detail)
-        ledger.reset_order([key.fingerprint for key in keys], epoch)
+        ledger.peer.reset_order([key.fingerprint for key in keys], epoch)
     return ids
 
 
-def _rebaseline(config: ReceiverConfig, ledger: Ledger) -> Rebaselined:
+def _rebaseline(config: ReceiverConfig, ledger: StoreLedger) -> Rebaselined:
     found = _find_unknown(config, ledger)
     now, anchor = ledger.standing(), anchor_of(config)
     is_older, is_blind = bool(found.unknown), False
@@ -127,7 +132,7 @@ def _rebaseline(config: ReceiverConfig, ledger: Ledger) -> Rebaselined:
     ledger.rebaseline((row_of(receipt) for receipt in found.unknown), spent, decisions, trust)
     for receipt in found.unknown:
         drop_request(config.state, receipt.bundle)
-    holes = {channel: [(first, last - 1) for first, last in ledger.holes(channel)] for channel in spent}
+    holes = {channel: [(first, last - 1) for first, last in ledger.numbers.holes(channel)] for channel in spent}
     unknown = {channel: ranges for channel, ranges in holes.items() if ranges}
     taken = [receipt.label for receipt in found.unknown]
     return Rebaselined(True, taken, spent, unknown, found.strange, is_blind, loss)
@@ -157,8 +162,8 @@ def _highest(ours: dict[str, int], anchored: dict[str, int], found: Findings) ->
     return highest
 
 
-def _find_unknown(config: ReceiverConfig, ledger: Ledger) -> Findings:
-    found = find_unknown(config.inbox.path, ledger.is_over)
+def _find_unknown(config: ReceiverConfig, ledger: StoreLedger) -> Findings:
+    found = find_unknown(config.inbox.path, ledger.bundles.is_over)
     if found.strange:
         log.warning("receipts_unreadable", count=len(found.strange), first=found.strange[0])
     return found

@@ -14,7 +14,9 @@ from diode.bundle.opened import Opened
 from diode.errors import ContentError, DiodeError, IntegrityError, PolicyError, StorageError
 from diode.formats.timestamps import now_utc
 from receiver.inbox.facts import audit_names, facts, ref_of
-from receiver.ledger.bundles import Ledger, Row, named
+from receiver.ledger.bundles import Row, named
+from receiver.ledger.ledgers import StoreLedger
+from receiver.ledger.states import State
 from receiver.messages import AcceptedBy, BundleRefused, DecisionRefused, Held
 from receiver.release.decisions import SCANNER, Given, Uncounted
 from receiver.release.held import HeldBundle, Rule, Verdicts, waits_for
@@ -37,7 +39,7 @@ class Holding:
     def __init__(
         self,
         settings: StoreSettings,
-        ledger: Ledger,
+        ledger: StoreLedger,
         audit: AuditLog,
         trees: HeldTrees,
         verdicts: Verdicts,
@@ -62,7 +64,7 @@ class Holding:
         """Hold a complete, verified and synced bundle: it moves out of the spool."""
         hex_id = ref_of(opened).hex_id
         self._audit.append(What.HELD, **audit_names(opened), detail=self._waits_for(opened.manifest.channel))
-        self._ledger.set_state(hex_id, "held")
+        self._ledger.bundles.set_state(hex_id, State.HELD)
         self._add(HeldBundle(opened, self._trees.take(hex_id)))
 
     def resume(self, open_again: Callable[[bytes], Opened]) -> None:
@@ -70,7 +72,7 @@ class Holding:
 
         ``open_again`` verifies the manifest of a bundle that was accepted before. Raises StorageError.
         """
-        for row in self._ledger.held():
+        for row in self._ledger.bundles.held():
             with suppress(FileNotFoundError):
                 self._trees.move_out(row.id)
             try:
@@ -79,7 +81,7 @@ class Holding:
                 problem = PolicyError(f"it cannot be released any more: {error}")
                 self._audit.append(What.REFUSED, **named(row), **why(problem))
                 self._refuse(row.id, {"detail": row.detail}, problem)
-        for row in self._ledger.in_progress():
+        for row in self._ledger.bundles.in_progress():
             if row.state == "publishing" and self._trees.has(row.id):
                 self._trees.prepare_return(row.id)
                 self._trees.give_back(row.id)
@@ -124,7 +126,7 @@ class Holding:
         people = ", ".join(sorted(held.accepted)) or "nobody, since nobody is asked for any more"
         self._audit.append(What.RELEASED, **audit_names(held.opened), who=people)
         self._trees.prepare_return(held.hex_id)
-        self._ledger.set_state(held.hex_id, "publishing", f"released by {people}")
+        self._ledger.bundles.set_state(held.hex_id, State.PUBLISHING, f"released by {people}")
         self._trees.give_back(held.hex_id)
         del self._held[held.hex_id]
         self._verdicts.drop(self._held)
@@ -162,7 +164,7 @@ class Holding:
             self._start(held, partial(self._verdicts.check_again, held))
 
     def _refuse(self, bundle: str, about: dict[str, Any], error: ContentError) -> None:
-        self._ledger.set_state(bundle, "refused", str(error))
+        self._ledger.bundles.set_state(bundle, State.REFUSED, str(error))
         self._trees.set_aside(bundle, error, about)
         self._held.pop(bundle, None)
         self._verdicts.drop(self._held)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from diode.storage.durable import WriteBack
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.ledgers import StoreLedger
 
 
 class Numbered(Protocol):
@@ -49,7 +49,7 @@ class Finishing:
         """Whether ``bundle`` is being finished, or is done and nobody has asked yet."""
         return bundle.number in self._under_way
 
-    def make_durable(self, ledger: Ledger, write_back: WriteBack) -> None:
+    def make_durable(self, ledger: StoreLedger, write_back: WriteBack) -> None:
         """Sync the file system, then let the ledger say so; one sync at a time.
 
         Raises LostWritesError when the last one failed: then the ledger has not said so.
@@ -57,8 +57,8 @@ class Finishing:
         if self._sync is not None and self._sync.done():
             sync, self._sync = self._sync, None
             sync.result()
-            ledger.sync_succeeded()
-        if self._sync is None and ledger.sync_begins():
+            ledger.slabs.sync_succeeded()
+        if self._sync is None and ledger.slabs.sync_begins():
             self._sync = self._thread.submit(write_back.sync)
 
     def wait(self) -> None:

@@ -15,7 +15,7 @@ from diode.bundle.ref import BundleRef
 from diode.protocol.handed_over import SlabKey
 from diode.protocol.wire import Kind
 from diode.storage.folder import Folder
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.ledgers import StoreLedger
 from receiver.spool.disk import write_all
 from receiver.spool.slabs import Mask, unpack_mask
 
@@ -25,7 +25,7 @@ FOLDER: Final = "parked"
 class ParkedSlabs:
     """The parked slabs of one bundle in ``spool``."""
 
-    def __init__(self, spool: Folder, ref: BundleRef, ledger: Ledger) -> None:
+    def __init__(self, spool: Folder, ref: BundleRef, ledger: StoreLedger) -> None:
         self._spool = spool
         self._ref = ref
         self._ledger = ledger
@@ -36,7 +36,9 @@ class ParkedSlabs:
 
     def __iter__(self) -> Iterator[SlabKey]:
         """All that is parked now."""
-        return iter([SlabKey(self._ref.number, Kind(kind), *rest) for kind, *rest in self._ledger.parked(self._id)])
+        return iter(
+            [SlabKey(self._ref.number, Kind(kind), *rest) for kind, *rest in self._ledger.slabs.parked(self._id)]
+        )
 
     def keep(self, key: SlabKey, data: memoryview, symbol_bytes: int, have: Mask) -> None:
         """Write the symbols of ``have`` (``data`` holds them one after another), also over those that are there.
@@ -52,7 +54,7 @@ class ParkedSlabs:
                 write_all(fd, data[first * symbol_bytes : last * symbol_bytes], first * symbol_bytes)
         finally:
             os.close(fd)
-        self._ledger.park(self._id, *key[1:], np.packbits(have | old).tobytes())
+        self._ledger.slabs.park(self._id, *key[1:], np.packbits(have | old).tobytes())
 
     def load(self, key: SlabKey, into: memoryview, symbol_bytes: int, symbols: int) -> Mask:
         """Put the symbols that are there to their places in ``into``; returns which. They stay parked."""
@@ -78,12 +80,12 @@ class ParkedSlabs:
 
     def drop(self, key: SlabKey) -> None:
         """The slab is stored, or its symbols are not what was signed."""
-        if self._ledger.unpark(self._id, *key[1:]):
+        if self._ledger.slabs.unpark(self._id, *key[1:]):
             with suppress(FileNotFoundError), self._spool.folders(f"{self._id}/{FOLDER}") as folder:
                 folder.remove(_name(key))
 
     def _mask(self, key: SlabKey, symbols: int) -> Mask:
-        packed = self._ledger.parked_mask(self._id, *key[1:])
+        packed = self._ledger.slabs.parked_mask(self._id, *key[1:])
         return unpack_mask(packed, symbols) if packed else np.zeros(symbols, dtype=np.bool_)
 
     def _open(self, key: SlabKey) -> BinaryIO:

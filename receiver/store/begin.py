@@ -73,7 +73,7 @@ class Beginning:
         try:
             self._admission.check(manifest)
             self._policy.check(manifest, now_utc())
-            self._records.ledger.check_number(manifest)
+            self._records.ledger.numbers.check(manifest)
             write_back = begin_folder(self._records.spool, ref.hex_id, signed.sealed)  # there before the ledger says so
             self._spend_number(opened)
         except NumberError as error:
@@ -94,7 +94,7 @@ class Beginning:
 
     def _is_over(self, number: int, hex_id: str) -> bool:
         """Whether nothing more of a bundle is wanted; ``assemble`` is told so."""
-        row = self._records.ledger.get(hex_id)
+        row = self._records.ledger.bundles.get(hex_id)
         if row is None or row.state not in ("held", "publishing", "published", "refused"):
             return False
         self._reports.finished(number, Drop.REFUSED if row.state == "refused" else Drop.REDUNDANT)
@@ -104,18 +104,19 @@ class Beginning:
         """Spend a bundle's number and version; of channel ``trust`` nothing is recorded before it is proven."""
         ref, ledger = ref_of(opened), self._records.ledger
         if ref.channel == TRUST_CHANNEL:
-            ledger.forget(ref.hex_id)
+            ledger.bundles.forget(ref.hex_id)
             for other in self._bundles.unrecorded.begin(ref.number, opened.signer, self._reports.now):
                 self._giving_up.give_up_unrecorded(other)
             return
-        ledger.accept(ref.hex_id, opened.manifest, opened.signer, partial(self._records.note, What.ACCEPTED, opened))
+        note = partial(self._records.note, What.ACCEPTED, opened)
+        ledger.bundles.accept(ref.hex_id, opened.manifest, opened.signer, note)
 
     def _wait(self, opened: Opened, error: NumberError) -> None:
         """Its number alone is no reason to refuse a bundle: a person can say that it is right."""
         ref = ref_of(opened)
         with suppress(OSError):
             self._records.spool.remove(ref.hex_id)
-        self._records.ledger.note_ahead(ref.hex_id, ref.channel, opened.manifest.sequence)
+        self._records.ledger.waiting.note_ahead(ref.hex_id, ref.channel, opened.manifest.sequence)
         if self._ahead.meet(ref.number) and self._reports.has_turn("waiting"):
             self._reports.tell(NumberWaits(ref.hex_id, str(error), error.do))
             self._records.audit.append(What.POSTPONED, **audit_names(opened), detail=str(error))

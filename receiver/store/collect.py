@@ -41,7 +41,7 @@ class Collecting:
         bundle = self._bundles.get(key.bundle)
         if key.kind == Kind.DATA and bundle is not None:
             with self._reports.disk.surviving():
-                self._records.ledger.slab_begun(bundle.hex_id, key.number)
+                self._records.ledger.slabs.begun(bundle.hex_id, key.number)
 
     def park(self, key: SlabKey, data: memoryview, *, symbol_bytes: int, have: Mask) -> None:
         """Keep the symbols of ``have``, each at its place in ``data``."""
@@ -83,15 +83,15 @@ class Collecting:
     def restore_slabs(self, bundle: Receiving) -> None:
         """Take what the ledger says is stored, as far as it is there; the rest is asked for again."""
         ledger = self._records.ledger
-        trusted, doubtful = ledger.slabs(bundle.hex_id)
+        trusted, doubtful = ledger.slabs.kept(bundle.hex_id)
         there = {number for number in trusted if bundle.is_there(number)}
         again = {number for number in doubtful if bundle.rehash(number)}
         bundle.judge.note_stored(*there, *again)
-        bundle.unproven = ledger.unproven(bundle.hex_id) & there
+        bundle.unproven = ledger.slabs.unproven(bundle.hex_id) & there
         for number in again:
-            ledger.slab_stored(bundle.hex_id, number)
+            ledger.slabs.stored(bundle.hex_id, number)
         for number in {*trusted, *doubtful} - there - again:
-            ledger.forget_slab(bundle.hex_id, number)
+            ledger.slabs.drop(bundle.hex_id, number)
             self._reports.redo(SlabKey(bundle.number, Kind.DATA, 0, number))
 
     def _take_table(self, bundle: Receiving, key: SlabKey, data: memoryview) -> None:
@@ -113,7 +113,7 @@ class Collecting:
             self._reports.redo(key)
             return
         try:
-            self._records.ledger.slab_stored(bundle.hex_id, key.number)
+            self._records.ledger.slabs.stored(bundle.hex_id, key.number)
         except StorageError:
             bundle.judge.note_lost(key.number)
             raise

@@ -3,6 +3,7 @@
 from typing import Final
 
 from diode.audit.chain import What
+from receiver.ledger.states import State
 from receiver.messages import Dropped, Expired
 from receiver.store.receiving import Bundles, Receiving
 from receiver.store.records import Records
@@ -30,13 +31,13 @@ class GivingUp:
 
     def expire(self, now: float) -> None:
         """Give up what has been incomplete for too long. Raises StorageError."""
-        for row in self._records.ledger.untouched(self._keep_s):
+        for row in self._records.ledger.bundles.untouched(self._keep_s):
             bundle = self._bundles.get(int(row.id, 16))
             if bundle is None:
                 continue
             self._records.note(What.EXPIRED, bundle.opened)
             detail = "incomplete for longer than limits.keep_incomplete_days"
-            self._records.ledger.set_state(row.id, "expired", detail)
+            self._records.ledger.bundles.set_state(row.id, State.EXPIRED, detail)
             self.drop(bundle)
             self._reports.tell(Expired(bundle.hex_id))
         for number in self._bundles.unrecorded.begun_before(now - self._keep_s):

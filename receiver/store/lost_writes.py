@@ -43,7 +43,7 @@ class LostWrites:
 
     def forget(self) -> None:
         """First in the ledger, then of each bundle whose end is not certain yet."""
-        self._records.ledger.forget_unsynced()
+        self._records.ledger.slabs.forget_unsynced()
         self.pending = False
         for bundle in self._bundles.each():
             is_settled = bundle.target is not None or bundle.is_released or bundle.refusal is not None
@@ -63,5 +63,5 @@ class LostWrites:
         if not self._bundles.is_recorded(again.number):
             self._reports.proving(again)
             return
-        missing = bundle.manifest.slabs.entries - len(self._records.ledger.slabs(bundle.hex_id)[0])
+        missing = bundle.manifest.slabs.entries - len(self._records.ledger.slabs.kept(bundle.hex_id)[0])
         self._reports.tell(Resumed(bundle.hex_id, stored_bytes=0, missing=missing))

@@ -11,6 +11,7 @@ from diode.errors import Drop, ReplayError
 from diode.formats.timestamps import now_utc
 from diode.trust.document import TRUST_CHANNEL
 from receiver.inbox.sidecars import write_sidecars
+from receiver.ledger.states import State
 from receiver.messages import Published, TrustNotPublished
 from receiver.policy.examine import UnexaminedError
 from receiver.policy.rules import Policy
@@ -116,7 +117,7 @@ class Publishing:
     def _move(self, bundle: Receiving) -> Path:
         if bundle.is_document:
             self._records.inbox.check_place(bundle.manifest)  # what is not moved is not said to be published
-        self._records.ledger.set_state(bundle.hex_id, "publishing")
+        self._records.ledger.bundles.set_state(bundle.hex_id, State.PUBLISHING)
         self._records.note(What.PUBLISHED, bundle.opened, again=bundle.is_said_published)
         bundle.is_said_published = True
         return self._records.inbox.publish(bundle.hex_id, bundle.manifest)
@@ -136,7 +137,7 @@ class Publishing:
 
     def _conclude(self, bundle: Receiving, detail: str = "") -> None:
         """It is published; ``detail`` says why it has no place in the inbox, if so."""
-        self._records.ledger.set_state(bundle.hex_id, "published", detail)
+        self._records.ledger.bundles.set_state(bundle.hex_id, State.PUBLISHED, detail)
         self._end(bundle)
         self._reports.tell(Published(bundle.hex_id))
 

@@ -18,7 +18,8 @@ from diode.trust.keys import maybe_read_service_key
 from diode.trust.roles import Role
 from receiver.inbox.facts import audit_names, ref_of
 from receiver.inbox.folder import Inbox
-from receiver.ledger.bundles import Ledger, Row
+from receiver.ledger.bundles import Row
+from receiver.ledger.ledgers import StoreLedger
 from receiver.policy.authority import Authority
 from receiver.settings import StoreSettings
 from receiver.spool.bundle import SpoolBundle
@@ -34,7 +35,7 @@ class Records:
     write_back: WriteBack  # opened before anything was written to the spool
     signer: Signer | None
     audit: AuditLog
-    ledger: Ledger
+    ledger: StoreLedger
     authority: Authority
 
     @classmethod
@@ -45,7 +46,7 @@ class Records:
         signer = maybe_read_service_key(Path(settings.service_key))
         audit = AuditLog(Path(settings.audit), "receiver", signer)
         anchor = Anchor(Path(settings.anchor), "diode-receiver", audit)
-        ledger = Ledger(Path(settings.state) / LEDGER_FILE, anchor)
+        ledger = StoreLedger(Path(settings.state) / LEDGER_FILE, anchor)
         anchor.check(ledger.standing())  # somebody may have taken the ledger away since the daemon looked
         roles = {
             name: Role(channel.signatures, frozenset(channel.signers) if channel.signers else None)
@@ -72,7 +73,7 @@ class Records:
 
     def before(self, manifest: Manifest) -> Row | None:
         """The bundle that has the number before this one's."""
-        return self.ledger.numbered(manifest.channel, manifest.sequence - 1)
+        return self.ledger.bundles.numbered(manifest.channel, manifest.sequence - 1)
 
     def note(self, what: What, opened: Opened, **facts: Any) -> None:
         """Write a decision about a bundle into the audit log: before it takes effect. ``facts`` go before its own."""

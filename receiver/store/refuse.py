@@ -14,6 +14,7 @@ from diode.errors import ContentError, Drop, PlaceError
 from diode.storage.folder import Folder
 from diode.trust.document import TRUST_CHANNEL
 from receiver.inbox.facts import facts, ref_of
+from receiver.ledger.states import State
 from receiver.messages import BundleRefused, Dropped, ManifestRefused
 from receiver.store.giving_up import GivingUp
 from receiver.store.judge import Rejected
@@ -64,7 +65,7 @@ class Refusing:
         if bundle.refusal is None:
             self._records.note(What.REFUSED, bundle.opened, **why(error))
             bundle.refusal = error
-        self._records.ledger.set_state(bundle.hex_id, "refused", str(error))
+        self._records.ledger.bundles.set_state(bundle.hex_id, State.REFUSED, str(error))
         self._bundles.pop(bundle.number, None)
         bundle.spool.close()
         self.quarantine(bundle.hex_id, error, facts(bundle.opened), self._records.spool)
@@ -80,7 +81,7 @@ class Refusing:
             self._records.spool.remove(ref.hex_id)
         self._records.note(What.REFUSED, opened, **why(error))
         try:
-            self._records.ledger.refuse(ref.hex_id, opened.manifest, opened.signer, str(error))
+            self._records.ledger.bundles.refuse(ref.hex_id, opened.manifest, opened.signer, str(error))
         finally:  # a disk that fails now leaves a row, or none: in any case it is said
             if self._unbegun.meet(ref.number):
                 self.quarantine(ref.hex_id, error, facts(opened), None)
@@ -103,7 +104,7 @@ class Refusing:
         ``about`` goes into its reason; ``keep``: the folder that has its content, if that is kept.
         """
         self._set_aside(hex_id, error, about, keep)
-        row = self._records.ledger.get(hex_id)
+        row = self._records.ledger.bundles.get(hex_id)
         if row is not None and row.state == "refused":
             self._reports.tell(BundleRefused(row.id, error.reason))
         else:  # the disk did not take that
@@ -118,8 +119,8 @@ class Refusing:
             self._reports.tell(ManifestRefused(ref.hex_id, error.reason, str(error)))
         bundle = self._bundles.get(ref.number)
         if bundle is not None and bundle.target is not None:  # it may lie in the inbox: remember it
-            self._records.ledger.set_state(ref.hex_id, "refused", str(error))
-        self._records.ledger.forget(ref.hex_id)
+            self._records.ledger.bundles.set_state(ref.hex_id, State.REFUSED, str(error))
+        self._records.ledger.bundles.forget(ref.hex_id)
         self._bundles.unrecorded.end(ref.number)
         if bundle is not None:
             self._giving_up.drop(bundle)

@@ -8,7 +8,8 @@ from diode.bundle.ref import BundleRef
 from diode.errors import Drop
 from diode.process.workers import Mailbox
 from diode.protocol.handed_over import SlabKey
-from receiver.ledger.bundles import Ledger, Row
+from receiver.ledger.bundles import Row
+from receiver.ledger.ledgers import StoreLedger
 from receiver.messages import Finished, Known, PredecessorDiffers, Progress, Proving, Redo, SpaceShort
 from receiver.spool.disk import DiskHealth
 from receiver.spool.slabs import pack_mask, parked_masks
@@ -52,11 +53,11 @@ class Reports:
         """A bundle needs no more datagrams; without a reason to drop them it may begin anew."""
         self.answer(Finished(number, drop or ""))
 
-    def known(self, bundle: Receiving, ledger: Ledger) -> None:
+    def known(self, bundle: Receiving, ledger: StoreLedger) -> None:
         """Tell ``assemble`` what is signed, stored and parked of a bundle."""
         manifest, shape, done = bundle.manifest, bundle.manifest.shape, bundle.judge.stored.copy()
         if not bundle.judge.is_ready:  # it is not looked for before the tables are there: what is not is asked for then
-            done[ledger.slabs(bundle.hex_id)[0]] = True
+            done[ledger.slabs.kept(bundle.hex_id)[0]] = True
         for key in bundle.parked:
             if bundle.is_whole(key):
                 done[key.number] = True

@@ -8,6 +8,7 @@ from diode.audit.facts import why
 from diode.bundle.receipt import RECEIPT_FILE
 from diode.errors import ContentError, ReplayError
 from receiver.ledger.bundles import Row, named
+from receiver.ledger.states import State
 from receiver.messages import MAX_LOST, Resumed, SpoolLost, SymbolsLost
 from receiver.release.held import check_tree
 from receiver.release.holding import Holding
@@ -43,10 +44,10 @@ class Resuming:
 
     def resume(self, holding: Holding) -> None:
         """Take up what is held, then what was being received. Raises StorageError."""
-        self._records.ledger.begin_run()
+        self._records.ledger.slabs.begin_run()
         holding.resume(lambda sealed: self._records.authority.open(sealed, None))
-        self._records.ledger.forget_strays()
-        rows = self._records.ledger.in_progress()
+        self._records.ledger.bundles.forget_strays()
+        rows = self._records.ledger.bundles.in_progress()
         self._remove_strays({row.id for row in rows})
         for row in rows:
             try:
@@ -74,7 +75,7 @@ class Resuming:
             self._refuse_half_published(row, error)
             return
         self._records.audit.append(What.SPOOL_LOST, **named(row), **why(error))
-        self._records.ledger.forget(row.id, "receiving")
+        self._records.ledger.bundles.forget(row.id, State.RECEIVING)
         with suppress(OSError):
             self._records.spool.remove(row.id)
         self._reports.tell(SpoolLost(row.id, str(error)))
@@ -85,7 +86,7 @@ class Resuming:
             f"it was being published, and may have been; if not, have it sent under a new version: {cause}"
         )
         self._records.audit.append(What.REFUSED, **named(row), **why(error))
-        self._records.ledger.set_state(row.id, "refused", str(error))
+        self._records.ledger.bundles.set_state(row.id, State.REFUSED, str(error))
         about = {name: getattr(row, name) for name in FACTS}
         self._refusing.quarantine(row.id, error, about, self._records.spool)
 
@@ -105,12 +106,12 @@ class Resuming:
     def _receive_on(self, bundle: Receiving) -> None:
         ledger = self._records.ledger
         is_ready = bundle.maybe_read_tables(from_disk=True)
-        ledger.forget_doubtful(bundle.hex_id)
+        ledger.slabs.forget_doubtful(bundle.hex_id)
         if is_ready:
             self._collecting.restore_slabs(bundle)
         self._reports.known(bundle, ledger)
         self._reports.tell(Resumed(bundle.hex_id, bundle.judge.stored_bytes, bundle.judge.missing))
-        if lost := ledger.take_begun(bundle.hex_id):
+        if lost := ledger.slabs.take_begun(bundle.hex_id):
             self._reports.tell(SymbolsLost(bundle.hex_id, tuple(lost[:MAX_LOST])))
         if is_ready:
             self._collecting.store_whole(bundle)

@@ -37,7 +37,7 @@ class TrustChannel:
             self._reports.tell(TrustChanged(bundle.hex_id, document.version))
             self._judge_anew()
         if not self._bundles.is_recorded(bundle.number):
-            self._records.ledger.record(bundle.hex_id, bundle.manifest, bundle.opened.signer)
+            self._records.ledger.bundles.record(bundle.hex_id, bundle.manifest, bundle.opened.signer)
             self._bundles.unrecorded.end(bundle.number)
             self._reports.predecessor(bundle, self._records.before(bundle.manifest))
 

@@ -16,7 +16,7 @@ from diode.console.seldom import Seldom
 from diode.errors import DiodeError
 from diode.process.background import Background
 from receiver.events.happened import Event, Noted, disk_failing
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.ledgers import SupervisorLedger
 from receiver.peer.audit_heads import PeerHeads
 from receiver.peer.completion import Endings
 from receiver.peer.heartbeats import Hearing, LookNow, Spoken
@@ -35,7 +35,7 @@ class Ear:
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: SupervisorLedger,
         audit: AuditLog,
         configured: Collection[str],
         keys: Sequence[str],
@@ -44,7 +44,7 @@ class Ear:
         fail: Callable[[DiodeError], None],
     ) -> None:
         """``configured``: channels that this side has settings for; ``keys``: its link keys' fingerprints."""
-        ledger.take_over_order(keys)
+        ledger.peer.take_over_order(keys)
         self._ledger = ledger
         self._say = say
         self._fail = fail
@@ -53,7 +53,7 @@ class Ear:
         disk = DiskHealth(lambda message: self._tell(disk_failing(message)))
         self._recording = Recording(ledger, disk, PeerHeads(ledger, audit, self._tell), configured, self._tell)
         self._background = Background(MOST_WAITING, self._raised)
-        self.hearing = Hearing(ledger.link_orders(), endings, self._hand_on)
+        self.hearing = Hearing(ledger.peer.link_orders(), endings, self._hand_on)
         self._background.start()
 
     @property

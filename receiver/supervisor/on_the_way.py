@@ -16,7 +16,7 @@ from receiver.events.happened import (
     ResendNeeded,
     WorkerDied,
 )
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.ledgers import LedgerView
 from receiver.peer.completion import Endings
 from receiver.peer.requests import Request, drop_request, keep_request, request_bundle
 from receiver.spool.disk import DiskHealth
@@ -33,7 +33,7 @@ class OnTheWay:
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: LedgerView,
         endings: Endings,
         state: Path,
         figures: Figures,
@@ -100,7 +100,7 @@ class OnTheWay:
             if coming is not None and not coming.missing:
                 continue  # it is being published
             with self._disk.surviving():
-                if self._ledger.is_over(bundle):
+                if self._ledger.bundles.is_over(bundle):
                     continue  # a heartbeat brought up an old one
                 request = request_bundle(self._ledger, bundle)
                 if not request.is_signed and not self._hints.take(now):

@@ -10,7 +10,7 @@ from diode.process.judges import let_in
 from diode.trust.keys import maybe_read_service_key
 from receiver.events.happened import Event, NowHeld, ScanFailed, Scanned
 from receiver.inbox.folder import Inbox
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.ledgers import LedgerView
 from receiver.release.decisions import write_decision
 from receiver.release.held import decide
 from receiver.release.scanning import NoAnswerError, scan, surroundings
@@ -23,7 +23,7 @@ class Scans:
     """
 
     def __init__(
-        self, config: ReceiverConfig, ledger: Ledger, is_over: Callable[[], bool], say: Callable[[Event], None]
+        self, config: ReceiverConfig, ledger: LedgerView, is_over: Callable[[], bool], say: Callable[[Event], None]
     ) -> None:
         self._config = config
         self._ledger = ledger
@@ -54,7 +54,7 @@ class Scans:
             verdict, reason = await scan(
                 channel.scan, held.facts(), channel.scan_timeout_s, surroundings(config), channel.scan_user
             )
-            row = self._ledger.get(held.row.id)
+            row = self._ledger.bundles.get(held.row.id)
             signer = maybe_read_service_key(config.service_key)
             if row is not None and signer is not None:
                 decision = decide(row.id, row.content, verdict, reason, now_utc())

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from diode.audit.log import AuditLog, open_log
@@ -19,9 +19,9 @@ from diode.storage.locking import lock_folder
 from diode.trust.keys import read_link_key, read_signer
 from receiver.events.happened import Event, PreviousKeyMissing, TwoLinkKeys
 from receiver.inbox.folder import Inbox
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.ledgers import SupervisorLedger
 from receiver.policy.authority import Authority
-from receiver.recovery.rebaseline import open_ledger
+from receiver.recovery.rebaseline import open_ledger, open_supervisor_ledger
 
 
 class Station:
@@ -42,9 +42,10 @@ class Station:
             inbox = Inbox(config.inbox.path)
             inbox.prepare()
             opened.callback(os.close, inbox.lock())
-            self.ledger = open_ledger(config)
+            with closing(open_ledger(config)) as ledger:  # as `store` will
+                self.awaited = Authority(ledger, config.signers, {}).awaited  # raises what is wrong with keys
+            self.ledger = open_supervisor_ledger(config)
             opened.callback(self.ledger.close)
-            self.awaited = Authority(self.ledger, config.signers, {}).awaited  # raises what is wrong with keys
             self._open_port(config.link)
             opened.callback(self.socket.close)
             self.audit = self.second_audit()
@@ -59,9 +60,9 @@ class Station:
         """Call this when all is given back, first."""
         self._stack.callback(callback)
 
-    def second_ledger(self) -> Ledger:
+    def second_ledger(self) -> SupervisorLedger:
         """A connection of its own; it does not write the anchor, which ``store`` alone does. The caller closes it."""
-        return Ledger(self.config.state / LEDGER_FILE)
+        return SupervisorLedger(self.config.state / LEDGER_FILE)
 
     def second_audit(self) -> AuditLog:
         """The audit log, for a thread of its own."""

@@ -17,7 +17,7 @@ from diode.protocol.resend_codes import LONGEST_TEXT, decode, decode_file
 from diode.storage.locking import is_locked
 from sender.commands.opening import open_audit, open_ledger
 from sender.commands.sending import FAILED, session
-from sender.ledger import named
+from sender.ledger import State, named
 from sender.pack.retention import prune
 from sender.recovery.resends import find_asked, find_confirmed, note_resend
 
@@ -31,7 +31,7 @@ def resend(toml: Path, code: Sequence[str], missing: Path | None, *, as_json: bo
         say(f"{label_of(row)}: {asked}", file=sys.stderr)
         if is_locked(config.state):
             note_resend(open_audit(config), row, ranges)
-            ledger.ask_resend(row.id, ranges)
+            ledger.resends.ask(row.id, ranges)
             say("queued; the running daemon sends it", file=sys.stderr)
             return
     with session(toml, as_json=as_json, quiet=quiet) as one:
@@ -46,7 +46,7 @@ def confirm(toml: Path, code: Sequence[str]) -> None:
     with closing(open_ledger(config, read_only=False)) as ledger:
         row = find_confirmed(ledger, confirmed)
         open_audit(config).append(What.CONFIRMED, **named(row))
-        ledger.set_state(row.id, "confirmed")
+        ledger.set_state(row.id, State.CONFIRMED)
         prune(config.outbox, config.state, ledger, time.time())
     say(f"{label_of(row)} ({row.id}) is confirmed", file=sys.stderr)
 

@@ -21,7 +21,7 @@ from diode.formats.dsse import merge_signatures, read_envelope, write_envelope
 from diode.formats.names import MAX_MANIFEST_BYTES
 from diode.storage.durable import write_durably
 from diode.trust.keys import read_trusted
-from sender.ledger import Ledger, Row, named
+from sender.ledger import Ledger, Row, State, named
 from sender.outbox.folder import OutboxFolder
 from sender.pack.packed import MANIFEST_FILE, check_packed
 
@@ -61,7 +61,7 @@ def reject_waiting(config: SenderConfig, ledger: Ledger, row: Row, reason: str, 
     """Withdraw a bundle that waits; its item goes where what cannot be sent goes."""
     detail = f"rejected: {reason[:MOST_REASON]}"
     audit.append(What.WITHDRAWN, **named(row), detail=detail)
-    ledger.set_state(row.id, "withdrawn", detail)
+    ledger.reject(row.id, detail)
     shutil.rmtree(config.state / "bundles" / row.id, ignore_errors=True)
     if row.origin and (folder := OutboxFolder(config.outbox)).has(Path(row.origin)):
         folder.set_aside(Path(row.origin), SourceError(detail))
@@ -120,7 +120,7 @@ class Approvals:
                 self._audit.append(What.APPROVED, **named(row), key=key_id, detail=f"signed by {person}")
             write_durably(path, write_envelope(envelope, MAX_MANIFEST_BYTES))
             if approval.is_enough:
-                ledger.set_state(row.id, "approved")
+                ledger.set_state(row.id, State.APPROVED)
         return approval
 
     def _standing(self, envelope: Envelope, row: Row) -> Approval:

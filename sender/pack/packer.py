@@ -37,7 +37,7 @@ from sender.intake.hooks import surroundings
 from sender.intake.pipeline import Pipeline
 from sender.intake.spare import Spare
 from sender.intake.verdict import Verdict
-from sender.ledger import Ledger, Row, named
+from sender.ledger import Ledger, Row, State, named
 from sender.outbox.folder import Item
 from sender.outbox.hashing import Content, bytes_again, hash_content
 from sender.outbox.scan import Root, Source, collect
@@ -201,7 +201,7 @@ class Packer:
             files=packed.manifest.files.entries,
             passes=order.passes,
             pass_delay_s=order.pass_delay_s,
-            state="queued" if signers else "unapproved",
+            state=State.QUEUED if signers else State.UNAPPROVED,
             detail="",
             created=identity.created,
             origin=order.origin,

@@ -36,7 +36,7 @@ class Known:
 
 def look_into(ledger: Ledger, audit: AuditLog) -> Known:
     """Ask both. ``ledger`` is a connection of the thread's own: it sees what is committed, and nothing else."""
-    is_asked = bool(ledger.approved()) or bool(ledger.resends())
+    is_asked = bool(ledger.approved()) or bool(ledger.resends.waiting())
     return Known(ledger.sequences(), audit.head(), is_asked)
 
 

@@ -11,7 +11,7 @@ from diode.audit.chain import What
 from diode.audit.log import AuditLog
 from diode.errors import SourceError
 from sender.events.happened import BundleResent, BundleSent, BundleWithdrawn, Event, ResendFailed, ref_of
-from sender.ledger import Ledger, Resend, Row, named
+from sender.ledger import Ledger, Resend, Row, State, named
 from sender.outbox.folder import OutboxFolder
 from sender.pack.retention import archive
 
@@ -40,19 +40,19 @@ class Endings:
         """The slabs that were asked for, of so many bytes, were sent again."""
         self._audit.append(What.RESENT, **named(row))
         self._ledger.pass_over(row.id, 1)
-        self._ledger.resend_over(resend.number, "sent")
+        self._ledger.resends.end(resend.number, "sent")
         self._say(BundleResent(ref_of(row), resent_bytes, row.files, row.passes))
 
     def give_up(self, resend: Resend, detail: str) -> None:
         """What was asked for cannot be sent again."""
         self._audit.append(What.RESEND_FAILED, bundle=resend.bundle, detail=detail)
-        self._ledger.resend_over(resend.number, "failed", detail)
+        self._ledger.resends.end(resend.number, "failed", detail)
         self._say(ResendFailed(resend.bundle, detail))
 
     def withdraw(self, row: Row, detail: str) -> None:
         """Give a bundle up: its source is not what was hashed any more."""
         self._audit.append(What.WITHDRAWN, **named(row), detail=detail)
-        self._ledger.set_state(row.id, "withdrawn", detail)
+        self._ledger.set_state(row.id, State.WITHDRAWN, detail)
         shutil.rmtree(self._state / "bundles" / row.id, ignore_errors=True)
         self._say(BundleWithdrawn(ref_of(row), row.passes, detail))
         if row.origin and self._folder.has(Path(row.origin)):

@@ -20,7 +20,7 @@ from sender.events.happened import (
     SlabSent,
     ref_of,
 )
-from sender.ledger import Ledger, Resend, Row, named
+from sender.ledger import Ledger, Resend, Row, State, named
 from sender.outbox.folder import OutboxFolder
 from sender.pack.packed import Packed, load_packed
 from sender.transport.endings import Endings
@@ -115,14 +115,14 @@ class Flights:
         approved = self._ledger.approved()
         for row in approved:
             self._audit.append(What.QUEUED, **named(row), detail="signed by enough people")
-            self._ledger.set_state(row.id, "queued")
-        return [row._replace(state="queued") for row in approved]
+            self._ledger.set_state(row.id, State.QUEUED)
+        return [row._replace(state=State.QUEUED) for row in approved]
 
     def find_resends(self) -> None:
         """Take up requests. They come through the ledger: the command that asks is another process."""
         known = {resend.number for resend in self._resends}
         known |= {out.resend.number for out in self.outgoing.values() if out.resend}
-        self._resends.extend(resend for resend in self._ledger.resends() if resend.number not in known)
+        self._resends.extend(resend for resend in self._ledger.resends.waiting() if resend.number not in known)
 
     def launch(self) -> None:
         """Hand to the scheduler what there is room for."""
@@ -141,7 +141,7 @@ class Flights:
         if job.kind == Kind.DATA:
             outgoing.bytes_sent += outgoing.plan.slab(job).length
             if outgoing.resend is None:
-                self._ledger.slab_sent(outgoing.row.id, job.sending_pass, job.slab)
+                self._ledger.progress.slab_sent(outgoing.row.id, job.sending_pass, job.slab)
         self._show(outgoing)
         if is_over:
             self._end(outgoing)
@@ -172,7 +172,7 @@ class Flights:
 
     def _resumed(self, row: Row, plan: Plan) -> Outgoing:
         """A queued bundle, from where an earlier run ended."""
-        first_pass, first_slab = self._ledger.progress(row.id)
+        first_pass, first_slab = self._ledger.progress.of(row.id)
         first_pass = min(first_pass, row.passes - 1)
         plan = replace(plan, first_pass=first_pass, passes=row.passes - first_pass, first_slab=first_slab)
         done = first_pass * row.size + min(first_slab * plan.full.source_bytes, row.size)

@@ -12,7 +12,7 @@ import pytest
 
 from diode.net.address import Address
 from diode.net.sockets import open_receiver, socket_memory
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.ledgers import StoreLedger
 from tests.activation import Manager, start_activated
 from tests.e2e.pair import SMALL_MTU, SMALL_SLAB, Pair, Process, differences, pair, worker
 
@@ -97,8 +97,8 @@ async def test_a_restart_in_the_middle_costs_nothing_that_the_buffer_holds(tmp_p
             await first._until(lambda: any(m.get("bytes_done", 0) > 0 for m in first.messages), "a slab is stored")
             first.signal(signal.SIGTERM)
             assert 0 == await first.ended()
-            with closing(Ledger(link.folder / "receiver" / "state" / "ledger.db", read_only=True)) as ledger:
-                assert 2 == len(ledger.sessions())  # which a new pipeline need not wait for
+            with closing(StoreLedger(link.folder / "receiver" / "state" / "ledger.db", read_only=True)) as ledger:
+                assert 2 == len(ledger.peer.sessions())  # which a new pipeline need not wait for
             second = await activated(link, port, "--bundles", "1", manager=manager)
             assert 0 == await sender.ended()
             assert 0 == await second.ended(), second.last("summary")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.ledgers import StoreLedger
 from tests.e2e.pair import SMALL_MTU, SMALL_SLAB, Pair, differences, pair
 from tests.patience import until
 
@@ -48,9 +48,9 @@ async def test_symbols_outlive_a_receiver_that_is_stopped(tmp_path: Path) -> Non
         await until_begun(link, 2, "SELECT number FROM parked WHERE kind = 1")
         receiver.signal(signal.SIGTERM)
         assert 0 == await receiver.ended()
-        with closing(Ledger(link.folder / "receiver" / "state" / "ledger.db", read_only=True)) as ledger:
-            (row,) = ledger.in_progress()
-            assert 2 <= len(ledger.parked(row.id))  # the tables may be among them
+        with closing(StoreLedger(link.folder / "receiver" / "state" / "ledger.db", read_only=True)) as ledger:
+            (row,) = ledger.bundles.in_progress()
+            assert 2 <= len(ledger.slabs.parked(row.id))  # the tables may be among them
         receiver = await link.receiver("--bundles", "1")
         sender = await link.sender("run", "--json", "--until-idle")  # the second pass, which its last run left
         assert 0 == await sender.ended()
@@ -93,6 +93,6 @@ async def test_slabs_wait_for_tables_that_were_sent_before_the_receiver_was_star
             receiver = await link.receiver("--bundles", "1", DIODE_LIMITS__MEMORY="128MiB")
         assert 0 == await sender.ended()
         assert 16 == await receiver.ended()
-        with closing(Ledger(link.folder / "receiver" / "state" / "ledger.db", read_only=True)) as ledger:
-            (row,) = ledger.in_progress()
-            assert {6, 7} <= set(ledger.slabs(row.id)[0])
+        with closing(StoreLedger(link.folder / "receiver" / "state" / "ledger.db", read_only=True)) as ledger:
+            (row,) = ledger.bundles.in_progress()
+            assert {6, 7} <= set(ledger.slabs.kept(row.id)[0])

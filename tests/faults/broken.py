@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +13,11 @@ from diode.audit.chain import What
 from diode.audit.log import AuditLog
 from diode.net.impairments import Impairments
 from diode.storage.durable import WriteBack
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.bundles import BundleWriter
+from receiver.ledger.gaps import Gaps
+from receiver.ledger.peer import PeerRecord
+from receiver.ledger.slabs import SlabWriter
+from receiver.ledger.states import State
 from receiver.store.judge import BundleJudge
 from receiver.store.lost_writes import LostWrites
 from receiver.store.publish import Publishing
@@ -50,7 +54,7 @@ def _sync_skipped() -> list[Replacement]:
 def _recorded_before_rename() -> list[Replacement]:
     def publish(self: Publishing, bundle: Receiving) -> None:
         self._records.note(What.PUBLISHED, bundle.opened)
-        self._records.ledger.set_state(bundle.hex_id, "published")
+        self._records.ledger.bundles.set_state(bundle.hex_id, State.PUBLISHED)
         bundle.target = self._records.inbox.publish(bundle.hex_id, bundle.manifest)
         self._conclude(bundle)
 
@@ -58,24 +62,24 @@ def _recorded_before_rename() -> list[Replacement]:
 
 
 def _boot_ignored() -> list[Replacement]:
-    real = Ledger.slabs
+    real = SlabWriter.kept
 
-    def slabs(self: Ledger, bundle: str) -> tuple[list[int], list[int]]:
+    def kept(self: SlabWriter, bundle: str) -> tuple[list[int], list[int]]:
         trusted, doubtful = real(self, bundle)
         return [*trusted, *doubtful], []
 
-    return [Replacement(Ledger, "slabs", slabs)]
+    return [Replacement(SlabWriter, "kept", kept)]
 
 
 def _published_forgotten() -> list[Replacement]:
-    real = Ledger.set_state
+    real = BundleWriter.set_state
 
-    def set_state(self: Ledger, bundle: str, state: Any, detail: str = "") -> None:
+    def set_state(self: BundleWriter, bundle: str, state: Any, detail: str = "") -> None:
         real(self, bundle, state, detail)
         if state == "published":
-            self._execute("UPDATE bundle SET state = 'expired' WHERE id = ?", (bundle,))
+            self._connection.execute("UPDATE bundle SET state = 'expired' WHERE id = ?", (bundle,))
 
-    return [Replacement(Ledger, "set_state", set_state)]
+    return [Replacement(BundleWriter, "set_state", set_state)]
 
 
 def _digest_unchecked() -> list[Replacement]:
@@ -88,18 +92,18 @@ def _incomplete_published() -> list[Replacement]:
 
 def _silence_forgotten() -> list[Replacement]:
     return [
-        Replacement(Ledger, "heard", lambda _: []),
-        Replacement(Ledger, "told_gaps", lambda *_: []),
-        Replacement(Ledger, "signed_gaps", lambda *_: []),
-        Replacement(Ledger, "predecessors", lambda *_, **__: {}),
+        Replacement(PeerRecord, "heard", lambda _: []),
+        Replacement(Gaps, "told", lambda *_: []),
+        Replacement(Gaps, "signed", lambda *_: []),
+        Replacement(Gaps, "predecessors", lambda *_, **__: {}),
     ]
 
 
 def _torn_manifest_refused() -> list[Replacement]:
-    def forget(self: Ledger, bundle: str, *states: Any) -> None:
-        self._execute("UPDATE bundle SET state = 'refused' WHERE id = ? AND state != 'published'", (bundle,))
+    def forget(self: BundleWriter, bundle: str, *states: Any) -> None:
+        self._connection.execute("UPDATE bundle SET state = 'refused' WHERE id = ? AND state != 'published'", (bundle,))
 
-    return [Replacement(Ledger, "forget", forget)]
+    return [Replacement(BundleWriter, "forget", forget)]
 
 
 def _epoch_by_the_clock() -> list[Replacement]:
@@ -109,7 +113,7 @@ def _epoch_by_the_clock() -> list[Replacement]:
 def _said_after_rename() -> list[Replacement]:
     def publish(self: Publishing, bundle: Receiving) -> None:
         if bundle.target is None:
-            self._records.ledger.set_state(bundle.hex_id, "publishing")
+            self._records.ledger.bundles.set_state(bundle.hex_id, State.PUBLISHING)
             bundle.target = self._records.inbox.publish(bundle.hex_id, bundle.manifest)
             self._records.note(What.PUBLISHED, bundle.opened)
         self._records.inbox.sync(bundle.target)

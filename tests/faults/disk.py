@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from diode.errors import LostWritesError
-from diode.storage.database import Database
+from diode.storage.connection import Connection
+from diode.storage.connection import Connection
 from diode.storage.durable import WriteBack
 from diode.storage.folder import Folder
 from tests.faults.replaced import Replacement, replaced
@@ -206,7 +207,7 @@ class _Watch:
 
     def __init__(self, disks: list[Disk]) -> None:
         self._disks = disks
-        self._execute = Database._execute
+        self._execute = Connection.execute
 
     def disk_of(self, path: Any) -> Disk | None:
         if isinstance(path, int):
@@ -327,7 +328,7 @@ class _Watch:
 
         return Replacement(os, name, call)
 
-    def execute(self, database: Database, statement: str, values: tuple[object, ...] = ()) -> Any:
+    def execute(self, database: Connection, statement: str, values: tuple[object, ...] = ()) -> Any:
         """A statement of a ledger; it is synced when the ledger says FULL."""
         if statement.lstrip().startswith(("SELECT", "PRAGMA")):
             return self._execute(database, statement, values)

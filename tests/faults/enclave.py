@@ -5,7 +5,6 @@ from collections import deque
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -16,7 +15,9 @@ from diode.process.memory import LINK_SIZE, Counters, Ring, create_memfd
 from diode.process.vocabulary import NOTHING, Vocabulary
 from diode.process.workers import Mailbox
 from diode.protocol.heartbeat import read_heartbeat
-from receiver.ledger.bundles import Ledger as ReceiverLedger
+from diode.storage.database import LEDGER_FILE
+from receiver.ledger import ledgers
+from receiver.ledger.ledgers import SupervisorLedger
 from receiver.messages import ASSEMBLE_SAYS, ASSEMBLE_TO_STORE, STORE_SAYS, STORE_TO_ASSEMBLE, Heard
 from receiver.peer.audit_heads import PeerHeads
 from receiver.peer.completion import Endings
@@ -81,7 +82,7 @@ class Enclave:
         self.slabs.peer, self.answers.peer = self.answers, self.slabs
         self._now = 0.0
         config = load(ReceiverConfig, folder / "receiver.toml")
-        booted = Replacement(ReceiverLedger, "__init__", _booted(world.boot))
+        booted = Replacement(ledgers, "boot_id", lambda: world.boot)
         with replaced(booted):
             open_receiver_ledger(config).close()  # as the daemon does: no crash may make it look too old
         self.fds = [create_memfd("arena", 256 << 20), Ring.create(1, REGION_BYTES), Counters.create(COUNTERS)]
@@ -93,8 +94,9 @@ class Enclave:
         with replaced(booted):
             self.store = Store(store, to_store, self.slabs, Finishing(Inline()))
         disk = DiskHealth(lambda _: self._alarms.add("disk_failing"))
-        heads = PeerHeads(self.store.records.ledger, self.store.records.audit, lambda _: None)
-        self.hearing = Hearing(self.store.records.ledger, Endings(self.store.records.ledger.heard()), disk, heads)
+        self._ledger = SupervisorLedger(config.state / LEDGER_FILE)
+        heads = PeerHeads(self._ledger, self.store.records.audit, lambda _: None)
+        self.hearing = Hearing(self._ledger, Endings(self._ledger.peer.heard()), disk, heads)
         settings = assemble_settings(
             ring=ring,
             regions=1,
@@ -153,17 +155,9 @@ class Enclave:
         """The process is gone."""
         with suppress(Exception):
             self.store.records.ledger.close()
+        with suppress(Exception):
+            self._ledger.close()
         self.store.arena.release()
         self.store.bundles.finishing.close()
         for fd in self.fds:
             os.close(fd)
-
-
-def _booted(boot: str) -> Any:
-    real = ReceiverLedger.__init__
-
-    def init(self: ReceiverLedger, path: Path, *arguments: Any, **options: Any) -> None:
-        real(self, path, *arguments, **options)
-        self._boot, self._syncing = boot, f"syncing {boot}"
-
-    return init

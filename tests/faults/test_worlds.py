@@ -68,7 +68,9 @@ def test_another_bundle_under_a_number_is_told_from_the_signed_one() -> None:
         while made.advance():
             pass
         assert "PredecessorDiffers" not in made.alarms
-        made.enclave.store.records.ledger._execute("UPDATE bundle SET id = ? WHERE sequence = 2", ("0" * 16,))
+        made.enclave.store.records.ledger._connection.execute(
+            "UPDATE bundle SET id = ? WHERE sequence = 2", ("0" * 16,)
+        )
         made.stage("third", b"after something else")
         while made.advance():
             pass

@@ -207,11 +207,11 @@ class World:
             assert self.enclave is not None
             assert self.staging is not None
             ledger = self.enclave.store.records.ledger
-            asked = [request_bundle(ledger, row.id) for row in ledger.in_progress() if row.state == "receiving"]
+            asked = [request_bundle(ledger, row.id) for row in ledger.bundles.in_progress() if row.state == "receiving"]
             for request in [*asked, *request_gaps(ledger)]:
                 with suppress(UsageError):
                     row, ranges = find_asked(self.staging.ledger, self.config.state, decode(request.code))
-                    self.staging.ledger.ask_resend(row.id, ranges)
+                    self.staging.ledger.resends.ask(row.id, ranges)
         raise Violation(f"I4: {self.staged.keys() - self.published.keys()} neither published nor asked for")
 
     def rest(self) -> None:
@@ -241,7 +241,7 @@ class World:
                 self.counts["taken"] += 1
                 receipt.rename(self.folder / f"taken-{name}")
         if self.enclave is not None:
-            orders = self.enclave.store.records.ledger.link_orders().values()
+            orders = self.enclave.store.records.ledger.peer.link_orders().values()
             order = max((one.reached for one in orders), default=(-1, 0))
             if order < self.highest and not self.counts["power"]:
                 raise Violation("I8: the order of heartbeats went back")
@@ -251,18 +251,19 @@ class World:
         """Whether the ledger has it as published: what the disk still may undo, no reader takes here."""
         if self.enclave is None:
             return False
-        return any(row.name == name for row in self.enclave.store.records.ledger.published("cve"))
+        return any(row.name == name for row in self.enclave.store.records.ledger.bundles.published("cve"))
 
     def check_end(self) -> None:
         """All is published, and nothing of it is left behind."""
         assert self.enclave is not None
         ledger = self.enclave.store.records.ledger
         for table in ("slab", "parked", "begun"):
-            if rows := ledger._execute(f"SELECT * FROM {table}").fetchall():
+            if rows := ledger._connection.execute(f"SELECT * FROM {table}").fetchall():
                 raise Violation(f"I6: {len(rows)} rows left in {table}")
         if left := [path.name for path in (self.inbox / ".diode" / "spool").iterdir()]:
             raise Violation(f"I6: {left} left in the spool")
-        over = {row.id for row in ledger.published("cve")}  # without tags a manifest may arrive broken, then whole
+        # Without tags a manifest may arrive broken, and then whole.
+        over = {row.id for row in ledger.bundles.published("cve")}
         self.check_audit()
         quarantine = self.inbox / ".diode" / "quarantine"
         names = {path.name for folder in (quarantine, quarantine / UNSIGNED) for path in folder.glob("*")}

@@ -17,7 +17,7 @@ from diode.protocol.heartbeat import Heartbeat, LinkOrder, write_heartbeat
 from diode.trust.keys import new_link_key
 from receiver.daemon import Running
 from receiver.events.happened import BeatHeard, Event, Health, LinkSilent, Ticked
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.peer import PeerWriter
 from receiver.messages import Heard
 from receiver.supervisor.figures import Figures
 from receiver.supervisor.shutdown import Shutdown
@@ -83,15 +83,15 @@ async def test_a_ledger_that_hangs_stops_no_tick(daemon: Daemon, monkeypatch: py
     """Heartbeats are heard, silence is noticed, the watchdog is told; in the end all is recorded, in order."""
     goes_on, hangs = threading.Event(), threading.Event()
     recorded: list[int] = []
-    note_order = Ledger.note_order
+    note_order = PeerWriter.note_order
 
-    def note(self: Ledger, key: str, order: LinkOrder) -> None:
+    def note(self: PeerWriter, key: str, order: LinkOrder) -> None:
         hangs.set()
         goes_on.wait(PATIENCE_S)
         note_order(self, key, order)
         recorded.append(order.number)
 
-    monkeypatch.setattr(Ledger, "note_order", note)
+    monkeypatch.setattr(PeerWriter, "note_order", note)
     daemon.hear(1)
     assert await asyncio.to_thread(hangs.wait, PATIENCE_S)
     for number in range(2, 12):

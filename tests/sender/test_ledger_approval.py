@@ -2,15 +2,24 @@
 
 from pathlib import Path
 
-from sender.ledger import Ledger, Row
+from sender.ledger import Ledger, Row, State
 
 
-def packed(channel: str, sequence: int, state: str) -> Row:
+def packed(channel: str, sequence: int, state: State | str) -> Row:
     """A bundle, named as its channel so that nothing is confused by chance."""
     name = f"{channel}-{sequence}"
     place = (f"{channel}{sequence:015}"[:16], channel, name, "1", sequence)
     return Row(
-        *place, content=name, size=1, files=1, passes=1, pass_delay_s=0.0, state=state, detail="", created="", origin=""
+        *place,
+        content=name,
+        size=1,
+        files=1,
+        passes=1,
+        pass_delay_s=0.0,
+        state=State(state),
+        detail="",
+        created="",
+        origin="",
     )
 
 
@@ -22,10 +31,10 @@ def test_what_waits_is_not_announced(tmp_path: Path) -> None:
         ledger.add(packed("b", sequence, state))
     ledger.add(packed("c", 1, "sent"))
     assert {"b": 1, "c": 1} == ledger.sequences()
-    ledger.set_state(packed("b", 2, "").id, "approved")
+    ledger.set_state(packed("b", 2, "sent").id, State.APPROVED)
     assert {"b": 3, "c": 1} == ledger.sequences()
-    assert [packed("b", 2, "").id] == [row.id for row in ledger.approved()]
-    ledger.set_state(packed("b", 4, "").id, "withdrawn")
-    ledger.set_state(packed("a", 1, "").id, "approved")
+    assert [packed("b", 2, "sent").id] == [row.id for row in ledger.approved()]
+    ledger.set_state(packed("b", 4, "sent").id, State.WITHDRAWN)
+    ledger.set_state(packed("a", 1, "sent").id, State.APPROVED)
     assert {"a": 1, "b": 4, "c": 1} == ledger.sequences()
     ledger.close()

@@ -1,10 +1,11 @@
 """A sender that was killed goes on at the first slab that had not left."""
 
 from pathlib import Path
+from typing import Any
 
 from diode.protocol.geometry import PROFILES, stream_geometry
 from diode.protocol.wire import Kind
-from sender.ledger import Ledger
+from sender.ledger import Ledger, State
 from sender.transport.schedule import Filler, Job, Plan, Scheduler, Wait
 
 FULL = stream_geometry(1408, PROFILES["standard"])
@@ -26,7 +27,7 @@ def sent_by(plan: Plan) -> list[tuple[int, int]]:
     return found
 
 
-def plan(**fields: int) -> Plan:
+def plan(**fields: Any) -> Plan:
     """Five slabs."""
     return Plan(1, FULL, 5 * FULL.source_bytes, 1000, 1000, 160, 1, pass_delay_s=0.1, **fields)
 
@@ -43,10 +44,10 @@ def test_a_pass_goes_on_where_it_was_and_later_ones_are_whole() -> None:
 def test_progress_outlives_the_process_and_ends_with_the_bundle(tmp_path: Path) -> None:
     """The ledger says where to go on."""
     ledger = Ledger(tmp_path / "ledger.db")
-    assert (0, 0) == ledger.progress("b")
-    ledger.slab_sent("b", 1, 6)
+    assert (0, 0) == ledger.progress.of("b")
+    ledger.progress.slab_sent("b", 1, 6)
     ledger.close()
     ledger = Ledger(tmp_path / "ledger.db")
-    assert (1, 7) == ledger.progress("b")
-    ledger.set_state("b", "sent")
-    assert (0, 0) == ledger.progress("b")
+    assert (1, 7) == ledger.progress.of("b")
+    ledger.set_state("b", State.SENT)
+    assert (0, 0) == ledger.progress.of("b")

@@ -5,13 +5,14 @@ import sqlite3
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
 from diode.errors import DiodeError, LockedError, StorageError, UsageError
 from diode.storage import backup
 from diode.storage.backup import back_up
-from diode.storage.database import Database
+from diode.storage.database import Database, Side
 from diode.storage.locking import locked, locked_as_it_is
 
 restore = partial(
@@ -28,25 +29,27 @@ CREATE TABLE IF NOT EXISTS noted (what TEXT) STRICT;
 class Book(Database):
     """A ledger that holds notes."""
 
-    side = "sender"
-    _in_copies = "INSERT INTO noted VALUES ('copied')"
+    side: ClassVar[Side] = "sender"
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         super().__init__(path, SCHEMA, "FULL", read_only=read_only)
 
     def note(self, what: str) -> None:
         """Write."""
-        self._execute("INSERT INTO noted VALUES (?)", (what,))
+        self._connection.execute("INSERT INTO noted VALUES (?)", (what,))
 
     def notes(self) -> list[str]:
         """What was written."""
-        return [what for (what,) in self._execute("SELECT what FROM noted ORDER BY rowid")]
+        return [row["what"] for row in self._connection.execute("SELECT what FROM noted ORDER BY rowid")]
+
+    def _in_copies(self) -> str:
+        return "INSERT INTO noted VALUES ('copied')"
 
 
 class Other(Book):
     """The other side's."""
 
-    side = "receiver"
+    side: ClassVar[Side] = "receiver"
 
 
 def reader(path: Path) -> Book:
@@ -210,7 +213,7 @@ def emptied(path: Path) -> None:
         database.execute("DELETE FROM ledger")
 
 
-HARMS = {
+HARMS: dict[str, tuple[Any, str]] = {
     "missing": (Path.unlink, "holds no backup"),
     "folder": (lambda path: (path.unlink(), path.mkdir()), "holds no backup"),
     "empty": (lambda path: path.write_bytes(b""), "cannot be used"),

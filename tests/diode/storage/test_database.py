@@ -1,6 +1,7 @@
 """Ledgers of older versions open, are migrated whole or not at all, and one of a newer version is refused.
 
-``tests/ledgers`` holds what ``iterdump`` of sqlite3 makes of each version's ledger, in the middle of transfers.
+``tests/ledgers`` holds what ``iterdump`` of sqlite3 makes of the ledger of each schema, in the middle of transfers,
+and its version (PRAGMA user_version) from schema 1 on.
 """
 
 import os
@@ -11,17 +12,20 @@ import sys
 import textwrap
 from contextlib import closing
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from diode.errors import StorageError, UsageError
 from diode.storage.backup import back_up, restore
 from diode.storage.database import Database
-from receiver.ledger.bundles import Ledger as ReceiverLedger
+from receiver.ledger.ledgers import LedgerView, StoreLedger, SupervisorLedger
+from receiver.ledger.states import State
 from sender.ledger import Ledger as SenderLedger
+from sender.ledger import State as SenderState
 from tests.test_architecture import ROOT
 
-LEDGERS = {"sender": SenderLedger, "receiver": ReceiverLedger}
+LEDGERS: dict[str, type[SenderLedger | StoreLedger]] = {"sender": SenderLedger, "receiver": StoreLedger}
 OLD = sorted(path.stem for path in (ROOT / "tests" / "ledgers").glob("*.sql"))
 NOTES = "CREATE TABLE IF NOT EXISTS note (what TEXT) STRICT; CREATE TABLE IF NOT EXISTS channel (name, sequence);"
 
@@ -53,26 +57,81 @@ def set_version(path: Path, version: int) -> None:
         database.execute(f"PRAGMA user_version = {version}")
 
 
-@pytest.mark.parametrize("name", OLD)
-def test_an_older_ledger_goes_on(tmp_path: Path, name: str) -> None:
+def of_side(side: str) -> list[str]:
+    """The older ledgers of one side."""
+    return [name for name in OLD if name.startswith(side)]
+
+
+@pytest.mark.parametrize("name", of_side("sender"))
+def test_an_older_senders_ledger_goes_on(tmp_path: Path, name: str) -> None:
     """In the middle of its transfers, with every row, and is of today's schema afterwards."""
     path = tmp_path / "ledger.db"
     lay(name, path)
-    before, kind = rows_of(path), LEDGERS[name.partition("-")[0]]
+    before = rows_of(path)
     for _ in range(2):
+        with closing(SenderLedger(path)) as ledger:
+            (queued,) = ledger.queued()
+            last = before["channel"][0][1]
+            assert ((1, 4), last) == (ledger.progress.of(queued.id), ledger.next_sequence("models")[0] - 1)
+            assert 1 == len(ledger.resends.waiting())
+            assert ledger.standing().decisions == ledger.identity().decisions
+    assert (before, len(SenderLedger.migrations)) == (rows_of(path), version_of(path))
+
+
+@pytest.mark.parametrize("name", of_side("receiver"))
+def test_an_older_receivers_ledger_goes_on(tmp_path: Path, name: str) -> None:
+    """With every row; only what is known of slabs has a column of its own since, and says the same."""
+    path = tmp_path / "ledger.db"
+    lay(name, path)
+    before = rows_of(path)
+    decisions = before["ledger"][0][3]
+    for kind in (StoreLedger, SupervisorLedger):
         with closing(kind(path)) as ledger:
-            ledger.standing()
-            if isinstance(ledger, SenderLedger):
-                (queued,) = ledger.queued()
-                assert ((1, 4), 3) == (ledger.progress(queued.id), ledger.next_sequence("models")[0] - 1)
-                assert 1 == len(ledger.resends())
-            else:
-                (row,) = (row for row in ledger.in_progress() if row.state == "receiving")
-                trusted, doubtful = ledger.slabs(row.id)
-                assert ([0], 1) == (trusted + doubtful, len(ledger.parked(row.id)))
-                assert ["e" * 16] == ledger.heard()
-                assert ledger.trust_head() is None
-    assert (before, len(kind.migrations)) == (rows_of(path), version_of(path))
+            assert (decisions, None) == (ledger.standing().decisions, ledger.trust_head())
+            assert ["e" * 16] == ledger.peer.heard()
+    after = rows_of(path)
+    slabs = {table: before.pop(table) for table in ("slab", "parked")}
+    assert {table: list(map(with_proof, rows)) for table, rows in slabs.items()} == {
+        table: after.pop(table) for table in slabs
+    }
+    assert (before, len(LedgerView.migrations)) == (after, version_of(path))
+
+
+def with_proof(row: tuple[object, ...]) -> tuple[object, ...]:
+    """A slab of schema 1 as schema 2 has it."""
+    *place, boot = row
+    word, _, rest = str(boot).rpartition(" ")
+    if boot == "durable":
+        return (*place, "", "durable")
+    return (*place, rest, word or "written")
+
+
+def test_what_was_known_of_slabs_is_known_still(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the boot that wrote them, and in a later one."""
+    monkeypatch.setattr("receiver.ledger.ledgers.boot_id", lambda: "887d09d9-2575-4037-a4be-25bd3f9bb9ad")
+    lay("receiver-1", tmp_path / "ledger.db")
+    bundle = "2" * 16
+    with closing(StoreLedger(tmp_path / "ledger.db")) as ledger:
+        assert (([0, 1, 2, 3], []), {1}) == (ledger.slabs.kept(bundle), ledger.slabs.unproven(bundle))
+        ledger.slabs.forget_unsynced()
+        assert ([0], []) == ledger.slabs.kept(bundle)
+        assert [(1, 0, 5)] == ledger.slabs.parked(bundle)
+    lay("receiver-1", tmp_path / "later.db")
+    monkeypatch.setattr("receiver.ledger.ledgers.boot_id", lambda: "another")
+    with closing(StoreLedger(tmp_path / "later.db")) as ledger:
+        assert (([0], [1, 2, 3]), set()) == (ledger.slabs.kept(bundle), ledger.slabs.unproven(bundle))
+        ledger.slabs.forget_doubtful(bundle)
+        assert [(1, 0, 5)] == ledger.slabs.parked(bundle)
+
+
+def test_the_kept_ledgers_hold_every_state() -> None:
+    """Of the newest older schema, so that none is missed by a migration."""
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.executescript((ROOT / "tests" / "ledgers" / "receiver-1.sql").read_text())
+        assert set(State) == {state for (state,) in database.execute("SELECT state FROM bundle")}
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.executescript((ROOT / "tests" / "ledgers" / "sender-1.sql").read_text())
+        assert set(SenderState) == {state for (state,) in database.execute("SELECT state FROM bundle")}
 
 
 @pytest.mark.parametrize("name", OLD)
@@ -80,20 +139,22 @@ def test_an_older_ledger_is_read_as_it_is(tmp_path: Path, name: str) -> None:
     """Commands that only read change nothing; what it lacks is empty to them. It can be backed up, and put back."""
     path = tmp_path / "ledger.db"
     lay(name, path)
-    before, kind = rows_of(path), LEDGERS[name.partition("-")[0]]
+    before, version, kind = rows_of(path), version_of(path), LEDGERS[name.partition("-")[0]]
 
     def read(at: Path) -> Database:
         return kind(at, read_only=True)
 
-    with closing(read(path)) as ledger:
-        assert isinstance(ledger, SenderLedger | ReceiverLedger)
-        assert 3 == len(ledger.recent(9))
+    with closing(kind(path, read_only=True)) as ledger:
+        rows = ledger.recent(9) if isinstance(ledger, SenderLedger) else ledger.bundles.recent(9)
+        assert len(before["bundle"]) == len(rows)
         ledger.standing()
         back_up(ledger, tmp_path / "backup", read)
-    assert (before, 0) == (rows_of(path), version_of(path))
+    assert (before, version) == (rows_of(path), version_of(path))
     restore(tmp_path / "backup", tmp_path / "state", read, force=False, keys=(), is_unsigned=True)
     with closing(kind(tmp_path / "state" / "ledger.db")) as ledger:
         assert before["bundle"] == rows_of(tmp_path / "state" / "ledger.db")["bundle"]
+        if isinstance(ledger, StoreLedger):
+            assert [] == ledger.slabs.kept("2" * 16)[0]  # the spool may hold something else by now
 
 
 @pytest.mark.parametrize("side", LEDGERS)
@@ -131,7 +192,7 @@ class Third(First):
     """Two versions later: notes are numbered, and were counted in between."""
 
     readable_from = 3
-    migrations = (
+    migrations: ClassVar[tuple[tuple[str, ...], ...]] = (
         (),
         ("CREATE TABLE counted (n INTEGER) STRICT", "INSERT INTO counted SELECT count(*) FROM note"),
         (
@@ -186,13 +247,14 @@ def test_a_migration_that_is_killed_is_done_again(first: Path) -> None:
     program = f"""
         import os, signal
         from pathlib import Path
+        from diode.storage.connection import Connection
         from tests.diode.storage.test_database import Third
-        real = Third._execute
+        real = Connection.execute
         def execute(self, statement, values=()):
             if statement.startswith("DROP"):
                 os.kill(os.getpid(), signal.SIGKILL)
             return real(self, statement, values)
-        Third._execute = execute
+        Connection.execute = execute
         Third(Path({str(first)!r}))
     """
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

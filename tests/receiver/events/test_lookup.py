@@ -10,7 +10,7 @@ from securesystemslib.signer import CryptoSigner
 from diode.errors import MessageError
 from receiver.events.happened import Coming, Ended, NowHeld
 from receiver.events.lookup import Lookup
-from receiver.ledger.bundles import State
+from receiver.ledger.states import State
 from receiver.messages import (
     STORE_SAYS,
     Accepted,
@@ -57,7 +57,7 @@ def enclave(tmp_path: Path) -> Enclave:
 def lookup(enclave: Enclave, state: State | None = None) -> Lookup:
     """As the supervisor has it, with the bundle in this state."""
     if state:
-        enclave.store.records.ledger.set_state(BUNDLE_ID, state, "because \x1b[2J of it")
+        enclave.store.records.ledger.bundles.set_state(BUNDLE_ID, state, "because \x1b[2J of it")
     return Lookup(enclave.config, enclave.store.records.ledger)
 
 
@@ -104,7 +104,7 @@ def test_a_bundle_in_another_state(enclave: Enclave, message: object) -> None:
 
 def test_what_is_held_is_scanned_where_it_lies(enclave: Enclave) -> None:
     """Its place, channel and size are ours to know."""
-    event = lookup(enclave, "held").event(Held(BUNDLE_ID, 2))
+    event = lookup(enclave, State.HELD).event(Held(BUNDLE_ID, 2))
     assert isinstance(event, NowHeld)
     place = {"path": str(enclave.config.inbox.path / ".diode" / "held" / BUNDLE_ID), "channel": "test"}
     expected = place | {"bundle": BUNDLE_ID, "label": event.row.label, "bytes": 7, "files": 1}
@@ -113,12 +113,12 @@ def test_what_is_held_is_scanned_where_it_lies(enclave: Enclave) -> None:
 
 def test_what_is_not_held_any_more_is_not_scanned(enclave: Enclave) -> None:
     """A message may come late."""
-    assert lookup(enclave, "publishing").event(Held(BUNDLE_ID, 2)) is None
+    assert lookup(enclave, State.PUBLISHING).event(Held(BUNDLE_ID, 2)) is None
 
 
 def test_a_refusal_is_told_in_the_ledgers_words(enclave: Enclave) -> None:
     """Escaped, with the exit code of its reason."""
-    event = lookup(enclave, "refused").event(BundleRefused(BUNDLE_ID, "policy"))
+    event = lookup(enclave, State.REFUSED).event(BundleRefused(BUNDLE_ID, "policy"))
     assert isinstance(event, Ended)
     assert ({"reason": "policy", "detail": "because \\x1b[2J of it"}, 14) == (event.fields, event.exit_code)
 

@@ -3,6 +3,7 @@
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from securesystemslib.signer import CryptoSigner
@@ -12,8 +13,10 @@ from diode.audit.verify import entries_of
 from diode.errors import ReplayError, RevokedKeyError
 from diode.formats.names import MAX_SEQUENCE
 from receiver.cli import app
-from receiver.ledger.bundles import Ledger
-from receiver.ledger.numbers import FLOOR_DEPTH, MAX_AHEAD, MAX_JUMP
+from receiver.ledger.ledgers import StoreLedger
+from receiver.ledger.numbers import FLOOR_DEPTH, MAX_JUMP
+from receiver.ledger.states import State
+from receiver.ledger.waiting import MAX_AHEAD
 from receiver.messages import MoreNotSaid, NumberWaits
 from receiver.peer.channels import begin_channel
 from receiver.peer.requests import request_gaps
@@ -24,7 +27,7 @@ ALICE = CryptoSigner.generate_ed25519()
 LAST = MAX_SEQUENCE
 
 
-def numbered(sequence: int, **fields: object) -> Bundle:
+def numbered(sequence: int, **fields: Any) -> Bundle:
     """A bundle with this number, lawfully signed."""
     return make_bundle({"a": b"%d" % sequence}, sequence=sequence, signer=ALICE, **fields)
 
@@ -125,18 +128,18 @@ def test_a_hundred_that_wait_cost_nothing(enclave: Enclave) -> None:
     assert (20, [80]) == (len(waiting(enclave)), [m.count for m in enclave.said(MoreNotSaid)])
     assert 21 == len([e for e in entries_of(enclave.config.audit_folder) if e.what == "postponed"])
     enclave.restart()
-    with closing(Ledger(enclave.config.state / "ledger.db", read_only=True)) as ledger:
-        assert ([], 100) == (ledger.recent(9), len(ledger.ahead()))
+    with closing(StoreLedger(enclave.config.state / "ledger.db", read_only=True)) as ledger:
+        assert ([], 100) == (ledger.bundles.recent(9), len(ledger.waiting.ahead()))
         asked = request_gaps(ledger)
     assert 100 == len([request for request in asked if "channel begin test" in request.what])
 
 
 def test_what_waits_is_bounded(tmp_path: Path) -> None:
     """The newest are remembered."""
-    ledger = Ledger(tmp_path / "ledger.db")
+    ledger = StoreLedger(tmp_path / "ledger.db")
     for n in range(MAX_AHEAD + 50):
-        ledger.note_ahead(f"{n:016x}", "test", 50_000 + n)
-    assert (MAX_AHEAD, f"{MAX_AHEAD + 49:016x}") == (len(ledger.ahead()), next(iter(ledger.ahead())))
+        ledger.waiting.note_ahead(f"{n:016x}", "test", 50_000 + n)
+    assert (MAX_AHEAD, f"{MAX_AHEAD + 49:016x}") == (len(ledger.waiting.ahead()), next(iter(ledger.waiting.ahead())))
 
 
 def test_the_command(enclave: Enclave) -> None:
@@ -156,7 +159,7 @@ def test_a_number_held_by_what_is_on_its_way_waits(enclave: Enclave) -> None:
     real = numbered(1)
     enclave.take(real)
     assert ([], False, 1) == (enclave.refusals, enclave.published(real), len(waiting(enclave)))
-    enclave.store.records.ledger.note_heard([f"{real.number:016x}"])
+    enclave.peer.note_heard([f"{real.number:016x}"])
     asked = [request for request in request_gaps(enclave.store.records.ledger) if f"{real.number:016x}" in request.what]
     assert [(True, True)] == [(request.is_signed, "waited, for another bundle" in request.what) for request in asked]
     enclave.store.refusing.refuse(enclave.store.bundles[thief.number], RevokedKeyError("revoked"))
@@ -175,15 +178,16 @@ CREATE UNIQUE INDEX one_version ON bundle (channel, name, version) WHERE state !
 def test_a_ledger_of_an_earlier_version(tmp_path: Path) -> None:
     """A command reads it before any daemon opened it; then it is brought up, and numbers are still taken once."""
     path = tmp_path / "ledger.db"
-    Ledger(path).close()
+    StoreLedger(path).close()
     with closing(sqlite3.connect(path)) as database:
         database.executescript(OLD)
-    with closing(Ledger(path, read_only=True)) as ledger:
+    with closing(StoreLedger(path, read_only=True)) as ledger:
         assert [] == request_gaps(ledger)
-    with closing(Ledger(path)) as ledger:
-        ledger.accept("1" * 16, numbered(1).manifest, "signer")
-        ledger.set_state("1" * 16, "published")
+    with closing(StoreLedger(path)) as ledger:
+        ledger.bundles.accept("1" * 16, numbered(1).manifest, "signer")
+        ledger.bundles.set_state("1" * 16, State.PUBLISHING)
+        ledger.bundles.set_state("1" * 16, State.PUBLISHED)
         with pytest.raises(ReplayError, match="sequence number already used"):
-            ledger.accept("2" * 16, numbered(1, name="other").manifest, "signer")
+            ledger.bundles.accept("2" * 16, numbered(1, name="other").manifest, "signer")
         with pytest.raises(ReplayError, match="name and version already used"):
-            ledger.accept("2" * 16, numbered(2, version="1").manifest, "signer")
+            ledger.bundles.accept("2" * 16, numbered(2, version="1").manifest, "signer")

@@ -3,7 +3,7 @@
 from contextlib import closing
 from pathlib import Path
 
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.ledgers import SupervisorLedger
 
 SESSIONS = [[0xFFFF, 2**64 - 1, 12_345], [1, 0, 0]]
 
@@ -11,18 +11,18 @@ SESSIONS = [[0xFFFF, 2**64 - 1, 12_345], [1, 0, 0]]
 def test_sessions_outlive_the_receiver(tmp_path: Path) -> None:
     """The last list counts; session numbers have all 64 bits."""
     path = tmp_path / "ledger.db"
-    with closing(Ledger(path)) as ledger:
-        assert [] == ledger.sessions()
-        ledger.note_sessions([[7, 7, 7]])
-        ledger.note_sessions(SESSIONS)
-    with closing(Ledger(path)) as ledger:
-        assert SESSIONS == ledger.sessions()
+    with closing(SupervisorLedger(path)) as ledger:
+        assert [] == ledger.peer.sessions()
+        ledger.peer.note_sessions([[7, 7, 7]])
+        ledger.peer.note_sessions(SESSIONS)
+    with closing(SupervisorLedger(path)) as ledger:
+        assert SESSIONS == ledger.peer.sessions()
 
 
 def test_a_copy_admits_nobody(tmp_path: Path) -> None:
     """What was live when a backup was made is not when it is put back."""
-    with closing(Ledger(tmp_path / "ledger.db")) as ledger:
-        ledger.note_sessions(SESSIONS)
+    with closing(SupervisorLedger(tmp_path / "ledger.db")) as ledger:
+        ledger.peer.note_sessions(SESSIONS)
         ledger.copy_to(tmp_path / "copy.db")
-    with closing(Ledger(tmp_path / "copy.db")) as copy:
-        assert [] == copy.sessions()
+    with closing(SupervisorLedger(tmp_path / "copy.db")) as copy:
+        assert [] == copy.peer.sessions()

@@ -10,7 +10,7 @@ from diode.audit.chain import Head, What
 from diode.audit.log import AuditLog
 from diode.audit.verify import entries_of
 from receiver.events.lines import Lines
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.ledgers import SupervisorLedger
 from receiver.peer.audit_heads import NOTED_EVERY_S, PeerHeads
 
 
@@ -21,7 +21,7 @@ def head(n: int, mark: str = "a") -> Head:
 
 def start(folder: Path) -> PeerHeads:
     """A receiver that was started."""
-    return PeerHeads(Ledger(folder / "ledger.db"), AuditLog(folder / "audit", "receiver", None), Lines().read)
+    return PeerHeads(SupervisorLedger(folder / "ledger.db"), AuditLog(folder / "audit", "receiver", None), Lines().read)
 
 
 def noted(folder: Path) -> list[tuple[What, int]]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from diode.formats.names import MAX_SEQUENCE
 from diode.protocol.heartbeat import Heartbeat
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.ledgers import SupervisorLedger
 from receiver.peer.regressions import MAX_CHANNELS, TAKEN_AFTER, Books
 
 
@@ -47,13 +47,13 @@ def test_a_sequence_that_goes_back_is_alarmed_once_and_taken_when_it_stays() -> 
 def test_a_lie_about_a_number_is_corrected(tmp_path: Path) -> None:
     """Neither one far too high nor one far too low stands for long, and real gaps are seen again."""
     for lie in ((1 << 63) - 1, MAX_SEQUENCE, 0):
-        ledger = Ledger(tmp_path / f"{lie}.db")
-        ledger.note_issued({"models": 1})
-        books = Books(ledger.issued())
+        ledger = SupervisorLedger(tmp_path / f"{lie}.db")
+        ledger.peer.note_issued({"models": 1})
+        books = Books(ledger.peer.issued())
         for clock, told in enumerate([5, lie, *[6] * TAKEN_AFTER]):
             list(books.read(heartbeat(clock, models=told)))
-            ledger.note_issued(books.told)
-        assert list(range(1, 7)) == [gap.sequence for gap in ledger.told_gaps(("models",), 99, 0)]
+            ledger.peer.note_issued(books.told)
+        assert list(range(1, 7)) == [gap.sequence for gap in ledger.gaps.told(("models",), 99, 0)]
 
 
 def test_a_liar_in_between_hides_nothing() -> None:

@@ -195,7 +195,7 @@ def test_no_bundle_before_it_stops_a_revocation(
             enclave.take(bundle)
         else:
             enclave.take_manifest(bundle, bundle.number)
-    assert [] == enclave.store.records.ledger.recent(99)
+    assert [] == enclave.store.records.ledger.bundles.recent(99)
     assert said(enclave) == ({"refused"} if whole else set())
     if restarted:
         enclave.restart()
@@ -239,7 +239,7 @@ def test_the_same_document_again(enclave: Enclave) -> None:
     """In another bundle, under the same name and number: redundant, and no refusal. An older one changes nothing."""
     enclave.take(carried(1, revoking()))
     enclave.take(
-        spoil(enclave.store.records.ledger.trust_document() or b"", ALICE, sequence=1, expires="2099-01-01T00:00:00Z")
+        spoil(enclave.store.records.ledger.trust.document() or b"", ALICE, sequence=1, expires="2099-01-01T00:00:00Z")
     )
     enclave.take(carried(2, sealed(document(3, {BOB.public_key.keyid: "stolen"}, new=NEW), ALICE, NEW)))
     again = carried(3, revoking())
@@ -266,12 +266,12 @@ def test_a_revocation_is_suppressed_and_sent_again(enclave: Enclave) -> None:
     previous = f"{suppressed.number:016x}"
     enclave.take(make_bundle({"root.json": b"{}"}, signer=ALICE, channel="trust", sequence=2, previous=previous))
     ledger = enclave.store.records.ledger
-    assert [f"{suppressed.number:016x}"] == list(ledger.predecessors())
+    assert [f"{suppressed.number:016x}"] == list(ledger.gaps.predecessors())
     assert "named by the signed manifest" in request_gaps(ledger)[0].what
     for n in range(100):
         enclave.take_manifest(spoiler := spoil(b"{}", sequence=n + 1, name=f"s{n}"), spoiler.number)
     enclave.take(suppressed)
-    assert (True, {}) == (is_revoked(enclave), ledger.predecessors())
+    assert (True, {}) == (is_revoked(enclave), ledger.gaps.predecessors())
 
 
 def test_a_thief_pushes_out_the_thief_alone(enclave: Enclave) -> None:
@@ -313,7 +313,7 @@ def test_refusals_of_the_channel_fill_no_log(enclave: Enclave) -> None:
     entries = [e for e in entries_of(enclave.config.audit_folder) if e.what == "refused"]
     assert len(entries) < 30
     assert len(list((enclave.config.inbox.path / ".diode" / "quarantine").iterdir())) < 30
-    assert ([], []) == (enclave.store.records.ledger.recent(9), list(enclave.store.bundles))
+    assert ([], []) == (enclave.store.records.ledger.bundles.recent(9), list(enclave.store.bundles))
 
 
 @pytest.mark.parametrize("what", ["statement", "anchor", "audit", "rename"])

@@ -14,7 +14,7 @@ from diode.errors import ContentError, DiodeError, IntegrityError, ReplayError, 
 from diode.formats.timestamps import now_utc
 from diode.trust.document import document_digest
 from receiver.cli import app
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.ledgers import StoreLedger
 from receiver.messages import TrustChanged
 from receiver.recovery.backup import back_up, restore
 from receiver.recovery.rebaseline import open_ledger, rebaseline
@@ -54,7 +54,7 @@ def install(enclave: Enclave, path: Path) -> DiodeError | None:
 
 def save(enclave: Enclave, folder: Path) -> None:
     """Back up, signed by nobody: a replay needs no forging."""
-    with closing(Ledger(enclave.config.state / "ledger.db", read_only=True)) as ledger:
+    with closing(StoreLedger(enclave.config.state / "ledger.db", read_only=True)) as ledger:
         back_up(ledger, folder, None)
 
 
@@ -115,11 +115,11 @@ def test_a_second_rebaseline_does_not_lower_it(enclave: Enclave, tmp_path: Path)
     """Nor one after the anchor was damaged, while the audit log tells."""
     put_back(enclave, tmp_path / "old")
     put_back(enclave, tmp_path / "old")
-    with closing(Ledger(enclave.config.state / "ledger.db")) as ledger:
+    with closing(StoreLedger(enclave.config.state / "ledger.db")) as ledger:
         assert (2, document_digest(SECOND)) == ledger.trust_head()
     enclave.config.anchor_file.write_bytes(b"{")
     put_back(enclave, tmp_path / "old")
-    with closing(Ledger(enclave.config.state / "ledger.db")) as ledger:
+    with closing(StoreLedger(enclave.config.state / "ledger.db")) as ledger:
         assert (2, document_digest(SECOND)) == ledger.trust_head()
 
 

@@ -7,7 +7,6 @@ import shutil
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -22,8 +21,9 @@ from diode.protocol.gate import Gate
 from diode.protocol.heartbeat import Heartbeat, HeartbeatSealer, LinkOrder
 from diode.storage.locking import locked
 from diode.trust.keys import new_link_key, read_link_key
-from receiver.ledger.bundles import Ledger
-from receiver.recovery.rebaseline import anchor_of, open_ledger, rebaseline, reset_order
+from receiver.ledger.ledgers import StoreLedger
+from receiver.ledger.states import State
+from receiver.recovery.rebaseline import anchor_of, open_ledger, open_supervisor_ledger, rebaseline, reset_order
 from tests.link import Bundle, make_bundle
 
 FAR = (1 << 63) - 1
@@ -45,7 +45,7 @@ def old(config: ReceiverConfig, tmp_path: Path) -> Path:
         publish(config, ledger, 1)
     shutil.copytree(config.state, tmp_path / "old")
     with closing(open_ledger(config)) as ledger:
-        ledger.note_order("a" * 64, LinkOrder(100, 7))
+        hear(config, "a" * 64, LinkOrder(100, 7))
         publish(config, ledger, 2)
     shutil.copytree(config.state, tmp_path / "less-old")
     with closing(open_ledger(config)) as ledger:
@@ -58,18 +58,29 @@ def hex_id(n: int) -> str:
     return f"{BUNDLES[n].number:016x}"
 
 
-def publish(config: ReceiverConfig, ledger: Ledger, n: int) -> None:
+def publish(config: ReceiverConfig, ledger: StoreLedger, n: int) -> None:
     """As ``store`` does."""
     bundle: Bundle = BUNDLES[n]
-    ledger.accept(hex_id(n), bundle.manifest, "signer")
-    ledger.set_state(hex_id(n), "publishing")
+    ledger.bundles.accept(hex_id(n), bundle.manifest, "signer")
+    ledger.bundles.set_state(hex_id(n), State.PUBLISHING)
     folder = config.inbox.path / "test" / "bundle" / str(n)
     folder.mkdir(parents=True)
     facts = {"channel": "test", "name": "bundle", "version": str(n), "sequence": n, "signer": "signer"}
     sizes = {"files": 1, "bytes": n, "slabs": 1, "content": bundle.manifest.files.blake3}
     more = {"verify": "slabs", "published": "2026-01-01T00:00:00Z"}
     (folder / "receipt.json").write_text(json.dumps(facts | sizes | more | {"bundle": hex_id(n)}))
-    ledger.set_state(hex_id(n), "published")
+    ledger.bundles.set_state(hex_id(n), State.PUBLISHED)
+
+
+def hear(config: ReceiverConfig, key: str, order: LinkOrder) -> None:
+    """As the supervisor does."""
+    with closing(open_supervisor_ledger(config)) as ledger:
+        ledger.peer.note_order(key, order)
+
+
+def full(*_: object) -> None:
+    """A disk that takes nothing."""
+    raise OSError(errno.ENOSPC, "full", "audit")
 
 
 def go_back(config: ReceiverConfig, old: Path) -> None:
@@ -80,16 +91,18 @@ def go_back(config: ReceiverConfig, old: Path) -> None:
 
 def states(config: ReceiverConfig) -> dict[int, str]:
     """What the ledger knows, by sequence number."""
-    with closing(Ledger(config.state / "ledger.db", read_only=True)) as ledger:
-        return {row.sequence: row.state for row in ledger.recent(99)}
+    with closing(StoreLedger(config.state / "ledger.db", read_only=True)) as ledger:
+        return {row.sequence: row.state for row in ledger.bundles.recent(99)}
 
 
 def test_it_is_written_down(config: ReceiverConfig, old: Path) -> None:
     """In the audit log, before the ledger changes; an entry that cannot be written leaves it as it is."""
     go_back(config, old)
     before = states(config)
-    with patch.object(os, "pwrite", side_effect=OSError(errno.ENOSPC, "full", "audit")), pytest.raises(FullError):
-        rebaseline(config)
+    with pytest.MonkeyPatch.context() as broken:
+        broken.setattr(os, "pwrite", full)
+        with pytest.raises(FullError):
+            rebaseline(config)
     assert before == states(config)
     rebaseline(config)
     [entry] = entries_of(config.audit_folder)
@@ -106,9 +119,9 @@ def test_the_very_first_start_is_silent(config: ReceiverConfig, capsys: pytest.C
 def test_a_ledger_that_kept_up_goes_on(config: ReceiverConfig, old: Path) -> None:
     """Restarted, and also when its anchor did not hear of the last step."""
     open_ledger(config).close()
-    with closing(Ledger(config.state / "ledger.db")) as ledger:
-        ledger.accept(hex_id(5), BUNDLES[5].manifest, "signer")
-        ledger.set_state(hex_id(5), "publishing")
+    with closing(StoreLedger(config.state / "ledger.db")) as ledger:
+        ledger.bundles.accept(hex_id(5), BUNDLES[5].manifest, "signer")
+        ledger.bundles.set_state(hex_id(5), State.PUBLISHING)
     open_ledger(config).close()
 
 
@@ -142,7 +155,7 @@ def test_a_lost_ledger_is_refused_and_none_is_made(config: ReceiverConfig, old: 
 def test_another_ledger_is_refused(config: ReceiverConfig, old: Path) -> None:
     """One that was made since, with however many decisions."""
     shutil.rmtree(config.state)
-    with closing(Ledger(config.state / "ledger.db")) as ledger:
+    with closing(StoreLedger(config.state / "ledger.db")) as ledger:
         ledger._outdo(1000)
     with pytest.raises(ReplayError, match="another ledger"):
         open_ledger(config)
@@ -161,8 +174,8 @@ def test_receipts_tell_when_the_anchor_went_back_as_well(config: ReceiverConfig,
 @pytest.mark.parametrize("anchor", ["whole", "gone", "damaged"])
 def test_rebaseline_takes_what_lies_in_the_inbox(config: ReceiverConfig, old: Path, anchor: str) -> None:
     """As published, with its content for confirm codes; what was never published is named."""
-    with closing(Ledger(config.state / "ledger.db", read_only=True)) as ledger:
-        was = ledger.get(hex_id(4))
+    with closing(StoreLedger(config.state / "ledger.db", read_only=True)) as ledger:
+        was = ledger.bundles.get(hex_id(4))
     go_back(config, old)
     if anchor == "gone":
         config.anchor_file.unlink()
@@ -173,12 +186,12 @@ def test_rebaseline_takes_what_lies_in_the_inbox(config: ReceiverConfig, old: Pa
     assert (anchor == "damaged") == done.is_blind
     assert {1: "published", 2: "published", 4: "published"} == states(config)
     with closing(open_ledger(config)) as ledger:
-        now = ledger.get(hex_id(4))
+        now = ledger.bundles.get(hex_id(4))
         assert was is not None
         assert now is not None
         assert (was.content, was.size, was.signer) == (now.content, now.size, now.signer)
-        assert {} == ledger.link_orders()
-        ledger.accept(hex_id(5), BUNDLES[5].manifest, "signer")
+        assert {} == ledger.peer.link_orders()
+        ledger.bundles.accept(hex_id(5), BUNDLES[5].manifest, "signer")
     assert not rebaseline(config).changed
 
 
@@ -189,12 +202,13 @@ def test_what_was_taken_away_is_not_published_again(config: ReceiverConfig, old:
     done = rebaseline(config)
     assert ([], {"test": 4}, {"test": [(2, 4)]}) == (done.taken, done.spent, done.unknown)
     with closing(open_ledger(config)) as ledger:
-        ledger.note_issued({"test": 5})
-        assert [("test", 5, "")] == ledger.told_gaps((), 9, 9)
+        with closing(open_supervisor_ledger(config)) as supervisors:
+            supervisors.peer.note_issued({"test": 5})
+        assert [("test", 5, "")] == ledger.gaps.told((), 9, 9)
         for n in (2, 3, 4):
             with pytest.raises(ReplayError, match="rebaselined at 4"):
-                ledger.accept(hex_id(n), BUNDLES[n].manifest, "signer")
-        ledger.accept(hex_id(5), BUNDLES[5].manifest, "signer")
+                ledger.bundles.accept(hex_id(n), BUNDLES[n].manifest, "signer")
+        ledger.bundles.accept(hex_id(5), BUNDLES[5].manifest, "signer")
 
 
 def test_numbers_may_not_jump_from_where_all_was_lost(config: ReceiverConfig, old: Path) -> None:
@@ -204,19 +218,19 @@ def test_numbers_may_not_jump_from_where_all_was_lost(config: ReceiverConfig, ol
     assert {"test": 4} == rebaseline(config).spent
     far = make_bundle({"a": b"far"}, sequence=10_005)
     with closing(open_ledger(config)) as ledger, pytest.raises(NumberError, match="more than 10000 ahead"):
-        ledger.accept("f" * 16, far.manifest, "signer")
+        ledger.bundles.accept("f" * 16, far.manifest, "signer")
 
 
 def test_a_bundle_that_was_being_received_is_published_now(config: ReceiverConfig, old: Path) -> None:
     """The older ledger's slabs of it are forgotten."""
-    with closing(Ledger(old / "ledger.db")) as ledger:
-        ledger.accept(hex_id(2), BUNDLES[2].manifest, "signer")
-        ledger.slab_stored(hex_id(2), 0)
+    with closing(StoreLedger(old / "ledger.db")) as ledger:
+        ledger.bundles.accept(hex_id(2), BUNDLES[2].manifest, "signer")
+        ledger.slabs.stored(hex_id(2), 0)
     go_back(config, old)
     rebaseline(config)
     assert "published" == states(config)[2]
     with closing(open_ledger(config)) as ledger:
-        assert 0 == ledger.stored_slabs(hex_id(2))
+        assert 0 == ledger.slabs.count(hex_id(2))
 
 
 def test_a_receipt_whose_number_is_taken_counts_as_refused(config: ReceiverConfig, old: Path) -> None:
@@ -228,7 +242,7 @@ def test_a_receipt_whose_number_is_taken_counts_as_refused(config: ReceiverConfi
     (copy / "receipt.json").write_text(json.dumps(other))
     assert ["test/bundle/other"] == rebaseline(config).taken
     with closing(open_ledger(config)) as ledger:
-        rows = {row.version: row for row in ledger.recent(99)}
+        rows = {row.version: row for row in ledger.bundles.recent(99)}
         assert ("published", "refused") == (rows["2"].state, rows["other"].state)
         assert "another bundle has its number" in rows["other"].detail
 
@@ -240,7 +254,7 @@ def test_a_ledger_that_is_not_older_is_left_alone(config: ReceiverConfig, old: P
     assert not rebaseline(config).changed
     with closing(open_ledger(config)) as ledger:
         assert ledger.standing() == before
-        ledger.accept(hex_id(3), BUNDLES[3].manifest, "signer")
+        ledger.bundles.accept(hex_id(3), BUNDLES[3].manifest, "signer")
 
 
 @pytest.mark.parametrize("backup", ["old", "less-old"])
@@ -257,11 +271,11 @@ def test_an_older_backup_is_refused_after_a_rebaseline(config: ReceiverConfig, o
 def test_slabs_that_a_copy_has_are_hashed_again(config: ReceiverConfig, tmp_path: Path) -> None:
     """The spool may hold something else by the time it is used."""
     with closing(open_ledger(config)) as ledger:
-        ledger.slab_stored(hex_id(1), 0)
+        ledger.slabs.stored(hex_id(1), 0)
         ledger.copy_to(tmp_path / "copy.db")
-        assert ([0], []) == ledger.slabs(hex_id(1))
-    with closing(Ledger(tmp_path / "copy.db", read_only=True)) as copy:
-        assert ([], [0]) == copy.slabs(hex_id(1))
+        assert ([0], []) == ledger.slabs.kept(hex_id(1))
+    with closing(StoreLedger(tmp_path / "copy.db", read_only=True)) as copy:
+        assert ([], [0]) == copy.slabs.kept(hex_id(1))
 
 
 def test_nothing_is_changed_under_a_daemon(config: ReceiverConfig, old: Path) -> None:
@@ -273,16 +287,16 @@ def test_nothing_is_changed_under_a_daemon(config: ReceiverConfig, old: Path) ->
 def test_what_is_decided_is_anchored_before_anybody_can_see_it(config: ReceiverConfig) -> None:
     """Publishing and refusing; without an anchor there is no decision."""
     with closing(open_ledger(config)) as ledger:
-        ledger.accept(hex_id(1), BUNDLES[1].manifest, "signer")
-        ledger.set_state(hex_id(1), "publishing")
+        ledger.bundles.accept(hex_id(1), BUNDLES[1].manifest, "signer")
+        ledger.bundles.set_state(hex_id(1), State.PUBLISHING)
         assert anchor_of(config).read() == ledger.standing()
-        ledger.refuse(hex_id(2), BUNDLES[2].manifest, "signer", "why")
+        ledger.bundles.refuse(hex_id(2), BUNDLES[2].manifest, "signer", "why")
         assert anchor_of(config).read() == ledger.standing()
         assert {"test": 1} == ledger.standing().channels
         shutil.rmtree(config.anchor_file.parent)
-        ledger.accept(hex_id(3), BUNDLES[3].manifest, "signer")
+        ledger.bundles.accept(hex_id(3), BUNDLES[3].manifest, "signer")
         with pytest.raises(StorageError, match="the ledger is kept"):
-            ledger.set_state(hex_id(3), "publishing")
+            ledger.bundles.set_state(hex_id(3), State.PUBLISHING)
 
 
 def test_a_person_sets_the_order_of_heartbeats_back(config: ReceiverConfig) -> None:
@@ -291,16 +305,16 @@ def test_a_person_sets_the_order_of_heartbeats_back(config: ReceiverConfig) -> N
     with closing(open_ledger(config)) as ledger:
         publish(config, ledger, 2)
         for other in (key, "f" * 64):
-            ledger.note_order(other, LinkOrder(FAR, FAR, has_mac=True, has_spoken=True))
+            hear(config, other, LinkOrder(FAR, FAR, has_mac=True, has_spoken=True))
     with locked(config.state), pytest.raises(LockedError):
         reset_order(config, 5)
     assert [f"{read_link_key(config.link.key).key_id:04x}"] == reset_order(config, 5)
     with closing(open_ledger(config)) as ledger:
-        orders = ledger.link_orders()
+        orders = ledger.peer.link_orders()
         assert LinkOrder(5, -1, has_mac=False, has_spoken=True) == orders[key]
         assert FAR == orders["f" * 64].epoch
         with pytest.raises(ReplayError):
-            ledger.accept(hex_id(3), make_bundle({"b": b"other"}, sequence=2).manifest, "signer")
+            ledger.bundles.accept(hex_id(3), make_bundle({"b": b"other"}, sequence=2).manifest, "signer")
     last = [entry for entry in entries_of(config.audit_folder) if entry.what == "rebaselined"]
     assert "heartbeats of epoch 5 and later" in str(last[-1].detail)
     gate = Gate([read_link_key(config.link.key)], "gmac", Counter(), orders)
@@ -319,9 +333,9 @@ def test_an_epoch_in_an_anchor_deafens_nobody(config: ReceiverConfig, old: Path)
     assert 0 == poisoned.epoch
     anchor_of(config).write(poisoned.model_copy(update={"epoch": FAR}))
     with closing(open_ledger(config)) as ledger:
-        assert {} == {key: order for key, order in ledger.link_orders().items() if order.epoch == FAR}
+        assert {} == {key: order for key, order in ledger.peer.link_orders().items() if order.epoch == FAR}
     go_back(config, old)
     assert rebaseline(config).changed
     with closing(open_ledger(config)) as ledger:
-        assert {} == ledger.link_orders()
+        assert {} == ledger.peer.link_orders()
         assert 0 == ledger.standing().epoch

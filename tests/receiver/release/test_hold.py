@@ -18,7 +18,8 @@ from diode.storage.folder import Folder
 from diode.trust.document import MAX_TRUST_BYTES, TRUST_TYPE, TrustDocument
 from diode.trust.keys import read_signer
 from receiver.inbox.folder import Inbox
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.bundles import BundleWriter
+from receiver.ledger.states import State
 from receiver.messages import DecisionRefused, Held
 from receiver.release.decisions import MAX_DECISIONS, write_decision
 from receiver.release.held import decide
@@ -188,7 +189,7 @@ def test_killed_at_every_step_of_the_release(enclave: Enclave, monkeypatch: pyte
 
             return once
 
-        broken.setattr(Ledger, "set_state", counted(Ledger.set_state))
+        broken.setattr(BundleWriter, "set_state", counted(BundleWriter.set_state))
         broken.setattr(AuditLog, "append_all", counted(AuditLog.append_all))
         broken.setattr(Folder, "move", counted(Folder.move))
         say(enclave, bundle, "accept", CAROL)
@@ -367,7 +368,7 @@ def test_a_rejection_goes_before_acceptances(enclave: Enclave) -> None:
 def test_power_lost_before_the_spool_had_its_folder(enclave: Enclave) -> None:
     """The ledger says that it is being published, and only the held tree is there."""
     bundle = taken(enclave)
-    enclave.store.records.ledger.set_state(f"{bundle.number:016x}", "publishing")
+    enclave.store.records.ledger.bundles.set_state(f"{bundle.number:016x}", State.PUBLISHING)
     enclave.restart()
     enclave.tick()
     assert enclave.published(bundle)

@@ -86,7 +86,7 @@ def test_what_cannot_be_true_is_refused(enclave: Enclave, lie: Any) -> None:
         tell(enclave, lie)
     assert before == {path: path.read_bytes() for path in spool.rglob("*") if path.is_file()}
     ledger = enclave.store.records.ledger
-    assert ([], []) == (ledger.parked(BUNDLE_ID), ledger.take_begun(BUNDLE_ID))
+    assert ([], []) == (ledger.slabs.parked(BUNDLE_ID), ledger.slabs.take_begun(BUNDLE_ID))
     enclave.restart()
     enclave.take(BUNDLE)
     assert enclave.published(BUNDLE)

@@ -12,7 +12,7 @@ from securesystemslib.signer import CryptoSigner
 
 from diode.audit.log import AuditLog
 from diode.errors import FullError, StorageError
-from diode.storage.database import Database
+from diode.storage.connection import Connection
 from diode.storage.folder import Folder
 from diode.storage.rollback_guard import Anchor
 from tests.enclave import Enclave
@@ -66,7 +66,7 @@ def _after(owner: Any, name: str, strike: Callable[..., None]) -> Seam:
 
 
 def _statement(fault: Fault) -> Callable[..., None]:
-    def strike(_: Database, statement: str, *__: object) -> None:
+    def strike(_: Connection, statement: str, *__: object) -> None:
         if not statement.lstrip().startswith(("SELECT", "PRAGMA", "ROLLBACK")):
             fault.strike(FullError("the ledger's disk is full"))
 
@@ -78,8 +78,8 @@ def failing(what: str, fault: Fault) -> Iterator[None]:
     """One kind of change fails."""
     full = OSError(errno.ENOSPC, "No space left on device", "x")
     where: dict[str, Callable[[], Seam]] = {
-        "statement": lambda: _before(Database, "_execute", _statement(fault)),
-        "statement done": lambda: _after(Database, "_execute", _statement(fault)),
+        "statement": lambda: _before(Connection, "execute", _statement(fault)),
+        "statement done": lambda: _after(Connection, "execute", _statement(fault)),
         "anchor": lambda: _before(Anchor, "write", lambda *_: fault.strike(StorageError("anchor"))),
         "audit": lambda: _before(AuditLog, "append", lambda *_: fault.strike(StorageError("audit"))),
         "rename": lambda: _before(Folder, "move", lambda *_: fault.strike(full)),
@@ -126,7 +126,7 @@ def test_a_bundle_is_delivered_by_a_later_pass(tmp_path: Path, what: str, length
         for _ in range(2):
             enclave.take(bundle)
         assert (True, []) == (enclave.published(bundle), enclave.refusals)
-        row = enclave.store.records.ledger.get(f"{bundle.number:016x}")
+        row = enclave.store.records.ledger.bundles.get(f"{bundle.number:016x}")
         assert row is not None
         assert "published" == row.state
 
@@ -148,7 +148,7 @@ def test_a_refusal_is_named(tmp_path: Path, what: str, wrong: str, restarted: bo
             enclave.restart()
         for _ in range(2):
             enclave.take(bundle)
-        row = enclave.store.records.ledger.get(f"{bundle.number:016x}")
+        row = enclave.store.records.ledger.bundles.get(f"{bundle.number:016x}")
         reason = enclave.config.inbox.path / ".diode" / "quarantine" / f"{bundle.number:016x}" / "reason.json"
         assert (False, True) == (enclave.published(bundle), reason.exists())
         assert row is not None
@@ -167,9 +167,9 @@ def test_a_commit_that_fails_leaves_no_transaction_open(tmp_path: Path) -> None:
     enclave = Enclave(tmp_path, {"alice.pub": ALICE})
     ledger = enclave.store.records.ledger
     for _ in range(3):
-        with failing("statement", Fault(2)), suppress(FullError), ledger._transaction():
+        with failing("statement", Fault(2)), suppress(FullError), ledger._connection.transaction():
             pass
-    assert not ledger._db.in_transaction
+    assert not ledger._connection._db.in_transaction
     bundle = make_bundle(FILES, signer=ALICE)
     enclave.take(bundle)
     assert enclave.published(bundle)

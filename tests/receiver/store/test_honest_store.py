@@ -8,6 +8,7 @@ import pytest
 from securesystemslib.signer import CryptoSigner
 
 from diode.protocol.wire import Kind
+from receiver.ledger.states import State
 from receiver.messages import (
     BundleRefused,
     Dropped,
@@ -66,8 +67,8 @@ def test_a_trust_bundle_that_an_earlier_version_let_expire(enclave: Enclave) -> 
     """It comes once more."""
     bundle = trust()
     ledger = enclave.store.records.ledger
-    ledger.record(f"{bundle.number:016x}", bundle.manifest, "signer")
-    ledger.set_state(f"{bundle.number:016x}", "expired")
+    ledger.bundles.record(f"{bundle.number:016x}", bundle.manifest, "signer")
+    ledger.bundles.set_state(f"{bundle.number:016x}", State.EXPIRED)
     enclave.take(bundle)
     assert enclave.published(bundle)
 
@@ -86,7 +87,7 @@ def test_no_room_for_what_expired(enclave: Enclave, monkeypatch: pytest.MonkeyPa
     """The ledger still has its row when it comes again."""
     bundle = make_bundle(FILES, signer=ALICE)
     enclave.take_manifest(bundle, bundle.number)
-    enclave.store.records.ledger._execute("UPDATE bundle SET changed = '2020-01-01T00:00:00Z'")
+    enclave.store.records.ledger._connection.execute("UPDATE bundle SET changed = '2020-01-01T00:00:00Z'")
     enclave.store.giving_up._expire_at = 0.0
     enclave.tick()
     assert [f"{bundle.number:016x}"] == [message.bundle for message in enclave.said(Expired)]

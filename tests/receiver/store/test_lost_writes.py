@@ -14,8 +14,11 @@ from diode.errors import LostWritesError, ManifestError, StorageError
 from diode.protocol.geometry import object_geometry, slab_at
 from diode.protocol.handed_over import SlabKey
 from diode.protocol.wire import Kind, ObjectType
+from diode.storage.connection import Connection
 from diode.storage.durable import WriteBack
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.bundles import BundleWriter
+from receiver.ledger.ledgers import StoreLedger
+from receiver.ledger.slabs import SlabWriter
 from receiver.messages import Known, Resumed
 from receiver.spool.slabs import unpack_mask
 from tests.enclave import Enclave
@@ -68,20 +71,20 @@ def failing(*which: int) -> Iterator[list[int]]:
 
 
 @contextmanager
-def ledger_failing(method: str) -> Iterator[None]:
+def ledger_failing(part: type, method: str) -> Iterator[None]:
     """The disk of the ledger takes nothing of one kind."""
 
     def fail(*_: object) -> None:
         raise StorageError("it fails as well")
 
     with pytest.MonkeyPatch.context() as patches:
-        patches.setattr(Ledger, method, fail)
+        patches.setattr(part, method, fail)
         yield
 
 
 def stored(enclave: Enclave, bundle: Bundle) -> list[int]:
     """What the ledger says is there."""
-    return enclave.store.records.ledger.slabs(f"{bundle.number:016x}")[0]
+    return enclave.store.records.ledger.slabs.kept(f"{bundle.number:016x}")[0]
 
 
 def data_file(enclave: Enclave, bundle: Bundle) -> Path:
@@ -146,7 +149,7 @@ def test_nothing_is_published_while_the_ledger_cannot_forget(enclave: Enclave, b
     """Its disk may fail, too. It is tried until it succeeds."""
     with failing(0):
         give(enclave, bundle, 0, 1, 2)
-        with ledger_failing("forget_unsynced"):
+        with ledger_failing(SlabWriter, "forget_unsynced"):
             enclave.tick()
             enclave.tick()
         assert not enclave.published(bundle)
@@ -224,32 +227,32 @@ def test_a_commit_that_fails_changes_nothing(
     tmp_path: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
     """Nor does it leave a transaction open, in which whatever follows would not count."""
-    ledger = Ledger(tmp_path / "ledger.db")
-    real = Ledger._execute
+    ledger = StoreLedger(tmp_path / "ledger.db")
+    real = Connection.execute
 
-    def execute(self: Ledger, statement: str, values: tuple[object, ...] = ()) -> object:
+    def execute(self: Connection, statement: str, values: tuple[object, ...] = ()) -> object:
         if statement.startswith(fails):
             raise StorageError("EIO, once")
         return real(self, statement, values)
 
     with monkeypatch.context() as patches:
-        patches.setattr(Ledger, "_execute", execute)
+        patches.setattr(Connection, "execute", execute)
         with pytest.raises(StorageError):
-            ledger.accept("0" * 16, bundle.manifest, "key")
-    assert ledger.get("0" * 16) is None
-    ledger.slab_stored("1" * 16, 1)
+            ledger.bundles.accept("0" * 16, bundle.manifest, "key")
+    assert ledger.bundles.get("0" * 16) is None
+    ledger.slabs.stored("1" * 16, 1)
     ledger.close()
-    again = Ledger(tmp_path / "ledger.db")
-    assert (None, 1) == (again.get("0" * 16), again.stored_slabs("1" * 16))
+    again = StoreLedger(tmp_path / "ledger.db")
+    assert (None, 1) == (again.bundles.get("0" * 16), again.slabs.count("1" * 16))
 
 
 def test_what_is_refused_stays_so_when_writes_are_lost(enclave: Enclave, bundle: Bundle) -> None:
     """Its refusal is said, and the ledger could not take it yet: it is not begun anew meanwhile."""
     give(enclave, bundle, 0)
     store = enclave.store
-    with ledger_failing("set_state"), store.reports.disk.surviving():
+    with ledger_failing(BundleWriter, "set_state"), store.reports.disk.surviving():
         store.refusing.refuse(store.bundles[bundle.number], ManifestError("wrong"))
     store.lost.forget()
     enclave.tick()
-    row = store.records.ledger.get(f"{bundle.number:016x}")
+    row = store.records.ledger.bundles.get(f"{bundle.number:016x}")
     assert ("refused", False) == (row and row.state, bundle.number in store.bundles)

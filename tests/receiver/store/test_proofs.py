@@ -15,8 +15,8 @@ from diode.protocol.resend_codes import ResendBundle, ResendSlabs, decode
 from diode.protocol.wire import MAX_SLABS
 from receiver.cli import app
 from receiver.inbox.folder import MAX_REASONS
-from receiver.ledger.bundles import Ledger
-from receiver.ledger.numbers import MAX_JUNK_CHANNELS
+from receiver.ledger.ledgers import StoreLedger, SupervisorLedger
+from receiver.ledger.peer import MAX_JUNK_CHANNELS, PeerWriter
 from receiver.peer.asking import PROOF_S
 from receiver.peer.channels import begin_channel
 from receiver.peer.completion import MOST_REMEMBERED, Endings
@@ -49,9 +49,9 @@ def enclave(tmp_path: Path) -> Enclave:
     return Enclave(tmp_path, {"alice.pub": ALICE}, "[channels.quiet]\nquota = 1000000\n")
 
 
-def ledger_of(enclave: Enclave) -> Ledger:
+def ledger_of(enclave: Enclave) -> StoreLedger:
     """As ``missing`` opens it."""
-    return Ledger(enclave.config.state / "ledger.db", read_only=True)
+    return StoreLedger(enclave.config.state / "ledger.db", read_only=True)
 
 
 def asked(enclave: Enclave, **options: Any) -> list[Request]:
@@ -99,9 +99,8 @@ def test_what_heartbeats_say_takes_no_proof_away(enclave: Enclave) -> None:
     bundles = series(1, 2, 3)
     enclave.take(bundles[1])
     enclave.take(bundles[3])
-    ledger = enclave.store.records.ledger
-    ledger.note_withdrawn([f"{bundles[2].number:016x}"])
-    ledger.note_issued({"test": 1})
+    enclave.peer.note_withdrawn([f"{bundles[2].number:016x}"])
+    enclave.peer.note_issued({"test": 1})
     (request,) = asked(enclave)
     assert (True, True) == (request.is_signed, "says that it was withdrawn" in request.what)
 
@@ -111,8 +110,8 @@ def test_what_has_begun_or_waits_stays_listed(enclave: Enclave) -> None:
     begun, waits = (make_bundle({"a": b"%d" % n}, sequence=n, signer=ALICE) for n in (1, 2))
     enclave.take_manifest(begun, begun.number)
     ids = [f"{bundle.number:016x}" for bundle in (begun, waits)]
-    enclave.store.records.ledger.note_postponed(ids[1], "test", 2)
-    enclave.store.records.ledger.note_withdrawn(ids)
+    enclave.store.records.ledger.waiting.note_postponed(ids[1], "test", 2)
+    enclave.peer.note_withdrawn(ids)
     result = CliRunner().invoke(app, ["-c", str(enclave.folder / "receiver.toml"), "missing"])
     assert (True, True) == tuple(bundle in result.output for bundle in ids)
 
@@ -126,11 +125,11 @@ def test_a_person_dismisses_it(enclave: Enclave) -> None:
     assert [] == asked(enclave)
 
 
-def flood(ledger: Ledger, count: int = 300) -> None:
+def flood(peer: PeerWriter, count: int = 300) -> None:
     """Whoever holds the link key makes up bundles, channels and numbers."""
-    ledger.note_heard(f"{0xFACE0000 + n:016x}" for n in range(count))
-    ledger.note_issued({f"aaa-junk-{n}": 1 + n for n in range(count)} | {"test": (1 << 63) - 1, "quiet": 7})
-    ledger.note_withdrawn(f"{0xFACE0000 + n:016x}" for n in range(0, count, 7))
+    peer.note_heard(f"{0xFACE0000 + n:016x}" for n in range(count))
+    peer.note_issued({f"aaa-junk-{n}": 1 + n for n in range(count)} | {"test": (1 << 63) - 1, "quiet": 7})
+    peer.note_withdrawn(f"{0xFACE0000 + n:016x}" for n in range(0, count, 7))
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -139,12 +138,12 @@ def test_invented_bundles_and_channels_hide_nothing(enclave: Enclave, when: str,
     """What is proven stands first and has its own places; a configured channel and the next number have theirs."""
     bundles = series(1, 5)
     if when == "before":
-        flood(enclave.store.records.ledger)
+        flood(enclave.peer)
     enclave.take(bundles[1])
     enclave.take(bundles[5])
     if when == "after":
-        flood(enclave.store.records.ledger)
-    enclave.store.records.ledger.keep_channels(enclave.config.channels)
+        flood(enclave.peer)
+    enclave.peer.keep_channels(enclave.config.channels)
     if restarted:
         enclave.restart()
     requests = asked(enclave)
@@ -158,19 +157,19 @@ def test_invented_bundles_and_channels_hide_nothing(enclave: Enclave, when: str,
     assert (True, True) == (ResendBundle("test", 6) in told, ResendBundle("quiet", 7) in told)
     assert len([c for c in told if isinstance(c, ResendBundle) and "junk" in c.channel]) == MAX_JUNK
     assert len(told) <= 2 * MAX_GAPS + MAX_JUNK
-    assert len(enclave.store.records.ledger.issued()) <= MAX_JUNK_CHANNELS + 2
+    assert len(enclave.store.records.ledger.peer.issued()) <= MAX_JUNK_CHANNELS + 2
 
 
-def hearing_of(ledger: Ledger, folder: Path) -> Hearing:
+def hearing_of(ledger: StoreLedger, folder: Path) -> Hearing:
     """As the supervisor has it."""
-    return Hearing(ledger, Endings(), DiskHealth(lambda _: None), heads(folder), ())
+    return Hearing(SupervisorLedger(ledger.path), Endings(), DiskHealth(lambda _: None), heads(folder), ())
 
 
 def test_alarms_about_inventions_are_few(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Ten a minute one by one, then their number; what is proven is said in any case, once."""
-    ledger = Ledger(tmp_path / "ledger.db")
+    ledger = StoreLedger(tmp_path / "ledger.db")
     bundles = series(2)
-    ledger.accept("b" * 16, bundles[2].manifest, "signer")
+    ledger.bundles.accept("b" * 16, bundles[2].manifest, "signer")
     hearing = hearing_of(ledger, tmp_path)
     for second in range(100):
         ids = [(f"{second * 8 + n + 1:016x}", "over") for n in range(8)]
@@ -185,7 +184,7 @@ def test_alarms_about_inventions_are_few(tmp_path: Path, capsys: pytest.CaptureF
 
 def test_withdrawals_are_said_so_often_a_minute(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """However many a heartbeat names."""
-    hearing = hearing_of(Ledger(tmp_path / "ledger.db"), tmp_path)
+    hearing = hearing_of(StoreLedger(tmp_path / "ledger.db"), tmp_path)
     for turn in range(30):
         hearing.hear(beat(1 + turn, *((f"{turn * 8 + n + 1:016x}", "withdrawn") for n in range(8))), turn / 10, {})
     assert HINTS_A_MINUTE == capsys.readouterr().out.count("bundle_withdrawn")
@@ -193,14 +192,14 @@ def test_withdrawals_are_said_so_often_a_minute(tmp_path: Path, capsys: pytest.C
 
 def test_a_proof_is_said_whatever_heartbeats_claim(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Also by a sender, or somebody, who is never idle; after ten minutes."""
-    ledger = Ledger(tmp_path / "ledger.db")
-    ledger.accept("b" * 16, series(2)[2].manifest, "signer")
+    ledger = StoreLedger(tmp_path / "ledger.db")
+    ledger.bundles.accept("b" * 16, series(2)[2].manifest, "signer")
     hearing = hearing_of(ledger, tmp_path)
     for second in range(5):
         hearing.hear(beat(1 + second, ("a" * 16, "sending")), second * GAP_S, {})
         hearing.look(second * GAP_S)
     assert "bundle_missing" not in capsys.readouterr().out
-    ledger._execute(
+    ledger._connection.execute(
         "UPDATE predecessor SET since = strftime('%Y-%m-%dT%H:%M:%SZ', 'now', ?)", (f"-{PROOF_S + 5} seconds",)
     )
     for second in range(5):

@@ -10,7 +10,7 @@ from diode.audit.log import AuditLog
 from diode.audit.verify import entries_of
 from diode.errors import Drop, StorageError
 from receiver.inbox.folder import Inbox
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.bundles import BundleWriter
 from receiver.messages import BundleRefused, DiskFailing, Finished, Published
 from receiver.spool.tree import Tree
 from receiver.store import publish
@@ -35,7 +35,7 @@ def bundle() -> Bundle:
 
 def state_of(enclave: Enclave, bundle: Bundle) -> str | None:
     """What the ledger says of it."""
-    row = enclave.store.records.ledger.get(f"{bundle.number:016x}")
+    row = enclave.store.records.ledger.bundles.get(f"{bundle.number:016x}")
     return row.state if row else None
 
 
@@ -121,15 +121,15 @@ def test_a_ledger_that_fails_holds_it_up(
     enclave: Enclave, bundle: Bundle, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     """Before the rename nothing is to be seen; after it, it is there, and not said to be."""
-    real = Ledger.set_state
+    real = BundleWriter.set_state
 
-    def set_state(self: Ledger, hex_id: str, state: Any, detail: str = "") -> None:
+    def set_state(self: BundleWriter, hex_id: str, state: Any, detail: str = "") -> None:
         if state == step:
             raise StorageError("full")
         real(self, hex_id, state, detail)
 
     with monkeypatch.context() as patches:
-        patches.setattr(Ledger, "set_state", set_state)
+        patches.setattr(BundleWriter, "set_state", set_state)
         enclave.take(bundle)
         enclave.tick()
         assert ([], step == "published") == (enclave.said(Published), enclave.published(bundle))

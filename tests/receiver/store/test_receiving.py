@@ -13,7 +13,7 @@ from diode.process.memory import Counters
 from diode.protocol.wire import ObjectType
 from diode.storage.folder import Folder
 from receiver.inbox.facts import ref_of
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.ledgers import StoreLedger
 from receiver.spool.bundle import SpoolBundle
 from receiver.spool.parking import ParkedSlabs
 from receiver.store.receiving import Receiving
@@ -28,7 +28,7 @@ def spooled(folder: Path, bundle: Bundle, slabs: bool = True) -> Receiving:
     opened = Opened(bundle.manifest, canonical(bundle.manifest.model_dump()), ())
     spool, hex_id = Folder.open(folder), f"{bundle.number:016x}"
     spool.folder(hex_id, create=True)
-    parked = ParkedSlabs(spool, ref_of(opened), Ledger(folder / "ledger.db"))
+    parked = ParkedSlabs(spool, ref_of(opened), StoreLedger(folder / "ledger.db"))
     receiving = Receiving(SpoolBundle(spool, hex_id, opened, b""), parked)
     for kind in (ObjectType.FILES, ObjectType.SLABS):
         receiving.put_table(kind, 0, memoryview(bundle.parts[OBJECT, int(kind)]))
@@ -82,12 +82,12 @@ def test_counters_off_the_wire_cannot_overflow(tmp_path: Path) -> None:
 
 def test_a_ledger_on_a_full_or_broken_disk_says_so(tmp_path: Path) -> None:
     """One line and code 17, not a traceback."""
-    ledger = Ledger(tmp_path / "ledger.db")
-    ledger._db.execute("PRAGMA max_page_count = 1")
+    ledger = StoreLedger(tmp_path / "ledger.db")
+    ledger._connection._db.execute("PRAGMA max_page_count = 1")
 
     def fill() -> None:
         for number in range(100_000):
-            ledger.slab_stored("b" * 16, number)
+            ledger.slabs.stored("b" * 16, number)
 
     with pytest.raises(FullError) as full:
         fill()
@@ -95,4 +95,4 @@ def test_a_ledger_on_a_full_or_broken_disk_says_so(tmp_path: Path) -> None:
     ledger.close()
     (tmp_path / "garbage.db").write_bytes(b"this is no database" * 1000)
     with pytest.raises(StorageError, match="not a database"):
-        Ledger(tmp_path / "garbage.db")
+        StoreLedger(tmp_path / "garbage.db")

@@ -11,7 +11,7 @@ from diode.audit.log import AuditLog
 from diode.errors import DiodeError, IntegrityError
 from diode.protocol.heartbeat import Heartbeat, LinkOrder
 from receiver.events.happened import Event, Noted
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.ledgers import StoreLedger
 from receiver.peer.completion import GRACE_S, Endings
 from receiver.supervisor import ear as ears
 from receiver.supervisor.ear import MOST_WAITING, Ear
@@ -19,7 +19,7 @@ from receiver.supervisor.ear import MOST_WAITING, Ear
 PATIENCE_S = 60.0
 
 
-class HangingLedger(Ledger):
+class HangingLedger(StoreLedger):
     """Its disk takes nothing until ``goes_on`` is set. ``numbers``: of the heartbeats that were recorded, in order."""
 
     def __init__(self, path: Path) -> None:
@@ -110,7 +110,7 @@ async def test_a_thread_that_hangs_holds_up_no_end(heard: Heard, monkeypatch: py
     heard.hear(1)
     assert await asyncio.to_thread(heard.ledger.hangs.wait, PATIENCE_S)
     assert not await heard.ear.close()
-    assert {} == heard.ledger.link_orders()
+    assert {} == heard.ledger.peer.link_orders()
     monkeypatch.setattr(ears, "GRACE_S", PATIENCE_S)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from receiver.events.happened import Coming, Ended, Event, HintsLeftOut, Incomplete, ResendNeeded
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.ledgers import StoreLedger
+from receiver.ledger.states import State
 from receiver.peer.completion import GRACE_S, Endings
 from receiver.spool.disk import DiskHealth
 from receiver.supervisor.figures import Figures
@@ -25,8 +26,8 @@ class Way:
         self.said: list[Event] = []
         self.state = folder
         self.endings = Endings()
-        self.ledger = Ledger(folder / "ledger.db")
-        self.ledger.record(BUNDLE, MANIFEST, "alice")
+        self.ledger = StoreLedger(folder / "ledger.db")
+        self.ledger.bundles.record(BUNDLE, MANIFEST, "alice")
         disk = DiskHealth(lambda message: pytest.fail(message.detail))
         self.on_the_way = OnTheWay(
             self.ledger, self.endings, folder, Figures(), disk, self.said.append, clock=lambda: 50.0
@@ -83,7 +84,7 @@ def test_what_is_complete_or_over_is_not_reported(way: Way) -> None:
     way.read(replace(PROGRESS, missing=0))
     way.on_the_way.sender_gone(1.0)
     assert [] == way.report(1.0 + GRACE_S)
-    way.ledger.set_state(BUNDLE, "published")
+    way.ledger.bundles.set_state(BUNDLE, State.PUBLISHED)
     way.read(PROGRESS)
     way.endings.more(BUNDLE)
     way.on_the_way.sender_gone(20.0)

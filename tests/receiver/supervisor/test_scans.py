@@ -12,7 +12,7 @@ from diode.config.load import load
 from diode.config.receiver import ReceiverConfig
 from diode.trust.keys import new_link_key
 from receiver.events.happened import Event, NowHeld, ScanFailed
-from receiver.ledger.bundles import Ledger
+from receiver.ledger.ledgers import StoreLedger
 from receiver.release.scanning import NoAnswerError
 from receiver.supervisor import scans
 from receiver.supervisor.scans import Scans
@@ -48,7 +48,7 @@ class Scanning:
         self.said: list[Event] = []
         self.is_over = False
         config = load(ReceiverConfig, folder / "receiver.toml")
-        ledger = Ledger(folder / "ledger.db")
+        ledger = StoreLedger(folder / "ledger.db")
         self.scans = Scans(config, ledger, lambda: self.is_over, self.said.append)
 
     async def read(self, *events: Event) -> None:

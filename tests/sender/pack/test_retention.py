@@ -29,13 +29,13 @@ def keep_one(folder: Path, rule: str, state: State, origin: Path) -> tuple[Outbo
 @pytest.mark.parametrize(
     ("rule", "state", "days", "gone"),
     [
-        ("forever", "confirmed", 9999, 0),
-        ("until-confirmed", "sent", 9999, 0),
-        ("until-confirmed", "confirmed", 0, 1),
-        ("30 days", "sent", 29, 0),
-        ("30 days", "sent", 31, 1),
-        ("30 days", "confirmed", 1, 1),
-        ("1 day", "queued", 100, 0),
+        ("forever", State.CONFIRMED, 9999, 0),
+        ("until-confirmed", State.SENT, 9999, 0),
+        ("until-confirmed", State.CONFIRMED, 0, 1),
+        ("30 days", State.SENT, 29, 0),
+        ("30 days", State.SENT, 31, 1),
+        ("30 days", State.CONFIRMED, 1, 1),
+        ("1 day", State.QUEUED, 100, 0),
     ],
 )
 def test_rules(tmp_path: Path, rule: str, state: State, days: int, gone: int) -> None:
@@ -57,7 +57,7 @@ def test_what_lies_elsewhere_is_never_deleted(tmp_path: Path, place: str) -> Non
     item = tmp_path / "elsewhere" / "m"
     item.parent.mkdir()
     item.write_bytes(b"12345")
-    outbox, ledger = keep_one(tmp_path, "1 day", "sent", tmp_path / place)
+    outbox, ledger = keep_one(tmp_path, "1 day", State.SENT, tmp_path / place)
     assert 1 == prune(outbox, tmp_path, ledger, PACKED_AT + 2 * DAY_S)
     assert item.exists()
     assert (tmp_path / "sent").exists()
@@ -69,7 +69,7 @@ def test_an_item_moved_before_a_crash_is_found(tmp_path: Path) -> None:
     old, new = tmp_path / "outbox" / "models" / "m", tmp_path / "sent" / "models" / "m"
     new.parent.mkdir(parents=True)
     new.write_bytes(b"12345")
-    outbox, ledger = keep_one(tmp_path, "forever", "sent", old)
+    outbox, ledger = keep_one(tmp_path, "forever", State.SENT, old)
     folder = tmp_path / "bundles" / f"{1:016x}"
     (folder / "sources.json").write_text(json.dumps([str(old)]))
     status = new.stat()
@@ -93,7 +93,7 @@ def test_links_in_sent_are_not_followed(tmp_path: Path, link: str) -> None:
     place = {"channel": item.parent, "item": item, "inside": item / "link"}[link]
     place.parent.mkdir(parents=True)
     place.symlink_to(kept.parent if link == "channel" else kept)
-    outbox, ledger = keep_one(tmp_path, "1 day", "sent", item)
+    outbox, ledger = keep_one(tmp_path, "1 day", State.SENT, item)
     assert 1 == prune(outbox, tmp_path, ledger, PACKED_AT + 2 * DAY_S)
     assert (b"12345", link == "channel") == ((kept / "file").read_bytes(), item.is_dir())
     ledger.close()
@@ -103,7 +103,7 @@ def test_a_sent_item_in_a_folder_that_nobody_may_enter(tmp_path: Path, monkeypat
     """Its channel's maker locks the sender out: nobody knows whether it lies there, and the sender starts."""
     item = tmp_path / "outbox" / "models" / "m"
     place = tmp_path / "sent" / "models" / "m"
-    outbox, ledger = keep_one(tmp_path, "forever", "sent", item)
+    outbox, ledger = keep_one(tmp_path, "forever", State.SENT, item)
     place.mkdir(parents=True)
     usual = os.stat, os.lstat
 
@@ -128,7 +128,7 @@ def name_source(folder: Path, origin: Path) -> None:
 
 def test_an_item_that_is_gone_was_not_moved(tmp_path: Path) -> None:
     """Other items of its channel lie among what was sent; it does not."""
-    outbox, ledger = keep_one(tmp_path, "forever", "sent", tmp_path / "outbox" / "models" / "m")
+    outbox, ledger = keep_one(tmp_path, "forever", State.SENT, tmp_path / "outbox" / "models" / "m")
     (tmp_path / "sent" / "models" / "other").mkdir(parents=True)
     name_source(tmp_path, tmp_path / "outbox" / "models" / "m" / "file")
     find_moved(outbox, tmp_path, ledger)
@@ -138,7 +138,7 @@ def test_an_item_that_is_gone_was_not_moved(tmp_path: Path) -> None:
 
 def test_a_link_in_the_place_of_a_channel_that_was_sent(tmp_path: Path) -> None:
     """What lies behind it is not taken for the item that was moved, and the daemon starts all the same."""
-    outbox, ledger = keep_one(tmp_path, "forever", "sent", tmp_path / "outbox" / "models" / "m")
+    outbox, ledger = keep_one(tmp_path, "forever", State.SENT, tmp_path / "outbox" / "models" / "m")
     (tmp_path / "elsewhere" / "m").mkdir(parents=True)
     (tmp_path / "sent").mkdir()
     (tmp_path / "sent" / "models").symlink_to(tmp_path / "elsewhere")

@@ -12,7 +12,7 @@ from securesystemslib.signer import CryptoSigner
 
 from diode.errors import UsageError
 from diode.protocol.geometry import PROFILES, stream_geometry
-from sender.ledger import Ledger, Row
+from sender.ledger import Ledger, Row, State
 from sender.outbox.hashing import hash_content
 from sender.outbox.scan import collect
 from sender.pack.packed import Identity, write_packed
@@ -46,22 +46,9 @@ def staging(tmp_path: Path, signer: CryptoSigner, request: pytest.FixtureRequest
     content = hash_content(sources, stream_geometry(448, STANDARD).source_bytes)
     bundle = write_packed(tmp_path / "state", IDENTITY, STANDARD, 448, sources, content, [signer]).hex_id
     with closing(Ledger(tmp_path / "state" / "ledger.db")) as ledger:
-        facts = (
-            "models",
-            "n",
-            "1",
-            1,
-            "00",
-            5,
-            1,
-            1,
-            30.0,
-            getattr(request, "param", "sent"),
-            "",
-            IDENTITY.created,
-            "",
-        )
-        ledger.add(Row(bundle, *facts))
+        state = State(getattr(request, "param", "sent"))
+        facts = ("models", "n", "1", 1, "00", 5, 1, 1, 30.0)
+        ledger.add(Row(bundle, *facts, state=state, detail="", created=IDENTITY.created, origin=""))
     return Staging(tmp_path / "state", bundle)
 
 

@@ -3,6 +3,7 @@
 import shutil
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from diode.config.sender import SenderConfig
 from diode.errors import LockedError, ReplayError, UsageError
 from diode.storage.locking import locked
 from diode.trust.keys import new_link_key
-from sender.ledger import Ledger, Row
+from sender.ledger import Ledger, Row, State
 from sender.outbox.folder import OutboxFolder
 from sender.recovery.rebaseline import anchor_of, open_ledger, parse_after, rebaseline
 
@@ -20,7 +21,7 @@ from sender.recovery.rebaseline import anchor_of, open_ledger, parse_after, reba
 @pytest.fixture
 def config(tmp_path: Path) -> SenderConfig:
     """A sender that never ran."""
-    options = {"mtu": 1500, "rate": 0, "profile": "standard", "auth": "gmac"}
+    options: dict[str, Any] = {"mtu": 1500, "rate": 0, "profile": "standard", "auth": "gmac"}
     init_sender(tmp_path, to="127.0.0.1:9", link_key=new_link_key(), **options)
     return load(SenderConfig, tmp_path / "sender.toml")
 
@@ -29,7 +30,7 @@ def issue(ledger: Ledger, channel: str, count: int) -> None:
     """Pack so many bundles."""
     for _ in range(count):
         n, _ = ledger.next_sequence(channel)
-        facts = (channel, f"n{n}", "1", n, "00", 5, 1, 1, 30.0, "queued", "", "2026-01-01T00:00:00Z", "")
+        facts = (channel, f"n{n}", "1", n, "00", 5, 1, 1, 30.0, State.QUEUED, "", "2026-01-01T00:00:00Z", "")
         ledger.add(Row(f"{channel}{n}", *facts))
 
 

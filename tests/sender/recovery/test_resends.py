@@ -8,7 +8,7 @@ import pytest
 from diode.errors import UsageError
 from diode.protocol.resend_codes import ResendSlabs
 from diode.protocol.wire import MAX_SLABS
-from sender.ledger import Ledger, Row
+from sender.ledger import Ledger, Row, State
 from sender.recovery import resends as requests
 from tests.link import make_bundle
 
@@ -20,7 +20,7 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     assert 2 == bundle.manifest.slabs.entries
     monkeypatch.setattr(requests, "load_packed", lambda state, number: SimpleNamespace(manifest=bundle.manifest))
     ledger = Ledger(tmp_path / "ledger.db")
-    ledger.add(Row(f"{7:016x}", "test", "a", "1", 1, "c", 1, 1, 1, 0.0, "sent", "", "", ""))
+    ledger.add(Row(f"{7:016x}", "test", "a", "1", 1, "c", 1, 1, 1, 0.0, State.SENT, "", "", ""))
     return ledger
 
 

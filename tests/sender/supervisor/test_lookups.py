@@ -13,7 +13,7 @@ from diode.audit.chain import What
 from diode.audit.log import AuditLog
 from diode.errors import StorageError
 from sender.events.happened import Event, LookupLate
-from sender.ledger import Ledger, Row
+from sender.ledger import Ledger, Row, State
 from sender.supervisor.lookups import LATE_S, Known, Lookups, look_into
 
 ROW = Row("0" * 15 + "1", "cve", "n", "1", 1, "ab" * 32, 1, 1, 1, 0.0, "queued", "", "2026-01-01T00:00:00Z", "")
@@ -118,8 +118,8 @@ def test_only_what_is_committed_is_told(tmp_path: Path) -> None:
         closing(Ledger(tmp_path / "ledger.db", read_only=True)) as own,
     ):
         assert Known({}, None) == look_into(own, audit)
-        with ledger._transaction():
-            ledger._execute("INSERT INTO channel VALUES ('cve', 7, NULL)")
+        with ledger._connection.transaction():
+            ledger._connection.execute("INSERT INTO channel VALUES ('cve', 7, NULL)")
             assert {} == look_into(own, audit).channels
         audit.append(What.STARTED)
         known = look_into(own, audit)
@@ -132,8 +132,8 @@ def test_what_commands_left_is_noticed(tmp_path: Path) -> None:
     with closing(Ledger(tmp_path / "ledger.db")) as ledger:
         ledger.add(ROW)
         assert not look_into(ledger, audit).is_asked
-        resend = ledger.ask_resend(ROW.id, ((0, 1),))
+        resend = ledger.resends.ask(ROW.id, ((0, 1),))
         assert look_into(ledger, audit).is_asked
-        ledger.resend_over(resend.number, "sent")
-        ledger.set_state(ROW.id, "approved")
+        ledger.resends.end(resend.number, "sent")
+        ledger.set_state(ROW.id, State.APPROVED)
         assert look_into(ledger, audit).is_asked

@@ -9,7 +9,7 @@ from diode.errors import MessageError
 from diode.protocol.geometry import PROFILES, stream_geometry
 from diode.protocol.wire import Kind, datagram_bytes
 from sender.events.happened import Event, LineOff, RateChanged
-from sender.ledger import Row
+from sender.ledger import Row, State
 from sender.messages import BundleBegun, BundleEnded, SendFiller, SendSlab, SetRate
 from sender.supervisor.shutdown import Shutdown
 from sender.supervisor.supply import Supply
@@ -23,7 +23,7 @@ FULL = stream_geometry(448, PROFILES["clean"])
 PLAN = Plan(7, FULL, 3 * FULL.source_bytes, 448, 90, 96, 1, lead_s=0.0)
 ROW = Row(
     *(f"{7:016x}", "cve", "n", "1", 1, "ab" * 32, PLAN.stream_bytes, 1, 1, 0.0),
-    *("queued", "", "2026-01-01T00:00:00Z", ""),
+    *(State.QUEUED, "", "2026-01-01T00:00:00Z", ""),
 )
 NOON, NIGHT = (time.struct_time((2026, 1, 5, hour, 0, 0, 0, 5, 0)) for hour in (12, 23))
 
@@ -134,7 +134,7 @@ async def test_what_people_have_to_sign_waits_elsewhere() -> None:
     """It is not queued."""
     bench = Bench()
     bench.supply.begin(bench.jobs)
-    bench.supply.take(ROW._replace(state="unapproved"))
+    bench.supply.take(ROW._replace(state=State.UNAPPROVED))
     assert [] == bench.flights.rows
     assert {} == bench.flights.outgoing
 

@@ -1,0 +1,111 @@
+"""The tables of the receiver's ledger, which process writes each of them, and how older schemas are brought up to date.
+
+A number in ``postponed``, ``ahead``, ``predecessor``, ``heard`` and ``withdrawn`` counts rows up: the newest are kept.
+"""
+
+from typing import Final
+
+BUNDLES: Final = """
+CREATE TABLE IF NOT EXISTS bundle (
+    id TEXT PRIMARY KEY, channel TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL, sequence INTEGER NOT NULL,
+    size INTEGER NOT NULL, files INTEGER NOT NULL, slabs INTEGER NOT NULL, content TEXT NOT NULL,
+    signer TEXT NOT NULL, state TEXT NOT NULL, detail TEXT NOT NULL,
+    changed TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ'))
+) STRICT;
+CREATE TABLE IF NOT EXISTS channel (
+    name TEXT PRIMARY KEY, sequence INTEGER NOT NULL, floor INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TRIGGER IF NOT EXISTS bundle_accepted AFTER INSERT ON bundle
+    BEGIN UPDATE ledger SET decisions = decisions + 1; END;
+CREATE TRIGGER IF NOT EXISTS bundle_decided AFTER UPDATE OF state ON bundle
+    BEGIN UPDATE ledger SET decisions = decisions + 1; END;
+CREATE TRIGGER IF NOT EXISTS number_published AFTER UPDATE OF state ON bundle WHEN NEW.state = 'publishing' BEGIN
+    INSERT INTO channel (name, sequence) VALUES (NEW.channel, NEW.sequence)
+    ON CONFLICT DO UPDATE SET sequence = max(sequence, excluded.sequence);
+END;
+DROP INDEX IF EXISTS one_sequence;
+DROP INDEX IF EXISTS one_version;
+CREATE UNIQUE INDEX IF NOT EXISTS used_sequence ON bundle (channel, sequence)
+    WHERE state != 'refused' AND channel != 'trust';
+CREATE UNIQUE INDEX IF NOT EXISTS used_version ON bundle (channel, name, version)
+    WHERE state != 'refused' AND channel != 'trust';
+"""
+SLABS: Final = """
+CREATE TABLE IF NOT EXISTS slab (
+    bundle TEXT NOT NULL, number INTEGER NOT NULL, boot TEXT NOT NULL, proof TEXT NOT NULL DEFAULT 'written',
+    PRIMARY KEY (bundle, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS parked (
+    bundle TEXT NOT NULL, kind INTEGER NOT NULL, flags INTEGER NOT NULL, number INTEGER NOT NULL, have BLOB NOT NULL,
+    boot TEXT NOT NULL, proof TEXT NOT NULL DEFAULT 'written', PRIMARY KEY (bundle, kind, flags, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS begun (
+    bundle TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (bundle, number)
+) STRICT, WITHOUT ROWID;
+"""
+NUMBERS: Final = """
+CREATE TABLE IF NOT EXISTS channel_begin (
+    channel TEXT PRIMARY KEY, first INTEGER NOT NULL, highest INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS predecessor (
+    number INTEGER PRIMARY KEY, bundle TEXT NOT NULL UNIQUE, channel TEXT NOT NULL, sequence INTEGER NOT NULL,
+    since TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS ahead (
+    number INTEGER PRIMARY KEY, bundle TEXT NOT NULL UNIQUE, channel TEXT NOT NULL, sequence INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS postponed (
+    number INTEGER PRIMARY KEY, bundle TEXT NOT NULL UNIQUE, channel TEXT NOT NULL, sequence INTEGER NOT NULL
+) STRICT;
+"""
+TRUST: Final = """
+CREATE TABLE IF NOT EXISTS trust (version INTEGER PRIMARY KEY, sealed BLOB NOT NULL, taken TEXT NOT NULL) STRICT;
+CREATE TRIGGER IF NOT EXISTS trust_taken AFTER INSERT ON trust
+    BEGIN UPDATE ledger SET decisions = decisions + 1; END;
+CREATE TABLE IF NOT EXISTS trust_floor (
+    one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL, digest TEXT NOT NULL
+) STRICT;
+"""
+PEER: Final = """
+CREATE TABLE IF NOT EXISTS heartbeat (
+    one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL, number INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS link_order (
+    key TEXT PRIMARY KEY, epoch INTEGER NOT NULL, number INTEGER NOT NULL, has_mac INTEGER NOT NULL,
+    has_spoken INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS peer_head (
+    one INTEGER PRIMARY KEY CHECK (one = 1), n INTEGER NOT NULL, hash TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS session (one INTEGER PRIMARY KEY CHECK (one = 1), admitted TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS issued (
+    channel TEXT PRIMARY KEY, sequence INTEGER NOT NULL, first INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS heard (number INTEGER PRIMARY KEY, bundle TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE IF NOT EXISTS withdrawn (number INTEGER PRIMARY KEY, bundle TEXT NOT NULL UNIQUE) STRICT;
+"""
+SCHEMA: Final = BUNDLES + SLABS + NUMBERS + TRUST + PEER
+
+BY_STORE: Final = frozenset(
+    {
+        *("ledger", "bundle", "channel", "slab", "parked", "begun", "trust", "trust_floor"),
+        *("channel_begin", "predecessor", "ahead", "postponed"),
+    }
+)
+BY_SUPERVISOR: Final = frozenset(
+    {"ledger", "heartbeat", "link_order", "peer_head", "session", "issued", "heard", "withdrawn"}
+)
+
+# Schema 1 kept what is known of a slab in the column of boot ids: "durable" instead of one, or a word before it.
+_PROOFS: Final = tuple(
+    statement
+    for table in ("slab", "parked")
+    for statement in (
+        f"ALTER TABLE {table} ADD COLUMN proof TEXT NOT NULL DEFAULT 'written'",
+        f"UPDATE {table} SET proof = 'durable', boot = '' WHERE boot = 'durable'",
+        f"UPDATE {table} SET proof = 'syncing', boot = substr(boot, 9) WHERE boot LIKE 'syncing %'",
+        f"UPDATE {table} SET proof = 'unproven', boot = substr(boot, 10) WHERE boot LIKE 'unproven %'",
+    )
+)
+MIGRATIONS: Final = ((), _PROOFS)
+PROOFS_SINCE: Final = 2  # the schema that first had them

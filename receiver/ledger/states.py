@@ -1,0 +1,49 @@
+"""The states of a bundle at the receiver, and which of them follows which."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+
+class State(StrEnum):
+    """Where a bundle stands. A ledger keeps these words."""
+
+    RECEIVING = "receiving"
+    HELD = "held"  # verified, and waits for people or a scanner
+    PUBLISHING = "publishing"  # it may lie in the inbox already
+    PUBLISHED = "published"
+    REFUSED = "refused"  # for good
+    EXPIRED = "expired"  # incomplete for too long; it may begin anew
+
+
+class Proof(StrEnum):
+    """What is known of slabs that were written: whether they are on the disk, or in the page cache alone."""
+
+    WRITTEN = "written"  # by this run, and no sync has covered it
+    SYNCING = "syncing"  # a sync that covers it is under way
+    UNPROVEN = "unproven"  # by an earlier run of this boot: whether a write failed since, that run alone was told
+    DURABLE = "durable"  # a sync that succeeded has covered it
+
+
+class StepError(RuntimeError):
+    """A bundle was to take a step that its state does not allow: a fault of the program."""
+
+
+# To stay as it is is always allowed: a step is repeated when its caller did not get further.
+STEPS: Final[Mapping[State, frozenset[State]]] = {
+    State.RECEIVING: frozenset({State.HELD, State.PUBLISHING, State.REFUSED, State.EXPIRED}),
+    State.HELD: frozenset({State.PUBLISHING, State.REFUSED}),
+    State.PUBLISHING: frozenset({State.PUBLISHED, State.REFUSED}),
+    State.PUBLISHED: frozenset(),
+    State.REFUSED: frozenset(),
+    State.EXPIRED: frozenset({State.RECEIVING, State.REFUSED}),
+}
+FIRST: Final = frozenset({State.RECEIVING, State.REFUSED})  # of a bundle that the ledger does not know
+OVER: Final = frozenset({State.HELD, State.PUBLISHING, State.PUBLISHED, State.REFUSED})  # nothing more is received
+
+
+def check_step(bundle: str, before: State | None, after: State) -> None:
+    """Raise StepError unless ``after`` may follow ``before``. None: the ledger does not know the bundle."""
+    allowed = FIRST if before is None else STEPS[before]
+    if after != before and after not in allowed:
+        raise StepError(f"bundle {bundle} is {before or 'unknown'} and cannot become {after}")

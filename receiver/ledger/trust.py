@@ -1,0 +1,70 @@
+"""Trust documents in the ledger: those that were taken, and the one below which none counts any more."""
+
+from collections.abc import Callable
+
+from diode.storage.connection import Connection
+from diode.trust.document import document_digest
+
+Head = tuple[int, str]  # version and digest of a trust document
+
+
+class TrustRecord:
+    """Reads them."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def document(self) -> bytes | None:
+        """The newest trust document that was taken, sealed."""
+        row = self._connection.execute("SELECT sealed FROM trust ORDER BY version DESC LIMIT 1").fetchone()
+        return bytes(row["sealed"]) if row else None
+
+    def knows(self, sealed: bytes) -> bool:
+        """Whether just this document was taken, now or earlier."""
+        return self._connection.execute("SELECT 1 FROM trust WHERE sealed = ?", (sealed,)).fetchone() is not None
+
+    def newest(self) -> Head | None:
+        """Version and digest of :meth:`document`."""
+        row = self._connection.execute("SELECT version, sealed FROM trust ORDER BY version DESC LIMIT 1").fetchone()
+        return (row["version"], document_digest(row["sealed"])) if row else None
+
+    def digest(self, version: int) -> str | None:
+        """Of the document of a version that was taken here, be it long ago. None: none was."""
+        row = self._connection.execute("SELECT sealed FROM trust WHERE version = ?", (version,)).fetchone()
+        return document_digest(row["sealed"]) if row else None
+
+    def floor(self) -> Head | None:
+        """Of a trust document that counted here and is forgotten: nothing older counts any more."""
+        row = self._connection.execute("SELECT version, digest FROM trust_floor").fetchone()
+        return (row["version"], row["digest"]) if row else None
+
+    def head(self) -> Head | None:
+        """Of the newest trust document that ever counted here, whether it is still in here or not."""
+        heads = [head for head in (self.floor(), self.newest()) if head is not None]
+        return max(heads, key=lambda head: head[0], default=None)  # of two of one version, the floor
+
+
+class TrustWriter(TrustRecord):
+    """Records what ``store``, or a person, takes."""
+
+    def __init__(self, connection: Connection, keep_anchor: Callable[[], None]) -> None:
+        """``keep_anchor`` lets the rollback guard follow. Raises StorageError."""
+        super().__init__(connection)
+        self.keep_anchor = keep_anchor
+
+    def note(self, version: int, sealed: bytes) -> None:
+        """Record a trust document; durable, and the rollback guard has followed, when this returns."""
+        with self._connection.synchronously("FULL"):
+            self._connection.execute(
+                "INSERT OR REPLACE INTO trust (version, sealed, taken) VALUES (?, ?, strftime('%Y-%m-%dT%H:%M:%SZ'))",
+                (version, sealed),
+            )
+        self.keep_anchor()
+
+    def raise_floor(self, head: Head) -> None:
+        """After a rebaseline: no document older than this one counts any more."""
+        self._connection.execute(
+            "INSERT INTO trust_floor (one, version, digest) VALUES (1, ?1, ?2) "
+            "ON CONFLICT DO UPDATE SET version = ?1, digest = ?2 WHERE version < ?1",
+            head,
+        )
