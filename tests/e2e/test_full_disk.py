@@ -37,7 +37,7 @@ async def test_a_disk_that_fills_up_costs_a_pass(tmp_path: Path, small_disk: Pat
         inbox = small_disk / "inbox" if what == "inbox" else link.inbox
         env = {place: str(small_disk / what), "DIODE_LIMITS__RESERVE": "0"}
         receiver = await link.receiver("--bundles", "1", **env)
-        passes = ("--passes", "20", "--pass-delay", "0.5", "--version", "1")  # the last ones are never needed
+        passes = ("--passes", "16", "--pass-delay", "0.5", "--version", "1")  # the last ones are never needed
         sender = await link.sender("send", "--json", *passes, str(sent))
         await receiver.counted("bytes_done", SMALL_SLAB)
         async with sender.frozen():

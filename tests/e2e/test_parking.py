@@ -40,7 +40,7 @@ async def test_symbols_outlive_a_receiver_that_is_stopped(tmp_path: Path) -> Non
     async with pair(tmp_path / "pair", mtu=SMALL_MTU, rate=4_000_000, profile="lossy") as link:
         await link.diode("--loss", "28%")
         receiver = await link.receiver()
-        passes = ("--passes", "2", "--pass-delay", "3600", "--version", "1")
+        passes = ("--passes", "2", "--pass-delay", "10", "--version", "1")
         sender = await link.sender("send", "--json", *passes, str(sent))
         await sender.counted("bytes_done", sent.stat().st_size)
         sender.signal(signal.SIGTERM)

@@ -55,6 +55,7 @@ async def printed(link: Pair, *arguments: str) -> str:
     return out.decode().strip()
 
 
+@pytest.mark.long
 async def test_a_code_brings_what_was_lost(tmp_path: Path) -> None:
     """The receiver asks for the slabs it lacks, the sender sends those alone, the bundle is published and confirmed."""
     async with pair(tmp_path / "pair", mtu=SMALL_MTU, rate=3_000_000) as link:
@@ -201,7 +202,6 @@ async def test_a_bundle_that_nobody_heard_of_is_missed(tmp_path: Path) -> None:
         await receiver.said_again("bundle_accepted")
 
 
-@pytest.mark.long
 async def test_a_bundle_waits_for_room_and_is_asked_for_again(tmp_path: Path) -> None:
     """What does not fit beside the reserve is not begun; with room, its code brings all of it."""
     async with pair(tmp_path / "pair") as link:

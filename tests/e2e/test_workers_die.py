@@ -52,7 +52,7 @@ async def test_a_killed_worker_is_replaced_and_the_bundle_arrives(tmp_path: Path
         sent.write_bytes(random.Random(5).randbytes(2 * SMALL_SLAB))
         await link.diode()
         receiver = await link.receiver("--bundles", "1")
-        passes = ("--passes", "50", "--pass-delay", "0.1")  # as many as a slow machine needs to start a worker
+        passes = ("--passes", "16", "--pass-delay", "1")  # as many as a slow machine needs to start a worker
         sender = await link.sender("send", "--json", "--version", "1", *passes, str(sent))
         await receiver.counted("bytes_done", SMALL_SLAB)
         daemon = sender if module.startswith("sender") else receiver
