@@ -6,6 +6,7 @@ import io
 import lzma
 import shutil
 import subprocess
+import sys
 import tarfile
 import zipfile
 import zlib
@@ -16,8 +17,12 @@ import lz4.frame
 import pytest
 
 from diode.content.allowance import MEMORY_BYTES, Allowance
-from diode.content.archives.decoders import zstd
 from diode.content.examine import Examined, examine
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 PICKLE = b"cposix\nsystem\nX\x04\x00\x00\x00true\x85R."  # no protocol, a call
 TEXT = b"Once upon a time, there was a harmless text.\n" * 20

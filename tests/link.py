@@ -47,9 +47,9 @@ class Bundle:
     def plan(self, passes: int) -> Plan:
         """What the scheduler must know."""
         full = self.manifest.shape.geometry
-        sizes = [len(self.parts[OBJECT, int(kind)]) for kind in ObjectType]
-        files = self.manifest.files.entries
-        return Plan(self.number, full, self.manifest.stream_bytes, *sizes, files, passes=passes, pass_delay_s=1.0)
+        manifest, files, slabs = (len(self.parts[OBJECT, int(kind)]) for kind in ObjectType)
+        entries, stream = self.manifest.files.entries, self.manifest.stream_bytes
+        return Plan(self.number, full, stream, manifest, files, slabs, entries, passes=passes, pass_delay_s=1.0)
 
 
 def make_bundle(
@@ -83,7 +83,9 @@ def make_bundle(
         format="diode-bundle-1",
         sequence=sequence,
         **{**usual, "labels": None, "attestation": None, **fields},
-        shape=Shape(profile=profile, symbol_bytes=symbol_bytes, columns=full.columns, k=full.k, r=full.r),
+        shape=Shape.model_validate(
+            {"profile": profile, "symbol_bytes": symbol_bytes, "columns": full.columns, "k": full.k, "r": full.r}
+        ),
         stream_bytes=len(stream),
         files=Table(entries=len(paths) if entries is None else entries, size=len(lines), blake3=digest(lines).hex()),
         slabs=Table(entries=count, size=len(slabs), blake3=digest(slabs).hex()),
@@ -272,9 +274,8 @@ class Enclave:
         if not received.ready and not any(received.missing[part] for part in tables):
             for kind in (ObjectType.FILES, ObjectType.SLABS):
                 assert digest(received.parts[OBJECT, int(kind)]).hex() == received.manifest.table(kind).blake3
-            list(
-                parse_files(received.parts[OBJECT, int(ObjectType.FILES)].splitlines(keepends=True), received.manifest)
-            )
+            table = bytes(received.parts[OBJECT, int(ObjectType.FILES)])
+            list(parse_files(table.splitlines(keepends=True), received.manifest))
             received.ready = True
             early, self.early = self.early, []
             for done, data in early:

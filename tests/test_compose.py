@@ -34,7 +34,8 @@ def config(request: pytest.FixtureRequest) -> Config:
         pytest.skip(f"{' '.join(command)} is not installed")
     done = run(*command, "config", *(("--format", "json") if request.param == "v2" else ()))
     assert (0, "") == (done.returncode, done.stderr)
-    return json.loads(done.stdout) if request.param == "v2" else read_block(done.stdout.splitlines())
+    read: Config = json.loads(done.stdout) if request.param == "v2" else read_block(done.stdout.splitlines())
+    return read
 
 
 def read_block(lines: list[str]) -> Any:

@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
-from diode.bundle import manifest
 from diode.errors import MessageError
+from diode.formats import names as bounds
 from diode.protocol import auth, gate, geometry, heartbeat, wire
 from diode.protocol.auth import LinkKey
 from diode.protocol.wire import Kind, ObjectType
@@ -62,7 +62,7 @@ def test_bounds_are_those_of_the_link() -> None:
     assert {1, 2} == {int(Kind.DATA), int(Kind.OBJECT)}
     assert {0, 1, 2} == set(map(int, ObjectType))
     assert messages.MAX_BEAT > 6 * geometry.WIDE_SYMBOL_BYTES / 2 > heartbeat.MAX_CHANNELS * 160
-    assert manifest.MAX_SEQUENCE < 1 << 63
+    assert bounds.MAX_SEQUENCE < 1 << 63
     assert messages.MAX_SESSIONS == 2 * gate.MAX_SESSIONS  # a link key, and the one from before
 
 
