@@ -22,7 +22,8 @@ IMAGE        ?= diode:local
 IMAGE_PYTHON ?= 3.11
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-long test-all compose-test lint format faults oneway fuzz fuzz-loaders flood bench wheelhouse image lock release compose-init clean
+.PHONY: help demo test test-long test-all compose-test quick hooks coverage lint format faults oneway fuzz fuzz-loaders flood bench
+.PHONY: wheelhouse image lock release tag compose-init clean
 
 help:
 	@echo 'make demo          move a safetensors file and thousands of small files across a lossy emulated diode'
@@ -31,6 +32,9 @@ help:
 	@echo 'make test-long     the tests that make test leaves out: more transfers, more faults; ten minutes'
 	@echo 'make test-all      both in one run'
 	@echo 'make compose-test  docker-compose.yml on a real Docker engine; as root; a minute or two'
+	@echo 'make quick         lint, and the tests of the house: layout, documentation, locks; half a minute'
+	@echo 'make hooks         let git run make quick before each commit'
+	@echo 'make coverage      branch coverage of the unit tests, and its floor; half an hour'
 	@echo 'make lint          ruff and mypy'
 	@echo 'make format        rewrite the code as ruff formats it'
 	@echo 'make faults        crashes, power losses and bad lines by the thousand; up to 20 minutes'
@@ -43,6 +47,7 @@ help:
 	@echo 'make image         container image from the wheelhouse (BASE=image)'
 	@echo 'make lock          newest versions within the bounds of pyproject.toml, with digests, into docs/locks'
 	@echo 'make release       wheel, source and bill of materials in dist/, with SHA256SUMS'
+	@echo 'make tag           sign the tag of the version in pyproject.toml (docs/releases.md)'
 	@echo 'make compose-init  keys, configurations and folders for docker-compose.yml'
 	@echo 'make clean         remove what the other targets made; keys and bundles stay'
 
@@ -69,6 +74,26 @@ lint: $(DEV)
 	for check in 'ruff check .' 'ruff format --check .' mypy; do \
 		echo "$$check"; $(BIN)/$$check || status=1; \
 	done; exit $$status
+
+# What takes no longer than a person waits, and finds what most often breaks: layout, links, tables, locks.
+QUICK := tests/test_architecture.py tests/test_house.py tests/test_files.py tests/test_messages.py tests/test_docs.py \
+	tests/test_claims.py tests/test_locks.py
+quick: lint
+	$(BIN)/python -m pytest -q -p no:xdist $(QUICK) $(ARGS)
+
+# A plain script: no package to lock, no network, and exactly what a person would type. It looks at the folder as it is.
+hooks: $(DEV)
+	printf '#!/bin/sh\nunset $$(git rev-parse --local-env-vars)\nexec make quick\n' > "$$(git rev-parse --git-path hooks)/pre-commit"
+	chmod +x "$$(git rev-parse --git-path hooks)/pre-commit"
+
+# The floor is of this selection alone: what whole daemons do in tests/e2e would take hours to measure.
+COVERED := tests/diode tests/sender tests/receiver
+FLOOR   := 86.5
+coverage: $(DEV)
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q -p no:xdist $(COVERED)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --precision=1 --fail-under=$(FLOOR) $(ARGS)
 
 format: $(DEV)
 	$(BIN)/ruff check --fix-only .
@@ -161,6 +186,12 @@ release: $(RELEASE)
 	$(BIN)/cyclonedx-py requirements $(LOCKS)/runtime.txt --pyproject pyproject.toml --mc-type application \
 		--output-reproducible --output-format JSON --output-file dist/diode.cdx.json
 	cd dist && sha256sum -- * > ../SHA256SUMS.new && mv ../SHA256SUMS.new SHA256SUMS
+
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+tag:
+	@grep -q '^## $(VERSION) ' CHANGELOG.md || { echo 'CHANGELOG.md has no section for $(VERSION)'; exit 1; }
+	@test -z "$$(git status --porcelain)" || { echo 'commit first: a tag names what is committed'; exit 1; }
+	git tag --sign --message 'diode $(VERSION)' 'v$(VERSION)'
 
 # The containers run as whoever owns these folders, and never as root.
 compose-init: $(RUNTIME)

@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import subprocess
+import sys
 import tarfile
 import zipfile
 import zlib
@@ -14,9 +15,13 @@ from pathlib import Path
 import lz4.frame
 
 from diode.content.allowance import MEMORY_BYTES, Allowance
-from diode.content.archives.decoders import zstd
 from diode.content.examine import Examined, examine
 from tests.needs import need_packer
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 PICKLE = b"cposix\nsystem\nX\x04\x00\x00\x00true\x85R."  # no protocol, a call
 TEXT = b"Once upon a time, there was a harmless text.\n" * 20

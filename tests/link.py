@@ -87,7 +87,9 @@ def make_bundle(
         format="diode-bundle-1",
         sequence=sequence,
         **{**usual, "labels": None, "attestation": None, **fields},
-        shape=Shape(profile=profile, symbol_bytes=symbol_bytes, columns=full.columns, k=full.k, r=full.r),
+        shape=Shape.model_validate(
+            {"profile": profile, "symbol_bytes": symbol_bytes, "columns": full.columns, "k": full.k, "r": full.r}
+        ),
         stream_bytes=len(stream),
         files=Table(entries=len(paths) if entries is None else entries, size=len(lines), blake3=digest(lines).hex()),
         slabs=Table(entries=count, size=len(slabs), blake3=digest(slabs).hex()),

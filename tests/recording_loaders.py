@@ -84,7 +84,7 @@ def bounded_memory() -> Iterator[None]:
 def load(data: bytes) -> Journal:
     """Let both loaders read stream after stream, with persistent ids and without; all that any of them did."""
     journal = Journal()
-    for base in (pickle.Unpickler, pickle._Unpickler):  # type: ignore[attr-defined]
+    for base in (pickle.Unpickler, pickle._Unpickler):
         for is_persistent in (False, True):
             loader = type("Loader", (base,), _methods(journal, is_persistent=is_persistent))
             file = io.BytesIO(data)

@@ -107,7 +107,7 @@ def tree_of(module: str) -> ast.Module:
 @cache
 def imports_of(module: str) -> frozenset[str]:
     """Dotted names a module imports anywhere: ``from a import b`` gives ``a`` and ``a.b``. Relative ones made whole."""
-    names = set()
+    names: set[str] = set()
     for node in ast.walk(tree_of(module)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
@@ -123,7 +123,7 @@ def is_imported(name: str, module: str) -> bool:
     return any(imported == name or imported.startswith(f"{name}.") for imported in imports_of(module))
 
 
-def ours(module: str) -> set[str]:
+def ours(module: str) -> frozenset[str]:
     """Modules of this project that ``module`` imports directly."""
     return (imports_of(module) & MODULES.keys()) - {module}
 

@@ -52,8 +52,9 @@ def calls(module: str) -> Iterator[tuple[str, str]]:
 
 def _below(node: ast.AST, function: str) -> Iterator[tuple[str, str]]:
     for child in ast.iter_child_nodes(node):
-        is_scope = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-        inner = f"{function}.{child.name}".lstrip(".") if is_scope else function
+        inner = function
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            inner = f"{function}.{child.name}".lstrip(".")
         if (what := _what(child)) is not None:
             yield inner or "(module)", what
         yield from _below(child, inner)

@@ -76,3 +76,19 @@ def test_nothing_is_installed_unlocked() -> None:
     assert [] == [line for line in installs if "--require-hashes" not in line and "--no-deps" not in line]
     dockerfile = (ROOT / "docs" / "docker" / "Dockerfile").read_text()
     assert "--require-hashes" in dockerfile
+
+
+def test_the_wheel_carries_types() -> None:
+    """Each package that is built has its ``py.typed``, and the classifier that says so stands in pyproject.toml."""
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    packages = pyproject["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert ["diode", "sender", "receiver"] == packages
+    assert [] == [package for package in packages if not (ROOT / package / "py.typed").is_file()]
+    assert "Typing :: Typed" in pyproject["project"]["classifiers"]
+
+
+def test_each_dependency_has_its_line() -> None:
+    """Whoever approves what is installed finds every package of the project in docs/dependencies.md."""
+    page = (ROOT / "docs" / "dependencies.md").read_text()
+    asked = [*wanted(()), *wanted(("dev",)), *wanted(("fuzz",)), *wanted(("release",))]
+    assert [] == sorted({one.name for one in asked if not re.search(rf"\b{re.escape(one.name)}\b", page)})

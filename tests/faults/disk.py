@@ -19,7 +19,6 @@ from typing import Any
 
 from diode.errors import LostWritesError
 from diode.storage.connection import Connection
-from diode.storage.connection import Connection
 from diode.storage.durable import WriteBack
 from diode.storage.folder import Folder
 from tests.faults.replaced import Replacement, replaced

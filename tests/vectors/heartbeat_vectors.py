@@ -1,5 +1,7 @@
 """More vectors of ``wire/``: authentic heartbeats that are not as they must be, and receivers that hold two keys."""
 
+from typing import Any
+
 from tests.vectors.datagrams import (
     LINK_KEY,
     OTHER_KEY,
@@ -33,7 +35,7 @@ def heartbeat_vectors() -> dict[str, Vector]:
         "a head that is null": '{"audit":null,' + books[1:],
         "text behind the padding": books + "\0x",
     }
-    odd = {"slab": 1, "symbol": 1, "columns": 2, "k": 2}
+    odd: dict[str, Any] = {"slab": 1, "symbol": 1, "columns": 2, "k": 2}
     first = [heartbeat(number=n, session=n) for n in range(1, 51)]
     return {
         **{

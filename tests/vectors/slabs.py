@@ -19,7 +19,7 @@ def row_symbols(stream: bytes, columns: int, rows: list[int]) -> dict[int, bytes
     k = -(-len(stream) // (columns * S))
     padded = stream.ljust(k * columns * S, b"\0")
     source = [[padded[(row * columns + c) * S :][:S] for row in range(k)] for c in range(columns)]
-    found = {}
+    found: dict[int, bytes] = {}
     for column in range(columns):
         made = dict(zip(rows, oracle.repair(source[column], rows), strict=True))
         found |= {row * columns + column: made[row] for row in rows}
@@ -142,7 +142,7 @@ def geometry_scenarios() -> dict[str, Vector]:
     one, place = source(stream, 0), {"columns": 64, "k": 2}
     beyond = symbol(painted(S), 251 * 3)
     tail = symbol(bytes(S), 65, **place)
-    table = {"kind": 2, "flags": 2, "columns": 1, "k": 1, "slab": 0}
+    table: dict[str, Any] = {"kind": 2, "flags": 2, "columns": 1, "k": 1, "slab": 0}
     second = table | {"slab": 1}
     known = {
         "slab": ("a slab behind the last one", source(stream, 0, slab=1)),

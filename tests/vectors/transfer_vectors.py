@@ -23,7 +23,7 @@ def digest(data: bytes) -> str:
 
 def files_table() -> bytes:
     """All paths, sorted by their bytes."""
-    lines = {FOLDER: {"path": FOLDER}}
+    lines: dict[str, dict[str, Any]] = {FOLDER: {"path": FOLDER}}
     for path, content in FILES.items():
         executable = {"executable": True} if path == EXECUTABLE else {}
         sums = {"blake3": digest(content), "sha256": hashlib.sha256(content).hexdigest()}
@@ -86,7 +86,11 @@ class Line:
     def heartbeats(self, number: int, state: str) -> None:
         """One of each kind."""
         flight = {"id": f"{NUMBER:016x}", "pass": 0, "passes": 1, "state": state}
-        books = {"channels": {"models": 1}, "bundles": [flight], "sessions": {f"{SESSION:016x}": self.counter}}
+        books: dict[str, Any] = {
+            "channels": {"models": 1},
+            "bundles": [flight],
+            "sessions": {f"{SESSION:016x}": self.counter},
+        }
         self.sent += [heartbeat_mac(7, number, self.mode, **books), heartbeat_3(7, number, self.mode, number, **books)]
 
     def filler(self) -> None:

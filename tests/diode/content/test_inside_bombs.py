@@ -15,10 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from diode.content.archives.decoders import zstd
 from diode.content.trouble import Trouble
 from tests.archives import TEXT, tarred, zipped
 from tests.patience import PATIENCE_S
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 MEMORY_BYTES = 256 << 20
 ROOT = Path(__file__).parents[3]
@@ -179,7 +183,7 @@ def test_large_dictionaries(tmp_path: Path) -> None:
     (tmp_path / "y").write_bytes(large_dictionaries(1, 70 * MBYTE))
     assert "sound" == look(tmp_path / "y")[0]
     data = random.Random(2).randbytes(140 * MBYTE)
-    options = {zstd.CompressionParameter.window_log: 27}
+    options: dict[int, int] = {zstd.CompressionParameter.window_log: 27}
     (tmp_path / "z").write_bytes(zstd.compress(data, options=options))
     assert "sound" == look(tmp_path / "z")[0]
 

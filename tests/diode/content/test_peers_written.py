@@ -4,6 +4,7 @@ import io
 import json
 import struct
 from collections.abc import Callable
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ def test_every_file_type_of_gguf(tmp_path: Path) -> None:
     """It is a number among the keys."""
     library = pytest.importorskip("gguf", reason=WITHOUT)
     for number, kind in enumerate(library.LlamaFileType):
-        path = of_gguf(tmp_path / f"{number}", lambda writer, kind=kind: writer.add_file_type(kind))
+        path = of_gguf(tmp_path / f"{number}", methodcaller("add_file_type", kind))
         assert ("gguf", None) == (look_at(path).kind, look_at(path).problem)
 
 

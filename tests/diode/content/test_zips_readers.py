@@ -14,6 +14,7 @@ import pytest
 from diode.content import zips
 from diode.content.reader import Reader
 from diode.content.trouble import UnsoundError
+from diode.content.zip_directory import Members
 from tests.diode.content.zip_lies import an_archive, mutated
 from tests.diode.content.zip_readers import Oracle, by_java, by_torch, simple_oracles, spelled
 from tests.needs import has_torch
@@ -22,7 +23,7 @@ BUDGET = 256 << 20
 FROM_THE_FRONT = ("bsdtar of a pipe", "java from the front")
 
 
-def members(data: bytes) -> zips.Members | None:
+def members(data: bytes) -> Members | None:
     """None: refused."""
     try:
         return zips.read_directory(Reader(io.BytesIO(data), len(data), BUDGET))

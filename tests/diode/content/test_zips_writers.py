@@ -6,6 +6,7 @@ import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,10 +29,10 @@ class Pipe(io.RawIOBase):
         """It is."""
         return True
 
-    def write(self, data: object) -> int:
+    def write(self, data: Any) -> int:
         """One more piece."""
-        self.data += bytes(data)  # type: ignore[call-overload]
-        return len(bytes(data))  # type: ignore[call-overload]
+        self.data += bytes(data)
+        return len(bytes(data))
 
 
 def run(*command: str, packer: str = "") -> Write:
@@ -58,7 +59,7 @@ def by_zipfile(*, method: int = zipfile.ZIP_DEFLATED, is_large: bool = False, is
 
     def write(folder: Path, to: Path) -> None:
         out = Pipe()
-        target = zipfile.ZipFile(out, "w", method) if is_piped else zipfile.ZipFile(to, "w", method)  # type: ignore[call-overload]
+        target = zipfile.ZipFile(out, "w", method) if is_piped else zipfile.ZipFile(to, "w", method)
         with target as archive:
             for file in sorted(folder.rglob("*")):
                 if file.is_dir():
@@ -74,9 +75,12 @@ def by_zipfile(*, method: int = zipfile.ZIP_DEFLATED, is_large: bool = False, is
 
 def by_numpy(save: Callable[..., None]) -> Write:
     """Arrays."""
-    return lambda _, to: (
-        save(to.with_suffix(".npz"), a=np.arange(1_000), b=np.zeros(3)) or to.with_suffix(".npz").rename(to)
-    )
+
+    def write(_: Path, to: Path) -> None:
+        save(to.with_suffix(".npz"), a=np.arange(1_000), b=np.zeros(3))
+        to.with_suffix(".npz").rename(to)
+
+    return write
 
 
 ZIP = ("zip", "-qr")

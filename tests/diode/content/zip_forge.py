@@ -35,7 +35,7 @@ def deflated(data: bytes) -> bytes:
 def local_header(part: Part, packed: bytes) -> bytes:
     """As a reader from the front meets it."""
     is_streamed = part.flags & 8
-    said = {
+    said: dict[str, Any] = {
         "signature": b"PK\x03\x04",
         "needed": 20,
         "flags": part.flags,
@@ -49,12 +49,12 @@ def local_header(part: Part, packed: bytes) -> bytes:
         "extra": b"",
     } | part.local
     name, extra = said.pop("name"), said.pop("extra")
-    return struct.pack("<4s5H3I2H", *said.values(), len(name), len(extra)) + name + extra
+    return b"".join((struct.pack("<4s5H3I2H", *said.values(), len(name), len(extra)), name, extra))
 
 
 def entry_of(part: Part, packed: bytes, offset: int) -> bytes:
     """As the directory lists it."""
-    said = {
+    said: dict[str, Any] = {
         "signature": b"PK\x01\x02",
         "made_by": 20 | 3 << 8,
         "needed": 20,
@@ -76,7 +76,7 @@ def entry_of(part: Part, packed: bytes, offset: int) -> bytes:
     name, extra, comment = said.pop("name"), said.pop("extra"), said.pop("comment")
     numbers = list(said.values())
     lengths = (len(name), len(extra), len(comment))
-    return struct.pack("<4s6H3I5H2I", *numbers[:10], *lengths, *numbers[10:]) + name + extra + comment
+    return b"".join((struct.pack("<4s6H3I5H2I", *numbers[:10], *lengths, *numbers[10:]), name, extra, comment))
 
 
 def end_record(count: int, size: int, offset: int, comment: bytes = b"", /, **said: int) -> bytes:
