@@ -358,7 +358,7 @@ def watched(disks: list[Disk]) -> Iterator[None]:
     replacements += [watch.fsync(name) for name in ("fsync", "fdatasync")]
     replacements += [watch.renames(os, name) for name in ("rename", "replace")]
     replacements += [watch.moves(), watch.creates(), watch.makes()]
-    with replaced(*replacements, Replacement(Database, "_execute", _as_method(watch.execute))):
+    with replaced(*replacements, Replacement(Connection, "execute", _as_method(watch.execute))):
         yield
 
 

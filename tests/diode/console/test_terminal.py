@@ -29,7 +29,8 @@ from receiver.ledger.ledgers import StoreLedger as ReceiverLedger
 from receiver.ledger.states import State
 from sender.cli import app as sender_app
 from sender.ledger import Ledger as SenderLedger
-from sender.ledger import Row, State
+from sender.ledger import Row
+from sender.ledger import State as SenderState
 from tests.enclave import Enclave
 from tests.link import make_bundle
 
@@ -177,7 +178,7 @@ def test_status_of_staging(name: str, tmp_path: Path) -> None:
     init_sender(tmp_path, to="127.0.0.1:9", mtu=1500, rate=0, profile="standard", auth="none", link_key=new_link_key())
     (tmp_path / "state").mkdir(exist_ok=True)
     ledger = SenderLedger(tmp_path / "state" / "ledger.db")
-    ledger.add(Row("0" * 16, "[/c]", name, "[/v]", 1, "c", 1, 1, 1, 0.0, State.WITHDRAWN, HOSTILE, "", ""))
+    ledger.add(Row("0" * 16, "[/c]", name, "[/v]", 1, "c", 1, 1, 1, 0.0, SenderState.WITHDRAWN, HOSTILE, "", ""))
     ledger.close()
     done = CliRunner().invoke(sender_app, ["-c", str(tmp_path / "sender.toml"), "status"])
     assert (0, True) == (done.exit_code, is_harmless(done.output)), (done.output, done.exception)
