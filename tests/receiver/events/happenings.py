@@ -31,10 +31,11 @@ from receiver.events.happened import (
     WorkerDied,
 )
 from receiver.ledger.bundles import Row
+from receiver.ledger.states import State
 
 BUNDLE = "a" * 16
 ROW = Row(BUNDLE, "cve", "b", "1", sequence=1, size=1000, files=2, slabs=4, content="", signer="alice",
-          state="receiving", detail="", changed="")  # fmt: skip
+          state=State.RECEIVING, detail="", changed="")  # fmt: skip
 ACCEPTED = Coming(ROW, "accepted", 0, 4)
 PROGRESS = Coming(ROW, "progress", 250, 3)
 HELD = NowHeld(ROW, "/inbox/.diode/held/a", "1 people", is_scanned=False)

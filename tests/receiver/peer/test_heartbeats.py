@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
+import pytest
 from structlog.testing import capture_logs
 
 from diode.audit.log import AuditLog

@@ -11,7 +11,7 @@ from diode.audit.log import AuditLog
 from diode.errors import DiodeError, IntegrityError
 from diode.protocol.heartbeat import Heartbeat, LinkOrder
 from receiver.events.happened import Event, Noted
-from receiver.ledger.ledgers import StoreLedger
+from receiver.ledger.ledgers import SupervisorLedger
 from receiver.peer.completion import GRACE_S, Endings
 from receiver.supervisor import ear as ears
 from receiver.supervisor.ear import MOST_WAITING, Ear
@@ -19,23 +19,25 @@ from receiver.supervisor.ear import MOST_WAITING, Ear
 PATIENCE_S = 60.0
 
 
-class HangingLedger(StoreLedger):
-    """Its disk takes nothing until ``goes_on`` is set. ``numbers``: of the heartbeats that were recorded, in order."""
+class HangingLedger(SupervisorLedger):
+    """Its disk takes nothing until ``goes_on`` is set. ``recorded``: of the heartbeats that were recorded, in order."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.goes_on, self.hangs = threading.Event(), threading.Event()
-        self.numbers: list[int] = []
+        self.recorded: list[int] = []
         self.raises: Exception | None = None
+        self._note_order = self.peer.note_order
+        setattr(self.peer, "note_order", self._note_when_it_goes_on)  # noqa: B010 - a method of one object
 
-    def note_order(self, key: str, order: LinkOrder) -> None:
+    def _note_when_it_goes_on(self, key: str, order: LinkOrder) -> None:
         """Record the newest heartbeat, when the disk goes on."""
         self.hangs.set()
         self.goes_on.wait(PATIENCE_S)
         if self.raises is not None:
             raise self.raises
-        super().note_order(key, order)
-        self.numbers.append(order.number)
+        self._note_order(key, order)
+        self.recorded.append(order.number)
 
 
 class Heard:
@@ -73,12 +75,12 @@ async def test_a_disk_that_hangs_does_not_stop_the_loop(heard: Heard) -> None:
     for number in range(2, 12):
         heard.hear(number)
         await asyncio.sleep(0)
-    assert ((1, 11), []) == (heard.ear.hearing.newest, heard.ledger.numbers)
+    assert ((1, 11), []) == (heard.ear.hearing.newest, heard.ledger.recorded)
     heard.endings.over(f"{5:016x}", 20.0, receiving=False)
     assert [f"{5:016x}"] == heard.endings.due(20.0 + GRACE_S, 0, 0)
     heard.ledger.goes_on.set()
     assert await heard.ear.close()
-    assert list(range(1, 12)) == heard.ledger.numbers
+    assert list(range(1, 12)) == heard.ledger.recorded
 
 
 async def test_alarms_come_in_the_order_of_heartbeats(heard: Heard) -> None:
@@ -101,7 +103,7 @@ async def test_what_waits_is_bounded_and_what_is_left_out_counted(heard: Heard) 
     assert 7 == heard.ear.left_out
     heard.ledger.goes_on.set()
     assert await heard.ear.close()
-    assert list(range(1, 2 + MOST_WAITING)) == heard.ledger.numbers
+    assert list(range(1, 2 + MOST_WAITING)) == heard.ledger.recorded
 
 
 async def test_a_thread_that_hangs_holds_up_no_end(heard: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,5 +134,5 @@ async def test_a_mistake_of_ours_costs_one_heartbeat(heard: Heard) -> None:
     heard.ledger.raises = None
     heard.hear(2)
     await heard.ear.close()
-    assert ([2], []) == (heard.ledger.numbers, heard.failures)
+    assert ([2], []) == (heard.ledger.recorded, heard.failures)
     assert ["heartbeat_not_recorded"] == [event.event for event in heard.events if isinstance(event, Noted)][:1]

@@ -84,6 +84,7 @@ def test_what_is_complete_or_over_is_not_reported(way: Way) -> None:
     way.read(replace(PROGRESS, missing=0))
     way.on_the_way.sender_gone(1.0)
     assert [] == way.report(1.0 + GRACE_S)
+    way.ledger.bundles.set_state(BUNDLE, State.PUBLISHING)
     way.ledger.bundles.set_state(BUNDLE, State.PUBLISHED)
     way.read(PROGRESS)
     way.endings.more(BUNDLE)

@@ -16,7 +16,7 @@ from sender.events.happened import Event, LookupLate
 from sender.ledger import Ledger, Row, State
 from sender.supervisor.lookups import LATE_S, Known, Lookups, look_into
 
-ROW = Row("0" * 15 + "1", "cve", "n", "1", 1, "ab" * 32, 1, 1, 1, 0.0, "queued", "", "2026-01-01T00:00:00Z", "")
+ROW = Row("0" * 15 + "1", "cve", "n", "1", 1, "ab" * 32, 1, 1, 1, 0.0, State.QUEUED, "", "2026-01-01T00:00:00Z", "")
 
 
 @dataclass
@@ -131,9 +131,10 @@ def test_what_commands_left_is_noticed(tmp_path: Path) -> None:
     audit = AuditLog(tmp_path / "audit", "sender", None)
     with closing(Ledger(tmp_path / "ledger.db")) as ledger:
         ledger.add(ROW)
+        ledger.add(ROW._replace(id="0" * 15 + "2", sequence=2, version="2", state=State.UNAPPROVED))
         assert not look_into(ledger, audit).is_asked
         resend = ledger.resends.ask(ROW.id, ((0, 1),))
         assert look_into(ledger, audit).is_asked
         ledger.resends.end(resend.number, "sent")
-        ledger.set_state(ROW.id, State.APPROVED)
+        ledger.set_state("0" * 15 + "2", State.APPROVED)
         assert look_into(ledger, audit).is_asked

@@ -28,7 +28,7 @@ from sender.transport.pipeline import Pipeline
 from sender.transport.schedule import Filler
 
 KEY_ID = 5
-ENCODE, TRANSMIT = "sender.transport.encode", "sender.transport.transmit"
+ENCODE, TRANSMIT = "sender.encode", "sender.transmit"
 BEGUN = SessionBegun("00000000000000ab", "isal", KEY_ID)
 
 
@@ -114,7 +114,7 @@ class Bench:
 
 def _worker(module: str) -> Worker:
     worker: Any = object.__new__(Worker)
-    worker.module = module
+    worker.name = module
     return cast(Worker, worker)
 
 

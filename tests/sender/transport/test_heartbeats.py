@@ -8,7 +8,7 @@ from diode.protocol.auth import LinkKey
 from diode.protocol.geometry import PROFILES, stream_geometry
 from diode.protocol.heartbeat import MAX_BUNDLES, MAX_CHANNELS
 from sender.events.happened import BundleResent, BundleSent, BundleWithdrawn, Event, LineReady, ResendBroken
-from sender.ledger import Row
+from sender.ledger import Row, State
 from sender.transport.heartbeats import OVER_SHOWN_S, Heart, Told, in_flight
 from sender.transport.schedule import Plan, Underway
 
@@ -40,7 +40,7 @@ def heart(clock: Clock) -> Heart:
 
 def row(number: int) -> Row:
     """A bundle that waits."""
-    return Row(f"{number:016x}", "cve", "n", "1", 1, "ab" * 32, 1, 1, 2, 0.0, "queued", "", "", "")
+    return Row(f"{number:016x}", "cve", "n", "1", 1, "ab" * 32, 1, 1, 2, 0.0, State.QUEUED, "", "", "")
 
 
 @pytest.mark.parametrize(
