@@ -208,7 +208,7 @@ async def test_workers_that_die_again_and_again_end_the_daemon(bench: Bench) -> 
     for _ in range(3):
         bench.pipelines.mourn(_worker(ENCODE))
     assert 3 == len(bench.lines)
-    assert "sender.transport.encode died 3 times within a minute; all is kept" == str(bench.shutdown.failure)
+    assert "sender.encode died 3 times within a minute; all is kept" == str(bench.shutdown.failure)
     bench.pipelines.mourn(_worker(ENCODE))
     assert 3 == len(bench.said)
 
