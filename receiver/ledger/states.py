@@ -31,8 +31,9 @@ class StepError(RuntimeError):
 
 # To stay as it is is always allowed: a step is repeated when its caller did not get further.
 STEPS: Final[Mapping[State, frozenset[State]]] = {
-    State.RECEIVING: frozenset({State.HELD, State.PUBLISHING, State.REFUSED, State.EXPIRED}),
-    State.HELD: frozenset({State.PUBLISHING, State.REFUSED}),
+    # Straight to published: a trust document counts although its place in the inbox is taken.
+    State.RECEIVING: frozenset({State.HELD, State.PUBLISHING, State.PUBLISHED, State.REFUSED, State.EXPIRED}),
+    State.HELD: frozenset({State.PUBLISHING, State.PUBLISHED, State.REFUSED}),
     State.PUBLISHING: frozenset({State.PUBLISHED, State.REFUSED}),
     State.PUBLISHED: frozenset(),
     State.REFUSED: frozenset(),

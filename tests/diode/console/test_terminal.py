@@ -163,7 +163,7 @@ def test_status_of_the_enclave(name: str, tmp_path: Path) -> None:
     assert enclave.published(bundle)
     enclave.stop()
     ledger = ReceiverLedger(enclave.config.state / "ledger.db")
-    ledger.bundles.set_state(f"{bundle.number:016x}", State.REFUSED, HOSTILE)
+    ledger.bundles.set_state(f"{bundle.number:016x}", State.PUBLISHED, HOSTILE)
     ledger.close()
     for command in (["status"], ["missing"], ["receipt", f"{bundle.number:016x}"]):
         done = CliRunner().invoke(receiver_app, ["-c", str(tmp_path / "receiver.toml"), *command])

@@ -21,8 +21,11 @@ WAYS = {  # how a bundle gets into each state
     State.EXPIRED: (State.EXPIRED,),
 }
 ALLOWED = {
-    *((State.RECEIVING, after) for after in (State.HELD, State.PUBLISHING, State.REFUSED, State.EXPIRED)),
-    *((State.HELD, after) for after in (State.PUBLISHING, State.REFUSED)),
+    *(
+        (State.RECEIVING, after)
+        for after in (State.HELD, State.PUBLISHING, State.PUBLISHED, State.REFUSED, State.EXPIRED)
+    ),
+    *((State.HELD, after) for after in (State.PUBLISHING, State.PUBLISHED, State.REFUSED)),
     *((State.PUBLISHING, after) for after in (State.PUBLISHED, State.REFUSED)),
     *((State.EXPIRED, after) for after in (State.RECEIVING, State.REFUSED)),
     *((state, state) for state in State),

@@ -15,6 +15,7 @@ from diode.formats.names import MAX_SEQUENCE
 from diode.protocol.handed_over import SlabKey
 from diode.protocol.wire import Kind, ObjectType
 from diode.trust.document import MAX_TRUST_BYTES, TRUST_TYPE, TrustDocument, document_digest
+from receiver.ledger.bundles import BundleWriter
 from receiver.messages import TrustChanged, TrustForked, TrustNotPublished
 from receiver.peer.requests import request_gaps
 from tests.enclave import Enclave, public_pem
@@ -141,7 +142,7 @@ def test_killed_between_the_record_and_the_publication(enclave: Enclave, monkeyp
         def fail(*_: object) -> None:
             raise StorageError("killed")
 
-        broken.setattr(type(enclave.store.records.ledger), "set_state", fail)
+        broken.setattr(BundleWriter, "set_state", fail)
         enclave.take(news)
     assert not enclave.published(news)
     enclave.restart()
