@@ -178,7 +178,7 @@ def rebaseline(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make an older ledger know what was published since: by receipts in the inbox, and by its anchor."""
+    """Make an older ledger know what was published since: by receipts in the inbox, and by its rollback guard."""
     from receiver.commands import recovery
 
     recovery.rebaseline(context.obj, epoch, as_json=as_json)

@@ -85,7 +85,7 @@ class Receiver:
         """Receive until stopped, or until so many bundles are over. Raises what ended it too early."""
         self._wanted.bundles = bundles
         self._station.audit.append(What.STARTED)
-        self._station.ledger.follow_audit()  # from now on `store` alone writes the anchor
+        self._station.ledger.follow_audit()  # from now on `store` alone writes the rollback guard
         reports = Reports()
         self._stream.add(SystemdStatus(self._counts, self.config.link.listen, reports).read)
         with self._shutdown.on_signals():

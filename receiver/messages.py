@@ -60,7 +60,7 @@ class Complete(_OfSlab):
 
 
 @dataclass(frozen=True, slots=True)
-class Parked(_OfSlab):
+class Spilled(_OfSlab):
     """The symbols so far of an incomplete slab lie in the arena. It is answered by :class:`Free`."""
 
     offset: Offset
@@ -71,7 +71,7 @@ class Parked(_OfSlab):
 
 @dataclass(frozen=True, slots=True)
 class Wanted(_OfSlab):
-    """Parked symbols are wanted back, to this place of the arena. It is answered by :class:`Loaded`."""
+    """Spilled symbols are wanted back, to this place of the arena. It is answered by :class:`Loaded`."""
 
     offset: Offset
     symbol_bytes: Annotated[int, Whole(1, MAX_SYMBOL_BYTES)]
@@ -92,7 +92,7 @@ class Free:
 
 @dataclass(frozen=True, slots=True)
 class Loaded(_OfSlab):
-    """Of a slab's parked symbols those of ``have`` are back in their places."""
+    """Of a slab's spilled symbols those of ``have`` are back in their places."""
 
     symbols: Annotated[int, Whole(1, MAX_SYMBOLS)]
     have: Annotated[bytes, Blob(MAX_SYMBOLS // 8)]
@@ -105,7 +105,7 @@ class Redo(_OfSlab):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A manifest is verified: its geometry, its sizes, which slabs of data are stored, and what is parked."""
+    """A manifest is verified: its geometry, its sizes, which slabs of data are stored, and what is spilled."""
 
     bundle: Bundle
     geometry: Annotated[tuple[int, int, int, int], Row(*(Whole(0, MAX_SYMBOL_BYTES) for _ in range(4)))]
@@ -113,9 +113,9 @@ class Known:
     files_bytes: Bytes
     slabs_bytes: Bytes
     done: SlabMask
-    parked: SlabMask
-    parked_files: SlabMask
-    parked_slabs: SlabMask
+    spilled: SlabMask
+    spilled_files: SlabMask
+    spilled_slabs: SlabMask
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,7 +367,7 @@ STORE_SAYS: Final = Vocabulary(
     *(PredecessorDiffers, SlabMismatch, SpoolLost, SymbolsLost, SpaceShort, DecisionRefused, DiskFailing),
     once=(SandboxLacks, PeerRefused, Fatal),
 )
-ASSEMBLE_TO_STORE: Final = Vocabulary(Begun, Complete, Parked, Wanted)
+ASSEMBLE_TO_STORE: Final = Vocabulary(Begun, Complete, Spilled, Wanted)
 STORE_TO_ASSEMBLE: Final = Vocabulary(
     Free, Known, Loaded, Redo, Finished, once=(Started,), line_bytes=4 * MAX_SLABS // 6 + (1 << 16)
 )

@@ -121,7 +121,7 @@ class StoreSettings:
     releasers: Place
     audit: Place
     service_key: Place
-    anchor: Place
+    guard: Place
     verify: Annotated[str, Word("slabs", "at-rest")]
     max_bytes: Size
     max_files: Size

@@ -11,7 +11,7 @@ from diode.errors import UsageError
 from diode.protocol.resend_codes import Range
 from diode.storage.connection import Columns, Connection
 from diode.storage.database import Database
-from diode.storage.rollback_guard import Anchor
+from diode.storage.rollback_guard import RollbackGuard
 
 
 class State(StrEnum):
@@ -168,12 +168,12 @@ class Resends:
 
 
 class Ledger(Database):
-    """SQLite in WAL mode; every change is durable before its caller acts on it, and its anchor has followed."""
+    """SQLite in WAL mode; every change is durable before its caller acts on it, and its rollback guard has followed."""
 
     side = "sender"
 
-    def __init__(self, path: Path, anchor: Anchor | None = None, *, read_only: bool = False) -> None:
-        super().__init__(path, _SCHEMA, "FULL", read_only=read_only, anchor=anchor)
+    def __init__(self, path: Path, guard: RollbackGuard | None = None, *, read_only: bool = False) -> None:
+        super().__init__(path, _SCHEMA, "FULL", read_only=read_only, guard=guard)
         self.progress = Progress(self._connection)
         self.resends = Resends(self._connection)
 
@@ -187,7 +187,7 @@ class Ledger(Database):
             "ON CONFLICT DO UPDATE SET epoch = max(epoch + 1, ?1) RETURNING epoch",
             (int(time.time()),),
         ).fetchone()
-        self.keep_anchor()
+        self.keep_guard()
         return int(row["epoch"])
 
     def next_sequence(self, channel: str) -> tuple[int, str | None]:
@@ -213,7 +213,7 @@ class Ledger(Database):
                 "ON CONFLICT DO UPDATE SET sequence = ?2, last = ?3",
                 (row.channel, row.sequence, row.id),
             )
-        self.keep_anchor()
+        self.keep_guard()
 
     def jump(self, channels: Mapping[str, int], epoch: int, decisions: int) -> None:
         """Go on after these numbers where they are ahead; who issued them, and for which bundles, is not known here."""
@@ -229,7 +229,7 @@ class Ledger(Database):
                 (epoch,),
             )
             self._outdo(decisions)
-        self.keep_anchor()
+        self.keep_guard()
 
     def forget(self, bundle: str) -> None:
         """Of a bundle of which nothing was sent: its version may be used again, its sequence number stays taken."""

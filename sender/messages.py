@@ -40,8 +40,8 @@ class SetRate:
 
 
 @dataclass(frozen=True, slots=True)
-class SendFiller:
-    """Send this many datagrams of filler."""
+class SendPadding:
+    """Send this many datagrams of padding."""
 
     job: JobNumber
     datagrams: Annotated[int, Whole(1, 1 << 24)]
@@ -171,13 +171,13 @@ class TransmitSettings:
     socket: Fd
     to: Annotated[tuple[str, int], Row(Chars(), Whole(0, 65535))]
     datagram_bytes: Annotated[int, Whole(1, 65535)]
-    filler_datagrams: Annotated[int, Whole(1, 1 << 24)]
+    padding_datagrams: Annotated[int, Whole(1, 1 << 24)]
     rate: Rate
     path: Annotated[Literal["auto", "batched", "portable"], Word("auto", *UDP_PATHS)]
 
 
-ENCODE_HEARS: Final = Vocabulary(SetRate, SendFiller, BundleBegun, BundleEnded, SendSlab)
+ENCODE_HEARS: Final = Vocabulary(SetRate, SendPadding, BundleBegun, BundleEnded, SendSlab)
 ENCODE_SAYS: Final = Vocabulary(Failed, once=(SessionBegun, SandboxLacks, PeerRefused))
 TRANSMIT_SAYS: Final = Vocabulary(Sent, Degraded, once=(PathChosen, SandboxLacks, PeerRefused, Fatal))
-ENCODE_TO_TRANSMIT: Final = Vocabulary(SetRate, SendFiller, SendSlot)
+ENCODE_TO_TRANSMIT: Final = Vocabulary(SetRate, SendPadding, SendSlot)
 TRANSMIT_TO_ENCODE: Final = Vocabulary(SlotSent)

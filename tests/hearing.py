@@ -7,7 +7,7 @@ from receiver.events.happened import Coming, Event
 from receiver.events.lines import Lines
 from receiver.ledger.ledgers import SupervisorLedger
 from receiver.peer import heartbeats
-from receiver.peer.audit_heads import PeerHeads
+from receiver.peer.audit_checkpoints import PeerCheckpoints
 from receiver.peer.completion import Endings
 from receiver.peer.heartbeats import LookNow, Spoken
 from receiver.peer.recording import Recording
@@ -23,7 +23,7 @@ class Hearing:
         ledger: SupervisorLedger,
         endings: Endings,
         disk: DiskHealth,
-        heads: PeerHeads,
+        heads: PeerCheckpoints,
         configured: Collection[str] = (),
         keys: Sequence[str] = (),
     ) -> None:

@@ -24,15 +24,15 @@ from diode.protocol.encoder import Part, SlabEncoder, Slot, fill_from
 from diode.protocol.fec import Engine, choose_engine
 from diode.protocol.gate import Gate
 from diode.protocol.geometry import PROFILES, slab_count, stream_geometry
-from diode.protocol.handed_over import Completed, Parked, SlabKey, Wanted
+from diode.protocol.handed_over import Completed, SlabKey, Spilled, Wanted
 from diode.protocol.heartbeat import Heartbeat, HeartbeatSealer
 from diode.protocol.wire import Kind, ObjectType, datagram_bytes, symbol_bytes_for
 from diode.trust.roles import Trust, open_manifest, seal_manifest
 from receiver.store.judge import ArrivedManifest, Signed, judge_manifest
-from sender.transport.schedule import Filler, Job, Plan, Scheduler, Wait
+from sender.transport.schedule import Job, Padding, Plan, Scheduler, Wait
 from tests.memory_spool import MemoryBundle
 
-FILLER = 64
+PADDING = 64
 REST_S = 0.5
 REGION = 2000  # datagrams a region of this receiver holds
 DATA, OBJECT = Kind.DATA, Kind.OBJECT
@@ -125,8 +125,8 @@ class Staging:
         self._encoder = SlabEncoder(engine, session, key.key_id)
         full = shape.geometry
         self._slot = Slot(memoryview(bytearray(full.rows * full.columns * self.size)), full)
-        self._filler = Slot(memoryview(bytearray(FILLER * self.size)), type(full)(full.symbol_bytes, 1, FILLER, 0))
-        self._encoder.filler(self._filler, FILLER)
+        self._padding = Slot(memoryview(bytearray(PADDING * self.size)), type(full)(full.symbol_bytes, 1, PADDING, 0))
+        self._encoder.padding(self._padding, PADDING)
         self._sealer = HeartbeatSealer(key, Session(key, 2, mode), shape.symbol_bytes)
         self._beats = 0
         self._beat_at = 0.0
@@ -138,7 +138,7 @@ class Staging:
         beat = Heartbeat(epoch=1, number=self._beats, clock=0, sessions=sessions, channels={}, bundles=[])
         return np.frombuffer(self._sealer.seal(beat), np.uint8).reshape(1, -1)
 
-    def next(self) -> tuple[Job | Filler | None, np.ndarray] | None:
+    def next(self) -> tuple[Job | Padding | None, np.ndarray] | None:
         """(what was sent, its datagrams), or None when all is over. Time passes."""
         if self.now >= self._beat_at:
             self._beat_at = self.now + 1.0
@@ -155,9 +155,9 @@ class Staging:
         self._scheduler.sent(step, len(datagrams), self.now)
         return step, datagrams
 
-    def _datagrams(self, step: Job | Filler) -> np.ndarray:
-        if isinstance(step, Filler):
-            return np.tile(self._filler.datagrams, (-(-step.datagrams // FILLER), 1))[: step.datagrams]
+    def _datagrams(self, step: Job | Padding) -> np.ndarray:
+        if isinstance(step, Padding):
+            return np.tile(self._padding.datagrams, (-(-step.datagrams // PADDING), 1))[: step.datagrams]
         slab = self._plans[step.bundle].slab(step)
         data = self._bundles[step.bundle].parts[step.kind, step.flags][slab.offset : slab.offset + slab.length]
         part = Part(step.bundle, step.kind, step.flags)
@@ -183,7 +183,7 @@ class Enclave:
         self.arena = np.zeros(self.arena_bytes, np.uint8)
         self.assembler = Assembler(self.arena, self.engine, self.drops, lambda: False)
         self.receiving: dict[int, MemoryBundle] = {}
-        self.parked: dict[SlabKey, tuple[np.ndarray, np.ndarray]] = {}
+        self.spilled: dict[SlabKey, tuple[np.ndarray, np.ndarray]] = {}
 
     def receive(self, datagrams: np.ndarray, now: float) -> None:
         """Take datagrams of one size as they arrive."""
@@ -196,8 +196,8 @@ class Enclave:
             self._handle()
 
     def rest(self) -> None:
-        """Nothing comes for a while: what is open is parked."""
-        self.assembler.park()
+        """Nothing comes for a while: what is open is spilled."""
+        self.assembler.spill()
         self._handle()
 
     def _handle(self) -> None:
@@ -206,12 +206,12 @@ class Enclave:
             match item:
                 case Completed():
                     self._store(item)
-                case Parked():
+                case Spilled():
                     symbols = self.arena[item.offset : item.offset + len(item.have) * item.symbol_bytes]
-                    self.parked[item.key] = symbols.copy(), item.have.copy()
+                    self.spilled[item.key] = symbols.copy(), item.have.copy()
                     self.assembler.release(item.offset)
                 case Wanted():
-                    symbols, have = self.parked.pop(item.key)
+                    symbols, have = self.spilled.pop(item.key)
                     place = self.arena[item.offset :][: len(symbols)].reshape(len(have), -1)
                     place[have] = symbols.reshape(len(have), -1)[have]
                     self.assembler.loaded(item.key, have)
@@ -256,7 +256,7 @@ def transfer(
     warm_up: int = 0,
     arena_bytes: int = 160 << 20,
 ) -> Enclave:
-    """Send ``bundles`` through the impaired line; ``warm_up`` datagrams of filler shift where its bursts fall."""
+    """Send ``bundles`` through the impaired line; ``warm_up`` datagrams of padding shift where its bursts fall."""
     engine = engine or choose_engine()
     key = LinkKey.of(random.Random(seed).randbytes(32))
     staging = Staging(bundles, passes, mode, key, engine, rate)
@@ -264,7 +264,7 @@ def transfer(
     enclave.receive(staging.heartbeat(), 0.0)  # several are sent before data; one of them arrives
     line = Impairer(impairments, seed)
     if warm_up:
-        line.apply(staging._datagrams(Filler(warm_up)))
+        line.apply(staging._datagrams(Padding(warm_up)))
     heard_at = 0.0
     while (step := staging.next()) is not None:
         if staging.now - heard_at > REST_S:

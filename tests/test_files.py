@@ -211,7 +211,7 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "_lines": (".open", STATE),
         "_map": (".open", STATE),
     },
-    "sender.transport.endings": {"Endings.withdraw": ("shutil.rmtree", STATE)},
+    "sender.transport.endings": {"Endings.cancel": ("shutil.rmtree", STATE)},
     "sender.intake.candidate": {
         "Candidate.chunks": (".open", NO_FILE),
         "Candidate.open_raw": (".open", NO_FILE),

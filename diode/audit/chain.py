@@ -67,7 +67,7 @@ ALARMS: Final = frozenset(
 )
 
 
-class Head(NamedTuple):
+class LogCheckpoint(NamedTuple):
     """Where a chain ends: the last line's number, and its digest in hex. Whoever knows it knows all before it."""
 
     n: int
@@ -151,7 +151,7 @@ def read_line(line: bytes) -> Entry:
 class Chain:
     """Follows a chain from its first line (or from ``head``) to its last, and refuses whatever does not fit."""
 
-    def __init__(self, head: Head = Head(0, GENESIS), side: Side | None = None) -> None:  # noqa: B008 - it is immutable
+    def __init__(self, head: LogCheckpoint = LogCheckpoint(0, GENESIS), side: Side | None = None) -> None:  # noqa: B008 - it is immutable
         self.head = head
         self.side = side
 
@@ -164,5 +164,5 @@ class Chain:
             raise IntegrityError(f"entry {entry.n} does not follow the line before it: one of them was changed")
         if self.side is not None and entry.side != self.side:
             raise IntegrityError(f"entry {entry.n} is of the {entry.side}, in the log of a {self.side}")
-        self.head, self.side = Head(entry.n, line_hash(line)), entry.side
+        self.head, self.side = LogCheckpoint(entry.n, line_hash(line)), entry.side
         return entry

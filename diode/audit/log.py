@@ -16,7 +16,7 @@ from typing import Any, Final
 import structlog
 from securesystemslib.signer import Signer
 
-from diode.audit.chain import FACTS, Entry, Head, Side, What, bounded, line_hash, write_line
+from diode.audit.chain import FACTS, Entry, LogCheckpoint, Side, What, bounded, line_hash, write_line
 from diode.audit.facts import unix_user
 from diode.audit.segments import (
     Mark,
@@ -67,7 +67,7 @@ class AuditLog:
         self._signer = signer
         self._segment_bytes = segment_bytes
         self._who = unix_user()
-        self._seen: tuple[tuple[Path, int, int, int], Head] | None = None
+        self._seen: tuple[tuple[Path, int, int, int], LogCheckpoint] | None = None
         self._unsaid: tuple[Path, int, int] | None = None  # entries that do not stand, and could not be cut off
         self._mark: Mark | None = None
         try:
@@ -92,7 +92,7 @@ class AuditLog:
         except OSError as error:
             raise disk_error(error, "the audit log cannot be written", "nothing was decided") from error
 
-    def head(self) -> Head | None:
+    def head(self) -> LogCheckpoint | None:
         """Where the chain ends, durably: whoever is told of it will find it here. Raises StorageError."""
         try:
             with self._locked(fcntl.LOCK_EX if self._unsaid else fcntl.LOCK_SH):
@@ -144,13 +144,13 @@ class AuditLog:
         lines = []
         for what, facts in decisions:
             line = write_line(self._entry(head, what, facts), self._signer)
-            head = Head(head.n + 1, line_hash(line))
+            head = LogCheckpoint(head.n + 1, line_hash(line))
             lines.append(line + b"\n")
         data = b"".join(lines)
         self._write(path, end, data, was_torn=bool(tail.torn))
         self._mark = Mark(path, end + len(data), head)
 
-    def _entry(self, head: Head, what: What, facts: Mapping[str, Any]) -> Entry:
+    def _entry(self, head: LogCheckpoint, what: What, facts: Mapping[str, Any]) -> Entry:
         texts = {
             name: bounded(value, FACTS[name]) if name in FACTS else value for name, value in facts.items() if value
         }

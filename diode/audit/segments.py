@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from diode.audit.chain import GENESIS, MAX_LINE_BYTES, Entry, Head, line_hash, read_line
+from diode.audit.chain import GENESIS, MAX_LINE_BYTES, Entry, LogCheckpoint, line_hash, read_line
 from diode.errors import IntegrityError, StorageError
 
 MAX_TORN_BYTES: Final = 2 * MAX_LINE_BYTES  # one write is one or two lines, as a rule short ones
@@ -21,7 +21,7 @@ class Tail(NamedTuple):
 
     path: Path
     end: int
-    head: Head
+    head: LogCheckpoint
     torn: bytes
 
 
@@ -29,7 +29,7 @@ class End(NamedTuple):
     """Where one segment ends."""
 
     whole_bytes: int
-    head: Head | None  # of the chain there; None: no entry is among the last lines
+    head: LogCheckpoint | None  # of the chain there; None: no entry is among the last lines
     torn: bytes  # what follows
 
 
@@ -38,7 +38,7 @@ class Mark(NamedTuple):
 
     path: Path
     end: int
-    head: Head
+    head: LogCheckpoint
 
 
 def segment_path(folder: Path, number: int) -> Path:
@@ -59,7 +59,7 @@ def segments(folder: Path) -> list[Path]:
 
 def check_segments(paths: Sequence[Path]) -> None:
     """Raise IntegrityError unless these are segments 1, 2, ... and each begins where the one before ends."""
-    head = Head(0, GENESIS)
+    head = LogCheckpoint(0, GENESIS)
     for expected, path in enumerate(paths, 1):
         if segment_number(path) != expected:
             raise IntegrityError(
@@ -91,7 +91,7 @@ def find_tail(folder: Path) -> Tail:
                 f"{path} does not end with an entry: the audit log is damaged, and nothing is decided without it; "
                 f"keep the folder {folder} for whoever examines it, under another name, and start again"
             )
-    return Tail(newest, 0, Head(0, GENESIS), _read_all(newest) if paths else b"")
+    return Tail(newest, 0, LogCheckpoint(0, GENESIS), _read_all(newest) if paths else b"")
 
 
 def _first_entry(path: Path) -> Entry | None:
@@ -162,13 +162,13 @@ def _line_before(data: bytes, begin: int, start: int) -> bytes | None:
     return data[before : begin - 1] if begin and (before or not start) else None
 
 
-def _head_of(line: bytes, before: bytes | None) -> Head | None:
+def _head_of(line: bytes, before: bytes | None) -> LogCheckpoint | None:
     """The head at a line, if it is an entry and follows the line ``before``."""
     try:
         entry = read_line(line)
     except IntegrityError:
         return None
-    return Head(entry.n, line_hash(line)) if before is None or line_hash(before) == entry.prev else None
+    return LogCheckpoint(entry.n, line_hash(line)) if before is None or line_hash(before) == entry.prev else None
 
 
 def _read_all(path: Path) -> bytes:

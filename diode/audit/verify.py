@@ -13,11 +13,11 @@ from typing import BinaryIO, Final, NamedTuple
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from diode.audit.chain import GENESIS, MAX_LINE_BYTES, Chain, Entry, Head, Side, What, read_line
+from diode.audit.chain import GENESIS, MAX_LINE_BYTES, Chain, Entry, LogCheckpoint, Side, What, read_line
 from diode.audit.segments import segment_number, segments
 from diode.errors import IntegrityError, SignatureError, UsageError
 from diode.formats.dsse import parse_public_key
-from diode.storage.rollback_guard import Anchor
+from diode.storage.rollback_guard import RollbackGuard
 
 MOST_REPAIRS: int = 100  # that are named
 _TRUST: Final = re.compile(r"trust document ([0-9]{1,7}), of this digest.*")
@@ -41,7 +41,7 @@ class Verified(NamedTuple):
 
     side: Side | None
     first: int
-    head: Head
+    head: LogCheckpoint
     files: int
     heads: int  # that the other side heard of it, and that are in it
     repairs: list[Entry]
@@ -51,15 +51,15 @@ def verify(
     path: Path,
     keys: Sequence[Ed25519PublicKey],
     heads: dict[int, set[str]] | None = None,
-    anchored: Head | None = None,
+    guarded: LogCheckpoint | None = None,
 ) -> Verified:
     """Check numbering, chain, and (with ``keys``) that each line is signed by one of them.
 
-    ``heads`` are what the other side heard: digests by number; each must be here. So must ``anchored``, which is what
+    ``heads`` are what the other side heard: digests by number; each must be here. So must ``guarded``, which is what
     this side's rollback guard knows. Raises IntegrityError or SignatureError at the first line that is wrong,
     UsageError when ``path`` is no log.
     """
-    files = log_files(path, may_be_empty=anchored is not None)
+    files = log_files(path, may_be_empty=guarded is not None)
     wanted = {n: set(hashes) for n, hashes in (heads or {}).items()}
     chain: Chain | None = None
     first, repairs = 1, list[Entry]()
@@ -80,11 +80,11 @@ def verify(
             raise IntegrityError(
                 f"{line.place}: the other side heard of another entry {entry.n}: this log was rewritten"
             )
-        _check_anchored(line, chain.head, anchored)
-    head = chain.head if chain else Head(0, GENESIS)
-    if anchored is not None and head.n < anchored.n:
+        _check_guarded(line, chain.head, guarded)
+    head = chain.head if chain else LogCheckpoint(0, GENESIS)
+    if guarded is not None and head.n < guarded.n:
         raise IntegrityError(
-            f"{path}: ends with entry {head.n}; the rollback guard knows of entry {anchored.n}: the end was cut off"
+            f"{path}: ends with entry {head.n}; the rollback guard knows of entry {guarded.n}: the end was cut off"
         )
     if chain is None:
         raise IntegrityError(f"{path}: holds no entry; a log that was begun has one: it was emptied")
@@ -95,7 +95,7 @@ def verify(
     return Verified(chain.side, first, head, len(files), len(heads or {}) - len(wanted), repairs)
 
 
-def heads_heard(path: Path) -> dict[int, set[str]]:
+def checkpoints_heard(path: Path) -> dict[int, set[str]]:
     """What a receiver's log says of its sender's: digests by number. Raises as :func:`verify`, without keys."""
     heard: dict[int, set[str]] = {}
     for entry in entries_of(path):
@@ -140,12 +140,12 @@ def chained(path: Path) -> Iterator[tuple[Line, Entry]]:
     return _follow(log_files(path), is_whole=path.is_dir())
 
 
-def anchored_head(anchor: Path) -> Head | None:
+def guarded_checkpoint(guard: Path) -> LogCheckpoint | None:
     """The last entry of the audit log that a rollback guard knows of. Raises UsageError, ReplayError."""
-    standing = Anchor(anchor, "diode-sender").read()
-    if standing is None:
-        raise UsageError(f"there is no rollback guard {anchor}; see 'anchor' in the configuration")
-    return Head(*standing.audit) if standing.audit else None
+    checkpoint = RollbackGuard(guard, "diode-sender").read()
+    if checkpoint is None:
+        raise UsageError(f"there is no rollback guard {guard}; see 'anchor' in the configuration")
+    return LogCheckpoint(*checkpoint.audit) if checkpoint.audit else None
 
 
 def log_files(path: Path, *, may_be_empty: bool = False) -> list[Path]:
@@ -213,9 +213,9 @@ def is_signed(entry: Entry, keys: Iterable[Ed25519PublicKey]) -> bool:
     return False
 
 
-def _check_anchored(line: Line, head: Head, anchored: Head | None) -> None:
-    """Raise IntegrityError when the entry at ``line`` has the number of ``anchored``, and is another one."""
-    if anchored is not None and head.n == anchored.n and head != anchored:
+def _check_guarded(line: Line, head: LogCheckpoint, guarded: LogCheckpoint | None) -> None:
+    """Raise IntegrityError when the entry at ``line`` has the number of ``guarded``, and is another one."""
+    if guarded is not None and head.n == guarded.n and head != guarded:
         raise IntegrityError(f"{line.place}: the rollback guard knows of another entry {head.n}: this log was replaced")
 
 
@@ -247,4 +247,4 @@ def _begin(line: bytes, *, is_whole: bool) -> tuple[Chain, int]:
     if is_whole:
         return Chain(), 1
     entry = read_line(line)
-    return Chain(Head(entry.n - 1, entry.prev)), entry.n
+    return Chain(LogCheckpoint(entry.n - 1, entry.prev)), entry.n

@@ -1,4 +1,4 @@
-"""What is transferred: a manifest, its two tables, and the signed papers that go with it.
+"""What is transferred: a manifest, its two tables, and the signed sidecars that go with it.
 
 - ``attestation``: what staging checked, as a signed SLSA verification summary
 - ``checksums``: SHA256SUMS and B3SUMS

@@ -49,7 +49,7 @@ def attest(
     """The envelope's text. Raises LimitError above 64 KiB.
 
     ``policy``: the channel's intake configuration; ``found``: checks and SBOMs; ``tools``: versions of what looked, by
-    check; ``inputs``: the signed papers that it rests on, as ``uri`` and ``digest``.
+    check; ``inputs``: the signed sidecars that it rests on, as ``uri`` and ``digest``.
     """
     canonical_policy = canonical(policy)
     predicate = {

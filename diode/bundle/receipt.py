@@ -76,10 +76,12 @@ def sign_receipt(receipt: bytes, signer: Signer) -> bytes:
     return seal(receipt, RECEIPT_TYPE, [signer], MAX_SIGNED_BYTES)
 
 
-def differences(shown: bytes, opened: Opened, sealed: bytes, papers: Mapping[str, str] | None = None) -> Iterator[str]:
+def differences(
+    shown: bytes, opened: Opened, sealed: bytes, sidecars: Mapping[str, str] | None = None
+) -> Iterator[str]:
     """What a ``receipt.json`` says otherwise than the manifest that was verified, a line each. Older ones say less.
 
-    ``papers``: digests of what lies beside it, by name. When it was published, and whom a key belongs to, only the
+    ``sidecars``: digests of what lies beside it, by name. When it was published, and whom a key belongs to, only the
     receipt's own signature proves.
     """
     try:
@@ -91,8 +93,8 @@ def differences(shown: bytes, opened: Opened, sealed: bytes, papers: Mapping[str
         yield f"cannot be read: {_first_line(error)}"
         return
     expected = {**facts_of(opened.manifest, opened.payload), **_of_signers(receipt, sealed)}
-    if papers is not None:
-        expected["papers"] = dict(papers)
+    if sidecars is not None:
+        expected["papers"] = dict(sidecars)
     for name in said.keys() & expected.keys():
         if said[name] != expected[name]:
             yield f"says {name} {str(said[name])[:100]}, and it is {str(expected[name])[:100]}"
@@ -115,8 +117,8 @@ def seal_differences(shown: bytes, sealed: bytes, key: Key | None) -> Iterator[s
         yield f"is not signed by key {key.keyid}"
 
 
-def write_receipt(opened: Opened, verify: str, published: str, papers: Mapping[str, str]) -> bytes:
-    """The ``receipt.json`` of a bundle. ``verify``: slabs or at-rest; ``papers``: digests of what lies beside it."""
+def write_receipt(opened: Opened, verify: str, published: str, sidecars: Mapping[str, str]) -> bytes:
+    """The ``receipt.json`` of a bundle. ``verify``: slabs or at-rest; ``sidecars``: digests of what lies beside it."""
     return _written(
         {
             **facts_of(opened.manifest, opened.payload),
@@ -125,7 +127,7 @@ def write_receipt(opened: Opened, verify: str, published: str, papers: Mapping[s
             "verify": verify,
             "verified": _verified(opened.manifest.files.entries, verify, opened.signer),
             "published": published,
-            "papers": dict(papers),
+            "papers": dict(sidecars),
         }
     )
 

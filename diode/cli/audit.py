@@ -26,7 +26,7 @@ def verify_log(
     heads_key: Annotated[
         list[Path] | None, typer.Option("--heads-key", help="Service key of the enclave: its log is verified, too.")
     ] = None,
-    anchor: Annotated[
+    guard: Annotated[
         Path | None,
         typer.Option("--anchor", metavar="FILE", help="This side's rollback guard: it knows where LOG ended."),
     ] = None,
@@ -39,7 +39,7 @@ def verify_log(
     """
     from diode.commands import audit
 
-    wanted = audit.Checks(key or [], heads, heads_key or [], anchor, are_signatures_left_out=no_signatures)
+    wanted = audit.Checks(key or [], heads, heads_key or [], guard, are_signatures_left_out=no_signatures)
     audit.verify_log(log, wanted, as_json=as_json)
 
 

@@ -12,9 +12,9 @@ from rich.table import Table
 from diode.audit.syslog import syslog_line
 from diode.audit.verify import (
     Verified,
-    anchored_head,
     chained,
-    heads_heard,
+    checkpoints_heard,
+    guarded_checkpoint,
     newest_entries,
     read_service_keys,
     verify,
@@ -47,9 +47,11 @@ def verify_log(log: Path, checks: Checks, *, as_json: bool) -> None:
     heads = checks.heads
     if heads is not None and checks.heads_keys:
         verify(heads, read_service_keys(checks.heads_keys))
-    anchor = checks.anchor or _find_anchor(log)
-    anchored = anchored_head(anchor) if anchor else None
-    found = verify(log, read_service_keys(checks.keys), heads_heard(heads) if heads is not None else None, anchored)
+    anchor = checks.anchor or _find_guard(log)
+    anchored = guarded_checkpoint(anchor) if anchor else None
+    found = verify(
+        log, read_service_keys(checks.keys), checkpoints_heard(heads) if heads is not None else None, anchored
+    )
     if as_json:
         say_json(_as_dict(found, is_signed=bool(checks.keys)) | {"anchored": anchored.n if anchored else None})
         return
@@ -93,15 +95,15 @@ def verify_published(folder: Path, key: Path) -> None:
     say(f"{receipt.label}: published {receipt.published}, signed by {receipt.signer}")
 
 
-def _find_anchor(log: Path) -> Path | None:
+def _find_guard(log: Path) -> Path | None:
     """The rollback guard of the side whose log this is, by the configuration two folders above. None: not found."""
     for name in ("sender.toml", "receiver.toml"):
         try:
             config = load_either(log.resolve().parent.parent / name)
         except DiodeError:
             continue
-        if config.audit_folder.resolve() == log.resolve() and config.anchor_file.exists():
-            return config.anchor_file
+        if config.audit_folder.resolve() == log.resolve() and config.guard_file.exists():
+            return config.guard_file
     return None
 
 

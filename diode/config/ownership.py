@@ -140,8 +140,8 @@ def _files(config: Config) -> Iterator[Path]:
             yield from _paths_in(channel.intake)
             for hook in channel.intake.hooks:
                 yield from _code_in(hook.run)
-        if config.anchor_file.is_relative_to(config.outbox.path):  # others may write there
-            yield config.anchor_file
+        if config.guard_file.is_relative_to(config.outbox.path):  # others may write there
+            yield config.guard_file
     else:
         for side in config.channels.values():
             yield from _code_in(side.scan)

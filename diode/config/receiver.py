@@ -96,6 +96,6 @@ class ReceiverConfig(Config):
     channels: dict[ChannelName, Channel] = Field(default_factory=dict)
 
     @property
-    def anchor_file(self) -> Path:
-        """Where the ledger's anchor lies; best on another disk than ``state``."""
+    def guard_file(self) -> Path:
+        """Where the ledger's rollback guard lies; best on another disk than ``state``."""
         return self.anchor or self.inbox.path / ".diode" / "anchor.json"

@@ -100,8 +100,8 @@ class SenderConfig(Config):
     channels: dict[ChannelName, SenderChannel] = Field(default_factory=dict)
 
     @property
-    def anchor_file(self) -> Path:
-        """Where the ledger's anchor lies; best on another disk than ``state``."""
+    def guard_file(self) -> Path:
+        """Where the ledger's rollback guard lies; best on another disk than ``state``."""
         return self.anchor or self.outbox.sent / ".anchor.json"
 
     def channel(self, name: str) -> SenderChannel:

@@ -14,6 +14,12 @@ from diode.formats.escape import escape, escape_lines
 
 _OF_LINES: Final = ("exception", "stack")  # made by structlog, of several lines
 
+_RENAMED: Final = {  # new event: the one that lines still carry, until the next release
+    "rollback_guard_missing": "anchor_missing",
+    "rollback_guard_behind": "anchor_behind",
+    "bundle_cancelled": "bundle_withdrawn",
+}
+
 Level = Literal["debug", "info", "warning", "error"]
 
 
@@ -30,6 +36,12 @@ class _Unfailing:
     def flush(self) -> None:
         with suppress(OSError):
             self._stream.flush()
+
+
+def _under_old_name(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """A renamed event keeps its old name for one release, and says what it becomes: alerts may move at any time."""
+    old = _RENAMED.get(event["event"])
+    return event if old is None else {**event, "event": old, "becomes": event["event"]}
 
 
 def _escaped(_logger: object, _method: str, event: EventDict) -> EventDict:
@@ -80,6 +92,7 @@ def configure(level: Level = "info", *, json: bool | None = None) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            _under_old_name,
             _escaped,
             renderer,
         ],

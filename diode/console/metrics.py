@@ -1,7 +1,7 @@
 """Prometheus figures of a daemon, read from its counters when somebody asks."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -13,13 +13,31 @@ from diode.net.address import Address
 
 Read = Callable[[], Iterable[Metric]]
 
+RENAMED: Final = {  # new name: the one that it is exported under as well, until the next release
+    "diode_receiver_slabs_spilled": "diode_receiver_slabs_parked",
+    "diode_sender_padding_datagrams": "diode_sender_filler_datagrams",
+}
+
 
 class _Reader(Collector):
     def __init__(self, read: Read) -> None:
         self._read = read
 
     def collect(self) -> Iterable[Metric]:
-        return self._read()
+        for metric in self._read():
+            yield metric
+            if old := RENAMED.get(metric.name):
+                yield _under(old, metric)
+
+
+def _under(old: str, metric: Metric) -> Metric:
+    """The same figures under an older name."""
+    text = f"{metric.documentation} (the old name of {metric.name}, until the next release)"
+    alias = Metric(old, text, metric.type)
+    for sample in metric.samples:
+        name = old + sample.name.removeprefix(metric.name)
+        alias.add_sample(name, sample.labels, sample.value)
+    return alias
 
 
 def counter(name: str, text: str, values: "dict[str, int] | int", label: str = "") -> Metric:

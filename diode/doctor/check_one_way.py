@@ -42,16 +42,16 @@ def _check_rules(site: Site, interface: str) -> Finding:
     rules = oneway.Rules(site.role, interface, source, port)
     do = f"diode oneway install -c {site.file} -i {interface}" + (f" --from {source}" if source else "")
     try:
-        standing = oneway.check(rules)
+        state = oneway.check(rules)
     except DiodeError as error:
         return Finding("rules", "problem", f"cannot be checked: {error}")
-    if not standing.is_there:
+    if not state.is_there:
         way = "frames can leave by" if site.role == "receiver" else "what comes in by accident is not dropped at"
         return Finding("rules", "problem", f"{way} the diode's interface: there are none", do)
-    if standing.differences:
-        what = "; ".join(standing.differences)
+    if state.differences:
+        what = "; ".join(state.differences)
         return Finding("rules", "problem", f"somebody changed them: {what}", f"{do} --replace")
-    counters = ", ".join(f"{count:,} {name}" for name, count in standing.counters.items())
+    counters = ", ".join(f"{count:,} {name}" for name, count in state.counters.items())
     return Finding("rules", "ok", f"in place and counting: {counters}")
 
 

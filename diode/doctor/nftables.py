@@ -76,7 +76,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RuleState:
     """What the kernel has: ``counters`` are packets by what became of them; ``differences`` is empty when all is well.
 
     ``is_there`` tells a table that somebody changed from one that is missing.
@@ -87,19 +87,19 @@ class Standing:
     counters: dict[str, int]
 
 
-def check(rules: Rules) -> Standing:
+def check(rules: Rules) -> RuleState:
     """Compare what the kernel has with ``rules``. Raises KernelError or UsageError where it cannot be asked."""
     require_interface(rules.interface)
     listed = _nft("-s", "list", "tables", "netdev")
     if f"table netdev {rules.table}" not in listed.splitlines():
-        return Standing(False, (f"interface {rules.interface} has no table {rules.table}",), {})
+        return RuleState(False, (f"interface {rules.interface} has no table {rules.table}",), {})
     wanted, found = _normal(rules.text()), _normal(_nft("-s", "list", "table", "netdev", rules.table))
     lines = difflib.unified_diff(wanted, found, n=0, lineterm="")
     differences = tuple(line for line in lines if not line.startswith(("---", "+++", "@@")))
-    return Standing(True, differences, _counters(rules.table))
+    return RuleState(True, differences, _counters(rules.table))
 
 
-def install(rules: Rules, *, replace: bool = False) -> Standing:
+def install(rules: Rules, *, replace: bool = False) -> RuleState:
     """Write the table in one transaction, and read it back. What is there already stays.
 
     Raises FindingsError when the table was changed by somebody else and ``replace`` is not set, UsageError when the

@@ -2,7 +2,7 @@
 
 - ``bench``: ``diode bench``: the operator's own measurement: kernel limit, stages alone, and whole transfers
   by the real daemons
-- ``calibrate``: ``diode calibrate``: filler at rising rates, and the end that counts it
+- ``calibrate``: ``diode calibrate``: padding at rising rates, and the end that counts it
 - ``demo``: ``diode demo``: both daemons and the emulated diode as real processes, real files, real losses,
   and a comparison
 - ``kernel_limit``: the kernel limit of this machine: the sockets and trains of a transfer, with no work on

@@ -1,7 +1,7 @@
 """``diode calibrate``: which rate does this link carry? The sender climbs a list of rates, the receiver keeps count.
 
 Nothing comes back: the receiver shows on its own screen the highest rate that lost nothing, and the operator puts it
-into the sender's configuration. What is sent is filler (docs/wire-format.md): a receiver in service drops it.
+into the sender's configuration. What is sent is padding (docs/wire-format.md): a receiver in service drops it.
 """
 
 import os
@@ -25,10 +25,10 @@ from diode.protocol.auth import DatagramViews, LinkKey, Mode, Session
 from diode.protocol.pacing import Pacer
 from diode.protocol.trials import TRIALS_PER_S, Trials
 from diode.protocol.wire import (
-    FILLER_BUNDLE,
-    FILLER_COUNTER,
     HEADER_BYTES,
     MAGIC,
+    PADDING_BUNDLE,
+    PADDING_COUNTER,
     TAG_BYTES,
     VERSION,
     Kind,
@@ -188,7 +188,7 @@ def _parse(run: memoryview) -> tuple[int, int, int, int] | None:
     kind, flags, _, session, _, bundle, slab, symbol, symbol_bytes = _FIELDS.unpack_from(run)
     if not is_symbol_size(symbol_bytes) or len(run) % datagram_bytes(symbol_bytes):
         return None
-    if (kind, flags, bundle) != (Kind.DATA, 0, FILLER_BUNDLE) or slab >= MAX_STEPS or symbol > 1:
+    if (kind, flags, bundle) != (Kind.DATA, 0, PADDING_BUNDLE) or slab >= MAX_STEPS or symbol > 1:
         return None
     return session, slab, symbol, datagram_bytes(symbol_bytes)
 
@@ -252,13 +252,13 @@ def _send_for(
 
 
 class Sealer:
-    """Trains of filler that carry a record; each datagram has a counter of its own for as long as the session lives."""
+    """Trains of padding that carry a record; each datagram has its own counter for as long as the session lives."""
 
     def __init__(self, key: LinkKey, session: Session, symbol_bytes: int) -> None:
         self._key_id = key.key_id
         self._session = session
         self._symbol_bytes = symbol_bytes
-        self._counter = FILLER_COUNTER
+        self._counter = PADDING_COUNTER
         self.datagram_bytes = datagram_bytes(symbol_bytes)
         self._count = train_datagrams(self.datagram_bytes)
 

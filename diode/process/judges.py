@@ -86,7 +86,7 @@ class Surroundings:
 def hide(config: Any, *more: Path) -> tuple[str, ...]:
     """What no judge may touch of a side: its keys and whom it trusts, its settings, its books, and ``more``."""
     link, source = config.link, getattr(config, "source", None)
-    places = [link.key, link.previous, config.service_key, config.state, config.audit_folder, config.anchor_file]
+    places = [link.key, link.previous, config.service_key, config.state, config.audit_folder, config.guard_file]
     named: Iterable[Path] = [*places, *([source] if source else []), *more]
     return tuple(dict.fromkeys(os.path.realpath(place) for place in named))
 

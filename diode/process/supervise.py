@@ -1,4 +1,4 @@
-"""A crew of worker processes under an asyncio supervisor: messages, log lines and deaths arrive as callbacks.
+"""A worker group of worker processes under an asyncio supervisor: messages, log lines and deaths arrive as callbacks.
 
 Nothing that a worker writes costs more than a bounded memory, or keeps the supervisor from its other work: messages
 are read a few at a time, and whoever says what it may not is ended at once. Log lines are escaped, and few a second.
@@ -96,7 +96,7 @@ def log_worker(event: WorkerRefused | WorkerSaid) -> None:
             log.warning("worker_said", worker=worker, line=line, **more)
 
 
-class Crew:
+class WorkerGroup:
     """Watches workers: ``on_message(worker, message)`` for each message, ``on_death(worker)`` for each death.
 
     ``on_error(error)`` is told what ``on_message`` could not do, such as write its ledger. A worker whose message does

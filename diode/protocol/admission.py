@@ -18,7 +18,7 @@ from diode.protocol.auth import DatagramViews, HeartbeatAuth, LinkKey, Mode, Ses
 from diode.protocol.heartbeat import Heartbeat, LinkOrder, parse_heartbeat, parse_heartbeat_mac
 from diode.protocol.sessions import MAX_SESSIONS, Admitted, Sessions, Tracked
 from diode.protocol.trials import MAC_CHECKS_PER_S, MAC_SAMPLE, TRIALS_PER_S, Trials
-from diode.protocol.wire import FILLER_BUNDLE, HEADER_BYTES, TAG_BYTES, Kind
+from diode.protocol.wire import HEADER_BYTES, PADDING_BUNDLE, TAG_BYTES, Kind
 
 _MAC: Final = int(Kind.HEARTBEAT_MAC)
 _LONE: Final = struct.Struct(">4xBxHQQQIH2xBB")  # of docs/wire-format.md, section 1
@@ -181,7 +181,7 @@ class Admission:
         elif counter in tracked.heard:
             self._drops[link.drop_for(session, tracked.heard[counter])] += 1
         else:
-            is_well_formed = header.is_one_symbol and header.bundle == FILLER_BUNDLE
+            is_well_formed = header.is_one_symbol and header.bundle == PADDING_BUNDLE
             heartbeat = parse_heartbeat(text) if is_well_formed else None
             tracked.remember(counter, heartbeat.order if heartbeat else None)
             self._take_session(link, session, tracked, heartbeat, now)

@@ -4,12 +4,12 @@ Symbols go to their place in a matrix of the slab; a slab is complete when every
 missing ones are solved for. Nothing here believes a size that is not signed: of a bundle whose manifest has not been
 verified, symbols are only kept, at most half the budget and 4,096 slabs of them, the oldest given up first.
 
-A slab of a known bundle that cannot be completed for now is parked: its symbols go to the caller's disk, and come back
-with the next datagram of it. Of one pass the first symbol under a number wins; one that was parked, or came before its
+A slab of a known bundle that cannot be completed for now is spilled: its symbols go to the caller's disk, and come back
+with the next datagram of it. Of one pass the first symbol under a number wins; one that was spilled, or came before its
 manifest, gives way to what comes later: a wrong one does not outlast the pass that brought it.
 
-The caller verifies what is complete: it answers with :meth:`Assembler.know` (manifest verified), :meth:`loaded` (parked
-symbols are back), :meth:`finish` (published or refused), and gives every extent back with :meth:`release`.
+The caller verifies what is complete: it answers with :meth:`Assembler.know` (manifest verified), :meth:`loaded`
+(spilled symbols are back), :meth:`finish` (published or refused), and gives every extent back with :meth:`release`.
 """
 
 import itertools
@@ -27,9 +27,9 @@ from diode.protocol.early_slabs import EarlySlabs, claimed
 from diode.protocol.extents import Extents
 from diode.protocol.fec import Engine
 from diode.protocol.geometry import Geometry, sent_rows
-from diode.protocol.handed_over import Begun, Completed, HandedOver, Parked, SlabKey, Wanted
+from diode.protocol.handed_over import Begun, Completed, HandedOver, SlabKey, Spilled, Wanted
 from diode.protocol.open_slab import OpenSlab
-from diode.protocol.wire import FILLER_BUNDLE, HEADER_BYTES, TAG_BYTES, Kind, ObjectType, copy_headers
+from diode.protocol.wire import HEADER_BYTES, PADDING_BUNDLE, TAG_BYTES, Kind, ObjectType, copy_headers
 
 Bytes2D = NDArray[np.uint8]
 Rows = NDArray[np.intp]
@@ -43,10 +43,10 @@ class Figures:
     """What an assembler counts since it was made."""
 
     blocks_repaired: int = 0  # restored by FEC
-    blocks_lost: int = 0  # of slabs that were given up or parked with too few symbols
+    blocks_lost: int = 0  # of slabs that were given up or spilled with too few symbols
     slabs_given_up: int = 0
-    slabs_parked: int = 0
-    filler: int = 0  # datagrams
+    slabs_spilled: int = 0
+    padding: int = 0  # datagrams
 
 
 class Assembler:
@@ -69,7 +69,7 @@ class Assembler:
         self._bundles = Bundles()
         self._open: OrderedDict[SlabKey, OpenSlab] = OrderedDict()
         self._early = EarlySlabs(len(arena) // 2)  # of them, those of bundles that are not known
-        self._loading: dict[SlabKey, deque[int | None]] = {}  # extents for parked symbols; None: in their places
+        self._loading: dict[SlabKey, deque[int | None]] = {}  # extents for spilled symbols; None: in their places
 
     @property
     def used_bytes(self) -> int:
@@ -82,8 +82,8 @@ class Assembler:
         symbols = datagrams[:, HEADER_BYTES:-TAG_BYTES]
         for first, last in _stretches(headers):
             head = headers[first]
-            if head["bundle"] == FILLER_BUNDLE:
-                self.figures.filler += last - first
+            if head["bundle"] == PADDING_BUNDLE:
+                self.figures.padding += last - first
                 continue
             key = SlabKey(int(head["bundle"]), Kind(int(head["kind"])), int(head["flags"]), int(head["slab"]))
             columns, k = int(head["columns"]), int(head["k"])
@@ -102,13 +102,13 @@ class Assembler:
         geometry: Geometry,
         sizes: dict[tuple[Kind, int], int],
         done: Iterable[int],
-        parked: Iterable[SlabKey] = (),
+        spilled: Iterable[SlabKey] = (),
     ) -> None:
         """The manifest of ``bundle`` is verified: its signed geometry and sizes rule.
 
-        Slabs of data ``done`` are stored, and of slabs ``parked`` the caller has symbols.
+        Slabs of data ``done`` are stored, and of slabs ``spilled`` the caller has symbols.
         """
-        known = self._bundles.know(bundle, geometry, sizes, done, parked)
+        known = self._bundles.know(bundle, geometry, sizes, done, spilled)
         for slab in [slab for key, slab in self._open.items() if key.bundle == bundle]:
             self._early.discard(slab.key)
             shape = known.shape(slab.key)
@@ -125,7 +125,7 @@ class Assembler:
                 self._maybe_complete(slab)
 
     def loaded(self, key: SlabKey, have: NDArray[np.bool_]) -> None:
-        """The parked symbols of ``have`` are where :class:`Wanted` asked for them."""
+        """The spilled symbols of ``have`` are where :class:`Wanted` asked for them."""
         extra = self._loading[key].popleft()
         if not self._loading[key]:
             del self._loading[key]
@@ -137,19 +137,19 @@ class Assembler:
         if extra is not None:
             self._extents.free(extra)
 
-    def park(self, bundle: int | None = None) -> None:
+    def spill(self, bundle: int | None = None) -> None:
         """Hand over what is open, of one bundle or of all: nothing more of it is expected soon."""
         for slab in list(self._open.values()):
             if not slab.is_early and bundle in (None, slab.key.bundle) and not slab.is_loading:
                 self.figures.blocks_lost += slab.lost_blocks() if bundle is not None else 0
-                self._park(slab)
+                self._spill(slab)
 
     def redo(self, key: SlabKey) -> None:
         """A slab that was handed over was not what was signed: collect it again."""
         known = self._bundles.known.get(key.bundle)
         if known is not None and known.shape(key) is not None:  # of a manifest that is known nothing is collected
             known.done_map(key)[key.number] = False
-            known.parked.discard(key)
+            known.spilled.discard(key)
 
     def finish(self, bundle: int, reason: Drop | None) -> None:
         """``bundle`` needs no more datagrams: free what is open, count them as ``reason`` from now on.
@@ -196,19 +196,19 @@ class Assembler:
             return signed
         known = self._bundles.known[key.bundle]
         if len(known.done_map(key)) > MOST_BEGUN:
-            self._park_older(key)
+            self._spill_older(key)
         slab = self._allocate(key, signed.shape, sent_rows(key.kind, signed), signed.length)
         if isinstance(slab, Drop):
             return slab
-        if key in known.parked:
-            known.parked.remove(key)
+        if key in known.spilled:
+            known.spilled.remove(key)
             self._want(slab)
         else:
             self.handed_over.append(Begun(key))
         return slab
 
     def _want(self, slab: OpenSlab) -> None:
-        """Ask for the parked symbols of a slab, in memory of their own: what comes meanwhile is newer.
+        """Ask for the spilled symbols of a slab, in memory of their own: what comes meanwhile is newer.
 
         Where memory is short they come to their places in the slab, over those that came meanwhile.
         """
@@ -218,12 +218,12 @@ class Assembler:
         offset = slab.offset if extra is None else extra
         self.handed_over.append(Wanted(slab.key, offset, slab.shape.symbol_bytes, len(slab.symbols)))
 
-    def _park_older(self, key: SlabKey) -> None:
+    def _spill_older(self, key: SlabKey) -> None:
         """Slabs come one after another: of what is still open when two more have begun, nothing is under way."""
         older = [slab for slab in self._open.values() if slab.key[:3] == key[:3] and not slab.is_loading]
         for slab in older[: max(0, len(older) - MOST_BEGUN + 1)]:
             self.figures.blocks_lost += slab.lost_blocks()
-            self._park(slab)
+            self._spill(slab)
 
     def _begin_early(self, key: SlabKey, symbol_bytes: int, columns: int, k: int) -> OpenSlab | Drop:
         """Open a slab on its sender's word, within the bounds of all such slabs: the oldest ones go first."""
@@ -260,16 +260,16 @@ class Assembler:
             return True
         for slab in self._open.values():
             if not slab.is_loading:
-                self._park(slab)
+                self._spill(slab)
                 return True
         return False
 
-    def _park(self, slab: OpenSlab) -> None:
+    def _spill(self, slab: OpenSlab) -> None:
         """Hand over the symbols of a slab of a known bundle."""
         del self._open[slab.key]
-        self._bundles.known[slab.key.bundle].parked.add(slab.key)
-        self.figures.slabs_parked += 1
-        self.handed_over.append(Parked(slab.key, slab.offset, slab.shape.symbol_bytes, slab.have))
+        self._bundles.known[slab.key.bundle].spilled.add(slab.key)
+        self.figures.slabs_spilled += 1
+        self.handed_over.append(Spilled(slab.key, slab.offset, slab.shape.symbol_bytes, slab.have))
 
     def _give_up(self, key: SlabKey) -> None:
         slab = self._open[key]

@@ -18,12 +18,12 @@ MAX_FINISHED: Final = 4096  # bundles remembered as published or refused
 
 @dataclass(slots=True)
 class KnownBundle:
-    """What the verified manifest says of a bundle, and which slabs are done or parked."""
+    """What the verified manifest says of a bundle, and which slabs are done or spilled."""
 
     geometry: Geometry
     sizes: dict[tuple[Kind, int], int]
     done: dict[tuple[Kind, int], NDArray[np.bool_]] = field(default_factory=dict)
-    parked: set[SlabKey] = field(default_factory=set)
+    spilled: set[SlabKey] = field(default_factory=set)
 
     def shape(self, key: SlabKey) -> Slab | None:
         """The signed shape of a slab, or None when there is no such slab."""
@@ -59,10 +59,10 @@ class Bundles:
         geometry: Geometry,
         sizes: dict[tuple[Kind, int], int],
         done: Iterable[int],
-        parked: Iterable[SlabKey],
+        spilled: Iterable[SlabKey],
     ) -> KnownBundle:
         """Take what the verified manifest of ``bundle`` says. Slabs of data ``done`` are stored."""
-        known = self.known[bundle] = KnownBundle(geometry, sizes, parked=set(parked))
+        known = self.known[bundle] = KnownBundle(geometry, sizes, spilled=set(spilled))
         known.done_map(SlabKey(bundle, Kind.DATA, 0, 0))[list(done)] = True
         return known
 

@@ -16,9 +16,9 @@ from diode.protocol.auth import DatagramViews, Session
 from diode.protocol.fec import Engine
 from diode.protocol.geometry import Geometry, Slab
 from diode.protocol.wire import (
-    FILLER_COUNTER,
     HEADER_BYTES,
     OVERHEAD_BYTES,
+    PADDING_COUNTER,
     TAG_BYTES,
     Kind,
     datagram_bytes,
@@ -107,15 +107,15 @@ class SlabEncoder:
         self._seal(slot, k_rows, np.arange(first_repair, first_repair + r_rows, dtype=np.uint16), slab, part)
         return [(0, symbols), (k_rows, r_rows)] if symbols < k_rows else [(0, k_rows + r_rows)]
 
-    def filler(self, slot: Slot, count: int) -> None:
-        """Seal ``count`` datagrams of filler into ``slot``; they may be sent again and again."""
+    def padding(self, slot: Slot, count: int) -> None:
+        """Seal ``count`` datagrams of padding into ``slot``; they may be sent again and again."""
         slot.symbols[:count] = 0
         pack_lone_headers(
             headers_of(slot.datagrams[:count]),
             kind=Kind.DATA,
             key_id=self._key_id,
             session=self._session.session,
-            counter=FILLER_COUNTER,
+            counter=PADDING_COUNTER,
             symbol_bytes=slot.symbols.shape[1],
         )
         self._session.seal(slot.datagrams, slot.views, 0, count)

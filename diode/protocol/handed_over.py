@@ -1,4 +1,4 @@
-"""What the assembler hands over to its caller, who owns the disk: whole slabs, and symbols to park and bring back."""
+"""What the assembler hands over to its caller, who owns the disk: whole slabs, and symbols to spill and bring back."""
 
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ class Completed(NamedTuple):
     length: int
 
 
-class Parked(NamedTuple):
+class Spilled(NamedTuple):
     """The symbols so far of an incomplete slab, at ``offset`` of the arena, one after another, those of ``have`` valid.
 
     The receiver of this owns them until release, and keeps them until :class:`Wanted`.
@@ -38,7 +38,7 @@ class Parked(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """A parked slab is going on: its symbols shall be put at ``offset`` of the arena, then ``Assembler.loaded``."""
+    """A spilled slab is going on: its symbols shall be put at ``offset`` of the arena, then ``Assembler.loaded``."""
 
     key: SlabKey
     offset: int
@@ -52,4 +52,4 @@ class Begun(NamedTuple):
     key: SlabKey
 
 
-HandedOver = Completed | Parked | Wanted | Begun
+HandedOver = Completed | Spilled | Wanted | Begun

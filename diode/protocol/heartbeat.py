@@ -16,7 +16,7 @@ from diode.formats.canonical import canonical
 from diode.formats.names import MAX_SEQUENCE, BundleHex, ChannelName, Hex32
 from diode.formats.strict_json import read_json
 from diode.protocol.auth import DatagramViews, HeartbeatAuth, LinkKey, Session
-from diode.protocol.wire import FILLER_BUNDLE, HEADER_BYTES, Kind, datagram_bytes, headers_of, pack_lone_headers
+from diode.protocol.wire import HEADER_BYTES, PADDING_BUNDLE, Kind, datagram_bytes, headers_of, pack_lone_headers
 
 MAX_SESSIONS: Final = 16  # live at one sender
 FEWEST_SESSIONS: Final = 8  # fit into the smallest symbol, with nothing else that can be left out
@@ -113,7 +113,7 @@ class HeartbeatSealer:
         return bytes(buffer)
 
     def _write(
-        self, kind: Kind, heartbeat: Heartbeat, counter: int, epoch: int = FILLER_BUNDLE
+        self, kind: Kind, heartbeat: Heartbeat, counter: int, epoch: int = PADDING_BUNDLE
     ) -> tuple[bytearray, NDArray[np.uint8]]:
         """A datagram as bytes and as a matrix of one, not sealed yet."""
         buffer = bytearray(datagram_bytes(self._symbol_bytes))

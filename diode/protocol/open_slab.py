@@ -1,6 +1,6 @@
 """A slab that still lacks symbols: where each symbol goes, which one wins, and whether there are enough of them.
 
-Of one pass the first symbol under a number wins. One that was parked, or that came before its manifest, gives way to
+Of one pass the first symbol under a number wins. One that was spilled, or that came before its manifest, gives way to
 what comes later: a wrong one does not outlast the pass that brought it.
 """
 
@@ -30,7 +30,7 @@ class OpenSlab:
         self.settled = np.zeros(len(symbols), dtype=np.bool_)  # of them, those that give way to no others
         self.is_early = False  # nobody has signed what it is: the newer claim rules
         self.count = 0
-        self.is_loading = False  # its parked symbols are on their way
+        self.is_loading = False  # its spilled symbols are on their way
         if length is not None:
             self._know_tail(-(-length // shape.symbol_bytes))
 
@@ -73,7 +73,7 @@ class OpenSlab:
         return inside & ~is_tail
 
     def loaded(self, symbols: Bytes2D, have: NDArray[np.bool_]) -> None:
-        """Take the parked symbols of ``have`` that did not come again meanwhile."""
+        """Take the spilled symbols of ``have`` that did not come again meanwhile."""
         lacking = have & ~self.have
         self.symbols[lacking] = symbols[lacking]
         self.have |= lacking
@@ -83,7 +83,7 @@ class OpenSlab:
     def place(self, rows: Bytes2D, numbers: Symbols, drops: "Counter[Drop]") -> None:
         """Copy symbols ((n, S) view of received datagrams, by symbol number) to their places.
 
-        The first one wins, but over those that were parked, or that came before the manifest.
+        The first one wins, but over those that were spilled, or that came before the manifest.
         """
         first, n = int(numbers[0]), len(numbers)
         if int(numbers[-1]) - first == n - 1 and (numbers[1:] > numbers[:-1]).all():

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diode.protocol.auth import Session
-from diode.protocol.wire import FILLER_COUNTER
+from diode.protocol.wire import PADDING_COUNTER
 
 MAX_SESSIONS: Final = 64  # of each link key
 MAX_AHEAD: Final = 1 << 20  # datagrams of a session that can be in flight when a heartbeat tells how many were sent
@@ -57,7 +57,7 @@ class Tracked:
 
         A gap among their counters is a loss only where they are believed: who holds an old key can seal any number.
         """
-        data = counters[counters < FILLER_COUNTER]
+        data = counters[counters < PADDING_COUNTER]
         if not len(data):
             return
         if not (data[1:] > data[:-1]).all():

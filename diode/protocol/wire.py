@@ -49,15 +49,15 @@ SYMBOL_ALIGNMENT: Final = 64
 MAX_ROWS: Final = 256  # of one zfec codeword
 MAX_COLUMNS: Final = 64
 MAX_SLABS: Final = 1 << 26
-FILLER_BUNDLE: Final = 0
-FILLER_COUNTER: Final = 1 << 63  # counters from here on are filler's; data counts from 0, so a gap is a loss
+PADDING_BUNDLE: Final = 0
+PADDING_COUNTER: Final = 1 << 63  # counters from here on are padding's; data counts from 0, so a gap is a loss
 
 Headers = NDArray[np.void]
 Bytes2D = NDArray[np.uint8]
 
 
 class Kind(IntEnum):
-    """What a datagram carries. Filler is ``DATA`` of bundle 0."""
+    """What a datagram carries. Padding is ``DATA`` of bundle 0."""
 
     DATA = 1
     OBJECT = 2
@@ -142,11 +142,11 @@ def pack_lone_headers(
     session: int,
     counter: int,
     symbol_bytes: int,
-    bundle: int = FILLER_BUNDLE,
+    bundle: int = PADDING_BUNDLE,
     slab: int = 0,
     symbol: int = 0,
 ) -> None:
-    """Headers of datagrams that belong to no slab of a bundle (heartbeats, filler): D = 1, k = 1."""
+    """Headers of datagrams that belong to no slab of a bundle (heartbeats, padding): D = 1, k = 1."""
     pack_headers(
         headers,
         kind=kind,

@@ -116,7 +116,7 @@ def describe_backup(ledger: Database, folder: Path) -> str:
 
 def describe_taken(ledger: Database, folder: Path, contents: Contents | None) -> str:
     """What the audit log says of a backup that is put back."""
-    trust, seal = ledger.trust_head(), "NOT SIGNED" if contents is None else f"signed, made {contents.created}"
+    trust, seal = ledger.trust_checkpoint(), "NOT SIGNED" if contents is None else f"signed, made {contents.created}"
     document = f", trust document {trust[0]} {trust[1]}" if trust else ""
     return f"{seal}{document}; {describe_backup(ledger, folder)}"
 
@@ -124,7 +124,7 @@ def describe_taken(ledger: Database, folder: Path, contents: Contents | None) ->
 def describe_restore(kept: Path | None, program: str) -> str:
     """What the operator is told afterwards; ``kept`` is what :func:`restore` returned."""
     where = f"; the ledger that was there is kept in {kept}" if kept else ""
-    return f"restored{where}\nif it is older than its anchor, the daemon will ask for '{program} rebaseline'"
+    return f"restored{where}\nif it is older than its rollback guard, the daemon will ask for '{program} rebaseline'"
 
 
 def _copy_into(
@@ -158,7 +158,7 @@ def _seal(folder: Path, side: Side, open_copy: ReadOnly[L], signer: Signer | Non
     files = list_files(partial, [partial / LEDGER_FILE])
     files |= list_files(folder, (path for path in (folder / BUNDLES_FOLDER).glob("*/*") if path.is_file()))
     with closing(open_copy(partial / LEDGER_FILE)) as copy:
-        identity, trust = copy.identity(), copy.trust_head()
+        identity, trust = copy.identity(), copy.trust_checkpoint()
     contents = Contents(
         side=side,
         ledger=identity.id,
@@ -205,7 +205,7 @@ def _check_identity(backup: Database, contents: Contents | None) -> None:
     """Raise IntegrityError unless what was signed is said of this ledger."""
     if contents is None:
         return
-    here = (*backup.identity(), backup.trust_head())
+    here = (*backup.identity(), backup.trust_checkpoint())
     signed = (contents.ledger, contents.side, contents.decisions, contents.trust)
     if here != signed:
         raise IntegrityError(f"the seal of the backup is of another ledger ({signed[0]}); nothing was changed")

@@ -19,7 +19,7 @@ from diode.formats.dsse import read_envelope, seal, valid_keys
 from diode.formats.names import Count, Hex32, Moment
 from diode.storage.durable import read_bounded
 from diode.storage.folder import Folder
-from diode.storage.rollback_guard import TrustHead
+from diode.storage.rollback_guard import TrustCheckpoint
 
 BACKUP_TYPE: Final = "application/vnd.diode.backup.v1+json"
 SEAL_FILE: Final = "backup.dsse.json"
@@ -46,7 +46,7 @@ class Contents(BaseModel):
     side: Literal["sender", "receiver"]
     ledger: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     decisions: Annotated[int, Field(ge=0, lt=1 << 63)]
-    trust: TrustHead | None
+    trust: TrustCheckpoint | None
     created: Moment
     files: dict[Annotated[str, Field(max_length=4096)], Copied]
 

@@ -1,6 +1,6 @@
 """What both ledgers have in common: an identity, a count of decisions, a schema with a version.
 
-Each ledger has an identity, drawn when it is made, and counts its decisions (triggers of its schema do); an anchor
+Each ledger has an identity, drawn when it is made, and counts its decisions (triggers of its schema do); a guard
 follows them. Its file carries the version of its schema (PRAGMA user_version): an older one is brought up to date in
 one transaction when it is opened to be written, a newer one is refused.
 """
@@ -14,7 +14,7 @@ import structlog
 from diode.errors import StorageError, UsageError
 from diode.storage.connection import Connection, Synchronous, tables_of
 from diode.storage.durable import disk_error, sync_folder
-from diode.storage.rollback_guard import Anchor, Standing
+from diode.storage.rollback_guard import Checkpoint, RollbackGuard
 
 Side = Literal["sender", "receiver"]
 LEDGER_FILE: Final = "ledger.db"
@@ -58,11 +58,11 @@ class Database:
         synchronous: Synchronous,
         *,
         read_only: bool,
-        anchor: Anchor | None = None,
+        guard: RollbackGuard | None = None,
     ) -> None:
         self.path = path
-        self._anchor = anchor
-        self._anchored_audit: tuple[int, str] | None = None
+        self._guard = guard
+        self._guarded_audit: tuple[int, str] | None = None
         self._connection = Connection(path, synchronous, read_only=read_only)
         schema = _SCHEMA.format(side=self.side) + schema
         self._check_version(read_only=read_only)
@@ -134,38 +134,38 @@ class Database:
             raise StorageError(f"{self.path} is no ledger")
         return Identity(**row)
 
-    def standing(self) -> Standing:
-        """What an anchor says of it."""
+    def checkpoint(self) -> Checkpoint:
+        """What a rollback guard says of it."""
         identity = self.identity()
         rows = self._connection.execute("SELECT name, sequence FROM channel")
-        return Standing(
+        return Checkpoint(
             ledger=identity.id,
             decisions=identity.decisions,
             channels={row["name"]: row["sequence"] for row in rows},
             epoch=self._epoch(),
-            audit=self._anchor.audit_head() if self._anchor else None,
-            trust=self.trust_head(),
+            audit=self._guard.audit_checkpoint() if self._guard else None,
+            trust=self.trust_checkpoint(),
         )
 
     def _epoch(self) -> int:
         """The newest heartbeat epoch of our own; 0 where none is."""
         return self._connection.integer("SELECT coalesce(max(epoch), 0) FROM heartbeat")
 
-    def trust_head(self) -> tuple[int, str] | None:
+    def trust_checkpoint(self) -> tuple[int, str] | None:
         """(version, digest) of the newest trust document that ever counted here. None: there was none."""
         return None
 
-    def keep_anchor(self) -> None:
-        """Let the anchor follow. Only after a decision is durable, and before anybody can see what was decided."""
-        if self._anchor is not None:
-            standing = self.standing()
-            self._anchor.write(standing)
-            self._anchored_audit = standing.audit
+    def keep_guard(self) -> None:
+        """Let the guard follow. Only after a decision is durable, and before anybody can see what was decided."""
+        if self._guard is not None:
+            checkpoint = self.checkpoint()
+            self._guard.write(checkpoint)
+            self._guarded_audit = checkpoint.audit
 
     def follow_audit(self) -> None:
-        """Let the anchor follow where the audit log alone has grown, by entries that no decision of ours wrote."""
-        if self._anchor is not None and self._anchor.audit_head() != self._anchored_audit:
-            self.keep_anchor()
+        """Let the guard follow where the audit log alone has grown, by entries that no decision of ours wrote."""
+        if self._guard is not None and self._guard.audit_checkpoint() != self._guarded_audit:
+            self.keep_guard()
 
     def is_sound(self) -> bool:
         """Whether SQLite finds nothing wrong with the file; reads all of it."""
@@ -179,37 +179,37 @@ class Database:
         """Statements that make a copy true, in the schema of this file: not all that a ledger says holds elsewhere."""
         return ""
 
-    def begin_anchor(self) -> None:
-        """Write an anchor where there is none; a new ledger may not be durable yet, nor its name in the folder."""
+    def begin_guard(self) -> None:
+        """Write a guard where there is none; a new ledger may not be durable yet, nor its name in the folder."""
         with self._connection.synchronously("FULL"):
             self._outdo(0)
         try:
             sync_folder(self.path.parent)
         except OSError as error:
             raise disk_error(error, "the ledger cannot be synced", "what is recorded is kept") from error
-        self.keep_anchor()
+        self.keep_guard()
 
     def _outdo(self, decisions: int) -> None:
-        """Count on from whichever is further: this ledger, or what its anchor said."""
+        """Count on from whichever is further: this ledger, or what its rollback guard said."""
         self._connection.execute("UPDATE ledger SET decisions = max(decisions, ?) + 1", (decisions,))
 
 
 L = TypeVar("L", bound=Database)
 
 
-def open_anchored(open_ledger: Callable[[Path, Anchor], L], path: Path, anchor: Anchor) -> L:
-    """A daemon's ledger, made on the very first start. Raises ReplayError when it is older than its anchor says."""
-    if anchor.path.is_relative_to(path.parent):
-        raise UsageError(f"anchor {anchor.path} lies in the state folder, and would go back in time with the ledger")
+def open_guarded(open_ledger: Callable[[Path, RollbackGuard], L], path: Path, guard: RollbackGuard) -> L:
+    """A daemon's ledger, made on the very first start. Raises ReplayError when it is older than its guard says."""
+    if guard.path.is_relative_to(path.parent):
+        raise UsageError(f"guard {guard.path} lies in the state folder, and would go back in time with the ledger")
     is_new = not path.exists()
     if is_new:
-        anchor.check(None)
-    ledger = open_ledger(path, anchor)
+        guard.check(None)
+    ledger = open_ledger(path, guard)
     try:
-        if anchor.check(ledger.standing()) is None:
+        if guard.check(ledger.checkpoint()) is None:
             if not is_new:
-                log.warning("anchor_missing", anchor=str(anchor.path), consequence="written anew")
-            ledger.begin_anchor()
+                log.warning("rollback_guard_missing", guard=str(guard.path), consequence="written anew")
+            ledger.begin_guard()
     except BaseException:
         ledger.close()
         raise

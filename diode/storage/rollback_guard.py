@@ -1,8 +1,8 @@
-"""The anchor: a small file, kept apart from the ledger, by which a ledger that went back in time is noticed.
+"""The rollback guard: a small file, kept apart from the ledger, by which a ledger that went back in time is noticed.
 
-A restored backup or a lost disk leaves a ledger that has forgotten which numbers are spent. The anchor says which
+A restored backup or a lost disk leaves a ledger that has forgotten which numbers are spent. The guard says which
 ledger it follows, how many decisions that had taken, and where this side's audit log ended. Ledger and log always go
-first, durably: after a crash they may be ahead of their anchor, never behind.
+first, durably: after a crash they may be ahead of their rollback guard, never behind.
 """
 
 import re
@@ -15,16 +15,16 @@ from diode.errors import ContentError, ReplayError, UsageError
 from diode.formats.names import MAX_SEQUENCE, ChannelName, Count, Hex32
 from diode.storage.durable import disk_error, read_bounded, write_durably
 
-MAX_ANCHOR_BYTES: Final = 16 << 20  # 150,000 channels
+MAX_GUARD_BYTES: Final = 16 << 20  # 150,000 channels
 _FORMAT: Final = re.compile(rb'"format":"diode-anchor-([0-9]{1,6})"')
 _NEWEST_FORMAT: Final = 2
 
-TrustHead = tuple[Annotated[int, Field(ge=1, lt=1 << 31)], Hex32]
-AuditHead = tuple[Annotated[int, Field(ge=1, le=MAX_SEQUENCE)], Hex32]
+TrustCheckpoint = tuple[Annotated[int, Field(ge=1, lt=1 << 31)], Hex32]
+AuditCheckpoint = tuple[Annotated[int, Field(ge=1, le=MAX_SEQUENCE)], Hex32]
 
 
 class Log(Protocol):
-    """The audit log that an anchor follows besides."""
+    """The audit log that a rollback guard follows besides."""
 
     def head(self) -> tuple[int, str] | None:
         """(number, digest) of its last entry, which is durable; None: it is empty."""
@@ -33,7 +33,7 @@ class Log(Protocol):
         """Raise ContentError unless entry ``n`` is there with this digest, and no segment is missing before it."""
 
 
-class Standing(BaseModel):
+class Checkpoint(BaseModel):
     """How far a ledger has come, and what must not be used again.
 
     ``channels`` are the last sequence numbers, issued by a sender or published by a receiver; ``epoch`` is that of the
@@ -49,11 +49,11 @@ class Standing(BaseModel):
     decisions: Annotated[int, Field(ge=0, lt=1 << 63)]
     channels: dict[ChannelName, Count]
     epoch: Annotated[int, Field(ge=0, lt=1 << 63)]
-    audit: AuditHead | None = None
-    trust: TrustHead | None = None
+    audit: AuditCheckpoint | None = None
+    trust: TrustCheckpoint | None = None
 
 
-class Anchor:
+class RollbackGuard:
     """The file, and the command (``program``) whose ``rebaseline`` answers what it finds. ``audit``: None in tests."""
 
     def __init__(
@@ -63,69 +63,69 @@ class Anchor:
         self._program = program
         self._audit = audit
 
-    def read(self) -> Standing | None:
-        """What was written last; None when there is no anchor. Raises ReplayError when it is damaged."""
+    def read(self) -> Checkpoint | None:
+        """What was written last; None when there is no rollback guard. Raises ReplayError when it is damaged."""
         try:
-            content = read_bounded(self.path, MAX_ANCHOR_BYTES)
+            content = read_bounded(self.path, MAX_GUARD_BYTES)
             self._refuse_newer(content)
-            return Standing.model_validate_json(content)
+            return Checkpoint.model_validate_json(content)
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise disk_error(error, f"anchor {self.path} cannot be read", "nothing was changed") from error
+            raise disk_error(error, f"rollback guard {self.path} cannot be read", "nothing was changed") from error
         except ValidationError:
-            raise ReplayError(f"anchor {self.path} is damaged; {self.advice}") from None
+            raise ReplayError(f"rollback guard {self.path} is damaged; {self.advice}") from None
 
     def _refuse_newer(self, content: bytes) -> None:
         found = _FORMAT.search(content[:256])
         if found and int(found[1]) > _NEWEST_FORMAT:
             raise UsageError(
-                f"anchor {self.path} is of a newer version of {self._program}, as diode-anchor-{int(found[1])};"
+                f"rollback guard {self.path} is of a newer version of {self._program}, as diode-anchor-{int(found[1])};"
                 f" this one reads up to diode-anchor-{_NEWEST_FORMAT}; nothing was changed: install the newer one again"
             )
 
-    def maybe_read(self) -> Standing | None:
+    def maybe_read(self) -> Checkpoint | None:
         """As :meth:`read`; None also when it is damaged."""
         try:
             return self.read()
         except ReplayError:
             return None
 
-    def write(self, standing: Standing) -> None:
+    def write(self, checkpoint: Checkpoint) -> None:
         """Follow a ledger whose decisions are durable. Raises StorageError."""
         try:
-            write_durably(self.path, standing.model_dump_json().encode() + b"\n")
+            write_durably(self.path, checkpoint.model_dump_json().encode() + b"\n")
         except OSError as error:
-            raise disk_error(error, "the anchor cannot be written", "the ledger is kept") from error
+            raise disk_error(error, "the rollback guard cannot be written", "the ledger is kept") from error
 
-    def audit_head(self) -> tuple[int, str] | None:
+    def audit_checkpoint(self) -> tuple[int, str] | None:
         """Where the audit log ends, durably. Raises StorageError."""
         return self._audit.head() if self._audit else None
 
-    def check(self, ledger: Standing | None) -> Standing | None:
+    def check(self, ledger: Checkpoint | None) -> Checkpoint | None:
         """Compare with a ledger (None: there is none) and the audit log; returns what was read.
 
         Raises ReplayError when one of them is older, IntegrityError when the log has a gap.
         """
-        anchor = self.check_ledger(ledger)
-        if anchor is not None:
-            self.check_audit(anchor)
-        return anchor
+        guard = self.check_ledger(ledger)
+        if guard is not None:
+            self.check_audit(guard)
+        return guard
 
-    def check_audit(self, anchor: Standing) -> None:
+    def check_audit(self, guard: Checkpoint) -> None:
         """Raise ReplayError unless the audit log still has the entry that was its last one, IntegrityError at a gap."""
-        if anchor.audit is None or self._audit is None:
+        if guard.audit is None or self._audit is None:
             return
         try:
-            self._audit.check_holds(*anchor.audit)
+            self._audit.check_holds(*guard.audit)
         except ContentError as error:
             raise type(error)(
-                f"{error}; the anchor {self.path} knows of entry {anchor.audit[0]}. Nothing was sent or published. "
+                f"{error}; the guard {self.path} knows of entry {guard.audit[0]}. Nothing was sent or published. "
                 "Keep what is there for whoever examines it, and put back what is missing from a copy; without one "
                 f"type '{self._program} rebaseline' (docs/operations.md, \"The audit log was cut\")"
             ) from None
 
-    def audit_loss(self, written: Standing | None) -> str:
+    def audit_loss(self, written: Checkpoint | None) -> str:
         """What the audit log has lost, as its next entry says it; empty: nothing. Raises IntegrityError at a gap."""
         try:
             if written is not None:
@@ -136,23 +136,23 @@ class Anchor:
             return f"{str(error).partition(';')[0]}; its digest was {written.audit[1]}"
         return ""
 
-    def check_ledger(self, ledger: Standing | None) -> Standing | None:
+    def check_ledger(self, ledger: Checkpoint | None) -> Checkpoint | None:
         """As :meth:`check`, of the ledger alone."""
-        anchor = self.read()
-        if anchor is None:
+        guard = self.read()
+        if guard is None:
             return None
         if ledger is None:
             wrong = "the ledger is missing, it knows of no decisions"
-        elif ledger.ledger != anchor.ledger:
+        elif ledger.ledger != guard.ledger:
             wrong = f"this is another ledger, it knows of {ledger.decisions} decisions"
-        elif ledger.decisions < anchor.decisions:
+        elif ledger.decisions < guard.decisions:
             wrong = f"the ledger is older than it was, it knows of {ledger.decisions} decisions"
-        elif anchor.trust is not None and not _follows(ledger.trust, anchor.trust):
+        elif guard.trust is not None and not _follows(ledger.trust, guard.trust):
             told = f"trust document {ledger.trust[0]}" if ledger.trust else "no trust document"
-            wrong = f"{told} in the ledger is not what counted here, trust document {anchor.trust[0]} {anchor.trust[1]}"
+            wrong = f"{told} in the ledger is not what counted here, trust document {guard.trust[0]} {guard.trust[1]}"
         else:
-            return anchor
-        raise ReplayError(f"{wrong}, and the anchor {self.path} of {anchor.decisions}; {self.advice}")
+            return guard
+        raise ReplayError(f"{wrong}, and the rollback guard {self.path} of {guard.decisions}; {self.advice}")
 
     @property
     def advice(self) -> str:

@@ -104,7 +104,7 @@ class _Examination:
         self._sealed = sealed
         self._progress = progress
         self._entries: list[FileEntry] = []
-        self._papers: dict[str, str] = {}  # those that are there, by their digests
+        self._sidecars: dict[str, str] = {}  # those that are there, by their digests
         self._left_bytes = opened.manifest.stream_bytes
         self._top = os.fstat(folder.fd)
         self._file_mode = os.stat(MANIFEST_FILE, dir_fd=folder.fd, follow_symlinks=False).st_mode & 0o7777
@@ -213,7 +213,7 @@ class _Examination:
             self._note(f"{node.path} has extended attributes: {', '.join(strange)[:100]}")
 
     def compare(self, receipt_key: Key | None) -> None:
-        """Hold the papers against the manifest, and against the data as it was read."""
+        """Hold the sidecars against the manifest, and against the data as it was read."""
         manifest = self.opened.manifest
         self._entries.sort(key=lambda entry: entry.path.encode())
         is_signed = digest(b"".join(entry.line() for entry in self._entries)).hex() == manifest.files.blake3
@@ -233,12 +233,12 @@ class _Examination:
         """A paper that follows from what is signed, byte for byte."""
         found = self._read(name, len(expected), may_lack=may_lack)
         if found is not None:
-            self._papers[name] = digest(found).hex()
+            self._sidecars[name] = digest(found).hex()
         if found not in (None, expected):
             self._found(name, "is not what was written beside this data: it was changed")
 
     def _compare_envelope(self) -> None:
-        self._papers[MANIFEST_FILE] = digest(self._sealed).hex()
+        self._sidecars[MANIFEST_FILE] = digest(self._sealed).hex()
         envelope = read_envelope(self._sealed, PAYLOAD_TYPE, MAX_MANIFEST_BYTES)
         if write_envelope(envelope, 2 * MAX_MANIFEST_BYTES) != self._sealed:
             self._note(f"{MANIFEST_FILE} is spelled otherwise than our sender does; its signatures are valid")
@@ -248,8 +248,8 @@ class _Examination:
         sealed = self._read(SIGNED_FILE, MAX_SIGNED_BYTES, may_lack=key is None)
         if shown is None:
             return
-        self._papers.pop(PAYLOAD, None)  # it is named by the bundle's id
-        for text in differences(shown, self.opened, self._sealed, self._papers if is_signed else None):
+        self._sidecars.pop(PAYLOAD, None)  # it is named by the bundle's id
+        for text in differences(shown, self.opened, self._sealed, self._sidecars if is_signed else None):
             self._found(RECEIPT_FILE, text)
         if sealed is not None:
             for text in seal_differences(shown, sealed, key):

@@ -19,9 +19,9 @@ def missing(toml: Path, *, as_json: bool) -> None:
     """Show resend codes for what has not arrived whole; as QR codes on a terminal."""
     config = load(ReceiverConfig, toml)
     with closing(open_ledger(config)) as ledger:
-        withdrawn = ledger.peer.withdrawn()
+        cancelled = ledger.peer.cancelled()
         rows = [row for row in ledger.bundles.in_progress() if row.state == "receiving"]
-        rows.sort(key=lambda row: row.id in withdrawn)
+        rows.sort(key=lambda row: row.id in cancelled)
         requests = [request_bundle(ledger, row.id) for row in rows]
         requests += request_gaps(ledger, config.channels, most_signed=MOST_MISSING, most=MOST_MISSING)
     if as_json:

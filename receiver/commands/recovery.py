@@ -69,9 +69,9 @@ def _say_done(done: Rebaselined) -> None:
     if done.audit_loss:
         say(f"{done.audit_loss}; the audit log says so from now on, and goes on", file=sys.stderr)
     if not done.changed:
-        say("the ledger is not older than its anchor or its inbox; nothing was changed", file=sys.stderr)
+        say("the ledger is not older than its rollback guard or its inbox; nothing was changed", file=sys.stderr)
     if done.is_blind:
-        say("the anchor was damaged: only the inbox tells what was published", file=sys.stderr)
+        say("the rollback guard was damaged: only the inbox tells what was published", file=sys.stderr)
     for label in done.taken:
         say(f"{label}: taken from its receipt, and refused from now on", file=sys.stderr)
     for channel, sequence in done.spent.items():

@@ -22,7 +22,7 @@ class Progress:
     """How much of a bundle is here: slabs, of which some wait for room in memory."""
 
     stored: int
-    parked: int
+    spilled: int
 
 
 def show(toml: Path, *, as_json: bool) -> None:
@@ -33,7 +33,7 @@ def show(toml: Path, *, as_json: bool) -> None:
         with closing(ledger):
             rows, sessions = ledger.bundles.recent(MOST_SHOWN), ledger.peer.sessions()
             progress = {
-                row.id: Progress(ledger.slabs.count(row.id), len(ledger.slabs.parked(row.id)))
+                row.id: Progress(ledger.slabs.count(row.id), len(ledger.slabs.spilled(row.id)))
                 for row in rows
                 if row.state == "receiving"
             }
@@ -52,4 +52,4 @@ def _state(row: Row, progress: Progress | None) -> str:
     text = state_of(row)
     if progress is None:
         return text
-    return f"{text} ({progress.stored} of {row.slabs} slabs stored, {progress.parked} parked)"
+    return f"{text} ({progress.stored} of {row.slabs} slabs stored, {progress.spilled} spilled)"

@@ -39,7 +39,7 @@ from receiver.events.happened import (
 )
 
 ZFEC_ALONE: Final = f"FEC runs on zfec alone, about {ZFEC_SLOWDOWN} times slower"
-KEPT: Final = "slabs, stored or parked; a later run goes on"
+KEPT: Final = "slabs, stored or spilled; a later run goes on"
 OLD_KEY_DO: Final = (
     "diode keys rotate-link sender.toml --new FILE, and restart the sender; if that was done, somebody else "
     "has the old key: diode keys retire-link receiver.toml, and restart here"

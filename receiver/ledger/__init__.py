@@ -6,7 +6,7 @@
 - ``numbers``: sequence numbers: which ones a channel takes now, and what a person said of them
 - ``peer``: what heartbeats told: their order, sessions, numbers issued, bundles spoken of
 - ``schema``: the tables, which process writes each of them, and how older schemas are brought up to date
-- ``slabs``: which are stored or parked, and whether that is on the disk yet
+- ``slabs``: which are stored or spilled, and whether that is on the disk yet
 - ``states``: the states of a bundle, and which follows which; what is known of a slab that was written
 - ``trust``: trust documents that were taken
 - ``waiting``: bundles that came and could not be begun: for a person, or for room

@@ -82,7 +82,7 @@ class Bundles:
         return self._all("WHERE state = 'held' ORDER BY rowid")
 
     def untouched(self, seconds: float) -> list[Row]:
-        """Bundles being received of which nothing was stored or parked for so long."""
+        """Bundles being received of which nothing was stored or spilled for so long."""
         where = "WHERE state = 'receiving' AND changed < strftime('%Y-%m-%dT%H:%M:%SZ', 'now', ?)"
         return self._all(where, f"-{seconds} seconds")
 
@@ -110,13 +110,13 @@ class BundleWriter(Bundles):
     """
 
     def __init__(
-        self, connection: Connection, slabs: SlabWriter, numbers: NumberWriter, keep_anchor: Callable[[], None]
+        self, connection: Connection, slabs: SlabWriter, numbers: NumberWriter, keep_guard: Callable[[], None]
     ) -> None:
-        """``keep_anchor`` lets the rollback guard follow. Raises StorageError."""
+        """``keep_guard`` lets the rollback guard follow. Raises StorageError."""
         super().__init__(connection)
         self._slabs = slabs
         self._numbers = numbers
-        self._keep_anchor = keep_anchor
+        self._keep_anchor = keep_guard
 
     def accept(self, bundle: str, manifest: Manifest, signer: str, note: Callable[[], None] = lambda: None) -> None:
         """Begin to receive a bundle, anew if it was begun. Raises ReplayError when its number or version is spent.

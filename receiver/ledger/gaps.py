@@ -74,7 +74,7 @@ class Gaps:
             "SELECT min(sequence) AS lowest, max(sequence) AS top FROM bundle WHERE channel = ? AND state != 'refused'",
             (channel,),
         ).fetchone()
-        top, after = row["top"], self._numbers.floor(channel) + 1
+        top, after = row["top"], self._numbers.low_watermark(channel) + 1
         begun = self._numbers.begun(channel)
         if begun is None:
             return [] if top is None else [_Series(max(row["lowest"], after), top)]
@@ -85,12 +85,12 @@ class Gaps:
 
     def _told_of(self, channel: str, first: int, last: int) -> Iterator[Gap]:
         """``first``, ``last``: the lowest and the newest number that heartbeats have named."""
-        series, floor = self._series(channel), self._numbers.floor(channel)
-        after = max(first, floor + 1)
+        series, low_watermark = self._series(channel), self._numbers.low_watermark(channel)
+        after = max(first, low_watermark + 1)
         if not series:
             yield from self._unknown(channel, max(after, last - MAX_JUMP + 1), last)
         for _, high in series:
-            yield from self._unknown(channel, max(high, floor) + 1, min(last, high + MAX_JUMP))
+            yield from self._unknown(channel, max(high, low_watermark) + 1, min(last, high + MAX_JUMP))
         if series and self._numbers.begun(channel) is None:
             low = series[0].first
             yield from self._unknown(channel, max(after, low - MAX_JUMP), min(last, low - 1))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from diode.storage.database import Database
-from diode.storage.rollback_guard import Anchor
+from diode.storage.rollback_guard import RollbackGuard
 from receiver.ledger.bundles import Bundles, BundleWriter, Row
 from receiver.ledger.gaps import Gaps
 from receiver.ledger.numbers import Numbers, NumberWriter
@@ -31,8 +31,8 @@ class LedgerView(Database):
     trust: TrustRecord
     peer: PeerRecord
 
-    def __init__(self, path: Path, anchor: Anchor | None = None, *, read_only: bool = True) -> None:
-        super().__init__(path, SCHEMA, "NORMAL", read_only=read_only, anchor=anchor)
+    def __init__(self, path: Path, guard: RollbackGuard | None = None, *, read_only: bool = True) -> None:
+        super().__init__(path, SCHEMA, "NORMAL", read_only=read_only, guard=guard)
         self.bundles = Bundles(self._connection)
         self.slabs = Slabs(self._connection)
         self.numbers = Numbers(self._connection)
@@ -41,12 +41,12 @@ class LedgerView(Database):
         self.trust = TrustRecord(self._connection)
         self.peer = PeerRecord(self._connection)
 
-    def trust_head(self) -> tuple[int, str] | None:
+    def trust_checkpoint(self) -> tuple[int, str] | None:
         """(version, digest) of the newest trust document that ever counted here, whether it is still in here or not."""
         return self.trust.head()
 
     def _epoch(self) -> int:
-        """None: what is heard is not signed, and the anchor holds nothing that somebody else could have raised."""
+        """None: what is heard is not signed, and the guard holds nothing that somebody else could have raised."""
         return 0
 
     def _in_copies(self) -> str:
@@ -65,13 +65,13 @@ class StoreLedger(LedgerView):
     waiting: WaitingWriter
     trust: TrustWriter
 
-    def __init__(self, path: Path, anchor: Anchor | None = None, *, read_only: bool = False) -> None:
-        super().__init__(path, anchor, read_only=read_only)
+    def __init__(self, path: Path, guard: RollbackGuard | None = None, *, read_only: bool = False) -> None:
+        super().__init__(path, guard, read_only=read_only)
         self.slabs = SlabWriter(self._connection, boot_id())
         self.numbers = NumberWriter(self._connection)
         self.waiting = WaitingWriter(self._connection, self.numbers)
-        self.bundles = BundleWriter(self._connection, self.slabs, self.numbers, self.keep_anchor)
-        self.trust = TrustWriter(self._connection, self.keep_anchor)
+        self.bundles = BundleWriter(self._connection, self.slabs, self.numbers, self.keep_guard)
+        self.trust = TrustWriter(self._connection, self.keep_guard)
 
     def rebaseline(
         self,
@@ -94,7 +94,7 @@ class StoreLedger(LedgerView):
             if trust is not None:
                 self.trust.raise_floor(trust)
             self._outdo(decisions)
-        self.keep_anchor()
+        self.keep_guard()
 
 
 class SupervisorLedger(LedgerView):
@@ -103,6 +103,6 @@ class SupervisorLedger(LedgerView):
     writes: ClassVar = BY_SUPERVISOR
     peer: PeerWriter
 
-    def __init__(self, path: Path, anchor: Anchor | None = None, *, read_only: bool = False) -> None:
-        super().__init__(path, anchor, read_only=read_only)
+    def __init__(self, path: Path, guard: RollbackGuard | None = None, *, read_only: bool = False) -> None:
+        super().__init__(path, guard, read_only=read_only)
         self.peer = PeerWriter(self._connection)

@@ -40,15 +40,15 @@ class Numbers:
         channel, number = manifest.channel, manifest.sequence
         if channel == TRUST_CHANNEL:
             return
-        floor = self.floor(channel)
-        if number <= floor:
+        low_watermark = self.low_watermark(channel)
+        if number <= low_watermark:
             raise ReplayError(
-                f"sequence {number} is spent: this ledger was rebaselined at {floor} and does not know it; "
+                f"sequence {number} is spent: this ledger was rebaselined at {low_watermark} and does not know it; "
                 "have it sent under a new version"
             )
         if self.takes(channel, number):
             return
-        highest = max(self.highest(channel), floor)
+        highest = max(self.highest(channel), low_watermark)
         where = f"more than {MAX_JUMP} ahead of {highest}" if number > highest else f"far below {highest}"
         raise NumberError(f"sequence {number} lies {where}", f"if that is right: {begin_command(channel, number)}")
 
@@ -62,7 +62,7 @@ class Numbers:
         row = self._connection.execute(query, (channel,)).fetchone()
         return Begun(**row) if row else None
 
-    def floor(self, channel: str) -> int:
+    def low_watermark(self, channel: str) -> int:
         """Up to where a rebaseline spent the numbers of a channel."""
         row = self._connection.execute("SELECT floor FROM channel WHERE name = ?", (channel,)).fetchone()
         return int(row["floor"]) if row else 0
@@ -73,16 +73,16 @@ class Numbers:
         return self._connection.integer(query, (channel,))
 
     def holes(self, channel: str) -> tuple[Range, ...]:
-        """Numbers that are not known here, from the first known one of a channel to its floor (the newest MAX_JUMP)."""
-        floor = self.floor(channel)
+        """Numbers unknown here, from a channel's first known one to its low watermark (the newest MAX_JUMP)."""
+        low_watermark = self.low_watermark(channel)
         query = "SELECT sequence FROM bundle WHERE channel = ? AND sequence <= ?"
-        known = {row["sequence"] for row in self._connection.execute(query, (channel, floor))}
-        first = max(min(known, default=floor + 1), floor - MAX_JUMP + 1)
-        return ranges_of(n for n in range(first, floor + 1) if n not in known)
+        known = {row["sequence"] for row in self._connection.execute(query, (channel, low_watermark))}
+        first = max(min(known, default=low_watermark + 1), low_watermark - MAX_JUMP + 1)
+        return ranges_of(n for n in range(first, low_watermark + 1) if n not in known)
 
     def _ranges(self, channel: str) -> Iterator[tuple[int, int]]:
         """First and last of the numbers that may be used: around where the channel is, and from where it was begun."""
-        highest = max(self.highest(channel), self.floor(channel))
+        highest = max(self.highest(channel), self.low_watermark(channel))
         yield highest - FLOOR_DEPTH + 1, highest + MAX_JUMP
         if (begun := self.begun(channel)) is not None:
             yield begun.first, begun.highest + MAX_JUMP
@@ -116,7 +116,7 @@ class NumberWriter(Numbers):
             (channel, number, MAX_JUMP),
         )
         begun = self.begun(channel)
-        if manifest.previous is None or number - 1 <= self.floor(channel) or (begun and number <= begun.first):
+        if manifest.previous is None or number - 1 <= self.low_watermark(channel) or (begun and number <= begun.first):
             return
         self._connection.execute(
             "INSERT OR IGNORE INTO predecessor (bundle, channel, sequence, since) "

@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
-from diode.audit.chain import Head
+from diode.audit.chain import LogCheckpoint
 from diode.protocol.heartbeat import LinkOrder
 from diode.storage.connection import Connection
 
@@ -29,10 +29,10 @@ class PeerRecord:
             for row in rows
         }
 
-    def head(self) -> Head | None:
+    def head(self) -> LogCheckpoint | None:
         """Where the sender's audit log ended when it was heard last."""
         row = self._connection.execute("SELECT n, hash FROM peer_head").fetchone()
-        return Head(**row) if row else None
+        return LogCheckpoint(**row) if row else None
 
     def sessions(self) -> list[list[int]]:
         """Which sessions were admitted when the last heartbeat was heard: (key id, session, expected) of each."""
@@ -51,11 +51,11 @@ class PeerRecord:
         )
         return [row["bundle"] for row in rows]
 
-    def withdrawn(self) -> set[str]:
+    def cancelled(self) -> set[str]:
         """Bundles that the sender says it cannot send any more."""
         return {row["bundle"] for row in self._connection.execute("SELECT bundle FROM withdrawn")}
 
-    def issued(self) -> dict[str, int]:
+    def high_watermarks(self) -> dict[str, int]:
         """Last sequence number that the sender was heard to have issued, by channel."""
         rows = self._connection.execute("SELECT channel, sequence FROM issued")
         return {row["channel"]: row["sequence"] for row in rows}
@@ -100,7 +100,7 @@ class PeerWriter(PeerRecord):
             for table in ("heard", "withdrawn"):
                 self._connection.execute(f"DELETE FROM {table}")
 
-    def note_head(self, head: Head) -> None:
+    def note_head(self, head: LogCheckpoint) -> None:
         """Record where the sender's audit log ends."""
         self._connection.execute(
             "INSERT OR REPLACE INTO peer_head (one, n, hash) VALUES (1, ?, ?)", (head.n, head.hash)
@@ -112,7 +112,7 @@ class PeerWriter(PeerRecord):
             "INSERT OR REPLACE INTO session (one, admitted) VALUES (1, ?)", (json.dumps(admitted),)
         )
 
-    def note_issued(self, channels: Mapping[str, int]) -> None:
+    def note_high_watermarks(self, channels: Mapping[str, int]) -> None:
         """Record the last sequence number that the sender's heartbeat names for each channel; it may be lower."""
         for channel, sequence in channels.items():
             self._connection.execute(
@@ -121,7 +121,7 @@ class PeerWriter(PeerRecord):
                 (channel, sequence),
             )
 
-    def forget_issued(self, channels: Iterable[str]) -> None:
+    def forget_high_watermarks(self, channels: Iterable[str]) -> None:
         """The sender's heartbeats have not named these channels for longer than any other."""
         for channel in channels:
             self._connection.execute("DELETE FROM issued WHERE channel = ?", (channel,))
@@ -133,7 +133,7 @@ class PeerWriter(PeerRecord):
             "ORDER BY rowid DESC"
         ).fetchall()
         forgotten = [row["channel"] for row in rows if row["channel"] not in configured][MAX_JUNK_CHANNELS:]
-        self.forget_issued(forgotten)
+        self.forget_high_watermarks(forgotten)
         return forgotten
 
     def note_heard(self, bundles: Iterable[str]) -> None:
@@ -145,13 +145,13 @@ class PeerWriter(PeerRecord):
             )
         self._keep_newest("heard")
 
-    def note_withdrawn(self, bundles: Iterable[str]) -> None:
+    def note_cancelled(self, bundles: Iterable[str]) -> None:
         """Record bundles that the sender says it cannot send any more; the newest MAX_HEARD."""
         for bundle in bundles:
             self._connection.execute("INSERT OR IGNORE INTO withdrawn (bundle) VALUES (?)", (bundle,))
         self._keep_newest("withdrawn")
 
-    def forget_withdrawn(self, bundle: str) -> None:
+    def forget_cancelled(self, bundle: str) -> None:
         """The sender says that it comes after all."""
         self._connection.execute("DELETE FROM withdrawn WHERE bundle = ?", (bundle,))
 

@@ -1,6 +1,6 @@
 """The tables of the receiver's ledger, which process writes each of them, and how older schemas are brought up to date.
 
-A number in ``postponed``, ``ahead``, ``predecessor``, ``heard`` and ``withdrawn`` counts rows up: the newest are kept.
+A number in ``postponed``, ``ahead``, ``predecessor``, ``heard`` and ``cancelled`` counts rows up: the newest are kept.
 """
 
 from typing import Final

@@ -18,7 +18,7 @@ _PLACE: Final = "bundle = ? AND kind = ? AND flags = ? AND number = ?"
 
 
 class ParkedKey(NamedTuple):
-    """Which slab of a bundle is parked."""
+    """Which slab of a bundle is spilled."""
 
     kind: int
     flags: int
@@ -31,7 +31,7 @@ def boot_id() -> str:
 
 
 class Slabs:
-    """Reads what is stored and parked; whether it is on the disk is ``store``'s question alone."""
+    """Reads what is stored and spilled; whether it is on the disk is ``store``'s question alone."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -45,15 +45,15 @@ class Slabs:
         stored = set(self._numbers("SELECT number FROM slab WHERE bundle = ?", (bundle,)))
         return ranges_of(n for n in range(slabs) if n not in stored)
 
-    def parked(self, bundle: str) -> list[ParkedKey]:
-        """The parked slabs of a bundle, in order."""
+    def spilled(self, bundle: str) -> list[ParkedKey]:
+        """The spilled slabs of a bundle, in order."""
         rows = self._connection.execute(
             "SELECT kind, flags, number FROM parked WHERE bundle = ? ORDER BY kind, flags, number", (bundle,)
         )
         return [ParkedKey(**row) for row in rows]
 
-    def parked_mask(self, bundle: str, kind: int, flags: int, number: int) -> bytes | None:
-        """Which symbols of a slab are parked, a bit each."""
+    def spilled_mask(self, bundle: str, kind: int, flags: int, number: int) -> bytes | None:
+        """Which symbols of a slab are spilled, a bit each."""
         values = (bundle, kind, flags, number)
         row = self._connection.execute(f"SELECT have FROM parked WHERE {_PLACE}", values).fetchone()
         return bytes(row["have"]) if row else None
@@ -98,10 +98,10 @@ class SlabWriter(Slabs):
         self._connection.execute("INSERT OR IGNORE INTO begun (bundle, number) VALUES (?, ?)", (bundle, number))
 
     def take_begun(self, bundle: str) -> list[int]:
-        """Slabs that were neither stored nor parked when an earlier run ended: lost, and told once."""
+        """Slabs that were neither stored nor spilled when an earlier run ended: lost, and told once."""
         return sorted(self._numbers("DELETE FROM begun WHERE bundle = ? RETURNING number", (bundle,)))
 
-    def park(self, bundle: str, kind: int, flags: int, number: int, have: bytes) -> None:
+    def spill(self, bundle: str, kind: int, flags: int, number: int, have: bytes) -> None:
         """The symbols of ``have`` (a bit each) of a slab are written."""
         self._connection.execute(
             "INSERT OR REPLACE INTO parked (bundle, kind, flags, number, have, boot, proof) "
@@ -112,18 +112,18 @@ class SlabWriter(Slabs):
             self._end_begun(bundle, number)
         self._touch(bundle)
 
-    def unpark(self, bundle: str, kind: int, flags: int, number: int) -> bool:
-        """Nothing of a slab is parked any more; whether anything was."""
+    def forget_spilled(self, bundle: str, kind: int, flags: int, number: int) -> bool:
+        """Nothing of a slab is spilled any more; whether anything was."""
         values = (bundle, kind, flags, number)
         return self._connection.execute(f"DELETE FROM parked WHERE {_PLACE}", values).rowcount > 0
 
     def forget(self, bundle: str) -> None:
-        """Nothing of a bundle is stored or parked."""
+        """Nothing of a bundle is stored or spilled."""
         for table in _TABLES:
             self._connection.execute(f"DELETE FROM {table} WHERE bundle = ?", (bundle,))
 
     def forget_strays(self) -> None:
-        """Nothing of bundles that have no row is stored or parked."""
+        """Nothing of bundles that have no row is stored or spilled."""
         for table in _TABLES:
             self._connection.execute(f"DELETE FROM {table} WHERE bundle NOT IN (SELECT id FROM bundle)")
 
@@ -159,7 +159,7 @@ class SlabWriter(Slabs):
             self._connection.execute(f"DELETE FROM {table} WHERE boot = ? AND proof != ?", values)
 
     def forget_doubtful(self, bundle: str) -> None:
-        """Parked symbols of an earlier boot have no digests to be checked by: they are asked for again."""
+        """Spilled symbols of an earlier boot have no digests to be checked by: they are asked for again."""
         values = (bundle, self._boot, Proof.DURABLE)
         self._connection.execute("DELETE FROM parked WHERE bundle = ? AND boot != ? AND proof != ?", values)
 

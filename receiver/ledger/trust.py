@@ -5,7 +5,7 @@ from collections.abc import Callable
 from diode.storage.connection import Connection
 from diode.trust.document import document_digest
 
-Head = tuple[int, str]  # version and digest of a trust document
+LogCheckpoint = tuple[int, str]  # version and digest of a trust document
 
 
 class TrustRecord:
@@ -23,7 +23,7 @@ class TrustRecord:
         """Whether just this document was taken, now or earlier."""
         return self._connection.execute("SELECT 1 FROM trust WHERE sealed = ?", (sealed,)).fetchone() is not None
 
-    def newest(self) -> Head | None:
+    def newest(self) -> LogCheckpoint | None:
         """Version and digest of :meth:`document`."""
         row = self._connection.execute("SELECT version, sealed FROM trust ORDER BY version DESC LIMIT 1").fetchone()
         return (row["version"], document_digest(row["sealed"])) if row else None
@@ -33,24 +33,24 @@ class TrustRecord:
         row = self._connection.execute("SELECT sealed FROM trust WHERE version = ?", (version,)).fetchone()
         return document_digest(row["sealed"]) if row else None
 
-    def floor(self) -> Head | None:
+    def low_watermark(self) -> LogCheckpoint | None:
         """Of a trust document that counted here and is forgotten: nothing older counts any more."""
         row = self._connection.execute("SELECT version, digest FROM trust_floor").fetchone()
         return (row["version"], row["digest"]) if row else None
 
-    def head(self) -> Head | None:
+    def head(self) -> LogCheckpoint | None:
         """Of the newest trust document that ever counted here, whether it is still in here or not."""
-        heads = [head for head in (self.floor(), self.newest()) if head is not None]
+        heads = [head for head in (self.low_watermark(), self.newest()) if head is not None]
         return max(heads, key=lambda head: head[0], default=None)  # of two of one version, the floor
 
 
 class TrustWriter(TrustRecord):
     """Records what ``store``, or a person, takes."""
 
-    def __init__(self, connection: Connection, keep_anchor: Callable[[], None]) -> None:
-        """``keep_anchor`` lets the rollback guard follow. Raises StorageError."""
+    def __init__(self, connection: Connection, keep_guard: Callable[[], None]) -> None:
+        """``keep_guard`` lets the rollback guard follow. Raises StorageError."""
         super().__init__(connection)
-        self.keep_anchor = keep_anchor
+        self.keep_guard = keep_guard
 
     def note(self, version: int, sealed: bytes) -> None:
         """Record a trust document; durable, and the rollback guard has followed, when this returns."""
@@ -59,9 +59,9 @@ class TrustWriter(TrustRecord):
                 "INSERT OR REPLACE INTO trust (version, sealed, taken) VALUES (?, ?, strftime('%Y-%m-%dT%H:%M:%SZ'))",
                 (version, sealed),
             )
-        self.keep_anchor()
+        self.keep_guard()
 
-    def raise_floor(self, head: Head) -> None:
+    def raise_floor(self, head: LogCheckpoint) -> None:
         """After a rebaseline: no document older than this one counts any more."""
         self._connection.execute(
             "INSERT INTO trust_floor (one, version, digest) VALUES (1, ?1, ?2) "

@@ -1,7 +1,7 @@
 """What the sender says of itself, compared with what it said before; what is asked of it.
 
 - ``asking``: what is missing, and is asked for by itself
-- ``audit_heads``: the head of the sender's audit log, as heartbeats name it: noted, alarmed when it goes back
+- ``audit_checkpoints``: the head of the sender's audit log, as heartbeats name it: noted, alarmed when it goes back
 - ``channels``: ``channel begin``: a person says from which number on a channel counts
 - ``completion``: when a bundle whose passes are over is incomplete
 - ``heartbeats``: what is heard: how far each link key has come, which bundles are over

@@ -30,10 +30,10 @@ def begin_channel(config: ReceiverConfig, channel: str, first: int) -> Begun:
     if not path.exists():
         raise UsageError(f"nothing was ever received into {config.state}: start the daemon first")
     with closing(StoreLedger(path)) as ledger:
-        if first <= (floor := ledger.numbers.floor(channel)):
+        if first <= (low_watermark := ledger.numbers.low_watermark(channel)):
             raise UsageError(
-                f"numbers of channel {channel} up to {floor} were spent by a rebaseline here, and may have been "
-                f"published; the sender goes on after them: diode-sender rebaseline --after {channel}={floor}"
+                f"numbers of channel {channel} up to {low_watermark} were spent by a rebaseline; they may have been "
+                f"published; the sender goes on after them: diode-sender rebaseline --after {channel}={low_watermark}"
             )
         waited = [gap.bundle for gap in ledger.waiting.ahead().values() if gap.channel == channel]
         audit = open_log(config.audit_folder, config.service_key, "receiver")

@@ -7,7 +7,7 @@ take is recorded with a later heartbeat: nothing that is heard ends the receiver
 from collections.abc import Callable, Collection
 from typing import Final
 
-from diode.audit.chain import Head
+from diode.audit.chain import LogCheckpoint
 from diode.console.budget import PerMinute
 from diode.console.seldom import Seldom
 from diode.protocol.heartbeat import InFlight
@@ -15,7 +15,7 @@ from receiver.events.happened import Event, Noted
 from receiver.ledger.ledgers import SupervisorLedger
 from receiver.ledger.peer import MAX_HEARD
 from receiver.peer.asking import Asking
-from receiver.peer.audit_heads import PeerHeads
+from receiver.peer.audit_checkpoints import PeerCheckpoints
 from receiver.peer.heartbeats import LookNow, Spoken
 from receiver.peer.regressions import Books
 from receiver.spool.disk import DiskHealth
@@ -34,7 +34,7 @@ class Recording:
         self,
         ledger: SupervisorLedger,
         disk: DiskHealth,
-        heads: PeerHeads,
+        heads: PeerCheckpoints,
         configured: Collection[str],
         say: Callable[[Event], None],
     ) -> None:
@@ -70,7 +70,7 @@ class Recording:
         with self._disk.surviving():
             self._record(said)
             if said.beat.audit is not None:
-                self._heads.hear(Head(*said.beat.audit), said.at)
+                self._heads.hear(LogCheckpoint(*said.beat.audit), said.at)
         if said.has_rested:
             self._asking.look_back(said.at)
         with self._disk.surviving():
@@ -99,23 +99,23 @@ class Numbers:
     def __init__(self, ledger: SupervisorLedger, configured: Collection[str]) -> None:
         self._ledger = ledger
         self._configured = configured
-        self._recorded = ledger.peer.issued()
+        self._recorded = ledger.peer.high_watermarks()
         self.books = Books(self._recorded)
 
     def begin(self) -> None:
         """The ledger forgot what was claimed: what it has now is recorded."""
-        self._recorded = self._ledger.peer.issued()
+        self._recorded = self._ledger.peer.high_watermarks()
 
     def record(self) -> bool:
         """Record what was told; whether any of it is new. Raises StorageError: then a later call records it."""
-        self._ledger.peer.forget_issued(self.books.forgotten)
+        self._ledger.peer.forget_high_watermarks(self.books.forgotten)
         for channel in self.books.forgotten:
             self._recorded.pop(channel, None)
         self.books.forgotten.clear()
         told = self.books.told
         news = {channel: told[channel] for channel in told if told[channel] != self._recorded.get(channel)}
         if news:
-            self._ledger.peer.note_issued(news)
+            self._ledger.peer.note_high_watermarks(news)
             self._recorded |= news
             self.books.forget(self._ledger.peer.keep_channels(self._configured))
         return bool(news)
@@ -129,36 +129,36 @@ class Bundles:
         self._hints = hints
         self._say = say
         self._unrecorded: dict[str, None] = {}  # bundles heard of, oldest first
-        self._withdrawn = dict.fromkeys(ledger.peer.withdrawn(), True)  # and whether it is recorded
+        self._cancelled = dict.fromkeys(ledger.peer.cancelled(), True)  # and whether it is recorded
         self._returned: dict[str, bool] = {}  # not withdrawn after all, and the ledger still says so
 
     def start_over(self) -> None:
         """What was said so far counts for nothing."""
         self._unrecorded.clear()
-        self._withdrawn.clear()
+        self._cancelled.clear()
 
     def take(self, bundle: InFlight, now: float) -> bool:
         """Note what a heartbeat says of a bundle; whether it is withdrawn, and was not before."""
         if bundle.state == "withdrawn":
-            return self._withdraw(bundle.id, now)
-        if bundle.state in ("sending", "waiting") and self._withdrawn.pop(bundle.id, False):
+            return self._cancel(bundle.id, now)
+        if bundle.state in ("sending", "waiting") and self._cancelled.pop(bundle.id, False):
             self._returned[bundle.id] = True
         self._unrecorded[bundle.id] = None
         return False
 
-    def _withdraw(self, bundle: str, now: float) -> bool:
+    def _cancel(self, bundle: str, now: float) -> bool:
         """The sender says that it cannot send it any more. That is not signed: it is over, and it is missing."""
-        if bundle in self._withdrawn:
+        if bundle in self._cancelled:
             return False
-        self._withdrawn[bundle] = False
+        self._cancelled[bundle] = False
         if self._hints.take(now):
             do = "ask staging; it comes again under a new version, if at all"
-            self._say(Noted("error", "bundle_withdrawn", {"bundle": bundle, "do": do}))
+            self._say(Noted("error", "bundle_cancelled", {"bundle": bundle, "do": do}))
         return True
 
     def bound(self) -> None:
         """Forget the oldest of too many."""
-        for known in (self._unrecorded, self._withdrawn, self._returned):
+        for known in (self._unrecorded, self._cancelled, self._returned):
             while len(known) > MAX_HEARD:
                 del known[next(iter(known))]
 
@@ -167,8 +167,8 @@ class Bundles:
         self._ledger.peer.note_heard(self._unrecorded)
         self._unrecorded.clear()
         while self._returned:
-            self._ledger.peer.forget_withdrawn(next(iter(self._returned)))
+            self._ledger.peer.forget_cancelled(next(iter(self._returned)))
             del self._returned[next(iter(self._returned))]
-        if news := [bundle for bundle, is_recorded in self._withdrawn.items() if not is_recorded]:
-            self._ledger.peer.note_withdrawn(news)
-            self._withdrawn |= dict.fromkeys(news, True)
+        if news := [bundle for bundle, is_recorded in self._cancelled.items() if not is_recorded]:
+            self._ledger.peer.note_cancelled(news)
+            self._cancelled |= dict.fromkeys(news, True)

@@ -33,8 +33,8 @@ class Books:
     ``forgotten`` that were not named for longest; whoever records that takes them out.
     """
 
-    def __init__(self, issued: Mapping[str, int]) -> None:
-        self.issued = dict(issued)  # what was named last comes last
+    def __init__(self, high_watermarks: Mapping[str, int]) -> None:
+        self.high_watermarks = dict(high_watermarks)  # what was named last comes last
         self.forgotten: list[str] = []
         self._clock = 0
         self._falls: dict[str, int] = {}  # how often in a row a lower number was told
@@ -43,11 +43,11 @@ class Books:
     @property
     def told(self) -> dict[str, int]:
         """What was told since :meth:`start_over`."""
-        return {channel: sequence for channel, sequence in self.issued.items() if channel not in self._unsaid}
+        return {channel: sequence for channel, sequence in self.high_watermarks.items() if channel not in self._unsaid}
 
     def start_over(self) -> None:
         """Another link key speaks from now on: its first word on each channel counts, whatever was said before."""
-        self._unsaid = set(self.issued)
+        self._unsaid = set(self.high_watermarks)
         self._falls.clear()
         self._clock = 0
 
@@ -59,16 +59,16 @@ class Books:
         for channel, sequence in heartbeat.channels.items():
             if sequence > MAX_SEQUENCE:
                 continue  # no bundle can be signed under it, and no code can ask for it
-            known = 0 if channel in self._unsaid else self.issued.get(channel, 0)
+            known = 0 if channel in self._unsaid else self.high_watermarks.get(channel, 0)
             if sequence < known and self._fell(channel) == 1:
                 yield Alarm("sender_sequence_backwards", {"channel": channel, "was": known, "now": sequence})
             if sequence >= known or self._falls[channel] >= TAKEN_AFTER:
                 self._falls.pop(channel, None)
                 self._unsaid.discard(channel)
                 known = sequence
-            self.issued.pop(channel, None)
-            self.issued[channel] = known
-        if excess := list(self.issued)[: max(0, len(self.issued) - MAX_CHANNELS)]:
+            self.high_watermarks.pop(channel, None)
+            self.high_watermarks[channel] = known
+        if excess := list(self.high_watermarks)[: max(0, len(self.high_watermarks) - MAX_CHANNELS)]:
             yield Alarm("sender_channels_forgotten", {"channels": len(excess), "first": excess[0]})
             self.forget(excess)
 
@@ -76,7 +76,7 @@ class Books:
         """These are not remembered any more; a later word on one of them begins it anew."""
         for channel in channels:
             self.forgotten.append(channel)
-            self.issued.pop(channel, None)
+            self.high_watermarks.pop(channel, None)
             self._falls.pop(channel, None)
             self._unsaid.discard(channel)
 

@@ -26,7 +26,7 @@ MAX_SIGNED: Final = 100  # gaps that a signature proves
 MAX_GAPS: Final = 32  # numbers that heartbeats alone speak of; as many bundles
 MAX_JUNK: Final = 8  # numbers of channels of which nothing signed ever came
 MOST_KEPT: Final = {True: 100, False: 20}  # requests in the folder, by whether they are signed
-WITHDRAWN: Final = "; the sender says that it was withdrawn"  # unsigned: it takes nothing off the list
+CANCELLED: Final = "; the sender says that it was withdrawn"  # unsigned: it takes nothing off the list
 FOLDERS: Final = {True: ("resend",), False: ("resend", "unsigned")}
 _BUNDLE: Final = re.compile("[0-9a-f]{16}", re.ASCII)
 
@@ -63,7 +63,7 @@ def request_bundle(ledger: LedgerView, bundle: str) -> Request:
 
 def _word(ledger: LedgerView, bundle: str) -> str:
     """What the sender says of it; it is not signed, so the bundle is missing all the same."""
-    return WITHDRAWN if bundle in ledger.peer.withdrawn() else ""
+    return CANCELLED if bundle in ledger.peer.cancelled() else ""
 
 
 def _why(ledger: LedgerView, bundle: str) -> tuple[str, bool]:
@@ -100,7 +100,7 @@ def request_gaps(
         *list(waiting)[:most_signed],
         *[bundle for bundle in postponed if bundle not in waiting and bundle not in named][-most_signed:],
         *held_up[:most_signed],
-        *_newest(heard, ledger.peer.withdrawn(), most),
+        *_newest(heard, ledger.peer.cancelled(), most),
     ]
     asked = [request_bundle(ledger, bundle) for bundle in bundles]
     told = [Request(str(code), encode(code)) for code in map(_code, hints)]
@@ -112,16 +112,16 @@ def request_gaps(
     ]
 
 
-def _newest(heard: list[str], withdrawn: set[str], most: int) -> list[str]:
+def _newest(heard: list[str], cancelled: set[str], most: int) -> list[str]:
     """So many of these, what the sender says it withdrew last, and only where the others leave room."""
-    newest = sorted(heard, key=lambda bundle: bundle not in withdrawn)[-most:]
-    return sorted(newest, key=lambda bundle: bundle in withdrawn)
+    newest = sorted(heard, key=lambda bundle: bundle not in cancelled)[-most:]
+    return sorted(newest, key=lambda bundle: bundle in cancelled)
 
 
 def request_signed(ledger: LedgerView, most: int = MAX_SIGNED, *, older_than_s: int = 0) -> list[Request]:
     """Ask for what signatures prove to be missing: the bundle before a signed one, and numbers below accepted ones."""
-    named, withdrawn = ledger.gaps.predecessors(older_than_s=older_than_s), ledger.peer.withdrawn()
-    asked = [_request_named(gap, is_withdrawn=gap.bundle in withdrawn) for gap in list(named.values())[:most]]
+    named, cancelled = ledger.gaps.predecessors(older_than_s=older_than_s), ledger.peer.cancelled()
+    asked = [_request_named(gap, is_cancelled=gap.bundle in cancelled) for gap in list(named.values())[:most]]
     numbers = {(gap.channel, gap.sequence) for gap in ledger.gaps.predecessors().values()}
     holes = [gap for gap in ledger.gaps.signed(most) if (gap.channel, gap.sequence) not in numbers]
     for gap in holes[: most - len(asked)]:
@@ -130,10 +130,10 @@ def request_signed(ledger: LedgerView, most: int = MAX_SIGNED, *, older_than_s: 
     return asked
 
 
-def _request_named(gap: Gap, *, is_withdrawn: bool) -> Request:
+def _request_named(gap: Gap, *, is_cancelled: bool) -> Request:
     """By its id. What a heartbeat says of it is told, and takes nothing away."""
     code = _code(gap)
-    hint = WITHDRAWN if is_withdrawn else ""
+    hint = CANCELLED if is_cancelled else ""
     return Request(f"{code}: {_named(gap)}{hint}", encode(code), is_signed=True)
 
 

@@ -176,7 +176,7 @@ class Authority:
         """What the ledger took and the disk then kept from counting counts now."""
         newest = self._ledger.trust.document()
         if newest is not None and newest != self._sealed:
-            self._ledger.keep_anchor()
+            self._ledger.keep_guard()
             self._count(newest, read_document(newest))
 
     def _count(self, sealed: bytes, document: TrustDocument) -> None:
@@ -202,7 +202,7 @@ def read_kept(ledger: LedgerView) -> TrustDocument | None:
 
 
 def _awaited(ledger: LedgerView) -> tuple[int, str] | None:
-    floor, newest = ledger.trust.floor(), ledger.trust.newest()
-    if floor is None or (newest is not None and (newest == floor or newest[0] > floor[0])):
+    low_watermark, newest = ledger.trust.low_watermark(), ledger.trust.newest()
+    if low_watermark is None or (newest is not None and (newest == low_watermark or newest[0] > low_watermark[0])):
         return None
-    return floor
+    return low_watermark

@@ -41,7 +41,7 @@ def restore(
     """
 
     def check_trust(ledger: LedgerView, _: Contents | None) -> None:
-        head = ledger.trust_head()
+        head = ledger.trust_checkpoint()
         read_kept(ledger)
         taken = trust_taken(audit)
         if head is None or head[0] not in taken or head[1] in taken[head[0]]:

@@ -1,6 +1,6 @@
 """A ledger that went back in time: noticed before anything is published, and set right by ``rebaseline``.
 
-It is older than it was when its anchor says so, or when a receipt in the inbox names a bundle that it does not know. A
+It is older than it was when its guard says so, or when a receipt in the inbox names a bundle that it does not know. A
 bundle published since would be published again, by whoever recorded its datagrams.
 """
 
@@ -15,9 +15,9 @@ from diode.audit.log import AuditLog, open_log
 from diode.audit.verify import trust_taken
 from diode.config.receiver import ReceiverConfig
 from diode.errors import ReplayError
-from diode.storage.database import LEDGER_FILE, open_anchored
+from diode.storage.database import LEDGER_FILE, open_guarded
 from diode.storage.locking import locked
-from diode.storage.rollback_guard import Anchor, TrustHead
+from diode.storage.rollback_guard import RollbackGuard, TrustCheckpoint
 from diode.trust.keys import read_link_key
 from receiver.inbox.folder import Inbox
 from receiver.inbox.receipts import Findings, find_unknown, row_of
@@ -35,48 +35,50 @@ class Rebaselined(NamedTuple):
     spent: dict[str, int]
     unknown: dict[str, list[tuple[int, int]]]  # first, last
     strange: list[str]  # what lies in the inbox and is no receipt
-    is_blind: bool  # the anchor is damaged: only receipts tell what was published
+    is_blind: bool  # the rollback guard is damaged: only receipts tell what was published
     audit_loss: str = ""  # what the audit log has lost
 
 
-def anchor_of(config: ReceiverConfig) -> Anchor:
-    """The anchor of this receiver's ledger and audit log."""
-    return Anchor(config.anchor_file, "diode-receiver", AuditLog(config.audit_folder, "receiver", None, is_made=False))
+def guard_of(config: ReceiverConfig) -> RollbackGuard:
+    """The rollback guard of this receiver's ledger and audit log."""
+    return RollbackGuard(
+        config.guard_file, "diode-receiver", AuditLog(config.audit_folder, "receiver", None, is_made=False)
+    )
 
 
 def open_ledger(config: ReceiverConfig) -> StoreLedger:
     """The ledger as ``store`` writes it, new on the very first start. Raises ReplayError when it went back in time."""
-    anchor = anchor_of(config)
-    if anchor.read() is None:
-        _check_trust(config, anchor)
-    ledger = open_anchored(StoreLedger, config.state / LEDGER_FILE, anchor)
+    guard = guard_of(config)
+    if guard.read() is None:
+        _check_trust(config, guard)
+    ledger = open_guarded(StoreLedger, config.state / LEDGER_FILE, guard)
     if unknown := _find_unknown(config, ledger).unknown:
         ledger.close()
         raise ReplayError(
             f"the ledger does not know {len(unknown)} bundles that lie in the inbox, such as {unknown[0].label}: it is "
-            f"older than they are; {anchor.advice}"
+            f"older than they are; {guard.advice}"
         )
     return ledger
 
 
 def open_supervisor_ledger(config: ReceiverConfig) -> SupervisorLedger:
     """What the supervisor writes of a ledger that :func:`open_ledger` has found to be sound."""
-    return SupervisorLedger(config.state / LEDGER_FILE, anchor_of(config))
+    return SupervisorLedger(config.state / LEDGER_FILE, guard_of(config))
 
 
-def _check_trust(config: ReceiverConfig, anchor: Anchor) -> None:
-    """Without an anchor the audit log still tells which trust document counted. Raises ReplayError at an older one."""
+def _check_trust(config: ReceiverConfig, guard: RollbackGuard) -> None:
+    """Without a guard the audit log still tells which trust document counted. Raises ReplayError at an older one."""
     path, head = config.state / LEDGER_FILE, None
     if path.exists():
         with closing(StoreLedger(path)) as ledger:
-            head = ledger.trust_head()
+            head = ledger.trust_checkpoint()
     newest = _newest_trust(head, config.audit_folder)
     if newest != head:
         assert newest is not None
         told = f"trust document {head[0]}" if head else "no trust document"
         raise ReplayError(
             f"{told} in the ledger, and the audit log {config.audit_folder} says that {newest[0]} was taken; the "
-            f"anchor {anchor.path} is missing; {anchor.advice}"
+            f"rollback guard {guard.path} is missing; {guard.advice}"
         )
 
 
@@ -84,7 +86,7 @@ def rebaseline(config: ReceiverConfig) -> Rebaselined:
     """Set an older ledger right; one that is not older is left as it is. Raises LockedError while the daemon runs."""
     with locked(config.state):
         Inbox(config.inbox.path).prepare()
-        ledger = StoreLedger(config.state / LEDGER_FILE, anchor_of(config))
+        ledger = StoreLedger(config.state / LEDGER_FILE, guard_of(config))
         try:
             return _rebaseline(config, ledger)
         finally:
@@ -108,20 +110,20 @@ def reset_order(config: ReceiverConfig, epoch: int) -> list[str]:
 
 def _rebaseline(config: ReceiverConfig, ledger: StoreLedger) -> Rebaselined:
     found = _find_unknown(config, ledger)
-    now, anchor = ledger.standing(), anchor_of(config)
+    now, guard = ledger.checkpoint(), guard_of(config)
     is_older, is_blind = bool(found.unknown), False
     try:
-        written = anchor.check_ledger(now)
+        written = guard.check_ledger(now)
     except ReplayError:
-        written, is_older = anchor.maybe_read(), True
+        written, is_older = guard.maybe_read(), True
         is_blind = written is None
     is_older = is_older or (written is None and _newest_trust(now.trust, config.audit_folder) != now.trust)
     audit = open_log(config.audit_folder, config.service_key, "receiver")
-    if loss := anchor.audit_loss(written):
+    if loss := guard.audit_loss(written):
         audit.append(What.REBASELINED, detail=loss)
     if not is_older:
         if written is None:
-            ledger.begin_anchor()
+            ledger.begin_guard()
         else:
             ledger.follow_audit()
         return Rebaselined(bool(loss), [], {}, {}, found.strange, is_blind=False, audit_loss=loss)
@@ -138,25 +140,25 @@ def _rebaseline(config: ReceiverConfig, ledger: StoreLedger) -> Rebaselined:
     return Rebaselined(True, taken, spent, unknown, found.strange, is_blind, loss)
 
 
-def _newest_trust(anchored: TrustHead | None, audit: Path) -> TrustHead | None:
+def _newest_trust(guarded: TrustCheckpoint | None, audit: Path) -> TrustCheckpoint | None:
     """The newest trust document that counted here, as far as anything tells: a ledger put back must not go below it."""
     taken = trust_taken(audit)
     newest = max(taken, default=0)
-    if newest > (anchored[0] if anchored else 0):
+    if newest > (guarded[0] if guarded else 0):
         return newest, min(taken[newest])
-    return anchored
+    return guarded
 
 
 def _described(spent: dict[str, int], taken: int, *, is_blind: bool) -> str:
     numbers = ", ".join(f"{channel} {sequence}" for channel, sequence in spent.items())
-    blind = "; the anchor was damaged" if is_blind else ""
+    blind = "; the rollback guard was damaged" if is_blind else ""
     return f"{taken} bundles taken from receipts{blind}; numbers spent up to: {numbers}"
 
 
-def _highest(ours: dict[str, int], anchored: dict[str, int], found: Findings) -> dict[str, int]:
+def _highest(ours: dict[str, int], guarded: dict[str, int], found: Findings) -> dict[str, int]:
     """The last number of each channel that was published, as far as anything tells."""
     highest = dict(ours)
-    told = [*anchored.items(), *((receipt.channel, receipt.sequence) for receipt in found.unknown)]
+    told = [*guarded.items(), *((receipt.channel, receipt.sequence) for receipt in found.unknown)]
     for channel, sequence in told:
         highest[channel] = max(sequence, highest.get(channel, 0))
     return highest

@@ -15,15 +15,15 @@ from diode.formats.names import MAX_MANIFEST_BYTES
 from diode.protocol.geometry import Slab
 from diode.protocol.handed_over import SlabKey
 from diode.protocol.wire import MAX_COLUMNS, MAX_ROWS, MAX_SYMBOL_BYTES, Kind, ObjectType
-from receiver.messages import Begun, Complete, Known, Loaded, Parked, Redo, Wanted
+from receiver.messages import Begun, Complete, Known, Loaded, Redo, Spilled, Wanted
 
 Mask = NDArray[np.bool_]
-OfSlab = Begun | Complete | Parked | Wanted | Loaded | Redo
+OfSlab = Begun | Complete | Spilled | Wanted | Loaded | Redo
 
 PARKED: Final = {
-    "parked": (Kind.DATA, 0),
-    "parked_files": (Kind.OBJECT, int(ObjectType.FILES)),
-    "parked_slabs": (Kind.OBJECT, int(ObjectType.SLABS)),
+    "spilled": (Kind.DATA, 0),
+    "spilled_files": (Kind.OBJECT, int(ObjectType.FILES)),
+    "spilled_slabs": (Kind.OBJECT, int(ObjectType.SLABS)),
 }
 MAX_MANIFEST_SLAB: Final = MAX_MANIFEST_BYTES + MAX_COLUMNS * MAX_SYMBOL_BYTES  # padded to whole rows
 
@@ -46,15 +46,15 @@ def unpack_mask(packed: bytes, symbols: int) -> Mask:
     return mask
 
 
-def parked_masks(keys: Iterable[SlabKey]) -> dict[str, bytes]:
-    """Parked slabs of one bundle as the fields of :class:`Known`."""
+def spilled_masks(keys: Iterable[SlabKey]) -> dict[str, bytes]:
+    """Spilled slabs of one bundle as the fields of :class:`Known`."""
     numbers: dict[tuple[Kind, int], list[int]] = {part: [] for part in PARKED.values()}
     for key in keys:
         numbers[key.kind, key.flags].append(key.number)
     return {name: pack_mask(_with(numbers[part])) for name, part in PARKED.items()}
 
 
-def parked_keys(known: Known) -> list[SlabKey]:
+def spilled_keys(known: Known) -> list[SlabKey]:
     """What :func:`parked_masks` was given."""
     return [
         SlabKey(known.bundle, kind, flags, int(number))
@@ -82,17 +82,17 @@ def check_claim(message: OfSlab, signed: Slab | None, arena_bytes: int) -> None:
     kind = type(message).__name__
     if is_manifest(message):
         if not isinstance(message, Complete) or message.number or message.length > MAX_MANIFEST_SLAB:
-            raise MessageError(kind, "a manifest is one slab, of no great length, and never parked")
+            raise MessageError(kind, "a manifest is one slab, of no great length, and never spilled")
     elif (message.kind, message.flags) not in PARKED.values():
         raise MessageError(kind, "no bundle has such a part")
     elif signed is not None:
         _check_signed(message, signed)
     if isinstance(message, Complete):
         _check_place(message, message.length, arena_bytes)
-    elif isinstance(message, Parked | Wanted):
+    elif isinstance(message, Spilled | Wanted):
         _check_place(message, message.symbols * message.symbol_bytes, arena_bytes)
-    if isinstance(message, Parked) and len(message.have) != -(-message.symbols // 8):
-        raise MessageError("Parked", "its mask has not a bit for each symbol")
+    if isinstance(message, Spilled) and len(message.have) != -(-message.symbols // 8):
+        raise MessageError("Spilled", "its mask has not a bit for each symbol")
 
 
 def is_manifest(message: OfSlab) -> bool:
@@ -104,7 +104,7 @@ def _check_signed(message: OfSlab, signed: Slab) -> None:
     shape = signed.shape
     if isinstance(message, Complete) and message.length != signed.length:
         raise MessageError("Complete", f"slab {message.number} has {signed.length} bytes, not {message.length}")
-    if isinstance(message, Parked | Wanted):
+    if isinstance(message, Spilled | Wanted):
         kind = type(message).__name__
         if message.symbol_bytes != shape.symbol_bytes:
             raise MessageError(kind, f"symbols have {shape.symbol_bytes} bytes, not {message.symbol_bytes}")
@@ -112,7 +112,7 @@ def _check_signed(message: OfSlab, signed: Slab) -> None:
             raise MessageError(kind, f"slab {message.number} has not {message.symbols} symbols")
 
 
-def _check_place(message: Complete | Parked | Wanted, length: int, arena_bytes: int) -> None:
+def _check_place(message: Complete | Spilled | Wanted, length: int, arena_bytes: int) -> None:
     """Slices never fail in Python: a stretch that lies outside of the arena would silently be a shorter one."""
     if not 0 <= message.offset <= message.offset + length <= arena_bytes:
         raise MessageError(type(message).__name__, "it lies outside of the arena")

@@ -3,7 +3,7 @@
 - ``arena``: the memory that ``assemble`` shares, copied before anything is judged
 - ``begin``: from a manifest that arrived to a bundle being received
 - ``budgets``: how many reports of one kind are made one by one in a minute
-- ``collect``: slabs: parked, judged, written to their places, recorded
+- ``collect``: slabs: spilled, judged, written to their places, recorded
 - ``giving_up``: bundles of which nothing is kept any more: expired, or pushed out
 - ``judge``: what counts of a bundle, by signature and digest alone; without files, ledger or clock
 - ``lost_writes``: a disk that lost what it was given: what no good sync covered comes again

@@ -1,4 +1,4 @@
-"""Slabs of bundles whose manifest counts: parked until they are whole, judged, written to their places, recorded."""
+"""Slabs of bundles whose manifest counts: spilled until they are whole, judged, written to their places, recorded."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from receiver.store.reports import Reports
 
 
 class Collecting:
-    """Collects slabs. Tables come first: what comes before them is parked whole."""
+    """Collects slabs. Tables come first: what comes before them is spilled whole."""
 
     def __init__(
         self, records: Records, reports: Reports, bundles: Bundles, lost: LostWrites, publishing: Publishing
@@ -34,7 +34,7 @@ class Collecting:
             self._take_data(bundle, key, data)
         else:
             have = np.ones(bundle.judge.slab(key).source_symbols, dtype=np.bool_)
-            bundle.parked.keep(key, data, bundle.manifest.shape.symbol_bytes, have)
+            bundle.spilled.keep(key, data, bundle.manifest.shape.symbol_bytes, have)
 
     def note_begun(self, key: SlabKey) -> None:
         """The first symbol of a slab arrived."""
@@ -43,19 +43,19 @@ class Collecting:
             with self._reports.disk.surviving():
                 self._records.ledger.slabs.begun(bundle.hex_id, key.number)
 
-    def park(self, key: SlabKey, data: memoryview, *, symbol_bytes: int, have: Mask) -> None:
+    def spill(self, key: SlabKey, data: memoryview, *, symbol_bytes: int, have: Mask) -> None:
         """Keep the symbols of ``have``, each at its place in ``data``."""
         bundle = self._bundles.get(key.bundle)
         if bundle is not None:
-            bundle.parked.keep(key, data, symbol_bytes, have)
+            bundle.spilled.keep(key, data, symbol_bytes, have)
 
     def load(self, key: SlabKey, place: memoryview, symbol_bytes: int, symbols: int) -> None:
-        """Put parked symbols back into ``place``, a stretch of the arena, and answer which are there."""
+        """Put spilled symbols back into ``place``, a stretch of the arena, and answer which are there."""
         bundle, have = self._bundles.get(key.bundle), np.zeros(symbols, dtype=np.bool_)
         if bundle is not None:
             self.note_begun(key)
             with self._reports.disk.surviving():
-                have = bundle.parked.load(key, place, symbol_bytes, symbols)
+                have = bundle.spilled.load(key, place, symbol_bytes, symbols)
         self._reports.answer(Loaded(*key, symbols=symbols, have=pack_mask(have)))
 
     def after_tables(self, bundle: Receiving) -> None:
@@ -75,9 +75,9 @@ class Collecting:
 
     def store_whole(self, bundle: Receiving) -> None:
         """Slabs that arrived whole before their tables go to their places."""
-        for key in bundle.parked:
+        for key in bundle.spilled:
             if bundle.is_whole(key):
-                data = bundle.parked.read(key, bundle.judge.slab(key).length)
+                data = bundle.spilled.read(key, bundle.judge.slab(key).length)
                 self._take_data(bundle, key, memoryview(data))
 
     def restore_slabs(self, bundle: Receiving) -> None:
@@ -96,20 +96,20 @@ class Collecting:
 
     def _take_table(self, bundle: Receiving, key: SlabKey, data: memoryview) -> None:
         for again in bundle.put_table(ObjectType(key.flags), key.number, data):
-            bundle.parked.drop(key._replace(number=again))  # whatever is kept of it may be what was wrong
+            bundle.spilled.drop(key._replace(number=again))  # whatever is kept of it may be what was wrong
             self._reports.redo(key._replace(number=again))
-        bundle.parked.drop(key)
+        bundle.spilled.drop(key)
         self.after_tables(bundle)
 
     def _take_data(self, bundle: Receiving, key: SlabKey, data: memoryview) -> None:
         if bundle.judge.stored[key.number]:
-            bundle.parked.drop(key)
+            bundle.spilled.drop(key)
             return
         try:
             bundle.put_slab(key.number, data)
         except IntegrityError:
             self._reports.tell(SlabMismatch(bundle.hex_id, key.number))
-            bundle.parked.drop(key)
+            bundle.spilled.drop(key)
             self._reports.redo(key)
             return
         try:
@@ -117,7 +117,7 @@ class Collecting:
         except StorageError:
             bundle.judge.note_lost(key.number)
             raise
-        bundle.parked.drop(key)
+        bundle.spilled.drop(key)
         if self._bundles.is_recorded(bundle.number):
             self._reports.progress(bundle)
         else:

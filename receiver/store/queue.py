@@ -6,11 +6,11 @@ from typing import Final
 
 from diode.process.workers import Mailbox
 from diode.protocol.wire import Kind
-from receiver.messages import Begun, Complete, Parked, Wanted
+from receiver.messages import Begun, Complete, Spilled, Wanted
 
 MAX_WAITING: Final = 256  # messages taken from the pipe: an honest assemble has few more than its slabs in hand
 
-HandedOver = Begun | Complete | Parked | Wanted
+HandedOver = Begun | Complete | Spilled | Wanted
 
 
 class Queue:

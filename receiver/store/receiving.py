@@ -16,7 +16,7 @@ from receiver.inbox.facts import ref_of
 from receiver.policy.admission import Claim
 from receiver.spool.bundle import SpoolBundle
 from receiver.spool.finishing import Finishing
-from receiver.spool.parking import ParkedSlabs
+from receiver.spool.spilled import SpilledSlabs
 from receiver.store.judge import ArrivedSlab, BundleJudge, Genuine, TableJudge, Wrong
 from receiver.store.unrecorded import Unrecorded
 
@@ -24,10 +24,10 @@ from receiver.store.unrecorded import Unrecorded
 class Receiving:
     """One bundle whose manifest counts."""
 
-    def __init__(self, spool: SpoolBundle, parked: ParkedSlabs) -> None:
+    def __init__(self, spool: SpoolBundle, spilled: SpilledSlabs) -> None:
         self.ref: BundleRef = ref_of(spool.opened)
         self.spool = spool
-        self.parked = parked
+        self.spilled = spilled
         self.judge = BundleJudge(spool.opened.manifest)
         self.unproven: set[int] = set()  # stored slabs that only reading them from the disk can prove
         self.target: Path | None = None  # where it was published, as soon as it was
@@ -63,8 +63,8 @@ class Receiving:
         return Claim(self.manifest.channel, size, size - self.judge.stored_bytes)
 
     def is_whole(self, key: SlabKey) -> bool:
-        """Whether a slab of data is parked with all its source symbols: it came before the tables."""
-        return key.kind == Kind.DATA and self.parked.is_whole(key, self.judge.slab(key).source_symbols)
+        """Whether a slab of data is spilled with all its source symbols: it came before the tables."""
+        return key.kind == Kind.DATA and self.spilled.is_whole(key, self.judge.slab(key).source_symbols)
 
     def put_table(self, kind: ObjectType, number: int, data: memoryview) -> tuple[int, ...]:
         """Take one slab of a table. Returns slabs of it to collect again."""

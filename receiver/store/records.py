@@ -13,7 +13,7 @@ from diode.bundle.opened import Opened
 from diode.storage.database import LEDGER_FILE
 from diode.storage.durable import WriteBack
 from diode.storage.folder import Folder
-from diode.storage.rollback_guard import Anchor
+from diode.storage.rollback_guard import RollbackGuard
 from diode.trust.keys import maybe_read_service_key
 from diode.trust.roles import Role
 from receiver.inbox.facts import audit_names, ref_of
@@ -23,7 +23,7 @@ from receiver.ledger.ledgers import StoreLedger
 from receiver.policy.authority import Authority
 from receiver.settings import StoreSettings
 from receiver.spool.bundle import SpoolBundle
-from receiver.spool.parking import ParkedSlabs
+from receiver.spool.spilled import SpilledSlabs
 from receiver.store.receiving import Receiving
 
 
@@ -40,14 +40,14 @@ class Records:
 
     @classmethod
     def open(cls, settings: StoreSettings) -> "Records":
-        """Raises DiodeError or OSError for what cannot be used, or is older than its anchor."""
+        """Raises DiodeError or OSError for what cannot be used, or is older than its rollback guard."""
         inbox = Inbox(Path(settings.inbox))
         write_back = WriteBack(inbox.spool)
         signer = maybe_read_service_key(Path(settings.service_key))
         audit = AuditLog(Path(settings.audit), "receiver", signer)
-        anchor = Anchor(Path(settings.anchor), "diode-receiver", audit)
-        ledger = StoreLedger(Path(settings.state) / LEDGER_FILE, anchor)
-        anchor.check(ledger.standing())  # somebody may have taken the ledger away since the daemon looked
+        guard = RollbackGuard(Path(settings.guard), "diode-receiver", audit)
+        ledger = StoreLedger(Path(settings.state) / LEDGER_FILE, guard)
+        guard.check(ledger.checkpoint())  # somebody may have taken the ledger away since the daemon looked
         roles = {
             name: Role(channel.signatures, frozenset(channel.signers) if channel.signers else None)
             for name, channel in settings.channels.items()
@@ -68,8 +68,8 @@ class Records:
     def take_up(self, opened: Opened, sealed: bytes, write_back: WriteBack | None = None) -> Receiving:
         """Receive a bundle whose folder lies in the spool; ``write_back`` as :class:`SpoolBundle` has it."""
         ref = ref_of(opened)
-        parked = ParkedSlabs(self.spool, ref, self.ledger)
-        return Receiving(SpoolBundle(self.spool, ref.hex_id, opened, sealed, write_back), parked)
+        spilled = SpilledSlabs(self.spool, ref, self.ledger)
+        return Receiving(SpoolBundle(self.spool, ref.hex_id, opened, sealed, write_back), spilled)
 
     def before(self, manifest: Manifest) -> Row | None:
         """The bundle that has the number before this one's."""

@@ -12,7 +12,7 @@ from receiver.ledger.bundles import Row
 from receiver.ledger.ledgers import StoreLedger
 from receiver.messages import Finished, Known, PredecessorDiffers, Progress, Proving, Redo, SpaceShort
 from receiver.spool.disk import DiskHealth
-from receiver.spool.slabs import pack_mask, parked_masks
+from receiver.spool.slabs import pack_mask, spilled_masks
 from receiver.store.budgets import Kind, ReportBudgets
 from receiver.store.receiving import Receiving
 
@@ -54,11 +54,11 @@ class Reports:
         self.answer(Finished(number, drop or ""))
 
     def known(self, bundle: Receiving, ledger: StoreLedger) -> None:
-        """Tell ``assemble`` what is signed, stored and parked of a bundle."""
+        """Tell ``assemble`` what is signed, stored and spilled of a bundle."""
         manifest, shape, done = bundle.manifest, bundle.manifest.shape, bundle.judge.stored.copy()
         if not bundle.judge.is_ready:  # it is not looked for before the tables are there: what is not is asked for then
             done[ledger.slabs.kept(bundle.hex_id)[0]] = True
-        for key in bundle.parked:
+        for key in bundle.spilled:
             if bundle.is_whole(key):
                 done[key.number] = True
         self.answer(
@@ -69,7 +69,7 @@ class Reports:
                 files_bytes=manifest.files.size,
                 slabs_bytes=manifest.slabs.size,
                 done=pack_mask(done),
-                **parked_masks(key for key in bundle.parked if not bundle.is_whole(key)),
+                **spilled_masks(key for key in bundle.spilled if not bundle.is_whole(key)),
             )
         )
 

@@ -1,8 +1,8 @@
 """Worker: judge manifests, verify slabs, write them into the spool, publish complete bundles. It has no network.
 
-For every slab that ``assemble`` hands over, complete or to be parked, it answers ``free``, for every parked one that is
-wanted back ``loaded``; of every bundle it says ``known``, ``finished``, or asks to ``redo`` a slab that is not what was
-signed, or that the disk did not take.
+For every slab that ``assemble`` hands over, complete or to be spilled, it answers ``free``, for every spilled one that
+is wanted back ``loaded``; of every bundle it says ``known``, ``finished``, or asks to ``redo`` a slab that is not what
+was signed, or that the disk did not take.
 
 A bundle's way through the room::
 
@@ -35,7 +35,7 @@ from receiver.messages import (
     Begun,
     Complete,
     Free,
-    Parked,
+    Spilled,
     Started,
     Wanted,
 )
@@ -160,9 +160,9 @@ class Store:
             case Complete():
                 self._use(key, message.offset, message.length, self._take)
                 self.reports.answer(Free(message.offset))
-            case Parked():
+            case Spilled():
                 have = unpack_mask(message.have, message.symbols)
-                keep = partial(self.collecting.park, symbol_bytes=message.symbol_bytes, have=have)
+                keep = partial(self.collecting.spill, symbol_bytes=message.symbol_bytes, have=have)
                 self._use(key, message.offset, message.symbols * message.symbol_bytes, keep)
                 self.reports.answer(Free(message.offset))
             case Wanted():
@@ -211,7 +211,7 @@ def main() -> None:
         folders = {
             Path(settings.inbox),
             Path(settings.state),
-            Path(settings.anchor).parent,
+            Path(settings.guard).parent,
             Path(settings.audit),
         }
         lacking = confine(FILES, changes=sorted(folders), reads=readable_folders(), threads=True)

@@ -95,7 +95,7 @@ def metrics(counts: Counts, figures: Figures, now: float) -> Iterable[Metric]:
     yield counter("diode_receiver_drops", "Dropped datagrams by reason", figures.drops(), "reason")
     yield counter("diode_receiver_blocks_repaired", "Blocks restored by FEC", losses["blocks_repaired"])
     yield counter("diode_receiver_blocks_lost", "Blocks given up", losses["blocks_lost"])
-    yield counter("diode_receiver_slabs_parked", "Slabs parked incomplete", all_figures.get("slabs_parked", 0))
+    yield counter("diode_receiver_slabs_spilled", "Slabs spilled incomplete", all_figures.get("slabs_spilled", 0))
     text = "Slabs of bundles not yet known, given up"
     yield counter("diode_receiver_slabs_given_up", text, all_figures.get("slabs_given_up", 0))
     yield counter("diode_receiver_bundles", "Bundles by outcome", dict(counts.outcomes), "outcome")

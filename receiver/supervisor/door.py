@@ -83,7 +83,7 @@ class Door:
         peers = _PEERS[worker.name]
         if message.peer not in ("", *peers):
             raise MessageError("PeerRefused", "it does not hear that one")
-        self._pipelines.crew.alarm(message.peer or peers[0], message.kind, message.why)
+        self._pipelines.worker_group.alarm(message.peer or peers[0], message.kind, message.why)
 
     def _of_bundle(self, message: object) -> None:
         """``store`` names a bundle. When the ledger cannot be asked, a later message says more."""

@@ -17,7 +17,7 @@ from diode.errors import DiodeError
 from diode.process.background import Background
 from receiver.events.happened import Event, Noted, disk_failing
 from receiver.ledger.ledgers import SupervisorLedger
-from receiver.peer.audit_heads import PeerHeads
+from receiver.peer.audit_checkpoints import PeerCheckpoints
 from receiver.peer.completion import Endings
 from receiver.peer.heartbeats import Hearing, LookNow, Spoken
 from receiver.peer.recording import Recording
@@ -51,7 +51,7 @@ class Ear:
         self._seldom = Seldom()
         self._loop = asyncio.get_running_loop()
         disk = DiskHealth(lambda message: self._tell(disk_failing(message)))
-        self._recording = Recording(ledger, disk, PeerHeads(ledger, audit, self._tell), configured, self._tell)
+        self._recording = Recording(ledger, disk, PeerCheckpoints(ledger, audit, self._tell), configured, self._tell)
         self._background = Background(MOST_WAITING, self._raised)
         self.hearing = Hearing(ledger.peer.link_orders(), endings, self._hand_on)
         self._background.start()

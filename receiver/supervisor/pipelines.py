@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from diode.config.receiver import ReceiverConfig
 from diode.errors import DiodeError, WorkerError
 from diode.process.messages import Fatal
-from diode.process.supervise import Crew, Pulse
+from diode.process.supervise import Pulse, WorkerGroup
 from diode.process.workers import Worker
 from diode.protocol.heartbeat import LinkOrder
 from receiver.events.happened import Event, Health, WorkerDied
@@ -17,7 +17,7 @@ from receiver.supervisor.shutdown import Shutdown
 from receiver.transport.pipeline import Pipeline
 
 MOST_RESTARTS: Final = 5
-GRACE_S: Final = 20.0  # for workers to park and store what they have
+GRACE_S: Final = 20.0  # for workers to spill and store what they have
 LISTEN_PATIENCE_S: Final = 10.0  # it shows life five times a second, unless it waits for assemble
 ASSEMBLE_PATIENCE_S: Final = 300.0  # once a second, unless it waits for a disk; and a restart mends no disk
 WAITING_S: Final = 2.0
@@ -70,12 +70,12 @@ class Pipelines:
 
     def start(self, on_message: Callable[[Worker, object], None]) -> None:
         """Start the workers, within a running loop."""
-        self.crew = Crew(on_message, self._on_death, self._shutdown.fail, self._say)
+        self.worker_group = WorkerGroup(on_message, self._on_death, self._shutdown.fail, self._say)
         self._start()
 
     def close(self) -> None:
-        """End the workers: what they have is parked and stored, within the grace."""
-        self.crew.close(GRACE_S)
+        """End the workers: what they have is spilled and stored, within the grace."""
+        self.worker_group.close(GRACE_S)
         self._figures.settle()
 
     @property
@@ -93,13 +93,13 @@ class Pipelines:
         """How the workers are. Begun is who writes figures: ``assemble`` waits for ``store`` first."""
         listened, assembled = self._pipeline.listen_counters.writes, self._pipeline.assemble_counters.writes
         is_moving = self._pulses.are_moving(listened, assembled, now)
-        return Health(now, has_begun=bool(listened and assembled), is_well=self.crew.is_alive and is_moving)
+        return Health(now, has_begun=bool(listened and assembled), is_well=self.worker_group.is_alive and is_moving)
 
     def _start(self) -> None:
         link = self._link
         self._pulses = Pulses(time.monotonic())
         self._pipeline = Pipeline(
-            self._config, self._socket_fd, link.orders, link.admitted, self._datagram_bytes, self.crew
+            self._config, self._socket_fd, link.orders, link.admitted, self._datagram_bytes, self.worker_group
         )
         self._figures.follow(self._pipeline.listen_counters, self._pipeline.assemble_counters)
 
@@ -107,7 +107,7 @@ class Pipelines:
         """Build the pipeline anew. What is stored is kept; slabs that were being assembled are lost."""
         if self._shutdown.has_begun:
             return
-        code = self.crew.close(GRACE_S)[worker.name]  # the others end in order: what they have is parked
+        code = self.worker_group.close(GRACE_S)[worker.name]  # the others end in order: what they have is spilled
         self._figures.settle()
         if self.fatal:
             self._shutdown.fail(_failure(self.fatal))

@@ -61,7 +61,7 @@ class Station:
         self._stack.callback(callback)
 
     def second_ledger(self) -> SupervisorLedger:
-        """A connection of its own; it does not write the anchor, which ``store`` alone does. The caller closes it."""
+        """A connection of its own; it does not write the guard, which ``store`` alone does. The caller closes it."""
         return SupervisorLedger(self.config.state / LEDGER_FILE)
 
     def second_audit(self) -> AuditLog:

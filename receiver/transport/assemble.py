@@ -33,11 +33,11 @@ from receiver.transport.handover import Handover
 from receiver.transport.regions import Regions
 
 FIGURES: Final = (
-    "datagrams", "received", "expected", "filler", "heartbeats", "blocks_repaired", "blocks_lost", "slabs_given_up",
-    "slabs_parked", "slabs_completed", "slabs_freed", "arena_used", "last_data_ms",
+    "datagrams", "received", "expected", "padding", "heartbeats", "blocks_repaired", "blocks_lost", "slabs_given_up",
+    "slabs_spilled", "slabs_completed", "slabs_freed", "arena_used", "last_data_ms",
 )  # fmt: skip
 COUNTERS: Final = (*FIGURES, *(f"drop_{reason}" for reason in Drop))
-REST_S: Final = 2.0  # without data for so long, what is open is parked: a power loss finds it on disk
+REST_S: Final = 2.0  # without data for so long, what is open is spilled: a power loss finds it on disk
 
 
 class Assemble:
@@ -61,11 +61,11 @@ class Assemble:
         store = Mailbox(settings.store_read, settings.store_write, hears=STORE_TO_ASSEMBLE, says=ASSEMBLE_TO_STORE)
         self._handover = Handover(store, self._assembler)
         self._heard = self._told = 0  # heartbeats whose size was taken, and of which the supervisor was told
-        self._resting_from: float | None = None  # the last data; None: all is parked since
+        self._resting_from: float | None = None  # the last data; None: all is spilled since
         control.send(EngineChosen(engine.name))
 
     def run(self) -> None:
-        """Work until ``listen``, ``store`` or the supervisor is gone; what is open then is parked."""
+        """Work until ``listen``, ``store`` or the supervisor is gone; what is open then is spilled."""
         handover = self._handover
         handover.await_start()
         while True:
@@ -75,7 +75,7 @@ class Assemble:
             if self._ready_read in can_read:
                 data = os.read(self._ready_read, Ring.READY.size * 64)
                 if not data:
-                    handover.park(None)
+                    handover.spill(None)
                     return
                 for region, runs in self._regions.ring.ready(data):
                     self._take(region, runs)
@@ -84,7 +84,7 @@ class Assemble:
                     handover.give()
             if self._resting_from is not None and time.monotonic() - self._resting_from > REST_S:
                 self._resting_from = None
-                handover.park(None)
+                handover.spill(None)
             self._publish_figures()
 
     def _take(self, region: int, runs: int) -> None:
@@ -110,10 +110,10 @@ class Assemble:
         self._regions.usual_bytes = self._link_size["datagram_bytes"] = size_bytes
 
     def _on_heartbeat(self, heard: Heard) -> None:
-        """It came through the same ring: what was sent before it has been taken. A pass that is over is parked."""
+        """It came through the same ring: what was sent before it has been taken. A pass that is over is spilled."""
         for bundle in heard.heartbeat.bundles:
             if bundle.state != "sending":
-                self._handover.park(int(bundle.id, 16))
+                self._handover.spill(int(bundle.id, 16))
         beat, has_mac = write_heartbeat(heard.heartbeat), int(heard.order.has_mac)
         self._control.send(messages.Heard(beat, tuple(self._gate.admitted), heard.key, has_mac))
 
@@ -125,13 +125,13 @@ class Assemble:
         assembler, counters, figures = self._assembler, self._counters, self._assembler.figures
         counters["datagrams"] = self._regions.datagrams
         counters["received"], counters["expected"] = self._gate.received, self._gate.expected
-        counters["heartbeats"], counters["filler"] = self._gate.heartbeats, figures.filler
+        counters["heartbeats"], counters["padding"] = self._gate.heartbeats, figures.padding
         counters["blocks_repaired"], counters["blocks_lost"] = (
             figures.blocks_repaired,
             figures.blocks_lost,
         )
         counters["slabs_given_up"], counters["arena_used"] = figures.slabs_given_up, assembler.used_bytes
-        counters["slabs_parked"] = figures.slabs_parked
+        counters["slabs_spilled"] = figures.slabs_spilled
         counters["slabs_completed"], counters["slabs_freed"] = self._handover.completed, self._handover.freed
         for reason, count in self._drops.items():
             counters[f"drop_{reason}"] = count

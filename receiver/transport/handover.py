@@ -11,10 +11,10 @@ from diode.errors import Drop
 from diode.process.workers import Mailbox
 from diode.protocol.assembler import Assembler
 from diode.protocol.geometry import Geometry
-from diode.protocol.handed_over import Begun, Completed, HandedOver, Parked, Wanted
+from diode.protocol.handed_over import Begun, Completed, HandedOver, Spilled, Wanted
 from diode.protocol.wire import Kind, ObjectType
 from receiver import messages
-from receiver.spool.slabs import key_of, numbers_of, pack_mask, parked_keys, unpack_mask
+from receiver.spool.slabs import key_of, numbers_of, pack_mask, spilled_keys, unpack_mask
 
 MAX_HANDED: Final = 16  # slabs with store
 _PATIENCE_S: Final = 30.0  # how long memory may be short because the disk is slow
@@ -50,9 +50,9 @@ class Handover:
             self.wait_for_space()
             self._push()
 
-    def park(self, bundle: int | None) -> None:
+    def spill(self, bundle: int | None) -> None:
         """Have what is open kept on disk, of one bundle or of all."""
-        self._assembler.park(bundle)
+        self._assembler.spill(bundle)
         self.give()
 
     def hear(self) -> None:
@@ -121,7 +121,7 @@ class Handover:
             (Kind.OBJECT, int(ObjectType.SLABS)): known.slabs_bytes,
         }
         done = numbers_of(known.done).tolist()
-        self._assembler.know(known.bundle, Geometry(*known.geometry), sizes, done, parked_keys(known))
+        self._assembler.know(known.bundle, Geometry(*known.geometry), sizes, done, spilled_keys(known))
 
 
 def _described(item: HandedOver) -> object:
@@ -129,9 +129,9 @@ def _described(item: HandedOver) -> object:
     match item:
         case Completed():
             return messages.Complete(*item.key, offset=item.offset, length=item.length)
-        case Parked():
+        case Spilled():
             symbols, have = len(item.have), pack_mask(item.have)
-            return messages.Parked(
+            return messages.Spilled(
                 *item.key, offset=item.offset, symbol_bytes=item.symbol_bytes, symbols=symbols, have=have
             )
         case Wanted():

@@ -8,7 +8,7 @@ from typing import Final
 
 from diode.config.receiver import Channel, ReceiverConfig
 from diode.process.memory import LINK_SIZE, PAGE_BYTES, Counters, Ring, create_memfd, reader_of
-from diode.process.supervise import Crew
+from diode.process.supervise import WorkerGroup
 from diode.process.workers import Worker
 from diode.protocol.heartbeat import LinkOrder
 from diode.protocol.runs import is_datagram_size
@@ -28,7 +28,7 @@ REGION_BYTES: Final = 4 << 20
 
 
 class Pipeline:
-    """Starts the workers; ``crew`` watches and ends them."""
+    """Starts the workers; ``worker_group`` watches and ends them."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Pipeline:
         orders: Mapping[str, LinkOrder],
         admitted: Sequence[Sequence[int]],
         datagram_bytes: int,
-        crew: Crew,
+        worker_group: WorkerGroup,
     ) -> None:
         regions = max(2, config.limits.ring // REGION_BYTES)
         with ExitStack() as fds:
@@ -66,7 +66,7 @@ class Pipeline:
             verdicts_read, verdicts_write = pipe()
             read_ring = keep(reader_of(ring))
             pipes = StorePipes(arena, slabs_read, answers_write, verdicts_read, asked_write)
-            self.store = crew.add(
+            self.store = worker_group.add(
                 Worker(
                     "receiver.store.worker",
                     store_settings(config, pipes),
@@ -75,7 +75,7 @@ class Pipeline:
                     name="receiver.store",
                 )
             )
-            self.examine = crew.add(
+            self.examine = worker_group.add(
                 Worker(
                     "receiver.policy.examine",
                     ExamineSettings(str(Inbox(config.inbox.path).spool), asked_read, verdicts_write),
@@ -84,7 +84,7 @@ class Pipeline:
                     name="receiver.examine",
                 )
             )
-            self.assemble = crew.add(
+            self.assemble = worker_group.add(
                 Worker(
                     "receiver.transport.assemble",
                     AssembleSettings(
@@ -110,7 +110,7 @@ class Pipeline:
                     name="receiver.assemble",
                 )
             )
-            self.listen = crew.add(
+            self.listen = worker_group.add(
                 Worker(
                     "receiver.transport.listen",
                     ListenSettings(
@@ -152,7 +152,7 @@ def store_settings(config: ReceiverConfig, pipes: StorePipes) -> StoreSettings:
         releasers=str(config.releasers),
         audit=str(config.audit_folder),
         service_key=str(config.service_key),
-        anchor=str(config.anchor_file),
+        guard=str(config.guard_file),
         verify=config.inbox.verify,
         max_bytes=limits.bundle,
         max_files=limits.files,

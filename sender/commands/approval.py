@@ -24,7 +24,7 @@ def waiting(toml: Path, *, as_json: bool) -> None:
     config = load(SenderConfig, toml)
     approvals = Approvals(config, open_audit(config))
     with closing(open_ledger(config)) as ledger:
-        found = [(row, approvals.standing(row)) for row in ledger.unapproved()]
+        found = [(row, approvals.read(row)) for row in ledger.unapproved()]
     if as_json:
         say_json([row._asdict() | {"signed_by": one.persons, "needed": one.needed} for row, one in found])
         return

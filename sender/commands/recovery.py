@@ -60,12 +60,12 @@ def _say_done(done: Rebaselined, wanted: Mapping[str, int]) -> None:
     if done.audit_loss:
         say(f"{done.audit_loss}; the audit log says so from now on, and goes on", file=sys.stderr)
     if not done.changed:
-        say("the ledger is not older than its anchor; nothing was changed", file=sys.stderr)
+        say("the ledger is not older than its rollback guard; nothing was changed", file=sys.stderr)
     for channel, sequence in done.jumped.items():
         say(f"{channel}: goes on after {sequence}", file=sys.stderr)
     if done.is_blind:
         say(
-            "the anchor was damaged, so what was issued is not known: compare with 'diode-receiver status --json', and "
+            "the guard was damaged, so what was issued is not known: compare with 'diode-receiver status --json', and "
             "give the numbers with --after where they are higher there",
             file=sys.stderr,
         )

@@ -74,7 +74,7 @@ def _line_of_a_bundle(event: Event) -> None:
             log.info("bundle_goes_on", bundle=bundle.hex_id, at_pass=sending_pass + 1, at_slab=slab)
         case BundleWithdrawn(bundle, _, detail):
             facts = {"channel": bundle.channel, "name": bundle.name, "detail": detail}
-            log.error("bundle_withdrawn", bundle=bundle.hex_id, **facts)
+            log.error("bundle_cancelled", bundle=bundle.hex_id, **facts)
         case ResendFailed(hex_id, detail):
             log.error("resend_failed", bundle=hex_id, detail=detail, do="drop it into the outbox as a new version")
 
@@ -88,7 +88,9 @@ def _line_of_the_daemon(event: Event) -> None:
         case LineOff():
             log.info("rate_changed", rate="off", until="the next entry of link.timetable")
         case AnchorBehind(detail):
-            log.warning("anchor_behind", detail=detail, consequence="the audit log's newest entries could be cut off")
+            log.warning(
+                "rollback_guard_behind", detail=detail, consequence="the audit log's newest entries could be cut off"
+            )
         case LookupLate(waiting_s):
             consequence = f"heartbeats tell what was known {waiting_s:.0f} seconds ago"
             log.warning("heartbeat_behind", consequence=consequence, do="find out what holds up the disk")

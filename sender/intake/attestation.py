@@ -34,8 +34,8 @@ def attest_verdict(verdict: Verdict, settings: Intake, label: str, content: Cont
     for room in _ROOMS:
         tools = {check.name: bounded(check.tool, room.tool) for check in verdict.checks if check.tool}
         # the specification wants all that verification rested on, or none
-        papers = verdict.inputs if len(verdict.inputs) <= room.inputs else ()
-        inputs = [{"uri": f"data/{paper.path}", "digest": {"sha256": paper.sha256}} for paper in papers]
+        vouched_for = verdict.inputs if len(verdict.inputs) <= room.inputs else ()
+        inputs = [{"uri": f"data/{paper.path}", "digest": {"sha256": paper.sha256}} for paper in vouched_for]
         try:
             return attest(subject, policy, _found(verdict, room), now, signer, tools=tools, inputs=inputs)
         except LimitError:

@@ -95,10 +95,10 @@ class ModelKey:
             raise RefusedError(Reason.SIGNATURE_KEY, "the model is signed with another key")
 
 
-def check_model(settings: ModelSigning, opener: Opener, papers: frozenset[str], candidate: Candidate) -> Finding:
+def check_model(settings: ModelSigning, opener: Opener, vouched_for: frozenset[str], candidate: Candidate) -> Finding:
     """Verify a model's signature and compare what it names with what is there. Raises RefusedError.
 
-    ``papers``: what other checks vouch for, and which need not be named.
+    ``vouched_for``: what other checks vouch for, and which need not be named.
     """
     file = candidate.files.get(settings.file)
     if file is None:
@@ -110,8 +110,8 @@ def check_model(settings: ModelSigning, opener: Opener, papers: frozenset[str], 
     except (ValueError, KeyError, TypeError) as error:
         raise RefusedError(Reason.STATEMENT, f"what the model's signer signed: {error}") from None
     unsigned = {path for path in settings.unsigned if path in candidate.files and _is_ignored(path, ignored)}
-    _compare(named, unsigned, papers | {settings.file}, candidate)
-    unsigned -= named.keys() | papers
+    _compare(named, unsigned, vouched_for | {settings.file}, candidate)
+    unsigned -= named.keys() | vouched_for
     detail = f"model {name!r}" + (f"; unsigned: {', '.join(map(repr, sorted(unsigned)))}" if unsigned else "")
     return Finding(detail, counts={"files": len(named), "unsigned": len(unsigned)})
 
@@ -145,7 +145,7 @@ def _read_statement(payload: bytes) -> tuple[str, dict[str, tuple[str, str]], se
 
 
 def _compare(
-    named: Mapping[str, tuple[str, str]], unsigned: set[str], papers: frozenset[str], candidate: Candidate
+    named: Mapping[str, tuple[str, str]], unsigned: set[str], vouched_for: frozenset[str], candidate: Candidate
 ) -> None:
     for path, (algorithm, digest) in named.items():
         file = candidate.files.get(path)
@@ -153,7 +153,7 @@ def _compare(
             raise RefusedError(Reason.FILE_MISSING, f"the model signature names {path!r}, which is not there")
         if _digest(file, algorithm) != digest:
             raise RefusedError(Reason.DIGEST, f"{path!r} is not the file that the model's signer signed")
-    if extra := candidate.files.keys() - named.keys() - papers - unsigned:
+    if extra := candidate.files.keys() - named.keys() - vouched_for - unsigned:
         raise RefusedError(Reason.FILE_EXTRA, f"{min(extra)!r} is not in the model signature")
 
 

@@ -73,12 +73,12 @@ class Pipeline:
         suffixes, sums = tuple(key.suffix for key in keys.values()), settings.sha256sums
         for name, key in keys.items():
             self.steps[name] = partial(check_signed, key, sums, suffixes)
-        papers = {settings.oms.file} if settings.oms is not None else set()
+        vouched_for = {settings.oms.file} if settings.oms is not None else set()
         if sums is not None:
-            papers |= {sums, *(sums + suffix for suffix in suffixes)}
-            self.steps["sha256sums"] = partial(check_sums, sums, frozenset(papers))
+            vouched_for |= {sums, *(sums + suffix for suffix in suffixes)}
+            self.steps["sha256sums"] = partial(check_sums, sums, frozenset(vouched_for))
         if settings.oms is not None:
-            self.steps["oms"] = partial(check_model, settings.oms, _opener(settings.oms), frozenset(papers))
+            self.steps["oms"] = partial(check_model, settings.oms, _opener(settings.oms), frozenset(vouched_for))
 
     def run(self, candidate: Candidate) -> Verdict:
         """Check an item. Whatever happens is a verdict; only StoppedError passes."""

@@ -30,8 +30,8 @@ _END: Final = b"-----END PGP SIGNATURE-----"
 _Line = tuple[int, bytes]  # its number, and what it says
 
 
-def check_sums(file_name: str, papers: frozenset[str], candidate: Candidate) -> Finding:
-    """Compare. ``papers``: what other checks vouch for, and which need not be named. Raises RefusedError."""
+def check_sums(file_name: str, vouched_for: frozenset[str], candidate: Candidate) -> Finding:
+    """Compare. ``vouched_for``: what other checks vouch for, and which need not be named. Raises RefusedError."""
     sums = candidate.files.get(file_name)
     if sums is None:
         raise RefusedError(Reason.SUMS_MISSING, f"the item holds no {file_name}")
@@ -45,7 +45,7 @@ def check_sums(file_name: str, papers: frozenset[str], candidate: Candidate) -> 
             named = _compare(_read(_framed(lines) if is_framed else chain([first], lines)), file_name, candidate)
     except ValueError as error:
         raise RefusedError(Reason.SUMS_MALFORMED, f"{file_name}: {error}") from None
-    if extra := candidate.files.keys() - named - papers - {file_name}:
+    if extra := candidate.files.keys() - named - vouched_for - {file_name}:
         raise RefusedError(Reason.FILE_EXTRA, f"{min(extra)!r} is not named by {file_name}")
     if not named:
         raise RefusedError(Reason.SUMS_MALFORMED, f"{file_name} names no file")

@@ -81,9 +81,9 @@ class Approvals:
                 f"nobody may approve: {folder} holds no *.pub; put approvers' keys there"
             ) from None
 
-    def standing(self, row: Row) -> Approval:
+    def read(self, row: Row) -> Approval:
         """How far a bundle is."""
-        return self._standing(self._read(self._path(row)), row)
+        return self._approval(self._read(self._path(row)), row)
 
     def sign(self, ledger: Ledger, row: Row, signer: Signer) -> Approval:
         """Add a person's signature. Raises TrustError unless the key is an approver's."""
@@ -113,9 +113,9 @@ class Approvals:
             envelope = self._read(path)
             if bundle_id(envelope.payload) != int(row.id, 16):
                 raise SourceError(f"the manifest of {row.id} is another one's, and was not signed")
-            before = set(self._standing(envelope, row).signatures)
+            before = set(self._approval(envelope, row).signatures)
             change(envelope)
-            approval = self._standing(envelope, row)
+            approval = self._approval(envelope, row)
             for person, key_id in sorted(set(approval.signatures) - before):
                 self._audit.append(What.APPROVED, **named(row), key=key_id, detail=f"signed by {person}")
             write_durably(path, write_envelope(envelope, MAX_MANIFEST_BYTES))
@@ -123,7 +123,7 @@ class Approvals:
                 ledger.set_state(row.id, State.APPROVED)
         return approval
 
-    def _standing(self, envelope: Envelope, row: Row) -> Approval:
+    def _approval(self, envelope: Envelope, row: Row) -> Approval:
         try:
             signatures = self.approvers.signatures(envelope, None)
         except TrustError:

@@ -1,6 +1,6 @@
 """A ledger that went back in time: noticed before anything is sent, and set right by ``rebaseline``.
 
-It is older than it was when its anchor says so. It would issue sequence numbers a second time, and the receiver refuses
+It is older than it was when its guard says so. It would issue sequence numbers a second time, and the receiver refuses
 other content under a number that it knows.
 """
 
@@ -13,9 +13,9 @@ from diode.audit.log import AuditLog, open_log
 from diode.config.sender import SenderConfig
 from diode.errors import ReplayError, UsageError
 from diode.formats.names import CHANNEL_PATTERN, MAX_SEQUENCE
-from diode.storage.database import LEDGER_FILE, open_anchored
+from diode.storage.database import LEDGER_FILE, open_guarded
 from diode.storage.locking import locked
-from diode.storage.rollback_guard import Anchor
+from diode.storage.rollback_guard import RollbackGuard
 from sender.ledger import Ledger
 from sender.outbox.folder import OutboxFolder
 
@@ -27,18 +27,20 @@ class Rebaselined(NamedTuple):
 
     changed: bool
     jumped: dict[str, int]
-    is_blind: bool  # the anchor is damaged: what was issued is not known
+    is_blind: bool  # the rollback guard is damaged: what was issued is not known
     audit_loss: str = ""  # what the audit log has lost
 
 
-def anchor_of(config: SenderConfig) -> Anchor:
-    """The anchor of this sender's ledger and audit log."""
-    return Anchor(config.anchor_file, "diode-sender", AuditLog(config.audit_folder, "sender", None, is_made=False))
+def guard_of(config: SenderConfig) -> RollbackGuard:
+    """The rollback guard of this sender's ledger and audit log."""
+    return RollbackGuard(
+        config.guard_file, "diode-sender", AuditLog(config.audit_folder, "sender", None, is_made=False)
+    )
 
 
 def open_ledger(config: SenderConfig) -> Ledger:
     """The daemon's ledger, new on the very first start. Raises ReplayError when it is older than it was."""
-    return open_anchored(Ledger, config.state / LEDGER_FILE, anchor_of(config))
+    return open_guarded(Ledger, config.state / LEDGER_FILE, guard_of(config))
 
 
 def parse_after(texts: list[str]) -> dict[str, int]:
@@ -58,27 +60,27 @@ def rebaseline(config: SenderConfig, after: Mapping[str, int]) -> Rebaselined:
     A ledger that is not older is left as it is, but for ``after``. Raises LockedError while the daemon runs.
     """
     with locked(config.state):
-        OutboxFolder(config.outbox)  # makes the folder that the anchor lies in
-        ledger = Ledger(config.state / LEDGER_FILE, anchor_of(config))
+        OutboxFolder(config.outbox)  # makes the folder that the rollback guard lies in
+        ledger = Ledger(config.state / LEDGER_FILE, guard_of(config))
         try:
             audit = open_log(config.audit_folder, config.service_key, "sender")
-            return _rebaseline(anchor_of(config), ledger, after, audit)
+            return _rebaseline(guard_of(config), ledger, after, audit)
         finally:
             ledger.close()
 
 
-def _rebaseline(anchor: Anchor, ledger: Ledger, after: Mapping[str, int], audit: AuditLog) -> Rebaselined:
-    now, is_older, is_blind = ledger.standing(), False, False
+def _rebaseline(guard: RollbackGuard, ledger: Ledger, after: Mapping[str, int], audit: AuditLog) -> Rebaselined:
+    now, is_older, is_blind = ledger.checkpoint(), False, False
     try:
-        written = anchor.check_ledger(now)
+        written = guard.check_ledger(now)
     except ReplayError:
-        written, is_older = anchor.maybe_read(), True
+        written, is_older = guard.maybe_read(), True
         is_blind = written is None
-    if loss := anchor.audit_loss(written):
+    if loss := guard.audit_loss(written):
         audit.append(What.REBASELINED, detail=loss)
     if not is_older and not after:
         if written is None:
-            ledger.begin_anchor()
+            ledger.begin_guard()
         else:
             ledger.follow_audit()
         return Rebaselined(bool(loss), {}, is_blind, loss)
@@ -87,6 +89,6 @@ def _rebaseline(anchor: Anchor, ledger: Ledger, after: Mapping[str, int], audit:
         last[channel] = max(sequence, last.get(channel, 0))
     jumped = {channel: sequence for channel, sequence in last.items() if sequence > now.channels.get(channel, 0)}
     numbers = ", ".join(f"{channel} {sequence}" for channel, sequence in jumped.items())
-    audit.append(What.REBASELINED, detail=f"{'the anchor was damaged; ' if is_blind else ''}goes on after: {numbers}")
+    audit.append(What.REBASELINED, detail=f"{'the guard was damaged; ' if is_blind else ''}goes on after: {numbers}")
     ledger.jump(last, written.epoch if written else 0, written.decisions if written else 0)
     return Rebaselined(True, jumped, is_blind, loss)

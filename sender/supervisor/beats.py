@@ -20,7 +20,7 @@ from sender.transport.flights import Flights
 from sender.transport.heartbeats import PERIOD_S, Heart, Told
 from sender.transport.schedule import Scheduler
 
-ANCHOR_EVERY_S: Final = 5.0  # what the audit log alone has, and its anchor does not know, is younger
+GUARD_EVERY_S: Final = 5.0  # what the audit log alone has, and its rollback guard does not know, is younger
 
 
 class Voice:
@@ -109,7 +109,7 @@ class Rounds:
         """All but the heartbeat. ``now`` is in seconds of the monotonic clock."""
         if now >= self._anchor_at:
             self._follow_audit()
-            self._anchor_at = now + ANCHOR_EVERY_S
+            self._anchor_at = now + GUARD_EVERY_S
         if now >= self._prune_at:
             prune(self._config.outbox, self._config.state, self._ledger, time.time())
             self._prune_at = now + retention.PERIOD_S

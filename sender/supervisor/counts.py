@@ -70,7 +70,7 @@ class Counts:
         figures = self.figures()
         yield counter("diode_sender_datagrams", "Datagrams handed to the kernel", figures["datagrams"])
         yield counter("diode_sender_bytes", "Bytes of UDP payload handed to the kernel", figures["bytes"])
-        yield counter("diode_sender_filler_datagrams", "Of them, filler", figures["filler_datagrams"])
+        yield counter("diode_sender_padding_datagrams", "Of them, padding", figures["padding_datagrams"])
         yield counter("diode_sender_refused_datagrams", "Datagrams the kernel refused", figures["refused"])
         yield counter("diode_sender_bundles", "Bundles by outcome", self.outcomes(), "outcome")
         yield counter("diode_sender_worker_restarts", "Pipelines built anew", self.restarts)

@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Final
 
-from diode.audit.chain import Head
+from diode.audit.chain import LogCheckpoint
 from diode.audit.log import AuditLog
 from sender.events.happened import Event, LookupLate
 from sender.ledger import Ledger
@@ -30,7 +30,7 @@ class Known:
     """Last sequence numbers by channel, the newest entry of the audit log, and whether commands left work to do."""
 
     channels: Mapping[str, int]
-    audit: Head | None
+    audit: LogCheckpoint | None
     is_asked: bool = False  # bundles were approved, or slabs are asked for again
 
 

@@ -12,7 +12,7 @@ from typing import Final
 from diode.config.sender import SenderConfig
 from diode.errors import DiodeError, WorkerError
 from diode.process.messages import Fatal, PathChosen, PeerRefused, SandboxLacks
-from diode.process.supervise import Crew, Pulse
+from diode.process.supervise import Pulse, WorkerGroup
 from diode.process.workers import Worker
 from sender.events.happened import (
     Event,
@@ -55,7 +55,7 @@ class Pipelines:
         announce: Callable[[], Awaitable[None]],
         *,
         most_restarts: int,
-        start: Callable[[SenderConfig, int, Crew], Pipeline] = Pipeline,
+        start: Callable[[SenderConfig, int, WorkerGroup], Pipeline] = Pipeline,
     ) -> None:
         self._config = config
         self._key_id = key_id
@@ -69,17 +69,17 @@ class Pipelines:
 
     def open(self) -> None:
         """Start the first pipeline, inside a running loop."""
-        self._crew = Crew(self.hear, self.mourn, self._shutdown.fail)
+        self._worker_group = WorkerGroup(self.hear, self.mourn, self._shutdown.fail)
         self._renew()
 
     def close(self) -> None:
         """End the workers."""
-        self._crew.close()
+        self._worker_group.close()
 
     @property
     def refused(self) -> Mapping[str, int]:
         """Refused messages by the worker that said them."""
-        return self._crew.refused
+        return self._worker_group.refused
 
     def sent(self) -> dict[str, int]:
         """Data datagrams so far by session; nothing before there is a session."""
@@ -90,7 +90,7 @@ class Pipelines:
         """Whether the workers live, and what they have in hand moves."""
         pipeline = self._pipeline
         still_s = self._pulse.feel(pipeline.counters.writes, now, is_excused=pipeline.jobs.is_idle)
-        return self._crew.is_alive and still_s < PATIENCE_S
+        return self._worker_group.is_alive and still_s < PATIENCE_S
 
     def hear(self, worker: Worker, message: object) -> None:
         """Do what follows from a message. Raises MessageError for what cannot be true."""
@@ -106,7 +106,7 @@ class Pipelines:
             case Fatal():
                 self._shutdown.fail(_failure(message))
             case PeerRefused():
-                self._crew.alarm(_blamed(worker, message), message.kind, message.why)
+                self._worker_group.alarm(_blamed(worker, message), message.kind, message.why)
             case SandboxLacks(lacks):
                 if lacks:
                     self._say(SandboxIncomplete(worker.name, lacks))
@@ -118,7 +118,7 @@ class Pipelines:
         if self._shutdown.failure:
             return
         lost = self._supply.lose(self._pipeline.jobs)
-        code = self._crew.close()[worker.name]
+        code = self._worker_group.close()[worker.name]
         self._say(WorkerDied(worker.name, code, lost))
         now = time.monotonic()
         self._deaths.append(now)
@@ -131,7 +131,7 @@ class Pipelines:
         self._shutdown.changed.set()
 
     def _renew(self) -> None:
-        self._pipeline = self._start(self._config, self._supply.first_rate, self._crew)
+        self._pipeline = self._start(self._config, self._supply.first_rate, self._worker_group)
         self._pulse = Pulse(time.monotonic())
         self._figures.follow(self._pipeline.counters)
 

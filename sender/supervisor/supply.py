@@ -11,10 +11,10 @@ from collections.abc import Callable
 from sender.events.happened import Event, LineOff, RateChanged
 from sender.ledger import Row
 from sender.supervisor.shutdown import Shutdown
-from sender.transport.encode import FILLER_DATAGRAMS
+from sender.transport.encode import PADDING_DATAGRAMS
 from sender.transport.flights import Flights
 from sender.transport.jobs import Jobs
-from sender.transport.schedule import Filler, Job, Scheduler, Wait
+from sender.transport.schedule import Job, Padding, Scheduler, Wait
 from sender.transport.timetable import Timetable
 
 
@@ -49,12 +49,12 @@ class Supply:
         return self._rate or self._usual_rate
 
     def begin(self, jobs: Jobs) -> None:
-        """Supply a pipeline whose session was announced. It begins with filler: peers lose most at the start."""
+        """Supply a pipeline whose session was announced. It begins with padding: peers lose most at the start."""
         self._jobs = jobs
         if self._rate is None:
             self._say(LineOff())
             return
-        jobs.fill(Filler(FILLER_DATAGRAMS))
+        jobs.fill(Padding(PADDING_DATAGRAMS))
         self.pump()
 
     def lose(self, jobs: Jobs) -> int:
@@ -86,8 +86,8 @@ class Supply:
                 case Wait(seconds):
                     self._wake = asyncio.get_running_loop().call_later(seconds, self.pump)
                     return
-                case Filler() as filler:
-                    self._jobs.fill(filler)
+                case Padding() as padding:
+                    self._jobs.fill(padding)
                 case Job() as job:
                     self._jobs.assign(job, self._flights.outgoing[job.bundle].plan)
 

@@ -42,7 +42,7 @@ from sender.messages import (
     BundleEnded,
     EncodeSettings,
     Failed,
-    SendFiller,
+    SendPadding,
     SendSlab,
     SendSlot,
     SessionBegun,
@@ -61,7 +61,7 @@ from sender.pack.packed import (
 from sender.transport.schedule import Job, Plan
 
 MAX_OPEN_BUNDLES: Final = 8  # of those that were begun
-FILLER_DATAGRAMS: Final = 256
+PADDING_DATAGRAMS: Final = 256
 SUPERVISOR: Final = "sender.daemon"  # who is blamed for a message that the supervisor may not send
 
 
@@ -198,8 +198,8 @@ class Encoder:
         self._lent: set[int] = set()  # slots that transmit has
         self._plans = Plans(full)
         self._bundles: dict[int, Opened] = {}
-        filler = Slot(arena[settings.slots * slot_bytes :], Geometry(settings.symbol_bytes, 1, FILLER_DATAGRAMS, 0))
-        self._encoder.filler(filler, FILLER_DATAGRAMS)
+        padding = Slot(arena[settings.slots * slot_bytes :], Geometry(settings.symbol_bytes, 1, PADDING_DATAGRAMS, 0))
+        self._encoder.padding(padding, PADDING_DATAGRAMS)
         control.send(SessionBegun(f"{session:016x}", engine.name, key.key_id))
 
     def run(self) -> None:
@@ -210,7 +210,7 @@ class Encoder:
     def hear(self, message: object) -> None:
         """Do what one message of ENCODE_HEARS asks for."""
         match message:
-            case SetRate() | SendFiller():
+            case SetRate() | SendPadding():
                 self._transmit.send(message)
             case BundleBegun():
                 self._plans.begin(message)

@@ -49,7 +49,7 @@ class Endings:
         self._ledger.resends.end(resend.number, "failed", detail)
         self._say(ResendFailed(resend.bundle, detail))
 
-    def withdraw(self, row: Row, detail: str) -> None:
+    def cancel(self, row: Row, detail: str) -> None:
         """Give a bundle up: its source is not what was hashed any more."""
         self._audit.append(What.WITHDRAWN, **named(row), detail=detail)
         self._ledger.set_state(row.id, State.WITHDRAWN, detail)

@@ -151,9 +151,9 @@ class Flights:
         outgoing = self.outgoing.pop(job.bundle, None)
         if outgoing is None:
             return
-        self._scheduler.withdraw(job.bundle)
+        self._scheduler.cancel(job.bundle)
         if outgoing.resend is None:
-            self._endings.withdraw(outgoing.row, detail)
+            self._endings.cancel(outgoing.row, detail)
         else:
             self._say(ResendBroken(ref_of(outgoing.row), outgoing.row.passes))
             self._endings.give_up(outgoing.resend, detail)
@@ -162,10 +162,10 @@ class Flights:
         try:
             packed = load_packed(self._config.state, int(row.id, 16))
         except (OSError, DiodeError, ValueError) as error:
-            self._endings.withdraw(row, f"packed bundle is damaged: {error}")
+            self._endings.cancel(row, f"packed bundle is damaged: {error}")
             return
         if not self._fits_link(packed):
-            self._endings.withdraw(row, "packed for another MTU or profile; drop it into the outbox again")
+            self._endings.cancel(row, "packed for another MTU or profile; drop it into the outbox again")
             self._ledger.forget(row.id)
             return
         self._begin(self._resumed(row, self._plan(packed, row)))

@@ -12,7 +12,7 @@ from typing import Final, Literal, cast
 import asyncio_dgram
 from asyncio_dgram.aio import DatagramServer
 
-from diode.audit.chain import Head
+from diode.audit.chain import LogCheckpoint
 from diode.bundle.ref import BundleRef
 from diode.config.sender import SenderLink
 from diode.net.address import Address
@@ -37,7 +37,7 @@ class Told:
 
     sent: Mapping[str, int]
     channels: Mapping[str, int]
-    audit: Head | None
+    audit: LogCheckpoint | None
     flights: Sequence[Underway]
     queued: Iterable[Row]
     health: Mapping[str, int]

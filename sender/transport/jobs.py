@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from diode.errors import MessageError
-from sender.messages import MAX_ANNOUNCED, BundleBegun, BundleEnded, SendFiller, SendSlab, SetRate
-from sender.transport.schedule import Filler, Job, Plan
+from sender.messages import MAX_ANNOUNCED, BundleBegun, BundleEnded, SendPadding, SendSlab, SetRate
+from sender.transport.schedule import Job, Padding, Plan
 
 MOST_JOBS: Final = 8  # in hand, of small ones
 
@@ -19,7 +19,7 @@ MOST_JOBS: Final = 8  # in hand, of small ones
 class InHand:
     """What the workers are to send, and how many datagrams that is."""
 
-    step: Job | Filler
+    step: Job | Padding
     datagrams: int
 
 
@@ -48,9 +48,9 @@ class Jobs:
         """Whether the workers have nothing in hand."""
         return not self._in_hand
 
-    def fill(self, filler: Filler) -> None:
-        """Have filler sent."""
-        self._tell(SendFiller(self._note(filler, filler.datagrams), filler.datagrams))
+    def fill(self, padding: Padding) -> None:
+        """Have padding sent."""
+        self._tell(SendPadding(self._note(padding, padding.datagrams), padding.datagrams))
 
     def assign(self, job: Job, plan: Plan) -> None:
         """Have a slab of the bundle that ``plan`` describes encoded and sent."""
@@ -77,7 +77,7 @@ class Jobs:
             raise MessageError("Sent", f"nobody has job {number} in hand")
         return self._in_hand.pop(number, None)
 
-    def take_all_back(self) -> list[Job | Filler]:
+    def take_all_back(self) -> list[Job | Padding]:
         """All jobs in hand: a worker died with them."""
         self._is_over = True
         in_hand, self._in_hand = self._in_hand, {}
@@ -102,7 +102,7 @@ class Jobs:
             )
         )
 
-    def _note(self, step: Job | Filler, datagrams: int) -> int:
+    def _note(self, step: Job | Padding, datagrams: int) -> int:
         self._last += 1
         self._in_hand[self._last] = InHand(step, datagrams)
         return self._last

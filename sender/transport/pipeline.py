@@ -15,13 +15,13 @@ from diode.config.sender import SenderConfig
 from diode.net.address import Address
 from diode.net.sockets import open_sender
 from diode.process.memory import PAGE_BYTES, Counters, create_memfd, reader_of
-from diode.process.supervise import Crew
+from diode.process.supervise import WorkerGroup
 from diode.process.workers import Worker
 from diode.protocol.geometry import PROFILES, Geometry, stream_geometry
 from diode.protocol.wire import datagram_bytes
 from sender.messages import ENCODE_HEARS, ENCODE_SAYS, TRANSMIT_SAYS, EncodeSettings, TransmitSettings
 from sender.transport import transmit
-from sender.transport.encode import FILLER_DATAGRAMS
+from sender.transport.encode import PADDING_DATAGRAMS
 from sender.transport.jobs import Jobs
 from sender.transport.reach import encode_reads
 
@@ -43,15 +43,15 @@ class _Between:
 
 
 class Pipeline:
-    """One life of both workers: ``crew`` watches and ends them. A new one has a session and counters of its own."""
+    """One life of both workers, which ``worker_group`` watches and ends. It has a session and counters of its own."""
 
-    def __init__(self, config: SenderConfig, rate_bytes_per_s: int, crew: Crew) -> None:
+    def __init__(self, config: SenderConfig, rate_bytes_per_s: int, worker_group: WorkerGroup) -> None:
         full = stream_geometry(config.link.symbol_bytes, PROFILES[config.link.profile])
         with ExitStack() as fds:
             sock = open_sender(Address.parse(config.link.to))
             fds.callback(sock.close)
             slot_bytes = _slot_bytes(full)
-            arena_bytes = SLOTS * slot_bytes + FILLER_DATAGRAMS * datagram_bytes(full.symbol_bytes)
+            arena_bytes = SLOTS * slot_bytes + PADDING_DATAGRAMS * datagram_bytes(full.symbol_bytes)
             arena = _kept(fds, create_memfd("arena", arena_bytes, reserve_bytes=arena_bytes))
             counters = _kept(fds, Counters.create(transmit.COUNTERS))
             ready_read, ready_write = (_kept(fds, fd) for fd in os.pipe())
@@ -59,8 +59,8 @@ class Pipeline:
             read_arena = _kept(fds, reader_of(arena))
             pipes = (ready_read, ready_write, free_read, free_write)
             between = _Between(arena, read_arena, counters, *pipes, sock.fileno())
-            self.encode = crew.add(_start_encode(config, between, slot_bytes))
-            self.transmit = crew.add(_start_transmit(config, between, slot_bytes, rate_bytes_per_s))
+            self.encode = worker_group.add(_start_encode(config, between, slot_bytes))
+            self.transmit = worker_group.add(_start_transmit(config, between, slot_bytes, rate_bytes_per_s))
             self.counters = Counters(_kept(fds, reader_of(counters)), transmit.COUNTERS)
         self.jobs = Jobs(self._tell, full.rows * full.columns)
         self.session = ""  # as `encode` said, 16 hexadecimal digits
@@ -70,7 +70,7 @@ class Pipeline:
         try:
             self.encode.mailbox.send(message)
         except BrokenPipeError:
-            pass  # the crew notices next
+            pass  # the worker group notices next
         except BlockingIOError:
             self.encode.kill()
 
@@ -116,7 +116,7 @@ def _start_transmit(config: SenderConfig, between: _Between, slot_bytes: int, ra
         socket=between.socket,
         to=Address.parse(config.link.to),
         datagram_bytes=datagram_bytes(config.link.symbol_bytes),
-        filler_datagrams=FILLER_DATAGRAMS,
+        padding_datagrams=PADDING_DATAGRAMS,
         rate=rate_bytes_per_s,
         path=config.link.path,
     )

@@ -1,7 +1,7 @@
 """What to send next: pure decisions over the bundles in flight. Time is an argument, in seconds of one clock.
 
 Each bundle follows a script: manifest and tables, the manifest's lead, slabs in order, what is small again, tables and
-manifest once more, then the next pass. A gap in one bundle's script is filled by the next bundle, or by filler: copies
+manifest once more, then the next pass. A gap in one bundle's script is filled by the next bundle, or by padding: copies
 of something small are apart in time and in datagrams, so that no one burst takes them all. A short gap is not filled by
 a bundle of lower priority: one slab of it may take longer than all of the urgent one.
 """
@@ -18,7 +18,7 @@ COPY_GAP_S: Final = 0.05
 MANIFEST_PERIOD_S: Final = 2.0
 LEAD_PER_FILE_S: Final = 30e-6
 MAX_IN_FLIGHT: Final = 32
-FILLER_S: Final = 0.005  # one piece of filler bridges this much of a gap
+PADDING_S: Final = 0.005  # one piece of padding bridges this much of a gap
 HELD_S: Final = 0.1  # a gap of at most this much keeps bundles of lower priority waiting
 
 State = Literal["sending", "waiting", "over", "withdrawn"]
@@ -81,8 +81,8 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Filler:
-    """Send this many datagrams of filler."""
+class Padding:
+    """Send this many datagrams of padding."""
 
     datagrams: int
 
@@ -109,7 +109,7 @@ class _Gap:
 
     seconds: float
     datagrams: int = 0
-    rest: bool = False  # nothing is sent meanwhile, not even filler
+    rest: bool = False  # nothing is sent meanwhile, not even padding
     holds: bool = False  # nothing of lower priority is sent meanwhile
 
 
@@ -141,7 +141,7 @@ class Scheduler:
         self._flights: dict[int, _Flight] = {}
         self._due: dict[str, float] = {}  # by channel with a rate of its own: when its next slab may leave
         self._spent: dict[str, float] = {}  # by channel: datagrams issued, over its weight
-        self._filler_out = False
+        self._padding_out = False
         self._rested = False
 
     @property
@@ -166,7 +166,7 @@ class Scheduler:
         flight.ahead = next(flight.script, None)
         self._flights[plan.bundle] = flight
 
-    def withdraw(self, bundle: int) -> None:
+    def cancel(self, bundle: int) -> None:
         """Send no more of a bundle."""
         self._flights.pop(bundle, None)
 
@@ -177,7 +177,7 @@ class Scheduler:
             for flight in self._flights.values()  # what is over, and still here, has its last datagrams under way
         ]
 
-    def next(self, now: float) -> Job | Filler | Wait | None:
+    def next(self, now: float) -> Job | Padding | Wait | None:
         """What to send next; None when nothing is in flight."""
         if not self._flights:
             return None
@@ -197,8 +197,8 @@ class Scheduler:
         return self._fill(min(waits, key=lambda gap: gap.seconds))
 
     def set_rate(self, rate_bytes_per_s: float) -> None:
-        """What the line carries from now on, filler included."""
-        self._filler = max(1, int(rate_bytes_per_s * FILLER_S / self._datagram_bytes)) if rate_bytes_per_s else 0
+        """What the line carries from now on, padding included."""
+        self._padding = max(1, int(rate_bytes_per_s * PADDING_S / self._datagram_bytes)) if rate_bytes_per_s else 0
 
     def _book(self, flight: _Flight, job: Job, now: float) -> None:
         plan = flight.plan
@@ -213,22 +213,22 @@ class Scheduler:
         """Strict by priority, then the channel that had least of its share, then its bundle that had least."""
         return -flight.plan.priority, self._spent[flight.plan.channel], flight.spent
 
-    def _fill(self, gap: _Gap) -> Filler | Wait:
-        """Bridge a short gap with filler; a long one, or one that waits for what is still under way, is rest."""
-        if self._filler_out or gap.rest or gap.seconds > 1.0:
-            return Wait(max(FILLER_S, min(gap.seconds, 1.0)))
-        if gap.datagrams <= 0 and not self._filler and not self._rested:
+    def _fill(self, gap: _Gap) -> Padding | Wait:
+        """Bridge a short gap with padding; a long one, or one that waits for what is still under way, is rest."""
+        if self._padding_out or gap.rest or gap.seconds > 1.0:
+            return Wait(max(PADDING_S, min(gap.seconds, 1.0)))
+        if gap.datagrams <= 0 and not self._padding and not self._rested:
             self._rested = True  # an unlimited line is not flooded for the sake of time alone
-            return Wait(max(FILLER_S / 5, min(FILLER_S, gap.seconds)))
+            return Wait(max(PADDING_S / 5, min(PADDING_S, gap.seconds)))
         self._rested = False
-        self._filler_out = True
-        return Filler(self._filler or max(64, min(gap.datagrams, 256)))
+        self._padding_out = True
+        return Padding(self._padding or max(64, min(gap.datagrams, 256)))
 
-    def sent(self, job: Job | Filler, datagrams: int, now: float) -> bool:
+    def sent(self, job: Job | Padding, datagrams: int, now: float) -> bool:
         """Book what left the socket. True when that was the last of a bundle."""
         self._line += datagrams
-        if isinstance(job, Filler):
-            self._filler_out = False
+        if isinstance(job, Padding):
+            self._padding_out = False
             return False
         flight = self._flights.get(job.bundle)
         if flight is None:
@@ -242,10 +242,10 @@ class Scheduler:
             return True
         return False
 
-    def lost(self, job: Job | Filler) -> None:
+    def lost(self, job: Job | Padding) -> None:
         """A worker died with ``job`` in its hands: it comes again."""
-        if isinstance(job, Filler):
-            self._filler_out = False
+        if isinstance(job, Padding):
+            self._padding_out = False
         elif (flight := self._flights.get(job.bundle)) is not None:
             flight.outstanding -= 1
             flight.pending.append(job)

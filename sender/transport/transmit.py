@@ -22,7 +22,7 @@ from sender.messages import (
     TRANSMIT_SAYS,
     TRANSMIT_TO_ENCODE,
     Degraded,
-    SendFiller,
+    SendPadding,
     SendSlot,
     Sent,
     SetRate,
@@ -30,7 +30,7 @@ from sender.messages import (
     TransmitSettings,
 )
 
-COUNTERS: Final = ("datagrams", "bytes", "data_datagrams", "filler_datagrams", "refused", "calls", "first_data_ms")
+COUNTERS: Final = ("datagrams", "bytes", "data_datagrams", "padding_datagrams", "refused", "calls", "first_data_ms")
 _LONGEST_SLEEP_S: Final = 1.0
 
 
@@ -46,8 +46,8 @@ class Transmitter:
         self._size = settings.datagram_bytes
         self._slot_bytes = settings.slot_bytes
         self._slots = settings.slots
-        self._filler_at = self._slots * self._slot_bytes
-        self._filler = settings.filler_datagrams
+        self._padding_at = self._slots * self._slot_bytes
+        self._padding = settings.padding_datagrams
         self._counters = Counters(settings.counters, COUNTERS)
         self._pacer = Pacer(settings.rate)
         self._train = train_datagrams(self._size)
@@ -63,8 +63,8 @@ class Transmitter:
             if isinstance(message, SetRate):
                 self._pacer.rate_bytes_per_s = message.rate
                 continue
-            if isinstance(message, SendFiller):
-                self._send_filler(message.datagrams)
+            if isinstance(message, SendPadding):
+                self._send_padding(message.datagrams)
             else:
                 self._send_slot(message)
             self._control.send(Sent(message.job))
@@ -72,9 +72,9 @@ class Transmitter:
                 self._degraded = self._sender.degraded
                 self._control.send(Degraded(str(self._degraded)))
 
-    def _send_filler(self, count: int) -> None:
-        for start in range(0, count, self._filler):
-            self._send_run(self._filler_at, min(self._filler, count - start), "filler_datagrams")
+    def _send_padding(self, count: int) -> None:
+        for start in range(0, count, self._padding):
+            self._send_run(self._padding_at, min(self._padding, count - start), "padding_datagrams")
 
     def _send_slot(self, message: SendSlot) -> None:
         most = self._slot_bytes // self._size

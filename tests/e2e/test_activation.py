@@ -81,7 +81,7 @@ async def test_a_passed_port_outlives_the_daemon_and_nothing_is_answered(
 
 @pytest.mark.long
 async def test_a_restart_in_the_middle_costs_nothing_that_the_buffer_holds(tmp_path: Path, manager: Manager) -> None:
-    """One pass is enough: open slabs are parked, the rest waited in the socket, and its session is still known.
+    """One pass is enough: open slabs are spilled, the rest waited in the socket, and its session is still known.
 
     Sessions of the heartbeat and of the data: a heartbeat that happens to lie in the first region would let both in.
     """

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from diode.audit.verify import entries_of, heads_heard, read_service_keys, verify
+from diode.audit.verify import checkpoints_heard, entries_of, read_service_keys, verify
 from diode.trust.keys import read_public_key
 from diode.trust.receipts import verify_receipt
 from tests.e2e.pair import SMALL_MTU, SMALL_SLAB, Pair, differences, pair
@@ -68,7 +68,7 @@ def check_audit(folder: Path, published: Path) -> None:
     """Both logs hold, the enclave's knows the head of staging's, and the receipt is signed."""
     inside, outside = folder / "receiver", folder / "sender"
     own = inside / "keys" / "service.pub"
-    heads = heads_heard(inside / "state" / "audit")
+    heads = checkpoints_heard(inside / "state" / "audit")
     verify(inside / "state" / "audit", read_service_keys([own]))
     told = verify(outside / "state" / "audit", read_service_keys([inside / "keys" / "services" / "sender.pub"]), heads)
     assert 0 < len(heads) == told.heads
@@ -273,7 +273,7 @@ async def test_a_file_that_changes_while_it_is_sent_withdraws_its_bundle(tmp_pat
             with sent.open("r+b") as file:
                 file.write(b"changed")
         assert 3 == await sender.ended()
-        assert any("bundle_withdrawn" in line for line in sender.log)
+        assert any("bundle_cancelled" in line for line in sender.log)
         assert [] == list(link.inbox.glob("*/*/*/receipt.json"))
 
 

@@ -154,7 +154,7 @@ async def test_a_damaged_packed_bundle_holds_nothing_up(tmp_path: Path) -> None:
         (link.outbox / "models" / "other@1").write_bytes(b"y" * 10_000)
         sender = await link.sender("run", "--json", "--until-idle", DIODE_OUTBOX__SETTLE_S="0")
         assert 3 == await sender.ended()
-        assert any("damaged" in line for line in sender.log if "bundle_withdrawn" in line)
+        assert any("damaged" in line for line in sender.log if "bundle_cancelled" in line)
         assert "models/other/1" == sender.last("bundle")["bundle"]
 
 

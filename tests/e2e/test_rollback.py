@@ -81,7 +81,7 @@ async def test_a_receiver_put_back_publishes_nothing_twice(tmp_path: Path) -> No
 
 @pytest.mark.long
 async def test_what_was_taken_from_the_inbox_is_not_published_again(tmp_path: Path) -> None:
-    """The anchor tells that its number is spent: sent again, it ends in quarantine."""
+    """The rollback guard tells that its number is spent: sent again, it ends in quarantine."""
     async with pair(tmp_path / "pair") as link:
         await link.diode()
         await deliver(link, "one")
@@ -180,7 +180,7 @@ async def test_nothing_is_published_without_its_anchor(tmp_path: Path) -> None:
         await receiver.said('"outcome": "published"')
         shutil.move(away, tmp_path / "unplugged")
         await send(link, "one")
-        assert "the anchor cannot be written" in await receiver.said("disk_failing")
+        assert "the rollback guard cannot be written" in await receiver.said("disk_failing")
         assert {"zero"} == published(link).keys()
         shutil.move(tmp_path / "unplugged", away)
         await done(receiver)
@@ -189,7 +189,7 @@ async def test_nothing_is_published_without_its_anchor(tmp_path: Path) -> None:
 
 @pytest.mark.long
 async def test_nothing_is_sent_without_its_anchor(tmp_path: Path) -> None:
-    """A sender whose anchor cannot follow stops, and sends the same item when it can."""
+    """A sender whose rollback guard cannot follow stops, and sends the same item when it can."""
     async with pair(tmp_path / "pair") as link:
         away = tmp_path / "away"
         away.mkdir()
@@ -202,7 +202,7 @@ async def test_nothing_is_sent_without_its_anchor(tmp_path: Path) -> None:
         (link.outbox / "models").mkdir()
         (link.outbox / "models" / "one@1").write_bytes(b"one")
         await done(sender, 1)
-        assert "the anchor cannot be written" in sender.log[-1]
+        assert "the rollback guard cannot be written" in sender.log[-1]
         assert (link.outbox / "models" / "one@1").exists()
         shutil.move(tmp_path / "unplugged", away)
         await done(await link.sender("run", "--json", "--until-idle", **env))

@@ -183,7 +183,7 @@ def _moved(path: str, source: str, target: str) -> str:
 
 
 def _is_pwritten(path: str) -> bool:
-    """Files of which :meth:`Disk.written` hears: tables, parked symbols, and a bundle's content."""
+    """Files of which :meth:`Disk.written` hears: tables, spilled symbols, and a bundle's content."""
     return path.endswith(("/files.jsonl", "/slabs.bin")) or "/parked/" in path or "/data/" in path
 
 

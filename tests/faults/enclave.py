@@ -19,7 +19,7 @@ from diode.storage.database import LEDGER_FILE
 from receiver.ledger import ledgers
 from receiver.ledger.ledgers import SupervisorLedger
 from receiver.messages import ASSEMBLE_SAYS, ASSEMBLE_TO_STORE, STORE_SAYS, STORE_TO_ASSEMBLE, Heard
-from receiver.peer.audit_heads import PeerHeads
+from receiver.peer.audit_checkpoints import PeerCheckpoints
 from receiver.peer.completion import Endings
 from receiver.recovery.rebaseline import open_ledger as open_receiver_ledger
 from receiver.settings import StorePipes
@@ -95,7 +95,7 @@ class Enclave:
             self.store = Store(store, to_store, self.slabs, Finishing(Inline()))
         disk = DiskHealth(lambda _: self._alarms.add("disk_failing"))
         self._ledger = SupervisorLedger(config.state / LEDGER_FILE)
-        heads = PeerHeads(self._ledger, self.store.records.audit, lambda _: None)
+        heads = PeerCheckpoints(self._ledger, self.store.records.audit, lambda _: None)
         self.hearing = Hearing(self._ledger, Endings(self._ledger.peer.heard()), disk, heads)
         settings = assemble_settings(
             ring=ring,
@@ -146,8 +146,8 @@ class Enclave:
                 self.hearing.hear(beat, now, {}, message.key, has_mac=bool(message.has_mac))
 
     def stop(self) -> None:
-        """SIGTERM: what is open is parked, what was handed over is done."""
-        self.assemble._handover.park(None)
+        """SIGTERM: what is open is spilled, what was handed over is done."""
+        self.assemble._handover.spill(None)
         self.step()
         self.store.publishing.take_finished()
 

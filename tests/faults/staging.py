@@ -22,7 +22,7 @@ from sender.recovery.rebaseline import open_ledger as open_sender_ledger
 from sender.transport.encode import Bundle
 from sender.transport.flights import Flights
 from sender.transport.heartbeats import Heart
-from sender.transport.schedule import Filler, Job, Scheduler, Wait
+from sender.transport.schedule import Job, Padding, Scheduler, Wait
 from tests.faults.replaced import Replacement, replaced
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ class Staging:
         self.encoder = SlabEncoder(choose_engine(), Session(key, self.session, config.link.auth), key.key_id)
         full = stream_geometry(config.link.symbol_bytes, SMALL)
         self.slot = Slot(memoryview(bytearray(full.rows * full.columns * self.size)), full)
-        self.filler = Slot(memoryview(bytearray(64 * self.size)), Geometry(full.symbol_bytes, 1, 64, 0))
-        self.encoder.filler(self.filler, 64)
+        self.padding = Slot(memoryview(bytearray(64 * self.size)), Geometry(full.symbol_bytes, 1, 64, 0))
+        self.encoder.padding(self.padding, 64)
         self.sealer = HeartbeatSealer(key, Session(key, world.rng.getrandbits(64), config.link.auth), full.symbol_bytes)
         self.beats = 0
         self.beat_at = world.now
@@ -89,10 +89,10 @@ class Staging:
             self.flights.sent(step, is_over=over)
         return datagrams
 
-    def encode(self, step: Job | Filler) -> np.ndarray:
+    def encode(self, step: Job | Padding) -> np.ndarray:
         """As `encode` and `transmit` do."""
-        if isinstance(step, Filler):
-            return np.tile(self.filler.datagrams, (-(-step.datagrams // 64), 1))[: step.datagrams]
+        if isinstance(step, Padding):
+            return np.tile(self.padding.datagrams, (-(-step.datagrams // 64), 1))[: step.datagrams]
         plan = self.flights.outgoing[step.bundle].plan
         bundle = Bundle(self.world.config.state / "bundles" / f"{step.bundle:016x}", plan)
         slab = plan.slab(step)

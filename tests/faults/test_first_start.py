@@ -19,7 +19,7 @@ from tests.faults.disk import Disk, KilledError, watched
 @pytest.mark.parametrize("kill_at", [None, *range(1, 12)])
 @pytest.mark.parametrize("seed", range(4))
 def test_power_is_lost_after_the_first_start(tmp_path: Path, seed: int, kill_at: int | None) -> None:
-    """Or in the middle of it: an anchor never outlives the ledger that it follows."""
+    """Or in the middle of it: a rollback guard never outlives the ledger that it follows."""
     options = {"mtu": 1500, "rate": 0, "profile": "standard", "auth": "gmac"}
     init_pair(tmp_path, to="127.0.0.1:9", listen="127.0.0.1:9", **options)
     receiver = load(ReceiverConfig, tmp_path / "receiver" / "receiver.toml")

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from diode.audit.chain import What
-from diode.audit.verify import entries_of, heads_heard, read_service_keys, verify
+from diode.audit.verify import checkpoints_heard, entries_of, read_service_keys, verify
 from diode.config.init import init_pair
 from diode.config.load import load
 from diode.config.sender import SenderConfig
@@ -276,7 +276,7 @@ class World:
         own = {side: read_service_keys([side / "keys" / "service.pub"]) for side in (inside, outside)}
         try:
             verify(inside / "state" / "audit", own[inside])
-            heard = heads_heard(inside / "state" / "audit")
+            heard = checkpoints_heard(inside / "state" / "audit")
             verify(outside / "state" / "audit", own[outside], heard)
         except DiodeError as error:
             raise Violation(f"I7: {error}") from error

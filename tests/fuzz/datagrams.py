@@ -54,7 +54,7 @@ class Tally:
     published: int = 0
     redone: int = 0  # slabs or tables that did not have the signed digest
     rejected: int = 0  # manifests
-    parked: int = 0
+    spilled: int = 0
     seconds: float = 0.0
 
     def add(self, other: "Tally") -> None:
@@ -77,7 +77,7 @@ class Tally:
         shares = ", ".join(f"{name} {share:.1%}" for name, share in self.shares().items())
         return (
             f"{self.datagrams:,} datagrams in {self.epochs} epochs ({shares}); {self.completed:,} slabs completed, "
-            f"{self.redone:,} collected again, {self.parked:,} parked, {self.rejected:,} manifests rejected, "
+            f"{self.redone:,} collected again, {self.spilled:,} parked, {self.rejected:,} manifests rejected, "
             f"{self.published:,} bundles published; {self.datagrams / max(self.seconds, 1e-9):,.0f} a second and core"
         )
 
@@ -157,7 +157,7 @@ def _tally(target: Enclave, seconds: float) -> Tally:
         completed=assembler.completed, published=sum(target.judge.published.values()),
         redone=counts["redone"] + counts["table_redone"],
         rejected=sum(n for name, n in counts.items() if name.startswith("manifest_")),
-        parked=counts["Parked"], seconds=seconds,
+        spilled=counts["Spilled"], seconds=seconds,
     )  # fmt: skip
 
 

@@ -41,8 +41,8 @@ from receiver.messages import (
     Free,
     Known,
     Loaded,
-    Parked,
     Redo,
+    Spilled,
     Wanted,
 )
 from receiver.spool.slabs import key_of, pack_mask, unpack_mask
@@ -83,11 +83,11 @@ class Counted(Assembler):
 
 
 class Spooled(MemoryBundle):
-    """A bundle whose manifest was verified, with the symbols of its parked slabs."""
+    """A bundle whose manifest was verified, with the symbols of its spilled slabs."""
 
     def __init__(self, number: int, opened: Opened) -> None:
         super().__init__(number, opened)
-        self.parked: dict[SlabKey, tuple[np.ndarray, np.ndarray]] = {}
+        self.spilled: dict[SlabKey, tuple[np.ndarray, np.ndarray]] = {}
 
 
 class MemoryStore:
@@ -126,19 +126,19 @@ class MemoryStore:
                 data = bytes(self._arena[message.offset :][: message.length])
                 self._take(key, data)
                 self._box.send(Free(message.offset))
-            case Parked():
+            case Spilled():
                 have = unpack_mask(message.have, message.symbols)
                 symbols = np.frombuffer(self._arena, np.uint8)[message.offset :][: len(have) * message.symbol_bytes]
                 if bundle is not None:
-                    bundle.parked[key] = symbols.reshape(len(have), -1)[have], have
+                    bundle.spilled[key] = symbols.reshape(len(have), -1)[have], have
                 self._box.send(Free(message.offset))
             case Wanted():
                 self._load(key, bundle, message)
 
     def _load(self, key: SlabKey, bundle: Spooled | None, message: Wanted) -> None:
         have = np.zeros(message.symbols, dtype=np.bool_)
-        if bundle is not None and key in bundle.parked:
-            symbols, mask = bundle.parked[key]
+        if bundle is not None and key in bundle.spilled:
+            symbols, mask = bundle.spilled[key]
             numbers = np.flatnonzero(mask)
             numbers = numbers[numbers < len(have)]
             size = message.symbol_bytes
@@ -154,7 +154,7 @@ class MemoryStore:
                 self._judge(key.bundle, data)
         elif bundle is not None:
             if bundle.judge.is_ready:
-                bundle.parked.pop(key, None)
+                bundle.spilled.pop(key, None)
             self._go_on(bundle, lambda: bundle.take(key, data))
 
     def _judge(self, number: int, padded: bytes) -> None:
@@ -170,7 +170,7 @@ class MemoryStore:
         manifest, shape = bundle.manifest, bundle.manifest.shape
         geometry = (shape.symbol_bytes, shape.columns, shape.k, shape.r)
         sizes = (manifest.stream_bytes, manifest.files.size, manifest.slabs.size)
-        self._box.send(Known(number, geometry, *sizes, done=b"", parked=b"", parked_files=b"", parked_slabs=b""))
+        self._box.send(Known(number, geometry, *sizes, done=b"", spilled=b"", spilled_files=b"", spilled_slabs=b""))
         self._go_on(bundle, bundle.read_tables)
 
     def _go_on(self, bundle: Spooled, work: Callable[[], list[SlabKey]]) -> None:
@@ -280,8 +280,8 @@ class Enclave:
         self.says._inbox.clear()
 
     def rest(self) -> None:
-        """Nothing comes for a while: what is open is parked."""
-        self.worker._handover.park(None)
+        """Nothing comes for a while: what is open is spilled."""
+        self.worker._handover.spill(None)
         self.drain()
 
     def check(self) -> None:

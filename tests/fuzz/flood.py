@@ -252,7 +252,7 @@ def _overheard() -> tuple[bytes, int]:
         if packet[9] != socket.IPPROTO_UDP or int.from_bytes(packet[start + 2 : start + 4], "big") != PORT:
             continue
         header = packet[start + 8 : start + 8 + HEADER_BYTES]
-        if len(header) == HEADER_BYTES and header[4] == 1 and any(header[24:32]):  # data, and no filler
+        if len(header) == HEADER_BYTES and header[4] == 1 and any(header[24:32]):  # data, and no padding
             return header, int.from_bytes(packet[start : start + 2], "big")
 
 

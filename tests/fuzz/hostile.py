@@ -21,9 +21,9 @@ from diode.protocol.fec import Engine
 from diode.protocol.geometry import object_geometry, slab_at, slab_count
 from diode.protocol.heartbeat import Heartbeat, HeartbeatSealer, InFlight
 from diode.protocol.wire import (
-    FILLER_COUNTER,
     HEADER_BYTES,
     OVERHEAD_BYTES,
+    PADDING_COUNTER,
     TAG_BYTES,
     Kind,
     datagram_bytes,
@@ -46,7 +46,7 @@ EDGES: Final = {  # values that sit on or beside a bound
     "flags": (0, 1, 2, 3, 255),
     "key_id": (0, 0xFFFF),
     "session": (0, 1, SESSION, HEART_SESSION, (1 << 64) - 1),
-    "counter": (0, FILLER_COUNTER - 1, FILLER_COUNTER, (1 << 64) - 1),
+    "counter": (0, PADDING_COUNTER - 1, PADDING_COUNTER, (1 << 64) - 1),
     "bundle": (0, 1, (1 << 64) - 1),
     "slab": (0, 1, 2, 3, (1 << 26) - 1, 1 << 26, (1 << 32) - 1),
     "symbol": (0, 1, 63, 64, 255, 256, 16383, 16384, 65535),

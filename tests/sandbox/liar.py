@@ -36,7 +36,7 @@ OF_BUNDLES: Final = (
 OF_SLABS: Final = (  # assemble to store
     said("Complete", bundle=1, kind=1, flags=0, number=0, offset=1 << 40, length=1),
     said("Complete", bundle=1, kind=2, flags=0, number=0, offset=0, length=64 << 20),
-    said("Parked", bundle=1, kind=1, flags=2, number=0, offset=0, symbol_bytes=448, symbols=8, have="/w=="),
+    said("Spilled", bundle=1, kind=1, flags=2, number=0, offset=0, symbol_bytes=448, symbols=8, have="/w=="),
     b"[" * 60_000,
 )
 OF_REGIONS: Final = (b"\xff" * 8, b"\0" * 5)  # listen to assemble

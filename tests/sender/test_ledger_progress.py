@@ -6,7 +6,7 @@ from typing import Any
 from diode.protocol.geometry import PROFILES, stream_geometry
 from diode.protocol.wire import Kind
 from sender.ledger import Ledger, State
-from sender.transport.schedule import Filler, Job, Plan, Scheduler, Wait
+from sender.transport.schedule import Job, Padding, Plan, Scheduler, Wait
 
 FULL = stream_geometry(1408, PROFILES["standard"])
 
@@ -19,7 +19,7 @@ def sent_by(plan: Plan) -> list[tuple[int, int]]:
         if isinstance(step, Wait):
             now += step.seconds
             continue
-        datagrams = step.datagrams if isinstance(step, Filler) else FULL.rows * FULL.columns
+        datagrams = step.datagrams if isinstance(step, Padding) else FULL.rows * FULL.columns
         if isinstance(step, Job) and step.kind == Kind.DATA:
             found.append((step.sending_pass, step.slab))
         now += datagrams * 1472 / 1e9

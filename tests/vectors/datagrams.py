@@ -198,7 +198,7 @@ def vector(
 def good_vectors() -> dict[str, Vector]:
     """Datagrams that a receiver accepts."""
     place = {"bundle": 0, "slab": 0, "symbol": 0, "columns": 1, "k": 1}
-    filler = seal(header(counter=1 << 63, **place), bytes(S))
+    padding = seal(header(counter=1 << 63, **place), bytes(S))
     one, two = data(), data(counter=6, symbol=2 * 64 + 8)
     limits = data(symbol=255 * 64 + 63, k=255, slab=(1 << 26) - 1, counter=(1 << 63) - 1)
     return {
@@ -206,7 +206,7 @@ def good_vectors() -> dict[str, Vector]:
         "good_run": vector("two data datagrams in one run", one + two, accepted={0: painted(S), 1: painted(S)}),
         "good_data_at_its_limits": vector("largest slab, symbol, k, D and counter", limits, accepted={0: painted(S)}),
         "good_object": vector("a symbol of the slabs table", data(kind=2, flags=2, k=64), accepted={0: painted(S)}),
-        "good_filler": vector("filler passes, and is kept nowhere", filler, accepted={0: bytes(S)}),
+        "good_filler": vector("filler passes, and is kept nowhere", padding, accepted={0: bytes(S)}),
         "good_heartbeat": vector("the first heartbeat", heartbeat(), before=[], heartbeats=1),
         "good_heartbeat_of_a_later_epoch": vector(
             "a sender that started again", heartbeat(epoch=8, number=0, counter=1), heartbeats=1

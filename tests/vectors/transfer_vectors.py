@@ -93,7 +93,7 @@ class Line:
         }
         self.sent += [heartbeat_mac(7, number, self.mode, **books), heartbeat_3(7, number, self.mode, number, **books)]
 
-    def filler(self) -> None:
+    def padding(self) -> None:
         """One datagram of it."""
         place = {"bundle": 0, "slab": 0, "symbol": 0, "columns": 1, "k": 1}
         self.sent.append(seal(header(counter=1 << 63, **place), bytes(S), self.mode))
@@ -114,7 +114,7 @@ def transfer(says: str, mode: Mode) -> Vector:
     line = Line(mode)
     line.heartbeats(1, "sending")
     sealed, files, _ = line.objects()
-    line.filler()
+    line.padding()
     data = line.slab(STREAM, 1)
     _, _, slabs = line.objects()
     line.heartbeats(2, "over")

@@ -19,11 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from securesystemslib.signer import CryptoSigner
 
-from diode.audit.chain import FACTS, GENESIS, MAX_LINE_BYTES, Entry, Head, What, bounded, read_line
+from diode.audit.chain import FACTS, GENESIS, MAX_LINE_BYTES, Entry, LogCheckpoint, What, bounded, read_line
 from diode.audit.facts import unix_user
 from diode.audit.log import AuditLog
 from diode.audit.segments import segments
-from diode.audit.verify import entries_of, heads_heard, newest_entries, read_service_keys, verify
+from diode.audit.verify import checkpoints_heard, entries_of, newest_entries, read_service_keys, verify
 from diode.errors import FullError, IntegrityError, SignatureError, StorageError, UsageError
 from diode.formats.digest import digest
 from diode.formats.dsse import load_signer
@@ -159,7 +159,7 @@ def test_a_fork_shows_in_the_heads_that_were_heard(folder: Path, signer: CryptoS
         fork.append(What.SENT, bundle="f" * 16)
     enclave = AuditLog(tmp_path / "enclave", "receiver", None)
     enclave.append(What.PEER_HEAD, head=verify(folder, []).head)
-    heads = heads_heard(enclave.folder)
+    heads = checkpoints_heard(enclave.folder)
     assert verify(folder, [], heads).heads == 1
     with pytest.raises(IntegrityError, match=r":9: the other side heard of another entry 9"):
         verify(fork.folder, [], heads)
@@ -240,7 +240,7 @@ def torn_by(folder: Path, tail: bytes) -> AuditLog:
 def test_a_torn_line_is_set_aside_and_told_of(tail: bytes, folder: Path) -> None:
     """The bytes are kept, the chain goes on, and the log says what happened."""
     log = torn_by(folder, tail)
-    assert log.head() == Head(9, digest(lines_of(folder)[8][:-1]).hex())
+    assert log.head() == LogCheckpoint(9, digest(lines_of(folder)[8][:-1]).hex())
     log.append(What.STOPPED)
     [repair] = verify(folder, []).repairs
     kept = folder / "torn-000000010.bin"
@@ -409,7 +409,7 @@ def test_the_longest_line_is_short_enough() -> None:
         "prev": GENESIS,
     }
     texts = {name: "\1" * most for name, most in FACTS.items()}
-    facts = {"digest": GENESIS, "head": Head(1, GENESIS), "again": True, "sig": f"{'A' * 86}=="}
+    facts = {"digest": GENESIS, "head": LogCheckpoint(1, GENESIS), "again": True, "sig": f"{'A' * 86}=="}
     line = Entry.model_validate(fields | texts | facts).line
     assert MAX_LINE_BYTES > len(line)
 

@@ -1,4 +1,4 @@
-"""A log that was emptied, cut, removed or replaced is noticed by what its anchor remembers: at start, and by verify."""
+"""A log that was emptied, cut, removed or replaced is noticed by what its guard remembers: at start, and by verify."""
 
 import json
 import shutil
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from diode.audit.chain import Head, What
+from diode.audit.chain import LogCheckpoint, What
 from diode.audit.log import AuditLog
 from diode.audit.segments import segments
 from diode.cli.main import app
@@ -19,7 +19,7 @@ from diode.config.load import load
 from diode.config.receiver import ReceiverConfig
 from diode.config.sender import SenderConfig
 from diode.errors import ContentError, DiodeError, StorageError
-from diode.storage.rollback_guard import Anchor
+from diode.storage.rollback_guard import RollbackGuard
 from receiver.recovery import rebaseline as enclave
 from sender.recovery import rebaseline as staging
 
@@ -29,7 +29,7 @@ SIDES: dict[str, tuple[Any, Any]] = {"sender": (SenderConfig, staging), "receive
 
 @pytest.fixture(params=SIDES)
 def config(request: pytest.FixtureRequest, tmp_path: Path) -> Config:
-    """One side, whose log has 40 entries in several segments, all of them known to its anchor."""
+    """One side, whose log has 40 entries in several segments, all of them known to its rollback guard."""
     init_pair(tmp_path, to="127.0.0.1:9000", listen="127.0.0.1:9000", mtu=1500, rate=0, profile="standard", auth="gmac")
     kind, _ = SIDES[request.param]
     (tmp_path / "receiver" / "inbox" / ".diode").mkdir()
@@ -64,7 +64,7 @@ def write(config: Config, count: int, detail: str = "") -> None:
 
 
 def verify(config: Config, *more: object) -> int:
-    """Exit code of ``diode audit verify``, which finds the anchor by itself."""
+    """Exit code of ``diode audit verify``, which finds the rollback guard by itself."""
     result = CliRunner().invoke(app, ["audit", "verify", str(config.audit_folder), "--no-signatures", *map(str, more)])
     return getattr(result.exception, "exit_code", result.exit_code)
 
@@ -131,16 +131,16 @@ def test_what_was_taken_from_the_log_is_noticed(config: Config, harm: str) -> No
 def test_a_person_takes_note_of_it(config: Config, harm: str) -> None:
     """``rebaseline`` writes into the log what is gone, and the daemon starts; nothing else is changed."""
     before = open_ledger(config)
-    standing = before.standing()
+    checkpoint = before.checkpoint()
     before.close()
     HARMS[harm][0](config)
     loss = rebaseline(config)
     assert "entry 40" in loss
-    assert standing.audit[1] in loss
+    assert checkpoint.audit[1] in loss
     last = segments(config.audit_folder)[-1].read_bytes().splitlines()[-1]
     assert ("rebaselined", loss) == (json.loads(last)["what"], json.loads(last)["detail"])
     with closing(open_ledger(config)) as ledger:
-        assert standing.decisions == ledger.identity().decisions
+        assert checkpoint.decisions == ledger.identity().decisions
     assert (0, "") == (verify(config), rebaseline(config))
 
 
@@ -159,14 +159,14 @@ def test_entries_after_the_anchor_are_a_crash(config: Config) -> None:
     write(config, 3)
     with closing(open_ledger(config)) as ledger:
         ledger.follow_audit()
-        assert 43 == ledger.standing().audit[0]
+        assert 43 == ledger.checkpoint().audit[0]
     cut(config, 1)
     with pytest.raises(ContentError, match="was cut"):
         open_ledger(config)
 
 
 def test_what_is_cut_while_it_is_in_use_is_noticed(config: Config) -> None:
-    """The anchor does not follow a log that went back, and whoever appends does not go on from there."""
+    """The rollback guard does not follow a log that went back, and whoever appends does not go on from there."""
     with closing(open_ledger(config)) as ledger:
         log = AuditLog(config.audit_folder, side_of(config), None)  # type: ignore[arg-type]
         log.append(What.STARTED)
@@ -178,30 +178,30 @@ def test_what_is_cut_while_it_is_in_use_is_noticed(config: Config) -> None:
             log.append(What.STOPPED)
         shutil.rmtree(config.audit_folder)
         with pytest.raises(DiodeError):
-            ledger.keep_anchor()
+            ledger.keep_guard()
     with pytest.raises(ContentError, match="was cut"):
         open_ledger(config)
 
 
 def test_an_anchor_without_the_log_is_extended(config: Config) -> None:
     """As an older version wrote it: taken as it is, and the log is in it from the first entry of the next start on."""
-    text = json.loads(config.anchor_file.read_text())
+    text = json.loads(config.guard_file.read_text())
     old = {name: text[name] for name in ("ledger", "decisions", "channels", "epoch")}
-    config.anchor_file.write_text(json.dumps({"format": "diode-anchor-1"} | old))
+    config.guard_file.write_text(json.dumps({"format": "diode-anchor-1"} | old))
     shutil.rmtree(config.audit_folder)
     with closing(open_ledger(config)) as ledger:
         write(config, 1)
         ledger.follow_audit()
-    written = Anchor(config.anchor_file, "diode-sender").read()
+    written = RollbackGuard(config.guard_file, "diode-sender").read()
     assert written is not None
     assert written.audit is not None
     assert 1 == written.audit[0]
 
 
 def test_an_anchor_elsewhere_is_named(config: Config, tmp_path: Path) -> None:
-    """A copy of the log is checked against a copy of the anchor; without one nothing is found, and that is said."""
+    """A copy of the log is checked against a copy of the guard; without one nothing is found, and that is said."""
     shutil.copytree(config.audit_folder, tmp_path / "copy")
-    shutil.copy(config.anchor_file, tmp_path / "anchor.json")
+    shutil.copy(config.guard_file, tmp_path / "anchor.json")
     path = segments(tmp_path / "copy")[-1]
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
     arguments = ["audit", "verify", str(tmp_path / "copy"), "--no-signatures"]
@@ -212,10 +212,10 @@ def test_an_anchor_elsewhere_is_named(config: Config, tmp_path: Path) -> None:
 
 
 def test_an_emptied_file_is_no_log(tmp_path: Path) -> None:
-    """Without any anchor: a log that was begun holds an entry."""
+    """Without any rollback guard: a log that was begun holds an entry."""
     log = AuditLog(tmp_path / "audit", "sender", None)
     log.append(What.STARTED)
-    assert isinstance(log.head(), Head)
+    assert isinstance(log.head(), LogCheckpoint)
     segments(log.folder)[0].write_bytes(b"")
     result = CliRunner().invoke(app, ["audit", "verify", str(log.folder), "--no-signatures"])
     assert getattr(result.exception, "exit_code", 0) == 13

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from diode.errors import DiodeError
 from diode.process.memory import Counters
 from diode.process.messages import PathChosen
-from diode.process.supervise import LINES_AT_ONCE, MAX_LINE, MESSAGES_AT_ONCE, Crew, Pulse, WorkerRefused
+from diode.process.supervise import LINES_AT_ONCE, MAX_LINE, MESSAGES_AT_ONCE, Pulse, WorkerGroup, WorkerRefused
 from diode.process.vocabulary import LINE_BYTES, Vocabulary
 from diode.process.workers import Mailbox, Worker
 from sender.messages import Degraded
@@ -61,14 +61,14 @@ class Nothing:
 
 
 class Watched:
-    """A crew of one worker that runs ``program`` in the place of a module, and what was heard of it."""
+    """A worker group of one worker that runs ``program`` in the place of a module, and what was heard of it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.heard: list[object] = []
         self.deaths = 0
         self.errors: list[DiodeError] = []
         self.over = asyncio.Event()
-        self.crew = Crew(self.on_message, self.on_death, self.errors.append)
+        self.worker_group = WorkerGroup(self.on_message, self.on_death, self.errors.append)
         self.program = ""
         real = subprocess.Popen
 
@@ -80,7 +80,7 @@ class Watched:
     def start(self, program: str) -> Worker:
         """Begin."""
         self.program, self.over = program, asyncio.Event()
-        return self.crew.add(Worker("tests.liar", Nothing(), says=REPORTS))
+        return self.worker_group.add(Worker("tests.liar", Nothing(), says=REPORTS))
 
     async def run(self, program: str) -> Worker:
         """Until it is dead."""
@@ -94,16 +94,16 @@ class Watched:
 
     def on_death(self, worker: Worker) -> None:
         self.deaths += 1
-        self.crew.close()
+        self.worker_group.close()
         self.over.set()
 
 
 @pytest.fixture
 async def watched(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Watched]:
-    """A crew, closed in the end."""
+    """A worker group, closed in the end."""
     made = Watched(monkeypatch)
     yield made
-    made.crew.close()
+    made.worker_group.close()
 
 
 LIES = {
@@ -123,7 +123,7 @@ async def test_who_says_what_it_may_not_is_ended(watched: Watched, lie: str) -> 
     with capture_logs() as said:
         await watched.run(f"say({DEGRADED})\nsay({lie})\nsay({DEGRADED})\ntime.sleep(1000)")
     assert [Degraded("x")] == [message for message in watched.heard if isinstance(message, Degraded)]
-    assert ({"tests.liar": 1}, 1, []) == (dict(watched.crew.refused), watched.deaths, watched.errors)
+    assert ({"tests.liar": 1}, 1, []) == (dict(watched.worker_group.refused), watched.deaths, watched.errors)
     assert ["worker_refused"] == [line["event"] for line in said]
 
 
@@ -132,7 +132,7 @@ async def test_a_refusal_is_counted_each_time_and_logged_once_of_a_kind(watched:
     with capture_logs() as said:
         for number in (1, 1, 2):
             await watched.run(f'say(b\'{{"say":"Lie{"x" * number}"}}\\n\')\ntime.sleep(1000)')
-    assert 3 == watched.crew.refused["tests.liar"]
+    assert 3 == watched.worker_group.refused["tests.liar"]
     assert ["Liex", "Liexx"] == [line["said"] for line in said]
 
 
@@ -140,7 +140,7 @@ async def test_a_line_without_end_costs_no_memory(watched: Watched) -> None:
     """It is read up to what a line may have, then its writer is ended."""
     worker = await watched.run("while True: say(b'x' * 65536)")
     assert len(worker.mailbox._partial) <= 2 * LINE_BYTES
-    assert 1 == watched.crew.refused["tests.liar"]
+    assert 1 == watched.worker_group.refused["tests.liar"]
 
 
 async def test_a_line_that_drips_costs_no_more_time_than_its_bytes() -> None:
@@ -176,9 +176,9 @@ async def test_what_a_message_breaks_is_not_the_supervisor(watched: Watched) -> 
     def on_message(worker: Worker, message: object) -> None:
         raise KeyError(message)
 
-    watched.crew._on_message = on_message
+    watched.worker_group._on_message = on_message
     await watched.run(f"say({DEGRADED})\ntime.sleep(1000)")
-    assert (1, 1, []) == (watched.crew.refused["tests.liar"], watched.deaths, watched.errors)
+    assert (1, 1, []) == (watched.worker_group.refused["tests.liar"], watched.deaths, watched.errors)
 
 
 async def test_log_lines_are_escaped_cut_and_few(watched: Watched) -> None:
@@ -214,12 +214,12 @@ def test_figures_are_counts_whatever_was_written() -> None:
 async def test_a_worker_has_the_name_that_people_know(watched: Watched) -> None:
     """It stays when its module moves: in refusals, counts and exit codes."""
     told: list[object] = []
-    watched.crew._tell = told.append
+    watched.worker_group._tell = told.append
     watched.program = "say(b'[]\\n')\ntime.sleep(60)"
-    worker = watched.crew.add(Worker("tests.moved.liar", Nothing(), says=REPORTS, name="tests.liar"))
+    worker = watched.worker_group.add(Worker("tests.moved.liar", Nothing(), says=REPORTS, name="tests.liar"))
     watched.over = asyncio.Event()
     async with asyncio.timeout(60):
         await watched.over.wait()
     assert ("tests.liar", "tests.moved.liar") == (worker.name, worker.module)
-    assert {"tests.liar": 1} == dict(watched.crew.refused)
+    assert {"tests.liar": 1} == dict(watched.worker_group.refused)
     assert ["tests.liar"] == [event.worker for event in told if isinstance(event, WorkerRefused)]

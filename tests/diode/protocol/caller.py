@@ -1,4 +1,4 @@
-"""Who calls the assembler: it owns a disk in memory, keeps what is complete, and parks symbols and brings them back."""
+"""Who calls the assembler: it keeps what is complete, and a disk in memory from which spilled symbols come back."""
 
 from collections import Counter
 from typing import Any
@@ -11,7 +11,7 @@ from diode.protocol.auth import Session
 from diode.protocol.encoder import Part, SlabEncoder, Slot, fill_from
 from diode.protocol.fec import choose_engine
 from diode.protocol.geometry import Geometry, object_geometry, slab_at
-from diode.protocol.handed_over import Begun, Completed, HandedOver, Parked, SlabKey, Wanted
+from diode.protocol.handed_over import Begun, Completed, HandedOver, SlabKey, Spilled, Wanted
 from diode.protocol.wire import Kind, datagram_bytes
 
 ENGINE = choose_engine()
@@ -23,7 +23,7 @@ class Caller:
     def __init__(self, arena_bytes: int) -> None:
         self.drops: Counter[Drop] = Counter()
         self.completed: dict[SlabKey, bytes] = {}
-        self.parked: dict[SlabKey, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]] = {}
+        self.spilled: dict[SlabKey, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]] = {}
         self.wanted: list[SlabKey] = []
         self.begun: list[SlabKey] = []
         self.arena = np.zeros(arena_bytes, np.uint8)
@@ -53,13 +53,13 @@ class Caller:
             case Completed(key, offset, length):
                 self.completed[key] = self.arena[offset : offset + length].tobytes()
                 self.assembler.release(offset)
-            case Parked(key, offset, symbol_bytes, have):
+            case Spilled(key, offset, symbol_bytes, have):
                 symbols = self.arena[offset : offset + len(have) * symbol_bytes].reshape(-1, symbol_bytes)
-                self.parked[key] = symbols.copy(), have.copy()
+                self.spilled[key] = symbols.copy(), have.copy()
                 self.assembler.release(offset)
             case Wanted(key, offset, symbol_bytes, count):
                 self.wanted.append(key)
-                symbols, have = self.parked.pop(key)
+                symbols, have = self.spilled.pop(key)
                 place = self.arena[offset : offset + count * symbol_bytes].reshape(-1, symbol_bytes)
                 place[have] = symbols[have]
                 self.assembler.loaded(key, have)

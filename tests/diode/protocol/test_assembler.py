@@ -13,7 +13,7 @@ from diode.protocol import early_slabs
 from diode.protocol.encoder import Part
 from diode.protocol.geometry import Geometry, object_geometry, slab_count
 from diode.protocol.handed_over import SlabKey
-from diode.protocol.wire import FILLER_BUNDLE, Kind, ObjectType, headers_of
+from diode.protocol.wire import PADDING_BUNDLE, Kind, ObjectType, headers_of
 from tests.diode.protocol.caller import Caller, sent
 
 S = 448
@@ -89,31 +89,31 @@ def test_losses_within_parity_cost_nothing(length: int, seed: int, known_after: 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, WHOLE), st.integers(0, 1 << 30))
 def test_symbols_of_several_passes_add_up(length: int, seed: int) -> None:
-    """What one pass did not complete is parked, wanted back with the next datagram, and completed by any k of all."""
+    """What one pass did not complete is spilled, wanted back with the next datagram, and completed by any k of all."""
     rng, content = random.Random(seed), content_of(length)
     caller = knowing(length)
     passes = 0
     while key() not in caller.completed:
         one = sent(FULL, DATA, content)
         caller.feed(one[sorted(rng.sample(range(len(one)), max(1, len(one) // 3)))])
-        caller.assembler.park(BUNDLE)
+        caller.assembler.spill(BUNDLE)
         caller.answer()
         assert 0 == caller.assembler.used_bytes
         passes += 1
         assert passes < 100
     assert content == caller.completed[key()]
-    assert len(caller.wanted) == caller.assembler.figures.slabs_parked
+    assert len(caller.wanted) == caller.assembler.figures.slabs_spilled
     assert passes == 1 + len(caller.wanted)
 
 
 def test_a_wrong_symbol_does_not_outlast_its_pass() -> None:
-    """One that was parked gives way to what comes later, so that the slab can be collected again and be right."""
+    """One that was spilled gives way to what comes later, so that the slab can be collected again and be right."""
     content = content_of(WHOLE)
     caller, true = knowing(WHOLE), sent(FULL, DATA, content)
     lie = true[:5].copy()
     lie[:, 48:-16] ^= 0xFF
     caller.feed(lie)
-    caller.assembler.park(BUNDLE)
+    caller.assembler.spill(BUNDLE)
     caller.answer()
     caller.feed(true)
     assert content == caller.completed[key()]
@@ -132,7 +132,7 @@ def test_a_slab_that_was_not_what_was_signed_is_collected_again() -> None:
 
 
 def test_slabs_that_are_done_are_not_collected_again() -> None:
-    """As the ledger says after a restart; what it has parked of others is wanted back."""
+    """As the ledger says after a restart; what it has spilled of others is wanted back."""
     content = content_of(2 * WHOLE)
     caller = Caller(BUDGET)
     first, second = (sent(FULL, DATA, content, number) for number in (0, 1))
@@ -140,7 +140,7 @@ def test_slabs_that_are_done_are_not_collected_again() -> None:
     have[:20] = True
     symbols = np.zeros((len(have), S), np.uint8)
     symbols[:20] = second[:20, 48:-16]
-    caller.parked[key(1)] = symbols, have
+    caller.spilled[key(1)] = symbols, have
     caller.assembler.know(BUNDLE, FULL, {(Kind.DATA, 0): 2 * WHOLE, **TABLES}, [0], [key(1)])
     assert {Drop.REDUNDANT: len(first)} == caller.feed(first)
     caller.feed(second[20:24])
@@ -170,7 +170,7 @@ def test_what_contradicts_the_manifest_is_refused(number: int, field: str, value
     lie = sent(FULL, DATA, content_of(LENGTH), number)[:1].copy()
     headers_of(lie)[field] = value
     assert {drop: 1} == caller.feed(lie)
-    caller.assembler.park(BUNDLE)
+    caller.assembler.spill(BUNDLE)
     caller.answer()
     assert 0 == caller.assembler.used_bytes
 
@@ -219,10 +219,10 @@ def test_a_symbol_that_comes_again_is_told_from_one_that_differs(changed: int, d
 
 def test_filler_takes_no_memory() -> None:
     """It is counted, and nothing else."""
-    caller, filler = Caller(BUDGET), sent(FULL, DATA, content_of(WHOLE))
-    headers_of(filler)["bundle"] = FILLER_BUNDLE
-    caller.feed(filler)
-    assert (len(filler), 0) == (caller.assembler.figures.filler, caller.assembler.used_bytes)
+    caller, padding = Caller(BUDGET), sent(FULL, DATA, content_of(WHOLE))
+    headers_of(padding)["bundle"] = PADDING_BUNDLE
+    caller.feed(padding)
+    assert (len(padding), 0) == (caller.assembler.figures.padding, caller.assembler.used_bytes)
 
 
 # memory
@@ -283,7 +283,7 @@ def test_slabs_that_fall_behind_are_parked() -> None:
     caller = knowing(len(content))
     for number in range(5):
         caller.feed(sent(FULL, DATA, content, number)[:10])
-    assert {key(0), key(1), key(2)} == caller.parked.keys()
+    assert {key(0), key(1), key(2)} == caller.spilled.keys()
     assert [key(number) for number in range(5)] == caller.begun
 
 

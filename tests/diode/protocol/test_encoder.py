@@ -15,7 +15,15 @@ from diode.protocol.auth import DatagramViews, LinkKey, Mode, Session
 from diode.protocol.encoder import COUNTERS_PER_SESSION, MAX_PLACES, Part, SlabEncoder, Slot, fill_from
 from diode.protocol.fec import choose_engine
 from diode.protocol.geometry import Geometry, repair_offset, slab_at
-from diode.protocol.wire import FILLER_BUNDLE, FILLER_COUNTER, OVERHEAD_BYTES, Kind, datagram_bytes, headers_of, screen
+from diode.protocol.wire import (
+    OVERHEAD_BYTES,
+    PADDING_BUNDLE,
+    PADDING_COUNTER,
+    Kind,
+    datagram_bytes,
+    headers_of,
+    screen,
+)
 
 SHAPE = Geometry(448, 8, 200, 10)
 SLOT = Slot(memoryview(bytearray(SHAPE.rows * SHAPE.columns * datagram_bytes(448))), SHAPE)
@@ -148,12 +156,12 @@ def test_filler_says_nothing_and_is_authentic(mode: Mode) -> None:
     """It may be sent again and again: its counters are none of data's."""
     sealing = Sealing(mode)
     sealing.encode(b"\xff" * FULL.source_bytes)
-    sealing.encoder.filler(sealing.slot, 8)
+    sealing.encoder.padding(sealing.slot, 8)
     copy = sealing.slot.datagrams[:8].copy()
     headers = headers_of(copy)
-    assert ({FILLER_BUNDLE}, {True}) == (
+    assert ({PADDING_BUNDLE}, {True}) == (
         set(headers["bundle"].tolist()),
-        {n >= FILLER_COUNTER for n in headers["counter"]},
+        {n >= PADDING_COUNTER for n in headers["counter"]},
     )
     views = DatagramViews(memoryview(copy.reshape(-1)), copy.shape[1], 8)
     assert Session(KEY, 5, mode).check(copy, views, slice(0, 8)).all()

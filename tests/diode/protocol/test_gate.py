@@ -34,7 +34,7 @@ def hear(gate: Gate, datagrams: np.ndarray) -> int:
 def data() -> np.ndarray:
     """Eight authentic datagrams."""
     slot = Slot(memoryview(bytearray(8 * (GEOMETRY.symbol_bytes + 64))), GEOMETRY)
-    SlabEncoder(choose_engine(), SESSION, KEY.key_id).filler(slot, 8)
+    SlabEncoder(choose_engine(), SESSION, KEY.key_id).padding(slot, 8)
     return slot.datagrams
 
 

@@ -161,7 +161,7 @@ def test_counters_of_filler_do_not_lose_their_low_bits() -> None:
     """Counters from 2^63 on stay exact integers."""
     headers = np.zeros(3, dtype=wire.HEADER)
     common = {"flags": 0, "key_id": 0, "session": 0, "bundle": 0, "slab": 0, "columns": 1, "k": 1, "symbol_bytes": S}
-    pack_headers(headers, kind=Kind.DATA, counter=wire.FILLER_COUNTER - 1, symbols=np.zeros(3, np.uint16), **common)
+    pack_headers(headers, kind=Kind.DATA, counter=wire.PADDING_COUNTER - 1, symbols=np.zeros(3, np.uint16), **common)
     assert [(1 << 63) - 1, 1 << 63, (1 << 63) + 1] == headers["counter"].tolist()
 
 

@@ -74,7 +74,7 @@ def test_an_older_senders_ledger_goes_on(tmp_path: Path, name: str) -> None:
             last = before["channel"][0][1]
             assert ((1, 4), last) == (ledger.progress.of(queued.id), ledger.next_sequence("models")[0] - 1)
             assert 1 == len(ledger.resends.waiting())
-            assert ledger.standing().decisions == ledger.identity().decisions
+            assert ledger.checkpoint().decisions == ledger.identity().decisions
     assert (before, len(SenderLedger.migrations)) == (rows_of(path), version_of(path))
 
 
@@ -87,7 +87,7 @@ def test_an_older_receivers_ledger_goes_on(tmp_path: Path, name: str) -> None:
     decisions = before["ledger"][0][3]
     for kind in (StoreLedger, SupervisorLedger):
         with closing(kind(path)) as ledger:
-            assert (decisions, None) == (ledger.standing().decisions, ledger.trust_head())
+            assert (decisions, None) == (ledger.checkpoint().decisions, ledger.trust_checkpoint())
             assert ["e" * 16] == ledger.peer.heard()
     after = rows_of(path)
     slabs = {table: before.pop(table) for table in ("slab", "parked")}
@@ -115,13 +115,13 @@ def test_what_was_known_of_slabs_is_known_still(tmp_path: Path, monkeypatch: pyt
         assert (([0, 1, 2, 3], []), {1}) == (ledger.slabs.kept(bundle), ledger.slabs.unproven(bundle))
         ledger.slabs.forget_unsynced()
         assert ([0], []) == ledger.slabs.kept(bundle)
-        assert [(1, 0, 5)] == ledger.slabs.parked(bundle)
+        assert [(1, 0, 5)] == ledger.slabs.spilled(bundle)
     lay("receiver-1", tmp_path / "later.db")
     monkeypatch.setattr("receiver.ledger.ledgers.boot_id", lambda: "another")
     with closing(StoreLedger(tmp_path / "later.db")) as ledger:
         assert (([0], [1, 2, 3]), set()) == (ledger.slabs.kept(bundle), ledger.slabs.unproven(bundle))
         ledger.slabs.forget_doubtful(bundle)
-        assert [(1, 0, 5)] == ledger.slabs.parked(bundle)
+        assert [(1, 0, 5)] == ledger.slabs.spilled(bundle)
 
 
 def test_the_kept_ledgers_hold_every_state() -> None:
@@ -147,7 +147,7 @@ def test_an_older_ledger_is_read_as_it_is(tmp_path: Path, name: str) -> None:
     with closing(kind(path, read_only=True)) as ledger:
         rows = ledger.recent(9) if isinstance(ledger, SenderLedger) else ledger.bundles.recent(9)
         assert len(before["bundle"]) == len(rows)
-        ledger.standing()
+        ledger.checkpoint()
         back_up(ledger, tmp_path / "backup", read)
     assert (before, version) == (rows_of(path), version_of(path))
     restore(tmp_path / "backup", tmp_path / "state", read, force=False, keys=(), is_unsigned=True)

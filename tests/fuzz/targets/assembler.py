@@ -15,7 +15,7 @@ from diode.protocol.assembler import Assembler
 from diode.protocol.early_slabs import MAX_EARLY_SLABS
 from diode.protocol.fec import Engine, choose_engine
 from diode.protocol.geometry import Geometry, slab_at
-from diode.protocol.handed_over import Begun, Completed, HandedOver, Parked, SlabKey, Wanted
+from diode.protocol.handed_over import Begun, Completed, HandedOver, SlabKey, Spilled, Wanted
 from diode.protocol.wire import MAX_SLABS, Kind, ObjectType, headers_of, pack_headers, screen
 from tests.fuzz.reading import Input
 
@@ -48,7 +48,7 @@ class _Play:
         self.sizes: dict[int, tuple[Geometry, dict[tuple[Kind, int], int]]] = {}
         self.signed = dict(self.sizes)
         self.over: set[int] = set()
-        self.parked: dict[SlabKey, np.ndarray] = {}
+        self.spilled: dict[SlabKey, np.ndarray] = {}
 
     def step(self, given: Input) -> None:
         bundle = 1 + given.number(1) % 3
@@ -56,7 +56,7 @@ class _Play:
             case 1:
                 self.know(bundle, given)
             case 2:
-                self.assembler.park((None, bundle)[given.number(1) % 2])
+                self.assembler.spill((None, bundle)[given.number(1) % 2])
             case 3:
                 self.take(given)
             case 4:
@@ -109,12 +109,12 @@ class _Play:
                         if given.number(1) % 2:
                             self.assembler.redo(key)
                 self.assembler.release(offset)
-            case Parked(key, offset, _, have):
-                self.parked[key] = have
+            case Spilled(key, offset, _, have):
+                self.spilled[key] = have
                 self.assembler.release(offset)
             case Wanted(key, _, _, symbols):
                 have = np.zeros(symbols, dtype=np.bool_)
-                mask = self.parked.get(key, have)[:symbols]
+                mask = self.spilled.get(key, have)[:symbols]
                 have[: len(mask)] = mask
                 self.assembler.loaded(key, have)
             case Begun():
@@ -130,7 +130,7 @@ class _Play:
     def check(self) -> None:
         assembler = self.assembler
         extents = assembler._extents
-        pending = {item.offset for item in assembler.handed_over if isinstance(item, Completed | Parked)}
+        pending = {item.offset for item in assembler.handed_over if isinstance(item, Completed | Spilled)}
         held = {slab.offset for slab in assembler._open.values()}
         loading = {at for places in assembler._loading.values() for at in places if at is not None}
         assert len(held) + len(pending) + len(loading) == len(extents._taken)  # no two share a stretch
@@ -152,8 +152,8 @@ class _Play:
 
 
 def seeds() -> dict[str, bytes]:
-    """A bundle in order; data before its manifest; parked and wanted again; a lie about a shape; all memory taken."""
-    know, take, park = bytes([0, 1, 0, 3, 1, 1]), bytes([0, 3, 0]), bytes([0, 2, 0])
+    """A bundle in order; data before its manifest; spilled and wanted again; a lie about a shape; all memory taken."""
+    know, take, spill = bytes([0, 1, 0, 3, 1, 1]), bytes([0, 3, 0]), bytes([0, 2, 0])
 
     def sent(
         count: int, *, kind: int = 0, flags: int = 0, slab: int = 0, symbol: int = 0, d: int = 5, k: int = 1
@@ -166,7 +166,7 @@ def seeds() -> dict[str, bytes]:
     return {
         "in_order": manifest + take + know + tables + sent(5) + take * 8,
         "early": sent(5) + sent(2, symbol=5) + manifest + take + know + take * 4,
-        "parked": know + sent(3) + park + take * 2 + sent(2, symbol=3) + take * 3,
+        "parked": know + sent(3) + spill + take * 2 + sent(2, symbol=3) + take * 3,
         "lie": sent(1, kind=1, d=2, k=9) + manifest + take,
         "wide": b"".join(sent(200, slab=n, d=64, k=255) for n in range(3)) + know + take * 4,
         "finished": know + sent(2) + bytes([0, 4, 1]) + sent(5) + take * 3,

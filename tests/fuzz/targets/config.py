@@ -40,7 +40,7 @@ def one_input(data: bytes) -> None:
         except (UsageError, NotInitialisedError):
             return
     assert config.state.is_absolute()
-    assert config.anchor_file.is_absolute()
+    assert config.guard_file.is_absolute()
     assert config.link.key.is_absolute()
 
 

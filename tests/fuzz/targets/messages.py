@@ -54,10 +54,10 @@ def _use(message: Any) -> None:
     match message:
         case receiver.Complete():
             assert message.length == len(ARENA[message.offset : message.offset + message.length])
-        case receiver.Parked() | receiver.Wanted():
+        case receiver.Spilled() | receiver.Wanted():
             length = message.symbols * message.symbol_bytes
             assert length == len(ARENA[message.offset : message.offset + length])
-    if isinstance(message, receiver.Parked):
+    if isinstance(message, receiver.Spilled):
         assert message.symbols == len(unpack_mask(message.have, message.symbols))
 
 
@@ -92,7 +92,7 @@ def seeds() -> dict[str, bytes]:
         (2, receiver.SymbolsLost("0" * 16, (1, 2))),
         (2, Fatal("no disk", 1)),
         (3, receiver.Complete(*slab, offset=4096, length=185312)),
-        (3, receiver.Parked(*slab, offset=0, symbol_bytes=448, symbols=256, have=bytes(32))),
+        (3, receiver.Spilled(*slab, offset=0, symbol_bytes=448, symbols=256, have=bytes(32))),
         (3, receiver.Wanted(*slab, offset=0, symbol_bytes=448, symbols=256)),
         (4, receiver.Known(7, (448, 64, 4, 2), 1, 2, 3, b"\x80", b"", b"", b"")),
         (5, sender.SessionBegun("0" * 16, "isal", 7)),

@@ -16,7 +16,7 @@ LINES: list[tuple[str, str, dict[str, Any]]] = [
     ("info", "two_link_keys_valid", {"previous": "00ff", "since": "then"}),
     ("warning", "previous_link_key_missing", {"path": "/k"}),
     ("error", "trust_document_awaited", {"version": 3, "digest": "d", "consequence": "nothing is published"}),
-    ("info", "stopping", {"signal": "SIGTERM", "kept": "slabs, stored or parked; a later run goes on"}),
+    ("info", "stopping", {"signal": "SIGTERM", "kept": "slabs, stored or spilled; a later run goes on"}),
     ("error", "link_silent", {"since_s": 3.0}),
     ("info", "link_alive", {"since_s": 3.0}),
     ("error", "heartbeats_left_out", {"count": 5}),

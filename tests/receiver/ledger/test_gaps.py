@@ -35,7 +35,7 @@ def ledger(tmp_path: Path) -> SupervisorLedger:
 def test_holes_and_the_tail_are_missed(ledger: SupervisorLedger, tmp_path: Path) -> None:
     """By channel, in order, so many at most."""
     known(tmp_path / "ledger.db", "models", 3, 4, 6)
-    ledger.peer.note_issued({"models": 8, "images": 2})
+    ledger.peer.note_high_watermarks({"models": 8, "images": 2})
     known(tmp_path / "ledger.db", "images", 2)
     assert [("models", 5), ("models", 7), ("models", 8)] == missed(ledger, 9)
     assert [("models", 5)] == missed(ledger, 1)
@@ -43,10 +43,10 @@ def test_holes_and_the_tail_are_missed(ledger: SupervisorLedger, tmp_path: Path)
 
 def test_the_first_bundle_of_a_channel_can_be_missed(ledger: SupervisorLedger, tmp_path: Path) -> None:
     """Nothing was ever accepted on it; and it stays missed when the next one arrives."""
-    ledger.peer.note_issued({"models": 1})
+    ledger.peer.note_high_watermarks({"models": 1})
     assert [("models", 1)] == missed(ledger, 9)
     known(tmp_path / "ledger.db", "models", 2)
-    ledger.peer.note_issued({"models": 2})
+    ledger.peer.note_high_watermarks({"models": 2})
     assert [("models", 1)] == missed(ledger, 9)
 
 
@@ -54,15 +54,15 @@ def test_a_long_history_hides_no_gap(ledger: SupervisorLedger, tmp_path: Path) -
     """The newest numbers are looked at, however many went before."""
     last = MAX_JUMP + 50
     known(tmp_path / "ledger.db", "models", *(n for n in range(1, last + 1) if n != last - 20))
-    ledger.peer.note_issued({"models": last})
+    ledger.peer.note_high_watermarks({"models": last})
     assert [("models", last - 20)] == missed(ledger, 9)
 
 
 def test_a_number_below_an_accepted_one_is_proven_by_its_signature(ledger: SupervisorLedger, tmp_path: Path) -> None:
     """A heartbeat alone is a hint."""
-    ledger.peer.note_issued({"models": 1})
+    ledger.peer.note_high_watermarks({"models": 1})
     known(tmp_path / "ledger.db", "models", 1, 3)
-    ledger.peer.note_issued({"models": 4})
+    ledger.peer.note_high_watermarks({"models": 4})
     proofs = ["signature proves" in request.what for request in request_gaps(ledger)]
     assert [True, False] == proofs
 

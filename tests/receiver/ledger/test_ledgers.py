@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from diode.audit.chain import Head
+from diode.audit.chain import LogCheckpoint
 from diode.errors import StorageError
 from diode.protocol.heartbeat import LinkOrder
 from diode.storage.connection import ForeignTableError
@@ -43,7 +43,7 @@ STORE_WRITES: dict[str, Callable[[StoreLedger], object]] = {
     "rebaseline": lambda ledger: ledger.rebaseline([], {"models": 3}, 9, (1, "ab")),
     "stored": lambda ledger: ledger.slabs.stored(ID, 0),
     "begun": lambda ledger: ledger.slabs.begun(ID, 0),
-    "park": lambda ledger: ledger.slabs.park(ID, 1, 0, 0, b"\xf0"),
+    "park": lambda ledger: ledger.slabs.spill(ID, 1, 0, 0, b"\xf0"),
     "sync_begins": lambda ledger: ledger.slabs.sync_begins(),
     "sync_succeeded": lambda ledger: ledger.slabs.sync_succeeded(),
     "begin": lambda ledger: ledger.numbers.begin("models", 7),
@@ -56,13 +56,13 @@ SUPERVISOR_WRITES: dict[str, Callable[[SupervisorLedger], object]] = {
     "take_over_order": lambda ledger: ledger.peer.take_over_order(["key"]),
     "reset_order": lambda ledger: ledger.peer.reset_order(["key"], 7),
     "forget_claims": lambda ledger: ledger.peer.forget_claims("key"),
-    "note_head": lambda ledger: ledger.peer.note_head(Head(1, "ab")),
+    "note_head": lambda ledger: ledger.peer.note_head(LogCheckpoint(1, "ab")),
     "note_sessions": lambda ledger: ledger.peer.note_sessions([[1, 2, 3]]),
-    "note_issued": lambda ledger: ledger.peer.note_issued({"models": 7}),
+    "note_issued": lambda ledger: ledger.peer.note_high_watermarks({"models": 7}),
     "keep_channels": lambda ledger: ledger.peer.keep_channels([]),
     "note_heard": lambda ledger: ledger.peer.note_heard([ID]),
-    "note_withdrawn": lambda ledger: ledger.peer.note_withdrawn([ID]),
-    "forget_withdrawn": lambda ledger: ledger.peer.forget_withdrawn(ID),
+    "note_withdrawn": lambda ledger: ledger.peer.note_cancelled([ID]),
+    "forget_withdrawn": lambda ledger: ledger.peer.forget_cancelled(ID),
 }
 
 
@@ -131,7 +131,7 @@ def test_what_is_opened_to_be_read_changes_nothing(store: StoreLedger, kind: typ
 
 def test_one_sees_what_the_other_writes(store: StoreLedger, supervisor: SupervisorLedger) -> None:
     """At once: it is one file."""
-    supervisor.peer.note_issued({"test": 7})
+    supervisor.peer.note_high_watermarks({"test": 7})
     supervisor.peer.note_heard([ID, "b" * 16])
     store.bundles.accept(ID, MANIFEST, "signer")
     assert ["b" * 16] == store.peer.heard() == supervisor.peer.heard()

@@ -21,9 +21,9 @@ def ledger(tmp_path: Path) -> Iterator[StoreLedger]:
 
 
 def written(slabs: SlabWriter) -> None:
-    """Slab 0 is stored, and slab 1 parked."""
+    """Slab 0 is stored, and slab 1 spilled."""
     slabs.stored(ID, 0)
-    slabs.park(ID, Kind.DATA, 0, 1, b"\xf0")
+    slabs.spill(ID, Kind.DATA, 0, 1, b"\xf0")
 
 
 def syncing(slabs: SlabWriter) -> None:
@@ -45,8 +45,8 @@ def unproven(slabs: SlabWriter) -> None:
 
 
 def known(slabs: SlabWriter) -> tuple[list[int], list[int], list[int], int]:
-    """Slabs that are there, that must be hashed again, that are to be read from the disk; and how many are parked."""
-    return (*slabs.kept(ID), sorted(slabs.unproven(ID)), len(slabs.parked(ID)))
+    """Slabs that are there, that must be hashed again, that are to be read from the disk; and how many are spilled."""
+    return (*slabs.kept(ID), sorted(slabs.unproven(ID)), len(slabs.spilled(ID)))
 
 
 @pytest.mark.parametrize(
@@ -109,14 +109,14 @@ def test_begun_slabs_that_are_neither_stored_nor_parked_are_told_once(ledger: St
 def test_parked_slabs_are_found_by_their_names(ledger: StoreLedger) -> None:
     """In order, with what is there of each; taken back, they are gone."""
     slabs = ledger.slabs
-    slabs.park(ID, Kind.DATA, 0, 7, b"\x81")
-    slabs.park(ID, Kind.OBJECT, 1, 0, b"\x01")
-    slabs.park(ID, Kind.DATA, 0, 7, b"\xff")
+    slabs.spill(ID, Kind.DATA, 0, 7, b"\x81")
+    slabs.spill(ID, Kind.OBJECT, 1, 0, b"\x01")
+    slabs.spill(ID, Kind.DATA, 0, 7, b"\xff")
     expected = sorted([(Kind.DATA, 0, 7), (Kind.OBJECT, 1, 0)])
-    assert (expected, b"\xff") == (slabs.parked(ID), slabs.parked_mask(ID, Kind.DATA, 0, 7))
-    assert [7, 0] == [key.number for key in sorted(slabs.parked(ID), key=lambda key: -key.number)]
-    assert (True, False) == (slabs.unpark(ID, Kind.DATA, 0, 7), slabs.unpark(ID, Kind.DATA, 0, 7))
-    assert slabs.parked_mask(ID, Kind.DATA, 0, 7) is None
+    assert (expected, b"\xff") == (slabs.spilled(ID), slabs.spilled_mask(ID, Kind.DATA, 0, 7))
+    assert [7, 0] == [key.number for key in sorted(slabs.spilled(ID), key=lambda key: -key.number)]
+    assert (True, False) == (slabs.forget_spilled(ID, Kind.DATA, 0, 7), slabs.forget_spilled(ID, Kind.DATA, 0, 7))
+    assert slabs.spilled_mask(ID, Kind.DATA, 0, 7) is None
 
 
 def test_missing_slabs_are_ranges(ledger: StoreLedger) -> None:

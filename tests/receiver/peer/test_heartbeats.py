@@ -16,7 +16,7 @@ from receiver.ledger.ledgers import StoreLedger, SupervisorLedger
 from receiver.ledger.peer import MAX_HEARD, MAX_JUNK_CHANNELS
 from receiver.ledger.states import State
 from receiver.messages import DiskFailing
-from receiver.peer.audit_heads import PeerHeads
+from receiver.peer.audit_checkpoints import PeerCheckpoints
 from receiver.peer.completion import GRACE_S, Endings
 from receiver.peer.heartbeats import GAP_S
 from receiver.peer.requests import request_bundle
@@ -41,9 +41,9 @@ def coming(how: Literal["resumed", "progress"]) -> Coming:
     return Coming(row, how, 0, 1)
 
 
-def heads(folder: Path) -> PeerHeads:
+def heads(folder: Path) -> PeerCheckpoints:
     """Where heads of the sender's audit log go."""
-    return PeerHeads(
+    return PeerCheckpoints(
         SupervisorLedger(folder / "ledger.db"), AuditLog(folder / "audit", "receiver", None), lambda _: None
     )
 
@@ -72,9 +72,9 @@ def test_what_a_full_disk_does_not_take_is_recorded_later(tmp_path: Path, monkey
     monkeypatch.undo()
     assert [DiskFailing] == [type(message) for message in said]
     assert (1, 2) == hearing.newest
-    assert ({}, [], {}) == (ledger.peer.link_orders(), ledger.peer.heard(), ledger.peer.issued())
+    assert ({}, [], {}) == (ledger.peer.link_orders(), ledger.peer.heard(), ledger.peer.high_watermarks())
     hearing.hear(beat(3, models=8), 3.0, {})
-    assert ((1, 3), ["a" * 16], {"models": 8}) == (hearing.newest, ledger.peer.heard(), ledger.peer.issued())
+    assert ((1, 3), ["a" * 16], {"models": 8}) == (hearing.newest, ledger.peer.heard(), ledger.peer.high_watermarks())
     assert {"": hearing.newest} == {key: order.reached for key, order in ledger.peer.link_orders().items()}
 
 
@@ -86,7 +86,7 @@ def test_what_was_withdrawn_is_missing_all_the_same(tmp_path: Path) -> None:
         hearing = Hearing(ledger, endings, DiskHealth(lambda _: None), heads(tmp_path))
         hearing.hear(beat(1 + number, ("a" * 16, state)), 1.0 + number, {"a" * 16: coming("progress")})
     assert ["a" * 16] == endings.due(99.0, NONE_LEFT, NONE_LEFT)
-    assert (["a" * 16], {"a" * 16}) == (ledger.peer.heard(), ledger.peer.withdrawn())
+    assert (["a" * 16], {"a" * 16}) == (ledger.peer.heard(), ledger.peer.cancelled())
     assert "the sender says that it was withdrawn" in request_bundle(ledger, "a" * 16).what
 
 
@@ -99,7 +99,7 @@ def test_a_withdrawn_bundle_may_come_after_all(tmp_path: Path) -> None:
     assert ["b" * 16, "a" * 16] == ledger.peer.heard()
     hearing = Hearing(ledger, endings, DiskHealth(lambda _: None), heads(tmp_path))
     hearing.hear(beat(3, ("a" * 16, "sending")), 3.0, {})
-    assert (["a" * 16, "b" * 16], set()) == (ledger.peer.heard(), ledger.peer.withdrawn())
+    assert (["a" * 16, "b" * 16], set()) == (ledger.peer.heard(), ledger.peer.cancelled())
 
 
 def test_made_up_channels_are_forgotten_and_real_ones_come_back(tmp_path: Path) -> None:
@@ -109,10 +109,13 @@ def test_made_up_channels_are_forgotten_and_real_ones_come_back(tmp_path: Path) 
     hearing.hear(beat(1, models=3, other=2), 1.0, {})
     for number in range(2, 12):
         hearing.hear(beat(number, **{f"junk{number}x{n}": 1 for n in range(20)}), 1.0 * number, {})
-    assert (MAX_JUNK_CHANNELS + 1, False) == (len(ledger.peer.issued()), "other" in ledger.peer.issued())
+    assert (MAX_JUNK_CHANNELS + 1, False) == (
+        len(ledger.peer.high_watermarks()),
+        "other" in ledger.peer.high_watermarks(),
+    )
     hearing.hear(beat(12, models=3, other=2), 12.0, {})
-    assert {"models": 3, "other": 2}.items() <= ledger.peer.issued().items()
-    assert len(hearing.recording._numbers.books.issued) <= MAX_JUNK_CHANNELS + 2
+    assert {"models": 3, "other": 2}.items() <= ledger.peer.high_watermarks().items()
+    assert len(hearing.recording._numbers.books.high_watermarks) <= MAX_JUNK_CHANNELS + 2
 
 
 def test_words_of_bundles_are_bounded_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,8 +127,8 @@ def test_words_of_bundles_are_bounded_on_a_full_disk(tmp_path: Path, monkeypatch
         for number in range(2 * MAX_HEARD // 8):
             names = [(f"{8 * number + i:016x}", "withdrawn") for i in range(8)]
             hearing.hear(beat(1 + number, *names), 1.0, {})
-    assert len(hearing.recording._bundles._withdrawn) <= MAX_HEARD + 8
-    assert 10 == len([line for line in said if line["event"] == "bundle_withdrawn"])
+    assert len(hearing.recording._bundles._cancelled) <= MAX_HEARD + 8
+    assert 10 == len([line for line in said if line["event"] == "bundle_cancelled"])
 
 
 def test_a_new_key_begins_with_nothing_that_the_old_one_said(tmp_path: Path) -> None:
@@ -140,7 +143,7 @@ def test_a_new_key_begins_with_nothing_that_the_old_one_said(tmp_path: Path) -> 
     hearing = Hearing(ledger, endings, DiskHealth(lambda _: None), heads(tmp_path), keys=keys)
     hearing.hear(beat(1, models=3), 3.0, {}, "new", has_mac=True)
     assert [("models", 1), ("models", 2), ("models", 3)] == told(ledger)
-    assert ([], set()) == (ledger.peer.heard(), ledger.peer.withdrawn())
+    assert ([], set()) == (ledger.peer.heard(), ledger.peer.cancelled())
     assert {"old": (1, FAR), "new": (1, 1)} == {key: order.reached for key, order in ledger.peer.link_orders().items()}
     assert (True, False) == (ledger.peer.link_orders()["new"].has_mac, ledger.peer.link_orders()["old"].has_mac)
     again = Hearing(ledger, endings, DiskHealth(lambda _: None), heads(tmp_path), keys=keys)
@@ -161,7 +164,7 @@ def test_a_key_that_comes_back_forgets_what_was_said_meanwhile(tmp_path: Path) -
     hear(beat(1, ("b" * 16, "withdrawn"), ("c" * 16, "sending"), models=MAX_SEQUENCE, invented=7), "b")
     hear(beat(6, models=2), "a")
     assert [("models", 1), ("models", 2)] == told(ledger)
-    assert ([], set()) == (ledger.peer.heard(), ledger.peer.withdrawn())
+    assert ([], set()) == (ledger.peer.heard(), ledger.peer.cancelled())
     assert {"a": ((1, 6), True), "b": ((1, 1), False)} == {
         key: (order.reached, order.has_spoken) for key, order in ledger.peer.link_orders().items()
     }
@@ -171,7 +174,7 @@ def test_an_update_keeps_the_order_and_what_was_said(tmp_path: Path) -> None:
     """Earlier versions kept one order for all keys: it goes on for those that are held, and is taken over once."""
     ledger = SupervisorLedger(tmp_path / "ledger.db")
     ledger._connection.execute("INSERT INTO heartbeat VALUES (1, 7, 9)")
-    ledger.peer.note_issued({"models": 5})
+    ledger.peer.note_high_watermarks({"models": 5})
     ledger.peer.note_heard(["a" * 16])
     hearing = Hearing(ledger, Endings(), DiskHealth(lambda _: None), heads(tmp_path), keys=("new", "old"))
     assert {"new": (7, 9), "old": (7, 9)} == {key: order.reached for key, order in hearing.orders.items()}
@@ -224,7 +227,7 @@ def test_what_found_no_room_is_not_lost_for_good(tmp_path: Path) -> None:
     assert ((1, 1), ["a" * 16]) == (hearing.newest, ledger.peer.heard())
     hearing.has_room = True
     hearing.hear(beat(2, models=2), 3.0, {}, "new")
-    assert ([], {"models": 2}) == (ledger.peer.heard(), ledger.peer.issued())
+    assert ([], {"models": 2}) == (ledger.peer.heard(), ledger.peer.high_watermarks())
     assert (1, 2) == ledger.peer.link_orders()["new"].reached
 
 

@@ -18,7 +18,7 @@ def test_books_that_only_grow_raise_no_alarm() -> None:
     books = Books({"models": 3})
     for beat in (heartbeat(100, models=3), heartbeat(101, models=4, images=1), heartbeat(97, models=4, images=2)):
         assert [] == list(books.read(beat))
-    assert {"models": 4, "images": 2} == books.issued
+    assert {"models": 4, "images": 2} == books.high_watermarks
 
 
 def test_a_clock_that_goes_back_is_alarmed_once() -> None:
@@ -37,9 +37,9 @@ def test_a_sequence_that_goes_back_is_alarmed_once_and_taken_when_it_stays() -> 
     assert ("sender_sequence_backwards", {"channel": "models", "was": 7, "now": 2}) == alarm
     for clock in range(2, TAKEN_AFTER):
         assert [] == list(books.read(heartbeat(clock, models=3)))
-    assert 7 == books.issued["models"]
+    assert 7 == books.high_watermarks["models"]
     assert [] == list(books.read(heartbeat(TAKEN_AFTER, models=3)))
-    assert 3 == books.issued["models"]
+    assert 3 == books.high_watermarks["models"]
     assert [] == list(books.read(heartbeat(20, models=8)))
     assert 1 == len(list(books.read(heartbeat(21, models=1))))
 
@@ -48,11 +48,11 @@ def test_a_lie_about_a_number_is_corrected(tmp_path: Path) -> None:
     """Neither one far too high nor one far too low stands for long, and real gaps are seen again."""
     for lie in ((1 << 63) - 1, MAX_SEQUENCE, 0):
         ledger = SupervisorLedger(tmp_path / f"{lie}.db")
-        ledger.peer.note_issued({"models": 1})
-        books = Books(ledger.peer.issued())
+        ledger.peer.note_high_watermarks({"models": 1})
+        books = Books(ledger.peer.high_watermarks())
         for clock, told in enumerate([5, lie, *[6] * TAKEN_AFTER]):
             list(books.read(heartbeat(clock, models=told)))
-            ledger.peer.note_issued(books.told)
+            ledger.peer.note_high_watermarks(books.told)
         assert list(range(1, 7)) == [gap.sequence for gap in ledger.gaps.told(("models",), 99, 0)]
 
 
@@ -61,7 +61,7 @@ def test_a_liar_in_between_hides_nothing() -> None:
     books = Books({"models": 5})
     for clock in range(100):
         list(books.read(heartbeat(clock, models=1 if clock % 2 else 5)))
-    assert {"models": 5} == books.issued
+    assert {"models": 5} == books.high_watermarks
 
 
 def test_junk_channels_crowd_out_no_real_one() -> None:
@@ -70,12 +70,12 @@ def test_junk_channels_crowd_out_no_real_one() -> None:
     for number in range(MAX_CHANNELS // 64 + 1):
         junk = {f"junk-{number}-{i}": 1 for i in range(63)}
         said = list(books.read(heartbeat(number, models=5 + number, **junk)))
-    assert MAX_CHANNELS >= len(books.issued)
-    assert 5 + MAX_CHANNELS // 64 == books.issued["models"]
+    assert MAX_CHANNELS >= len(books.high_watermarks)
+    assert 5 + MAX_CHANNELS // 64 == books.high_watermarks["models"]
     for number in range(2 * MAX_CHANNELS // 64):
         said += books.read(heartbeat(number, **{f"more-{number}-{i}": 1 for i in range(64)}))
-    assert "models" not in books.issued
+    assert "models" not in books.high_watermarks
     assert "models" in books.forgotten
     assert {"sender_channels_forgotten"} == {alarm.event for alarm in said if "channels" in alarm.fields}
     list(books.read(heartbeat(999, models=80)))
-    assert 80 == books.issued["models"]
+    assert 80 == books.high_watermarks["models"]

@@ -112,15 +112,15 @@ def test_no_other_document_is_taken_meanwhile(enclave: Enclave, tmp_path: Path, 
 
 
 def test_a_second_rebaseline_does_not_lower_it(enclave: Enclave, tmp_path: Path) -> None:
-    """Nor one after the anchor was damaged, while the audit log tells."""
+    """Nor one after the rollback guard was damaged, while the audit log tells."""
     put_back(enclave, tmp_path / "old")
     put_back(enclave, tmp_path / "old")
     with closing(StoreLedger(enclave.config.state / "ledger.db")) as ledger:
-        assert (2, document_digest(SECOND)) == ledger.trust_head()
-    enclave.config.anchor_file.write_bytes(b"{")
+        assert (2, document_digest(SECOND)) == ledger.trust_checkpoint()
+    enclave.config.guard_file.write_bytes(b"{")
     put_back(enclave, tmp_path / "old")
     with closing(StoreLedger(enclave.config.state / "ledger.db")) as ledger:
-        assert (2, document_digest(SECOND)) == ledger.trust_head()
+        assert (2, document_digest(SECOND)) == ledger.trust_checkpoint()
 
 
 def change(path: Path, statement: str, *values: object) -> None:
@@ -136,7 +136,7 @@ def forged() -> bytes:
 
 
 def test_a_changed_document_in_the_ledger_is_noticed(enclave: Enclave) -> None:
-    """The anchor knows its digest; decisions and version are the same."""
+    """The rollback guard knows its digest; decisions and version are the same."""
     path = enclave.config.state / "ledger.db"
     shutil.copy(path, path.with_name("kept"))
     for statement, values in (
@@ -182,14 +182,14 @@ def test_the_log_says_which_document_was_taken(enclave: Enclave) -> None:
 
 @pytest.mark.parametrize("what", ["older backup", "no ledger"])
 def test_a_lost_anchor_brings_no_older_document_back(enclave: Enclave, tmp_path: Path, what: str) -> None:
-    """Put back, or gone, together with the anchor: the audit log tells, at each start until a rebaseline, and after."""
+    """Put back, or gone, together with the guard: the audit log tells, at each start until a rebaseline, and after."""
     config = enclave.config
     if what == "no ledger":
         for path in config.state.glob("ledger.db*"):
             path.unlink()
     else:
         restore(tmp_path / "old", config.state, config.audit_folder, force=True, keys=(), is_unsigned=True)
-    config.anchor_file.unlink()
+    config.guard_file.unlink()
     for _ in range(2):
         with pytest.raises(ReplayError, match="says that 2 was taken"):
             open_ledger(config)

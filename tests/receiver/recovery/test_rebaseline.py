@@ -1,4 +1,4 @@
-"""A receiver's ledger that went back in time is noticed, and set right by what the inbox and the anchor say."""
+"""A receiver's ledger that went back in time is noticed, and set right by what the inbox and the rollback guard say."""
 
 import errno
 import json
@@ -23,7 +23,7 @@ from diode.storage.locking import locked
 from diode.trust.keys import new_link_key, read_link_key
 from receiver.ledger.ledgers import StoreLedger
 from receiver.ledger.states import State
-from receiver.recovery.rebaseline import anchor_of, open_ledger, open_supervisor_ledger, rebaseline, reset_order
+from receiver.recovery.rebaseline import guard_of, open_ledger, open_supervisor_ledger, rebaseline, reset_order
 from tests.link import Bundle, make_bundle
 
 FAR = (1 << 63) - 1
@@ -110,14 +110,14 @@ def test_it_is_written_down(config: ReceiverConfig, old: Path) -> None:
 
 
 def test_the_very_first_start_is_silent(config: ReceiverConfig, capsys: pytest.CaptureFixture[str]) -> None:
-    """Ledger and anchor are made."""
+    """Ledger and rollback guard are made."""
     with closing(open_ledger(config)) as ledger:
-        assert anchor_of(config).read() == ledger.standing()
+        assert guard_of(config).read() == ledger.checkpoint()
     assert "" == capsys.readouterr().out
 
 
 def test_a_ledger_that_kept_up_goes_on(config: ReceiverConfig, old: Path) -> None:
-    """Restarted, and also when its anchor did not hear of the last step."""
+    """Restarted, and also when its rollback guard did not hear of the last step."""
     open_ledger(config).close()
     with closing(StoreLedger(config.state / "ledger.db")) as ledger:
         ledger.bundles.accept(hex_id(5), BUNDLES[5].manifest, "signer")
@@ -129,14 +129,14 @@ def test_an_anchor_that_was_lost_is_written_anew(
     config: ReceiverConfig, old: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With a warning."""
-    config.anchor_file.unlink()
+    config.guard_file.unlink()
     with closing(open_ledger(config)) as ledger:
-        assert anchor_of(config).read() == ledger.standing()
-    assert "anchor_missing" in capsys.readouterr().out
+        assert guard_of(config).read() == ledger.checkpoint()
+    assert "rollback_guard_missing" in capsys.readouterr().out
 
 
 def test_an_older_ledger_is_refused(config: ReceiverConfig, old: Path) -> None:
-    """By its anchor, with exit code 15; trying again changes nothing."""
+    """By its rollback guard, with exit code 15; trying again changes nothing."""
     go_back(config, old)
     for _ in range(2):
         with pytest.raises(ReplayError, match="older than it was") as refused:
@@ -164,26 +164,26 @@ def test_another_ledger_is_refused(config: ReceiverConfig, old: Path) -> None:
 def test_receipts_tell_when_the_anchor_went_back_as_well(config: ReceiverConfig, old: Path) -> None:
     """Whoever restores a whole machine, and not the inbox."""
     go_back(config, old)
-    config.anchor_file.unlink()
+    config.guard_file.unlink()
     with pytest.raises(ReplayError, match=r"does not know 2 bundles.*test/bundle/2.*rebaseline"):
         open_ledger(config)
     with pytest.raises(ReplayError, match="does not know 2 bundles"):
         open_ledger(config)
 
 
-@pytest.mark.parametrize("anchor", ["whole", "gone", "damaged"])
-def test_rebaseline_takes_what_lies_in_the_inbox(config: ReceiverConfig, old: Path, anchor: str) -> None:
+@pytest.mark.parametrize("guard", ["whole", "gone", "damaged"])
+def test_rebaseline_takes_what_lies_in_the_inbox(config: ReceiverConfig, old: Path, guard: str) -> None:
     """As published, with its content for confirm codes; what was never published is named."""
     with closing(StoreLedger(config.state / "ledger.db", read_only=True)) as ledger:
         was = ledger.bundles.get(hex_id(4))
     go_back(config, old)
-    if anchor == "gone":
-        config.anchor_file.unlink()
-    elif anchor == "damaged":
-        config.anchor_file.write_bytes(b"{")
+    if guard == "gone":
+        config.guard_file.unlink()
+    elif guard == "damaged":
+        config.guard_file.write_bytes(b"{")
     done = rebaseline(config)
     assert (True, ["test/bundle/2", "test/bundle/4"], {"test": 4}, {"test": [(3, 3)]}, []) == done[:5]
-    assert (anchor == "damaged") == done.is_blind
+    assert (guard == "damaged") == done.is_blind
     assert {1: "published", 2: "published", 4: "published"} == states(config)
     with closing(open_ledger(config)) as ledger:
         now = ledger.bundles.get(hex_id(4))
@@ -196,14 +196,14 @@ def test_rebaseline_takes_what_lies_in_the_inbox(config: ReceiverConfig, old: Pa
 
 
 def test_what_was_taken_away_is_not_published_again(config: ReceiverConfig, old: Path) -> None:
-    """The anchor says how far the numbers had come; whatever is not known up to there is spent."""
+    """The rollback guard says how far the numbers had come; whatever is not known up to there is spent."""
     shutil.rmtree(config.inbox.path / "test")
     go_back(config, old)
     done = rebaseline(config)
     assert ([], {"test": 4}, {"test": [(2, 4)]}) == (done.taken, done.spent, done.unknown)
     with closing(open_ledger(config)) as ledger:
         with closing(open_supervisor_ledger(config)) as supervisors:
-            supervisors.peer.note_issued({"test": 5})
+            supervisors.peer.note_high_watermarks({"test": 5})
         assert [("test", 5, "")] == ledger.gaps.told((), 9, 9)
         for n in (2, 3, 4):
             with pytest.raises(ReplayError, match="rebaselined at 4"):
@@ -250,10 +250,10 @@ def test_a_receipt_whose_number_is_taken_counts_as_refused(config: ReceiverConfi
 def test_a_ledger_that_is_not_older_is_left_alone(config: ReceiverConfig, old: Path) -> None:
     """Nothing is spent, nothing is taken."""
     with closing(open_ledger(config)) as ledger:
-        before = ledger.standing()
+        before = ledger.checkpoint()
     assert not rebaseline(config).changed
     with closing(open_ledger(config)) as ledger:
-        assert ledger.standing() == before
+        assert ledger.checkpoint() == before
         ledger.bundles.accept(hex_id(3), BUNDLES[3].manifest, "signer")
 
 
@@ -285,15 +285,15 @@ def test_nothing_is_changed_under_a_daemon(config: ReceiverConfig, old: Path) ->
 
 
 def test_what_is_decided_is_anchored_before_anybody_can_see_it(config: ReceiverConfig) -> None:
-    """Publishing and refusing; without an anchor there is no decision."""
+    """Publishing and refusing; without a rollback guard there is no decision."""
     with closing(open_ledger(config)) as ledger:
         ledger.bundles.accept(hex_id(1), BUNDLES[1].manifest, "signer")
         ledger.bundles.set_state(hex_id(1), State.PUBLISHING)
-        assert anchor_of(config).read() == ledger.standing()
+        assert guard_of(config).read() == ledger.checkpoint()
         ledger.bundles.refuse(hex_id(2), BUNDLES[2].manifest, "signer", "why")
-        assert anchor_of(config).read() == ledger.standing()
-        assert {"test": 1} == ledger.standing().channels
-        shutil.rmtree(config.anchor_file.parent)
+        assert guard_of(config).read() == ledger.checkpoint()
+        assert {"test": 1} == ledger.checkpoint().channels
+        shutil.rmtree(config.guard_file.parent)
         ledger.bundles.accept(hex_id(3), BUNDLES[3].manifest, "signer")
         with pytest.raises(StorageError, match="the ledger is kept"):
             ledger.bundles.set_state(hex_id(3), State.PUBLISHING)
@@ -328,14 +328,14 @@ def test_a_person_sets_the_order_of_heartbeats_back(config: ReceiverConfig) -> N
 
 def test_an_epoch_in_an_anchor_deafens_nobody(config: ReceiverConfig, old: Path) -> None:
     """Earlier versions wrote there what they had heard, which nobody had signed."""
-    poisoned = anchor_of(config).read()
+    poisoned = guard_of(config).read()
     assert poisoned is not None
     assert 0 == poisoned.epoch
-    anchor_of(config).write(poisoned.model_copy(update={"epoch": FAR}))
+    guard_of(config).write(poisoned.model_copy(update={"epoch": FAR}))
     with closing(open_ledger(config)) as ledger:
         assert {} == {key: order for key, order in ledger.peer.link_orders().items() if order.epoch == FAR}
     go_back(config, old)
     assert rebaseline(config).changed
     with closing(open_ledger(config)) as ledger:
         assert {} == ledger.peer.link_orders()
-        assert 0 == ledger.standing().epoch
+        assert 0 == ledger.checkpoint().epoch

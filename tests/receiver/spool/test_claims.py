@@ -12,7 +12,7 @@ from diode.errors import MessageError
 from diode.process.memory import Ring, create_memfd
 from diode.protocol.geometry import Geometry, slab_at
 from diode.protocol.wire import MAX_COLUMNS, MAX_ROWS, Kind, ObjectType
-from receiver.messages import ASSEMBLE_TO_STORE, Begun, Complete, Free, Loaded, Parked, Wanted
+from receiver.messages import ASSEMBLE_TO_STORE, Begun, Complete, Free, Loaded, Spilled, Wanted
 from receiver.spool.slabs import check_claim, pack_mask
 from tests.enclave import ARENA_BYTES, Enclave
 from tests.link import make_bundle
@@ -30,7 +30,7 @@ def about(kind: type, part: int = DATA, flags: int = 0, number: int = 0, **field
     true: dict[type, dict[str, Any]] = {
         Begun: {},
         Complete: {"offset": 0, "length": 3000},
-        Parked: {"offset": 0, "symbol_bytes": S, "symbols": SYMBOLS, "have": HAVE},
+        Spilled: {"offset": 0, "symbol_bytes": S, "symbols": SYMBOLS, "have": HAVE},
         Wanted: {"offset": 0, "symbol_bytes": S, "symbols": SYMBOLS},
     }
     return kind(BUNDLE.number, part, flags, number, **(true[kind] | fields))
@@ -45,18 +45,18 @@ LIES = {
     "a slab too many": about(Complete, number=1),
     "the last slab there could be": about(Begun, number=(1 << 26) - 1),
     "a part that is none": about(Complete, flags=1),
-    "a part that is none, parked": about(Parked, flags=2),
+    "a part that is none, parked": about(Spilled, flags=2),
     "a table's slab too many": about(Complete, OBJECT, int(ObjectType.SLABS), 1, length=32),
     "a table longer than signed": about(Complete, OBJECT, int(ObjectType.SLABS), 0, length=ARENA_BYTES),
     "a second slab of a manifest": about(Complete, OBJECT, 0, 7, length=S),
     "a huge manifest": about(Complete, OBJECT, 0, 0, length=ARENA_BYTES),
-    "a manifest that is parked": about(Parked, OBJECT, 0, 0),
-    "other symbols than signed": about(Parked, symbol_bytes=S + 64),
-    "fewer symbols than signed": about(Parked, symbols=2, have=HAVE),
-    "more symbols than there can be": about(Parked, symbols=SYMBOLS * MAX_ROWS + 1, have=bytes(97)),
-    "a mask too short": about(Parked, symbols=SYMBOLS * MAX_ROWS, have=HAVE),
-    "a mask too long": about(Parked, have=bytes(2)),
-    "parked beyond the arena": about(Parked, offset=ARENA_BYTES - S),
+    "a manifest that is parked": about(Spilled, OBJECT, 0, 0),
+    "other symbols than signed": about(Spilled, symbol_bytes=S + 64),
+    "fewer symbols than signed": about(Spilled, symbols=2, have=HAVE),
+    "more symbols than there can be": about(Spilled, symbols=SYMBOLS * MAX_ROWS + 1, have=bytes(97)),
+    "a mask too short": about(Spilled, symbols=SYMBOLS * MAX_ROWS, have=HAVE),
+    "a mask too long": about(Spilled, have=bytes(2)),
+    "parked beyond the arena": about(Spilled, offset=ARENA_BYTES - S),
     "wanted beyond the arena": about(Wanted, offset=ARENA_BYTES - S),
     "wanted by another size": about(Wanted, symbol_bytes=S - 64),
 }
@@ -86,7 +86,7 @@ def test_what_cannot_be_true_is_refused(enclave: Enclave, lie: Any) -> None:
         tell(enclave, lie)
     assert before == {path: path.read_bytes() for path in spool.rglob("*") if path.is_file()}
     ledger = enclave.store.records.ledger
-    assert ([], []) == (ledger.slabs.parked(BUNDLE_ID), ledger.slabs.take_begun(BUNDLE_ID))
+    assert ([], []) == (ledger.slabs.spilled(BUNDLE_ID), ledger.slabs.take_begun(BUNDLE_ID))
     enclave.restart()
     enclave.take(BUNDLE)
     assert enclave.published(BUNDLE)
@@ -95,7 +95,7 @@ def test_what_cannot_be_true_is_refused(enclave: Enclave, lie: Any) -> None:
 BUNDLE_ID = f"{BUNDLE.number:016x}"
 
 
-@pytest.mark.parametrize("message", [about(Complete), about(Parked), about(Wanted), about(Begun)])
+@pytest.mark.parametrize("message", [about(Complete), about(Spilled), about(Wanted), about(Begun)])
 def test_what_is_true_is_taken(enclave: Enclave, message: Any) -> None:
     """And what takes memory is given back."""
     enclave._slabs.sent.clear()
@@ -107,7 +107,7 @@ def test_what_is_true_is_taken(enclave: Enclave, message: Any) -> None:
 def test_of_a_bundle_that_is_not_known_nothing_is_kept(enclave: Enclave) -> None:
     """It is answered, within the arena, and forgotten."""
     enclave._slabs.sent.clear()
-    for message in (about(Complete, length=5), about(Parked, symbols=9, have=bytes(2)), about(Wanted, symbols=9)):
+    for message in (about(Complete, length=5), about(Spilled, symbols=9, have=bytes(2)), about(Wanted, symbols=9)):
         tell(enclave, type(message)(1, *[getattr(message, f) for f in list(message.__dataclass_fields__)[1:]]))
     assert 3 == len([m for m in enclave._slabs.sent if isinstance(m, Free | Loaded)])
     with pytest.raises(MessageError):
@@ -135,7 +135,7 @@ def test_what_passes_lies_in_the_arena(message: Any, signed: Any, arena: int) ->
     match message:
         case Complete():
             assert message.offset + message.length <= arena
-        case Parked() | Wanted():
+        case Spilled() | Wanted():
             length = message.symbols * message.symbol_bytes
             assert message.offset + length <= arena
             assert length <= MAX_ROWS * MAX_COLUMNS * 8896

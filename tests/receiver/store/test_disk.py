@@ -14,7 +14,7 @@ from diode.audit.log import AuditLog
 from diode.errors import FullError, StorageError
 from diode.storage.connection import Connection
 from diode.storage.folder import Folder
-from diode.storage.rollback_guard import Anchor
+from diode.storage.rollback_guard import RollbackGuard
 from tests.enclave import Enclave
 from tests.link import Bundle, make_bundle
 
@@ -80,7 +80,7 @@ def failing(what: str, fault: Fault) -> Iterator[None]:
     where: dict[str, Callable[[], Seam]] = {
         "statement": lambda: _before(Connection, "execute", _statement(fault)),
         "statement done": lambda: _after(Connection, "execute", _statement(fault)),
-        "anchor": lambda: _before(Anchor, "write", lambda *_: fault.strike(StorageError("anchor"))),
+        "anchor": lambda: _before(RollbackGuard, "write", lambda *_: fault.strike(StorageError("anchor"))),
         "audit": lambda: _before(AuditLog, "append", lambda *_: fault.strike(StorageError("audit"))),
         "rename": lambda: _before(Folder, "move", lambda *_: fault.strike(full)),
         "mkdir": lambda: _before(os, "mkdir", lambda *_: fault.strike(full)),

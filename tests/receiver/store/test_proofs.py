@@ -99,8 +99,8 @@ def test_what_heartbeats_say_takes_no_proof_away(enclave: Enclave) -> None:
     bundles = series(1, 2, 3)
     enclave.take(bundles[1])
     enclave.take(bundles[3])
-    enclave.peer.note_withdrawn([f"{bundles[2].number:016x}"])
-    enclave.peer.note_issued({"test": 1})
+    enclave.peer.note_cancelled([f"{bundles[2].number:016x}"])
+    enclave.peer.note_high_watermarks({"test": 1})
     (request,) = asked(enclave)
     assert (True, True) == (request.is_signed, "says that it was withdrawn" in request.what)
 
@@ -111,7 +111,7 @@ def test_what_has_begun_or_waits_stays_listed(enclave: Enclave) -> None:
     enclave.take_manifest(begun, begun.number)
     ids = [f"{bundle.number:016x}" for bundle in (begun, waits)]
     enclave.store.records.ledger.waiting.note_postponed(ids[1], "test", 2)
-    enclave.peer.note_withdrawn(ids)
+    enclave.peer.note_cancelled(ids)
     result = CliRunner().invoke(app, ["-c", str(enclave.folder / "receiver.toml"), "missing"])
     assert (True, True) == tuple(bundle in result.output for bundle in ids)
 
@@ -128,8 +128,8 @@ def test_a_person_dismisses_it(enclave: Enclave) -> None:
 def flood(peer: PeerWriter, count: int = 300) -> None:
     """Whoever holds the link key makes up bundles, channels and numbers."""
     peer.note_heard(f"{0xFACE0000 + n:016x}" for n in range(count))
-    peer.note_issued({f"aaa-junk-{n}": 1 + n for n in range(count)} | {"test": (1 << 63) - 1, "quiet": 7})
-    peer.note_withdrawn(f"{0xFACE0000 + n:016x}" for n in range(0, count, 7))
+    peer.note_high_watermarks({f"aaa-junk-{n}": 1 + n for n in range(count)} | {"test": (1 << 63) - 1, "quiet": 7})
+    peer.note_cancelled(f"{0xFACE0000 + n:016x}" for n in range(0, count, 7))
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -157,7 +157,7 @@ def test_invented_bundles_and_channels_hide_nothing(enclave: Enclave, when: str,
     assert (True, True) == (ResendBundle("test", 6) in told, ResendBundle("quiet", 7) in told)
     assert len([c for c in told if isinstance(c, ResendBundle) and "junk" in c.channel]) == MAX_JUNK
     assert len(told) <= 2 * MAX_GAPS + MAX_JUNK
-    assert len(enclave.store.records.ledger.peer.issued()) <= MAX_JUNK_CHANNELS + 2
+    assert len(enclave.store.records.ledger.peer.high_watermarks()) <= MAX_JUNK_CHANNELS + 2
 
 
 def hearing_of(ledger: StoreLedger, folder: Path) -> Hearing:
@@ -187,7 +187,7 @@ def test_withdrawals_are_said_so_often_a_minute(tmp_path: Path, capsys: pytest.C
     hearing = hearing_of(StoreLedger(tmp_path / "ledger.db"), tmp_path)
     for turn in range(30):
         hearing.hear(beat(1 + turn, *((f"{turn * 8 + n + 1:016x}", "withdrawn") for n in range(8))), turn / 10, {})
-    assert HINTS_A_MINUTE == capsys.readouterr().out.count("bundle_withdrawn")
+    assert HINTS_A_MINUTE == capsys.readouterr().out.count("bundle_cancelled")
 
 
 def test_a_proof_is_said_whatever_heartbeats_claim(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from diode.storage.folder import Folder
 from receiver.inbox.facts import ref_of
 from receiver.ledger.ledgers import StoreLedger
 from receiver.spool.bundle import SpoolBundle
-from receiver.spool.parking import ParkedSlabs
+from receiver.spool.spilled import SpilledSlabs
 from receiver.store.receiving import Receiving
 from tests.link import DATA, OBJECT, Bundle, make_bundle
 
@@ -28,8 +28,8 @@ def spooled(folder: Path, bundle: Bundle, slabs: bool = True) -> Receiving:
     opened = Opened(bundle.manifest, canonical(bundle.manifest.model_dump()), ())
     spool, hex_id = Folder.open(folder), f"{bundle.number:016x}"
     spool.folder(hex_id, create=True)
-    parked = ParkedSlabs(spool, ref_of(opened), StoreLedger(folder / "ledger.db"))
-    receiving = Receiving(SpoolBundle(spool, hex_id, opened, b""), parked)
+    spilled = SpilledSlabs(spool, ref_of(opened), StoreLedger(folder / "ledger.db"))
+    receiving = Receiving(SpoolBundle(spool, hex_id, opened, b""), spilled)
     for kind in (ObjectType.FILES, ObjectType.SLABS):
         receiving.put_table(kind, 0, memoryview(bundle.parts[OBJECT, int(kind)]))
     assert receiving.maybe_read_tables()

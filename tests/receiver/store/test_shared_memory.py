@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from securesystemslib.signer import CryptoSigner
 
-import receiver.spool.parking
+import receiver.spool.spilled
 import receiver.spool.tree
 import receiver.store.judge
 import receiver.store.worker
 from diode.protocol.geometry import object_geometry, slab_at
 from diode.protocol.handed_over import SlabKey
 from diode.protocol.wire import Kind, ObjectType
-from receiver.messages import Parked, Wanted
+from receiver.messages import Spilled, Wanted
 from receiver.policy.authority import Authority
 from receiver.spool.slabs import pack_mask
 from receiver.store.receiving import Receiving
@@ -62,7 +62,7 @@ SEAMS = {
     "a slab of a table was written": (Receiving, "put_table"),
     "a manifest was verified": (Authority, "open"),
     "a message was read": (receiver.store.worker, "key_of"),
-    "parked symbols were written": (receiver.spool.parking, "write_all"),
+    "parked symbols were written": (receiver.spool.spilled, "write_all"),
 }
 
 
@@ -107,7 +107,7 @@ def test_a_slab_that_came_before_its_tables(
             spoil_after(monkeypatch, owner, function, enclave)
     hand_over(enclave, bundle, Kind.OBJECT, ObjectType.MANIFEST)
     hand_over(enclave, bundle, Kind.DATA, 0)
-    assert 1 == len(list(enclave.store.bundles[bundle.number].parked))
+    assert 1 == len(list(enclave.store.bundles[bundle.number].spilled))
     hand_over(enclave, bundle, Kind.OBJECT, ObjectType.FILES)
     hand_over(enclave, bundle, Kind.OBJECT, ObjectType.SLABS)
     enclave.tick()
@@ -124,7 +124,7 @@ def test_parked_symbols_that_come_back(enclave: Enclave, signer: CryptoSigner) -
     have[:3] = True
     enclave._arena[: len(stream)] = stream
     for message in (
-        Parked(*key, offset=0, symbol_bytes=1408, symbols=len(have), have=pack_mask(have)),
+        Spilled(*key, offset=0, symbol_bytes=1408, symbols=len(have), have=pack_mask(have)),
         Wanted(*key, offset=0, symbol_bytes=1408, symbols=len(have)),
     ):
         enclave._slabs.incoming.append(message)
@@ -136,7 +136,7 @@ def test_parked_symbols_that_come_back(enclave: Enclave, signer: CryptoSigner) -
     enclave._hand_over(key, forged)
     enclave.tick()
     assert not enclave.published(bundle)
-    assert not list(enclave.store.bundles[bundle.number].parked)
+    assert not list(enclave.store.bundles[bundle.number].spilled)
     hand_over(enclave, bundle, Kind.DATA, 0)
     enclave.tick()
     assert FILES == content(enclave, bundle)

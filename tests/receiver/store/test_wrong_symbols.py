@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from diode.protocol.wire import Kind, headers_of
-from sender.transport.schedule import Filler, Job
+from sender.transport.schedule import Job, Padding
 from tests.faults.scenario import Faults
 from tests.faults.staging import Staging
 from tests.faults.world import world
@@ -21,7 +21,7 @@ def every_symbol(datagrams: np.ndarray) -> None:
 
 
 def some_symbols(datagrams: np.ndarray) -> None:
-    """Every fifth is, and the last half never arrives: what arrived is parked."""
+    """Every fifth is, and the last half never arrives: what arrived is spilled."""
     datagrams[::5, HEADER:-TAG] ^= 0xFF
     headers_of(datagrams)["magic_version"][len(datagrams) // 2 :] = 0
 
@@ -40,7 +40,7 @@ def test_a_later_pass_that_is_right_is_enough(part: str, spoil: Spoil, monkeypat
     """Wrong symbols in the first pass, right ones in the second; no operator is needed, and nothing stays behind."""
     real = Staging.encode
 
-    def encode(self: Staging, step: Job | Filler) -> np.ndarray:
+    def encode(self: Staging, step: Job | Padding) -> np.ndarray:
         datagrams = real(self, step).copy()
         if isinstance(step, Job) and step.sending_pass == 0 and PARTS[part](step):
             spoil(datagrams)
@@ -63,7 +63,7 @@ def test_parked_files_of_a_wrong_slab_are_gone(monkeypatch: pytest.MonkeyPatch) 
     """Its symbols were spilled before anybody could know; when they are found out, their file goes."""
     real = Staging.encode
 
-    def encode(self: Staging, step: Job | Filler) -> np.ndarray:
+    def encode(self: Staging, step: Job | Padding) -> np.ndarray:
         datagrams = real(self, step).copy()
         if isinstance(step, Job) and PARTS["tables"](step):
             headers_of(datagrams)["magic_version"] = 0  # they come later
@@ -76,10 +76,10 @@ def test_parked_files_of_a_wrong_slab_are_gone(monkeypatch: pytest.MonkeyPatch) 
         made.stage("item", bytes(range(256)) * 1500)
         with monkeypatch.context() as patches:
             patches.setattr(Staging, "encode", encode)
-            while made.staging is None or not parked(made) or made.staging.scheduler.flights():
-                if not made.advance() or len(parked(made)) >= 4:
+            while made.staging is None or not spilled(made) or made.staging.scheduler.flights():
+                if not made.advance() or len(spilled(made)) >= 4:
                     break
-        assert "0-0" in {name.split("-", 1)[1] for name in parked(made)}
+        assert "0-0" in {name.split("-", 1)[1] for name in spilled(made)}
         while made.advance():
             pass
         made.rest()
@@ -87,7 +87,7 @@ def test_parked_files_of_a_wrong_slab_are_gone(monkeypatch: pytest.MonkeyPatch) 
         made.check_end()
 
 
-def parked(made: object) -> list[str]:
-    """Files of parked slabs of data."""
+def spilled(made: object) -> list[str]:
+    """Files of spilled slabs of data."""
     spool = made.inbox / ".diode" / "spool"  # type: ignore[attr-defined]
     return [path.name for path in spool.glob("*/parked/1-*")]

@@ -26,7 +26,7 @@ class Behind:
 
     def __init__(self) -> None:
         self.coming: dict[str, Any] = {}
-        self.crew = self
+        self.worker_group = self
         self.fatal: Fatal | None = None
         self.told: list[tuple[Any, ...]] = []
         self.looked_up: Event | Exception | None = None
@@ -40,7 +40,7 @@ class Behind:
         self.told.append(("old key", message.key))
 
     def alarm(self, name: str, kind: str, why: str) -> None:
-        """As the crew."""
+        """As the worker group."""
         self.told.append(("alarm", name, kind))
 
     def event(self, message: object) -> Event | None:

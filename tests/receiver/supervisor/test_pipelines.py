@@ -87,8 +87,8 @@ class Running:
 
     def die(self) -> None:
         """A worker ends by itself."""
-        crew: Any = self.pipelines.crew
-        crew.die(Named())
+        worker_group: Any = self.pipelines.worker_group
+        worker_group.die(Named())
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Running:
     """One pipeline was started."""
     monkeypatch.setattr(NoPipeline, "begun", [], raising=False)
     monkeypatch.setattr(pipelines, "Pipeline", NoPipeline)
-    monkeypatch.setattr(pipelines, "Crew", NoCrew)
+    monkeypatch.setattr(pipelines, "WorkerGroup", NoCrew)
     return Running(tmp_path)
 
 

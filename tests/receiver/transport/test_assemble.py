@@ -20,10 +20,10 @@ KEY = LinkKey.of(bytes(range(32)))
 SIZE = 1472
 
 
-def filler(count: int) -> bytes:
+def padding(count: int) -> bytes:
     """Authentic datagrams."""
     slot = Slot(memoryview(bytearray(count * SIZE)), Geometry(SIZE - 64, 1, count, 0))
-    SlabEncoder(choose_engine(), Session(KEY, 77, "gmac"), KEY.key_id).filler(slot, count)
+    SlabEncoder(choose_engine(), Session(KEY, 77, "gmac"), KEY.key_id).padding(slot, count)
     return slot.datagrams.tobytes()
 
 
@@ -56,28 +56,28 @@ def viewed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_one_odd_datagram_costs_its_own_views_only(tmp_path: Path, viewed: list[int]) -> None:
     """At the start of each region, where those of all its datagrams would be made anew."""
     with enclave(tmp_path, KEY, "gmac", 8 << 20, [], {}, 1) as one:
-        receive(one, [beat(1), filler(40)])
-        receive(one, [filler(40)])
-        receive(one, [filler(40)])
+        receive(one, [beat(1), padding(40)])
+        receive(one, [padding(40)])
+        receive(one, [padding(40)])
         viewed.clear()
         for _ in range(20):
             receive(one, [train(1, 512)])
-            receive(one, [filler(40)])
+            receive(one, [padding(40)])
         assert [1] * 20 == viewed
         assert not one.worker._regions._views.keys() - {SIZE}
 
 
 def test_sizes_that_alternate_cost_few_runs(tmp_path: Path, viewed: list[int]) -> None:
     """Before the link's size is known as well; and all of the sender's are taken."""
-    parts = [part for number in range(200) for part in (filler(1), train(1, 512 + 64 * (number % 2)))]
+    parts = [part for number in range(200) for part in (padding(1), train(1, 512 + 64 * (number % 2)))]
     for first in ([], [beat(1)]):
         with enclave(tmp_path, KEY, "gmac", 8 << 20, [], {}, 1) as one:
             receive(one, [*first, *parts])
             receive(one, [beat(2)])
             viewed.clear()
-            before: Any = one.assembler.figures.filler
+            before: Any = one.assembler.figures.padding
             receive(one, parts)
-            assert 200 == one.assembler.figures.filler - before
+            assert 200 == one.assembler.figures.padding - before
             assert MOST_ODD_RUNS + 2 >= len(viewed)
         (tmp_path / "link.key").unlink()
 
@@ -85,13 +85,13 @@ def test_sizes_that_alternate_cost_few_runs(tmp_path: Path, viewed: list[int]) -
 def test_recorded_data_of_another_size_does_not_move_the_links_size(tmp_path: Path) -> None:
     """Only a heartbeat does, which no one can play again; and ``listen`` is told."""
     with enclave(tmp_path, KEY, "gmac", 8 << 20, [], {}, 1) as one:
-        receive(one, [beat(1), filler(4)])
+        receive(one, [beat(1), padding(4)])
         cell = one.worker._link_size
         assert (SIZE, SIZE) == (one.worker._regions.usual_bytes, cell["datagram_bytes"])
         receive(one, [beat(1, 512), np.zeros(512, np.uint8).tobytes()])
         assert SIZE == cell["datagram_bytes"]
         slot = Slot(memoryview(bytearray(8 * 512)), Geometry(448, 1, 8, 0))
-        SlabEncoder(choose_engine(), Session(KEY, 77, "gmac"), KEY.key_id).filler(slot, 8)
+        SlabEncoder(choose_engine(), Session(KEY, 77, "gmac"), KEY.key_id).padding(slot, 8)
         receive(one, [slot.datagrams.tobytes()])
         assert SIZE == cell["datagram_bytes"]
         receive(one, [beat(2, 512)])

@@ -166,13 +166,13 @@ async def test_who_only_reads_cannot_write(tmp_path: Path, monkeypatch: pytest.M
         return SimpleNamespace(mailbox=None)
 
     init_pair(tmp_path, to="127.0.0.1:9", listen="127.0.0.1:9", mtu=1500, rate=0, profile="clean", auth="gmac")
-    crew: Any = SimpleNamespace(add=lambda made: made)
+    worker_group: Any = SimpleNamespace(add=lambda made: made)
     for pipeline in (sender.transport.pipeline, receiver.transport.pipeline):
         monkeypatch.setattr(pipeline, "Worker", worker)
-    sender.transport.pipeline.Pipeline(load(SenderConfig, tmp_path / "sender" / "sender.toml"), 1000, crew)
+    sender.transport.pipeline.Pipeline(load(SenderConfig, tmp_path / "sender" / "sender.toml"), 1000, worker_group)
     spare = create_memfd("socket", 1)
     config = load(ReceiverConfig, tmp_path / "receiver" / "receiver.toml")
-    made = receiver.transport.pipeline.Pipeline(config, spare, {}, [], 1472, crew)
+    made = receiver.transport.pipeline.Pipeline(config, spare, {}, [], 1472, worker_group)
     assert 1472 == made.datagram_bytes
     assert given == {
         "sender.transport.encode": {"arena": "writes"},

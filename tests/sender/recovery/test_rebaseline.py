@@ -15,7 +15,7 @@ from diode.storage.locking import locked
 from diode.trust.keys import new_link_key
 from sender.ledger import Ledger, Row, State
 from sender.outbox.folder import OutboxFolder
-from sender.recovery.rebaseline import anchor_of, open_ledger, parse_after, rebaseline
+from sender.recovery.rebaseline import guard_of, open_ledger, parse_after, rebaseline
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_each_number_and_epoch_is_anchored(config: SenderConfig) -> None:
         decisions = [ledger.identity().decisions]
         for decide in (ledger.next_epoch, ledger.next_epoch, lambda: issue(ledger, "models", 1)):
             decide()
-            assert anchor_of(config).read() == ledger.standing()
+            assert guard_of(config).read() == ledger.checkpoint()
             decisions.append(ledger.identity().decisions)
     assert [1, 2, 3, 4] == decisions
 
@@ -76,9 +76,9 @@ def test_a_channel_beyond_what_a_heartbeat_holds_is_anchored(config: SenderConfi
     with closing(open_ledger(config)) as ledger:
         for n in range(70):
             issue(ledger, f"c{n}", 1)
-    anchor = anchor_of(config).read()
-    assert anchor is not None
-    assert 70 == len(anchor.channels)
+    guard = guard_of(config).read()
+    assert guard is not None
+    assert 70 == len(guard.channels)
 
 
 def test_the_outbox_does_not_see_the_anchor(config: SenderConfig, old: Path) -> None:
@@ -87,13 +87,13 @@ def test_the_outbox_does_not_see_the_anchor(config: SenderConfig, old: Path) -> 
     config = config.model_copy(update={"outbox": outbox})
     folder = OutboxFolder(outbox)
     open_ledger(config.model_copy(update={"state": config.state / "another"})).close()
-    assert config.anchor_file.exists()
+    assert config.guard_file.exists()
     assert ([], []) == (list(folder.entries()), folder.strays())
 
 
 def test_an_older_ledger_is_refused_and_goes_on_after_a_rebaseline(config: SenderConfig, old: Path) -> None:
     """No number is issued twice."""
-    epoch = anchor_of(config).read()
+    epoch = guard_of(config).read()
     assert epoch is not None
     go_back(config, old)
     with pytest.raises(ReplayError, match="older than it was") as refused:
@@ -131,9 +131,9 @@ def test_what_no_anchor_tells_is_given_by_hand(config: SenderConfig, old: Path, 
     """A person reads it off the receiver's status."""
     go_back(config, old)
     if harm == "gone":
-        config.anchor_file.unlink()
+        config.guard_file.unlink()
     else:
-        config.anchor_file.write_bytes(b"{")
+        config.guard_file.write_bytes(b"{")
     done = rebaseline(config, parse_after(["models=3", "fixes=1"]))
     assert (True, {"models": 3, "fixes": 1}, harm == "damaged", "") == done
     assert {"models": 3, "fixes": 1} == last(config)
@@ -155,9 +155,9 @@ def test_an_anchor_in_the_state_folder_is_none(config: SenderConfig) -> None:
 
 def test_a_ledger_that_is_not_older_is_left_alone(config: SenderConfig, old: Path) -> None:
     """Nothing is changed."""
-    before = anchor_of(config).read()
+    before = guard_of(config).read()
     assert (False, {}, False, "") == rebaseline(config, {})
-    assert anchor_of(config).read() == before
+    assert guard_of(config).read() == before
 
 
 @pytest.mark.parametrize("text", ["models", "models=", "models=-1", "=3", "Models=3", f"models={1 << 53}", "a=1=2"])

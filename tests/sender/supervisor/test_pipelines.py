@@ -12,7 +12,7 @@ from diode.config.sender import SenderConfig
 from diode.errors import MessageError, WorkerError
 from diode.process.memory import Counters
 from diode.process.messages import Fatal, PathChosen, PeerRefused, SandboxLacks
-from diode.process.supervise import Crew
+from diode.process.supervise import WorkerGroup
 from diode.process.workers import Worker
 from sender.events import happened
 from sender.events.happened import Event
@@ -25,7 +25,7 @@ from sender.transport import transmit
 from sender.transport.encode import SUPERVISOR
 from sender.transport.jobs import Jobs
 from sender.transport.pipeline import Pipeline
-from sender.transport.schedule import Filler
+from sender.transport.schedule import Padding
 
 KEY_ID = 5
 ENCODE, TRANSMIT = "sender.encode", "sender.transmit"
@@ -42,8 +42,8 @@ class Line(Pipeline):
         self.session = ""
 
 
-class Nobody(Crew):
-    """A crew whose workers have ended."""
+class Nobody(WorkerGroup):
+    """A worker group whose workers have ended."""
 
     def __init__(self) -> None:
         self.alarms: list[tuple[str, str, str]] = []
@@ -95,9 +95,9 @@ class Bench:
             start=self.start,
         )
         self.pipelines.open()
-        self.crew = self.pipelines._crew = Nobody()
+        self.worker_group = self.pipelines._worker_group = Nobody()
 
-    def start(self, _config: SenderConfig, rate: int, _crew: Crew) -> Line:
+    def start(self, _config: SenderConfig, rate: int, _worker_group: WorkerGroup) -> Line:
         """Another life."""
         assert rate == 7
         self.lines.append(Line())
@@ -171,7 +171,7 @@ async def test_what_a_worker_says_becomes_an_event(bench: Bench, message: object
 
 async def test_a_job_comes_back_once(bench: Bench) -> None:
     """Whoever says that an unknown job was sent, or failed, is not believed."""
-    bench.lines[0].jobs.fill(Filler(3))
+    bench.lines[0].jobs.fill(Padding(3))
     bench.hear(Sent(1), TRANSMIT)
     for lie in (Sent(1), Failed(9, "no")):
         with pytest.raises(MessageError):
@@ -183,7 +183,7 @@ async def test_who_is_refused(bench: Bench) -> None:
     for peer in ("", SUPERVISOR, "receiver.daemon"):
         bench.hear(PeerRefused("SlotSent", "why", peer))
     bench.hear(PeerRefused("SendSlot", "why"), TRANSMIT)
-    assert [TRANSMIT, SUPERVISOR, TRANSMIT, ENCODE] == [module for module, _, _ in bench.crew.alarms]
+    assert [TRANSMIT, SUPERVISOR, TRANSMIT, ENCODE] == [module for module, _, _ in bench.worker_group.alarms]
 
 
 async def test_a_worker_that_cannot_work_ends_the_daemon(bench: Bench) -> None:
@@ -195,7 +195,7 @@ async def test_a_worker_that_cannot_work_ends_the_daemon(bench: Bench) -> None:
 
 async def test_a_worker_that_dies_is_replaced(bench: Bench) -> None:
     """What it had in hand is counted; what was sent before stays counted."""
-    bench.lines[0].jobs.fill(Filler(3))
+    bench.lines[0].jobs.fill(Padding(3))
     bench.lines[0].counters.add("datagrams", 4)
     bench.pipelines.mourn(_worker(TRANSMIT))
     bench.lines[1].counters.add("datagrams", 5)

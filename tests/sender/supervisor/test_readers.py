@@ -69,7 +69,7 @@ LINES: list[tuple[Event, tuple[str, str, Mapping[str, Any]] | None]] = [
     (happened.ResendBroken(REF, 2), None),
     (
         happened.BundleWithdrawn(REF, 2, "changed"),
-        ("error", "bundle_withdrawn", {"bundle": HEX, "channel": "cve", "name": "feed", "detail": "changed"}),
+        ("error", "bundle_cancelled", {"bundle": HEX, "channel": "cve", "name": "feed", "detail": "changed"}),
     ),
     (happened.Stopping("SIGTERM"), ("info", "stopping", {"signal": "SIGTERM"})),
     (happened.RateChanged(512), ("info", "rate_changed", {"rate": 512})),
@@ -105,7 +105,7 @@ LINES: list[tuple[Event, tuple[str, str, Mapping[str, Any]] | None]] = [
     (
         happened.AnchorBehind("no disk"),
         (
-            *("warning", "anchor_behind"),
+            *("warning", "rollback_guard_behind"),
             {"detail": "no disk", "consequence": "the audit log's newest entries could be cut off"},
         ),
     ),
@@ -158,7 +158,7 @@ def test_metrics_keep_their_names() -> None:
     counts = Counts(lambda: FIGURES)
     names = [metric.name for metric in counts.metrics(0)]
     assert [
-        *("diode_sender_datagrams", "diode_sender_bytes", "diode_sender_filler_datagrams"),
+        *("diode_sender_datagrams", "diode_sender_bytes", "diode_sender_padding_datagrams"),
         *("diode_sender_refused_datagrams", "diode_sender_bundles", "diode_sender_worker_restarts"),
         "diode_sender_bundles_waiting",
     ] == names

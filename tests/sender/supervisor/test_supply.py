@@ -10,10 +10,10 @@ from diode.protocol.geometry import PROFILES, stream_geometry
 from diode.protocol.wire import Kind, datagram_bytes
 from sender.events.happened import Event, LineOff, RateChanged
 from sender.ledger import Row, State
-from sender.messages import BundleBegun, BundleEnded, SendFiller, SendSlab, SetRate
+from sender.messages import BundleBegun, BundleEnded, SendPadding, SendSlab, SetRate
 from sender.supervisor.shutdown import Shutdown
 from sender.supervisor.supply import Supply
-from sender.transport.encode import FILLER_DATAGRAMS
+from sender.transport.encode import PADDING_DATAGRAMS
 from sender.transport.flights import Flights, Outgoing
 from sender.transport.jobs import Jobs
 from sender.transport.schedule import Job, Plan, Scheduler
@@ -52,7 +52,7 @@ class Waiting(Flights):
 
     def failed(self, job: Job, detail: str) -> None:
         self.booked.append((detail, job))
-        self._scheduler.withdraw(job.bundle)
+        self._scheduler.cancel(job.bundle)
 
 
 @dataclass
@@ -82,7 +82,7 @@ class Bench:
         """The workers send whatever they are told, at once, and time goes on, until nothing is in flight."""
         done = 0
         while not self.scheduler.is_idle:
-            jobs = [each for each in self.told if isinstance(each, SendSlab | SendFiller)]
+            jobs = [each for each in self.told if isinstance(each, SendSlab | SendPadding)]
             self.now += 0.01
             if done == len(jobs):
                 self.supply.pump()
@@ -100,7 +100,7 @@ async def test_a_bundle_is_sent_to_its_end() -> None:
     bench.send_all()
     slabs = [each for each in bench.told if isinstance(each, SendSlab)]
     assert {0, 1, 2} == {each.slab for each in slabs if each.kind == Kind.DATA}
-    assert SendFiller(1, FILLER_DATAGRAMS) == bench.told[0]
+    assert SendPadding(1, PADDING_DATAGRAMS) == bench.told[0]
     assert [BundleBegun] == [type(each) for each in bench.told if isinstance(each, BundleBegun)]
     assert BundleEnded(7) == bench.told[-1]
     assert len(slabs) == len(bench.flights.booked)
@@ -116,7 +116,7 @@ async def test_nothing_is_handed_out_before_the_workers_are_ready() -> None:
     assert [] == bench.told
     bench.shutdown.begin()
     bench.supply.begin(bench.jobs)
-    assert [SendFiller(1, FILLER_DATAGRAMS)] == bench.told
+    assert [SendPadding(1, PADDING_DATAGRAMS)] == bench.told
 
 
 async def test_workers_get_no_more_than_they_have_room_for() -> None:
@@ -184,7 +184,7 @@ async def test_the_rate_follows_the_timetable(monkeypatch: pytest.MonkeyPatch) -
         bench.supply.keep_time(local)
     bench.supply.take(ROW)
     assert [RateChanged(None)] == bench.said
-    assert [SendFiller(1, FILLER_DATAGRAMS)] == bench.told
+    assert [SendPadding(1, PADDING_DATAGRAMS)] == bench.told
     bench.supply.keep_time(NOON)
     assert [RateChanged(None), RateChanged(2000)] == bench.said
     assert [SetRate(2000), BundleBegun] == [bench.told[1], type(bench.told[2])]

@@ -26,7 +26,7 @@ from sender.messages import (
     BundleEnded,
     EncodeSettings,
     Failed,
-    SendFiller,
+    SendPadding,
     SendSlab,
     SendSlot,
     SessionBegun,
@@ -37,7 +37,7 @@ from sender.outbox.hashing import hash_content
 from sender.outbox.scan import collect
 from sender.pack.packed import SOURCES_FILE, Packed, relocate, write_packed
 from sender.pack.packed import Identity as PackedIdentity
-from sender.transport.encode import FILLER_DATAGRAMS, MAX_OPEN_BUNDLES, SUPERVISOR, Encoder
+from sender.transport.encode import MAX_OPEN_BUNDLES, PADDING_DATAGRAMS, SUPERVISOR, Encoder
 
 SYMBOL_BYTES = 448
 FULL = stream_geometry(SYMBOL_BYTES, PROFILES["clean"])
@@ -83,7 +83,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     write_private(tmp_path / "link.key", new_link_key())
     (to_encode, our_write), (our_read, from_encode) = os.pipe(), os.pipe()
     (ready_read, ready_write), (free_read, free_write) = os.pipe(), os.pipe()
-    arena = create_memfd("arena", SLOTS * SLOT_BYTES + FILLER_DATAGRAMS * SIZE)
+    arena = create_memfd("arena", SLOTS * SLOT_BYTES + PADDING_DATAGRAMS * SIZE)
     settings = EncodeSettings(
         arena=arena,
         slots=SLOTS,
@@ -167,8 +167,8 @@ def test_manifest_and_tables_are_slabs_too(bench: Bench, tmp_path: Path) -> None
 
 def test_rates_and_filler_go_on_to_transmit(bench: Bench) -> None:
     """In the order in which they were said."""
-    bench.tell(SetRate(5), SendFiller(1, 9), SetRate(0))
-    assert [SetRate(5), SendFiller(1, 9), SetRate(0)] == list(bench.transmit.drain())
+    bench.tell(SetRate(5), SendPadding(1, 9), SetRate(0))
+    assert [SetRate(5), SendPadding(1, 9), SetRate(0)] == list(bench.transmit.drain())
 
 
 def test_a_file_that_changed_is_a_job_that_failed(bench: Bench, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from sender.messages import (
     MAX_ANNOUNCED,
     BundleBegun,
     BundleEnded,
-    SendFiller,
+    SendPadding,
     SendSlab,
     SendSlot,
     SetRate,
@@ -21,7 +21,7 @@ from sender.messages import (
 )
 from sender.transport.encode import Encoder
 from sender.transport.jobs import MOST_JOBS, InHand, Jobs
-from sender.transport.schedule import Filler, Job, Plan
+from sender.transport.schedule import Job, Padding, Plan
 from sender.transport.transmit import Transmitter
 
 FULL = stream_geometry(448, PROFILES["standard"])
@@ -46,12 +46,12 @@ def test_a_job_is_sent_once() -> None:
     """And one that nobody has in hand never was; when all was taken back, a late word is no lie."""
     jobs = Jobs(lambda _: None, SLAB_DATAGRAMS)
     jobs.assign(job(7), PLAN)
-    jobs.fill(Filler(3))
+    jobs.fill(Padding(3))
     assert InHand(job(7), SLAB_DATAGRAMS) == jobs.take_back(1)
     for number in (1, 3, 1 << 60):
         with pytest.raises(MessageError):
             jobs.take_back(number)
-    assert [Filler(3)] == jobs.take_all_back()
+    assert [Padding(3)] == jobs.take_all_back()
     assert jobs.take_back(2) is None
 
 
@@ -102,7 +102,7 @@ def test_workers_have_two_slabs_in_hand_at_most() -> None:
     jobs.take_back(1)
     room.append(jobs.has_room)
     for _ in range(MOST_JOBS - 1):
-        jobs.fill(Filler(1))
+        jobs.fill(Padding(1))
     assert [True, False, True, False] == [*room, jobs.has_room]
 
 
@@ -111,9 +111,9 @@ def test_every_job_may_be_said() -> None:
     said: list[object] = []
     jobs = Jobs(said.append, SLAB_DATAGRAMS)
     jobs.assign(job(7), PLAN)
-    jobs.fill(Filler(3))
+    jobs.fill(Padding(3))
     jobs.end(7)
-    assert [BundleBegun, SendSlab, SendFiller, BundleEnded] == [type(message) for message in said]
+    assert [BundleBegun, SendSlab, SendPadding, BundleEnded] == [type(message) for message in said]
     assert said == [ENCODE_HEARS.decode(ENCODE_HEARS.encode(message)) for message in said]
 
 

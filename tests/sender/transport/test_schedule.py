@@ -6,7 +6,7 @@ import pytest
 
 from diode.protocol.geometry import PROFILES, stream_geometry
 from diode.protocol.wire import Kind
-from sender.transport.schedule import Filler, Job, Plan, Scheduler, Wait
+from sender.transport.schedule import Job, Padding, Plan, Scheduler, Wait
 
 FULL = stream_geometry(1408, PROFILES["standard"])
 SECONDS_A_SLAB = 0.2
@@ -36,12 +36,12 @@ class Line:
         self.now = 0.0
         self.scheduler = Scheduler(1e8, 1456)
 
-    def step(self) -> Job | Filler | Wait | None:
+    def step(self) -> Job | Padding | Wait | None:
         """Send the next thing, or wait."""
         step = self.scheduler.next(self.now)
         if isinstance(step, Wait):
             self.now += step.seconds
-        elif isinstance(step, Filler):
+        elif isinstance(step, Padding):
             self.now += 0.005
             self.scheduler.sent(step, step.datagrams, self.now)
         elif step is not None:
@@ -139,17 +139,17 @@ def test_a_resend_sends_its_slabs_alone() -> None:
 
 
 def test_a_capped_channel_leaves_the_line_to_others() -> None:
-    """And leaves it empty, filler included, when there are none."""
+    """And leaves it empty, padding included, when there are none."""
     line = Line()
     line.scheduler.add(bundle(1, 100, "models", rate=1e7))  # a slab of 20 MB takes 2 s, and 0.2 s of the line
-    started, filler = line.now, 0
+    started, padding = line.now, 0
     slabs = 0
     while slabs < 10:
         step = line.step()
         slabs += isinstance(step, Job) and step.kind == Kind.DATA
-        filler += step.datagrams if isinstance(step, Filler) else 0
+        padding += step.datagrams if isinstance(step, Padding) else 0
     assert 9 * 2.05 <= line.now - started <= 11 * 2.1 + 1
-    assert filler * 1456 < 2 * FULL.rows * FULL.columns * 1456
+    assert padding * 1456 < 2 * FULL.rows * FULL.columns * 1456
     line.scheduler.add(bundle(2, 100, "images"))
     assert Counter(line.data(20))[2] >= 16
 

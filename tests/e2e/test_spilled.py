@@ -35,7 +35,7 @@ async def until_begun(link: Pair, slabs: int, also: str = "SELECT NULL WHERE 0")
 
 @pytest.mark.long
 async def test_symbols_outlive_a_receiver_that_is_stopped(tmp_path: Path) -> None:
-    """At 28 % loss neither of two passes is enough. What the first one brought is parked at SIGTERM at the latest."""
+    """At 28 % loss neither of two passes is enough. What the first one brought is spilled at SIGTERM at the latest."""
     sent = model(tmp_path, 2)
     async with pair(tmp_path / "pair", mtu=SMALL_MTU, rate=4_000_000, profile="lossy") as link:
         await link.diode("--loss", "28%")
@@ -50,7 +50,7 @@ async def test_symbols_outlive_a_receiver_that_is_stopped(tmp_path: Path) -> Non
         assert 0 == await receiver.ended()
         with closing(StoreLedger(link.folder / "receiver" / "state" / "ledger.db", read_only=True)) as ledger:
             (row,) = ledger.bundles.in_progress()
-            assert 2 <= len(ledger.slabs.parked(row.id))  # the tables may be among them
+            assert 2 <= len(ledger.slabs.spilled(row.id))  # the tables may be among them
         receiver = await link.receiver("--bundles", "1")
         sender = await link.sender("run", "--json", "--until-idle")  # the second pass, which its last run left
         assert 0 == await sender.ended()

@@ -6,22 +6,24 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from diode.audit.chain import Head, What
+from diode.audit.chain import LogCheckpoint, What
 from diode.audit.log import AuditLog
 from diode.audit.verify import entries_of
 from receiver.events.lines import Lines
 from receiver.ledger.ledgers import SupervisorLedger
-from receiver.peer.audit_heads import NOTED_EVERY_S, PeerHeads
+from receiver.peer.audit_checkpoints import NOTED_EVERY_S, PeerCheckpoints
 
 
-def head(n: int, mark: str = "a") -> Head:
+def head(n: int, mark: str = "a") -> LogCheckpoint:
     """Entry ``n`` of a log."""
-    return Head(n, mark * 64)
+    return LogCheckpoint(n, mark * 64)
 
 
-def start(folder: Path) -> PeerHeads:
+def start(folder: Path) -> PeerCheckpoints:
     """A receiver that was started."""
-    return PeerHeads(SupervisorLedger(folder / "ledger.db"), AuditLog(folder / "audit", "receiver", None), Lines().read)
+    return PeerCheckpoints(
+        SupervisorLedger(folder / "ledger.db"), AuditLog(folder / "audit", "receiver", None), Lines().read
+    )
 
 
 def noted(folder: Path) -> list[tuple[What, int]]:
@@ -42,7 +44,7 @@ def test_heads_are_noted_once_a_minute_at_most(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("later", [head(8), head(9, "b")])
 @pytest.mark.parametrize("restarted", [False, True])
-def test_a_log_that_goes_backwards_is_an_alarm(later: Head, restarted: bool, tmp_path: Path) -> None:
+def test_a_log_that_goes_backwards_is_an_alarm(later: LogCheckpoint, restarted: bool, tmp_path: Path) -> None:
     """Fewer entries, or another last one: at once, once, written down, and after a restart as well."""
     heads = start(tmp_path)
     heads.hear(head(9), 0.0)

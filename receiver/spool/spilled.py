@@ -1,4 +1,4 @@
-"""Parked slabs: the symbols so far of slabs that could not be completed, each slab in a file beside the tree.
+"""Spilled slabs: the symbols so far of slabs that could not be completed, each slab in a file beside the tree.
 
 Of such a file nothing is verified but the tag of every datagram: its bytes go to the tree only with their slab, when
 that is complete and has its signed digest. Which symbols a file holds is said by the ledger.
@@ -22,8 +22,8 @@ from receiver.spool.slabs import Mask, unpack_mask
 FOLDER: Final = "parked"
 
 
-class ParkedSlabs:
-    """The parked slabs of one bundle in ``spool``."""
+class SpilledSlabs:
+    """The spilled slabs of one bundle in ``spool``."""
 
     def __init__(self, spool: Folder, ref: BundleRef, ledger: StoreLedger) -> None:
         self._spool = spool
@@ -35,9 +35,9 @@ class ParkedSlabs:
         return self._ref.hex_id
 
     def __iter__(self) -> Iterator[SlabKey]:
-        """All that is parked now."""
+        """All that is spilled now."""
         return iter(
-            [SlabKey(self._ref.number, Kind(kind), *rest) for kind, *rest in self._ledger.slabs.parked(self._id)]
+            [SlabKey(self._ref.number, Kind(kind), *rest) for kind, *rest in self._ledger.slabs.spilled(self._id)]
         )
 
     def keep(self, key: SlabKey, data: memoryview, symbol_bytes: int, have: Mask) -> None:
@@ -54,10 +54,10 @@ class ParkedSlabs:
                 write_all(fd, data[first * symbol_bytes : last * symbol_bytes], first * symbol_bytes)
         finally:
             os.close(fd)
-        self._ledger.slabs.park(self._id, *key[1:], np.packbits(have | old).tobytes())
+        self._ledger.slabs.spill(self._id, *key[1:], np.packbits(have | old).tobytes())
 
     def load(self, key: SlabKey, into: memoryview, symbol_bytes: int, symbols: int) -> Mask:
-        """Put the symbols that are there to their places in ``into``; returns which. They stay parked."""
+        """Put the symbols that are there to their places in ``into``; returns which. They stay spilled."""
         have = self._mask(key, symbols)
         try:
             with self._open(key) as file:
@@ -80,12 +80,12 @@ class ParkedSlabs:
 
     def drop(self, key: SlabKey) -> None:
         """The slab is stored, or its symbols are not what was signed."""
-        if self._ledger.slabs.unpark(self._id, *key[1:]):
+        if self._ledger.slabs.forget_spilled(self._id, *key[1:]):
             with suppress(FileNotFoundError), self._spool.folders(f"{self._id}/{FOLDER}") as folder:
                 folder.remove(_name(key))
 
     def _mask(self, key: SlabKey, symbols: int) -> Mask:
-        packed = self._ledger.slabs.parked_mask(self._id, *key[1:])
+        packed = self._ledger.slabs.spilled_mask(self._id, *key[1:])
         return unpack_mask(packed, symbols) if packed else np.zeros(symbols, dtype=np.bool_)
 
     def _open(self, key: SlabKey) -> BinaryIO:

@@ -6,7 +6,7 @@ Whoever cuts the end off the log of staging, or writes another one, cannot chang
 from collections.abc import Callable
 from typing import Final
 
-from diode.audit.chain import Head, What
+from diode.audit.chain import LogCheckpoint, What
 from diode.audit.log import AuditLog
 from receiver.events.happened import Event, Noted
 from receiver.ledger.ledgers import SupervisorLedger
@@ -14,7 +14,7 @@ from receiver.ledger.ledgers import SupervisorLedger
 NOTED_EVERY_S: Final = 60.0
 
 
-class PeerHeads:
+class PeerCheckpoints:
     """Takes the head of each heartbeat. Its first one after a start is noted at once, the first alarm as well.
 
     Whoever holds the link key could send any: entries and alarms are bounded to one a minute. A head that went back
@@ -26,11 +26,13 @@ class PeerHeads:
         self._audit = audit
         self._say = say
         self._last = ledger.peer.head()
-        self._noted: Head | None = None
-        self._owed: tuple[Head, Head] | None = None  # what the log ended with before, and what it was said to end with
+        self._noted: LogCheckpoint | None = None
+        self._owed: tuple[LogCheckpoint, LogCheckpoint] | None = (
+            None  # what the log ended with before, and what it was said to end with
+        )
         self._note_at = self._alarm_at = float("-inf")
 
-    def hear(self, head: Head, now: float) -> None:
+    def hear(self, head: LogCheckpoint, now: float) -> None:
         """Take a head heard at ``now``, of a monotonic clock. Raises StorageError; then the next one is taken."""
         last = self._last
         if last is not None and (head.n < last.n or (head.n == last.n and head.hash != last.hash)):
@@ -45,7 +47,7 @@ class PeerHeads:
                 self._ledger.peer.note_head(head)  # else a restart compares with what was before once more
             self._last = head
 
-    def _alarm(self, was: Head, head: Head, now: float) -> None:
+    def _alarm(self, was: LogCheckpoint, head: LogCheckpoint, now: float) -> None:
         detail = f"the sender's log ended with entry {was.n} ({was.hash}) before"
         self._audit.append(What.PEER_BACKWARDS, head=head, detail=detail)
         do = "compare its log with this one: diode audit verify LOG --key KEY --heads OUR-LOG"
