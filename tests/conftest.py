@@ -52,6 +52,12 @@ def descriptors() -> Iterator[None]:
         gc.collect()
 
 
+def pytest_collection_finish() -> None:
+    """What was imported stays: to look through it at each collection would take longer than most tests."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def signing_key() -> tuple[bytes, bytes]:
     """(private, public) halves in PEM."""
