@@ -22,6 +22,7 @@ from diode.console.metrics import serve
 from diode.console.progress import Display
 from diode.console.stream import Stream
 from diode.errors import Drop
+from diode.process.shutdown import Shutdown
 from diode.process.systemd import Reports
 from receiver.events.happened import Event, Listening, Ticked, TrustAwaited, disk_failing
 from receiver.events.lines import Lines
@@ -37,7 +38,6 @@ from receiver.supervisor.on_the_way import OnTheWay
 from receiver.supervisor.pipelines import Pipelines
 from receiver.supervisor.progress import Progress
 from receiver.supervisor.scans import Scans
-from receiver.supervisor.shutdown import Shutdown
 from receiver.supervisor.station import Station, keys_event
 from receiver.supervisor.wanted import Wanted
 
@@ -55,7 +55,7 @@ class Receiver:
         self._counts = Counts()
         self._stream: Stream[Event] = Stream(Lines().read, self._counts.read, Progress(display, self._figures).read)
         self._shutdown = Shutdown(self._stream.say)
-        self._wanted = Wanted(self._shutdown.end)
+        self._wanted = Wanted(self._shutdown.begin)
         self._stream.add(self._wanted.read)
         self._station = Station(config)
         if self._station.awaited is not None:

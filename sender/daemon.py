@@ -28,6 +28,7 @@ from diode.console.metrics import counter, serve
 from diode.console.progress import Display
 from diode.console.stream import Stream
 from diode.errors import ContentError, IntakeError, SourceError, UsageError
+from diode.process.restarts import MOST_RESTARTS, Restarts
 from diode.protocol.resend_codes import Range
 from diode.protocol.wire import datagram_bytes
 from diode.storage.database import LEDGER_FILE
@@ -60,7 +61,6 @@ WARM_UP_HEARTBEATS: Final = 6
 WARM_UP_EVERY_S: Final = 0.05
 TAIL_HEARTBEATS: Final = 3
 TAIL_S: Final = 0.2
-MOST_RESTARTS: Final = 5  # within a minute: then something is wrong that a restart does not mend
 
 
 class Sender:
@@ -96,8 +96,9 @@ class Sender:
         scheduler = Scheduler(rate, datagram_bytes(config.link.symbol_bytes))
         self._flights = Flights(config, folder, self._ledger, scheduler, self._audit, say)
         supply = Supply(timetable, config.link.rate, scheduler, self._flights, self._shutdown, say)
+        restarts = Restarts(MOST_RESTARTS)
         self._pipelines = Pipelines(
-            config, key_id, supply, figures, self._shutdown, say, self._announce, most_restarts=MOST_RESTARTS
+            config, key_id, supply, figures, self._shutdown, say, self._announce, restarts=restarts
         )
         self._lookups = Lookups(config.state / LEDGER_FILE, self._audit, say)
         self._voice = Voice(self._heart, self._lookups, self._pipelines, scheduler, self._flights, self.tally)
@@ -168,9 +169,13 @@ class Sender:
         await self._session(self._drain())
 
     async def _session(self, work: Coroutine[Any, Any, None]) -> None:
-        """Everything that runs while ``work`` runs."""
-        loop = asyncio.get_running_loop()
-        self._shutdown.heed_signals(loop)
+        """Everything that runs while ``work`` runs; signals end it in order."""
+        with self._shutdown.on_signals():
+            await self._run_daemon(work)
+        if self._shutdown.failure:
+            raise self._shutdown.failure
+
+    async def _run_daemon(self, work: Coroutine[Any, Any, None]) -> None:
         if self.config.metrics.listen:
             self._stack.callback(serve(self.config.metrics.listen, self._metrics))
         self._audit.append(What.STARTED)
@@ -187,11 +192,8 @@ class Sender:
             self._pipelines.close()
             self._heart.close()
             self._lookups.close()
-            self._shutdown.ignore_signals(loop)
             self._audit.append(What.STOPPED, **ended(self._shutdown.failure))
             self._ledger.follow_audit()
-        if self._shutdown.failure:
-            raise self._shutdown.failure
 
     async def _until_over(self, work: Coroutine[Any, Any, None]) -> None:
         """Run until ``work`` is done, or the end begins; then say where things stand.

@@ -27,10 +27,11 @@ from diode.protocol.geometry import PROFILES, slab_count, stream_geometry
 from diode.protocol.handed_over import Completed, SlabKey, Spilled, Wanted
 from diode.protocol.heartbeat import Heartbeat, HeartbeatSealer
 from diode.protocol.wire import Kind, ObjectType, datagram_bytes, symbol_bytes_for
-from diode.trust.roles import Trust, open_manifest, seal_manifest
+from diode.trust.roles import open_manifest, seal_manifest
 from receiver.store.judge import ArrivedManifest, Signed, judge_manifest
 from sender.transport.schedule import Job, Padding, Plan, Scheduler, Wait
 from tests.memory_spool import MemoryBundle
+from tests.trusted import anyone
 
 PADDING = 64
 REST_S = 0.5
@@ -227,7 +228,7 @@ class Enclave:
             self._go_on(number, self.receiving[number].take(done.key, data))
 
     def _judge(self, number: int, data: bytes) -> None:
-        trust = Trust.anyone(signer.public_key for signer in self.trusted)
+        trust = anyone(signer.public_key for signer in self.trusted)
         verdict = judge_manifest(ArrivedManifest(number, data), lambda sealed: open_manifest(sealed, trust))
         assert isinstance(verdict, Signed), verdict
         bundle = self.receiving[number] = MemoryBundle(number, verdict.opened)

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 
 FIELD_POLYNOMIAL = 0x11D
 GENERATOR = 2
-ROWS = 256
 
 
 @functools.cache

@@ -99,7 +99,7 @@ class Reader:
         self._order: dict[int, tuple[tuple[int, int], int]] = {}  # by key id: the newest, and its session
         self._has_mac: set[int] = set()
         self._heard: set[tuple[int, int]] = set()
-        self._trials = 0
+        self._trials = 0  # in this second: no vector lasts longer
         self._slabs: dict[Place, Slab] = {}
         self._bundles: dict[int, Bundle] = {}
         self._ended: dict[int, str] = {}
@@ -108,10 +108,6 @@ class Reader:
         self.executable: set[str] = set()
         self.completed: list[tuple[int, int, int, bytes]] = []
         self.drops: Counter[str] = Counter()
-
-    def next_second(self) -> None:
-        """A second has gone by."""
-        self._trials = 0
 
     def receive(self, run: bytes) -> list[tuple[int, bytes]]:
         """Section 2. Returns the number in the run, and the symbol, of data and objects whose tag is right."""

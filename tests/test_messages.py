@@ -20,8 +20,6 @@ from diode.protocol.wire import Kind, ObjectType
 from receiver import messages, settings
 from tests.vocabularies import SETTINGS, VOCABULARIES, any_message, beyond, simplest
 
-ANY = {"SandboxLacks", "PeerRefused", "PathChosen", "Fatal"}  # of itself, a worker may say as much
-
 
 def others() -> list[tuple[str, str, type]]:
     """(who, whose, kind) of each message of somebody that somebody else may not say."""

@@ -24,7 +24,6 @@ OLDEST_KEY_DAYS: Final = 365
 OLDEST_PREVIOUS_DAYS: Final = 30  # a change of the link key takes days, not months
 SLOW_FSYNC_MS: Final = 100.0
 _BUILT: Final = 1_767_225_600  # 2026-01-01: no clock that is right says less
-_STA_UNSYNC: Final = 0x40
 
 
 def check_upkeep(site: Site) -> Iterator[Finding]:

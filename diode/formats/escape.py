@@ -6,10 +6,7 @@ Python's ``unicodedata`` holds (14.0 in Python 3.11): unassigned ones are among 
 """
 
 import re
-import unicodedata
 from typing import Final
-
-UNICODE_VERSION: Final = unicodedata.unidata_version
 
 # Letters, marks and symbols that nobody sees: U+2800, and what the Unicode property Default_Ignorable_Code_Point holds
 # besides format characters (DerivedCoreProperties.txt).

@@ -10,7 +10,9 @@
 - ``messages``: what workers of both sides say
 - ``programs``: how other programs are started: from ``/``, an environment of ours, code from listed folders
 - ``proven``: each piece of them held against its digest
+- ``restarts``: whether workers that died are started anew
 - ``sandbox``: what a worker can never do again: system calls by seccomp, folders by Landlock
+- ``shutdown``: whether a daemon ends, and why
 - ``supervise``: noticing that one died, ending one that says what it may not
 - ``systemd``: sockets that systemd passed, what it is told, its watchdog
 - ``vocabulary``: messages between processes: the one codec and its bounds

@@ -41,7 +41,6 @@ assert HEADER.itemsize == HEADER_BYTES
 NONCE: Final = slice(12, 24)  # low half of the session and the counter: 12 bytes that already lie in the header
 SESSION: Final = slice(8, 16)
 COUNTER: Final = slice(16, 24)
-SYMBOL_BYTES_OFFSET: Final = 38
 
 MIN_SYMBOL_BYTES: Final = 448  # MTU 576, the smallest an IPv4 path must carry
 MAX_SYMBOL_BYTES: Final = 8896  # MTU 9000

@@ -59,11 +59,6 @@ class Trust:
         self.keys = {trusted.key.keyid: trusted for trusted in keys}
         self.roles = dict({ANY_CHANNEL: Role()} if roles is None else roles)
 
-    @classmethod
-    def anyone(cls, keys: Iterable[Key]) -> "Trust":
-        """Each of these keys, held by a person of its own, may sign for every channel alone."""
-        return cls(TrustedKey(key, key.keyid) for key in keys)
-
     def demanding(self, roles: Mapping[str, Role]) -> "Trust":
         """The same keys with what is asked for here besides."""
         merged = {}

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from diode.process.shutdown import Stopping
 from diode.process.supervise import WorkerRefused, WorkerSaid
 from receiver.ledger.bundles import Row
 from receiver.messages import DiskFailing
@@ -46,13 +47,6 @@ class TrustAwaited:
 
     version: int
     digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stopping:
-    """Somebody stops the daemon."""
-
-    signal: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 
 from diode.console.seldom import Seldom
+from diode.process.shutdown import Stopping
 from diode.process.supervise import WorkerRefused, WorkerSaid, log_worker
 from diode.protocol.fec import ZFEC_SLOWDOWN
 from receiver.events.happened import (
@@ -31,7 +32,6 @@ from receiver.events.happened import (
     SandboxIncomplete,
     ScanFailed,
     Scanned,
-    Stopping,
     TrustAwaited,
     TwoLinkKeys,
     UdpPathTaken,

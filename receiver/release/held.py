@@ -24,7 +24,6 @@ from receiver.release.decisions import FOLDER as DECISIONS
 from receiver.release.decisions import Decision, Given, Uncounted, Verdict, find_decisions, read_decisions
 from receiver.settings import StoreSettings
 
-FOLDER: Final = "held"
 _DECISION: Final = re.compile(r"[^.].{15}-")
 
 

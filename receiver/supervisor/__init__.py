@@ -12,7 +12,6 @@ log, count and scan; nobody calls them by name.
 - ``pipelines``: the workers, started and started anew; whether they are alive and moving
 - ``progress``: reader: what a person or a program is shown of each bundle
 - ``scans``: reader: has scanners decide about held bundles
-- ``shutdown``: whether the daemon ends, and why
 - ``station``: what the daemon holds as long as it runs: locks, ledger, audit log, keys, the port
 - ``wanted``: reader: ``--bundles``, how many are over, and the exit code
 """

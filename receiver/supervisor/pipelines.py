@@ -1,22 +1,20 @@
 """The workers: started, watched, and started anew when one dies. What is stored is kept by the ledger."""
 
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from diode.config.receiver import ReceiverConfig
-from diode.errors import DiodeError, WorkerError
 from diode.process.messages import Fatal
+from diode.process.restarts import MOST_RESTARTS, Restarts, failure_of
+from diode.process.shutdown import Shutdown
 from diode.process.supervise import Pulse, WorkerGroup
 from diode.process.workers import Worker
 from diode.protocol.heartbeat import LinkOrder
 from receiver.events.happened import Event, Health, WorkerDied
 from receiver.supervisor.figures import Figures
-from receiver.supervisor.shutdown import Shutdown
 from receiver.transport.pipeline import Pipeline
 
-MOST_RESTARTS: Final = 5
 GRACE_S: Final = 20.0  # for workers to spill and store what they have
 LISTEN_PATIENCE_S: Final = 10.0  # it shows life five times a second, unless it waits for assemble
 ASSEMBLE_PATIENCE_S: Final = 300.0  # once a second, unless it waits for a disk; and a restart mends no disk
@@ -66,7 +64,7 @@ class Pipelines:
         self._shutdown = shutdown
         self._say = say
         self._datagram_bytes = config.link.datagram_bytes
-        self._restarts: deque[float] = deque(maxlen=MOST_RESTARTS)
+        self._restarts = Restarts(MOST_RESTARTS)
 
     def start(self, on_message: Callable[[Worker, object], None]) -> None:
         """Start the workers, within a running loop."""
@@ -110,20 +108,12 @@ class Pipelines:
         code = self.worker_group.close(GRACE_S)[worker.name]  # the others end in order: what they have is spilled
         self._figures.settle()
         if self.fatal:
-            self._shutdown.fail(_failure(self.fatal))
+            self._shutdown.fail(failure_of(self.fatal))
             return
         now = time.monotonic()
         self._say(WorkerDied(now, worker.name, code))
-        if len(self._restarts) == MOST_RESTARTS and now - self._restarts[0] < 60:
-            why = f"{worker.name} died {MOST_RESTARTS + 1} times within a minute; all is kept"
-            self._shutdown.fail(WorkerError(why))
+        if error := self._restarts.died(worker.name, now):
+            self._shutdown.fail(error)
             return
-        self._restarts.append(now)
         self._datagram_bytes = self._pipeline.datagram_bytes or self._datagram_bytes
         self._start()
-
-
-def _failure(fatal: Fatal) -> DiodeError:
-    error = DiodeError(fatal.detail)
-    error.exit_code = fatal.exit_code
-    return error

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from diode.bundle.ref import BundleRef
+from diode.process.shutdown import Stopping
 from sender.ledger import Row
 
 # items of the outbox
@@ -183,13 +184,6 @@ class BundleWithdrawn:
 
 
 # the daemon and its workers
-
-
-@dataclass(frozen=True, slots=True)
-class Stopping:
-    """A signal asked the daemon to end."""
-
-    signal: str
 
 
 @dataclass(frozen=True, slots=True)

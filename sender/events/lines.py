@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import structlog
 
+from diode.process.shutdown import Stopping
 from diode.protocol.fec import ZFEC_SLOWDOWN
 from sender.events.happened import (
     AnchorBehind,
@@ -27,7 +28,6 @@ from sender.events.happened import (
     RateChanged,
     ResendFailed,
     SandboxIncomplete,
-    Stopping,
     UdpPathTaken,
     WatchRestarted,
     WorkerDied,

@@ -9,6 +9,6 @@ nobody calls them by name.
 - ``lookups``: what heartbeats tell of the ledger and the audit log, looked up in a thread beside the event loop
 - ``pipelines``: the workers, started and started anew; what they say; whether they are alive and moving
 - ``progress``: reader: what a person or a program is shown of each bundle
-- ``shutdown``: whether the daemon ends, and why
+- ``shutdown``: whether the daemon ends, and why; and when something was sent
 - ``supply``: keeps the workers supplied with what is to be sent next
 """

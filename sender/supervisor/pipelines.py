@@ -5,13 +5,13 @@ What a worker may say, its vocabulary has decided. What it cannot mean is refuse
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from diode.config.sender import SenderConfig
 from diode.errors import DiodeError, WorkerError
 from diode.process.messages import Fatal, PathChosen, PeerRefused, SandboxLacks
+from diode.process.restarts import Restarts, failure_of
 from diode.process.supervise import Pulse, WorkerGroup
 from diode.process.workers import Worker
 from sender.events.happened import (
@@ -31,7 +31,6 @@ from sender.transport.encode import SUPERVISOR
 from sender.transport.pipeline import Pipeline
 
 PATIENCE_S: Final = 300.0  # with workers that have something in hand and send nothing: files may lie on a slow disk
-WITHIN_S: Final = 60.0  # too many deaths within this end the daemon
 _PEERS: Final = {
     "sender.encode": "sender.transmit",
     "sender.transmit": "sender.encode",
@@ -39,10 +38,7 @@ _PEERS: Final = {
 
 
 class Pipelines:
-    """One pipeline at a time. ``announce`` sends heartbeats that name a new session, until peers may know it.
-
-    More than ``most_restarts`` deaths within a minute end the daemon: a restart does not mend what is wrong then.
-    """
+    """One pipeline at a time. ``announce`` sends heartbeats that name a new session, until peers may know it."""
 
     def __init__(
         self,
@@ -54,7 +50,7 @@ class Pipelines:
         say: Callable[[Event], None],
         announce: Callable[[], Awaitable[None]],
         *,
-        most_restarts: int,
+        restarts: Restarts,
         start: Callable[[SenderConfig, int, WorkerGroup], Pipeline] = Pipeline,
     ) -> None:
         self._config = config
@@ -65,7 +61,7 @@ class Pipelines:
         self._say = say
         self._announce = announce
         self._start = start
-        self._deaths: deque[float] = deque(maxlen=most_restarts + 1)
+        self._restarts = restarts
 
     def open(self) -> None:
         """Start the first pipeline, inside a running loop."""
@@ -104,7 +100,7 @@ class Pipelines:
             case Degraded(detail):
                 self._say(OffloadRefused(detail))
             case Fatal():
-                self._shutdown.fail(_failure(message))
+                self._shutdown.fail(failure_of(message))
             case PeerRefused():
                 self._worker_group.alarm(_blamed(worker, message), message.kind, message.why)
             case SandboxLacks(lacks):
@@ -120,11 +116,8 @@ class Pipelines:
         lost = self._supply.lose(self._pipeline.jobs)
         code = self._worker_group.close()[worker.name]
         self._say(WorkerDied(worker.name, code, lost))
-        now = time.monotonic()
-        self._deaths.append(now)
-        if len(self._deaths) == self._deaths.maxlen and now - self._deaths[0] < WITHIN_S:
-            deaths = f"{worker.name} died {len(self._deaths)} times within a minute"
-            self._shutdown.fail(WorkerError(f"{deaths}; all is kept"))
+        if error := self._restarts.died(worker.name, time.monotonic()):
+            self._shutdown.fail(error)
             return
         if not self._shutdown.has_begun:
             self._renew()
@@ -160,9 +153,3 @@ class Pipelines:
 def _blamed(worker: Worker, message: PeerRefused) -> str:
     """Who is refused: a worker hears this process and the other worker, and nobody else."""
     return SUPERVISOR if message.peer == SUPERVISOR else _PEERS[worker.name]
-
-
-def _failure(fatal: Fatal) -> DiodeError:
-    error = DiodeError(fatal.detail)
-    error.exit_code = fatal.exit_code
-    return error

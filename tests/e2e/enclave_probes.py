@@ -100,13 +100,13 @@ def shout(device: str) -> dict[str, int]:
     cooked = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM)
     tried["packet cooked"] = often(cooked, frames["ip"][14:], (device, ETH_P_IP, 0, 0, b"\xff" * 6))
     everybody = ("255.255.255.255", 9)
-    for name, kind, protocol, message in (
+    for name, way, protocol, message in (
         ("udp", socket.SOCK_DGRAM, 0, b"anybody?"),
         ("raw ip", socket.SOCK_RAW, socket.IPPROTO_RAW, b"\x45" + b"\0" * 15 + b"\xff" * 4),
         ("raw icmp", socket.SOCK_RAW, socket.IPPROTO_ICMP, echo()),
         ("unknown protocol", socket.SOCK_RAW, 253, b"anybody?"),
     ):
-        sock = socket.socket(socket.AF_INET, kind, protocol)
+        sock = socket.socket(socket.AF_INET, way, protocol)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
         tried[name] = often(sock, message, everybody)
@@ -140,7 +140,7 @@ def main(what: str, *arguments: str) -> object:
     """What the command line asks for."""
     if what == "reach":
         return reach(**json.loads(arguments[0]))
-    return {"shout": shout, "inject": inject}[what](*arguments)
+    return shout(*arguments) if what == "shout" else inject(*arguments)
 
 
 if __name__ == "__main__":

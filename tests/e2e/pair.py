@@ -38,7 +38,7 @@ class Process:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
-        self.messages: list[dict[str, Any]] = []
+        self.messages: list[Any] = []  # JSON, a line each: objects, but where a command prints one list
         self.log: list[str] = []
         self._streams = 2
         self._news = asyncio.Condition()
@@ -76,7 +76,8 @@ class Process:
 
     def last(self, message_type: str) -> dict[str, Any]:
         """The last message of a type."""
-        return [m for m in self.messages if m.get("message_type") == message_type][-1]
+        found: dict[str, Any] = [m for m in self.messages if m.get("message_type") == message_type][-1]
+        return found
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal."""

@@ -6,7 +6,9 @@ import os
 import random
 import shutil
 import signal
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -43,7 +45,13 @@ def batched(names: list[str], size: int) -> list[list[str]]:
     return [names[at : at + size] for at in range(0, len(names), size)]
 
 
-async def deliver(link: Pair, *impairments: str, bundles: int = 1, sender: tuple[str, ...] = (), **env: str) -> None:
+async def deliver(
+    link: Pair,
+    *impairments: str,
+    bundles: int = 1,
+    sender: tuple[str, ...] = (),
+    env: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Run both daemons until everything in the outbox is in the inbox."""
     receiver = await link.receiver("--bundles", str(bundles), **env)
     diode = await link.diode(*impairments)
@@ -83,7 +91,7 @@ async def carry_zoo(folder: Path, sent: Path, options: dict[str, object], env: d
     async with pair(folder, **options) as link:
         link.outbox.joinpath("pypi").mkdir()
         shutil.copytree(sent, link.outbox / "pypi" / "zoo@1")
-        await deliver(link, "--loss", "1%", "--burst", "300", "--seed", "3", **env)
+        await deliver(link, "--loss", "1%", "--burst", "300", "--seed", "3", env=env)
         published = link.inbox / "pypi" / "zoo" / "1"
         assert [] == differences(sent, published / "data")
         names = {
@@ -125,7 +133,7 @@ async def test_a_log_that_nobody_reads_keeps_no_daemon_from_ending(tmp_path: Pat
         receiver, sender = await link.receiver(), await link.sender("run", "--json")
         await sender.said("udp_path_chosen")
         for process in (receiver, sender):
-            process.process._transport.get_pipe_transport(2).close()
+            process.process._transport.get_pipe_transport(2).close()  # type: ignore[attr-defined]
             process.signal(signal.SIGTERM)
             assert 0 == await process.ended()
 

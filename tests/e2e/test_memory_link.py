@@ -13,10 +13,10 @@ from diode.net.impairments import Impairments
 from diode.protocol.auth import DatagramViews, LinkKey, Session
 from diode.protocol.fec import Zfec, choose_engine
 from diode.protocol.wire import Kind, headers_of, pack_headers
-from tests.link import Bundle, Enclave, Staging, make_bundle, transfer
+from tests.link import Bundle, Enclave, ProfileName, Staging, make_bundle, transfer
 
 # MTU, profile, passes, impairments: each must deliver with every seed.
-CASES: dict[str, tuple[int, str, int, dict[str, Any]]] = {
+CASES: dict[str, tuple[int, ProfileName, int, dict[str, Any]]] = {
     "clean line": (1500, "standard", 1, {}),
     "0.1 %": (1500, "standard", 1, {"loss": 0.001}),
     "1 %": (1500, "standard", 1, {"loss": 0.01}),

@@ -341,12 +341,6 @@ class _Watch:
         return cursor
 
 
-def _whole(name: Any, folder_fd: int | None) -> str:
-    """The whole path of a name, which may be relative to a folder's descriptor."""
-    folder = os.getcwd() if folder_fd is None else os.path.realpath(f"/proc/self/fd/{folder_fd}")
-    return os.path.normpath(os.path.join(folder, os.fsdecode(name)))
-
-
 @contextmanager
 def watched(disks: list[Disk]) -> Iterator[None]:
     """Count every change that this process makes to one of ``disks``."""

@@ -2,6 +2,7 @@
 
 import os
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import replace
@@ -56,7 +57,7 @@ class Box(Mailbox):
     def __init__(self, says: Vocabulary = NOTHING) -> None:
         super().__init__(-1, -1, hears=NOTHING, says=says)
         self.peer: Box | None = None
-        self.work = lambda: None
+        self.work: Callable[[], None] = lambda: None
         self._inbox: deque[Any] = deque()
 
     def send(self, message: object) -> None:

@@ -27,7 +27,7 @@ from diode.net.impairments import Impairments
 from diode.protocol.fec import Engine, choose_engine
 from diode.protocol.geometry import PROFILES, needs_repeats, slab_at, slab_count, stream_geometry
 from diode.protocol.wire import Kind, symbol_bytes_for
-from tests.link import Bundle, make_bundle, transfer
+from tests.link import Bundle, ProfileName, make_bundle, transfer
 
 SHARES: Final = (0.0, 0.001, 0.01, 0.05, 0.10, 0.30)
 BURSTS: Final = (1, 8, 64, 512)
@@ -49,7 +49,7 @@ Verdict = Literal["inside", "above", "by chance", "CONTRADICTION"]
 class Setup:
     """What is sent."""
 
-    profile: str
+    profile: ProfileName
     passes: int
     size: int
 

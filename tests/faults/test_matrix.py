@@ -11,6 +11,7 @@ import pytest
 from diode.net.impairments import Impairments
 from diode.protocol.geometry import PROFILES
 from tests.faults.matrix import INTERRUPTED, Expected, Setup, cells, expected, interval, judge, print_table
+from tests.link import ProfileName
 from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
@@ -78,7 +79,7 @@ def test_intervals(delivered: int, low: float, high: float) -> None:
 
 @pytest.mark.parametrize("size", [1000, 45_000_000])
 @pytest.mark.parametrize("profile", PROFILES)
-def test_the_line_never_allows_less_than_the_model_says(profile: str, size: int) -> None:
+def test_the_line_never_allows_less_than_the_model_says(profile: ProfileName, size: int) -> None:
     """The two figures of a row are in order, and nearly one where losses come alone."""
     for cell in cells():
         model = expected(Setup(profile, 1, size), cell.loss)

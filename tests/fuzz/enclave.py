@@ -31,7 +31,7 @@ from diode.protocol.handed_over import SlabKey
 from diode.protocol.open_slab import OpenSlab
 from diode.protocol.sessions import MAX_SESSIONS
 from diode.protocol.wire import Kind, ObjectType
-from diode.trust.roles import Trust, open_manifest
+from diode.trust.roles import open_manifest
 from receiver.messages import (
     ASSEMBLE_SAYS,
     ASSEMBLE_TO_STORE,
@@ -50,6 +50,7 @@ from receiver.store.judge import ArrivedManifest, Rejected, judge_manifest
 from receiver.transport import assemble
 from tests.faults.enclave import Box
 from tests.memory_spool import DATA, MemoryBundle
+from tests.trusted import anyone
 from tests.worker_settings import assemble_settings
 
 REGION_BYTES: Final = 4 << 20
@@ -99,7 +100,7 @@ class MemoryStore:
         self.counts: Counter[str] = Counter()
         self._box = box
         self._arena = arena
-        self._trust = Trust.anyone(keys)
+        self._trust = anyone(keys)
         self._staged = staged
         self._rng = random.Random(seed)
         self._bundles: dict[int, Spooled] = {}

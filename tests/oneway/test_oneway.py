@@ -35,7 +35,7 @@ def configs(tmp_path: Path) -> Path:
 
 def oneway(enter: tuple[str, ...], config: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     """``diode oneway`` on a host."""
-    command = (*enter, *MAIN, words[0], "-c", config, *words[1:])
+    command = (*enter, *MAIN, words[0], "-c", str(config), *words[1:])
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
 
 

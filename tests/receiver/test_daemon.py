@@ -13,6 +13,7 @@ from diode.config.init import init_receiver
 from diode.config.load import load
 from diode.config.receiver import ReceiverConfig
 from diode.console.stream import Stream
+from diode.process.shutdown import Shutdown
 from diode.protocol.heartbeat import Heartbeat, LinkOrder, write_heartbeat
 from diode.trust.keys import new_link_key
 from receiver.daemon import Running
@@ -20,7 +21,6 @@ from receiver.events.happened import BeatHeard, Event, Health, LinkSilent, Ticke
 from receiver.ledger.peer import PeerWriter
 from receiver.messages import Heard
 from receiver.supervisor.figures import Figures
-from receiver.supervisor.shutdown import Shutdown
 from receiver.supervisor.station import Station
 from tests.enclave import public_pem
 

@@ -151,8 +151,9 @@ def main() -> None:
     """As a worker, confined or not: attack instead of working, and say what came. ``PIPES MODULE MODE FILES``."""
     module, mode, files = sys.argv[2:5]
     _forget_tests()
-    worker = importlib.import_module(module)
-    real, known = worker.start_worker, {}
+    worker: Any = importlib.import_module(module)  # its names are replaced below
+    real = worker.start_worker
+    known: dict[str, Any] = {}
 
     def start_worker(*arguments: Any, **options: Any) -> Any:
         settings, control = real(*arguments, **options)

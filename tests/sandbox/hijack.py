@@ -6,6 +6,7 @@ lie once, or for ever.
 
 import importlib
 import json
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from diode.process import programs, workers
 TARGET, MODE, GIVEN = sys.argv[1:4]
 SIDE = TARGET.split(".")[0]
 LIES = MODE in ("lies", "always")
-REAL = workers.subprocess.Popen
+REAL = subprocess.Popen
 TESTS = str(Path(__file__).parents[2])
 
 
@@ -39,7 +40,9 @@ class _Subprocess:
 
 RESTARTS = {"receiver": "receiver.supervisor.pipelines", "sender": "sender.daemon"}  # where they are counted
 if MODE == "lies":
-    importlib.import_module(RESTARTS[SIDE]).MOST_RESTARTS = 1000
-workers.subprocess = _Subprocess  # type: ignore[assignment]
+    counting: Any = importlib.import_module(RESTARTS[SIDE])
+    counting.MOST_RESTARTS = 1000
+starting: Any = workers
+starting.subprocess = _Subprocess
 sys.argv = [f"diode-{SIDE}", *sys.argv[4:]]
 importlib.import_module(f"{SIDE}.cli").main()

@@ -54,12 +54,13 @@ LIES: Final = {
 def main() -> None:
     """Be the worker, until its work begins."""
     module, folder = sys.argv[2], Path(sys.argv[4])
-    worker = importlib.import_module(module)
+    worker: Any = importlib.import_module(module)  # its names are replaced below
     life = len(list(folder.glob("life-*")))
     (folder / f"life-{life}").touch()
     held = (folder / "held").read_bytes()
 
-    real, settings = worker.start_worker, {}
+    real = worker.start_worker
+    settings: dict[str, Any] = {}
 
     def start_worker(*arguments: Any, **options: Any) -> Any:
         own, control = real(*arguments, **options)

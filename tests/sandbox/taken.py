@@ -4,14 +4,15 @@ import json
 import sys
 from typing import Any
 
-from receiver.messages import Question, Sound
+from diode.process import confined
+from receiver.messages import Question, Sound, Unsound
 from receiver.policy import examine
 from tests.sandbox.attacks import AT_FDCWD, ATTACKS, READ_ONLY, call
 
 PLACES = {"SOCKET": 2, "PIPE": 1}
 
 
-def attack(question: Question, _: str) -> Sound:
+def attack(question: Question, data: str) -> Sound | Unsound:
     """Every attack, and every file that ``types`` names; each outcome is a line."""
     for name, (system_call, *arguments) in ATTACKS["receiver.policy.examine"].items():
         _say(name, call(system_call, *(PLACES.get(a, a) if isinstance(a, str) else a for a in arguments)))
@@ -28,5 +29,5 @@ def main() -> None:
     """Entry point, as the worker's own."""
     examine.judge = attack
     if "free" in sys.argv:
-        examine.confined.bind = lambda *_, **__: []
+        confined.bind = lambda *_, **__: []
     examine.main()

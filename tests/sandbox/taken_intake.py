@@ -8,7 +8,7 @@ from sender.intake import examine
 from tests.sandbox.attacks import AT_FDCWD, ATTACKS, READ_ONLY, call
 
 
-def attack(child: Any) -> None:
+def attack(child: examine.Child) -> None:
     """Every attack, and every path of the file that it was handed; each outcome is a line."""
     places = {"SOCKET": child._taker._socket.fileno()}
     for _, _, file, _ in child._next():
@@ -25,5 +25,6 @@ def _say(name: str, outcome: Any) -> None:
 
 def main() -> None:
     """Entry point, as the child's own."""
-    examine.Child.run = attack  # type: ignore[method-assign]
+    taken: Any = examine.Child
+    taken.run = attack
     examine.main()

@@ -93,6 +93,12 @@ def emptied(config: Config) -> None:
         path.write_bytes(b"")
 
 
+def files_gone(config: Config) -> None:
+    """All segments, and the folder stays."""
+    for path in segments(config.audit_folder):
+        path.unlink()
+
+
 HARMS: dict[str, tuple[Callable[[Config], object], int]] = {
     "emptied": (emptied, 13),
     "last segment emptied": (lambda c: segments(c.audit_folder)[-1].write_bytes(b""), 15),
@@ -101,7 +107,7 @@ HARMS: dict[str, tuple[Callable[[Config], object], int]] = {
     "last segment gone": (lambda c: segments(c.audit_folder)[-1].unlink(), 15),
     "first segment gone": (lambda c: segments(c.audit_folder)[0].unlink(), 13),
     "middle segment gone": (lambda c: segments(c.audit_folder)[1].unlink(), 13),
-    "files gone": (lambda c: [path.unlink() for path in segments(c.audit_folder)], 15),
+    "files gone": (files_gone, 15),
     "folder gone": (lambda c: shutil.rmtree(c.audit_folder), 15),
     "replaced": (forged, 15),
     "cut, and grown": (cut_and_grown, 15),

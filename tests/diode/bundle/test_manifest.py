@@ -14,29 +14,24 @@ from diode.bundle.manifest import Manifest, bundle_id
 from diode.errors import ContentError, ManifestError, PathError, TrustError
 from diode.formats.canonical import canonical
 from diode.formats.names import MAX_MANIFEST_BYTES, check_component
-from diode.trust.roles import Trust, open_manifest, seal_manifest
+from diode.trust.roles import open_manifest, seal_manifest
 from tests.link import make_bundle
+from tests.trusted import anyone
 
 BUNDLE = make_bundle({"a": b"1", "b/c": b"22"})
 SIGNER = BUNDLE.signer
 HEX = "0" * 64
 
 
-def sealed_with(**changes: object) -> bytes:
-    """An envelope, signed, around a manifest whose fields are changed without any check."""
-    fields = {**BUNDLE.manifest.model_dump(), **changes}
-    return seal_manifest(Manifest.model_construct(**fields), [SIGNER])[1]
-
-
 def opened(sealed: bytes) -> Manifest:
     """The manifest in an envelope, by the trusted key."""
-    return open_manifest(sealed, Trust.anyone([SIGNER.public_key]))[0]
+    return open_manifest(sealed, anyone([SIGNER.public_key]))[0]
 
 
 def test_what_is_sealed_is_opened() -> None:
     """Manifest, payload and signer come back as they were."""
     payload, sealed = seal_manifest(BUNDLE.manifest, [SIGNER])
-    trust = Trust.anyone([CryptoSigner.generate_ed25519().public_key, SIGNER.public_key])
+    trust = anyone([CryptoSigner.generate_ed25519().public_key, SIGNER.public_key])
     opened = open_manifest(sealed, trust)
     assert (BUNDLE.manifest, payload, SIGNER.public_key.keyid) == (opened.manifest, opened.payload, opened.signer)
     assert BUNDLE.number == bundle_id(payload)

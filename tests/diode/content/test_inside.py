@@ -28,7 +28,6 @@ else:
     from backports import zstd
 
 SAMPLES = Path(__file__).parents[2] / "vectors" / "artefacts"
-LEGACY = SAMPLES / "torch-1.13-legacy.pt"
 HARMLESS = {
     "text": TEXT,
     "numbers": random.Random(1).randbytes(5000),

@@ -61,7 +61,6 @@ def tried(attack: str, around: Surroundings | None, user: str = "") -> bool:
     return done.returncode == 0
 
 
-KEYS = ("receiver/keys/link.key", "receiver/keys/service.key", "sender/keys/link.key", "sender/keys/signing.key")
 SIDES = {
     "receiver": ("keys/link.key", "keys/service.key", "receiver.toml", "state/ledger.db", "state/audit/1"),
     "sender": ("keys/link.key", "keys/signing.key", "keys/service.key", "sender.toml", "state/ledger.db"),

@@ -33,8 +33,9 @@ def let_in(doorkeeper: Doorkeeper, received: Sequence[bytes], now: float = 1.0) 
 def test_its_constants_are_those_of_the_wire() -> None:
     """``listen`` loads no numpy, so they are written twice."""
     assert (MAGIC << 8 | VERSION).to_bytes(4, "big") == runs.MARK
-    at = wire.SYMBOL_BYTES_OFFSET
-    assert (slice(at, at + 2), wire.OVERHEAD_BYTES) == (runs.SIZE_FIELD, runs.OVERHEAD_BYTES)
+    assert wire.HEADER.fields is not None
+    field, at = wire.HEADER.fields["symbol_bytes"][:2]
+    assert (slice(at, at + field.itemsize), wire.OVERHEAD_BYTES) == (runs.SIZE_FIELD, runs.OVERHEAD_BYTES)
     for size in range(wire.OVERHEAD_BYTES, 1 << 16):
         assert is_symbol_size(size - wire.OVERHEAD_BYTES) == runs.is_datagram_size(size)
 

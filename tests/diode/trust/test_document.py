@@ -35,7 +35,6 @@ from tests.link import make_bundle
 
 ALICE, ALICE_2, BOB, CAROL = (CryptoSigner.generate_ed25519() for _ in range(4))
 NOW = "2026-06-01T00:00:00Z"
-LATER = "2027-06-01T00:00:00Z"
 SOURCE = """
 version = {version}
 expires = {expires}

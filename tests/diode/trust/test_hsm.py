@@ -9,10 +9,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from diode.errors import UsageError
 from diode.trust.keys import read_any_signer, read_public_key
-from diode.trust.roles import Trust, open_manifest, seal_manifest
+from diode.trust.roles import open_manifest, seal_manifest
 from tests.link import make_bundle
 from tests.needs import SOFTHSM, need
 from tests.patience import PATIENCE_S
+from tests.trusted import anyone
 
 PIN = "1234"
 
@@ -46,7 +47,7 @@ def test_a_manifest_signed_in_hardware(public: Path, monkeypatch: pytest.MonkeyP
     manifest = make_bundle({"a": b"1"}).manifest
     signer = read_any_signer("hsm:2?label=alice", public)
     sealed = seal_manifest(manifest, [signer])[1]
-    trust = Trust.anyone([read_public_key(public)])
+    trust = anyone([read_public_key(public)])
     assert manifest == open_manifest(sealed, trust).manifest
     with pytest.raises(UsageError, match="hsm:9"):
         seal_manifest(manifest, [read_any_signer("hsm:9?label=alice", public)])

@@ -22,11 +22,11 @@ from diode.protocol.wire import Kind, ObjectType
 from diode.storage.folder import Folder
 from diode.trust import published
 from diode.trust.published import examine
-from diode.trust.roles import Trust
 from receiver.commands.receiving import keep_to_oneself
 from tests.enclave import Enclave
 from tests.link import make_bundle
 from tests.needs import need
+from tests.trusted import anyone
 
 ALICE, MALLORY = CryptoSigner.generate_ed25519(), CryptoSigner.generate_ed25519()
 FILES = {"a": b"one", "b/c": b"two" * 1000, "b/d/e": b"", "größe": b"3", "back\\slash": b"4"}
@@ -113,13 +113,6 @@ def replaced(path: Path, old: bytes, new: bytes) -> None:
     content = path.read_bytes()
     assert old in content
     path.write_bytes(content.replace(old, new, 1))
-
-
-def moved_away(path: Path) -> Path:
-    """Out of the folder, where a link may lead."""
-    target = path.parents[3] / f"elsewhere-{path.name}" if path.name == "data" else path.parents[4] / path.name
-    shutil.move(path, target)
-    return target
 
 
 def as_link(path: Path) -> None:
@@ -464,7 +457,7 @@ def test_changed_while_it_is_read(change: str, at: int, site: Site) -> None:
             CHANGES[change](site.folder)
 
     with Folder.open(site.folder) as folder:
-        found = examine(folder, Trust.anyone([ALICE.public_key]), None, progress)
+        found = examine(folder, anyone([ALICE.public_key]), None, progress)
     assert found.findings
 
 
@@ -487,7 +480,7 @@ def test_findings_are_bounded(site: Site) -> None:
     for number in range(300):
         (site.folder / f"junk{number}").touch()
     with Folder.open(site.folder) as folder:
-        assert published.MAX_FINDINGS == len(examine(folder, Trust.anyone([ALICE.public_key])).findings)
+        assert published.MAX_FINDINGS == len(examine(folder, anyone([ALICE.public_key])).findings)
 
 
 def test_unusual_attributes_are_noted(site: Site) -> None:

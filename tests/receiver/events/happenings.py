@@ -1,5 +1,6 @@
 """Events to test their readers with."""
 
+from diode.process.shutdown import Stopping
 from receiver.events.happened import (
     BeatHeard,
     BeatsLeftOut,
@@ -23,7 +24,6 @@ from receiver.events.happened import (
     SandboxIncomplete,
     ScanFailed,
     Scanned,
-    Stopping,
     Ticked,
     TrustAwaited,
     TwoLinkKeys,

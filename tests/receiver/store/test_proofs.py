@@ -29,7 +29,7 @@ from tests.hearing import Hearing
 from tests.link import Bundle, make_bundle
 from tests.receiver.peer.test_heartbeats import beat, heads
 
-ALICE, REVOKED, STRANGER = (CryptoSigner.generate_ed25519() for _ in range(3))
+ALICE, STRANGER = (CryptoSigner.generate_ed25519() for _ in range(2))
 
 
 def series(*numbers: int, channel: str = "test") -> dict[int, Bundle]:

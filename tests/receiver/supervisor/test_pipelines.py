@@ -10,6 +10,8 @@ from diode.config.load import load
 from diode.config.receiver import ReceiverConfig
 from diode.errors import WorkerError
 from diode.process.messages import Fatal
+from diode.process.restarts import MOST_RESTARTS
+from diode.process.shutdown import Shutdown
 from diode.trust.keys import new_link_key
 from receiver.events.happened import Event, Health, WorkerDied
 from receiver.supervisor import pipelines
@@ -17,12 +19,10 @@ from receiver.supervisor.figures import Figures
 from receiver.supervisor.pipelines import (
     ASSEMBLE_PATIENCE_S,
     LISTEN_PATIENCE_S,
-    MOST_RESTARTS,
     WAITING_S,
     Pipelines,
     Pulses,
 )
-from receiver.supervisor.shutdown import Shutdown
 
 
 class FewCounters:
@@ -133,7 +133,7 @@ def test_a_worker_that_cannot_work_ends_the_daemon_with_its_code(running: Runnin
 
 def test_nothing_begins_anew_at_the_end(running: Running) -> None:
     """Workers end by themselves then."""
-    running.shutdown.end()
+    running.shutdown.begin()
     running.die()
     assert ([], 1) == (running.said, len(NoPipeline.begun))
 

@@ -16,7 +16,6 @@ from securesystemslib.dsse import Envelope
 from diode.formats.digest import digest
 from tests.needs import OMS_VECTORS, need
 
-ROOT = Path(__file__).parents[3]
 IN_TOTO = "application/vnd.in-toto+json"
 
 

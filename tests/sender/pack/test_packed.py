@@ -16,12 +16,13 @@ from diode.errors import LimitError, SourceError
 from diode.formats.digest import digest
 from diode.formats.dsse import load_public_key
 from diode.protocol.geometry import PROFILES, stream_geometry
-from diode.trust.roles import Trust, open_manifest
+from diode.trust.roles import open_manifest
 from sender.outbox import scan as sources_module
 from sender.outbox.hashing import hash_content
 from sender.outbox.scan import Source, collect, open_origin
 from sender.pack import packed as packing
 from sender.pack.packed import Identity, Packed, load_packed, write_packed
+from tests.trusted import anyone
 
 SYMBOL_BYTES = 448
 STANDARD = PROFILES["standard"]
@@ -280,7 +281,7 @@ def test_a_packed_bundle_is_what_the_enclave_will_accept(
     (tmp_path / "root" / "hollow").mkdir(parents=True)
     (tmp_path / "root" / "file").write_bytes(b"content")
     packed = pack(tmp_path / "state", tmp_path / "root", signer)
-    opened = open_manifest(packed.sealed, Trust.anyone([load_public_key(signing_key[1])]))
+    opened = open_manifest(packed.sealed, anyone([load_public_key(signing_key[1])]))
     manifest = opened.manifest
     assert (packed.manifest, signer.public_key.keyid) == (manifest, opened.signer)
     assert bundle_id(opened.payload) == packed.id

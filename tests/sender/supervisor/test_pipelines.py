@@ -12,6 +12,7 @@ from diode.config.sender import SenderConfig
 from diode.errors import MessageError, WorkerError
 from diode.process.memory import Counters
 from diode.process.messages import Fatal, PathChosen, PeerRefused, SandboxLacks
+from diode.process.restarts import Restarts
 from diode.process.supervise import WorkerGroup
 from diode.process.workers import Worker
 from sender.events import happened
@@ -91,7 +92,7 @@ class Bench:
         self.supply, self.figures, self.shutdown = Quiet(), Figures(), Shutdown(self.said.append)
         self.pipelines = Pipelines(
             *(self.config, KEY_ID, self.supply, self.figures, self.shutdown, self.said.append, self.announce),
-            most_restarts=2,
+            restarts=Restarts(2),
             start=self.start,
         )
         self.pipelines.open()

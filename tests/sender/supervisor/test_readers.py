@@ -9,6 +9,7 @@ import structlog
 
 from diode.bundle.ref import BundleRef
 from diode.console.progress import Display
+from diode.process.shutdown import Stopping
 from diode.protocol.fec import ZFEC_SLOWDOWN
 from sender.events import happened
 from sender.events.happened import Event
@@ -71,7 +72,7 @@ LINES: list[tuple[Event, tuple[str, str, Mapping[str, Any]] | None]] = [
         happened.BundleWithdrawn(REF, 2, "changed"),
         ("error", "bundle_cancelled", {"bundle": HEX, "channel": "cve", "name": "feed", "detail": "changed"}),
     ),
-    (happened.Stopping("SIGTERM"), ("info", "stopping", {"signal": "SIGTERM"})),
+    (Stopping("SIGTERM"), ("info", "stopping", {"signal": "SIGTERM"})),
     (happened.RateChanged(512), ("info", "rate_changed", {"rate": 512})),
     (happened.RateChanged(None), ("info", "rate_changed", {"rate": "off"})),
     (happened.LineReady(), None),

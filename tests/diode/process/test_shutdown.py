@@ -5,14 +5,13 @@ import os
 import signal
 
 from diode.errors import StorageError
-from receiver.events.happened import Event, Stopping
-from receiver.supervisor.shutdown import Shutdown
+from diode.process.shutdown import Shutdown, Stopping
 
 
 def test_enough_is_no_early_end() -> None:
     """A signal and an error are."""
     shutdowns = [Shutdown(lambda _: None) for _ in range(4)]
-    shutdowns[1].end()
+    shutdowns[1].begin()
     shutdowns[2].fail(StorageError("full"))
     shutdowns[3].interrupt(signal.SIGTERM)
     assert [False, True, True, True] == [shutdown.has_begun for shutdown in shutdowns]
@@ -21,7 +20,7 @@ def test_enough_is_no_early_end() -> None:
 
 async def test_a_signal_is_said_and_ends_the_wait() -> None:
     """While the block runs; afterwards the signal is the system's again."""
-    said: list[Event] = []
+    said: list[Stopping] = []
     shutdown = Shutdown(said.append)
     before = signal.getsignal(signal.SIGTERM)
     with shutdown.on_signals():

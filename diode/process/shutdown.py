@@ -1,55 +1,65 @@
-"""Whether the daemon ends, and why: a signal, an error, or enough bundles."""
+"""Whether a daemon ends, and why: a signal, an error that it cannot go on with, or that all is done."""
 
 import asyncio
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Final
 
 from diode.errors import DiodeError
-from receiver.events.happened import Event, Stopping
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
-class Shutdown:
-    """``interrupted``: the signal that ended the daemon; ``failure``: what it ends with; None: neither did."""
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """A signal asked the daemon to end."""
 
-    def __init__(self, say: Callable[[Event], None]) -> None:
+    signal: str
+
+
+class Shutdown:
+    """``interrupted``: the signal that ended the daemon; ``failure``: the first error that did; None: neither did.
+
+    ``stopping`` is set when the end begins.
+    """
+
+    def __init__(self, say: Callable[[Stopping], None]) -> None:
         self.interrupted: int | None = None
         self.failure: DiodeError | None = None
+        self.stopping = asyncio.Event()
         self._say = say
-        self._begun = asyncio.Event()
 
     @property
     def has_begun(self) -> bool:
-        """Whether nothing new is to be started."""
-        return self._begun.is_set()
+        """Whether nothing new is begun any more."""
+        return self.stopping.is_set()
 
     @property
     def is_early(self) -> bool:
-        """Whether something else than enough bundles ended it."""
+        """Whether a signal or an error ended it, before all was done."""
         return self.failure is not None or self.interrupted is not None
 
     async def wait(self, timeout_s: float) -> None:
         """Wait until it has begun, for so long at most."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                await self._begun.wait()
+                await self.stopping.wait()
 
-    def end(self) -> None:
-        """All is done that was wanted."""
-        self._begun.set()
+    def begin(self) -> None:
+        """End in order."""
+        self.stopping.set()
 
     def fail(self, error: DiodeError) -> None:
-        """The daemon cannot go on."""
-        self.failure = error
-        self._begun.set()
+        """End because of ``error``."""
+        self.failure = self.failure or error
+        self.begin()
 
     def interrupt(self, number: int) -> None:
-        """A person, or the system, sent this signal."""
+        """End because a person, or the system, sent this signal."""
         self.interrupted = number
-        self._begun.set()
+        self.begin()
         self._say(Stopping(signal.Signals(number).name))
 
     @contextmanager
