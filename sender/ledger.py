@@ -241,6 +241,14 @@ class Ledger(Database):
         self._connection.execute("UPDATE bundle SET state = ?, detail = ? WHERE id = ?", (state, detail, bundle))
         self.progress.end(bundle)
 
+    def approve(self, bundle: str) -> None:
+        """Enough people have signed a bundle that waits. Raises UsageError when it does not wait any more."""
+        approved = self._connection.execute(
+            "UPDATE bundle SET state = 'approved' WHERE id = ? AND state = 'unapproved'", (bundle,)
+        )
+        if not approved.rowcount:
+            raise UsageError(f"{bundle} waits for no signature any more; it was not approved")
+
     def reject(self, bundle: str, detail: str) -> None:
         """A person withdraws a bundle that waits for signatures. Raises UsageError when it does not wait any more."""
         rejected = self._connection.execute(

@@ -1,7 +1,7 @@
 """``diode-receiver status``."""
 
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,11 @@ class Progress:
     stored: int
     spilled: int
 
+    @property
+    def said(self) -> dict[str, int]:
+        """As JSON has it, whose readers know spilled slabs as parked."""
+        return {"stored": self.stored, "parked": self.spilled}
+
 
 def show(toml: Path, *, as_json: bool) -> None:
     """Show the newest bundles and what became of them."""
@@ -40,7 +45,7 @@ def show(toml: Path, *, as_json: bool) -> None:
     is_running = is_locked(config.state)
     keys = link_keys(config.link, sessions)
     if as_json:
-        bundles = [row._asdict() | (asdict(progress[row.id]) if row.id in progress else {}) for row in rows]
+        bundles = [row._asdict() | (progress[row.id].said if row.id in progress else {}) for row in rows]
         say_json({"running": is_running, "link_keys": None if keys is None else keys._asdict(), "bundles": bundles})
         return
     note = keys.text if keys is not None and keys.previous else ""

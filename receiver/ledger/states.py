@@ -34,7 +34,8 @@ STEPS: Final[Mapping[State, frozenset[State]]] = {
     # Straight to published: a trust document counts although its place in the inbox is taken.
     State.RECEIVING: frozenset({State.HELD, State.PUBLISHING, State.PUBLISHED, State.REFUSED, State.EXPIRED}),
     State.HELD: frozenset({State.PUBLISHING, State.PUBLISHED, State.REFUSED}),
-    State.PUBLISHING: frozenset({State.PUBLISHED, State.REFUSED}),
+    # To held: it did not get into the inbox, and its channel holds what comes from the next run on.
+    State.PUBLISHING: frozenset({State.HELD, State.PUBLISHED, State.REFUSED}),
     State.PUBLISHED: frozenset(),
     State.REFUSED: frozenset(),
     State.EXPIRED: frozenset({State.RECEIVING, State.REFUSED}),

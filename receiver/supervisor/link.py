@@ -56,8 +56,8 @@ class Link:
 
     @property
     def orders(self) -> Mapping[str, LinkOrder]:
-        """How far the heartbeats of each link key have come."""
-        return self._hearing.orders
+        """How far the heartbeats of each link key that is held have come; of given-up ones there may be any number."""
+        return {key: order for key, order in self._hearing.orders.items() if key in self._keys}
 
     def heard(self, message: Heard, now: float, receiving: Mapping[str, Coming]) -> None:
         """A heartbeat. It is a hint: of more than an honest sender has, the rest is not worth the work.

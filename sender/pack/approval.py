@@ -21,7 +21,7 @@ from diode.formats.dsse import merge_signatures, read_envelope, write_envelope
 from diode.formats.names import MAX_MANIFEST_BYTES
 from diode.storage.durable import write_durably
 from diode.trust.keys import read_trusted
-from sender.ledger import Ledger, Row, State, named
+from sender.ledger import Ledger, Row, named
 from sender.outbox.folder import OutboxFolder
 from sender.pack.packed import MANIFEST_FILE, check_packed
 
@@ -120,7 +120,7 @@ class Approvals:
                 self._audit.append(What.APPROVED, **named(row), key=key_id, detail=f"signed by {person}")
             write_durably(path, write_envelope(envelope, MAX_MANIFEST_BYTES))
             if approval.is_enough:
-                ledger.set_state(row.id, State.APPROVED)
+                ledger.approve(row.id)
         return approval
 
     def _approval(self, envelope: Envelope, row: Row) -> Approval:

@@ -1,7 +1,11 @@
 """Counters of the workers, over all their restarts."""
 
+from typing import Final
+
 from diode.process.memory import Counters
 from sender.transport import transmit
+
+_RENAMED: Final = {"padding_datagrams": "filler_datagrams"}
 
 
 class Figures:
@@ -19,3 +23,8 @@ class Figures:
         """By name of ``transmit.COUNTERS``."""
         now = self._now.snapshot() if self._now else {}
         return {name: value + now.get(name, 0) for name, value in self._before.items()}
+
+    def told(self) -> dict[str, int]:
+        """As programs read them: a figure that was renamed has its old name, too, until the next release."""
+        figures = self.total()
+        return figures | {old: figures[name] for name, old in _RENAMED.items()}

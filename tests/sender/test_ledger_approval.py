@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from diode.errors import UsageError
 from sender.ledger import Ledger, Row, State
 
 
@@ -37,4 +40,19 @@ def test_what_waits_is_not_announced(tmp_path: Path) -> None:
     ledger.set_state(packed("b", 4, "sent").id, State.WITHDRAWN)
     ledger.set_state(packed("a", 1, "sent").id, State.APPROVED)
     assert {"a": 1, "b": 4, "c": 1} == ledger.sequences()
+    ledger.close()
+
+
+@pytest.mark.parametrize("meanwhile", [State.WITHDRAWN, State.APPROVED])
+def test_what_was_decided_meanwhile_is_not_approved(tmp_path: Path, meanwhile: State) -> None:
+    """Another person may reject a bundle, or be the last who signs it, in the very moment in which one signs it."""
+    ledger = Ledger(tmp_path / "ledger.db")
+    bundle = packed("a", 1, "unapproved").id
+    ledger.add(packed("a", 1, "unapproved"))
+    ledger.set_state(bundle, meanwhile, "why")
+    with pytest.raises(UsageError, match="waits for no signature any more"):
+        ledger.approve(bundle)
+    row = ledger.get(bundle)
+    assert row is not None
+    assert (meanwhile, "why") == (row.state, row.detail)
     ledger.close()

@@ -26,7 +26,7 @@ ALLOWED = {
         for after in (State.HELD, State.PUBLISHING, State.PUBLISHED, State.REFUSED, State.EXPIRED)
     ),
     *((State.HELD, after) for after in (State.PUBLISHING, State.PUBLISHED, State.REFUSED)),
-    *((State.PUBLISHING, after) for after in (State.PUBLISHED, State.REFUSED)),
+    *((State.PUBLISHING, after) for after in (State.HELD, State.PUBLISHED, State.REFUSED)),
     *((State.EXPIRED, after) for after in (State.RECEIVING, State.REFUSED)),
     *((state, state) for state in State),
 }

@@ -1,5 +1,6 @@
 """Bundles that wait for people: verified, out of the spool, not in the inbox; released by enough, rejected by one."""
 
+import errno
 import json
 import os
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from securesystemslib.signer import CryptoSigner
 from diode.audit.chain import Entry
 from diode.audit.log import AuditLog
 from diode.audit.verify import entries_of
+from diode.bundle.receipt import RECEIPT_FILE
 from diode.errors import StorageError
 from diode.formats.canonical import canonical
 from diode.formats.dsse import seal
@@ -371,6 +373,28 @@ def test_power_lost_before_the_spool_had_its_folder(enclave: Enclave) -> None:
     enclave.store.records.ledger.bundles.set_state(f"{bundle.number:016x}", State.PUBLISHING)
     enclave.restart()
     enclave.tick()
+    assert enclave.published(bundle)
+
+
+@pytest.mark.parametrize("enclave", ["[channels.test]\nhold = 0\n"], indirect=True)
+def test_a_channel_that_holds_from_now_on(enclave: Enclave, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bundle that a full disk kept out of the inbox, without a receipt, is held before it is published."""
+    bundle = make_bundle({"a": b"1"}, signer=ALICE)
+    with monkeypatch.context() as broken:
+
+        def fail(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "full")
+
+        broken.setattr(Inbox, "publish", fail)
+        enclave.take(bundle)
+    place = enclave.config.inbox.path / ".diode" / "spool" / f"{bundle.number:016x}" / "tree" / RECEIPT_FILE
+    place.unlink()  # it is written anew at each try
+    path = enclave.folder / "receiver.toml"
+    path.write_text(path.read_text().replace("hold = 0\n", "hold = 1\n"))
+    enclave.restart()
+    enclave.tick()
+    assert (1, False) == (len(enclave.said(Held)), enclave.published(bundle))
+    say(enclave, bundle, "accept", CAROL)
     assert enclave.published(bundle)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from diode.errors import MessageError
-from diode.protocol.heartbeat import Heartbeat, write_heartbeat
+from diode.protocol.heartbeat import Heartbeat, LinkOrder, write_heartbeat
 from diode.protocol.sessions import MAX_SESSIONS
 from receiver.events.happened import BeatHeard, BeatsLeftOut, Event, LinkAlive, LinkSilent, Noted, OldKeyUsed
 from receiver.messages import Heard, OldKey
@@ -46,6 +46,13 @@ def test_a_heartbeat_is_taken_at_once() -> None:
     (spoken,) = made.handed_on
     assert isinstance(spoken, Spoken)
     assert (KEY, 5.0, ADMITTED, True) == (spoken.key, spoken.at, spoken.admitted, spoken.order.has_mac)
+
+
+def test_of_link_keys_that_were_given_up_no_worker_is_told() -> None:
+    """The ledger remembers each of them. A worker takes a few, so years of new keys must not keep it from starting."""
+    orders = {f"{number:064x}": LinkOrder(1, number) for number in range(100)} | {KEY: LinkOrder(2, 3)}
+    link = Link(Hearing(orders, Endings(), lambda _: True), [KEY], (), lambda _: None)
+    assert {KEY: LinkOrder(2, 3)} == link.orders
 
 
 @pytest.mark.parametrize("lie", [heard(1, key="cd" * 32), heard(1, beat="{}"), heard(1, beat="[")])

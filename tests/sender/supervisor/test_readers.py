@@ -9,12 +9,14 @@ import structlog
 
 from diode.bundle.ref import BundleRef
 from diode.console.progress import Display
+from diode.process.memory import Counters
 from diode.process.shutdown import Stopping
 from diode.protocol.fec import ZFEC_SLOWDOWN
 from sender.events import happened
 from sender.events.happened import Event
 from sender.events.lines import write_line
 from sender.supervisor.counts import Counts
+from sender.supervisor.figures import Figures
 from sender.supervisor.progress import Shown
 from sender.transport.transmit import COUNTERS
 
@@ -174,3 +176,13 @@ def test_what_a_program_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     about = {"message_type": "bundle", "bundle": "cve/feed/1", "id": HEX, "files": 1}
     assert about | {"outcome": "sent", "bytes": 9, "passes": 2} == sent
     assert about | {"outcome": "resent", "bytes": 3, "passes": 1} == resent
+
+
+def test_a_renamed_figure_keeps_its_old_name() -> None:
+    """Programs that read the JSON lines find what they always found."""
+    counters = Counters(Counters.create(COUNTERS), COUNTERS)
+    counters["padding_datagrams"] = 7
+    figures = Figures()
+    figures.follow(counters)
+    assert (7, 7) == (figures.told()["padding_datagrams"], figures.told()["filler_datagrams"])
+    assert COUNTERS == tuple(figures.total())
