@@ -1,4 +1,4 @@
-"""``diode audit``: what can be typed to verify, export and show audit logs, and to verify receipts."""
+"""``diode audit``: options and help texts of the commands that verify audit logs and receipts, export and show logs."""
 
 from pathlib import Path
 from typing import Annotated, Literal

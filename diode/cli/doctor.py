@@ -1,4 +1,4 @@
-"""``diode oneway``, ``doctor`` and ``evidence``: what can be typed to make a host one-way, and to examine it."""
+"""``diode oneway``, ``doctor`` and ``evidence``: options and help texts of the host checks and one-way rules."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""``diode keys``: what can be typed to make, name and change keys."""
+"""``diode keys``: options and help texts of the commands that make, show and change keys."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""``diode link``, ``demo``, ``plan``, ``bench`` and ``calibrate``: what can be typed to try and to measure a link."""
+"""``diode link``, ``demo``, ``plan``, ``bench`` and ``calibrate``: options and help texts of trials."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""``diode sign``, ``inspect``, ``verify`` and ``trust``: what people type to sign and to verify, on either side."""
+"""``diode sign``, ``inspect``, ``verify`` and ``trust``: options and help texts of signing and verifying."""
 
 from pathlib import Path
 from typing import Annotated

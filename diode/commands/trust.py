@@ -1,4 +1,4 @@
-"""What ``diode sign``, ``inspect``, ``verify`` and ``trust`` do: what people do with signatures, offline."""
+"""The work of ``diode sign``, ``inspect``, ``verify`` and ``trust``: what people do with signatures, offline."""
 
 import os
 import sys
@@ -29,14 +29,14 @@ from diode.trust.roles import Trust
 
 @dataclass(frozen=True, slots=True)
 class Believed:
-    """Whom to believe: a folder of keys or a trust document, and the service key of the receiver (None: not asked)."""
+    """Whose signatures a check accepts: keys in a folder or a trust document, and optionally a receiver's service key."""
 
     signers: Path | None
     document: Path | None
     service_key: Path | None
 
     def trust(self) -> Trust:
-        """Who may sign what. Raises UsageError unless exactly one of the two is given."""
+        """Who may sign what. Raises UsageError unless exactly one of folder and document is given."""
         if (self.signers is None) == (self.document is None):
             raise UsageError("give either --signers DIR or --trust FILE: whom to believe")
         if self.signers is not None:

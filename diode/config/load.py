@@ -1,6 +1,6 @@
-"""Reads the configuration of either side: TOML and the environment, checked once at the edge.
+"""Reads the configuration of either side from TOML and the environment, and checks it once.
 
-The environment goes before the file. Relative paths are relative to the folder of the configuration file.
+A value from the environment overrides that of the file. Relative paths are relative to the folder of the file.
 """
 
 import os
@@ -23,7 +23,7 @@ V = TypeVar("V")
 
 
 def load(kind: type[C], path: Path) -> C:
-    """Read ``path`` as configuration of ``kind``, with absolute paths. Raises NotInitialisedError or UsageError."""
+    """Read ``path`` as class ``kind``, and make its paths absolute. Raises NotInitialisedError or UsageError."""
     try:
         found = path.is_file() and os.access(path, os.R_OK)
     except OSError as error:
@@ -56,7 +56,7 @@ def _said(error: ErrorDetails, kind: type[BaseSettings]) -> str:
 
 
 def load_either(path: Path) -> SenderConfig | ReceiverConfig:
-    """Read ``path``, whichever side it configures: a sender's link has a ``to``, a receiver's a ``listen``."""
+    """Read ``path``, and tell by its link which side it configures: a sender's has ``to``, a receiver's ``listen``."""
     try:
         link = tomllib.loads(path.read_text()).get("link", {}) if path.is_file() else {}
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Logs: structlog, coloured on a terminal and JSON lines otherwise, always on standard error, every value escaped."""
+"""Sets up logging by structlog on standard error: coloured on a terminal, JSON lines otherwise. Values are escaped."""
 
 import logging
 import os
