@@ -29,7 +29,7 @@ from diode.trust.roles import Trust
 
 @dataclass(frozen=True, slots=True)
 class Believed:
-    """Whose signatures a check accepts: keys in a folder or a trust document, and optionally a receiver's service key."""
+    """Whose signatures a check accepts: keys in a folder or a trust document, optionally a receiver's service key."""
 
     signers: Path | None
     document: Path | None

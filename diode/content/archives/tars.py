@@ -1,8 +1,8 @@
-"""Tar archives: of POSIX, of GNU tar, with extended headers, with holes.
+"""Walks over tar archives of POSIX and GNU tar, with extended headers and files with holes.
 
-They have no directory: each member stands behind its header. Readers differ wherever an archive is not as its own tools
-write it, and each difference hides members from one of them: two sizes of one member, a header that is none, something
-behind the end. All of that is refused.
+They have no directory: each member follows its header. Readers differ wherever an archive is not as its own tools write
+it, and each difference can hide members from one of them: two sizes for one member, a block that only looks like a
+header, data behind the end. All of these are refused.
 """
 
 from collections.abc import Iterator
