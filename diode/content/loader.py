@@ -88,7 +88,7 @@ class Loader:
         return self.is_announced or self._is_named
 
     def give_up(self, what: str) -> None:
-        """Stop, because there is too much to follow. Raises UnsoundError, or DangerousError if a pickle was announced."""
+        """Stop: there is too much to follow. Raises UnsoundError, or DangerousError if a pickle was announced."""
         if self.is_announced:
             raise DangerousError
         raise UnsoundError(f"it goes on like a pickle for more {what} than are followed", Trouble.BUDGET)

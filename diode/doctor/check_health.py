@@ -1,4 +1,4 @@
-"""Are clock, disks, keys and permissions sound: what ages, checked."""
+"""Checks what gets worse with time on a host: clock, disks, keys and permissions."""
 
 import os
 import stat
@@ -28,7 +28,7 @@ _STA_UNSYNC: Final = 0x40
 
 
 def check_upkeep(site: Site) -> Iterator[Finding]:
-    """All checks of what ages."""
+    """Run all of these checks; yields their findings."""
     yield _check_clock(site)
     config = site.config
     folders = {"state": config.state}

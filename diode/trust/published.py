@@ -1,8 +1,8 @@
-"""A published folder, held against its signed manifest: nothing is missing, changed, or there besides.
+"""Checks a published folder against its signed manifest: nothing is missing or changed, and nothing else is there.
 
-Whoever may write into an inbox may have done anything to what lies there, and may still be at it. So everything is
-read through descriptors and through no link, every name is one that publishing writes, and all is looked at once more
-when it was read. Whatever is wrong is a finding, in one line. What an older receiver did not write is not missed.
+Whoever may write into an inbox may have done anything to it, and may still be doing so. So everything is read through
+descriptors and through no link, only names that publishing writes are accepted, and after reading everything is looked
+at again for changes. Each fault is a finding in one line. Files that older receivers did not write may be missing.
 """
 
 import hashlib
@@ -50,7 +50,7 @@ Progress = Callable[[int], None]  # bytes read since the last call
 
 
 class Examined(NamedTuple):
-    """What a folder holds by its signed manifest, and what is wrong with it: nothing, when there are no findings."""
+    """The verified manifest of a folder, and the findings about the folder; without findings nothing is wrong."""
 
     opened: Opened
     findings: list[str]
@@ -62,7 +62,7 @@ def examine(
 ) -> Examined:
     """Check everything below ``folder``. Raises TrustError, ManifestError, or IntegrityError without a manifest.
 
-    ``receipt_key``: the receiver's service key; without it the receipt's signature is not checked.
+    ``receipt_key`` is the receiver's service key. Without it the receipt's signature is not checked.
     """
     try:
         sealed = folder.read(MANIFEST_FILE, MAX_MANIFEST_BYTES)
@@ -79,9 +79,9 @@ def examine(
 
 
 def misplaced(folder: Folder, opened: Opened, wanted: str | None = None) -> str | None:
-    """What is wrong with the place of a folder: its last three components are the signed channel, name and version.
+    """What is wrong with a folder's place; None if its last three components are the signed channel, name and version.
 
-    With ``wanted`` its place does not matter, and the signed label is that one.
+    With ``wanted`` the place does not matter, and the signed label must be ``wanted``.
     """
     label = opened.manifest.label
     if wanted is not None:

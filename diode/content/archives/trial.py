@@ -21,7 +21,7 @@ _LZMA_OF_ALL: Final = 0x5D  # the first byte that every encoder writes unless it
 
 
 def kind_by_trial(head: bytes, is_something: Callable[[bytes], bool]) -> str | None:
-    """"gzip", "zlib", "lzma" or None. ``head`` is the first bytes of a file.
+    """The word "gzip", "zlib" or "lzma", or None. ``head`` is the first bytes of a file.
 
     ``is_something`` gets the first bytes of the output, and tells whether a loader would accept them.
     """
