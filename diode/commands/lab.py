@@ -59,7 +59,7 @@ class Transfer:
 
 
 def link(listen: str, to: str, harm: Harm, rate: int, seed: int, *, as_json: bool) -> None:
-    """Pass datagrams on from ``listen`` to ``to`` until a signal ends it. Raises UsageError."""
+    """Pass datagrams on from ``listen`` to ``to`` until a signal arrives. Raises UsageError."""
     try:
         impairments = Impairments(**asdict(harm))
     except ValueError as error:

@@ -1,6 +1,4 @@
-"""Checks of a host: is it sound, is it fast, does nothing leave it in the wrong direction?
-
-And a self-test that proves it.
+"""Checks whether a host is sound, fast and one-way, and a self-test that proves on site that it is one-way.
 
 - ``check_health``: checks clock, disks, keys and permissions, which get worse with time
 - ``check_one_way``: checks each way in which a host could answer, or send by itself, on the diode's interface

@@ -50,7 +50,7 @@ class Connection:
         self.execute(f"PRAGMA synchronous = {self._usual}")
 
     def change_only(self, tables: frozenset[str]) -> None:
-        """From now on a statement that changes a table not in ``tables`` raises ForeignTableError, also by a trigger."""
+        """From now on a change of a table not in ``tables`` raises ForeignTableError, also by a trigger."""
 
         def judge(action: int, table: str | None, *_: str | None) -> int:
             return sqlite3.SQLITE_DENY if action in _CHANGES and table not in tables else sqlite3.SQLITE_OK
