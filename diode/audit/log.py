@@ -199,7 +199,7 @@ class AuditLog:
             os.close(fd)
 
     def _take_back(self) -> None:
-        """Cut off what a failed write left, before anything is said on top of it: a later sync would not tell."""
+        """Cut off what a failed write left before anything else is written: a later sync would not report it."""
         if self._unsaid is None:
             return
         path, end, size = self._unsaid
@@ -217,7 +217,7 @@ class AuditLog:
         self._unsaid = None
 
     def _find_tail(self) -> Tail:
-        """Where the chain ends. Raises StorageError when what is there is not the end of a chain."""
+        """Find where the chain ends. Raises StorageError when the last bytes are not the end of a chain."""
         self._check_mark()
         tail = find_tail(self.folder)
         if tail.end:
@@ -254,7 +254,7 @@ def open_log(folder: Path, key: Path, side: Side) -> AuditLog:
 
 
 def _give_away(fd: int, folder: Path) -> None:
-    """A segment that a command of root's begins is the daemon's, as its folder is."""
+    """Give a segment that a command of root's has begun to the daemon's user, who owns the folder."""
     if os.geteuid() == 0:
         owner = folder.stat()
         os.fchown(fd, owner.st_uid, owner.st_gid)

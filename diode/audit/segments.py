@@ -163,7 +163,7 @@ def _line_before(data: bytes, begin: int, start: int) -> bytes | None:
 
 
 def _head_of(line: bytes, before: bytes | None) -> LogCheckpoint | None:
-    """The head at a line, if it is an entry and follows the line ``before``."""
+    """The checkpoint at a line, if the line is an entry and follows the line ``before``."""
     try:
         entry = read_line(line)
     except IntegrityError:

@@ -248,7 +248,7 @@ def _read_at_rest(file: BinaryIO, count: int, folder: Path) -> bytes:
 
 
 def _begin(line: bytes, *, is_whole: bool) -> tuple[Chain, int]:
-    """Where a chain begins: at its first entry, unless a later part of it is all there is."""
+    """Where a chain begins: at its first entry, unless only a later part of it exists."""
     if is_whole:
         return Chain(), 1
     entry = read_line(line)

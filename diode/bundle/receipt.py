@@ -66,7 +66,7 @@ class _Signed(BaseModel):
 
 
 class _Whole(Receipt):
-    """All of a receipt that is not compared with the manifest. Older receivers wrote less."""
+    """All fields of a receipt, including those that are not compared with the manifest. Older receivers wrote fewer."""
 
     verify: Verify = "slabs"
     signed_by: list[_Signed] = []

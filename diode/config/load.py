@@ -42,7 +42,7 @@ def load(kind: type[C], path: Path) -> C:
 
 
 def _said(error: ErrorDetails, kind: type[BaseSettings]) -> str:
-    """What is wrong, and what to write instead where that is known."""
+    """What is wrong with a configuration, and what to write instead where that is known."""
     if error["type"] == "tuple_type":
         return 'a list is wanted: ["..."]'
     if error["type"] != "extra_forbidden":
@@ -65,7 +65,7 @@ def load_either(path: Path) -> SenderConfig | ReceiverConfig:
 
 
 def _absolute(value: V, base: Path) -> V:
-    """The same with every relative path in it made absolute below ``base``."""
+    """A copy in which every relative path is made absolute below ``base``."""
     changed: Any = value
     if isinstance(value, Path):
         changed = base / value

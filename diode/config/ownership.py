@@ -72,7 +72,7 @@ def unsafe_file(path: Path, owners: Collection[int], lstat: Lstat = Path.lstat) 
 
 
 def _unsafe_keys(folder: Path, owners: Collection[int], lstat: Lstat) -> Iterator[Unsafe]:
-    """Likewise, of a folder each of whose keys counts."""
+    """Find what others may change of a folder in which every key counts."""
     yield from unsafe_file(folder, owners, lstat)
     try:
         status = folder.stat()
@@ -103,7 +103,7 @@ def _writable(path: Path, status: os.stat_result) -> Unsafe:
 
 
 def _way(path: Path, lstat: Lstat) -> Iterator[tuple[Path, os.stat_result | None]]:
-    """Each place that the kernel passes from / to ``path``, links and where they lead; it ends at what is missing."""
+    """Each place that the kernel passes from / to ``path``, with links and their targets. Ends at what is missing."""
     at, rest, links = Path("/"), list(Path(os.path.abspath(path)).parts[1:]), 0
     yield at, lstat(at)
     while rest:
@@ -149,7 +149,7 @@ def _files(config: Config) -> Iterator[Path]:
 
 
 def _code_in(command: Sequence[str]) -> Iterator[Path]:
-    """The program, and what it may have to run or to go by: a script for an interpreter, a file of rules."""
+    """The program of a command, and files among its arguments that it may run or obey: a script, a file of rules."""
     yield from map(Path, command[:1])
     yield from (Path(argument) for argument in command[1:] if os.path.isabs(argument) and os.path.isfile(argument))
 

@@ -103,7 +103,7 @@ def fail(message: str, code: int) -> None:
 
 
 def _explain(error: TyperException) -> None:
-    """A command line that cannot be understood; ``typer`` would print the arguments in it as they are."""
+    """Report a command line that cannot be understood. ``typer`` would print its arguments unescaped."""
     if type(error).__name__ == "NoArgsIsHelpError":  # the help was shown
         raise SystemExit(UsageError.exit_code)
     context = getattr(error, "ctx", None)
@@ -113,14 +113,14 @@ def _explain(error: TyperException) -> None:
 
 
 def _escape_what_fails() -> None:
-    """What is said when nobody catches an error, also in a thread, is escaped, too."""
+    """Escape the message of an error that nobody catches, also in a thread."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a letter that the terminal's encoding has not
     threading.excepthook = lambda failed: _say_traceback(failed.exc_value)
 
 
 def _configure_logs() -> None:
-    """Escaped logs on standard error, until a configuration says how they are wanted."""
+    """Set up escaped logs on standard error, until a configuration asks for something else."""
     from diode.console.logs import configure
 
     configure()

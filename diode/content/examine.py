@@ -150,7 +150,7 @@ def _add_member(found: Examined, name: str, member: Examined) -> None:
 
 
 def _refuse_second_nature(reader: Reader, kind: str, head: bytes, path: str, item: Item) -> None:
-    """Raise UnsoundError for a file that is dangerous whatever else it is."""
+    """Raise UnsoundError for a file that is dangerous as a second kind, whatever its first kind is."""
     if kind == "tar" and kinds.maybe_kind_by_magic(head) not in (None, "tar"):
         raise UnsoundError("a tar archive that begins as another kind of file", Trouble.POLYGLOT)
     if kind in _PICKLES or (kind not in _NO_PICKLES and begins_pickle(reader, path, item)):

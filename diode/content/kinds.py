@@ -120,7 +120,7 @@ def maybe_kind_by_magic(head: bytes) -> str | None:
 
 
 def _is_loaded(head: bytes) -> bool:
-    """Whether a loader would make something of what begins like this."""
+    """Whether a loader would accept a file that begins like this."""
     if maybe_kind_by_magic(head) or is_header(head[:BLOCK_BYTES]):
         return True
     return begins_pickle(Reader(io.BytesIO(head), len(head), _TRIAL_BUDGET_BYTES), "", NOTHING_KNOWN)

@@ -68,7 +68,7 @@ class Rules:
     also: tuple[str, ...] = ()  # kinds that ``weights`` takes besides
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant."""
+        """Raise ValueError for settings that contradict each other."""
         if self.content not in PRESETS:
             raise ValueError(f'content = "{self.content}": there is {", ".join(PRESETS)}')
         if len(self.types) > MAX_TYPES:

@@ -179,7 +179,7 @@ def _live(reader: Reader) -> Iterator[Record]:
 
 
 def _names(entry: Entry) -> Iterator[bytes]:
-    """All names that a reader might give it."""
+    """All names that some reader would give to the member."""
     yield entry.name
     yield entry.name.split(b"\x00", 1)[0]
     yield from unicode_paths(entry.extra)
@@ -276,5 +276,5 @@ def _is_torchs_to_open(members: Members) -> bool:
 
 
 def _path(name: bytes) -> bytes:
-    """What two names must not share: where they are unpacked to."""
+    """The path to which a member is unpacked. No two members may share it."""
     return b"/".join(part for part in name.replace(b"\\", b"/").split(b"/") if part not in (b"", b"."))

@@ -88,7 +88,10 @@ def read_envelope(sealed: bytes, payload_type: str, most: int) -> Envelope:
 
 
 def _read_signatures(listed: Any) -> dict[str, Signature]:
-    """By key id; other fields of a signature are nobody's word, and kept nowhere. Raises ValueError and the like."""
+    """The signatures by key id. Other fields of a signature are not signed, and are dropped.
+
+    Raises ValueError and the like.
+    """
     if type(listed) is not list or len(listed) > MAX_SIGNATURES:
         raise ValueError(f"no list of at most {MAX_SIGNATURES} signatures")
     signatures: dict[str, Signature] = {}
@@ -101,7 +104,7 @@ def _read_signatures(listed: Any) -> dict[str, Signature]:
 
 
 def _read_base64(text: Any) -> bytes:
-    """What a text of base64 says: RFC 4648, section 4, padded, and no other spelling of it. Raises ValueError."""
+    """Decode base64 (RFC 4648, section 4, padded) and accept no other spelling of it. Raises ValueError."""
     if type(text) is not str:
         raise ValueError("base64 is text")
     data = base64.b64decode(text, validate=True)

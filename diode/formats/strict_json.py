@@ -54,7 +54,7 @@ _DECODER: Final = json.JSONDecoder(
 
 
 def _check_characters(value: Any) -> None:
-    """Half of a surrogate pair is no character: readers refuse it, or put another one in its place."""
+    """Refuse half of a surrogate pair: it is no character, and readers either refuse it or replace it."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:

@@ -124,7 +124,7 @@ def forecast(
 
 @dataclass(frozen=True, slots=True)
 class _Odds:
-    """Failures of the parts of a bundle, and what follows for the whole."""
+    """Probabilities that parts of a bundle fail, and the resulting one for the whole bundle."""
 
     whole: int  # slabs before the last
     slab: float  # that one of them fails in a pass
@@ -204,7 +204,7 @@ def binomial_tail(n: int, p: float, r: int) -> float:
 
 
 def _any_of(probability: float, count: int) -> float:
-    """That at least one of ``count`` independent events of this probability happens."""
+    """Probability that at least one of ``count`` independent events of this probability happens."""
     return 1.0 if probability >= 1 else -math.expm1(count * math.log1p(-probability))
 
 
@@ -227,7 +227,7 @@ def _sent(slab: Slab, copies: int, full: Geometry) -> tuple[Slab, int]:
 
 
 def _objects(symbol_bytes: int, files: int, slabs: int) -> list[Slab]:
-    """Manifest, which is one slab, and tables, slab by slab."""
+    """The slabs of the control objects: the manifest, which is one slab, and the tables."""
     full = object_geometry(symbol_bytes)
     return [
         slab_at(full, size, number, is_object=True)

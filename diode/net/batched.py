@@ -67,7 +67,7 @@ class BatchedSender:
         self._sock.close()
 
     def _offer(self, piece: memoryview, deadline: float) -> int:
-        """0, or the errno that the kernel refused ``piece`` with."""
+        """Offer ``piece`` to the kernel. Returns 0, or the errno with which the kernel refused it."""
         while True:
             self.calls += 1
             try:

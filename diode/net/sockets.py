@@ -133,7 +133,7 @@ def timeval(seconds: float) -> bytes:
 
 
 def _close_to_reading(sock: socket.socket) -> None:
-    """Attach a filter that keeps nothing of any packet, and lock it: not even this process can take it off."""
+    """Attach a filter that drops every packet, and lock it: not even this process can remove it."""
     program = array("B", _BPF_RET_0)
     address, _ = program.buffer_info()
     sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", 1, address))  # struct sock_fprog
@@ -159,7 +159,7 @@ def _enlarge_buffer(sock: socket.socket, size_bytes: int) -> None:
 
 
 def _check_passed(sock: socket.socket, family: socket.AddressFamily, address: SocketAddress, listen: Address) -> None:
-    """UsageError unless ``sock`` is what link.listen says."""
+    """Raise UsageError unless ``sock`` is what link.listen says."""
     do = f"write ListenDatagram={listen} in the .socket unit, or change link.listen"
     if sock.family not in (socket.AF_INET, socket.AF_INET6) or sock.proto != socket.IPPROTO_UDP:
         raise UsageError(f"the socket that was passed is no UDP socket; {do}")

@@ -130,6 +130,6 @@ def _sites() -> list[str]:
 
 
 def _is_used(folder: str) -> bool:
-    """Whether a module of this process was loaded from there."""
+    """Whether this process loaded a module from that folder."""
     files = (getattr(module, "__file__", None) or "" for module in list(sys.modules.values()))
     return any(file.startswith(folder + os.sep) for file in files)

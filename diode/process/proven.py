@@ -41,7 +41,7 @@ def prove(
 
 
 class _Proven(io.RawIOBase):
-    """It gives out memory of our own."""
+    """The raw reader behind :func:`prove`. It returns bytes from our own memory, after comparing their digest."""
 
     def __init__(
         self,

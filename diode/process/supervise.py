@@ -160,7 +160,7 @@ class WorkerGroup:
         return codes
 
     def _let_end(self, workers: list[Worker], deadline: float) -> None:
-        """Hang up, and read what they still say until all have ended."""
+        """Close the control pipes, and read the workers' last messages until all have ended."""
         for worker in workers:
             worker.hang_up()
         has_more = False
@@ -181,7 +181,7 @@ class WorkerGroup:
         return worker not in self._unheard and not worker.mailbox.closed
 
     def _read(self, worker: Worker) -> None:
-        """Some of what it said; the rest when others have had their turn."""
+        """Read some of a worker's messages. The rest is read after other workers had their turn."""
         if worker in self.workers and worker not in self._waiting and self._take_some(worker):
             self._waiting.add(worker)
             self._loop.call_soon(self._read_on, worker)
@@ -191,12 +191,12 @@ class WorkerGroup:
         self._read(worker)
 
     def _take_rest(self, worker: Worker) -> None:
-        """All that a worker said before it ended: at most what a pipe holds."""
+        """Read all that a worker wrote before it ended: at most what a pipe holds."""
         while self._take_some(worker):
             pass
 
     def _take_some(self, worker: Worker) -> bool:
-        """Receive a few messages; whether there are more that nobody will be woken for."""
+        """Receive a few messages. Returns whether there are more, for which the event loop will not wake up."""
         for _ in range(MESSAGES_AT_ONCE):
             if not self._is_heard(worker) or not self._take_one(worker):
                 return False
@@ -221,7 +221,7 @@ class WorkerGroup:
         return True
 
     def _refuse(self, worker: Worker, error: MessageError) -> None:
-        """End a worker that says what it may not."""
+        """Kill a worker that sent a forbidden message."""
         if worker in self.workers:
             self._loop.remove_reader(worker.mailbox.read_fd)
         self._unheard.add(worker)

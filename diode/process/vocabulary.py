@@ -286,7 +286,10 @@ class Vocabulary:
 
 
 def _bounds(kind: type) -> Mapping[str, Bounds]:
-    """Of each field. TypeError for what is no frozen class: a dict, say, has no fields that could be held to any."""
+    """The bounds of each field.
+
+    Raises TypeError for anything but a frozen class: a dict, for instance, has no fixed fields.
+    """
     if not (is_dataclass(kind) and kind.__dataclass_params__.frozen):  # type: ignore[attr-defined]  # of dataclasses
         raise TypeError(f"{kind.__name__} is no frozen class of fields with bounds")
     hints = get_type_hints(kind, include_extras=True)

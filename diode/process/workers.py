@@ -230,7 +230,7 @@ def _write_settings(fd: int, settings: object) -> None:
 
 
 def _read_settings(fd: int, kind: type[S]) -> S:
-    """The settings, and no byte of the messages that follow. Ends the worker when there are none, or others."""
+    """Read the settings, and no byte of the messages that follow. Ends the worker when they are missing or invalid."""
     (length,) = _LENGTH.unpack(_read_exactly(fd, _LENGTH.size))
     if length > _MAX_SETTINGS_BYTES:
         raise SystemExit(1)

@@ -150,7 +150,7 @@ class Admission:
         self.old_key_sessions.append((key_id, session))
 
     def _hear_mac(self, link: HeldKey, datagram: bytes, header: _Lone, now: float) -> None:
-        """Kind 4. Its order stands in the header: a recorded one is dropped before it is parsed."""
+        """Judge a heartbeat of kind 4. The header holds its order, so a recorded one is dropped before it is parsed."""
         session, order = header.session, (header.bundle, header.counter)
         text = link.auth.open(datagram)
         if text is None:
@@ -165,7 +165,10 @@ class Admission:
             self._accept(heartbeat, link, session, now, has_mac=True)
 
     def _hear_session(self, link: HeldKey, datagram: bytes, header: _Lone, now: float) -> None:
-        """Kind 3, under the key of its session. A counter that was heard in this session is not parsed again."""
+        """Judge a heartbeat of kind 3 under the key of its session.
+
+        A repeated counter of a session is not parsed again.
+        """
         session, counter = header.session, header.counter
         if link.order.has_mac:
             self._drops[Drop.HEARTBEAT_KIND] += 1
@@ -201,7 +204,10 @@ class Admission:
             self._accept(heartbeat, link, session, now, has_mac=False)
 
     def _is_outdated(self, link: HeldKey, session: int, now: float) -> bool:
-        """Whether the newer key has spoken, so that this one's word counts for nothing; that it was said is told."""
+        """Whether this key is the older one, and the current one was used already.
+
+        If so, the use of the older one is remembered.
+        """
         if not (link.is_previous and self.current_has_spoken):
             return False
         self.note_speaker(link.key.key_id, session, now)
@@ -219,7 +225,10 @@ class Admission:
             self._announce(link, sealing, sent)
 
     def _announce(self, link: HeldKey, session: int, sent: int) -> None:
-        """Admit a session. One of the newer key is not taken by the older one, which may have read it off the line."""
+        """Admit a session.
+
+        The older key cannot take over a session of the newer key, whose number is visible on the line.
+        """
         live = self.sessions.get(session)
         if live is not None and live.key_id != link.key.key_id:
             if link.is_previous:

@@ -223,14 +223,17 @@ class Assembler:
         self.handed_over.append(Wanted(slab.key, offset, slab.shape.symbol_bytes, len(slab.symbols)))
 
     def _spill_older(self, key: SlabKey) -> None:
-        """Slabs come one after another: of what is still open when two more have begun, nothing is under way."""
+        """Spill slabs that are still open when two more have begun.
+
+        Slabs are sent in order, so nothing of them is under way.
+        """
         older = [slab for slab in self._open.values() if slab.key[:3] == key[:3] and not slab.is_loading]
         for slab in older[: max(0, len(older) - MOST_BEGUN + 1)]:
             self.figures.blocks_lost += slab.lost_blocks()
             self._spill(slab)
 
     def _begin_early(self, key: SlabKey, symbol_bytes: int, columns: int, k: int) -> OpenSlab | Drop:
-        """Open a slab on its sender's word, within the bounds of all such slabs: the oldest ones go first."""
+        """Open a slab whose shape is not signed, within the limits for such slabs. The oldest are given up first."""
         claim = claimed(key, symbol_bytes, columns, k)
         if claim is None:
             return Drop.SIGNED_GEOMETRY
@@ -252,11 +255,11 @@ class Assembler:
         return slab
 
     def _symbols(self, offset: int, count: int, symbol_bytes: int) -> Bytes2D:
-        """So many symbols of the arena as a matrix, one a row."""
+        """A stretch of the arena as a matrix with one symbol in each row."""
         return self._arena[offset : offset + count * symbol_bytes].reshape(-1, symbol_bytes)
 
     def _make_room(self) -> bool:
-        """Free memory: of strangers first, then by waiting for the caller, then of the slab touched longest ago."""
+        """Free memory: first of early slabs, then by waiting for the caller, then of the slab touched longest ago."""
         if (oldest := self._early.oldest()) is not None:
             self._give_up(oldest)
             return True

@@ -154,7 +154,7 @@ def _copy_into(
 
 
 def _seal(folder: Path, side: Side, open_copy: ReadOnly[L], signer: Signer | None) -> None:
-    """Vouch for what lies in ``folder``, and for the ledger that is about to: it must not come before its seal."""
+    """Sign the list of the files in ``folder`` and of the ledger to come. The seal must be there before the ledger."""
     if signer is None:
         (folder / SEAL_FILE).unlink(missing_ok=True)
         return
@@ -176,7 +176,7 @@ def _seal(folder: Path, side: Side, open_copy: ReadOnly[L], signer: Signer | Non
 
 
 def _use_seal(folder: Path) -> None:
-    """The ledger has taken its place: its seal does so, too."""
+    """Put the new seal in its final place, after the ledger has taken its own."""
     with suppress(FileNotFoundError):
         (folder / NEXT_SEAL_FILE).replace(folder / SEAL_FILE)
         sync_folder(folder)
@@ -206,7 +206,7 @@ def _take(folder: Path, taken: Path, keys: Sequence[Key], *, is_unsigned: bool) 
 
 
 def _check_identity(backup: Database, contents: Contents | None) -> None:
-    """Raise IntegrityError unless what was signed is said of this ledger."""
+    """Raise IntegrityError unless the signed identity is that of this ledger."""
     if contents is None:
         return
     here = (*backup.identity(), backup.trust_checkpoint())

@@ -101,7 +101,7 @@ class Database:
         return self._connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
 
     def _lend_tables(self, schema: str) -> None:
-        """What an older ledger lacks is empty, for whoever only reads: tables that live as long as this connection."""
+        """Give readers of an older ledger empty tables for those that it lacks, as long as this connection lives."""
         there = self._connection.tables()
         if "ledger" not in there:  # it is empty, or none
             return
@@ -198,7 +198,7 @@ class Database:
         self.keep_guard()
 
     def _outdo(self, decisions: int) -> None:
-        """Count on from whichever is further: this ledger, or what its rollback guard said."""
+        """Set the count of decisions above both this ledger's and the rollback guard's."""
         self._connection.execute("UPDATE ledger SET decisions = max(decisions, ?) + 1", (decisions,))
 
 

@@ -207,13 +207,13 @@ class Folder:
         self.close()
 
     def _check(self, name: str) -> None:
-        """One component, and never a way out."""
+        """Raise OSError unless ``name`` is a single component that stays in the folder."""
         if not name or "/" in name or "\0" in name or name in (".", ".."):
             raise OSError(errno.EINVAL, "Not one name", str(self.path / name.replace("\0", "?")))
 
     @contextmanager
     def _naming(self, name: str) -> Iterator[None]:
-        """An error says the whole path, not only the component."""
+        """Let an OSError in this block name the whole path, not only the component."""
         try:
             yield
         except OSError as error:

@@ -252,7 +252,7 @@ def build_document(path: Path, now: float) -> TrustDocument:
 
 
 def _plain(value: Any) -> Any:
-    """Dates of TOML as text in UTC; one without an offset is UTC."""
+    """A date of TOML as text in UTC. A date without an offset counts as UTC."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -264,7 +264,7 @@ def _plain(value: Any) -> Any:
 
 
 def _keys_of(entry: Any, folder: Path) -> list[dict[str, Any]]:
-    """``["alice.pub", { file = "alice.2.pub", expires = "..." }]``, each file read."""
+    """Read the keys of a person: ``["alice.pub", { file = "alice.2.pub", expires = "..." }]``."""
     keys = []
     if not isinstance(entry, list):
         raise ValueError('the keys of a person are a list, such as ["alice.pub"]')

@@ -134,7 +134,7 @@ def read_public_key(path: Path) -> Key:
 
 
 def _person_of(path: Path) -> str:
-    """Whose key a file holds, by its name. Raises UsageError."""
+    """The person to whom a key file belongs, by the file's name. Raises UsageError."""
     person = path.name.partition(".")[0]
     try:
         check_new_name(person)

@@ -94,7 +94,7 @@ def misplaced(folder: Folder, opened: Opened, wanted: str | None = None) -> str 
 
 
 class _Examination:
-    """One look at a folder. Findings are escaped: their names are anybody's."""
+    """One pass over a folder. Findings are escaped, because strangers may have chosen the names in them."""
 
     def __init__(self, folder: Folder, sealed: bytes, opened: Opened, progress: Progress) -> None:
         self.opened = opened
@@ -201,7 +201,7 @@ class _Examination:
         return FileEntry(below, node.status.st_size, ours.hexdigest(), theirs.hexdigest(), executable)
 
     def _check_attributes(self, node: Node) -> None:
-        """File capabilities are a set-id bit by another name; other attributes are unusual."""
+        """Report file capabilities, which are a set-id bit by another name, and other unusual attributes."""
         try:
             names = os.listxattr(f"/proc/self/fd/{node.parent.fd}/{node.name}", follow_symlinks=False)
         except OSError:
@@ -230,7 +230,7 @@ class _Examination:
         self._compare_receipt(receipt_key, is_signed=is_signed)
 
     def _compare(self, name: str, expected: bytes, *, may_lack: bool = False) -> None:
-        """A paper that follows from what is signed, byte for byte."""
+        """Compare a sidecar that follows from signed content, byte for byte."""
         found = self._read(name, len(expected), may_lack=may_lack)
         if found is not None:
             self._sidecars[name] = digest(found).hex()
@@ -258,7 +258,10 @@ class _Examination:
             self._note("the receipt's signature was not checked: what it says of time and people is not proven")
 
     def _read(self, name: str, most_bytes: int, *, may_lack: bool = False) -> bytes | None:
-        """A paper; None, and a finding unless it may lack, when it cannot be read, or is longer."""
+        """Read a sidecar.
+
+        None, and a finding, when it cannot be read or is too long; one that ``may_lack`` may be missing.
+        """
         above, _, last = name.rpartition("/")
         try:
             with self._folder.folder(above) if above else nullcontext(self._folder) as folder:

@@ -204,7 +204,7 @@ def _xz_dictionary_bytes(head: bytes) -> int:
 
 
 def _xz_number(data: bytes, at: int) -> tuple[int, int]:
-    """(number, where it ends)."""
+    """Read a number; returns it and the offset where it ends."""
     number = shift = 0
     while at < len(data) and shift < 63:
         number |= (data[at] & 0x7F) << shift

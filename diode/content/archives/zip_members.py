@@ -78,7 +78,7 @@ def _open(source: Ahead, member: Member, allowance: Allowance) -> Found:
 
 
 def _small(source: Source, member: Member, allowance: Allowance) -> BytesIO:
-    """All of it at once: most members of most archives are so."""
+    """Unpack a small member at once, as most members of most archives are small."""
     allowance.unpack(member.packed + member.size)
     decoder = zlib.decompressobj(-15)
     try:
