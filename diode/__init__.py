@@ -1,4 +1,4 @@
-"""The link: what both sides of the diode must agree on.
+"""Everything that both sides of the diode share, and the ``diode`` command. Each folder is one subject.
 
 ::
 
@@ -6,7 +6,7 @@
     files -> manifest -> encoder -> arena ==> udp  ~~~ one way ~~~>  udp ==> ring -> assembler -> slabs -> files
                           fec  auth  wire                                    wire  auth  fec
 
-The core (``wire``, ``geometry``, ``fec``, ``auth``, ``digest``, ``encoder``, ``assembler``, ``pacing``, ``manifest``)
-is sans-IO: it works on whole regions, slabs and arenas as numpy views, and does not know which process runs it, what
-time it is, or where files live. ``udp`` is the only room with a socket in it.
+``protocol`` turns bytes into datagrams and back. It has no sockets, no files and no clock (sans-IO): callers pass numpy
+views of memory, and the time, as arguments. Only ``net`` sends and receives datagrams. docs/architecture.md describes
+every folder, and which folders each may import.
 """

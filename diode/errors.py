@@ -1,8 +1,8 @@
-"""What can go wrong, in one place: reasons for dropped datagrams, and exceptions in families by whose fault it is.
+"""All errors of this project: reasons for dropped datagrams, and exceptions in families by whose fault they are.
 
-A bad datagram never raises: it is dropped and counted under a :class:`Drop` reason, which is the word used by the
-wire specification, the code, the test vectors and the metric labels alike. Everything else is an exception whose
-``reason`` is the metric label and the ``reason`` field of ``reason.json``, and whose ``exit_code`` is the process's.
+A bad datagram never raises: it is dropped and counted under a :class:`Drop` reason. The wire specification, the code,
+the test vectors and the metric labels all use the same word for it. Everything else is an exception. Its ``reason`` is
+used as metric label and as the ``reason`` field of ``reason.json``, and its ``exit_code`` is that of the process.
 
 ============== =====================================  ==============================================
 family         whose fault                            what happens
@@ -11,12 +11,12 @@ OperatorError  a person's command or configuration    nothing is begun
 BytesError     the peer's bytes                       the bundle goes to quarantine
 RefusedError   the peer's content                     the bundle is refused, or waits
 ItemError      an item of the outbox                  it is set aside, with the reason beside it
-HostError      the kernel, a process of ours          what was begun is begun again
+HostError      the kernel, or one of our processes    the interrupted work is started again
 StorageError   our disks                              stop, and keep everything
 ============== =====================================  ==============================================
 
-``BytesError`` and ``RefusedError`` are both a ``ContentError``: what must not be published. A leaf that says nothing
-else has the reason and the exit code of its family.
+``BytesError`` and ``RefusedError`` are both a ``ContentError``: content that must not be published. An error class
+without a reason or exit code of its own has those of its family.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from typing import Any
 
 
 class Drop(StrEnum):
-    """Why a datagram was dropped (docs/wire-format.md, section "Outcomes"). Order is the order of the checks."""
+    """Why a datagram was dropped (docs/wire-format.md, section "Outcomes"), in the order of the checks."""
 
     LENGTH = "length"  # the run is not a whole number of datagrams of one allowed size
     MAGIC = "magic"
@@ -52,14 +52,14 @@ class Drop(StrEnum):
 
 
 class DiodeError(Exception):
-    """Base of all errors of this project. ``str()`` says what happened, what was kept and what to type."""
+    """Base of all errors of this project. ``str()`` tells what happened, what was kept and what to type."""
 
     reason = "failed"
     exit_code = 1
 
 
 class OperatorError(DiodeError):
-    """Family: what a person typed, configured or started. A person mends it before anything else happens."""
+    """Family: a wrong command, configuration or start. A person must correct it before anything is begun."""
 
 
 class UsageError(OperatorError):
@@ -91,14 +91,14 @@ class FindingsError(OperatorError):
 
 
 class ContentError(DiodeError):
-    """What the peer sent must not be published: for its bytes, or for what they say."""
+    """What the peer sent must not be published, because of its bytes or of what they mean."""
 
     reason = "content"
     exit_code = 13
 
 
 class BytesError(ContentError):
-    """Family: the peer's bytes. They are not in the format, or not those that were signed."""
+    """Family: the peer's bytes break the format, or are not those that were signed."""
 
 
 class ManifestError(BytesError):
@@ -114,13 +114,13 @@ class PathError(ManifestError):
 
 
 class IntegrityError(BytesError):
-    """Bytes do not have the digest that was signed for them."""
+    """Bytes do not match the digest that was signed for them."""
 
     reason = "integrity"
 
 
 class RefusedError(ContentError):
-    """Family: the peer's content. It can be read, and this side does not take it."""
+    """Family: the peer's content. It can be read, but this side does not accept it."""
 
 
 class TrustError(RefusedError):
@@ -131,13 +131,13 @@ class TrustError(RefusedError):
 
 
 class SignatureError(TrustError):
-    """A trusted key's signature does not fit what was signed: somebody changed it."""
+    """The signature of a trusted key does not match the signed bytes: somebody changed one of them."""
 
     reason = "signature"
 
 
 class ExpiredKeyError(TrustError):
-    """Signed by a key that is trusted no more, or not yet."""
+    """Signed by a key that is no longer trusted, or not yet."""
 
     reason = "expired_key"
 
@@ -161,21 +161,21 @@ class ThresholdError(TrustError):
 
 
 class ExpiredError(RefusedError):
-    """The time for which this was signed is over."""
+    """The signed period of validity is over."""
 
     reason = "expired"
     exit_code = 15
 
 
 class PolicyError(RefusedError):
-    """What this side allows for its channel is something else: labels, kinds of content, a person's word."""
+    """This side's policy for the channel forbids it: by labels, by kinds of content, or by a person's decision."""
 
     reason = "policy"
     exit_code = 14
 
 
 class PlaceError(RefusedError):
-    """The receiver's file system has no place for it: a name too long there, a file where its folder must be."""
+    """The receiver's file system cannot hold it: a name is too long, or a file lies where a folder must be."""
 
     reason = "place"
 
@@ -188,7 +188,7 @@ class ReplayError(RefusedError):
 
 
 class NumberError(ReplayError):
-    """A sequence number is not taken now: its bundle waits, and is not refused. ``do``: what a person can do."""
+    """A sequence number cannot be accepted now. Its bundle waits, and is not refused. ``do``: what a person can do."""
 
     reason = "number"
 
@@ -198,27 +198,27 @@ class NumberError(ReplayError):
 
 
 class ForkError(ReplayError):
-    """A trust document that was validly signed, and is another one than its place in the order of documents allows."""
+    """A trust document is validly signed, but contradicts one that counts: it has its version, or follows another."""
 
     reason = "trust_fork"
 
 
 class LimitError(RefusedError):
-    """The content is larger than this side allows."""
+    """The content exceeds a limit of this side."""
 
     reason = "limit"
     exit_code = 17
 
 
 class IncompleteError(RefusedError):
-    """All passes are over and slabs are missing."""
+    """All passes are over, and slabs are still missing."""
 
     reason = "incomplete"
     exit_code = 16
 
 
 class ItemError(DiodeError):
-    """Family: what somebody put into the outbox. It is set aside, and the next item is taken."""
+    """Family: an item that somebody put into the outbox. It is set aside, and the next item is taken."""
 
 
 class SourceError(ItemError):
@@ -229,7 +229,10 @@ class SourceError(ItemError):
 
 
 class IntakeError(ItemError):
-    """A check of the intake rejected an item, or could not be made. ``verdict``: all of them, for machines."""
+    """A check of the intake rejected an item, or could not be made.
+
+    ``verdict``: the results of all checks, for machines.
+    """
 
     reason = "intake"
     exit_code = 14
@@ -240,11 +243,11 @@ class IntakeError(ItemError):
 
 
 class HostError(DiodeError):
-    """Family: the kernel, and the processes of ours that run on it."""
+    """Family: the kernel, or one of our own processes."""
 
 
 class KernelError(HostError):
-    """The kernel refused something the service cannot do without."""
+    """The kernel refused something that the service cannot do without."""
 
     reason = "kernel"
 
@@ -256,9 +259,9 @@ class WorkerError(HostError):
 
 
 class MessageError(HostError):
-    """Another process of ours said what it may not say, or what nobody can mean: it is broken, or taken over.
+    """Another of our processes sent a message that it may not send, or that is malformed. It is broken or taken over.
 
-    ``kind`` is what it said, as far as that is one of our words; else ``?``.
+    ``kind`` is the name of the message if it is one that we know; else ``?``.
     """
 
     reason = "message"
@@ -271,7 +274,7 @@ class MessageError(HostError):
 
 
 class StorageError(DiodeError):
-    """Family: our own disks. One of them failed; everything written so far is kept."""
+    """Family: one of our own disks failed. Everything written so far is kept."""
 
     reason = "storage"
 
@@ -283,11 +286,11 @@ class FullError(StorageError):
 
 
 class LostWritesError(StorageError):
-    """The disk did not take what it had been given: all that no earlier sync has covered may be lost."""
+    """The disk lost writes. Everything since the last successful sync may be gone."""
 
 
 def exit_codes(of: type[DiodeError]) -> dict[str, int]:
-    """Exit codes of a family of errors, by their reasons."""
+    """The exit codes of a family of errors and of its subclasses, by reason."""
     codes = {of.reason: of.exit_code}
     for kind in of.__subclasses__():
         codes |= exit_codes(kind)

@@ -1,7 +1,8 @@
-"""The audit log's lines (docs/audit.md): one decision a line, chained by digest, signed by the side that took it.
+"""The lines of an audit log (docs/audit.md): their fields, their hash chain and their signatures.
 
-A line is canonical JSON. ``prev`` is the BLAKE3 of the line before, so that no line can be changed, taken out, put in
-or moved without all that follow; ``sig`` is over the line without ``sig``. This room knows no files and no clock.
+This module uses no files and no clock. A line is canonical JSON and records one decision. Its ``prev`` is the BLAKE3
+digest of the line before. So nobody can change, remove, insert or move a line without rewriting all lines after it.
+``sig`` signs the line without ``sig`` itself, under the service key of the side that decided.
 """
 
 from base64 import b64encode
@@ -24,7 +25,7 @@ Number = Annotated[int, Field(ge=1, le=MAX_SEQUENCE)]
 
 
 class What(StrEnum):
-    """What was decided, or found (docs/audit.md, section "Words"; a test compares)."""
+    """The kinds of entries: what was decided or found (docs/audit.md, section "Words"). A test compares both."""
 
     # staging
     PACKED = "packed"
@@ -68,14 +69,17 @@ ALARMS: Final = frozenset(
 
 
 class LogCheckpoint(NamedTuple):
-    """Where a chain ends: the last line's number, and its digest in hex. Whoever knows it knows all before it."""
+    """The last line of a chain: its number, and its digest in hex. The digest pins every line before it as well."""
 
     n: int
     hash: str
 
 
 class Entry(BaseModel):
-    """One line. Only the first five fields, ``prev`` and mostly ``sig`` are always there."""
+    """One line of the log, parsed. The first five fields and ``prev`` are always set, ``sig`` mostly.
+
+    The others are optional.
+    """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -99,7 +103,7 @@ class Entry(BaseModel):
 
     @property
     def signed(self) -> bytes:
-        """What ``sig`` is over."""
+        """The bytes that ``sig`` signs: the line without ``sig``."""
         return canonical(self.model_dump(exclude_none=True, exclude={"sig"}))
 
     @property
@@ -114,13 +118,13 @@ FACTS: Final[dict[str, int]] = {
 
 
 def bounded(text: str, most: int) -> str:
-    """``text`` as a line may hold it: valid Unicode, and cut where it is longer."""
+    """``text`` in the form a line may hold: valid Unicode, cut to ``most`` characters."""
     text = text.encode(errors="replace").decode()
     return text if len(text) <= most else text[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def line_hash(line: bytes) -> str:
-    """What the next line's ``prev`` says of this one (without its newline)."""
+    """The digest of a line (without its newline), as the next line's ``prev`` repeats it."""
     return digest(line).hex()
 
 
@@ -149,7 +153,10 @@ def read_line(line: bytes) -> Entry:
 
 
 class Chain:
-    """Follows a chain from its first line (or from ``head``) to its last, and refuses whatever does not fit."""
+    """Follows a chain line by line, from its first line or from the checkpoint ``head``.
+
+    A line that does not fit is refused.
+    """
 
     def __init__(self, head: LogCheckpoint = LogCheckpoint(0, GENESIS), side: Side | None = None) -> None:  # noqa: B008 - it is immutable
         self.head = head

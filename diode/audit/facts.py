@@ -1,4 +1,7 @@
-"""Facts of entries: who decided, why something was refused, and which trust document counts."""
+"""Values for the fields of audit log entries: who decided, why something was refused, which trust document counts.
+
+Each function returns fields of :class:`diode.audit.chain.Entry`, ready to be passed to the log.
+"""
 
 import os
 import pwd
@@ -7,22 +10,22 @@ from diode.errors import DiodeError
 
 
 def ended(failure: DiodeError | None) -> dict[str, str]:
-    """Facts of a daemon's ``stopped``: in order, or why not."""
+    """Fields of a ``stopped`` entry. Empty when the daemon ended in order; else they say which error ended it."""
     return {} if failure is None else why(failure)
 
 
 def why(error: DiodeError | OSError) -> dict[str, str]:
-    """Facts of a refusal: the reason, and what exactly."""
+    """Fields of an entry about a refusal: the error's reason as ``verdict``, and its message as ``detail``."""
     return {"verdict": error.reason if isinstance(error, DiodeError) else "failed", "detail": str(error)}
 
 
 def trust_facts(version: int, of_document: str, how: str = "") -> dict[str, str]:
-    """Facts of ``trust_changed``: the digest is of the document itself, and tells it from any other."""
+    """Fields of a ``trust_changed`` entry. ``of_document`` is the digest of the document without signatures."""
     return {"detail": f"trust document {version}, of this digest{how}", "digest": of_document}
 
 
 def unix_user() -> str:
-    """This process's user, as entries have it: name and number."""
+    """The user that runs this process, as entries name users: ``NAME:NUMBER``."""
     uid = os.geteuid()
     try:
         return f"{pwd.getpwuid(uid).pw_name}:{uid}"

@@ -1,9 +1,9 @@
-"""Writing the audit log: a folder of segments, to which several processes append one line for each decision.
+"""Writes the audit log: a folder of segments, to which several processes append one line for each decision.
 
-A line is on the disk before its decision takes effect. A decision that a crash kept from taking effect is decided
-again, and written again. Whoever appends holds a lock on the folder, reads where the chain ends
-(:mod:`diode.audit.segments`), and writes once. Bytes that a power loss tore are kept in a file of their own, and an
-entry says so.
+A line is on the disk before its decision takes effect. After a crash in between, the decision is taken again and a
+second line records it. To append, a process takes the lock of the folder, finds the end of the chain
+(:mod:`diode.audit.segments`), and writes once. A power loss may leave an incomplete line. Its bytes are moved to a file
+of their own, and an entry records that.
 """
 
 import fcntl
@@ -48,8 +48,8 @@ Decision = tuple[What, Mapping[str, Any]]
 class AuditLog:
     """The log of one side. Any number of processes may have it open; no descriptor is kept.
 
-    A process remembers the last entry that it saw. Once that entry is gone, nothing is appended any more, and so
-    nothing is decided.
+    Each object remembers the last entry that it saw. If that entry is gone, every later append fails, so that no
+    further decision is taken without a complete log.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class AuditLog:
         self.append_all([(what, facts)])
 
     def append_all(self, decisions: Sequence[Decision]) -> None:
-        """Likewise, of a few decisions at once."""
+        """Write several decisions at once, durably, like :meth:`append`."""
         try:
             with self._locked(fcntl.LOCK_EX):
                 self._append(decisions)
@@ -93,7 +93,10 @@ class AuditLog:
             raise disk_error(error, "the audit log cannot be written", "nothing was decided") from error
 
     def head(self) -> LogCheckpoint | None:
-        """Where the chain ends, durably: whoever is told of it will find it here. Raises StorageError."""
+        """The last entry, after a sync, so that a checkpoint that is told to others is on the disk.
+
+        Raises StorageError.
+        """
         try:
             with self._locked(fcntl.LOCK_EX if self._unsaid else fcntl.LOCK_SH):
                 self._take_back()
@@ -196,7 +199,7 @@ class AuditLog:
             os.close(fd)
 
     def _take_back(self) -> None:
-        """Cut off what a failed write left, before anything is said on top of it: a later sync would not tell."""
+        """Cut off what a failed write left before anything else is written: a later sync would not report it."""
         if self._unsaid is None:
             return
         path, end, size = self._unsaid
@@ -214,7 +217,7 @@ class AuditLog:
         self._unsaid = None
 
     def _find_tail(self) -> Tail:
-        """Where the chain ends. Raises StorageError when what is there is not the end of a chain."""
+        """Find where the chain ends. Raises StorageError when the last bytes are not the end of a chain."""
         self._check_mark()
         tail = find_tail(self.folder)
         if tail.end:
@@ -251,7 +254,7 @@ def open_log(folder: Path, key: Path, side: Side) -> AuditLog:
 
 
 def _give_away(fd: int, folder: Path) -> None:
-    """A segment that a command of root's begins is the daemon's, as its folder is."""
+    """Give a segment that a command of root's has begun to the daemon's user, who owns the folder."""
     if os.geteuid() == 0:
         owner = folder.stat()
         os.fchown(fd, owner.st_uid, owner.st_gid)

@@ -1,7 +1,7 @@
-"""The files of an audit log: which there are, what lies in them, and where the chain ends.
+"""Finds and reads the files of an audit log: which segments there are, and where the chain ends in them.
 
-A log is a folder of segments, ``audit-000001.jsonl`` and so on. Nothing is written here, and nobody is locked out: who
-calls holds the lock of the folder where it matters. Every read is bounded: a few lines at either end of a segment.
+A log is a folder of segments, ``audit-000001.jsonl`` and so on. This module only reads. It takes no lock: a caller that
+needs a stable log holds the lock of the folder. Each check reads only a few lines at either end of a segment.
 """
 
 import re
@@ -17,7 +17,7 @@ _NAME: Final = re.compile(r"audit-([0-9]{6,12})\.jsonl")
 
 
 class Tail(NamedTuple):
-    """Where a log ends: its newest segment, how much of it is whole, the chain's head, and what follows it, torn."""
+    """The end of a log: its newest segment, how many bytes of it are whole, the last entry, the torn bytes after it."""
 
     path: Path
     end: int
@@ -26,7 +26,7 @@ class Tail(NamedTuple):
 
 
 class End(NamedTuple):
-    """Where one segment ends."""
+    """The end of one segment."""
 
     whole_bytes: int
     head: LogCheckpoint | None  # of the chain there; None: no entry is among the last lines
@@ -34,7 +34,7 @@ class End(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """An entry that was the last one when this process looked: it ends there, and must do so for good."""
+    """The entry that was the last one when this process looked, and where its line ends. It must stay there."""
 
     path: Path
     end: int
@@ -42,12 +42,12 @@ class Mark(NamedTuple):
 
 
 def segment_path(folder: Path, number: int) -> Path:
-    """Where a segment lies."""
+    """The path of the segment with this number."""
     return folder / f"audit-{number:06d}.jsonl"
 
 
 def segment_number(path: Path) -> int:
-    """Which segment a file is; 0: none."""
+    """The number of a segment, from its file name; 0 when the file is no segment."""
     match = _NAME.fullmatch(path.name)
     return int(match[1]) if match else 0
 
@@ -77,7 +77,7 @@ def check_segments(paths: Sequence[Path]) -> None:
 
 
 def find_tail(folder: Path) -> Tail:
-    """Where the chain ends. Raises StorageError when what is there is not the end of a chain, and OSError."""
+    """Find where the chain ends. Raises StorageError when the last bytes are not the end of a chain, and OSError."""
     paths = segments(folder)
     newest = paths[-1] if paths else segment_path(folder, 1)
     for path in reversed(paths):
@@ -107,7 +107,7 @@ def _first_entry(path: Path) -> Entry | None:
 
 
 def line_of(paths: Sequence[Path], n: int) -> bytes | None:
-    """The line of entry ``n``, without its newline, found by counting lines. None: there is none."""
+    """The line of entry ``n`` without its newline, found by counting lines. None when there is no such entry."""
     for path in reversed(paths):
         first = _first_entry(path)
         if first is None or first.n > n:
@@ -122,13 +122,13 @@ def line_of(paths: Sequence[Path], n: int) -> bytes | None:
 
 
 def state_of_segment(path: Path) -> tuple[Path, int, int, int]:
-    """What changes whenever a segment is written."""
+    """Path, inode, size and time of change. At least one of them changes whenever the segment is written."""
     status = path.stat()
     return path, status.st_ino, status.st_size, status.st_ctime_ns
 
 
 def end_of(path: Path) -> End:
-    """Where the chain ends in a segment, from its last lines alone."""
+    """Find where the chain ends in one segment, by reading its last lines only."""
     size = path.stat().st_size
     start = max(0, size - 2 * MAX_TORN_BYTES)
     with path.open("rb") as file:
@@ -144,7 +144,7 @@ def end_of(path: Path) -> End:
 
 
 def ends_with(mark: Mark) -> bool:
-    """Whether the line of an entry still ends where it did."""
+    """Whether the marked entry's line still ends at the same place, and the file ends there too."""
     start = max(0, mark.end - MAX_LINE_BYTES - 2)
     try:
         with mark.path.open("rb") as file:
@@ -163,7 +163,7 @@ def _line_before(data: bytes, begin: int, start: int) -> bytes | None:
 
 
 def _head_of(line: bytes, before: bytes | None) -> LogCheckpoint | None:
-    """The head at a line, if it is an entry and follows the line ``before``."""
+    """The checkpoint at a line, if the line is an entry and follows the line ``before``."""
     try:
         entry = read_line(line)
     except IntegrityError:

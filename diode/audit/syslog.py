@@ -1,4 +1,4 @@
-"""Entries of the audit log as syslog lines: RFC 5424, facts as structured data, no message of their own."""
+"""Formats entries of the audit log as syslog lines (RFC 5424): the fields are structured data, the message is empty."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ _ESCAPED: Final = str.maketrans({"\\": r"\\", '"': r"\"", "]": r"\]"})
 
 
 def syslog_line(entry: Entry, hostname: str = "-") -> str:
-    """One line, without a newline. ``hostname``: printable ASCII of at most 255 characters; ``-``: not said."""
+    """One line, without a newline. ``hostname`` is printable ASCII of at most 255 characters, or ``-`` for none."""
     priority = FACILITY * 8 + (WARNING if entry.what in ALARMS else NOTICE)
     facts = entry.model_dump(exclude_none=True, mode="json", exclude={"at", "side", "what"})
     if "head" in facts:

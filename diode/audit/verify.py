@@ -1,4 +1,4 @@
-"""Reading the audit log: line by line, in bounded memory, with the first thing that is wrong named by file and line."""
+"""Verifies and reads audit logs, line by line in bounded memory. Errors name file and line of the first fault."""
 
 import fcntl
 import os
@@ -24,7 +24,7 @@ _TRUST: Final = re.compile(r"trust document ([0-9]{1,7}), of this digest.*")
 
 
 class Line(NamedTuple):
-    """A line without its newline, and where it stands."""
+    """A line without its newline, and the file and line number at which it stands."""
 
     path: Path
     number: int
@@ -32,12 +32,12 @@ class Line(NamedTuple):
 
     @property
     def place(self) -> str:
-        """As messages name it."""
+        """File and line number, as messages show them."""
         return f"{self.path}:{self.number}"
 
 
 class Verified(NamedTuple):
-    """A log in which nothing is wrong: from which entry to which, whose, and what it says of its own repairs."""
+    """The result for a log without faults: its first and last entry, whose log it is, and which repairs it records."""
 
     side: Side | None
     first: int
@@ -53,11 +53,11 @@ def verify(
     heads: dict[int, set[str]] | None = None,
     guarded: LogCheckpoint | None = None,
 ) -> Verified:
-    """Check numbering, chain, and (with ``keys``) that each line is signed by one of them.
+    """Check numbers and the chain, and, when ``keys`` are given, that one of them signed each line.
 
-    ``heads`` are what the other side heard: digests by number; each must be here. So must ``guarded``, which is what
-    this side's rollback guard knows. Raises IntegrityError or SignatureError at the first line that is wrong,
-    UsageError when ``path`` is no log.
+    ``heads`` are checkpoints that the other side heard: digests by number. Each must be in the log. ``guarded`` are the
+    checkpoints that this side's rollback guard knows, and must be in the log as well. Raises IntegrityError or
+    SignatureError at the first line that is wrong, and UsageError when ``path`` is no log.
     """
     files = log_files(path, may_be_empty=guarded is not None)
     wanted = {n: set(hashes) for n, hashes in (heads or {}).items()}
@@ -96,7 +96,10 @@ def verify(
 
 
 def checkpoints_heard(path: Path) -> dict[int, set[str]]:
-    """What a receiver's log says of its sender's: digests by number. Raises as :func:`verify`, without keys."""
+    """Checkpoints of the sender that a receiver's log records: digests by number.
+
+    Raises as :func:`verify` without keys.
+    """
     heard: dict[int, set[str]] = {}
     for entry in entries_of(path):
         if entry.what in (What.PEER_HEAD, What.PEER_BACKWARDS) and entry.head is not None:
@@ -105,9 +108,11 @@ def checkpoints_heard(path: Path) -> dict[int, set[str]]:
 
 
 def trust_taken(path: Path) -> dict[int, set[str]]:
-    """Which trust documents a log says were taken: digests by version. Empty: it says nothing, or there is none.
+    """Trust documents that a log records as installed: digests by version.
 
-    Entries of older versions have another digest, or none, and are left out. Raises IntegrityError.
+    Empty when it records none, or there is no log.
+
+    Entries of older versions carry another digest or none, and are left out. Raises IntegrityError.
     """
     taken: dict[int, set[str]] = {}
     if not path.is_dir() or not segments(path):
@@ -120,13 +125,13 @@ def trust_taken(path: Path) -> dict[int, set[str]]:
 
 
 def entries_of(path: Path) -> Iterator[Entry]:
-    """The entries of a log, each followed by the next. Raises IntegrityError where one is not."""
+    """All entries of a log in order. Raises IntegrityError at the first that does not follow the one before."""
     for _, entry in chained(path):
         yield entry
 
 
 def newest_entries(path: Path, count: int) -> list[Entry]:
-    """At most ``count``, from as few segments as hold them. Raises as :func:`entries_of`."""
+    """The newest entries, at most ``count``, read from as few segments as possible. Raises as :func:`entries_of`."""
     files = log_files(path)
     first, found = len(files), 0
     while first and found < count:
@@ -136,12 +141,12 @@ def newest_entries(path: Path, count: int) -> list[Entry]:
 
 
 def chained(path: Path) -> Iterator[tuple[Line, Entry]]:
-    """Lines and their entries. Raises IntegrityError at the first that does not follow the one before."""
+    """Each line with its entry. Raises IntegrityError at the first that does not follow the one before."""
     return _follow(log_files(path), is_whole=path.is_dir())
 
 
 def guarded_checkpoint(guard: Path) -> LogCheckpoint | None:
-    """The last entry of the audit log that a rollback guard knows of. Raises UsageError, ReplayError."""
+    """The last entry of the audit log that a rollback guard recorded. Raises UsageError, ReplayError."""
     checkpoint = RollbackGuard(guard, "diode-sender").read()
     if checkpoint is None:
         raise UsageError(f"there is no rollback guard {guard}; see 'anchor' in the configuration")
@@ -149,9 +154,9 @@ def guarded_checkpoint(guard: Path) -> LogCheckpoint | None:
 
 
 def log_files(path: Path, *, may_be_empty: bool = False) -> list[Path]:
-    """The files of a log: ``path`` itself, or all segments in that folder. Raises UsageError, IntegrityError.
+    """The files of a log: ``path`` itself, or all segments in the folder ``path``. Raises UsageError, IntegrityError.
 
-    ``may_be_empty``: a folder that is empty, or gone, is a log from which everything was taken.
+    With ``may_be_empty``, an empty or missing folder counts as a log whose entries were all removed.
     """
     if not path.is_dir():
         return [] if may_be_empty and not path.exists() else [path]
@@ -168,7 +173,7 @@ def log_files(path: Path, *, may_be_empty: bool = False) -> list[Path]:
 
 
 def lines_of(files: Iterable[Path]) -> Iterator[Line]:
-    """All lines. Raises IntegrityError for one that is too long or torn, UsageError for a file that cannot be read."""
+    """All lines. Raises IntegrityError at one that is too long or torn, UsageError for a file that cannot be read."""
     for path in files:
         try:
             with path.open("rb") as file:
@@ -186,7 +191,7 @@ def lines_of(files: Iterable[Path]) -> Iterator[Line]:
 
 
 def read_service_keys(paths: Iterable[Path]) -> list[Ed25519PublicKey]:
-    """Service keys' public halves. Raises UsageError."""
+    """Read public service keys from their files. Raises UsageError."""
     keys = []
     for path in paths:
         try:
@@ -200,7 +205,7 @@ def read_service_keys(paths: Iterable[Path]) -> list[Ed25519PublicKey]:
 
 
 def is_signed(entry: Entry, keys: Iterable[Ed25519PublicKey]) -> bool:
-    """Whether one of ``keys`` has signed an entry."""
+    """Whether one of ``keys`` signed an entry."""
     if entry.sig is None:
         return False
     signature, signed = b64decode(entry.sig), entry.signed
@@ -243,7 +248,7 @@ def _read_at_rest(file: BinaryIO, count: int, folder: Path) -> bytes:
 
 
 def _begin(line: bytes, *, is_whole: bool) -> tuple[Chain, int]:
-    """Where a chain begins: at its first entry, unless a later part of it is all there is."""
+    """Where a chain begins: at its first entry, unless only a later part of it exists."""
     if is_whole:
         return Chain(), 1
     entry = read_line(line)

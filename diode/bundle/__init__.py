@@ -1,13 +1,11 @@
-"""What is transferred: a manifest, its two tables, and the signed sidecars that go with it.
+"""What is transferred: the manifest of a bundle, its two tables, and the signed sidecars that are published beside it.
 
-- ``attestation``: what staging checked, as a signed SLSA verification summary
-- ``checksums``: SHA256SUMS and B3SUMS
-- ``files``: the files table of a bundle (docs/bundle-format.md): one line of canonical JSON a file, sorted by
-  path
-- ``manifest``: manifest and tables: written, read back, bounded
-- ``opened``: A manifest that was verified, with those who signed it
-- ``receipt``: receipts: what a receiver published, in ``receipt.json`` for people and, signed by it, in
-  ``receipt.dsse.json``
-- ``ref``: which bundle is meant: its number, its hexadecimal id, its label
-- ``stream``: which file holds which stretch of the stream
+- ``attestation``: writes and checks the signed statement of what staging checked (SLSA verification summary)
+- ``checksums``: writes the lines of SHA256SUMS and B3SUMS
+- ``files``: reads and writes the files table: one line of canonical JSON for each file, sorted by path
+- ``manifest``: the manifest's fields and bounds, and how it is read back
+- ``opened``: the result type of verification: a manifest with those who signed it
+- ``receipt``: writes a receiver's receipt of a published bundle, signs it, and compares it with the manifest
+- ``ref``: converts between the number, the hexadecimal id and the label of a bundle
+- ``stream``: finds which files hold a stretch of the stream
 """

@@ -1,7 +1,8 @@
-"""What staging checked, as one signed SLSA Verification Summary Attestation that a bundle's manifest carries.
+"""Writes and checks the attestation of a bundle: staging's signed statement of which checks its content passed.
 
-https://slsa.dev/spec/v1.0/verification_summary, in an in-toto Statement v1, in a DSSE envelope signed by the sender's
-service key. The manifest's own signatures cover it, so whoever signs a bundle signs for what was checked, too.
+It is an SLSA Verification Summary (https://slsa.dev/spec/v1.0/verification_summary) in an in-toto Statement v1, in a
+DSSE envelope that the sender's service key signs. The manifest carries this envelope, so each signature of the manifest
+covers the attestation too.
 """
 
 import hashlib
@@ -29,7 +30,7 @@ FILE: Final = "attestations/intake.intoto.jsonl"
 
 
 def subject_of(label: str, table: bytes, entries: Iterable[FileEntry]) -> dict[str, Any]:
-    """A bundle as an in-toto subject: BLAKE3 of its files table, SHA-256 of the SHA256SUMS that will be published."""
+    """A bundle as an in-toto subject: BLAKE3 of its files table, SHA-256 of the SHA256SUMS file to be published."""
     sums = hashlib.sha256()
     for line in sum_lines(entries, "sha256"):
         sums.update(line)
@@ -46,10 +47,11 @@ def attest(
     tools: Mapping[str, str] | None = None,
     inputs: Sequence[Mapping[str, Any]] = (),
 ) -> str:
-    """The envelope's text. Raises LimitError above 64 KiB.
+    """Make the attestation, and return the envelope's text. Raises LimitError above 64 KiB.
 
-    ``policy``: the channel's intake configuration; ``found``: checks and SBOMs; ``tools``: versions of what looked, by
-    check; ``inputs``: the signed sidecars that it rests on, as ``uri`` and ``digest``.
+    ``policy`` is the channel's intake configuration, ``found`` the results of its checks and the SBOMs, ``tools`` the
+    versions of the checking programs by check, and ``inputs`` the signed sidecars that were relied on (``uri``,
+    ``digest``).
     """
     canonical_policy = canonical(policy)
     predicate = {
@@ -67,9 +69,9 @@ def attest(
 
 
 def open_attestation(manifest: Manifest, keys: Sequence[Key]) -> dict[str, Any]:
-    """The predicate of a manifest's attestation, signed by one of ``keys``, about this very content.
+    """The predicate of a manifest's attestation, if one of ``keys`` signed it and it is about this very content.
 
-    Raises PolicyError.
+    Raises PolicyError otherwise.
     """
     if manifest.attestation is None:
         raise PolicyError("it carries no word of what staging checked, and its channel asks for one")

@@ -1,4 +1,4 @@
-"""SHA256SUMS and B3SUMS: what a person checks with nothing but ``sha256sum -c`` or ``b3sum -c``."""
+"""Writes SHA256SUMS and B3SUMS: lists that a person checks with only ``sha256sum -c`` or ``b3sum -c``."""
 
 from collections.abc import Iterable, Iterator
 from typing import Literal
@@ -10,7 +10,10 @@ B3SUMS = "B3SUMS"
 
 
 def sum_lines(entries: Iterable[FileEntry], digest: Literal["sha256", "blake3"]) -> Iterator[bytes]:
-    """A line for each file below ``data/``, in the order of the table; backslashes are escaped as coreutils do."""
+    """One line for each file below ``data/``, in the order of the table.
+
+    Backslashes are escaped as coreutils escape them.
+    """
     for entry in entries:
         if not entry.is_directory:
             name = f"data/{entry.path}"

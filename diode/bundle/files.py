@@ -1,4 +1,4 @@
-"""The files table of a bundle (docs/bundle-format.md): one line of canonical JSON a file, sorted by path."""
+"""The files table of a bundle (docs/bundle-format.md): one line of canonical JSON for each file, sorted by path."""
 
 import json
 import re
@@ -27,7 +27,7 @@ class FileEntry:
 
     @property
     def is_directory(self) -> bool:
-        """Whether this line keeps an empty directory."""
+        """Whether this line stands for an empty directory."""
         return self.path.endswith("/")
 
     def line(self) -> bytes:
@@ -41,9 +41,9 @@ class FileEntry:
 
 
 class PathSet:
-    """Refuses a second path that a case-insensitive file system, or a tree, could not hold beside the first.
+    """Refuses a path that cannot stand beside an earlier one in a tree, or on a case-insensitive file system.
 
-    It keeps a hash of the folded form of each path and each directory above it.
+    It keeps a hash of the case-folded form of each path, and of each directory above it.
     """
 
     def __init__(self) -> None:
@@ -85,9 +85,9 @@ def _folded(path: str) -> int:
 
 
 def parse_files(lines: Iterable[bytes], manifest: Manifest) -> Iterator[FileEntry]:
-    """Read the files table as a stream, checking every rule of docs/bundle-format.md on the way.
+    """Read the files table as a stream, and check every rule of docs/bundle-format.md on the way.
 
-    ``lines`` are as an open file gives them, each bounded to MAX_LINE_BYTES by the caller. Raises ManifestError,
+    ``lines`` are as an open file gives them; the caller bounds each to MAX_LINE_BYTES. Raises ManifestError or
     PathError at the first line that breaks a rule, or at the end when the counts don't add up.
     """
     paths, count, total, previous = PathSet(), 0, 0, b""

@@ -1,8 +1,8 @@
-"""The manifest and tables of a bundle (docs/bundle-format.md): what is signed, and how it is read back.
+"""The manifest of a bundle (docs/bundle-format.md): the signed fields, their bounds, and how they are read back.
 
-A manifest is canonical JSON inside a DSSE envelope, verified over its raw bytes before it is parsed
-(:mod:`diode.trust.roles`). It pins two tables by BLAKE3: ``files`` (:mod:`diode.bundle.files`) and ``slabs`` (32 raw
-bytes a slab).
+A manifest is canonical JSON inside a DSSE envelope. Its signatures are verified over the raw bytes before they are
+parsed (:mod:`diode.trust.roles`). It pins two tables by BLAKE3: ``files`` (:mod:`diode.bundle.files`) and ``slabs`` (32
+raw bytes for each slab).
 """
 
 from typing import Annotated, Final, Literal
@@ -55,7 +55,7 @@ class Table(_Strict):
 
 
 class Shape(_Strict):
-    """Geometry of the bundle's full slabs, by profile."""
+    """The geometry of the bundle's full slabs, by the name of its profile."""
 
     profile: Literal["clean", "standard", "lossy", "extreme"]
     symbol_bytes: Annotated[int, Field(ge=0, le=65535)]
@@ -72,19 +72,22 @@ class Shape(_Strict):
 
     @property
     def geometry(self) -> Geometry:
-        """As the rest of the code knows it."""
+        """The same as a :class:`Geometry` of the protocol."""
         return Geometry(self.symbol_bytes, self.columns, self.k, self.r)
 
 
 class Labels(_Strict):
-    """What may be done with a bundle: how it is classified, and whom it may be released to."""
+    """Handling rules for a bundle: its classification, and to whom it may be released."""
 
     classification: Label
     releasable_to: Annotated[list[Label], Field(max_length=MAX_LABELS)]
 
 
 class Manifest(_Strict):
-    """What a bundle is. Everything about it that must be believed is here or pinned from here."""
+    """The manifest of a bundle.
+
+    Everything that must be believed about the bundle is in it, or pinned by a digest in it.
+    """
 
     format: Literal["diode-bundle-1"]
     channel: ChannelName
@@ -119,21 +122,21 @@ class Manifest(_Strict):
 
     @property
     def label(self) -> str:
-        """As people call it."""
+        """Channel, name and version, as people call the bundle."""
         return label_of(self)
 
     def table(self, kind: ObjectType) -> Table:
-        """The table that travels as object ``kind``."""
+        """The table that travels as control object ``kind``."""
         return self.files if kind == ObjectType.FILES else self.slabs
 
 
 def bundle_id(payload: bytes) -> int:
-    """The 64-bit number that datagrams name a bundle by: the first 8 bytes of the payload's BLAKE3; never 0."""
+    """The 64-bit number by which datagrams name a bundle: the first 8 bytes of the payload's BLAKE3, and never 0."""
     return int.from_bytes(digest(payload)[:8], "big") or 1
 
 
 def read_manifest(payload: bytes) -> Manifest:
-    """The manifest in a payload whose signature was verified. Raises ManifestError."""
+    """Parse the payload of an envelope whose signatures were verified already. Raises ManifestError."""
     try:
         manifest = Manifest.model_validate(read_json(payload))
         if canonical(manifest.model_dump()) != payload:
@@ -148,7 +151,7 @@ def read_manifest(payload: bytes) -> Manifest:
 
 
 def padded_manifest(sealed: bytes, symbol_bytes: int) -> bytes:
-    """The envelope as it travels: padded with NUL to whole rows, so that its shape in a header is its length."""
+    """The envelope as it is sent: padded with NUL to whole rows, so that the shape in a header tells its length."""
     symbols = -(-len(sealed) // symbol_bytes)
     columns = min(symbols, columns_for(symbol_bytes))
     rows = -(-symbols // columns)

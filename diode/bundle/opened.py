@@ -1,4 +1,4 @@
-"""A manifest that was verified, with those who signed it."""
+"""The result of verifying a manifest: its content, its raw bytes, and the signatures that were valid."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from diode.bundle.manifest import Manifest
 
 
 class Signature(NamedTuple):
-    """A valid signature: who made it, with which key."""
+    """One valid signature: the person who signed, and the id of the key."""
 
     person: str
     key_id: str
@@ -21,5 +21,5 @@ class Opened(NamedTuple):
 
     @property
     def signer(self) -> str:
-        """Key ids, separated by commas, as the ledger and receipts have them."""
+        """The key ids, separated by commas, as ledgers and receipts store them."""
         return ",".join(signature.key_id for signature in self.signatures)

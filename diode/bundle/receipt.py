@@ -1,6 +1,7 @@
-"""Receipts: what a receiver published, in ``receipt.json`` for people and, signed by it, in ``receipt.dsse.json``.
+"""Writes and checks receipts: a receiver's statement about a bundle that it published.
 
-The signed payload is the file ``receipt.json`` byte for byte. Readers of the inbox may have changed either.
+A receipt is two files: ``receipt.json`` for people, and ``receipt.dsse.json``, which signs the first byte for byte.
+Readers of the inbox could have changed either file, so both are compared with the signed manifest.
 """
 
 import json
@@ -29,7 +30,7 @@ _ITS_OWN: Final = {"verify", "verified", "published", "signer", "signed_by", "pa
 
 
 class Receipt(BaseModel):
-    """What of a receipt is compared with other records; more is in it for people."""
+    """The fields of a receipt that are compared with other records. The file holds more fields, for people."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
@@ -53,7 +54,7 @@ class Receipt(BaseModel):
 
     @property
     def label(self) -> str:
-        """As people call it."""
+        """Channel, name and version, as people call the bundle."""
         return label_of(self)
 
 
@@ -65,24 +66,24 @@ class _Signed(BaseModel):
 
 
 class _Whole(Receipt):
-    """All of a receipt that is not compared with the manifest. Older receivers wrote less."""
+    """All fields of a receipt, including those that are not compared with the manifest. Older receivers wrote fewer."""
 
     verify: Verify = "slabs"
     signed_by: list[_Signed] = []
 
 
 def sign_receipt(receipt: bytes, signer: Signer) -> bytes:
-    """The envelope around the bytes of a ``receipt.json``."""
+    """Sign the bytes of a ``receipt.json``; returns the envelope."""
     return seal(receipt, RECEIPT_TYPE, [signer], MAX_SIGNED_BYTES)
 
 
 def differences(
     shown: bytes, opened: Opened, sealed: bytes, sidecars: Mapping[str, str] | None = None
 ) -> Iterator[str]:
-    """What a ``receipt.json`` says otherwise than the manifest that was verified, a line each. Older ones say less.
+    """Where a ``receipt.json`` contradicts the verified manifest, one line each. Receipts of older versions hold less.
 
-    ``sidecars``: digests of what lies beside it, by name. When it was published, and whom a key belongs to, only the
-    receipt's own signature proves.
+    ``sidecars`` are the digests of the files beside it, by name. The time of publication and the owner of a key cannot
+    be compared: only the receipt's own signature proves them.
     """
     try:
         receipt = _Whole.model_validate_json(shown)
@@ -103,7 +104,7 @@ def differences(
 
 
 def seal_differences(shown: bytes, sealed: bytes, key: Key | None) -> Iterator[str]:
-    """What is wrong with the ``receipt.dsse.json`` around a receipt, a line each. ``key``: who must have signed."""
+    """What is wrong with a ``receipt.dsse.json``, one line each. ``key`` must have signed it; None: not checked."""
     try:
         envelope = read_envelope(sealed, RECEIPT_TYPE, MAX_SIGNED_BYTES)
         if write_envelope(envelope, MAX_SIGNED_BYTES) != sealed or len(envelope.signatures) != 1:
@@ -118,7 +119,10 @@ def seal_differences(shown: bytes, sealed: bytes, key: Key | None) -> Iterator[s
 
 
 def write_receipt(opened: Opened, verify: str, published: str, sidecars: Mapping[str, str]) -> bytes:
-    """The ``receipt.json`` of a bundle. ``verify``: slabs or at-rest; ``sidecars``: digests of what lies beside it."""
+    """The ``receipt.json`` of a bundle. ``verify``: slabs or at-rest.
+
+    ``sidecars``: digests of the files beside it, by name.
+    """
     return _written(
         {
             **facts_of(opened.manifest, opened.payload),
@@ -133,7 +137,7 @@ def write_receipt(opened: Opened, verify: str, published: str, sidecars: Mapping
 
 
 def facts_of(manifest: Manifest, payload: bytes) -> dict[str, Any]:
-    """What a receipt says that follows from the manifest alone."""
+    """The fields of a receipt that follow from the manifest alone."""
     names = ("channel", "name", "version", "sequence", "created", "supersedes")
     return {name: getattr(manifest, name) for name in names} | {
         "bundle": hex_of(bundle_id(payload)),

@@ -1,11 +1,11 @@
-"""Which bundle is meant: its number on the wire, and the names that people know it by."""
+"""The three names of a bundle (number on the wire, hexadecimal id, label for people), and conversions between them."""
 
 from dataclasses import dataclass
 from typing import Protocol, Self
 
 
 class Named(Protocol):
-    """What has the three names of a bundle, such as its manifest."""
+    """Anything with channel, name and version, such as a manifest."""
 
     @property
     def channel(self) -> str: ...  # noqa: D102
@@ -16,7 +16,7 @@ class Named(Protocol):
 
 
 class Row(Named, Protocol):
-    """A bundle as either ledger knows it."""
+    """A bundle's row in the ledger of either side."""
 
     @property
     def id(self) -> str: ...  # noqa: D102 - 16 hexadecimal digits
@@ -24,7 +24,10 @@ class Row(Named, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BundleRef:
-    """One bundle. Datagrams name it by ``number``; ledgers, folders and logs by ``hex_id``; people by ``label``."""
+    """One bundle by all its names.
+
+    Datagrams use ``number``; ledgers, folders and logs use ``hex_id``; people use ``label``.
+    """
 
     number: int  # 64 bits, as :func:`diode.bundle.manifest.bundle_id` makes it
     channel: str
@@ -33,12 +36,12 @@ class BundleRef:
 
     @classmethod
     def of_manifest(cls, manifest: Named, number: int) -> Self:
-        """The bundle that has this manifest; ``number`` is made from the digest of its payload."""
+        """The bundle of a manifest. Its ``number`` is made from the digest of the manifest's payload."""
         return cls(number, manifest.channel, manifest.name, manifest.version)
 
     @classmethod
     def of_row(cls, row: Row) -> Self:
-        """The bundle of a ledger's row. Raises ValueError when its id is no number."""
+        """The bundle of a ledger's row. Raises ValueError when the row's id is not hexadecimal."""
         return cls(number_of(row.id), row.channel, row.name, row.version)
 
     @property
@@ -48,20 +51,20 @@ class BundleRef:
 
     @property
     def label(self) -> str:
-        """Channel, name and version, with slashes between."""
+        """Channel, name and version, separated by slashes."""
         return label_of(self)
 
 
 def label_of(named: Named) -> str:
-    """As people call a bundle: channel, name and version, with slashes between."""
+    """The label of a bundle: channel, name and version, separated by slashes."""
     return f"{named.channel}/{named.name}/{named.version}"
 
 
 def hex_of(number: int) -> str:
-    """The number of a bundle as ledgers, folders and logs have it."""
+    """The hexadecimal id for a bundle's number: 16 digits, as ledgers, folders and logs store it."""
     return f"{number:016x}"
 
 
 def number_of(hex_id: str) -> int:
-    """The number of a bundle that a ledger, a folder or a log names. Raises ValueError."""
+    """The number for a hexadecimal id. Raises ValueError."""
     return int(hex_id, 16)

@@ -1,4 +1,4 @@
-"""Where a stretch of a bundle's stream lies in its files, found without holding a million paths in memory."""
+"""Finds which files hold a stretch of a bundle's stream, without holding a million paths in memory."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -19,9 +19,11 @@ class Piece(NamedTuple):
 
 
 class FileIndex:
-    """Offsets of a files table's lines and of the files in the stream. ``table`` is the table itself, kept, not copied.
+    """Offsets of the lines of a files table, and of the files in the stream.
 
-    ``entries`` are its parsed lines in order; they are consumed once and not kept.
+    ``table`` is kept by reference, not copied.
+
+    ``entries`` are its parsed lines in order. They are consumed once and not kept.
     """
 
     def __init__(self, table: "memoryview | bytes", entries: Iterable[FileEntry], count: int) -> None:

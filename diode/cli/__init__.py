@@ -1,11 +1,11 @@
-"""What can be typed after ``diode``, a file for each group of commands. Loads nothing that a help text does not need.
+"""Arguments and help texts of the ``diode`` command, one file for each group. Imports only what a help text needs.
 
 - ``audit``: ``diode audit``
 - ``doctor``: ``diode oneway``, ``doctor`` and ``evidence``
 - ``init``: ``diode init``
 - ``keys``: ``diode keys``
 - ``lab``: ``diode link``, ``demo``, ``plan``, ``bench`` and ``calibrate``
-- ``main``: the program, put together
+- ``main``: puts the groups together into the program
 - ``options``: options that several commands share
 - ``trust``: ``diode sign``, ``inspect``, ``verify`` and ``trust``
 """

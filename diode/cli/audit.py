@@ -1,4 +1,4 @@
-"""``diode audit``: what can be typed to verify, export and show audit logs, and to verify receipts."""
+"""``diode audit``: options and help texts of the commands that verify audit logs and receipts, export and show logs."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,7 +11,7 @@ app = new_app("Audit logs: one signed line for each decision, chained (docs/audi
 
 Log = Annotated[Path, typer.Argument(metavar="FILE|DIR", help="A log's folder, or one of its segments.")]
 Keys = Annotated[
-    list[Path] | None, typer.Option("--key", help="Service key (*.pub) of the side; again for an older one.")
+    list[Path] | None, typer.Option("--key", help="Service key (*.pub) of the side; repeat for older keys.")
 ]
 
 
@@ -21,21 +21,25 @@ def verify_log(
     key: Keys = None,
     heads: Annotated[
         Path | None,
-        typer.Option("--heads", metavar="FILE|DIR", help="The enclave's log: the heads that it heard of LOG."),
+        typer.Option(
+            "--heads", metavar="FILE|DIR", help="The enclave's log, which records checkpoints of LOG that it heard."
+        ),
     ] = None,
     heads_key: Annotated[
-        list[Path] | None, typer.Option("--heads-key", help="Service key of the enclave: its log is verified, too.")
+        list[Path] | None, typer.Option("--heads-key", help="Service key of the enclave, to verify its log as well.")
     ] = None,
     guard: Annotated[
         Path | None,
-        typer.Option("--anchor", metavar="FILE", help="This side's rollback guard: it knows where LOG ended."),
+        typer.Option("--anchor", metavar="FILE", help="This side's rollback guard, which records where LOG ended."),
     ] = None,
-    no_signatures: Annotated[bool, typer.Option("--no-signatures", help="Check the chain alone.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
+    no_signatures: Annotated[bool, typer.Option("--no-signatures", help="Check the chain only.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Check chain, numbers and signatures; 13 where the chain is broken or cut, 12 at a wrong signature, named by line.
+    """Check chain, numbers and signatures of a log.
 
-    The rollback guard of a log that lies where 'diode init' puts it is found by itself.
+    Exits with 13 when the chain is broken or cut, 12 at a wrong signature.
+
+    The message names the line. The rollback guard is found by itself if the log lies where 'diode init' puts it.
     """
     from diode.commands import audit
 
@@ -47,11 +51,11 @@ def verify_log(
 def export(
     log: Log,
     form: Annotated[
-        Literal["jsonl", "syslog"], typer.Option("--format", help="Lines as they are, or RFC 5424.")
+        Literal["jsonl", "syslog"], typer.Option("--format", help="The lines themselves, or syslog lines of RFC 5424.")
     ] = "jsonl",
     hostname: Annotated[str, typer.Option("--hostname", help="HOSTNAME of syslog lines.")] = "-",
 ) -> None:
-    """Write all entries to standard output; ends with 13 at a line that does not follow the one before."""
+    """Write all entries to standard output. Exits with 13 at a line that does not follow the one before."""
     from diode.commands import audit
 
     audit.export(log, form, hostname)
@@ -60,9 +64,9 @@ def export(
 @app.command("show")
 def show(
     log: Log,
-    last: Annotated[int, typer.Option("--last", min=1, max=10_000, help="How many of the newest entries.")] = 20,
+    last: Annotated[int, typer.Option("--last", min=1, max=10_000, help="How many entries to show.")] = 20,
 ) -> None:
-    """The newest entries, as a table."""
+    """Show the newest entries as a table."""
     from diode.commands import audit
 
     audit.show(log, last)
@@ -73,7 +77,10 @@ def verify_published(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="inbox/CHANNEL/NAME/VERSION, or a copy.")],
     key: Annotated[Path, typer.Option("--key", help="Service key (*.pub) of the receiver that published it.")],
 ) -> None:
-    """Check a published bundle's receipt: signed by KEY, and of the manifest beside it. SHA256SUMS checks the data."""
+    """Check the receipt of a published bundle: KEY must have signed it, and it must be about the manifest beside it.
+
+    The data itself is not read: check it with SHA256SUMS.
+    """
     from diode.commands import audit
 
     audit.verify_published(folder, key)

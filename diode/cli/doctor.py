@@ -1,4 +1,4 @@
-"""``diode oneway``, ``doctor`` and ``evidence``: what can be typed to make a host one-way, and to examine it."""
+"""``diode oneway``, ``doctor`` and ``evidence``: options and help texts of the host checks and one-way rules."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +18,7 @@ Source = Annotated[
 
 @oneway_app.command("show")
 def show(config: Config, interface: Interface, source: Source = None) -> None:
-    """Print the rules, as nft reads them."""
+    """Print the rules that install would write, in the language of nft."""
     from diode.commands import doctor
 
     doctor.show_rules(doctor.Place(config, interface, source))
@@ -29,7 +29,7 @@ def install(
     config: Config,
     interface: Interface,
     source: Source = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Also when somebody changed them.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace rules that somebody changed.")] = False,
 ) -> None:
     """Write the rules in one step, and read them back. They last until the next boot."""
     from diode.commands import doctor
@@ -39,7 +39,7 @@ def install(
 
 @oneway_app.command("check")
 def check(config: Config, interface: Interface, source: Source = None) -> None:
-    """Compare what the kernel has with what install writes, and print its counters."""
+    """Compare the rules in the kernel with those that install writes, and print their counters."""
     from diode.commands import doctor
 
     doctor.check(doctor.Place(config, interface, source))
@@ -47,7 +47,7 @@ def check(config: Config, interface: Interface, source: Source = None) -> None:
 
 @oneway_app.command("remove")
 def remove(config: Config, interface: Interface) -> None:
-    """Remove the rules, and nothing else."""
+    """Remove the rules of this interface. Other rules stay."""
     from diode.commands import doctor
 
     doctor.remove(doctor.Place(config, interface, None))
@@ -56,22 +56,25 @@ def remove(config: Config, interface: Interface) -> None:
 def doctor(
     config: Config,
     interface: Annotated[
-        str | None, typer.Option("--interface", "-i", help="The diode's interface; found by itself if it can be.")
+        str | None, typer.Option("--interface", "-i", help="The diode's interface; if left out, it is looked up.")
     ] = None,
     source: Source = None,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON on standard output.")] = False,
     with_selftest: Annotated[
-        bool, typer.Option("--selftest", help="Receiver: let a rogue process try to send by every way; needs root.")
+        bool, typer.Option("--selftest", help="Receiver: a rogue process tries every way to send; needs root.")
     ] = False,
     evidence: Annotated[
-        Path | None, typer.Option("--evidence", metavar="FILE", help="Write what was found, signed.")
+        Path | None, typer.Option("--evidence", metavar="FILE", help="Write the findings, signed, to this new file.")
     ] = None,
     key: Annotated[Path | None, typer.Option("--key", help="Signing key for --evidence.")] = None,
     fix_plan: Annotated[
         bool, typer.Option("--fix-plan", help="Print the commands that mend what was found; runs none.")
     ] = False,
 ) -> None:
-    """Can anything come back, is this host fast, is it sound? Changes nothing; ends with 20 when a problem is found."""
+    """Check whether anything can come back, and whether this host is fast and sound. Exits with 20 for a problem.
+
+    Nothing is changed.
+    """
     from diode.commands import doctor
 
     place = doctor.Place(config, interface, source)
@@ -80,10 +83,10 @@ def doctor(
 
 
 def evidence(
-    file: Annotated[Path, typer.Argument(help="What diode doctor --evidence wrote.")],
-    signer: Annotated[Path, typer.Option("--signer", help="Public key of whoever should have signed it.")],
+    file: Annotated[Path, typer.Argument(help="A file that diode doctor --evidence wrote.")],
+    signer: Annotated[Path, typer.Option("--signer", help="Public key that must have signed it.")],
 ) -> None:
-    """Check the signature of an evidence pack, and print what it says as JSON."""
+    """Check the signature of an evidence pack, and print its content as JSON."""
     from diode.commands import doctor
 
     doctor.read_evidence(file, signer)

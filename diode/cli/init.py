@@ -1,4 +1,4 @@
-"""``diode init``: what can be typed to set up one side of a link, or both."""
+"""``diode init``: options and help texts of the commands that set up one side of a link, or both."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""``diode keys``: what can be typed to make, name and change keys."""
+"""``diode keys``: options and help texts of the commands that make, show and change keys."""
 
 from pathlib import Path
 from typing import Annotated
@@ -23,10 +23,12 @@ def keys_rotate_link(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="receiver.toml first, then sender.toml.")],
     new: Annotated[
         Path | None,
-        typer.Option("--new", help="The new link key, one file for both sides; none: the receiver makes it."),
+        typer.Option(
+            "--new", help="File of the new link key, the same for both sides; if left out, the receiver makes one."
+        ),
     ] = None,
 ) -> None:
-    """Change the link key of one side. The receiver goes on taking the one before until retire-link."""
+    """Change the link key of one side. The receiver goes on accepting the old key until retire-link."""
     from diode.commands import keys
 
     keys.rotate(config, new)
@@ -36,7 +38,7 @@ def keys_rotate_link(
 def keys_retire_link(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="receiver.toml, or sender.toml.")],
 ) -> None:
-    """Give up the link key from before the last change: nothing that is sealed under it is taken any more."""
+    """Delete the link key from before the last change. Datagrams that are sealed under it are then refused."""
     from diode.commands import keys
 
     keys.retire(config)
@@ -56,7 +58,10 @@ def keys_signing(
 def keys_service(
     path: Annotated[Path, typer.Argument(help="File to write; the public half goes to PATH.pub.")],
 ) -> None:
-    """Write a new service key: signs the audit log and receipts, never a bundle. Carry its public half over."""
+    """Write a new service key, which signs the audit log and receipts, but no bundle.
+
+    Carry its public half to the other side.
+    """
     from diode.commands import keys
 
     keys.pair(path)
@@ -64,7 +69,7 @@ def keys_service(
 
 @app.command("show")
 def keys_show(path: Annotated[Path, typer.Argument(help="A link key or a public key.")]) -> None:
-    """Name a key: the id that headers or signatures carry."""
+    """Print the id of a key, as headers or signatures name it."""
     from diode.commands import keys
 
     keys.show(path)

@@ -1,4 +1,4 @@
-"""``diode link``, ``demo``, ``plan``, ``bench`` and ``calibrate``: what can be typed to try and to measure a link."""
+"""``diode link``, ``demo``, ``plan``, ``bench`` and ``calibrate``: options and help texts of trials."""
 
 from pathlib import Path
 from typing import Annotated
@@ -25,9 +25,9 @@ def link(
     corrupt: Share = "0",
     rate: Rate = "0",
     seed: Annotated[int, typer.Option(help="Same seed, same impairments.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="The closing figures as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the final figures as JSON.")] = False,
 ) -> None:
-    """The emulated diode: take datagrams on the low side, pass them on to the high side. There is no way back."""
+    """Emulate the diode: take datagrams on the low side, and pass them on to the high side. Nothing goes back."""
     from diode.commands import lab
 
     harm = lab.Harm(
@@ -62,13 +62,13 @@ def plan(
     loss: Share = "0",
     burst: Annotated[float, typer.Option("--burst", min=1, help="Mean length of a burst of losses.")] = 1,
     profile: ProfileName = "standard",
-    passes: Annotated[int, typer.Option("--passes", min=1, max=16, help="Transmissions.")] = 1,
-    pass_delay: Annotated[float, typer.Option("--pass-delay", min=0, help="Seconds between them.")] = 30.0,
+    passes: Annotated[int, typer.Option("--passes", min=1, max=16, help="How often the bundle is sent.")] = 1,
+    pass_delay: Annotated[float, typer.Option("--pass-delay", min=0, help="Seconds between two passes.")] = 30.0,
     mtu: Mtu = 1500,
     files: Annotated[int, typer.Option("--files", min=1, help="Files in the bundle.")] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """How long a bundle takes, what repair costs, and how likely something is missing afterwards."""
+    """Show how long a bundle takes, what repair costs, and how likely something is missing afterwards."""
     from diode.commands import lab
 
     wanted = lab.Transfer(size_of(size), files, size_of(rate), share_of(loss), burst, profile, passes, pass_delay, mtu)
@@ -91,7 +91,7 @@ def calibrate_send(
     rates: Annotated[str, typer.Option(help="Bytes a second, rising, with commas between.")] = DEFAULT_RATES,
     seconds: Annotated[float, typer.Option(min=0.1, max=600, help="How long each rate is sent.")] = 2.0,
 ) -> None:
-    """Send padding at one rate after the other. The sender's daemon should be idle or stopped meanwhile."""
+    """Send padding at each rate in turn. The sender's daemon should be idle or stopped meanwhile."""
     from diode.commands import lab
 
     lab.calibrate_send(config, [size_of(rate) for rate in rates.split(",")], seconds)
@@ -103,7 +103,7 @@ def calibrate_receive(
     wait: Annotated[float, typer.Option(min=1, help="Give up after so many seconds of silence.")] = 60.0,
     json_file: JsonFile = None,
 ) -> None:
-    """Count what arrives of each rate, and say which one to use. The receiver's daemon must be stopped meanwhile."""
+    """Count what arrives at each rate, and show which rate to use. The receiver's daemon must be stopped meanwhile."""
     from diode.commands import lab
 
     lab.calibrate_receive(config, wait, json_file)

@@ -1,6 +1,7 @@
-"""``diode``: what belongs to neither side alone. Each group of commands has a file of its own.
+"""The ``diode`` command, put together from its groups. What concerns only one side is in that side's own command.
 
-The files of this room say what can be typed; :mod:`diode.commands` does it, and is loaded when it is typed.
+Modules of this folder define arguments and help texts. The work is in :mod:`diode.commands`, which is loaded only when
+a command runs.
 """
 
 from diode.cli import audit, doctor, init, keys, lab, trust

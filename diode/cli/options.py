@@ -1,4 +1,4 @@
-"""Options that several commands of ``diode`` share, and their values as numbers. Raises UsageError for what is none."""
+"""Options that several commands of ``diode`` share, and parsers for their values. Invalid values raise UsageError."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -20,7 +20,7 @@ JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the figures
 
 
 def size_of(text: str) -> int:
-    """Bytes: ``100M``, ``1TiB``."""
+    """A number of bytes from text such as ``100M`` or ``1TiB``."""
     from diode.formats.sizes import parse_size
 
     try:
@@ -30,7 +30,7 @@ def size_of(text: str) -> int:
 
 
 def address_of(text: str) -> str:
-    """HOST:PORT, as it was given."""
+    """An address from ``HOST:PORT``."""
     from diode.net.address import Address
 
     try:
@@ -41,7 +41,7 @@ def address_of(text: str) -> str:
 
 
 def share_of(text: str) -> float:
-    """``1%`` or ``0.01``."""
+    """A share from ``1%`` or ``0.01``."""
     try:
         return float(text.removesuffix("%")) / 100 if text.endswith("%") else float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""``diode sign``, ``inspect``, ``verify`` and ``trust``: what people type to sign and to verify, on either side."""
+"""``diode sign``, ``inspect``, ``verify`` and ``trust``: options and help texts of signing and verifying."""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +22,7 @@ def sign(
     public: Public = None,
     yes: Yes = False,
 ) -> None:
-    """Add a signature to a manifest or a trust document that was carried here, after showing what it is."""
+    """Show a manifest or a trust document that was carried here, and add a signature to it."""
     from diode.commands import trust
 
     trust.sign(path, key, public, yes=yes)
@@ -38,17 +38,18 @@ def inspect(path: Bundle, as_json: Json = False) -> None:
 def verify(
     path: Annotated[Path, typer.Argument(metavar="FOLDER", help="inbox/CHANNEL/NAME/VERSION, or a copy of it.")],
     signers: Annotated[Path | None, typer.Option("--signers", help="Folder of trusted *.pub.")] = None,
-    document: Annotated[Path | None, typer.Option("--trust", help="A trust document that is believed.")] = None,
+    document: Annotated[Path | None, typer.Option("--trust", help="A trust document, instead of --signers.")] = None,
     label: Annotated[
-        str | None, typer.Option("--as", metavar="CHANNEL/NAME/VERSION", help="What it must be, wherever it lies.")
+        str | None,
+        typer.Option("--as", metavar="CHANNEL/NAME/VERSION", help="The label it must have, wherever it lies."),
     ] = None,
     service_key: Annotated[
-        Path | None, typer.Option("--service-key", help="Service key (*.pub) of the receiver: checks its receipt.")
+        Path | None, typer.Option("--service-key", help="Service key (*.pub) of the receiver, to check its receipt.")
     ] = None,
     as_json: Json = False,
     quiet: Annotated[bool, typer.Option("--no-progress", help="No bars, no progress lines.")] = False,
 ) -> None:
-    """Check a published folder whole: signatures, label, every byte of data and papers, and nothing besides."""
+    """Check a published folder: signatures, label, every byte of data and sidecars, and that nothing else is there."""
     from diode.commands import trust
 
     believed = trust.Believed(signers, document, service_key)
@@ -60,7 +61,7 @@ def trust_build(
     source: Annotated[Path, typer.Argument(metavar="TOML", help="People, keys and roles, as docs/trust.md says.")],
     out: Annotated[Path, typer.Option("--out", help="The document, still to be signed.")],
 ) -> None:
-    """Write the trust document that a TOML file describes. Then its root signs it: diode sign OUT --key KEY."""
+    """Write the trust document that a TOML file describes. Its root then signs it: diode sign OUT --key KEY."""
     from diode.commands import trust
 
     trust.build(source, out)
@@ -70,7 +71,7 @@ def trust_build(
 def trust_show(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="A trust document.")], as_json: Json = False
 ) -> None:
-    """Show a trust document, and whether enough of its own root have signed it."""
+    """Show a trust document, and whether enough people of its own root have signed it."""
     from diode.commands import trust
 
     trust.show(path, as_json=as_json)

@@ -1,4 +1,4 @@
-"""What ``diode audit`` does: verifies, exports and shows audit logs, and verifies receipts of published bundles."""
+"""The work of ``diode audit``: verifies, exports and shows audit logs, and verifies receipts of published bundles."""
 
 import sys
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ _FACTS: Final = ("bundle", "channel", "name", "version", "digest", "verdict", "k
 
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """What a log is held against: keys that should have signed, heads that the enclave heard, the rollback guard."""
+    """What a log is checked against: keys that should have signed it, checkpoints heard elsewhere, a rollback guard."""
 
     keys: Sequence[Path]
     heads: Path | None

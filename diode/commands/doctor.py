@@ -1,4 +1,4 @@
-"""What ``diode oneway``, ``doctor`` and ``evidence`` do: rules of the kernel, and what this host still lacks."""
+"""The work of ``diode oneway``, ``doctor`` and ``evidence``: installs kernel rules and examines the host."""
 
 import sys
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ Form = Literal["tables", "json", "fix_plan"]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Which side and which interface is meant."""
+    """The side and the interface that a command is about."""
 
     config: Path
     interface: str | None  # the diode's; None: found by itself
@@ -27,7 +27,7 @@ class Place:
 
     @property
     def rules(self) -> nftables.Rules:
-        """What this host's daemon needs of its interface. Raises UsageError."""
+        """The kernel rules that this side's daemon needs on its interface. Raises UsageError."""
         assert self.interface is not None
         found = load_either(self.config)
         if found.side == "receiver":
@@ -37,7 +37,7 @@ class Place:
         return nftables.Rules("sender", self.interface)
 
     def install_command(self, rules: nftables.Rules) -> str:
-        """What to type to have ``rules`` in place."""
+        """The command that installs ``rules``, as a person types it."""
         source = f" --from {rules.source}" if rules.source else ""
         return f"diode oneway install -c {self.config} -i {rules.interface}{source}"
 

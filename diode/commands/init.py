@@ -1,4 +1,4 @@
-"""What ``diode init`` does: folders, keys and configuration, and what to type next."""
+"""The work of ``diode init``: writes folders, keys and configuration, and prints what to type next."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ Auth = Literal["gmac", "aead", "none"]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The line that a sender sends on."""
+    """The sender's end of a link: where it sends, and how."""
 
     to: str  # HOST:PORT
     mtu: int
@@ -25,7 +25,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """Files that were carried from the sender, as far as there are any."""
+    """Files that were carried over from the sender; each may be missing."""
 
     link_key: Path | None
     signer: Path | None
@@ -45,7 +45,7 @@ def pair(folder: Path, line: Line, listen: str) -> None:
 
 
 def sender(folder: Path, line: Line, link_key: Path | None) -> None:
-    """Write a sending side. ``link_key``: an existing key; None: a new one."""
+    """Write a sending side. ``link_key`` is an existing key; None makes a new one."""
     text = new_link_key() if link_key is None else read_link_key_text(link_key)
     init.init_sender(
         folder, to=line.to, mtu=line.mtu, rate=line.rate, profile=line.profile, auth=line.auth, link_key=text

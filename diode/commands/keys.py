@@ -1,4 +1,4 @@
-"""What ``diode keys`` does: makes and names keys, and changes a link key."""
+"""The work of ``diode keys``: makes and shows keys, and changes a link key."""
 
 import sys
 from pathlib import Path
@@ -45,7 +45,7 @@ def link(path: Path) -> None:
 
 
 def rotate(config: Path, new: Path | None) -> None:
-    """Change the link key of one side. None: the receiver makes a new one."""
+    """Change the link key of one side. ``new`` None: the receiver makes a new one."""
     loaded = load_either(config)
     if not rotate_link(loaded, new):
         say(f"{new} is the link key already; nothing was changed", file=sys.stderr)
@@ -56,7 +56,7 @@ def rotate(config: Path, new: Path | None) -> None:
 
 
 def retire(config: Path) -> None:
-    """Give up the link key from before the last change."""
+    """Delete the link key from before the last change."""
     loaded = load_either(config)
     if retire_link(loaded):
         say(*_next(_AFTER_RETIRING, config, loaded), file=sys.stderr)
@@ -65,7 +65,7 @@ def retire(config: Path) -> None:
 
 
 def pair(path: Path) -> None:
-    """Write a new key that signs to ``path``, and its public half beside it."""
+    """Write a new signing key to ``path``, and its public half beside it."""
     private, public = new_signing_key()
     _write_new(path, private)
     path.with_suffix(".pub").write_bytes(public)
@@ -73,7 +73,7 @@ def pair(path: Path) -> None:
 
 
 def show(path: Path) -> None:
-    """Print the id that headers or signatures carry."""
+    """Print the id by which headers or signatures name a key."""
     if path.suffix == ".pub":
         say(load_public_key(read_public_pem(path)).keyid)
     else:
@@ -81,12 +81,12 @@ def show(path: Path) -> None:
 
 
 def read_link_key_text(path: Path) -> bytes:
-    """A link key as its file holds it. Raises UsageError."""
+    """The text of a link key file, written anew from the key that was read. Raises UsageError."""
     return read_link_key(path).secret.hex().encode() + b"\n"
 
 
 def read_public_pem(path: Path) -> bytes:
-    """An Ed25519 public key in PEM. Raises UsageError."""
+    """The text of a public key file in PEM. Raises UsageError when it holds no key that is supported."""
     try:
         pem = path.read_bytes()
         load_public_key(pem)

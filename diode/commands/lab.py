@@ -1,4 +1,4 @@
-"""What ``diode link``, ``demo``, ``plan``, ``bench`` and ``calibrate`` do."""
+"""The work of ``diode link``, ``demo``, ``plan``, ``bench`` and ``calibrate``: tries and measures a link."""
 
 import json
 import signal
@@ -31,7 +31,7 @@ from diode.trust.keys import read_link_key
 
 @dataclass(frozen=True, slots=True)
 class Harm:
-    """What the emulated line does to datagrams, as :class:`diode.net.emulator.Impairments`, not checked yet."""
+    """What the emulated line does to datagrams: the unchecked values for :class:`diode.net.emulator.Impairments`."""
 
     loss: float
     burst_loss: float
@@ -45,7 +45,7 @@ class Harm:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """A transfer that is planned."""
+    """A transfer to be forecast: its size, and the properties of the link."""
 
     size_bytes: int
     files: int
@@ -59,7 +59,7 @@ class Transfer:
 
 
 def link(listen: str, to: str, harm: Harm, rate: int, seed: int, *, as_json: bool) -> None:
-    """Pass datagrams on from ``listen`` to ``to`` until a signal ends it. Raises UsageError."""
+    """Pass datagrams on from ``listen`` to ``to`` until a signal arrives. Raises UsageError."""
     try:
         impairments = Impairments(**asdict(harm))
     except ValueError as error:
@@ -91,7 +91,7 @@ def _say_tally(tally: Tally, *, as_json: bool) -> None:
 
 
 def demo(files: Path | None, *, loss: float, mtu: int, rate: int, keep: Path | None) -> None:
-    """Send real files through the emulated diode. Raises typer.Exit with how it went."""
+    """Send real files through the emulated diode. Raises typer.Exit with the exit code of the demonstration."""
     from diode.lab.demo import run_demo  # takes longer to load than the other commands want to wait
 
     started = time.monotonic()
@@ -101,7 +101,7 @@ def demo(files: Path | None, *, loss: float, mtu: int, rate: int, keep: Path | N
 
 
 def plan(wanted: Transfer, *, as_json: bool) -> None:
-    """Say how long a transfer takes, and how likely something is missing afterwards. Raises UsageError."""
+    """Show how long a transfer takes, and how likely something is missing afterwards. Raises UsageError."""
     try:
         figures = forecasts.forecast(
             PROFILES[wanted.profile],
@@ -132,7 +132,7 @@ def bench(*, quick: bool, json_file: Path | None) -> None:
 
 
 def calibrate_send(config: Path, steps: Sequence[int], seconds: float) -> None:
-    """Send padding at one rate (bytes a second) after the other. Raises UsageError."""
+    """Send padding at each rate (bytes a second) in turn. Raises UsageError."""
     link = load(SenderConfig, config).link
     if not 0 < len(steps) <= calibrate.MAX_STEPS or min(steps) <= 0 or list(steps) != sorted(set(steps)):
         raise UsageError(f"--rates: 1 to {calibrate.MAX_STEPS} rising rates, such as 10M,100M,1000M")

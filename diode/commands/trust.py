@@ -1,4 +1,4 @@
-"""What ``diode sign``, ``inspect``, ``verify`` and ``trust`` do: what people do with signatures, offline."""
+"""The work of ``diode sign``, ``inspect``, ``verify`` and ``trust``: what people do with signatures, offline."""
 
 import os
 import sys
@@ -29,14 +29,14 @@ from diode.trust.roles import Trust
 
 @dataclass(frozen=True, slots=True)
 class Believed:
-    """Whom to believe: a folder of keys or a trust document, and the service key of the receiver (None: not asked)."""
+    """Whose signatures a check accepts: keys in a folder or a trust document, optionally a receiver's service key."""
 
     signers: Path | None
     document: Path | None
     service_key: Path | None
 
     def trust(self) -> Trust:
-        """Who may sign what. Raises UsageError unless exactly one of the two is given."""
+        """Who may sign what. Raises UsageError unless exactly one of folder and document is given."""
         if (self.signers is None) == (self.document is None):
             raise UsageError("give either --signers DIR or --trust FILE: whom to believe")
         if self.signers is not None:
@@ -46,7 +46,7 @@ class Believed:
 
 
 def sign(path: Path, key: str, public: Path | None, *, yes: bool) -> None:
-    """Add a signature to a manifest or a trust document that was carried here, after showing what it is."""
+    """Show a manifest or a trust document that was carried here, and add a signature to it."""
     envelope, most = _read_signable(path)
     _show(envelope)
     signer = read_any_signer(key, public)
@@ -71,7 +71,7 @@ def inspect_bundle(path: Path, *, as_json: bool) -> None:
 
 
 def verify_bundle(path: Path, believed: Believed, label: str | None, *, as_json: bool, quiet: bool) -> None:
-    """Check a published folder whole: signatures, label, every byte of data and papers, and nothing besides."""
+    """Check a published folder: signatures, label, every byte of data and sidecars, and that nothing else is there."""
     trust = believed.trust()
     service_key = believed.service_key
     key = None if service_key is None else read_public_key(service_key)
@@ -116,7 +116,7 @@ def _published(path: Path) -> Folder:
 
 
 def build(source: Path, out: Path) -> None:
-    """Write the trust document that a TOML file describes. Then its root signs it: diode sign OUT --key KEY."""
+    """Write the trust document that a TOML file describes. Its root then signs it: diode sign OUT --key KEY."""
     if out.exists():
         raise UsageError(f"{out} exists already; nothing was changed")
     document = build_document(source, time.time())
@@ -126,7 +126,7 @@ def build(source: Path, out: Path) -> None:
 
 
 def show(path: Path, *, as_json: bool) -> None:
-    """Show a trust document, and whether enough of its own root have signed it."""
+    """Show a trust document, and whether enough people of its own root have signed it."""
     sealed = _read(path, MAX_TRUST_BYTES)
     document = read_document(sealed)
     if as_json:

@@ -1,4 +1,4 @@
-"""``diode init``: ready-to-run folders with keys (mode 0600) and commented configuration."""
+"""Writes what ``diode init`` sets up: ready-to-run folders with keys (mode 0600) and commented configuration."""
 
 import os
 from pathlib import Path
@@ -128,7 +128,7 @@ format = "auto"             # json | console
 
 
 class PublicKeys(NamedTuple):
-    """What the receiver must hold of a sender: who signs bundles, and by which key the sender speaks of itself."""
+    """The public keys that a receiver needs of a sender: the one that signs bundles, and its service key."""
 
     signing: bytes
     service: bytes
@@ -152,7 +152,10 @@ def init_sender(folder: Path, *, to: str, mtu: int, rate: int, profile: str, aut
 def init_receiver(
     folder: Path, *, listen: str, auth: str, link_key: bytes, public: bytes | None, service: bytes | None = None
 ) -> None:
-    """Write a receiving side that trusts ``public``, and ``service`` as the sender's own word (None: nobody yet)."""
+    """Write a receiving side.
+
+    It trusts ``public`` for bundles, and ``service`` as the sender's service key (None: no key yet).
+    """
     _refuse_existing(folder / "receiver.toml")
     write_private(folder / "keys" / "link.key", link_key)
     signers = folder / "keys" / "signers"
@@ -170,7 +173,10 @@ def init_receiver(
 
 
 def init_pair(folder: Path, *, to: str, listen: str, mtu: int, rate: int, profile: str, auth: str) -> None:
-    """Write both sides of a link below ``folder``, sharing one link key, the receiver trusting the sender's signer."""
+    """Write both sides of a link below ``folder``.
+
+    They share one link key, and the receiver trusts the sender's signing key.
+    """
     link_key = new_link_key()
     sender, receiver = folder / "sender", folder / "receiver"
     _refuse_existing(receiver / "receiver.toml")

@@ -1,4 +1,4 @@
-"""What the items of one channel must pass on the sending side before they are packed (docs/intake.md)."""
+"""Settings of the checks that items of one channel must pass on the sending side before packing (docs/intake.md)."""
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -15,7 +15,7 @@ Identity = Annotated[str, Field(min_length=1, max_length=1024)]
 
 
 class ContentSettings(Section):
-    """What a channel takes, on either side (docs/content.md)."""
+    """Which kinds of content a channel takes, on either side (docs/content.md)."""
 
     content: Literal["any", "weights", "packages", "images", "os"] = "any"  # a preset of kinds
     types: tuple[str, ...] = ()  # kinds, of those; empty: all of them
@@ -25,7 +25,7 @@ class ContentSettings(Section):
 
     @property
     def rules(self) -> Rules:
-        """The same, as content is judged by it."""
+        """The same settings as the rules that :mod:`diode.content` applies."""
         return Rules(self.content, self.types, self.lint, self.code, self.also)
 
     @model_validator(mode="after")
@@ -35,7 +35,7 @@ class ContentSettings(Section):
 
 
 class Sigstore(Section):
-    """Who must have signed by Sigstore. Nothing is fetched: the trusted root is a file, renewed by people."""
+    """Whose Sigstore signature is required. Nothing is fetched: the trusted root is a file, which people renew."""
 
     trusted_root: Path
     identity: Identity  # as the certificate names the signer: an address, or the URI of a workflow
@@ -58,7 +58,10 @@ class ModelSigning(Section):
 
 
 class Clamd(Section):
-    """A ClamAV daemon on this host. Its own limits must not be below ``max_bytes``: it passes what it cuts short."""
+    """A ClamAV daemon on this host.
+
+    Its own limits must be at least ``max_bytes``: what it cuts short, it reports as clean.
+    """
 
     socket: Path
     user: Annotated[str, Field(min_length=1, max_length=64)] = (
@@ -81,7 +84,7 @@ class Clamd(Section):
 
 
 class Hook(Section):
-    """A program that judges an item: JSON on its standard input, a verdict in JSON on its standard output."""
+    """A program that judges an item: it gets JSON on standard input, and prints a verdict in JSON."""
 
     run: Annotated[tuple[str, ...], Field(min_length=1, max_length=64)]  # program and arguments; no shell
     timeout_s: Seconds = 60.0
@@ -97,7 +100,7 @@ class Hook(Section):
 
 
 class Intake(ContentSettings):
-    """The checks of one channel. Every one that is declared must pass; what cannot be checked is rejected."""
+    """The checks of one channel. Each declared check must pass. An item that a check cannot examine is rejected."""
 
     max_bytes: Size = 0  # of an item; 0: no limit of its own
     max_file_bytes: Size = 0

@@ -1,8 +1,8 @@
-"""Changing the link key: the receiver takes two for a while, the sender seals under one.
+"""Changes the link key of one side, and deletes the key from before once nobody needs it any more.
 
-The order that loses nothing: the receiver first, then the sender, then the old key goes. Each step is one rename, and a
-step that was killed is simply typed again: at every moment there is a whole link key, and on the receiver the one that
-counted before is taken too.
+During a change the receiver accepts two keys, while the sender seals under one. Nothing is lost in this order: change
+the receiver, then change the sender, then delete the old key. Each step is one rename. After a crash the same command
+is typed again: at every moment there is one whole link key, and the receiver also accepts the one that counted before.
 """
 
 import os
@@ -23,7 +23,7 @@ from diode.trust.keys import new_link_key, read_link_key, read_private
 
 @dataclass(frozen=True, slots=True)
 class Previous:
-    """The link key from before the last change, while it is still taken, and when the change was."""
+    """The link key from before the last change, while the receiver still accepts it, and the time of that change."""
 
     key: LinkKey
     changed_at: float  # seconds since 1970
@@ -35,12 +35,12 @@ class Previous:
 
     @property
     def days(self) -> int:
-        """How long ago that was."""
+        """Days since the link key was changed."""
         return int((time.time() - self.changed_at) / 86400)
 
 
 def maybe_previous(link: ReceiverLink) -> Previous | None:
-    """The second key that a receiver takes; None when there is but one. Raises as :func:`read_link_key`."""
+    """The second key that a receiver accepts; None when there is only one. Raises as :func:`read_link_key`."""
     if not link.previous.exists():
         return None
     key, current = read_link_key(link.previous), read_link_key(link.key)
@@ -52,10 +52,12 @@ def maybe_previous(link: ReceiverLink) -> Previous | None:
 
 
 def rotate_link(config: SenderConfig | ReceiverConfig, new: Path | None) -> bool:
-    """Install ``new`` as the link key; the one before is kept as the previous one. False: it is installed already.
+    """Install ``new`` as the link key, and keep the one before as the previous key.
 
-    None: a new key is made; on the receiver only, which has to have it first. Raises UsageError for a key that cannot
-    follow, and StorageError; the key that counted then still counts.
+    False: ``new`` is installed already.
+
+    With None a new key is made. Only the receiver may do so, since it must have the new key first. Raises UsageError
+    for a key that cannot follow, and StorageError. After an error the key that counted before still counts.
     """
     link = config.link
     current = read_link_key(link.key)
@@ -88,7 +90,7 @@ def rotate_link(config: SenderConfig | ReceiverConfig, new: Path | None) -> bool
 
 
 def retire_link(config: SenderConfig | ReceiverConfig) -> bool:
-    """Forget the previous link key. False: there is none. Raises UsageError, StorageError."""
+    """Delete the previous link key. False when there is none. Raises UsageError, StorageError."""
     previous = config.link.previous
     try:
         if not previous.exists():
@@ -103,7 +105,7 @@ def retire_link(config: SenderConfig | ReceiverConfig) -> bool:
 
 
 def replace_private(path: Path, data: bytes, owner: os.stat_result) -> None:
-    """Put a private file (0600) at ``path`` by one rename, durably. What root writes is ``owner``'s. Raises OSError."""
+    """Put a private file (0600) at ``path`` by one rename, durably. A file that root writes is given to ``owner``."""
     partial = path.with_name(f"{path.name}.partial")
     partial.unlink(missing_ok=True)
     fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -1,6 +1,6 @@
-"""Reads the configuration of either side: TOML and the environment, checked once at the edge.
+"""Reads the configuration of either side from TOML and the environment, and checks it once.
 
-The environment goes before the file. Relative paths are relative to the folder of the configuration file.
+A value from the environment overrides that of the file. Relative paths are relative to the folder of the file.
 """
 
 import os
@@ -23,7 +23,7 @@ V = TypeVar("V")
 
 
 def load(kind: type[C], path: Path) -> C:
-    """Read ``path`` as configuration of ``kind``, with absolute paths. Raises NotInitialisedError or UsageError."""
+    """Read ``path`` as class ``kind``, and make its paths absolute. Raises NotInitialisedError or UsageError."""
     try:
         found = path.is_file() and os.access(path, os.R_OK)
     except OSError as error:
@@ -42,7 +42,7 @@ def load(kind: type[C], path: Path) -> C:
 
 
 def _said(error: ErrorDetails, kind: type[BaseSettings]) -> str:
-    """What is wrong, and what to write instead where that is known."""
+    """What is wrong with a configuration, and what to write instead where that is known."""
     if error["type"] == "tuple_type":
         return 'a list is wanted: ["..."]'
     if error["type"] != "extra_forbidden":
@@ -56,7 +56,7 @@ def _said(error: ErrorDetails, kind: type[BaseSettings]) -> str:
 
 
 def load_either(path: Path) -> SenderConfig | ReceiverConfig:
-    """Read ``path``, whichever side it configures: a sender's link has a ``to``, a receiver's a ``listen``."""
+    """Read ``path``, and tell by its link which side it configures: a sender's has ``to``, a receiver's ``listen``."""
     try:
         link = tomllib.loads(path.read_text()).get("link", {}) if path.is_file() else {}
     except (OSError, ValueError):
@@ -65,7 +65,7 @@ def load_either(path: Path) -> SenderConfig | ReceiverConfig:
 
 
 def _absolute(value: V, base: Path) -> V:
-    """The same with every relative path in it made absolute below ``base``."""
+    """A copy in which every relative path is made absolute below ``base``."""
     changed: Any = value
     if isinstance(value, Path):
         changed = base / value

@@ -1,8 +1,9 @@
-"""Who may change what confers trust: keys, folders of keys, the configuration, and every folder above them.
+"""Finds files that confer trust and that other users may change: keys, the configuration, every folder above them.
 
-All of it belongs to root or to the daemon's user, and nobody else may write it: whoever can decides what is believed.
-A folder with the sticky bit (/tmp) protects what lies in it, if that belongs to one of these: others can neither
-replace nor remove it. It does not protect a folder of keys, to which others could add, or a name that is not there.
+All of these must belong to root or to the daemon's user, and nobody else may write them, since whoever can write them
+decides what is believed. A sticky folder (such as /tmp) protects a file in it that belongs to root or to the daemon:
+others can neither replace nor remove the file. It does not protect a folder of keys, to which others could add one, or
+a name that does not exist yet.
 """
 
 import os
@@ -27,7 +28,7 @@ Lstat = Callable[[Path], os.stat_result]
 
 
 class Unsafe(NamedTuple):
-    """Something that others may change: what, why, and the command that mends it."""
+    """One thing that other users may change: its path, the reason, and the command that mends it."""
 
     path: Path
     why: str
@@ -35,12 +36,12 @@ class Unsafe(NamedTuple):
 
     @property
     def text(self) -> str:
-        """As a person is told it."""
+        """The same as a sentence for people."""
         return f"{self.path} confers trust, or lies above what does, and {self.why}"
 
 
 def check_ownership(config: Config) -> None:
-    """Raise UsageError at the first thing that others than root and this process's user may change."""
+    """Raise UsageError at the first thing that users other than root and this process's own may change."""
     found = list(find_unsafe(config, {0, os.geteuid()}))
     if not found:
         return
@@ -52,7 +53,7 @@ def check_ownership(config: Config) -> None:
 
 
 def find_unsafe(config: Config, owners: Collection[int], lstat: Lstat = Path.lstat) -> Iterator[Unsafe]:
-    """All that confers trust on this side and that others than ``owners`` (user numbers) may change."""
+    """Everything on this side that confers trust and that users other than ``owners`` (user numbers) may change."""
     seen: set[Unsafe] = set()
     for path in _files(config):
         seen.update(unsafe_file(path, owners, lstat))
@@ -62,7 +63,7 @@ def find_unsafe(config: Config, owners: Collection[int], lstat: Lstat = Path.lst
 
 
 def unsafe_file(path: Path, owners: Collection[int], lstat: Lstat = Path.lstat) -> Iterator[Unsafe]:
-    """What others may change of a file, and of each folder and each link on the way to it. It need not be there."""
+    """Find what others may change: the file, or a folder or link on the way to it. The file need not exist."""
     places = [*_way(path, lstat)]
     for (place, status), (below, status_below) in zip(places, [*places[1:], (path, None)], strict=True):
         if status is None:
@@ -71,7 +72,7 @@ def unsafe_file(path: Path, owners: Collection[int], lstat: Lstat = Path.lstat) 
 
 
 def _unsafe_keys(folder: Path, owners: Collection[int], lstat: Lstat) -> Iterator[Unsafe]:
-    """Likewise, of a folder each of whose keys counts."""
+    """Find what others may change of a folder in which every key counts."""
     yield from unsafe_file(folder, owners, lstat)
     try:
         status = folder.stat()
@@ -102,7 +103,7 @@ def _writable(path: Path, status: os.stat_result) -> Unsafe:
 
 
 def _way(path: Path, lstat: Lstat) -> Iterator[tuple[Path, os.stat_result | None]]:
-    """Each place that the kernel passes from / to ``path``, links and where they lead; it ends at what is missing."""
+    """Each place that the kernel passes from / to ``path``, with links and their targets. Ends at what is missing."""
     at, rest, links = Path("/"), list(Path(os.path.abspath(path)).parts[1:]), 0
     yield at, lstat(at)
     while rest:
@@ -148,7 +149,7 @@ def _files(config: Config) -> Iterator[Path]:
 
 
 def _code_in(command: Sequence[str]) -> Iterator[Path]:
-    """The program, and what it may have to run or to go by: a script for an interpreter, a file of rules."""
+    """The program of a command, and files among its arguments that it may run or obey: a script, a file of rules."""
     yield from map(Path, command[:1])
     yield from (Path(argument) for argument in command[1:] if os.path.isabs(argument) and os.path.isfile(argument))
 

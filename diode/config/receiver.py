@@ -1,4 +1,4 @@
-"""``receiver.toml``: the settings of the receiving side."""
+"""``receiver.toml``: the settings of the receiving side. Read by :mod:`diode.config.load`."""
 
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -14,7 +14,7 @@ from diode.protocol.wire import OVERHEAD_BYTES
 
 
 class ReceiverLink(Section):
-    """The lane from the diode."""
+    """How the receiver listens to the diode."""
 
     listen: HostPort
     auth: Auth = "gmac"
@@ -26,12 +26,12 @@ class ReceiverLink(Section):
 
     @property
     def address(self) -> Address:
-        """Where datagrams go to: the receiver's own address."""
+        """The receiver's own address, to which datagrams go."""
         return Address.parse(self.listen)
 
     @property
     def previous(self) -> Path:
-        """Where the key from before the last change lies; it is taken while it is there."""
+        """Path of the link key from before the last change. The receiver accepts that key while the file exists."""
         return self.previous_key or previous_key(self.key)
 
     @property
@@ -43,19 +43,19 @@ class ReceiverLink(Section):
 
     @property
     def keys(self) -> list[Path]:
-        """Every key that is taken, the one that counts first."""
+        """Every link key that is accepted; the current one comes first."""
         return [self.key, self.previous] if self.previous.exists() else [self.key]
 
 
 class Inbox(Section):
-    """Where verified bundles appear; spool and quarantine live below it, on the same mount."""
+    """Where verified bundles appear. Spool and quarantine lie below it, on the same mount."""
 
     path: Path = Path("inbox")
     verify: Literal["slabs", "at-rest"] = "slabs"
 
 
 class Channel(ContentSettings):
-    """What differs for one channel."""
+    """Settings of one channel, where they differ from the general ones."""
 
     verify: Literal["slabs", "at-rest"] | None = None
     quota: Size = 0  # bytes of bundles in the inbox and being received; 0: no quota of its own
@@ -71,7 +71,7 @@ class Channel(ContentSettings):
 
 
 class Limits(Section):
-    """What the receiver accepts and uses at most."""
+    """Upper bounds on what the receiver accepts and uses."""
 
     memory: Annotated[Size, Field(ge=128 << 20, le=1 << 40)] = 256 << 20
     ring: Annotated[Size, Field(ge=8 << 20, le=4 << 30)] = 32 << 20
@@ -83,7 +83,7 @@ class Limits(Section):
 
 
 class ReceiverConfig(Config):
-    """``receiver.toml``."""
+    """All settings of the receiving side: the content of ``receiver.toml``."""
 
     side: ClassVar[Literal["receiver"]] = "receiver"
 
@@ -97,5 +97,5 @@ class ReceiverConfig(Config):
 
     @property
     def guard_file(self) -> Path:
-        """Where the ledger's rollback guard lies; best on another disk than ``state``."""
+        """Path of the ledger's rollback guard; best on another disk than ``state``."""
         return self.anchor or self.inbox.path / ".diode" / "anchor.json"

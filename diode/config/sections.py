@@ -1,4 +1,4 @@
-"""What the settings of both sides share: how strict they are, addresses, logs, metrics, and where a side keeps things.
+"""Sections that the settings of both sides share: strict reading, addresses, logs, metrics, folders.
 
 Settings are immutable. An unknown key is an error.
 """
@@ -31,31 +31,31 @@ class Section(BaseModel):
 
 
 class Fec(Section):
-    """Which Reed-Solomon implementation computes."""
+    """Which Reed-Solomon implementation is used."""
 
     engine: Literal["auto", "isal", "zfec"] = "auto"
 
 
 class Metrics(Section):
-    """Prometheus endpoint; empty: none. It listens on this side's own network, never on the diode's."""
+    """The Prometheus endpoint; empty for none. It listens on this side's own network, never on the diode's."""
 
     listen: Annotated[str, AfterValidator(lambda v: v and _is_address(v))] = ""
 
 
 class Log(Section):
-    """What is logged, and how: ``auto`` is JSON unless standard error is a terminal."""
+    """What is logged, and in which form. ``auto`` means JSON unless standard error is a terminal."""
 
     level: Level = "info"
     format: Literal["auto", "json", "console"] = "auto"
 
     @property
     def as_json(self) -> bool | None:
-        """As :func:`diode.console.logs.configure` wants it."""
+        """The form as an argument for :func:`diode.console.logs.configure`."""
         return None if self.format == "auto" else self.format == "json"
 
 
 class Config(BaseSettings):
-    """What either side has; every key has a ``DIODE_*`` environment twin."""
+    """Settings that both sides have. Each key can also be set by an environment variable ``DIODE_*``."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix="DIODE_", env_nested_delimiter="__")
 
@@ -71,11 +71,11 @@ class Config(BaseSettings):
 
     @property
     def source(self) -> Path | None:
-        """The file that this was read from. None: no file."""
+        """The file that this was read from; None when it was not read from a file."""
         return self._source
 
     def read_from(self, path: Path) -> Self:
-        """The same, which remembers that it was read from ``path``."""
+        """A copy that remembers that it was read from ``path``."""
         self._source = path
         return self
 
@@ -86,11 +86,11 @@ class Config(BaseSettings):
 
 
 def fitting_symbol_bytes(mtu: int, address: str) -> int:
-    """Size of the symbols whose datagrams fit ``mtu`` on the way to ``address``."""
+    """The largest symbol whose datagram fits ``mtu`` on the way to ``address``, in bytes."""
     size = symbol_bytes_for(mtu, ipv6=":" in Address.parse(address).host)
     return max(MIN_SYMBOL_BYTES, min(MAX_SYMBOL_BYTES, size))
 
 
 def previous_key(key: Path) -> Path:
-    """Where the link key from before the last change lies, unless the configuration says otherwise."""
+    """Default path of the link key from before the last change, beside ``key``."""
     return key.with_name(f"{key.stem}.previous{key.suffix}")

@@ -1,4 +1,4 @@
-"""``sender.toml``: the settings of the sending side."""
+"""``sender.toml``: the settings of the sending side. Read by :mod:`diode.config.load`."""
 
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -14,7 +14,7 @@ from diode.net.address import Address
 
 
 class SenderLink(Section):
-    """The lane to the diode."""
+    """How the sender sends to the diode."""
 
     to: HostPort
     mtu: Annotated[int, Field(ge=576, le=65535)] = 1500
@@ -27,22 +27,22 @@ class SenderLink(Section):
 
     @property
     def address(self) -> Address:
-        """Where datagrams go to."""
+        """The address to which datagrams are sent."""
         return Address.parse(self.to)
 
     @property
     def previous(self) -> Path:
-        """Where the key from before the last change lies; nothing is sealed under it."""
+        """Path of the link key from before the last change. The sender seals nothing under it."""
         return previous_key(self.key)
 
     @property
     def symbol_bytes(self) -> int:
-        """Symbol size that fits the MTU."""
+        """The size of a symbol that fits the MTU."""
         return fitting_symbol_bytes(self.mtu, self.to)
 
 
 class Outbox(Section):
-    """Where bundles are dropped, and where they go afterwards (all on one file system)."""
+    """Where items are dropped, and where they go afterwards (all on one file system)."""
 
     path: Path = Path("outbox")
     sent: Path = Path("sent")
@@ -64,7 +64,7 @@ class Sending(Section):
 
 
 class SenderChannel(Section):
-    """What differs for one channel: strict priority (a higher one overtakes), and its share within one priority."""
+    """Settings of one channel. A higher priority always goes first; within one priority, ``weight`` is its share."""
 
     priority: Annotated[int, Field(ge=0, le=9)] = 5
     weight: Annotated[int, Field(ge=1, le=1000)] = 1
@@ -77,7 +77,7 @@ class SenderChannel(Section):
 
     @property
     def labels(self) -> Labels | None:
-        """What its bundles' manifests carry."""
+        """The labels that manifests of this channel carry."""
         if self.classification is None:
             return None
         return Labels(classification=self.classification, releasable_to=list(self.releasable_to))
@@ -90,7 +90,7 @@ class SenderChannel(Section):
 
 
 class SenderConfig(Config):
-    """``sender.toml``."""
+    """All settings of the sending side: the content of ``sender.toml``."""
 
     side: ClassVar[Literal["sender"]] = "sender"
 
@@ -101,19 +101,19 @@ class SenderConfig(Config):
 
     @property
     def guard_file(self) -> Path:
-        """Where the ledger's rollback guard lies; best on another disk than ``state``."""
+        """Path of the ledger's rollback guard; best on another disk than ``state``."""
         return self.anchor or self.outbox.sent / ".anchor.json"
 
     def channel(self, name: str) -> SenderChannel:
-        """How a channel is sent."""
+        """The settings of a channel; the defaults when it is not configured."""
         return self.channels.get(name, SenderChannel())
 
     def approvals(self, channel: str) -> int:
-        """How many people must sign a bundle of this channel before it is sent; 0: the daemon signs it."""
+        """How many people must sign a bundle of this channel before it is sent. 0: the daemon signs it."""
         own = self.channel(channel).approvals
         return self.send.approvals if own is None else own
 
     @property
     def daemon_signs(self) -> bool:
-        """Whether there are channels whose bundles the daemon signs by itself."""
+        """Whether the daemon signs the bundles of any channel by itself."""
         return any(self.approvals(channel) == 0 for channel in ("", *self.channels))

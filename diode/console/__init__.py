@@ -1,17 +1,14 @@
-"""What people and machines see: terminal, progress, log lines, metrics, questions, how commands end.
+"""What people and machines see of a command or daemon: terminal, progress, log lines, metrics, questions, exit codes.
 
-- ``budget``: how often something that anybody can cause is said one by one: so many a minute, and of the
-  others their number
-- ``bundles``: lists of bundles, as both sides show them
-- ``drawing``: tables and bars on a terminal, every cell escaped
-- ``entry``: how the three commands begin and end: fast, and with one line and the exit code that scripts rely on
-- ``logs``: logs: structlog, coloured on a terminal and JSON lines otherwise, always on standard error, every
-  value escaped
-- ``metrics``: prometheus figures of a daemon, read from its counters when somebody asks
-- ``progress``: what a daemon shows while it works: bars on a terminal, plain log lines otherwise, JSON lines
-  on demand
-- ``prompts``: what several commands ask and show alike: a yes, fields, a trust document
-- ``seldom``: how often a minute an event is said that a holder of the link key can cause at will
-- ``stream``: what happened, said once, and told to every reader
+- ``budget``: limits how many events of one kind are reported each minute; the others are counted
+- ``bundles``: shows lists of bundles, for both sides
+- ``drawing``: draws tables and bars on a terminal, every cell escaped
+- ``entry``: how the three commands start quickly, and turn errors into one line and an exit code
+- ``logs``: sets up structlog: coloured on a terminal, JSON otherwise; standard error only, values escaped
+- ``metrics``: serves a daemon's counters to Prometheus
+- ``progress``: shows what a daemon does: bars on a terminal, plain log lines otherwise, JSON lines on demand
+- ``prompts``: questions and tables that several commands share
+- ``seldom``: limits how often each event is logged in a minute
+- ``stream``: passes each event to every reader: progress, logs, metrics
 - ``terminal``: the only way to a terminal: prints lines and asks questions, all escaped
 """

@@ -1,6 +1,6 @@
-"""How often something that anybody can cause is said one by one: so many a minute, and of the others their number.
+"""Limits how many events are reported one by one each minute. The others are counted, and the count is reported.
 
-For what is not signed: whoever holds the link key could cause it without end. What is signed has budgets of its own.
+It is meant for events without a signature, which anybody who holds the link key could cause without end.
 """
 
 from collections.abc import Hashable
@@ -12,7 +12,7 @@ T = TypeVar("T", bound=Hashable)
 
 
 class PerMinute:
-    """So many turns a minute. Times are of one monotonic clock."""
+    """Allows at most ``most`` events each minute. Times are seconds of one monotonic clock."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -20,7 +20,7 @@ class PerMinute:
         self._taken = self._left_out = 0
 
     def take(self, now: float) -> bool:
-        """Whether this one has a turn; otherwise it is counted."""
+        """Whether this event may be reported; if not, it is counted as left out."""
         if now - self._since >= MINUTE_S and not self._left_out:
             self._since, self._taken = now, 0
         if self._taken < self._most:
@@ -30,7 +30,10 @@ class PerMinute:
         return False
 
     def left_out(self, now: float) -> int:
-        """How many had no turn, once their minute is over; a new one begins then. 0: nothing is to be said."""
+        """How many events were left out in a minute that is over, and begin a new minute.
+
+        0: there is nothing to report.
+        """
         if not self._left_out or now - self._since < MINUTE_S:
             return 0
         left_out, self._left_out = self._left_out, 0
@@ -39,14 +42,14 @@ class PerMinute:
 
 
 class Newest(Generic[T]):
-    """The newest so many of what was met: whatever comes on, there is room for what comes next."""
+    """Remembers the newest ``most`` values that were met, and forgets older ones, so that it never fills up."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._met: dict[T, None] = {}
 
     def meet(self, one: T) -> bool:
-        """Whether it is new."""
+        """Remember a value. Returns whether it was new."""
         if one in self._met:
             return False
         self._met[one] = None
@@ -55,5 +58,5 @@ class Newest(Generic[T]):
         return True
 
     def forget(self, one: T) -> None:
-        """It is new again."""
+        """Forget a value: it counts as new again."""
         self._met.pop(one, None)

@@ -1,4 +1,4 @@
-"""Lists of bundles, as both sides show them: one line each, and whether the daemon runs."""
+"""Shows lists of bundles for both sides: one line for each bundle, and whether the daemon runs."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from diode.console.drawing import new_console
 
 
 class Row(bundle_ref.Row, Protocol):
-    """A bundle as either ledger knows it."""
+    """A bundle's row in the ledger of either side, with what a list shows of it."""
 
     @property
     def size(self) -> int: ...  # noqa: D102 - bytes
@@ -27,7 +27,7 @@ class Row(bundle_ref.Row, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One line of a list. ``facts`` are the cells of the columns that this list has besides."""
+    """One line of a list. ``facts`` are the cells of the additional columns of this list."""
 
     ref: BundleRef
     size_bytes: int
@@ -36,17 +36,17 @@ class Listed:
 
     @classmethod
     def of(cls, row: Row, *facts: str) -> Self:
-        """The line of a ledger's row."""
+        """The line for a ledger's row."""
         return cls(BundleRef.of_row(row), row.size, row.files, facts)
 
 
 def state_of(row: Row) -> str:
-    """What became of a bundle, and why."""
+    """The state of a bundle and its detail, as one text."""
     return row.state + (f": {row.detail}" if row.detail else "")
 
 
 def show_status(bundles: Iterable[Listed], *, is_running: bool, note: str = "") -> None:
-    """Print whether the daemon runs, a note, and the bundles with what became of them (their one fact)."""
+    """Print whether the daemon runs, a note, and each bundle with its state as its one fact."""
     table = Table("bundle", "id", "bytes", "files", "state", box=box.SIMPLE)
     for one in bundles:
         table.add_row(one.ref.label, one.ref.hex_id, f"{one.size_bytes:,}", f"{one.files:,}", *one.facts)
@@ -58,7 +58,7 @@ def show_status(bundles: Iterable[Listed], *, is_running: bool, note: str = "") 
 
 
 def show_waiting(bundles: Iterable[Listed], columns: Sequence[str]) -> None:
-    """Print bundles that somebody has to decide on, the id first: it is what is typed next."""
+    """Print the bundles that wait for a person's decision. The id comes first, because that is what one types next."""
     table = Table(Column("id", no_wrap=True), "bundle", "bytes", "files", *columns, box=box.SIMPLE)
     for one in bundles:
         table.add_row(one.ref.hex_id, one.ref.label, f"{one.size_bytes:,}", f"{one.files:,}", *one.facts)

@@ -1,6 +1,6 @@
-"""Tables and bars on a terminal, every cell of them escaped (:mod:`diode.formats.escape`).
+"""Draws tables and bars on a terminal. Every cell is escaped (:mod:`diode.formats.escape`).
 
-Markup of ``rich`` is off: a bracket in a name is a bracket.
+Markup of ``rich`` is switched off: a bracket in a name stays a bracket.
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
-"""How the three commands begin and end: fast, and with one line and the exit code that scripts rely on.
+"""How the three commands start and end: they start fast, and end an error with one line and a fixed exit code.
 
-This room loads what a command line needs to be understood, and no more: help and version are shown without numpy,
-cryptography or a database. Logs are set up when a command runs. What a command does is loaded when it is typed.
+This module imports only what parsing a command line needs. Help and version are shown without loading numpy,
+cryptography or a database. Logs are set up when a command runs, and the code of a command is loaded then.
 """
 
 import io
@@ -36,17 +36,17 @@ class _Command(TyperCommand):
 
 
 class App(typer.Typer):
-    """A program, or a group of its commands."""
+    """A Typer program, or a group of its commands."""
 
     def command(self, *names: Any, **options: Any) -> Callable[[CommandFunctionType], CommandFunctionType]:
-        """As of the base class."""
+        """Register a command, as the base class does."""
         return super().command(*names, **{"cls": _Command, **options})
 
 
 def new_app(text: str) -> App:
-    """A program, or a group of its commands, that explains itself by ``text``: in boxes on a terminal alone.
+    """A program, or a group of commands, with ``text`` as its help. Help is drawn in boxes on a terminal only.
 
-    Boxes are drawn by ``rich``, which takes longer to load than all else that a help text needs.
+    The boxes are drawn by ``rich``, which takes longer to load than all else that a help text needs.
     """
     return App(
         no_args_is_help=True,
@@ -71,7 +71,7 @@ Version = Annotated[
 
 
 def guarded(app: typer.Typer) -> Callable[[], None]:
-    """A ``main`` for ``app`` that turns errors into one line on standard error and their exit code."""
+    """Make the ``main`` of ``app``. It turns an error into one line on standard error and the error's exit code."""
 
     def main() -> None:
         _escape_what_fails()
@@ -95,7 +95,7 @@ def guarded(app: typer.Typer) -> Callable[[], None]:
 
 
 def fail(message: str, code: int) -> None:
-    """Say ``message`` and exit with ``code``; as JSON on standard output when ``--json`` was given."""
+    """Print ``message`` and exit with ``code``; also as JSON on standard output when ``--json`` was given."""
     if "--json" in sys.argv:
         say_json({"message_type": "exit_error", "code": code, "message": message})
     say(f"error: {message}", file=sys.stderr)
@@ -103,7 +103,7 @@ def fail(message: str, code: int) -> None:
 
 
 def _explain(error: TyperException) -> None:
-    """A command line that cannot be understood; ``typer`` would print the arguments in it as they are."""
+    """Report a command line that cannot be understood. ``typer`` would print its arguments unescaped."""
     if type(error).__name__ == "NoArgsIsHelpError":  # the help was shown
         raise SystemExit(UsageError.exit_code)
     context = getattr(error, "ctx", None)
@@ -113,14 +113,14 @@ def _explain(error: TyperException) -> None:
 
 
 def _escape_what_fails() -> None:
-    """What is said when nobody catches an error, also in a thread, is escaped, too."""
+    """Escape the message of an error that nobody catches, also in a thread."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a letter that the terminal's encoding has not
     threading.excepthook = lambda failed: _say_traceback(failed.exc_value)
 
 
 def _configure_logs() -> None:
-    """Escaped logs on standard error, until a configuration says how they are wanted."""
+    """Set up escaped logs on standard error, until a configuration asks for something else."""
     from diode.console.logs import configure
 
     configure()

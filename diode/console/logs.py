@@ -1,4 +1,4 @@
-"""Logs: structlog, coloured on a terminal and JSON lines otherwise, always on standard error, every value escaped."""
+"""Sets up logging by structlog on standard error: coloured on a terminal, JSON lines otherwise. Values are escaped."""
 
 import logging
 import os
@@ -24,7 +24,7 @@ Level = Literal["debug", "info", "warning", "error"]
 
 
 class _Unfailing:
-    """A log that nobody reads any more, or that its disk does not take, is no reason to end."""
+    """A stream for logs that never fails: a closed reader or a full disk must not end the daemon."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -39,7 +39,7 @@ class _Unfailing:
 
 
 def _under_old_name(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """A renamed event keeps its old name for one release, and says what it becomes: alerts may move at any time."""
+    """Log a renamed event under its old name for one more release, with its new name in ``becomes``."""
     old = _RENAMED.get(event["event"])
     return event if old is None else {**event, "event": old, "becomes": event["event"]}
 

@@ -1,4 +1,4 @@
-"""Prometheus figures of a daemon, read from its counters when somebody asks."""
+"""Serves a daemon's figures to Prometheus. They are read from its counters at the time of each request."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -41,12 +41,12 @@ def _under(old: str, metric: Metric) -> Metric:
 
 
 def counter(name: str, text: str, values: "dict[str, int] | int", label: str = "") -> Metric:
-    """A counter, with one label when ``values`` is a dict."""
+    """A counter. When ``values`` is a dict, its keys are the values of the one label ``label``."""
     return _family(CounterMetricFamily, name, text, values, label)
 
 
 def gauge(name: str, text: str, values: "dict[str, int] | int", label: str = "") -> Metric:
-    """A gauge, with one label when ``values`` is a dict."""
+    """A gauge. When ``values`` is a dict, its keys are the values of the one label ``label``."""
     return _family(GaugeMetricFamily, name, text, values, label)
 
 
@@ -61,7 +61,10 @@ def _family(kind: Any, name: str, text: str, values: "dict[str, int] | int", lab
 
 
 def serve(listen: str, read: Read) -> Callable[[], None]:
-    """Answer on ``listen`` from a thread; returns what stops it. Raises UsageError when the port is taken."""
+    """Answer requests on ``listen`` from a thread; returns a function that stops it.
+
+    Raises UsageError for a port in use.
+    """
     address = Address.parse(listen)
     registry = CollectorRegistry()
     registry.register(_Reader(read))

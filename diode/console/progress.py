@@ -1,4 +1,4 @@
-"""What a daemon shows while it works: bars on a terminal, plain log lines otherwise, JSON lines on demand."""
+"""Shows what a daemon does while it works: bars on a terminal, plain log lines otherwise, JSON lines on demand."""
 
 import logging
 import sys
@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 
 def choose_mode(*, as_json: bool, quiet: bool = False) -> Mode:
-    """Bars on a terminal, lines elsewhere."""
+    """The mode of the display: bars on a terminal, lines elsewhere, unless an option asks for JSON or for silence."""
     if as_json:
         return "json"
     if quiet:
@@ -41,7 +41,7 @@ def choose_mode(*, as_json: bool, quiet: bool = False) -> Mode:
 
 
 class Display:
-    """Progress of bundles, and notes on the whole (``detail``: one short text), in one of the modes."""
+    """Shows progress of bundles, and one short text ``detail`` on the whole, in one of the modes."""
 
     def __init__(self, mode: Mode) -> None:
         self._mode = mode
@@ -62,12 +62,12 @@ class Display:
             self._bars.start()
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal."""
         if self._bars:
             self._bars.stop()
 
     def update(self, bundle: str, done_bytes: int, total_bytes: int, detail: str, fields: Mapping[str, Any]) -> None:
-        """Show how far one bundle is. ``fields`` are the figures for lines and JSON."""
+        """Show how far one bundle is. ``fields`` are the figures for log lines and JSON."""
         if self._bars:
             task = self._tasks.get(bundle)
             if task is None:
@@ -85,13 +85,13 @@ class Display:
             self._say("status", figures)
 
     def forget(self, bundle: str) -> None:
-        """Take the bar of something that is over, and of no further interest, away."""
+        """Remove the bar of a bundle that needs no more attention."""
         task = self._tasks.pop(bundle, None)
         if self._bars and task is not None:
             self._bars.remove_task(task)
 
     def finish(self, bundle: str, outcome: str, fields: Mapping[str, Any]) -> None:
-        """One canonical line for a bundle that is over."""
+        """Print the one final line of a bundle that is finished."""
         task = self._tasks.pop(bundle, None)
         if self._bars and task is not None:
             total = self._bars.tasks[self._bars.task_ids.index(task)].total
@@ -107,7 +107,7 @@ class Display:
             log.log(_LEVELS.get(outcome, logging.INFO), "bundle_" + outcome.replace(" ", "_"), **told)
 
     def summary(self, fields: Mapping[str, Any]) -> None:
-        """The last line."""
+        """Print the last line of a run."""
         if self._mode == "json":
             self._say("summary", fields)
         else:

@@ -1,4 +1,4 @@
-"""What several commands ask and show alike: a yes, fields, a trust document."""
+"""Questions and tables that several commands share: confirmations, lists of fields, a trust document."""
 
 import sys
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ def show_document(document: TrustDocument) -> None:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask on the terminal; without one ``--yes`` is needed. Raises UsageError."""
+    """Ask for confirmation on the terminal. Without a terminal ``--yes`` is needed; otherwise UsageError is raised."""
     if yes:
         return
     if not sys.stdin.isatty():
@@ -40,7 +40,7 @@ def confirm(question: str, *, yes: bool) -> None:
 
 
 def print_fields(fields: Mapping[str, object]) -> None:
-    """One line each, what is empty left out."""
+    """Print one line for each field that is not empty."""
     for name, value in fields.items():
         if value is not None:
             say(f"{name + ':':<16}{value}")

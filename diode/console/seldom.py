@@ -1,4 +1,4 @@
-"""How often a minute an event is said that whoever holds a link key can cause any number of times."""
+"""Limits how often each event is logged in a minute. Whoever holds a link key could cause some events without end."""
 
 from typing import Final
 
@@ -6,14 +6,14 @@ MOST_A_MINUTE: Final = 10
 
 
 class Seldom:
-    """Lets the first few of each event's minute through. Names are our own, not the peer's."""
+    """Allows the first few of each event in a minute. Event names must be our own, so that their number is bounded."""
 
     def __init__(self, most_a_minute: int = MOST_A_MINUTE) -> None:
         self._most = most_a_minute
         self._said: dict[str, tuple[float, int]] = {}  # when its minute began, and how often since
 
     def may_say(self, event: str, now: float) -> bool:
-        """Whether to say it once more at ``now``, of a monotonic clock; then it is counted."""
+        """Whether to report ``event`` at ``now`` (seconds of a monotonic clock). Each call is counted."""
         began, count = self._said.get(event, (now, 0))
         if now - began >= 60.0:
             began, count = now, 0

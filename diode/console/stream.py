@@ -1,6 +1,7 @@
-"""What happened, as it happens: whoever looks it up says it once, and every reader takes what it wants.
+"""Passes each event of a daemon to every reader, such as progress, logs and metrics.
 
-Nothing is kept and nothing waits: a reader that needs what happened earlier remembers it itself.
+Whoever notices an event calls :meth:`Stream.say` once. Events are not stored or queued. A reader that needs earlier
+events remembers them itself.
 """
 
 from collections.abc import Callable
@@ -10,16 +11,16 @@ E = TypeVar("E")
 
 
 class Stream(Generic[E]):
-    """Tells each reader every event, in the thread that says it."""
+    """Tells each reader every event, in the thread of the caller."""
 
     def __init__(self, *readers: Callable[[E], None]) -> None:
         self._readers = list(readers)
 
     def add(self, reader: Callable[[E], None]) -> None:
-        """Tell ``reader`` whatever happens from now on, after the readers that are there already."""
+        """Pass all events from now on to ``reader``, after the readers that were added before."""
         self._readers.append(reader)
 
     def say(self, event: E) -> None:
-        """Tell each reader in turn. Readers must not raise for events that they do not know."""
+        """Pass an event to each reader in turn. Readers must not raise for events that they do not know."""
         for read in self._readers:
             read(event)

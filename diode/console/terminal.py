@@ -1,7 +1,8 @@
-"""The only way to a terminal: whatever is printed or asked here is escaped first (:mod:`diode.formats.escape`).
+"""The only module that prints: whatever it prints or asks is escaped first (:mod:`diode.formats.escape`).
 
-Nothing else in this project prints (``tests/test_architecture.py``), so that no name, reason or error that a stranger
-chose reaches a terminal as it is. Tables and bars are drawn by :mod:`diode.console.drawing`, which escapes them, too.
+A test (``tests/test_architecture.py``) checks that nothing else in the project prints. So no name, reason or error that
+a stranger chose can send control characters to a terminal. :mod:`diode.console.drawing` draws tables and bars, and
+escapes them as well.
 """
 
 import json
@@ -19,12 +20,12 @@ def say(*lines: str, file: TextIO | None = None) -> None:
 
 
 def say_json(value: Any, *, indent: int | None = None) -> None:
-    """Print ``value`` as JSON in ASCII, for machines: exact, and nothing in it reaches a terminal as it is."""
+    """Print ``value`` as JSON in ASCII, for machines. JSON's own escapes keep control characters from the terminal."""
     print(json.dumps(value, indent=indent), flush=True)
 
 
 def say_bytes(line: bytes) -> None:
-    """Write a line to standard output byte for byte, to be verified elsewhere; escaped where it is a terminal."""
+    """Write a line to standard output byte for byte, to be verified elsewhere. On a terminal it is escaped."""
     if sys.stdout.isatty():
         say(line.decode(errors="replace"))
     else:
@@ -32,10 +33,10 @@ def say_bytes(line: bytes) -> None:
 
 
 def say_ours(text: str) -> None:
-    """Print text that is ours to the last character, as it stands: a table for ``nft``, a QR code."""
+    """Print text that contains only characters we chose, without escaping: rules for ``nft``, or a QR code."""
     print(text, flush=True)
 
 
 def ask(question: str) -> bool:
-    """Ask on the terminal; the answer is no unless it is yes."""
+    """Ask a question on the terminal. Any answer but yes counts as no."""
     return typer.confirm(escape(question))

@@ -1,53 +1,36 @@
-"""What a file is and whether it is sound, by its content and never by its name (docs/content.md).
+"""Finds out what a file is and whether it is sound, from its content and never from its name alone (docs/content.md).
 
-Nothing is loaded, unpacked or executed, and no more is read than a stated budget.
+Nothing is unpacked to a disk or executed. Reading and unpacking are bounded by budgets. A *loader* is any program that
+opens such files, like Python's ``pickle`` or PyTorch.
 
-- ``allowance``: how much may be unpacked, and how deep, while the archives of one item are looked into
-- ``code_names``: which files are code by their names: loaders import, compile and start what is called so,
-  whatever is in it
-- ``examine``: one file: what it is, whether it is sound, and whether it is something else besides
-- ``gguf``: strict lint of GGUF: counts, types, texts, shapes and offsets, each within bounds before it is
-  used
-- ``inside``: what archives hold, looked at as files are: nothing is unpacked to a disk, and all of it is paid
-  for
-- ``item``: what is known of the item that a file belongs to, as far as it changes what the file means
-- ``json_walk``: JSON, walked over without being built: what it takes grows with its length, and not with how
-  many values it has
-- ``judge``: A whole item by its channel's rules, file after file, and what is to be said of it in the end
-- ``kinds``: what a file is, by its first bytes, its last ones, and its structure
-- ``loader``: what a loader of pickles holds while it reads a stream: kinds instead of values, and where it
-  would run something
-- ``npy``: arrays of numpy: those of objects are pickles
-- ``onnx``: strict lint of ONNX: a message of protocol buffers whose tensors may lie in other files, but only
-  of the same item
-- ``opcodes``: reading a pickle's bytes as loaders do: opcodes, their arguments, lines of any length
-- ``pickles``: pickles, found by content: what unpickling would run is code
-- ``pictures``: pictures, told by more than two letters: whatever is short in their marks is made up by sizes
-  that must fit
-- ``protobuf``: walking over messages of protocol buffers: which fields are there, and where
-- ``reader``: bounded reading of a file that somebody else wrote
-- ``remote_code``: code that a model's configuration names: ``trust_remote_code`` of its loader imports and
-  runs it
+- ``allowance``: bounds how much may be unpacked, and how deep, while the archives of one item are looked into
+- ``code_names``: tells by its name whether a file is code that other programs would run
+- ``examine``: examines one file: its kind, whether it is sound, whether it is a second kind as well
+- ``gguf``: strict check of GGUF files: counts, types, texts, shapes and offsets
+- ``inside``: examines the members of archives as if they were files of the item
+- ``item``: what the other files of an item say about one of its files
+- ``json_walk``: checks JSON without building its values, so that memory stays bounded
+- ``judge``: judges a whole item by its channel's rules, file by file, and sums up the findings
+- ``kinds``: tells the kind of a file by its first bytes, its last bytes and its structure
+- ``loader``: the imagined state of a loader of pickles, which finds where it would run code
+- ``npy``: tells whether arrays of numpy can be loaded without unpickling
+- ``onnx``: strict check of ONNX files, whose tensors may lie in other files of the same item
+- ``opcodes``: reads the bytes of a pickle as loaders do: opcodes and their arguments
+- ``pickles``: finds pickles by their content, and tells whether unpickling would run code
+- ``pictures``: recognises pictures whose first bytes are too short to be sure
+- ``protobuf``: walks over protocol buffer messages: which fields are there, and where
+- ``reader``: bounded reading of a file that a stranger wrote
+- ``remote_code``: finds code that a model's configuration names and that ``trust_remote_code`` would run
 - ``rules``: what a channel takes: a preset of kinds of content, narrowed by its other settings
-- ``safetensors``: strict lint of safetensors: a length, a JSON header, and tensors that fill the rest without
-  hole or overlap
-- ``sentencepiece``: strict lint of SentencePiece models: a message of protocol buffers with the pieces of a
-  tokenizer
-- ``steps``: what each opcode does to a loader: to its stack, its marks and its memo, and where it calls
-  something
-- ``structure``: kinds whose marks are too short, or stand too far inside, to tell by themselves: what must
-  fit makes up for it
-- ``texts``: texts: UTF-8 without control characters, and what is made of them: JSON, and pictures of the kind
-  SVG
-- ``trouble``: why a file is not taken, as a closed list: the one word that a confined judge of content may
-  say of it
-- ``zip_bodies``: what stands in front of the directory of a zip archive, as readers meet it that begin at the
-  front
-- ``zip_directory``: the directory of a zip archive, read whole and kept compactly: a member costs some 40
-  bytes and its name
-- ``zip_ends``: where the directory of a zip archive begins: every end record, and every way in which readers
-  use one
-- ``zip_fields``: extra fields of zip archives: large sizes, and names in Unicode
-- ``zips``: archives of zip's format, judged as all their readers do: what two of them would read differently
-  is ambiguous
+- ``safetensors``: strict check of safetensors files: a length, a JSON header, and tensors without holes or overlaps
+- ``sentencepiece``: strict check of SentencePiece models
+- ``steps``: what each opcode of a pickle does to the state of a loader, and where it calls something
+- ``structure``: recognises kinds whose first bytes are not enough, by fields that must fit together
+- ``texts``: recognises text (UTF-8 without control characters), and JSON and SVG among it
+- ``trouble``: the closed list of reasons why a file is not taken
+- ``zip_bodies``: compares the part in front of a zip directory with the directory
+- ``zip_directory``: reads the directory of a zip archive, and keeps it in some 40 bytes and a name for each member
+- ``zip_ends``: finds every place where some reader would look for the directory of a zip archive
+- ``zip_fields``: reads extra fields of zip archives: large sizes, and names in Unicode
+- ``zips``: judges zip archives: what two readers would read differently is refused as ambiguous
 """

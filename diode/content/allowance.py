@@ -1,4 +1,4 @@
-"""How much may be unpacked, and how deep, while the archives of one item are looked into."""
+"""Bounds how much may be unpacked, and how deep, while the archives of one item are looked into."""
 
 from dataclasses import dataclass
 from typing import Final, Self
@@ -14,9 +14,9 @@ MEMORY_BYTES: Final = 136 << 20  # of what is kept of streams, and of decoders; 
 
 @dataclass(slots=True)
 class Allowance:
-    """What is left of it. Used up by one item's archives together, so that many small bombs are no large one.
+    """What is left of the bound. All archives of an item share it, so that many small bombs together stay within it.
 
-    ``memory`` is lent and given back; the others are spent.
+    Memory is lent and given back. The other amounts are spent.
     """
 
     bytes: int
@@ -26,38 +26,38 @@ class Allowance:
 
     @classmethod
     def for_item(cls, size_bytes: int) -> Self:
-        """What an item of this size may cost."""
+        """The allowance for an item of this size."""
         return cls(LEAST_BYTES + BYTES_PER_BYTE * size_bytes)
 
     @property
     def is_spent(self) -> bool:
-        """Whether nothing more can be looked into."""
+        """Whether nothing more can be unpacked."""
         return self.bytes < 0 or self.members < 0
 
     def unpack(self, count: int) -> None:
-        """``count`` more bytes come out of an archive. Raises UnsoundError when that is too much."""
+        """Spend ``count`` bytes that come out of an archive. Raises UnsoundError when fewer are left."""
         self.bytes -= count
         if self.bytes < 0:
             raise UnsoundError("unpacking it takes more than is allowed", Trouble.BUDGET)
 
     def meet(self, count: int = 1) -> None:
-        """``count`` more members of an archive. Raises UnsoundError when there are too many."""
+        """Count ``count`` more members of archives. Raises UnsoundError when there are too many."""
         self.members -= count
         if self.members < 0:
             raise UnsoundError(f"more than {MAX_MEMBERS} members", Trouble.BUDGET)
 
     def enter(self) -> None:
-        """One archive deeper. Raises UnsoundError when that is too deep. :meth:`leave` goes back."""
+        """Enter an archive. Raises UnsoundError when it lies too deep in others. :meth:`leave` goes back."""
         if self.depth == 0:
             raise UnsoundError("archives lie in archives deeper than is allowed", Trouble.BUDGET)
         self.depth -= 1
 
     def leave(self) -> None:
-        """Out of the archive that was entered last."""
+        """Leave the archive that was entered last."""
         self.depth += 1
 
     def maybe_take_memory(self, count: int) -> bool:
-        """Borrow ``count`` bytes of memory; whether so many were left."""
+        """Borrow ``count`` bytes of memory, if so many are left. Returns whether they were."""
         if count > self.memory:
             return False
         self.memory -= count

@@ -1,4 +1,4 @@
-"""Which files are code by their names: loaders import, compile and start what is called so, whatever is in it."""
+"""Tells by its name whether a file is code: other programs import, compile or run files with such names."""
 
 import re
 from typing import Final
@@ -29,6 +29,6 @@ _OF_A_VERSION: Final = re.compile(r"\.so(?:\.[0-9]+)+\Z")  # a library as a load
 
 
 def is_code(path: str) -> bool:
-    """Whether a file is called as code is. Small and large letters are one: some file systems know no other."""
+    """Whether a file has the name of code. Case is ignored, because some file systems ignore it."""
     name = path.rpartition("/")[2].casefold().rstrip(". ")
     return name in _NAMES or name.endswith(_SUFFIXES) or _OF_A_VERSION.search(name) is not None

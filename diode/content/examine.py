@@ -1,4 +1,4 @@
-"""One file: what it is, whether it is sound, and whether it is something else besides."""
+"""Examines one file: which kind it is, whether it is sound, and whether it can be read as another kind as well."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -33,7 +33,7 @@ _LINTS: Final[dict[str, Callable[[Reader], dict[str, int | str]]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """A trouble of a member: its place in the archive, and what is wrong with it, for people."""
+    """What is wrong with a member of an archive: its place in the archive, and a text for people."""
 
     member: str
     detail: str
@@ -41,11 +41,12 @@ class Within:
 
 @dataclass(slots=True)
 class Examined:
-    """What was found: a kind, the first reason not to trust it, and a few figures.
+    """The result: the kind of the file, the first reason not to trust it, and a few figures.
 
-    Of archives that were looked into also what they hold, at any depth: how many members of each kind, how many
-    archives and members were not looked into, by why, and of each trouble of members the first one. The reason is the
-    file's own where it has one, else that of the first member with any: ``member`` is its place then, else "".
+    For an archive that was looked into, the result also covers its members at any depth: how many there are of each
+    kind, how many archives and members were not looked into, by reason, and the first member with each kind of trouble.
+    The reason is the file's own, if it has one; ``member`` is "" then. Otherwise it is that of the first member with
+    any, and ``member`` is its place.
     """
 
     kind: str
@@ -61,10 +62,10 @@ class Examined:
 def examine(
     file: BinaryIO, size: int, path: str, item: Item = NOTHING_KNOWN, allowance: Allowance | None = None
 ) -> Examined:
-    """Look at a seekable file of ``size`` bytes, which ``item`` holds as ``path``. No name decides alone.
+    """Examine a seekable file of ``size`` bytes, which ``item`` holds as ``path``. The name alone never decides.
 
-    Archives are looked into as far as ``allowance`` lasts; None: they are not. Never raises for content; OSError
-    passes.
+    Archives are looked into until ``allowance`` is spent; with None they are not looked into. No content makes this
+    raise; an OSError from reading is passed on.
     """
     reader = Reader(file, size, BUDGET_BYTES)
     found = Examined("unknown")
@@ -149,7 +150,7 @@ def _add_member(found: Examined, name: str, member: Examined) -> None:
 
 
 def _refuse_second_nature(reader: Reader, kind: str, head: bytes, path: str, item: Item) -> None:
-    """Raise UnsoundError for a file that is dangerous whatever else it is."""
+    """Raise UnsoundError for a file that is dangerous as a second kind, whatever its first kind is."""
     if kind == "tar" and kinds.maybe_kind_by_magic(head) not in (None, "tar"):
         raise UnsoundError("a tar archive that begins as another kind of file", Trouble.POLYGLOT)
     if kind in _PICKLES or (kind not in _NO_PICKLES and begins_pickle(reader, path, item)):

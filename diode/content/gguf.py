@@ -1,4 +1,7 @@
-"""Strict lint of GGUF: counts, types, texts, shapes and offsets, each within bounds before it is used."""
+"""Strict check of GGUF files: counts, types, texts, shapes and offsets.
+
+Each is checked against bounds before it is used.
+"""
 
 import hashlib
 import math
@@ -74,7 +77,7 @@ class Tensor(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """What a sound file holds."""
+    """The content of a sound file: where everything lies."""
 
     version: int
     pairs: int
@@ -82,7 +85,7 @@ class Layout(NamedTuple):
 
 
 def lint(reader: Reader) -> dict[str, int | str]:
-    """Facts about a sound file. Raises UnsoundError with what is wrong."""
+    """Check the file, and return facts about it. Raises UnsoundError, which says what is wrong."""
     layout = layout_of(reader)
     facts: dict[str, int | str] = {"tensors": len(layout.tensors), "keys": layout.pairs, "version": layout.version}
     long_names = sum(len(tensor.name.encode()) > USUAL_NAME_BYTES for tensor in layout.tensors)
@@ -90,7 +93,7 @@ def lint(reader: Reader) -> dict[str, int | str]:
 
 
 def layout_of(reader: Reader) -> Layout:
-    """What a sound file holds. Raises UnsoundError with what is wrong."""
+    """Read where everything lies in a sound file. Raises UnsoundError, which says what is wrong."""
     reader.take(len(MAGIC))
     version = reader.number(4)
     if version in (2 << 24, 3 << 24):

@@ -1,4 +1,4 @@
-"""What archives hold, looked at as files are: nothing is unpacked to a disk, and all of it is paid for."""
+"""Examines the members of archives as if they were files. Nothing is unpacked to a disk; all costs are bounded."""
 
 from collections import deque
 from collections.abc import Callable, Generator
@@ -28,10 +28,10 @@ _THIN: Final = b"!<thin>\n"
 
 
 def look_inside(reader: Reader, kind: str, path: str, look: Look, allowance: Allowance) -> dict[str, int]:
-    """Have ``look`` see every member of an archive of this kind, which is called ``path``, one after the other.
+    """Call ``look`` for every member of the archive ``path`` of this ``kind``, one after another.
 
-    A member's bytes can be read while ``look`` runs, and no longer. Returns how many members were not looked into, by
-    why. Raises UnsoundError, also what ``look`` raises.
+    A member's bytes can be read only while ``look`` runs. Returns how many members were not looked into, by reason.
+    Raises UnsoundError, and whatever ``look`` raises.
     """
     unopened: dict[str, int] = {}
     extents: deque[tuple[int, int]] = deque(maxlen=_LAST_MEMBERS)

@@ -1,4 +1,7 @@
-"""What is known of the item that a file belongs to, as far as it changes what the file means."""
+"""What the other files of an item say about one of its files: which Python modules the item holds.
+
+A pickle that imports a module of its own item would run that module, so this matters to :mod:`diode.content.loader`.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,13 +13,13 @@ _LIBRARIES: Final = (".so", ".pyd")  # their names go on with the platform, as i
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An item: the modules that Python could import from it, each by its first name."""
+    """The first names of the modules that Python could import from an item."""
 
     modules: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, paths: Iterable[str]) -> Self:
-        """Of an item that holds these paths."""
+        """Make it from the paths of the item's files."""
         modules = set()
         for path in paths:
             *folders, name = path.split("/")

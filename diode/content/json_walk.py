@@ -1,6 +1,7 @@
-"""JSON, walked over without being built: what it takes grows with its length, and not with how many values it has.
+"""Checks JSON without building its values, so that the memory needed does not grow with the number of values.
 
-It takes what Python's own reader takes, NaN and Infinity included, but for the length of whole numbers.
+It accepts what Python's own reader accepts, including NaN and Infinity, except that the length of whole numbers is not
+limited.
 """
 
 import re
@@ -21,7 +22,7 @@ _REST: Final = re.compile(_BLANKS)
 
 
 class NoJsonError(ValueError):
-    """It is no object and no list."""
+    """The text is no JSON object and no JSON list."""
 
 
 def _items(text: bytes) -> dict[int, re.Pattern[bytes]]:
@@ -46,9 +47,9 @@ _FORGIVING: Final = _items(rb'"(?:[^"\\]++|' + _ESCAPE + rb')*+"')
 
 
 def check_json(data: bytes, *, forgiving: bool = False) -> None:
-    """Raise NoJsonError unless all of it is one object or list. ``data`` is UTF-8; that is not checked.
+    """Raise NoJsonError unless all of ``data`` is one object or list. It must be UTF-8, which is not checked.
 
-    ``forgiving``: with control characters in texts. Raises UnsoundError for what is nested too deep, or too often.
+    ``forgiving`` allows control characters in texts. Raises UnsoundError for too many or too deeply nested values.
     """
     end = end_of(data, 0, forgiving=forgiving)
     if _REST.match(data, end).end() != len(data):  # type: ignore[union-attr]
@@ -56,7 +57,7 @@ def check_json(data: bytes, *, forgiving: bool = False) -> None:
 
 
 def end_of(data: bytes, at: int, *, forgiving: bool = False) -> int:
-    """Where the object or list ends that begins at ``at``, behind blanks. Raises as :func:`check_json` does."""
+    """Find the end of the object or list that begins at ``at``, after blanks. Raises as :func:`check_json` does."""
     opening = _OPEN.match(data, at)
     if not opening:
         raise NoJsonError

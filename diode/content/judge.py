@@ -1,4 +1,4 @@
-"""A whole item by its channel's rules, file after file, and what is to be said of it in the end."""
+"""Judges a whole item by its channel's rules, one file after another, and sums up what people should know of it."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -14,7 +14,7 @@ MAX_NOTES: Final = 16
 
 @dataclass(slots=True)
 class Findings:
-    """Of the files that were taken: how many of each kind, what archives hold, and what people should know."""
+    """What was found in the files that were taken: counts by kind, the contents of archives, and notes for people."""
 
     kinds: Counter[str] = field(default_factory=Counter)
     inside: Counter[str] = field(default_factory=Counter)
@@ -24,11 +24,11 @@ class Findings:
 
     @property
     def files(self) -> int:
-        """How many were taken."""
+        """How many files were taken."""
         return self.kinds.total()
 
     def add(self, path: str, decision: Decision) -> None:
-        """One more file that was taken."""
+        """Add one more file that was taken."""
         self.kinds[decision.kind] += 1
         self.inside += decision.inside
         self.unopened += decision.unopened
@@ -39,7 +39,7 @@ class Findings:
 
 
 class Judge:
-    """Judges one item of ``paths`` and ``size_bytes`` in all."""
+    """Judges one item that holds the files ``paths`` of together ``size_bytes``."""
 
     def __init__(self, rules: Rules, paths: Collection[str], size_bytes: int) -> None:
         self.findings = Findings()
@@ -48,7 +48,10 @@ class Judge:
         self._allowance = Allowance.for_item(size_bytes)
 
     def look(self, file: BinaryIO, size: int, path: str) -> Decision:
-        """Look at one of its files, and remember what is found when it is taken. OSError passes."""
+        """Decide on one file of the item, and add it to the findings if it is taken.
+
+        An OSError from reading is passed on.
+        """
         decision = look(self._rules, file, size, path, self._item, self._allowance)
         if decision.trouble is None:
             self.findings.add(path, decision)

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes, its last ones, and its structure."""
+"""Tells the kind of a file by its first bytes, its last bytes and its structure."""
 
 import io
 import re
@@ -87,7 +87,7 @@ PURE: Final = (
 
 
 def kind_of(reader: Reader, head: bytes, path: str, item: Item) -> str:
-    """One lower-case word. ``head``: the first HEAD_BYTES of the file, which ``item`` holds as ``path``."""
+    """The kind as one lower-case word. ``head``: the first HEAD_BYTES of the file, which ``item`` holds as ``path``."""
     if not head:
         return "empty"
     if safetensors.looks_so(reader, head):
@@ -106,7 +106,7 @@ def kind_of(reader: Reader, head: bytes, path: str, item: Item) -> str:
 
 
 def maybe_kind_by_magic(head: bytes) -> str | None:
-    """What a file is by its first bytes alone; None: they do not say it."""
+    """The kind that the first bytes alone tell; None when they do not."""
     for magic, kind in _BY_FIRST_BYTE.get(head[:1], ()):
         if head.startswith(magic):
             return kind
@@ -120,7 +120,7 @@ def maybe_kind_by_magic(head: bytes) -> str | None:
 
 
 def _is_loaded(head: bytes) -> bool:
-    """Whether a loader would make something of what begins like this."""
+    """Whether a loader would accept a file that begins like this."""
     if maybe_kind_by_magic(head) or is_header(head[:BLOCK_BYTES]):
         return True
     return begins_pickle(Reader(io.BytesIO(head), len(head), _TRIAL_BUDGET_BYTES), "", NOTHING_KNOWN)

@@ -1,13 +1,14 @@
-"""What a loader of pickles holds while it reads a stream: kinds instead of values, and where it would run something.
+"""The imagined state of a pickle loader: it keeps the kinds of values, not the values, and finds where code would run.
 
-Danger is where a loader would act on what it imported: call it, or change it. From there on it does not matter how the
-stream ends.
+The stream is dangerous where a loader would call or change something that it imported. After such a place it does not
+matter how the stream ends.
 
-Any text may begin like a pickle: `coverage` above `dist` is an import of `dist` from a module `overage`. So an import
-alone counts where a pickle is announced (PROTO), the file's name is that of a pickle, or the item holds that module.
-And without any of these, an act on a module that is not well known counts only if lists of words do not look like it:
-values were put together before it, or written down as picklers do, or twice under any numbers, or stand in quotes
-behind a mark; or it is called with an empty tuple; or the stream ends with the file.
+Any text may begin like a pickle: the line `coverage` above `dist` is an import of `dist` from a module `overage`. So an
+import alone counts only if the stream announces a pickle (PROTO), the file has a pickle's name, or the item holds that
+module. Without any of these, a call or change of something from a module that is not well known counts only if the
+stream does not look like a list of words. Any one of these is enough: values were put together before; values were
+stored in the memo as picklers number them, or twice under any numbers; values stand in quotes behind a mark; the call
+has an empty tuple as its arguments; the stream ends exactly where the file ends.
 """
 
 import re
@@ -55,11 +56,11 @@ OBJECT: Final = WORD | IMPORTED | FOREIGN
 
 
 class DangerousError(Exception):
-    """A loader would act here."""
+    """A loader would run code at this place."""
 
 
 class Loader:
-    """What a loader holds while it reads: kinds instead of values."""
+    """The state of a loader while it reads a stream: stack, marks and memo, with the kinds of values only."""
 
     def __init__(self, opcodes: Opcodes, modules: frozenset[str], *, is_named: bool) -> None:
         self.opcodes = opcodes
@@ -76,18 +77,18 @@ class Loader:
         self._whole = (0, False)  # where the last whole stream ended, and whether it was announced
 
     def is_plain_pickle(self) -> bool:
-        """Whether the whole streams so far are a pickle that runs nothing, and no text or random bytes that look so."""
+        """Whether the complete streams so far are a pickle that runs nothing, and not just text or random bytes."""
         end, is_announced = self._whole
         is_long, is_all = end >= MIN_HARMLESS_BYTES, end == self.opcodes.size
         return (is_announced and (is_long or is_all)) or (is_long and is_all)
 
     @property
     def is_meant(self) -> bool:
-        """Whether the file says that it is a pickle, by its first opcode or by its name."""
+        """Whether the file claims to be a pickle, by its first opcode or by its name."""
         return self.is_announced or self._is_named
 
     def give_up(self, what: str) -> None:
-        """Raise UnsoundError: too much was followed. What announced itself is a pickle all the same."""
+        """Stop: there is too much to follow. Raises UnsoundError, or DangerousError if a pickle was announced."""
         if self.is_announced:
             raise DangerousError
         raise UnsoundError(f"it goes on like a pickle for more {what} than are followed", Trouble.BUDGET)
@@ -95,34 +96,34 @@ class Loader:
     # the stack
 
     def push(self, kind: int) -> None:
-        """A value of a kind."""
+        """Push a value of this kind."""
         self.stack.append(kind)
 
     def push_many(self, kind: int, count: int) -> None:
-        """Values of one kind."""
+        """Push ``count`` values of this kind."""
         if len(self.stack) + count > MAX_DEPTH:
             self.give_up("values")
         self.stack.extend(array("H", (kind,)) * count)
 
     def pop(self) -> int:
-        """The topmost value."""
+        """Remove the topmost value, and return its kind."""
         if len(self.stack) <= self._floor:
             raise BrokenError
         return self.stack.pop()
 
     def top(self) -> int:
-        """The topmost value, which stays."""
+        """The kind of the topmost value, which stays."""
         if len(self.stack) <= self._floor:
             raise BrokenError
         return self.stack[-1]
 
     def mark(self) -> None:
-        """Begin a group of values."""
+        """Push a mark: a group of values begins."""
         self._floor = len(self.stack)
         self._marks.append(self._floor)
 
     def pop_mark(self) -> "array[int]":
-        """The values above the topmost mark."""
+        """Remove the topmost mark and the values above it, and return their kinds."""
         if not self._marks:
             raise BrokenError
         begin = self._marks.pop()
@@ -132,7 +133,7 @@ class Loader:
         return group
 
     def built(self) -> None:
-        """One more opcode by which values are put together or written down, which text hardly has."""
+        """Count an opcode that puts values together or stores them in the memo. Text hardly contains many of these."""
         self._built += 1
         if self._built >= ENOUGH_OPCODES:
             raise DangerousError
@@ -140,10 +141,12 @@ class Loader:
     # what may run code
 
     def act(self, on: int, given: int = 0, *, is_group: bool = False, is_call: bool = False) -> None:
-        """Something is done with a value: a call, or a change of it. Raises BrokenError where it is plain.
+        """A loader calls or changes the value ``on``.
 
-        ``given``: the kinds of all that it is done with; ``is_group``: it stood behind a mark; ``is_call``: it is all
-        that something is called with.
+        Raises DangerousError if that runs code, BrokenError for a plain value.
+
+        ``given``: the kinds of all values that the call or change uses; ``is_group``: these stood behind a mark;
+        ``is_call``: they are all arguments of a call.
         """
         if not on & OBJECT:
             raise BrokenError
@@ -157,7 +160,7 @@ class Loader:
         return self._built > 0 or (on & NAME > 0 and is_odd)
 
     def imported(self, module: bytes, attribute: bytes) -> int:
-        """What is imported from a module. With NAME, if both could be names."""
+        """The kind of what is imported from ``module``. It includes NAME if both texts could be names."""
         name = module.decode(errors="replace")
         first = name.partition(".")[0]
         is_name = NAME if _IMPORTABLE.fullmatch(name) else 0
@@ -168,19 +171,22 @@ class Loader:
         return is_name | (IMPORTED if self.is_announced or first in WELL_KNOWN else WORD)
 
     def text_kind(self, text: bytes, *, may_escape: bool = False) -> int:
-        """TEXT. With NAME, if it may name a module; what stands in escapes may be any."""
+        """The kind of a text: TEXT, and NAME as well if it may name a module. A text with escapes may name any."""
         name = text.decode(errors="replace")
         is_name = _IMPORTABLE.fullmatch(name) or name.partition(".")[0] in self._modules
         return TEXT | NAME if is_name or (may_escape and b"\\" in text) else TEXT
 
     def foreign(self) -> int:
-        """What a persistent id or a registered code stands for: with a loader of one's own it may be anything."""
+        """The kind of what a persistent id or a registered code stands for.
+
+        With a loader of one's own it may be anything.
+        """
         return IMPORTED if self.is_announced else WORD if self._is_named else FOREIGN
 
     # the memo
 
     def remember(self, key: int) -> None:
-        """Write down the topmost value."""
+        """Store the topmost value in the memo under ``key``."""
         kind = self.top()
         self._noted += 1
         self._memo[key] = kind | self._memo.get(HUGE_KEY, 0) if key == HUGE_KEY else kind
@@ -188,11 +194,11 @@ class Loader:
             self.built()  # picklers count up; what is a word to text is a large key
 
     def remember_next(self) -> None:
-        """Write down the topmost value under the next number."""
+        """Store the topmost value in the memo under the next number."""
         self.remember(len(self._memo))
 
     def recall(self, key: int) -> None:
-        """Push a value that was written down."""
+        """Push the value that is in the memo under ``key``."""
         if self._memo_of_earlier:
             self.push(self._memo_of_earlier | self._memo.get(key, 0))
         elif key in self._memo:
@@ -201,7 +207,7 @@ class Loader:
             raise BrokenError
 
     def stop(self) -> None:
-        """The stream is whole. Another may follow, with a fresh stack."""
+        """End a complete stream. Another may follow, with an empty stack."""
         self.pop()
         if self._acted_on_words and self.opcodes.position == self.opcodes.size:
             raise DangerousError

@@ -1,7 +1,7 @@
-"""Arrays of numpy: those of objects are pickles. Only numbers, texts and dates of fixed width are plain.
+"""Tells whether arrays of numpy can be loaded without unpickling: arrays of objects hold pickles.
 
-Source: numpy's own reader (``numpy/lib/_format_impl.py``). Arrays may follow each other in a file, and are read one by
-one from one handle, with pickles between them; all of them are looked at.
+Only numbers, texts and dates of fixed width are plain. Source: numpy's own reader (``numpy/lib/_format_impl.py``). A
+file may hold several arrays, which are read one by one from one handle, with pickles between them. All are examined.
 """
 
 import ast
@@ -27,10 +27,12 @@ _PLAIN: Final = re.compile(r"[<>|=]?(?:([biufcSUVa])([0-9]{1,9})|[mM]8(?:\[[0-9]
 
 
 def is_plain(reader: Reader) -> bool:
-    """Whether all arrays that the file says it holds can be loaded without unpickling. It begins with one.
+    """Whether all arrays that the file says it holds can be loaded without unpickling.
 
-    Nor may a pickle stand behind them, which numpy takes for the next array. Raises UnsoundError when there are more
-    than MAX_ARRAYS.
+    The file must begin with an array.
+
+    No pickle may follow them either, because numpy takes it for the next array. Raises UnsoundError for more than
+    MAX_ARRAYS.
     """
     offset = headers = 0
     for _ in range(MAX_ARRAYS):

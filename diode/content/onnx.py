@@ -1,6 +1,7 @@
-"""Strict lint of ONNX: a message of protocol buffers whose tensors may lie in other files, but only of the same item.
+"""Strict check of ONNX files: one protocol buffer message.
 
-Source: onnx.proto. A loader follows ``location`` of external data; paths that left the folder were published attacks.
+Its tensors may lie in other files, but only of the same item. Source: onnx.proto. A loader follows ``location`` of
+external data, and published attacks used paths out of the folder.
 """
 
 import re
@@ -42,9 +43,9 @@ _OUTSIDE: Final = re.compile(r"(^|/)\.\.?(/|$)|^/|/$|//|[\x00-\x1f\x7f-\x9f\\:*?
 
 
 def looks_so(reader: Reader) -> bool:
-    """Whether the file is a message from beginning to end with a graph, or with a version and something like one.
+    """Whether the whole file is one message with a graph, or with a version and something like a graph.
 
-    Raises UnsoundError when it has more fields than are looked at.
+    Raises UnsoundError when it has more fields than are examined.
     """
     walker, has_version, has_graph, has_part = Walker(reader), False, False, False
     try:
@@ -65,7 +66,7 @@ def _holds_nodes(walker: Walker, graph: Field) -> bool:
 
 
 def lint(reader: Reader) -> dict[str, int | str]:
-    """Facts about a sound file. Raises UnsoundError with what is wrong."""
+    """Check the file, and return facts about it. Raises UnsoundError, which says what is wrong."""
     found = _Lint(reader)
     found.walk("ModelProto", 0, reader.size, 0)
     return {"nodes": found.nodes, "tensors": found.tensors, "external": found.external}

@@ -1,6 +1,6 @@
-"""Reading a pickle's bytes as loaders do: opcodes, their arguments, lines of any length. Each byte is read once.
+"""Reads a pickle's bytes as loaders do: opcodes, their arguments, and lines of any length. Each byte is read once.
 
-A loader is either of the two that Python has, the one in C and the one in Python: what one of them takes is taken here.
+Python has two loaders, one in C and one in Python. Whatever one of the two accepts is accepted here.
 """
 
 import codecs
@@ -42,11 +42,11 @@ class BrokenError(Exception):
 
 
 class AmbiguousError(Exception):
-    """Something reaches over the end of its frame: loaders go on at different places, and no pickler writes it."""
+    """An argument reaches over the end of its frame, where loaders go on differently. No pickler writes this."""
 
 
 class Opcodes:
-    """The bytes of a file from its beginning on. What it lacks, or no loader takes, raises BrokenError."""
+    """The bytes of a file from its start on. Missing bytes, and bytes that no loader accepts, raise BrokenError."""
 
     def __init__(self, reader: Reader, head: bytes) -> None:
         """``head``: the file's first bytes, at least one."""
@@ -58,7 +58,7 @@ class Opcodes:
 
     @property
     def position(self) -> int:
-        """How far the file was taken."""
+        """The offset in the file of the next byte."""
         return self._base + self._at
 
     def byte(self) -> int:
@@ -69,18 +69,18 @@ class Opcodes:
         return self._data[self._at - 1]
 
     def number(self, width: int, *, signed: bool = False) -> int:
-        """The next bytes, a few, as a little-endian number."""
+        """The next ``width`` bytes as a little-endian number."""
         return int.from_bytes(self._take(width), "little", signed=signed)
 
     def skip(self, count: int) -> None:
-        """Go on behind so many bytes, which are not read."""
+        """Skip ``count`` bytes without reading them."""
         self._check_frame(count)
         self._at += count
         if self._base + self._at > self.size:
             raise BrokenError
 
     def enter_frame(self) -> None:
-        """Take a frame's length. One that reaches beyond the file is of no effect, or an error."""
+        """Read the length of a frame. Loaders ignore a frame that reaches beyond the file, or stop at it."""
         length = self.number(8)
         if length > _MAX_LENGTH:
             raise BrokenError
@@ -89,7 +89,10 @@ class Opcodes:
             self._frame_end = max(self._frame_end, self.position + length)
 
     def text(self, width: int, *, signed: bool = False) -> bytes:
-        """A text whose length stands in front of it, in ``width`` bytes. Above MAX_NAME_BYTES it is not read: empty."""
+        """Read a text after its length of ``width`` bytes.
+
+        A text above MAX_NAME_BYTES is skipped and returned as empty.
+        """
         length = self.number(width, signed=signed)
         if not 0 <= length <= _MAX_LENGTH:
             raise BrokenError
@@ -99,10 +102,12 @@ class Opcodes:
         return b""
 
     def line(self, encoding: str = "latin-1", begins: re.Pattern[bytes] | None = None) -> bytes:
-        r"""What stands before the next ``\n``, which is taken too, in an encoding and beginning in a way.
+        r"""Read up to the next ``\n``, and skip that.
 
-        Where none comes, what is left of the file but for its last byte, which the loader in Python takes for a ``\n``.
-        Of a line above MAX_LINE_BYTES the first so many bytes, and its last byte.
+        The line must be in ``encoding``, and match ``begins`` at its start.
+
+        Without a ``\n`` the line is the rest of the file except its last byte, because the loader in Python takes that
+        byte for a ``\n``. Of a line above MAX_LINE_BYTES its first MAX_LINE_BYTES and its last byte are returned.
         """
         if self._at >= len(self._data) and self.position < self.size:
             self._fill()
@@ -124,7 +129,7 @@ class Opcodes:
         return line if len(line) <= MAX_LINE_BYTES else line[:MAX_LINE_BYTES] + line[-1:]
 
     def lines_alike(self, code: int) -> int:
-        """Go over the lines that all begin with this opcode, as lists of words do. How many they were."""
+        """Skip the lines that all begin with this opcode, as lists of words do. Returns how many they were."""
         begin = self._at
         if self.position < self._frame_end:
             return 0
@@ -133,26 +138,26 @@ class Opcodes:
         return self._data.count(b"\n", begin, self._at)
 
     def integer(self) -> None:
-        """A line that is a whole number."""
+        """Read a line that is a whole number."""
         self._check_number(self.line(begins=_BEGINS_NUMBER), _INTEGER)
 
     def long_integer(self) -> None:
-        """A line that is a whole number, with an L behind it or without."""
+        """Read a line that is a whole number, with or without an L at its end."""
         self._check_number(self.line(begins=_BEGINS_NUMBER).removesuffix(b"L"), _LONG)
 
     def real(self) -> None:
-        """A line that is a number."""
+        """Read a line that is a number with a fraction."""
         self._check_number(self.line(begins=_BEGINS_NUMBER), _FLOAT)
 
     def quoted(self) -> bytes:
-        """What stands in quotes on a line."""
+        """Read a line in quotes, and return the text between them."""
         line = self.line(begins=_BEGINS_TEXT)
         if len(line) < 2 or line[0] != line[-1]:
             raise BrokenError
         return line[1:-1]
 
     def key(self) -> int:
-        """A line that is a key of the memo."""
+        """Read a line that is a key of the memo."""
         found = _KEY.fullmatch(self.line(begins=_BEGINS_NUMBER))
         if not found:
             raise BrokenError

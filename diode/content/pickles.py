@@ -1,8 +1,8 @@
-"""Pickles, found by content: what unpickling would run is code. Nothing here is ever unpickled.
+"""Finds pickles by their content, and tells whether unpickling would run code. Nothing here is ever unpickled.
 
-A stream of opcodes is followed as Python's two loaders would (`steps`), with the kinds of the values that they would
-hold (`loader`), read once from front to back (`opcodes`). Streams that follow each other are followed to the last, as
-torch's old format has them.
+The opcodes of a stream are followed as Python's two loaders would follow them (``steps``), with the kinds of the values
+that they would hold (``loader``). The bytes are read once from front to back (``opcodes``). A file may hold several
+streams, as torch's old format does; all are followed.
 """
 
 from typing import Final
@@ -24,10 +24,10 @@ NAMES_OF_PICKLES: Final = (
 
 
 def begins_pickle(reader: Reader, path: str, item: Item) -> bool:
-    """Whether a loader of pickles would make something of a file's first bytes. The ``item`` holds it as ``path``.
+    """Whether a loader of pickles would accept the file's first bytes. The ``item`` holds the file as ``path``.
 
-    True for what would run code, and for a plain pickle that announces its protocol or ends with the file. Raises
-    UnsoundError where looking at it took too long.
+    True for a stream that would run code, and for a plain pickle that announces its protocol or ends with the file.
+    Raises UnsoundError when following it took too long.
     """
     head = reader.head(FIRST_WINDOW_BYTES)
     if not head or STEPS[head[0]] is None:
@@ -43,7 +43,7 @@ def begins_pickle(reader: Reader, path: str, item: Item) -> bool:
 
 
 def is_named_so(path: str) -> bool:
-    """Whether a file's name is one that pickles have."""
+    """Whether a file has a name that pickles have."""
     return path.lower().endswith(NAMES_OF_PICKLES)
 
 

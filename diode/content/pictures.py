@@ -1,4 +1,4 @@
-"""Pictures, told by more than two letters: whatever is short in their marks is made up by sizes that must fit."""
+"""Recognises pictures whose mark is only two letters or so: their sizes must fit the file as well."""
 
 import struct
 from typing import Final
@@ -16,7 +16,7 @@ _BIG_TIFFS: Final = {b"II+\0\x08\0\0\0": "little", b"MM\0+\0\x08\0\0": "big"}
 
 
 def kind_of(reader: Reader, head: bytes) -> str | None:
-    """Its kind, when it is a picture whose mark alone would not tell. ``head``: its first bytes."""
+    """The kind of picture, if its mark alone would not be enough to tell; else None. ``head``: its first bytes."""
     if head[:2] not in _BEGINNINGS:
         return None
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":

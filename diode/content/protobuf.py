@@ -1,4 +1,4 @@
-"""Walking over messages of protocol buffers: which fields are there, and where. Nothing is copied but short windows."""
+"""Walks over protocol buffer messages: which fields are there, and where. Only short windows are copied."""
 
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -18,7 +18,10 @@ _LONGEST_BYTES: Final = 10  # of a number
 
 
 class Field(NamedTuple):
-    """One field of a message. ``begin`` to ``end``: its value in the file; ``value``: that of a varint, else 0."""
+    """One field of a message.
+
+    Its value lies from ``begin`` to ``end`` in the file; ``value`` is that of a varint, else 0.
+    """
 
     number: int
     wire: int
@@ -28,7 +31,7 @@ class Field(NamedTuple):
 
 
 class Walker:
-    """Walks over messages in a file. Raises UnsoundError for what is no message."""
+    """Walks over messages in a file. Raises UnsoundError for bytes that are no message."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -39,7 +42,7 @@ class Walker:
     def fields(self, begin: int, end: int) -> Iterator[Field]:
         """The fields of the message that lies from ``begin`` to ``end``, in their order.
 
-        A group is one field; what is in it is gone over.
+        A group counts as one field, and its content is skipped.
         """
         while begin < end:
             field = self._field(begin, end)
@@ -84,7 +87,7 @@ class Walker:
         return at
 
     def bytes_of(self, field: Field, most: int) -> bytes:
-        """The value of a field of bytes. Raises UnsoundError when it has more than ``most``."""
+        """The value of a field of bytes. Raises UnsoundError when it has more than ``most`` bytes."""
         if field.end - field.begin > most:
             raise UnsoundError(f"a text of {field.end - field.begin} bytes, more than {most}")
         return self._reader.at(field.begin, field.end - field.begin)

@@ -1,4 +1,4 @@
-"""Bounded reading of a file that somebody else wrote."""
+"""Bounded reading of a file that a stranger wrote."""
 
 import os
 import struct
@@ -14,9 +14,9 @@ KINDS_OF_NUMBER: Final = {1: "<B", 2: "<H", 4: "<I", 8: "<Q"}
 
 
 class Reader:
-    """Reads a file front to back, and elsewhere when told to; never past its end, never more than ``budget`` bytes.
+    """Reads a file from front to back, or at an offset: never past its end, and at most ``budget`` bytes in all.
 
-    Whatever reads more raises UnsoundError. What is unpacked of ``file`` is paid for elsewhere.
+    Reading more raises UnsoundError. Where ``file`` is unpacked from an archive, the Allowance pays for the unpacking.
     """
 
     def __init__(self, file: BinaryIO, size: int, budget: int) -> None:
@@ -40,13 +40,16 @@ class Reader:
         return int(struct.unpack(KINDS_OF_NUMBER[width], self.take(width))[0])
 
     def count_value(self) -> None:
-        """One more that costs time however short it is. Raises UnsoundError when there are too many."""
+        """Count one more text or array, which costs time even when it is short.
+
+        Raises UnsoundError when there are too many.
+        """
         self._values -= 1
         if self._values < 0:
             raise UnsoundError(f"more than {MAX_VALUES} texts and arrays", Trouble.BUDGET)
 
     def at(self, offset: int, count: int) -> bytes:
-        """Bytes from ``offset`` on, ``count`` at most; none for an offset that is not in the file."""
+        """Bytes from ``offset`` on, ``count`` at most; none when ``offset`` lies outside the file."""
         return self._read(offset, min(count, self.size - offset)) if 0 <= offset < self.size else b""
 
     def head(self, count: int) -> bytes:
@@ -59,9 +62,9 @@ class Reader:
         return self._read(self.size - count, count)
 
     def anew(self) -> Self:
-        """A reader of the same file whose budget is a few times its size.
+        """A reader of the same file whose budget is a few times the file's size.
 
-        For what must read all of a file, however large it is: its cost grows with the file, and with nothing else.
+        It serves checks that must read the whole file: their cost grows with its size, and with nothing else.
         """
         return type(self)(self.file, self.size, _BYTES_ANEW + _TIMES_ANEW * self.size)
 

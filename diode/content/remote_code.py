@@ -1,9 +1,9 @@
-"""Code that a model's configuration names: ``trust_remote_code`` of its loader imports and runs it.
+"""Finds code that a model's configuration names. Its loader imports and runs it under ``trust_remote_code``.
 
-transformers takes ``auto_map`` and ``custom_pipelines`` of ``config.json``, ``tokenizer_config.json`` and the like, at
-any depth: ``modeling_x.XModel`` is a file beside it, ``owner/repository--modeling_x.XModel`` is fetched from elsewhere.
-sentence-transformers takes ``type`` of each entry of ``modules.json``. Sources: ``dynamic_module_utils.py`` of
-transformers, ``SentenceTransformer._load_module_class_from_ref``.
+transformers follows ``auto_map`` and ``custom_pipelines`` of ``config.json``, ``tokenizer_config.json`` and the like,
+at any depth. ``modeling_x.XModel`` names a file beside it; ``owner/repository--modeling_x.XModel`` is fetched from
+elsewhere. sentence-transformers follows ``type`` of each entry of ``modules.json``. Sources:
+``dynamic_module_utils.py`` of transformers, ``SentenceTransformer._load_module_class_from_ref``.
 """
 
 import json
@@ -40,9 +40,9 @@ _TEXT: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"')
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """Classes that a file names, the first MAX_NAMED of them; or why it cannot be told which.
+    """The classes that a file names, at most MAX_NAMED of them; or in ``unread``, why they cannot be told.
 
-    ``elsewhere``: those that do not lie in the folder of the file.
+    ``elsewhere`` are those whose code does not lie in the folder of the file.
     """
 
     classes: tuple[str, ...] = ()
@@ -51,9 +51,11 @@ class Named:
 
 
 def code_named(file: BinaryIO, size: int, path: str, kind: str) -> Named:
-    """What a file of this kind names. One that a loader reads as JSON and we did not is ``unread`` if it may name any.
+    """The classes that a file of this kind names.
 
-    Reads a text that is called ``*.json``, or JSON, once. OSError passes.
+    ``unread`` is set if only a loader can read it as JSON and it may name any.
+
+    The file is read, once, if it is JSON, or a text that is called ``*.json``. An OSError is passed on.
     """
     name = path.rpartition("/")[2].casefold()
     if kind != "json" and not (kind == "text" and name.endswith(".json")):

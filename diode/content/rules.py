@@ -1,8 +1,8 @@
-"""What a channel takes: a preset of kinds of content, narrowed by its other settings. Both sides judge by this.
+"""What a channel takes: a preset of kinds of content, narrowed by its other settings. Both sides judge by these rules.
 
-A preset is named by ``content`` in the configuration. ``weights`` is a list of what is taken, and takes nothing else.
-``packages``, ``images`` and ``os`` take archives as they are: what is found in them is noted, and who made them is for
-vendors' signatures and for scanners to say. docs/content.md has the table.
+``content`` in the configuration names the preset. ``weights`` takes a list of kinds, and nothing else. ``packages``,
+``images`` and ``os`` take archives as they are: findings inside are noted, and not refused, because vendors' signatures
+and scanners are responsible for them. docs/content.md has the table.
 """
 
 from collections import Counter
@@ -31,7 +31,7 @@ _PLAIN: Final = frozenset({"safetensors", "gguf", "json", "text", "empty"}) | PI
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """What ``content`` names."""
+    """What one word of ``content`` stands for."""
 
     kinds: frozenset[str] | None = None  # all that is taken; None: any kind
     takes_archives: bool = False  # as they are: what lies in one, or was too much to look at, is noted
@@ -59,7 +59,7 @@ _FACTS: Final = {  # what is sound, and may surprise
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """A channel's settings about content. Raises ValueError for those that make no sense."""
+    """The settings of a channel about content. Raises ValueError for settings that contradict each other."""
 
     content: str = "any"
     types: tuple[str, ...] = ()  # kinds that are taken, of those that the preset takes; empty: all of them
@@ -68,7 +68,7 @@ class Rules:
     also: tuple[str, ...] = ()  # kinds that ``weights`` takes besides
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant."""
+        """Raise ValueError for settings that contradict each other."""
         if self.content not in PRESETS:
             raise ValueError(f'content = "{self.content}": there is {", ".join(PRESETS)}')
         if len(self.types) > MAX_TYPES:
@@ -111,27 +111,27 @@ class Rules:
 
     @property
     def preset(self) -> Preset:
-        """What ``content`` names."""
+        """The preset that ``content`` names."""
         return PRESETS[self.content]
 
     @property
     def kinds(self) -> frozenset[str] | None:
-        """All kinds that the preset takes with ``also`` and ``code``; None: any."""
+        """All kinds that the preset takes, together with ``also`` and ``code``; None: any kind."""
         if self.preset.kinds is None:
             return None
         return self.preset.kinds | {*self.also, *(("script",) if self.code else ())}
 
     @property
     def are_none(self) -> bool:
-        """Whether nothing is asked of content, so that it need not be looked at."""
+        """Whether these rules ask nothing of content, so that it need not be examined."""
         return not (self.lint or self.types or self.preset.kinds)
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of one file: taken, with what is to be said of it, or refused for ``trouble``.
+    """The decision on one file: taken, with notes about it, or refused for ``trouble``.
 
-    ``detail`` says why, in words for people, without the file's name.
+    ``detail`` gives the reason in words for people, without the file's name.
     """
 
     kind: str
@@ -144,9 +144,10 @@ class Decision:
 
 
 def look(rules: Rules, file: BinaryIO, size: int, path: str, item: Item, allowance: Allowance) -> Decision:
-    """Look at a seekable file of ``size`` bytes, which ``item`` holds as ``path``, and decide. OSError passes.
+    """Examine a seekable file of ``size`` bytes, which ``item`` holds as ``path``, and decide. An OSError is passed on.
 
-    ``allowance`` is the item's, and is used up by its archives; a preset that takes none does not look into them.
+    All files of the item share ``allowance``, and their archives use it up. A preset that takes no archives does not
+    look into them.
     """
     found = examine(file, size, path, item, allowance if rules.lint and rules.kinds is None else None)
     is_refused = found.trouble is not None and not rules.preset.takes_archives
@@ -155,7 +156,7 @@ def look(rules: Rules, file: BinaryIO, size: int, path: str, item: Item, allowan
 
 
 def decide(rules: Rules, found: Examined, path: str, named: Named) -> Decision:
-    """What becomes of a file that was ``found`` so, and names code so."""
+    """Decide on a file, from what :mod:`examine` ``found`` and the code that it ``named``."""
     unopened = Counter(found.unopened)
     notes: list[str] = []
     if rules.lint and found.trouble is not None:

@@ -1,7 +1,7 @@
-"""Strict lint of safetensors: a length, a JSON header, and tensors that fill the rest without hole or overlap.
+"""Strict check of safetensors files: a length, a JSON header, and tensors that fill the rest without holes or overlaps.
 
-Loaders differ in how much they forgive in the header. Whatever one of them would load is safetensors here, and then
-held to the strict reading.
+Loaders differ in how much they forgive in the header. Whatever one of them would load counts as safetensors here, and
+must then pass the strict check.
 """
 
 import json
@@ -61,11 +61,11 @@ class Tensor(NamedTuple):
 
 
 def looks_so(reader: Reader, head: bytes) -> bool:
-    """Whether a loader of safetensors would find a header at the beginning, sound or not. ``head``: the first bytes.
+    """Whether a loader would find a safetensors header at the file's start, sound or not. ``head``: the first bytes.
 
-    The header must parse as one JSON object by the most forgiving parser: blanks and a byte order mark in front,
-    UTF-16, zeros behind, control characters, keys that are there twice. One that is too large to be parsed is told by
-    its beginning.
+    The header must parse as one JSON object by the most forgiving parser, which allows blanks and a byte order mark in
+    front, UTF-16, zeros behind, control characters, and keys that occur twice. A header that is too large to be parsed
+    is recognised by its first bytes.
     """
     length = int.from_bytes(head[:8], "little")
     if not 2 <= length <= reader.size - 8 or not _OPENS.match(head, 8):
@@ -99,7 +99,7 @@ def _text_of(raw: bytes) -> bytes:
 
 
 def lint(reader: Reader) -> dict[str, int | str]:
-    """Facts about a sound file. Raises UnsoundError with what is wrong."""
+    """Check the file, and return facts about it. Raises UnsoundError, which says what is wrong."""
     length = int.from_bytes(reader.head(8), "little")
     judged = _judged.pop(reader, None)
     tensors = tensors_of(reader) if judged is None else judged
@@ -109,7 +109,7 @@ def lint(reader: Reader) -> dict[str, int | str]:
 
 
 def tensors_of(reader: Reader) -> list[Tensor]:
-    """All tensors of a sound file, in the order of their data. Raises UnsoundError with what is wrong."""
+    """All tensors of a sound file, in the order of their data. Raises UnsoundError, which says what is wrong."""
     reader.position = 0
     length = reader.number(8)
     if length > MAX_HEADER_BYTES:

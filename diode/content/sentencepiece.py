@@ -1,6 +1,6 @@
-"""Strict lint of SentencePiece models: a message of protocol buffers with the pieces of a tokenizer.
+"""Strict check of SentencePiece models: a protocol buffer message with the pieces of a tokenizer.
 
-Source: sentencepiece_model.proto. The tables of its normalizer are read by offsets, which must lie within them.
+Source: sentencepiece_model.proto. Its normalizer has tables that are read by offsets, which must lie within them.
 """
 
 from typing import Final
@@ -19,9 +19,9 @@ _TABLE: Final = 2  # of a normalizer: a trie and the texts that it points to
 
 
 def looks_so(reader: Reader, head: bytes) -> bool:
-    """Whether the file is a message from beginning to end that begins with a piece: a text and its score.
+    """Whether the whole file is one message that begins with a piece: a text and its score.
 
-    Raises UnsoundError when it has more fields than are looked at.
+    Raises UnsoundError when it has more fields than are examined.
     """
     if head[:1] != b"\x0a":
         return False
@@ -39,7 +39,7 @@ def looks_so(reader: Reader, head: bytes) -> bool:
 
 
 def lint(reader: Reader) -> dict[str, int | str]:
-    """Facts about a sound file. Raises UnsoundError with what is wrong."""
+    """Check the file, and return facts about it. Raises UnsoundError, which says what is wrong."""
     walker, pieces = Walker(reader), 0
     for field in walker.fields(0, reader.size):
         if field.wire != BYTES:

@@ -1,6 +1,6 @@
-"""What each opcode does to a loader: to its stack, its marks and its memo, and where it calls something.
+"""What each opcode of a pickle does to the state of a loader (stack, marks, memo), and where it calls something.
 
-Where the loader in C and the one in Python differ, what either does is done.
+Python's loaders in C and in Python differ for some opcodes. Then the effects of both are followed.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""Kinds whose marks are too short, or stand too far inside, to tell by themselves: what must fit makes up for it."""
+"""Recognises kinds whose marks are too short, or lie too far inside, to be sure: other fields must fit as well."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ _PARQUETS: Final = (b"PAR1", b"PARE")  # plain, or with an encrypted footer
 
 
 def maybe_kind(reader: Reader, head: bytes) -> str | None:
-    """The word for it; None: it is none of these. ``head``: the first bytes of the file."""
+    """The kind as one word; None when it is none of these. ``head``: the first bytes of the file."""
     if _is_pe(head):
         return "pe"
     if head[:4] in _PARQUETS and _is_parquet(reader, head[:4]):
@@ -19,7 +19,7 @@ def maybe_kind(reader: Reader, head: bytes) -> str | None:
 
 
 def holds_hdf5(reader: Reader, head: bytes) -> bool:
-    """Whether a reader of HDF5 finds a file behind something else: it looks at 512, 1024, 2048 and so on."""
+    """Whether a reader of HDF5 finds a file behind other data: it looks at offsets 512, 1024, 2048 and so on."""
     at = _LEAST_HDF5_OFFSET
     while at < reader.size:
         mark = head[at : at + len(HDF5)] if at + len(HDF5) <= len(head) else reader.at(at, len(HDF5))

@@ -1,4 +1,4 @@
-"""Texts: UTF-8 without control characters, and what is made of them: JSON, and pictures of the kind SVG."""
+"""Recognises text (UTF-8 without control characters), and tells JSON and SVG pictures from other text."""
 
 import codecs
 import re
@@ -24,7 +24,7 @@ _SVG: Final = re.compile(rb"<([A-Za-z_][\w.-]{0,63}:)?svg[\s/>]")
 
 
 def kind_of(reader: Reader, head: bytes) -> str | None:
-    """``text``, ``json`` or ``svg``; None: it is no text. ``head``: the file's first bytes."""
+    """``text``, ``json`` or ``svg``; None when it is no text. ``head``: the file's first bytes."""
     begin = head.removeprefix(codecs.BOM_UTF8).lstrip()
     if begin[:1] in (b"{", b"[") and reader.size <= MAX_JSON_BYTES and _is_text(reader, _CONTROL_OF_JSON):
         if _is_json(reader):
@@ -36,7 +36,7 @@ def kind_of(reader: Reader, head: bytes) -> str | None:
 
 
 def facts_of(head: bytes) -> dict[str, int | str]:
-    """Whether a byte order mark stands in front, which many a reader of JSON or of lines does not expect."""
+    """Whether the text begins with a byte order mark, which many readers of JSON or of lines do not expect."""
     return {"byte_order_mark": 1} if head.startswith(codecs.BOM_UTF8) else {}
 
 

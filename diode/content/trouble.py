@@ -1,4 +1,4 @@
-"""Why a file is not taken, as a closed list: the one word that a confined judge of content may say of it."""
+"""The closed list of reasons why a file is not taken. A confined judge of content reports only one of these words."""
 
 from enum import StrEnum
 
@@ -16,7 +16,10 @@ class Trouble(StrEnum):
 
 
 class UnsoundError(Exception):
-    """What is wrong with a file, for people, and which trouble that is. It never leaves this package."""
+    """What is wrong with a file, in words for people, and which trouble that is.
+
+    It is never raised out of this package.
+    """
 
     def __init__(self, detail: str, trouble: Trouble = Trouble.UNSOUND) -> None:
         super().__init__(detail)

@@ -1,7 +1,8 @@
-"""What stands in front of the directory of a zip archive, as readers meet it that begin at the front.
+"""Compares what stands in front of a zip archive's directory with the directory: both must list the same members.
 
-Such readers (of pipes, and those that repair) see local headers only. Each must say what the directory says, and
-nothing may stand between members that looks like one: both kinds of readers must see the same members and bytes.
+Some readers read a zip archive from its front (from a pipe, or to repair it), and see local headers only. So each local
+header must agree with the directory, and nothing between members may look like one. Then both kinds of readers see the
+same members with the same bytes.
 """
 
 import struct
@@ -38,9 +39,10 @@ _CHUNK_BYTES: Final = 1 << 16
 
 
 def check_bodies(reader: Reader, members: Members, base: int, end: int) -> None:
-    """Compare all that stands in front of the directory at ``end`` with it, and set where packed bytes begin.
+    """Compare everything in front of the directory at ``end`` with the directory, and set where packed bytes begin.
 
-    ``base``: the offset in the file from which places count. Raises UnsoundError where readers would differ.
+    ``base`` is the offset in the file from which the archive counts its places. Raises UnsoundError where readers would
+    differ.
     """
     done = 0
     for index in in_order(members.begins):

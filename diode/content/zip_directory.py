@@ -1,4 +1,4 @@
-"""The directory of a zip archive, read whole and kept compactly: a member costs some 40 bytes and its name."""
+"""Reads the directory of a zip archive, and keeps it compactly: each member takes some 40 bytes and its name."""
 
 import stat
 import struct
@@ -35,10 +35,10 @@ _SHOWN_BYTES: Final = 80
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file or folder of an archive. ``begin``: the offset of its packed bytes in the file of the archive.
+    """A file or folder of an archive. ``begin`` is the offset of its packed bytes in the file of the archive.
 
-    ``packed`` and ``size`` are bytes, before and after unpacking, as the archive says; ``method`` is zip's number;
-    ``crc`` is the check sum of the unpacked bytes. Whether the bytes keep to them, only unpacking shows.
+    ``packed`` and ``size`` are bytes before and after unpacking, ``method`` is zip's number, and ``crc`` is the check
+    sum of the unpacked bytes. All are as the archive states them; only unpacking shows whether they are true.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Member:
 
 
 class Entry(NamedTuple):
-    """An entry of a directory as it is written. ``after``: the offset in the file behind it."""
+    """One entry of a directory as it is written. ``after`` is the offset in the file at which it ends."""
 
     made_by: int
     flags: int
@@ -68,7 +68,7 @@ class Entry(NamedTuple):
 
 
 class Members(Sequence[Member]):
-    """The members of an archive, in the directory's order, each made when it is asked for."""
+    """The members of an archive in the directory's order. Each object is made only when it is asked for."""
 
     def __init__(self) -> None:
         self.names = bytearray()
@@ -103,15 +103,15 @@ class Members(Sequence[Member]):
         )
 
     def front_to_back(self) -> Iterator[Member]:
-        """In the order of their bytes in the file."""
+        """The members in the order of their bytes in the file."""
         return map(self.__getitem__, in_order(self.begins))
 
     def name(self, index: int) -> bytes:
-        """As it is written."""
+        """The name of a member, as it is written in the directory."""
         return bytes(self.names[self.ends[index - 1] if index else 0 : self.ends[index]])
 
     def add(self, entry: Entry, size: int, packed: int, begin: int) -> None:
-        """One more. Raises UnsoundError when there are too many, or their names are too long."""
+        """Add a member. Raises UnsoundError when there are too many, or their names are too long."""
         if len(self.ends) >= MAX_MEMBERS or len(self.names) + len(entry.name) > MAX_NAMES_BYTES:
             raise UnsoundError(f"more than {MAX_MEMBERS} members, or longer names than fit", Trouble.BUDGET)
         self.names += entry.name
@@ -125,7 +125,7 @@ class Members(Sequence[Member]):
 
 
 def in_order(places: Sequence[int]) -> Sequence[int]:
-    """Indices of members, from front to back."""
+    """The indices of members, sorted by their places in the file."""
     everything = range(len(places))
     if all(places[index - 1] < places[index] for index in everything[1:]):
         return everything
@@ -133,22 +133,22 @@ def in_order(places: Sequence[int]) -> Sequence[int]:
 
 
 def decoded(name: bytes, flags: int) -> str:
-    """A name as Python reads it."""
+    """A name as Python would read it."""
     return name.decode("utf-8" if flags & UTF8 else "cp437")
 
 
 def is_encrypted(flags: int, method: int) -> bool:
-    """Whether a member's bytes are, or even its header."""
+    """Whether a member's bytes, or even its header, are encrypted."""
     return bool(flags & (ENCRYPTED | _STRONG | MASKED)) or method == _AES
 
 
 def shown(name: bytes) -> str:
-    """A name for people."""
+    """A name as it is shown to people."""
     return ascii(name[:_SHOWN_BYTES].decode("utf-8", "backslashreplace"))
 
 
 def entries(reader: Reader, begin: int, end: int) -> Iterator[Entry]:
-    """What stands from ``begin`` to ``end`` at most, up to the first that is no entry or is cut off."""
+    """The entries from ``begin`` to ``end`` at most. They stop at the first bytes that are no entry, or are cut off."""
     at, window, base = 0, b"", begin
     while True:
         if len(window) - at < _MAX_ENTRY_BYTES and (unread := end - base - len(window)) > 0:
@@ -168,9 +168,11 @@ def entries(reader: Reader, begin: int, end: int) -> Iterator[Entry]:
 
 
 def read_entries(reader: Reader, begin: int, end: int, count: int) -> Members:
-    """The directory that fills ``begin`` to ``end`` with ``count`` members, their places as it says them.
+    """Read the directory that fills ``begin`` to ``end`` with ``count`` members.
 
-    Raises UnsoundError where it does not, and for a member that two readers would understand differently.
+    Their places are as the directory states them.
+
+    Raises UnsoundError when it does not fill that stretch, or when two readers would understand a member differently.
     """
     members, after = Members(), begin
     for entry in entries(reader, begin, end):
@@ -185,9 +187,9 @@ def read_entries(reader: Reader, begin: int, end: int, count: int) -> Members:
 
 
 def check_names(members: Members, key: Callable[[int], bytes]) -> None:
-    """Raise UnsoundError for two members, by index, that have the same ``key``, unless both are folders.
+    """Raise UnsoundError for two members with the same ``key`` (made from a member's index), unless both are folders.
 
-    Memory for a part of the names at a time: of large archives, they are passed over several times.
+    To bound memory, large archives are passed over several times, for a part of the names each.
     """
     hashes = array("q", (hash(key(index)) for index in range(len(members))))
     parts = 1 + len(hashes) // _HASHES_AT_ONCE

@@ -1,8 +1,9 @@
-"""Where the directory of a zip archive begins: every end record, and every way in which readers use one.
+"""Finds every place where some reader would look for the directory of a zip archive. Nothing is decided here.
 
-Readers search for an end record from the file's end. They disagree on where the directory is: at the offset that the
-record declares (PyTorch's), or by its size in front of the record (Python's, Info-ZIP's), whatever stands before the
-archive; and on whether a zip64 record counts, found by its locator or directly in front. Nothing is decided here.
+Readers search for an end record from the file's end. They disagree on where the directory begins: some (PyTorch) use
+the offset that the record declares, others (Python, Info-ZIP) count its size back from the record, whatever stands
+before the archive. They also disagree on whether a zip64 record counts, which is found by its locator or directly in
+front of the end record.
 """
 
 import re
@@ -32,9 +33,9 @@ _SCAN_BYTES: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What tells where a directory is: an end record, or a zip64 record in front of one.
+    """A record that tells where a directory is: an end record, or a zip64 record in front of one.
 
-    ``at``: its own offset in the file. ``after``: the offset where it ends, with its comment, as it says.
+    ``at`` is its own offset in the file. ``after`` is the offset at which it says that it ends, with its comment.
     """
 
     at: int
@@ -49,7 +50,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Locator:
-    """What points to a zip64 record. ``at``: its own offset in the file."""
+    """A locator, which points to a zip64 record. ``at`` is its own offset in the file."""
 
     at: int
     disk: int
@@ -58,7 +59,7 @@ class Locator:
 
 
 def end_records(reader: Reader) -> tuple[Record, ...]:
-    """All that a reader might take, the last first, also those whose comment does not fit."""
+    """All end records that a reader might use, the last first. Those whose comment does not fit are included."""
     tail = reader.tail(_WINDOW_BYTES)
     begin, end, found = reader.size - len(tail), len(tail), []
     while (at := tail.rfind(END, 0, end)) >= 0:
@@ -70,7 +71,7 @@ def end_records(reader: Reader) -> tuple[Record, ...]:
 
 
 def locator_of(reader: Reader, end: Record) -> Locator | None:
-    """The locator directly in front of an end record."""
+    """The zip64 locator directly in front of an end record; None when there is none."""
     if end.at < _LOCATOR.size:
         return None
     signature, *numbers = _LOCATOR.unpack(reader.at(end.at - _LOCATOR.size, _LOCATOR.size))
@@ -78,7 +79,10 @@ def locator_of(reader: Reader, end: Record) -> Locator | None:
 
 
 def zip64_records(reader: Reader, end: Record) -> tuple[Record, ...]:
-    """Those that a reader might take with this end record: by the locator, and in front, with and without one."""
+    """The zip64 records that a reader might use with this end record.
+
+    They are found by the locator, or directly in front of it, or directly in front of the end record.
+    """
     places = [end.at - _LOCATOR.size - _RECORD64.size, end.at - _RECORD64.size]
     if locator := locator_of(reader, end):
         places.append(locator.offset)
@@ -86,30 +90,30 @@ def zip64_records(reader: Reader, end: Record) -> tuple[Record, ...]:
 
 
 def places(reader: Reader, end: Record) -> tuple[int, ...]:
-    """Offsets at which some reader would look for the directory of this end record, and would find one."""
+    """The offsets where some reader would look for the directory of this end record, and would find one."""
     ways = (end, *zip64_records(reader, end))
     offsets = {offset for way in ways for offset in (way.offset, way.at - way.size)}
     return tuple(offset for offset in sorted(offsets) if is_entry(reader, offset))
 
 
 def declared(reader: Reader, end: Record) -> tuple[int, ...]:
-    """Those of them that the records declare as offsets."""
+    """Those of these offsets that the records state themselves."""
     ways = (end, *zip64_records(reader, end))
     return tuple(offset for offset in sorted({way.offset for way in ways}) if is_entry(reader, offset))
 
 
 def is_empty(end: Record) -> bool:
-    """Whether it declares an archive without members, as far as it can."""
+    """Whether this end record by itself declares an archive without members."""
     return end.size == end.count == 0
 
 
 def is_entry(reader: Reader, offset: int) -> bool:
-    """Whether a directory may begin there."""
+    """Whether a directory may begin at ``offset``."""
     return 0 <= offset <= reader.size - len(ENTRY) and reader.at(offset, len(ENTRY)) == ENTRY
 
 
 def all_of(reader: Reader, signatures: tuple[bytes, ...], begin: int, end: int) -> Iterator[int]:
-    """The offsets of these signatures of four bytes that lie within ``begin`` to ``end``. Every byte is read once."""
+    """The offsets of these four-byte signatures between ``begin`` and ``end``. Every byte is read once."""
     pattern = re.compile(b"|".join(map(re.escape, signatures)))
     carried = b""
     while begin < end and (fresh := reader.at(begin, min(_SCAN_BYTES, end - begin))):
@@ -120,7 +124,7 @@ def all_of(reader: Reader, signatures: tuple[bytes, ...], begin: int, end: int) 
 
 
 def first_of(reader: Reader, signatures: tuple[bytes, ...], begin: int, end: int) -> int:
-    """The first of them; -1: there is none."""
+    """The offset of the first of these signatures; -1 when there is none."""
     return next(all_of(reader, signatures, begin, end), -1)
 
 

@@ -1,4 +1,4 @@
-"""Extra fields of zip archives: large sizes, and names in Unicode."""
+"""Reads extra fields of zip archives: large sizes, and names in Unicode."""
 
 import re
 import struct
@@ -18,9 +18,9 @@ _REPLACED: Final = rb"(?:[\x80-\xff]|[?_]|#[UL][0-9A-Fa-f]{4,8})+"
 
 
 def fields_of(extra: bytes, *, is_strict: bool) -> dict[int, bytes]:
-    """Extra fields by number. Raises UnsoundError for a second one that changes the meaning, and for one cut off.
+    """The extra fields by number. Raises UnsoundError for a repeated field that changes the meaning, and for a cut one.
 
-    Not strict: what is cut off is left out. Padding of fewer than four bytes is lawful.
+    When not ``is_strict``, a field that is cut off is left out. Padding of fewer than four bytes is lawful.
     """
     found: dict[int, bytes] = {}
     for number, data, length in _fields(extra):
@@ -35,7 +35,7 @@ def fields_of(extra: bytes, *, is_strict: bool) -> dict[int, bytes]:
 
 
 def unicode_paths(extra: bytes) -> Iterator[bytes]:
-    """All names in Unicode that a reader might take from extra fields."""
+    """All Unicode names that a reader might take from extra fields."""
     for number, data, _ in _fields(extra):
         if number == UNICODE_PATH:
             yield _path_in(data)
@@ -52,9 +52,9 @@ def _fields(extra: bytes) -> Iterator[tuple[int, bytes, int]]:
 
 
 def zip64_values(data: bytes | None, size: int, packed: int, offset: int = 0, disk: int = 0) -> tuple[int, ...]:
-    """Size, packed size, offset and disk of an entry, with what is in zip64's field ``data`` taken from there.
+    """Size, packed size, offset and disk of an entry, replaced by those in the zip64 field ``data`` where it has them.
 
-    Raises UnsoundError where the field is too short, or holds other values than those that it need not hold.
+    Raises UnsoundError when the field is too short, or holds further values that contradict the entry.
     """
     values = [size, packed, offset, disk]
     widths = (8, 8, 8, 4)
@@ -75,9 +75,9 @@ def zip64_values(data: bytes | None, size: int, packed: int, offset: int = 0, di
 
 
 def check_unicode_path(data: bytes, name: bytes) -> None:
-    """Raise UnsoundError where a Unicode path is another name than ``name``, as far as both could say it.
+    """Raise UnsoundError when a Unicode path differs from ``name``, as far as ``name`` could express it.
 
-    Readers differ in whether they use this field at all, and whether they check its check sum.
+    Readers differ in whether they use this field at all, and in whether they verify its check sum.
     """
     if len(data) < 5 or data[0] != 1:
         raise UnsoundError("a member's Unicode path is of no known version", Trouble.AMBIGUOUS)

@@ -1,7 +1,7 @@
-"""Archives of zip's format, judged as all their readers do: what two of them would read differently is ambiguous.
+"""Judges zip archives from the point of view of all readers. What two readers would read differently is ambiguous.
 
-A file's directory is searched for in all the ways of zip_ends.py, read whole by zip_directory.py, and held against what
-stands in front of it by zip_bodies.py. Names are listed as they are: which names are hostile, a channel's rules say.
+``zip_ends`` finds the directory in all the ways that readers use, ``zip_directory`` reads it, and ``zip_bodies``
+compares it with what stands in front of it. Names are listed as they are; a channel's rules decide which are hostile.
 """
 
 from bisect import bisect_right
@@ -57,15 +57,15 @@ _read: WeakKeyDictionary[Reader, Members | UnsoundError] = WeakKeyDictionary()
 def is_archive(reader: Reader) -> bool:
     """Whether any reader of zip archives would find one in the file, from its end or from its first byte.
 
-    Raises UnsoundError only for a spent budget.
+    Raises UnsoundError only when the budget is spent.
     """
     return reader.head(len(LOCAL)) == LOCAL or any(_is_found(reader, end) for end in end_records(reader))
 
 
 def is_of_torch(reader: Reader) -> bool:
-    """Whether any reading of the file finds an archive that PyTorch wrote, or would load. Only names are read.
+    """Whether some reading of the file finds an archive that PyTorch wrote or would load. Only names are read.
 
-    Raises UnsoundError only for a spent budget, also where more directories are found than are looked through.
+    Raises UnsoundError only when the budget is spent, or when there are more directories than are searched.
     """
     met: set[int] = set()
     for end in _live(reader):
@@ -81,11 +81,11 @@ def is_of_torch(reader: Reader) -> bool:
 
 
 def read_directory(reader: Reader) -> Members:
-    """The members of the archive, in the directory's order, each made when it is asked for.
+    """The members of the archive in the directory's order. Each object is made only when it is asked for.
 
-    Raises UnsoundError: AMBIGUOUS where two readers would see different members or different bytes, UNSOUND for a
-    broken archive, BUDGET for one that takes too much. Time and reading grow with the file's size, whatever is left of
-    the reader's budget. What was found is remembered as long as the reader lives.
+    Raises UnsoundError: AMBIGUOUS when two readers would see different members or bytes, UNSOUND for a broken archive,
+    BUDGET for one that takes too much work. Time and reading grow with the file's size, and do not depend on what is
+    left of the reader's budget. The result is remembered as long as the reader lives.
     """
     found = _read.get(reader)
     if found is None:
@@ -100,7 +100,7 @@ def read_directory(reader: Reader) -> Members:
 
 
 def is_whole(reader: Reader) -> bool:
-    """Whether all readers read it, and alike. Raises UnsoundError for one that takes too much."""
+    """Whether all readers can read the archive, and read it alike. Raises UnsoundError when it takes too much work."""
     try:
         read_directory(reader)
     except UnsoundError as error:
@@ -111,9 +111,10 @@ def is_whole(reader: Reader) -> bool:
 
 
 def reachable(reader: Reader) -> Iterator[Member]:
-    """Members that some reader could open where the archive is not sound as a whole. Raises UnsoundError.
+    """Members that some reader could open although the archive as a whole is not sound. Raises UnsoundError.
 
-    A stream that holds an archive may show its end as it is, and with it the members that stand right before it.
+    If a stream holds an archive, its end may appear unpacked in the file, and with it the members right before that
+    end.
     """
     reader = reader.anew()
     met: set[int] = set()
@@ -131,7 +132,7 @@ def reachable(reader: Reader) -> Iterator[Member]:
 
 
 def lint(reader: Reader) -> dict[str, int | str]:
-    """How many members there are. Raises UnsoundError as read_directory does."""
+    """Check the archive, and return how many members it has. Raises UnsoundError as :func:`read_directory` does."""
     return {"members": len(read_directory(reader))}
 
 
@@ -178,7 +179,7 @@ def _live(reader: Reader) -> Iterator[Record]:
 
 
 def _names(entry: Entry) -> Iterator[bytes]:
-    """All names that a reader might give it."""
+    """All names that some reader would give to the member."""
     yield entry.name
     yield entry.name.split(b"\x00", 1)[0]
     yield from unicode_paths(entry.extra)
@@ -275,5 +276,5 @@ def _is_torchs_to_open(members: Members) -> bool:
 
 
 def _path(name: bytes) -> bytes:
-    """What two names must not share: where they are unpacked to."""
+    """The path to which a member is unpacked. No two members may share it."""
     return b"/".join(part for part in name.replace(b"\\", b"/").split(b"/") if part not in (b"", b"."))

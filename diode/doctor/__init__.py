@@ -1,17 +1,12 @@
-"""Is this host sound, fast and one-way? Checks, their findings, and the proof rerun on site.
+"""Checks whether a host is sound, fast and one-way, and a self-test that proves on site that it is one-way.
 
-- ``check_health``: are clock, disks, keys and permissions sound: what ages, checked
-- ``check_one_way``: can anything come back? Each way that a stock host answers, or speaks by itself, on the
-  diode's interface
-- ``check_speed``: is the host set up for speed? Buffers, packet sizes, offloads, and when the kernel writes
-  back
-- ``findings``: what a check of a host finds, and the host with the configuration of its daemon that checks
-  are given
-- ``host``: this host as its checks see it: files of /proc and /sys, answers of commands; nothing is ever
-  changed here
-- ``nftables``: the rules that let nothing out
-- ``report``: ``diode doctor``: runs the checks (can anything come back, is it fast, is it sound) and shows
-  what they found
-- ``rogue``: who tries to get out
-- ``selftest``: the proof rerun on site and its signed evidence
+- ``check_health``: checks clock, disks, keys and permissions, which get worse with time
+- ``check_one_way``: checks each way in which a host could answer, or send by itself, on the diode's interface
+- ``check_speed``: checks buffers, packet sizes, offloads, and when the kernel writes back to the disk
+- ``findings``: the types of a check's input (a site) and result (findings)
+- ``host``: read-only access to the host: files of /proc and /sys, and the output of commands
+- ``nftables``: writes and verifies the kernel rules that make an interface one-way
+- ``report``: ``diode doctor``: runs all checks and shows their findings
+- ``rogue``: a program that tries to send in every way that Linux has
+- ``selftest``: ``diode doctor --selftest``: runs the rogue against the rules, and signs the evidence
 """

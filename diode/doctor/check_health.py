@@ -1,4 +1,4 @@
-"""Are clock, disks, keys and permissions sound: what ages, checked."""
+"""Checks what gets worse with time on a host: clock, disks, keys and permissions."""
 
 import os
 import stat
@@ -27,7 +27,7 @@ _BUILT: Final = 1_767_225_600  # 2026-01-01: no clock that is right says less
 
 
 def check_upkeep(site: Site) -> Iterator[Finding]:
-    """All checks of what ages."""
+    """Run all of these checks; yields their findings."""
     yield _check_clock(site)
     config = site.config
     folders = {"state": config.state}

@@ -1,4 +1,4 @@
-"""Can anything come back? Each way that a stock host answers, or speaks by itself, on the diode's interface."""
+"""Checks each way in which a stock host could answer, or send by itself, on the diode's interface."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ _ANY = ("0.0.0.0", "::")  # noqa: S104 - looked for, not bound
 
 
 def check_returns(site: Site) -> Iterator[Finding]:
-    """All checks of the diode's interface. What the rules stop anyway is advice when they are in place."""
+    """Run all checks of the diode's interface. A finding that the kernel rules make harmless is only advice."""
     if site.interface is None:
         yield Finding(
             "interface", "problem", "the diode's interface cannot be told from the configuration", "give it by -i"

@@ -1,4 +1,4 @@
-"""Is the host set up for speed? Buffers, packet sizes, offloads, and when the kernel writes back."""
+"""Checks what slows a host down: buffers, packet sizes, offloads, and when the kernel writes back to the disk."""
 
 import os
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ _DIRTY_BYTES: Final = 256 << 20
 
 
 def check_tuning(site: Site) -> Iterator[Finding]:
-    """All checks of speed; none of them is about what is right."""
+    """Run all checks of speed. None of them affects whether a transfer is correct."""
     yield _check_buffer(site)
     if site.interface is not None:
         yield from _check_interface(site, site.interface)

@@ -1,4 +1,4 @@
-"""What a check of a host finds, and the host with the configuration of its daemon that checks are given."""
+"""The types of a check: its input is a site (this host with its daemon's configuration), its result a finding."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Level = Literal["ok", "advice", "unknown", "problem"]
 
 
 class Finding(NamedTuple):
-    """One check: its name, how it stands, what was seen, and the command that mends it ("" when there is none)."""
+    """The result of one check: its name, its level, what was seen, and the command that mends it (may be "")."""
 
     check: str
     level: Level
@@ -40,7 +40,7 @@ class Site:
 
     @property
     def address(self) -> Address:
-        """Where the link's datagrams go to: the receiver's own address, as either side knows it."""
+        """The address to which the link's datagrams go: the receiver's own, on both sides."""
         return self.config.link.address
 
 

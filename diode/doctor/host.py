@@ -1,4 +1,4 @@
-"""This host as its checks see it: files of /proc and /sys, answers of commands; nothing is ever changed here."""
+"""Read-only access to this host for the checks: files of /proc and /sys, and the output of commands."""
 
 import ipaddress
 import json
@@ -25,17 +25,17 @@ class OpenSocket(NamedTuple):
 
 
 class Host:
-    """Read-only access. Tests put another one in its place."""
+    """Reads the host, and changes nothing. Tests replace it by a fake."""
 
     def read(self, path: str) -> str:
-        """Content of a file without the white space around it; "" when it cannot be read."""
+        """The content of a file without surrounding white space; "" when it cannot be read."""
         try:
             return Path(path).read_text(errors="replace").strip()
         except OSError:
             return ""
 
     def number(self, path: str) -> int | None:
-        """A file with one number in it; None when it has none."""
+        """The number in a file; None when it has none."""
         text = self.read(path)
         try:
             return int(text, 0)
@@ -43,7 +43,7 @@ class Host:
             return None
 
     def run(self, *command: str) -> str | None:
-        """What a command prints; None when it is not installed, fails, or does not end."""
+        """The output of a command; None when it is not installed, fails, or does not end in time."""
         try:
             done = subprocess.run(
                 command,
@@ -59,35 +59,35 @@ class Host:
         return done.stdout if done.returncode == 0 else None
 
     def answer(self, *command: str) -> Any:
-        """The JSON that a command prints; None when there is none."""
+        """The output of a command, parsed as JSON; None when it printed none."""
         try:
             return json.loads(self.run(*command) or "null")
         except ValueError:
             return None
 
     def interface_with(self, address: str) -> str | None:
-        """The interface that has an address."""
+        """The interface that has this address."""
         for link in self.answer("ip", "-j", "address", "show") or []:
             if any(info.get("local") == address for info in link.get("addr_info", [])):
                 return str(link["ifname"])
         return None
 
     def interface_towards(self, address: str) -> str | None:
-        """The interface that packets to an address leave by."""
+        """The interface by which packets to this address leave."""
         routes = self.answer("ip", "-j", "route", "get", address) or []
         return str(routes[0]["dev"]) if routes and "dev" in routes[0] else None
 
     def addresses(self, interface: str) -> set[str]:
-        """Addresses of an interface."""
+        """The addresses of an interface."""
         links = self.answer("ip", "-j", "address", "show", "dev", interface) or []
         return {info["local"] for link in links for info in link.get("addr_info", []) if "local" in info}
 
     def flags(self, interface: str) -> int:
-        """IFF_* of an interface; 0 when there is no such interface."""
+        """The IFF_* flags of an interface; 0 when there is no such interface."""
         return self.number(f"/sys/class/net/{interface}/flags") or 0
 
     def sockets(self) -> Iterator[OpenSocket]:
-        """Sockets that take packets from elsewhere: bound ones, and raw ones."""
+        """The sockets that can receive packets from elsewhere: bound ones, and raw ones."""
         for kind in ("udp", "udp6", "tcp", "tcp6", "raw", "raw6"):
             for line in self.read(f"/proc/net/{kind}").splitlines()[1:]:
                 fields = line.split()

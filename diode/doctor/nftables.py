@@ -1,10 +1,10 @@
-"""The rules that make an interface one-way: one nftables table, written in one transaction and compared as a whole.
+"""Writes and verifies the kernel rules that make an interface one-way: one nftables table for each interface.
 
-On the receiving side nothing leaves by the diode's interface, whoever sends it: the ``egress`` hook sees every frame,
-those of raw sockets included. What comes in is dropped before any protocol sees it, but for UDP to the receiver's port.
-On the sending side nothing comes in. nftables' ``egress`` hook needs Linux 5.16.
+On the receiving side nothing may leave by the diode's interface, whoever sends it: the ``egress`` hook sees every
+frame, including those of raw sockets. Incoming frames are dropped before any protocol sees them, except UDP to the
+receiver's port. On the sending side nothing may come in. nftables' ``egress`` hook needs Linux 5.16.
 
-All rules of one interface are in a table of their own: removing it leaves the rule set as it was.
+The table is written in one transaction and compared as a whole. Removing it leaves all other rules as they were.
 """
 
 import difflib
@@ -43,7 +43,10 @@ _TIMEOUT_S: Final = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What one interface lets through. ``source`` and ``port``: where the receiver's datagrams come from and go to."""
+    """What one interface lets through.
+
+    ``source`` is where the receiver's datagrams come from, ``port`` where they go to.
+    """
 
     role: Side
     interface: str
@@ -61,11 +64,11 @@ class Rules:
 
     @property
     def table(self) -> str:
-        """Name of the table: one for each interface."""
+        """The name of the table for this interface."""
         return "diode_" + re.sub(r"\W", "_", self.interface)
 
     def text(self) -> str:
-        """The table as ``nft`` reads it."""
+        """The table in the language of ``nft``."""
         accept = ""
         if self.role == "receiver":
             family = "ip6" if self.source and ":" in self.source else "ip"
@@ -77,7 +80,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class RuleState:
-    """What the kernel has: ``counters`` are packets by what became of them; ``differences`` is empty when all is well.
+    """The rules in the kernel: ``counters`` are packets by outcome; ``differences`` is empty when all is well.
 
     ``is_there`` tells a table that somebody changed from one that is missing.
     """
@@ -88,7 +91,7 @@ class RuleState:
 
 
 def check(rules: Rules) -> RuleState:
-    """Compare what the kernel has with ``rules``. Raises KernelError or UsageError where it cannot be asked."""
+    """Compare the kernel's table with ``rules``. Raises KernelError or UsageError when the kernel cannot be asked."""
     require_interface(rules.interface)
     listed = _nft("-s", "list", "tables", "netdev")
     if f"table netdev {rules.table}" not in listed.splitlines():
@@ -100,10 +103,11 @@ def check(rules: Rules) -> RuleState:
 
 
 def install(rules: Rules, *, replace: bool = False) -> RuleState:
-    """Write the table in one transaction, and read it back. What is there already stays.
+    """Write the table in one transaction, and read it back. A table that is there already and as wanted stays.
 
-    Raises FindingsError when the table was changed by somebody else and ``replace`` is not set, UsageError when the
-    interface carries the default route, KernelError when the kernel refuses. Nothing is changed then.
+    Raises FindingsError when somebody else changed the table and ``replace`` is not set, and UsageError when the
+    interface carries the default route. Nothing is changed in these cases. Raises KernelError when the kernel refuses
+    the table; one that the kernel took differently is removed again.
     """
     before = check(rules)
     if before.is_there and before.differences and not replace:
@@ -130,7 +134,7 @@ def install(rules: Rules, *, replace: bool = False) -> RuleState:
 
 
 def remove(rules: Rules) -> bool:
-    """Remove the table; whether there was one."""
+    """Remove the table. Returns whether there was one."""
     if not check(rules).is_there:
         return False
     _nft("delete", "table", "netdev", rules.table)
@@ -138,14 +142,14 @@ def remove(rules: Rules) -> bool:
 
 
 def require_interface(name: str) -> None:
-    """Raises UsageError when there is no such interface."""
+    """Raise UsageError when there is no such interface."""
     if not Path("/sys/class/net", name).exists():
         found = ", ".join(sorted(path.name for path in Path("/sys/class/net").iterdir() if path.is_dir()))
         raise UsageError(f"there is no interface {name}; there are: {found}")
 
 
 def default_routes() -> set[str]:
-    """Interfaces with a default route, of IPv4 or IPv6."""
+    """The interfaces that have a default route, of IPv4 or IPv6."""
     found = set()
     for line in Path("/proc/net/route").read_text().splitlines()[1:]:
         name, destination, _, _, _, _, _, mask, *_ = line.split()

@@ -1,4 +1,4 @@
-"""``diode doctor``: runs the checks (can anything come back, is it fast, is it sound) and shows what they found."""
+"""``diode doctor``: runs all checks (one-way, speed, health), and shows their findings."""
 
 import shlex
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ Report = dict[str, list[Finding]]
 
 
 def open_site(file: Path, interface: str | None, source: str | None, host: Host | None = None) -> Site:
-    """The side that ``file`` configures, on this host. Raises as :func:`diode.config.load.load`."""
+    """Make the site that ``file`` configures, on this host. Raises as :func:`diode.config.load.load`."""
     host = host or Host()
     config = load_either(file)
     site = Site(host, config, file, interface, source)
@@ -45,17 +45,17 @@ def open_site(file: Path, interface: str | None, source: str | None, host: Host 
 
 
 def examine(site: Site) -> Report:
-    """What all checks find, by section."""
+    """Run all checks; returns their findings by section."""
     return {title: list(check(site)) for title, check in SECTIONS.items()}
 
 
 def problems(report: Report) -> list[Finding]:
-    """What has to be mended."""
+    """The findings that a person has to mend."""
     return [finding for findings in report.values() for finding in findings if finding.level == "problem"]
 
 
 def fix_plan(report: Report) -> Iterator[str]:
-    """Lines of a shell script that mends what was found; whoever reads it decides what to run."""
+    """Lines of a shell script that mends the findings. The reader decides which of them to run."""
     for findings in report.values():
         for finding in findings:
             if finding.do and finding.level != "ok":
@@ -64,7 +64,7 @@ def fix_plan(report: Report) -> Iterator[str]:
 
 
 def as_json(site: Site, report: Report) -> dict[str, Any]:
-    """The report as data."""
+    """The report as a dict, ready for JSON."""
     return {
         "role": site.role,
         "interface": site.interface,
@@ -88,7 +88,7 @@ def show(site: Site, report: Report, console: Console) -> None:
 
 
 def print_json(site: Site, report: Report) -> None:
-    """One line."""
+    """Print the report as one line of JSON."""
     say_json(as_json(site, report))
 
 

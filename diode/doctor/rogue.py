@@ -1,6 +1,6 @@
-"""A rogue process on the receiving host: it sends on every kind of socket that Linux has, by the diode's interface.
+"""A program that tries to break out of a receiving host: it sends by the diode's interface on every kind of socket.
 
-``diode doctor --selftest`` and the proof in network namespaces play it. It needs root, and belongs where the rules of
+``diode doctor --selftest`` and the proof in network namespaces run it. It needs root. Run it only where the rules of
 :mod:`diode.doctor.nftables` are in place, or on a line that leads nowhere.
 """
 
@@ -31,7 +31,7 @@ class Rogue:
     port: int = 40000
 
     def ways(self) -> dict[str, Callable[[], None]]:
-        """Each way to send, by name. One call tries once; OSError when the kernel refuses at once."""
+        """Each way to send, by name. One call tries once, and raises OSError when the kernel refuses at once."""
         return {
             "UDP": self._udp,
             "UDP, broadcast": lambda: self._udp_bound("255.255.255.255"),
@@ -49,7 +49,7 @@ class Rogue:
         }
 
     def run(self, times: int, *only: str) -> tuple[int, int]:
-        """(tries, tries that the kernel did not refuse at once) of every way, or of ``only`` some."""
+        """Try every way, or ``only`` some. Returns (tries, tries that the kernel did not refuse at once)."""
         tried = taken = 0
         for name, send in self.ways().items():
             for _ in range(times if not only or name in only else 0):

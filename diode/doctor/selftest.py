@@ -1,7 +1,8 @@
-"""``diode doctor --selftest``: the proof rerun on site, and the evidence of it, signed.
+"""``diode doctor --selftest``: tries to send out of a receiving host, and writes signed evidence of what happened.
 
-Gateways are tested after every change and every six months: the checks, the rules as the kernel has them, and a rogue
-process that tries to send by every way there is, with the interface's own count of frames before and after.
+Gateways must be tested after every change and every six months. The evidence holds the findings of all checks, the
+rules as the kernel has them, and the tries of a rogue process, with the interface's own count of frames before and
+after.
 """
 
 import json
@@ -29,9 +30,9 @@ _SETTLE_S: Final = 0.5
 
 
 def prove(site: Site) -> dict[str, Any]:
-    """Let a rogue try, on a receiving host with its rules in place; what it tried and what left.
+    """Run the rogue on a receiving host with its rules in place. Returns what it tried and what left.
 
-    Raises UsageError where it cannot be played, FindingsError when a frame left.
+    Raises UsageError when it cannot be run here, and FindingsError when a frame left.
     """
     if site.role != "receiver" or site.interface in (None, "lo"):
         raise UsageError("the self-test is played on the receiving host, on the diode's interface (-i)")
@@ -51,7 +52,7 @@ def prove(site: Site) -> dict[str, Any]:
 
 
 def evidence(site: Site, report: Report, proof: dict[str, Any] | None) -> dict[str, Any]:
-    """All that was seen, as data that can be signed."""
+    """Everything that was seen, as data that can be signed."""
     ruleset = site.host.run("nft", "-s", "list", "ruleset") if os.geteuid() == 0 else None
     return {
         "format": "diode-evidence-1",
@@ -66,7 +67,7 @@ def evidence(site: Site, report: Report, proof: dict[str, Any] | None) -> dict[s
 
 
 def write_evidence(pack: dict[str, Any], path: Path, key: Path) -> str:
-    """Sign ``pack`` with the key in ``key``, write it to the new file ``path``; returns the key's id."""
+    """Sign ``pack`` with the key in the file ``key``, and write it to the new file ``path``. Returns the key's id."""
     signer = read_signer(key)
     envelope = Envelope(canonical(pack), PAYLOAD_TYPE, {})
     envelope.sign(signer)
@@ -79,7 +80,7 @@ def write_evidence(pack: dict[str, Any], path: Path, key: Path) -> str:
 
 
 def read_evidence(path: Path, key: Key) -> dict[str, Any]:
-    """A pack that ``key`` has signed. Raises UsageError, TrustError."""
+    """Read an evidence pack, which ``key`` must have signed. Raises UsageError, TrustError."""
     try:
         envelope = Envelope.from_dict(json.loads(path.read_bytes()))
         if envelope.payload_type != PAYLOAD_TYPE:

@@ -1,4 +1,4 @@
-"""Canonical JSON (docs/bundle-format.md): one byte string for one value, so that it can be signed and compared."""
+"""Writes canonical JSON (docs/bundle-format.md): each value has one spelling, so it can be signed and compared."""
 
 import json
 from typing import Any, Final
@@ -7,5 +7,5 @@ _CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensu
 
 
 def canonical(value: Any) -> bytes:
-    """Canonical JSON of docs/bundle-format.md: one byte string for one value."""
+    """The canonical JSON of ``value``, as bytes."""
     return _CANONICAL.encode(value).encode()

@@ -1,4 +1,4 @@
-"""BLAKE3 digests of bytes: slabs, tables, manifests."""
+"""Computes BLAKE3 digests of slabs, tables and manifests."""
 
 from typing import TYPE_CHECKING, Final
 

@@ -1,7 +1,7 @@
-"""DSSE envelopes (docs/bundle-format.md, section "Envelope"): raw bytes, signed by one or several keys.
+"""DSSE envelopes (docs/bundle-format.md, section "Envelope"): raw bytes with signatures by one or several keys.
 
-A ``keyid`` in an envelope is not signed. It says which key a signature is to be tried with, and nothing else: who has
-signed is told by the key that fits, whose id is derived from it.
+The ``keyid`` in an envelope is not signed. It only says with which key a signature is to be verified. Who signed
+follows from the key that verifies; its real id is derived from the key itself.
 """
 
 import base64
@@ -36,7 +36,7 @@ def load_signer(pem: bytes) -> CryptoSigner:
 
 
 def parse_public_key(pem: bytes) -> PublicKeyTypes:
-    """Any public key in PEM. Raises ValueError, also for a kind or a curve that nobody here knows."""
+    """Any public key in PEM. Raises ValueError, also for a kind of key or a curve that is not supported."""
     try:
         return load_pem_public_key(pem)
     except UnsupportedAlgorithm as error:
@@ -44,7 +44,7 @@ def parse_public_key(pem: bytes) -> PublicKeyTypes:
 
 
 def load_public_key(pem: bytes) -> Key:
-    """A key from its public half in PEM: Ed25519, or ECDSA on P-256 or P-384 as hardware has it. Raises ValueError."""
+    """A public key in PEM: Ed25519, or ECDSA on P-256 or P-384, which hardware tokens have. Raises ValueError."""
     key = parse_public_key(pem)
     if isinstance(key, Ed25519PublicKey):
         return SSlibKey.from_crypto(key)
@@ -54,7 +54,7 @@ def load_public_key(pem: bytes) -> Key:
 
 
 def seal(payload: bytes, payload_type: str, signers: Iterable[Signer], most: int) -> bytes:
-    """An envelope of at most ``most`` bytes around ``payload``, in canonical JSON. Raises LimitError."""
+    """Sign ``payload``; returns an envelope in canonical JSON of at most ``most`` bytes. Raises LimitError."""
     envelope = Envelope(payload, payload_type, {})
     for signer in signers:
         envelope.sign(signer)
@@ -62,7 +62,7 @@ def seal(payload: bytes, payload_type: str, signers: Iterable[Signer], most: int
 
 
 def write_envelope(envelope: Envelope, most: int) -> bytes:
-    """Canonical JSON of an envelope, signatures in the order of their key ids. Raises LimitError."""
+    """Write an envelope as canonical JSON, with signatures in the order of their key ids. Raises LimitError."""
     envelope.signatures = dict(sorted(envelope.signatures.items()))
     sealed = canonical(envelope.to_dict())
     if len(sealed) > most or len(envelope.signatures) > MAX_SIGNATURES:
@@ -74,7 +74,7 @@ def write_envelope(envelope: Envelope, most: int) -> bytes:
 
 
 def read_envelope(sealed: bytes, payload_type: str, most: int) -> Envelope:
-    """Parse an envelope of at most ``most`` bytes; nothing is verified yet. Raises ManifestError."""
+    """Parse an envelope of at most ``most`` bytes. Nothing is verified yet. Raises ManifestError."""
     if len(sealed) > most:
         raise ManifestError(f"the envelope has {len(sealed)} bytes, more than {most}")
     try:
@@ -88,7 +88,10 @@ def read_envelope(sealed: bytes, payload_type: str, most: int) -> Envelope:
 
 
 def _read_signatures(listed: Any) -> dict[str, Signature]:
-    """By key id; other fields of a signature are nobody's word, and kept nowhere. Raises ValueError and the like."""
+    """The signatures by key id. Other fields of a signature are not signed, and are dropped.
+
+    Raises ValueError and the like.
+    """
     if type(listed) is not list or len(listed) > MAX_SIGNATURES:
         raise ValueError(f"no list of at most {MAX_SIGNATURES} signatures")
     signatures: dict[str, Signature] = {}
@@ -101,7 +104,7 @@ def _read_signatures(listed: Any) -> dict[str, Signature]:
 
 
 def _read_base64(text: Any) -> bytes:
-    """What a text of base64 says: RFC 4648, section 4, padded, and no other spelling of it. Raises ValueError."""
+    """Decode base64 (RFC 4648, section 4, padded) and accept no other spelling of it. Raises ValueError."""
     if type(text) is not str:
         raise ValueError("base64 is text")
     data = base64.b64decode(text, validate=True)
@@ -111,9 +114,9 @@ def _read_base64(text: Any) -> bytes:
 
 
 def valid_keys(envelope: Envelope, keys: Iterable[Key]) -> Iterator[Key]:
-    """Which of ``keys`` have signed the envelope's raw payload.
+    """Those of ``keys`` whose signature of the envelope's raw payload is valid.
 
-    Each key is tried with the one signature that names its id, so 64 signatures cost 64 verifications, however many
+    Each key is tried only with the signature that names its id. So 64 signatures cost 64 verifications, however many
     keys are known.
     """
     signed = envelope.pae()
@@ -129,7 +132,7 @@ def valid_keys(envelope: Envelope, keys: Iterable[Key]) -> Iterator[Key]:
 
 
 def merge_signatures(envelope: Envelope, other: Envelope) -> int:
-    """Take over signatures of the same payload that were made elsewhere; how many were new. Raises ManifestError."""
+    """Add the signatures of ``other``, which has the same payload. Returns how many were new. Raises ManifestError."""
     if (other.payload, other.payload_type) != (envelope.payload, envelope.payload_type):
         raise ManifestError("what was signed is not what lies here")
     new = {keyid: s for keyid, s in other.signatures.items() if keyid not in envelope.signatures}

@@ -1,8 +1,8 @@
-"""Text that somebody else chose, made safe to look at: names, reasons, a worker's last words, a peer's labels.
+"""Makes text that a stranger chose safe to look at: names, reasons, a worker's last words, a peer's labels.
 
-A terminal obeys control characters; a bidirectional override shows a name as another one; a character without a shape
-hides. All of these are shown as what they are. Which characters they are is Unicode's to say, in the version that
-Python's ``unicodedata`` holds (14.0 in Python 3.11): unassigned ones are among them.
+A terminal obeys control characters. A bidirectional override makes a name look like another one. A character without a
+shape hides. All of these are written out as numbers. Unicode decides which characters they are, in the version of
+Python's ``unicodedata`` (14.0 in Python 3.11); unassigned characters are among them.
 """
 
 import re
@@ -16,11 +16,13 @@ _INVISIBLE: Final = re.compile(
 
 
 def escape(text: str) -> str:
-    r"""``text`` in one line, every character visible: what is not is written ``\xNN``, ``\uNNNN`` or ``\UNNNNNNNN``.
+    r"""``text`` as one line in which every character is visible.
 
-    These are control and format characters, surrogates (bytes that are not UTF-8 in a file's name), private and
-    unassigned ones, line and paragraph separators, and every blank but the space. A backslash stays one, so that text
-    may be escaped twice.
+    Others are written ``\xNN``, ``\uNNNN`` or ``\UNNNNNNNN``.
+
+    The others are control and format characters, surrogates (bytes that are not UTF-8 in a file's name), private and
+    unassigned characters, line and paragraph separators, and every blank except the space. A backslash is not changed,
+    so that text may be escaped twice.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -28,12 +30,12 @@ def escape(text: str) -> str:
 
 
 def escape_lines(text: str) -> str:
-    """As :func:`escape`, of text whose line ends are our own: a traceback, a page of help."""
+    """Escape text but keep its line ends, which must be our own: a traceback, or a page of help."""
     return "\n".join(map(escape, text.split("\n")))
 
 
 def is_visible(character: str) -> bool:
-    """Whether a person sees this character as itself."""
+    """Whether a character is visible, and looks like itself."""
     return character.isprintable() and not _INVISIBLE.match(character)
 
 

@@ -1,4 +1,4 @@
-"""Names, numbers and sizes that signed texts share, with the bounds of each (docs/bundle-format.md)."""
+"""Bounds of names, numbers and sizes that signed texts share (docs/bundle-format.md), and the rules for file names."""
 
 import unicodedata
 from typing import Annotated, Final
@@ -48,10 +48,12 @@ _HIDING: Final = {
 
 
 def check_new_name(component: str) -> None:
-    """Raise PathError unless this side may give that name: as :func:`check_component`, and nothing that hides in it.
+    """Raise PathError unless this side may give a file that name.
 
-    A receiver takes names that an older sender gave, and shows them escaped. Emoji that are joined to one (U+200D) are
-    refused, too: what joins them is a format character.
+    It must pass :func:`check_component`, and show all characters.
+
+    A receiver still accepts hidden characters in names that an older sender gave, and shows them escaped. Emoji that
+    are joined (U+200D) are refused too, because the joiner is a format character.
     """
     check_component(component)
     for character in component:

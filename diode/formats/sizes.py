@@ -1,4 +1,4 @@
-"""Numbers of bytes as people write them."""
+"""Parses numbers of bytes as people write them."""
 
 import re
 from typing import Annotated, Any
@@ -9,7 +9,7 @@ _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "
 
 
 def parse_size(value: Any) -> Any:
-    """Bytes from a number or from text such as ``100M``, ``1.5 GB`` or ``64MiB``. Raises ValueError."""
+    """Bytes, from a number or from text such as ``100M``, ``1.5 GB`` or ``64MiB``. Raises ValueError."""
     if not isinstance(value, str):
         return value
     match = re.fullmatch(r"\s*(\d{1,18}(?:\.\d{1,18})?)\s*([kmgt]i?)?b?\s*", value, re.IGNORECASE)

@@ -1,7 +1,7 @@
-"""JSON as the signed formats and heartbeats allow it: fewer texts than JSON has, so that no two readers see two things.
+"""Reads JSON more strictly than the standard does, so that no two readers can understand a text differently.
 
-Canonical JSON (docs/bundle-format.md, section "Canonical JSON") is the text that :mod:`diode.formats.canonical`
-writes. What is signed, and heartbeats, are compared with it; an envelope is not, and is read by the rules here alone.
+Signed texts and heartbeats must also be canonical: they are compared with what :mod:`diode.formats.canonical` writes
+(docs/bundle-format.md, section "Canonical JSON"). An envelope need not be canonical; only the rules here apply to it.
 """
 
 import json
@@ -14,8 +14,9 @@ MAX_DIGITS: Final = 19  # of an integer: 2^63 - 1 has so many
 def read_json(text: bytes) -> Any:
     """The value of a JSON text. Raises ValueError.
 
-    The text is UTF-8 without a byte order mark. No object has a key twice, no number a fraction, an exponent or more
-    than MAX_DIGITS digits, no text half of a surrogate pair, and nothing is nested deeper than MAX_NESTING.
+    The text must be UTF-8 without a byte order mark. An object must not have a key twice. A number must have no
+    fraction, no exponent and at most MAX_DIGITS digits. A text must not hold half of a surrogate pair. Nothing may be
+    nested deeper than MAX_NESTING.
     """
     try:
         value = _DECODER.decode(text.decode())
@@ -53,7 +54,7 @@ _DECODER: Final = json.JSONDecoder(
 
 
 def _check_characters(value: Any) -> None:
-    """Half of a surrogate pair is no character: readers refuse it, or put another one in its place."""
+    """Refuse half of a surrogate pair: it is no character, and readers either refuse it or replace it."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:

@@ -1,6 +1,6 @@
-"""Times as signed text (docs/bundle-format.md, section "Times"): RFC 3339 in UTC, to the second.
+"""Writes and checks times in signed texts (docs/bundle-format.md, section "Times"): RFC 3339 in UTC, to the second.
 
-Of two such texts the later one sorts later.
+Of two such texts, the later time sorts later.
 """
 
 import re
@@ -12,10 +12,9 @@ _DAYS: Final = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 def check_moment(text: str) -> str:
-    """The text, when it is ``YYYY-MM-DDThh:mm:ssZ`` of a day and a second that there are. Raises ValueError.
+    """Return the text, if it is ``YYYY-MM-DDThh:mm:ssZ`` and that day and second exist. Raises ValueError otherwise.
 
-    Years are 0001 to 9999, of the Gregorian calendar. A leap second (23:59:60) is none: no sender writes one. So of two
-    such texts the later one sorts later.
+    Years are 0001 to 9999 of the Gregorian calendar. A leap second (23:59:60) is refused; no sender writes one.
     """
     found = _SHAPE.fullmatch(text)
     if found is None:
@@ -33,10 +32,10 @@ def _days_in(year: int, month: int) -> int:
 
 
 def moment(seconds: float) -> str:
-    """Seconds since 1970 as text."""
+    """The text for a time in seconds since 1970."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def now_utc() -> str:
-    """Now, as text."""
+    """The text for the current time."""
     return moment(time.time())

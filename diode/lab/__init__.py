@@ -1,14 +1,10 @@
-"""Trying and measuring: plan, calibrate, demo, benchmarks.
+"""Tools for trying and measuring a link: forecast, calibration, demonstration, benchmarks.
 
-- ``bench``: ``diode bench``: the operator's own measurement: kernel limit, stages alone, and whole transfers
-  by the real daemons
-- ``calibrate``: ``diode calibrate``: padding at rising rates, and the end that counts it
-- ``demo``: ``diode demo``: both daemons and the emulated diode as real processes, real files, real losses,
-  and a comparison
-- ``kernel_limit``: the kernel limit of this machine: the sockets and trains of a transfer, with no work on
-  either side
-- ``plan``: ``diode plan``: loss models, time and overhead; pure
-- ``stages``: each stage of a transfer alone, in one thread, as bytes of user data a second: where the time
-  goes
-- ``transfer``: one bundle through both daemons, timed, weighed and compared
+- ``bench``: ``diode bench``: measures this machine: the kernel limit, each stage, and whole transfers
+- ``calibrate``: ``diode calibrate``: finds the highest rate at which the link loses nothing
+- ``demo``: ``diode demo``: transfers real files with losses, and compares what arrived
+- ``kernel_limit``: measures how fast the kernel alone carries datagrams
+- ``plan``: ``diode plan``: computes duration, overhead and the probability of failure
+- ``stages``: measures each stage of a transfer alone, in one thread
+- ``transfer``: runs and measures the transfer of one bundle by both daemons
 """

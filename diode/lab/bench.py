@@ -1,8 +1,8 @@
-"""``diode bench``: the operator's own measurement: kernel limit, stages alone, and whole transfers by the real daemons.
+"""``diode bench``: measures this machine: the kernel limit, each stage alone, and whole transfers by the real daemons.
 
-A transfer's rate is the highest that this machine carries without an unrepaired loss, found by trying from above; a row
-is the median of several transfers at that rate, each compared byte by byte. Ratios are to the kernel limit of the same
-run: they can be compared across machines and days.
+The rate of a transfer is the highest that this machine carries without an unrepaired loss. It is found by trying lower
+and lower rates. Each row is the median of several transfers at that rate, and each transfer is compared byte by byte.
+Ratios refer to the kernel limit of the same run, so that they can be compared across machines and days.
 """
 
 import json
@@ -73,7 +73,7 @@ class _Bench:
 
 
 def run_bench(*, quick: bool, json_file: Path | None, console: Console) -> dict[str, Any]:
-    """Measure, show tables, write ``json_file``; returns what was written."""
+    """Measure, show tables, and write ``json_file``. Returns what was written."""
     report: dict[str, Any] = {"machine": machine(), "raw": {}, "stages": [], "end_to_end": [], "more": []}
     with ExitStack() as stack:
         ends = stack.enter_context(open_ends())
@@ -123,7 +123,7 @@ def _more(bench: _Bench, source: Path) -> Iterator[Row]:
 
 
 def machine() -> dict[str, Any]:
-    """What this is measured on."""
+    """A description of the machine that is measured."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return {

@@ -1,7 +1,7 @@
-"""``diode calibrate``: which rate does this link carry? The sender climbs a list of rates, the receiver keeps count.
+"""``diode calibrate``: finds the highest rate that a link carries. The sender raises its rate, and the receiver counts.
 
-Nothing comes back: the receiver shows on its own screen the highest rate that lost nothing, and the operator puts it
-into the sender's configuration. What is sent is padding (docs/wire-format.md): a receiver in service drops it.
+Nothing comes back. The receiver shows on its own screen the highest rate that lost nothing, and the operator enters it
+in the sender's configuration. The datagrams are padding (docs/wire-format.md), which a receiver in service drops.
 """
 
 import os
@@ -50,7 +50,7 @@ _FIRST: Final = struct.Struct(">I")
 
 
 class Record(BaseModel):
-    """What each calibration datagram says of its step; the last ones of a step also say what was sent."""
+    """What each calibration datagram says about its step. The last ones of a step also say how many were sent."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -63,7 +63,7 @@ class Record(BaseModel):
 
 @dataclass
 class Step:
-    """One rate as the receiver saw it. Rates in bytes of UDP payload a second, the rest in datagrams and bytes."""
+    """One rate as the receiver saw it. Rates are bytes of UDP payload a second; the rest datagrams and bytes."""
 
     rate: int
     received: int = 0
@@ -74,12 +74,12 @@ class Step:
 
     @property
     def lost(self) -> int | None:
-        """Datagrams that did not arrive; None when the step's end was not heard."""
+        """Datagrams that did not arrive; None when the end of the step was not received."""
         return None if self.sent is None else max(0, self.sent - self.received)
 
     @property
     def verdict(self) -> str:
-        """``clean``, or whose the loss was: the ``link``'s, or our own ``socket``'s, too small or read too late."""
+        """``clean``, or where the loss happened: ``link``, or ``socket`` when ours was too small or read too late."""
         if self.lost is None:
             return "unfinished"
         if not self.lost:
@@ -88,17 +88,17 @@ class Step:
 
     @property
     def carried(self) -> int:
-        """The rate that this step proves: a short step's first train makes it look faster than it was."""
+        """The rate that this step proves. It is at most what was sent: in a short step, ``rate`` looks too fast."""
         return min(self.rate, self.sent_rate or 0)
 
     @property
     def kept_up(self) -> bool:
-        """Whether the sender really sent at the rate it meant to."""
+        """Whether the sender reached the rate that it announced."""
         return self.sent_rate is not None and self.sent_rate >= _KEPT_UP * self.rate
 
 
 class Meter:
-    """Counts the runs of one calibration. Everything but authentic records of one session is counted as foreign."""
+    """Counts the runs of one calibration. Everything except authentic records of one session is counted as foreign."""
 
     def __init__(self, key: LinkKey, mode: Mode) -> None:
         self.steps: dict[int, Step] = {}
@@ -113,12 +113,12 @@ class Meter:
 
     @property
     def is_over(self) -> bool:
-        """Whether the end of the last step was heard."""
+        """Whether the end of the last step was received."""
         last = self.steps.get(self.total_steps - 1)
         return last is not None and last.sent is not None
 
     def feed(self, run: memoryview, now: float) -> None:
-        """Take one received run; nothing of it is kept."""
+        """Count one received run. Nothing of it is kept."""
         head = _parse(run)
         if head is None:
             self.foreign += 1
@@ -136,7 +136,7 @@ class Meter:
             self.steps[number].received += count
 
     def note_socket(self, queued_bytes: int, drops: int) -> None:
-        """Book what the socket lost and how full it was to the newest step."""
+        """Add the socket's losses and its fill level to the newest step."""
         if self.steps:
             step = self.steps[max(self.steps)]
             step.socket_drops += max(0, drops - self._drops_before)
@@ -144,7 +144,7 @@ class Meter:
         self._drops_before = drops
 
     def best(self) -> Step | None:
-        """The fastest step that lost nothing, of those below the first that did."""
+        """The fastest step that lost nothing, among those slower than the first with a loss."""
         best: Step | None = None
         for number in sorted(self.steps):
             step = self.steps[number]
@@ -196,7 +196,7 @@ def _parse(run: memoryview) -> tuple[int, int, int, int] | None:
 def ramp(
     key: LinkKey, mode: Mode, to: Address, symbol_bytes: int, path: UdpPath, rates: Sequence[int], seconds: float
 ) -> Iterator[Step]:
-    """Send each rate for ``seconds`` to ``to``; yields what was sent. Ends after a rate that was not reached."""
+    """Send to ``to`` for ``seconds`` at each rate; yields what was sent. It stops after a rate that was not reached."""
     sender = choose_sender(path, open_sender(to), to, datagram_bytes(symbol_bytes))
     session = Session(key, int.from_bytes(os.urandom(8), "big"), mode)
     try:
@@ -206,19 +206,19 @@ def ramp(
 
 
 class Clock(Protocol):
-    """Time as the module ``time`` has it."""
+    """A clock with the functions of the module ``time``, so that tests can replace it."""
 
     def monotonic(self) -> float:
-        """Seconds that only ever grow."""
+        """Seconds of a clock that never goes back."""
 
     def sleep(self, seconds: float, /) -> None:
-        """Let so many of them pass."""
+        """Wait for so many seconds."""
 
 
 def climb(
     send: Callable[[memoryview], None], sealer: "Sealer", rates: Sequence[int], seconds: float, clock: Clock
 ) -> Iterator[Step]:
-    """The steps of :func:`ramp`: trains go to ``send``, time is the ``clock``'s."""
+    """The steps of :func:`ramp`, without its socket: trains go to ``send``, and time comes from ``clock``."""
     for number, rate in enumerate(rates):
         train = sealer.seal(Record(step=number, steps=len(rates), rate=rate), is_end=False)
         clock.sleep(_GAP_S)
@@ -252,7 +252,7 @@ def _send_for(
 
 
 class Sealer:
-    """Trains of padding that carry a record; each datagram has its own counter for as long as the session lives."""
+    """Makes trains of padding that carry a record. No counter is used twice in a session."""
 
     def __init__(self, key: LinkKey, session: Session, symbol_bytes: int) -> None:
         self._key_id = key.key_id
@@ -263,7 +263,7 @@ class Sealer:
         self._count = train_datagrams(self.datagram_bytes)
 
     def seal(self, record: Record, *, is_end: bool) -> memoryview:
-        """A train of datagrams that all say ``record``."""
+        """A train of datagrams that all carry ``record``."""
         count, size = self._count, self.datagram_bytes
         buffer = memoryview(bytearray(count * size))
         datagrams = np.frombuffer(buffer, np.uint8).reshape(count, size)
@@ -287,10 +287,7 @@ class Sealer:
 def listen(
     meter: Meter, address: Address, buffer_bytes: int, path: UdpPath, patience_s: float, show: Callable[[], None]
 ) -> int:
-    """Feed ``meter`` until the calibration is over or silent for ``patience_s``; returns the socket buffer granted.
-
-    ``show`` is called about ten times a second.
-    """
+    """Feed ``meter`` until the calibration ends or is silent for ``patience_s``. Returns the socket buffer in bytes."""
     sock = open_receiver(address, buffer_bytes)
     reader = choose_reader(path, sock, _QUIET_S)
     buffer = memoryview(bytearray(MAX_RUN_BYTES))
@@ -326,7 +323,7 @@ def as_table(steps: Iterable[Step]) -> Table:
 
 
 def advice(best: Step | None) -> str:
-    """What to type."""
+    """What the operator should type next."""
     if best is None:
         return "no rate was carried without loss: try slower ones (diode calibrate send --rates 1M,2M,5M)"
     return (
@@ -336,7 +333,7 @@ def advice(best: Step | None) -> str:
 
 
 def report(meter: Meter, granted_bytes: int) -> dict[str, object]:
-    """What was found, ready for JSON."""
+    """The results, ready for JSON."""
     best = meter.best()
     return {
         "steps": [

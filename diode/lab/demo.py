@@ -1,6 +1,6 @@
-"""``diode demo``: both daemons and the emulated diode as real processes, real files, real losses, and a comparison.
+"""``diode demo``: transfers real files through both daemons and the emulated diode with losses, and compares them.
 
-Exit code 0 only when every byte that left the outbox lies in the inbox.
+All three run as real processes. The exit code is 0 only when every byte that left the outbox lies in the inbox.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ _START_S: Final = 20.0
 
 @dataclass(slots=True)
 class Transfer:
-    """What the processes said while the demonstration ran."""
+    """What the processes reported while the demonstration ran."""
 
     published: dict[str, dict[str, Any]] = field(default_factory=dict)
     receiver: dict[str, Any] = field(default_factory=dict)

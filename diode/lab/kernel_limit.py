@@ -1,6 +1,6 @@
-"""The kernel limit of this machine: the sockets and trains of a transfer, with no work on either side.
+"""Measures the kernel limit: how fast this machine carries the datagrams of a transfer when nothing else is done.
 
-``main`` is what runs in the two processes that :func:`measure` starts: ``receive ADDRESS``, ``send ADDRESS BYTES S``.
+:func:`measure` starts two processes that run ``main``: ``receive ADDRESS``, and ``send ADDRESS BYTES S``.
 """
 
 import subprocess
@@ -26,7 +26,7 @@ _QUIET_S: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What the receiving process got, and how long it took from the first run to the last."""
+    """What the receiving process got, and the time from the first run to the last."""
 
     payload_bytes: Annotated[int, Whole()]
     nanoseconds: Annotated[int, Whole(1)]
@@ -38,9 +38,9 @@ _SAID: Final = Vocabulary(Received)
 def measure(
     datagram_bytes: int, low: Sequence[str], high: Sequence[str], to: Address, seconds: float = SECONDS
 ) -> float:
-    """Bytes of UDP payload a second that reach a receiver which only receives.
+    """Bytes of UDP payload a second that arrive when the receiver only receives.
 
-    ``low`` and ``high`` are command prefixes (``ip netns exec ...``) for the two ends.
+    ``low`` and ``high`` are command prefixes for the two ends (``ip netns exec ...``).
     """
     receive, send = python("diode.lab.kernel_limit", "receive", str(to)), python("diode.lab.kernel_limit", "send")
     receiver = subprocess.Popen([*high, *receive], stdout=subprocess.PIPE, text=True, cwd="/", env=environment())

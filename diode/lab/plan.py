@@ -1,9 +1,10 @@
-"""``diode plan``: how long a bundle takes, what repair costs, and how likely it is that something is missing after it.
+"""``diode plan``: computes how long a bundle takes, what repair costs, and how likely something is missing afterwards.
 
-The link loses datagrams alone (burst 1) or in bursts (Gilbert's chain of a good state that loses nothing and a bad one
-that loses all; docs/planning.md). A block of n = k + r symbols fails when more than r of them are lost; its symbols are
-D datagrams apart, and beside each lies one of the next block. Passes are independent, and a slab is delivered by one of
-them. A pass is of use when the manifest is there before its data, or memory keeps all of it until it comes.
+The model: the link loses single datagrams (burst 1), or bursts by Gilbert's chain: a good state that loses nothing and
+a bad one that loses all (docs/planning.md). A block of n = k + r symbols fails when more than r of them are lost. Its
+symbols are D datagrams apart, and beside each lies a symbol of the next block. Passes are independent, and a slab must
+be delivered by a single pass. A pass is useful only if its manifest arrives before the data, or if memory can keep all
+data until it arrives.
 """
 
 import math
@@ -41,7 +42,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Mean share of datagrams lost, and mean length of a burst; 1: each alone."""
+    """Mean share of datagrams that are lost, and mean length of a burst; 1 means single losses."""
 
     share: float
     burst: float = 1.0
@@ -53,7 +54,7 @@ class Loss:
             raise ValueError(f"bursts of {self.burst:g} cannot make up only {self.share:.2%} of the datagrams")
 
     def memory(self, apart: int) -> float:
-        """What the fate of a datagram says of that of another so many places away: 0 nothing, 1 all."""
+        """How much a datagram's fate tells about that of another so many places away: from 0 (nothing) to 1 (all)."""
         if self.burst == 1:
             return 0.0
         leave = 1 / self.burst
@@ -63,7 +64,7 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What to expect of one bundle."""
+    """The expected figures for one bundle."""
 
     slabs: int
     datagrams: int
@@ -123,7 +124,7 @@ def forecast(
 
 @dataclass(frozen=True, slots=True)
 class _Odds:
-    """Failures of the parts of a bundle, and what follows for the whole."""
+    """Probabilities that parts of a bundle fail, and the resulting one for the whole bundle."""
 
     whole: int  # slabs before the last
     slab: float  # that one of them fails in a pass
@@ -148,10 +149,10 @@ class _Odds:
 
 @cache
 def slab_failure(shape: Geometry, loss: Loss) -> float:
-    """Probability that any block of a slab fails.
+    """Probability that at least one block of a slab fails.
 
-    Bursts hit neighbouring blocks alike. What a block's neighbour says of it is taken into account, what those further
-    away would add is not, which errs on the safe side.
+    Bursts hit neighbouring blocks alike. The estimate uses what one neighbour tells about a block, and ignores what
+    those further away would add, which errs on the safe side.
     """
     block = block_failure(shape, loss)
     if loss.burst == 1 or shape.columns == 1 or block == 0:
@@ -203,7 +204,7 @@ def binomial_tail(n: int, p: float, r: int) -> float:
 
 
 def _any_of(probability: float, count: int) -> float:
-    """That at least one of ``count`` independent events of this probability happens."""
+    """Probability that at least one of ``count`` independent events of this probability happens."""
     return 1.0 if probability >= 1 else -math.expm1(count * math.log1p(-probability))
 
 
@@ -226,7 +227,7 @@ def _sent(slab: Slab, copies: int, full: Geometry) -> tuple[Slab, int]:
 
 
 def _objects(symbol_bytes: int, files: int, slabs: int) -> list[Slab]:
-    """Manifest, which is one slab, and tables, slab by slab."""
+    """The slabs of the control objects: the manifest, which is one slab, and the tables."""
     full = object_geometry(symbol_bytes)
     return [
         slab_at(full, size, number, is_object=True)

@@ -1,4 +1,4 @@
-"""Each stage of a transfer alone, in one thread, as bytes of user data a second: where the time goes."""
+"""Measures each stage of a transfer alone, in one thread, to show where the time goes."""
 
 import os
 import time
@@ -24,7 +24,7 @@ _ROUNDS: Final = 5
 
 
 def measure(mtu: int, symbol_bytes: int, folder: Path) -> Iterator[dict[str, object]]:
-    """One row a stage: ``stage``, ``mtu``, ``gb_per_s``. Files are written below ``folder``."""
+    """One row for each stage: ``stage``, ``mtu``, ``gb_per_s`` (of user data). Files are written below ``folder``."""
     bench = _Bench(symbol_bytes, folder)
     for name, work in bench.stages():
         seconds = [_timed(work) for _ in range(_ROUNDS)]

@@ -1,6 +1,6 @@
-"""One bundle through both daemons: real processes, timed, weighed, and every byte of it compared.
+"""Runs the transfer of one bundle by both daemons as real processes. Measures time and cost, and compares every byte.
 
-The clock runs from the first datagram to the rename into the inbox; what starts before and ends after is not counted.
+The clock runs from the first datagram to the rename into the inbox. What happens before and after is not counted.
 """
 
 import filecmp
@@ -36,7 +36,7 @@ _NETWORK: Final = "10.255.214"
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """Where the two daemons run: command prefixes, and the address they meet at."""
+    """Where the two daemons run: command prefixes, and the address of the link between them."""
 
     name: str
     low: Sequence[str]
@@ -44,9 +44,10 @@ class Ends:
     to: Address
 
     def drop(self, per_mille: int) -> bool:
-        """From now on lose so many of 1000 datagrams at random, one by one; False where that cannot be done.
+        """From now on lose so many of 1000 datagrams at random. Returns False when that is not possible here.
 
-        The link no longer carries trains but single packets, also with 0: such rows compare among themselves only.
+        From then on the link carries single packets and no trains, even with 0. Compare such rows only among
+        themselves.
         """
         if not self.low:
             return False
@@ -72,7 +73,7 @@ class Case:
 
 @contextmanager
 def open_ends() -> Iterator[Ends]:
-    """Two network namespaces joined by a veth pair when that is allowed, otherwise loopback."""
+    """Two network namespaces joined by a veth pair if that is permitted, otherwise loopback."""
     name = f"diode-bench-{os.getpid()}"
     low, high = f"{name}-low", f"{name}-high"
     commands = [
@@ -101,7 +102,7 @@ def _ip(command: str) -> bool:
 
 
 def run_quietly(*command: str | Path) -> bool:
-    """Whether ``command`` is there and succeeds; nothing of it is shown."""
+    """Run ``command`` without showing its output. Returns whether it exists and succeeds."""
     try:
         done = subprocess.run(command, capture_output=True, check=False, cwd="/", env=environment())
         return done.returncode == 0
@@ -110,7 +111,7 @@ def run_quietly(*command: str | Path) -> bool:
 
 
 class Transfer:
-    """One bundle of ``source`` (a file or folder of ``size_bytes``) through both daemons, below ``folder``."""
+    """One bundle of ``source`` (a file or folder of ``size_bytes``), transferred by both daemons below ``folder``."""
 
     def __init__(self, case: Case, ends: Ends, source: Path, size_bytes: int, folder: Path, rate: int) -> None:
         self._source = source.absolute()
@@ -126,7 +127,7 @@ class Transfer:
         init_pair(self._pair, to=where, listen=where, mtu=case.mtu, rate=rate, profile=case.profile, auth=case.auth)
 
     def run(self) -> dict[str, Any] | None:
-        """Figures of the transfer, or None when it was not delivered whole."""
+        """Figures of the transfer; None when it was not delivered completely."""
         receiver = self._start(self._ends.high, "receiver", "run", "--json", "--bundles", "1")
         sender: subprocess.Popen[str] | None = None
         try:

@@ -1,4 +1,4 @@
-"""Where datagrams go to or are awaited: a host and a port, as text and as the kernel takes them."""
+"""Parses and resolves addresses: a host and a port, as text and as the kernel takes them."""
 
 import socket
 from typing import NamedTuple, Self
@@ -9,14 +9,14 @@ SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 
 
 class Address(NamedTuple):
-    """Where datagrams go to or are awaited. ``host`` is an IPv4 or IPv6 address, or a name."""
+    """A host and a port. ``host`` is an IPv4 or IPv6 address, or a name."""
 
     host: str
     port: int
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """``HOST:PORT`` or ``[IPV6]:PORT``; ValueError says what is wrong with anything else."""
+        """Parse ``HOST:PORT`` or ``[IPV6]:PORT``. Raises ValueError for anything else."""
         host, colon, port = text.strip().rpartition(":")
         if not colon or not host:
             raise ValueError(f"{text!r} is not HOST:PORT")
@@ -32,11 +32,11 @@ class Address(NamedTuple):
 
     @property
     def family(self) -> socket.AddressFamily:
-        """``AF_INET`` or ``AF_INET6``; a name is looked up."""
+        """``AF_INET`` or ``AF_INET6``. A name is looked up for this."""
         return self.resolve()[0]
 
     def resolve(self) -> tuple[socket.AddressFamily, SocketAddress]:
-        """Family and numeric socket address; asks the resolver for names only. UsageError when it knows none."""
+        """Family and numeric socket address. Only names are looked up. Raises UsageError when a name is unknown."""
         try:
             found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_DGRAM)
         except (OSError, UnicodeError) as error:

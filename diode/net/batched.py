@@ -1,6 +1,6 @@
-"""The batched path: the kernel takes a whole train in one call (UDP_SEGMENT), and gives a whole run in one (UDP_GRO).
+"""The batched path: the kernel takes a whole train in one call (UDP_SEGMENT), or gives a whole run in one (UDP_GRO).
 
-An offload that the kernel refuses costs speed, never a datagram.
+When the kernel refuses an offload, sending gets slower, but no datagram is lost.
 """
 
 import errno
@@ -19,7 +19,7 @@ _GRO_SPACE: Final = socket.CMSG_SPACE(4)
 
 
 class BatchedSender:
-    """Hands the kernel one train a call (UDP_SEGMENT). Owns ``sock`` until :meth:`close`."""
+    """Sends one train with each call (UDP_SEGMENT). Owns ``sock`` until :meth:`close`."""
 
     name = "batched"
 
@@ -33,7 +33,7 @@ class BatchedSender:
         self.resize(datagram_bytes)
 
     def resize(self, datagram_bytes: int) -> None:
-        """From now on trains are of datagrams this long."""
+        """From now on trains consist of datagrams of this length."""
         self._datagram_bytes = datagram_bytes
         if self.degraded is None:
             try:
@@ -42,9 +42,12 @@ class BatchedSender:
                 self._degrade(error.errno or 0)
 
     def send(self, train: memoryview) -> None:
-        """Send at most :func:`train_datagrams` datagrams; the last one may be shorter. ``train`` is free afterwards.
+        """Send at most :func:`train_datagrams` datagrams; the last one may be shorter.
 
-        What the kernel cannot take at the moment is counted in ``refused``. KernelError: it will never take it.
+        ``train`` is the caller's again afterwards.
+
+        Datagrams that the kernel cannot take at the moment are counted in ``refused``. Raises KernelError for what it
+        will never take.
         """
         deadline = time.monotonic() + RETRY_S
         if self.degraded is None:
@@ -64,7 +67,7 @@ class BatchedSender:
         self._sock.close()
 
     def _offer(self, piece: memoryview, deadline: float) -> int:
-        """0, or the errno that the kernel refused ``piece`` with."""
+        """Offer ``piece`` to the kernel. Returns 0, or the errno with which the kernel refused it."""
         while True:
             self.calls += 1
             try:
@@ -91,7 +94,7 @@ class BatchedSender:
 
 
 class BatchedReader:
-    """Takes one run of equal-sized datagrams a call (UDP_GRO). Owns ``sock`` until :meth:`close`."""
+    """Receives one run of equal-sized datagrams with each call (UDP_GRO). Owns ``sock`` until :meth:`close`."""
 
     name = "batched"
 
@@ -111,9 +114,9 @@ class BatchedReader:
     def receive(self, into: memoryview) -> int:
         """Write one run of datagrams (the last may be shorter) to the start of ``into``; returns its bytes.
 
-        0 when none came for ``timeout_s``, or an empty one. ``into`` has at least MAX_RUN_BYTES; it stays the caller's.
-        A reader that has emptied its socket naps before it waits: woken for every train, it would cost both ends more
-        than the reading does.
+        Returns 0 when none came for ``timeout_s``, or when the datagram was empty. ``into`` has at least MAX_RUN_BYTES,
+        and stays the caller's. After it has emptied the socket, the reader sleeps for a moment before it waits: waking
+        up for every train would cost both ends more than the reading does.
         """
         self.calls += 1
         try:
@@ -128,7 +131,7 @@ class BatchedReader:
             return quiet(error)
 
     def receive_sized(self, into: memoryview, *, wait: bool = True) -> tuple[int, int]:
-        """As :meth:`receive`, with the size of the run's datagrams, so that nothing need be known of their content.
+        """Like :meth:`receive`, and returns the size of the run's datagrams too, so that no header need be read.
 
         ``wait=False`` returns at once when nothing is queued.
         """

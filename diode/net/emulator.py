@@ -1,10 +1,10 @@
-"""The software diode (``diode link``): datagrams go from a low side to a high side, damaged as asked, and never back.
+"""The software diode (``diode link``): forwards datagrams from a low side to a high side, damaged as asked, never back.
 
 ::
 
     low side -> BatchedReader -> Impairer (lose, corrupt, duplicate, delay) -> Pacer -> BatchedSender -> high side
 
-It knows nothing of our headers: it takes the size of datagrams from the kernel.
+It does not read our headers: the kernel tells it the size of the datagrams.
 """
 
 import time
@@ -50,13 +50,15 @@ class Link:
 
     @property
     def degraded(self) -> str | None:
-        """Why an offload is off, if one is."""
+        """Why an offload is switched off; None when none is."""
         return self._sender.degraded or self._reader.degraded
 
     def run(self, stop: Callable[[], bool], report: Callable[[Tally], None] | None = None) -> None:
-        """Forward until ``stop()``, which is asked every QUIET_S at least; ``report`` every REPORT_S and at the end.
+        """Forward until ``stop()`` is true, which is asked at least every QUIET_S.
 
-        KernelError: the high side cannot take datagrams of that size.
+        Calls ``report`` every REPORT_S and at the end.
+
+        Raises KernelError when the high side cannot take datagrams of that size.
         """
         reported = time.monotonic()
         while not stop():

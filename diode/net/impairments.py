@@ -1,8 +1,10 @@
-"""What an emulated line does to a stream of datagrams: it loses, corrupts, duplicates and delays. Sans-IO, seeded.
+"""What an emulated line does to a stream of datagrams: it loses, corrupts, duplicates and delays.
 
-A stream is a matrix of datagrams, one a row. What happens to a datagram depends on the seed and on its place in the
-stream, not on how the stream is cut into calls: every effect has a random generator of its own, and draws either once
-for each datagram or once for each event.
+Without sockets, seeded.
+
+A stream is a matrix with one datagram in each row. What happens to a datagram depends on the seed and on its place in
+the stream, and not on how the stream is divided into calls. Each effect has a random generator of its own, which draws
+either once for each datagram or once for each event.
 """
 
 from collections.abc import Callable
@@ -21,11 +23,11 @@ Places = NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class Impairments:
-    """What to do to a stream. Shares are from 0 to 1, lengths in datagrams; the default is to do nothing.
+    """What to do to a stream. Shares are from 0 to 1, lengths in datagrams. The default does nothing.
 
-    ``burst_loss`` is the share of datagrams lost in bursts that come at random and last ``burst_mean`` on average
-    (Gilbert 1960, Elliott 1963). ``burst`` is the length of bursts that leave from ``burst_gap`` to twice as many
-    datagrams between each other. All kinds of loss may be on at once.
+    ``burst_loss`` is the share of datagrams that are lost in random bursts of ``burst_mean`` on average (Gilbert 1960,
+    Elliott 1963). ``burst`` is the length of regular bursts; between two of them pass ``burst_gap`` to twice as many
+    datagrams. All kinds of loss may be used at once.
     """
 
     loss: float = 0.0
@@ -55,7 +57,7 @@ class Impairments:
 
 @dataclass
 class Tally:
-    """What became of the traffic. Numbers of datagrams, unless they say otherwise."""
+    """Counts of what was done to the traffic, in datagrams unless a name says otherwise."""
 
     received: int = 0
     forwarded: int = 0  # handed on, copies included; less than `received` by what is lost or still held back
@@ -72,7 +74,7 @@ class Tally:
 
 
 class Impairer:
-    """Does :class:`Impairments` to a stream of datagrams, the same for every ``seed``, and keeps the tally."""
+    """Applies :class:`Impairments` to a stream of datagrams, and counts. The same ``seed`` gives the same result."""
 
     def __init__(self, impairments: Impairments, seed: int) -> None:
         self.tally = Tally()
@@ -90,10 +92,10 @@ class Impairer:
         self._held_due = np.empty(0, np.int64)
 
     def apply(self, datagrams: Datagrams) -> Datagrams:
-        """What leaves when the (n, size) matrix ``datagrams`` arrives, as an (m, size) matrix.
+        """Take the (n, size) matrix ``datagrams`` that arrives; returns the (m, size) matrix that leaves.
 
-        The input is never written to. It is returned itself when nothing happened to it, else the result is a new
-        matrix. All calls need the same ``size`` as long as something is held back: :meth:`flush` before another one.
+        The input is never written to. If nothing happened to it, it is returned itself; otherwise the result is a new
+        matrix. While datagrams are held back all calls need the same ``size``: call :meth:`flush` before another one.
         """
         count, size = datagrams.shape
         if self._held.shape[1] != size:
@@ -119,7 +121,7 @@ class Impairer:
         return self._forward(self._in_order(leaving, due[places], 2 * (start + count)))
 
     def flush(self) -> Datagrams:
-        """All datagrams that are held back, in the order in which they were due; nothing is held afterwards."""
+        """All datagrams that are held back, in the order in which they were due. Nothing is held back afterwards."""
         held = self._held[np.argsort(self._held_due, kind="stable")]
         self._held, self._held_due = held[:0], self._held_due[:0]
         return self._forward(held)

@@ -1,6 +1,6 @@
-"""The portable path: asyncio-dgram, one datagram at a time, for kernels without the offloads.
+"""The portable path: asyncio-dgram sends and receives one datagram at a time, for kernels without the offloads.
 
-asyncio is imported by those that use it: the process that listens has none of it on the other path.
+asyncio is imported only when this path is used, so that the listening process does not load it on the batched path.
 """
 
 import errno
@@ -37,7 +37,7 @@ class PortableSender:
         self._stream._transport.set_write_buffer_limits(high=0)  # noqa: SLF001
 
     def send(self, train: memoryview) -> None:
-        """As :meth:`diode.net.batched.BatchedSender.send`."""
+        """Send a train like :meth:`diode.net.batched.BatchedSender.send`."""
         self._loop.run_until_complete(self._send_all(train))
 
     def close(self) -> None:
@@ -95,7 +95,7 @@ class PortableReader:
         self._queue = self._stream._recvq  # noqa: SLF001  # not public, but the only way to see how long it is
 
     def receive(self, into: memoryview) -> int:
-        """As :meth:`diode.net.batched.BatchedReader.receive`; all datagrams of a run are of one size here."""
+        """Receive like :meth:`diode.net.batched.BatchedReader.receive`. All datagrams of a run have one size here."""
         return self._loop.run_until_complete(self._gather(into))
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What it means when the kernel refuses a datagram: wait, send it another way, count it, or stop."""
+"""Tells what to do when the kernel refuses a datagram: wait, send it another way, count it, or stop."""
 
 import errno
 from typing import Final
@@ -26,7 +26,7 @@ _PASSING: Final = NO_ROOM | {
 
 
 def raise_unless_passing(code: int, to: Address, datagram_bytes: int) -> None:
-    """KernelError with advice, unless the errno ``code`` of a send is that of a fault which passes by itself."""
+    """Raise KernelError with advice, unless the errno ``code`` of a send is a fault that passes by itself."""
     if code in _PASSING:
         return
     if code == errno.EMSGSIZE:
@@ -39,7 +39,7 @@ def raise_unless_passing(code: int, to: Address, datagram_bytes: int) -> None:
 
 
 def quiet(error: OSError) -> int:
-    """0 for an error of a read that means nothing came (a timeout, a signal, a stray ICMP); raises for others."""
+    """0 if a read failed only because nothing came (a timeout, a signal, a stray ICMP). Raises for other errors."""
     if error.errno == errno.EINTR or error.errno in _PASSING:
         return 0
     raise KernelError(f"the kernel refused to receive: {error.strerror}") from error

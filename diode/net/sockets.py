@@ -1,7 +1,7 @@
-"""The UDP sockets: opened or taken over, set up, and asked what they lost.
+"""Opens UDP sockets that work in one direction only, or takes them over from systemd, and asks what they lost.
 
-A socket to send from is never connected: a connected one turns ICMP into errors, which is a way back. A locked filter
-closes it to reading. A socket to receive from is only read.
+A sending socket is never connected: a connected one turns ICMP messages into errors, and that is a way back. A locked
+socket filter keeps it from receiving anything. A receiving socket is only read.
 """
 
 import errno
@@ -44,7 +44,7 @@ class SocketMemory(NamedTuple):
 
 
 def open_sender(to: Address) -> socket.socket:
-    """A socket to send to ``to`` with ``sendto``: not connected, never fragmenting, and closed to reading for good."""
+    """A socket to send to ``to`` by ``sendto``. It is not connected, never fragments, and can never receive."""
     family, _ = to.resolve()
     sock = socket.socket(family, socket.SOCK_DGRAM)
     try:
@@ -61,7 +61,7 @@ def open_sender(to: Address) -> socket.socket:
 
 
 def open_receiver(listen: Address, buffer_bytes: int) -> socket.socket:
-    """A socket bound to ``listen``, to be read only; :func:`socket_memory` tells what ``buffer_bytes`` were granted."""
+    """A socket bound to ``listen``, only to be read. :func:`socket_memory` tells how many buffer bytes were granted."""
     family, address = listen.resolve()
     sock = socket.socket(family, socket.SOCK_DGRAM)
     try:
@@ -74,9 +74,10 @@ def open_receiver(listen: Address, buffer_bytes: int) -> socket.socket:
 
 
 def adopt_receiver(fd: int, listen: Address, buffer_bytes: int) -> socket.socket:
-    """The socket that systemd bound to ``listen``, as :func:`open_receiver` would have opened it.
+    """Set up the socket that systemd bound to ``listen``, as :func:`open_receiver` would have opened it.
 
-    UsageError when it is another one. Its buffer is never made smaller: systemd may set it past the system's limit.
+    Raises UsageError when it is another kind of socket, or bound elsewhere. Its buffer is never made smaller: systemd
+    may have set it above the system's limit.
     """
     try:
         sock = socket.socket(fileno=fd)
@@ -98,20 +99,20 @@ def adopt_receiver(fd: int, listen: Address, buffer_bytes: int) -> socket.socket
 
 
 def bound_address(sock: socket.socket) -> Address:
-    """Where ``sock`` is bound: the port that the kernel chose, when port 0 was asked for."""
+    """The address to which ``sock`` is bound, with the port that the kernel chose for port 0."""
     host, port = sock.getsockname()[:2]
     return Address(host, port)
 
 
 def socket_memory(sock: socket.socket) -> SocketMemory:
-    """How full the receive buffer is, how large it is, and what it lost, in one call."""
+    """How full the receive buffer is, how large it is, and how many datagrams it lost, in one call."""
     # u32 each: RMEM_ALLOC, RCVBUF, WMEM_ALLOC, SNDBUF, FWD_ALLOC, WMEM_QUEUED, OPTMEM, BACKLOG, DROPS
     fields = _MEMINFO.unpack(sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size))
     return SocketMemory(queued_bytes=fields[0], granted_bytes=fields[1], drops=fields[8])
 
 
 def knows(sock: socket.socket, option: int) -> bool:
-    """Whether this kernel has the UDP option: UDP_SEGMENT or UDP_GRO."""
+    """Whether this kernel supports the UDP option (UDP_SEGMENT or UDP_GRO)."""
     try:
         sock.getsockopt(socket.IPPROTO_UDP, option)
     except OSError:
@@ -120,19 +121,19 @@ def knows(sock: socket.socket, option: int) -> bool:
 
 
 def knows_offload(*, receives: bool) -> bool:
-    """Whether this kernel takes trains of datagrams, or gives runs of them, in one call."""
+    """Whether this kernel takes trains of datagrams (or, with ``receives``, gives runs of them) in one call."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         return knows(sock, UDP_GRO if receives else UDP_SEGMENT)
 
 
 def timeval(seconds: float) -> bytes:
-    """``struct timeval``; never zero, which would mean for ever."""
+    """``seconds`` as a ``struct timeval``. It is never zero, which would mean to wait for ever."""
     microseconds = max(1, math.ceil(seconds * 1_000_000))
     return _TIMEVAL.pack(*divmod(microseconds, 1_000_000))
 
 
 def _close_to_reading(sock: socket.socket) -> None:
-    """Attach a filter that keeps nothing of any packet, and lock it: not even this process can take it off."""
+    """Attach a filter that drops every packet, and lock it: not even this process can remove it."""
     program = array("B", _BPF_RET_0)
     address, _ = program.buffer_info()
     sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", 1, address))  # struct sock_fprog
@@ -158,7 +159,7 @@ def _enlarge_buffer(sock: socket.socket, size_bytes: int) -> None:
 
 
 def _check_passed(sock: socket.socket, family: socket.AddressFamily, address: SocketAddress, listen: Address) -> None:
-    """UsageError unless ``sock`` is what link.listen says."""
+    """Raise UsageError unless ``sock`` is what link.listen says."""
     do = f"write ListenDatagram={listen} in the .socket unit, or change link.listen"
     if sock.family not in (socket.AF_INET, socket.AF_INET6) or sock.proto != socket.IPPROTO_UDP:
         raise UsageError(f"the socket that was passed is no UDP socket; {do}")

@@ -1,21 +1,20 @@
-"""Processes of ours and of others: how they are started, confined, watched, and how they talk.
+"""Worker processes and other programs: how they are started, confined and watched, and how they exchange messages.
 
 - ``background``: one thread beside the event loop, for work that may wait for a disk
-- ``confined``: what binds a child that parses strangers' files
-- ``handing``: open files handed to it
-- ``judges``: a site's own scanners and hooks: started without our keys, as users of their own
-- ``measure``: what a daemon uses: memory, as the proportional set size of its processes, and processor time
-- ``memory``: memfds, sealed at their size; the ring, which is read by copying; extents of an arena, shared
-  counters
-- ``messages``: what workers of both sides say
-- ``programs``: how other programs are started: from ``/``, an environment of ours, code from listed folders
-- ``proven``: each piece of them held against its digest
-- ``restarts``: whether workers that died are started anew
-- ``sandbox``: what a worker can never do again: system calls by seccomp, folders by Landlock
-- ``shutdown``: whether a daemon ends, and why
-- ``supervise``: noticing that one died, ending one that says what it may not
-- ``systemd``: sockets that systemd passed, what it is told, its watchdog
-- ``vocabulary``: messages between processes: the one codec and its bounds
-- ``waiting``: waiting for descriptors, also for those above 1023
-- ``workers``: worker processes and their mailboxes
+- ``confined``: binds a child process that parses strangers' files: memory, time, files, processes
+- ``handing``: hands open files, with a message, to a process that may not open files
+- ``judges``: starts a site's own scanners and hooks without our keys, as users of their own
+- ``measure``: measures what a daemon uses: memory and processor time
+- ``memory``: memory that processes share: sealed memfds, the ring of received datagrams, counters
+- ``messages``: messages that workers of either side send to their supervisor
+- ``programs``: the command and environment by which programs are started safely
+- ``proven``: reads a file piece by piece, and compares each piece with its digest
+- ``restarts``: decides whether workers that died are started anew
+- ``sandbox``: takes system calls (seccomp) and folders (Landlock) away from a process for good
+- ``shutdown``: keeps whether a daemon ends, and why
+- ``supervise``: watches a worker group: messages, log lines, deaths, forbidden messages
+- ``systemd``: takes sockets from systemd, and reports readiness and health to it
+- ``vocabulary``: the codec of messages between processes, and the bounds of their fields
+- ``waiting``: waits for file descriptors, including those above 1023
+- ``workers``: starts worker processes, and passes messages to and from them
 """

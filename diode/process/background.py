@@ -1,7 +1,7 @@
-"""One thread beside the event loop, for work that may wait for a disk: done one after another, in order, and bounded.
+"""One thread beside the event loop, for work that may wait for a disk: in order, one piece at a time, and bounded.
 
-The loop gives work and goes on at once. What finds too much waiting is left out and counted; whoever gives it says so.
-The thread is a daemon thread: work that never ends holds up no process that ends.
+The loop hands over work and continues at once. When too much is waiting, new work is refused, and the caller reports
+that. It is a daemon thread, so work that never ends does not keep the process from ending.
 """
 
 import asyncio
@@ -15,11 +15,11 @@ Work = Callable[[], None]
 
 
 class Background:
-    """Does what it is given in a thread of its own. At most ``most`` pieces of work wait beside the one being done.
+    """Runs pieces of work in a thread of its own. At most ``most`` pieces wait beside the one that is running.
 
-    ``on_error(error)`` is told, in that thread, what a piece of work raised; the next one is done all the same. What
-    the work touches, such as a connection to a ledger, belongs to this thread from :meth:`start` until :meth:`close`
-    has returned true.
+    When a piece of work raises, ``on_error(error)`` is called in that thread, and the next piece runs all the same.
+    What the work touches, such as a connection to a ledger, belongs to this thread from :meth:`start` until
+    :meth:`close` has returned true.
     """
 
     def __init__(self, most: int, on_error: Callable[[Exception], None]) -> None:
@@ -29,11 +29,14 @@ class Background:
         self._thread = threading.Thread(target=self._run, name="background", daemon=True)
 
     def start(self) -> None:
-        """Begin; what was given before is done first."""
+        """Start the thread. Work that was handed over before runs first."""
         self._thread.start()
 
     def give(self, work: Work) -> bool:
-        """Have ``work`` done after all that was given before; never waits. False when there is no room: it is not."""
+        """Run ``work`` after all that was handed over before. Never waits.
+
+        False when there is no room, and it will not run.
+        """
         try:
             self._waiting.put_nowait(work)
         except queue.Full:
@@ -42,9 +45,11 @@ class Background:
         return True
 
     async def close(self, within_s: float) -> bool:
-        """Take no more, and let what waits be done, for ``within_s`` at most. Whether the thread has ended.
+        """Stop accepting work, and let what waits be done, for at most ``within_s``.
 
-        Nothing may be given any more. False: the thread hangs, and still owns what its work touches.
+        Returns whether the thread has ended.
+
+        Hand over no work after this call. False: the thread hangs, and still owns what its work touches.
         """
         if not self._thread.is_alive():
             return True

@@ -1,6 +1,7 @@
-"""What binds a child that parses strangers' files, on both sides: memory, time, no file of its own, no other process.
+"""Binds a child process that parses strangers' files: memory, time, no files of its own, no other processes.
 
-Such a child lives for one item or bundle. It holds no key; who takes it over can lie about that item, and no more.
+Both sides use it. Such a child lives for one item or bundle and holds no key. If a stranger's file takes it over, it
+can lie about that item, and about nothing else.
 """
 
 import resource
@@ -16,15 +17,15 @@ UNPACKED_BYTES_PER_S: Final = 50e6  # slower than decompressors are
 
 
 def limit_s(files: int, size_bytes: int) -> float:
-    """How long looking at so many files, and into archives as far as is allowed, may take."""
+    """How many seconds examining so many files may take, including what may be unpacked from archives among them."""
     unpacked = Allowance.for_item(size_bytes).bytes / UNPACKED_BYTES_PER_S
     return min(MOST_S, LEAST_S + files * PER_FILE_S + size_bytes * PER_BYTE_S + unpacked)
 
 
 def bind(limit_s: float, calls: Iterable[str], *, writes: Iterable[int], reads: Sequence[Path]) -> list[str]:
-    """Bind this process for good: limits of memory and time, and :func:`diode.process.sandbox.confine`.
+    """Bind this process for good: limit memory and time, and call :func:`diode.process.sandbox.confine`.
 
-    Returns what could not be put in force. Import first what is needed.
+    Returns what could not be enforced. Import everything that is needed before this call.
     """
     seconds = int(limit_s) + 1
     for what, most in (

@@ -1,4 +1,4 @@
-"""Messages with open files: who may open them hands them to a process that may open nothing (SCM_RIGHTS, unix(7))."""
+"""Hands open files, with a message, to a process that may not open files itself (SCM_RIGHTS, unix(7))."""
 
 import os
 import socket
@@ -13,13 +13,13 @@ CALLS: Final = ("recvmsg",)  # what who takes needs
 
 
 def hand_pair() -> tuple[int, int]:
-    """Two connected ends, the giver's and the taker's. Each message arrives whole, or not at all."""
+    """Two connected descriptors: the giver's end and the taker's. Each message arrives as a whole or not at all."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     return ours.detach(), theirs.detach()
 
 
 class Giver:
-    """The end that hands. It owns ``fd``."""
+    """The end that hands files over. It owns ``fd``."""
 
     def __init__(self, fd: int, says: Vocabulary) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, fileno=fd)
@@ -27,28 +27,29 @@ class Giver:
         self._says = says
 
     def give(self, message: object, descriptors: Sequence[int]) -> None:
-        """Hand files on; ours stay open, and are the caller's. Never waits: who gives bounds what is under way.
+        """Send a message with open files. Our descriptors stay open, and belong to the caller.
 
-        Raises OSError when the taker is gone, or has not taken what it was given before.
+        It never waits, so the caller must bound how many messages are under way. Raises OSError when the taker is gone,
+        or has not yet taken what it was given before.
         """
         socket.send_fds(self._socket, [self._says.encode(message)], descriptors)
 
     def close(self) -> None:
-        """Nothing more is handed on."""
+        """Close this end: no more files are handed over."""
         self._socket.close()
 
 
 class Taker:
-    """The other end. It owns ``fd``."""
+    """The end that receives files. It owns ``fd``."""
 
     def __init__(self, fd: int, hears: Vocabulary) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, fileno=fd)
         self._hears = hears
 
     def take(self) -> tuple[Any, list[int]]:
-        """The next message and its descriptors, which are the caller's; (None, []) when there will be none.
+        """The next message and its descriptors, which then belong to the caller; (None, []) when no more will come.
 
-        Raises MessageError for what may not be said, or was cut.
+        Raises MessageError for a message that is not allowed, or was cut.
         """
         line, fds, flags, _ = socket.recv_fds(
             self._socket, self._hears.line_bytes, MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC

@@ -1,8 +1,8 @@
-"""Programs of a site's own that judge what crosses: scanners and hooks, started without our keys and our privileges.
+"""Starts a site's own programs that judge content (scanners and hooks) without our keys and our privileges.
 
-A judge runs as a user of its own, where the configuration names one. Whoever it runs as, it gains no privilege, has no
-capability, cannot look into other processes or signal them, and does not find what it must not touch: keys, ledgers,
-settings. ``main`` puts that in force and becomes the program: there is no moment at which it runs without.
+A judge runs as a user of its own, if the configuration names one. In any case it gains no privilege, has no capability,
+and can neither look into other processes nor signal them. Keys, ledgers and settings are hidden from it. ``main``
+enforces this and then becomes the program, so the program never runs unconfined.
 """
 
 import os
@@ -28,7 +28,7 @@ _Places = Annotated[tuple[str, ...], Many(Chars(), 1000)]
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Whom a program runs as: numbers of the kernel."""
+    """The user and groups that a program runs as, by their numbers."""
 
     user: _Number
     group: _Number
@@ -36,7 +36,7 @@ class Account:
 
     @classmethod
     def of(cls, name: str) -> "Account":
-        """The account of a user. Raises UsageError when there is none."""
+        """The account of the user ``name``. Raises UsageError when there is none."""
         try:
             found = pwd.getpwnam(name)
         except KeyError:
@@ -48,7 +48,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class JudgeSettings:
-    """What :func:`main` has to put in force. ``account``: None, our own."""
+    """What :func:`main` has to enforce. ``account`` None means our own user."""
 
     hidden: _Places
     reads: _Places
@@ -60,15 +60,17 @@ _SETTINGS: Final = Vocabulary(JudgeSettings, line_bytes=MAX_SETTINGS_BYTES)
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a judge finds: nothing of ``hidden``, and of ``reads`` (which may lie in it) only what can be read."""
+    """What a judge sees of files: nothing of ``hidden``, except ``reads`` (which may lie in it), only for reading."""
 
     hidden: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
 
     def command(self, program: Sequence[str], user: str = "") -> list[str]:
-        """What starts ``program`` so; it ends with CANNOT_START where it cannot. Start it in ``/``.
+        """The command that starts ``program`` in these surroundings. Start it in ``/``.
 
-        Raises UsageError when the user is unknown, OSError when the program is not there or may not be run.
+        It exits with CANNOT_START on failure.
+
+        Raises UsageError when the user is unknown, OSError when the program is missing or may not be run.
         """
         found = shutil.which(program[0], path=ENVIRONMENT["PATH"])
         if found is None:
@@ -79,12 +81,12 @@ class Surroundings:
         return python("diode.process.judges", _SETTINGS.encode(settings).decode(), found, *program)
 
     def with_reads(self, *more: Path) -> "Surroundings":
-        """The same, and ``more`` to be read."""
+        """The same surroundings, with ``more`` places to read."""
         return Surroundings(self.hidden, (*self.reads, *map(str, more)))
 
 
 def hide(config: Any, *more: Path) -> tuple[str, ...]:
-    """What no judge may touch of a side: its keys and whom it trusts, its settings, its books, and ``more``."""
+    """Places of a side that no judge may touch: keys, trusted keys, settings, ledger, audit log, and ``more``."""
     link, source = config.link, getattr(config, "source", None)
     places = [link.key, link.previous, config.service_key, config.state, config.audit_folder, config.guard_file]
     named: Iterable[Path] = [*places, *([source] if source else []), *more]
@@ -92,14 +94,14 @@ def hide(config: Any, *more: Path) -> tuple[str, ...]:
 
 
 def let_in(folder: Path, user: str) -> None:
-    """Let a judge with a user of its own pass through a folder of ours, and see nothing of what lies beside its own."""
+    """Let a judge that runs as ``user`` pass through ``folder``, without seeing what else lies in it."""
     if user:
         os.chown(folder, -1, Account.of(user).group)
         folder.chmod(0o710)
 
 
 def main() -> None:
-    """Give up all that a judge must not have, and become it: ``SETTINGS FILE PROGRAM ARGUMENTS``."""
+    """Give up everything that a judge must not have, and become the program: ``SETTINGS FILE PROGRAM ARGUMENTS``."""
     said, file, *program = sys.argv[1:]
     settings: JudgeSettings = _SETTINGS.decode(said.encode())
     try:

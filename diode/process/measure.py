@@ -1,4 +1,4 @@
-"""What a daemon uses: memory, as the proportional set size of its processes, and processor time."""
+"""Measures what a daemon uses: memory, as the proportional set size of its processes, and processor time."""
 
 import os
 from pathlib import Path
@@ -23,12 +23,12 @@ def process_tree(pid: int) -> list[int]:
 
 
 def pss_bytes(pid: int) -> int:
-    """Proportional set size of ``pid`` and its descendants; 0 for what has ended."""
+    """Proportional set size of ``pid`` and its descendants; processes that have ended count as 0."""
     return sum(_pss(one) for one in process_tree(pid))
 
 
 def cpu_seconds(pid: int) -> dict[str, float]:
-    """Processor time so far of ``pid`` and its descendants, by the module that each one runs."""
+    """Processor time so far of ``pid`` and its descendants, by the module that each runs."""
     seconds: dict[str, float] = {}
     for one in process_tree(pid):
         try:

@@ -1,11 +1,12 @@
-"""Memory that processes share: memfd mappings inherited by descriptor, and an allocator for extents in one of them.
+"""Memory that processes share: memfd mappings, which children inherit as descriptors, and their layout.
 
-Regions of received datagrams, slabs being assembled and slabs ready to be sent lie in such mappings; only numbers cross
-the pipes. The standard library's shared memory is not used: on Python 3.11 its tracker unlinks a segment when any
-attached process ends.
+Regions of received datagrams, slabs being assembled and slabs ready to be sent lie in such mappings. Only numbers go
+through the pipes. The standard library's shared memory is not used, because on Python 3.11 its tracker unlinks a
+segment when any attached process ends.
 
-Whoever else maps such memory may write it at any instant. What is judged is therefore copied out of it once, and only
-the copy is judged and used. Every memfd is sealed: none can be made shorter, which would end whoever reads it (SIGBUS).
+Any other process that maps such memory may change it at any instant. So data is copied out once before it is judged,
+and only the copy is judged and used. Every memfd is sealed: nobody can make it shorter, which would end its readers
+(SIGBUS).
 """
 
 import fcntl
@@ -26,8 +27,9 @@ _MAX_COUNT: Final = (1 << 63) - 1  # counters of datagrams are off the wire
 def create_memfd(name: str, size_bytes: int, *, reserve_bytes: int = 0) -> int:
     """An anonymous file of ``size_bytes`` zero bytes, sealed at this size for good. The caller closes it.
 
-    The first ``reserve_bytes`` get their memory now, the rest as it is touched: what a transfer always needs shall be
-    found missing at the start, and not be waited for at line rate. Raises OSError when there is not enough.
+    The first ``reserve_bytes`` get their memory now, the rest when it is first touched. So a lack of memory that every
+    transfer needs shows at the start, and no transfer waits for it at line rate. Raises OSError when there is not
+    enough.
     """
     fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
@@ -42,14 +44,15 @@ def create_memfd(name: str, size_bytes: int, *, reserve_bytes: int = 0) -> int:
 
 
 def reader_of(fd: int) -> int:
-    """Another descriptor of a memfd, by which nobody can write it nor map it to be written. The caller closes it."""
+    """Another descriptor of a memfd, by which nobody can write it or map it for writing. The caller closes it."""
     return os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def map_memfd(fd: int, least_bytes: int = 1) -> mmap.mmap:
-    """Map a whole memfd, shared with every process that maps it; to be read only if that is all the descriptor allows.
+    """Map a whole memfd, shared with every process that maps it. It is read-only if the descriptor allows no more.
 
-    Raises KernelError when it is not sealed, or has less than ``least_bytes``: then its other side could end us.
+    Raises KernelError when it is not sealed, or has less than ``least_bytes``: then another process could end this one
+    by making it shorter.
     """
     try:
         seals = fcntl.fcntl(fd, fcntl.F_GET_SEALS)
@@ -63,12 +66,13 @@ def map_memfd(fd: int, least_bytes: int = 1) -> mmap.mmap:
 
 
 class Counters:
-    """Named 64-bit counters of one worker in a memfd: the worker alone writes, the supervisor reads.
+    """Named 64-bit counters of one worker in a memfd. Only the worker writes them; the supervisor reads them.
 
-    What is read is a count, from 0 to the largest of 63 bits, whatever the worker wrote. It is shown and compared, and
-    never says where something lies.
+    Each value that is read is between 0 and 2^63 - 1, whatever the worker wrote. It is only shown and compared, and
+    never used as an offset.
 
-    One more cell counts the writing itself: a worker that writes, be it the same figures, is at work.
+    One more cell counts the writes themselves. So a worker that keeps writing the same values still shows that it is at
+    work.
     """
 
     def __init__(self, fd: int, names: Sequence[str]) -> None:
@@ -78,7 +82,7 @@ class Counters:
 
     @staticmethod
     def create(names: Sequence[str]) -> int:
-        """A memfd large enough for ``names``."""
+        """A memfd that is large enough for ``names``."""
         return create_memfd("counters", max(8 * (len(names) + 1), PAGE_BYTES))
 
     def __getitem__(self, name: str) -> int:
@@ -99,7 +103,7 @@ class Counters:
 
     @property
     def writes(self) -> int:
-        """How often any of them was written."""
+        """How often any counter was written."""
         return max(0, self._cells[len(self.names)])
 
     def snapshot(self) -> dict[str, int]:
@@ -108,10 +112,10 @@ class Counters:
 
 
 class Ring:
-    """Regions of received datagrams in one memfd: data of each, then the lengths of the runs received into each.
+    """Regions of received datagrams in one memfd: the data of each region, then the lengths of the runs in each.
 
-    A region that is filled is handed over as a ``READY`` record in a pipe, and comes back as a ``FREE`` one. Whoever
-    takes it goes by the copy that :meth:`take` makes, and never by the ring again.
+    A filled region is handed over by a ``READY`` record in a pipe, and given back by a ``FREE`` record. The receiver of
+    a region uses only the copy that :meth:`take` makes, and never the ring itself.
     """
 
     READY: Final = struct.Struct("=II")  # region, runs in it
@@ -129,7 +133,10 @@ class Ring:
         self.lengths = [tables[i * self.max_runs : (i + 1) * self.max_runs] for i in range(regions)]
 
     def ready(self, records: bytes) -> list[tuple[int, int]]:
-        """(region, runs in it) of each ``READY`` record. Raises MessageError for what no such ring has."""
+        """(region, number of runs in it) of each ``READY`` record.
+
+        Raises MessageError for a region or number that cannot be.
+        """
         if len(records) % self.READY.size:
             raise MessageError("Ready", "half a record")
         ready = [(region, runs) for region, runs in self.READY.iter_unpack(records)]
@@ -138,7 +145,7 @@ class Ring:
         return ready
 
     def freed(self, records: bytes, lent: Collection[int]) -> list[int]:
-        """Regions of ``FREE`` records; ``lent`` are those that may come back. Raises MessageError for others."""
+        """The regions of ``FREE`` records. Raises MessageError for one that is not in ``lent``."""
         if len(records) % self.FREE.size:
             raise MessageError("Free", "half a record")
         freed = [region for (region,) in self.FREE.iter_unpack(records)]
@@ -148,7 +155,7 @@ class Ring:
 
     @classmethod
     def create(cls, regions: int, region_bytes: int) -> int:
-        """A memfd of the right size."""
+        """A memfd of the right size for a ring."""
         size = cls._size(regions, region_bytes)
         return create_memfd("ring", size, reserve_bytes=size)
 
@@ -157,10 +164,10 @@ class Ring:
         return regions * (region_bytes + 4 * (region_bytes // cls.MIN_RUN_BYTES))
 
     def take(self, region: int, runs: int, into: memoryview) -> list[int]:
-        """Copy a filled region to the beginning of ``into`` (as large as one); returns the lengths of its runs.
+        """Copy a filled region to the start of ``into`` (of the size of a region); returns the lengths of its runs.
 
-        Lengths and data are read once. Whoever fills the ring may claim anything: raises MessageError for a region that
-        there is not, and for runs that are longer than theirs.
+        Lengths and data are read once, because whoever fills the ring may change them at any time. Raises MessageError
+        for a region that does not exist, and for runs that are longer than their region.
         """
         if region >= len(self.data) or runs > self.max_runs:
             raise MessageError("Ready", "no such region, or too many runs for it")

@@ -1,4 +1,4 @@
-"""What workers of either side say to their supervisor."""
+"""Messages that workers of either side send to their supervisor."""
 
 from dataclasses import dataclass
 from typing import Annotated, Final
@@ -13,30 +13,30 @@ MAX_WORDS: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class SandboxLacks:
-    """What of the worker's sandbox could not be put in force; nothing, as a rule."""
+    """Which parts of the worker's sandbox could not be enforced; normally none."""
 
     lacks: Annotated[tuple[str, ...], Many(Text(MAX_WORDS), 8)]
 
 
 @dataclass(frozen=True, slots=True)
 class PathChosen:
-    """How the worker reads or writes its socket."""
+    """Which UDP path the worker uses for its socket: batched or portable."""
 
     path: Annotated[str, Word(*UDP_PATHS)]
 
 
 @dataclass(frozen=True, slots=True)
 class EngineChosen:
-    """What the worker codes with."""
+    """Which Reed-Solomon implementation the worker uses."""
 
     engine: Annotated[str, Word(*ENGINES)]
 
 
 @dataclass(frozen=True, slots=True)
 class PeerRefused:
-    """The worker at the other end of a pipe said what it may not. Who says so ends.
+    """The worker refused a message of another worker that it hears, and ends itself after this report.
 
-    ``peer`` is its name; empty: the first one that it hears.
+    ``peer`` is the name of the other worker; empty for the first one that it hears.
     """
 
     kind: Annotated[str, Code(r"[A-Za-z]{1,40}|\?")]

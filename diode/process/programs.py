@@ -1,8 +1,8 @@
-"""How other programs are started: from ``/``, in an environment of ours, and code from folders that are listed.
+"""The command and environment by which other programs are started: in ``/``, with code from listed folders only.
 
-Nothing of the caller's working directory, of his ``PATH``, and of his ``PYTHON*`` and ``LD_*`` variables reaches them.
-Our own programs import from folders that are named one by one, and that only their owner can write; what runs code at
-the start of any other Python (``.pth`` files, ``sitecustomize``, ``usercustomize``) is not run.
+A program gets nothing of the caller's working directory, ``PATH``, ``PYTHON*`` and ``LD_*`` variables. Our own programs
+import code only from folders that are named one by one and that nobody but their owner can write. Code that any other
+Python would run at its start (``.pth`` files, ``sitecustomize``, ``usercustomize``) is not run.
 """
 
 import json
@@ -32,28 +32,29 @@ _BEGIN: Final = (
 
 
 def python(module: str, *arguments: str) -> list[str]:
-    """The command that runs ``main`` of one of our modules, of the very code that runs here.
+    """The command that runs ``main`` of one of our modules, from the same code as this process.
 
-    Start it in ``/`` and with :func:`environment`. Raises UsageError when others can write where code comes from.
+    Start it in ``/`` and with :func:`environment`. Raises UsageError when others can write a folder that code comes
+    from.
     """
     return [sys.executable, *_ISOLATED, "-c", _BEGIN, json.dumps(code_path()), module, *arguments]
 
 
 def module_of(command: Sequence[str]) -> str:
-    """Which of our modules a command line runs, if :func:`python` made it; otherwise ""."""
+    """The module that a command line of :func:`python` runs; "" for any other command line."""
     return command[command.index(_BEGIN) + 2] if _BEGIN in command[:-2] else ""
 
 
 def environment(*kept: str, **added: str) -> dict[str, str]:
-    """All that a program of ours is told by its environment: ``kept`` names variables of our own that it needs."""
+    """The complete environment for our programs. ``kept`` names additional variables of ours that a program needs."""
     return ENVIRONMENT | {name: os.environ[name] for name in kept if name in os.environ} | added
 
 
 @cache
 def code_path() -> list[str]:
-    """Where our programs import from, beside Python's own library: the folder of our packages, and ``site-packages``.
+    """The folders that our programs import from, beside Python's own library: our packages, and ``site-packages``.
 
-    Raises UsageError when others can write to a folder that code comes from. One that nothing came from is left out.
+    Raises UsageError when others can write such a folder. A folder that this process imported nothing from is left out.
     """
     for folder in (os.path.dirname(os.path.abspath(os.__file__)), *our_folders()):
         _refuse_writable(folder)
@@ -71,17 +72,17 @@ def code_path() -> list[str]:
 
 
 def readable_folders() -> list[str]:
-    """Folders that hold code, for whoever must import but read nothing else: never one that only leads to code.
+    """The folders with code, for a process that may import and read nothing else.
 
-    The folder that our packages lie in is one of them where it is a ``site-packages``; of a folder of sources, which
-    may hold keys as well, only the packages are.
+    Folders that only lead to code are left out. If our packages lie in ``site-packages``, all of it is included. A
+    folder of sources may hold keys as well, so only the packages in it are.
     """
     others = (path for path in sys.path if os.path.isabs(path) and path != _root())
     return [path for path in dict.fromkeys([*others, *our_folders()]) if os.path.isdir(path) and path != "/"]
 
 
 def our_folders() -> list[str]:
-    """The folders that hold our packages."""
+    """The folders of our packages."""
     root = _root()
     if os.path.basename(root) in _SITES:
         return [root]
@@ -89,10 +90,10 @@ def our_folders() -> list[str]:
 
 
 def written_by_others(folder: str) -> str:
-    """The folder, or the one above it, that others than its owner can put files into; "" when there is none.
+    """The first folder, this one or one above, into which others than its owner can put files; "" when there is none.
 
-    A group counts as others unless it is root's, ours, or the owner's own, which has his number. In a folder above, a
-    sticky bit keeps others from moving what is not theirs.
+    A group counts as others, unless it is root's, ours, or the owner's own group, which has the owner's number. In a
+    folder above, a sticky bit keeps others from moving what is not theirs.
     """
     path = os.path.realpath(folder)
     while True:
@@ -129,6 +130,6 @@ def _sites() -> list[str]:
 
 
 def _is_used(folder: str) -> bool:
-    """Whether a module of this process was loaded from there."""
+    """Whether this process loaded a module from that folder."""
     files = (getattr(module, "__file__", None) or "" for module in list(sys.modules.values()))
     return any(file.startswith(folder + os.sep) for file in files)

@@ -1,6 +1,7 @@
-"""A file that is read piece by piece, each against its digest: what is judged is what was hashed and is signed.
+"""Reads a file piece by piece, and compares each piece with its digest, so that exactly the signed bytes are judged.
 
-Who has mapped a file for writing changes its bytes and, on tmpfs, neither its times nor its size.
+A check of times and size is not enough: a process that has mapped a file for writing can change its bytes, and on tmpfs
+neither the times nor the size change.
 """
 
 import errno
@@ -15,7 +16,7 @@ _BUFFER_BYTES: Final = 64 << 10
 
 
 class Digests(Protocol):
-    """Digests of all pieces, one after the other: bytes, or a mapping of them."""
+    """The digests of all pieces, one after another: bytes, or a mapping of them."""
 
     def __getitem__(self, part: slice, /) -> bytes:
         """A stretch of them."""
@@ -29,15 +30,18 @@ def prove(
     refuse: Callable[[], Exception],
     tick: Callable[[int], None] = lambda _: None,
 ) -> BinaryIO:
-    """Read ``raw``, which claims to be a file of ``size`` bytes with these ``digests``; it stays the caller's.
+    """Make a reader of ``raw``, which claims to be a file of ``size`` bytes with these ``digests``.
 
-    Reads raise what ``refuse`` makes for a piece that is another one. ``tick`` is told of what was read.
+    ``raw`` stays the caller's.
+
+    A read of a piece with another digest raises the exception that ``refuse`` makes. ``tick`` is called with the number
+    of bytes of each read.
     """
     return io.BufferedReader(_Proven(raw, size, digests, piece_bytes, refuse, tick), _BUFFER_BYTES)
 
 
 class _Proven(io.RawIOBase):
-    """It gives out memory of our own."""
+    """The raw reader behind :func:`prove`. It returns bytes from our own memory, after comparing their digest."""
 
     def __init__(
         self,
@@ -98,7 +102,7 @@ class _Proven(io.RawIOBase):
 
 
 def fill(file: BinaryIO, buffer: memoryview) -> int:
-    """Read until ``buffer`` is full or the file ends: a file system in user space may give less at a time."""
+    """Read until ``buffer`` is full or the file ends. One read may give less, as from a file system in user space."""
     size = 0
     while size < len(buffer) and (count := file.readinto(buffer[size:])):  # type: ignore[attr-defined]  # a raw file
         size += count

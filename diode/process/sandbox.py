@@ -1,9 +1,10 @@
-"""What a worker can never do again: an allow-list of system calls (seccomp), and the folders it may see (Landlock).
+"""Takes system calls (seccomp) and folders (Landlock) away from a worker, for good.
 
-Both bind a process for good, and need no privilege. Where the kernel or libseccomp lacks something, the worker runs
-without it and says so: :func:`confine` returns what is not in force.
+Neither needs a privilege. If the kernel or libseccomp lacks something, the worker runs without it and reports that:
+:func:`confine` returns what is not in force.
 
-Landlock has no maintained Python package with wheels; its three system calls are made by ctypes (landlock(7)).
+There is no maintained Python package with wheels for Landlock, so its three system calls are made by ctypes
+(landlock(7)).
 """
 
 import ctypes
@@ -80,15 +81,18 @@ def confine(
     reads: Iterable[Path | int] = (),
     threads: bool = False,
 ) -> list[str]:
-    """Bind this process to what it needs from now on; returns what could not be put in force, a line each.
+    """Restrict this process for good to what it needs from now on.
 
-    It keeps the system calls that Python needs, and ``calls``. ``write`` is kept for the descriptors ``writes`` (and
-    standard output and error) or, when that is None, for all; ``sendto`` for the socket ``sends`` alone. Of the file
-    system it keeps ``changes`` (folders that may be written) and ``reads`` (files and folders, by their paths or by
-    descriptors, which are closed), as far as they exist.
-    ``threads``: it may start threads, though no processes. Import first what is needed. Raises OSError when a folder of
-    ``changes`` is not there: it would be out of reach for good.
+    Returns one line for each thing that could not be enforced.
 
+    It keeps the system calls that Python needs, and ``calls``. ``write`` stays allowed on the descriptors ``writes``,
+    standard output and error; on all descriptors when ``writes`` is None. ``sendto`` stays allowed on the socket
+    ``sends`` only. Of the file system it keeps ``changes`` (folders that may be written) and ``reads`` (files and
+    folders, by path or by descriptor; the descriptors are closed), as far as they exist. ``threads`` allows new
+    threads, but no processes.
+
+    Import everything that is needed before this call. Raises OSError when a folder of ``changes`` is missing, because
+    it could never be reached later.
     """
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     _prctl(_PR_SET_DUMPABLE, 0)
@@ -113,11 +117,11 @@ def confine(
 
 
 def confine_program(hidden: Sequence[str], reads: Sequence[str], become: Callable[[], None]) -> str:
-    """Before another program is executed: no privilege is left to it or gained by it, and it finds nothing ``hidden``.
+    """Restrict this process before it executes another program: no privileges, and nothing of ``hidden`` can be found.
 
-    ``become`` changes the user, while that is still possible. ``hidden`` are real paths; of ``reads`` below them it can
-    read. Everything else stays as the user may use it, except for files that are made later beside or above what is
-    hidden, which are not found. Returns what could not be put in force. Raises OSError when it must not be executed.
+    ``become`` changes the user, while that is still possible. ``hidden`` are real paths; ``reads`` below them stay
+    readable. Everything else stays as the user may use it, except that files made later beside or above ``hidden``
+    cannot be found. Returns what could not be enforced. Raises OSError when the program must not be executed.
     """
     for capability in range(_MOST_CAPABILITIES):
         _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # where we may not, there is nothing to be had by it
@@ -133,7 +137,7 @@ def confine_program(hidden: Sequence[str], reads: Sequence[str], become: Callabl
 
 
 def everything_but(hidden: Sequence[str]) -> Iterator[str]:
-    """The fewest places that are everything except for ``hidden``; links are no places."""
+    """The smallest set of places that covers everything except ``hidden``. Symbolic links are left out."""
     yield from _around("/", frozenset(hidden))
 
 
@@ -162,7 +166,7 @@ def has_seccomp() -> bool:
 
 
 def landlock_version() -> int:
-    """Version of the kernel's Landlock; 0: it has none, or does not use it."""
+    """The version of the kernel's Landlock; 0 when it has none, or does not use it."""
     return max(0, int(_libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION)))
 
 

@@ -1,7 +1,8 @@
-"""A worker group of worker processes under an asyncio supervisor: messages, log lines and deaths arrive as callbacks.
+"""Watches a worker group under asyncio: messages, log lines and deaths of its workers arrive as callbacks.
 
-Nothing that a worker writes costs more than a bounded memory, or keeps the supervisor from its other work: messages
-are read a few at a time, and whoever says what it may not is ended at once. Log lines are escaped, and few a second.
+Nothing that a worker writes can use unbounded memory, or keep the supervisor from its other work. Messages are read a
+few at a time. A worker that sends a forbidden message is killed at once. Its log lines are escaped, and only a few a
+second are passed on.
 
 A :class:`Pulse` tells a worker that is at work from one that only exists.
 """
@@ -31,7 +32,7 @@ log = structlog.get_logger()
 
 
 class Allowance:
-    """So many at once, and so many a second in the long run."""
+    """Allows up to ``at_once`` events at once, and ``per_s`` events a second in the long run."""
 
     def __init__(self, at_once: int, per_s: float) -> None:
         self._at_once = at_once
@@ -41,7 +42,7 @@ class Allowance:
         self.refused = 0  # since something was last allowed
 
     def take(self, now: float) -> bool:
-        """Whether one more is allowed at ``now``, of one clock in seconds."""
+        """Whether one more event is allowed at ``now`` (seconds of one clock)."""
         self._left = min(self._at_once, self._left + max(0.0, now - self._at) * self._per_s)
         self._at = now
         if self._left < 1:
@@ -52,14 +53,17 @@ class Allowance:
 
 
 class Pulse:
-    """For how long a worker has shown no sign of life: a number of its own that does not change any more."""
+    """Measures for how long a worker has shown no sign of life.
+
+    A sign is a change of a number that the worker counts up.
+    """
 
     def __init__(self, now: float) -> None:
         self._beats = 0
         self._at = now
 
     def feel(self, beats: int, now: float, *, is_excused: bool = False) -> float:
-        """Seconds since ``beats`` last changed, or since the worker last had an excuse not to change it."""
+        """Seconds since ``beats`` last changed, or since the worker last had an excuse for not changing it."""
         if beats != self._beats or is_excused:
             self._beats, self._at = beats, now
         return now - self._at
@@ -67,7 +71,7 @@ class Pulse:
 
 @dataclass(frozen=True, slots=True)
 class WorkerRefused:
-    """A worker said what it may not, of this kind. ``is_new``: it was not refused for this kind before."""
+    """A worker sent a forbidden message. ``is_new``: its first of this kind."""
 
     worker: str
     said: str
@@ -77,7 +81,7 @@ class WorkerRefused:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSaid:
-    """A worker wrote a line to its standard error; so many were left out since the last one."""
+    """A worker wrote a line to its standard error. ``left_out``: lines not passed on since the last one."""
 
     worker: str
     line: str
@@ -85,7 +89,7 @@ class WorkerSaid:
 
 
 def log_worker(event: WorkerRefused | WorkerSaid) -> None:
-    """Write the line of the log that tells of it; of a refusal once of each kind."""
+    """Write the log line for an event. A refusal is logged once for each kind of message."""
     match event:
         case WorkerRefused(worker, said, why, True):
             consequence = "it was ended, and the workers begin anew; nothing that it said was believed"
@@ -97,12 +101,12 @@ def log_worker(event: WorkerRefused | WorkerSaid) -> None:
 
 
 class WorkerGroup:
-    """Watches workers: ``on_message(worker, message)`` for each message, ``on_death(worker)`` for each death.
+    """Watches workers. Calls ``on_message(worker, message)`` for each message, and ``on_death(worker)`` for each death.
 
-    ``on_error(error)`` is told what ``on_message`` could not do, such as write its ledger. A worker whose message does
-    not belong to its vocabulary, or that ``on_message`` raises MessageError for, is killed: it is broken or taken over,
-    and nothing more that it says is worth hearing. ``refused`` counts that by name. ``tell(event)`` is told of
-    refusals and of lines that workers wrote.
+    When ``on_message`` fails at its own work, such as writing a ledger, ``on_error(error)`` is called. A worker is
+    killed when its message is not in its vocabulary, or when ``on_message`` raises MessageError: it is broken or taken
+    over, and nothing more of it is read. ``refused`` counts such workers by name. ``tell(event)`` is called for
+    refusals, and for lines that workers wrote to standard error.
     """
 
     def __init__(
@@ -126,7 +130,7 @@ class WorkerGroup:
 
     @property
     def is_alive(self) -> bool:
-        """Whether there are workers, and none has ended."""
+        """Whether there are workers, and none of them has ended."""
         return bool(self.workers) and all(worker.process.poll() is None for worker in self.workers)
 
     def add(self, worker: Worker) -> Worker:
@@ -138,9 +142,9 @@ class WorkerGroup:
         return worker
 
     def close(self, grace_s: float = 0.0) -> dict[str, int]:
-        """End all workers, reap them, and forget them; returns their exit codes by name.
+        """End all workers, wait for them, and forget them. Returns their exit codes by name.
 
-        For ``grace_s`` at most they may end by themselves, having been told by a closed pipe; then they are killed.
+        A closed pipe tells them to end. Those that still run after ``grace_s`` are killed.
         """
         workers, self.workers = self.workers, []
         self._let_end(workers, time.monotonic() + grace_s)
@@ -156,7 +160,7 @@ class WorkerGroup:
         return codes
 
     def _let_end(self, workers: list[Worker], deadline: float) -> None:
-        """Hang up, and read what they still say until all have ended."""
+        """Close the control pipes, and read the workers' last messages until all have ended."""
         for worker in workers:
             worker.hang_up()
         has_more = False
@@ -177,7 +181,7 @@ class WorkerGroup:
         return worker not in self._unheard and not worker.mailbox.closed
 
     def _read(self, worker: Worker) -> None:
-        """Some of what it said; the rest when others have had their turn."""
+        """Read some of a worker's messages. The rest is read after other workers had their turn."""
         if worker in self.workers and worker not in self._waiting and self._take_some(worker):
             self._waiting.add(worker)
             self._loop.call_soon(self._read_on, worker)
@@ -187,12 +191,12 @@ class WorkerGroup:
         self._read(worker)
 
     def _take_rest(self, worker: Worker) -> None:
-        """All that a worker said before it ended: at most what a pipe holds."""
+        """Read all that a worker wrote before it ended: at most what a pipe holds."""
         while self._take_some(worker):
             pass
 
     def _take_some(self, worker: Worker) -> bool:
-        """Receive a few messages; whether there are more that nobody will be woken for."""
+        """Receive a few messages. Returns whether there are more, for which the event loop will not wake up."""
         for _ in range(MESSAGES_AT_ONCE):
             if not self._is_heard(worker) or not self._take_one(worker):
                 return False
@@ -217,7 +221,7 @@ class WorkerGroup:
         return True
 
     def _refuse(self, worker: Worker, error: MessageError) -> None:
-        """End a worker that says what it may not."""
+        """Kill a worker that sent a forbidden message."""
         if worker in self.workers:
             self._loop.remove_reader(worker.mailbox.read_fd)
         self._unheard.add(worker)
@@ -225,7 +229,7 @@ class WorkerGroup:
         self.alarm(worker.name, error.kind, error.why)
 
     def alarm(self, name: str, kind: str, why: str) -> None:
-        """Count that a worker's message was refused, here or by another worker, and tell of it."""
+        """Count that a message of a worker was refused, here or by another worker, and tell the event."""
         self.refused[name] += 1
         is_new = (name, kind) not in self._said
         self._said.add((name, kind))

@@ -1,7 +1,7 @@
-"""What systemd gives a daemon, and what it wants to hear: sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3).
+"""Takes sockets from systemd, and reports to it: sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3).
 
-A few lines of our own, because the bindings have no wheels. All of it comes by environment variables; without systemd
-every call does nothing. The socket to it is a local one (AF_UNIX), made for one message and closed.
+These few lines are our own, because the bindings have no wheels. All parameters come by environment variables; without
+systemd every call does nothing. The socket to systemd is a local one (AF_UNIX), opened for one message and closed.
 """
 
 import os
@@ -18,16 +18,16 @@ STATUS_EVERY_S: Final = 10.0
 
 
 class Passed(NamedTuple):
-    """A descriptor that was open before this process began."""
+    """A descriptor that was open before this process started."""
 
     fd: int
     name: str  # FileDescriptorName= of its unit; the unit's name unless that was set
 
 
 def notify(*assignments: str) -> bool:
-    """Tell the service manager, in one message: ``notify("READY=1", "STATUS=listening")``.
+    """Tell the service manager several things in one message: ``notify("READY=1", "STATUS=listening")``.
 
-    False when there is none, or when it could not be told, which is never a reason to end.
+    False when there is no service manager, or when it could not be told. Neither is a reason to stop.
     """
     path = os.environ.get("NOTIFY_SOCKET", "")
     if not path.startswith(("/", "@")):
@@ -43,7 +43,7 @@ def notify(*assignments: str) -> bool:
 
 
 def watchdog_s() -> float | None:
-    """Within how many seconds ``WATCHDOG=1`` has to come again and again; None when nobody waits for it."""
+    """The interval in seconds within which ``WATCHDOG=1`` must be repeated; None when nobody expects it."""
     limit, pid = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
     if not _is_number(limit) or int(limit) == 0 or pid not in ("", str(os.getpid())):
         return None
@@ -51,7 +51,7 @@ def watchdog_s() -> float | None:
 
 
 def listen_fds() -> list[Passed]:
-    """The descriptors that were passed to this process; the variables that say so are gone afterwards.
+    """The descriptors that were passed to this process. The variables that name them are removed.
 
     Children do not inherit the descriptors. Raises UsageError when one is not open.
     """
@@ -71,7 +71,7 @@ def listen_fds() -> list[Passed]:
 
 
 class Reports:
-    """What a daemon tells from its loop: that it is ready, how it is, and, as long as that is true, that it is well."""
+    """What a daemon reports from its loop: that it is ready, its status, and to the watchdog that it is well."""
 
     def __init__(self) -> None:
         limit = watchdog_s()
@@ -82,20 +82,22 @@ class Reports:
         self.is_ready = False
 
     def ready(self, status: str) -> None:
-        """The daemon does its work from now on. Only the first call says so."""
+        """Report that the daemon does its work from now on. Only the first call has an effect."""
         if not self.is_ready:
             self.is_ready = True
             self._status = status
             notify("READY=1", f"STATUS={status}")
 
     def stopping(self) -> None:
-        """The end has begun; what is under way is finished."""
+        """Report that the daemon is ending, and finishes what is under way."""
         notify("STOPPING=1", "STATUS=stopping")
 
     def tick(self, now: float, status: Callable[[], str], *, is_well: bool) -> None:
-        """To be called more often than the watchdog waits. ``now`` in seconds. Nothing is said before it is ready.
+        """Call this more often than the watchdog's interval, with ``now`` in seconds.
 
-        A daemon that is not well says so in its status, and no more to the watchdog.
+        Before :meth:`ready` it reports nothing.
+
+        A daemon that is not well says so in its status, and stops reporting to the watchdog.
         """
         if not self.is_ready:
             return

@@ -1,9 +1,12 @@
-"""What one process of ours may say to another: a message is a frozen class, and each end of a pipe has its vocabulary.
+"""The codec of messages between our processes.
+
+A message is a frozen class; each end of a pipe has a vocabulary of them.
 
 A line of JSON becomes one message of the vocabulary with every field within its bounds, or it is refused. It must be
-the very line that we would write, so no field is said twice, no number is a float or a truth value, nothing is left
-over. Bounds are said beside the fields: ``offset: Annotated[int, Whole(0, 1 << 40)]``. Only the standard library is
-used: the process that strangers talk to speaks by this, too.
+exactly the line that we would write. So no field occurs twice, no number is a float or a truth value, and nothing is
+left over. Bounds are written beside the fields: ``offset: Annotated[int, Whole(0, 1 << 40)]``.
+
+Only the standard library is used, because the process that receives from strangers uses this module too.
 """
 
 import base64
@@ -27,17 +30,17 @@ def printable(text: str, most: int) -> str:
 
 
 class Bounds(Protocol):
-    """How a field is written, and read back. Both raise ValueError for a value out of bounds."""
+    """How a field is written and read back. Both raise ValueError for a value out of bounds."""
 
     def write(self, value: Any) -> Any:
-        """The value as JSON has it."""
+        """The JSON value for a field's value."""
 
     def read(self, said: Any) -> Any:
-        """The value that was written so."""
+        """The field's value for a JSON value."""
 
 
 class Whole:
-    """A whole number from ``low`` to ``high``; True and 1.0 are none."""
+    """A whole number from ``low`` to ``high``. True and 1.0 are refused."""
 
     def __init__(self, low: int = 0, high: int = MAX_NUMBER) -> None:
         self._low, self._high = low, high
@@ -49,12 +52,12 @@ class Whole:
         return said
 
     def write(self, value: int) -> int:
-        """The number, also of an enumeration."""
+        """The number; the value of a member of an enumeration."""
         return self.read(int(value))
 
 
 class Among(Whole):
-    """One of these numbers."""
+    """One of the given numbers."""
 
     def __init__(self, *numbers: int) -> None:
         super().__init__(min(numbers), max(numbers))
@@ -68,17 +71,17 @@ class Among(Whole):
 
 
 class Text:
-    """Free words, printable, of ``most`` characters. Whoever says more, or worse, is cut and escaped as he says it."""
+    """Free text of at most ``most`` printable characters. Other text is cut and escaped when it is written."""
 
     def __init__(self, most: int) -> None:
         self._most = most
 
     def write(self, value: str) -> str:
-        """As much of it as may be said."""
+        """The text, escaped and cut."""
         return printable(value, self._most)
 
     def read(self, said: Any) -> str:
-        """The words."""
+        """The text."""
         if type(said) is not str or len(said) > self._most or not said.isprintable():
             raise ValueError(f"no printable text of at most {self._most} characters")
         return said
@@ -97,12 +100,12 @@ class Code:
         return said
 
     def write(self, value: str) -> str:
-        """The text, also of an enumeration."""
+        """The text; the value of a member of an enumeration."""
         return self.read(str(value))
 
 
 class Word(Code):
-    """One of these words."""
+    """One of the given words."""
 
     def __init__(self, *words: str) -> None:
         super().__init__("|".join(map(re.escape, sorted(words))))
@@ -110,13 +113,13 @@ class Word(Code):
 
 
 class Blob:
-    """At most so many bytes."""
+    """At most ``most`` bytes."""
 
     def __init__(self, most: int) -> None:
         self._most = most
 
     def write(self, value: bytes) -> str:
-        """In base 64."""
+        """The bytes in base 64."""
         if len(value) > self._most:
             raise ValueError(f"more than {self._most} bytes")
         return base64.b64encode(value).decode()
@@ -135,30 +138,30 @@ class Many:
         self._each, self._most = each, most
 
     def write(self, value: Collection[Any]) -> list[Any]:
-        """A list."""
+        """The values as a list."""
         if len(value) > self._most:
             raise ValueError(f"more than {self._most} values")
         return [self._each.write(one) for one in value]
 
     def read(self, said: Any) -> tuple[Any, ...]:
-        """The tuple."""
+        """The values as a tuple."""
         if type(said) is not list or len(said) > self._most:
             raise ValueError(f"no list of at most {self._most} values")
         return tuple(self._each.read(one) for one in said)
 
 
 class Row:
-    """A tuple of as many values as there are bounds."""
+    """A tuple with one value for each of the given bounds."""
 
     def __init__(self, *each: Bounds) -> None:
         self._each = each
 
     def write(self, value: Collection[Any]) -> list[Any]:
-        """A list."""
+        """The values as a list."""
         return [bounds.write(one) for bounds, one in zip(self._each, value, strict=True)]
 
     def read(self, said: Any) -> tuple[Any, ...]:
-        """The tuple."""
+        """The values as a tuple."""
         if type(said) is not list:
             raise ValueError("no list")
         return tuple(bounds.read(one) for bounds, one in zip(self._each, said, strict=True))
@@ -168,18 +171,18 @@ class Flag:
     """True or false."""
 
     def read(self, said: Any) -> bool:
-        """Which."""
+        """The truth value."""
         if type(said) is not bool:
             raise ValueError("neither true nor false")
         return said
 
     def write(self, value: bool) -> bool:
-        """Which."""
+        """The truth value."""
         return self.read(value)
 
 
 class Chars:
-    """Any text of at most ``most`` characters: a path, say, as a daemon's own configuration has it."""
+    """Any text of at most ``most`` characters, such as a path from a daemon's own configuration."""
 
     def __init__(self, most: int = 4096) -> None:
         self._most = most
@@ -196,7 +199,7 @@ class Chars:
 
 
 class Maybe:
-    """A value, or None."""
+    """A value within other bounds, or None."""
 
     def __init__(self, each: Bounds) -> None:
         self._each = each
@@ -223,31 +226,31 @@ class ByName:
         return {name: self._each.read(one) for name, one in said.items()}
 
     def write(self, value: Mapping[str, Any]) -> dict[str, Any]:
-        """An object."""
+        """The values as an object."""
         if len(value) > self._most:
             raise ValueError(f"more than {self._most} values")
         return {name: self._each.write(one) for name, one in value.items()}
 
 
 class Fields:
-    """A frozen class inside another: its fields, each within its own bounds."""
+    """A frozen class inside another; each of its fields has bounds of its own."""
 
     def __init__(self, kind: type) -> None:
         self._kind, self._bounds = kind, _bounds(kind)
 
     def read(self, said: Any) -> Any:
-        """One of that class."""
+        """An instance of that class."""
         if type(said) is not dict or said.keys() != self._bounds.keys():
             raise ValueError(f"not the fields of {self._kind.__name__}")
         return self._kind(**{name: bounds.read(said[name]) for name, bounds in self._bounds.items()})
 
     def write(self, value: Any) -> dict[str, Any]:
-        """An object."""
+        """The fields as an object."""
         return {name: bounds.write(getattr(value, name)) for name, bounds in self._bounds.items()}
 
 
 class Vocabulary:
-    """The messages that may be said through one pipe, those ``once`` but once, in lines of at most ``line_bytes``."""
+    """The messages that may be sent through one pipe, in lines of ``line_bytes`` at most; those in ``once`` once."""
 
     def __init__(self, *kinds: type, once: Collection[type] = (), line_bytes: int = LINE_BYTES) -> None:
         self.kinds = frozenset(kinds) | frozenset(once)
@@ -257,7 +260,7 @@ class Vocabulary:
         self._named = {kind.__name__: kind for kind in self.kinds}
 
     def encode(self, message: object) -> bytes:
-        """The line, without its end. Raises ValueError when this must not be said."""
+        """The line of a message, without its newline. Raises ValueError for a message that must not be sent."""
         fields = self._fields.get(type(message))
         if fields is None:
             raise ValueError(f"{type(message).__name__} is not said here")
@@ -283,7 +286,10 @@ class Vocabulary:
 
 
 def _bounds(kind: type) -> Mapping[str, Bounds]:
-    """Of each field. TypeError for what is no frozen class: a dict, say, has no fields that could be held to any."""
+    """The bounds of each field.
+
+    Raises TypeError for anything but a frozen class: a dict, for instance, has no fixed fields.
+    """
     if not (is_dataclass(kind) and kind.__dataclass_params__.frozen):  # type: ignore[attr-defined]  # of dataclasses
         raise TypeError(f"{kind.__name__} is no frozen class of fields with bounds")
     hints = get_type_hints(kind, include_extras=True)

@@ -1,4 +1,4 @@
-"""Waiting for descriptors, whatever their numbers: ``select`` takes none above 1023, and a busy process has such."""
+"""Waits for file descriptors by poll, because ``select`` takes none above 1023 and a busy process has such."""
 
 import errno
 import math
@@ -11,9 +11,9 @@ _MOST_S: Final = 1_000_000.0  # poll counts milliseconds in 32 bits
 
 
 def ready(descriptors: Iterable[int], timeout_s: float | None) -> set[int]:
-    """Which can be read without waiting, or have ended; none of them when ``timeout_s`` is over. None: wait for one.
+    """Wait until some of ``descriptors`` can be read or have ended, and return these. Empty after ``timeout_s``.
 
-    Raises OSError for a descriptor that is not open.
+    With None it waits without a limit. Raises OSError for a descriptor that is not open.
     """
     poll = select.poll()
     for descriptor in descriptors:

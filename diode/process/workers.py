@@ -1,10 +1,10 @@
-"""Worker processes: fresh interpreters that inherit descriptors, talk in messages by pipe, and never outlive us.
+"""Starts worker processes, and passes messages to and from them. A worker never outlives its supervisor.
 
-A worker runs ``main`` of one module, started as :mod:`diode.process.programs` says: in ``/``, isolated from the
-caller's environment and folders. Its argument names its pipes; its settings come first through the control pipe, since
-anybody may read arguments, and after them only messages of its vocabulary. Its standard streams are pipes too, so that
-a worker of the network side holds nothing but its socket, memfds and pipes. It gets SIGKILL when its supervisor dies
-(PR_SET_PDEATHSIG), ignores the terminal's Ctrl-C, and ends by itself when its control pipe closes.
+A worker runs ``main`` of one module in a fresh interpreter, started as :mod:`diode.process.programs` says. Its argument
+only names its pipes, because anybody may read arguments. Its settings come first through the control pipe, and after
+them only messages of its vocabulary. Its standard streams are pipes too, so that a worker on the network holds nothing
+but its socket, memfds and pipes. The kernel kills it when its supervisor dies (PR_SET_PDEATHSIG). It ignores the
+terminal's Ctrl-C, and ends by itself when its control pipe closes.
 """
 
 import contextlib
@@ -48,10 +48,10 @@ _ARGUMENT: Final = Vocabulary(_Pipes)
 
 
 class Mailbox:
-    """Messages over a pair of pipes: those of ``hears`` come in, those of ``says`` go out.
+    """Messages over a pair of pipes. Incoming ones must be in the vocabulary ``hears``, outgoing ones in ``says``.
 
-    What was read and not yet received is at most a line of ``hears`` and one read. Honest peers bound what may be under
-    way, so that no write ever blocks for good.
+    At most one line of ``hears`` and one read are held in memory. Honest peers bound how many messages are under way,
+    so that no write blocks for ever.
     """
 
     def __init__(self, read_fd: int, write_fd: int, *, hears: Vocabulary, says: Vocabulary) -> None:
@@ -70,15 +70,18 @@ class Mailbox:
         return bool(self._lines)
 
     def send(self, message: object) -> None:
-        """Write one message. Raises BrokenPipeError when the peer is gone, ValueError for what must not be said."""
+        """Write one message.
+
+        Raises BrokenPipeError when the peer is gone, ValueError for a message that must not be sent.
+        """
         data = memoryview(self._says.encode(message) + b"\n")
         while data:
             data = data[os.write(self.write_fd, data) :]
 
     def receive(self, timeout_s: float | None = 0.0) -> Any:
-        """The next message; None when none came in time or the peer closed (then ``closed`` is set).
+        """The next message. None when none came in time, or when the peer closed its end (then ``closed`` is set).
 
-        Raises MessageError for what the peer may not say; there is no use in going on with it.
+        Raises MessageError for a message that the peer may not send. Do not read on after that.
         """
         until = None if timeout_s is None else time.monotonic() + timeout_s
         while not self._lines:
@@ -93,7 +96,7 @@ class Mailbox:
         return message
 
     def drain(self) -> Iterator[Any]:
-        """All messages that are there, without waiting."""
+        """All messages that have arrived, without waiting."""
         while (message := self.receive(0.0)) is not None:
             yield message
 
@@ -113,7 +116,7 @@ class Mailbox:
 
 
 class Worker:
-    """One running worker: its process, a pidfd to notice its end by, and the mailbox to it."""
+    """One running worker: its process, a pidfd that tells when it ends, and the mailbox to it."""
 
     def __init__(
         self,
@@ -164,17 +167,20 @@ class Worker:
         return self.process.pid
 
     def hang_up(self) -> None:
-        """Tell the worker to end: its control pipe is closed. It is still listened to."""
+        """Tell the worker to end, by closing its control pipe. Its messages are still read."""
         if not self._hung_up:
             os.close(self.mailbox.write_fd)
             self._hung_up = True
 
     def kill(self) -> None:
-        """End the worker at once; nothing it holds is worth waiting for."""
+        """Kill the worker at once, without waiting for its work."""
         self.process.kill()
 
     def close(self) -> int:
-        """Kill it if it still runs, reap it, close our descriptors; returns its exit code (negative: signal)."""
+        """Kill the worker if it still runs, wait for it, and close our descriptors.
+
+        Returns its exit code (negative: signal).
+        """
         if self.process.poll() is None:
             self.process.kill()
         code = self.process.wait()
@@ -185,9 +191,11 @@ class Worker:
 
 
 def start_worker(kind: type[S], *, says: Vocabulary, hears: Vocabulary = NOTHING, nice: int = 0) -> tuple[S, Mailbox]:
-    """First call of a worker's ``main``: its settings, of class ``kind``, and the mailbox to its supervisor.
+    """The first call in a worker's ``main``.
 
-    ``nice`` below 0 asks for the processor before others; it is not insisted on, since that takes a privilege.
+    Returns its settings, of class ``kind``, and the mailbox to its supervisor.
+
+    ``nice`` below 0 asks for priority over other processes. It needs a privilege; without one the worker runs as usual.
     """
     pipes: _Pipes = _ARGUMENT.decode(sys.argv[1].encode())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -203,7 +211,7 @@ def start_worker(kind: type[S], *, says: Vocabulary, hears: Vocabulary = NOTHING
 
 @contextlib.contextmanager
 def refusing_peers(control: Mailbox) -> Iterator[None]:
-    """End the worker, and say why, when one that it talks to says what it may not."""
+    """In this block, a forbidden message of another worker is reported to the supervisor, and ends this worker."""
     try:
         yield
     except MessageError as error:
@@ -222,7 +230,7 @@ def _write_settings(fd: int, settings: object) -> None:
 
 
 def _read_settings(fd: int, kind: type[S]) -> S:
-    """The settings, and no byte of the messages that follow. Ends the worker when there are none, or others."""
+    """Read the settings, and no byte of the messages that follow. Ends the worker when they are missing or invalid."""
     (length,) = _LENGTH.unpack(_read_exactly(fd, _LENGTH.size))
     if length > _MAX_SETTINGS_BYTES:
         raise SystemExit(1)

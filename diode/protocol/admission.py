@@ -1,8 +1,8 @@
-"""Who is admitted: heartbeats are judged under the link keys that are held, and announce the sessions that may speak.
+"""Judges heartbeats under the link keys that this side holds, and admits the sessions that they announce.
 
-Those of kind 4 are checked under one key, whatever session they claim. Of kind 3, which older senders send alone, the
-first of a session costs a key derivation: fifty a second are tried. Order is kept for each link key apart, and what an
-older key says counts for nothing once the newer one spoke.
+Heartbeats of kind 4 are checked under one key, whatever session they claim. Older senders send kind 3 only. The first
+of each session costs a key derivation, so at most fifty a second are tried. The order of heartbeats is kept for each
+link key separately. Once the newer key was used, heartbeats under the older key are not believed any more.
 """
 
 import struct
@@ -27,7 +27,7 @@ _NOTES_PER_S: Final = 4
 
 
 class HeldKey:
-    """One link key that is held: how its heartbeats are checked, and how far they have come."""
+    """One link key that this side holds: how its heartbeats are checked, and the newest order that was accepted."""
 
     def __init__(self, key: LinkKey, mode: Mode, order: LinkOrder, *, is_previous: bool) -> None:
         self.key = key
@@ -38,12 +38,15 @@ class HeldKey:
         self.newest_session: int | None = None  # of the newest heartbeat; None: an earlier gate heard it
 
     def is_newest(self, session: int, order: tuple[int, int] | None) -> bool:
-        """Whether a heartbeat is the newest accepted one once more, as a network may deliver it twice."""
+        """Whether a heartbeat is the newest accepted one once more. A network may deliver it twice."""
         is_known = self.order.has_spoken and self.newest_session in (None, session)
         return is_known and order == self.order.reached
 
     def drop_for(self, session: int, order: tuple[int, int] | None) -> Drop:
-        """What a heartbeat that is not newer is dropped as: another sender's of the same order is no duplicate."""
+        """The drop reason for a heartbeat that is not newer.
+
+        The newest one again is a duplicate; others violate the order.
+        """
         return Drop.DUPLICATE if self.is_newest(session, order) else Drop.HEARTBEAT_ORDER
 
 
@@ -67,7 +70,7 @@ class _Lone(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """A heartbeat that was accepted, the fingerprint of its key, and the key's order since."""
+    """An accepted heartbeat, the fingerprint of its key, and the newest order of that key afterwards."""
 
     heartbeat: Heartbeat
     key: str
@@ -75,14 +78,14 @@ class Heard(NamedTuple):
 
 
 class Admission:
-    """Judges heartbeats. ``drops`` counts those that it refused; ``heard`` is the newest that it accepted.
+    """Judges heartbeats. ``drops`` counts the refused ones by reason; ``heard`` is the newest accepted one.
 
-    The first of the ``keys`` is the one that counts; the other is from before the link key was changed.
-    ``old_key_sessions`` are those that have spoken under that one, each once: (key id, session). Whoever reads takes
-    them out.
+    The first of the ``keys`` is the current one; the other is from before the link key was changed.
+    ``old_key_sessions`` holds each session that was used under that other key, once: (key id, session). Whoever reads
+    an entry removes it.
 
-    ``orders`` tells by fingerprint how far the heartbeats of each key had come when an earlier gate ended; the sessions
-    it had ``admitted`` need not wait for the next one.
+    ``orders`` tells, by fingerprint of the key, the newest order that an earlier gate accepted. The sessions that this
+    gate had ``admitted`` are admitted at once, without waiting for the next heartbeat.
     """
 
     def __init__(
@@ -114,16 +117,16 @@ class Admission:
 
     @property
     def key_ids(self) -> tuple[int, ...]:
-        """Of the keys that are held, the one that counts first."""
+        """The ids of the keys that this side holds, the current one first."""
         return tuple(self._links)
 
     @property
     def current_has_spoken(self) -> bool:
-        """Whether the newer key was heard, so that the older one's word counts for nothing."""
+        """Whether a heartbeat under the current key was accepted, so that the older key is not believed any more."""
         return self._current.order.has_spoken
 
     def hear(self, datagram: NDArray[np.uint8], kind: int, now: float) -> None:
-        """Judge a heartbeat by a copy of it: it lies in memory that the process before us can still write."""
+        """Judge a heartbeat by a copy of it, because the process that received it can still change the original."""
         if kind == _MAC and not self._mac_checks.may_try(now):
             self._drops[Drop.HEARTBEAT_RATE] += 1
             return
@@ -138,7 +141,7 @@ class Admission:
             self._hear_session(link, mine, header, now)
 
     def note_speaker(self, key_id: int, session: int, now: float) -> None:
-        """Remember, seldom enough, that this session speaks under the key from before the last change."""
+        """Remember that this session is used under the older key. At most a few a second are remembered."""
         if key_id == self._current.key.key_id or session in self._noted or not self._notes.may_try(now):
             return
         self._noted[session] = None
@@ -147,7 +150,7 @@ class Admission:
         self.old_key_sessions.append((key_id, session))
 
     def _hear_mac(self, link: HeldKey, datagram: bytes, header: _Lone, now: float) -> None:
-        """Kind 4. Its order stands in the header: a recorded one is dropped before it is parsed."""
+        """Judge a heartbeat of kind 4. The header holds its order, so a recorded one is dropped before it is parsed."""
         session, order = header.session, (header.bundle, header.counter)
         text = link.auth.open(datagram)
         if text is None:
@@ -162,7 +165,10 @@ class Admission:
             self._accept(heartbeat, link, session, now, has_mac=True)
 
     def _hear_session(self, link: HeldKey, datagram: bytes, header: _Lone, now: float) -> None:
-        """Kind 3, under the key of its session. A counter that was heard in this session is not parsed again."""
+        """Judge a heartbeat of kind 3 under the key of its session.
+
+        A repeated counter of a session is not parsed again.
+        """
         session, counter = header.session, header.counter
         if link.order.has_mac:
             self._drops[Drop.HEARTBEAT_KIND] += 1
@@ -198,7 +204,10 @@ class Admission:
             self._accept(heartbeat, link, session, now, has_mac=False)
 
     def _is_outdated(self, link: HeldKey, session: int, now: float) -> bool:
-        """Whether the newer key has spoken, so that this one's word counts for nothing; that it was said is told."""
+        """Whether this key is the older one, and the current one was used already.
+
+        If so, the use of the older one is remembered.
+        """
         if not (link.is_previous and self.current_has_spoken):
             return False
         self.note_speaker(link.key.key_id, session, now)
@@ -216,7 +225,10 @@ class Admission:
             self._announce(link, sealing, sent)
 
     def _announce(self, link: HeldKey, session: int, sent: int) -> None:
-        """Admit a session. One of the newer key is not taken by the older one, which may have read it off the line."""
+        """Admit a session.
+
+        The older key cannot take over a session of the newer key, whose number is visible on the line.
+        """
         live = self.sessions.get(session)
         if live is not None and live.key_id != link.key.key_id:
             if link.is_previous:

@@ -1,15 +1,16 @@
-"""From authentic datagrams to slabs of bytes, within a fixed budget of memory.
+"""Puts authentic datagrams together into slabs of bytes, within a fixed budget of memory.
 
-Symbols go to their place in a matrix of the slab; a slab is complete when every column has k of its symbols, then the
-missing ones are solved for. Nothing here believes a size that is not signed: of a bundle whose manifest has not been
-verified, symbols are only kept, at most half the budget and 4,096 slabs of them, the oldest given up first.
+Symbols go to their place in the slab's matrix. A slab is complete when every column has k of its symbols; the missing
+ones are then computed. No size is believed unless it is signed. While a bundle's manifest is not verified, its symbols
+are only kept: at most half the budget and 4,096 slabs, and the oldest are given up first.
 
 A slab of a known bundle that cannot be completed for now is spilled: its symbols go to the caller's disk, and come back
-with the next datagram of it. Of one pass the first symbol under a number wins; one that was spilled, or came before its
-manifest, gives way to what comes later: a wrong one does not outlast the pass that brought it.
+with its next datagram. Within one pass, the first symbol under a number is kept. A symbol that was spilled, or that
+came before its manifest, is replaced by a later one, so that a wrong symbol does not outlast the pass that brought it.
 
-The caller verifies what is complete: it answers with :meth:`Assembler.know` (manifest verified), :meth:`loaded`
-(spilled symbols are back), :meth:`finish` (published or refused), and gives every extent back with :meth:`release`.
+The caller verifies complete slabs. It calls :meth:`Assembler.know` (the manifest is verified), :meth:`Assembler.loaded`
+(spilled symbols are back) and :meth:`Assembler.finish` (the bundle was published or refused), and gives every extent
+back with :meth:`Assembler.release`.
 """
 
 import itertools
@@ -40,7 +41,7 @@ MOST_BEGUN: Final = 2  # slabs of one part still open when another begins: what 
 
 @dataclass(slots=True)
 class Figures:
-    """What an assembler counts since it was made."""
+    """Counters of an assembler since it was made."""
 
     blocks_repaired: int = 0  # restored by FEC
     blocks_lost: int = 0  # of slabs that were given up or spilled with too few symbols
@@ -50,10 +51,10 @@ class Figures:
 
 
 class Assembler:
-    """Places authentic datagrams, decodes slabs, and hands them over in ``handed_over``, which the caller empties.
+    """Places authentic datagrams, decodes slabs, and puts them into ``handed_over``, which the caller empties.
 
-    ``arena`` is the memory (uint8, its whole size is the budget). ``wait`` is called when memory is short and slabs are
-    still with the caller: it waits for one, calls :meth:`release`, and returns False if there is no hope.
+    ``arena`` is the memory (uint8; its whole size is the budget). ``wait`` is called when memory is short and slabs are
+    still with the caller. It waits for one and calls :meth:`release`; it returns False if none will come back.
     """
 
     def __init__(
@@ -73,11 +74,14 @@ class Assembler:
 
     @property
     def used_bytes(self) -> int:
-        """Memory that open and complete slabs take of the budget."""
+        """Bytes of the budget that open and complete slabs use."""
         return self._extents.used_bytes
 
     def feed(self, datagrams: Bytes2D, rows: Rows) -> None:
-        """Take the authentic ``rows`` of a matrix of received datagrams; nothing of it is kept after the call."""
+        """Take the authentic ``rows`` of a matrix of received datagrams.
+
+        No reference to the matrix is kept after the call.
+        """
         headers = copy_headers(datagrams if len(rows) == len(datagrams) else datagrams[:, :HEADER_BYTES][rows])
         symbols = datagrams[:, HEADER_BYTES:-TAG_BYTES]
         for first, last in _stretches(headers):
@@ -104,9 +108,9 @@ class Assembler:
         done: Iterable[int],
         spilled: Iterable[SlabKey] = (),
     ) -> None:
-        """The manifest of ``bundle`` is verified: its signed geometry and sizes rule.
+        """The manifest of ``bundle`` is verified: from now on its signed geometry and sizes count.
 
-        Slabs of data ``done`` are stored, and of slabs ``spilled`` the caller has symbols.
+        Data slabs in ``done`` are stored already. Of slabs in ``spilled`` the caller has symbols on its disk.
         """
         known = self._bundles.know(bundle, geometry, sizes, done, spilled)
         for slab in [slab for key, slab in self._open.items() if key.bundle == bundle]:
@@ -125,7 +129,7 @@ class Assembler:
                 self._maybe_complete(slab)
 
     def loaded(self, key: SlabKey, have: NDArray[np.bool_]) -> None:
-        """The spilled symbols of ``have`` are where :class:`Wanted` asked for them."""
+        """The spilled symbols in ``have`` are now in the place that :class:`Wanted` asked for."""
         extra = self._loading[key].popleft()
         if not self._loading[key]:
             del self._loading[key]
@@ -138,23 +142,23 @@ class Assembler:
             self._extents.free(extra)
 
     def spill(self, bundle: int | None = None) -> None:
-        """Hand over what is open, of one bundle or of all: nothing more of it is expected soon."""
+        """Spill the open slabs of one bundle or of all, because nothing more of them is expected soon."""
         for slab in list(self._open.values()):
             if not slab.is_early and bundle in (None, slab.key.bundle) and not slab.is_loading:
                 self.figures.blocks_lost += slab.lost_blocks() if bundle is not None else 0
                 self._spill(slab)
 
     def redo(self, key: SlabKey) -> None:
-        """A slab that was handed over was not what was signed: collect it again."""
+        """A slab that was handed over did not match its signed digest: collect it again."""
         known = self._bundles.known.get(key.bundle)
         if known is not None and known.shape(key) is not None:  # of a manifest that is known nothing is collected
             known.done_map(key)[key.number] = False
             known.spilled.discard(key)
 
     def finish(self, bundle: int, reason: Drop | None) -> None:
-        """``bundle`` needs no more datagrams: free what is open, count them as ``reason`` from now on.
+        """``bundle`` needs no more datagrams: free its open slabs, and from now on drop its datagrams as ``reason``.
 
-        Without a reason it may begin anew.
+        Without a reason the bundle may begin again.
         """
         self._bundles.finish(bundle, reason)
         for slab in [slab for key, slab in self._open.items() if key.bundle == bundle]:
@@ -219,14 +223,17 @@ class Assembler:
         self.handed_over.append(Wanted(slab.key, offset, slab.shape.symbol_bytes, len(slab.symbols)))
 
     def _spill_older(self, key: SlabKey) -> None:
-        """Slabs come one after another: of what is still open when two more have begun, nothing is under way."""
+        """Spill slabs that are still open when two more have begun.
+
+        Slabs are sent in order, so nothing of them is under way.
+        """
         older = [slab for slab in self._open.values() if slab.key[:3] == key[:3] and not slab.is_loading]
         for slab in older[: max(0, len(older) - MOST_BEGUN + 1)]:
             self.figures.blocks_lost += slab.lost_blocks()
             self._spill(slab)
 
     def _begin_early(self, key: SlabKey, symbol_bytes: int, columns: int, k: int) -> OpenSlab | Drop:
-        """Open a slab on its sender's word, within the bounds of all such slabs: the oldest ones go first."""
+        """Open a slab whose shape is not signed, within the limits for such slabs. The oldest are given up first."""
         claim = claimed(key, symbol_bytes, columns, k)
         if claim is None:
             return Drop.SIGNED_GEOMETRY
@@ -248,11 +255,11 @@ class Assembler:
         return slab
 
     def _symbols(self, offset: int, count: int, symbol_bytes: int) -> Bytes2D:
-        """So many symbols of the arena as a matrix, one a row."""
+        """A stretch of the arena as a matrix with one symbol in each row."""
         return self._arena[offset : offset + count * symbol_bytes].reshape(-1, symbol_bytes)
 
     def _make_room(self) -> bool:
-        """Free memory: of strangers first, then by waiting for the caller, then of the slab touched longest ago."""
+        """Free memory: first of early slabs, then by waiting for the caller, then of the slab touched longest ago."""
         if (oldest := self._early.oldest()) is not None:
             self._give_up(oldest)
             return True

@@ -1,12 +1,12 @@
-"""Datagram authentication: AES-256-GMAC (or GCM) under a key of each sealing process's own session.
+"""Authenticates datagrams by AES-256-GMAC (or GCM) under a key for each session of a sealing process.
 
-Session key = HKDF-SHA256(link key, session); the nonce of a datagram is 12 bytes of its own header (low half of the
-session, and the counter), so it costs nothing to build. Every process that seals draws a random session at start and
-counts alone: no nonce is shared and no restart reuses one. The tag keeps strangers out; the authority over content is
-the signature on the manifest.
+Session key = HKDF-SHA256(link key, session). The nonce of a datagram is 12 bytes of its own header (the low half of the
+session, and the counter), so it costs nothing to build. Every process that seals draws a random session at its start
+and has its own counter. So processes never share a nonce, and a restart never reuses one. The tag keeps strangers out;
+whether content is believed depends on the signature of the manifest.
 
-One call per datagram is what Python can do; its inputs are prepared views of whole regions, so that the interpreter
-adds as little as possible.
+Python needs one call for each datagram. The inputs of these calls are views that are prepared once for a whole region,
+to keep the work of the interpreter small.
 """
 
 import hashlib
@@ -36,33 +36,33 @@ _EMPTY: Final = itertools.repeat(b"")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class LinkKey:
-    """The secret that both ends of a lane share, and the public number that headers name it by."""
+    """The secret that both ends of a link share, and the public number by which headers name it."""
 
     secret: bytes
     key_id: int
 
     @classmethod
     def of(cls, secret: bytes) -> "LinkKey":
-        """Wrap 32 secret bytes. Raises ValueError for any other length."""
+        """A link key from 32 secret bytes. Raises ValueError for any other length."""
         if len(secret) != LINK_KEY_BYTES:
             raise ValueError(f"a link key has {LINK_KEY_BYTES} bytes, not {len(secret)}")
         return cls(secret, int.from_bytes(hashlib.sha256(b"diode link key id 1" + secret).digest()[:2], "big"))
 
     def session_key(self, session: int) -> bytes:
-        """Key of one session: HKDF-SHA256 with the session as salt."""
+        """The key of one session: HKDF-SHA256 with the session as salt."""
         return self._derive(b"diode link session 1", session.to_bytes(8, "big"))
 
     def heartbeat_mac_key(self, mode: Mode) -> bytes:
-        """Key of the tags of heartbeats of kind 4: one for all sessions, another one in each mode."""
+        """The key for the tags of kind 4 heartbeats. It is the same for all sessions, and differs between the modes."""
         return self._derive(b"diode heartbeat mac 1 " + mode.encode())
 
     def heartbeat_cipher_key(self, session: int) -> bytes:
-        """Key that encrypts the heartbeats of kind 4 of one session, in ``aead`` mode."""
+        """The key that encrypts the kind 4 heartbeats of one session in ``aead`` mode."""
         return self._derive(b"diode heartbeat cipher 1", session.to_bytes(8, "big"))
 
     @property
     def fingerprint(self) -> str:
-        """64 hex digits that name the whole key, in ledgers and between our processes; they tell nothing of it."""
+        """64 hex digits that name the whole key in ledgers and between our processes. They reveal nothing about it."""
         return self._derive(b"diode link key fingerprint 1").hex()
 
     def _derive(self, info: bytes, salt: bytes | None = None) -> bytes:
@@ -70,7 +70,10 @@ class LinkKey:
 
 
 class DatagramViews:
-    """Views of a matrix of datagrams (one a row) that sealing and opening need, made once per arena or region."""
+    """The views of a matrix of datagrams (one in each row) that sealing and opening need.
+
+    Made once for an arena or region.
+    """
 
     def __init__(self, buffer: memoryview, size: int, count: int) -> None:
         starts = range(0, count * size, size)
@@ -80,7 +83,7 @@ class DatagramViews:
 
 
 class Session:
-    """One session's cipher. ``seal`` and ``check`` take matrices of datagrams whose headers are complete."""
+    """The cipher of one session. ``seal`` and ``check`` take matrices of datagrams with complete headers."""
 
     def __init__(self, key: LinkKey | None, session: int, mode: Mode) -> None:
         if key is None and mode != "none":
@@ -103,7 +106,7 @@ class Session:
             self._encrypt(rows, views, first)
 
     def check(self, datagrams: Bytes2D, views: DatagramViews, rows: NDArray[np.intp] | slice) -> NDArray[np.bool_]:
-        """Which of the given rows are authentic. In ``aead`` mode they are also decrypted in place."""
+        """Which of the given rows are authentic. In ``aead`` mode these are also decrypted in place."""
         if self._cipher is None:
             untagged: NDArray[np.bool_] = (datagrams[rows, -TAG_BYTES:] == 0).all(axis=1)
             return untagged
@@ -145,10 +148,10 @@ class Session:
 
 
 class HeartbeatAuth:
-    """Seals and opens heartbeats of kind 4: one HMAC for all sessions of a key, so that no session need be known.
+    """Seals and opens heartbeats of kind 4 by one HMAC for all sessions of a key, so no session need be known.
 
     There is no nonce that could repeat. In ``aead`` mode the symbol is encrypted first, by AES-256-CTR under a key of
-    the session; its counter block begins with the header's counter, which no session uses twice.
+    the session. Its counter block begins with the header's counter, which no session uses twice.
     """
 
     def __init__(self, key: LinkKey, mode: Mode) -> None:
@@ -157,13 +160,13 @@ class HeartbeatAuth:
         self._keyed = None if mode == "none" else hmac.new(key.heartbeat_mac_key(mode), digestmod="sha256")
 
     def seal(self, datagram: bytearray) -> None:
-        """Encrypt in ``aead`` mode, and write the tag; header and symbol are complete."""
+        """Encrypt the symbol in ``aead`` mode, and write the tag. Header and symbol must be complete."""
         if self._mode == "aead":
             datagram[HEADER_BYTES:-TAG_BYTES] = self._crypt(bytes(datagram))
         datagram[-TAG_BYTES:] = self._tag(datagram[:-TAG_BYTES])
 
     def open(self, datagram: bytes) -> bytes | None:
-        """The symbol in clear; None when the tag is wrong. ``datagram`` is the caller's own copy."""
+        """The decrypted symbol; None when the tag is wrong. ``datagram`` must be the caller's own copy."""
         if not hmac.compare_digest(self._tag(memoryview(datagram)[:-TAG_BYTES]), datagram[-TAG_BYTES:]):
             return None
         return self._crypt(datagram) if self._mode == "aead" else datagram[HEADER_BYTES:-TAG_BYTES]

@@ -1,4 +1,4 @@
-"""Which bundles are known by a verified manifest, which need no more datagrams, and which slabs may begin."""
+"""Keeps which bundles are known by a verified manifest, which are finished, and which of their slabs may begin."""
 
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ MAX_FINISHED: Final = 4096  # bundles remembered as published or refused
 
 @dataclass(slots=True)
 class KnownBundle:
-    """What the verified manifest says of a bundle, and which slabs are done or spilled."""
+    """What the verified manifest says about a bundle, and which of its slabs are done or spilled."""
 
     geometry: Geometry
     sizes: dict[tuple[Kind, int], int]
@@ -35,7 +35,7 @@ class KnownBundle:
         return slab_at(full, size, key.number, is_object=is_object)
 
     def done_map(self, key: SlabKey) -> NDArray[np.bool_]:
-        """Which slabs of the same part are done."""
+        """For each slab of the part that ``key`` belongs to, whether it is done."""
         part = (key.kind, key.flags)
         if part not in self.done:
             full = object_geometry(self.geometry.symbol_bytes) if key.kind == Kind.OBJECT else self.geometry
@@ -44,9 +44,9 @@ class KnownBundle:
 
 
 class Bundles:
-    """The bundles that a receiver has met: ``known`` by number, and why datagrams of the ``finished`` ones are dropped.
+    """The bundles that a receiver has met: ``known`` by number, and ``finished`` with why their datagrams are dropped.
 
-    The caller finishes what it no longer wants; of the finished ones the oldest are forgotten.
+    The caller finishes bundles that it no longer wants. The oldest finished ones are forgotten.
     """
 
     def __init__(self) -> None:
@@ -61,13 +61,13 @@ class Bundles:
         done: Iterable[int],
         spilled: Iterable[SlabKey],
     ) -> KnownBundle:
-        """Take what the verified manifest of ``bundle`` says. Slabs of data ``done`` are stored."""
+        """Store what the verified manifest of ``bundle`` says. Data slabs in ``done`` are stored already."""
         known = self.known[bundle] = KnownBundle(geometry, sizes, spilled=set(spilled))
         known.done_map(SlabKey(bundle, Kind.DATA, 0, 0))[list(done)] = True
         return known
 
     def finish(self, bundle: int, reason: Drop | None) -> None:
-        """Drop datagrams of ``bundle`` for this reason from now on; without one it may begin anew."""
+        """From now on drop datagrams of ``bundle`` for this reason. Without a reason it may begin again."""
         self.known.pop(bundle, None)
         if reason is None:
             return
@@ -76,7 +76,7 @@ class Bundles:
             self.finished.popitem(last=False)
 
     def may_begin(self, key: SlabKey, symbol_bytes: int) -> Slab | Drop | None:
-        """The signed shape of a slab that is wanted, or why it is not; None: nobody has signed its bundle yet."""
+        """The signed shape of a slab that is needed, or why it is not. None: its manifest is not verified yet."""
         if key.bundle in self.finished:
             return self.finished[key.bundle]
         known = self.known.get(key.bundle)

@@ -1,7 +1,7 @@
-"""Slabs of bundles whose manifest is not verified yet: what a claim may cost at most, and how many are kept.
+"""Limits slabs of bundles whose manifest is not verified yet: how large one may be, and how many are kept.
 
-Nobody has signed what these datagrams say. So a claimed shape is bounded before it takes memory, and of all slabs that
-are kept on a stranger's word the oldest one goes first.
+What these datagrams say is not signed. So a shape that they claim is bounded before memory is allocated, and when there
+are too many such slabs, the oldest is given up first.
 """
 
 from collections import OrderedDict
@@ -17,19 +17,19 @@ MAX_EARLY_SLABS: Final = 4096
 
 
 class Claim(NamedTuple):
-    """What has to be kept of a slab, going by a datagram's header: rows of ``shape``, and its bytes where k tells."""
+    """What a header says must be kept for a slab: its ``shape``, and its ``length`` in bytes where k tells it."""
 
     shape: Geometry
     length: int | None
 
     @property
     def size_bytes(self) -> int:
-        """Memory for its symbols."""
+        """Bytes of memory for its symbols."""
         return self.shape.rows * self.shape.row_bytes
 
 
 def claimed(key: SlabKey, symbol_bytes: int, columns: int, k: int) -> Claim | None:
-    """The most that a slab of this claim can be; None for one that no sender makes."""
+    """The largest slab that fits such a header; None when no sender makes such a header."""
     if columns > columns_for(symbol_bytes):
         return None
     length, rows = None, MAX_ROWS
@@ -45,7 +45,7 @@ def claimed(key: SlabKey, symbol_bytes: int, columns: int, k: int) -> Claim | No
 
 
 class EarlySlabs:
-    """The keys and sizes of such slabs, oldest first, within ``most_bytes`` and MAX_EARLY_SLABS. It owns no memory."""
+    """The keys and sizes of early slabs, oldest first, within ``most_bytes`` and MAX_EARLY_SLABS. It owns no memory."""
 
     def __init__(self, most_bytes: int) -> None:
         self.used_bytes = 0
@@ -59,18 +59,18 @@ class EarlySlabs:
         return iter(self._sizes)
 
     def add(self, key: SlabKey, size_bytes: int) -> None:
-        """Count a slab that was begun."""
+        """Count a slab that has begun."""
         self._sizes[key] = size_bytes
         self.used_bytes += size_bytes
 
     def discard(self, key: SlabKey) -> None:
-        """Count it no more, if it was counted: it was given up, or is signed now."""
+        """Do not count this slab any more: it was given up, or its manifest is verified now."""
         self.used_bytes -= self._sizes.pop(key, 0)
 
     def oldest(self) -> SlabKey | None:
-        """The one to give up first; None when there is none."""
+        """The slab to give up first; None when there is none."""
         return next(iter(self._sizes), None)
 
     def is_full(self, size_bytes: int) -> bool:
-        """Whether one has to go before another of ``size_bytes`` comes."""
+        """Whether a slab must be given up before another of ``size_bytes`` can begin."""
         return len(self._sizes) >= MAX_EARLY_SLABS or self.used_bytes + size_bytes > self._most_bytes

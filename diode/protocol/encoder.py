@@ -1,8 +1,8 @@
-"""From bytes of a slab to sealed datagrams in sending order.
+"""Turns the bytes of slabs into sealed datagrams in sending order.
 
-A slot is a matrix of datagrams: ``(k + r) x D`` rows of header, symbol, tag. The caller puts the slab's bytes into the
-symbols; the encoder adds repair, headers and tags. Repair is computed over whole rows of datagrams: the parity of
-headers and tags is garbage that the real ones overwrite.
+A slot is a matrix of datagrams: ``(k + r) x D`` rows of header, symbol, tag. The caller writes the slab's bytes into
+the symbols; the encoder adds repair, headers and tags. Repair is computed over whole rows, including headers and tags.
+That part of the result is meaningless, and the real headers and tags overwrite it.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ COUNTERS_PER_SESSION: Final = 1 << 40  # then a worker restarts with a new sessi
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a slab belongs to, as its headers say it."""
+    """The part of a bundle that a slab belongs to, as its headers name it."""
 
     bundle: int
     kind: Kind
@@ -43,7 +43,7 @@ class Part:
 
 
 class Slot:
-    """One slab's worth of datagrams in memory that the caller owns, with the views that sealing needs, made once."""
+    """Memory of the caller for the datagrams of one slab, and the views that sealing needs, which are made once."""
 
     def __init__(self, buffer: memoryview, full: Geometry) -> None:
         self.size = datagram_bytes(full.symbol_bytes)
@@ -55,9 +55,11 @@ class Slot:
         self._places = [buffer[at : at + full.symbol_bytes] for at in starts]
 
     def places(self, offset: int, length: int) -> list[memoryview]:
-        """Where bytes ``offset .. offset + length`` of the slab go, in order; at most ``MAX_PLACES`` of these places.
+        """Where bytes ``offset .. offset + length`` of the slab belong, in order.
 
-        A file is read straight into them (``preadv``): its bytes are touched once before they are coded.
+        At most ``MAX_PLACES`` views are returned.
+
+        A file is read straight into them (``preadv``), so that its bytes are touched once before they are coded.
         """
         size = self.size - OVERHEAD_BYTES
         first, skip = divmod(offset, size)
@@ -79,7 +81,7 @@ Fill = Callable[[Slot], None]
 
 
 class SlabEncoder:
-    """Turns slabs into datagrams under one session, which it alone counts."""
+    """Turns slabs into datagrams under one session, whose counter no other encoder uses."""
 
     def __init__(self, engine: Engine, session: Session, key_id: int) -> None:
         self.counter = 0
@@ -92,8 +94,8 @@ class SlabEncoder:
     ) -> Sequence[tuple[int, int]]:
         """Fill ``slot`` with the datagrams of ``slab``; returns runs (first datagram, count) in sending order.
 
-        ``fill`` writes the slab's bytes into the symbols of the slot it is given; the rest of the last one is zero.
-        ``repair_offset`` skips repair rows that an earlier pass has sent.
+        ``fill`` writes the slab's bytes into the symbols of the slot that it is given; the rest of the last symbol is
+        set to zero. ``repair_offset`` skips repair rows that an earlier pass has sent.
         """
         shape, symbols = slab.shape, slab.source_symbols
         k_rows, r_rows = shape.k * shape.columns, shape.r * shape.columns
@@ -108,7 +110,7 @@ class SlabEncoder:
         return [(0, symbols), (k_rows, r_rows)] if symbols < k_rows else [(0, k_rows + r_rows)]
 
     def padding(self, slot: Slot, count: int) -> None:
-        """Seal ``count`` datagrams of padding into ``slot``; they may be sent again and again."""
+        """Seal ``count`` datagrams of padding into ``slot``. They may be sent any number of times."""
         slot.symbols[:count] = 0
         pack_lone_headers(
             headers_of(slot.datagrams[:count]),

@@ -1,4 +1,4 @@
-"""An arena in extents: which stretches of it are free. Arithmetic alone; the memory itself is the caller's."""
+"""Allocates stretches (extents) of an arena. This is arithmetic only; the memory itself belongs to the caller."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ PAGE_BYTES: Final = 4096
 
 
 class Extents:
-    """First-fit allocator of page-aligned stretches of one mapping; its size is the budget that bounds memory."""
+    """First-fit allocator of page-aligned stretches of one mapping. Its size bounds the memory in use."""
 
     def __init__(self, size_bytes: int) -> None:
         self.size_bytes = size_bytes
@@ -15,7 +15,7 @@ class Extents:
         self._taken: dict[int, int] = {}
 
     def allocate(self, size_bytes: int) -> int | None:
-        """Offset of a free stretch of at least ``size_bytes``, or None when there is none."""
+        """The offset of a free stretch of at least ``size_bytes``, or None when there is none."""
         size = -(-size_bytes // PAGE_BYTES) * PAGE_BYTES
         for i, (offset, room) in enumerate(self._free):
             if room >= size:
@@ -26,7 +26,7 @@ class Extents:
         return None
 
     def free(self, offset: int) -> None:
-        """Give back what :meth:`allocate` returned; neighbours merge."""
+        """Free what :meth:`allocate` returned. Neighbouring free stretches are merged."""
         size = self._taken.pop(offset)
         self.used_bytes -= size
         merged: list[tuple[int, int]] = []

@@ -1,11 +1,11 @@
-"""Reed-Solomon over GF(2^8): zfec's code, computed by ISA-L where it is present.
+"""Reed-Solomon codes over GF(2^8): zfec's code, computed by ISA-L where it is installed.
 
-The code is zfec's systematic Vandermonde matrix (field polynomial 0x11D); its repair rows do not depend on how many
+The code is zfec's systematic Vandermonde matrix (field polynomial 0x11D). Its repair rows do not depend on how many
 there are, so any k distinct rows below 256 restore a block. ISA-L multiplies by the same matrix 20 to 60 times faster,
-because it uses the CPU's GFNI or AVX2 shuffles. :func:`choose_engine` proves at start-up that both produce identical
-bytes, and falls back to zfec where they do not or where ISA-L is absent.
+because it uses the CPU's GFNI or AVX2 shuffles. At start-up :func:`choose_engine` verifies that both produce identical
+bytes. Where they do not, or where ISA-L is missing, zfec is used.
 
-A slab is coded whole: rows are the codeword positions, so one call covers all its blocks (columns).
+A slab is coded as a whole: rows are the codeword positions, so one call covers all its blocks (columns).
 """
 
 import ctypes
@@ -49,9 +49,9 @@ class Engine(Protocol):
 
 
 def choose_engine(name: str = "auto") -> Engine:
-    """The fastest engine that is byte-identical to zfec here; ``name`` may force ``isal`` or ``zfec``.
+    """The fastest engine that produces the same bytes as zfec here. ``name`` may force ``isal`` or ``zfec``.
 
-    Raises OSError when ``isal`` was demanded and is absent or not identical.
+    Raises OSError when ``isal`` is forced, but is missing or produces other bytes.
     """
     if name == "zfec":
         return Zfec()
@@ -87,7 +87,7 @@ def prove_identical(engine: Engine) -> None:
 
 @functools.lru_cache(maxsize=64)
 def repair_matrix(k: int) -> Bytes2D:
-    """Coefficients of all 256 - k repair rows (one a row) over k source rows: zfec applied to the identity."""
+    """Coefficients of all 256 - k repair rows (one a row) over k source rows: zfec applied to the identity matrix."""
     identity = np.eye(k, dtype=np.uint8)
     rows = zfec.Encoder(k, MAX_ROWS).encode([row.tobytes() for row in identity], tuple(range(k, MAX_ROWS)))
     matrix = np.array([np.frombuffer(row, dtype=np.uint8) for row in rows])
@@ -124,7 +124,7 @@ class Zfec:
             out[:] = np.frombuffer(row, dtype=np.uint8)
 
     def restore(self, symbols: Bytes3D, have: Mask2D, k: int) -> int:
-        """See :class:`Engine`. zfec hangs on duplicate or foreign row numbers: those of a mask are neither."""
+        """See :class:`Engine`. zfec hangs on duplicate or invalid row numbers; a mask cannot produce these."""
         groups = damaged_columns(have, k)
         for (missing, repair), columns in groups.items():
             numbers = list(range(k))
@@ -149,7 +149,7 @@ def _zfec_decoder(k: int) -> zfec.Decoder:
 
 
 def find_isal() -> str:
-    """Path or name of an ISA-L shared library: pyeclib's wheel carries one, Debian has libisal2. Raises OSError."""
+    """Path or name of an ISA-L shared library: pyeclib's wheel contains one, Debian has libisal2. Raises OSError."""
     spec = importlib.util.find_spec("pyeclib")
     if spec is not None and spec.origin is not None:
         site = Path(spec.origin).parent.parent
@@ -162,7 +162,7 @@ def find_isal() -> str:
 
 
 class IsaL:
-    """ISA-L by ctypes (which releases the GIL) with zfec's matrix."""
+    """ISA-L, called by ctypes (which releases the GIL), with zfec's matrix."""
 
     name = "isal"
 
@@ -186,7 +186,7 @@ class IsaL:
         self._multiply(tables, _row_addresses(source), _row_addresses(repair), source.shape[1])
 
     def restore(self, symbols: Bytes3D, have: Mask2D, k: int) -> int:
-        """See :class:`Engine`. Only the missing symbols are solved for, one multiplication a run of alike columns."""
+        """See :class:`Engine`. Only missing symbols are computed, by one multiplication for a run of equal columns."""
         size = symbols.shape[2]
         rows = _row_addresses(symbols)
         groups = damaged_columns(have, k)

@@ -1,6 +1,6 @@
-"""Who may speak: every datagram is screened, its session looked up and its tag checked before any state exists for it.
+"""Lets only authentic datagrams pass. Each is screened, its session looked up, its tag checked; only then is it stored.
 
-Sessions are admitted by authentic heartbeats only: see :mod:`diode.protocol.admission`.
+Only authentic heartbeats admit sessions (:mod:`diode.protocol.admission`).
 """
 
 from collections import Counter, deque
@@ -21,7 +21,10 @@ Rows = NDArray[np.intp]
 
 
 class Gate:
-    """Authenticates matrices of datagrams. ``drops`` counts what it refused. Arguments are those of Admission."""
+    """Authenticates matrices of datagrams. ``drops`` counts the refused ones by reason.
+
+    For the arguments see Admission.
+    """
 
     def __init__(
         self,
@@ -43,33 +46,34 @@ class Gate:
 
     @property
     def heartbeats(self) -> int:
-        """How many were accepted."""
+        """How many heartbeats were accepted."""
         return self._admission.heartbeats
 
     @property
     def old_key_sessions(self) -> deque[tuple[int, int]]:
-        """(key id, session) of those that spoke under the link key from before its change. The reader empties it."""
+        """(key id, session) of each session used under the older link key. Whoever reads an entry removes it."""
         return self._admission.old_key_sessions
 
     @property
     def admitted(self) -> list[Admitted]:
-        """The sessions that may speak, for the gate that takes over from this one."""
+        """The admitted sessions, to be passed to the gate that replaces this one."""
         return self._sessions.admitted
 
     @property
     def received(self) -> int:
-        """Distinct authentic data datagrams."""
+        """How many distinct authentic data datagrams arrived."""
         return self._sessions.received
 
     @property
     def expected(self) -> int:
-        """Data datagrams known to have been sent, by their counters and by heartbeats; of earlier gates' none."""
+        """How many data datagrams were sent since this gate began, as their counters and heartbeats tell."""
         return self._sessions.expected
 
     def admit(self, datagrams: Bytes2D, views: DatagramViews, now: float) -> Rows:
-        """Row numbers of the authentic data and object datagrams, in order of arrival.
+        """The row numbers of the authentic data and object datagrams, in order of arrival.
 
-        ``datagrams`` is (n, size) in memory of the caller; in ``aead`` mode its symbols are decrypted in place.
+        ``datagrams`` is an (n, size) matrix in the caller's memory. In ``aead`` mode its symbols are decrypted in
+        place.
         """
         headers = copy_headers(datagrams)
         passed, dropped = screen(headers, datagrams.shape[1] - OVERHEAD_BYTES)

@@ -1,8 +1,8 @@
-"""How a stretch of bytes becomes a matrix of symbols (docs/wire-format.md, section "Slabs").
+"""How a stretch of bytes is laid out as a matrix of symbols (docs/wire-format.md, section "Slabs").
 
-A slab has k rows of D symbols in stream order, then r rows of repair. Its last row may lack symbols: they are zero and
-are not sent. The last slab of a stream keeps D and shortens k; below D symbols it is one row of as many columns. The
-same rule cuts manifests and tables.
+A slab has k rows of D symbols in stream order, then r rows of repair. Its last source row may lack symbols; they count
+as zero and are not sent. The last slab of a stream keeps D and has a smaller k. If fewer than D symbols are left, it is
+one row of as many columns. The same rule cuts manifests and tables.
 """
 
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ PROFILES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """Shape of one slab: rows of ``columns`` symbols of ``symbol_bytes``, ``k`` of source and ``r`` of repair.
+    """The shape of one slab: ``k`` source rows and ``r`` repair rows of ``columns`` symbols, each of ``symbol_bytes``.
 
     Raises ValueError for a shape that no slab can have: row numbers stay below 256 and symbol numbers below 2^14.
     """
@@ -72,12 +72,12 @@ class Geometry:
 
     @property
     def rows(self) -> int:
-        """Source and repair rows."""
+        """Number of rows, source and repair."""
         return self.k + self.r
 
     @property
     def burst_datagrams(self) -> int:
-        """Longest burst of consecutive losses that a slab whose last row is full always survives."""
+        """The longest burst of losses that a slab always survives, if its last row is full."""
         return self.r * self.columns
 
 
@@ -92,12 +92,12 @@ class Slab:
 
     @property
     def source_symbols(self) -> int:
-        """Source symbols that carry bytes and are sent."""
+        """Number of source symbols that carry bytes and are sent."""
         return -(-self.length // self.shape.symbol_bytes)
 
     @property
     def datagrams(self) -> int:
-        """Datagrams of one transmission, repair included."""
+        """Number of datagrams in one transmission, including repair."""
         return self.source_symbols + self.shape.r * self.shape.columns
 
     def symbols(self, repair_offset: int = 0) -> NDArray[np.uint16]:
@@ -113,27 +113,27 @@ class Slab:
 
 
 def columns_for(symbol_bytes: int) -> int:
-    """Interleaving depth D of a full slab."""
+    """The interleaving depth D of a full slab."""
     return 64 if symbol_bytes < WIDE_SYMBOL_BYTES else 32
 
 
 def stream_geometry(symbol_bytes: int, profile: Profile) -> Geometry:
-    """Shape of a full slab of a bundle's stream."""
+    """The shape of a full slab of a bundle's stream."""
     return Geometry(symbol_bytes, columns_for(symbol_bytes), profile.k, profile.r)
 
 
 def object_geometry(symbol_bytes: int) -> Geometry:
-    """Shape of a full slab of a manifest or table: k of at most 64, and twice as much repair as source."""
+    """The shape of a full slab of a manifest or table: k of at most 64, and twice as much repair as source."""
     return Geometry(symbol_bytes, columns_for(symbol_bytes), OBJECT_MAX_K, 2 * OBJECT_MAX_K)
 
 
 def slab_count(full: Geometry, total_bytes: int) -> int:
-    """Slabs that a stream of ``total_bytes`` is cut into."""
+    """The number of slabs that a stream of ``total_bytes`` is cut into."""
     return -(-total_bytes // full.source_bytes)
 
 
 def slab_at(full: Geometry, total_bytes: int, number: int, *, is_object: bool = False) -> Slab:
-    """Slab ``number`` of a stream of ``total_bytes``; the one rule for tails. Objects have r' = 2k'."""
+    """Slab ``number`` of a stream of ``total_bytes``. This is the one rule for tails. Objects have r' = 2k'."""
     offset = number * full.source_bytes
     length = min(full.source_bytes, total_bytes - offset)
     if length <= 0 or number < 0:
@@ -146,20 +146,20 @@ def slab_at(full: Geometry, total_bytes: int, number: int, *, is_object: bool = 
 
 
 def needs_repeats(slab: Slab, burst_datagrams: int) -> bool:
-    """Whether one burst within the profile's budget can take more than repair gives back, so that it is sent again."""
+    """Whether one burst within the profile's budget can take more than repair gives back. Such a slab is sent again."""
     return slab.shape.burst_datagrams < burst_datagrams
 
 
 def repair_sets(shape: Geometry) -> int:
-    """Disjoint sets of r repair rows below row 256: later passes send fresh ones as far as it goes."""
+    """The number of disjoint sets of r repair rows below row 256. Each pass sends another set until all were used."""
     return max(1, (MAX_ROWS - shape.k) // shape.r)
 
 
 def repair_offset(shape: Geometry, pass_number: int) -> int:
-    """First repair row of a pass, counted from k."""
+    """The first repair row of a pass, counted from k."""
     return pass_number % repair_sets(shape) * shape.r
 
 
 def sent_rows(kind: Kind, slab: Slab) -> int:
-    """Rows of a slab that any pass sends: of the stream, fresh repair as long as there is any; of objects, one set."""
+    """Number of rows that all passes together send of a slab: k and all repair sets; of objects, k and one set."""
     return slab.shape.k + slab.shape.r * (1 if kind == Kind.OBJECT else repair_sets(slab.shape))

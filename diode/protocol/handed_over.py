@@ -1,4 +1,4 @@
-"""What the assembler hands over to its caller, who owns the disk: whole slabs, and symbols to spill and bring back."""
+"""Messages from the assembler to its caller, who owns the disk: whole slabs, and symbols to spill or to load."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from diode.protocol.wire import Kind
 
 
 class SlabKey(NamedTuple):
-    """Which slab of which part of which bundle."""
+    """Identifies a slab: by bundle, part of the bundle (``kind``, ``flags``), and number."""
 
     bundle: int
     kind: Kind
@@ -18,7 +18,10 @@ class SlabKey(NamedTuple):
 
 
 class Completed(NamedTuple):
-    """``length`` bytes at ``offset`` of the arena are slab ``key``. The receiver of this owns them until release."""
+    """Slab ``key`` is complete: ``length`` bytes at ``offset`` of the arena.
+
+    The caller owns them until it releases them.
+    """
 
     key: SlabKey
     offset: int
@@ -26,9 +29,9 @@ class Completed(NamedTuple):
 
 
 class Spilled(NamedTuple):
-    """The symbols so far of an incomplete slab, at ``offset`` of the arena, one after another, those of ``have`` valid.
+    """The symbols so far of an incomplete slab, one after another at ``offset`` of the arena; ``have``: which count.
 
-    The receiver of this owns them until release, and keeps them until :class:`Wanted`.
+    The caller owns this memory until it releases it, and keeps the symbols until :class:`Wanted`.
     """
 
     key: SlabKey
@@ -38,7 +41,7 @@ class Spilled(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """A spilled slab is going on: its symbols shall be put at ``offset`` of the arena, then ``Assembler.loaded``."""
+    """A spilled slab goes on: write its symbols to ``offset`` of the arena, then call ``Assembler.loaded``."""
 
     key: SlabKey
     offset: int
@@ -47,7 +50,7 @@ class Wanted(NamedTuple):
 
 
 class Begun(NamedTuple):
-    """The first symbol of a slab arrived: what is lost should we be killed."""
+    """The first symbol of a slab arrived. If the process is killed, the symbols of such slabs are lost."""
 
     key: SlabKey
 

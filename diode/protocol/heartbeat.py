@@ -1,8 +1,9 @@
-"""The heartbeat: one authenticated datagram a second that says who seals, what was sent, and what to expect.
+"""Writes and reads heartbeats: one authenticated datagram a second about the sender's sessions, bundles and numbers.
 
-It admits sessions (only sessions it lists are listened to) and carries the sender's books, so that the receiver can
-tell loss from silence. It is ordered by a persisted (epoch, number), so a recorded one cannot hide silence. It is sent
-twice: as kind 4, which a receiver can check whatever session it claims, and as kind 3 for receivers that know no other.
+A receiver accepts only the sessions that heartbeats list. They also tell how much was sent, so that the receiver can
+tell loss from silence. They are ordered by (epoch, number), which the sender stores, so that recorded heartbeats cannot
+hide silence. Each is sent twice: as kind 4, which a receiver can check for any session, and as kind 3 for receivers
+that know only that.
 """
 
 import json
@@ -32,7 +33,7 @@ EntryNumber = Annotated[int, Field(strict=True, ge=1, le=MAX_SEQUENCE)]
 
 
 class LinkOrder(NamedTuple):
-    """How far the heartbeats of one link key have come, as a receiver keeps it."""
+    """The newest heartbeat of one link key that a receiver accepted, as it stores it."""
 
     epoch: int = -1
     number: int = 0
@@ -41,12 +42,12 @@ class LinkOrder(NamedTuple):
 
     @property
     def reached(self) -> tuple[int, int]:
-        """What a heartbeat has to be newer than."""
+        """The (epoch, number) that a new heartbeat must exceed."""
         return self.epoch, self.number
 
 
 class InFlight(BaseModel):
-    """One bundle on its way: which pass, of how many; ``over`` when no more of it will come by itself."""
+    """A bundle on its way: the current pass, and how many there are. ``over``: no more of it will come by itself."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -57,7 +58,10 @@ class InFlight(BaseModel):
 
 
 class Heartbeat(BaseModel):
-    """What a sender says of itself. ``sessions`` maps each live session to the data datagrams it has sent so far."""
+    """What a sender says about itself.
+
+    ``sessions`` maps each live session to how many data datagrams it has sent so far.
+    """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -72,12 +76,12 @@ class Heartbeat(BaseModel):
 
     @property
     def order(self) -> tuple[int, int]:
-        """Later heartbeats have a larger one, also across restarts of the sender."""
+        """Grows with each heartbeat, also across restarts of the sender."""
         return self.epoch, self.number
 
     @property
     def is_idle(self) -> bool:
-        """Whether the sender says that nothing more of what it sent will come by itself."""
+        """Whether the sender says that nothing more will come by itself of the bundles it lists."""
         return all(b.state in ("over", "withdrawn") for b in self.bundles)
 
     def sent(self) -> dict[int, int]:
@@ -97,7 +101,10 @@ class HeartbeatSealer:
         self._last: tuple[int, int] = (0, -1)
 
     def seal(self, heartbeat: Heartbeat) -> bytes:
-        """One datagram of kind 3, for receivers that know no other; without ``health``, which they would refuse."""
+        """One datagram of kind 3, for receivers that know only this kind.
+
+        ``health`` is left out, since they would refuse it.
+        """
         buffer, datagrams = self._write(Kind.HEARTBEAT, heartbeat.model_copy(update={"health": None}), self._counter)
         self._session.seal(datagrams, DatagramViews(memoryview(buffer), len(buffer), 1), 0, 1)
         self._counter += 1
@@ -158,13 +165,13 @@ def _fitting(heartbeat: Heartbeat, room: int) -> bytes:
 
 
 def parse_heartbeat(symbol: bytes) -> Heartbeat | None:
-    """The heartbeat in the symbol of an authentic datagram of kind 3, or None when this version understands none."""
+    """The heartbeat in the symbol of an authentic datagram of kind 3; None when this version does not understand it."""
     heartbeat = parse_heartbeat_mac(symbol)
     return heartbeat if heartbeat is not None and heartbeat.health is None else None
 
 
 def parse_heartbeat_mac(symbol: bytes) -> Heartbeat | None:
-    """As :func:`parse_heartbeat`, of kind 4."""
+    """The heartbeat in the symbol of an authentic datagram of kind 4, or None likewise."""
     text = symbol.rstrip(b"\0")
     try:
         heartbeat = Heartbeat.model_validate(read_json(text))
@@ -175,7 +182,7 @@ def parse_heartbeat_mac(symbol: bytes) -> Heartbeat | None:
 
 
 def read_heartbeat(text: str | bytes) -> Heartbeat | None:
-    """What :func:`write_heartbeat` wrote, or None when it is not a heartbeat. Nothing off the wire is read by this."""
+    """Read what :func:`write_heartbeat` wrote; None when it is no heartbeat. Never used for bytes from the wire."""
     try:
         return Heartbeat.model_validate(json.loads(text))
     except (ValidationError, ValueError, RecursionError):

@@ -1,7 +1,7 @@
-"""A slab that still lacks symbols: where each symbol goes, which one wins, and whether there are enough of them.
+"""Collects the symbols of one incomplete slab, resolves conflicts between them, and tells when there are enough.
 
-Of one pass the first symbol under a number wins. One that was spilled, or that came before its manifest, gives way to
-what comes later: a wrong one does not outlast the pass that brought it.
+Within one pass, the first symbol under a number is kept. A symbol that was spilled, or that came before its manifest,
+is replaced by a later one, so that a wrong symbol does not outlast the pass that brought it.
 """
 
 from collections import Counter
@@ -18,7 +18,7 @@ Symbols = NDArray[np.intp]
 
 
 class OpenSlab:
-    """A slab that still lacks symbols: a matrix in the arena and a mask of what is there."""
+    """An incomplete slab: a matrix in the arena, and a mask of the symbols that are there."""
 
     def __init__(self, key: SlabKey, offset: int, symbols: Bytes2D, shape: Geometry, length: int | None) -> None:
         self.key = key
@@ -46,10 +46,12 @@ class OpenSlab:
         return (symbol_bytes, columns, k) == (self.shape.symbol_bytes, self.shape.columns, self.shape.k)
 
     def learn(self, slab: Slab, rows: int) -> int | None:
-        """Take the signed shape of a slab that began before its manifest; None when it contradicts it.
+        """Take the signed shape of a slab that began before its manifest was known.
 
-        Returns how many of its symbols that shape does not have: of rows from ``rows`` on, or of the zero tail. They
-        are given up.
+        None when the two contradict each other.
+
+        Returns how many of its symbols the signed shape does not have: those in rows from ``rows`` on, and in the zero
+        tail. They are given up.
         """
         shape, before = slab.shape, self.count
         if not self.has_shape(shape.symbol_bytes, shape.columns, shape.k):
@@ -64,7 +66,7 @@ class OpenSlab:
         return strange
 
     def may_hold(self, numbers: Symbols) -> NDArray[np.bool_]:
-        """Which of these symbols are sent: those of the zero tail are there, and never come."""
+        """Which of these symbols can be sent at all. Those of the zero tail count as present, and never come."""
         inside = numbers < len(self.symbols)
         if self.length is None:
             return inside
@@ -73,7 +75,7 @@ class OpenSlab:
         return inside & ~is_tail
 
     def loaded(self, symbols: Bytes2D, have: NDArray[np.bool_]) -> None:
-        """Take the spilled symbols of ``have`` that did not come again meanwhile."""
+        """Take the spilled symbols in ``have``, except those that arrived again meanwhile."""
         lacking = have & ~self.have
         self.symbols[lacking] = symbols[lacking]
         self.have |= lacking
@@ -83,7 +85,7 @@ class OpenSlab:
     def place(self, rows: Bytes2D, numbers: Symbols, drops: "Counter[Drop]") -> None:
         """Copy symbols ((n, S) view of received datagrams, by symbol number) to their places.
 
-        The first one wins, but over those that were spilled, or that came before the manifest.
+        The first symbol is kept, unless it was spilled or came before the manifest.
         """
         first, n = int(numbers[0]), len(numbers)
         if int(numbers[-1]) - first == n - 1 and (numbers[1:] > numbers[:-1]).all():
@@ -114,7 +116,7 @@ class OpenSlab:
 
     @property
     def matrix(self) -> NDArray[np.bool_]:
-        """The mask as (rows, D)."""
+        """The mask as an array of (rows, D)."""
         return self.have.reshape(-1, self.shape.columns)
 
     def is_decodable(self) -> bool:
@@ -128,5 +130,5 @@ class OpenSlab:
         )
 
     def lost_blocks(self) -> int:
-        """Blocks that cannot be restored from what is there."""
+        """How many blocks cannot be restored from the symbols that are there."""
         return int(np.count_nonzero(np.count_nonzero(self.matrix, axis=0) < self.shape.k))

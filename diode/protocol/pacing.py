@@ -1,10 +1,11 @@
-"""Constant rate: when may the next train leave? Time is an argument, in seconds of one monotonic clock."""
+"""Tells when the next train may leave at a constant rate. Time is an argument, in seconds of one monotonic clock."""
 
 
 class Pacer:
-    """A leaky bucket in bytes of UDP payload per second. ``rate`` 0 means as fast as the socket takes them.
+    """A leaky bucket in bytes of UDP payload per second. ``rate`` 0 means as fast as the socket accepts them.
 
-    A wait shorter than ``quantum_s`` is put off until it has grown: sleeping and waking cost more than a train.
+    A wait shorter than ``quantum_s`` is postponed until it has grown, because sleeping and waking cost more than a
+    train.
     """
 
     def __init__(self, rate_bytes_per_s: float, *, burst_s: float = 0.002, quantum_s: float = 0.0005) -> None:
@@ -14,9 +15,9 @@ class Pacer:
         self._due = 0.0
 
     def delay(self, now: float, size_bytes: int) -> float:
-        """Seconds to wait before ``size_bytes`` may be sent at ``now``; books them as sent.
+        """The seconds to wait before ``size_bytes`` may be sent. They count as sent after that.
 
-        Time lost to a stalled sender is caught up for ``burst_s`` at most: a receiver's buffer never sees more.
+        A sender that was held up catches up for at most ``burst_s``, so a receiver's buffer never gets a longer burst.
         """
         if self.rate_bytes_per_s <= 0:
             return 0.0

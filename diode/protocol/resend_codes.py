@@ -1,12 +1,13 @@
-"""Codes that a person carries back across the gap: short text, checksummed, the only lawful feedback.
+"""Writes and reads codes that a person carries back from receiver to sender: the only permitted feedback.
 
-A *resend code* names slabs of one bundle, or a whole bundle by channel and sequence number; a *confirm code* names a
-bundle that was published. Layout, bit by bit: docs/codes.md. Text is Crockford's base32 in groups of five, typed
-without regard to case, hyphens or blanks; ``I`` and ``L`` are ``1``, ``O`` is ``0``. A CRC-32 over the bits before it
-refuses every single wrong character and every swap of two neighbours. One content has one text: what is read must be
-what :func:`encode` writes, so that a receiver that was taken over cannot choose among spellings.
+A *resend code* names slabs of one bundle, or a whole bundle by channel and sequence number. A *confirm code* names a
+bundle that was published. docs/codes.md has the layout, bit by bit. The text is Crockford's base32 in groups of five.
+Case, hyphens and blanks are ignored when it is typed; ``I`` and ``L`` are read as ``1``, ``O`` as ``0``. A CRC-32 over
+the bits before it detects every single wrong character and every swap of two neighbours. Each content has exactly one
+text: what is read must be what :func:`encode` writes. So a receiver that was taken over cannot hide data in the choice
+of a spelling.
 
-A code is untrusted input, like all text that people type: everything read from it is bounded.
+A code is untrusted input, like all text that people type. Everything read from it is bounded.
 """
 
 import re
@@ -37,7 +38,7 @@ Range = tuple[int, int]  # first slab, last slab + 1
 
 @dataclass(frozen=True, slots=True)
 class ResendSlabs:
-    """Send these slabs of a bundle again; no ranges: its manifest and tables alone."""
+    """Ask to send these slabs of a bundle again. Without ranges: only its manifest and tables."""
 
     bundle: int
     ranges: tuple[Range, ...]
@@ -51,7 +52,7 @@ class ResendSlabs:
 
 @dataclass(frozen=True, slots=True)
 class ResendBundle:
-    """Send the whole bundle with this sequence number again: not even its manifest arrived."""
+    """Ask to send the whole bundle with this sequence number again, because not even its manifest arrived."""
 
     channel: str
     sequence: int
@@ -62,7 +63,7 @@ class ResendBundle:
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
-    """This bundle, with this content digest (its first 32 bits), was published."""
+    """Confirm that this bundle, with this content digest (its first 32 bits), was published."""
 
     bundle: int
     content: int
@@ -75,7 +76,7 @@ Code = ResendSlabs | ResendBundle | Confirm
 
 
 def ranges_of(numbers: Iterable[int]) -> tuple[Range, ...]:
-    """Ascending slab numbers as ranges."""
+    """Join ascending slab numbers into ranges."""
     ranges: list[Range] = []
     for number in numbers:
         if ranges and ranges[-1][1] == number:
@@ -108,9 +109,9 @@ def encode(code: Code) -> str:
 
 
 def decode(text: str) -> Code:
-    """The code that a person typed. Raises UsageError, which says that nothing was done, for any text that is not one.
+    """The code that a person typed. Raises UsageError for any other text; it says that nothing was done.
 
-    Its bits are those that :func:`encode` gives for the same content.
+    The bits must be those that :func:`encode` gives for the same content.
     """
     if len(text) > LONGEST_TEXT:
         raise UsageError("this is too long to be a code; nothing was done")
@@ -124,7 +125,7 @@ def decode(text: str) -> Code:
 
 
 def decode_file(text: str) -> Code:
-    """The code in a file that was carried, which is byte for byte as the receiver wrote it. Raises UsageError."""
+    """The code in a file that was carried over, byte for byte as the receiver wrote it. Raises UsageError."""
     code = decode(text)
     if f"{encode(code)}\n" != text:
         raise UsageError("the code in this file is spelled otherwise than a receiver writes it; nothing was done")

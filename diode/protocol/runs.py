@@ -1,7 +1,7 @@
-"""Where received runs are cut into datagrams, and which of them are let in at all: lengths, and two fields of headers.
+"""Cuts received runs into datagrams, and decides which to keep by their lengths and two fields of the header.
 
 A *run* is what the kernel hands over in one call: datagrams of one size, of which the last may be shorter. ``listen``
-judges runs by this file before anything else looks at them, so it loads no numpy: its few constants are those of
+uses this module before anything else looks at a run, so it loads no numpy. Its few constants are those of
 docs/wire-format.md, and a test compares them with ``diode.protocol.wire``.
 """
 
@@ -37,7 +37,7 @@ def is_datagram_size(size_bytes: int) -> bool:
 
 
 def claimed_bytes(region: memoryview, offset: int, length: int) -> int:
-    """Size of the datagrams that the header at ``offset`` claims; 0 when it may not be, or ``length`` holds none."""
+    """The datagram size that the header at ``offset`` claims; 0 when it is not allowed, or ``length`` is too short."""
     if length < OVERHEAD_BYTES:
         return 0
     size = int.from_bytes(region[offset + SIZE_FIELD.start : offset + SIZE_FIELD.stop], "big") + OVERHEAD_BYTES
@@ -45,7 +45,7 @@ def claimed_bytes(region: memoryview, offset: int, length: int) -> int:
 
 
 def is_led_astray(region: memoryview, offset: int, length: int, usual_bytes: int) -> bool:
-    """Whether somewhere behind the first datagram of a run there is a header of the usual size."""
+    """Whether a run whose first datagram claims another size goes on with datagrams of the usual size."""
     return any(
         bytes(region[at : at + 4]) == MARK and claimed_bytes(region, at, usual_bytes) == usual_bytes
         for at in range(offset + usual_bytes, offset + length - OVERHEAD_BYTES + 1, usual_bytes)
@@ -55,10 +55,11 @@ def is_led_astray(region: memoryview, offset: int, length: int, usual_bytes: int
 def slice_runs(region: memoryview, lengths: Sequence[int], drops: "Counter[Drop]", usual_bytes: int = 0) -> list[Run]:
     """Cut a region into runs by the size that each received run's first header claims.
 
-    ``lengths`` are the byte counts of the runs as received, one after another. What does not divide is a counted drop;
-    neighbours of one size become one run. ``usual_bytes`` is the size of the link's datagrams, 0 where it is not known:
-    a run that begins with another claim is cut by it where datagrams of that size seem to follow, since the kernel may
-    put a stranger's datagram before those of the sender whom he copies.
+    ``lengths`` are the byte counts of the runs as received, one after another. A rest that is not a whole datagram is
+    counted as a drop. Neighbouring runs of one size become one run. ``usual_bytes`` is the size of the link's
+    datagrams, or 0 when it is not known. A run that begins with another size, but seems to go on with the usual size,
+    is cut by the usual size: the kernel may put a stranger's datagram before those of the sender, if he copies the
+    sender's address.
     """
     runs: list[Run] = []
     offset = 0
@@ -80,10 +81,11 @@ def slice_runs(region: memoryview, lengths: Sequence[int], drops: "Counter[Drop]
 
 
 def gather(region: memoryview, runs: Sequence[Run]) -> Iterator[Run]:
-    """The runs of a region in few pieces, however sizes alternate: a piece costs as much as a hundred datagrams.
+    """Yield the runs of a region as few runs, because each run costs as much as a hundred datagrams.
 
-    Where there are more than MOST_ODD_RUNS, those of the size that most bytes have are moved together to the start of
-    the region, and come last; of the others as many come. Each piece is good until the next one is asked for.
+    If there are more than MOST_ODD_RUNS, the runs of the size with most bytes are moved together to the start of the
+    region, and come last, as one run. Before them come at most MOST_ODD_RUNS runs of other sizes. Each run is valid
+    until the next one is asked for.
     """
     if len(runs) <= MOST_ODD_RUNS:
         yield from runs
@@ -103,9 +105,9 @@ def gather(region: memoryview, runs: Sequence[Run]) -> Iterator[Run]:
 
 
 class Doorkeeper:
-    """Lets runs of the link's own size in, and hardly any others: each size that changes costs more than its bytes.
+    """Lets runs of the link's own size in, and few of others, because a change of size costs more than its bytes.
 
-    ``usual_bytes`` is that size, 0 where it is not known: then all is let in. It is set from outside.
+    ``usual_bytes`` is that size. While it is 0 (not known) everything is let in. The owner sets it.
     """
 
     def __init__(self, usual_bytes: int = 0) -> None:
@@ -113,11 +115,11 @@ class Doorkeeper:
         self._odd_at = 0.0
 
     def admit(self, region: memoryview, offset: int, length: int, now: float) -> int:
-        """How many bytes of the run at ``offset`` are kept, from its start; what is cut off or dropped is one drop.
+        """How many bytes of the run at ``offset`` are kept, from its start. Each cut or dropped run counts as one drop.
 
-        A run of the usual size loses its tail, which a stranger's shorter datagram may be: the kernel ends a run with
-        it. A run that begins with another size is kept where datagrams of the usual size follow, or as one of a
-        hundred a second.
+        A run of the usual size loses a shorter last datagram, which may be a stranger's: the kernel ends a run with it.
+        A run that begins with another size is kept if datagrams of the usual size follow; otherwise a hundred a second
+        are kept.
         """
         usual = self.usual_bytes
         if not usual:

@@ -1,4 +1,7 @@
-"""The sessions that may speak: how many of their datagrams were sent, and how many came. Each link key has a budget."""
+"""The admitted sessions, and how many of their datagrams were sent and received.
+
+Each link key has a budget of sessions.
+"""
 
 from collections import OrderedDict
 from typing import Final, NamedTuple
@@ -16,7 +19,7 @@ _WINDOW: Final = 1 << 15  # counters remembered per session, to tell a repeated 
 
 
 class Admitted(NamedTuple):
-    """A session as one gate hands it over to the next: ``expected`` of its data datagrams were sent by then."""
+    """A session as one gate passes it to the next: so far ``expected`` data datagrams were sent in it."""
 
     key_id: int
     session: int
@@ -24,7 +27,10 @@ class Admitted(NamedTuple):
 
 
 class Tracked:
-    """One admitted session, and how many of its datagrams arrived; an earlier gate has reckoned with ``before``."""
+    """One admitted session and how many of its datagrams arrived.
+
+    ``before`` are those that an earlier gate counted as sent.
+    """
 
     def __init__(self, cipher: Session, key_id: int, before: int = 0) -> None:
         self.cipher = cipher
@@ -35,27 +41,27 @@ class Tracked:
         self._seen = np.zeros(_WINDOW, dtype=np.uint64)
 
     def remember(self, counter: int, order: tuple[int, int] | None) -> None:
-        """A heartbeat of kind 3 was looked at: to parse it costs as much as thirty datagrams.
+        """Remember a heartbeat of kind 3 by its counter, because parsing it again costs as much as thirty datagrams.
 
-        ``order``: its own; None: it is not one that this version understands.
+        ``order`` is the heartbeat's own; None when this version does not understand it.
         """
         self.heard[counter] = order
         if len(self.heard) > _HEARD:
             del self.heard[next(iter(self.heard))]
 
     def reckon(self, sent: int) -> None:
-        """A heartbeat says how many of its data datagrams were sent. It is believed also where more were claimed."""
+        """Take over from a heartbeat how many data datagrams were sent, even if datagrams claimed many more."""
         self.expected = sent if self.expected > sent + MAX_AHEAD else max(self.expected, sent)
         self.before = min(self.before, self.expected)
 
     def disbelieve(self) -> None:
-        """Another key has spoken: what was told and claimed under this one is no loss."""
+        """Another key is in use now: what was said to be sent under this one does not count as lost."""
         self.expected = min(self.expected, self.before + self.received)
 
     def count(self, counters: NDArray[np.uint64], *, is_believed: bool) -> None:
-        """Book authentic data datagrams; repeats of one counter are counted once.
+        """Count authentic data datagrams; a repeated counter is counted once.
 
-        A gap among their counters is a loss only where they are believed: who holds an old key can seal any number.
+        A gap among the counters counts as loss only if ``is_believed``: whoever holds an old key can seal any counter.
         """
         data = counters[counters < PADDING_COUNTER]
         if not len(data):
@@ -72,30 +78,30 @@ class Tracked:
 
 
 class Sessions(OrderedDict[int, Tracked]):
-    """The admitted sessions by their number, the one announced longest ago first.
+    """The admitted sessions by number. The first is the one whose last announcement is oldest.
 
-    A dict itself, so that a run of datagrams finds its session by one look-up.
+    This is a dict itself, so that the session of a run of datagrams is found by one look-up.
     """
 
     @property
     def admitted(self) -> list[Admitted]:
-        """What the gate that takes over from this one has to know."""
+        """The sessions to be passed to the gate that replaces this one."""
         return [Admitted(tracked.key_id, session, tracked.expected) for session, tracked in self.items()]
 
     @property
     def received(self) -> int:
-        """Distinct authentic data datagrams."""
+        """How many distinct authentic data datagrams arrived."""
         return sum(tracked.received for tracked in self.values())
 
     @property
     def expected(self) -> int:
-        """Data datagrams known to have been sent, by their counters and by heartbeats; of earlier gates' none."""
+        """How many data datagrams were sent since this gate began, as their counters and heartbeats tell."""
         return sum(tracked.expected - tracked.before for tracked in self.values())
 
     def keep(self, session: int, tracked: Tracked) -> None:
         """Admit a session, or note that it was announced again.
 
-        Each key has a budget of its own: who holds an older one cannot crowd out the sessions of the newer.
+        Each key has a budget of its own, so whoever holds an older key cannot displace sessions of the newer one.
         """
         self[session] = tracked
         self.move_to_end(session)
@@ -106,7 +112,7 @@ class Sessions(OrderedDict[int, Tracked]):
             del self[same[0]]
 
     def disbelieve_others(self, key_id: int) -> None:
-        """The key of this id has spoken: what was told and claimed under another one is no loss."""
+        """The key with this id is in use now: what was said to be sent under others does not count as lost."""
         for tracked in self.values():
             if tracked.key_id != key_id:
                 tracked.disbelieve()

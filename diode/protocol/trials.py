@@ -1,4 +1,4 @@
-"""How much work strangers may cause in a second."""
+"""Limits how much work strangers can cause in a second."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ MAC_SAMPLE: Final = 16
 
 
 class Trials:
-    """What strangers may cost: so many a second pass, and of the others each ``sample``-th (0: none)."""
+    """Lets ``per_s`` tries a second pass, and of the others each ``sample``-th (0: none)."""
 
     def __init__(self, per_s: int, sample: int = 0) -> None:
         self._per_s = per_s
@@ -17,7 +17,7 @@ class Trials:
         self._count = 0
 
     def may_try(self, now: float) -> bool:
-        """Whether one more is allowed at ``now``; it is counted."""
+        """Whether one more try is allowed at ``now`` (seconds). Each call is counted."""
         if int(now) != self._second:
             self._second, self._count = int(now), 0
         self._count += 1

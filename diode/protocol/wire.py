@@ -1,8 +1,8 @@
-"""The datagram: 48 bytes of header, one symbol, 16 bytes of tag (docs/wire-format.md).
+"""The format of datagrams: 48 bytes of header, one symbol, 16 bytes of tag (docs/wire-format.md).
 
-Headers are packed and screened for whole trains and regions at once: a run of datagrams of one size is a matrix with
-one row a datagram, and its headers are a strided numpy record view of the first 48 columns. Nothing here allocates
-per datagram, and nothing is trusted before :func:`screen` has bounded it.
+Headers are packed and screened for whole trains and regions at once. A run of datagrams of one size is a matrix with
+one datagram in each row; its headers are a strided numpy record view of the first 48 columns. Nothing here allocates
+memory for single datagrams. No field is trusted before :func:`screen` has bounded it.
 """
 
 from enum import IntEnum
@@ -65,7 +65,7 @@ class Kind(IntEnum):
 
 
 class ObjectType(IntEnum):
-    """Which object of a bundle an ``OBJECT`` datagram belongs to (its ``flags`` byte)."""
+    """Which control object of a bundle an ``OBJECT`` datagram belongs to (its ``flags`` byte)."""
 
     MANIFEST = 0
     FILES = 1
@@ -78,7 +78,7 @@ def datagram_bytes(symbol_bytes: int) -> int:
 
 
 def symbol_bytes_for(mtu: int, *, ipv6: bool = False) -> int:
-    """Largest symbol, a multiple of 64 bytes, whose datagram is not fragmented at ``mtu`` bytes."""
+    """The largest symbol, a multiple of 64 bytes, whose datagram is not fragmented at an MTU of ``mtu`` bytes."""
     ip_udp_bytes = 48 if ipv6 else 28
     room = (mtu - ip_udp_bytes - OVERHEAD_BYTES) // SYMBOL_ALIGNMENT * SYMBOL_ALIGNMENT
     return min(room, MAX_SYMBOL_BYTES)
@@ -90,14 +90,14 @@ def is_symbol_size(symbol_bytes: int) -> bool:
 
 
 def headers_of(datagrams: Bytes2D) -> Headers:
-    """Header records of a matrix of datagrams (one a row), as a view: writing to it writes the datagrams."""
+    """A view of the headers of a matrix of datagrams (one in each row). Writing to it writes the datagrams."""
     return datagrams[:, :HEADER_BYTES].view(HEADER)[:, 0]
 
 
 def copy_headers(datagrams: Bytes2D) -> Headers:
-    """Header records of a matrix of datagrams, copied side by side: cheaper to go through often than a view.
+    """A copy of the headers of a matrix of datagrams, side by side: reading it often is cheaper than reading a view.
 
-    Always a copy, of a single datagram too: what was screened stays as it was.
+    It is always a copy, even of a single datagram, so that a header cannot change after it was screened.
     """
     return datagrams[:, :HEADER_BYTES].copy().view(HEADER)[:, 0]
 
@@ -117,7 +117,7 @@ def pack_headers(
     columns: int,
     k: int,
 ) -> None:
-    """Write one header a datagram into ``headers``; counters rise by one from ``counter``."""
+    """Write one header for each datagram into ``headers``; their counters rise by one from ``counter``."""
     headers["magic_version"] = MAGIC << 8 | VERSION
     headers["kind"] = kind
     headers["flags"] = flags
@@ -163,10 +163,10 @@ def pack_lone_headers(
 
 
 def screen(headers: Headers, symbol_bytes: int) -> tuple[NDArray[np.bool_], dict[Drop, int]]:
-    """Bound every field of ``headers`` that can be judged without a key or a memory.
+    """Check all fields of ``headers`` that can be judged without a key or earlier datagrams.
 
-    Returns the mask of rows that passed and, for the others, how many fell to which check (the first that failed).
-    ``symbol_bytes`` is the size the run was sliced by; a datagram that claims another one is dropped.
+    Returns the mask of rows that passed, and how many others failed at which check (the first that failed).
+    ``symbol_bytes`` is the size by which the run was cut; a datagram that claims another one is dropped.
     """
     if not len(headers):
         return np.ones(0, dtype=np.bool_), {}

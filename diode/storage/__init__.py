@@ -1,16 +1,14 @@
-"""Files that last: durable writes, locks, folders by descriptor, the database, the rollback guard, backups.
+"""Files that survive crashes: durable writes, locks, folders by descriptor, the database, the rollback guard, backups.
 
-- ``backup``: a ledger copied and put back
-- ``backup_seal``: what vouches for a backup: its files' digests, signed by the service key
-- ``connection``: one connection to an SQLite file: one statement at a time, rows by name, a failing disk said in
-  one line
-- ``database``: what both ledgers have in common: an identity, a count of decisions, a schema with a version
-- ``durable``: files that are on disk when the call returns, a descriptor that is told of failed writes, reads
-  that are bounded
-- ``folder``: a folder by its descriptor: files are made, replaced, moved and removed through no link
-- ``links``: where symbolic links of strangers lead: followed below one folder, never out of it
-- ``locking``: one process at a time works on a state folder: a daemon, or a command that must not meet one
-- ``openat2``: has the kernel resolve a path below a folder, and refuse what leads out
-- ``rollback_guard``: how far ledger and audit log had come, kept apart from them
-- ``tree``: all that lies below a folder, by descriptors
+- ``backup``: copies a ledger, and puts a copy back
+- ``backup_seal``: the signed list of a backup's files and their digests
+- ``connection``: a connection to an SQLite file, with readable errors for failing disks
+- ``database``: the base of both ledgers: identity, count of decisions, version of the schema
+- ``durable``: writes files durably, notices lost writes, and reads files of bounded size
+- ``folder``: a folder held by its descriptor, in which no link is followed
+- ``links``: opens paths through strangers' symbolic links without leaving a folder
+- ``locking``: the lock by which one process at a time works on a state folder
+- ``openat2``: the system call openat2(2), by which the kernel refuses paths that lead out of a folder
+- ``rollback_guard``: a small file that tells when a ledger or audit log went back in time
+- ``tree``: walks over everything below a folder, by descriptors
 """

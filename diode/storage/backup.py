@@ -1,6 +1,7 @@
-"""A ledger's backup: a folder with a copy that is consistent while the daemon runs, and how it is put back.
+"""Copies a ledger into a backup folder while the daemon runs, and puts such a copy back.
 
-The copy comes last, by one rename: a backup that fails or is interrupted leaves the earlier one as it was.
+The copy of the ledger comes last, by one rename. So a backup that fails or is interrupted leaves the earlier one as it
+was.
 """
 
 import os
@@ -50,9 +51,10 @@ def back_up(
     *,
     signer: Signer | None = None,
 ) -> None:
-    """Copy ``ledger`` to ``folder``; ``copy_rest`` puts there what it refers to. Raises UsageError, StorageError.
+    """Copy ``ledger`` to ``folder``; ``copy_rest`` copies the files that it refers to. Raises UsageError, StorageError.
 
-    ``signer`` is the service key, which vouches for every file; without one :func:`restore` wants to be told so.
+    ``signer`` is the service key, which signs the list of all files. Without one the backup is not signed, and
+    :func:`restore` needs ``is_unsigned``.
     """
     try:
         folder.mkdir(exist_ok=True, mode=0o700)
@@ -84,14 +86,16 @@ def restore(
     check_rest: Rest[L] = lambda *_: None,
     put_rest: Rest[L] = lambda *_: None,
 ) -> Path | None:
-    """Put the ledger in ``folder`` into ``state``; ``put_rest`` does so, before, with what its rows refer to.
+    """Put the ledger in ``folder`` back into ``state``.
 
-    One of ``keys`` must have signed it; ``is_unsigned``: one that nobody signed is taken. Every file is read once, and
-    what was read is both verified and used. ``check_rest`` raises UsageError when that is not whole.
+    Before that, ``put_rest`` puts back the files that it refers to.
 
-    Returns where a ledger that was there is kept now. Raises UsageError when ``folder`` is no backup of this side, or
-    ``state`` a ledger and not ``force``; ContentError when it is not what was signed; LockedError while the daemon
-    runs. Until the last renames, nothing is changed.
+    One of ``keys`` must have signed the backup, unless ``is_unsigned``. Every file is read once, and the same bytes are
+    verified and used. ``check_rest`` raises UsageError when the files that the ledger refers to are not complete.
+
+    Returns where a ledger that was there before is kept now. Raises UsageError when ``folder`` is no backup of this
+    side, or ``state`` holds a ledger and ``force`` is not set; ContentError when the backup is not what was signed;
+    LockedError while the daemon runs. Until the last renames, nothing is changed.
     """
     with ExitStack() as stack:
         stack.enter_context(locked(state))
@@ -110,19 +114,19 @@ def restore(
 
 
 def describe_backup(ledger: Database, folder: Path) -> str:
-    """What the operator is told afterwards."""
+    """What the operator is told after a backup."""
     return f"{folder} holds the ledger after {ledger.identity().decisions} decisions"
 
 
 def describe_taken(ledger: Database, folder: Path, contents: Contents | None) -> str:
-    """What the audit log says of a backup that is put back."""
+    """What the audit log records about a backup that is put back."""
     trust, seal = ledger.trust_checkpoint(), "NOT SIGNED" if contents is None else f"signed, made {contents.created}"
     document = f", trust document {trust[0]} {trust[1]}" if trust else ""
     return f"{seal}{document}; {describe_backup(ledger, folder)}"
 
 
 def describe_restore(kept: Path | None, program: str) -> str:
-    """What the operator is told afterwards; ``kept`` is what :func:`restore` returned."""
+    """What the operator is told after :func:`restore`, which returned ``kept``."""
     where = f"; the ledger that was there is kept in {kept}" if kept else ""
     return f"restored{where}\nif it is older than its rollback guard, the daemon will ask for '{program} rebaseline'"
 
@@ -150,7 +154,7 @@ def _copy_into(
 
 
 def _seal(folder: Path, side: Side, open_copy: ReadOnly[L], signer: Signer | None) -> None:
-    """Vouch for what lies in ``folder``, and for the ledger that is about to: it must not come before its seal."""
+    """Sign the list of the files in ``folder`` and of the ledger to come. The seal must be there before the ledger."""
     if signer is None:
         (folder / SEAL_FILE).unlink(missing_ok=True)
         return
@@ -172,7 +176,7 @@ def _seal(folder: Path, side: Side, open_copy: ReadOnly[L], signer: Signer | Non
 
 
 def _use_seal(folder: Path) -> None:
-    """The ledger has taken its place: its seal does so, too."""
+    """Put the new seal in its final place, after the ledger has taken its own."""
     with suppress(FileNotFoundError):
         (folder / NEXT_SEAL_FILE).replace(folder / SEAL_FILE)
         sync_folder(folder)
@@ -202,7 +206,7 @@ def _take(folder: Path, taken: Path, keys: Sequence[Key], *, is_unsigned: bool) 
 
 
 def _check_identity(backup: Database, contents: Contents | None) -> None:
-    """Raise IntegrityError unless what was signed is said of this ledger."""
+    """Raise IntegrityError unless the signed identity is that of this ledger."""
     if contents is None:
         return
     here = (*backup.identity(), backup.trust_checkpoint())

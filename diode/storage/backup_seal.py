@@ -1,6 +1,7 @@
-"""What vouches for a backup: a list of all its files with their digests, signed by the service key of its side.
+"""The seal of a backup: a list of all its files with their digests, signed by the service key of its side.
 
-It lies beside the ledger's copy. While a backup is replaced there are two: whichever fits the ledger that lies there.
+It lies beside the copy of the ledger. While a backup is being replaced there are two seals; the one that fits the
+ledger that lies there counts.
 """
 
 import os
@@ -29,7 +30,7 @@ _CHUNK_BYTES: Final = 1 << 20
 
 
 class Copied(BaseModel):
-    """One file of a backup."""
+    """Size and digest of one file of a backup."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -38,7 +39,7 @@ class Copied(BaseModel):
 
 
 class Contents(BaseModel):
-    """All that a backup holds: ``files`` by their paths in it."""
+    """Everything that a backup holds: ``files`` by their paths in it."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -58,19 +59,22 @@ class Contents(BaseModel):
 
 
 def write_seal(target: Path, contents: Contents, signer: Signer) -> None:
-    """Sign, and write a new file. Raises OSError, LimitError."""
+    """Sign ``contents``, and write the seal as a new file. Raises OSError, LimitError."""
     sealed = seal(canonical(contents.model_dump()), BACKUP_TYPE, [signer], MAX_SEAL_BYTES)
     with Folder.open(target.parent) as folder:
         folder.write_new(target.name, sealed)
 
 
 def list_files(folder: Path, names: Iterable[Path]) -> dict[str, Copied]:
-    """These files below ``folder``, read to their ends. Raises OSError."""
+    """Sizes and digests of these files below ``folder``, by reading them. Raises OSError."""
     return {str(path.relative_to(folder)): copy_file(path, None) for path in names}
 
 
 def copy_file(source: Path, target: Path | None) -> Copied:
-    """Read a regular file to its end, once, and put the same bytes into a new file ``target``. Raises OSError."""
+    """Read a regular file once, copy it into a new file ``target`` if one is given, and return its digest.
+
+    Raises OSError.
+    """
     hasher, size = blake3(), 0
     with Folder.open(source.parent) as folder:
         fd = folder.beneath(source.name, os.O_RDONLY | os.O_NONBLOCK)
@@ -85,9 +89,10 @@ def copy_file(source: Path, target: Path | None) -> Copied:
 
 
 def read_seals(folder: Path, keys: Sequence[Key]) -> list[Contents]:
-    """What was signed by one of ``keys``: one list, or two after a backup that was interrupted.
+    """The contents that one of ``keys`` signed: one list, or two after an interrupted backup.
 
-    Raises UsageError when nothing is signed, TrustError when not by these keys, ManifestError when it is damaged.
+    Raises UsageError when there is no seal, TrustError when none of these keys signed it, ManifestError when it is
+    damaged.
     """
     found = [path for name in (SEAL_FILE, NEXT_SEAL_FILE) if (path := folder / name).exists()]
     if not found:
@@ -100,7 +105,7 @@ def read_seals(folder: Path, keys: Sequence[Key]) -> list[Contents]:
 
 
 def fitting(seals: Sequence[Contents], name: str, copied: Copied) -> Contents:
-    """The one that lists this file; if none does, the first, which will say so."""
+    """The seal that lists this file. If none does, the first, whose ``check`` will then report that."""
     return next((contents for contents in seals if contents.files.get(name) == copied), seals[0])
 
 

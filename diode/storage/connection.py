@@ -1,7 +1,7 @@
-"""One connection to an SQLite file: WAL mode, one statement at a time, and a failing disk said in one line.
+"""One connection to an SQLite file in WAL mode. It runs one statement at a time, and turns disk errors into our own.
 
-Rows are read by the names of their columns. Which tables a connection may change can be limited: a ledger that two
-processes write is divided so.
+Rows are read by the names of their columns. The tables that a connection may change can be limited, since two processes
+write different tables of one ledger.
 """
 
 import sqlite3
@@ -20,13 +20,13 @@ _CHANGES: Final = {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_
 
 
 class ForeignTableError(RuntimeError):
-    """A process tried to change a table that another process writes: a fault of the program, not of the disk."""
+    """A process tried to change a table that another process writes. The program is wrong, not the disk."""
 
 
 class Connection:
-    """What runs statements. ``synchronous``: as :meth:`synchronously` says, while no block asks for something else.
+    """Runs statements. ``synchronous`` is the commit mode outside of :meth:`synchronously`.
 
-    It is opened to be read; :meth:`begin_writing` comes before the first change. Raises StorageError.
+    It is opened for reading; call :meth:`begin_writing` before the first change. Raises StorageError.
     """
 
     def __init__(self, path: Path, synchronous: Synchronous, *, read_only: bool) -> None:
@@ -45,12 +45,12 @@ class Connection:
         self.execute("PRAGMA temp_store = MEMORY")  # its process may write nowhere but beside the file
 
     def begin_writing(self) -> None:
-        """From now on what is changed goes through a log that readers do not wait for."""
+        """Switch to a write-ahead log, so that readers do not wait for writers."""
         self.execute("PRAGMA journal_mode = WAL")
         self.execute(f"PRAGMA synchronous = {self._usual}")
 
     def change_only(self, tables: frozenset[str]) -> None:
-        """From now on a statement that changes another table, itself or by a trigger, raises ForeignTableError."""
+        """From now on a change of a table not in ``tables`` raises ForeignTableError, also by a trigger."""
 
         def judge(action: int, table: str | None, *_: str | None) -> int:
             return sqlite3.SQLITE_DENY if action in _CHANGES and table not in tables else sqlite3.SQLITE_OK
@@ -58,7 +58,7 @@ class Connection:
         self._db.set_authorizer(judge)
 
     def close(self) -> None:
-        """Close it."""
+        """Close the connection."""
         self._db.close()
 
     def execute(self, statement: str, values: Values = ()) -> sqlite3.Cursor:
@@ -78,7 +78,7 @@ class Connection:
             raise self._failure(error) from error
 
     def integer(self, query: str, values: Values = ()) -> int:
-        """The one number that a query has."""
+        """Run a query that returns one number, and return that."""
         (number,) = self.execute(query, values).fetchone()
         return int(number)
 
@@ -88,7 +88,7 @@ class Connection:
 
     @contextmanager
     def synchronously(self, mode: Synchronous) -> Iterator[None]:
-        """Commit in another mode in this block: with FULL, whatever was committed is on disk when it ends."""
+        """Commit in another mode within this block. With FULL, everything committed in it is on disk when it ends."""
         self.execute(f"PRAGMA synchronous = {mode}")
         try:
             yield
@@ -97,7 +97,7 @@ class Connection:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All of the block or nothing: also when the commit itself fails."""
+        """Commit everything in this block, or nothing, even when the commit itself fails."""
         try:
             self.execute("BEGIN IMMEDIATE")
             yield
@@ -113,7 +113,10 @@ class Connection:
         return bool(found == "ok")
 
     def copy_to(self, path: Path, changes: str) -> None:
-        """Write a consistent copy as one new file, durably, and run ``changes`` in it. Raises StorageError."""
+        """Write a consistent copy as a new file, durably, and run the statements ``changes`` in it.
+
+        Raises StorageError.
+        """
         try:
             with closing(sqlite3.connect(path, isolation_level=None)) as copy:
                 self._db.backup(copy)
@@ -132,7 +135,7 @@ class Connection:
 
 
 def tables_of(schema: str) -> dict[str, str]:
-    """The statement that makes each table of a schema, by name."""
+    """The CREATE statement of each table in a schema, by name."""
     with closing(sqlite3.connect(":memory:")) as newest:
         newest.executescript(schema)
         return dict(newest.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall())

@@ -1,8 +1,8 @@
-"""What both ledgers have in common: an identity, a count of decisions, a schema with a version.
+"""The base of both ledgers: an identity, a count of decisions, and a schema with a version.
 
-Each ledger has an identity, drawn when it is made, and counts its decisions (triggers of its schema do); a guard
-follows them. Its file carries the version of its schema (PRAGMA user_version): an older one is brought up to date in
-one transaction when it is opened to be written, a newer one is refused.
+The identity is drawn when a ledger is made. Triggers of the schema count its decisions, and a rollback guard follows
+the count. The file carries the version of its schema (PRAGMA user_version). An older one is upgraded in one transaction
+when the ledger is opened for writing; a newer one is refused.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 
 class Identity(NamedTuple):
-    """Which ledger this is."""
+    """Which ledger this is, and how many decisions it holds."""
 
     id: str
     side: str
@@ -39,9 +39,11 @@ class Identity(NamedTuple):
 
 
 class Database:
-    """Base of the ledgers. ``synchronous``: FULL makes every commit durable before it returns, NORMAL the next few.
+    """Base of the ledgers.
 
-    Both schemas have ``channel (name, sequence, ...)`` with the last numbers and ``heartbeat (epoch, ...)``.
+    ``synchronous``: FULL makes every commit durable before it returns, NORMAL only some time later.
+
+    Both schemas have ``channel (name, sequence, ...)`` with the last numbers, and ``heartbeat (epoch, ...)``.
     """
 
     side: ClassVar[Side]
@@ -76,7 +78,7 @@ class Database:
 
     @property
     def version(self) -> int:
-        """Of its schema, as its file says."""
+        """The version of the schema in the file."""
         return self._connection.integer("PRAGMA user_version")
 
     def _check_version(self, *, read_only: bool) -> None:
@@ -99,7 +101,7 @@ class Database:
         return self._connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
 
     def _lend_tables(self, schema: str) -> None:
-        """What an older ledger lacks is empty, for whoever only reads: tables that live as long as this connection."""
+        """Give readers of an older ledger empty tables for those that it lacks, as long as this connection lives."""
         there = self._connection.tables()
         if "ledger" not in there:  # it is empty, or none
             return
@@ -128,14 +130,14 @@ class Database:
         self._connection.close()
 
     def identity(self) -> Identity:
-        """Which ledger this is, and how many decisions it took."""
+        """The identity of this ledger, and how many decisions it holds."""
         row = self._connection.execute("SELECT id, side, decisions FROM ledger").fetchone()
         if row is None:
             raise StorageError(f"{self.path} is no ledger")
         return Identity(**row)
 
     def checkpoint(self) -> Checkpoint:
-        """What a rollback guard says of it."""
+        """What the rollback guard records of this ledger."""
         identity = self.identity()
         rows = self._connection.execute("SELECT name, sequence FROM channel")
         return Checkpoint(
@@ -156,23 +158,26 @@ class Database:
         return None
 
     def keep_guard(self) -> None:
-        """Let the guard follow. Only after a decision is durable, and before anybody can see what was decided."""
+        """Write the checkpoint to the rollback guard.
+
+        Call it after a decision is durable, and before anybody can see its result.
+        """
         if self._guard is not None:
             checkpoint = self.checkpoint()
             self._guard.write(checkpoint)
             self._guarded_audit = checkpoint.audit
 
     def follow_audit(self) -> None:
-        """Let the guard follow where the audit log alone has grown, by entries that no decision of ours wrote."""
+        """Write the rollback guard if the audit log alone has grown, by entries without a decision of this ledger."""
         if self._guard is not None and self._guard.audit_checkpoint() != self._guarded_audit:
             self.keep_guard()
 
     def is_sound(self) -> bool:
-        """Whether SQLite finds nothing wrong with the file; reads all of it."""
+        """Let SQLite check the whole file. Returns whether it found no fault."""
         return self._connection.is_sound()
 
     def copy_to(self, path: Path) -> None:
-        """Write a consistent copy as one new file, durably; others may go on writing meanwhile. Raises StorageError."""
+        """Write a consistent copy as a new file, durably, while others may go on writing. Raises StorageError."""
         self._connection.copy_to(path, self._in_copies())
 
     def _in_copies(self) -> str:
@@ -180,7 +185,10 @@ class Database:
         return ""
 
     def begin_guard(self) -> None:
-        """Write a guard where there is none; a new ledger may not be durable yet, nor its name in the folder."""
+        """Write a rollback guard where there is none.
+
+        Before that, make a new ledger and its name in the folder durable.
+        """
         with self._connection.synchronously("FULL"):
             self._outdo(0)
         try:
@@ -190,7 +198,7 @@ class Database:
         self.keep_guard()
 
     def _outdo(self, decisions: int) -> None:
-        """Count on from whichever is further: this ledger, or what its rollback guard said."""
+        """Set the count of decisions above both this ledger's and the rollback guard's."""
         self._connection.execute("UPDATE ledger SET decisions = max(decisions, ?) + 1", (decisions,))
 
 
@@ -198,7 +206,10 @@ L = TypeVar("L", bound=Database)
 
 
 def open_guarded(open_ledger: Callable[[Path, RollbackGuard], L], path: Path, guard: RollbackGuard) -> L:
-    """A daemon's ledger, made on the very first start. Raises ReplayError when it is older than its guard says."""
+    """Open a daemon's ledger, or make it at the very first start.
+
+    Raises ReplayError when it is older than its guard says.
+    """
     if guard.path.is_relative_to(path.parent):
         raise UsageError(f"guard {guard.path} lies in the state folder, and would go back in time with the ledger")
     is_new = not path.exists()

@@ -1,4 +1,4 @@
-"""Files that last, and reads that end: what is written is on disk when a call returns, what is read is bounded."""
+"""Writes files so that they are on disk when a call returns, and reads files of bounded size."""
 
 import ctypes
 import errno
@@ -16,19 +16,19 @@ _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Put ``data`` at ``path`` by one rename: after a crash or a power loss the old file or the new one is there."""
+    """Put ``data`` at ``path`` by one rename. After a crash or a power loss, the old or the new file is there."""
     with Folder.open(path.parent) as folder:
         folder.replace(path.name, data, 0o666)  # less what the umask takes
 
 
 def read_bounded(path: Path, most_bytes: int) -> bytes:
-    """A regular file's content, which somebody else may have put there. Raises OSError, also when it is larger."""
+    """The content of a regular file that a stranger may have put there. Raises OSError, also when it is too large."""
     with Folder.open(path.parent) as folder:
         return folder.read(path.name, most_bytes)
 
 
 def sync_folder(folder: Path) -> None:
-    """fsync(2) of a directory: its entries are durable afterwards."""
+    """Make the entries of a folder durable, by fsync(2)."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
@@ -37,11 +37,12 @@ def sync_folder(folder: Path) -> None:
 
 
 class WriteBack:
-    """Tells whether what is written to the file system of ``folder`` from now on gets onto the disk.
+    """Tells whether everything that is written to the file system of ``folder`` from now on reaches the disk.
 
-    A write that fails in the page cache is reported once to each descriptor that was open then, and its pages count as
-    clean: a sync by a descriptor opened later succeeds, and what was written is gone (syncfs(2), errseq_t; from Linux
-    5.8). So it is opened before the first write. It is closed with the last reference to it, or by :meth:`close`.
+    When a write fails in the page cache, the kernel reports it once to each descriptor that was open then, and its
+    pages count as clean. A sync by a descriptor that is opened later succeeds, although the data is lost (syncfs(2),
+    errseq_t; from Linux 5.8). So open this before the first write. It is closed with the last reference to it, or by
+    :meth:`close`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -50,9 +51,9 @@ class WriteBack:
         self.close: Final = weakref.finalize(self, os.close, self._fd)
 
     def sync(self) -> None:
-        """syncfs(2): what was written since this was opened, or last synced, is durable when this returns.
+        """Make everything durable that was written since this was opened, or last synced (syncfs(2)).
 
-        Raises LostWritesError: nobody knows which of it is lost, and no later sync will say so.
+        Raises LostWritesError when some of it is lost. Nobody knows which part, and no later sync will report it.
         """
         if _libc.syncfs(self._fd) != 0:
             number = ctypes.get_errno()
@@ -63,12 +64,15 @@ class WriteBack:
 
 
 def drop_cache(fd: int, offset: int = 0, length: int = 0) -> None:
-    """Have a stretch of a file read from the disk next time, and not from memory, as far as it is not to be written."""
+    """Have a stretch of a file read from the disk, not from memory, next time. Data not yet written is kept."""
     first = offset // PAGE_BYTES * PAGE_BYTES
     os.posix_fadvise(fd, first, (length // PAGE_BYTES + 2) * PAGE_BYTES if length else 0, os.POSIX_FADV_DONTNEED)
 
 
 def disk_error(error: OSError, what: str, kept: str) -> StorageError:
-    """``error`` as ours, by its exit code: ``what`` could not be done, ``kept`` is what there still is."""
+    """Turn an OSError into one of ours with its exit code.
+
+    ``what`` could not be done, and ``kept`` is what still exists.
+    """
     kind = FullError if error.errno in NO_SPACE else StorageError
     return kind(f"{what}: {error.strerror} ({error.filename}); {kept}")

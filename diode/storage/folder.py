@@ -1,11 +1,11 @@
-"""A folder of ours, held by its descriptor: the one way in which the daemons make, write, move and remove files.
+"""A folder of ours, held by its descriptor. The daemons make, write, move and remove files only through this.
 
-A name that a stranger chose (an item of the outbox, a link beside it, a path in a bundle) is never written through.
-Every call is relative to a descriptor, takes one component, and follows no symbolic link. New files are made with
-``O_EXCL``. What replaces a file is written under a name of our own first, and takes the old one's place by a rename:
-that replaces a link, and not what it points to. Paths of several components are resolved by the kernel, below the
-folder and through no link (:mod:`diode.storage.openat2`). Where links may be followed, none leads out
-(:mod:`diode.storage.links`).
+Strangers choose some names: of an item of the outbox, of a link beside it, of a path in a bundle. A link under such a
+name must never redirect a write. So every call is relative to a descriptor, takes one component, and follows no
+symbolic link. New files are made with ``O_EXCL``. A file is replaced by writing another one under a name of our own and
+renaming it; this replaces a link, and not what the link points to. Paths of several components are resolved by the
+kernel, below the folder and through no link (:mod:`diode.storage.openat2`). Where links may be followed, none leads out
+of the folder (:mod:`diode.storage.links`).
 """
 
 import ctypes
@@ -30,7 +30,7 @@ _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
 class Folder:
-    """An open folder, until it is closed or nobody refers to it any more. Every call raises OSError."""
+    """An open folder. It is closed by :meth:`close`, or with the last reference to it. Every call may raise OSError."""
 
     def __init__(self, fd: int, path: Path) -> None:
         self.fd = fd
@@ -39,13 +39,13 @@ class Folder:
 
     @classmethod
     def open(cls, path: Path, *, create: bool = False, mode: int = 0o700) -> Self:
-        """The folder that a person named, in a configuration or a command; their links are followed, also the last."""
+        """Open the folder that a person named in a configuration or a command. Links in this path are followed."""
         if create:
             path.mkdir(mode, parents=True, exist_ok=True)
         return cls(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), path)
 
     def folder(self, name: str, *, create: bool = False, mode: int = 0o700) -> "Folder":
-        """The folder ``name`` in this one; a link to a folder is none. ``create``: made when it is not there."""
+        """Open the folder ``name`` in this one, but not through a link. ``create``: make it when it is missing."""
         self._check(name)
         if create:
             with suppress(FileExistsError):
@@ -54,7 +54,7 @@ class Folder:
             return Folder(os.open(name, _FOLDER, dir_fd=self.fd), self.path / name)
 
     def folders(self, path: str, *, create: bool = False, mode: int = 0o700) -> "Folder":
-        """Likewise of a relative path of any depth: through no link, and never out."""
+        """Open a folder by a relative path of any depth, through no link and never outside of this one."""
         if not create:
             return Folder(self.beneath(path or ".", os.O_RDONLY | os.O_DIRECTORY), self.path / path)
         folder: Folder = self
@@ -63,24 +63,24 @@ class Folder:
         return folder
 
     def beneath(self, path: str, flags: int, mode: int = 0) -> int:
-        """openat2(2) of a relative path of any depth, which leads through no link and never out; a new descriptor."""
+        """Open a relative path of any depth by openat2(2), through no link and never outside; a new descriptor."""
         return openat2(self.fd, path, flags | os.O_NOFOLLOW, mode, BENEATH_NO_LINKS, self.path)
 
     def link(self, name: str) -> str:
-        """What the symbolic link ``name`` says."""
+        """The target of the symbolic link ``name``."""
         self._check(name)
         with self._naming(name):
             return os.readlink(name, dir_fd=self.fd)
 
     def create(self, name: str, mode: int = 0o600) -> int:
-        """A new file, opened for writing. Raises FileExistsError, also where ``name`` is a link to nothing."""
+        """Make a new file, opened for writing. Raises FileExistsError, also when ``name`` is a dangling link."""
         self._check(name)
         with self._naming(name):
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             return os.open(name, flags, mode, dir_fd=self.fd)
 
     def write_new(self, name: str, data: bytes, mode: int = 0o600, *, durably: bool = False) -> None:
-        """A new file with ``data`` in it. Raises FileExistsError; what fails half-way leaves nothing."""
+        """Make a new file that holds ``data``. Raises FileExistsError. A failure half-way leaves no file."""
         fd = self.create(name, mode)
         try:
             with os.fdopen(fd, "wb") as file, self._naming(name):
@@ -94,9 +94,9 @@ class Folder:
             raise
 
     def replace(self, name: str, data: bytes, mode: int = 0o600) -> None:
-        """Put ``data`` at ``name`` by one rename, durably: after a crash the old file or the new one is there.
+        """Put ``data`` at ``name`` by one rename, durably: after a crash either the old or the new file is there.
 
-        One process at a time may write a name.
+        Only one process at a time may write a name.
         """
         self._check(name)
         partial = partial_name(name)
@@ -108,12 +108,12 @@ class Folder:
         self.sync()
 
     def put(self, name: str, data: bytes, mode: int = 0o600) -> None:
-        """A new file in the place of whatever lies there, which is removed and not written through. Not durable."""
+        """Remove whatever lies at ``name``, then make a new file there. Not durable."""
         self.remove(name)
         self.write_new(name, data, mode)
 
     def regular(self, name: str) -> BinaryIO:
-        """A regular file that is no link, opened for reading; a pipe is not waited for."""
+        """Open a regular file for reading, but not through a link. It does not wait for a pipe."""
         self._check(name)
         with self._naming(name):
             fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self.fd)
@@ -124,7 +124,7 @@ class Folder:
         return file
 
     def read(self, name: str, most_bytes: int) -> bytes:
-        """Content of a regular file that is no link. Raises OSError also when it is larger."""
+        """The content of a regular file, not read through a link. Raises OSError also when it is too large."""
         with self.regular(name) as file:
             data = file.read(most_bytes + 1)
         if len(data) > most_bytes:
@@ -132,11 +132,11 @@ class Folder:
         return data
 
     def names(self) -> list[str]:
-        """What lies in it, sorted."""
+        """The names in this folder, sorted."""
         return sorted(os.listdir(self.fd))
 
     def oldest_first(self) -> list[str]:
-        """What lies in it, by when that was changed last; what is removed meanwhile is left out."""
+        """The names in this folder, by time of last change. Those that are removed meanwhile are left out."""
         found = []
         for name in os.listdir(self.fd):
             with suppress(FileNotFoundError):
@@ -144,7 +144,7 @@ class Folder:
         return [name for _, name in sorted(found)]
 
     def has(self, name: str) -> bool:
-        """Whether anything lies at ``name``, be it a link to nothing."""
+        """Whether anything lies at ``name``, even a dangling link."""
         self._check(name)
         try:
             os.stat(name, dir_fd=self.fd, follow_symlinks=False)
@@ -153,7 +153,7 @@ class Folder:
         return True
 
     def is_folder(self, name: str) -> bool:
-        """Whether a folder lies at ``name``; a link to one is none."""
+        """Whether a folder lies at ``name``. A link to a folder does not count."""
         self._check(name)
         try:
             return stat.S_ISDIR(os.stat(name, dir_fd=self.fd, follow_symlinks=False).st_mode)
@@ -161,15 +161,15 @@ class Folder:
             return False
 
     def is_ours(self, parent: "Folder") -> bool:
-        """Whether this user, root, or whom ``parent`` belongs to made it, and nobody else may write into it."""
+        """Whether this user, root or the owner of ``parent`` owns the folder, and nobody else may write into it."""
         status, above = os.fstat(self.fd), os.fstat(parent.fd)
         is_known = status.st_uid in (os.geteuid(), 0, above.st_uid)
         return is_known and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
     def move(self, name: str, target: "Folder", new_name: str) -> None:
-        """Move whatever lies at ``name`` into ``target``, a folder of ours; a link is moved itself.
+        """Move whatever lies at ``name`` into ``target``, a folder of ours. A link is moved itself.
 
-        Raises FileExistsError: nothing is replaced.
+        Raises FileExistsError rather than replace anything.
         """
         self._check(name)
         self._check(new_name)
@@ -184,7 +184,7 @@ class Folder:
         raise OSError(number, os.strerror(number), str(self.path / name), None, str(target.path / new_name))
 
     def remove(self, name: str) -> None:
-        """Remove whatever lies at ``name``, a folder with all that is in it; links are removed, not followed."""
+        """Remove whatever lies at ``name``, a folder with everything in it. Links are removed, not followed."""
         self._check(name)
         with suppress(FileNotFoundError), self._naming(name):
             if stat.S_ISDIR(os.stat(name, dir_fd=self.fd, follow_symlinks=False).st_mode):
@@ -193,11 +193,11 @@ class Folder:
                 os.unlink(name, dir_fd=self.fd)
 
     def sync(self) -> None:
-        """Its entries are durable afterwards."""
+        """Make the entries of this folder durable."""
         os.fsync(self.fd)
 
     def close(self) -> None:
-        """Close the descriptor; once is enough."""
+        """Close the descriptor. A second call does nothing."""
         self._closing()
 
     def __enter__(self) -> Self:
@@ -207,13 +207,13 @@ class Folder:
         self.close()
 
     def _check(self, name: str) -> None:
-        """One component, and never a way out."""
+        """Raise OSError unless ``name`` is a single component that stays in the folder."""
         if not name or "/" in name or "\0" in name or name in (".", ".."):
             raise OSError(errno.EINVAL, "Not one name", str(self.path / name.replace("\0", "?")))
 
     @contextmanager
     def _naming(self, name: str) -> Iterator[None]:
-        """An error says the whole path, not only the component."""
+        """Let an OSError in this block name the whole path, not only the component."""
         try:
             yield
         except OSError as error:
@@ -222,12 +222,15 @@ class Folder:
 
 
 def real_path(fd: int) -> Path:
-    """Where an open file or folder lies now: a path with no link in it, for messages and to be opened through none."""
+    """The path without links at which an open file or folder lies now.
+
+    It is for messages, or for opening without links.
+    """
     return Path(os.readlink(f"/proc/self/fd/{fd}"))
 
 
 def fitting(name: str, ending: str) -> str:
-    """``name`` with ``ending``. Where that is longer than a name may be, it is cut, and made unique by its digest."""
+    """``name`` with ``ending``. If that is too long for a name, it is cut, and made unique by a digest."""
     raw = os.fsencode(name)
     if len(raw) + len(os.fsencode(ending)) <= _LONGEST_NAME_BYTES:
         return name + ending
@@ -236,5 +239,5 @@ def fitting(name: str, ending: str) -> str:
 
 
 def partial_name(name: str) -> str:
-    """Under which name a file is written that will be ``name``: as long as a name may be, at most."""
+    """The name under which a file is written before it gets ``name``. It is never longer than a name may be."""
     return f".{os.fsdecode(os.fsencode(name)[:200])}.partial"

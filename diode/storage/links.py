@@ -1,4 +1,4 @@
-"""Where symbolic links lead that a stranger made: followed below one folder, and never out of it."""
+"""Opens paths through symbolic links that a stranger made, without ever leaving a folder."""
 
 import os
 from contextlib import suppress
@@ -11,10 +11,12 @@ _MOST_TRIES: Final = 32  # of a path with ".." in it, while folders are renamed:
 
 
 def open_following(folder: Folder, path: str, flags: int) -> int:
-    """Open a relative path of any depth through links that stay below ``folder``; a new descriptor, the caller's.
+    """Open a relative path of any depth; links must stay below ``folder``.
 
-    Absolute links do not, nor do links that lead out and in again. Links of the kernel's own, as those of /proc, are
-    not followed. Raises OSError: EXDEV for what leads out.
+    Returns a new descriptor, which is the caller's.
+
+    Absolute links are refused, and links that lead out and in again. Links of the kernel itself, such as those in
+    /proc, are not followed. Raises OSError: EXDEV for a path that leads out.
     """
     for _ in range(_MOST_TRIES - 1):
         with suppress(BlockingIOError):
@@ -23,6 +25,6 @@ def open_following(folder: Folder, path: str, flags: int) -> int:
 
 
 def folder_above(folder: Folder, levels: int) -> Folder:
-    """The folder that lies ``levels`` above, as the kernel knows it. Names below it can be opened, not listed."""
+    """The folder ``levels`` above, as the kernel knows it. Names in it can be opened, but not listed."""
     fd = os.open("/".join([".."] * levels) or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder.fd)
     return Folder(fd, real_path(fd))

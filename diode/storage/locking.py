@@ -1,9 +1,11 @@
-"""One process at a time works on a state folder: a daemon, or a command that must not meet one.
+"""The lock by which one process at a time works on a state folder: a daemon, or a command that must not meet one.
 
-The lock is that of flock(2), and it is exclusive. Whoever only asks takes a shared one for an instant: several may ask
-at once, none of them is told of the others, and no file is made. A daemon that starts in that instant tries again.
-/proc/locks, which tells without any lock, hides those of processes in other containers, and names other inodes than
-stat(2) on some file systems; F_OFD_GETLK does not know locks of flock, which running daemons of older versions hold.
+It is an exclusive lock by flock(2). Whoever only asks whether a folder is locked takes a shared lock for an instant. So
+several may ask at once without seeing each other, and no file is made. A daemon that starts in that instant tries
+again.
+
+Other ways to ask were rejected. /proc/locks hides locks of processes in other containers, and on some file systems
+names other inodes than stat(2). F_OFD_GETLK does not see flock locks, which running daemons of older versions hold.
 """
 
 import fcntl
@@ -23,9 +25,9 @@ ASKED_TRIES: Final = 1000  # while others only ask: each does so for an instant,
 
 
 def lock_folder(folder: Path, pause: Callable[[float], None] = time.sleep) -> int:
-    """Take the lock of a state folder until the returned descriptor is closed. Raises LockedError.
+    """Take the lock of a state folder, and hold it until the returned descriptor is closed. Raises LockedError.
 
-    ``pause`` waits so many seconds, before the lock is tried again.
+    ``pause`` is called with seconds to wait before each new try.
     """
     try:
         with Folder.open(folder, create=True, mode=0o777) as opened:
@@ -35,9 +37,9 @@ def lock_folder(folder: Path, pause: Callable[[float], None] = time.sleep) -> in
 
 
 def lock_in(ours: Folder, what: Path, pause: Callable[[float], None] = time.sleep) -> int:
-    """Take the lock that lies in a folder of ours until the returned descriptor is closed. Raises LockedError.
+    """Take the lock in a folder of ours, and hold it until the returned descriptor is closed. Raises LockedError.
 
-    It is the same lock by whatever path, or through whatever link, ``what`` was named.
+    ``what`` is for messages. The lock is the same by whatever path or link the folder was named.
     """
     try:
         fd = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=ours.fd)
@@ -58,7 +60,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def locked_as_it_is(folder: Path) -> Iterator[None]:
-    """Likewise of any folder, without leaving a file in it."""
+    """Hold the lock of any folder during the block, without making a file in it. Raises LockedError."""
     try:
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
@@ -71,7 +73,7 @@ def locked_as_it_is(folder: Path) -> Iterator[None]:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a daemon works on ``folder``; a command that must not meet one counts as well. Changes nothing."""
+    """Whether a daemon works on ``folder``, or a command that must not meet one. Changes nothing."""
     try:
         with Folder.open(folder) as ours:
             fd = os.open("lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=ours.fd)

@@ -1,4 +1,4 @@
-"""openat2(2): the kernel resolves a path of several components below a folder, and refuses whatever leads out of it."""
+"""The system call openat2(2): the kernel resolves a path below a folder, and refuses whatever leads out of it."""
 
 import ctypes
 import errno

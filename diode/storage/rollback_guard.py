@@ -1,8 +1,8 @@
-"""The rollback guard: a small file, kept apart from the ledger, by which a ledger that went back in time is noticed.
+"""The rollback guard: a small file, kept apart from the ledger, that reveals a ledger which went back in time.
 
-A restored backup or a lost disk leaves a ledger that has forgotten which numbers are spent. The guard says which
-ledger it follows, how many decisions that had taken, and where this side's audit log ended. Ledger and log always go
-first, durably: after a crash they may be ahead of their rollback guard, never behind.
+A restored backup or a lost disk leaves a ledger that has forgotten which numbers are spent. The guard records which
+ledger it follows, how many decisions that held, and where this side's audit log ended. Ledger and log are always made
+durable first. So after a crash they may be ahead of their guard, but never behind.
 """
 
 import re
@@ -24,22 +24,22 @@ AuditCheckpoint = tuple[Annotated[int, Field(ge=1, le=MAX_SEQUENCE)], Hex32]
 
 
 class Log(Protocol):
-    """The audit log that a rollback guard follows besides."""
+    """What the rollback guard needs of the audit log, which it follows as well."""
 
     def head(self) -> tuple[int, str] | None:
-        """(number, digest) of its last entry, which is durable; None: it is empty."""
+        """(number, digest) of the last entry, after a sync; None when the log is empty."""
 
     def check_holds(self, n: int, digest: str) -> None:
         """Raise ContentError unless entry ``n`` is there with this digest, and no segment is missing before it."""
 
 
 class Checkpoint(BaseModel):
-    """How far a ledger has come, and what must not be used again.
+    """How far a ledger has come, and which numbers must not be used again.
 
-    ``channels`` are the last sequence numbers, issued by a sender or published by a receiver; ``epoch`` is that of the
-    newest heartbeat sent, and 0 for a receiver, which also goes by none that an earlier version wrote: what it heard is
-    not signed. ``audit`` is the last entry of this side's audit log; ``trust`` version and digest of the newest trust
-    document that counted here. Format 1, of older versions, does not have the last two.
+    ``channels`` are the last sequence numbers that a sender issued or a receiver published. ``epoch`` is that of the
+    newest heartbeat that a sender sent. For a receiver it is 0, and an epoch that an earlier version wrote is ignored,
+    because what it heard is not signed. ``audit`` is the last entry of this side's audit log. ``trust`` is version and
+    digest of the newest trust document that counted here. Format 1, of older versions, does not have the last two.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -54,7 +54,10 @@ class Checkpoint(BaseModel):
 
 
 class RollbackGuard:
-    """The file, and the command (``program``) whose ``rebaseline`` answers what it finds. ``audit``: None in tests."""
+    """Reads, writes and checks the guard's file. Error messages name ``program``, whose ``rebaseline`` a person types.
+
+    ``audit`` is the audit log that the guard follows as well; None in tests.
+    """
 
     def __init__(
         self, path: Path, program: Literal["diode-sender", "diode-receiver"], audit: Log | None = None
@@ -64,7 +67,7 @@ class RollbackGuard:
         self._audit = audit
 
     def read(self) -> Checkpoint | None:
-        """What was written last; None when there is no rollback guard. Raises ReplayError when it is damaged."""
+        """The checkpoint in the file; None when there is no file. Raises ReplayError when it is damaged."""
         try:
             content = read_bounded(self.path, MAX_GUARD_BYTES)
             self._refuse_newer(content)
@@ -85,27 +88,27 @@ class RollbackGuard:
             )
 
     def maybe_read(self) -> Checkpoint | None:
-        """As :meth:`read`; None also when it is damaged."""
+        """The checkpoint in the file; None when there is no file, or when it is damaged."""
         try:
             return self.read()
         except ReplayError:
             return None
 
     def write(self, checkpoint: Checkpoint) -> None:
-        """Follow a ledger whose decisions are durable. Raises StorageError."""
+        """Record the state of a ledger whose decisions are durable. Raises StorageError."""
         try:
             write_durably(self.path, checkpoint.model_dump_json().encode() + b"\n")
         except OSError as error:
             raise disk_error(error, "the rollback guard cannot be written", "the ledger is kept") from error
 
     def audit_checkpoint(self) -> tuple[int, str] | None:
-        """Where the audit log ends, durably. Raises StorageError."""
+        """The last entry of the audit log, after a sync. Raises StorageError."""
         return self._audit.head() if self._audit else None
 
     def check(self, ledger: Checkpoint | None) -> Checkpoint | None:
-        """Compare with a ledger (None: there is none) and the audit log; returns what was read.
+        """Compare the guard with a ledger (None: there is none) and with the audit log. Returns the guard's checkpoint.
 
-        Raises ReplayError when one of them is older, IntegrityError when the log has a gap.
+        Raises ReplayError when ledger or log is older, IntegrityError when the log has a gap.
         """
         guard = self.check_ledger(ledger)
         if guard is not None:
@@ -113,7 +116,10 @@ class RollbackGuard:
         return guard
 
     def check_audit(self, guard: Checkpoint) -> None:
-        """Raise ReplayError unless the audit log still has the entry that was its last one, IntegrityError at a gap."""
+        """Check that the audit log still has the entry that the guard recorded.
+
+        Raises ReplayError, or IntegrityError at a gap.
+        """
         if guard.audit is None or self._audit is None:
             return
         try:
@@ -126,7 +132,10 @@ class RollbackGuard:
             ) from None
 
     def audit_loss(self, written: Checkpoint | None) -> str:
-        """What the audit log has lost, as its next entry says it; empty: nothing. Raises IntegrityError at a gap."""
+        """A text for the audit log about entries that it has lost; empty when there are none.
+
+        Raises IntegrityError at a gap.
+        """
         try:
             if written is not None:
                 self.check_audit(written)
@@ -137,7 +146,7 @@ class RollbackGuard:
         return ""
 
     def check_ledger(self, ledger: Checkpoint | None) -> Checkpoint | None:
-        """As :meth:`check`, of the ledger alone."""
+        """Compare the guard with the ledger alone. Otherwise as :meth:`check`."""
         guard = self.read()
         if guard is None:
             return None
@@ -156,7 +165,7 @@ class RollbackGuard:
 
     @property
     def advice(self) -> str:
-        """What was kept, and what to type."""
+        """A text for people: what was kept, and what to type."""
         return (
             f"nothing was sent or published. Restore the newest backup, then type '{self._program} rebaseline' "
             '(docs/operations.md, "Backup, restore, rebaseline")'

@@ -1,4 +1,4 @@
-"""All that lies below a folder, through descriptors: no link is followed, and nothing outside is ever looked at."""
+"""Walks over everything below a folder, through descriptors. No link is followed, and nothing outside is looked at."""
 
 import os
 import stat
@@ -15,7 +15,7 @@ Problem = Callable[[str, str], None]  # path, and what is wrong with it
 
 
 class Node(NamedTuple):
-    """One thing below a folder. ``parent`` is the folder that it lies in, open until the next node is asked for."""
+    """A file, folder or other thing below a folder. ``parent`` is its folder, open until the next node is asked for."""
 
     path: str  # components joined by "/"; bytes that are not UTF-8 are surrogates in it
     name: str
@@ -25,30 +25,30 @@ class Node(NamedTuple):
 
     @property
     def is_file(self) -> bool:
-        """A regular file."""
+        """Whether this is a regular file."""
         return stat.S_ISREG(self.status.st_mode)
 
     @property
     def is_folder(self) -> bool:
-        """A folder, and no link to one."""
+        """Whether this is a folder. A link to a folder does not count."""
         return stat.S_ISDIR(self.status.st_mode)
 
     @property
     def state(self) -> tuple[int, ...]:
-        """Changes with whatever is done to the thing, but for being read."""
+        """A value that changes with every change to the node, but not when it is read."""
         return state_of(self.status)
 
 
 def state_of(status: os.stat_result) -> tuple[int, ...]:
-    """As :attr:`Node.state`. Only root can set the time of the last change (``ctime``) back."""
+    """The value of :attr:`Node.state` for a status. Only root can set the time of last change (``ctime``) back."""
     what = (status.st_mode, status.st_nlink, status.st_uid, status.st_gid, status.st_dev, status.st_ino)
     return (*what, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def walk(top: Folder, problem: Problem) -> Iterator[Node]:
-    """Every node below ``top``, by name, folders before what is in them.
+    """Yield every node below ``top`` in order of names, and a folder before its content.
 
-    ``problem(path, text)`` is told what cannot be listed, entered or looked at; the walk goes on beside it.
+    ``problem(path, text)`` is called for what cannot be listed, entered or examined, and the walk continues.
     """
     return _below(top, _names(top, "", problem), "", problem, 1)
 

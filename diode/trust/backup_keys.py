@@ -1,4 +1,4 @@
-"""Whose key signs a backup, and by whose key one is believed."""
+"""Tells which key signs a backup, and by which keys a backup must be signed to be restored."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ log = structlog.get_logger()
 
 
 def keys_of(service_key: Path, signed_by: Path | None) -> list[Key]:
-    """By whom a backup must be signed: ``signed_by``, else the service key that lies here. Raises UsageError."""
+    """The keys that may have signed a backup: ``signed_by``, or else the local service key. Raises UsageError."""
     if signed_by is not None:
         return [read_public_key(signed_by)]
     signer = maybe_read_service_key(service_key)
@@ -19,7 +19,7 @@ def keys_of(service_key: Path, signed_by: Path | None) -> list[Key]:
 
 
 def signer_of(service_key: Path) -> Signer | None:
-    """Who signs a backup; a warning where nobody does. Raises UsageError."""
+    """The key that signs a backup. None, and a warning in the log, when there is no service key. Raises UsageError."""
     signer = maybe_read_service_key(service_key)
     if signer is None:
         consequence = "the backup is not signed; 'restore' takes it with --unsigned alone"

@@ -1,7 +1,7 @@
 """The trust document (docs/trust.md): one signed file that says whose keys count, for what, and until when.
 
-It is canonical JSON in a DSSE envelope. The first one is installed by a person; each later one must be signed by enough
-of the people whom the one before names as its root, and of those whom it names itself.
+It is canonical JSON in a DSSE envelope. A person installs the first one. Each later document needs enough signatures of
+the root people named in the one before, and enough of the root people named in itself.
 """
 
 import tomllib
@@ -47,7 +47,7 @@ class _Strict(BaseModel):
 
 
 class KeyEntry(_Strict):
-    """One public key of a person, in PEM, and when it counts."""
+    """One public key of a person, in PEM, and the period in which it counts."""
 
     public: Annotated[str, Field(max_length=2048)]
     not_before: Moment | None = None
@@ -61,12 +61,12 @@ class KeyEntry(_Strict):
 
     @property
     def key(self) -> Key:
-        """As it verifies."""
+        """The key as an object that verifies signatures."""
         return load_public_key(self.public.encode())
 
 
 class RoleEntry(_Strict):
-    """So many of these people have to sign."""
+    """A role: these people, and how many of them must sign."""
 
     persons: Annotated[list[Person], Field(min_length=1, max_length=64)]
     threshold: Annotated[int, Field(ge=1, le=16)]
@@ -79,7 +79,7 @@ class RoleEntry(_Strict):
 
     @property
     def role(self) -> Role:
-        """As it is checked."""
+        """The same as a :class:`diode.trust.roles.Role`."""
         return Role(self.threshold, frozenset(self.persons))
 
 
@@ -87,7 +87,7 @@ KeyEntries = Annotated[list[KeyEntry], Field(min_length=1, max_length=16)]
 
 
 class TrustDocument(_Strict):
-    """Who may sign bundles, release them, and sign the next document."""
+    """The content of the document: who may sign bundles, who may release them, and who may sign the next document."""
 
     format: Literal["diode-trust-1"]
     version: Annotated[int, Field(ge=1, le=MAX_VERSION)]
@@ -121,18 +121,18 @@ class TrustDocument(_Strict):
 
     @property
     def trust(self) -> Trust:
-        """Whom to believe, and for which channel."""
+        """Who may sign bundles of which channel."""
         roles = {channel: entry.role for channel, entry in self.channels.items()}
         return Trust(self._keys(), roles)
 
     @property
     def root_trust(self) -> Trust:
-        """Who signs the next document."""
+        """Who may sign the next document."""
         return Trust(self._keys(), {ROOT: self.root.role})
 
     @property
     def release_trust(self) -> Trust:
-        """Who releases what is held."""
+        """Who may release bundles that are held."""
         return Trust(self._keys(), {channel: entry.role for channel, entry in self.release.items()})
 
     def _keys(self) -> list[TrustedKey]:
@@ -146,7 +146,7 @@ class TrustDocument(_Strict):
 
 
 def read_document(sealed: bytes) -> TrustDocument:
-    """The document in an envelope, whose signatures are not verified here. Raises ManifestError."""
+    """The document in an envelope. Its signatures are not verified here. Raises ManifestError."""
     payload = read_envelope(sealed, TRUST_TYPE, MAX_TRUST_BYTES).payload
     try:
         document = TrustDocument.model_validate(read_json(payload))
@@ -160,7 +160,10 @@ def read_document(sealed: bytes) -> TrustDocument:
 
 
 def open_first(sealed: bytes, now: str) -> TrustDocument:
-    """A document that a person wants to install, signed by enough of its own root. Raises ContentError."""
+    """The first document, which a person wants to install. Enough of its own root must have signed it.
+
+    Raises ContentError.
+    """
     document = read_document(sealed)
     _check_time(document, now)
     _check_root(sealed, document, now, "itself")
@@ -168,19 +171,19 @@ def open_first(sealed: bytes, now: str) -> TrustDocument:
 
 
 def document_digest(sealed: bytes) -> str:
-    """BLAKE3 of a document itself, whoever signed it, and in whatever order. Raises ManifestError."""
+    """BLAKE3 of the document itself, which does not depend on its signatures or their order. Raises ManifestError."""
     return digest(read_envelope(sealed, TRUST_TYPE, MAX_TRUST_BYTES).payload).hex()
 
 
 def check_itself(sealed: bytes, document: TrustDocument) -> None:
-    """Raise TrustError unless enough of its own root signed a document; when they did is not asked."""
+    """Raise TrustError unless enough of its own root signed a document. The time of signing does not matter."""
     _check_root(sealed, document, None, "itself")
 
 
 def open_next(sealed: bytes, before: TrustDocument, now: str) -> TrustDocument:
     """The document that follows ``before``. Raises ContentError.
 
-    ReplayError: it is not newer. ForkError: it is another one of the same version, or was made to follow another.
+    ReplayError: it is not newer. ForkError: it is another document of the same version, or follows another document.
     """
     # The old root's people first: nothing that strangers wrote is parsed.
     _check_root(sealed, before, now, f"version {before.version}")
@@ -228,7 +231,7 @@ def _check_root(sealed: bytes, document: TrustDocument, now: str | None, whose: 
 
 
 def build_document(path: Path, now: float) -> TrustDocument:
-    """The document that a TOML file describes; keys are files beside it. Raises UsageError."""
+    """Make the document that a TOML file describes. Keys are files beside it. Raises UsageError."""
     try:
         source = _plain(tomllib.loads(path.read_text()))
         fields = {
@@ -249,7 +252,7 @@ def build_document(path: Path, now: float) -> TrustDocument:
 
 
 def _plain(value: Any) -> Any:
-    """Dates of TOML as text in UTC; one without an offset is UTC."""
+    """A date of TOML as text in UTC. A date without an offset counts as UTC."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -261,7 +264,7 @@ def _plain(value: Any) -> Any:
 
 
 def _keys_of(entry: Any, folder: Path) -> list[dict[str, Any]]:
-    """``["alice.pub", { file = "alice.2.pub", expires = "..." }]``, each file read."""
+    """Read the keys of a person: ``["alice.pub", { file = "alice.2.pub", expires = "..." }]``."""
     keys = []
     if not isinstance(entry, list):
         raise ValueError('the keys of a person are a list, such as ["alice.pub"]')

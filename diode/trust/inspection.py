@@ -1,4 +1,4 @@
-"""What a manifest says, shown offline, on either side. Nothing is verified here (:mod:`diode.trust.published`)."""
+"""Shows what a manifest says, offline, on either side. Nothing is verified here (see :mod:`diode.trust.published`)."""
 
 import base64
 import json
@@ -16,7 +16,7 @@ MANIFEST_FILE: Final = "manifest.dsse.json"
 
 
 class Unverified(NamedTuple):
-    """A manifest as it lies there, and the ids of the keys that claim to have signed it. Nothing was verified."""
+    """A manifest as it lies there, and the ids of the keys that claim to have signed it. Nothing of it was verified."""
 
     manifest: Manifest
     number: int
@@ -24,7 +24,7 @@ class Unverified(NamedTuple):
 
 
 def find_envelope(path: Path) -> Path:
-    """The envelope that ``path`` is, or that lies in the folder ``path``. Raises UsageError."""
+    """The path of an envelope: ``path`` itself, or the envelope in the folder ``path``. Raises UsageError."""
     found = path / MANIFEST_FILE if path.is_dir() else path
     if not found.is_file():
         raise UsageError(f"{path} is neither a manifest envelope nor a folder with a {MANIFEST_FILE}")
@@ -32,7 +32,7 @@ def find_envelope(path: Path) -> Path:
 
 
 def read_sealed(path: Path) -> bytes:
-    """The bytes of an envelope, bounded. Raises UsageError."""
+    """The bytes of an envelope file, of bounded size. Raises UsageError."""
     try:
         return read_bounded(path, MAX_MANIFEST_BYTES)
     except OSError as error:
@@ -40,13 +40,13 @@ def read_sealed(path: Path) -> bytes:
 
 
 def inspect(sealed: bytes) -> Unverified:
-    """What an envelope says of itself. Raises ManifestError."""
+    """Read an envelope without verifying it. Raises ManifestError."""
     envelope = read_envelope(sealed, PAYLOAD_TYPE, MAX_MANIFEST_BYTES)
     return Unverified(read_manifest(envelope.payload), bundle_id(envelope.payload), tuple(envelope.signatures))
 
 
 def describe(manifest: Manifest, number: int) -> dict[str, Any]:
-    """A manifest for people: names, sizes, dates and labels, in the order they are read."""
+    """Show a manifest to people: names, sizes, dates and labels, in the order in which they are read."""
     labels = manifest.labels
     return {
         "bundle": hex_of(number),
@@ -66,7 +66,7 @@ def describe(manifest: Manifest, number: int) -> dict[str, Any]:
 
 
 def attested(manifest: Manifest) -> dict[str, Any] | None:
-    """The statement inside a manifest's attestation, not verified; None where there is none that can be read."""
+    """The statement in a manifest's attestation, not verified. None when there is none, or it cannot be read."""
     if manifest.attestation is None:
         return None
     try:

@@ -1,7 +1,7 @@
-"""Key files: made with mode 0600, refused when others could read them.
+"""Makes and reads key files. They are made with mode 0600, and refused when other users could read them.
 
-Credentials of systemd (LoadCredential=) are key files as well. It may give the service its access by an access list,
-whose mask looks like a readable group (mode 0440); their folder is closed to everybody else.
+Credentials of systemd (LoadCredential=) are key files as well. systemd may give the service its access by an access
+list, whose mask looks like a readable group (mode 0440). Their folder is closed to everybody else.
 """
 
 import getpass
@@ -60,7 +60,7 @@ def new_signing_key() -> tuple[bytes, bytes]:
 
 
 def read_link_key(path: Path) -> LinkKey:
-    """The link key in ``path``."""
+    """Read the link key in ``path``."""
     text = read_private(path)
     try:
         return LinkKey.of(bytes.fromhex(text.decode("ascii").strip()))
@@ -69,7 +69,7 @@ def read_link_key(path: Path) -> LinkKey:
 
 
 def read_signer(path: Path) -> CryptoSigner:
-    """The Ed25519 signing key in ``path``."""
+    """Read the Ed25519 signing key in ``path``."""
     try:
         return load_signer(read_private(path))
     except (ValueError, TypeError) as error:
@@ -77,7 +77,7 @@ def read_signer(path: Path) -> CryptoSigner:
 
 
 class HardwareSigner(Signer):
-    """A key in hardware. Whatever its PKCS#11 module says is wrong becomes a UsageError."""
+    """A key in a hardware token. Errors of its PKCS#11 module become a UsageError."""
 
     def __init__(self, uri: str, signer: Signer) -> None:
         self._uri = uri
@@ -87,7 +87,7 @@ class HardwareSigner(Signer):
     def from_priv_key_uri(
         cls, priv_key_uri: str, public_key: Key, secrets_handler: SecretsHandler | None = None
     ) -> "HardwareSigner":
-        """As securesystemslib reads ``hsm:`` addresses."""
+        """Make the signer of an ``hsm:`` address, as securesystemslib reads it."""
         try:
             return cls(priv_key_uri, Signer.from_priv_key_uri(priv_key_uri, public_key, secrets_handler))
         except UnsupportedLibraryError as error:
@@ -97,11 +97,11 @@ class HardwareSigner(Signer):
 
     @property
     def public_key(self) -> Key:
-        """Its public half, from a file."""
+        """The public half of the key, which was read from a file."""
         return self._signer.public_key
 
     def sign(self, payload: bytes) -> Signature:
-        """Asks for the PIN."""
+        """Sign ``payload``. The token's PIN is asked for."""
         try:
             return self._signer.sign(payload)
         except Exception as error:
@@ -109,9 +109,9 @@ class HardwareSigner(Signer):
 
 
 def read_any_signer(key: str, public: Path | None) -> Signer:
-    """A person's key: a file, or ``hsm:ID?label=TOKEN``, whose public half is in ``public`` and whose PIN is asked for.
+    """Read a person's key: a file, or ``hsm:ID?label=TOKEN`` with its public half in the file ``public``.
 
-    Raises UsageError.
+    The PIN of a hardware token is asked for. Raises UsageError.
     """
     if not key.startswith("hsm:"):
         return read_signer(Path(key))
@@ -121,12 +121,12 @@ def read_any_signer(key: str, public: Path | None) -> Signer:
 
 
 def maybe_read_service_key(path: Path) -> CryptoSigner | None:
-    """The key by which a side signs what it says of itself; None when there is none. Raises as :func:`read_signer`."""
+    """The key by which a daemon signs its own statements; None when there is none. Raises as :func:`read_signer`."""
     return read_signer(path) if path.exists() else None
 
 
 def read_public_key(path: Path) -> Key:
-    """The public key in ``path``."""
+    """Read the public key in ``path``."""
     try:
         return load_public_key(path.read_bytes())
     except (OSError, ValueError) as error:
@@ -134,7 +134,7 @@ def read_public_key(path: Path) -> Key:
 
 
 def _person_of(path: Path) -> str:
-    """Whose key a file holds, by its name. Raises UsageError."""
+    """The person to whom a key file belongs, by the file's name. Raises UsageError."""
     person = path.name.partition(".")[0]
     try:
         check_new_name(person)
@@ -144,7 +144,7 @@ def _person_of(path: Path) -> str:
 
 
 def read_trusted(folder: Path) -> Trust:
-    """Trusted public keys (``*.pub``) of a folder: ``alice.pub`` and ``alice.2.pub`` are keys of one person.
+    """Read the trusted public keys (``*.pub``) of a folder. ``alice.pub`` and ``alice.2.pub`` are keys of one person.
 
     Raises NotInitialisedError when there is none, UsageError when one key has two names.
     """

@@ -1,8 +1,8 @@
-"""A published folder, held against its signed manifest: nothing is missing, changed, or there besides.
+"""Checks a published folder against its signed manifest: nothing is missing or changed, and nothing else is there.
 
-Whoever may write into an inbox may have done anything to what lies there, and may still be at it. So everything is
-read through descriptors and through no link, every name is one that publishing writes, and all is looked at once more
-when it was read. Whatever is wrong is a finding, in one line. What an older receiver did not write is not missed.
+Whoever may write into an inbox may have done anything to it, and may still be doing so. So everything is read through
+descriptors and through no link, only names that publishing writes are accepted, and after reading everything is looked
+at again for changes. Each fault is a finding in one line. Files that older receivers did not write may be missing.
 """
 
 import hashlib
@@ -50,7 +50,7 @@ Progress = Callable[[int], None]  # bytes read since the last call
 
 
 class Examined(NamedTuple):
-    """What a folder holds by its signed manifest, and what is wrong with it: nothing, when there are no findings."""
+    """The verified manifest of a folder, and the findings about the folder; without findings nothing is wrong."""
 
     opened: Opened
     findings: list[str]
@@ -62,7 +62,7 @@ def examine(
 ) -> Examined:
     """Check everything below ``folder``. Raises TrustError, ManifestError, or IntegrityError without a manifest.
 
-    ``receipt_key``: the receiver's service key; without it the receipt's signature is not checked.
+    ``receipt_key`` is the receiver's service key. Without it the receipt's signature is not checked.
     """
     try:
         sealed = folder.read(MANIFEST_FILE, MAX_MANIFEST_BYTES)
@@ -79,9 +79,9 @@ def examine(
 
 
 def misplaced(folder: Folder, opened: Opened, wanted: str | None = None) -> str | None:
-    """What is wrong with the place of a folder: its last three components are the signed channel, name and version.
+    """What is wrong with a folder's place; None if its last three components are the signed channel, name and version.
 
-    With ``wanted`` its place does not matter, and the signed label is that one.
+    With ``wanted`` the place does not matter, and the signed label must be ``wanted``.
     """
     label = opened.manifest.label
     if wanted is not None:
@@ -94,7 +94,7 @@ def misplaced(folder: Folder, opened: Opened, wanted: str | None = None) -> str 
 
 
 class _Examination:
-    """One look at a folder. Findings are escaped: their names are anybody's."""
+    """One pass over a folder. Findings are escaped, because strangers may have chosen the names in them."""
 
     def __init__(self, folder: Folder, sealed: bytes, opened: Opened, progress: Progress) -> None:
         self.opened = opened
@@ -201,7 +201,7 @@ class _Examination:
         return FileEntry(below, node.status.st_size, ours.hexdigest(), theirs.hexdigest(), executable)
 
     def _check_attributes(self, node: Node) -> None:
-        """File capabilities are a set-id bit by another name; other attributes are unusual."""
+        """Report file capabilities, which are a set-id bit by another name, and other unusual attributes."""
         try:
             names = os.listxattr(f"/proc/self/fd/{node.parent.fd}/{node.name}", follow_symlinks=False)
         except OSError:
@@ -230,7 +230,7 @@ class _Examination:
         self._compare_receipt(receipt_key, is_signed=is_signed)
 
     def _compare(self, name: str, expected: bytes, *, may_lack: bool = False) -> None:
-        """A paper that follows from what is signed, byte for byte."""
+        """Compare a sidecar that follows from signed content, byte for byte."""
         found = self._read(name, len(expected), may_lack=may_lack)
         if found is not None:
             self._sidecars[name] = digest(found).hex()
@@ -258,7 +258,10 @@ class _Examination:
             self._note("the receipt's signature was not checked: what it says of time and people is not proven")
 
     def _read(self, name: str, most_bytes: int, *, may_lack: bool = False) -> bytes | None:
-        """A paper; None, and a finding unless it may lack, when it cannot be read, or is longer."""
+        """Read a sidecar.
+
+        None, and a finding, when it cannot be read or is too long; one that ``may_lack`` may be missing.
+        """
         above, _, last = name.rpartition("/")
         try:
             with self._folder.folder(above) if above else nullcontext(self._folder) as folder:

@@ -1,4 +1,4 @@
-"""The receipt of a published bundle, read from its folder and held against the manifest there."""
+"""Checks the receipt of a published bundle, in its folder, against the manifest there."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from diode.storage.durable import read_bounded
 
 
 def verify_receipt(folder: Path, key: Key) -> Receipt:
-    """Check the receipt of a published bundle: signed by ``key``, the same in both files, and of the manifest there.
+    """Check a receipt: it is signed by ``key``, both its files agree, and it is about the manifest there.
 
     Raises UsageError when a file is missing, SignatureError, IntegrityError.
     """

@@ -1,7 +1,7 @@
-"""Who may sign what: people, their keys, what each channel asks for, and when a key counts no more (docs/trust.md).
+"""The rules of who may sign what: people, their keys, how many must sign for each channel, how long a key counts.
 
-A key id is derived from its key and a person counts once, however many keys they hold. Times are RFC 3339 in UTC, so
-they compare as text.
+See docs/trust.md. A key's id is derived from the key. A person counts once, however many keys they hold. Times are RFC
+3339 in UTC, so they compare as text.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ ANY_CHANNEL: Final = "*"
 
 @dataclass(frozen=True, slots=True)
 class TrustedKey:
-    """A public key, whose it is, and when it counts: from ``not_before`` until ``expires``, unless it was revoked."""
+    """A public key, its owner, and when it counts: from ``not_before`` until ``expires``, unless it was revoked."""
 
     key: Key
     person: str
@@ -32,7 +32,7 @@ class TrustedKey:
     revoked: str = ""
 
     def counts(self, now: str | None) -> bool:
-        """Whether a signature by it counts at ``now``; None: whenever it was made."""
+        """Whether a signature by it counts at ``now``. With None any time is accepted, but no revoked key."""
         return not self.revoked and (
             now is None or (self.not_before <= now and (not self.expires or now < self.expires))
         )
@@ -40,27 +40,27 @@ class TrustedKey:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """How many people have to sign, and who may; None: anybody whose key is trusted."""
+    """How many people must sign, and who may. ``persons`` None: anybody whose key is trusted."""
 
     threshold: int = 1
     persons: frozenset[str] | None = None
 
     def within(self, other: "Role") -> "Role":
-        """What meets both."""
+        """The role that satisfies both this one and ``other``."""
         mine, theirs = self.persons, other.persons
         both = theirs if mine is None else mine if theirs is None else mine & theirs
         return Role(max(self.threshold, other.threshold), both)
 
 
 class Trust:
-    """Trusted keys, and the role of each channel; ``*`` is that of channels that have none of their own."""
+    """Trusted keys, and the role of each channel. The role ``*`` is for channels that have none of their own."""
 
     def __init__(self, keys: Iterable[TrustedKey], roles: Mapping[str, Role] | None = None) -> None:
         self.keys = {trusted.key.keyid: trusted for trusted in keys}
         self.roles = dict({ANY_CHANNEL: Role()} if roles is None else roles)
 
     def demanding(self, roles: Mapping[str, Role]) -> "Trust":
-        """The same keys with what is asked for here besides."""
+        """The same keys, with these additional demands for each channel."""
         merged = {}
         for channel in {*self.roles, *roles}:
             if (own := self.role(channel)) is not None:
@@ -68,11 +68,11 @@ class Trust:
         return Trust(self.keys.values(), merged)
 
     def role(self, channel: str) -> Role | None:
-        """Who may sign for ``channel``. None: nobody."""
+        """The role for ``channel``. None: nobody may sign for it."""
         return self.roles.get(channel, self.roles.get(ANY_CHANNEL))
 
     def signatures(self, envelope: Envelope, now: str | None) -> tuple[Signature, ...]:
-        """The valid signatures of an envelope, at least one. Raises a TrustError that says what is wrong with all."""
+        """The valid signatures of an envelope, at least one. With none it raises a TrustError that tells why."""
         signed = {key.keyid for key in valid_keys(envelope, (trusted.key for trusted in self.keys.values()))}
         good = [self.keys[key_id] for key_id in signed if self.keys[key_id].counts(now)]
         if not good:
@@ -80,7 +80,7 @@ class Trust:
         return tuple(sorted(Signature(trusted.person, trusted.key.keyid) for trusted in good))
 
     def check(self, channel: str, signatures: Iterable[Signature]) -> None:
-        """Raise SignerError or ThresholdError unless these are enough for ``channel``."""
+        """Raise SignerError or ThresholdError unless these signatures are enough for ``channel``."""
         role = self.role(channel)
         persons = {signature.person for signature in signatures}
         allowed = persons if role is None or role.persons is None else persons & role.persons
@@ -92,7 +92,10 @@ class Trust:
             )
 
     def confirm(self, channel: str, signatures: Iterable[Signature]) -> None:
-        """As :meth:`check`, of signatures that were valid once: revoked keys count no more. Raises TrustError."""
+        """Check signatures that were valid at an earlier time, as :meth:`check` does. Revoked keys do not count.
+
+        Raises TrustError.
+        """
         known = [(s, self.keys.get(s.key_id)) for s in signatures]
         good = [Signature(trusted.person, s.key_id) for s, trusted in known if trusted and trusted.counts(None)]
         if not good:
@@ -118,16 +121,16 @@ class Trust:
 
 
 def seal_manifest(manifest: Manifest, signers: Iterable[Signer]) -> tuple[bytes, bytes]:
-    """(payload, envelope): a manifest's canonical bytes, and the envelope around them. Raises LimitError."""
+    """Sign a manifest. Returns its canonical bytes (the payload) and the envelope around them. Raises LimitError."""
     payload = canonical(manifest.model_dump())
     return payload, seal(payload, PAYLOAD_TYPE, signers, MAX_MANIFEST_BYTES)
 
 
 def open_manifest(sealed: bytes, trust: Trust, now: str | None = None) -> Opened:
-    """Read an envelope whose signatures are valid at ``now`` (None: were so once) and enough for its channel.
+    """Verify an envelope, and read its manifest. Its signatures must be enough for its channel.
 
-    They are checked over raw bytes before anything inside is parsed. Raises TrustError, or ManifestError for anything
-    else.
+    They must be valid at ``now``; with None they may have expired, but not been revoked. They are verified over the raw
+    bytes before anything inside is parsed. Raises TrustError, or ManifestError for any other fault.
     """
     envelope = read_envelope(sealed, PAYLOAD_TYPE, MAX_MANIFEST_BYTES)
     signatures = trust.signatures(envelope, now)

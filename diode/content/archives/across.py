@@ -1,8 +1,9 @@
-"""Zip archives that nobody put into a tar archive, and that readers of zip archives find in it all the same.
+"""Refuses tar archives in which a reader of zip archives would find members that are in no member of the tar archive.
 
-Such readers look from a file's end. A tar archive that holds a zip archive near its end lets them find that, which is
-lawful: it is a member, and looked into. But a directory may lie in one member and its end record in another, or the
-record may say a place that is right for the whole file only: then they find members that no member holds.
+Readers of zip archives search from a file's end. If a member near the end of a tar archive is a zip archive, they find
+it. That is lawful, since it is looked into as a member. But a zip directory may lie in one member and its end record in
+another, or the record may state a place that is right only within the whole file. Then they find members that nobody
+looked into.
 """
 
 import re
@@ -25,9 +26,9 @@ Extent = tuple[int, int]  # where a member begins, its size
 
 
 def refuse_across(reader: Reader, extents: Sequence[Extent]) -> None:
-    """Raise UnsoundError where readers of zip archives find one that is no member.
+    """Raise UnsoundError when a reader of zip archives finds one that is no member of this archive.
 
-    ``extents``: of the members that end in the last TAIL_BYTES of the file.
+    ``extents`` are the (offset, size) pairs of the members that end in the last TAIL_BYTES of the file.
     """
     if not zips.is_archive(reader):
         return

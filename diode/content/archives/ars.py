@@ -1,4 +1,4 @@
-"""Archives of ``ar``, as Debian's packages are: one header of 60 bytes a member."""
+"""Walks over ``ar`` archives, such as Debian's packages: each member has a header of 60 bytes."""
 
 import re
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _MAX_NAME_BYTES: Final = 4096
 
 
 def members(file: Source, size: int, allowance: Allowance) -> Iterator[Opened]:
-    """Every member, in order. Raises UnsoundError for what is no header, and for what ends early."""
+    """Every member, in order. Raises UnsoundError for bytes that are no header, and for an archive that ends early."""
     source, offset = Ahead(file), len(MAGIC)
     while offset < size:
         header = read_all(source, offset, _HEADER_BYTES)

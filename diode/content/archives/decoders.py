@@ -1,7 +1,7 @@
-"""Decoders of compressed data, all with the shape of the standard library's: a bounded piece comes out at a time.
+"""One interface for all decompressors, like that of the standard library's: they yield a bounded piece at a time.
 
-Before a decoder is made, the memory that it will take is read from the header in front of its data, and borrowed: a
-header of a few bytes may ask for gigabytes.
+A header of a few bytes may ask for gigabytes of memory. So the memory that a decoder needs is read from that header,
+and borrowed from the Allowance, before the decoder is made.
 """
 
 import bz2
@@ -33,34 +33,37 @@ _ZSTD_MAX_LOG: Final = MAX_WINDOW_BYTES.bit_length() - 1
 
 
 class UnopenedError(Exception):
-    """Something that nobody looks into, by the word that counts it. It never leaves this package."""
+    """Data that is not looked into. The text is the word under which it is counted.
+
+    It is never raised out of this package.
+    """
 
 
 class Decoder(Protocol):
-    """One frame's decoder."""
+    """Decodes one frame."""
 
     @property
     def eof(self) -> bool:
-        """Whether the frame is at its end."""
+        """Whether the end of the frame was reached."""
         ...
 
     @property
     def needs_input(self) -> bool:
-        """Whether more can come out only when more goes in."""
+        """Whether more input is needed before more can come out."""
         ...
 
     @property
     def unused_data(self) -> bytes | None:
-        """What went in and stands behind the frame's end."""
+        """Input that lies behind the end of the frame."""
         ...
 
     def decompress(self, data: bytes, max_length: int = -1) -> bytes:
-        """What comes out, ``max_length`` bytes at most."""
+        """Decode ``data``; returns at most ``max_length`` bytes."""
         ...
 
 
 class Inflate:
-    """Deflated data: raw (-15), with zlib's frame (15), or gzip's (31)."""
+    """Decodes deflated data. ``window_bits``: raw (-15), with zlib's frame (15), or with gzip's (31)."""
 
     def __init__(self, window_bits: int) -> None:
         self._decoder = zlib.decompressobj(window_bits)
@@ -68,16 +71,16 @@ class Inflate:
 
     @property
     def eof(self) -> bool:
-        """Whether the frame is at its end."""
+        """Whether the end of the frame was reached."""
         return self._decoder.eof
 
     @property
     def unused_data(self) -> bytes:
-        """What stands behind the frame's end."""
+        """Input that lies behind the end of the frame."""
         return self._decoder.unused_data
 
     def decompress(self, data: bytes, max_length: int = -1) -> bytes:
-        """What comes out, ``max_length`` bytes at most."""
+        """Decode ``data``; returns at most ``max_length`` bytes."""
         piece = self._decoder.decompress(self._decoder.unconsumed_tail + data, max(max_length, 0))
         self.needs_input = not self._decoder.unconsumed_tail and len(piece) != max_length
         return piece
@@ -88,48 +91,48 @@ Plan = tuple[int, Callable[[], Decoder]]
 
 
 def plan_gzip(head: bytes) -> Plan:
-    """Nothing to borrow: 64 KiB. Flags that have no meaning are nothing to Python's reader, and an end to others."""
+    """Nothing to borrow (64 KiB). Python ignores flags that have no meaning, and other readers stop at them."""
     if len(head) > 3 and head[3] & GZIP_RESERVED:
         raise UnsoundError("flags of gzip that only some readers take", Trouble.AMBIGUOUS)
     return 0, lambda: Inflate(31)
 
 
 def plan_zlib(head: bytes) -> Plan:  # noqa: ARG001 - plans are a table
-    """Nothing to borrow: 64 KiB."""
+    """Nothing to borrow (64 KiB)."""
     return 0, lambda: Inflate(15)
 
 
 def plan_deflate(head: bytes) -> Plan:  # noqa: ARG001
-    """Nothing to borrow: 64 KiB."""
+    """Nothing to borrow (64 KiB)."""
     return 0, lambda: Inflate(-15)
 
 
 def plan_bzip2(head: bytes) -> Plan:  # noqa: ARG001
-    """Blocks of 900 kB."""
+    """Memory for blocks of 900 kB."""
     return _SMALL_BYTES, bz2.BZ2Decompressor
 
 
 def plan_lz4(head: bytes) -> Plan:
-    """Blocks of 4 MiB. The frames of old kernels have another magic, and no end."""
+    """Memory for blocks of 4 MiB. The frames of old kernels have another magic number, and no end."""
     if head[:4] == LZ4_LEGACY:
         raise UnopenedError("lz4 of the old form")
     return _SMALL_BYTES, lz4.frame.LZ4FrameDecompressor
 
 
 def plan_xz(head: bytes) -> Plan:
-    """A dictionary; its size stands in the header of the first block."""
+    """Memory for a dictionary, whose size is in the header of the first block."""
     need = _bounded(_xz_dictionary_bytes(head)) + _SLACK_BYTES
     return need, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=need + _SLACK_BYTES)
 
 
 def plan_lzma(head: bytes) -> Plan:
-    """A dictionary; its size stands behind the first byte."""
+    """Memory for a dictionary, whose size follows the first byte."""
     need = _bounded(int.from_bytes(head[1:5], "little")) + _SLACK_BYTES
     return need, lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=need + _SLACK_BYTES)
 
 
 def plan_raw_lzma(properties: bytes) -> Plan:
-    """As zip archives have it: five bytes of properties, then data without a frame."""
+    """LZMA as in zip archives: five bytes of ``properties``, then data without a frame."""
     if len(properties) < 5 or properties[0] >= 225:
         raise UnsoundError("its LZMA properties are none")
     need = _bounded(int.from_bytes(properties[1:5], "little")) + _SLACK_BYTES
@@ -142,7 +145,7 @@ def plan_raw_lzma(properties: bytes) -> Plan:
 
 
 def plan_zstd(head: bytes) -> Plan:
-    """A window; its size stands in the frame's header. A frame that needs a dictionary says so."""
+    """Memory for a window, whose size is in the frame's header. A frame that needs a dictionary is not opened."""
     if len(head) < 6:
         raise UnsoundError("it ends early")
     if head[1:4] == ZSTD[1:] and head[:1] != ZSTD[:1]:
@@ -163,7 +166,7 @@ def plan_zstd(head: bytes) -> Plan:
 
 
 def begin(plan: Plan, allowance: Allowance) -> tuple[int, Decoder]:
-    """Borrow the memory and make the decoder; the caller gives the memory back."""
+    """Borrow the memory and make the decoder. The caller gives the memory back."""
     need, make = plan
     if need:
         allowance.take_memory(need)
@@ -201,7 +204,7 @@ def _xz_dictionary_bytes(head: bytes) -> int:
 
 
 def _xz_number(data: bytes, at: int) -> tuple[int, int]:
-    """(number, where it ends)."""
+    """Read a number; returns it and the offset where it ends."""
     number = shift = 0
     while at < len(data) and shift < 63:
         number |= (data[at] & 0x7F) << shift

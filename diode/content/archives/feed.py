@@ -1,4 +1,4 @@
-"""Compressed bytes on their way into a decoder."""
+"""Hands compressed bytes to a decoder piece by piece, and takes back what the decoder did not use."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ _FRAME_BYTES: Final = 4 << 10  # what decodes in the time that making a decoder 
 
 
 class Feed:
-    """Hands out a source front to back; what a decoder did not want is put back."""
+    """Reads a source from front to back. Bytes that a decoder did not use are put back."""
 
     def __init__(self, source: Source, begin: int, end: int, allowance: Allowance) -> None:
         self.position = begin
@@ -22,20 +22,20 @@ class Feed:
 
     @property
     def left(self) -> int:
-        """Bytes to the end."""
+        """Bytes from here to the end."""
         return self._end - self.position
 
     def begin_frame(self) -> None:
-        """Small pieces again. Even an empty frame costs something."""
+        """Begin a frame: pieces are small again. Each frame is charged, because even an empty one costs something."""
         self._step = _LEAST_BYTES
         self._allowance.unpack(_FRAME_BYTES)
 
     def peek(self, count: int) -> bytes:
-        """The next bytes, ``count`` at most, which stay there."""
+        """The next bytes, ``count`` at most, without taking them."""
         return read_all(self._source, self.position, min(count, self.left))
 
     def take(self) -> bytes:
-        """Some bytes; none at the end."""
+        """Take the next piece; empty at the end."""
         data = self.peek(self._step)
         self._allowance.unpack(len(data))
         self._step = min(2 * self._step, _MOST_BYTES)
@@ -43,11 +43,11 @@ class Feed:
         return data
 
     def skip(self, count: int) -> None:
-        """Leave bytes out, as far as there are any."""
+        """Skip ``count`` bytes, or as many as there are."""
         self.position += min(count, self.left)
 
     def skip_zeros(self) -> None:
-        """To the next byte that is not zero, or to the end."""
+        """Skip to the next byte that is not zero, or to the end."""
         while data := self.peek(self._step):
             self._step = min(2 * self._step, _MOST_BYTES)
             rest = data.lstrip(b"\0")

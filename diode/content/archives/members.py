@@ -1,4 +1,4 @@
-"""What an archive's members look like to whoever looks into it."""
+"""The types of an archive's members, and functions that make them for the walkers of each format."""
 
 import zlib
 from collections import deque
@@ -21,9 +21,9 @@ _MAX_NAME: Final = 200  # characters of it in what is said
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A member: its name as the archive spells it, its size, and its bytes for as long as ``source`` is entered.
+    """A member: its name as in the archive, its size, and its ``source``, which can be read while it is entered.
 
-    ``begin``: where it lies in the archive, as it is; -1: it does not.
+    ``begin`` is the offset in the archive of a member that lies there as it is; -1 for others.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Unopened:
-    """A member that is not looked into, and the word that counts it."""
+    """A member that is not looked into, and the word under which it is counted."""
 
     name: str
     why: str
@@ -44,15 +44,16 @@ Found = Opened | Unopened
 
 
 def shown(name: str) -> str:
-    """A name for people: escaped, and shortened in its middle where it is long."""
+    """A name as it is shown to people: escaped, and shortened in its middle when it is long."""
     text = ascii(name)
     return text if len(text) <= _MAX_NAME else f"{text[: _MAX_NAME // 2]}...{text[-_MAX_NAME // 2 :]}"
 
 
 def part(name: str, source: Ahead, begin: int, size: int, allowance: Allowance, crc: int | None = None) -> Opened:
-    """A member that lies in the archive as it is; its checksum must be ``crc``, if there is one.
+    """A member that lies in the archive as it is. Its checksum must be ``crc``, if one is given.
 
-    It is a copy where it is small, a window where going back is free, else what is kept of it as of a stream.
+    A small one is copied. A larger one is a window, if going back in ``source`` is cheap; else it is treated as a
+    stream.
     """
     if size <= (AHEAD_BYTES if source.is_cheap else SMALL_BYTES):
         data = read_all(source, begin, size)
@@ -70,7 +71,7 @@ def part(name: str, source: Ahead, begin: int, size: int, allowance: Allowance, 
 
 
 def stream(name: str, start: Callable[[], Iterator[bytes]], allowance: Allowance, size: int | None = None) -> Opened:
-    """A member that has to be unpacked. ``size``: what the archive says of it; what comes out must be as much."""
+    """A member that has to be unpacked. Exactly ``size`` bytes must come out (None: any number)."""
     unpacked = Unpacked(start, allowance)
     if size is not None and unpacked.size != size:
         unpacked.close()
@@ -79,7 +80,7 @@ def stream(name: str, start: Callable[[], Iterator[bytes]], allowance: Allowance
 
 
 def checked(pieces: Iterator[bytes], size: int, crc: int | None) -> Iterator[bytes]:
-    """The same pieces; it raises UnsoundError where they are more or fewer than ``size``, or have another checksum."""
+    """Pass the pieces on. Raises UnsoundError when they are not ``size`` bytes in all, or have another checksum."""
     left, found = size, 0
     for piece in pieces:
         left -= len(piece)
@@ -94,7 +95,7 @@ def checked(pieces: Iterator[bytes], size: int, crc: int | None) -> Iterator[byt
 
 
 def no_more_than(source: Source, offset: int, size: int, what: str) -> None:
-    """Raise UnsoundError for anything but zeros from ``offset`` to ``size``."""
+    """Raise UnsoundError unless all bytes from ``offset`` to ``size`` are zero."""
     source.seek(offset)
     while offset < size:
         data = source.read(min(CHUNK_BYTES, size - offset))

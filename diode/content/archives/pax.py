@@ -1,4 +1,4 @@
-"""Extended headers of tar archives: lines ``LENGTH KEY=VALUE`` that change what is known of the next member."""
+"""Reads extended headers of tar archives: lines ``LENGTH KEY=VALUE`` that describe the next member."""
 
 import re
 from typing import Final
@@ -16,7 +16,7 @@ Records = dict[bytes, bytes]
 
 
 def read_records(data: bytes) -> tuple[Records, list[tuple[bytes, bytes]]]:
-    """(the records, those of keys that may come often). Raises UnsoundError for any that is not exact."""
+    """Read the records: (those by key, those whose key may occur often). Raises UnsoundError for an inexact line."""
     once: Records = {}
     often: list[tuple[bytes, bytes]] = []
     at = 0
@@ -37,7 +37,7 @@ def read_records(data: bytes) -> tuple[Records, list[tuple[bytes, bytes]]]:
 
 
 def size_of(records: Records, told: int) -> int:
-    """A member's size, of which its header told ``told``. Raises UnsoundError where some readers would believe that."""
+    """A member's size, when its header told ``told``. Raises UnsoundError when some readers believe the header."""
     if (text := records.get(b"size")) is None:
         return told
     size = number(text)

@@ -8,7 +8,7 @@ AHEAD_BYTES: Final = 64 << 10
 
 
 class Source(Protocol):
-    """What can be read anywhere. Reading elsewhere than on from where one was may be expensive."""
+    """Anything that can be read at any offset. Going back may be expensive."""
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
         """Go to ``offset``, counted from the beginning."""
@@ -20,24 +20,24 @@ class Source(Protocol):
 
 
 class Positioned:
-    """What sources of our own share: a place where the next read begins."""
+    """Base of our own sources: it keeps the offset at which the next read begins."""
 
     _position = 0
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Go to ``offset``; only from the beginning."""
+        """Go to ``offset``, counted from the beginning; other origins are not supported."""
         assert whence == os.SEEK_SET
         self._position = offset
         return offset
 
 
 def is_cheap(source: Source) -> bool:
-    """Whether going back costs nothing: it does where a stream would have to be unpacked again."""
+    """Whether going back costs nothing. It is expensive where a stream would have to be unpacked again."""
     return bool(getattr(source, "is_cheap", True))
 
 
 class Window(Positioned):
-    """``size`` bytes of another source from ``begin`` on. It ends early where the other one does."""
+    """``size`` bytes of another source from ``begin`` on; fewer when that source ends earlier."""
 
     def __init__(self, source: Source, begin: int, size: int) -> None:
         self.size = size
@@ -57,7 +57,7 @@ class Window(Positioned):
 
 
 class Ahead(Positioned):
-    """Another source, read a bit further than asked for: headers and small members stand close together."""
+    """Another source, read ahead of what is asked for, because headers and small members stand close together."""
 
     def __init__(self, source: Source) -> None:
         self.is_cheap = is_cheap(source)

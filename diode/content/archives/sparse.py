@@ -1,4 +1,4 @@
-"""Files with holes, as tar archives hold them: a map of the parts that are there, then these parts in a row."""
+"""Reads files with holes in tar archives: a map of the parts that are there, then these parts one after another."""
 
 import re
 from bisect import bisect_right
@@ -21,7 +21,7 @@ Part = tuple[int, int]  # where it begins in the file, its length
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """Parts in order, the file's size, and how many bytes in front of the data tell of them."""
+    """The parts in order, the size of the file, and how many bytes in front of the data belong to the map."""
 
     parts: tuple[Part, ...]
     size: int
@@ -29,7 +29,7 @@ class Map:
 
 
 def of_gnu(header: Header, source: Source, offset: int) -> Map:
-    """GNU tar's own form: in the header, and in blocks from ``offset`` on. ``map_bytes`` counts these blocks."""
+    """The map in GNU tar's own form: in the header, and in blocks from ``offset`` on, which ``map_bytes`` counts."""
     parts = _entries(header.block, *_IN_HEADER)
     is_longer, size, begin = header.block[482] != 0, number(header.block[483:495]), offset
     while is_longer:
@@ -43,7 +43,7 @@ def of_gnu(header: Header, source: Source, offset: int) -> Map:
 
 
 def of_pax(records: pax.Records, often: list[tuple[bytes, bytes]], source: Source, begin: int, size: int) -> Map:
-    """The three forms in extended headers, of a member whose ``size`` bytes in the archive begin at ``begin``."""
+    """The map in one of three forms of extended headers. The member has ``size`` bytes from ``begin`` on."""
     real = records.get(b"GNU.sparse.realsize", records.get(b"GNU.sparse.size"))
     if real is None:
         raise UnsoundError("a file with holes that does not say its size", Trouble.AMBIGUOUS)
@@ -66,7 +66,10 @@ def of_pax(records: pax.Records, often: list[tuple[bytes, bytes]], source: Sourc
 
 
 class Sparse(Positioned):
-    """The file: parts out of ``source``, and zeros between them. Raises UnsoundError for parts out of order."""
+    """The file itself: parts out of ``source``, and zeros between them.
+
+    Raises UnsoundError when parts are out of order.
+    """
 
     def __init__(self, source: Source, told: Map, packed: int) -> None:
         self.size = told.size
@@ -85,7 +88,7 @@ class Sparse(Positioned):
             raise UnsoundError("a file with holes whose parts are not what the archive holds", Trouble.AMBIGUOUS)
 
     def read(self, count: int, /) -> bytes:
-        """The next bytes, ``count`` at most: of one part, or of one hole."""
+        """The next bytes, ``count`` at most: they come from one part, or from one hole."""
         count = min(count, self.size - self._position)
         if count <= 0:
             return b""

@@ -1,7 +1,7 @@
-"""Files that are one compressed stream: gzip, bzip2, xz, lzma, zstd, lz4, zlib.
+"""Unpacks files that are one compressed stream: gzip, bzip2, xz, lzma, zstd, lz4, zlib.
 
-Such a file is any number of frames, one behind the other. Readers agree that zeros may follow; of anything else behind
-the last frame some see nothing and others more, so that is refused.
+Such a file is any number of frames, one after another. All readers accept zeros behind the last frame. Anything else
+there is refused, because some readers ignore it and others do not.
 """
 
 import os
@@ -24,7 +24,10 @@ _ZFILE_BYTES: Final = 21
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How frames of one kind begin, and what decodes them. ``again``: what may begin another frame; b"": none may."""
+    """How frames of one kind begin, and what decodes them.
+
+    ``again`` is how a further frame may begin; b"": none may follow.
+    """
 
     plan: Callable[[bytes], Plan]
     again: re.Pattern[bytes] | None
@@ -45,7 +48,7 @@ _SUFFIXES: Final = re.compile(
 
 
 def inner_name(path: str) -> str:
-    """What a compressed file's content is called: its own name without what says how it is compressed."""
+    """The name of a compressed file's content: the file's own name without the ending of the compression."""
     name = os.path.basename(path.rpartition("!")[2])
     if (found := _SUFFIXES.search(name)) is None:
         return name
@@ -53,9 +56,10 @@ def inner_name(path: str) -> str:
 
 
 def unpack(kind: str, source: Source, size: int, allowance: Allowance) -> Iterator[bytes]:
-    """What a file of ``size`` bytes holds, in pieces of 256 KiB at most, paid for.
+    """Unpack a file of ``size`` bytes, in pieces of 256 KiB at most, which are charged to ``allowance``.
 
-    Raises UnsoundError for what no decoder takes, for what ends early, and for what follows; UnopenedError.
+    Raises UnsoundError for data that no decoder accepts, that ends early, or that is followed by other data. Raises
+    UnopenedError for data that is not looked into.
     """
     form, feed = FORMATS[kind], Feed(source, 0, size, allowance)
     if kind == "zlib":
@@ -82,12 +86,12 @@ def unpack(kind: str, source: Source, size: int, allowance: Allowance) -> Iterat
 
 
 def zfile_bytes(head: bytes) -> int:
-    """How many bytes stand before the zlib stream of an old file of joblib's; 0: it is none."""
+    """How many bytes stand before the zlib stream of an old joblib file; 0 when the file is none."""
     return _ZFILE_BYTES + head.startswith(b" ", _ZFILE_BYTES) if ZFILE.match(head) else 0
 
 
 def decode(plan: Callable[[bytes], Plan], feed: Feed, allowance: Allowance) -> Iterator[bytes]:
-    """One frame; ``feed`` stands behind it then. Raises as :func:`unpack`."""
+    """Decode one frame. Afterwards ``feed`` stands behind it. Raises as :func:`unpack`."""
     feed.begin_frame()
     memory, decoder = decoders.begin(plan(feed.peek(PEEK_BYTES)), allowance)
     try:
@@ -98,7 +102,7 @@ def decode(plan: Callable[[bytes], Plan], feed: Feed, allowance: Allowance) -> I
 
 
 def run(decoder: Decoder, feed: Feed, allowance: Allowance) -> Iterator[bytes]:
-    """What a decoder makes of what it is fed, until its frame is at its end."""
+    """Feed a decoder until its frame ends, and yield what comes out."""
     while not decoder.eof:
         data = b""
         if decoder.needs_input and not (data := feed.take()):

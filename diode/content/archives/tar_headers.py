@@ -1,4 +1,4 @@
-"""Headers of tar archives: blocks of 512 bytes, read so strictly that all readers read them alike."""
+"""Reads headers of tar archives: blocks of 512 bytes, read so strictly that all readers agree on them."""
 
 import re
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _FORGIVEN: Final = re.compile(rb"[\x80\xff]|[\s\x1c-\x1f]*[+0-7]")  # what the c
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """One block: what kind of member it is of, its name, and how many bytes of data follow."""
+    """One header block: the type of member, its name, and how many bytes of data follow."""
 
     kind: bytes  # one byte
     name: str
@@ -25,12 +25,12 @@ class Header:
 
     @property
     def is_gnu(self) -> bool:
-        """Whether GNU tar's own fields stand where the standard has the name's first part."""
+        """Whether the block has GNU tar's own fields where the standard puts the first part of the name."""
         return self.block[257:265] == b"ustar  \0"
 
 
 def is_header(block: bytes) -> bool:
-    """Whether any reader of tar archives takes a block for a header: its checksum alone decides."""
+    """Whether any reader of tar archives takes a block for a header. Only its checksum decides that."""
     if len(block) < BLOCK_BYTES or not _FORGIVEN.match(block, _CHECKSUM.start):
         return False
     rest = block[: _CHECKSUM.start] + b" " * 8 + block[_CHECKSUM.stop : BLOCK_BYTES]
@@ -40,7 +40,7 @@ def is_header(block: bytes) -> bool:
 
 
 def read_header(block: bytes, offset: int) -> Header:
-    """A header at ``offset``. Raises UnsoundError for what two readers would read differently."""
+    """Read the header at ``offset``. Raises UnsoundError for a header that two readers would read differently."""
     if len(block) < BLOCK_BYTES:
         raise UnsoundError("it ends early")
     if not is_header(block) or not _OCTAL.fullmatch(block[_CHECKSUM]):
@@ -55,12 +55,12 @@ def read_header(block: bytes, offset: int) -> Header:
 
 
 def decoded(name: bytes) -> str:
-    """A name, whatever bytes it is made of."""
+    """A name as text, from any bytes."""
     return name.decode(errors="surrogateescape")
 
 
 def number(field: bytes) -> int:
-    """A number of a header. Raises UnsoundError for what only some readers take for one."""
+    """A number in a header. Raises UnsoundError for a form that only some readers accept."""
     return _number(field)
 
 

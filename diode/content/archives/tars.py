@@ -1,8 +1,8 @@
-"""Tar archives: of POSIX, of GNU tar, with extended headers, with holes.
+"""Walks over tar archives of POSIX and GNU tar, with extended headers and files with holes.
 
-They have no directory: each member stands behind its header. Readers differ wherever an archive is not as its own tools
-write it, and each difference hides members from one of them: two sizes of one member, a header that is none, something
-behind the end. All of that is refused.
+They have no directory: each member follows its header. Readers differ wherever an archive is not as its own tools write
+it, and each difference can hide members from one of them: two sizes for one member, a block that only looks like a
+header, data behind the end. All of these are refused.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ _CHANGES: Final = (b"size", b"path", b"GNU.sparse.")  # what an extended header 
 
 @dataclass(slots=True)
 class _Told:
-    """What stood in front of a member's header and is about it."""
+    """What extended headers in front of a member's header say about it."""
 
     records: pax.Records = field(default_factory=dict)
     often: list[tuple[bytes, bytes]] = field(default_factory=list)
@@ -61,7 +61,7 @@ def members(file: Source, size: int, allowance: Allowance) -> Iterator[Opened]:
 
 
 def _read_ahead(header: Header, source: Source, offset: int, size: int, told: _Told) -> int:
-    """Note what an extended header says; where it ends."""
+    """Remember what an extended header says. Returns the offset where it ends."""
     most = MAX_NAME_BYTES if header.kind in _LONG else pax.MAX_BYTES
     if header.size > most:
         raise UnsoundError(f"an extended header of {header.size} bytes", Trouble.BUDGET)

@@ -1,7 +1,7 @@
-"""Compressed streams that hardly say so in their first bytes: zlib's two, and lzma's fourteen.
+"""Recognises zlib, lzma and odd gzip streams by decoding them, because their first bytes are not enough to tell.
 
-Random bytes and texts begin like that, too. So a decoder tries: a file is taken for such a stream only where all of it
-decodes, or much does, or what comes out is something that loaders open.
+Random bytes and texts can begin like such a stream. A file counts as one only if all of it decodes, or much of it does,
+or if its output is something that loaders open.
 """
 
 from collections.abc import Callable
@@ -21,9 +21,9 @@ _LZMA_OF_ALL: Final = 0x5D  # the first byte that every encoder writes unless it
 
 
 def kind_by_trial(head: bytes, is_something: Callable[[bytes], bool]) -> str | None:
-    """The word "gzip", "zlib" or "lzma", or None. ``head``: the first bytes of a file.
+    """The word "gzip", "zlib" or "lzma", or None. ``head`` is the first bytes of a file.
 
-    ``is_something`` says of the first bytes that come out whether a loader would make something of them.
+    ``is_something`` gets the first bytes of the output, and tells whether a loader would accept them.
     """
     if _may_be_gzip(head):
         out, is_much = _try(decoders.plan_gzip, _with_flags_known(head[:HEAD_BYTES]))

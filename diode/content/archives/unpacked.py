@@ -1,8 +1,8 @@
-"""What a decoder yields, as a source that can be read anywhere, at a price.
+"""Makes a decoder's output readable at any offset. Going back costs unpacking again.
 
-Its size is known only after all of it came out once. On that way its beginning is kept, as far as memory is left, and
-its end, and a few bytes where checks look. What lies between is unpacked again from the beginning when somebody goes
-back to it, and paid for again.
+The size is known only after everything came out once. During that first pass the beginning is kept, as far as memory is
+left, and the end, and a few bytes at the offsets that checks read. Anything between is unpacked again from the start
+when somebody goes back to it, and charged again.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,10 +19,10 @@ MARK_BYTES: Final = 16  # kept at each power of two, where readers of HDF5 look
 
 
 class Unpacked(Positioned):
-    """What ``start`` yields, in pieces of any length. Every call of ``start`` begins anew.
+    """What ``start`` yields, in pieces of any length. Every call of ``start`` begins a new pass.
 
-    As a context it gives the memory back. ``start`` and whatever it yields may raise UnsoundError, and so may
-    construction and every read.
+    As a context manager it gives the memory back at the end. ``start``, its pieces, construction and every read may
+    raise UnsoundError.
     """
 
     def __init__(self, start: Callable[[], Iterator[bytes]], allowance: Allowance) -> None:
@@ -54,7 +54,7 @@ class Unpacked(Positioned):
         self.close()
 
     def close(self) -> None:
-        """Give the memory back; nothing can be read any more."""
+        """Give the memory back. Nothing can be read afterwards."""
         self._allowance.give_memory(self._lent)
         self._lent = 0
         self._pieces = None

@@ -1,4 +1,4 @@
-"""Members of zip archives: those that are stored are windows, the others are unpacked."""
+"""Walks over zip archives: stored members are windows, others are unpacked."""
 
 import zlib
 from collections.abc import Callable, Iterator
@@ -44,7 +44,10 @@ def members(reader: Reader, file: Source, allowance: Allowance) -> Iterator[Foun
 
 
 def reachable(reader: Reader, file: Source, allowance: Allowance) -> Iterator[Found]:
-    """As :func:`members`, of an archive that is not whole: those that some reader opens nevertheless."""
+    """The members that some reader could open although the archive as a whole is not sound.
+
+    Otherwise as :func:`members`.
+    """
     source = Ahead(file)
     for member in zips.reachable(reader):
         allowance.meet()
@@ -75,7 +78,7 @@ def _open(source: Ahead, member: Member, allowance: Allowance) -> Found:
 
 
 def _small(source: Source, member: Member, allowance: Allowance) -> BytesIO:
-    """All of it at once: most members of most archives are so."""
+    """Unpack a small member at once, as most members of most archives are small."""
     allowance.unpack(member.packed + member.size)
     decoder = zlib.decompressobj(-15)
     try:
