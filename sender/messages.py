@@ -18,7 +18,7 @@ from diode.protocol.wire import MAX_COLUMNS, MAX_ROWS, MAX_SLABS, MAX_SYMBOL_BYT
 MAX_DATAGRAMS: Final = MAX_ROWS * MAX_COLUMNS  # of one job
 MAX_SLOTS: Final = 64
 MAX_RUNS: Final = 2
-MAX_READS: Final = 100_000  # files and folders that `encode` may read
+MAX_READS: Final = 1 << 22  # files and folders that `encode` may read; what a worker takes ends before
 MAX_ANNOUNCED: Final = 64  # bundles that `encode` knows at one time
 SLAB_DIGEST_BYTES: Final = 32
 

@@ -21,6 +21,15 @@ class Stream(Generic[E]):
         self._readers.append(reader)
 
     def say(self, event: E) -> None:
-        """Pass an event to each reader in turn. Readers must not raise for events that they do not know."""
+        """Tell each reader in turn, also after one that raises; then raise what the first of them raised.
+
+        Readers must not raise for events that they do not know.
+        """
+        errors: list[Exception] = []
         for read in self._readers:
-            read(event)
+            try:
+                read(event)
+            except Exception as error:  # noqa: BLE001 - what one reader cannot do, such as print, is no other's affair
+                errors.append(error)
+        if errors:
+            raise errors[0]

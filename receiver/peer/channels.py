@@ -5,6 +5,7 @@ comes in with its next pass, or with a resend. Nothing is published by it: signa
 """
 
 from contextlib import closing
+from pathlib import Path
 from typing import NamedTuple
 
 from diode.audit.chain import What
@@ -12,7 +13,8 @@ from diode.audit.log import open_log
 from diode.config.receiver import ReceiverConfig
 from diode.errors import UsageError
 from diode.storage.database import LEDGER_FILE
-from receiver.ledger.ledgers import StoreLedger
+from diode.storage.locking import is_locked
+from receiver.ledger.ledgers import LedgerView, StoreLedger
 from receiver.ledger.numbers import MAX_JUMP
 from receiver.peer.requests import Request, request_bundle
 
@@ -29,6 +31,7 @@ def begin_channel(config: ReceiverConfig, channel: str, first: int) -> Begun:
     path = config.state / LEDGER_FILE
     if not path.exists():
         raise UsageError(f"nothing was ever received into {config.state}: start the daemon first")
+    _check_version(path, is_running=is_locked(config.state))
     with closing(StoreLedger(path)) as ledger:
         if first <= (low_watermark := ledger.numbers.low_watermark(channel)):
             raise UsageError(
@@ -41,3 +44,12 @@ def begin_channel(config: ReceiverConfig, channel: str, first: int) -> Begun:
         ledger.numbers.begin(channel, first)
         still = ledger.waiting.ahead()
         return Begun(first - 1 + MAX_JUMP, [request_bundle(ledger, bundle) for bundle in waited if bundle not in still])
+
+
+def _check_version(path: Path, *, is_running: bool) -> None:
+    """Raise UsageError rather than bring a ledger up to date under a daemon that does not know the new tables."""
+    with closing(LedgerView(path)) as ledger:
+        if is_running and ledger.version < len(ledger.migrations):
+            raise UsageError(
+                f"{path} is of an older version, and so is the daemon that runs; nothing was changed: restart it first"
+            )

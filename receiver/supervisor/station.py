@@ -16,7 +16,7 @@ from diode.process.judges import Account
 from diode.process.systemd import listen_fds
 from diode.storage.database import LEDGER_FILE
 from diode.storage.locking import lock_folder
-from diode.trust.keys import read_link_key, read_signer
+from diode.trust.keys import maybe_read_service_key, read_link_key, read_signer
 from receiver.events.happened import Event, PreviousKeyMissing, TwoLinkKeys
 from receiver.inbox.folder import Inbox
 from receiver.ledger.ledgers import SupervisorLedger
@@ -48,7 +48,7 @@ class Station:
             opened.callback(self.ledger.close)
             self._open_port(config.link)
             opened.callback(self.socket.close)
-            self.audit = self.second_audit()
+            self.audit = open_log(config.audit_folder, config.service_key, "receiver")
             self.fingerprints = [read_link_key(path).fingerprint for path in config.link.keys]
             self._stack = opened.pop_all()
 
@@ -65,8 +65,8 @@ class Station:
         return SupervisorLedger(self.config.state / LEDGER_FILE)
 
     def second_audit(self) -> AuditLog:
-        """The audit log, for a thread of its own."""
-        return open_log(self.config.audit_folder, self.config.service_key, "receiver")
+        """The audit log, for a thread of its own. That it is not signed, whoever opened :attr:`audit` has said."""
+        return AuditLog(self.config.audit_folder, "receiver", maybe_read_service_key(self.config.service_key))
 
     def _open_port(self, link: ReceiverLink) -> None:
         passed = listen_fds()

@@ -3,10 +3,12 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from securesystemslib.signer import CryptoSigner
 
 from diode.config.init import init_receiver
@@ -104,3 +106,14 @@ async def test_a_ledger_that_hangs_stops_no_tick(daemon: Daemon, monkeypatch: py
     goes_on.set()
     await daemon.running.close()
     assert list(range(1, 12)) == recorded
+
+
+def test_a_missing_service_key_is_warned_of_once(tmp_path: Path) -> None:
+    """The supervisor has the audit log open twice, a time for each of its threads."""
+    init_receiver(tmp_path, listen="127.0.0.1:0", auth="none", link_key=new_link_key(), public=None)
+    (tmp_path / "keys" / "signers" / "alice.pub").write_text(public_pem(CryptoSigner.generate_ed25519()))
+    config = load(ReceiverConfig, tmp_path / "receiver.toml")
+    config.service_key.unlink()
+    with structlog.testing.capture_logs() as logged, closing(Station(config)) as station:
+        station.second_audit()
+    assert 1 == [line["event"] for line in logged].count("service_key_missing")

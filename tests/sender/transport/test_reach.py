@@ -13,6 +13,9 @@ from diode.config.init import init_pair
 from diode.config.load import load
 from diode.config.sender import SenderConfig
 from diode.process.sandbox import landlock_version
+from diode.process.vocabulary import Vocabulary
+from diode.protocol.wire import MIN_SYMBOL_BYTES
+from sender.messages import EncodeSettings
 from sender.outbox.scan import open_places
 from sender.transport import reach
 from sender.transport.reach import encode_reads, places
@@ -137,3 +140,23 @@ def test_no_path_of_a_stranger_lifts_the_rules(tmp_path: Path) -> None:
     command = [sys.executable, "-c", CONFINED, *map(str, paths)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert ["readable", "refused"] == done.stdout.split()
+
+
+def test_encode_is_told_of_many_places() -> None:
+    """Bundles of files from anywhere, kept for months, have hundreds of thousands of them."""
+    settings = EncodeSettings(
+        arena=0,
+        slots=1,
+        slot_bytes=1,
+        free_read=0,
+        ready_write=0,
+        state="/state",
+        key="/key",
+        auth="gmac",
+        engine="auto",
+        symbol_bytes=MIN_SYMBOL_BYTES,
+        profile="clean",
+        reads=tuple(f"/srv/models/{number}" for number in range(200_000)),
+    )
+    told = Vocabulary(EncodeSettings, line_bytes=32 << 20)
+    assert settings == told.decode(told.encode(settings))
