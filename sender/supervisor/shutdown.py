@@ -1,4 +1,4 @@
-"""Whether the daemon ends, and why: a signal, or an error that it cannot go on with."""
+"""Knows whether the daemon is to end, and why: a signal, or an error with which it cannot go on."""
 
 import asyncio
 import signal
@@ -12,7 +12,7 @@ SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 class Shutdown:
-    """``changed`` is set whenever something was sent, or the end begins; ``stopping`` when the end begins."""
+    """The end of the daemon. ``stopping`` is set when it begins, ``changed`` then and whenever something was sent."""
 
     def __init__(self, say: Callable[[Event], None]) -> None:
         self._say = say
@@ -23,21 +23,21 @@ class Shutdown:
 
     @property
     def has_begun(self) -> bool:
-        """Whether nothing new is begun any more."""
+        """Whether the end has begun, so that nothing new may be started."""
         return self.stopping.is_set()
 
     def begin(self) -> None:
-        """End in order."""
+        """Begin to end the daemon in order."""
         self.stopping.set()
         self.changed.set()
 
     def fail(self, error: DiodeError) -> None:
-        """End because of ``error``."""
+        """Begin to end the daemon because of ``error``. The first error is kept."""
         self.failure = self.failure or error
         self.begin()
 
     def interrupt(self, number: int) -> None:
-        """End because of a signal."""
+        """Begin to end the daemon because of the signal ``number``."""
         self.interrupted = number
         self.begin()
         self._say(Stopping(signal.Signals(number).name))
@@ -48,6 +48,6 @@ class Shutdown:
             loop.add_signal_handler(number, self.interrupt, number)
 
     def ignore_signals(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Give signals back."""
+        """Stop handling signals."""
         for number in SIGNALS:
             loop.remove_signal_handler(number)
