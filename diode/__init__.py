@@ -2,11 +2,13 @@
 
 ::
 
-    staging                                                                                    enclave
-    files -> manifest -> encoder -> arena ==> udp  ~~~ one way ~~~>  udp ==> ring -> assembler -> slabs -> files
-                          fec  auth  wire                                    wire  auth  fec
+    staging                                                                                     enclave
+    files -> bundle -> protocol -> arena ==> net  ~~~ one way ~~~>  net ==> ring -> protocol -> bundle -> files
+            manifest   encoder              udp                     udp             assembler   manifest
+                       fec auth wire                                                wire auth fec
 
-The core (``wire``, ``geometry``, ``fec``, ``auth``, ``digest``, ``encoder``, ``assembler``, ``pacing``, ``manifest``)
-is sans-IO: it works on whole regions, slabs and arenas as numpy views, and does not know which process runs it, what
-time it is, or where files live. ``udp`` is the only room with a socket in it.
+Names above are rooms (folders) of this package; below each stand files of it. The core, the rooms ``formats``,
+``protocol`` and ``bundle``, is sans-IO: it works on bytes in memory, and does not know which process runs it, what time
+it is, or where files lie. ``net`` is the room with UDP sockets. docs/architecture.md draws all rooms, and which may
+import which.
 """

@@ -1,4 +1,4 @@
-"""Whether the daemon ends, and why: a signal, an error, or enough bundles."""
+"""Knows whether the daemon is to end, and why: a signal, an error, or enough bundles."""
 
 import asyncio
 import signal
