@@ -1,4 +1,4 @@
-"""Starts the four workers of the receiving side, with the memory and pipes between them. The supervisor has the socket."""
+"""Starts the four workers of the receiving side, with the memory and pipes between them. It does not own the socket."""
 
 import math
 import os
