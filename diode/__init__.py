@@ -2,11 +2,13 @@
 
 ::
 
-    staging                                                                                    enclave
-    files -> manifest -> encoder -> arena ==> udp  ~~~ one way ~~~>  udp ==> ring -> assembler -> slabs -> files
-                          fec  auth  wire                                    wire  auth  fec
+    staging                                                                                     enclave
+    files -> bundle -> protocol -> arena ==> net  ~~~ one way ~~~>  net ==> ring -> protocol -> bundle -> files
+            manifest   encoder              udp                     udp             assembler   manifest
+                       fec auth wire                                                wire auth fec
 
-``protocol`` turns bytes into datagrams and back. It has no sockets, no files and no clock (sans-IO): callers pass numpy
-views of memory, and the time, as arguments. Only ``net`` sends and receives datagrams. docs/architecture.md describes
-every folder, and which folders each may import.
+Names above are rooms (folders) of this package; below each stand files of it. The core, the rooms ``formats``,
+``protocol`` and ``bundle``, is sans-IO: it works on bytes in memory, and does not know which process runs it, what time
+it is, or where files lie. ``net`` is the room with UDP sockets. docs/architecture.md draws all rooms, and which may
+import which.
 """

@@ -1,4 +1,7 @@
-"""``diode-receiver``: what can be typed in the enclave. :mod:`receiver.commands` does it, loaded when it is typed."""
+"""``diode-receiver``: the commands of the enclave, their arguments and help texts.
+
+The work of a command is done in :mod:`receiver.commands`. A file of that room is loaded only when its command is typed.
+"""
 
 from pathlib import Path
 from typing import Annotated, Final
@@ -35,7 +38,7 @@ def _common(
 @app.command()
 def run(
     context: typer.Context,
-    bundles: Annotated[int | None, typer.Option("--bundles", min=1, help="Exit after so many bundles.")] = None,
+    bundles: Annotated[int | None, typer.Option("--bundles", min=1, help="Exit after this many bundles.")] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -47,7 +50,10 @@ def run(
 
 @app.command()
 def missing(context: typer.Context, as_json: Json = False) -> None:
-    """Resend codes for what has not arrived whole, to be carried to the sender; as QR codes on a terminal."""
+    """Show resend codes for bundles that have not arrived whole. On a terminal they are QR codes, too.
+
+    A person carries a code to the sender and types it there.
+    """
     from receiver.commands import codes
 
     codes.missing(context.obj, as_json=as_json)
@@ -59,7 +65,7 @@ def receipt(
     bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id, as status shows it.")],
     code: Annotated[bool, typer.Option("--code", help="As a confirm code, for diode-sender confirm.")] = False,
 ) -> None:
-    """What became of a bundle, or the code that tells the sender that it was published."""
+    """Show what became of a bundle, or the code that tells the sender that it was published."""
     from receiver.commands import codes
 
     codes.receipt(context.obj, bundle, as_code=code)
@@ -67,7 +73,7 @@ def receipt(
 
 @app.command()
 def status(context: typer.Context, as_json: Json = False) -> None:
-    """The newest bundles and what became of them."""
+    """Show the newest bundles and what became of each."""
     from receiver.commands.status import show
 
     show(context.obj, as_json=as_json)
@@ -75,7 +81,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
 
 @app.command()
 def held(context: typer.Context, as_json: Json = False) -> None:
-    """Bundles that are verified and wait to be released."""
+    """Show the bundles that are verified and wait to be released."""
     from receiver.commands import release
 
     release.held(context.obj, as_json=as_json)
@@ -89,7 +95,7 @@ def accept(
     public: Annotated[Path | None, typer.Option("--public", help="The public half of a key in hardware.")] = None,
     comment: Annotated[str, typer.Option("--comment", help="Kept in the audit log.")] = "",
 ) -> None:
-    """Release a held bundle, as one of the people that it waits for."""
+    """Release a held bundle. It is published when enough people have released it."""
     from receiver.commands import release
 
     release.write(context.obj, bundle, release.Word("accept", comment, key, public))
@@ -103,7 +109,7 @@ def reject(
     key: Annotated[str | None, typer.Option("--key", help="A releaser's private key, or hsm:ID?label=TOKEN.")] = None,
     public: Annotated[Path | None, typer.Option("--public", help="The public half of a key in hardware.")] = None,
 ) -> None:
-    """Set a held bundle aside for good: one person is enough."""
+    """Refuse a held bundle for good. One person is enough for that."""
     from receiver.commands import release
 
     release.write(context.obj, bundle, release.Word("reject", reason, key, public))
@@ -116,7 +122,10 @@ def channel_begin(
     number: Annotated[int, typer.Argument(metavar="N", min=1, max=MAX_NUMBER, help="The first one that counts.")],
     as_json: Json = False,
 ) -> None:
-    """Take the bundles of a channel from number N on. Also beside a running daemon. Nothing below N is missed then."""
+    """Take the bundles of a channel from sequence number N on. Bundles below N no longer count as missing.
+
+    The daemon may run meanwhile.
+    """
     from receiver.commands import channels
 
     channels.begin(context.obj, channel, number, as_json=as_json)
@@ -128,7 +137,10 @@ def trust_install(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="A trust document, signed by its root.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Believe a trust document, the first one above all. From then on the folder of signers counts no more."""
+    """Install a trust document that a person brought, usually the first one.
+
+    From then on the keys in the folder of signers do not count any more.
+    """
     from receiver.commands import trust
 
     trust.install(context.obj, path, yes=yes)
@@ -136,7 +148,7 @@ def trust_install(
 
 @trust_app.command("show")
 def trust_show(context: typer.Context, as_json: Json = False) -> None:
-    """The trust document that counts here."""
+    """Show the trust document that counts at this receiver."""
     from receiver.commands import trust
 
     trust.show(context.obj, as_json=as_json)
@@ -144,7 +156,7 @@ def trust_show(context: typer.Context, as_json: Json = False) -> None:
 
 @app.command()
 def backup(context: typer.Context, folder: Folder) -> None:
-    """Copy the ledger to DIR, also while the daemon runs. Keys, spool and inbox are not in it."""
+    """Copy the ledger to DIR. The daemon may run meanwhile. The backup holds no keys, no spool and no inbox."""
     from receiver.commands import recovery
 
     recovery.backup(context.obj, folder)
@@ -154,16 +166,16 @@ def backup(context: typer.Context, folder: Folder) -> None:
 def restore(
     context: typer.Context,
     folder: Folder,
-    force: Annotated[bool, typer.Option("--force", help="Set a ledger that is there aside.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Move an existing ledger aside.")] = False,
     signed_by: Annotated[
         Path | None,
-        typer.Option("--signed-by", metavar="PUB", help="Who signed it, where the service key of this host is lost."),
+        typer.Option("--signed-by", metavar="PUB", help="The key that signed it, if this host lost its service key."),
     ] = None,
     unsigned: Annotated[
-        bool, typer.Option("--unsigned", help="Take one that nobody signed: older versions made such.")
+        bool, typer.Option("--unsigned", help="Take a backup without a signature, as older versions made.")
     ] = False,
 ) -> None:
-    """Put the backup in DIR back. The daemon must not run."""
+    """Put the backup in DIR back into place. The daemon must not run."""
     from receiver.commands import recovery
 
     recovery.restore(context.obj, folder, signed_by, force=force, is_unsigned=unsigned)

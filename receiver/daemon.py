@@ -1,11 +1,12 @@
-"""The supervisor of the receiving side: it composes the workers, what they say, and the readers of what happens.
+"""The receiving daemon. It composes the workers, the door for their messages, and the readers of events.
 
-It holds the socket, so that the port never closes while a worker is replaced, but never reads it. When a worker dies
-the pipeline is built anew; stored slabs are kept by the ledger. At the end it lingers until the link is quiet, because
-the kernel would answer datagrams to a closed port. A socket that systemd passed stays open without us: no lingering.
+The daemon holds the socket but never reads it, so that the port stays open while a worker is replaced. When a worker
+dies, a new pipeline is built; the ledger knows which slabs are stored. At its end the daemon waits until the link is
+quiet, because the kernel would answer datagrams to a closed port. It does not wait if systemd passed the socket, which
+then stays open.
 
-Nothing here waits for a disk while the workers run, but for short questions to the ledger and the files of resend
-codes: what heartbeats say is recorded in a thread of its own.
+While the workers run, the daemon waits for a disk only in short questions to the ledger, and for the files of resend
+codes. What heartbeats say is recorded in a thread of its own.
 """
 
 import asyncio
@@ -125,9 +126,9 @@ class Receiver:
 
 
 class Running:
-    """What runs as long as the loop does: who hears, who takes what workers say, and the workers themselves.
+    """The parts that run as long as the event loop: the ear for heartbeats, the door for messages, and the workers.
 
-    ``disk`` is the health of the disk as the loop meets it; the thread that records has one of its own.
+    ``disk`` raises the alarm for disk errors on the event loop. The thread that records has another one.
     """
 
     def __init__(self, station: Station, stream: Stream[Event], shutdown: Shutdown, figures: Figures) -> None:
@@ -162,7 +163,7 @@ class Running:
             self._say(event)
 
     def tick(self, now: float, *, is_bounded: bool) -> None:
-        """What time alone brings about. ``is_bounded``: the run ends when all is over, so nobody waits for more."""
+        """Do what is due by time alone. ``is_bounded``: the run ends by itself after a number of bundles."""
         health = self._pipelines.health(now)
         self._say(Ticked(now))
         self._link.tick(now)

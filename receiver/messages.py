@@ -1,8 +1,8 @@
-"""What the receiver's workers say to their supervisor and to each other: one class a message, one vocabulary a pipe.
+"""The messages that the receiver's workers exchange with their supervisor and with each other.
 
-Of bundles ``store`` alone speaks, and names them by id: whatever else is shown of one, the supervisor looks up.
-``listen`` imports this too, so no more than the standard library is used; a test compares the bounds with those of
-the link.
+Each message is one class. Each pipe has a vocabulary: the set of messages that may come through it. Only ``store``
+tells the supervisor about bundles. It names a bundle by its id, and the supervisor looks up everything else. ``listen``
+imports this module, too, so it needs only the standard library. A test compares the bounds here with those of the link.
 """
 
 from dataclasses import dataclass
@@ -85,14 +85,14 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Free:
-    """What lay at this place of the arena is done with."""
+    """``store`` no longer needs what lay at this place of the arena."""
 
     offset: Offset
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded(_OfSlab):
-    """Of a slab's spilled symbols those of ``have`` are back in their places."""
+    """The spilled symbols of a slab are back in their places of the arena: those whose bits are set in ``have``."""
 
     symbols: Annotated[int, Whole(1, MAX_SYMBOLS)]
     have: Annotated[bytes, Blob(MAX_SYMBOLS // 8)]
@@ -100,7 +100,7 @@ class Loaded(_OfSlab):
 
 @dataclass(frozen=True, slots=True)
 class Redo(_OfSlab):
-    """A slab was not what was signed, or the disk did not take it."""
+    """Collect a slab again: it did not have its signed digest, or could not be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A bundle needs no more datagrams: they are dropped for this reason; without one it may begin anew."""
+    """A bundle needs no more datagrams. They are dropped for the reason ``drop``. If it is empty, it may begin anew."""
 
     bundle: Bundle
     drop: Annotated[str, Word("", Drop.REFUSED, Drop.REDUNDANT)]
@@ -131,7 +131,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The complete tree of this bundle lies in the spool; its content is to be looked at."""
+    """Examine the content of this bundle: its complete tree lies in the spool."""
 
     bundle: BundleId
     channel: Annotated[str, Text(100)]
@@ -153,7 +153,10 @@ class Sound:
 
 @dataclass(frozen=True, slots=True)
 class Unsound:
-    """It does not, for this trouble; ``unanswered``: nobody could say. The reason is for people."""
+    """The channel does not take this bundle, for this trouble. ``unanswered``: it could not be examined.
+
+    ``reason`` is a text for people.
+    """
 
     bundle: BundleId
     trouble: Annotated[str, Word(*TROUBLES)]
@@ -181,7 +184,7 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class OldKey:
-    """A session spoke under the link key from before its last change."""
+    """A session uses the link key from before the last change."""
 
     key: Annotated[str, Code("[0-9a-f]{4}")]
     session: Annotated[str, Code("[0-9a-f]{16}")]
@@ -192,19 +195,19 @@ class OldKey:
 
 @dataclass(frozen=True, slots=True)
 class _OfBundle:
-    """Something happened to a bundle."""
+    """A message about the bundle of this id."""
 
     bundle: BundleId
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted(_OfBundle):
-    """Its manifest is verified, and it was begun."""
+    """The manifest of a bundle was verified, and the bundle was begun."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress(_OfBundle):
-    """A slab of it was stored."""
+    """A slab of a bundle was stored."""
 
     stored_bytes: Bytes
     missing: Slabs
@@ -212,53 +215,53 @@ class Progress(_OfBundle):
 
 @dataclass(frozen=True, slots=True)
 class Resumed(Progress):
-    """An earlier run began it."""
+    """A bundle that an earlier run began is received further."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proving(Progress):
-    """A bundle of channel ``trust`` is coming, of which no ledger knows before it is proven."""
+    """A bundle of channel ``trust`` is coming. The ledger does not know it before its document is proven."""
 
     size_bytes: Bytes
     files: Bytes
     slabs: Slabs
-    is_new: Annotated[int, Whole(0, 1)]  # it is said that it comes, and not only how far it is
+    is_new: Annotated[int, Whole(0, 1)]  # 1: the bundle has just begun; 0: this only reports its progress
 
 
 @dataclass(frozen=True, slots=True)
 class Dropped(_OfBundle):
-    """Nothing is kept any more of a bundle of channel ``trust``."""
+    """A bundle of channel ``trust`` was given up, and nothing of it is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held(_OfBundle):
-    """It is verified, and waits for so many people."""
+    """A bundle is verified, and waits until ``people`` people have released it."""
 
     people: Annotated[int, Whole(0, MAX_PEOPLE)]
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptedBy(_OfBundle):
-    """A person's word for a held bundle counts."""
+    """A person has accepted a held bundle, and this counts."""
 
     person: Annotated[str, Text(200)]
 
 
 @dataclass(frozen=True, slots=True)
 class Published(_OfBundle):
-    """It lies in the inbox."""
+    """A bundle lies in the inbox."""
 
 
 @dataclass(frozen=True, slots=True)
 class BundleRefused(_OfBundle):
-    """It was signed, and breaks the rules."""
+    """A signed bundle breaks the rules and was refused."""
 
     reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
 class ManifestRefused(_OfBundle):
-    """What came under its id is refused for this time, and held against no bundle: it may be anybody's."""
+    """A manifest that came under this id does not count. Anybody may have sent it, so the bundle is not refused."""
 
     reason: Reason
     detail: Detail
@@ -266,33 +269,33 @@ class ManifestRefused(_OfBundle):
 
 @dataclass(frozen=True, slots=True)
 class Expired(_OfBundle):
-    """It was incomplete for too long."""
+    """A bundle was incomplete for too long and was given up."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrustChanged(_OfBundle):
-    """It brought the trust document that counts from now on."""
+    """A bundle brought the trust document that counts from now on."""
 
     version: Bytes
 
 
 @dataclass(frozen=True, slots=True)
 class TrustForked(_OfBundle):
-    """It brought another trust document of a version that is there."""
+    """A bundle brought a trust document of a version that is known already, with other content."""
 
     detail: Detail
 
 
 @dataclass(frozen=True, slots=True)
 class TrustNotPublished(_OfBundle):
-    """Its trust document counts; its folder has no place in the inbox."""
+    """The trust document of a bundle counts, but the bundle's folder has no place in the inbox."""
 
     detail: Detail
 
 
 @dataclass(frozen=True, slots=True)
 class NumberWaits(_OfBundle):
-    """Its number waits for a person."""
+    """A bundle waits for a person, because of its sequence number."""
 
     detail: Detail
     do: Detail
@@ -300,7 +303,7 @@ class NumberWaits(_OfBundle):
 
 @dataclass(frozen=True, slots=True)
 class MoreNotSaid:
-    """So many more within a minute were not said one by one."""
+    """More reports of this kind were due within the last minute. They were only counted."""
 
     count: Bytes
     what: Annotated[str, Text(200)]
@@ -308,35 +311,35 @@ class MoreNotSaid:
 
 @dataclass(frozen=True, slots=True)
 class PredecessorDiffers(_OfBundle):
-    """The bundle before it is another one than its signer says; empty: he knows none."""
+    """The bundle before this one is not the one that its manifest names. ``signed``: the id there, or empty."""
 
     signed: Annotated[str, Code("([0-9a-f]{16})?")]
 
 
 @dataclass(frozen=True, slots=True)
 class SlabMismatch(_OfBundle):
-    """A slab of it does not have its signed digest."""
+    """A slab of a bundle does not have its signed digest."""
 
     number: Number
 
 
 @dataclass(frozen=True, slots=True)
 class SpoolLost(_OfBundle):
-    """What an earlier run had begun is gone, or its key is trusted no more."""
+    """The files of a bundle that an earlier run began are gone, or its key is not trusted any more."""
 
     detail: Detail
 
 
 @dataclass(frozen=True, slots=True)
 class SymbolsLost(_OfBundle):
-    """These of its slabs were being assembled when an earlier run ended; the first MAX_LOST of them."""
+    """These slabs of a bundle were being assembled when an earlier run ended; at most MAX_LOST are named."""
 
     slabs: Annotated[tuple[int, ...], Many(Whole(0, MAX_SLABS - 1), MAX_LOST)]
 
 
 @dataclass(frozen=True, slots=True)
 class SpaceShort(_OfBundle):
-    """It has to wait: so many bytes are needed, so many are free, on the disk or of its channel's quota."""
+    """A bundle has to wait for space on the disk, or in its channel's quota (``of``). Both figures are in bytes."""
 
     needed: Bytes
     free: Bytes
@@ -353,7 +356,7 @@ class DecisionRefused:
 
 @dataclass(frozen=True, slots=True)
 class DiskFailing:
-    """The disk did not take something."""
+    """The disk failed to write or to sync something."""
 
     detail: Detail
     failures: Bytes

@@ -1,7 +1,7 @@
-"""What the receiver's workers are told when they start: a frozen class each, with the bounds of every field.
+"""The settings that each worker of the receiver is given when it starts: one frozen class a worker, each field bounded.
 
-Descriptors are numbers of the worker's own; paths are texts, as the configuration has them. ``listen`` imports this
-too, so no more than the standard library is used.
+A descriptor is a number in the worker's own process. A path is text, as in the configuration. ``listen`` imports this
+module, too, so it needs only the standard library.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ Texts = Annotated[tuple[str, ...], Many(Chars(1 << 16), MAX_WORDS)]
 
 @dataclass(frozen=True, slots=True)
 class ListenSettings:
-    """``listen``: the socket, the ring that it fills, and who it hears of free regions from."""
+    """Settings of ``listen``: the socket, the ring that it fills, and the pipe by which regions come back."""
 
     socket: Fd
     path: Annotated[Literal["auto", "batched", "portable"], Word("auto", *UDP_PATHS)]
@@ -77,10 +77,11 @@ class ExamineSettings:
 
 @dataclass(frozen=True, slots=True)
 class ChannelSettings:
-    """What ``store`` has to know of a channel.
+    """Settings of one channel for ``store``.
 
-    ``signatures`` of ``signers`` (None: of anybody whose key is trusted) are needed; ``verify``: empty, as all
-    channels; ``rules`` are those of content, as :meth:`diode.content.rules.Rules.said` has them; ``quota``: 0, none.
+    ``signatures`` is how many signatures a bundle needs, by people among ``signers`` (None: any trusted key).
+    ``verify``: empty means as for all channels. ``rules`` are the rules of content, in the form of
+    :meth:`diode.content.rules.Rules.said`. ``quota`` is in bytes; 0 means none.
     """
 
     signatures: Size

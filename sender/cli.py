@@ -1,4 +1,7 @@
-"""``diode-sender``: what can be typed on the staging side. :mod:`sender.commands` does it, loaded when it is typed."""
+"""``diode-sender``: the commands of the staging side, their arguments and help texts.
+
+The work of a command is done in :mod:`sender.commands`. A file of that room is loaded only when its command is typed.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -30,7 +33,7 @@ def _common(
 @app.command()
 def run(
     context: typer.Context,
-    until_idle: Annotated[bool, typer.Option("--until-idle", help="Exit when all there is has been sent.")] = False,
+    until_idle: Annotated[bool, typer.Option("--until-idle", help="Exit when everything has been sent.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -54,7 +57,8 @@ def send(
 ) -> None:
     """Pack, sign and send PATHS as one bundle, then exit. The paths stay where they are.
 
-    Links are followed as outbox.links says; of a Hugging Face cache, see 'pack'.
+    Symbolic links are followed as the configuration key outbox.links says. The help of 'pack' says how the links of a
+    Hugging Face cache are followed.
     """
     from sender.commands import sending
 
@@ -74,8 +78,8 @@ def pack(
 ) -> None:
     """Pack PATHS as one bundle and exit. The next run sends it, once enough people have signed it.
 
-    A snapshot of a Hugging Face cache is packed as the files that its links name: 'diode-sender pack
-    ~/.cache/huggingface/hub/models--ORG--NAME/snapshots/REV'. Its links may name blobs of its own cache alone.
+    A snapshot of a Hugging Face cache holds links. The files that they lead to are packed: 'diode-sender pack
+    ~/.cache/huggingface/hub/models--ORG--NAME/snapshots/REV'. Such a link may only lead to a blob of its own cache.
     """
     from sender.commands import sending
 
@@ -85,7 +89,7 @@ def pack(
 
 @app.command()
 def waiting(context: typer.Context, as_json: Json = False) -> None:
-    """Bundles that wait for people's signatures."""
+    """Show the bundles that wait for people's signatures."""
     from sender.commands import approval
 
     approval.waiting(context.obj, as_json=as_json)
@@ -94,13 +98,13 @@ def waiting(context: typer.Context, as_json: Json = False) -> None:
 @app.command()
 def approve(
     context: typer.Context,
-    bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id, or its beginning; see 'waiting'.")],
+    bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id, or its beginning. 'waiting' shows it.")],
     key: Annotated[str | None, typer.Option("--key", help="A private key file, or hsm:ID?label=TOKEN.")] = None,
     public: Annotated[Path | None, typer.Option("--public", help="The public half of a key in hardware.")] = None,
     signed: Annotated[Path | None, typer.Option("--signed", help="The manifest, as 'diode sign' signed it.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Sign a bundle that waits, after showing what it is. With enough signatures it is sent."""
+    """Show what a waiting bundle is, ask, and sign it. It is sent when enough people have signed it."""
     from sender.commands import approval
 
     approval.approve(context.obj, bundle, key, public, signed, yes=yes)
@@ -109,10 +113,10 @@ def approve(
 @app.command()
 def reject(
     context: typer.Context,
-    bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id, or its beginning; see 'waiting'.")],
+    bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id, or its beginning. 'waiting' shows it.")],
     reason: Annotated[str, typer.Option("--reason", help="Why; kept in the ledger, and beside the item.")],
 ) -> None:
-    """Withdraw a bundle that waits for signatures: it will not be sent."""
+    """Withdraw a bundle that waits for signatures. It will never be sent."""
     from sender.commands import approval
 
     approval.reject(context.obj, bundle, reason)
@@ -126,7 +130,10 @@ def resend(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Send again what a resend code of the receiver names: by the running daemon, or here if there is none."""
+    """Send the slabs again that a resend code of the receiver names.
+
+    The running daemon sends them. If no daemon runs, this command does.
+    """
     from sender.commands import codes
 
     codes.resend(context.obj, code or [], missing, as_json=as_json, quiet=quiet)
@@ -137,7 +144,7 @@ def confirm_bundle(
     context: typer.Context,
     code: Annotated[list[str], typer.Argument(help="The confirm code of a receipt.")],
 ) -> None:
-    """Record that a bundle was published: what a confirm code of the receiver says."""
+    """Record that a bundle was published at the receiver, which has shown the confirm code CODE for it."""
     from sender.commands import codes
 
     codes.confirm(context.obj, code)
@@ -145,7 +152,7 @@ def confirm_bundle(
 
 @app.command()
 def status(context: typer.Context, as_json: Json = False) -> None:
-    """The newest bundles and what became of them."""
+    """Show the newest bundles and what became of each."""
     from sender.commands.status import show
 
     show(context.obj, as_json=as_json)
@@ -153,7 +160,10 @@ def status(context: typer.Context, as_json: Json = False) -> None:
 
 @app.command()
 def backup(context: typer.Context, folder: Folder) -> None:
-    """Copy ledger and packed bundles to DIR, also while the daemon runs. Keys, and what was sent, are not in it."""
+    """Copy the ledger and the packed bundles to DIR. The daemon may run meanwhile.
+
+    The backup holds no keys, and not the files that were sent.
+    """
     from sender.commands import recovery
 
     recovery.backup(context.obj, folder)
@@ -163,16 +173,16 @@ def backup(context: typer.Context, folder: Folder) -> None:
 def restore(
     context: typer.Context,
     folder: Folder,
-    force: Annotated[bool, typer.Option("--force", help="Set a ledger that is there aside.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Move an existing ledger aside.")] = False,
     signed_by: Annotated[
         Path | None,
-        typer.Option("--signed-by", metavar="PUB", help="Who signed it, where the service key of this host is lost."),
+        typer.Option("--signed-by", metavar="PUB", help="The key that signed it, if this host lost its service key."),
     ] = None,
     unsigned: Annotated[
-        bool, typer.Option("--unsigned", help="Take one that nobody signed: older versions made such.")
+        bool, typer.Option("--unsigned", help="Take a backup without a signature, as older versions made.")
     ] = False,
 ) -> None:
-    """Put the backup in DIR back. The daemon must not run."""
+    """Put the backup in DIR back into place. The daemon must not run."""
     from sender.commands import recovery
 
     recovery.restore(context.obj, folder, signed_by, force=force, is_unsigned=unsigned)
@@ -183,11 +193,14 @@ def rebaseline(
     context: typer.Context,
     after: Annotated[
         list[str] | None,
-        typer.Option("--after", metavar="CHANNEL=NUMBER", help="Go on after this number, whatever was known of it."),
+        typer.Option("--after", metavar="CHANNEL=NUMBER", help="Go on after this number, if the ledger is lower."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make an older ledger go on after the last numbers that were issued. The daemon must not run."""
+    """Make a ledger usable again that is older than what was sent, such as one from a backup.
+
+    Each channel goes on after the last sequence number that it issued. The daemon must not run.
+    """
     from sender.commands import recovery
 
     recovery.rebaseline(context.obj, after or [], as_json=as_json)

@@ -1,12 +1,13 @@
-"""The sending daemon: it composes outbox, packing, ledger, flights, scheduler, supervisor and readers of what happens.
+"""The sending daemon. It composes the outbox, packing, the ledger, the scheduler, the workers and the event readers.
 
 ::
 
     outbox -> watcher -> packer -> ledger -> flights -> scheduler -> supply -> pipelines (encode, transmit)
                  '----------'---------'--------'-- say --> stream --> log lines, display, counts, heartbeats
 
-It alone decides; ``encode`` and ``transmit`` do what they are told. When a worker dies, the pipeline (workers, pipes,
-arena, session) is built anew and what was under way is sent again. Heartbeats leave through a socket of its own.
+The daemon makes all decisions, and the workers ``encode`` and ``transmit`` do what it tells them. When a worker dies,
+the daemon builds a new pipeline (workers, pipes, arena, session), and slabs that were under way are sent again.
+Heartbeats leave through a socket of their own.
 """
 
 import asyncio
@@ -89,7 +90,7 @@ class Sender:
         self._compose(folder, key.key_id, figures, stream)
 
     def _compose(self, folder: OutboxFolder, key_id: int, figures: Figures, stream: Stream[Event]) -> None:
-        """What moves bundles, and what goes round once a second."""
+        """Build the parts that move bundles, and those that work once a second."""
         config, say = self.config, stream.say
         timetable = _timetable(config)
         rate = timetable.rate_at(time.localtime(), config.link.rate) or config.link.rate
@@ -124,15 +125,15 @@ class Sender:
 
     @property
     def interrupted(self) -> int | None:
-        """The signal that ended it."""
+        """The signal that ended the daemon, if one did."""
         return self._shutdown.interrupted
 
     def stop(self) -> None:
-        """End in order, from inside the loop."""
+        """End the daemon in order. This must be called within its event loop."""
         self._shutdown.begin()
 
     async def run(self, *, until_idle: bool = False) -> None:
-        """Send what is queued and what appears in the outbox, until stopped (or, with ``until_idle``, all is sent)."""
+        """Send what is queued and what appears in the outbox, until stopped; with ``until_idle``, until all is sent."""
         self._packer.prepare()
         is_idle = (lambda: self._flights.is_idle) if until_idle else (lambda: False)
         await self._session(self._watcher.run(self._shutdown.changed, self._shutdown.stopping, is_idle))
@@ -163,7 +164,7 @@ class Sender:
         return row
 
     async def resend(self, row: Row, ranges: tuple[Range, ...]) -> None:
-        """Send these slabs of a bundle that was sent before, with its manifest and tables, and end."""
+        """Send these slabs of a bundle again, with its manifest and tables, and end."""
         note_resend(self._audit, row, ranges)
         self._ledger.resends.ask(row.id, ranges)
         await self._session(self._drain())
@@ -196,7 +197,7 @@ class Sender:
             self._ledger.follow_audit()
 
     async def _until_over(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run until ``work`` is done, or the end begins; then say where things stand.
+        """Run until ``work`` is done, or the daemon is to end. Then send a few heartbeats with the final state.
 
         A slab that was under way is sent again by a later run.
         """
@@ -218,7 +219,7 @@ class Sender:
         await self._voice.repeat(WARM_UP_HEARTBEATS, WARM_UP_EVERY_S)
 
     async def _drain(self) -> None:
-        """Until all that is queued has been sent."""
+        """Wait until everything that is queued has been sent."""
         while not self._flights.is_idle and not self._shutdown.has_begun:
             self._shutdown.changed.clear()
             await self._shutdown.changed.wait()
@@ -237,7 +238,7 @@ def _timetable(config: SenderConfig) -> Timetable:
 
 
 def _item_of(path: Path, channel: str, name: str | None, version: str | None) -> Item:
-    """What a person gave to be sent: its own name, unless they gave another. Raises SourceError."""
+    """The item for a path that a person gave. It is named as the path, unless ``name`` is given. Raises SourceError."""
     check_channel(channel)
     entry_name, entry_version = snapshot_label(path) or split_name(path.absolute().name)
     item = Item(path, channel, name or entry_name, version or (None if name else entry_version))

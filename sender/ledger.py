@@ -15,7 +15,7 @@ from diode.storage.rollback_guard import RollbackGuard
 
 
 class State(StrEnum):
-    """Where a bundle stands. A ledger keeps these words."""
+    """The state of a bundle. The ledger stores these words, so they cannot be renamed."""
 
     UNAPPROVED = "unapproved"  # too few have signed it
     APPROVED = "approved"  # enough have, and the daemon has yet to notice
@@ -26,11 +26,11 @@ class State(StrEnum):
 
 
 class StepError(RuntimeError):
-    """A bundle was to take a step that its state does not allow: a fault of the program."""
+    """The program tried to set a state that may not follow the state of a bundle. This is a fault of the program."""
 
 
-# To stay as it is is always allowed: a step is repeated when its caller did not get further. What people decide ends
-# with "approved"; from then on the daemon alone takes steps, until a confirmation comes back.
+# Which states may follow a state. A bundle may always stay in its state: an interrupted caller repeats its step. People
+# decide until a bundle is "approved". From then on only the daemon takes steps, until a confirmation comes back.
 STEPS: Final[Mapping[State, frozenset[State]]] = {
     State.UNAPPROVED: frozenset({State.APPROVED, State.WITHDRAWN}),
     State.APPROVED: frozenset({State.QUEUED}),
@@ -81,11 +81,11 @@ class Row(NamedTuple):
     detail: str
     created: str
     origin: str
-    passes_over: int = 0  # transmissions so far, resends included: the next one has fresh repair
+    passes_over: int = 0  # passes sent so far, resends included; the next pass carries other repair symbols
 
     @classmethod
     def of(cls, columns: Columns) -> Self:
-        """From a row of the table, by the names of its columns."""
+        """Make one from a row of the table, by the names of its columns."""
         fields = {name: columns[name] for name in cls._fields}
         return cls(**fields | {"state": State(fields["state"])})
 
@@ -95,7 +95,7 @@ _INSERT: Final = f"INSERT INTO bundle ({_COLUMNS}) VALUES ({', '.join(f':{name}'
 
 
 def named(row: Row) -> dict[str, str]:
-    """A bundle as the audit log names it."""
+    """The fields by which the audit log names a bundle."""
     place = {"channel": row.channel, "name": row.name, "version": row.version}
     return {"bundle": row.id, **place, "digest": row.content}
 
@@ -109,20 +109,20 @@ class Resend(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a queued bundle goes on: a pass, and the first slab of it."""
+    """Where the sending of a queued bundle goes on: the pass, and the first slab of it to be sent."""
 
     sending_pass: int
     slab: int
 
 
 class Progress:
-    """How far queued bundles are."""
+    """How far the sending of each queued bundle has come."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def slab_sent(self, bundle: str, sending_pass: int, slab: int) -> None:
-        """Record how far a queued bundle is. Not synced: after a power loss a little is sent twice."""
+        """Record that a slab of a queued bundle was sent. Not synced: after a power loss some slabs are sent twice."""
         with self._connection.synchronously("NORMAL"):
             self._connection.execute(
                 "INSERT OR REPLACE INTO progress (bundle, pass, slab) VALUES (?, ?, ?)",
@@ -130,17 +130,17 @@ class Progress:
             )
 
     def of(self, bundle: str) -> Place:
-        """Where it goes on."""
+        """Where the sending of a bundle goes on; at its beginning if nothing was recorded."""
         row = self._connection.execute("SELECT pass, slab FROM progress WHERE bundle = ?", (bundle,)).fetchone()
         return Place(row["pass"], row["slab"]) if row else Place(0, 0)
 
     def end(self, bundle: str) -> None:
-        """It is not queued any more."""
+        """Forget the progress of a bundle that is no longer queued."""
         self._connection.execute("DELETE FROM progress WHERE bundle = ?", (bundle,))
 
 
 class Resends:
-    """Requests in the ledger to send slabs of bundles again, by codes that were carried back."""
+    """Requests to send slabs of bundles again. A command records them when a person types a resend code."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -154,7 +154,7 @@ class Resends:
         return Resend(row["number"], bundle, ranges)
 
     def waiting(self) -> list[Resend]:
-        """Requests that still are to be met, oldest first."""
+        """Requests that are not done yet, oldest first."""
         query = "SELECT number, bundle, ranges FROM resend WHERE state = 'queued' ORDER BY number"
         return [
             Resend(row["number"], row["bundle"], tuple((first, end) for first, end in json.loads(row["ranges"])))
@@ -168,7 +168,11 @@ class Resends:
 
 
 class Ledger(Database):
-    """SQLite in WAL mode; every change is durable before its caller acts on it, and its rollback guard has followed."""
+    """The sender's ledger, an SQLite file in WAL mode.
+
+    A change is durable when the method that made it returns. The rollback guard is brought up to date before the
+    methods return that issue a sequence number or an epoch.
+    """
 
     side = "sender"
 
@@ -178,9 +182,9 @@ class Ledger(Database):
         self.resends = Resends(self._connection)
 
     def next_epoch(self) -> int:
-        """A heartbeat epoch larger than any before: one is taken at each start.
+        """Take a heartbeat epoch that is larger than any before. A sender takes one at each start.
 
-        It follows the clock, so that a sender whose ledger was lost is still believed by the receiver.
+        The epoch is at least the time in seconds. So a receiver still believes a sender whose ledger was lost.
         """
         row = self._connection.execute(
             "INSERT INTO heartbeat (one, epoch) VALUES (1, ?1) "
@@ -216,7 +220,10 @@ class Ledger(Database):
         self.keep_guard()
 
     def jump(self, channels: Mapping[str, int], epoch: int, decisions: int) -> None:
-        """Go on after these numbers where they are ahead; who issued them, and for which bundles, is not known here."""
+        """Let each channel go on after the given number, if that is ahead of its own, and likewise the epoch.
+
+        The ledger does not know the bundles that have the numbers between.
+        """
         with self._connection.transaction():
             for channel, sequence in channels.items():
                 self._connection.execute(
@@ -232,11 +239,11 @@ class Ledger(Database):
         self.keep_guard()
 
     def forget(self, bundle: str) -> None:
-        """Of a bundle of which nothing was sent: its version may be used again, its sequence number stays taken."""
+        """Forget a bundle of which nothing was sent. Its version may be used again. Its sequence number stays taken."""
         self._connection.execute("DELETE FROM bundle WHERE id = ?", (bundle,))
 
     def set_state(self, bundle: str, state: State, detail: str = "") -> None:
-        """Record what became of a bundle. Raises StepError when it is in no state that this one may follow."""
+        """Record the new state of a bundle. Raises StepError when ``state`` may not follow the state that it has."""
         self._check_step(bundle, state)
         self._connection.execute("UPDATE bundle SET state = ?, detail = ? WHERE id = ?", (state, detail, bundle))
         self.progress.end(bundle)
@@ -250,7 +257,7 @@ class Ledger(Database):
             raise UsageError(f"{bundle} waits for no signature any more; it was not approved")
 
     def reject(self, bundle: str, detail: str) -> None:
-        """A person withdraws a bundle that waits for signatures. Raises UsageError when it does not wait any more."""
+        """Record that a person withdrew a bundle that waits for signatures. Raises UsageError when it waits no more."""
         rejected = self._connection.execute(
             "UPDATE bundle SET state = 'withdrawn', detail = ? WHERE id = ? AND state IN ('unapproved', 'withdrawn')",
             (detail, bundle),
@@ -259,11 +266,11 @@ class Ledger(Database):
             raise UsageError(f"{bundle} waits for no signature any more; it was not rejected")
 
     def pass_over(self, bundle: str, passes: int) -> None:
-        """Record that a bundle, or some slabs of it, were transmitted so many times."""
+        """Record that a bundle, or some slabs of it, was transmitted ``passes`` times more."""
         self._connection.execute("UPDATE bundle SET passes_over = passes_over + ? WHERE id = ?", (passes, bundle))
 
     def sent(self, bundle: str, passes: int) -> None:
-        """Record that all transmissions of a bundle are over, so many."""
+        """Record that a bundle was sent: all of its ``passes``."""
         self._check_step(bundle, State.SENT)
         self._connection.execute(
             "UPDATE bundle SET state = ?, passes_over = passes_over + ? WHERE id = ?", (State.SENT, passes, bundle)
@@ -279,7 +286,7 @@ class Ledger(Database):
         return self._one("id = ?", bundle)
 
     def from_origin(self, origin: str) -> Row | None:
-        """The sent bundle whose item lay there when it was last heard of: a crash kept it from being moved away."""
+        """The sent bundle whose item still lies at ``origin``, because a crash kept it from being moved away."""
         return self._one("origin = ? AND state IN ('sent', 'confirmed') ORDER BY rowid DESC", origin)
 
     def numbered(self, channel: str, sequence: int) -> Row | None:
@@ -287,7 +294,7 @@ class Ledger(Database):
         return self._one("channel = ? AND sequence = ?", channel, sequence)
 
     def queued(self) -> list[Row]:
-        """Bundles that still are to be sent, oldest first."""
+        """Bundles that are waiting to be sent, oldest first."""
         return self._all("WHERE state = 'queued' ORDER BY rowid")
 
     def unapproved(self) -> list[Row]:
@@ -295,11 +302,11 @@ class Ledger(Database):
         return self._all("WHERE state = 'unapproved' ORDER BY rowid")
 
     def approved(self) -> list[Row]:
-        """Bundles that were signed by enough people, and are not queued yet, oldest first."""
+        """Bundles that enough people have signed, and that are not queued yet, oldest first."""
         return self._all("WHERE state = 'approved' ORDER BY created, sequence")
 
     def newest(self, channel: str, name: str) -> Row | None:
-        """The bundle of this name that was packed last, and not withdrawn."""
+        """The newest bundle of this name that was not withdrawn."""
         return self._one("channel = ? AND name = ? AND state != 'withdrawn' ORDER BY rowid DESC", channel, name)
 
     def recent(self, count: int) -> list[Row]:
@@ -307,7 +314,10 @@ class Ledger(Database):
         return self._all("ORDER BY rowid DESC LIMIT ?", count)
 
     def sequences(self) -> dict[str, int]:
-        """Last sequence number issued, by channel: the last below those that wait for signatures, if any do."""
+        """The last sequence number of each channel, as heartbeats tell it.
+
+        If bundles of a channel wait for signatures, it is the number before the first of these.
+        """
         query = """
             SELECT c.name, coalesce(
                 (SELECT min(b.sequence) - 1 FROM bundle b WHERE b.channel = c.name AND b.state = 'unapproved'),

@@ -1,7 +1,8 @@
-"""What the sender's workers say to their supervisor and to each other: one class a message, one vocabulary a pipe.
+"""The messages that the sender's workers exchange with their supervisor and with each other.
 
-A worker names a job by the number that the supervisor gave it; what the job was, and of which bundle, the supervisor
-looks up. ``encode`` hears of a bundle once, before the first slab of it, and once more when no slab of it follows.
+Each message is one class. Each pipe has a vocabulary: the set of messages that may come through it. The supervisor
+gives each job a number, and a worker names the job by that number; the supervisor looks up which slab of which bundle
+it was. The supervisor describes a bundle to ``encode`` once, before its first slab, and says when no slab follows.
 """
 
 from dataclasses import dataclass
@@ -29,12 +30,12 @@ Rate = Annotated[int, Whole()]
 TableBytes = Annotated[int, Whole(0, MAX_TABLE_BYTES)]
 BundleNumber = Annotated[int, Whole(0, (1 << 64) - 1)]
 
-# the supervisor to encode, and on to transmit
+# from the supervisor to encode, some of them passed on to transmit
 
 
 @dataclass(frozen=True, slots=True)
 class SetRate:
-    """From now on the line carries so many bytes a second; 0: as many as it can."""
+    """Send ``rate`` bytes a second from now on. 0: as many as the line can carry."""
 
     rate: Rate
 
@@ -93,7 +94,7 @@ class SendSlot:
     ]
 
 
-# transmit to encode
+# from transmit to encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +104,12 @@ class SlotSent:
     slot: Slot
 
 
-# to the supervisor
+# from the workers to the supervisor
 
 
 @dataclass(frozen=True, slots=True)
 class SessionBegun:
-    """``encode`` seals under this session, by this link key, and codes with this engine."""
+    """``encode`` has started: it seals datagrams under this session and link key, and codes with this FEC engine."""
 
     session: Annotated[str, Code("[0-9a-f]{16}")]
     engine: Annotated[str, Word(*ENGINES)]
@@ -132,17 +133,17 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Degraded:
-    """The kernel refused an offload; it goes on without."""
+    """The kernel refused an offload. The worker goes on without it."""
 
     detail: Annotated[str, Text(500)]
 
 
-# what they are told when they start
+# settings that a worker is given when it starts
 
 
 @dataclass(frozen=True, slots=True)
 class EncodeSettings:
-    """``encode``: the arena that it fills, the link's key and shape, and what it may read, the outbox among it."""
+    """Settings of ``encode``: its arena and pipes, the link's key and geometry, and the files that it may read."""
 
     arena: Fd
     slots: Annotated[int, Whole(1, MAX_SLOTS)]
@@ -160,7 +161,7 @@ class EncodeSettings:
 
 @dataclass(frozen=True, slots=True)
 class TransmitSettings:
-    """``transmit``: the arena that it sends from, its socket, where to, and how fast at first."""
+    """Settings of ``transmit``: its arena and pipes, its socket, the address of the peer, and the first rate."""
 
     arena: Fd
     slots: Annotated[int, Whole(1, MAX_SLOTS)]

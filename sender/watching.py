@@ -1,4 +1,4 @@
-"""The outbox as it changes: what is quiet is packed and queued, what cannot be sent is set aside with a reason."""
+"""Watches the outbox: packs and queues each item that has been quiet, and sets aside items that cannot be sent."""
 
 import asyncio
 import time
@@ -20,19 +20,25 @@ from sender.pack.retention import archive
 RESCAN_S: Final = 30.0
 UNSETTLED_S: Final = 0.25
 WATCH_AGAIN_S: Final = 1.0
-STUCK_AGAIN_S: Final = 600.0  # what cannot be moved away is judged again, and said again, no sooner
+STUCK_AGAIN_S: Final = 600.0  # after this time an item that cannot be moved away is judged, and reported, once more
 
 
 @dataclass(frozen=True, slots=True)
 class Stuck:
-    """An item that was handled and lies there still: how it looked, and until when it is left alone (monotonic)."""
+    """An item that was handled, but could not be moved away.
+
+    It is left alone while it looks as in ``state``, until ``until`` (monotonic clock, seconds).
+    """
 
     state: tuple[int, int] | None
     until: float
 
 
 class Watcher:
-    """Looks for items and hands each, packed, to ``queue``; ``origins`` says which are queued or in flight already."""
+    """Looks for items, has them packed, and gives the bundles to ``queue``.
+
+    ``origins`` returns the paths of items that are queued or in flight already.
+    """
 
     def __init__(
         self,
@@ -54,9 +60,9 @@ class Watcher:
         self._stuck: dict[Path, Stuck] = {}
 
     async def run(self, changed: asyncio.Event, stopping: asyncio.Event, is_idle: Callable[[], bool]) -> None:
-        """Scan whenever the folder changes; until ``stopping``, or nothing is left to send.
+        """Scan the outbox whenever it changes, until ``stopping`` is set or ``is_idle`` says that nothing is left.
 
-        ``changed`` is set whenever something was sent, and with ``stopping``.
+        The caller sets ``changed`` whenever something was sent, and together with ``stopping``.
         """
         hint = asyncio.Event()
         hints = asyncio.create_task(self._hint(hint, stopping))
@@ -81,14 +87,14 @@ class Watcher:
                 async for _ in awatch(self._config.outbox.path, stop_event=stopping, step=100, debounce=200):
                     hint.set()
             except (OSError, RuntimeError, UnicodeError) as error:  # a name that is not UTF-8, a folder that went away
-                if repr(error) != said:  # a folder that is locked stays so: once is enough
+                if repr(error) != said:  # the same error may stay for long, so it is reported once
                     self._say(WatchRestarted(repr(error)))
                 said = repr(error)
             hint.set()
             await asyncio.sleep(WATCH_AGAIN_S)
 
     async def _scan(self, stopping: asyncio.Event) -> bool:
-        """Take what is quiet; True when something is not yet."""
+        """Take all items that are quiet. Returns whether there are others, which are not quiet yet."""
         for stray in self._folder.strays():
             self._say(ItemIgnored(printable(stray)))
         busy = self._origins()
@@ -107,14 +113,14 @@ class Watcher:
         return unsettled
 
     async def _take_once(self, entry: Path) -> None:
-        """Take an item, and note it where it lies there still: who wakes us again and again gets no word each time."""
+        """Take an item. If it could not be moved away, remember that, so that each scan does not report it again."""
         before = self._folder.state(entry)
         await self._take(entry)
         if str(entry) not in self._origins() and before is not None and self._folder.state(entry) == before:
             self._stuck[entry] = Stuck(before, time.monotonic() + STUCK_AGAIN_S)
 
     def _is_stuck(self, entry: Path) -> bool:
-        """Whether it was handled, and is as it was."""
+        """Whether an item was handled before, and has not changed since."""
         stuck = self._stuck.get(entry)
         return stuck is not None and time.monotonic() < stuck.until and self._folder.state(entry) == stuck.state
 
@@ -125,9 +131,9 @@ class Watcher:
             order = Order(item, [self._folder.root(entry)], send.passes, send.pass_delay_s, str(entry))
             row = await self._packer.pack(order)
         except FileNotFoundError:
-            return  # taken away again
+            return  # somebody took it away again
         except StorageError:
-            raise  # our own disk: the item is not at fault, and stays where it is
+            raise  # our own disk failed: the item is not at fault, and stays where it is
         except DiodeError as error:
             self._set_aside(entry, error)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""``diode-receiver channel begin``."""
+"""``diode-receiver channel begin``: a person says from which sequence number on a channel counts."""
 
 import re
 import sys

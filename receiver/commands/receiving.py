@@ -15,7 +15,7 @@ from receiver.daemon import Receiver
 
 
 def run(toml: Path, bundles: int | None, *, as_json: bool, quiet: bool) -> None:
-    """Receive bundles into the inbox; so many, if a number is given. Raises typer.Exit."""
+    """Receive bundles into the inbox. If a number of bundles is given, end after that many. Raises typer.Exit."""
     config = load(ReceiverConfig, toml)
     configure(config.log.level, json=config.log.as_json)
     keep_to_oneself()
@@ -33,5 +33,5 @@ def run(toml: Path, bundles: int | None, *, as_json: bool, quiet: bool) -> None:
 
 
 def keep_to_oneself() -> None:
-    """Let nobody but the owner write to what is published, whatever the umask was; workers inherit it."""
+    """Set the umask so that only the owner can write to what is published. The workers inherit it."""
     os.umask(os.umask(0o077) | 0o022)

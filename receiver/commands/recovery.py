@@ -1,4 +1,4 @@
-"""``diode-receiver backup``, ``restore`` and ``rebaseline``: what a person does against a loss, and after one."""
+"""``diode-receiver backup``, ``restore``, ``rebaseline``: a person prepares for the loss of a ledger, or mends it."""
 
 import sys
 from contextlib import closing

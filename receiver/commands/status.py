@@ -1,4 +1,4 @@
-"""``diode-receiver status``."""
+"""``diode-receiver status``: a table of the newest bundles and their states."""
 
 from contextlib import closing
 from dataclasses import dataclass

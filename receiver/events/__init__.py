@@ -1,8 +1,9 @@
-"""What happens on the receiving side, as the supervisor knows it: one frozen class an event, told to every reader.
+"""The events of the receiving side: each is one frozen class, and each is given to every reader.
 
-A worker's message is never an event: it is looked up first.
+The supervisor makes an event when something has happened. Progress display, log and metrics are readers. A worker's
+message is never an event itself. The supervisor first looks up in the ledger what the message is about.
 
-- ``happened``: the events
-- ``lines``: the log: which events are lines of it, in which words
-- ``lookup``: events of bundles, made of what ``store`` names and the ledger knows
+- ``happened``: the classes of all events
+- ``lines``: the reader that writes the log: which events become log lines, and in which words
+- ``lookup``: makes an event of a message of ``store``, by what the ledger knows of the bundle
 """

@@ -1,7 +1,7 @@
-"""What happens on the receiving side: one frozen class an event. What is logged, shown, counted or scanned reads these.
+"""What happens on the receiving side: each event is one frozen class. Log, display, metrics and scanners read them.
 
-The supervisor makes them of what it looked up itself. Texts of a peer or a worker in them are bounded and escaped
-where they are shown. Times, where an event has one, are seconds of one monotonic clock.
+The supervisor makes an event from what it looked up itself. Some texts in events come from the peer or a worker: each
+reader bounds and escapes them when it shows them. Times are seconds of one monotonic clock.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ class Listening:
 
 @dataclass(frozen=True, slots=True)
 class TwoLinkKeys:
-    """Two link keys are valid: the one from before, too."""
+    """Two link keys are valid: the current one, and the one before the last change."""
 
     previous: str  # its id, in hexadecimal digits
     since: str  # RFC 3339
@@ -51,14 +51,14 @@ class TrustAwaited:
 
 @dataclass(frozen=True, slots=True)
 class Ticked:
-    """A quarter of a second has passed: what is shown is shown anew."""
+    """A quarter of a second has passed. Readers that show progress show it again."""
 
     at: float
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How the daemon is. ``has_begun``: all workers do their work; ``is_well``: they live, and move."""
+    """How the daemon is. ``has_begun``: all workers do their work. ``is_well``: they are alive and make progress."""
 
     at: float
     has_begun: bool
@@ -70,7 +70,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class BeatHeard:
-    """A heartbeat was taken. ``health`` is what the sender counts, by its own word."""
+    """A heartbeat was taken. ``health`` has counters as the sender states them, unverified."""
 
     at: float
     health: Mapping[str, int]
@@ -78,7 +78,7 @@ class BeatHeard:
 
 @dataclass(frozen=True, slots=True)
 class LinkSilent:
-    """No heartbeat was heard for so long."""
+    """No heartbeat was heard for too long."""
 
     since_s: float
 
@@ -92,14 +92,14 @@ class LinkAlive:
 
 @dataclass(frozen=True, slots=True)
 class BeatsLeftOut:
-    """What so many heartbeats said was not recorded: too many waited for the disk."""
+    """Some heartbeats were not recorded, because too many waited for the disk. The event has their number."""
 
     count: int
 
 
 @dataclass(frozen=True, slots=True)
 class OldKeyUsed:
-    """A session spoke under the link key from before the last change; said once of each session."""
+    """A session uses the link key from before the last change. There is one such event for each session."""
 
     key: str
     session: str
@@ -107,7 +107,7 @@ class OldKeyUsed:
 
 @dataclass(frozen=True, slots=True)
 class GapsCounted:
-    """So many bundles were numbered, and nothing of them arrived."""
+    """Bundles that have sequence numbers, and of which nothing arrived, were counted."""
 
     count: int
 
@@ -117,7 +117,7 @@ class GapsCounted:
 
 @dataclass(frozen=True, slots=True)
 class IsalAbsent:
-    """A worker codes without ISA-L, though the configuration leaves it the choice."""
+    """A worker decodes without the fast FEC engine ISA-L, though the configuration allows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class UdpPathTaken:
 
 @dataclass(frozen=True, slots=True)
 class WorkerDied:
-    """A worker ended by itself with this exit code; all of them begin anew."""
+    """A worker ended by itself with this exit code. All workers are replaced."""
 
     at: float
     worker: str
@@ -175,9 +175,9 @@ class NowHeld:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A bundle is over. Without ``row`` nobody knows whose it was; ``fields`` are shown.
+    """A bundle has ended. ``row`` None: nobody knows whose bundle it was. ``fields`` are shown.
 
-    Dropped: nothing is kept of it, and nothing is said of it.
+    The outcome "dropped" means that nothing is kept of the bundle, and nothing is shown.
     """
 
     outcome: Literal["published", "quarantined", "expired", "dropped"]
@@ -189,9 +189,10 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Incomplete:
-    """All passes of a bundle are over, or its sender is gone, and something is missing still.
+    """All passes of a bundle are over, or its sender is gone, and a part of the bundle is still missing.
 
-    Without ``row`` nothing of it could be begun. ``resend_code`` asks for the rest; a long one is a file's name.
+    ``row`` None: the bundle could not even be begun. ``resend_code`` asks for the rest. If the code is long, this is
+    the name of the file that holds it.
     """
 
     bundle: str
@@ -202,7 +203,7 @@ class Incomplete:
 
 @dataclass(frozen=True, slots=True)
 class ResendNeeded:
-    """What is missing has to be asked for by a person, who types ``do`` on the other side. ``kept``: a file, or ""."""
+    """A person has to ask for what is missing, and types ``do`` on the other side. ``kept``: the code's file, or ""."""
 
     what: str
     do: str
@@ -211,12 +212,12 @@ class ResendNeeded:
 
 @dataclass(frozen=True, slots=True)
 class CodeNotKept:
-    """The disk did not take the file of a resend code."""
+    """The file of a resend code could not be written."""
 
 
 @dataclass(frozen=True, slots=True)
 class HintsLeftOut:
-    """So many bundles that heartbeats alone speak of were not reported one by one."""
+    """Bundles that only heartbeats name were counted and not reported one by one. The event has their number."""
 
     count: int
 
@@ -232,7 +233,7 @@ class Scanned:
 
 @dataclass(frozen=True, slots=True)
 class ScanFailed:
-    """It has not: the bundle stays held."""
+    """A channel's scanner could not decide about a held bundle. The bundle stays held."""
 
     bundle: str
     detail: str
@@ -240,7 +241,7 @@ class ScanFailed:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """Something to be logged, and nothing else."""
+    """Something that is only logged: no other reader needs it."""
 
     level: Literal["info", "error"]
     event: str
@@ -281,5 +282,5 @@ Event = (
 
 
 def disk_failing(message: DiskFailing) -> Noted:
-    """The alarm that a disk fails, whoever noticed."""
+    """Make the alarm event for a failing disk."""
     return Noted("error", "disk_failing", {"detail": message.detail, "failures": message.failures, "do": DISK_DO})

@@ -1,6 +1,7 @@
-"""The log of the receiving side: which events are lines of it, under which name, and what a person is told to do.
+"""The log of the receiving side: which events become log lines, under which name, and what a person should do then.
 
-The line of a bundle that is over is the display's (:mod:`receiver.supervisor.progress`), since it is JSON on demand.
+One line is not written here: the display (:mod:`receiver.supervisor.progress`) prints the line of a bundle that has
+ended, because the option ``--json`` prints that line as JSON.
 """
 
 import time
@@ -54,7 +55,7 @@ log = structlog.get_logger()
 
 
 class Lines:
-    """Writes the lines. ``clock``, in seconds, bounds those that whoever holds a link key can cause at will."""
+    """Writes the log lines. ``clock``, in seconds, limits those lines that anybody with the link key could cause."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -80,7 +81,7 @@ class Lines:
 
     def _note(self, noted: Noted) -> None:
         if noted.event == "slab_mismatch" and not self._seldom.may_say(noted.event, self._clock()):
-            return  # whoever has the link key can seal wrong symbols as fast as the line is
+            return  # somebody with the link key can send wrong symbols at the full rate of the line
         log.log(40 if noted.level == "error" else 20, noted.event, **noted.fields)
 
     def _tell_of_link(self, event: LinkSilent | LinkAlive | BeatsLeftOut | OldKeyUsed) -> None:

@@ -1,10 +1,10 @@
-"""Events of bundles: what ``store`` says is looked up in the ledger, the inbox and the configuration.
+"""Makes events of bundles: each message of ``store`` is looked up in the ledger, the inbox and the configuration.
 
-Of what ``store`` says only the bundle's id is taken, and figures that nothing else knows; an id that the ledger has
-not, or has in another state, is not believed.
+From a message only two things are taken: the id of the bundle, and figures that are known nowhere else. A message is
+not believed when the ledger does not know the id, or has the bundle in another state.
 
-A message is looked up some time after it was sent, and an honest ``store`` may have gone on meanwhile: where its ledger
-may forget a bundle by then, nothing is made of the message, and nobody is ended for it.
+A message is looked up some time after it was sent. An honest ``store`` may have gone on meanwhile, and may have removed
+the bundle from the ledger. Where that is possible, the message is ignored, and ``store`` is not ended for it.
 """
 
 import time
@@ -54,7 +54,7 @@ SYMBOLS_DETAIL: Final = (
 
 
 class Lookup:
-    """Makes events of what ``store`` says."""
+    """Makes events of the messages of ``store``."""
 
     def __init__(self, config: ReceiverConfig, ledger: LedgerView) -> None:
         self._config = config
@@ -62,9 +62,10 @@ class Lookup:
         self._inbox = Inbox(config.inbox.path)
 
     def event(self, message: object) -> Event | None:
-        """The event of a message; None when it came too late, or a later message will say more.
+        """The event of a message. None: the message came too late, or a later message will say more.
 
-        Raises MessageError for what the ledger would know if it were true, StorageError when that cannot be asked.
+        Raises MessageError when the ledger shows that the message is untrue, StorageError when the ledger does not
+        answer.
         """
         match message:
             case Proving():
@@ -83,7 +84,7 @@ class Lookup:
             case ManifestRefused():
                 return self._refused(message, None, message.detail)
             case Expired():
-                gone = self._ledger.bundles.get(message.bundle)  # another bundle may have its number by now
+                gone = self._ledger.bundles.get(message.bundle)  # by now another bundle may have its sequence number
                 return Ended("expired", message.bundle, gone, {}) if gone is not None else None
             case _:
                 return self._noted(message)

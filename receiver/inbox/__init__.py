@@ -1,7 +1,7 @@
-"""The inbox: the one rename that publishes, what is published beside the data, what lies there already.
+"""The inbox: publishes a bundle by one rename, writes the files beside its data, and reads receipts of earlier bundles.
 
-- ``facts``: what identifies a bundle, in the audit log, in a receipt, beside a refusal
-- ``folder``: the trial rename at start, the one rename that publishes, quarantine
-- ``receipts``: what lies in the inbox and the ledger does not know
-- ``sidecars``: what is published beside the data: manifest, SHA256SUMS, receipt
+- ``facts``: the fields by which the audit log, a receipt and a refusal name a bundle
+- ``folder``: the folders of the inbox: publishes by one rename, which is tried at the start; moves into quarantine
+- ``receipts``: finds receipts in the inbox whose bundles the ledger does not know
+- ``sidecars``: writes what is published beside the data: manifest, SHA256SUMS, receipt
 """

@@ -20,7 +20,7 @@ from diode.storage.folder import Folder
 from diode.storage.locking import lock_in
 
 REASON_FILE: Final = "reason.json"
-UNSIGNED: Final = "unsigned"  # below quarantine: reasons of manifests that anybody with the link key could send
+UNSIGNED: Final = "unsigned"  # below quarantine: reasons about manifests that anybody with the link key could have sent
 MAX_REASONS: Final = {True: 1000, False: 100}  # kept without content, the newest, by whether a known key signed
 OURS: Final = ".diode"
 _MOVED_ON: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
@@ -29,8 +29,9 @@ _MOVED_ON: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 class Inbox:
     """The folder tree that bundles are received into.
 
-    Readers may write into it, and names in it may be theirs: each is used relative to a descriptor, and as no link.
-    ``.diode`` is ours alone; it stays the same folder, whatever is put at its name meanwhile.
+    People who read the inbox may also write into it, and may put a link at any name. So each name is opened relative to
+    the descriptor of its folder, and a link is never followed. The folder ``.diode`` is ours alone. It stays open, so
+    it stays the same folder even if somebody puts another one at its name.
     """
 
     def __init__(self, path: Path) -> None:
@@ -65,12 +66,12 @@ class Inbox:
 
     @cached_property
     def held_folder(self) -> Folder:
-        """Trees that wait, named by their bundle's id."""
+        """The trees of held bundles, each named by its bundle's id."""
         return self.ours.folder("held", create=True)
 
     @cached_property
     def quarantine_folder(self) -> Folder:
-        """What was refused, likewise."""
+        """Refused bundles, each named by its id."""
         return self.ours.folder("quarantine", create=True)
 
     def prepare(self) -> None:
@@ -86,7 +87,7 @@ class Inbox:
             raise UsageError(f"inbox {self.path} cannot be used: {error.strerror} ({error.filename})") from error
 
     def lock(self) -> int:
-        """No other receiver may use it meanwhile, until the descriptor is closed. Raises LockedError."""
+        """Lock the inbox against other receivers. Closing the returned descriptor unlocks it. Raises LockedError."""
         return lock_in(self.ours, self.path)
 
     def version_folder(self, manifest: Manifest) -> Path:
@@ -116,7 +117,7 @@ class Inbox:
         return self.version_folder(manifest)
 
     def sync(self, target: Path) -> None:
-        """The rename to ``target`` outlives a power loss. A reader may have moved it on meanwhile."""
+        """Make the rename to ``target`` durable. A reader may already have moved the bundle on."""
         channel, name, _ = target.relative_to(self.path).parts
         for path in (f"{channel}/{name}", channel, "."):
             try:
@@ -129,9 +130,10 @@ class Inbox:
     def set_aside(
         self, bundle: str, error: DiodeError, facts: Mapping[str, Any], keep: Folder | None, *, is_signed: bool = True
     ) -> None:
-        """Write ``quarantine/<bundle>/reason.json``; what ``keep`` (spool or held) has of the bundle moves there.
+        """Write ``quarantine/<bundle>/reason.json``. Files of the bundle in ``keep`` (spool or held) move there, too.
 
-        Of what no known key signed it is ``quarantine/unsigned/<bundle>/reason.json``: it takes no place away.
+        If no known key signed it, the reason is ``quarantine/unsigned/<bundle>/reason.json``. Such reasons have places
+        of their own, so that they cannot push out others.
         """
         if is_signed:
             _set_aside(self.quarantine_folder, bundle, error, facts, keep)

@@ -1,7 +1,7 @@
-"""Receipts in the inbox: what was published, whatever the ledger says. A ledger that does not know one is too old.
+"""Finds receipts in the inbox. A receipt proves that a bundle was published: a ledger that does not know it is too old.
 
-Readers of the inbox may have moved or changed them, so all that is read is bounded and checked; what is no receipt is
-counted and left alone.
+People who read the inbox may have moved or changed receipts. So everything that is read is bounded and checked. A file
+that is no receipt is counted, and left alone.
 """
 
 import os

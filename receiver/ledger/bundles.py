@@ -49,13 +49,13 @@ _INSERT_NOW: Final = _INSERT.replace(":changed", _NOW)
 
 
 def named(row: Row) -> dict[str, str]:
-    """A bundle as the audit log names it, with the keys that signed it."""
+    """The fields by which the audit log names a bundle, and the keys that signed it."""
     place = {"channel": row.channel, "name": row.name, "version": row.version}
     return {"bundle": row.id, **place, "digest": row.content, "key": row.signer}
 
 
 class Bundles:
-    """Reads them."""
+    """Reads the bundles of the ledger."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -82,7 +82,7 @@ class Bundles:
         return self._all("WHERE state = 'held' ORDER BY rowid")
 
     def untouched(self, seconds: float) -> list[Row]:
-        """Bundles being received of which nothing was stored or spilled for so long."""
+        """Bundles being received of which nothing was stored or spilled for the given time."""
         where = "WHERE state = 'receiving' AND changed < strftime('%Y-%m-%dT%H:%M:%SZ', 'now', ?)"
         return self._all(where, f"-{seconds} seconds")
 
@@ -103,7 +103,7 @@ class Bundles:
 
 
 class BundleWriter(Bundles):
-    """Records what ``store`` decides of them.
+    """Records what ``store`` decides about bundles.
 
     What publishes or refuses is durable, and the rollback guard has followed, before the caller goes on. That a bundle
     was only accepted may be forgotten: nothing of it can be seen yet.
@@ -157,7 +157,7 @@ class BundleWriter(Bundles):
         if before is not None:
             check_step(bundle, before, state)
         if state not in (State.RECEIVING, State.PUBLISHING):
-            self._slabs.forget(bundle)  # first: whoever is killed in between ends the bundle once more
+            self._slabs.forget(bundle)  # first: after a kill in between, the bundle is ended once more
         with self._connection.synchronously("FULL"):
             self._connection.execute(
                 f"UPDATE bundle SET state = ?, detail = ?, changed = {_NOW} WHERE id = ?", (state, detail, bundle)
@@ -166,7 +166,7 @@ class BundleWriter(Bundles):
             self._keep_anchor()
 
     def forget(self, bundle: str, *states: State) -> None:
-        """Nothing of a bundle is kept: what was not published may begin anew. ``states``: receiving and publishing."""
+        """Forget a bundle that was not published, so that it may begin anew. ``states``: receiving and publishing."""
         self._slabs.forget(bundle)
         for state in states or (State.RECEIVING, State.PUBLISHING):
             self._connection.execute("DELETE FROM bundle WHERE id = ? AND state = ?", (bundle, state))
@@ -186,7 +186,7 @@ class BundleWriter(Bundles):
     def take_published(self, row: Row) -> None:
         """Take up a bundle that lies in the inbox, whatever the ledger had of it. It runs in a transaction.
 
-        A bundle that another one's number or version is taken by counts as refused: it is not published again.
+        If another bundle has its number or version in the ledger, it is recorded as refused: it is not published again.
         """
         self._slabs.forget(row.id)
         self._delete(row.id)
@@ -202,7 +202,7 @@ class BundleWriter(Bundles):
         return State(row["state"]) if row else None
 
     def _free_expired(self, manifest: Manifest) -> None:
-        """Nothing of what expired was ever seen: its number and version are free for whoever needs them."""
+        """Remove an expired bundle with this number or version. Nobody has seen it, so both are free again."""
         self._connection.execute(
             "DELETE FROM bundle WHERE state = 'expired' AND channel = :channel "
             "AND (sequence = :sequence OR (name = :name AND version = :version))",

@@ -1,4 +1,4 @@
-"""Sequence numbers of which no bundle came.
+"""Finds sequence numbers that were used, but whose bundles never came.
 
 What is missing is proven by a signature (a signed manifest names the bundle before it; a lower number was never seen),
 or only told by heartbeats. The two are never mixed.
@@ -28,7 +28,7 @@ class _Series(NamedTuple):
 
 
 class Gaps:
-    """Reads them; they follow from what others record."""
+    """Computes the gaps from what the other parts of the ledger record."""
 
     def __init__(self, connection: Connection, numbers: Numbers) -> None:
         self._connection = connection

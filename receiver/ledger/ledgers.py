@@ -1,6 +1,6 @@
 """The receiver's ledger as each process opens it. Two write it, each its own tables; commands read.
 
-What another process writes has no methods here that change it, and the database refuses such a statement.
+A process has no methods that change the tables of the other process, and the database refuses such a statement, too.
 """
 
 from collections.abc import Iterable, Mapping

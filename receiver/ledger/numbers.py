@@ -1,8 +1,9 @@
-"""Sequence numbers in the ledger: which ones a channel takes now, and what a person said of them.
+"""Sequence numbers in the ledger: which numbers a channel takes now, and what a person said about them.
 
-A number alone never decides for good. One that lies too far from the others waits for a person's ``channel begin``,
-which opens a second range of numbers beside the one that the channel has come to. Channel ``trust`` is free of all of
-this: a document's own signed version is its order, and whoever can spend a number there must not be able to stop it.
+A bundle is never refused for good because of its number alone. If its number lies too far from the others, it waits
+until a person types ``channel begin``. That opens a second range of numbers, beside the one that the channel has
+reached. Channel ``trust`` has no such rules: a trust document has a signed version of its own, which orders it, and
+somebody who can use up numbers there must not be able to stop new documents.
 """
 
 from collections.abc import Iterator
@@ -89,7 +90,7 @@ class Numbers:
 
 
 class NumberWriter(Numbers):
-    """Records how far they have come."""
+    """Records how far the numbers of each channel have come."""
 
     def begin(self, channel: str, first: int) -> None:
         """A person says: from ``first`` on numbers are in order, and nothing below it is missed. Durable.
@@ -108,7 +109,7 @@ class NumberWriter(Numbers):
                 )
 
     def note(self, manifest: Manifest) -> None:
-        """A signed bundle is begun: its number moves its range on, and proves that there is one before it."""
+        """A signed bundle was begun: extend the range by its number, and note which bundle it says came before it."""
         channel, number = manifest.channel, manifest.sequence
         self._connection.execute(
             "UPDATE channel_begin SET highest = max(highest, ?2) "

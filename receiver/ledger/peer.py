@@ -1,6 +1,7 @@
-"""What the ledger knows of the sender by its heartbeats: their order, sessions, numbers issued, bundles spoken of.
+"""What the ledger knows of the sender by its heartbeats: their order, sessions, numbers issued, bundles named.
 
-None of it is signed. The supervisor writes it; a link key that is given up, or stolen, takes its word along.
+None of it is signed. The supervisor writes it. When another link key is used, what heartbeats said under the old key is
+forgotten, because the old key may have been stolen.
 """
 
 import json
@@ -89,7 +90,7 @@ class PeerWriter(PeerRecord):
                 self.note_order(key, LinkOrder(epoch, -1, has_spoken=known.get(key, LinkOrder()).has_spoken))
 
     def forget_claims(self, key: str) -> None:
-        """What was said under other link keys is no one's word any more: ``key`` speaks now.
+        """Forget what heartbeats claimed under other link keys, because ``key`` is used now.
 
         Where a channel begins is kept, since its numbers are told anew; bundles are named anew as they are sent. A key
         that comes back counts as one that has not spoken: what was said meanwhile is forgotten then.

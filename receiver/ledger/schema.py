@@ -1,6 +1,7 @@
 """The tables of the receiver's ledger, which process writes each of them, and how older schemas are brought up to date.
 
-A number in ``postponed``, ``ahead``, ``predecessor``, ``heard`` and ``cancelled`` counts rows up: the newest are kept.
+The column ``number`` in ``postponed``, ``ahead``, ``predecessor``, ``heard`` and ``withdrawn`` counts up with each row.
+By it the oldest rows are found and removed.
 """
 
 from typing import Final

@@ -1,7 +1,7 @@
-"""Slabs in the ledger: which are stored, of which some symbols are, and whether all of that is on the disk yet.
+"""Slabs in the ledger: which are stored, which are spilled in part, and whether they are on the disk yet.
 
-A verified slab is written to the page cache, and recorded at once: so it survives a killed process. After a power loss
-the boot id tells such rows apart from those that a sync has covered (states.Proof).
+A verified slab is written to the page cache and recorded at once, so it survives a killed process. A power loss may
+lose it. Then the boot id tells such rows apart from those that a sync has covered (states.Proof).
 """
 
 from pathlib import Path
@@ -31,7 +31,7 @@ def boot_id() -> str:
 
 
 class Slabs:
-    """Reads what is stored and spilled; whether it is on the disk is ``store``'s question alone."""
+    """Reads which slabs are stored or spilled. Only ``store`` needs to know whether they are on the disk."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -118,21 +118,22 @@ class SlabWriter(Slabs):
         return self._connection.execute(f"DELETE FROM parked WHERE {_PLACE}", values).rowcount > 0
 
     def forget(self, bundle: str) -> None:
-        """Nothing of a bundle is stored or spilled."""
+        """Forget all slabs of a bundle."""
         for table in _TABLES:
             self._connection.execute(f"DELETE FROM {table} WHERE bundle = ?", (bundle,))
 
     def forget_strays(self) -> None:
-        """Nothing of bundles that have no row is stored or spilled."""
+        """Forget all slabs of bundles that have no row."""
         for table in _TABLES:
             self._connection.execute(f"DELETE FROM {table} WHERE bundle NOT IN (SELECT id FROM bundle)")
 
     # whether it is on the disk
 
     def begin_run(self) -> None:
-        """What an earlier run of this boot wrote is in the page cache; whether all of it gets to the disk it was told.
+        """Mark the slabs that an earlier run of this boot wrote as unproven.
 
-        No sync of this run can prove it: whoever publishes such slabs reads them from the disk first.
+        They are in the page cache. The kernel told only the earlier run whether a write failed, so no sync of this run
+        can prove them. Before such slabs are published, they are read from the disk.
         """
         self._connection.execute(
             "UPDATE slab SET proof = ? WHERE boot = ? AND proof IN (?, ?)",
@@ -153,13 +154,13 @@ class SlabWriter(Slabs):
         self._prove(Proof.SYNCING, Proof.DURABLE)
 
     def forget_unsynced(self) -> None:
-        """Writes were lost, and nobody says which: what no good sync has covered is not there."""
+        """Writes were lost, and the kernel does not say which: forget all slabs that no successful sync has covered."""
         for table in _WITH_PROOF:
             values = (self._boot, Proof.DURABLE)
             self._connection.execute(f"DELETE FROM {table} WHERE boot = ? AND proof != ?", values)
 
     def forget_doubtful(self, bundle: str) -> None:
-        """Spilled symbols of an earlier boot have no digests to be checked by: they are asked for again."""
+        """Forget spilled symbols of an earlier boot. No digest can prove them, so they are asked for again."""
         values = (bundle, self._boot, Proof.DURABLE)
         self._connection.execute("DELETE FROM parked WHERE bundle = ? AND boot != ? AND proof != ?", values)
 

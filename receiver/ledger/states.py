@@ -6,7 +6,7 @@ from typing import Final
 
 
 class State(StrEnum):
-    """Where a bundle stands. A ledger keeps these words."""
+    """The state of a bundle. The ledger stores these words, so they cannot be renamed."""
 
     RECEIVING = "receiving"
     HELD = "held"  # verified, and waits for people or a scanner
@@ -26,10 +26,10 @@ class Proof(StrEnum):
 
 
 class StepError(RuntimeError):
-    """A bundle was to take a step that its state does not allow: a fault of the program."""
+    """The program tried to set a state that may not follow the state of a bundle. This is a fault of the program."""
 
 
-# To stay as it is is always allowed: a step is repeated when its caller did not get further.
+# Which states may follow a state. A bundle may always stay in its state: an interrupted caller repeats its step.
 STEPS: Final[Mapping[State, frozenset[State]]] = {
     # Straight to published: a trust document counts although its place in the inbox is taken.
     State.RECEIVING: frozenset({State.HELD, State.PUBLISHING, State.PUBLISHED, State.REFUSED, State.EXPIRED}),

@@ -9,7 +9,7 @@ LogCheckpoint = tuple[int, str]  # version and digest of a trust document
 
 
 class TrustRecord:
-    """Reads them."""
+    """Reads the trust documents that were taken."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -29,17 +29,17 @@ class TrustRecord:
         return (row["version"], document_digest(row["sealed"])) if row else None
 
     def digest(self, version: int) -> str | None:
-        """Of the document of a version that was taken here, be it long ago. None: none was."""
+        """The digest of the document of a version that was taken here at any time. None: none was taken."""
         row = self._connection.execute("SELECT sealed FROM trust WHERE version = ?", (version,)).fetchone()
         return document_digest(row["sealed"]) if row else None
 
     def low_watermark(self) -> LogCheckpoint | None:
-        """Of a trust document that counted here and is forgotten: nothing older counts any more."""
+        """Version and digest of a document that counted here and is no longer in the ledger. No older one counts."""
         row = self._connection.execute("SELECT version, digest FROM trust_floor").fetchone()
         return (row["version"], row["digest"]) if row else None
 
     def head(self) -> LogCheckpoint | None:
-        """Of the newest trust document that ever counted here, whether it is still in here or not."""
+        """Version and digest of the newest document that ever counted here, even if it is no longer in the ledger."""
         heads = [head for head in (self.low_watermark(), self.newest()) if head is not None]
         return max(heads, key=lambda head: head[0], default=None)  # of two of one version, the floor
 

@@ -1,4 +1,4 @@
-"""Bundles in the ledger that came and could not be begun: for want of room, or for their number."""
+"""Bundles in the ledger that came but could not be begun: space was short, or their number waits for a person."""
 
 from typing import Final, NamedTuple
 

@@ -1,13 +1,13 @@
-"""What the sender says of itself, compared with what it said before; what is asked of it.
+"""What heartbeats say of the sender, compared with what they said before; and codes by which a person asks for more.
 
-- ``asking``: what is missing, and is asked for by itself
-- ``audit_checkpoints``: the head of the sender's audit log, as heartbeats name it: noted, alarmed when it goes back
-- ``channels``: ``channel begin``: a person says from which number on a channel counts
-- ``completion``: when a bundle whose passes are over is incomplete
-- ``heartbeats``: what is heard: how far each link key has come, which bundles are over
-- ``link_keys``: for ``status``: which link keys are taken, and which one was heard
-- ``order_alarm``: says that heartbeats are refused for their order, and what to type
-- ``recording``: what was said, recorded in the ledger and compared, in a thread of its own
+- ``asking``: reports bundles that are missing, with the code that a person carries to the sender
+- ``audit_checkpoints``: records how far the sender's audit log has come, and raises an alarm when it goes back
+- ``channels``: ``channel begin``: a person says from which sequence number on a channel counts
+- ``completion``: tells when a bundle counts as incomplete, after all of its passes are over
+- ``heartbeats``: takes each heartbeat once and in order, and hands what it says on
+- ``link_keys``: for ``status``: which link keys are valid, and which one was heard last
+- ``order_alarm``: raises an alarm when heartbeats are refused for their order, and says what to type
+- ``recording``: records in a thread what heartbeats said, and compares it with the ledger
 - ``regressions``: detects sequence numbers and clocks of the sender that move backwards
-- ``requests``: codes for what is missing, kept as text and QR code
+- ``requests``: makes resend codes for what is missing, and keeps them as text and QR code
 """

@@ -1,4 +1,7 @@
-"""What is asked for by itself: bundles that signatures prove to be missing, and those only heartbeats speak of."""
+"""Reports missing bundles without being asked, each with the code by which a person requests it from the sender.
+
+Signatures prove that some bundles are missing. Other bundles are named by heartbeats alone, which are hints.
+"""
 
 from collections.abc import Callable, Collection
 from typing import Final
@@ -9,13 +12,13 @@ from receiver.ledger.ledgers import SupervisorLedger
 from receiver.peer.requests import Request, request_gaps, request_signed
 from receiver.spool.disk import DiskHealth
 
-PROOF_S: Final = 600  # what a signature proves to be missing is said after so long, whatever heartbeats say
+PROOF_S: Final = 600  # a bundle that a signature proves to be missing is reported after this time
 
 
 class Asking:
-    """Says each thing that is missing once. ``gaps`` is all that was missing when it was looked for last.
+    """Reports each missing bundle once. ``gaps`` is the list of all that were missing at the last look.
 
-    ``hints`` bounds what heartbeats alone speak of. Times are of one monotonic clock, in seconds.
+    ``hints`` limits the reports of bundles that only heartbeats name. Times are of one monotonic clock, in seconds.
     """
 
     def __init__(
@@ -37,11 +40,11 @@ class Asking:
         self._is_current = False  # nothing has happened since the gaps were looked for
 
     def outdate(self) -> None:
-        """Something happened: other things may be missing now."""
+        """Something has changed, so other bundles may be missing now."""
         self._is_current = False
 
     def look_back(self, now: float) -> None:
-        """The sender rests: whatever it numbered, and did not arrive, is missing."""
+        """The sender is idle: report every bundle that has a number, and did not arrive, as missing."""
         if self._is_current:
             return
         with self._disk.surviving():
@@ -54,7 +57,7 @@ class Asking:
             self._say(GapsCounted(len(gaps)))
 
     def look(self, now: float) -> None:
-        """Say what signatures prove to be missing, whether the sender rests or not."""
+        """Report the bundles that signatures prove to be missing, whether the sender is idle or not."""
         with self._disk.surviving():
             self._say_proven(request_signed(self._ledger, older_than_s=PROOF_S))
         if left_out := self._hints.left_out(now):

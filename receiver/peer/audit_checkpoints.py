@@ -1,6 +1,7 @@
-"""The head of the sender's audit log, as its heartbeats name it: kept in our own log, and compared with the last one.
+"""Keeps the checkpoint of the sender's audit log, which heartbeats tell as ``head``, and compares it with the last one.
 
-Whoever cuts the end off the log of staging, or writes another one, cannot change what was heard here.
+Each checkpoint is written into our own audit log. An attacker who cuts off the end of the sender's log, or writes
+another one, cannot change what was recorded here.
 """
 
 from collections.abc import Callable
@@ -15,10 +16,11 @@ NOTED_EVERY_S: Final = 60.0
 
 
 class PeerCheckpoints:
-    """Takes the head of each heartbeat. Its first one after a start is noted at once, the first alarm as well.
+    """Takes the checkpoint of each heartbeat. The first one after a start is recorded at once, and so is a first alarm.
 
-    Whoever holds the link key could send any: entries and alarms are bounded to one a minute. A head that went back
-    within the minute of an alarm is owed, and said when that is over, whatever came after it: no lie hides it.
+    Anybody with the link key could send false checkpoints, so there is at most one entry and one alarm a minute. If a
+    checkpoint goes back within the minute after an alarm, its alarm follows when that minute is over. Later heartbeats
+    cannot hide it.
     """
 
     def __init__(self, ledger: SupervisorLedger, audit: AuditLog, say: Callable[[Event], None]) -> None:
@@ -28,7 +30,7 @@ class PeerCheckpoints:
         self._last = ledger.peer.head()
         self._noted: LogCheckpoint | None = None
         self._owed: tuple[LogCheckpoint, LogCheckpoint] | None = (
-            None  # what the log ended with before, and what it was said to end with
+            None  # the checkpoint before, and the one that went back
         )
         self._note_at = self._alarm_at = float("-inf")
 
@@ -44,7 +46,7 @@ class PeerCheckpoints:
             self._noted, self._note_at = head, now + NOTED_EVERY_S
         if head != last:
             if self._owed is None:
-                self._ledger.peer.note_head(head)  # else a restart compares with what was before once more
+                self._ledger.peer.note_head(head)  # otherwise a restart must compare with the old one again
             self._last = head
 
     def _alarm(self, was: LogCheckpoint, head: LogCheckpoint, now: float) -> None:

@@ -20,7 +20,7 @@ from receiver.peer.requests import Request, request_bundle
 
 
 class Begun(NamedTuple):
-    """What was opened, and how to ask for what waited for it."""
+    """The range that was opened, and how to ask for the bundles that waited for it."""
 
     last: int
     requests: list[Request]

@@ -1,7 +1,7 @@
-"""When is a bundle incomplete? When the sender says that nothing more comes, and what came has been stored.
+"""Tells when a bundle counts as incomplete: the sender says that nothing more comes, and all that came was stored.
 
-Heartbeats are heard through the same ring as data, so whatever was received before one has been assembled by the time
-it is heard; only slabs that wait for ``store`` are still to be reckoned with.
+Heartbeats come through the same ring as data. So data that came before a heartbeat has been assembled when the
+heartbeat is heard. Only slabs that still wait for ``store`` have to be waited for.
 """
 
 from collections.abc import Iterable

@@ -1,8 +1,7 @@
-"""What the receiver hears of its sender: each heartbeat is taken at once, and what it says is handed on to be recorded.
+"""Takes each heartbeat of the sender at once, and hands what it says on to be recorded.
 
-Nothing here waits for a disk: how far each link key's heartbeats have come, and which bundles are said to be over, is
-known before the next message is read. What is recorded, compared and asked for (:mod:`receiver.peer.recording`) may be
-late.
+Nothing here waits for a disk. Before the next message is read, it is known how far the heartbeats of each link key have
+come, and which bundles have ended. Recording and comparing (:mod:`receiver.peer.recording`) may come later.
 """
 
 from collections.abc import Callable, Mapping, Sequence

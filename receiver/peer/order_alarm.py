@@ -1,4 +1,8 @@
-"""Heartbeats that are authentic and not newer than the newest: a replay, two senders, or an epoch far ahead."""
+"""Raises an alarm when heartbeats are refused for their order, and says what a person can type then.
+
+Such a heartbeat is authentic, but not newer than the newest one. Either it is a replay, or there are two senders, or an
+earlier heartbeat had an epoch far ahead.
+"""
 
 from collections.abc import Callable
 from typing import Final
@@ -9,7 +13,7 @@ SAID_EVERY_S: Final = 60.0
 
 
 class OrderAlarm:
-    """Says that heartbeats are refused for their order: at once, and once a minute while it goes on."""
+    """Reports heartbeats that were refused for their order: at once, and then once a minute while it goes on."""
 
     def __init__(self, say: Callable[[Event], None]) -> None:
         self._say = say
@@ -17,7 +21,7 @@ class OrderAlarm:
         self._again_at = float("-inf")
 
     def look(self, refused: int, newest: tuple[int, int], now: float) -> None:
-        """``refused`` so far, when the ``newest`` accepted one had this epoch and number."""
+        """Report if more were refused. ``refused``: so far; ``newest``: epoch and number of the newest accepted one."""
         if refused <= self._said or now < self._again_at:
             return
         consequence = "they count for nothing: a replay, two senders, or an epoch far ahead"

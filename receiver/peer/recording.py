@@ -1,7 +1,7 @@
-"""What the sender said, as the ledger has it: recorded, compared with what it said before, and turned into requests.
+"""Records in the ledger what heartbeats said, compares it with earlier ones, and reports what is missing.
 
-It may wait for a disk, so a thread beside the event loop does it, one heartbeat after another. What the disk does not
-take is recorded with a later heartbeat: nothing that is heard ends the receiver.
+This may wait for a disk, so a thread beside the event loop does it, one heartbeat after another. What cannot be written
+is recorded with a later heartbeat. A disk error here never ends the receiver.
 """
 
 from collections.abc import Callable, Collection
@@ -38,7 +38,7 @@ class Recording:
         configured: Collection[str],
         say: Callable[[Event], None],
     ) -> None:
-        """``configured``: channels that this side has settings for."""
+        """``configured``: the channels in the configuration of this side."""
         hints = PerMinute(HINTS_A_MINUTE)
         self._ledger = ledger
         self._disk = disk

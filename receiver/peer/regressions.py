@@ -1,7 +1,7 @@
-"""Detects what of the sender moves backwards: its clock, and the last sequence number of each of its channels.
+"""Detects values of the sender that move backwards: its clock, and the last sequence number of each of its channels.
 
-A heartbeat is a hint: it is authentic, but not signed. It raises alarms and asks for resends; it decides nothing. And
-it is no ratchet: what one heartbeat raised, later ones correct.
+A heartbeat is a hint: it is authentic, but not signed. It can raise alarms and cause requests for resends, and it
+decides nothing. One false heartbeat has no lasting effect: when it told a number too high, later heartbeats correct it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,7 +25,7 @@ class Alarm(NamedTuple):
 
 
 class Books:
-    """What heartbeats tell of channels and the clock, against what earlier ones told.
+    """Compares what heartbeats tell of channels and the clock with what earlier ones told.
 
     It remembers the last sequence number of each channel and the latest clock. Each fall is alarmed once.
 

@@ -1,8 +1,8 @@
-"""Codes for the person who goes to the other side: what is missing here, and what has arrived.
+"""Makes the codes that a person carries to the sender: what is missing here, and what has arrived.
 
-A code is shown in the log and kept below ``state/resend``: as text, and as a QR code where it is short enough to type.
-What a signature proves comes first and has its own places, of which nothing takes any away: heartbeats are hints, and
-whoever holds the link key can name bundles and channels without end.
+A code is shown in the log and kept below ``state/resend``: as text, and as a QR code if it is short enough to type.
+Codes for bundles that a signature proves to be missing come first, and a number of places is reserved for them. All
+other codes rest on heartbeats, which are hints: anybody with the link key can name any number of bundles and channels.
 """
 
 import io
@@ -40,7 +40,7 @@ class Request(NamedTuple):
 
     @property
     def is_short(self) -> bool:
-        """Whether a person can type it; otherwise its file is carried."""
+        """Whether the code is short enough for a person to type. Otherwise the person carries its file."""
         return len(self.code) <= LONGEST_CODE
 
     @property

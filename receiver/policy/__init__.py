@@ -1,7 +1,7 @@
 """What this side takes: whose signature counts, what a channel allows, whether there is room.
 
-- ``admission``: limits, quotas and free space: whether a bundle may be begun now, or has to wait
+- ``admission``: decides by limits, quotas and free space whether a bundle may be begun now, or has to wait
 - ``authority``: whom this receiver believes: the newest trust document, or the keys in its folder
-- ``examine``: worker: the content of complete bundles, a confined child for each
-- ``rules``: what this side allows of what is signed: in time, labelled as its channel takes it
+- ``examine``: worker: examines the content of complete bundles, in a confined child for each
+- ``rules``: checks a signed bundle against the channel's rules: not expired, the right labels, sound content
 """

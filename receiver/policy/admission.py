@@ -17,7 +17,7 @@ MAX_POSTPONED: Final = 4096  # bundle ids spoken of, the newest: one alarm each
 
 
 class Short(NamedTuple):
-    """So many bytes are needed, so many are free, on the disk or of the channel's quota."""
+    """Space is short: how many bytes are needed and how many are free, on the disk or in the channel's quota."""
 
     needed: int
     free: int
@@ -25,7 +25,7 @@ class Short(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """The room of a bundle that is being received: all of it counts for its channel, what is to come for the disk."""
+    """The space of a bundle being received: its whole size counts for the quota, its missing part for the disk."""
 
     channel: str
     size_bytes: int

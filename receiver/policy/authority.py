@@ -36,7 +36,7 @@ class Proposal(NamedTuple):
 
 
 class Authority:
-    """Trusted keys and roles. The document lies in the ledger, so one that is put back is noticed with it.
+    """Trusted keys and roles. The trust document lies in the ledger, so the rollback guard notices an older one, too.
 
     ``awaited``: version and digest of a newer document that counted here, and that a ledger which was put back has
     forgotten. Until that very document is there nothing is published, and no other one is taken.
@@ -68,7 +68,7 @@ class Authority:
     def open(self, sealed: bytes, now: str | None) -> Opened:
         """A manifest that enough of the right people have signed. Raises TrustError, ExpiredError, ManifestError.
 
-        ``now`` is the receiver's own clock; None: when it was accepted, all was in time.
+        ``now`` is the receiver's own clock. None: do not check dates, since they were good when it was accepted.
         """
         opened = open_manifest(sealed, self._trust, now)
         if now is not None and opened.manifest.channel != TRUST_CHANNEL:

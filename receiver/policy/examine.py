@@ -1,8 +1,9 @@
-"""Worker: look at the content of complete bundles before they are published: of what kind and how sound files are.
+"""Worker: examines the content of complete bundles before they are published: the kinds of files, and unsound ones.
 
-Parsers of hostile files are where a worker is taken over; so they run beside no key. The worker itself reads no file:
-for each bundle that ``store`` asks about it forks a child, which may read that bundle and nothing else, has limits of
-memory and time, and says one word and a reason. A child that ends without a word has not said yes.
+An attacker can best take over a process that parses hostile files, so no key is in this one. The worker itself reads no
+file. For each bundle that ``store`` asks about, it forks a child. The child may read that bundle and nothing else, has
+limits of memory and time, and answers with one word and a reason. If it ends without an answer, the bundle does not
+pass.
 """
 
 import ctypes

@@ -1,4 +1,4 @@
-"""What this side allows of what is signed: in time, labelled as its channel takes it, and sound by its content."""
+"""Checks a signed bundle against the rules of its channel: not expired, labelled as the channel asks, sound content."""
 
 from pathlib import Path
 

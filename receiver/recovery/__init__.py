@@ -1,5 +1,5 @@
-"""What a person asks of a receiver after a loss: a backup, a rebaseline.
+"""What helps a person after a loss: a backup of the ledger, and a rebaseline of an older one.
 
-- ``backup``: the receiver's backup, whose trust document must be one that counted here
-- ``rebaseline``: a ledger that went back in time: noticed at start, set right
+- ``backup``: backs up the ledger, and puts a backup back if its trust document once counted here
+- ``rebaseline``: notices at the start that the ledger is older than what was published, and sets it right
 """

@@ -1,7 +1,7 @@
-"""The receiver's backup: its ledger, in which the trust document lies, and what vouches for that.
+"""The receiver's backup: a copy of its ledger, in which the trust document lies.
 
-Whoever changes the trust document of a backup decides whom this side believes. So the seal of a backup covers it, and
-the audit log says which documents ever counted here.
+Somebody who could change the trust document in a backup would decide whom this side believes. So the signature of a
+backup covers the document, and the audit log says which documents ever counted here.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,7 +1,8 @@
-"""A ledger that went back in time: noticed before anything is published, and set right by ``rebaseline``.
+"""Notices a ledger that went back in time, such as one from a backup, and sets it right by ``rebaseline``.
 
-It is older than it was when its guard says so, or when a receipt in the inbox names a bundle that it does not know. A
-bundle published since would be published again, by whoever recorded its datagrams.
+The ledger is too old when the rollback guard, a file apart from it, states a later checkpoint, or when a receipt in the
+inbox names a bundle that the ledger does not know. With such a ledger, somebody who recorded the datagrams of a
+published bundle could have it published again.
 """
 
 from contextlib import closing

@@ -1,6 +1,7 @@
 """What people decide about bundles that are held: small signed files, written by a command, read by ``store``.
 
-Who decides is the holder of a releaser's key, or, where no releaser's key is known, the Unix user who owns the file.
+A decision counts as that of the person who holds the releaser's key that signed it. If no releaser's key is known, it
+counts as that of the Unix user who owns the file.
 """
 
 import os

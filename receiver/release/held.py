@@ -35,7 +35,7 @@ class Rule(NamedTuple):
 
     @classmethod
     def of(cls, settings: StoreSettings, channel: str) -> "Rule":
-        """That of a channel, from the settings of ``store``."""
+        """The rule of a channel, from the settings of ``store``."""
         named = settings.channels.get(channel)
         return cls(named.hold, named.scan) if named else cls(0, scanned=False)
 

@@ -1,6 +1,6 @@
 """Trees that wait, in ``inbox/.diode/held``: they come out of the spool, and go back into it or into quarantine.
 
-A released bundle goes back into the spool, as a complete tree that is being published: from there on it is like any.
+A released bundle goes back into the spool as a complete tree. From there it is published like any other bundle.
 """
 
 from pathlib import Path

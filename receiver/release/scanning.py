@@ -1,8 +1,8 @@
-"""A scanner of the enclave's own: a command that must accept a held bundle. Only a clear yes or no is an answer.
+"""Runs a scanner of the enclave: a command that must accept a held bundle. Only a clear yes or no counts as an answer.
 
-It is given JSON on standard input and answers by its exit code: 0 accepts, 1 rejects, and what it prints is the reason.
-The supervisor starts it; ``store`` could not, and must not. It runs as :mod:`diode.process.judges` says, without keys,
-and may read the held bundle and change nothing of it.
+The scanner gets JSON on its standard input. It answers by its exit code: 0 accepts, 1 rejects. What it prints is the
+reason. The supervisor starts it, because the sandbox forbids ``store`` to start programs. It runs as
+:mod:`diode.process.judges` says: it has no keys, and can read the held bundle, but not change it.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ class NoAnswerError(Exception):
 
 
 def surroundings(config: ReceiverConfig) -> Surroundings:
-    """What a scanner of this receiver finds: none of its keys, its books, its inbox."""
+    """What a scanner of this receiver can see: none of its keys, ledger, state and inbox."""
     trusted = (config.signers, config.releasers, config.services)
     return Surroundings(hide(config, *trusted, config.inbox.path))
 

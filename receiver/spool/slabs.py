@@ -55,7 +55,7 @@ def spilled_masks(keys: Iterable[SlabKey]) -> dict[str, bytes]:
 
 
 def spilled_keys(known: Known) -> list[SlabKey]:
-    """What :func:`parked_masks` was given."""
+    """The slabs that :func:`spilled_masks` was given, read back from its masks."""
     return [
         SlabKey(known.bundle, kind, flags, int(number))
         for name, (kind, flags) in PARKED.items()
@@ -64,7 +64,7 @@ def spilled_keys(known: Known) -> list[SlabKey]:
 
 
 def numbers_of(packed: bytes) -> NDArray[np.intp]:
-    """The places of a mask that are set."""
+    """The positions of the bits that are set in a mask."""
     return np.flatnonzero(unpack_mask(packed, 8 * len(packed)))
 
 
@@ -96,7 +96,7 @@ def check_claim(message: OfSlab, signed: Slab | None, arena_bytes: int) -> None:
 
 
 def is_manifest(message: OfSlab) -> bool:
-    """Whether it is about a manifest, which comes before anything is signed."""
+    """Whether a message is about a manifest. Of a manifest no signed shape is known."""
     return message.kind == Kind.OBJECT and message.flags == ObjectType.MANIFEST
 
 

@@ -37,7 +37,7 @@ class TableFile:
         os.close(self._spool.beneath(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
 
     def maybe_size(self) -> int | None:
-        """Bytes that are there; None: there is no file."""
+        """The size of the file in bytes; None: there is no file."""
         try:
             with self.open() as file:
                 return os.fstat(file.fileno()).st_size

@@ -4,17 +4,17 @@
 - ``begin``: from a manifest that arrived to a bundle being received
 - ``budgets``: how many reports of one kind are made one by one in a minute
 - ``collect``: slabs: spilled, judged, written to their places, recorded
-- ``giving_up``: bundles of which nothing is kept any more: expired, or pushed out
-- ``judge``: what counts of a bundle, by signature and digest alone; without files, ledger or clock
-- ``lost_writes``: a disk that lost what it was given: what no good sync covered comes again
+- ``giving_up``: gives up bundles that stayed incomplete for too long, or that newer ones pushed out
+- ``judge``: judges manifests, tables and slabs by signature and digest alone; without files, ledger or clock
+- ``lost_writes``: after the disk lost writes: forgets all that no successful sync has covered
 - ``publish``: the end of a complete bundle: finished, held for people, or moved into the inbox
 - ``queue``: what ``assemble`` handed over, bounded, manifests and tables first
 - ``receiving``: bundles being received, each with its judge and its place in the spool
 - ``records``: what outlives the worker: inbox, ledger, audit log, keys
 - ``refuse``: bundles that break the rules: refused for good, or set aside for this time
-- ``reports``: what is said to ``assemble`` and to the supervisor
-- ``resume``: what an earlier run left
+- ``reports``: sends messages to ``assemble`` and to the supervisor
+- ``resume``: takes up what an earlier run left
 - ``trust_channel``: bundles of channel ``trust``, and the documents that they bring
-- ``unrecorded``: bundles of channel ``trust`` on their way, of which no ledger knows
+- ``unrecorded``: bundles of channel ``trust`` being received, which the ledger does not know yet
 - ``worker``: the loop, the door for messages, and how all of this is put together
 """

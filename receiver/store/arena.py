@@ -1,4 +1,4 @@
-"""The memory that ``assemble`` shares, and writes at any instant: it is read once, into memory that nobody else has."""
+"""Reads the memory that ``assemble`` shares, and can write at any instant: once, into memory of this process alone."""
 
 import mmap
 

@@ -1,4 +1,4 @@
-"""Bundles of which nothing is kept any more: incomplete for too long, or pushed out. Each may begin anew."""
+"""Gives up bundles that stayed incomplete for too long, or that newer ones pushed out. Each may begin anew later."""
 
 from typing import Final
 

@@ -1,7 +1,7 @@
-"""What counts of a bundle, by signature and digest alone: first its manifest, then its tables, then its slabs of data.
+"""Judges a bundle by signature and digest alone: first its manifest, then its tables, then its slabs of data.
 
-Bytes come in under the name that somebody gave them, and a verdict goes out. Nothing here reads a file, a ledger or a
-clock, and of what it judges it keeps the digests alone: the store keeps the rest on a disk, tests keep it in memory.
+Bytes come in under a name that the sender of the bytes chose, and a verdict goes out. Nothing here reads a file, a
+ledger or a clock. Of what was judged, only digests are kept here: ``store`` keeps the bytes on disk, tests in memory.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -37,7 +37,7 @@ class ArrivedManifest:
 
 @dataclass(frozen=True, slots=True)
 class ArrivedSlab:
-    """A slab of data. Nobody else can write the memory of ``data``, which is its giver's again after the call."""
+    """A slab of data. No other process can write the memory of ``data``; after the call it is the caller's again."""
 
     number: int
     data: bytes | memoryview

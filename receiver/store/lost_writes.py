@@ -1,4 +1,4 @@
-"""A disk that lost what it was given: all that no good sync has covered is forgotten and asked for again."""
+"""After the disk lost writes: forgets everything that no successful sync has covered, so that it is asked for again."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

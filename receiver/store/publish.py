@@ -27,7 +27,7 @@ from receiver.store.trust_channel import TrustChannel
 
 
 class Publishing:
-    """Publishes each bundle once, whatever step the disk refuses or a crash comes after."""
+    """Publishes each bundle once, even if the disk fails at some step or a crash follows one."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What outlives the store: inbox and spool, ledger, audit log, keys. Decisions are noted before they take effect."""
+"""What ``store`` keeps on disk: inbox, spool, ledger, audit log, keys. A decision is noted before it takes effect."""
 
 from dataclasses import dataclass
 from pathlib import Path

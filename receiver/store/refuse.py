@@ -1,4 +1,4 @@
-"""Bundles whose content, number or place breaks the rules: refused for good, or set aside for this time."""
+"""Refuses bundles whose content, number or place breaks the rules: for good, or only for this time."""
 
 import errno
 import os

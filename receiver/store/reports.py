@@ -1,4 +1,4 @@
-"""What the store says: to ``assemble`` of slabs and bundles, to the supervisor of what happened to bundles."""
+"""Sends the messages of ``store``: to ``assemble`` about slabs and bundles, to the supervisor about bundles."""
 
 from contextlib import suppress
 
@@ -18,7 +18,7 @@ from receiver.store.receiving import Receiving
 
 
 class Reports:
-    """Both pipes out, the alarm for a failing disk, and the budget of each kind of report."""
+    """The two pipes out of ``store``, the alarm for a failing disk, and the budget of each kind of report."""
 
     def __init__(self, control: Mailbox, assemble: Mailbox, audit: AuditLog) -> None:
         self._control = control
@@ -29,16 +29,16 @@ class Reports:
         self.now = 0.0  # of a monotonic clock, in seconds, as of the step that is being done
 
     def tell(self, message: object) -> None:
-        """Say something to the supervisor."""
+        """Send a message to the supervisor."""
         self._control.send(message)
 
     def answer(self, message: object) -> None:
-        """Say something to ``assemble``. When that has ended, what it handed over is still to be done."""
+        """Send a message to ``assemble``. If that has ended, go on: the slabs that it gave are still to be done."""
         with suppress(BrokenPipeError):
             self._assemble.send(message)
 
     def has_turn(self, kind: Kind) -> bool:
-        """Whether one more report of a kind may be made by itself; otherwise it is counted."""
+        """Whether one more report of a kind may be made. If not, it is only counted."""
         return self._budgets.take(kind, self.now)
 
     def sum_up(self, now: float) -> None:
@@ -50,7 +50,7 @@ class Reports:
         self.answer(Redo(*key))
 
     def finished(self, number: int, drop: Drop | None) -> None:
-        """A bundle needs no more datagrams; without a reason to drop them it may begin anew."""
+        """Tell that a bundle needs no more datagrams. ``drop`` is the reason to drop them; None: it may begin anew."""
         self.answer(Finished(number, drop or ""))
 
     def known(self, bundle: Receiving, ledger: StoreLedger) -> None:
@@ -74,11 +74,11 @@ class Reports:
         )
 
     def progress(self, bundle: Receiving) -> None:
-        """How far a bundle is that the ledger knows."""
+        """Report the progress of a bundle that the ledger knows."""
         self.tell(Progress(bundle.hex_id, bundle.judge.stored_bytes, bundle.judge.missing))
 
     def proving(self, bundle: Receiving, *, is_new: bool = False) -> None:
-        """How far a bundle is that the ledger does not know yet, so that the supervisor cannot look up its size."""
+        """Report the progress and the sizes of a bundle that the ledger does not know yet, so nobody can look it up."""
         manifest, judge = bundle.manifest, bundle.judge
         sizes = (manifest.stream_bytes, manifest.files.entries, manifest.slabs.entries)
         self.tell(Proving(bundle.hex_id, judge.stored_bytes, judge.missing, *sizes, int(is_new)))
@@ -89,7 +89,7 @@ class Reports:
             self.tell(PredecessorDiffers(bundle.hex_id, bundle.manifest.previous or ""))
 
     def postponed(self, message: SpaceShort, ref: BundleRef) -> None:
-        """A bundle has to wait for room."""
+        """Report that a bundle has to wait for free space."""
         if self.has_turn("waiting"):
             self.tell(message)
             detail = f"{message.needed} bytes are needed, {message.free} are free"

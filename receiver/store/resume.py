@@ -1,4 +1,4 @@
-"""What an earlier run left in the spool and in ``held``: each bundle goes on from the last step that is certain."""
+"""Takes up what an earlier run left in the spool and in ``held``: each bundle goes on from its last certain step."""
 
 from contextlib import suppress
 from typing import Final

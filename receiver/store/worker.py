@@ -1,8 +1,9 @@
-"""Worker: judge manifests, verify slabs, write them into the spool, publish complete bundles. It has no network.
+"""Worker: judges manifests, verifies slabs, writes them into the spool, publishes complete bundles. It has no network.
 
-For every slab that ``assemble`` hands over, complete or to be spilled, it answers ``free``, for every spilled one that
-is wanted back ``loaded``; of every bundle it says ``known``, ``finished``, or asks to ``redo`` a slab that is not what
-was signed, or that the disk did not take.
+``assemble`` hands slabs over, complete or to be spilled. The worker answers each one with ``Free``, when it no longer
+needs the memory. It answers a request for spilled symbols with ``Loaded``. When a manifest counts, it sends ``Known``;
+when a bundle needs no more datagrams, ``Finished``. By ``Redo`` it asks for a slab again that did not have its signed
+digest, or that could not be written.
 
 A bundle's way through the room::
 
@@ -66,7 +67,7 @@ TICK_S: Final = 5.0  # how long what is recorded may wait to be durable, and wha
 
 
 class Store:
-    """The worker: its stories, put together here, and the door at which messages of ``assemble`` come in."""
+    """The worker: its parts, put together here, and the place where messages of ``assemble`` come in."""
 
     def __init__(
         self,

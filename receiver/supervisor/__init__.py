@@ -1,17 +1,17 @@
-"""The supervisor's parts, each with one story; :mod:`receiver.daemon` composes them.
+"""The parts of the supervisor, each with one task. :mod:`receiver.daemon` composes them.
 
-What workers say comes in at the ``door`` and becomes events (:mod:`receiver.events`). Readers of these events show,
-log, count and scan; nobody calls them by name.
+Messages of workers come in at the ``door`` and become events (:mod:`receiver.events`). A part called a reader is given
+every event, and shows, logs, counts or scans some of them. No other part calls a reader by name.
 
-- ``counts``: reader: what is counted, as metrics, as a summary, and as systemd's status
-- ``door``: what workers say, one story a message
-- ``ear``: hearing on the event loop, recording in a thread beside it
-- ``figures``: counters of the workers, over all restarts; losses, and what they may come from
-- ``link``: the sender, as its heartbeats let it be heard: alive, silent, gone
-- ``on_the_way``: bundles that are coming, and the report of those that stay incomplete
-- ``pipelines``: the workers, started and started anew; whether they are alive and moving
-- ``progress``: reader: what a person or a program is shown of each bundle
-- ``scans``: reader: has scanners decide about held bundles
-- ``station``: what the daemon holds as long as it runs: locks, ledger, audit log, keys, the port
-- ``wanted``: reader: ``--bundles``, how many are over, and the exit code
+- ``counts``: a reader: counts events, and gives the figures as metrics, as a summary, and to systemd
+- ``door``: takes each message of a worker, and does what it is for
+- ``ear``: hears heartbeats on the event loop, and has them recorded in a thread
+- ``figures``: adds up the counters of the workers over all restarts, and says what losses may come from
+- ``link``: knows by heartbeats whether the sender is alive, silent or gone
+- ``on_the_way``: a reader: knows the bundles being received, and reports those that stay incomplete
+- ``pipelines``: starts the workers, replaces them when one dies, and knows whether they make progress
+- ``progress``: a reader: shows the progress of each bundle to a person or a program
+- ``scans``: a reader: has scanners decide about held bundles
+- ``station``: opens and holds what the daemon needs as long as it runs: locks, ledger, audit log, keys, the port
+- ``wanted``: a reader for ``--bundles``: counts bundles that have ended, and knows the exit code
 """

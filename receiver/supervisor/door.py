@@ -1,6 +1,7 @@
-"""What workers say, taken at the door: one story a message. What a worker may say, its vocabulary has decided.
+"""Takes each message of a worker and does what it is for.
 
-A message becomes an event only by what is looked up here; a worker that says what cannot be true is ended.
+The vocabulary of a pipe has already refused messages that a worker may not send. Here a message is looked up, and only
+then becomes an event. A worker whose message cannot be true is ended.
 """
 
 import time

@@ -1,7 +1,7 @@
-"""Hearing on the event loop, recording beside it: a disk that hangs makes nobody deaf, and the loop goes on.
+"""Hears heartbeats on the event loop, and has them recorded in a thread. So heartbeats are heard while a disk hangs.
 
-Order is kept: one thread records one heartbeat after another, and its alarms reach the loop in the order in which they
-were raised. What waits is bounded; what finds no room is counted, and ``link`` makes an alarm of the number.
+Order is kept: the thread records one heartbeat after another, and its alarms reach the event loop in the order in which
+they were raised. The number of waiting heartbeats is bounded. Others are counted, and ``link`` reports their number.
 """
 
 import asyncio

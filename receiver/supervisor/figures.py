@@ -57,9 +57,9 @@ class Figures:
 
 
 def flood_note(losses: Mapping[str, int], drops: Mapping[str, int]) -> str:
-    """What to think of first where something is missing, when many datagrams were strangers'; else nothing.
+    """A note that many datagrams came from strangers, which may be why others are missing; otherwise an empty text.
 
-    They crowd others out at a full socket; there nobody knows whose datagrams are dropped.
+    When a socket is full, the kernel drops datagrams, whoever sent them.
     """
     if losses["refused"] * 10 < losses["datagrams"] or not losses["refused"]:
         return ""

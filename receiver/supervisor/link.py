@@ -1,4 +1,4 @@
-"""The sender, as its heartbeats let it be heard: alive, silent or gone; under the key of today or an old one."""
+"""Knows by heartbeats whether the sender is alive, silent or gone, and whether it uses an old link key."""
 
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Bundles that are coming, and the report of those that stay incomplete, with the code that asks for the rest."""
+"""Knows the bundles that are being received, and reports those that stay incomplete, with a code for the rest."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The workers: started, watched, and started anew when one dies. What is stored is kept by the ledger."""
+"""Starts and watches the workers, and replaces all of them when one dies. The ledger knows which slabs are stored."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence

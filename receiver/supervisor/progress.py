@@ -1,4 +1,4 @@
-"""What a person or a program is shown of each bundle: how far it is, and one line when it is over."""
+"""Shows a person or a program the progress of each bundle, and one line when it has ended."""
 
 from typing import Any, Final
 

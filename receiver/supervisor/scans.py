@@ -17,7 +17,7 @@ from receiver.release.scanning import NoAnswerError, scan, surroundings
 
 
 class Scans:
-    """Reader: scans each held bundle of a channel that has a scanner, a bundle once at a time.
+    """Reader: scans each held bundle of a channel that has a scanner. A bundle has one scan at a time.
 
     A new pipeline says once more what is held. ``is_over()``: the daemon ends, and no scan is begun any more.
     """

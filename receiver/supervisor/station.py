@@ -1,4 +1,4 @@
-"""What the daemon holds as long as it runs: the locks of its folders, ledger, audit log, link keys, and the port."""
+"""Opens and holds what the daemon needs while it runs: locks of its folders, ledger, audit log, link keys, the port."""
 
 import os
 from collections.abc import Callable

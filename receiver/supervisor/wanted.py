@@ -1,4 +1,4 @@
-"""``--bundles``: the daemon ends when so many are over, and its exit code says how they ended."""
+"""The option ``--bundles N``: the daemon ends after N bundles have ended, and its exit code says how they ended."""
 
 from collections.abc import Callable
 
@@ -7,13 +7,13 @@ from receiver.events.happened import Ended, Event, Incomplete
 
 
 class Wanted:
-    """Reader: counts bundles that are over, each once, and says when there are enough.
+    """Reader: counts bundles that have ended, each once, and calls ``enough`` when there are enough.
 
-    A bundle that was called incomplete and is published after all counts as published.
+    A bundle that was reported as incomplete, and is published after all, counts as published.
     """
 
     def __init__(self, enough: Callable[[], None]) -> None:
-        """``enough`` is called when so many bundles are over as :attr:`bundles` says; None: never."""
+        """``enough`` is called when :attr:`bundles` bundles have ended; if that is None, never."""
         self.bundles: int | None = None
         self._enough = enough
         self._ended: dict[str, str] = {}  # what counts, and how it ended last

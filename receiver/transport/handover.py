@@ -1,4 +1,4 @@
-"""What ``assemble`` and ``store`` give each other: slabs one way, memory and what the signature says the other way.
+"""Gives slabs from ``assemble`` to ``store``. Back come free memory, and what a signed manifest says of a bundle.
 
 Few slabs are with ``store`` at a time, so that neither pipe between the two can fill up while both write. What is not
 given yet waits in the assembler's queue, whose memory is the arena's.

@@ -1,7 +1,8 @@
 """Worker: receive runs of datagrams into regions of a ring. Nothing else happens here, so that nothing is missed.
 
-It holds its socket, two memfds and pipes; no file, no key. Before it reads the first byte it gives up everything else:
-whoever takes it over by a datagram can read the socket, write to the ring and to two pipes, and nothing more.
+It holds its socket, two memfds and pipes, but no file and no key. Before it reads the first byte, it gives up
+everything else. An attacker who takes it over by a datagram can read the socket, write to the ring, and write to two
+pipes, but nothing more.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The four workers of the receiving side, and the memory and pipes between them. The socket is the supervisor's."""
+"""Starts the four workers of the receiving side, with the memory and pipes between them. It does not own the socket."""
 
 import math
 import os

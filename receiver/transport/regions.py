@@ -1,7 +1,7 @@
-"""Filled regions become matrices of datagrams: copied out of the ring once, cut into runs, with views for their tags.
+"""Makes matrices of datagrams from filled regions: copies each region once, cuts it into runs, makes views of tags.
 
-``listen`` can write the ring at any instant. So nothing here or later looks at the ring again: what had the right tag
-in the copy is what is placed.
+``listen`` can write the ring at any instant. So after the copy nothing reads the ring again: the bytes whose tag was
+verified are the bytes that are placed.
 """
 
 import mmap

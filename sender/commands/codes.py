@@ -1,4 +1,7 @@
-"""``diode-sender resend`` and ``confirm``: what a code says that was carried back from the receiver."""
+"""``diode-sender resend`` and ``confirm``: a person types a code that the receiver has shown.
+
+A resend code asks for slabs of a bundle once more. A confirm code says that a bundle was published.
+"""
 
 import sys
 import time

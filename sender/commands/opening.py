@@ -13,7 +13,7 @@ def open_audit(config: SenderConfig) -> AuditLog:
 
 
 def maybe_ledger(config: SenderConfig, *, read_only: bool = True) -> Ledger | None:
-    """The ledger. None: nothing was ever sent from here."""
+    """The ledger; None when nothing was ever sent from here."""
     path = config.state / LEDGER_FILE
     return Ledger(path, read_only=read_only) if path.exists() else None
 

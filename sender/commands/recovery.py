@@ -1,4 +1,4 @@
-"""``diode-sender backup``, ``restore`` and ``rebaseline``: what a person does against a loss, and after one."""
+"""``diode-sender backup``, ``restore`` and ``rebaseline``: a person prepares for the loss of a ledger, or mends it."""
 
 import sys
 from collections.abc import Mapping

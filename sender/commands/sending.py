@@ -1,4 +1,4 @@
-"""``diode-sender run``, ``send`` and ``pack``: the daemon, and what a person sends by name."""
+"""``diode-sender run``, ``send`` and ``pack``: the daemon, and files that a person names in a command."""
 
 import asyncio
 from collections.abc import Coroutine, Iterator, Sequence
@@ -22,7 +22,11 @@ FAILED: Final = 3  # exit code when something could not be sent
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What a person wants to be sent as one bundle. None: as the configuration says, or found by itself."""
+    """The files that a person wants sent as one bundle.
+
+    Without a ``name`` or ``version``, they come from the name of the first path, and a version that this does not state
+    is made of time and digest. Where ``passes`` or ``pass_delay_s`` is None, the configuration says.
+    """
 
     paths: Sequence[Path]
     channel: str
@@ -34,13 +38,17 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A sender of this process, and what it shows."""
+    """A sender that runs in this process, and the display on which it shows progress."""
 
     sender: Sender
     display: Display
 
     def finish(self, work: Coroutine[Any, Any, object], *, failed_code: int) -> None:
-        """Do ``work`` and say how it went. Raises typer.Exit: interrupted, or ``failed_code`` (0: never)."""
+        """Do ``work`` and print the summary.
+
+        Raises typer.Exit when a signal interrupted it, and with ``failed_code`` when something could not be sent. With
+        a ``failed_code`` of 0 a failure does not end the process by an exit code.
+        """
         try:
             asyncio.run(work)
         finally:
@@ -54,7 +62,7 @@ class Session:
 
 @contextmanager
 def session(toml: Path, *, as_json: bool, quiet: bool) -> Iterator[Session]:
-    """A sender that holds its folder until this ends."""
+    """Open a sender. It holds the locks of its state folder and outbox until the ``with`` block ends."""
     config = load(SenderConfig, toml)
     configure(config.log.level, json=config.log.as_json)
     display = Display(choose_mode(as_json=as_json, quiet=quiet))
@@ -69,7 +77,7 @@ def run(toml: Path, *, until_idle: bool, as_json: bool, quiet: bool) -> None:
 
 
 def send(toml: Path, wanted: Named, *, only_pack: bool = False, as_json: bool, quiet: bool) -> None:
-    """Pack what is ``wanted``, and send it unless ``only_pack``. Raises UsageError, typer.Exit."""
+    """Pack the files of ``wanted``, and send them unless ``only_pack``. Raises UsageError, typer.Exit."""
     for path in wanted.paths:
         if not path.exists():
             raise UsageError(f"{path} does not exist")

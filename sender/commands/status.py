@@ -1,4 +1,4 @@
-"""``diode-sender status``."""
+"""``diode-sender status``: a table of the newest bundles and their states."""
 
 from contextlib import closing
 from pathlib import Path

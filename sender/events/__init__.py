@@ -1,7 +1,8 @@
-"""What happens on the sending side, as the supervisor knows it: one frozen class an event, told to every reader.
+"""The events of the sending side: each is one frozen class, and each is given to every reader.
 
-A worker's message is never an event: it is looked up first.
+The supervisor makes an event when something has happened. Progress display, log, metrics and heartbeats are readers.
+A worker's message is never an event itself. The supervisor first looks up in its own tables what the message is about.
 
-- ``happened``: the events
-- ``lines``: the log: which events are lines of it, in which words
+- ``happened``: the classes of all events
+- ``lines``: the reader that writes the log: which events become log lines, and in which words
 """

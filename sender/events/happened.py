@@ -1,7 +1,8 @@
-"""What happens on the sending side: one frozen class an event. What is logged, shown, counted or told reads these.
+"""What happens on the sending side: each event is one frozen class. Log, display, metrics and heartbeats read them.
 
-The supervisor makes them of what it looked up itself, after what they say is durable. Texts in them that files, people
-or workers brought are escaped where they are shown. Sizes are in bytes, rates in bytes a second.
+The supervisor makes an event only after what the event says is durable, and from what it looked up itself. Some texts
+in events come from files, people or workers: each reader escapes them when it shows them. Sizes are in bytes, rates
+in bytes a second.
 """
 
 from collections.abc import Mapping
@@ -23,7 +24,7 @@ class ItemIgnored:
 
 @dataclass(frozen=True, slots=True)
 class WatchRestarted:
-    """The outbox cannot be watched for the moment; it is still looked at now and then."""
+    """The kernel cannot report changes of the outbox for the moment. The outbox is still scanned at intervals."""
 
     detail: str
 
@@ -42,7 +43,7 @@ class ItemRefused:
 
 @dataclass(frozen=True, slots=True)
 class CheckRuns:
-    """How much of an item a check (``hash`` is one) has read."""
+    """A check is reading an item. ``done_bytes`` is how much it has read. Hashing is the check called ``hash``."""
 
     check: str
     channel: str
@@ -52,7 +53,7 @@ class CheckRuns:
 
 @dataclass(frozen=True, slots=True)
 class CheckEnded:
-    """A check reads no more of an item."""
+    """A check has ended, and reads no more of an item."""
 
     check: str
     channel: str
@@ -77,7 +78,7 @@ class ContentSkipped:
 
 @dataclass(frozen=True, slots=True)
 class IntakePassed:
-    """Every check of the channel let an item pass. ``noted`` is what checks said of it, by check."""
+    """Every check of the channel let an item pass. ``noted`` has the remarks about it, by the name of the check."""
 
     channel: str
     name: str
@@ -108,7 +109,7 @@ class BundleQueued:
 
 @dataclass(frozen=True, slots=True)
 class BundleUnapproved:
-    """A bundle was packed, and waits for so many people's signatures."""
+    """A bundle was packed, and waits until people have signed it. ``signatures`` is how many are needed."""
 
     bundle: BundleRef
     size_bytes: int
@@ -120,7 +121,7 @@ class BundleUnapproved:
 
 @dataclass(frozen=True, slots=True)
 class BundleResumed:
-    """A bundle goes on where an earlier run ended. Passes and slabs count from 0."""
+    """A bundle is sent on from the pass and the slab where an earlier run ended. Both count from 0."""
 
     bundle: BundleRef
     sending_pass: int
@@ -140,7 +141,7 @@ class SlabSent:
 
 @dataclass(frozen=True, slots=True)
 class BundleSent:
-    """All transmissions of a bundle are over."""
+    """All passes of a bundle have been sent."""
 
     bundle: BundleRef
     size_bytes: int
@@ -150,7 +151,10 @@ class BundleSent:
 
 @dataclass(frozen=True, slots=True)
 class BundleResent:
-    """The slabs that were asked for, of so many bytes, were sent again. ``passes`` are those of the bundle before."""
+    """The slabs that a resend code asked for were sent again: ``resent_bytes`` in all.
+
+    ``passes`` is how many passes the bundle had when it was first sent.
+    """
 
     bundle: BundleRef
     resent_bytes: int
@@ -160,7 +164,10 @@ class BundleResent:
 
 @dataclass(frozen=True, slots=True)
 class ResendFailed:
-    """What was asked for again cannot be sent. ``hex_id`` is the bundle's id: the ledger may not know the bundle."""
+    """The slabs that a resend code asked for cannot be sent.
+
+    ``hex_id`` is the id of the bundle. It stands here alone, because the ledger may not know the bundle.
+    """
 
     hex_id: str
     detail: str
@@ -168,7 +175,7 @@ class ResendFailed:
 
 @dataclass(frozen=True, slots=True)
 class ResendBroken:
-    """A resend that was under way ended early. :class:`ResendFailed` says why."""
+    """A resend that was under way ended early. A :class:`ResendFailed` follows and says why."""
 
     bundle: BundleRef
     passes: int
@@ -176,7 +183,7 @@ class ResendBroken:
 
 @dataclass(frozen=True, slots=True)
 class BundleWithdrawn:
-    """A bundle was given up: its source is not what was hashed any more."""
+    """A bundle was given up, because its source files are no longer what was hashed."""
 
     bundle: BundleRef
     passes: int
@@ -188,19 +195,19 @@ class BundleWithdrawn:
 
 @dataclass(frozen=True, slots=True)
 class RateChanged:
-    """The timetable sets another rate; None: nothing is sent."""
+    """The timetable sets another rate. None: from now on nothing is sent."""
 
     rate_bytes_per_s: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class LineReady:
-    """The workers run under a session that was announced."""
+    """The workers are ready, and heartbeats have announced their session."""
 
 
 @dataclass(frozen=True, slots=True)
 class LineOff:
-    """The workers are ready, and the timetable lets nothing be sent now."""
+    """The workers are ready, but the timetable says ``off`` at this time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +224,7 @@ class UdpPathTaken:
 
 @dataclass(frozen=True, slots=True)
 class OffloadRefused:
-    """The kernel refused an offload; sending goes on without."""
+    """The kernel refused an offload (such as UDP GSO). Sending goes on without it."""
 
     detail: str
 
@@ -232,7 +239,7 @@ class SandboxIncomplete:
 
 @dataclass(frozen=True, slots=True)
 class WorkerDied:
-    """A worker ended, and the other one was ended too. ``code`` is negative for a signal."""
+    """A worker ended by itself, and the supervisor ended the other one too. A signal's ``code`` is negative."""
 
     worker: str
     code: int
@@ -248,7 +255,7 @@ class AnchorBehind:
 
 @dataclass(frozen=True, slots=True)
 class LookupLate:
-    """Ledger or audit log do not answer: heartbeats tell what was known so many seconds ago."""
+    """The ledger or the audit log does not answer. Heartbeats tell what was known ``waiting_s`` seconds ago."""
 
     waiting_s: float
 
@@ -287,5 +294,5 @@ Event = (
 
 
 def ref_of(row: Row) -> BundleRef:
-    """How a bundle of the ledger is named."""
+    """The reference of a bundle that the ledger knows."""
     return BundleRef(int(row.id, 16), row.channel, row.name, row.version)

@@ -1,6 +1,7 @@
-"""The log of the sending side: which events are lines of it, under which name, and what a person is told to do.
+"""The log of the sending side: which events become log lines, under which name, and what a person should do then.
 
-The line of a bundle that was sent is the display's (:mod:`sender.supervisor.progress`), since it is JSON on demand.
+One line is not written here: the display (:mod:`sender.supervisor.progress`) prints the line of a bundle that was sent,
+because the option ``--json`` prints that line as JSON.
 """
 
 from typing import Any, Final
@@ -39,7 +40,7 @@ log = structlog.get_logger()
 
 
 def write_line(event: Event) -> None:
-    """Log what is worth a line; everything else is left to other readers."""
+    """Write the log line of an event, if it has one. Events without a line are for other readers."""
     _line_of_an_item(event)
     _line_of_a_bundle(event)
     _line_of_the_daemon(event)

@@ -6,34 +6,33 @@
                                              |                                                              |
                                failed/, with the verdict                                           packing, attestation
 
-``pipeline`` composes; every other file is one check, or what checks share. Cheap checks come first, and the first
-refusal ends the work. docs/intake.md has the exact rules.
+``pipeline`` runs the checks of a channel in order. Every other file is one check, or something that checks share. Cheap
+checks come first, and the first refusal ends the work. docs/intake.md has the exact rules.
 
-- ``attestation``: a verdict as a signed verification summary, shortened until it fits
-- ``candidate``: an item as its checks see it, still what was hashed
-- ``clamd``: the conversation with a ClamAV daemon
-- ``contents``: kinds and lint by content
+- ``attestation``: states a verdict as a signed verification summary, shortened until it fits into a manifest
+- ``candidate``: an item as its checks see it: every byte that they read is proven to be what was hashed
+- ``clamd``: asks a ClamAV daemon over its Unix socket
+- ``contents``: a check: the files have kinds that the channel takes, and none is unsound or dangerous by its content
 - ``detached``: detached signatures beside files: Ed25519, or ECDSA as ``openssl dgst -sign`` and ``cosign
   sign-blob`` make them
-- ``examine``: that child
-- ``examiner``: who asks the confined child that looks at content
-- ``hooks``: programs that judge: JSON in, a verdict out, bounded in time and words
-- ``jsons``: JSON from outside
-- ``limits``: sizes and counts
-- ``messages``: what they say to each other
+- ``examine``: the confined child process that parses the files of one item
+- ``examiner``: starts the child ``examine``, hands it the files, and hears its answer
+- ``hooks``: a check: programs of the operator judge the item, bounded in time and in the length of their answer
+- ``jsons``: reads a JSON object that comes from outside, strictly
+- ``limits``: a check: the size and the number of files that a channel allows
+- ``messages``: what ``examiner`` and ``examine`` say to each other, a class for each message
 - ``minisign``: minisign signatures: Ed25519 over a file's BLAKE2b digest, and over a comment that is to be
   trusted
-- ``model_signing``: ``model.sig``: OpenSSF Model Signing v1.0
-- ``pipeline``: [what an item must pass](intake.md): composes a channel's checks, runs them, fails closed
-- ``private_copy``: files for the hooks to read that nobody else can write, equal to what was hashed
-- ``sbom``: bills of materials, found and summarised
-- ``sbom_formats``: CycloneDX and SPDX
-- ``scanning``: every file past it
-- ``signed``: which files need a signature beside them
-- ``sigstore``: sigstore bundles, offline: signer's identity, certificate, transparency log, against a root
-  that people renew
-- ``spare``: the next such child, started ahead so that no item waits for an interpreter
-- ``sums``: ``SHA256SUMS`` against every file
-- ``unopened``: what it passes without having opened it
-- ``verdict``: what came of them, and the reasons
+- ``model_signing``: a check: the signature of a whole model in ``model.sig``, by OpenSSF Model Signing v1.0
+- ``pipeline``: composes the checks of a channel and runs them; whatever goes wrong in a check refuses the item
+- ``private_copy``: copies an item for hooks that read files, so that nobody can change the files meanwhile
+- ``sbom``: finds the bills of materials (SBOMs) of an item and summarises them
+- ``sbom_formats``: reads the SBOM formats CycloneDX and SPDX
+- ``scanning``: a check: sends every file to a virus scanner (``clamd``)
+- ``signed``: a check: finds the signature beside each file, and has it verified
+- ``sigstore``: verifies sigstore bundles offline: the signer's identity, the certificate, and the transparency log
+- ``spare``: starts the next child ``examine`` ahead of need, so that no item waits for an interpreter to start
+- ``sums``: a check: ``SHA256SUMS`` names every file, with the digest that was computed
+- ``unopened``: names the kinds of packed files that clamd calls clean without looking into them
+- ``verdict``: what the checks found, and every reason for a refusal
 """

@@ -24,16 +24,17 @@ _ROOMS: Final = (_Room(MOST_DETAIL, 200, 16, 64), _Room(100, 40, 4, 16), _Room(0
 
 
 def attest_verdict(verdict: Verdict, settings: Intake, label: str, content: Content, now: str, signer: Signer) -> str:
-    """The envelope's text, at most 64 KiB whatever the item: details are cut and long lists left out, and it says so.
+    """The text of the signed envelope, of 64 KiB at most.
 
-    ``label``: channel/name/version. ``signer``: the sender's service key.
+    When an item has more to tell, details are cut and long lists are left out, and the attestation says that they
+    were. ``label`` is channel/name/version; ``signer`` is the sender's service key.
     """
     assert verdict.accepted
     subject = subject_of(label, content.files, content.entries)
     policy = settings.model_dump(mode="json")
     for room in _ROOMS:
         tools = {check.name: bounded(check.tool, room.tool) for check in verdict.checks if check.tool}
-        # the specification wants all that verification rested on, or none
+        # the specification of VSA wants all inputs of the verification listed, or none
         vouched_for = verdict.inputs if len(verdict.inputs) <= room.inputs else ()
         inputs = [{"uri": f"data/{paper.path}", "digest": {"sha256": paper.sha256}} for paper in vouched_for]
         try:

@@ -1,6 +1,7 @@
-"""An item as its checks see it: whatever they read of a file is proven to be what was hashed, and so what is signed.
+"""An item as its checks see it. Every byte that a check reads is proven to be what was hashed, and so what is signed.
 
-A file's times and size prove nothing: who has mapped it for writing changes its bytes and, on tmpfs, nothing else.
+The times and the size of a file prove nothing: somebody who has mapped the file for writing can change its bytes, and
+on tmpfs that changes neither.
 """
 
 import os
@@ -21,19 +22,22 @@ CHUNK_BYTES: Final = 1 << 20
 
 
 class StoppedError(Exception):
-    """Nobody waits for the verdict any more. No check may take it for an answer."""
+    """Nobody waits for the verdict any more. Checks must let this error pass, and not take it for an answer."""
 
 
 @dataclass(slots=True)
 class Progress:
-    """How far the checks are: written by their thread, read by another one, which may stop them."""
+    """How far the checks are. Their thread writes it. Another thread reads it, and may stop them by ``is_stopped``."""
 
     check: str = ""
     done: int = 0  # bytes
     is_stopped: bool = False
 
     def tick(self, count: int = 0) -> None:
-        """``count`` more bytes. To be called at least four times a second. Raises StoppedError."""
+        """Note that ``count`` more bytes were read. Checks call it at least four times a second.
+
+        Raises StoppedError when they shall stop.
+        """
         if self.is_stopped:
             raise StoppedError
         self.done += count
@@ -66,7 +70,7 @@ class CandidateFile:
 
 @dataclass(slots=True)
 class Candidate:
-    """An item, hashed, that asks to be taken; and what its checks have found so far."""
+    """An item that was hashed and is being checked, and what its checks have found so far."""
 
     channel: str
     name: str
@@ -76,23 +80,26 @@ class Candidate:
     progress: Progress
     inputs: list[Input] = field(default_factory=list)
     sboms: list[Sbom] = field(default_factory=list)
-    inside: Counter[str] = field(default_factory=Counter)  # kinds of what its archives hold, from those looked into
-    copied_to: Path | None = None  # where the files lie that nobody else can write
+    inside: Counter[str] = field(default_factory=Counter)  # kinds of files in its archives, as far as these were opened
+    copied_to: Path | None = None  # the folder of the private copy, once there is one
 
     @property
     def size(self) -> int:
-        """Of all files, in bytes."""
+        """The size of all files together, in bytes."""
         return sum(file.size for file in self.files.values())
 
     @contextmanager
     def open(self, file: CandidateFile) -> Iterator[BinaryIO]:
-        """Read a file, from any offset; reading ticks. Raises RefusedError unless what is read is what was hashed."""
+        """Open a file to be read from any offset. Each read calls :meth:`Progress.tick`.
+
+        Raises RefusedError when what is read is not what was hashed.
+        """
         with self.open_raw(file) as raw:
             yield self.prove(file, raw)
 
     @contextmanager
     def open_raw(self, file: CandidateFile) -> Iterator[BinaryIO]:
-        """The file where it lies, which nothing is proven of but its inode, size and times."""
+        """Open the file at its own place. Only its inode, size and times are compared, not its bytes."""
         try:
             with file.source.open() as raw:
                 self._check(file, os.fstat(raw.fileno()))
@@ -102,7 +109,7 @@ class Candidate:
             raise RefusedError(Reason.UNREADABLE, f"{file.path!r} cannot be read: {error.strerror}") from error
 
     def prove(self, file: CandidateFile, raw: BinaryIO) -> BinaryIO:
-        """Read ``raw``, which claims to be ``file``. Its reads raise RefusedError for what was not hashed."""
+        """Wrap ``raw``, which claims to be ``file``. A read raises RefusedError for bytes that were not hashed."""
 
         def changed() -> RefusedError:
             return RefusedError(Reason.CHANGED, f"{file.path!r} is not what was hashed any more")
@@ -110,7 +117,7 @@ class Candidate:
         return prove(raw, file.size, file.pieces, PIECE_BYTES, changed, self.progress.tick)
 
     def place(self, file: CandidateFile) -> str:
-        """Where a program finds the file: in the copy, once there is one."""
+        """The path by which another program opens the file: in the private copy, once there is one."""
         return file.origin if self.copied_to is None else str(self.copied_to / file.path)
 
     def read(self, file: CandidateFile, most: int) -> bytes:
@@ -123,18 +130,18 @@ class Candidate:
             return opened.read(most + 1)
 
     def chunks(self, file: CandidateFile) -> Iterator[memoryview]:
-        """All of a file in pieces; each is valid until the next is asked for."""
+        """All bytes of a file, piece by piece. A piece is valid until the next one is asked for."""
         buffer = memoryview(bytearray(CHUNK_BYTES))
         with self.open(file) as opened:
             while count := opened.readinto(buffer):  # type: ignore[attr-defined]  # a buffered file
                 yield buffer[:count]
 
     def rely_on(self, file: CandidateFile) -> None:
-        """Remember a paper that a check's word rests on."""
+        """Remember that a check relied on this file, such as a signature: the verdict names it as an input."""
         self.inputs.append(Input(file.path, file.entry.sha256))
 
     def prove_unchanged(self) -> None:
-        """Raise RefusedError when any file is not what was hashed any more."""
+        """Raise RefusedError when the inode, size or times of any file have changed since it was hashed."""
         for number, file in enumerate(self.files.values()):
             if number % 1024 == 0:
                 self.progress.tick()
@@ -153,7 +160,7 @@ class Candidate:
 def make_candidate(
     channel: str, name: str, version: str, sources: Sequence[Source], content: Content, progress: Progress
 ) -> Candidate:
-    """What was hashed, as a candidate. Empty directories hold nothing to check."""
+    """Make a candidate of the hashed files. Empty directories are left out: they hold nothing to check."""
     files = {}
     for source, entry, stat in zip(sources, content.entries, content.stats, strict=True):
         if not entry.is_directory:

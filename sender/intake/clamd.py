@@ -1,10 +1,12 @@
-"""A ClamAV daemon on this host, asked over its Unix socket: one file, one connection, one answer.
+"""Asks a ClamAV daemon on this host over its Unix socket. Each file has a connection of its own, and one answer.
 
-``zINSTREAM`` takes a file in chunks, each behind its length in four bytes, big-endian; a length of 0 ends it. The only
-good answer is ``stream: OK``. Everything else, also nothing, is a refusal with a reason. Source: clamd(8).
+The command ``zINSTREAM`` takes a file in chunks. Each chunk follows its length in four bytes, big-endian. A length of 0
+ends the file. Only the answer ``stream: OK`` lets a file pass. Every other answer, and none at all, is a refusal with a
+reason. Source: clamd(8).
 
-Whoever can put a socket at its place could say so of everything. So the socket's owner, and who listens at it
-(SO_PEERCRED, unix(7): who was when the socket began to listen), must be root, this process's user, or clamd's.
+Somebody who can put a socket of their own at the configured path could answer "OK" for every file. So two users are
+checked: the owner of the socket, and the user who listens at it (SO_PEERCRED, unix(7), which names the user at the time
+when listening began). Each must be root, the user of this process, or the user of clamd.
 """
 
 import os
@@ -24,10 +26,10 @@ from sender.intake.verdict import Reason, RefusedError
 
 MAX_ANSWER_BYTES: Final = 4096
 CLEAN: Final = b"stream: OK\0"
-MAX_STREAM_BYTES: Final = (1 << 31) - 1  # more it never scans, whatever it is told
-_SLICE_S: Final = 0.2  # between two looks whether anybody still waits
+MAX_STREAM_BYTES: Final = (1 << 31) - 1  # clamd never scans more, whatever its configuration says
+_SLICE_S: Final = 0.2  # how often it is asked whether anybody still waits for the verdict
 _VERSION: Final = re.compile(r"(ClamAV [\w.+~-]{1,40})(?:/\d{1,9}/(\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}))?")
-# in halves, so that scanners leave this file alone
+# written in halves, so that a virus scanner does not find the test file in this source file
 EICAR: Final = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-" + b"TEST-FILE!$H+H*"
 # a file of seven bytes, as ``zip -X -0 -P canary`` of Info-ZIP 3.0 encrypted it
 ENCRYPTED: Final = bytes.fromhex(
@@ -35,7 +37,7 @@ ENCRYPTED: Final = bytes.fromhex(
     "504b07082c9b5f081300000007000000504b01021e030a00090000000000215c2c9b5f0813000000070000000600000000000000000000"
     "00a4810000000063616e617279504b0506000000000100010034000000470000000000"
 )
-# what clamd has not looked at, which it says by the name of what it found
+# clamd answers FOUND with these names for a file that it has not looked into
 _ENCRYPTED: Final = "Heuristics.Encrypted."  # AlertEncrypted yes
 _EXCEEDED: Final = "Heuristics.Limits.Exceeded"  # AlertExceedsMax yes
 
@@ -45,21 +47,22 @@ Tick = Callable[[], None]
 
 
 class Version(NamedTuple):
-    """What scans: its name and version, and when its database was made, in seconds since 1970, if it says so."""
+    """The scanner's name and version, and when its database was made (seconds since 1970; None: it does not say)."""
 
     name: str
     database_at: float | None
 
     @property
     def database(self) -> str:
-        """As text; empty: it does not say."""
+        """The time of the database as text; empty when clamd does not say it."""
         return "" if self.database_at is None else moment(self.database_at)
 
 
 class Clamd:
-    """Asks one daemon, of one of the users ``trusted``, given by number.
+    """Asks the daemon at the socket ``path``. It must be run by one of the users ``trusted`` (user ids).
 
-    ``timeout_s`` is for each question, its answer included; ``tick`` may end it by raising.
+    A question and its answer together may take ``timeout_s``. ``tick`` is called while they last; when it raises, the
+    question ends.
     """
 
     def __init__(self, path: Path, trusted: frozenset[int], timeout_s: float, tick: Tick) -> None:
@@ -69,7 +72,7 @@ class Clamd:
         self._tick = tick
 
     def version(self) -> Version:
-        """What it is. Raises RefusedError."""
+        """Ask clamd for its version. Raises RefusedError."""
         answer = self._ask(b"zVERSION\0", ())
         if not answer.endswith(b"\0"):
             raise RefusedError(Reason.SCANNER_DIED, "clamd hung up when it was asked for its version")
@@ -79,13 +82,13 @@ class Clamd:
         return Version(match[1], _seconds(match[2]) if match[2] else None)
 
     def scan(self, chunks: Iterable[memoryview | bytes], what: str) -> None:
-        """Raise RefusedError unless clamd finds nothing in a file, ``what`` to people."""
+        """Raise RefusedError unless clamd calls the file clean. ``what`` names the file in messages."""
         answer = self._ask(b"zINSTREAM\0", chunks)
         if answer != CLEAN:
             raise RefusedError(*judge(answer, what))
 
     def prove_sight(self) -> None:
-        """Raise RefusedError unless clamd finds the test file that every scanner finds."""
+        """Raise RefusedError unless clamd detects the EICAR test file, which every virus scanner detects."""
         answer = self._ask(b"zINSTREAM\0", (EICAR,))
         if answer == CLEAN:
             raise RefusedError(Reason.SCANNER_BLIND, "clamd finds nothing in the EICAR test file")
@@ -94,12 +97,17 @@ class Clamd:
             raise RefusedError(reason, detail)
 
     def alerts_on_encrypted(self) -> bool:
-        """Whether clamd says of an encrypted archive that it is one. Raises RefusedError for no answer at all."""
+        """Whether clamd reports encrypted archives. A small encrypted zip file is sent to it to find out.
+
+        Raises RefusedError when clamd does not answer properly.
+        """
         answer = self._ask(b"zINSTREAM\0", (ENCRYPTED,))
         if answer == CLEAN:
             return False
         reason, detail = judge(answer, "an encrypted archive")
-        if reason is Reason.MALWARE:  # by a signature of its database: no word on encrypted files at large
+        if (
+            reason is Reason.MALWARE
+        ):  # a virus signature matched this one file: that says nothing about encrypted files in general
             return False
         if reason is not Reason.UNSCANNED:
             raise RefusedError(reason, detail)
@@ -118,7 +126,7 @@ class Clamd:
 
 
 def trusted_users(name: str) -> frozenset[int]:
-    """Whose word is taken, by number: root's, this process's user's, and that of ``name`` if there is such a user."""
+    """The ids of the users whose clamd is believed: root, this process's user, and the user ``name`` if it exists."""
     users = {0, os.geteuid()}
     with suppress(KeyError):
         users.add(pwd.getpwnam(name).pw_uid)
@@ -126,7 +134,7 @@ def trusted_users(name: str) -> frozenset[int]:
 
 
 def judge(answer: bytes, what: str) -> tuple[Reason, str]:
-    """Why an answer other than ``CLEAN`` is a refusal."""
+    """The reason and the detail of the refusal that an answer other than ``CLEAN`` means. ``what`` names the file."""
     assert answer != CLEAN
     text = answer[:200].removesuffix(b"\0").decode(errors="replace")
     if not answer:
@@ -146,7 +154,7 @@ def judge(answer: bytes, what: str) -> tuple[Reason, str]:
 
 
 class _Conversation:
-    """One connection, non-blocking, that waits in slices until its deadline."""
+    """One non-blocking connection. It waits in short slices, until its deadline at most."""
 
     def __init__(self, path: Path, trusted: frozenset[int], deadline: float, tick: Tick) -> None:
         self._path = path
@@ -169,7 +177,7 @@ class _Conversation:
         self._socket.close()
 
     def say(self, data: memoryview | bytes) -> bool:
-        """Send all of it; False when the other side has answered already, or has gone: then hear."""
+        """Send all of ``data``. False when the other side has already answered or hung up: then call :meth:`hear`."""
         rest = memoryview(data)
         while rest:
             if self._wait(select.POLLIN | select.POLLOUT) & ~select.POLLOUT:
@@ -183,7 +191,7 @@ class _Conversation:
         return True
 
     def hear(self) -> bytes:
-        """All that is said until the other side hangs up, MAX_ANSWER_BYTES at most."""
+        """Everything that the other side sends until it hangs up, MAX_ANSWER_BYTES at most."""
         heard = b""
         while len(heard) < MAX_ANSWER_BYTES:
             self._wait(select.POLLIN)
@@ -201,7 +209,7 @@ class _Conversation:
     def _connected(self) -> bool:
         try:
             self._socket.connect(str(self._path))
-        except BlockingIOError:  # its queue is full
+        except BlockingIOError:  # its queue of connections is full
             return False
         except OSError as error:
             raise RefusedError(Reason.SCANNER_MISSING, f"no clamd at {self._path}: {error.strerror or error}") from None
@@ -222,7 +230,7 @@ class _Conversation:
         time.sleep(_SLICE_S / 4)
 
     def _wait(self, events: int) -> int:
-        """Until one of the events, or a hang-up, has come."""
+        """Wait until one of ``events``, or a hang-up, has come. Returns the events of poll(2) that have come."""
         poll = select.poll()
         poll.register(self._socket, events)
         while True:
@@ -239,7 +247,7 @@ class _Conversation:
 
 
 def _seconds(date: str) -> float:
-    """A date as asctime(3) writes it, in local time: the daemon runs on this host."""
+    """Seconds since 1970 of a date that asctime(3) wrote. It is in local time, since clamd runs on this host."""
     try:
         return time.mktime(time.strptime(date, "%a %b %d %H:%M:%S %Y"))
     except (ValueError, OverflowError):

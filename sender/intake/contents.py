@@ -1,4 +1,4 @@
-"""What the files are, whatever they are called: kinds that the channel takes, and nothing that only looks like one."""
+"""The check of content: of what kind each file is by its bytes, whatever its name, and whether the channel takes it."""
 
 from collections import Counter
 from importlib.metadata import version
@@ -13,7 +13,7 @@ TOOL: Final = f"diode {version('diode')}"
 
 
 def check_contents(settings: Intake, examine: Examine, candidate: Candidate) -> Finding:
-    """Have every file looked at. Raises RefusedError at the first that the channel must not carry."""
+    """Have every file examined. Raises RefusedError at the first one that the channel must not carry."""
     found = examine(settings.rules, candidate)
     candidate.inside.update(found.inside)
     told = []

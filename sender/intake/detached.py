@@ -63,7 +63,7 @@ class DetachedKey:
 
 
 def _unwrapped(data: bytes) -> bytes:
-    """The signature itself: files hold it in base64, or raw."""
+    """The bytes of the signature. A file holds them either as they are, or in base64."""
     try:
         return base64.b64decode(b"".join(data.split()), validate=True)
     except binascii.Error:

@@ -1,8 +1,8 @@
-"""The child that looks at the content of one item: it parses strangers' files, and so holds nothing but them.
+"""The child process that examines the content of one item. It is confined, because it parses files of strangers.
 
-A process for each item. It can open no file but Python's modules: intake hands it the item's files, one message after
-the other, with the digests of their pieces, and each piece is compared with its digest before a parser sees it. Its
-only way out is one pipe, for one answer.
+Each item has a child of its own. The child can open no file but Python's modules. Intake hands it the files of the
+item, message by message, with the digests of their pieces. The child compares each piece with its digest before a
+parser sees it. It has one pipe out, for one answer.
 """
 
 import mmap
@@ -39,11 +39,11 @@ _PIECE_OF_PATHS_BYTES: Final = 1 << 20
 
 
 class ChangedError(Exception):
-    """A piece of a file is not what was hashed."""
+    """A piece of a file does not have the digest that it had when it was hashed."""
 
 
 class Child:
-    """One item: what is asked, how far it is."""
+    """The child's state: what it was asked about its item, and how many files it has examined."""
 
     def __init__(self, begin: Begin, paths: list[str], taker: handing.Taker, control: Mailbox) -> None:
         rules = Rules.of((begin.content, begin.types, begin.lint, begin.code, begin.also))
@@ -56,7 +56,7 @@ class Child:
         self._looked = 0
 
     def run(self) -> None:
-        """Look at all files and say what was found, or at the first that is not taken; that is the last word."""
+        """Examine all files and send what was found. It ends at the first file that the channel does not take."""
         while self._looked < self._files:
             for number, size, file, digests in self._next():
                 if not self._takes(number, size, file, digests):
@@ -86,7 +86,7 @@ class Child:
             raise MessageError(type(message).__name__, "it comes with another number of files")
 
     def _takes(self, number: int, size: int, file: BinaryIO, digests: Digests) -> bool:
-        """Look at one file; False: that was the last word."""
+        """Examine one file. False: the child has sent its final answer."""
         if number != self._looked:
             raise MessageError("Look", f"file {number} after {self._looked}")
         try:

@@ -1,7 +1,7 @@
-"""Asks the child that looks at content: starts it, hands it every file of an item, and hears what it says.
+"""Has the child process ``examine`` look at an item: takes a started child, hands it every file, and hears its answer.
 
-Files are under way while others are looked at, WINDOW at most. A child that dies, is too slow, or says anything but
-what it was asked has said nothing: then nobody looked, and the item is not taken.
+More files are handed over while the child examines earlier ones, WINDOW at most. When the child dies, is too slow, or
+answers something that it was not asked, its answer does not count: the item was not examined, and it is refused.
 """
 
 import os
@@ -27,7 +27,7 @@ from sender.intake.verdict import Reason, RefusedError
 from sender.outbox.hashing import PIECE_BYTES
 
 WINDOW: Final = 4 * MOST_TOGETHER
-_SLICE_S: Final = 0.2  # between two looks whether anybody still waits
+_SLICE_S: Final = 0.2  # how often it is asked whether anybody still waits for the verdict
 _MOST_SAID_BYTES: Final = 2048
 _REASONS: Final = {Trouble.KIND: Reason.TYPE, Trouble.CODE: Reason.CODE, Trouble.BUDGET: Reason.BUDGET}
 
@@ -37,7 +37,7 @@ log = structlog.get_logger()
 
 
 def examine_here(rules: Rules, candidate: Candidate) -> Findings:
-    """Look at every file in this process. Raises RefusedError at the first that is not taken."""
+    """Examine every file in this process. Raises RefusedError at the first that the channel does not take."""
     judge = Judge(rules, candidate.files.keys(), candidate.size)
     for file in candidate.files.values():
         with candidate.open(file) as opened:
@@ -48,9 +48,9 @@ def examine_here(rules: Rules, candidate: Candidate) -> Findings:
 
 
 def examine_apart(rules: Rules, candidate: Candidate, take: Callable[[], Started] = Started.now) -> Findings:
-    """As :func:`examine_here`, in a confined child of its own. It raises RefusedError also when that did not answer.
+    """As :func:`examine_here`, in a confined child process. Raises RefusedError also when the child did not answer.
 
-    ``take`` gives the child, which nobody else uses.
+    ``take`` returns a running child. It belongs to this call, which ends it.
     """
     with ExitStack() as stack:
         child = _Child(candidate, stack, take)
@@ -69,12 +69,12 @@ def examine_apart(rules: Rules, candidate: Candidate, take: Callable[[], Started
 
 
 def refusal(file: CandidateFile, trouble: Trouble, detail: str) -> RefusedError:
-    """The check's word for a file that is not taken."""
+    """The error of the check for a file that the channel does not take."""
     return RefusedError(_REASONS.get(trouble, Reason.CONTENT), f"{file.path!r}: {detail}")
 
 
 class _Child:
-    """The running child, which is ended with ``stack``, and what it was given so far."""
+    """The running child, and which files it was given so far. It ends when ``stack`` closes."""
 
     def __init__(self, candidate: Candidate, stack: ExitStack, take: Callable[[], Started] = Started.now) -> None:
         self._candidate = candidate
@@ -142,18 +142,20 @@ class _Child:
         except BlockingIOError:
             return False
         except OSError as error:
-            self._hear(_SLICE_S)  # it may have said why
+            self._hear(_SLICE_S)  # it may have sent the reason before it ended
             raise self._unanswered(f"it takes no files: {error.strerror}") from error
         return True
 
     def _wait_for_room(self, count: int) -> None:
         self._hear(0.0)
         if self._given + count - self._looked > WINDOW:
-            while self._given + count - self._looked > max(count, WINDOW // 2):  # woken seldom
+            while self._given + count - self._looked > max(
+                count, WINDOW // 2
+            ):  # in large steps, so that this process wakes up seldom
                 self._hear(_SLICE_S)
 
     def _hear(self, timeout_s: float) -> None:
-        """Take what was said meanwhile, and wait for some. Raises RefusedError, StoppedError."""
+        """Take the messages that have come; wait for one if there is none. Raises RefusedError, StoppedError."""
         self._candidate.progress.tick()
         if time.monotonic() > self._deadline:
             raise self._unanswered("it was too slow")
@@ -199,7 +201,7 @@ class _Child:
 
 
 def _file_of(data: bytes, stack: ExitStack) -> int:
-    """A file in memory, by a descriptor that cannot write it."""
+    """A file in memory. The descriptor that is returned can read it, and cannot write it."""
     fd = memory.create_memfd("intake", len(data))
     stack.callback(os.close, fd)
     written = 0

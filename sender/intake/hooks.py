@@ -1,7 +1,8 @@
-"""Programs that judge an item: JSON on their standard input, a verdict on their standard output, and an exit code.
+"""Hooks: programs of the operator that judge an item.
 
-0 accepts, 1 rejects, anything else is an error. A hook is a process group of its own, and all of it is killed when the
-hook is over, when its time is, and when nobody waits any more.
+A hook reads JSON about the item on its standard input. It writes a verdict to its standard output, and ends with an
+exit code: 0 accepts, 1 rejects, and anything else is an error. A hook is a process group of its own. The whole group is
+killed when the hook has ended, when its time is over, and when nobody waits for the verdict any more.
 """
 
 import os
@@ -28,11 +29,11 @@ FORMAT: Final = "diode-intake-hook-1"
 MAX_ANSWER_BYTES: Final = 64 << 10
 _MAX_COMPLAINT_BYTES: Final = 2048
 _PIECE_BYTES: Final = 64 << 10
-_SLICE_S: Final = 0.2  # between two looks whether anybody still waits
+_SLICE_S: Final = 0.2  # how often it is asked whether anybody still waits for the verdict
 
 
 def surroundings(config: SenderConfig) -> Surroundings:
-    """What the hooks of this sender find: none of its keys and books, and items only to be read."""
+    """What the hooks of this sender can see: none of its keys, ledger and state; items they can read, and not write."""
     outbox = config.outbox
     items = (outbox.path, outbox.sent, outbox.failed)
     hidden = hide(config, config.send.key, config.send.approvers, *items)
@@ -40,7 +41,7 @@ def surroundings(config: SenderConfig) -> Surroundings:
 
 
 def check_hook(settings: Hook, around: Surroundings, candidate: Candidate) -> Finding:
-    """Run it. Raises RefusedError unless it exits with 0 and says "accept"."""
+    """Run one hook over an item. Raises RefusedError unless it exits with 0 and its verdict is "accept"."""
     try:
         if settings.reads == "copy" and candidate.copied_to is not None:
             around = _with_copy(around, candidate.copied_to, settings.user)
@@ -63,14 +64,16 @@ def check_hook(settings: Hook, around: Surroundings, candidate: Candidate) -> Fi
                 talk.until_over(time.monotonic() + settings.timeout_s, candidate)
             finally:
                 with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)  # not reaped yet: the number is still its own
+                    os.killpg(
+                        process.pid, signal.SIGKILL
+                    )  # it was not waited for yet, so no other process can have its id
     except TimeoutError:
         raise RefusedError(Reason.HOOK_TIMEOUT, f"{settings.run[0]} took more than {settings.timeout_s:g} s") from None
     return _judge(settings.run[0], process.returncode, bytes(talk.answer), bytes(talk.complaint))
 
 
 def _with_copy(around: Surroundings, copy: Path, user: str) -> Surroundings:
-    """The copy lies in the state folder, of which a hook finds nothing else, whoever it is."""
+    """Let a hook read the private copy. The copy lies in the state folder, and the hook can see nothing else there."""
     for folder in (copy.parent.parent, copy.parent):
         let_in(folder, user)
     return around.with_reads(copy)
@@ -107,7 +110,10 @@ def questions(candidate: Candidate, *, reads_copy: bool) -> Iterator[bytes]:
 
 
 class _Talk:
-    """Writes the questions as the hook reads them, and takes what it says, within bounds."""
+    """The exchange with a running hook: writes the questions as fast as the hook reads them, and collects its answer.
+
+    The lengths of the answer and of the complaint (standard error) are bounded.
+    """
 
     def __init__(self, process: "subprocess.Popen[bytes]", pieces: Iterator[bytes]) -> None:
         self.answer = bytearray()
@@ -120,7 +126,7 @@ class _Talk:
             os.set_blocking(pipe.fileno(), False)
 
     def until_over(self, deadline: float, candidate: Candidate) -> None:
-        """Until the process has ended. Raises TimeoutError, RefusedError for an answer without end."""
+        """Go on until the process has ended. Raises TimeoutError, and RefusedError when its answer is too long."""
         ended = os.pidfd_open(self._process.pid)
         try:
             poll = select.poll()
@@ -183,7 +189,7 @@ class _Talk:
 
 
 def _read(pipe: IO[bytes] | None) -> bytes:
-    """What is there; nothing: at its end, or nothing yet."""
+    """The bytes that the pipe holds now. Empty: it has ended, or nothing has come yet."""
     assert pipe is not None
     try:
         return os.read(pipe.fileno(), _PIECE_BYTES)

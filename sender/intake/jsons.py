@@ -1,4 +1,4 @@
-"""JSON from outside: one object, no key twice, no numbers that are none."""
+"""Reads JSON that comes from outside. It must be one object in which no key stands twice, and no NaN or Infinity."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""How large an item of the channel may be."""
+"""The check of limits: how many files an item of the channel may have, and how many bytes."""
 
 from diode.config.intake import Intake
 from sender.intake.candidate import Candidate
@@ -6,7 +6,7 @@ from sender.intake.verdict import Finding, Reason, RefusedError
 
 
 def check_limits(settings: Intake, candidate: Candidate) -> Finding:
-    """Count and add up. Raises RefusedError."""
+    """Raise RefusedError when the item has too many files, or too many bytes in one file or in all of them."""
     files, size = len(candidate.files), candidate.size
     if settings.max_files and files > settings.max_files:
         raise RefusedError(Reason.TOO_MANY_FILES, f"{files} files; the channel takes {settings.max_files}")

@@ -1,7 +1,7 @@
-"""What intake and its child that looks at content say to each other: one class a message.
+"""The messages between intake and the child process ``examine``: each message is one class.
 
-A file is named by its place in the item's list of paths, which crosses as a file. Little is imported: the child is a
-new process for each item.
+A message names a file by its place in the item's list of paths; that list itself is handed over as a file. This module
+imports little, because each item starts a new child, which loads it.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ Bytes = Annotated[int, Whole()]
 Counts = Annotated[tuple[tuple[str, int], ...], Many(Row(Text(40), Whole(1)), MAX_KINDS)]
 Told = Annotated[tuple[str, ...], Many(Text(500), MAX_TOLD)]
 
-# to the child
+# messages to the child
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class ChildSettings:
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """An item is to be looked at, by these rules. With it goes one file: its paths, each ended by a zero byte."""
+    """Begin to examine an item by these rules. One file goes with it: the paths, each ended by a zero byte."""
 
     content: Annotated[str, Word(*PRESETS)]
     types: Annotated[tuple[str, ...], Many(Text(40), 100)]
@@ -50,7 +50,7 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The next files, from number ``first`` on, each of one piece at most. With it go the files, in this order."""
+    """Examine the next files, from number ``first`` on. Each has one piece at most. The files go with it, in order."""
 
     first: Number
     sizes: Annotated[tuple[int, ...], Many(Whole(), MOST_TOGETHER)]
@@ -59,25 +59,25 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class LookAtLarge:
-    """The next file, of several pieces. With it go the file, and a file of the digests of its pieces."""
+    """Examine the next file, which has several pieces. The file goes with it, and a file of its pieces' digests."""
 
     number: Number
     size: Bytes
 
 
-# of the child
+# messages of the child
 
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """So many files were looked at, and are taken."""
+    """This many files have been examined so far, and the channel takes all of them."""
 
     files: Count
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A file is not taken."""
+    """The channel does not take this file. The child ends."""
 
     number: Number
     trouble: Annotated[str, Word(*Trouble)]
@@ -86,7 +86,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class NotRead:
-    """A file is not what was hashed, or cannot be read."""
+    """This file is not what was hashed, or cannot be read. The child ends."""
 
     number: Number
     why: Annotated[str, Word(*UNREAD)]
@@ -95,7 +95,7 @@ class NotRead:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """All files are taken: how many there are of each kind, what archives hold, and what people should know."""
+    """The channel takes all files. It counts them by kind, and what archives hold; it has notes for people."""
 
     kinds: Counts
     inside: Counts

@@ -1,8 +1,9 @@
-"""minisign signatures: Ed25519 over a file's BLAKE2b digest, and over a comment that is to be trusted.
+"""Verifies minisign signatures: Ed25519 over the BLAKE2b digest of a file, and over a comment that is to be trusted.
 
-``cryptography`` verifies; the two formats are a few lines of text, which may end as Windows has them, and the last of
-which needs no end. Behind a signature nothing but blank lines may stand, though ``minisign -V`` passes over anything:
-it would cross unsigned. Source: minisign's description of its formats, and what minisign 0.11 takes.
+The library ``cryptography`` verifies. A signature file and a key file are a few lines of text. The lines may end as on
+Windows, and the last one needs no line end. Behind a signature only blank lines may stand. (``minisign -V`` ignores any
+text there, and such text would cross the diode unsigned.) Source: minisign's description of its formats, and what
+minisign 0.11 takes.
 """
 
 import base64
@@ -21,7 +22,7 @@ from sender.intake.verdict import Reason, RefusedError
 
 SUFFIX: Final = ".minisig"
 MAX_SIGNATURE_BYTES: Final = 16 << 10
-MAX_LEGACY_BYTES: Final = 64 << 20  # legacy signatures are over the file itself, which must be in memory
+MAX_LEGACY_BYTES: Final = 64 << 20  # a legacy signature is over the file itself, so the whole file must be in memory
 _ID: Final = slice(2, 10)
 _PREHASHED: Final = b"ED"
 _LEGACY: Final = b"Ed"
@@ -90,7 +91,7 @@ class MinisignKey:
 
 
 def _message(algorithm: bytes, candidate: Candidate, file: CandidateFile) -> bytes:
-    """What is signed of a file."""
+    """The bytes that a signature of a file is over."""
     if algorithm == _PREHASHED:
         hasher = hashlib.blake2b(digest_size=64)
         for chunk in candidate.chunks(file):
@@ -107,7 +108,7 @@ def _message(algorithm: bytes, candidate: Candidate, file: CandidateFile) -> byt
 
 
 def _lines(data: bytes) -> list[bytes]:
-    """Without their ends, of Unix or of Windows."""
+    """The lines without their line ends, of Unix or of Windows."""
     return [line.rstrip(b"\r") for line in data.split(b"\n")]
 
 

@@ -3,8 +3,9 @@
 The signature is verified over raw bytes before the statement is parsed. Then the statement must name every file of the
 item and no other, with the digests that were computed while it was hashed. Method "files", SHA-256 and BLAKE3.
 
-Signers leave paths out, and by a folder's path all that lies below it, also what somebody puts there later. A channel
-therefore names the files, and never folders, that may lie there unsigned, and each must have been left out as well.
+A signer can leave paths out of the signature. A folder that is left out covers everything below it, also what somebody
+puts there later. So the channel lists single files, and never folders, that may lie in the item unsigned. Such a file
+passes only if the signer left it out, too.
 """
 
 import base64
@@ -41,7 +42,7 @@ _BUNDLE_TYPE: Final = "application/vnd.dev.sigstore.bundle"
 _DIGESTS: Final = ("sha256", "blake3")
 _HASHES: Final[dict[type, HashAlgorithm]] = {SECP256R1: SHA256(), SECP384R1: SHA384(), SECP521R1: SHA512()}
 
-# from a bundle's bytes to the bytes of its statement, once somebody who is trusted has signed them
+# takes the bytes of a sigstore bundle, and returns those of its statement after verifying who signed it
 Opener = Callable[[bytes], bytes]
 
 
@@ -86,7 +87,7 @@ class ModelKey:
         return payload
 
     def _check_method(self, material: Mapping[str, Any]) -> None:
-        """Whether it claims to be made with this key. The claim proves nothing; it makes for a better reason."""
+        """Check that the bundle claims to be made with this key. The claim proves nothing: it gives a better reason."""
         public = material.get("publicKey")
         if not isinstance(public, dict):
             method = ", ".join(sorted(material.keys() & {"certificate", "x509CertificateChain"})) or "nothing known"
@@ -162,7 +163,7 @@ def _digest(file: CandidateFile, algorithm: str) -> str:
 
 
 def _is_ignored(path: str, ignored: set[str]) -> bool:
-    """Whether the signer left out a path, by its name or by that of a folder above it, as model signing has it."""
+    """Whether the signer left this path out, itself or with a folder above it. Model signing has the same rule."""
     return any(PurePosixPath(path).is_relative_to(top) for top in ignored)
 
 
@@ -188,5 +189,5 @@ def _only_signature(envelope: Mapping[str, Any]) -> str:
 
 
 def _pem(data: bytes) -> bytes:
-    """Without what stands before the key: tools write descriptions there."""
+    """The key alone. Tools write descriptions before it, which are cut off."""
     return data[max(0, data.find(b"-----BEGIN PUBLIC KEY")) :]

@@ -1,4 +1,7 @@
-"""The checks of one channel, composed from its settings, and run over one item. Fail closed."""
+"""Composes the checks of one channel from its settings, and runs them over an item.
+
+It fails closed: an error in a check refuses the item.
+"""
 
 import time
 from collections.abc import Callable
@@ -41,8 +44,8 @@ class Pipeline:
     ) -> None:
         """Read keys and look for tools.
 
-        ``copies`` is where items are copied to for the hooks that want it, ``around`` what hooks find, ``examine`` who
-        looks at content. Raises UsageError, NotInitialisedError.
+        ``copies`` is the folder for private copies, which some hooks read. ``around`` says what hooks can see.
+        ``examine`` examines the content of files. Raises UsageError, NotInitialisedError.
         """
         around = around or Surroundings()
         self._copy = PrivateCopy(copies)
@@ -62,7 +65,7 @@ class Pipeline:
         self.steps[CHECK_UNCHANGED] = _check_unchanged
 
     def _add_vendors(self, settings: Intake) -> None:
-        """Who made it: digests, signatures of files, signature of a model."""
+        """Add the checks of who made an item: its list of digests, signatures of files, the signature of a model."""
         keys: dict[str, SignatureKey] = {}
         if settings.minisign is not None:
             keys["minisign"] = MinisignKey(settings.minisign)
@@ -81,7 +84,7 @@ class Pipeline:
             self.steps["oms"] = partial(check_model, settings.oms, _opener(settings.oms), frozenset(vouched_for))
 
     def run(self, candidate: Candidate) -> Verdict:
-        """Check an item. Whatever happens is a verdict; only StoppedError passes."""
+        """Check an item. Every error becomes part of the verdict; only StoppedError is passed on to the caller."""
         try:
             return self._run(candidate)
         finally:
@@ -136,6 +139,6 @@ def _opener(settings: ModelSigning) -> Opener:
 
 
 def _check_unchanged(candidate: Candidate) -> Finding:
-    """Whether what was checked is what was hashed: nothing moved while the checks looked."""
+    """The last check: no file has changed since it was hashed."""
     candidate.prove_unchanged()
     return Finding(counts={"files": len(candidate.files)})

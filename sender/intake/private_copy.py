@@ -1,7 +1,8 @@
-"""A copy of an item for programs that read files by themselves: in a folder of our own, equal to what was hashed.
+"""Copies an item for hooks that open files by themselves, into a folder that only the daemon can write.
 
-Whoever dropped an item may have it open still, and can show a hook other bytes than those that are signed. So a hook
-reads files that nobody else can write: clones where the file system has them (FICLONE, ioctl_ficlone(2)), else copies.
+Somebody who dropped an item may still have its files open, and could change them while a hook reads them. The hook
+would then judge other bytes than those that are signed. So the hook reads a private copy, which is proven to be what
+was hashed. Files are cloned where the file system can do that (FICLONE, ioctl_ficlone(2)), and copied elsewhere.
 """
 
 import errno
@@ -16,23 +17,23 @@ from sender.intake.candidate import Candidate, CandidateFile
 from sender.intake.verdict import Finding, Reason, RefusedError
 from sender.outbox.hashing import PIECE_BYTES
 
-KEPT_FREE_BYTES: Final = 1 << 30  # on the file system of the copies, beside them
+KEPT_FREE_BYTES: Final = 1 << 30  # the file system keeps at least this much free beside the copy
 _FICLONE: Final = 0x40049409
 _CANNOT_CLONE: Final = (errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS, errno.EPERM)
 _NAME: Final = "item"
-_OF_FOLDERS: Final = 0o755  # below one of ours that others cannot pass: a hook may be another user
+_OF_FOLDERS: Final = 0o755  # a hook may run as another user; the folder above them lets nobody else in
 
 
 class PrivateCopy:
-    """The step that copies an item, and the folder ``base``, which holds one copy at a time."""
+    """The step of the pipeline that copies an item into the folder ``base``. There is one copy at a time."""
 
     def __init__(self, base: Path) -> None:
         self._base = base
 
     def make(self, candidate: Candidate) -> Finding:
-        """Copy all files; ``candidate.copied_to`` says where. Raises RefusedError, and leaves what is half done.
+        """Copy all files, and set ``candidate.copied_to`` to the folder of the copy.
 
-        The caller removes that.
+        Raises RefusedError. A copy that is half done then stays, until the caller calls :meth:`remove`.
         """
         self.remove()
         try:
@@ -46,7 +47,7 @@ class PrivateCopy:
         return Finding(counts={"files": len(candidate.files), "cloned": cloned})
 
     def remove(self) -> None:
-        """Remove what is there, also of a run that was killed."""
+        """Remove the copy, if there is one. It may be left from a run that was killed."""
         with suppress(FileNotFoundError), Folder.open(self._base) as base:
             base.remove(_NAME)
 
@@ -58,7 +59,7 @@ def _check_room(top: Folder, candidate: Candidate) -> None:
 
 
 def _copy(top: Folder, file: CandidateFile, candidate: Candidate) -> bool:
-    """Make one file, proven to be what was hashed; whether it is a clone."""
+    """Copy one file, and prove that it is what was hashed. Returns whether it was cloned."""
     *folders, name = file.path.split("/")
     with ExitStack() as stack:
         for part in folders:
@@ -66,7 +67,7 @@ def _copy(top: Folder, file: CandidateFile, candidate: Candidate) -> bool:
             os.fchmod(top.fd, _OF_FOLDERS)
         mode = 0o555 if file.entry.executable else 0o444
         with os.fdopen(top.create(name, mode), "wb") as target:
-            os.fchmod(target.fileno(), mode)  # whatever our umask is
+            os.fchmod(target.fileno(), mode)  # the umask must not take bits away
             is_clone = _clone(file, candidate, target.fileno())
             if not is_clone:
                 target.writelines(candidate.chunks(file))
@@ -87,7 +88,7 @@ def _clone(file: CandidateFile, candidate: Candidate, target: int) -> bool:
 
 
 def _prove(top: Folder, name: str, file: CandidateFile, candidate: Candidate) -> None:
-    """Read a clone once: it is what the file was at one moment, and that may have been another one."""
+    """Read a clone once and compare it with what was hashed: the file may have changed before it was cloned."""
     with os.fdopen(top.beneath(name, os.O_RDONLY), "rb", buffering=0) as raw:
         opened = candidate.prove(file, raw)
         while opened.read(PIECE_BYTES):

@@ -1,7 +1,7 @@
-"""Bills of materials in an item: found by their names, read within bounds, summarised in the verdict.
+"""Finds the bills of materials (SBOMs) of an item by their file names, and summarises them in the verdict.
 
-They are papers for people. So nothing is refused for one: what is only named like one, is too large, or comes after
-the bounds are spent is counted, and the first of them are named.
+An SBOM informs people, so no item is refused for one. A file may only be named like an SBOM, may be too large, or may
+come after the bounds of this check are used up. Such files are counted, and the first few of them are named.
 """
 
 import re
@@ -11,24 +11,24 @@ from sender.intake.candidate import Candidate, CandidateFile
 from sender.intake.sbom_formats import summarise
 from sender.intake.verdict import Finding, Sbom, bounded
 
-MAX_SBOM_BYTES: Final = 16 << 20  # parsed, JSON takes some fifteen times as much memory
-MAX_TOTAL_BYTES: Final = 256 << 20  # of all that are read of one item
+MAX_SBOM_BYTES: Final = 16 << 20  # parsed JSON takes about fifteen times as much memory
+MAX_TOTAL_BYTES: Final = 256 << 20  # of all SBOMs of one item that are read
 MOST_LISTED: Final = 64  # summaries in a verdict
 _NAMED: Final = 4
 _MOST_TEXT: Final = 200
 # bom.json, sbom.xml, x.cdx.json, x-cyclonedx.xml, manifest.spdx.json, x.spdx, x.spdx.yaml, x.spdx.rdf.xml
 _NAME: Final = re.compile(r"(?:.*[._-])?(?:s?bom|cdx|cyclonedx|spdx)\.(?:json|xml)|.*\.spdx(?:\.rdf)?(?:\.[a-z]{3,4})?")
-_IN_WHEEL: Final = re.compile(r".*\.dist-info/sboms/.+")  # PEP 770; wheels that are unpacked
+_IN_WHEEL: Final = re.compile(r".*\.dist-info/sboms/.+")  # PEP 770: SBOMs in an unpacked wheel
 
 
 def is_sbom(path: str) -> bool:
-    """Whether a path is one as bills of materials have it."""
+    """Whether a path is named as SBOMs usually are."""
     lower = path.lower()
     return bool(_NAME.fullmatch(lower.rpartition("/")[2]) or _IN_WHEEL.fullmatch(lower))
 
 
 def check_sboms(candidate: Candidate) -> Finding:
-    """Summarise all that are there. Raises RefusedError only for what is not what was hashed any more."""
+    """Summarise all SBOMs of the item. Raises RefusedError only when a file is no longer what was hashed."""
     found, components, left = 0, 0, MAX_TOTAL_BYTES
     unread: list[str] = []
     for file in candidate.files.values():
@@ -49,7 +49,7 @@ def check_sboms(candidate: Candidate) -> Finding:
 
 
 def _summary(candidate: Candidate, file: CandidateFile) -> Sbom | str:
-    """What one says of itself, or why it is none that can be read."""
+    """The summary of one SBOM, or the reason why it cannot be read."""
     try:
         stated = summarise(candidate.read(file, MAX_SBOM_BYTES))
     except ValueError as error:
@@ -59,7 +59,7 @@ def _summary(candidate: Candidate, file: CandidateFile) -> Sbom | str:
 
 
 def _unread(unread: list[str]) -> str:
-    """For people: the first that could not be read, and how many more."""
+    """A text for people: the first SBOMs that could not be read, and how many more there are."""
     if not unread:
         return ""
     more = f" and {len(unread) - _NAMED} more" if len(unread) > _NAMED else ""

@@ -1,6 +1,7 @@
 """What a bill of materials says of itself: CycloneDX in JSON and XML; SPDX in JSON, XML and tag-value.
 
-Which of them a file is, it says itself. XML with a document type, and so with entities, is not read.
+The format is recognised by the content of a file, not by its name. XML with a document type is not read, because it
+could define entities.
 Source: CycloneDX 1.2 to 1.7; SPDX 2.2, 2.3 and 3.0.
 """
 
@@ -14,10 +15,12 @@ from xml.parsers import expat
 
 from sender.intake.jsons import read_object
 
-MAX_VALUES: Final = 2 << 20  # of JSON: parsing more takes memory without end
+MAX_VALUES: Final = 2 << 20  # of a JSON document; the memory for parsing grows with them
 MAX_DEPTH: Final = 200  # of XML
-MAX_TAGS: Final = 500_000  # of XML, and as many attributes: expat remembers every name that it has met
-_MOST_TEXT: Final = 1000  # characters of one that are kept
+MAX_TAGS: Final = (
+    500_000  # of an XML document, and as many attributes: expat keeps every name that it has met in memory
+)
+_MOST_TEXT: Final = 1000  # characters of a text that are kept
 _SPDX_3: Final = "https://spdx.org/rdf/3."
 _CYCLONEDX_XML: Final = re.compile(r"http://cyclonedx\.org/schema/bom/(\d+\.\d+)")
 _NEITHER: Final = "neither CycloneDX in JSON or XML, nor SPDX in JSON, XML or tag-value"
@@ -25,7 +28,7 @@ _NEITHER: Final = "neither CycloneDX in JSON or XML, nor SPDX in JSON, XML or ta
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """What is stated; what is not, is empty. Texts are as they stand in the file."""
+    """What an SBOM states about itself. A field that it does not state is empty. Texts are not escaped."""
 
     format: str
     spec_version: str
@@ -35,7 +38,7 @@ class Stated:
 
 
 def summarise(data: bytes) -> Stated:
-    """Read a document whose length the caller has bounded. Raises ValueError when it is none, or cannot be read."""
+    """Read a document; the caller has bounded its length. Raises ValueError when it is no SBOM, or cannot be read."""
     begin = data.removeprefix(codecs.BOM_UTF8)[:4096].lstrip()[:1]
     if begin == b"<":
         return _of_xml(data)

@@ -1,4 +1,7 @@
-"""Every file past a virus scanner, and an honest word about those that it did not look into."""
+"""The check that sends every file of an item to a virus scanner. It also names the files that were not really scanned.
+
+A scanner can call a file clean without having looked into it. The finding says how many such files there were.
+"""
 
 import time
 from collections.abc import Mapping
@@ -14,13 +17,13 @@ from sender.intake.verdict import Finding, Reason, RefusedError
 
 _DAY_S: Final = 86_400.0
 _NAMED: Final = 8
-_NAMED_UNOPENED: Final = 2  # of each kind
+_NAMED_UNOPENED: Final = 2  # files named, of each kind
 
 log = structlog.get_logger()
 
 
 def check_scanned(settings: ClamdSettings, candidate: Candidate) -> Finding:
-    """Scan all files. Raises RefusedError unless each is clean, or was allowed to be too large."""
+    """Scan all files. Raises RefusedError unless each one is clean, or is too large and the channel allows that."""
     most = min(settings.max_bytes, MAX_STREAM_BYTES)
     large = [file for file in candidate.files.values() if file.size > most]
     if large and settings.too_large == "reject":
@@ -58,7 +61,7 @@ def check_scanned(settings: ClamdSettings, candidate: Candidate) -> Finding:
 
 
 def _without_alert(settings: ClamdSettings) -> str:
-    """What to say of a clamd that found nothing to say of an encrypted archive."""
+    """The remark about a clamd that calls an encrypted archive clean. Raises RefusedError if the channel forbids it."""
     if settings.encrypted == "reject":
         raise RefusedError(
             Reason.SCANNER_BLIND, "clamd does not alert on encrypted archives: set AlertEncrypted yes in clamd.conf"

@@ -1,4 +1,8 @@
-"""Which files need which signature beside them: the list of digests alone, where there is one, or else every file."""
+"""The check that signatures lie beside the files that need one, and are good.
+
+Where the channel asks for a list of digests (``SHA256SUMS``), that list alone needs a signature. Otherwise every file
+needs one.
+"""
 
 from typing import Protocol
 
@@ -7,19 +11,20 @@ from sender.intake.verdict import Finding, Reason, RefusedError
 
 
 class SignatureKey(Protocol):
-    """Who must have signed, and how the signature of FILE is called: FILE and ``suffix``."""
+    """A key that must have signed. The signature of FILE is the file whose name is FILE and ``suffix``."""
 
     suffix: str
 
     def verify(self, candidate: Candidate, file: CandidateFile, signature: CandidateFile) -> None:
-        """Raise RefusedError unless ``signature`` is theirs, over ``file``."""
+        """Raise RefusedError unless ``signature`` is a signature of this key over ``file``."""
         ...
 
 
 def check_signed(key: SignatureKey, sums: str | None, suffixes: tuple[str, ...], candidate: Candidate) -> Finding:
-    """Verify a signature beside the file ``sums``, or beside every file that is not itself a signature of one there.
+    """Verify the signature beside the file ``sums``; if that is None, the one beside every file.
 
-    ``suffixes``: of all signatures that the channel checks. Raises RefusedError.
+    A file that is itself a signature of another file needs none. ``suffixes`` are those of all kinds of signatures that
+    the channel checks. Raises RefusedError.
     """
     signatures = signatures_of(candidate, suffixes)
     count = 0
@@ -38,9 +43,9 @@ def check_signed(key: SignatureKey, sums: str | None, suffixes: tuple[str, ...],
 
 
 def signatures_of(candidate: Candidate, suffixes: tuple[str, ...]) -> set[str]:
-    """The files that are one of the channel's signatures, each of another file that is there and is none itself."""
+    """The paths that are signatures: each belongs to another file of the item, which is no signature itself."""
     found: set[str] = set()
-    for path in sorted(candidate.files, key=len):  # what is signed before its signatures
+    for path in sorted(candidate.files, key=len):  # shorter paths first: a signed file comes before its signatures
         for suffix in suffixes:
             signed = path.removesuffix(suffix)
             if signed != path and signed in candidate.files and signed not in found:

@@ -1,6 +1,8 @@
-"""Sigstore bundles, offline: signer's identity, certificate, transparency log, against a root that people renew.
+"""Verifies sigstore bundles offline: the signer's identity, the certificate, and the entry in the transparency log.
 
-Needs the extra ``staging``. Nothing is fetched; what was revoked or rotated since the root was written is not known.
+All of these are verified against a trusted root, a file that people must renew from time to time. Nothing is fetched
+from the network, so keys that were revoked or rotated after the root was written are not known here. This needs the
+extra ``staging``.
 """
 
 from collections.abc import Callable
@@ -16,10 +18,10 @@ _PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 
 
 class SigstoreIdentity:
-    """Somebody who signs with short-lived certificates, and who vouches for them."""
+    """The identity that must have signed with a short-lived certificate, and the issuer that vouches for it."""
 
     def __init__(self, settings: Sigstore, suffix: str = "") -> None:
-        """Read the root. Raises UsageError, also when the extra is not installed."""
+        """Read the trusted root. Raises UsageError, also when the extra ``staging`` is not installed."""
         self.suffix = suffix
         try:
             from sigstore.models import TrustedRoot
@@ -31,7 +33,7 @@ class SigstoreIdentity:
             ) from None
         try:
             self._verifier = Verifier(trusted_root=TrustedRoot.from_file(str(settings.trusted_root)))
-        except Exception as error:  # of whatever kind its parser raises
+        except Exception as error:  # the library's parser raises errors of many kinds
             raise UsageError(f"{settings.trusted_root} is not a Sigstore trusted root: {error!r}") from error
         self._policy = Identity(identity=settings.identity, issuer=settings.issuer)
 
@@ -58,12 +60,12 @@ class SigstoreIdentity:
 
         try:
             return Bundle.from_json(data)
-        except Exception as error:  # a library's parser, on somebody else's bytes
+        except Exception as error:  # the library parses bytes of strangers here, and may raise anything
             raise RefusedError(Reason.SIGNATURE_MALFORMED, f"{name!r} is no Sigstore bundle: {error!r}") from error
 
     @staticmethod
     def _ask(name: str, verify: Callable[[], Any]) -> Any:
         try:
             return verify()
-        except Exception as error:  # likewise; and any of them is a no
+        except Exception as error:  # likewise: any error means that the signature does not count
             raise RefusedError(Reason.SIGNATURE, f"{name!r}: {error}") from error

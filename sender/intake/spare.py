@@ -1,6 +1,7 @@
-"""The next child that looks at content, started ahead: an item does not wait for an interpreter.
+"""Keeps one child process ``examine`` started ahead of need, so that an item does not wait for an interpreter to start.
 
-It waits for its first message, and was handed nothing yet. It dies with the daemon, as every worker does.
+The spare child waits for its first message. It has no file of any item yet. It ends with the daemon, as every worker
+does.
 """
 
 import os
@@ -26,7 +27,7 @@ class Started:
 
     @classmethod
     def now(cls) -> Self:
-        """Start one. Raises as :class:`Worker`."""
+        """Start a child. Raises the errors of :class:`Worker`."""
         ours, theirs = handing.hand_pair()
         giver = handing.Giver(ours, TO_CHILD)
         try:
@@ -39,27 +40,27 @@ class Started:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it still runs."""
+        """Whether the child still runs."""
         return self.worker.process.poll() is None
 
     def close(self) -> None:
-        """End it."""
+        """End the child."""
         self.giver.close()
         self.worker.close()
 
 
 class Spare:
-    """One child at most that nobody asked for yet."""
+    """Holds one started child at most, until somebody takes it."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._next: Started | None = None
 
     def prepare(self) -> None:
-        """Have the next one started, unless it waits already; one that has died is replaced.
+        """Start a child unless one waits already. A child that has died is replaced.
 
-        A child dies with the thread that starts it, so the thread of the daemon calls this. What keeps a child from
-        starting is said when one is taken.
+        A child ends with the thread that started it, so the main thread of the daemon calls this. An error that keeps a
+        child from starting is ignored here; :meth:`take` raises it.
         """
         with self._lock, suppress(DiodeError, OSError):
             self._drop_dead()
@@ -67,14 +68,14 @@ class Spare:
                 self._next = Started.now()
 
     def take(self) -> Started:
-        """The one that waits, else a new one; it is the caller's. Raises as :meth:`Started.now`."""
+        """The child that waits, or a new one. It belongs to the caller. Raises the errors of :meth:`Started.now`."""
         with self._lock:
             self._drop_dead()
             child, self._next = self._next, None
         return child or Started.now()
 
     def close(self) -> None:
-        """End the one that waits."""
+        """End the child that waits, if there is one."""
         with self._lock:
             child, self._next = self._next, None
         if child is not None:

@@ -1,8 +1,8 @@
-"""``SHA256SUMS``: a file of the item that must name every other one, with the digest that was computed of it.
+"""The check of ``SHA256SUMS``: this file of the item must name every other file, with the digest that was computed.
 
-Its lines are read as ``sha256sum -c`` of GNU coreutils reads them. It warns of lines that it does not understand and
-goes on; here they refuse the item. Two things are taken besides: a byte order mark, and the frame that ``gpg
---clear-sign`` puts around a text, of which only the lines within count and no signature is checked.
+Its lines are read as ``sha256sum -c`` of GNU coreutils reads them. There is one difference: sha256sum warns of a line
+that it does not understand, and goes on; here such a line refuses the item. Two more things are allowed: a byte order
+mark, and the frame of ``gpg --clear-sign``. Of such a frame only the lines within count; its signature is not checked.
 Source: coreutils, src/digest.c (digest_check, split_3, bsd_split_3); RFC 9580, 7 (cleartext signatures).
 """
 
@@ -27,11 +27,14 @@ _BEGIN: Final = b"-----BEGIN PGP SIGNED MESSAGE-----"
 _SIGNATURE: Final = b"-----BEGIN PGP SIGNATURE-----"
 _END: Final = b"-----END PGP SIGNATURE-----"
 
-_Line = tuple[int, bytes]  # its number, and what it says
+_Line = tuple[int, bytes]  # the number of the line, and its text
 
 
 def check_sums(file_name: str, vouched_for: frozenset[str], candidate: Candidate) -> Finding:
-    """Compare. ``vouched_for``: what other checks vouch for, and which need not be named. Raises RefusedError."""
+    """Compare the list with the files. Files in ``vouched_for`` need not be named, since other checks vouch for them.
+
+    Raises RefusedError.
+    """
     sums = candidate.files.get(file_name)
     if sums is None:
         raise RefusedError(Reason.SUMS_MISSING, f"the item holds no {file_name}")
@@ -72,7 +75,9 @@ def _resolved(name: str, paths: list[str]) -> str | None:
     """The path within the item that a name leads to, through folders that are there; None: it leads elsewhere."""
     *above, last = name.split("/")
     too_long = len(name.encode(errors="surrogateescape")) > MAX_NAME_BYTES
-    if too_long or name == "-" or name.startswith("/") or last in ("", ".", ".."):  # "-" is what is typed
+    if (
+        too_long or name == "-" or name.startswith("/") or last in ("", ".", "..")
+    ):  # "-" means standard input to sha256sum
         return None
     at: list[str] = []
     for part in above:

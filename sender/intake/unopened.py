@@ -1,8 +1,9 @@
-"""Files of which clamd scans the bytes as they are, and not what is packed in them; and it says OK.
+"""Recognises packed and encrypted files that clamd answers OK for, although it has not looked into them.
 
-Tried with ClamAV 1.4: it opens zip, 7z, tar, gzip, bzip2, xz, cpio, ISO 9660 and PDF, but none of the kinds here. They
-are told by their first bytes, and a few by what stands within the bytes that clamd is given. What lies packed in a
-file that clamd does open is not looked at here: the check of content may have said what that is.
+Of such a file clamd scans the outer bytes alone. This was tried with ClamAV 1.4: it opens zip, 7z, tar, gzip, bzip2,
+xz, cpio, ISO 9660 and PDF, but none of the kinds in this file. Most kinds are recognised by their first bytes, and a
+few by bytes further in. Files within an archive that clamd does open are not looked at here; the check of content
+reports their kinds.
 """
 
 import re
@@ -10,10 +11,10 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-# kinds, as ``diode.content`` calls them, that are not opened within an archive either
+# kinds, by their names in ``diode.content``, that clamd does not open within an archive either
 WITHIN: Final = frozenset({"ar", "deb", "lz4", "lzma", "rpm", "wim", "zlib", "zstd"})
 HEAD_BYTES: Final = 512
-_OVERLAP: Final = 64  # what is searched for is shorter
+_OVERLAP: Final = 64  # bytes; everything that is searched for is shorter
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 # the first packet of a message (RFC 9580, 5.1 and 5.3): its tag in either form, length, version, cipher, kind of key
 _FOR_A_PASSWORD: Final = re.compile(
@@ -32,7 +33,7 @@ _HEADS: Final = (
     (re.compile(rb"\xed\xab\xee\xdb"), "rpm"),
     (re.compile(rb"\x28\xb5\x2f\xfd"), "zstd"),
     (re.compile(rb"\x04\x22\x4d\x18|\x02\x21\x4c\x18"), "lz4"),
-    (re.compile(rb"[\x50-\x5f]\x2a\x4d\x18"), "zstd or lz4"),  # a frame to be skipped: both have it
+    (re.compile(rb"[\x50-\x5f]\x2a\x4d\x18"), "zstd or lz4"),  # a frame to be skipped looks alike in both formats
     (re.compile(rb"\x5d\x00\x00..(?:\xff{8}|.{5}\x00{3})", re.DOTALL), "lzma"),
     (re.compile(rb"MSWIM\x00\x00\x00"), "wim"),
     (re.compile(rb"\s*-----BEGIN PGP MESSAGE-----"), "encrypted by OpenPGP"),
@@ -50,7 +51,7 @@ _OPENED_METHODS: Final = (0, 1, 6, 8, 9, 12, 99)  # stored, shrunk, imploded, de
 
 
 class Unopened:
-    """Looks at one file's bytes while they pass on their way to clamd."""
+    """Watches the bytes of one file on their way to clamd. ``kind``: a kind that clamd does not open, or empty."""
 
     def __init__(self) -> None:
         self.kind = ""  # what it is, when clamd does not open it
@@ -59,7 +60,7 @@ class Unopened:
         self._passed = 0
 
     def watched(self, chunks: Iterable[memoryview]) -> Iterator[memoryview]:
-        """All of the chunks, as they come."""
+        """Pass all chunks on unchanged, and look at each one."""
         for chunk in chunks:
             self._see(bytes(chunk))
             yield chunk
@@ -74,13 +75,15 @@ class Unopened:
             self.kind = self._kind_within(window, begin)
 
     def _kind_within(self, window: bytes, begin: int) -> str:
-        """What stands in a piece of the file, which begins at ``begin``."""
+        """The kind that the bytes of ``window`` show, or "". The window begins at offset ``begin`` of the file."""
         if self._head.startswith(_OLE):
             return "encrypted office document" if _OFFICE.search(window) else ""
         if self._head.startswith(b"BZh"):
             is_more = _BZIP2.search(window, 0 if begin else 1)
             return "bzip2 of several streams, but for the first" if is_more else ""
-        if self._head.startswith(b"\x1f\x8b"):  # zeros end it for clamd, and for gzip; Python goes on behind them
+        if self._head.startswith(
+            b"\x1f\x8b"
+        ):  # clamd and gzip stop at zeros between members; Python's gzip goes on behind them
             return "gzip of several members, with zeros between" if _GZIP_BEHIND_ZEROS.search(window) else ""
         for match in _MEMBER.finditer(window):
             flags, method = (int.from_bytes(match[group], "little") for group in (1, 2))
@@ -100,12 +103,12 @@ def _kind_of_head(head: bytes) -> str:
 
 
 def _inflates(head: bytes) -> bool:
-    """Whether it is a whole zlib stream, or as much of one as fits: texts may begin with the same two bytes."""
+    """Whether ``head`` really is the beginning of a zlib stream: some texts begin with the same two bytes."""
     inflating = zlib.decompressobj()
     if head[1] & 0x20:  # it needs a dictionary that we do not have
         return False
     try:
-        inflating.decompress(head)  # at most a thousandfold
+        inflating.decompress(head)  # the output is at most a thousand times as long
     except zlib.error:
         return False
     return inflating.eof or len(head) == HEAD_BYTES

@@ -1,4 +1,4 @@
-"""What came out of the checks: a verdict that people can read, machines can parse, and the service key can sign."""
+"""The verdict: what the checks found about an item. People read it, programs parse it, and the service key signs it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ class Reason(StrEnum):
     UNSCANNED = "unscanned"  # larger than what the scanner takes
     HOOK_REJECTED = "hook_rejected"
     CHANGED = "changed"  # not what was hashed any more
-    # from here on the check itself failed
+    # with the reasons from here on, the check itself failed
     SCANNER_MISSING = "scanner_missing"
     SCANNER_STRANGER = "scanner_stranger"  # its socket is somebody else's
     SCANNER_DIED = "scanner_died"
@@ -53,7 +53,7 @@ class Reason(StrEnum):
 
     @property
     def is_failure(self) -> bool:
-        """Whether the check could not be made, rather than that it found something."""
+        """Whether the check itself failed. Otherwise it worked, and found something wrong with the item."""
         return (self.startswith(("scanner_", "hook_")) and self is not Reason.HOOK_REJECTED) or self in _FAILURES
 
 
@@ -61,7 +61,7 @@ _FAILURES: Final = (Reason.UNREADABLE, Reason.COPY, Reason.CRASHED)
 
 
 class RefusedError(Exception):
-    """A check's word for "no", to be turned into a verdict by the pipeline. It never leaves this package."""
+    """A check refuses the item. The pipeline turns this error into a verdict, so it never leaves this package."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)
@@ -71,20 +71,22 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check has to say when it passed."""
+    """What a check reports when it passed."""
 
     detail: str = ""
-    tool: str = ""  # what looked, with its version
-    database: str = ""  # when its signatures were made
+    tool: str = ""  # the program that checked, with its version
+    database: str = ""  # when its database of virus signatures was made
     counts: Mapping[str, int] = field(default_factory=dict)
-    inside: Mapping[str, int] = field(default_factory=dict)  # kinds of what archives hold
-    unopened: Mapping[str, int] = field(default_factory=dict)  # of those, and of files, what was not looked into
+    inside: Mapping[str, int] = field(default_factory=dict)  # files within archives, by kind
+    unopened: Mapping[str, int] = field(
+        default_factory=dict
+    )  # files, also within archives, that were not looked into, by kind
     auto_map: tuple[str, ...] = ()  # code that a loader would run
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check of an item, and what came of it. ``detail`` has MOST_DETAIL characters at most."""
+    """One check of an item, and its outcome. ``detail`` has MOST_DETAIL characters at most."""
 
     name: str
     outcome: Outcome
@@ -117,7 +119,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A signed paper that a check relied on: a signature, a list of digests, a model signature."""
+    """A file of the item that a check relied on: a signature, a list of digests, or a model signature."""
 
     path: str
     sha256: str
@@ -151,7 +153,7 @@ class Verdict:
 
     @property
     def accepted(self) -> bool:
-        """Nothing but passes: an empty verdict is none."""
+        """Whether every check passed. A verdict without any check does not accept."""
         return bool(self.checks) and all(check.outcome == "passed" for check in self.checks)
 
     @property
@@ -160,7 +162,7 @@ class Verdict:
         return next((check for check in self.checks if check.outcome in ("rejected", "error")), None)
 
     def facts(self) -> dict[str, Any]:
-        """For JSON."""
+        """The verdict as values for JSON."""
         return {
             "format": "diode-intake-verdict-1",
             "accepted": self.accepted,
@@ -170,6 +172,6 @@ class Verdict:
 
 
 def bounded(text: str, most: int = MOST_DETAIL) -> str:
-    """Text from outside as a detail: printable, on one line, of ``most`` characters at most."""
+    """Make text from outside safe to show: printable, on one line, of ``most`` characters at most."""
     plain = "".join(char if char.isprintable() else "?" for char in text[: most + 1])
     return plain if len(plain) <= most else plain[: max(0, most - 3)] + "..."[:most]

@@ -1,4 +1,4 @@
-"""The outbox: which items are there, which are quiet long enough to be taken, and where they go afterwards."""
+"""The outbox folder: finds its items, tells which have been quiet long enough, and moves them away afterwards."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from sender.outbox.scan import Root
 
 OURS: Final = ".diode"  # in the outbox
 REASONS: Final = ".reasons"  # in ``failed``
-_NUMBERED: Final = 100  # items of one name; later ones get a random ending, so that many take no longer than few
+_NUMBERED: Final = 100  # items of one name that get a number; later ones get a random ending at once
 
 _CHANNEL: TypeAdapter[str] = TypeAdapter(ChannelName)
 
@@ -59,7 +59,7 @@ def split_name(entry: str) -> tuple[str, str | None]:
 
 
 def check_label(name: str, version: str | None) -> None:
-    """Raise SourceError unless a bundle may be called so."""
+    """Raise SourceError unless a bundle may have this name and version."""
     try:
         for component in (name,) if version is None else (name, version):
             check_new_name(component)
@@ -74,8 +74,9 @@ def check_label(name: str, version: str | None) -> None:
 class OutboxFolder:
     """Reads the outbox, and moves what was handled out of it.
 
-    Others may write there. Names below it are theirs: each is used relative to a descriptor, and as no link. What is
-    written about an item lies in folders of our own, below ``failed/.reasons``, which no item's name can lead to.
+    Other users may write into the outbox, and may put a link at any name in it. So each name is opened relative to the
+    descriptor of its folder, and a link is never followed. The reasons for a refusal are written below
+    ``failed/.reasons``, in folders of our own, which no item's name can lead to.
     """
 
     def __init__(self, config: Outbox) -> None:
@@ -95,11 +96,11 @@ class OutboxFolder:
             ) from error
 
     def lock(self) -> int:
-        """No other sender may take items meanwhile, until the descriptor is closed. Raises LockedError."""
+        """Lock the outbox against other senders. Closing the returned descriptor unlocks it. Raises LockedError."""
         return lock_in(self._ours, self._config.path)
 
     def entries(self) -> Iterator[Path]:
-        """What lies in the channels, hidden names left out. A channel that cannot be read is passed over."""
+        """The entries in the folders of the channels, without hidden names. A folder that cannot be read is skipped."""
         closed = set()
         for channel in self._outbox.names():
             if channel.startswith(".") or not self._outbox.is_folder(channel):
@@ -115,13 +116,13 @@ class OutboxFolder:
         self._closed = closed
 
     def _say_closed(self, channel: str, error: OSError) -> None:
-        """Once, until it can be read again."""
+        """Log that a channel's folder cannot be read: once, until it can be read again."""
         if channel not in self._closed:
             detail = f"{error.strerror}: {printable(self._config.path / channel)}"
             log.warning("channel_unreadable", detail=detail, consequence="what lies in it is not sent")
 
     def strays(self) -> list[Path]:
-        """What lies beside the channels' folders and is ignored there; each is named once."""
+        """Files that lie beside the folders of the channels, and are ignored. Each is returned once only."""
         found = {name for name in self._outbox.names() if name[0] != "." and not self._outbox.is_folder(name)}
         new = sorted(found - self._strays)
         self._strays = found
@@ -133,13 +134,13 @@ class OutboxFolder:
         return Item(entry, check_channel(entry.parent.name), name, version)
 
     def root(self, entry: Path) -> Root:
-        """Where the files of ``entry`` are found: by its name in the channel's folder, which is no link."""
+        """The root of the files of ``entry``: its name in the open folder of its channel, which is not a link."""
         channel = self._outbox.folder(entry.parent.name)
         channel.path = real_path(self._outbox.fd) / entry.parent.name
         return Root(channel, entry.name)
 
     def has(self, entry: Path) -> bool:
-        """Whether it lies there still."""
+        """Whether ``entry`` still lies in the outbox."""
         if entry.parent.parent != self._config.path:
             return False
         try:
@@ -149,7 +150,10 @@ class OutboxFolder:
             return False
 
     def state(self, entry: Path) -> tuple[int, int] | None:
-        """Changes with the item itself, not with what lies in it; None: it is not there, or cannot be looked at."""
+        """A value that changes when the entry itself changes, though not when a file in it does.
+
+        None: the entry is not there, or cannot be looked at.
+        """
         try:
             with self._outbox.folder(entry.parent.name) as channel:
                 status = os.stat(entry.name, dir_fd=channel.fd, follow_symlinks=False)
@@ -171,13 +175,14 @@ class OutboxFolder:
         return self._move(item, self._sent)
 
     def sent(self, channel: str) -> Folder:
-        """Where what was sent on a channel lies; through no link."""
+        """The folder of a channel below ``sent``, opened without following a link."""
         return self._sent.folder(channel)
 
     def set_aside(self, entry: Path, error: DiodeError) -> None:
-        """Move what cannot be sent to ``failed/<channel>/``, and say why below ``failed/.reasons/<channel>/``.
+        """Move an item that cannot be sent to ``failed/<channel>/``.
 
-        Of an item that its intake refused the whole verdict lies there, too. What cannot be moved is told of.
+        The reason is written below ``failed/.reasons/<channel>/``; when intake refused the item, the whole verdict is,
+        too. An item that cannot be moved is logged.
         """
         log.error("item_set_aside", item=printable(entry), reason=error.reason, detail=str(error))
         reason = {
@@ -194,12 +199,12 @@ class OutboxFolder:
             log.warning("item_stuck", item=printable(entry), detail=f"{stuck.strerror}: {stuck.filename}")
 
     def _say(self, moved: Path, what: str, text: str) -> None:
-        """Write about an item where its own name is no name of a file."""
+        """Write a reason about an item, into a folder where the item's own name cannot be a file."""
         with self._failed.folders(f"{REASONS}/{moved.parent.name}", create=True, mode=0o777) as folder:
             folder.put(fitting(moved.name, f".{what}.json"), f"{text}\n".encode(), 0o666)
 
     def _move(self, entry: Path, base: Folder) -> Path:
-        """To the first name that is free in ``base``; of a link, the link itself."""
+        """Move an entry into ``base``, to the first name that is free there. A link is moved itself."""
         channel, name = entry.parent.name, entry.name
         with self._outbox.folder(channel) as source, base.folder(channel, create=True, mode=0o777) as target:
             for number in range(1, _NUMBERED):
@@ -212,7 +217,7 @@ class OutboxFolder:
             return target.path / new
 
     def _try_move(self, target: Folder) -> None:
-        """Prove that what was sent can be moved: between two mounts of one file system it cannot."""
+        """Prove by a trial that items can be renamed into ``target``: two mounts of one file system forbid it."""
         trial = f".diode-trial-{os.urandom(8).hex()}"
         with self._ours.folder(trial, create=True):
             pass
@@ -225,7 +230,7 @@ class OutboxFolder:
 
 
 def open_place(config: Outbox, path: Path, *, create: bool = False) -> Folder:
-    """``sent`` or ``failed``. Where it lies in the outbox others may write beside it: then through no link."""
+    """Open the folder ``sent`` or ``failed``. If it lies in the outbox, where others may write, no link is followed."""
     if not path.is_relative_to(config.path):
         return Folder.open(path, create=create, mode=0o777)
     with Folder.open(config.path) as outbox:
@@ -233,7 +238,7 @@ def open_place(config: Outbox, path: Path, *, create: bool = False) -> Folder:
 
 
 def _our_folder(outbox: Folder) -> Folder:
-    """``.diode`` in the outbox, where nobody else may write. What a stranger put at its name is moved away."""
+    """The folder ``.diode`` in the outbox, which is ours alone. If a stranger put something there, it is moved away."""
     with suppress(OSError):
         folder = outbox.folder(OURS, create=True)
         if folder.is_ours(outbox):
@@ -243,7 +248,7 @@ def _our_folder(outbox: Folder) -> Folder:
 
 
 def printable(path: Path) -> str:
-    """A path for the log: names need not be UTF-8."""
+    """A path as text for the log. Names of files need not be UTF-8, so other bytes are escaped."""
     return os.fsencode(path).decode(errors="backslashreplace")
 
 

@@ -1,4 +1,4 @@
-"""Every file is read once and hashed: as a whole, by slab, and by piece."""
+"""Reads every file of an item once, and hashes it: as a whole, by slab of the stream, and by piece of the file."""
 
 import hashlib
 import os
@@ -17,16 +17,16 @@ from diode.formats.digest import digest
 from diode.process.proven import fill
 from sender.outbox.scan import Source, fingerprint
 
-PIECE_BYTES: Final = 1 << 20  # of a file: what is read at once, and what has a digest of its own while it is judged
+PIECE_BYTES: Final = 1 << 20  # read at once; each piece has a digest of its own, for the checks of intake
 Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What hashing gave: the table's lines, digests of the slabs, and how the files looked.
+    """The results of hashing: the lines of the files table, the digests of slabs, and what the files looked like.
 
-    ``pieces`` are the BLAKE3 digests of each PIECE_BYTES of the files that have more, by path: whoever judges a part of
-    a file can prove that it is the part which was hashed.
+    ``pieces`` has, by path, the BLAKE3 digests of each PIECE_BYTES of a file that has more than that. By these, a check
+    that reads a part of a file can prove that this part was hashed.
     """
 
     entries: list[FileEntry]
@@ -94,7 +94,7 @@ def hash_content(sources: Sequence[Source], slab_bytes: int, progress: Progress 
 
 
 def bytes_again(sources: Sequence[Source], content: Content) -> int:
-    """How much of the stream is there more than once: files that links gave several paths. The stream has no links."""
+    """Bytes of the stream that repeat others: links gave a file several paths, and each is sent as a whole file."""
     sizes = {source.origin: entry.size for source, entry in zip(sources, content.entries, strict=True)}
     return sum(entry.size for entry in content.entries) - sum(sizes.values())
 

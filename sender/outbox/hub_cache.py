@@ -1,12 +1,13 @@
-"""Caches of ``huggingface_hub``, known by their links: which of them are followed, and what is not sent twice.
+"""Recognises the links in a cache of ``huggingface_hub``: which links are followed, and which files are not sent twice.
 
     HUB/models--org--name/snapshots/REV/config.json   a link to ../../blobs/SHA, two more ".." for each folder deeper
     HUB/models--org--name/blobs/SHA                   the file; or a link to ../../blobs/XE/XET, which caches share
     HUB/models--org--name/refs/main                   names REV
     HUB/blobs/XE/XET                                  a file that several repositories have
 
-Names prove nothing, and anybody can drop such folders. So a link is followed only if its words, at its place, are
-exactly those that the library writes, and then only to that one file. Paths here have no link and no ``..`` in them.
+Anybody can drop folders with such names, so names prove nothing. A link is followed only if its text is exactly what
+the library writes at that place, and only to the one file that this text means. Paths in this module have no link and
+no ``..`` in them.
 """
 
 import os
@@ -27,14 +28,17 @@ _LOCAL: Final = (".cache/huggingface/", ".huggingface/")  # what the library kee
 
 
 class Hub(NamedTuple):
-    """The folder that a person's cache lies in, and where below it lies what the person named."""
+    """The folder of a person's cache, and the path below it of the repository or snapshot that the person named."""
 
     folder: Folder
     prefix: str
 
 
 def blob_of(link: str, words: str) -> str | None:
-    """The blob that the snapshot's link at the path ``link`` names; None if it is none, or leads out of all."""
+    """The path of the blob to which the link at the path ``link`` in a snapshot leads.
+
+    ``words`` is the text of the link. None: it is not such a link, or leads out of everything.
+    """
     match = _POINTER.fullmatch(words)
     if match is None or match[2] in (".", ".."):
         return None
@@ -44,7 +48,7 @@ def blob_of(link: str, words: str) -> str | None:
 
 
 def shared_of(blob: str, words: str) -> str | None:
-    """The file of the shared store that the blob's link at the path ``blob`` names; None likewise."""
+    """The path of the file in the shared store to which the link at the path ``blob`` leads; None as at blob_of."""
     match = _SHARED.fullmatch(words)
     parts = blob.split("/")
     if match is None or len(parts) < 3 or parts[-2] != "blobs":
@@ -68,7 +72,7 @@ def complain(origin: str, words: str) -> None:
 
 
 def is_cache(names: list[str]) -> bool:
-    """Whether a folder in which these names lie is that of a cached repository."""
+    """Whether a folder that holds these names is a cached repository."""
     return "snapshots" in names and "blobs" in names
 
 
@@ -82,9 +86,9 @@ def is_unfinished(path: str, caches: set[str]) -> bool:
 
 
 def find_hub(holder: Folder, name: str) -> Hub | None:
-    """The hub around what a person named: a cached repository, a snapshot of it, or a part of one; else None.
+    """The hub folder around a cached repository, a snapshot of it, or a part of one. None: this is nothing of a cache.
 
-    Nothing but what the links of this one repository may lead to is opened through it. Raises OSError.
+    Through the hub only those files are opened to which links of this one repository may lead. Raises OSError.
     """
     for levels, prefix in _candidates(holder, name):
         hub = folder_above(holder, levels)

@@ -1,7 +1,7 @@
-"""Where a link of an item leads. The kernel resolves it below a folder that is held open, and never out of that.
+"""Follows a symbolic link of an item. The kernel resolves the link below a folder that is held open, never out of it.
 
-What is found is named by its path below that folder, with no link in it, and proven to be what the kernel found: it is
-opened by that path later, and judged by the folders on the way to it.
+The target is then named by its path below that folder, with no link in the path. It is proven that this path leads to
+what the kernel found. The file is opened by that path later, and who may write the folders on the way is checked.
 """
 
 import errno
@@ -20,9 +20,10 @@ Links = Literal["refuse", "follow"]
 
 
 class Spot(NamedTuple):
-    """One thing on disk: ``name`` in the folder ``holder``, and ``below`` the folder ``top``, through no link.
+    """One file or folder. It is called ``name`` in the folder ``holder``, and ``below`` is its path from ``top``.
 
-    ``keeper`` alone may write into ``holder`` and what lies above it. Of ``top`` itself both names are empty.
+    No link is on that path. The user ``keeper`` alone may write into ``holder`` and the folders above it. For ``top``
+    itself, ``name`` and ``below`` are empty.
     """
 
     top: Folder
@@ -37,22 +38,22 @@ class Spot(NamedTuple):
         return os.path.join(self.top.path, self.below) if self.below else str(self.top.path)
 
     def status(self) -> os.stat_result:
-        """What lies there; a link is looked at itself."""
+        """What stat(2) says of it now. A link is not followed."""
         return os.stat(self.name or ".", dir_fd=self.holder.fd, follow_symlinks=False)
 
     def open_folder(self) -> Folder:
-        """The folder that it is; a link is none."""
+        """Open it as a folder. A link to a folder is not one."""
         return self.holder.folder(self.name) if self.name else self.top
 
     def inner(self, folder: Folder, name: str, keeper: int) -> "Spot":
-        """What is called ``name`` in it, when it is the open ``folder``, which ``keeper`` alone may write into."""
+        """The spot called ``name`` within this one, which is open as ``folder``; ``keeper`` alone may write into it."""
         return Spot(self.top, f"{self.below}/{name}" if self.below else name, folder, name, keeper)
 
 
 class Follower:
-    """Follows the links of one item: those of a cache as its library writes them, others if ``links`` says so.
+    """Follows the links of one item. Links of a Hugging Face cache are always followed, others if ``links`` says so.
 
-    ``top`` is the folder of the item. Of what a person named, the links of a cache may lead into the ``hub`` around it.
+    ``top`` is the folder of the item. If a person named a part of a cache, its links may lead into the ``hub`` around.
     """
 
     def __init__(self, links: Links, top: Folder, keeper: int, hub: Hub | None) -> None:
@@ -63,7 +64,7 @@ class Follower:
         self._named: set[str] = set()
 
     def follow(self, link: Spot) -> Spot:
-        """What the link leads to. Raises SourceError, OSError."""
+        """The spot that the link leads to. Raises SourceError, OSError."""
         words = link.holder.link(link.name)
         found = self._in_cache(self._place(link.below), words, link.origin)
         if found is not None:
@@ -76,21 +77,21 @@ class Follower:
         return self._in_item(link, words)
 
     def follow_named(self, link: Spot) -> Spot:
-        """Likewise of what a person named itself: a link of a cache, or none that is followed."""
+        """As :meth:`follow`, for a path that a person named, and that is itself a link. Only a cache's is followed."""
         found = self._in_cache(self._prefix, link.holder.link(link.name), link.origin) if self._prefix else None
         if found is None:
             raise SourceError(f"{link.origin!r} is itself a symbolic link: give what it leads to")
         return found
 
     def is_sent_elsewhere(self, below: str) -> bool:
-        """Whether a cache's link leads to the file at this place: then it is sent under the name of the link."""
+        """Whether a link of a cache leads to the file at this path. It is then sent under the path of the link."""
         return self._place(below) in self._named
 
     def _place(self, below: str) -> str:
         return f"{self._prefix}/{below}" if self._prefix else below
 
     def _in_cache(self, place: str, words: str, origin: str) -> Spot | None:
-        """The one file that a cache's link leads to; None: it is no such link, or leads out of what may be reached."""
+        """The file that a link of a cache leads to. None: it is no such link, or leads out of what may be reached."""
         is_of_cache = False
         try:
             for rule in (blob_of, shared_of):

@@ -1,7 +1,7 @@
-"""Which files an item holds. They are found, and opened, through descriptors: by paths with no link in them.
+"""Finds the files of an item, and opens them. Both are done through descriptors, by paths with no link in them.
 
-Whoever drops an item may change it at any instant. What is opened later is compared with what was found (inode, size,
-times), so that neither another file nor other content is taken for it.
+Somebody who drops an item may change it at any instant. So a file that is opened later is compared with what was found
+(inode, size, times). Neither another file nor other content can then take its place.
 """
 
 import os
@@ -26,14 +26,14 @@ _READ: Final = os.O_RDONLY | os.O_NONBLOCK
 
 
 def fingerprint(status: os.stat_result) -> tuple[int, int, int, int]:
-    """What changes when a file changes: inode, size, mtime and ctime in nanoseconds."""
+    """Values that change when a file changes: inode, size, and mtime and ctime in nanoseconds."""
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 class Root(NamedTuple):
     """A file or directory to be packed: ``name`` in an open folder, whose path has no links in it.
 
-    ``hub``: of what a person named, the cache that it lies in. What strangers drop never has one.
+    ``hub`` is the Hugging Face cache around a path that a person named. An item of the outbox never has one.
     """
 
     holder: Folder
@@ -42,7 +42,7 @@ class Root(NamedTuple):
 
     @classmethod
     def named(cls, path: Path) -> "Root":
-        """What a person named: links above it are theirs, and followed, once. Raises OSError."""
+        """Make a root of a path that a person named. Links among the folders above are followed. Raises OSError."""
         path = path.absolute()
         holder = Folder.open(path.parent)
         holder.path = real_path(holder.fd)
@@ -70,11 +70,11 @@ class Source:
         return self.path.encode()
 
     def open(self) -> BinaryIO:
-        """Open the file, unbuffered. A link put into its path meanwhile is not followed, a pipe not waited for."""
+        """Open the file, unbuffered. A link that was put into its path is not followed; a named pipe does not block."""
         return os.fdopen(self.top.beneath(self.below, _READ), "rb", buffering=0)
 
     def status(self) -> os.stat_result:
-        """What lies there now; a link is looked at itself."""
+        """What stat(2) says of the path now. A link is not followed."""
         fd = self.top.beneath(self.below, os.O_PATH)
         try:
             return os.fstat(fd)
@@ -82,7 +82,7 @@ class Source:
             os.close(fd)
 
     def is_as_found(self, status: os.stat_result) -> bool:
-        """Whether this is the file that was found, unchanged."""
+        """Whether ``status`` is that of the file that was found, unchanged."""
         return self.seen == _seen(status)
 
 
@@ -92,13 +92,16 @@ def open_origin(origin: str) -> BinaryIO:
 
 
 def open_places(places: Iterable[str]) -> Iterator[int]:
-    """A descriptor of each absolute path in which no link is followed, to be closed by the taker; others left out."""
+    """Open each absolute path without following a link. Paths that cannot be opened so are left out.
+
+    The caller closes the descriptors.
+    """
     for place in places:
         try:
             fd = _top_of_all().beneath(place.lstrip("/") or ".", os.O_PATH)
         except OSError:
             continue
-        if stat.S_ISLNK(os.fstat(fd).st_mode):  # itself opened: O_PATH
+        if stat.S_ISLNK(os.fstat(fd).st_mode):  # O_PATH opens a link itself
             os.close(fd)
         else:
             yield fd
@@ -110,11 +113,11 @@ def _top_of_all() -> Folder:
 
 
 def collect(roots: Sequence[Path | Root], links: Links, file_name: str | None = None) -> list[Source]:
-    """All files and empty directories below ``roots``, sorted as the table is.
+    """All files and empty directories below ``roots``, sorted as in the files table.
 
-    Of one directory its contents, of one file that file (as ``file_name`` if given), of several roots each under its
-    own name. Raises SourceError for anything that cannot cross: links (unless followed within the root), hard links
-    that others may have made, devices, sockets, unusable names.
+    One directory gives its contents. One file gives that file, under ``file_name`` if that is given. Several roots are
+    each put under their own names. Raises SourceError for anything that cannot cross the diode: links (unless they are
+    followed within the root), hard links that others may have made, devices, sockets, unusable names.
     """
     sources: list[Source] = []
     linked: dict[tuple[int, int], _Linked] = {}
@@ -137,7 +140,7 @@ def collect(roots: Sequence[Path | Root], links: Links, file_name: str | None = 
 
 @dataclass(slots=True)
 class _Linked:
-    """A file with several names (hard links): which of them lie in the item, and whether its owner alone made them."""
+    """A file with several names (hard links): which names lie in the item, and whether its owner alone made them."""
 
     names: int
     found: set[str] = field(default_factory=set)
@@ -154,7 +157,7 @@ class _Linked:
 
 
 class _Walk:
-    """One root. Each folder of it is opened by its name in the one above, so that nothing is found through a link."""
+    """A walk through one root. Each folder is opened by its name in the folder above, so no link is followed."""
 
     def __init__(self, links: Links, linked: dict[tuple[int, int], _Linked]) -> None:
         self._links = links
@@ -181,12 +184,12 @@ class _Walk:
         found: list[Source] = []
         for source in self._folder(Spot(top, "", top, "", keeper), top, prefix, 0):
             found.append(source)
-            if len(found) > 2 * MAX_FILES:  # counted here: links may name the same files without end
+            if len(found) > 2 * MAX_FILES:  # counted here already, because links may lead to the same files without end
                 raise LimitError(f"more than {2 * MAX_FILES} files, empty directories and links: a bundle holds fewer")
         return [source for source in found if not self._is_double(source, prefix)]
 
     def _is_double(self, source: Source, prefix: str) -> bool:
-        """Whether it was found at its own place, and a cache's link leads to it."""
+        """Whether a file would be sent twice: under its own path, and under that of a cache's link to it."""
         place = source.path.removeprefix(f"{prefix}/") if prefix else source.path
         return self._follower.is_sent_elsewhere(place)
 

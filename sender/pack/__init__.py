@@ -1,7 +1,7 @@
 """From an item to a packed and signed bundle: packing, approval, how long it is kept.
 
-- ``approval``: bundles that wait for people's signatures
-- ``packed``: hashes the files once: tables of files and slabs, the signed manifest; files stay where they are
-- ``packer``: from an item to a signed bundle in the ledger; what was sent before is skipped
-- ``retention``: where what was sent lies afterwards, and how long it is kept
+- ``approval``: adds people's signatures to a bundle that waits for them, and knows when there are enough
+- ``packed``: writes a packed bundle: its signed manifest and its two tables; the files stay where they are
+- ``packer``: takes an item through hashing, intake and packing, until it is a numbered bundle in the ledger
+- ``retention``: moves an item away after it was sent, and deletes what has been kept long enough
 """

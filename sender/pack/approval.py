@@ -1,4 +1,4 @@
-"""Signatures by people: what waits for them, how one is added, and when there are enough."""
+"""Bundles that people have to sign: finds one that waits, adds a signature, and knows when there are enough."""
 
 import fcntl
 import os
@@ -29,24 +29,24 @@ MOST_REASON: Final = 500
 
 
 class Approval(NamedTuple):
-    """How far a bundle is: who has signed it, of how many."""
+    """Who has signed a bundle so far, and how many people must sign it (``needed``)."""
 
     signatures: tuple[Signature, ...]
     needed: int
 
     @property
     def persons(self) -> list[str]:
-        """Each counted once."""
+        """The people who have signed, each named once, however many keys they used."""
         return sorted({signature.person for signature in self.signatures})
 
     @property
     def is_enough(self) -> bool:
-        """Whether it may be sent."""
+        """Whether enough people have signed, so that the bundle may be sent."""
         return len(self.persons) >= self.needed
 
 
 def find_waiting(ledger: Ledger, text: str) -> Row:
-    """The bundle that waits for signatures and whose id, or its beginning, is ``text``. Raises UsageError."""
+    """The waiting bundle whose id is, or begins with, ``text``. Raises UsageError unless it is exactly one."""
     waiting = ledger.unapproved()
     found = [row for row in waiting if text and row.id.startswith(text.lower())]
     if len(found) == 1:
@@ -58,7 +58,7 @@ def find_waiting(ledger: Ledger, text: str) -> Row:
 
 
 def reject_waiting(config: SenderConfig, ledger: Ledger, row: Row, reason: str, audit: AuditLog) -> None:
-    """Withdraw a bundle that waits; its item goes where what cannot be sent goes."""
+    """Withdraw a bundle that waits for signatures. Its item moves to the folder ``failed``."""
     detail = f"rejected: {reason[:MOST_REASON]}"
     audit.append(What.WITHDRAWN, **named(row), detail=detail)
     ledger.reject(row.id, detail)
@@ -82,7 +82,7 @@ class Approvals:
             ) from None
 
     def read(self, row: Row) -> Approval:
-        """How far a bundle is."""
+        """Who has signed a bundle so far."""
         return self._approval(self._read(self._path(row)), row)
 
     def sign(self, ledger: Ledger, row: Row, signer: Signer) -> Approval:
@@ -142,7 +142,7 @@ class Approvals:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Two people may sign at once."""
+    """Hold a lock on the bundle's folder: two people may sign at the same time."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""From files to a packed bundle: walk, hash, tables, signed manifest. Bytes are read once here, once to be sent.
+"""Packed bundles: writes one from files that were hashed, and reads it back.
 
 A packed bundle is a folder: ``manifest.dsse.json``, ``files.jsonl``, ``slabs.bin`` (as they travel), ``sources.json``
 (where the files lie) and ``stats.bin`` (what they looked like while they were hashed). The files stay where they are.
@@ -34,7 +34,7 @@ STATS_FILE: Final = "stats.bin"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What names a bundle, and its place in the channel's sequence."""
+    """The names and dates of a bundle, and its place in the channel's sequence."""
 
     channel: str
     name: str
@@ -48,7 +48,7 @@ class Identity:
 
     @property
     def label(self) -> str:
-        """As people call it; a bundle has no number before it is packed."""
+        """The name that people use, channel/name/version: a bundle has no id before it is packed."""
         return f"{self.channel}/{self.name}/{self.version}"
 
 
@@ -73,7 +73,7 @@ class Packed:
 
 
 def load_packed(state: Path, number: int) -> Packed:
-    """Read a packed bundle back. It is our own: its signature is for the enclave to check."""
+    """Read a packed bundle back. This sender wrote it, so its signature is not verified: the enclave does that."""
     folder = state / "bundles" / f"{number:016x}"
     sealed = (folder / MANIFEST_FILE).read_bytes()
     payload = base64.b64decode(json.loads(sealed)["payload"])
@@ -105,7 +105,10 @@ def write_packed(
     signers: Iterable[Signer],
     attestation: str | None = None,
 ) -> Packed:
-    """Sign the manifest, by nobody yet if so, and write the packed bundle below ``state``, complete or not at all."""
+    """Write a packed bundle below ``state``, complete or not at all, its manifest signed by ``signers``.
+
+    There may be no signers yet: people sign it later.
+    """
     full = stream_geometry(symbol_bytes, profile)
     stream_bytes = sum(entry.size for entry in content.entries)
     manifest = Manifest(
@@ -135,15 +138,16 @@ def write_packed(
     (partial / SLABS_FILE).write_bytes(content.slabs)
     (partial / SOURCES_FILE).write_text(json.dumps([source.origin for source in sources]))
     (partial / STATS_FILE).write_bytes(content.stats.tobytes())
-    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed before its ledger knew
+    shutil.rmtree(folder, ignore_errors=True)  # a run that was killed may have left one that the ledger does not know
     partial.rename(folder)
     return Packed(number, folder, manifest, sealed)
 
 
 def relocate(folder: Path, old: Path, holder: Folder, name: str) -> None:
-    """The item at ``old`` was moved to ``name`` in ``holder``: a packed bundle in ``folder`` finds its sources there.
+    """Note in the packed bundle in ``folder`` that its item was moved from ``old`` to ``name`` in ``holder``.
 
-    A rename changes the ctime of what is renamed; that of a single file is taken over when nothing else changed.
+    A rename changes the ctime of the renamed file. For an item of a single file, the new ctime is taken over if nothing
+    else has changed.
     """
     origins: list[str] = json.loads((folder / SOURCES_FILE).read_text())
     old, place = _real(old), real_path(holder.fd) / name
@@ -158,14 +162,14 @@ def relocate(folder: Path, old: Path, holder: Folder, name: str) -> None:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    """By a rename: a backup may be reading the file."""
+    """Replace a file by a rename, because a backup may be reading the old one."""
     partial = path.with_name(f"{path.name}.partial")
     partial.write_bytes(data)
     partial.replace(path)
 
 
 def _real(path: Path) -> Path:
-    """As :func:`collect` named origins: links above the item resolved. Nothing is opened by it: the item is gone."""
+    """The path as :func:`collect` had named it, with links above the item resolved. It is compared, and not opened."""
     return Path(os.path.realpath(path.parent)) / path.name
 
 

@@ -1,4 +1,4 @@
-"""From an item to a signed bundle in the ledger: hash, skip what was sent before, check, number, pack."""
+"""Makes a signed bundle of an item: hashes it, skips content that was sent before, checks it, numbers it, packs it."""
 
 import asyncio
 import time
@@ -48,9 +48,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be packed as which item, and how it is to be sent.
+    """The files to be packed, the item that they become, and how the bundle is to be sent.
 
-    ``origin`` is the item's place in the outbox; empty for what a person names in a command.
+    ``origin`` is the item's path in the outbox. It is empty for files that a person names in a command.
     """
 
     item: Item
@@ -69,7 +69,7 @@ class Hashed:
 
 
 class Packer:
-    """Packs one item at a time. Files are hashed in a thread: the event loop goes on beating."""
+    """Packs one item at a time. Files are hashed in a thread, so that heartbeats leave meanwhile."""
 
     def __init__(
         self,
@@ -116,12 +116,12 @@ class Packer:
         return self._record(order, version, hashed, verdict)
 
     def prepare(self) -> None:
-        """Items will follow: have ready what they would wait for."""
+        """Prepare for items to come: start a spare child for the check of content, if a channel needs one."""
         for channel in self._intake:
             self._prepare(channel)
 
     def close(self) -> None:
-        """No item follows."""
+        """Close it: no more items will be packed."""
         self._spare.close()
 
     def reject(self, channel: str, name: str, error: DiodeError) -> None:
@@ -130,7 +130,7 @@ class Packer:
         self._audit.append(What.INTAKE_REJECTED, channel=channel, name=name, **facts)
 
     def _prepare(self, channel: str) -> None:
-        """Have a child ready for the channel's next item, if it is looked at."""
+        """Have a child ready for the channel's next item, if the channel checks content."""
         if "content" in self._intake.get(channel, self._usual_intake).steps:
             self._spare.prepare()
 
@@ -161,7 +161,7 @@ class Packer:
         return verdict
 
     async def _in_thread(self, item: Item, progress: Progress, work: Callable[[], T]) -> T:
-        """Run ``work`` in a thread, showing its progress; it is told to stop when nobody waits for it any more."""
+        """Run ``work`` in a thread and report its progress. When this is cancelled, the thread is told to stop."""
         checks = set()
         working = asyncio.create_task(asyncio.to_thread(work))
         try:
@@ -185,7 +185,7 @@ class Packer:
         return Hashed(sources, hash_content(sources, full.source_bytes, progress))
 
     def _record(self, order: Order, version: str, hashed: Hashed, verdict: Verdict) -> Row:
-        """Pack, and take a number: from here on the bundle exists."""
+        """Write the packed bundle and record it under its sequence number. From here on the bundle exists."""
         item, approvals = order.item, self._config.approvals(order.item.channel)
         identity = self._identify(item, version)
         signers = [self._signer] if self._signer is not None and not approvals else []
@@ -221,21 +221,21 @@ class Packer:
         return write_packed(state, identity, profile, link.symbol_bytes, sources, content, signers, attestation)
 
     def _attest(self, identity: Identity, content: Content, verdict: Verdict) -> str | None:
-        """What was checked, for the enclave; nothing where no service key could say so."""
+        """The attestation of the checks, for the enclave. None: this sender has no service key to sign it."""
         if self._service is None:
             return None
         settings = self._config.channel(identity.channel).intake
         return attest_verdict(verdict, settings, identity.label, content, identity.created, self._service)
 
     def _note(self, row: Row) -> None:
-        """Into the audit log, before the bundle takes its number and can be sent."""
+        """Write the bundle into the audit log, before the ledger gives it its number and it can be sent."""
         decisions: list[Decision] = [(What.PACKED, named(row))]
         if row.state == "queued" and self._signer is not None:
             decisions.append((What.QUEUED, named(row) | {"key": self._signer.public_key.keyid}))
         self._audit.append_all(decisions)
 
     def _identify(self, item: Item, version: str) -> Identity:
-        """What the manifest says of a bundle beside its content."""
+        """What the manifest says about a bundle apart from its content."""
         channel, now = self._config.channel(item.channel), time.time()
         sequence, previous = self._ledger.next_sequence(item.channel)
         older = self._ledger.newest(item.channel, item.name)

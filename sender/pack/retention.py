@@ -1,4 +1,7 @@
-"""How long a sent bundle can be sent again: its packed form below ``state/bundles``, and its item below ``sent/``."""
+"""Keeps sent bundles for a while, so that they can be sent again, and then deletes them.
+
+A bundle is kept in two parts: its packed form below ``state/bundles``, and its item below ``sent/``.
+"""
 
 import calendar
 import os
@@ -24,9 +27,9 @@ log = structlog.get_logger()
 
 
 def prune(outbox: Outbox, state: Path, ledger: Ledger, now: float) -> int:
-    """Delete what need not be kept any more at ``now`` (seconds since the epoch); returns how many bundles that were.
+    """Delete bundles that need not be kept any more at ``now`` (seconds since 1970). Returns how many these were.
 
-    Nothing outside ``outbox.sent`` and ``state`` is touched: what was sent from elsewhere stays where it is.
+    Nothing outside of ``outbox.sent`` and ``state`` is deleted: files that were sent from elsewhere stay.
     """
     if outbox.keep == "forever":
         return 0
@@ -42,7 +45,7 @@ def prune(outbox: Outbox, state: Path, ledger: Ledger, now: float) -> int:
 
 
 def archive(folder: OutboxFolder, state: Path, ledger: Ledger, row: Row | None, item: Path) -> None:
-    """Move an item that was sent to ``sent/``. The packed bundle it became is kept, and finds it at its new place."""
+    """Move an item that was sent to ``sent/``, and note its new place in its packed bundle, which is kept."""
     try:
         place = folder.archive(item)
         if row is not None and (packed := state / "bundles" / row.id).is_dir():
@@ -54,7 +57,7 @@ def archive(folder: OutboxFolder, state: Path, ledger: Ledger, row: Row | None, 
 
 
 def find_moved(outbox: Outbox, state: Path, ledger: Ledger) -> None:
-    """Note the new place of items that were moved to ``sent`` just before a crash."""
+    """After a crash: note the new place of items that had been moved to ``sent`` just before it."""
     for folder, row in _packed(state, ledger):
         if row.state != "sent" or not row.origin or not _is_gone(item := Path(row.origin)):
             continue
@@ -76,7 +79,7 @@ def find_moved(outbox: Outbox, state: Path, ledger: Ledger) -> None:
 
 
 def _packed(state: Path, ledger: Ledger) -> Iterator[tuple[Path, Row]]:
-    """Packed bundles that are still there, and what the ledger says of each."""
+    """The packed bundles that still exist, each with its row of the ledger."""
     for folder in sorted((state / "bundles").glob("????????????????")):
         row = ledger.get(folder.name)
         if row is not None:
@@ -84,7 +87,7 @@ def _packed(state: Path, ledger: Ledger) -> Iterator[tuple[Path, Row]]:
 
 
 def _is_gone(item: Path) -> bool:
-    """Whether nothing lies there. A folder that its owner lets nobody enter tells nothing."""
+    """Whether the file is gone. False also if that cannot be known, because its folder may not be entered."""
     try:
         os.lstat(item)
     except (FileNotFoundError, NotADirectoryError):
@@ -105,7 +108,7 @@ def _is_over(keep: str, row: Row, now: float) -> bool:
 
 
 def _delete_item(outbox: Outbox, item: Path) -> None:
-    """Remove an item below ``sent/<channel>``; a link that somebody put there is removed, and not what it leads to."""
+    """Remove an item below ``sent/<channel>``. A link that somebody put there is removed itself, not its target."""
     if item.parent.parent != outbox.sent or ".." in item.parts:
         return
     try:

@@ -1,6 +1,6 @@
-"""What a person asks of a sender after a loss: a backup, a rebaseline, a resend.
+"""What helps a person after a loss: a backup of the ledger, a rebaseline of an older one, a resend of lost slabs.
 
-- ``backup``: the packed bundles beside a backup of the ledger
-- ``rebaseline``: a ledger that went back in time: noticed at start, set right
-- ``resends``: what a code that was carried back asks for: looked up, or refused
+- ``backup``: backs up the ledger and the packed bundles, and puts a backup back
+- ``rebaseline``: notices at the start that the ledger is older than what was sent, and sets it right
+- ``resends``: finds the bundle that a resend code or a confirm code of the receiver names
 """

@@ -1,6 +1,6 @@
-"""The sender's backup: its ledger, and beside it the packed bundles, without which codes cannot be answered.
+"""The sender's backup: its ledger and its packed bundles. Without these, no resend code can be answered.
 
-What was sent itself (``outbox.sent``) and keys are not in it.
+The backup holds no keys, and not the files that were sent (``outbox.sent``).
 """
 
 import os
@@ -38,12 +38,13 @@ def restore(
     is_unsigned: bool = False,
     note: Callable[[Ledger, Contents | None], None] = lambda *_: None,
 ) -> Path | None:
-    """Put a backup back; returns where a ledger that was there is kept now.
+    """Put a backup back. Returns where the ledger is kept now that was there before.
 
-    Raises as :func:`diode.storage.backup.restore`.
+    Raises the errors of :func:`diode.storage.backup.restore`.
 
-    Packed bundles that are there already stay: their files may have moved since. The others must be whole, and of
-    those that are queued none may lack. ``note`` is told of the ledger before it takes its place.
+    Packed bundles that exist already stay as they are, because their files may have moved since the backup. Each of the
+    others must be whole, and the backup must hold every bundle that is queued. ``note`` is called with the restored
+    ledger before that takes its place.
     """
     copies, ours = folder / BUNDLES_FOLDER, state / BUNDLES_FOLDER
 

@@ -1,7 +1,8 @@
-"""A ledger that went back in time: noticed before anything is sent, and set right by ``rebaseline``.
+"""Notices a ledger that went back in time, such as one from a backup, and sets it right by ``rebaseline``.
 
-It is older than it was when its guard says so. It would issue sequence numbers a second time, and the receiver refuses
-other content under a number that it knows.
+The rollback guard, a file apart from the ledger, states how far the ledger had come. When the ledger is behind that,
+the daemon does not start. Such a ledger would issue sequence numbers a second time, and the receiver refuses other
+content under a number that it already knows.
 """
 
 import re
@@ -23,7 +24,7 @@ _AFTER: Final = re.compile(rf"({CHANNEL_PATTERN[1:-1]})=(\d{{1,16}})")
 
 
 class Rebaselined(NamedTuple):
-    """What was done: by channel, the number after which it goes on, where that is not what the ledger said."""
+    """What a rebaseline has done. ``jumped`` has, for each channel that was changed, the number before its next one."""
 
     changed: bool
     jumped: dict[str, int]
@@ -39,7 +40,7 @@ def guard_of(config: SenderConfig) -> RollbackGuard:
 
 
 def open_ledger(config: SenderConfig) -> Ledger:
-    """The daemon's ledger, new on the very first start. Raises ReplayError when it is older than it was."""
+    """Open the daemon's ledger; on the very first start it is new. Raises ReplayError when it went back in time."""
     return open_guarded(Ledger, config.state / LEDGER_FILE, guard_of(config))
 
 
@@ -55,9 +56,10 @@ def parse_after(texts: list[str]) -> dict[str, int]:
 
 
 def rebaseline(config: SenderConfig, after: Mapping[str, int]) -> Rebaselined:
-    """Set an older ledger right: every channel goes on after its last number, or after ``after`` if that is higher.
+    """Set a ledger right that went back in time.
 
-    A ledger that is not older is left as it is, but for ``after``. Raises LockedError while the daemon runs.
+    Every channel goes on after the last number that is known to be issued, or after ``after`` if that is higher. In a
+    ledger that did not go back, only ``after`` is applied. Raises LockedError while the daemon runs.
     """
     with locked(config.state):
         OutboxFolder(config.outbox)  # makes the folder that the rollback guard lies in

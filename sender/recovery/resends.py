@@ -1,4 +1,4 @@
-"""What a code that was carried back asks of this sender: looked up in its ledger, refused when it is not about us."""
+"""Finds in the ledger the bundle that a code of the receiver names. A code about an unknown bundle is refused."""
 
 from pathlib import Path
 from typing import Final
@@ -16,7 +16,7 @@ EVERYTHING: Final[tuple[Range, ...]] = ((0, MAX_SLABS),)  # of a bundle whose ma
 
 
 def find_asked(ledger: Ledger, state: Path, code: Code) -> tuple[Row, tuple[Range, ...]]:
-    """The bundle that a resend code names, and which of its slabs. Raises UsageError or SourceError."""
+    """The bundle that a resend code names, and the slabs of it that are asked for. Raises UsageError, SourceError."""
     wanted = EVERYTHING
     match code:
         case ResendSlabs(bundle, ranges):

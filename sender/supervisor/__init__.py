@@ -1,14 +1,14 @@
-"""The supervisor's parts, each with one story; :mod:`sender.daemon` composes them.
+"""The parts of the supervisor, each with one task. :mod:`sender.daemon` composes them.
 
-What workers say is looked up and becomes events (:mod:`sender.events`). Readers of these events show, log and count;
-nobody calls them by name.
+Messages of workers are looked up here and become events (:mod:`sender.events`). A part called a reader is given every
+event, and shows, logs or counts some of them. No other part calls a reader by name.
 
-- ``beats``: what is done once a second: a heartbeat, the rollback guard, the timetable, what commands asked for
-- ``counts``: reader: what is counted, as metrics, as a summary, in heartbeats, and as systemd's status
-- ``figures``: counters of the workers, over all restarts
-- ``lookups``: what heartbeats tell of the ledger and the audit log, looked up in a thread beside the event loop
-- ``pipelines``: the workers, started and started anew; what they say; whether they are alive and moving
-- ``progress``: reader: what a person or a program is shown of each bundle
-- ``shutdown``: whether the daemon ends, and why; and when something was sent
-- ``supply``: keeps the workers supplied with what is to be sent next
+- ``beats``: does the work of each second: a heartbeat, the rollback guard, the timetable, requests of commands
+- ``counts``: a reader: counts outcomes, and gives them as metrics, as a summary, to heartbeats and to systemd
+- ``figures``: adds up the counters of the workers over all their restarts
+- ``lookups``: looks up in a thread what heartbeats tell of the ledger and the audit log
+- ``pipelines``: starts the workers, replaces them when one dies, and hears their messages
+- ``progress``: a reader: shows the progress of each bundle to a person or a program
+- ``shutdown``: knows whether the daemon ends, and why
+- ``supply``: hands the workers what the scheduler wants sent next
 """

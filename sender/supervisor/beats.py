@@ -1,4 +1,8 @@
-"""What is done once a second: a heartbeat, the rollback guard, the timetable, what commands asked for, our health."""
+"""The work of each second.
+
+Once a second the supervisor sends a heartbeat, brings the rollback guard up to date, obeys the timetable, takes up what
+commands asked for through the ledger, and tells systemd how the daemon is.
+"""
 
 import asyncio
 import time
@@ -20,11 +24,13 @@ from sender.transport.flights import Flights
 from sender.transport.heartbeats import PERIOD_S, Heart, Told
 from sender.transport.schedule import Scheduler
 
-GUARD_EVERY_S: Final = 5.0  # what the audit log alone has, and its rollback guard does not know, is younger
+GUARD_EVERY_S: Final = (
+    5.0  # entries that the audit log has, and the rollback guard does not know, are younger than this
+)
 
 
 class Voice:
-    """Sends heartbeats that tell what is known: of the ledger as the lookups have it, of the rest as it is."""
+    """Collects what a heartbeat tells, and has it sent. What the ledger knows comes from ``lookups``, a bit late."""
 
     def __init__(
         self,
@@ -43,7 +49,7 @@ class Voice:
         self._counts = counts
 
     async def speak(self) -> None:
-        """Send one heartbeat, up to date if the disk answers soon. Raises what looking up raised."""
+        """Send one heartbeat. It is up to date if the disk answers soon. Raises the errors of looking up."""
         known = await self._lookups.refresh()
         told = Told(
             sent=self._pipelines.sent(),
@@ -56,14 +62,14 @@ class Voice:
         await self._heart.beat(told)
 
     async def repeat(self, count: int, every_s: float) -> None:
-        """Send several, for a peer that may lose some."""
+        """Send several heartbeats, ``every_s`` seconds apart, because a peer may lose some."""
         for _ in range(count):
             await self.speak()
             await asyncio.sleep(every_s)
 
 
 class Rounds:
-    """Goes round once a second. It is also the reader that tells systemd when the daemon does its work."""
+    """Does the work of each second. It is also the reader that tells systemd when the daemon is ready."""
 
     def __init__(
         self,
@@ -99,14 +105,14 @@ class Rounds:
         self._reports.stopping()
 
     async def run(self) -> None:
-        """Go round until cancelled. Raises what the ledger or the audit log raised."""
+        """Work once a second until cancelled. Raises the errors of the ledger and the audit log."""
         while True:
             await self._voice.speak()
             self.go_round(time.monotonic())
             await asyncio.sleep(PERIOD_S)
 
     def go_round(self, now: float) -> None:
-        """All but the heartbeat. ``now`` is in seconds of the monotonic clock."""
+        """Do the work of one second, except the heartbeat. ``now`` is in seconds of the monotonic clock."""
         if now >= self._anchor_at:
             self._follow_audit()
             self._anchor_at = now + GUARD_EVERY_S
@@ -119,10 +125,13 @@ class Rounds:
         self._reports.tick(now, self._status, is_well=self._pipelines.are_well(now))
 
     def _follow_audit(self) -> None:
-        """Not in the lookups' thread: an older state of the ledger must never be written over a newer one."""
+        """Let the rollback guard follow the audit log.
+
+        The thread of ``lookups`` must not do this: it could write an older state of the ledger over a newer one.
+        """
         try:
             self._ledger.follow_audit()
-        except StorageError as error:  # whoever decides something next fails with it; a line that is idle need not end
+        except StorageError as error:  # the next decision will raise it; an idle line need not end
             self._say(AnchorBehind(str(error)))
 
     def _status(self) -> str:

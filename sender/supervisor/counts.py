@@ -1,4 +1,4 @@
-"""What the sending side counts: outcomes of bundles, and what the workers did, over all their restarts."""
+"""Counts the outcomes of bundles and the work of the workers, and gives them to metrics, heartbeats and systemd."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -31,7 +31,7 @@ class Counts:
         self._figures = figures
 
     def hear(self, event: Event) -> None:
-        """Count what is counted."""
+        """Count an event, if it is one of those that are counted."""
         match event:
             case BundleSent():
                 self.sent += 1
@@ -47,26 +47,26 @@ class Counts:
                 self.restarts += 1
 
     def figures(self) -> Mapping[str, int]:
-        """What the workers counted."""
+        """The counters of the workers, over all their restarts."""
         return self._figures()
 
     def outcomes(self) -> dict[str, int]:
-        """Bundles by what became of them."""
+        """How many bundles were sent, resent, skipped, and so on."""
         done = {"sent": self.sent, "resent": self.resent, "skipped": self.skipped, "failed": self.failed}
         return done | {"unapproved": self.unapproved}
 
     def status(self, waiting: int) -> str:
-        """All of it in a few words; ``waiting``: bundles that are queued or in flight."""
+        """All counts as one line of text; ``waiting``: bundles that are queued or in flight."""
         counts = ", ".join(f"{count} {outcome}" for outcome, count in self.outcomes().items())
         return f"{waiting} bundles wait; {counts}"
 
     def health(self, waiting: int) -> dict[str, int]:
-        """What heartbeats tell of it; ``waiting``: bundles that are queued or in flight."""
+        """The counts that heartbeats tell; ``waiting``: bundles that are queued or in flight."""
         refused = self.figures()["refused"]
         return self.outcomes() | {"refused_datagrams": refused, "waiting": waiting, "worker_restarts": self.restarts}
 
     def metrics(self, waiting: int) -> Iterable[Metric]:
-        """All of it for Prometheus; ``waiting``: bundles that are queued or in flight."""
+        """All counts for Prometheus; ``waiting``: bundles that are queued or in flight."""
         figures = self.figures()
         yield counter("diode_sender_datagrams", "Datagrams handed to the kernel", figures["datagrams"])
         yield counter("diode_sender_bytes", "Bytes of UDP payload handed to the kernel", figures["bytes"])

@@ -1,8 +1,8 @@
-"""What heartbeats tell of the ledger and the audit log, looked up in a thread beside the event loop.
+"""Looks up what heartbeats tell of the ledger and the audit log, in a thread beside the event loop.
 
-A disk that does not answer holds up this thread and nothing else: heartbeats leave with what was known. There is one
-thread, and one question at a time. The answer is taken over on the event loop, so nothing is told of a decision before
-the call that made it has returned, with its rollback guard written.
+A disk that does not answer holds up only this thread: heartbeats still leave, with what was known before. There is one
+thread, and it has one question at a time. The answer is taken over on the event loop. So a heartbeat tells nothing of a
+decision before the call that made the decision has returned, with the rollback guard written.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ from diode.audit.log import AuditLog
 from sender.events.happened import Event, LookupLate
 from sender.ledger import Ledger
 
-PATIENCE_S: Final = 0.2  # for which a heartbeat waits to be up to date
-LATE_S: Final = 5.0  # then somebody is told
-CLOSE_S: Final = 1.0  # for which the end waits for the thread
+PATIENCE_S: Final = 0.2  # how long a heartbeat waits for an answer
+LATE_S: Final = 5.0  # a lookup that takes longer is reported
+CLOSE_S: Final = 1.0  # how long closing waits for the thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,13 @@ class Known:
 
 
 def look_into(ledger: Ledger, audit: AuditLog) -> Known:
-    """Ask both. ``ledger`` is a connection of the thread's own: it sees what is committed, and nothing else."""
+    """Ask the ledger and the audit log. ``ledger`` is the thread's own connection: it sees committed changes only."""
     is_asked = bool(ledger.approved()) or bool(ledger.resends.waiting())
     return Known(ledger.sequences(), audit.head(), is_asked)
 
 
 class Lookups:
-    """Keeps ``known`` up to date. ``look`` is asked in the thread, and at :meth:`open` once in the caller's.
+    """Keeps ``known`` up to date. It calls ``look`` in its thread, and once in the caller's thread at :meth:`open`.
 
     The thread has a connection of its own to the ledger at ``path``. ``clock`` is in seconds.
     """
@@ -69,20 +69,20 @@ class Lookups:
         self._thread: Thread | None = None
 
     def open(self) -> None:
-        """Look for the first time, and start the thread. Raises as ``look``, StorageError for the ledger."""
+        """Look up for the first time, and start the thread. Raises the errors of ``look``, and StorageError."""
         ledger = Ledger(self._path, read_only=True)
         self.known = self._look(ledger, self._audit)
         self._thread = Thread(target=self._work, args=(ledger,), name="lookups", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread. One that a disk holds up is left behind: it ends with the process."""
+        """End the thread. If a disk holds it up, it is left behind, and ends with the process."""
         self._questions.put(None)
         if self._thread is not None:
             self._thread.join(CLOSE_S)
 
     async def refresh(self) -> Known:
-        """What is known, up to date if the answer comes soon. Raises what ``look`` raised."""
+        """What is known. It is up to date if the answer comes soon. Raises the errors of ``look``."""
         pending = self._pending
         if pending is None:
             question: Future[Known] = Future()
@@ -98,7 +98,7 @@ class Lookups:
         return self.known
 
     def _note_late(self, waiting_s: float) -> None:
-        """Say so once, until an answer comes."""
+        """Report once that the answer is late, until an answer comes."""
         if waiting_s >= LATE_S and not self._is_late:
             self._is_late = True
             self._say(LookupLate(waiting_s))

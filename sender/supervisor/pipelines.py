@@ -1,6 +1,7 @@
-"""The workers: started, heard, and started anew when one dies; whether they are alive and moving.
+"""Starts the workers, hears their messages, replaces them when one dies, and tells whether they make progress.
 
-What a worker may say, its vocabulary has decided. What it cannot mean is refused here, and ends it.
+The vocabulary of a pipe has already refused messages that a worker may not send. This module refuses messages that
+cannot be true, such as a job that nobody was given. A refused message ends its worker.
 """
 
 import asyncio
@@ -30,7 +31,7 @@ from sender.supervisor.supply import Supply
 from sender.transport.encode import SUPERVISOR
 from sender.transport.pipeline import Pipeline
 
-PATIENCE_S: Final = 300.0  # with workers that have something in hand and send nothing: files may lie on a slow disk
+PATIENCE_S: Final = 300.0  # for workers that have a job and send nothing: files may lie on a slow disk
 _PEERS: Final = {
     "sender.encode": "sender.transmit",
     "sender.transmit": "sender.encode",
@@ -38,7 +39,7 @@ _PEERS: Final = {
 
 
 class Pipelines:
-    """One pipeline at a time. ``announce`` sends heartbeats that name a new session, until peers may know it."""
+    """Runs one pipeline at a time. ``announce`` sends some heartbeats that name a new session to the receiver."""
 
     def __init__(
         self,
@@ -64,7 +65,7 @@ class Pipelines:
         self._restarts = restarts
 
     def open(self) -> None:
-        """Start the first pipeline, inside a running loop."""
+        """Start the first pipeline. This must be called within a running event loop."""
         self._worker_group = WorkerGroup(self.hear, self.mourn, self._shutdown.fail)
         self._renew()
 
@@ -74,22 +75,22 @@ class Pipelines:
 
     @property
     def refused(self) -> Mapping[str, int]:
-        """Refused messages by the worker that said them."""
+        """How many messages were refused, by the worker that sent them."""
         return self._worker_group.refused
 
     def sent(self) -> dict[str, int]:
-        """Data datagrams so far by session; nothing before there is a session."""
+        """How many data datagrams were sent under the session; empty before there is one."""
         pipeline = self._pipeline
         return {pipeline.session: pipeline.counters["data_datagrams"]} if pipeline.session else {}
 
     def are_well(self, now: float) -> bool:
-        """Whether the workers live, and what they have in hand moves."""
+        """Whether the workers are alive, and make progress with the jobs that they have."""
         pipeline = self._pipeline
         still_s = self._pulse.feel(pipeline.counters.writes, now, is_excused=pipeline.jobs.is_idle)
         return self._worker_group.is_alive and still_s < PATIENCE_S
 
     def hear(self, worker: Worker, message: object) -> None:
-        """Do what follows from a message. Raises MessageError for what cannot be true."""
+        """Act on a message of a worker. Raises MessageError when it cannot be true."""
         match message:
             case Sent(job):
                 self._supply.sent(self._pipeline.jobs, job)
@@ -110,7 +111,7 @@ class Pipelines:
                 self._say(UdpPathTaken(path))
 
     def mourn(self, worker: Worker) -> None:
-        """Build the pipeline anew; what was under way is sent again."""
+        """A worker died: build a new pipeline. Slabs that were under way are sent again."""
         if self._shutdown.failure:
             return
         lost = self._supply.lose(self._pipeline.jobs)
@@ -129,7 +130,7 @@ class Pipelines:
         self._figures.follow(self._pipeline.counters)
 
     def _greet(self, begun: SessionBegun) -> None:
-        """A session counts when it is under the key that heartbeats announce it by."""
+        """Take the new session, if it is under the same link key as the heartbeats that announce it."""
         if begun.key_id != self._key_id:
             self._shutdown.fail(WorkerError("the link key was changed since the start; start again, all is kept"))
             return
@@ -139,7 +140,7 @@ class Pipelines:
         self._greeting = asyncio.get_running_loop().create_task(self._introduce(self._pipeline))
 
     async def _introduce(self, pipeline: Pipeline) -> None:
-        """Announce the new session before its first datagram; peers lose most at the start."""
+        """Announce the new session before its first datagram is sent: a receiver loses most at the start."""
         try:
             await self._announce()
         except DiodeError as error:
@@ -151,5 +152,5 @@ class Pipelines:
 
 
 def _blamed(worker: Worker, message: PeerRefused) -> str:
-    """Who is refused: a worker hears this process and the other worker, and nobody else."""
+    """The name of the process whose message a worker refused: this one, or else the other worker."""
     return SUPERVISOR if message.peer == SUPERVISOR else _PEERS[worker.name]

@@ -1,4 +1,4 @@
-"""What a person or a program is shown of each bundle: a reader of events that draws on the display."""
+"""Shows the progress of each bundle to a person or a program: a reader of events that draws on the display."""
 
 from collections.abc import Callable, Mapping
 
@@ -14,7 +14,7 @@ class Shown:
         self._figures = figures
 
     def hear(self, event: Event) -> None:
-        """Draw what is drawn."""
+        """Draw an event, if it is one that is shown."""
         match event:
             case CheckRuns():
                 self._display.update(_label(event), event.done_bytes, 0, "", {})

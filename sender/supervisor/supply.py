@@ -1,7 +1,8 @@
-"""Keeps the workers supplied: what the scheduler has next goes to them, as far as they have room.
+"""Hands the workers what the scheduler wants sent next, as long as they have room for another job.
 
-Queued bundles and the timetable come in; jobs leave. What the workers report as sent or failed is booked here, and
-makes room for more. Nothing is handed out before a pipeline is ready, while the timetable says ``off``, or at the end.
+Queued bundles and the timetable come in, and jobs for the workers go out. A job that the workers report as sent or
+failed makes room for another. Nothing is handed out before a pipeline is ready, while the timetable says ``off``, or
+when the daemon ends.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from sender.transport.timetable import Timetable
 
 
 class Supply:
-    """Hands out work. ``usual_rate`` in bytes a second holds where the timetable has no entry."""
+    """Hands out jobs. ``usual_rate``, in bytes a second, is used when the timetable has no entries."""
 
     def __init__(
         self,
@@ -41,7 +42,7 @@ class Supply:
         self._clock = clock
         self._jobs: Jobs | None = None  # of a pipeline that is ready
         self._wake: asyncio.TimerHandle | None = None
-        self._rate = timetable.rate_at(time.localtime(), usual_rate)  # None: nothing is sent now
+        self._rate = timetable.rate_at(time.localtime(), usual_rate)  # None: the timetable says "off" now
 
     @property
     def first_rate(self) -> int:
@@ -49,7 +50,7 @@ class Supply:
         return self._rate or self._usual_rate
 
     def begin(self, jobs: Jobs) -> None:
-        """Supply a pipeline whose session was announced. It begins with padding: peers lose most at the start."""
+        """Begin to supply a pipeline whose session was announced. Padding comes first: most is lost at a start."""
         self._jobs = jobs
         if self._rate is None:
             self._say(LineOff())
@@ -58,7 +59,7 @@ class Supply:
         self.pump()
 
     def lose(self, jobs: Jobs) -> int:
-        """A worker died: what was in hand is sent again. Returns how many jobs that are."""
+        """A worker died: give its pipeline's jobs back to the scheduler. Returns how many these were."""
         self._jobs = None
         lost = jobs.take_all_back()
         for step in lost:
@@ -66,13 +67,13 @@ class Supply:
         return len(lost)
 
     def take(self, row: Row) -> None:
-        """Queue what was packed, unless people have to sign it first."""
+        """Queue a packed bundle, unless people have to sign it first."""
         if row.state != "unapproved":
             self._flights.queue(row)
             self.pump()
 
     def pump(self) -> None:
-        """Hand out what there is room for."""
+        """Hand out jobs until the workers have no room, or the scheduler has nothing to send now."""
         if self._wake is not None:
             self._wake.cancel()
             self._wake = None
@@ -92,7 +93,7 @@ class Supply:
                     self._jobs.assign(job, self._flights.outgoing[job.bundle].plan)
 
     def sent(self, jobs: Jobs, number: int) -> None:
-        """Book that a job of ``jobs`` left the socket. Raises MessageError when there is no such job."""
+        """Note that a job of ``jobs`` has left the socket. Raises MessageError when there is no such job."""
         taken = jobs.take_back(number)
         if taken is None:
             return
@@ -104,7 +105,7 @@ class Supply:
         self._go_on()
 
     def failed(self, jobs: Jobs, number: int, detail: str) -> None:
-        """Book that a job of ``jobs`` could not be encoded. Raises MessageError when there is no such job."""
+        """Note that a job of ``jobs`` could not be encoded. Raises MessageError when there is no such job."""
         taken = jobs.take_back(number)
         if taken is not None and isinstance(taken.step, Job):
             jobs.end(taken.step.bundle)
@@ -112,7 +113,7 @@ class Supply:
         self._go_on()
 
     def keep_time(self, local: time.struct_time) -> None:
-        """Change the line's rate when the timetable says so; what is under way is sent to its end."""
+        """Change the rate of the line when the timetable says so. Jobs that are under way are sent to their end."""
         rate = self._timetable.rate_at(local, self._usual_rate)
         if rate == self._rate or self._jobs is None:
             return

@@ -1,13 +1,13 @@
 """From packed bundles to datagrams: what is sent when, and the two workers that send it.
 
-- ``encode``: worker: reads a slab's bytes, checks that files are what was hashed, fills a slot of the arena
-- ``endings``: how the transmission of a bundle ends: sent, sent again, or given up
-- ``flights``: which bundles wait, queued or asked for again, and which are on their way; what becomes of them
-- ``heartbeats``: the heartbeat, through a socket of its own
-- ``jobs``: the jobs that the workers have in hand, and the bundles that ``encode`` was told of
+- ``encode``: worker: reads the bytes of a slab, checks that files are what was hashed, fills a slot of the arena
+- ``endings``: records how the sending of a bundle ended: sent, sent again, or given up
+- ``flights``: keeps the bundles that wait and those that are being sent, and gives them to the scheduler
+- ``heartbeats``: makes each heartbeat and sends it through a socket of its own
+- ``jobs``: numbers the jobs that the workers have, and tells ``encode`` of bundles
 - ``pipeline``: starts the two workers, with the arena and the pipes between them
-- ``reach``: which files and folders ``encode`` may read
-- ``schedule``: what to send next: objects, manifest lead, slabs, repeats, passes; pure, time is an argument
-- ``timetable``: which rate at which hour; pure
-- ``transmit``: worker: sends slots as trains at a constant rate
+- ``reach``: decides which files and folders ``encode`` may read
+- ``schedule``: decides which slab is sent next; it does no I/O, and time is an argument
+- ``timetable``: reads which rate the line may have at which hour; it does no I/O
+- ``transmit``: worker: sends the slots of the arena as trains of datagrams at a constant rate
 """

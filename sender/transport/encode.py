@@ -1,8 +1,8 @@
-"""Worker: read a slab's bytes from its files, add repair, headers and tags, hand the slot to ``transmit``.
+"""Worker: reads the bytes of a slab from its files, adds repair, headers and tags, and hands the slot to ``transmit``.
 
-It has no socket, and of files it can read those of bundles, packed or not, and nothing else. The link key was read
-before. The supervisor describes each bundle once, before its first slab; how many descriptions are kept is bounded.
-Slots come back from ``transmit`` when their last train has left.
+The worker has no socket. It can read packed bundles and the files that they consist of, and no other files; it reads
+the link key once, before it is confined. The supervisor describes each bundle once, before its first slab. The worker
+keeps a bounded number of such descriptions. ``transmit`` gives a slot of the arena back when its last train has left.
 """
 
 import json
@@ -60,7 +60,7 @@ from sender.pack.packed import (
 )
 from sender.transport.schedule import Job, Plan
 
-MAX_OPEN_BUNDLES: Final = 8  # of those that were begun
+MAX_OPEN_BUNDLES: Final = 8  # of the bundles that were begun
 PADDING_DATAGRAMS: Final = 256
 SUPERVISOR: Final = "sender.daemon"  # who is blamed for a message that the supervisor may not send
 
@@ -82,7 +82,7 @@ class Bundle:
         self._index = FileIndex(memoryview(table), entries, len(self._origins))
 
     def fill(self, job: Job) -> Fill:
-        """What writes the bytes of the slab that ``job`` names into a slot. It raises SourceError."""
+        """A function that writes the bytes of the slab that ``job`` names into a slot. It raises SourceError."""
         slab = self.plan.slab(job)
         if job.kind == Kind.OBJECT:
             data = memoryview(self._objects[ObjectType(job.flags)])
@@ -95,7 +95,7 @@ class Bundle:
         return read
 
     def _read_piece(self, piece: Piece, slot: Slot, at: int) -> None:
-        """Read one file's part of a slab to its place ``at`` bytes into the slab."""
+        """Read the part of a slab that lies in one file, to its place ``at`` bytes into the slab."""
         origin, expected = self._origins[piece.number], tuple(self._stats[piece.number].tolist())
         try:
             with open_origin(origin) as file:
@@ -125,14 +125,14 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 
 class Plans:
-    """The bundles that slabs may be sent of, as the supervisor described them. Each method raises MessageError."""
+    """The bundles that the supervisor has begun, and so of which slabs may be sent. Each method raises MessageError."""
 
     def __init__(self, full: Geometry) -> None:
         self._full = full  # of every slab: the link has one shape
         self._plans: dict[int, Plan] = {}
 
     def begin(self, message: BundleBegun) -> None:
-        """Know a bundle. What no packed bundle can look like is refused, and so is one bundle too many."""
+        """Take the description of a bundle. It is refused if it fits no packed bundle, or is one too many."""
         if message.bundle in self._plans:
             raise _refused(message, "it was begun already")
         if len(self._plans) >= MAX_ANNOUNCED:
@@ -156,7 +156,7 @@ class Plans:
             raise _refused(message, "it was not begun")
 
     def of(self, message: SendSlab) -> Plan:
-        """What was said of the bundle whose slab is to be sent."""
+        """The description of the bundle whose slab is to be sent."""
         plan = self._plans.get(message.bundle)
         if plan is None:
             raise _refused(message, "its bundle was not begun")
@@ -171,7 +171,7 @@ def _refused(message: object, why: str) -> MessageError:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An open bundle, and what its ``sources.json`` looked like then (as :func:`sender.outbox.scan.fingerprint`)."""
+    """An open bundle. ``sources`` is the :func:`sender.outbox.scan.fingerprint` of its ``sources.json`` at opening."""
 
     sources: tuple[int, ...]
     bundle: Bundle
@@ -203,7 +203,7 @@ class Encoder:
         control.send(SessionBegun(f"{session:016x}", engine.name, key.key_id))
 
     def run(self) -> None:
-        """Work until the supervisor closes the pipe. Raises MessageError for what it may not say."""
+        """Work until the supervisor closes the pipe. Raises MessageError for a message that it may not send."""
         while (message := self._control.receive(None)) is not None:
             self.hear(message)
 
@@ -221,7 +221,7 @@ class Encoder:
                 self._send_slab(message, self._plans.of(message))
 
     def _send_slab(self, message: SendSlab, plan: Plan) -> None:
-        """Encode a slab, or say why it could not be: files are not ours, and change."""
+        """Encode a slab, or report why that failed: the files belong to others, who may change them."""
         try:
             self._encode(message, plan)
         except SourceError as error:
@@ -245,7 +245,7 @@ class Encoder:
         self._transmit.send(SendSlot(message.job, slot, tuple(runs)))
 
     def _open(self, plan: Plan) -> Bundle:
-        """The packed bundle, opened anew when its sources were written anew: what was sent is moved."""
+        """The packed bundle, opened again when its ``sources.json`` was rewritten, because its files were moved."""
         folder = self._state / "bundles" / f"{plan.bundle:016x}"
         sources = fingerprint((folder / SOURCES_FILE).stat())
         opened = self._bundles.get(plan.bundle)

@@ -1,6 +1,7 @@
-"""How the transmission of a bundle ends: sent, sent again, or given up.
+"""Records how the sending of a bundle ended: it was sent, slabs of it were sent again, or it was given up.
 
-Each way is written into the audit log first, then into the ledger; then the item leaves the outbox, and it is said.
+Each end is written into the audit log first, and then into the ledger. Only then the item leaves the outbox, and an
+event tells of the end.
 """
 
 import shutil
@@ -17,7 +18,10 @@ from sender.pack.retention import archive
 
 
 class Endings:
-    """Books ends. ``state`` is the folder below which packed bundles lie. Raises StorageError when ours is at fault."""
+    """Records ends. ``state`` is the folder below which packed bundles lie.
+
+    Each method raises StorageError when our own disk fails.
+    """
 
     def __init__(
         self, state: Path, folder: OutboxFolder, ledger: Ledger, audit: AuditLog, say: Callable[[Event], None]
@@ -29,7 +33,7 @@ class Endings:
         self._say = say
 
     def sent(self, row: Row) -> None:
-        """All transmissions of a bundle are over."""
+        """All passes of a bundle have been sent."""
         self._audit.append(What.SENT, **named(row), detail=f"{row.passes} passes")
         self._ledger.sent(row.id, row.passes)
         if row.origin:
@@ -37,20 +41,20 @@ class Endings:
         self._say(BundleSent(ref_of(row), row.size, row.files, row.passes))
 
     def resent(self, row: Row, resend: Resend, resent_bytes: int) -> None:
-        """The slabs that were asked for, of so many bytes, were sent again."""
+        """The slabs of a resend request were sent: ``resent_bytes`` in all."""
         self._audit.append(What.RESENT, **named(row))
         self._ledger.pass_over(row.id, 1)
         self._ledger.resends.end(resend.number, "sent")
         self._say(BundleResent(ref_of(row), resent_bytes, row.files, row.passes))
 
     def give_up(self, resend: Resend, detail: str) -> None:
-        """What was asked for cannot be sent again."""
+        """The slabs of a resend request cannot be sent."""
         self._audit.append(What.RESEND_FAILED, bundle=resend.bundle, detail=detail)
         self._ledger.resends.end(resend.number, "failed", detail)
         self._say(ResendFailed(resend.bundle, detail))
 
     def cancel(self, row: Row, detail: str) -> None:
-        """Give a bundle up: its source is not what was hashed any more."""
+        """Give a bundle up, because its source files are no longer what was hashed."""
         self._audit.append(What.WITHDRAWN, **named(row), detail=detail)
         self._ledger.set_state(row.id, State.WITHDRAWN, detail)
         shutil.rmtree(self._state / "bundles" / row.id, ignore_errors=True)

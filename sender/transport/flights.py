@@ -1,7 +1,7 @@
-"""Bundles that wait to be sent, and those on their way.
+"""Keeps the bundles that wait to be sent and those that are being sent.
 
-Queued ones and resends become plans for the scheduler, as far as it has room. What is over, or cannot be sent, ends
-(:mod:`sender.transport.endings`).
+Queued bundles and resend requests become plans for the scheduler, as long as it has room. When a bundle was sent or
+cannot be sent, :mod:`sender.transport.endings` records its end.
 """
 
 from collections import defaultdict, deque
@@ -29,7 +29,7 @@ from sender.transport.schedule import Job, Plan, Scheduler
 
 @dataclass(slots=True)
 class Outgoing:
-    """A bundle on its way, and what is known of its progress."""
+    """A bundle that is being sent, and its progress. ``resend`` is set when only some slabs are sent again."""
 
     row: Row
     plan: Plan
@@ -38,7 +38,7 @@ class Outgoing:
 
     @property
     def bytes_to_send(self) -> int:
-        """User data of all transmissions."""
+        """Bytes of user data in all passes, or in the slabs of a resend."""
         if self.resend is None:
             return self.row.size * self.row.passes
         slab_bytes = self.plan.full.source_bytes
@@ -46,12 +46,12 @@ class Outgoing:
 
     @property
     def sending_pass(self) -> int:
-        """Which transmission this is, from 1."""
+        """The number of the pass that is being sent, from 1."""
         return self.bytes_sent // max(1, self.row.size + 1) + 1
 
 
 class Flights:
-    """What waits and what is under way. The scheduler decides on slabs; this decides on bundles."""
+    """The bundles that wait and those that are being sent. The scheduler decides about slabs, this about bundles."""
 
     def __init__(
         self,
@@ -74,12 +74,12 @@ class Flights:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing waits and nothing is under way."""
+        """Whether no bundle waits and none is being sent."""
         return not any(self._queued.values()) and not self._resends and self._scheduler.is_idle
 
     @property
     def waiting(self) -> int:
-        """How many bundles are queued or under way."""
+        """How many bundles are queued or being sent."""
         return sum(map(len, self._queued.values())) + len(self.outgoing)
 
     def queued(self) -> Iterator[Row]:
@@ -88,7 +88,7 @@ class Flights:
             yield from rows
 
     def origins(self) -> set[str]:
-        """Items of the outbox that are queued or under way."""
+        """Paths of the items in the outbox that are queued, are being sent, or wait for signatures."""
         known = {outgoing.row.origin for outgoing in self.outgoing.values()} | {row.origin for row in self.queued()}
         return known | {row.origin for row in self._ledger.unapproved()}
 
@@ -97,13 +97,16 @@ class Flights:
         self._queued[self._priority(row)].append(row)
 
     def find_queued(self) -> None:
-        """Take up what the ledger has queued: an earlier run's, and what was packed before there were workers."""
+        """Take up the bundles that the ledger has queued: by an earlier run, or before the workers were started."""
         self._take_approved()
         for row in self._ledger.queued():
             self.queue(row)
 
     def find_requests(self) -> bool:
-        """Take up what commands left in the ledger: bundles that enough people signed, requests. Whether any waits."""
+        """Take up what commands left in the ledger: bundles that enough people have signed, and resend requests.
+
+        Returns whether any of these wait.
+        """
         approved = self._take_approved()
         for row in approved:
             self.queue(row)
@@ -111,7 +114,7 @@ class Flights:
         return bool(approved) or bool(self._resends)
 
     def _take_approved(self) -> list[Row]:
-        """What was signed by enough people since is queued from now on, in the ledger."""
+        """Record bundles as queued that enough people have signed meanwhile. Returns them."""
         approved = self._ledger.approved()
         for row in approved:
             self._audit.append(What.QUEUED, **named(row), detail="signed by enough people")
@@ -119,13 +122,13 @@ class Flights:
         return [row._replace(state=State.QUEUED) for row in approved]
 
     def find_resends(self) -> None:
-        """Take up requests. They come through the ledger: the command that asks is another process."""
+        """Take up resend requests. They come through the ledger, because the command runs in another process."""
         known = {resend.number for resend in self._resends}
         known |= {out.resend.number for out in self.outgoing.values() if out.resend}
         self._resends.extend(resend for resend in self._ledger.resends.waiting() if resend.number not in known)
 
     def launch(self) -> None:
-        """Hand to the scheduler what there is room for."""
+        """Give bundles to the scheduler, as long as it has room."""
         for _ in range(len(self._resends)):
             self._launch_resend(self._resends.popleft())
         for priority in sorted(self._queued, reverse=True):
@@ -134,7 +137,7 @@ class Flights:
                 self._launch_queued(rows.popleft())
 
     def sent(self, job: Job, *, is_over: bool) -> None:
-        """Book that ``job`` left the socket, as the last of its bundle or not."""
+        """Note that ``job`` has left the socket. ``is_over``: it was the last of its bundle."""
         outgoing = self.outgoing.get(job.bundle)
         if outgoing is None:
             return
@@ -147,7 +150,7 @@ class Flights:
             self._end(outgoing)
 
     def failed(self, job: Job, detail: str) -> None:
-        """``job`` could not be encoded: give its bundle, or the request for it, up."""
+        """``job`` could not be encoded: give its bundle up, or the resend request that it belongs to."""
         outgoing = self.outgoing.pop(job.bundle, None)
         if outgoing is None:
             return
@@ -171,7 +174,7 @@ class Flights:
         self._begin(self._resumed(row, self._plan(packed, row)))
 
     def _resumed(self, row: Row, plan: Plan) -> Outgoing:
-        """A queued bundle, from where an earlier run ended."""
+        """A queued bundle, to be sent on from where an earlier run ended."""
         first_pass, first_slab = self._ledger.progress.of(row.id)
         first_pass = min(first_pass, row.passes - 1)
         plan = replace(plan, first_pass=first_pass, passes=row.passes - first_pass, first_slab=first_slab)
@@ -232,7 +235,7 @@ class Flights:
         self._say(SlabSent(ref_of(row), done, total, outgoing.sending_pass, row.passes))
 
     def _end(self, outgoing: Outgoing) -> None:
-        """All slabs of a bundle, or of a request, have left the socket."""
+        """Record the end: all slabs of a bundle, or of a resend request, have left the socket."""
         del self.outgoing[outgoing.plan.bundle]
         if outgoing.resend is None:
             self._endings.sent(outgoing.row)

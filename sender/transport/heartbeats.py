@@ -1,4 +1,7 @@
-"""The sender's heartbeat: once a second, through a socket of its own, which is never connected and never read."""
+"""Makes the sender's heartbeats and sends them, through a socket of its own that is never connected and never read.
+
+The caller sends one each second.
+"""
 
 import os
 import time
@@ -24,15 +27,15 @@ from sender.ledger import Row
 from sender.transport.schedule import Underway
 
 PERIOD_S: Final = 1.0
-OVER_SHOWN_S: Final = 60.0  # how long a bundle that is over is still spoken of
+OVER_SHOWN_S: Final = 60.0  # how long heartbeats still name a bundle that has ended
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a heartbeat tells beside its order.
+    """What a heartbeat tells, apart from its epoch, number and time.
 
-    ``sent``: data datagrams so far, by session; ``channels``: last sequence numbers; ``audit``: the newest entry;
-    ``flights``: what the scheduler has; ``queued``: what waits for it; ``health``: counters.
+    ``sent``: data datagrams so far, by session; ``channels``: the last sequence number of each; ``audit``: the newest
+    entry of the audit log; ``flights``: bundles being sent; ``queued``: bundles that wait; ``health``: counters.
     """
 
     sent: Mapping[str, int]
@@ -45,17 +48,18 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class _Over:
-    """A bundle that is spoken of until then."""
+    """A bundle that has ended. Heartbeats name it until the time ``until`` (of their clock)."""
 
     until: float
     shown: InFlight
 
 
 class Heart:
-    """Says what is live, what was sent and what is on its way. Open it inside a running loop, close it there.
+    """Seals heartbeats and sends them. Open it within a running event loop, and close it there.
 
-    ``epoch`` is larger than that of any run before. Sealing stays on the event loop: a counter must never be used
-    twice, and a heartbeat has to leave while the disk does not answer. It takes a fraction of a millisecond.
+    ``epoch`` is larger than that of any run before. Sealing is done on the event loop and not in a thread: a counter
+    must never be used twice, and a heartbeat has to leave while the disk does not answer. It takes a fraction of a
+    millisecond.
     """
 
     def __init__(self, link: SenderLink, key: LinkKey, epoch: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -83,7 +87,7 @@ class Heart:
             self._stream = None
 
     def hear(self, event: Event) -> None:
-        """Reader: from its end on, and for a while, it is said that no more of a bundle comes by itself."""
+        """Reader: when a bundle has ended, let heartbeats say for OVER_SHOWN_S that no more of it comes by itself."""
         match event:
             case BundleSent() | BundleResent() | ResendBroken():
                 self._remember(event.bundle, event.passes, "over")
@@ -91,15 +95,15 @@ class Heart:
                 self._remember(event.bundle, event.passes, "withdrawn")
 
     async def beat(self, told: Told) -> None:
-        """Send one heartbeat, of both kinds: receivers that know kind 4 believe no other."""
+        """Send one heartbeat in both kinds, 4 and 3. A receiver that knows kind 4 believes no other."""
         assert self._stream is not None
         heartbeat = self.next(told)
-        with suppress(OSError, asyncio_dgram.TransportClosed):  # a pulled cable: the next one may pass
+        with suppress(OSError, asyncio_dgram.TransportClosed):  # a cable may be unplugged: the next heartbeat may pass
             for seal in (self._sealer.seal_mac, self._sealer.seal):
                 await self._stream.send(seal(heartbeat), self._address)
 
     def next(self, told: Told) -> Heartbeat:
-        """The next heartbeat, not sealed yet."""
+        """Make the next heartbeat, not sealed yet."""
         self._number += 1
         return Heartbeat(
             epoch=self._epoch,
@@ -117,13 +121,13 @@ class Heart:
         self._over.append(_Over(self._clock() + OVER_SHOWN_S, shown))
 
     def _in_turn(self, channels: Mapping[str, int]) -> dict[str, int]:
-        """Last numbers by channel, another one first each time: not all of them may fit."""
+        """The last numbers of some channels. Not all may fit, so each heartbeat begins with another channel."""
         items = list(channels.items())
         turn = self._number % max(1, len(items))
         return dict([*items[turn:], *items[:turn]][:MAX_CHANNELS])
 
     def _shown(self, flights: Iterable[Underway], queued: Iterable[Row]) -> list[InFlight]:
-        """At most MAX_BUNDLES, in turn; of those that wait, only who is next."""
+        """The bundles to be named, at most MAX_BUNDLES, in turn. Of those that wait, only the next ones are named."""
         now = self._clock()
         while self._over and self._over[0].until < now:
             self._over.popleft()
@@ -140,5 +144,5 @@ class Heart:
 def in_flight(
     hex_id: str, sending_pass: int, passes: int, state: Literal["sending", "waiting", "over", "withdrawn"]
 ) -> InFlight:
-    """A bundle as heartbeats name it; ``pass`` is a word of Python's."""
+    """A bundle as heartbeats name it. Its field ``pass`` is set through a dict, since ``pass`` is a Python keyword."""
     return InFlight(id=hex_id, **{"pass": sending_pass}, passes=passes, state=state)

@@ -1,7 +1,7 @@
-"""The jobs that the workers have in hand, and the bundles that ``encode`` has been told of.
+"""Numbers the jobs that the workers have in hand, and keeps which bundles ``encode`` has been told of.
 
-A step of the schedule comes in and leaves as a message to ``encode``. A job number comes back, and the step that it
-stood for is looked up. Both tables are bounded. A pipeline that is built anew has its own: its workers are told anew.
+A step of the schedule comes in, and goes out as a message to ``encode``. When a worker sends back a job's number, the
+step is looked up by it. Both tables are bounded. A new pipeline has new tables, since its workers know nothing yet.
 """
 
 from collections.abc import Callable
@@ -12,12 +12,12 @@ from diode.errors import MessageError
 from sender.messages import MAX_ANNOUNCED, BundleBegun, BundleEnded, SendPadding, SendSlab, SetRate
 from sender.transport.schedule import Job, Padding, Plan
 
-MOST_JOBS: Final = 8  # in hand, of small ones
+MOST_JOBS: Final = 8  # in hand at one time, even if they are small
 
 
 @dataclass(frozen=True, slots=True)
 class InHand:
-    """What the workers are to send, and how many datagrams that is."""
+    """One job that the workers have, and how many datagrams it has."""
 
     step: Job | Padding
     datagrams: int
@@ -30,15 +30,15 @@ class Jobs:
         self._tell = tell
         self._slab_datagrams = slab_datagrams
         self._in_hand: dict[int, InHand] = {}
-        self._announced: dict[int, None] = {}  # bundles, that of the newest job last
+        self._announced: dict[int, None] = {}  # bundles; the one with the newest job is last
         self._last = 0
         self._is_over = False
 
     @property
     def has_room(self) -> bool:
-        """Whether the workers may get another job: they never have more than two slabs in hand.
+        """Whether the workers may get another job. They never have more than two slabs in hand.
 
-        So one is encoded while another is sent, and an urgent bundle waits for no more than that.
+        One slab is encoded while another is sent, and an urgent bundle never waits for more than these two.
         """
         in_hand = sum(each.datagrams for each in self._in_hand.values())
         return len(self._in_hand) < MOST_JOBS and in_hand <= self._slab_datagrams
@@ -59,7 +59,7 @@ class Jobs:
         self._tell(SendSlab(number, job.bundle, job.kind, job.flags, job.slab, job.sending_pass))
 
     def end(self, bundle: int) -> None:
-        """No job of this bundle follows."""
+        """Tell ``encode`` that no job of this bundle follows."""
         if bundle in self._announced:
             del self._announced[bundle]
             self._tell(BundleEnded(bundle))
@@ -69,22 +69,22 @@ class Jobs:
         self._tell(SetRate(rate_bytes_per_s))
 
     def take_back(self, number: int) -> InHand | None:
-        """A job that was sent, or failed; None when all was taken back.
+        """Take back a job that was sent or has failed. None: all jobs were taken back before.
 
-        Raises MessageError when nobody has such a job in hand.
+        Raises MessageError when the workers have no such job.
         """
         if number not in self._in_hand and not self._is_over:
             raise MessageError("Sent", f"nobody has job {number} in hand")
         return self._in_hand.pop(number, None)
 
     def take_all_back(self) -> list[Job | Padding]:
-        """All jobs in hand: a worker died with them."""
+        """Take back all jobs, because a worker died."""
         self._is_over = True
         in_hand, self._in_hand = self._in_hand, {}
         return [each.step for each in in_hand.values()]
 
     def _announce(self, plan: Plan) -> None:
-        """Describe a bundle before its first job; the one whose last job is oldest makes room."""
+        """Describe a bundle to ``encode`` before its first job. The bundle that was used longest ago makes room."""
         if plan.bundle in self._announced:
             self._announced[plan.bundle] = self._announced.pop(plan.bundle)
             return

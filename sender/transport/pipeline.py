@@ -1,4 +1,4 @@
-"""The two workers of the sending side, and the memory and pipes between them.
+"""Starts the two workers of the sending side, with the memory and the pipes between them.
 
 ::
 
@@ -30,7 +30,7 @@ SLOTS: Final = 2  # one is filled while the other is sent
 
 @dataclass(frozen=True, slots=True)
 class _Between:
-    """Descriptors of what lies between the workers. ``transmit`` gets those that cannot write the arena."""
+    """The descriptors that the workers share. ``transmit`` gets ``read_arena``, by which it cannot write the arena."""
 
     arena: int
     read_arena: int
@@ -66,11 +66,11 @@ class Pipeline:
         self.session = ""  # as `encode` said, 16 hexadecimal digits
 
     def _tell(self, message: object) -> None:
-        """Give ``encode`` work. A new pipeline begins afresh when it died, or does not read what it asked for."""
+        """Send a message to ``encode``. If it does not read its messages, it is killed, and a new pipeline follows."""
         try:
             self.encode.mailbox.send(message)
         except BrokenPipeError:
-            pass  # the worker group notices next
+            pass  # it died: the worker group will notice
         except BlockingIOError:
             self.encode.kill()
 
@@ -81,7 +81,7 @@ def _slot_bytes(full: Geometry) -> int:
 
 
 def _kept(fds: ExitStack, fd: int) -> int:
-    """``fd``, closed here when the workers have theirs."""
+    """``fd``, which this process closes at the end of ``fds``, when the workers have copies of it."""
     fds.callback(os.close, fd)
     return fd
 

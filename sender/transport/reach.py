@@ -1,7 +1,8 @@
-"""What ``encode`` may read: packed bundles, the outbox, what was sent, and what bundles from elsewhere were made of.
+"""Decides which files and folders the worker ``encode`` may read.
 
-``diode-sender send`` and ``pack`` take files from anywhere. They pack before the workers start, and no other process
-can pack while a daemon runs: so the folders outside of the outbox are known when ``encode`` starts.
+These are the packed bundles, the outbox, the folder ``sent``, and the files of bundles that were packed from elsewhere:
+``diode-sender send`` and ``pack`` take files from anywhere. Both pack before the workers start, and no other process
+can pack while a daemon runs. So all such files are known when ``encode`` starts.
 """
 
 import json
@@ -14,15 +15,15 @@ import structlog
 from diode.config.sender import SenderConfig
 from sender.pack.packed import FILES_FILE, SOURCES_FILE
 
-MAX_PLACES: Final = 1024  # of one bundle: with more, the folders that they lie in are taken instead
+MAX_PLACES: Final = 1024  # of one bundle; if it has more, the folders that hold them are taken instead
 
 log = structlog.get_logger()
 
 
 def encode_reads(config: SenderConfig) -> list[str]:
-    """The files and folders that ``encode`` may read, without those of them that hold one of our private keys.
+    """The files and folders that ``encode`` may read. A folder that holds one of our private keys is left out.
 
-    Paths with no link in them: ``encode`` opens them through none, so that nobody can put another at their place.
+    The paths have no link in them. ``encode`` opens them without following any, so nobody can put a link in the way.
     """
     packed = config.state / "bundles"
     packed.mkdir(parents=True, exist_ok=True)
@@ -38,7 +39,7 @@ def encode_reads(config: SenderConfig) -> list[str]:
 
 
 def _places_of(folder: Path, known: tuple[str, ...]) -> list[str]:
-    """What a packed bundle was made of, as far as it lies elsewhere. One that is damaged is not sent either."""
+    """The files of a packed bundle, if any lie outside of the ``known`` folders. A damaged bundle has none."""
     try:
         origins: list[str] = json.loads((folder / SOURCES_FILE).read_text())
         if all(origin.startswith(known) for origin in origins):
@@ -51,10 +52,10 @@ def _places_of(folder: Path, known: tuple[str, ...]) -> list[str]:
 
 
 def places(files: Iterable[tuple[str, str]]) -> list[str]:
-    """The fewest files and folders that hold all of ``files``, each its path in the bundle and its origin.
+    """Few files and folders that together hold all of ``files``: pairs of a path in the bundle and its origin on disk.
 
-    The first part of each path names what was given to be sent, or what lies directly in it: that is a place. A file
-    that was given another name, and one that a link led to, is a place of its own.
+    The first part of a path in the bundle names what a person gave to be sent, or what lies directly in it. The file or
+    folder of that name is a place. A file that was renamed, or that a link led to, is a place of its own.
     """
     found = dict.fromkeys(_place(*file) for file in files)
     if len(found) <= MAX_PLACES:

@@ -1,9 +1,10 @@
-"""What to send next: pure decisions over the bundles in flight. Time is an argument, in seconds of one clock.
+"""Decides what to send next, among the bundles in flight. It does no I/O; time is an argument, in seconds of one clock.
 
-Each bundle follows a script: manifest and tables, the manifest's lead, slabs in order, what is small again, tables and
-manifest once more, then the next pass. A gap in one bundle's script is filled by the next bundle, or by padding: copies
-of something small are apart in time and in datagrams, so that no one burst takes them all. A short gap is not filled by
-a bundle of lower priority: one slab of it may take longer than all of the urgent one.
+Each bundle follows a script. A pass sends the manifest and the tables, waits for the manifest's lead, and sends the
+slabs in order. Then it repeats what is so small that one burst of losses could take all of it, and the manifest and the
+tables. Copies of something small are kept apart in time and in datagrams, so that one burst does not take all of them.
+Such a gap is filled by the next bundle, or by padding. A bundle of lower priority does not fill a short gap: one slab
+of it may take longer than all of the urgent bundle.
 """
 
 from collections.abc import Iterator
@@ -38,8 +39,8 @@ class Plan:
     passes: int = 1
     pass_delay_s: float = 30.0
     lead_s: float = 0.02
-    first_pass: int = 0  # repair of earlier passes is not sent again
-    first_slab: int = 0  # of the first pass: what went before has been sent by an earlier run
+    first_pass: int = 0  # passes count from here, so that each pass sends other repair symbols
+    first_slab: int = 0  # of the first pass; an earlier run has sent the slabs before it
     ranges: tuple[Range, ...] | None = None  # a resend: these slabs alone; None: all
     channel: str = ""
     priority: int = 0  # a bundle of a higher one goes first, slab by slab
@@ -76,7 +77,7 @@ class Job:
     sending_pass: int = 0
 
     def repair_offset(self, slab: Slab) -> int:
-        """Which repair rows: fresh ones in later passes. Objects always send all they have."""
+        """The first repair row to be sent. Later passes send other rows; control objects always send all their rows."""
         return repair_offset(slab.shape, self.sending_pass) if self.kind == Kind.DATA else 0
 
 
@@ -89,14 +90,14 @@ class Padding:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing to send for so many seconds, unless something is added or reported as sent."""
+    """Send nothing for this many seconds, unless a bundle is added or a job is reported as sent."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Underway:
-    """How far a bundle in flight is. Passes count from 0."""
+    """How far the sending of a bundle in flight has come. Passes count from 0."""
 
     plan: Plan
     sending_pass: int
@@ -105,7 +106,7 @@ class Underway:
 
 @dataclass(frozen=True, slots=True)
 class _Gap:
-    """Go on when this much time and this many datagrams have passed since all that went before was sent."""
+    """A pause in a script. It ends when this much time and this many datagrams have passed since the step before."""
 
     seconds: float
     datagrams: int = 0
@@ -115,11 +116,11 @@ class _Gap:
 
 @dataclass(slots=True)
 class _Flight:
-    """A bundle in flight: where its script is, and what of it the workers have."""
+    """A bundle in flight: where it is in its script, and how many jobs of it the workers have."""
 
     plan: Plan
     script: Iterator[Job | _Gap]
-    ahead: Job | _Gap | None = None  # the next step, so that the last one is known for what it is
+    ahead: Job | _Gap | None = None  # the next step, taken early: so the last step is known to be the last
     sending_pass: int = 0
     outstanding: int = 0
     sent_at: float = 0.0
@@ -127,7 +128,7 @@ class _Flight:
     gap: _Gap | None = None
     pending: list[Job] = field(default_factory=list)
     manifest_at: float = 0.0
-    spent: int = 0  # datagrams issued, and what its channel's others had when it began
+    spent: int = 0  # datagrams issued; it begins with the least that another bundle of its channel has
     state: State = "sending"
 
 
@@ -139,8 +140,8 @@ class Scheduler:
         self.set_rate(rate_bytes_per_s)
         self._line = 0
         self._flights: dict[int, _Flight] = {}
-        self._due: dict[str, float] = {}  # by channel with a rate of its own: when its next slab may leave
-        self._spent: dict[str, float] = {}  # by channel: datagrams issued, over its weight
+        self._due: dict[str, float] = {}  # when the next slab of a channel may leave, if the channel has a rate
+        self._spent: dict[str, float] = {}  # datagrams issued for each channel, divided by its weight
         self._padding_out = False
         self._rested = False
 
@@ -150,11 +151,11 @@ class Scheduler:
         return not self._flights
 
     def has_room(self, priority: int) -> bool:
-        """Whether another bundle of this priority may be added: those below it do not count."""
+        """Whether another bundle of this priority may be added. Bundles of lower priority are not counted."""
         return sum(flight.plan.priority >= priority for flight in self._flights.values()) < MAX_IN_FLIGHT
 
     def add(self, plan: Plan) -> None:
-        """Take a bundle in flight. A channel that had nothing to send has saved nothing up."""
+        """Begin to send a bundle. A channel that was idle does not get the share back that it did not use."""
         busy = {flight.plan.channel for flight in self._flights.values()}
         if plan.channel not in busy:
             least = min((self._spent[channel] for channel in busy), default=0.0)
@@ -174,7 +175,7 @@ class Scheduler:
         """The bundles in flight."""
         return [
             Underway(flight.plan, flight.sending_pass, "sending" if flight.state == "over" else flight.state)
-            for flight in self._flights.values()  # what is over, and still here, has its last datagrams under way
+            for flight in self._flights.values()  # one that is over, and still here, has its last jobs with the workers
         ]
 
     def next(self, now: float) -> Job | Padding | Wait | None:
@@ -197,7 +198,7 @@ class Scheduler:
         return self._fill(min(waits, key=lambda gap: gap.seconds))
 
     def set_rate(self, rate_bytes_per_s: float) -> None:
-        """What the line carries from now on, padding included."""
+        """Set the rate that the line carries from now on, padding included."""
         self._padding = max(1, int(rate_bytes_per_s * PADDING_S / self._datagram_bytes)) if rate_bytes_per_s else 0
 
     def _book(self, flight: _Flight, job: Job, now: float) -> None:
@@ -210,22 +211,22 @@ class Scheduler:
             self._due[plan.channel] = due + datagrams * self._datagram_bytes / plan.rate
 
     def _urgency(self, flight: _Flight) -> tuple[int, float, int]:
-        """Strict by priority, then the channel that had least of its share, then its bundle that had least."""
+        """A sort key: the highest priority, then the channel with least of its share, then its bundle with least."""
         return -flight.plan.priority, self._spent[flight.plan.channel], flight.spent
 
     def _fill(self, gap: _Gap) -> Padding | Wait:
-        """Bridge a short gap with padding; a long one, or one that waits for what is still under way, is rest."""
+        """Fill a short gap with padding. A long gap is waited for, and so is one behind jobs that are under way."""
         if self._padding_out or gap.rest or gap.seconds > 1.0:
             return Wait(max(PADDING_S, min(gap.seconds, 1.0)))
         if gap.datagrams <= 0 and not self._padding and not self._rested:
-            self._rested = True  # an unlimited line is not flooded for the sake of time alone
+            self._rested = True  # when the line has no limit, padding would flood it just to pass time
             return Wait(max(PADDING_S / 5, min(PADDING_S, gap.seconds)))
         self._rested = False
         self._padding_out = True
         return Padding(self._padding or max(64, min(gap.datagrams, 256)))
 
     def sent(self, job: Job | Padding, datagrams: int, now: float) -> bool:
-        """Book what left the socket. True when that was the last of a bundle."""
+        """Note that a job has left the socket. Returns True when it was the last of its bundle."""
         self._line += datagrams
         if isinstance(job, Padding):
             self._padding_out = False
@@ -243,7 +244,7 @@ class Scheduler:
         return False
 
     def lost(self, job: Job | Padding) -> None:
-        """A worker died with ``job`` in its hands: it comes again."""
+        """A worker died before it sent ``job``: issue the job again."""
         if isinstance(job, Padding):
             self._padding_out = False
         elif (flight := self._flights.get(job.bundle)) is not None:
@@ -257,7 +258,7 @@ class Scheduler:
             if flight.gap is not None:
                 holds = flight.gap.seconds <= HELD_S
                 if flight.outstanding:
-                    return _Gap(2.0, holds=holds)  # woken by sent()
+                    return _Gap(2.0, holds=holds)  # sent() ends this wait earlier
                 left = flight.gap.seconds - (now - flight.sent_at)
                 short = flight.gap.datagrams - (self._line - flight.sent_line)
                 if left > 0 or short > 0:
@@ -300,7 +301,7 @@ def _script(flight: _Flight) -> Iterator[Job | _Gap]:
         if number > plan.first_pass:
             yield _Gap(plan.pass_delay_s)
         yield from _in_pass(objects, number)
-        yield _Gap(min(COPY_GAP_S, plan.lead_s), burst)  # shorter than other gaps: nothing waits for the line
+        yield _Gap(min(COPY_GAP_S, plan.lead_s), burst)  # no longer than the lead itself
         yield from _in_pass(small_objects, number)
         yield _Gap(max(0.0, plan.lead_s - COPY_GAP_S) + plan.files * LEAD_PER_FILE_S)
         yield from _in_pass(data[plan.first_slab :] if number == plan.first_pass else data, number)

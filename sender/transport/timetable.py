@@ -1,7 +1,8 @@
-"""When the line may carry how much: ``"08:00,512M 20:00,off"``, as rclone's ``--bwlimit`` writes it, in local time.
+"""The timetable: which rate the line may have at which local time, such as ``"08:00,512M 20:00,off"``.
 
-An entry holds from its time until the next one; ``Sat-10:00,1G`` is for one day of the week, an entry without a day for
-each. Before the first entry of the week the last one holds.
+The notation is that of rclone's ``--bwlimit``. An entry holds from its time until the next entry. ``Sat-10:00,1G`` is
+for one day of the week; an entry without a day is for every day. Before the first entry of the week, the last entry of
+the week before still holds.
 """
 
 import re
@@ -25,7 +26,7 @@ class Timetable:
 
     @classmethod
     def parse(cls, text: str) -> "Timetable":
-        """Raises ValueError for anything that is not a timetable. Empty text is one without entries."""
+        """Read a timetable. Empty text is one without entries. Raises ValueError for anything else that is none."""
         found: dict[int, int | None] = {}
         words = text.split()
         if len(words) > MAX_ENTRIES:
@@ -43,7 +44,7 @@ class Timetable:
         return cls(tuple(sorted(found.items())))
 
     def rate_at(self, now: time.struct_time, default: int) -> int | None:
-        """Bytes a second at a local time, None for off; ``default`` when there are no entries."""
+        """The rate at a local time in bytes a second; None: off. Without entries it is ``default``."""
         if not self.entries:
             return default
         minute = now.tm_wday * _DAY_MINUTES + now.tm_hour * 60 + now.tm_min

@@ -1,7 +1,7 @@
-"""Worker: send slots of datagrams in trains at a constant rate. It has the socket and no files, and never reads it.
+"""Worker: sends slots of datagrams in trains at a constant rate. It has a socket, which it never reads, and no files.
 
-Before it sends the first datagram it gives up everything else: whoever takes it over can send datagrams by its socket,
-read what is to be sent anyway, and write to two pipes.
+Before it sends the first datagram, it gives up everything else. An attacker who takes this worker over can send
+datagrams by its socket, read what is to be sent anyway, and write to two pipes, but nothing more.
 """
 
 import socket
@@ -103,7 +103,7 @@ class Transmitter:
         self._book((end - booked) // size, counter)
 
     def _book(self, datagrams: int, counter: str) -> None:
-        """Count what was sent since the last pause."""
+        """Add what was sent since the last pause to the counters."""
         self._counters.add("datagrams", datagrams)
         self._counters.add("bytes", datagrams * self._size)
         self._counters.add(counter, datagrams)
