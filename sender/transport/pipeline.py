@@ -9,6 +9,7 @@
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from diode.config.sender import SenderConfig
@@ -62,17 +63,19 @@ class Pipeline:
             self.encode = worker_group.add(_start_encode(config, between, slot_bytes))
             self.transmit = worker_group.add(_start_transmit(config, between, slot_bytes, rate_bytes_per_s))
             self.counters = Counters(_kept(fds, reader_of(counters)), transmit.COUNTERS)
-        self.jobs = Jobs(self._tell, full.rows * full.columns)
+        # a pipeline is in no cycle: when the next one is there, its counters' memory is given back at once
+        self.jobs = Jobs(partial(_tell, self.encode), full.rows * full.columns)
         self.session = ""  # as `encode` said, 16 hexadecimal digits
 
-    def _tell(self, message: object) -> None:
-        """Give ``encode`` work. A new pipeline begins afresh when it died, or does not read what it asked for."""
-        try:
-            self.encode.mailbox.send(message)
-        except BrokenPipeError:
-            pass  # the worker group notices next
-        except BlockingIOError:
-            self.encode.kill()
+
+def _tell(encode: Worker, message: object) -> None:
+    """Give ``encode`` work. A new pipeline begins afresh when it died, or does not read what it asked for."""
+    try:
+        encode.mailbox.send(message)
+    except BrokenPipeError:
+        pass  # the worker group notices next
+    except BlockingIOError:
+        encode.kill()
 
 
 def _slot_bytes(full: Geometry) -> int:
