@@ -11,7 +11,6 @@
 - ``progress``: what a daemon shows while it works: bars on a terminal, plain log lines otherwise, JSON lines
   on demand
 - ``prompts``: what several commands ask and show alike: a yes, fields, a trust document
-- ``seldom``: how often a minute an event is said that a holder of the link key can cause at will
 - ``stream``: what happened, said once, and told to every reader
 - ``terminal``: the only way to a terminal: prints lines and asks questions, all escaped
 """
