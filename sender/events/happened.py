@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from diode.bundle.ref import BundleRef
 from diode.process.shutdown import Stopping
-from sender.ledger import Row
 
 # items of the outbox
 
@@ -284,8 +283,3 @@ Event = (
     | AnchorBehind
     | LookupLate
 )
-
-
-def ref_of(row: Row) -> BundleRef:
-    """How a bundle of the ledger is named."""
-    return BundleRef(int(row.id, 16), row.channel, row.name, row.version)
