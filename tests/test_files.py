@@ -205,7 +205,7 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "restore.put_bundles": (".mkdir .rename shutil.rmtree", BACKUP),
     },
     "sender.commands.codes": {"_read_code": (".open", PERSON)},
-    "sender.daemon": {"Sender._session": (".open .open .open", NO_FILE)},
+    "sender.daemon": {"Sender._run_daemon": (".open .open .open", NO_FILE)},
     "sender.transport.encode": {
         "Bundle.__init__": (".read_bytes .read_text np.fromfile", STATE),
         "_lines": (".open", STATE),

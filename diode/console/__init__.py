@@ -8,7 +8,6 @@
 - ``metrics``: serves a daemon's counters to Prometheus
 - ``progress``: shows what a daemon does: bars on a terminal, plain log lines otherwise, JSON lines on demand
 - ``prompts``: questions and tables that several commands share
-- ``seldom``: limits how often each event is logged in a minute
 - ``stream``: passes each event to every reader: progress, logs, metrics
 - ``terminal``: the only way to a terminal: prints lines and asks questions, all escaped
 """

@@ -3,10 +3,12 @@
 It is meant for events without a signature, which anybody who holds the link key could cause without end.
 """
 
+from collections import defaultdict
 from collections.abc import Hashable
 from typing import Final, Generic, TypeVar
 
 MINUTE_S: Final = 60.0
+MOST_A_MINUTE: Final = 10  # of one event
 
 T = TypeVar("T", bound=Hashable)
 
@@ -39,6 +41,22 @@ class PerMinute:
         left_out, self._left_out = self._left_out, 0
         self._since, self._taken = now, 0
         return left_out
+
+
+class Seldom:
+    """Lets the first few of each event's minute through; nobody asks how many others there were.
+
+    Names of events are our own, not the peer's.
+    """
+
+    def __init__(self, most_a_minute: int = MOST_A_MINUTE) -> None:
+        self._turns: defaultdict[str, PerMinute] = defaultdict(lambda: PerMinute(most_a_minute))
+
+    def may_say(self, event: str, now: float) -> bool:
+        """Whether to say it once more at ``now``, of a monotonic clock; then it is counted."""
+        turns = self._turns[event]
+        turns.left_out(now)
+        return turns.take(now)
 
 
 class Newest(Generic[T]):

@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from diode.console.seldom import Seldom
+from diode.console.budget import Seldom
 from diode.process.shutdown import Stopping
 from diode.process.supervise import WorkerRefused, WorkerSaid, log_worker
 from diode.protocol.fec import ZFEC_SLOWDOWN

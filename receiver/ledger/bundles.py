@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple, Self
 
 from diode.bundle.manifest import Manifest
+from diode.bundle.ref import label_of
 from diode.errors import NumberError, ReplayError
 from diode.storage.connection import Columns, Connection, Values
 from diode.trust.document import TRUST_CHANNEL
@@ -39,7 +40,7 @@ class Row(NamedTuple):
     @property
     def label(self) -> str:
         """As people call it."""
-        return f"{self.channel}/{self.name}/{self.version}"
+        return label_of(self)
 
 
 _COLUMNS: Final = ", ".join(Row._fields)

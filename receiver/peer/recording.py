@@ -8,8 +8,7 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from diode.audit.chain import LogCheckpoint
-from diode.console.budget import PerMinute
-from diode.console.seldom import Seldom
+from diode.console.budget import PerMinute, Seldom
 from diode.protocol.heartbeat import InFlight
 from receiver.events.happened import Event, Noted
 from receiver.ledger.ledgers import SupervisorLedger

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 import segno
 
+from diode.bundle.ref import label_of, number_of
 from diode.protocol.resend_codes import LONGEST_CODE, Confirm, ResendBundle, ResendSlabs, encode
 from diode.protocol.wire import MAX_SLABS
 from diode.storage.folder import Folder
@@ -53,11 +54,11 @@ def request_bundle(ledger: LedgerView, bundle: str) -> Request:
     """Ask for what is missing of a bundle; for all of it when nothing of it was begun."""
     row = ledger.bundles.get(bundle)
     if row is None:
-        everything = ResendSlabs(int(bundle, 16), ((0, MAX_SLABS),))
+        everything = ResendSlabs(number_of(bundle), ((0, MAX_SLABS),))
         why, is_signed = _why(ledger, bundle)
         return Request(f"{everything}: {why}{_word(ledger, bundle)}", encode(everything), is_signed)
-    asked = ResendSlabs(int(bundle, 16), ledger.slabs.missing(row.id, row.slabs))
-    what = f"{row.channel}/{row.name}/{row.version}, {asked}{_word(ledger, bundle)}"
+    asked = ResendSlabs(number_of(bundle), ledger.slabs.missing(row.id, row.slabs))
+    what = f"{label_of(row)}, {asked}{_word(ledger, bundle)}"
     return Request(what, encode(asked), is_signed=True)
 
 
@@ -139,7 +140,7 @@ def _request_named(gap: Gap, *, is_cancelled: bool) -> Request:
 
 def _code(gap: Gap) -> ResendSlabs | ResendBundle:
     if gap.bundle:
-        return ResendSlabs(int(gap.bundle, 16), ((0, MAX_SLABS),))
+        return ResendSlabs(number_of(gap.bundle), ((0, MAX_SLABS),))
     return ResendBundle(gap.channel, gap.sequence)
 
 
@@ -197,7 +198,7 @@ def drop_request(state: Path, name: str) -> None:
 
 def confirm_code(row: Row) -> str:
     """The code that tells the sender that this bundle was published."""
-    return encode(Confirm(int(row.id, 16), int(row.content[:8], 16)))
+    return encode(Confirm(number_of(row.id), int(row.content[:8], 16)))
 
 
 def qr_text(code: str) -> str:

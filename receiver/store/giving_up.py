@@ -3,6 +3,7 @@
 from typing import Final
 
 from diode.audit.chain import What
+from diode.bundle.ref import number_of
 from receiver.ledger.states import State
 from receiver.messages import Dropped, Expired
 from receiver.store.receiving import Bundles, Receiving
@@ -32,7 +33,7 @@ class GivingUp:
     def expire(self, now: float) -> None:
         """Give up what has been incomplete for too long. Raises StorageError."""
         for row in self._records.ledger.bundles.untouched(self._keep_s):
-            bundle = self._bundles.get(int(row.id, 16))
+            bundle = self._bundles.get(number_of(row.id))
             if bundle is None:
                 continue
             self._records.note(What.EXPIRED, bundle.opened)

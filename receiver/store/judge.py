@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from diode.bundle.files import FileEntry, parse_files
 from diode.bundle.manifest import Manifest, Table, bundle_id
 from diode.bundle.opened import Opened
+from diode.bundle.ref import hex_of
 from diode.errors import ExpiredError, ManifestError, TrustError
 from diode.formats.digest import DIGEST_BYTES, digest
 from diode.protocol.geometry import Slab, object_geometry, slab_at, slab_count
@@ -62,7 +63,7 @@ class Rejected:
     @property
     def hex_id(self) -> str:
         """The id that it came under, as 16 hexadecimal digits."""
-        return f"{self.number:016x}"
+        return hex_of(self.number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final
 
 from diode.audit.log import AuditLog
-from diode.console.seldom import Seldom
+from diode.console.budget import Seldom
 from diode.errors import DiodeError
 from diode.process.background import Background
 from receiver.events.happened import Event, Noted, disk_failing

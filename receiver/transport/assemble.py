@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from diode.bundle.ref import number_of
 from diode.errors import Drop
 from diode.process.memory import LINK_SIZE, Counters, Ring, map_memfd
 from diode.process.messages import EngineChosen, SandboxLacks
@@ -113,7 +114,7 @@ class Assemble:
         """It came through the same ring: what was sent before it has been taken. A pass that is over is spilled."""
         for bundle in heard.heartbeat.bundles:
             if bundle.state != "sending":
-                self._handover.spill(int(bundle.id, 16))
+                self._handover.spill(number_of(bundle.id))
         beat, has_mac = write_heartbeat(heard.heartbeat), int(heard.order.has_mac)
         self._control.send(messages.Heard(beat, tuple(self._gate.admitted), heard.key, has_mac))
 

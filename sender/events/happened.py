@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from diode.bundle.ref import BundleRef
 from diode.process.shutdown import Stopping
-from sender.ledger import Row
 
 # items of the outbox
 
@@ -291,8 +290,3 @@ Event = (
     | AnchorBehind
     | LookupLate
 )
-
-
-def ref_of(row: Row) -> BundleRef:
-    """The reference of a bundle that the ledger knows."""
-    return BundleRef(int(row.id, 16), row.channel, row.name, row.version)

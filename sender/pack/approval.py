@@ -15,6 +15,7 @@ from diode.audit.chain import What
 from diode.audit.log import AuditLog
 from diode.bundle.manifest import PAYLOAD_TYPE, bundle_id
 from diode.bundle.opened import Signature
+from diode.bundle.ref import label_of, number_of
 from diode.config.sender import SenderConfig
 from diode.errors import NotInitialisedError, SourceError, TrustError, UsageError
 from diode.formats.dsse import merge_signatures, read_envelope, write_envelope
@@ -53,7 +54,7 @@ def find_waiting(ledger: Ledger, text: str) -> Row:
         return found[0]
     if row := ledger.get(text):
         raise UsageError(f"{row.id} is {row.state}: it waits for no signature")
-    names = ", ".join(f"{row.id} ({row.channel}/{row.name}/{row.version})" for row in waiting[:8])
+    names = ", ".join(f"{row.id} ({label_of(row)})" for row in waiting[:8])
     raise UsageError(f"{text!r} names no single bundle that waits for signatures; waiting: {names or 'none'}")
 
 
@@ -102,7 +103,7 @@ class Approvals:
 
     def _change(self, ledger: Ledger, row: Row, change: Callable[[Envelope], object]) -> Approval:
         try:
-            check_packed(self._config.state, int(row.id, 16))
+            check_packed(self._config.state, number_of(row.id))
         except (OSError, ValueError, LookupError) as error:
             raise SourceError(f"the packed bundle {row.id} is damaged, and was not signed: {error}") from error
         path = self._path(row)
@@ -111,7 +112,7 @@ class Approvals:
                 state = fresh.state if fresh else "gone"
                 raise UsageError(f"{row.id} is {state} meanwhile: it waits for no signature any more")
             envelope = self._read(path)
-            if bundle_id(envelope.payload) != int(row.id, 16):
+            if bundle_id(envelope.payload) != number_of(row.id):
                 raise SourceError(f"the manifest of {row.id} is another one's, and was not signed")
             before = set(self._approval(envelope, row).signatures)
             change(envelope)

@@ -17,6 +17,7 @@ import numpy as np
 from securesystemslib.signer import Signer
 
 from diode.bundle.manifest import Labels, Manifest, Shape, Table, bundle_id, padded_manifest
+from diode.bundle.ref import hex_of, label_of
 from diode.errors import ManifestError
 from diode.formats.digest import digest
 from diode.protocol.geometry import Profile, slab_count, stream_geometry
@@ -49,7 +50,7 @@ class Identity:
     @property
     def label(self) -> str:
         """The name that people use, channel/name/version: a bundle has no id before it is packed."""
-        return f"{self.channel}/{self.name}/{self.version}"
+        return label_of(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Packed:
     @property
     def hex_id(self) -> str:
         """The bundle id as 16 hexadecimal digits."""
-        return f"{self.id:016x}"
+        return hex_of(self.id)
 
     @property
     def travelling_bytes(self) -> int:
@@ -74,7 +75,7 @@ class Packed:
 
 def load_packed(state: Path, number: int) -> Packed:
     """Read a packed bundle back. This sender wrote it, so its signature is not verified: the enclave does that."""
-    folder = state / "bundles" / f"{number:016x}"
+    folder = state / "bundles" / hex_of(number)
     sealed = (folder / MANIFEST_FILE).read_bytes()
     payload = base64.b64decode(json.loads(sealed)["payload"])
     return Packed(number, folder, Manifest.model_validate_json(payload), sealed)
@@ -130,7 +131,7 @@ def write_packed(
     )
     payload, sealed = seal_manifest(manifest, signers)
     number = bundle_id(payload)
-    folder = state / "bundles" / f"{number:016x}"
+    folder = state / "bundles" / hex_of(number)
     partial = folder.with_suffix(".partial")
     partial.mkdir(parents=True, exist_ok=True)
     (partial / MANIFEST_FILE).write_bytes(sealed)

@@ -12,6 +12,7 @@ from securesystemslib.signer import CryptoSigner
 
 from diode.audit.chain import What
 from diode.audit.log import AuditLog, Decision
+from diode.bundle.ref import BundleRef
 from diode.config.intake import Intake
 from diode.config.sender import SenderConfig
 from diode.errors import DiodeError, IntakeError, SourceError
@@ -28,7 +29,6 @@ from sender.events.happened import (
     FilesSentAgain,
     IntakePassed,
     IntakeRefused,
-    ref_of,
 )
 from sender.intake.attestation import attest_verdict
 from sender.intake.candidate import Progress, make_candidate
@@ -208,7 +208,7 @@ class Packer:
         )
         self._note(row)
         self._ledger.add(row)
-        bundle = ref_of(row)
+        bundle = BundleRef.of_row(row)
         self._say(BundleQueued(bundle, row.size) if signers else BundleUnapproved(bundle, row.size, approvals))
         return row
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from securesystemslib.signer import Key, Signer
 
+from diode.bundle.ref import number_of
 from diode.errors import DiodeError, UsageError
 from diode.storage import backup
 from diode.storage.backup import BUNDLES_FOLDER
@@ -55,7 +56,7 @@ def restore(
         names = wanted(ledger)
         for name in names:
             try:
-                check_packed(folder, int(name, 16))
+                check_packed(folder, number_of(name))
             except (DiodeError, OSError, ValueError, LookupError) as error:
                 raise UsageError(
                     f"packed bundle {copies / name} is damaged ({error}); nothing was changed, use another backup"

@@ -5,6 +5,7 @@ from typing import Final
 
 from diode.audit.chain import What
 from diode.audit.log import AuditLog
+from diode.bundle.ref import hex_of, label_of, number_of
 from diode.errors import SourceError, UsageError
 from diode.protocol.geometry import slab_count
 from diode.protocol.resend_codes import Code, Confirm, Range, ResendBundle, ResendSlabs
@@ -20,7 +21,7 @@ def find_asked(ledger: Ledger, state: Path, code: Code) -> tuple[Row, tuple[Rang
     wanted = EVERYTHING
     match code:
         case ResendSlabs(bundle, ranges):
-            row, wanted = ledger.get(f"{bundle:016x}"), ranges
+            row, wanted = ledger.get(hex_of(bundle)), ranges
         case ResendBundle(channel, sequence):
             row = ledger.numbered(channel, sequence)
         case Confirm():
@@ -30,11 +31,10 @@ def find_asked(ledger: Ledger, state: Path, code: Code) -> tuple[Row, tuple[Rang
     if row.state == "queued":
         raise UsageError(f"{row.id} is being sent still; nothing was done, ask again when its passes are over")
     try:
-        manifest = load_packed(state, int(row.id, 16)).manifest
+        manifest = load_packed(state, number_of(row.id)).manifest
     except (OSError, ValueError, KeyError):
         raise SourceError(
-            f"{row.channel}/{row.name}/{row.version} is {row.state} and not kept any more; "
-            "drop it into the outbox under a new version"
+            f"{label_of(row)} is {row.state} and not kept any more; drop it into the outbox under a new version"
         ) from None
     slabs = slab_count(manifest.shape.geometry, manifest.stream_bytes)
     if wanted != EVERYTHING and wanted and wanted[-1][1] > slabs:
@@ -52,9 +52,9 @@ def find_confirmed(ledger: Ledger, code: Code) -> Row:
     """The bundle that a confirm code names. Raises UsageError."""
     if not isinstance(code, Confirm):
         raise UsageError("this is a resend code; nothing was done, type 'diode-sender resend CODE'")
-    row = ledger.get(f"{code.bundle:016x}")
+    row = ledger.get(hex_of(code.bundle))
     if row is None or int(row.content[:8], 16) != code.content:
-        raise UsageError(f"{code.bundle:016x} is no bundle of this sender, or had other content; nothing was done")
+        raise UsageError(f"{hex_of(code.bundle)} is no bundle of this sender, or had other content; nothing was done")
     if row.state not in ("sent", "confirmed"):
         raise UsageError(f"{row.id} is {row.state}; nothing was done")
     return row

@@ -18,6 +18,7 @@ import numpy as np
 
 from diode.bundle.files import parse_files
 from diode.bundle.manifest import padded_manifest
+from diode.bundle.ref import hex_of
 from diode.bundle.stream import FileIndex, Piece
 from diode.errors import DiodeError, MessageError, SourceError
 from diode.process.memory import map_memfd
@@ -246,7 +247,7 @@ class Encoder:
 
     def _open(self, plan: Plan) -> Bundle:
         """The packed bundle, opened again when its ``sources.json`` was rewritten, because its files were moved."""
-        folder = self._state / "bundles" / f"{plan.bundle:016x}"
+        folder = self._state / "bundles" / hex_of(plan.bundle)
         sources = fingerprint((folder / SOURCES_FILE).stat())
         opened = self._bundles.get(plan.bundle)
         if opened is None or opened.sources != sources:

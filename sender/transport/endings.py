@@ -10,8 +10,9 @@ from pathlib import Path
 
 from diode.audit.chain import What
 from diode.audit.log import AuditLog
+from diode.bundle.ref import BundleRef
 from diode.errors import SourceError
-from sender.events.happened import BundleResent, BundleSent, BundleWithdrawn, Event, ResendFailed, ref_of
+from sender.events.happened import BundleResent, BundleSent, BundleWithdrawn, Event, ResendFailed
 from sender.ledger import Ledger, Resend, Row, State, named
 from sender.outbox.folder import OutboxFolder
 from sender.pack.retention import archive
@@ -38,14 +39,14 @@ class Endings:
         self._ledger.sent(row.id, row.passes)
         if row.origin:
             archive(self._folder, self._state, self._ledger, row, Path(row.origin))
-        self._say(BundleSent(ref_of(row), row.size, row.files, row.passes))
+        self._say(BundleSent(BundleRef.of_row(row), row.size, row.files, row.passes))
 
     def resent(self, row: Row, resend: Resend, resent_bytes: int) -> None:
         """The slabs of a resend request were sent: ``resent_bytes`` in all."""
         self._audit.append(What.RESENT, **named(row))
         self._ledger.pass_over(row.id, 1)
         self._ledger.resends.end(resend.number, "sent")
-        self._say(BundleResent(ref_of(row), resent_bytes, row.files, row.passes))
+        self._say(BundleResent(BundleRef.of_row(row), resent_bytes, row.files, row.passes))
 
     def give_up(self, resend: Resend, detail: str) -> None:
         """The slabs of a resend request cannot be sent."""
@@ -58,6 +59,6 @@ class Endings:
         self._audit.append(What.WITHDRAWN, **named(row), detail=detail)
         self._ledger.set_state(row.id, State.WITHDRAWN, detail)
         shutil.rmtree(self._state / "bundles" / row.id, ignore_errors=True)
-        self._say(BundleWithdrawn(ref_of(row), row.passes, detail))
+        self._say(BundleWithdrawn(BundleRef.of_row(row), row.passes, detail))
         if row.origin and self._folder.has(Path(row.origin)):
             self._folder.set_aside(Path(row.origin), SourceError(detail))

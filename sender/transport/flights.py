@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from diode.audit.chain import What
 from diode.audit.log import AuditLog
+from diode.bundle.ref import BundleRef, number_of
 from diode.config.sender import SenderConfig
 from diode.errors import DiodeError
 from diode.protocol.wire import Kind
@@ -18,7 +19,6 @@ from sender.events.happened import (
     Event,
     ResendBroken,
     SlabSent,
-    ref_of,
 )
 from sender.ledger import Ledger, Resend, Row, State, named
 from sender.outbox.folder import OutboxFolder
@@ -158,12 +158,12 @@ class Flights:
         if outgoing.resend is None:
             self._endings.cancel(outgoing.row, detail)
         else:
-            self._say(ResendBroken(ref_of(outgoing.row), outgoing.row.passes))
+            self._say(ResendBroken(BundleRef.of_row(outgoing.row), outgoing.row.passes))
             self._endings.give_up(outgoing.resend, detail)
 
     def _launch_queued(self, row: Row) -> None:
         try:
-            packed = load_packed(self._config.state, int(row.id, 16))
+            packed = load_packed(self._config.state, number_of(row.id))
         except (OSError, DiodeError, ValueError) as error:
             self._endings.cancel(row, f"packed bundle is damaged: {error}")
             return
@@ -180,11 +180,11 @@ class Flights:
         plan = replace(plan, first_pass=first_pass, passes=row.passes - first_pass, first_slab=first_slab)
         done = first_pass * row.size + min(first_slab * plan.full.source_bytes, row.size)
         if done:
-            self._say(BundleResumed(ref_of(row), first_pass, first_slab))
+            self._say(BundleResumed(BundleRef.of_row(row), first_pass, first_slab))
         return Outgoing(row, plan, bytes_sent=done)
 
     def _launch_resend(self, resend: Resend) -> None:
-        number = int(resend.bundle, 16)
+        number = number_of(resend.bundle)
         row = self._ledger.get(resend.bundle)
         if row is not None and (number in self.outgoing or not self._scheduler.has_room(self._priority(row))):
             self._resends.append(resend)  # after what is on its way
@@ -232,7 +232,7 @@ class Flights:
 
     def _show(self, outgoing: Outgoing) -> None:
         row, done, total = outgoing.row, outgoing.bytes_sent, outgoing.bytes_to_send
-        self._say(SlabSent(ref_of(row), done, total, outgoing.sending_pass, row.passes))
+        self._say(SlabSent(BundleRef.of_row(row), done, total, outgoing.sending_pass, row.passes))
 
     def _end(self, outgoing: Outgoing) -> None:
         """Record the end: all slabs of a bundle, or of a resend request, have left the socket."""

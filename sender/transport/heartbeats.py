@@ -16,7 +16,7 @@ import asyncio_dgram
 from asyncio_dgram.aio import DatagramServer
 
 from diode.audit.chain import LogCheckpoint
-from diode.bundle.ref import BundleRef
+from diode.bundle.ref import BundleRef, hex_of
 from diode.config.sender import SenderLink
 from diode.net.address import Address
 from diode.net.sockets import open_sender
@@ -132,7 +132,7 @@ class Heart:
         while self._over and self._over[0].until < now:
             self._over.popleft()
         known = [
-            in_flight(f"{each.plan.bundle:016x}", min(each.sending_pass, 255), each.plan.passes, each.state)
+            in_flight(hex_of(each.plan.bundle), min(each.sending_pass, 255), each.plan.passes, each.state)
             for each in flights
         ]
         known += [in_flight(row.id, 0, row.passes, "waiting") for row in islice(queued, MAX_BUNDLES)]

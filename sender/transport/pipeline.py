@@ -9,6 +9,7 @@
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from diode.config.sender import SenderConfig
@@ -62,17 +63,19 @@ class Pipeline:
             self.encode = worker_group.add(_start_encode(config, between, slot_bytes))
             self.transmit = worker_group.add(_start_transmit(config, between, slot_bytes, rate_bytes_per_s))
             self.counters = Counters(_kept(fds, reader_of(counters)), transmit.COUNTERS)
-        self.jobs = Jobs(self._tell, full.rows * full.columns)
+        # a pipeline is in no cycle: when the next one is there, its counters' memory is given back at once
+        self.jobs = Jobs(partial(_tell, self.encode), full.rows * full.columns)
         self.session = ""  # as `encode` said, 16 hexadecimal digits
 
-    def _tell(self, message: object) -> None:
-        """Send a message to ``encode``. If it does not read its messages, it is killed, and a new pipeline follows."""
-        try:
-            self.encode.mailbox.send(message)
-        except BrokenPipeError:
-            pass  # it died: the worker group will notice
-        except BlockingIOError:
-            self.encode.kill()
+
+def _tell(encode: Worker, message: object) -> None:
+    """Send a message to ``encode``. If it does not read its messages, it is killed, and a new pipeline follows."""
+    try:
+        encode.mailbox.send(message)
+    except BrokenPipeError:
+        pass  # it died: the worker group will notice
+    except BlockingIOError:
+        encode.kill()
 
 
 def _slot_bytes(full: Geometry) -> int:

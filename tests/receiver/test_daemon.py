@@ -25,8 +25,7 @@ from receiver.messages import Heard
 from receiver.supervisor.figures import Figures
 from receiver.supervisor.station import Station
 from tests.enclave import public_pem
-
-PATIENCE_S = 60.0
+from tests.patience import PATIENCE_S
 
 
 class NoWorkers:

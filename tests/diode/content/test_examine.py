@@ -1,9 +1,7 @@
 """What a file is, by its content; what is sound; what is two things at once. Nothing raises, nothing is slurped."""
 
 import io
-import json
 import pickle
-import random
 import re
 import struct
 import zipfile
@@ -15,138 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diode.content.examine import BUDGET_BYTES, Examined, examine
+from diode.content.examine import Examined
 from diode.content.kinds import KINDS
 from diode.content.remote_code import Named
 from diode.content.rules import Rules, decide
-from tests.counted import Counted
-
-
-def look(data: bytes, path: str = "file") -> Examined:
-    """Examine bytes; the budget holds."""
-    file = Counted(data)
-    found = examine(file, len(data), path)
-    assert file.count <= BUDGET_BYTES + (4 << 20)
-    return found
-
-
-# safetensors
-
-
-def safetensors(tensors: dict[str, Any], data: bytes, pad: int = 0) -> bytes:
-    """A file with this header and these data."""
-    header = json.dumps(tensors).encode() + b" " * pad
-    return struct.pack("<Q", len(header)) + header + data
-
-
-def tensor(dtype: str, shape: list[int], begin: int, end: int) -> dict[str, Any]:
-    """One tensor of a header."""
-    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
-
-
-GOOD = {"__metadata__": {"format": "pt"}, "a": tensor("F32", [2, 2], 0, 16), "b": tensor("BF16", [3], 16, 22)}
-
-
-def test_sound_safetensors() -> None:
-    """Padded by spaces, with metadata, scalars and empty tensors."""
-    found = look(safetensors(GOOD, bytes(22), pad=7))
-    assert ("safetensors", None, 2) == (found.kind, found.problem, found.facts["tensors"])
-    more = {"s": tensor("I64", [], 0, 8), "e": tensor("F16", [0, 5], 8, 8), "q": tensor("F4", [4], 8, 10)}
-    assert None is look(safetensors(more, bytes(10))).problem
-    assert None is look(safetensors({}, b"")).problem
-
-
-@pytest.mark.parametrize(
-    ("tensors", "size", "what"),
-    [
-        ({"a": tensor("F32", [2], 0, 8), "b": tensor("F32", [2], 4, 12)}, 12, "overlaps"),
-        ({"a": tensor("F32", [2], 0, 8), "b": tensor("F32", [2], 0, 8)}, 8, "overlaps"),
-        ({"a": tensor("F32", [2], 0, 8), "b": tensor("F32", [2], 12, 20)}, 20, "hole"),
-        ({"a": tensor("F32", [2], 4, 12)}, 12, "hole"),
-        ({"a": tensor("F32", [2], 0, 8)}, 9, "follow the header"),
-        ({"a": tensor("F32", [2], 0, 8)}, 7, "follow the header"),
-        ({"a": tensor("F32", [3], 0, 8)}, 8, "shape needs"),
-        ({"a": tensor("F32", [2], 8, 0)}, 8, "shape needs"),
-        ({"a": tensor("F99", [2], 0, 8)}, 8, "unknown type"),
-        ({"a": tensor("F32", [1 << 62, 1 << 62], 0, 0)}, 0, "impossible"),
-        ({"a": tensor("F32", [-2], 0, 8)}, 8, "no counts"),
-        ({"a": tensor("F32", [True], 0, 4)}, 4, "no counts"),
-        ({"a": tensor("F32", [2.0], 0, 8)}, 8, "no counts"),  # type: ignore[list-item]
-        ({"a": tensor("F4", [3], 0, 1)}, 1, "impossible"),
-        ({"a": {**tensor("F32", [2], 0, 8), "more": 1}}, 8, "exactly"),
-        ({"a": [1]}, 0, "exactly"),
-        ({"__metadata__": {"a": 1}}, 0, "text to text"),
-        ({"__metadata__": "a"}, 0, "text to text"),
-    ],
-)
-def test_unsound_safetensors(tensors: dict[str, Any], size: int, what: str) -> None:
-    """Each with its reason."""
-    found = look(safetensors(tensors, bytes(size)))
-    assert ("safetensors", True) == (found.kind, what in str(found.problem)), found
-
-
-@pytest.mark.parametrize(
-    ("header", "what"),
-    [
-        (
-            b'{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}',
-            "twice",
-        ),
-        (b'{"a":{"dtype":"U8","dtype":"U8","shape":[1],"data_offsets":[0,1]}}', "twice"),
-        (b'{"a":{"dtype":"U8","shape":[NaN],"data_offsets":[0,1]}}', "no JSON"),
-        (b"{}\n", "padded by spaces"),
-        (b" {}", "brace"),
-        (b"\xef\xbb\xbf{}", "brace"),
-        ("\ufeff{}".encode("utf-16-le"), "brace"),
-        (b"{}\0\0", "no JSON"),
-        (b'{"a\n":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', "no JSON"),
-        (b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "no JSON"),
-        (b'{"a":' + b"1" * 5000 + b"}", "no JSON"),
-        (b'{"\\ud800":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', "half a character"),
-    ],
-)
-def test_headers(header: bytes, what: str) -> None:
-    """What JSON lets pass and a loader may read otherwise."""
-    found = look(struct.pack("<Q", len(header)) + header + b"\0")
-    assert ("safetensors", True) == (found.kind, what in str(found.problem)), found
-
-
-@pytest.mark.parametrize("header", [b"{" * 100_000, b'{"a":\xff}', b'{}  "', b"{\0\x02", b"[]", b"{} {}", b'{"a": }'])
-def test_what_no_loader_takes_for_a_header(header: bytes) -> None:
-    """It is no safetensors: a terminal's description may begin with a small number and a brace as well."""
-    found = look(struct.pack("<Q", len(header)) + header + b"\0")
-    assert ("unknown", None) == (found.kind, found.problem)
-
-
-@pytest.mark.parametrize("magic", [b"#!", b"BZh", b"\x1f\x8b", b"\xff\xd8\xff", b"PK\x03\x04"])
-def test_a_header_whose_length_spells_a_magic(magic: bytes) -> None:
-    """Loaders read the length; so it is safetensors, or refused where it is too long."""
-    length = int.from_bytes(magic, "little")
-    found = look(magic.ljust(8, b"\0") + b"{}" + b" " * (length - 2))
-    assert ("safetensors", length > 16 << 20) == (found.kind, found.problem is not None)
-
-
-@pytest.mark.parametrize("length", [100_000_000, (1 << 63) - 1, 1 << 20])
-def test_a_lying_header_length(length: int) -> None:
-    """Larger than allowed, or than the file."""
-    data = struct.pack("<Q", length) + b"{}" + bytes(100)
-    found = look(data)
-    assert found.kind != "safetensors" or found.problem
-
-
-def test_a_header_of_100_mb_is_not_read() -> None:
-    """It is refused by its length alone."""
-    data = struct.pack("<Q", 100 << 20) + b'{"' + b"a" * (100 << 20)
-    file = Counted(data)
-    found = examine(file, len(data), "big")
-    assert (True, True) == ("more than" in str(found.problem), file.count < 4 << 20)
-
-
-def test_many_tensors_are_fine() -> None:
-    """As large models have them."""
-    tensors = {f"model.layers.{n}.weight": tensor("F16", [8], n * 16, n * 16 + 16) for n in range(50_000)}
-    assert None is look(safetensors(tensors, bytes(800_000))).problem
-
+from tests.diode.content.model_files import GOOD, Q4_0, gguf, look, safetensors, safetensors_of, tensor, text
 
 # pickles and what hides them
 
@@ -304,11 +175,6 @@ def test_what_costs_too_much() -> None:
     assert "more than" in str(look(gguf([(b"t", 9, words)])).problem)
 
 
-def safetensors_of(header: bytes) -> bytes:
-    """A file with this header."""
-    return struct.pack("<Q", len(header)) + header
-
-
 def test_pickles_behind_much_else() -> None:
     """Thousands of opcodes, or a text longer than is looked at, in front of the call."""
     call = b"cposix\ngetpid\n(tR."
@@ -321,106 +187,6 @@ def test_pickles_behind_much_else() -> None:
         assert "pickle" in str(look(front + call).problem)
     for whole in (b"The quick brown fox. " * 100_000, b"Xylophones\n" * 200_000, b"Because.\n" * 200_000):
         assert ("text", None) == (look(whole).kind, look(whole).problem)
-
-
-# GGUF
-
-
-def text(value: bytes) -> bytes:
-    """As GGUF writes it."""
-    return struct.pack("<Q", len(value)) + value
-
-
-def gguf(
-    pairs: list[tuple[bytes, int, bytes]] = [],  # noqa: B006 - never changed
-    tensors: list[tuple[bytes, list[int], int, int]] = [],  # noqa: B006
-    data: int = 0,
-    *,
-    version: int = 3,
-    counts: tuple[int, int] | None = None,
-    alignment: int = 32,
-) -> bytes:
-    """A file with these keys and tensors, and so many bytes of data."""
-    n_tensors, n_pairs = counts or (len(tensors), len(pairs))
-    out = b"GGUF" + struct.pack("<IQQ", version, n_tensors, n_pairs)
-    for key, kind, value in pairs:
-        out += text(key) + struct.pack("<I", kind) + value
-    for name, shape, kind, offset in tensors:
-        out += text(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, kind, offset)
-    return out + bytes(-len(out) % alignment) + bytes(data)
-
-
-U32 = struct.Struct("<I").pack
-Q4_0, F32 = 2, 0
-
-
-def test_sound_gguf() -> None:
-    """Keys of every type, arrays of arrays, quantised tensors, an alignment of its own."""
-    words = struct.pack("<IQ", 8, 2) + text(b"a") + text(b"bc")
-    nested = struct.pack("<IQ", 9, 1) + struct.pack("<IQ", 4, 2) + U32(1) + U32(2)
-    pairs = [
-        (b"general.alignment", 4, U32(64)),
-        (b"t", 9, words),
-        (b"n", 9, nested),
-        (b"b", 7, b"\1"),
-        (b"s", 8, text(b"x")),
-    ]
-    pairs += [(b"%d" % kind, kind, bytes(width)) for kind, width in ((0, 1), (3, 2), (6, 4), (10, 8), (12, 8))]
-    tensors = [(b"w", [32, 2], Q4_0, 0), (b"v", [3], F32, 64)]
-    for version in (2, 3):
-        found = look(gguf(pairs, tensors, 64 + 64, version=version, alignment=64))
-        assert ("gguf", None) == (found.kind, found.problem)
-    assert None is look(gguf()).problem
-
-
-@pytest.mark.parametrize(("length", "long"), [(63, None), (64, 1), (127, 1)])
-def test_long_names_are_told(length: int, long: int | None) -> None:
-    """Loaders that are built as usual take 63 bytes, others 127."""
-    found = look(gguf(tensors=[(b"w" * length, [4], F32, 0)], data=16))
-    assert (None, long) == (found.problem, found.facts.get("long_names"))
-
-
-@pytest.mark.parametrize(
-    ("data", "what"),
-    [
-        (gguf(version=1), "version"),
-        (gguf(version=4), "version"),
-        (gguf(version=3 << 24), "big-endian"),
-        (gguf(counts=(1 << 60, 0)), "more than"),
-        (gguf(counts=(0, 1 << 60)), "more than"),
-        (gguf(counts=(1, 0)), "ends early"),
-        (gguf([(b"a", 4, U32(1)), (b"a", 4, U32(1))]), "twice"),
-        (gguf([(b"a", 13, b"")]), "type 13"),
-        (gguf([(b"a", 7, b"\2")]), "neither"),
-        (gguf([(b"a", 8, struct.pack("<Q", 1 << 60))]), "more than"),
-        (gguf([(b"a", 9, struct.pack("<IQ", 4, 1 << 60))]), "array"),
-        (gguf([(b"a", 9, struct.pack("<IQ", 9, 1) * 8 + struct.pack("<IQ", 0, 0))]), "deep"),
-        (gguf([(b"general.alignment", 4, U32(0))]), "power of two"),
-        (gguf([(b"general.alignment", 4, U32(24))]), "power of two"),
-        (gguf([(b"general.alignment", 4, U32(1 << 31))]), "power of two"),
-        (gguf([(b"general.alignment", 10, bytes(8))]), "32-bit"),
-        (gguf(tensors=[(b"w", [4], F32, 0)] * 2, data=32), "twice"),
-        (gguf(tensors=[(b"w" * 128, [4], F32, 0)], data=32), "more than"),
-        (gguf(tensors=[(b"w\0v", [4], F32, 0)], data=32), "where this name ends"),
-        (gguf(tensors=[(b"w\xff", [4], F32, 0)], data=32), "where this name ends"),
-        (gguf(tensors=[(b"w", [32], 9, 0)], data=40), "no file has"),
-        (gguf(tensors=[(b"w", [4] * 5, F32, 0)], data=32), "dimensions"),
-        (gguf(tensors=[(b"w", [], 2, 0)], data=32), "impossible shape"),
-        (gguf(tensors=[(b"w", [1 << 40, 1 << 40], F32, 0)], data=32), "impossible"),
-        (gguf(tensors=[(b"w", [0], F32, 0)], data=32), "impossible"),
-        (gguf(tensors=[(b"w", [31], Q4_0, 0)], data=32), "impossible"),
-        (gguf(tensors=[(b"w", [4], 99, 0)], data=32), "not known"),
-        (gguf(tensors=[(b"w", [4], F32, 8)], data=32), "not aligned"),
-        (gguf(tensors=[(b"w", [4], F32, 1 << 62)], data=32), "not in the file"),
-        (gguf(tensors=[(b"w", [16], F32, 0), (b"v", [4], F32, 32)], data=64), "overlaps"),
-        (gguf(tensors=[(b"w", [8], F32, 0)], data=16), "tensors end"),
-        (gguf(tensors=[(b"w", [8], F32, 0)], data=96), "follow its last"),
-    ],
-)
-def test_unsound_gguf(data: bytes, what: str) -> None:
-    """Each with its reason."""
-    found = look(data)
-    assert ("gguf", True) == (found.kind, what in str(found.problem)), found
 
 
 # everything else
@@ -502,27 +268,6 @@ def test_changed_anywhere(sample: bytes, changes: list[tuple[int, int]]) -> None
 def test_anything(data: bytes) -> None:
     """Whatever it is: an answer."""
     look(data)
-
-
-@settings(max_examples=50)
-@given(
-    st.lists(
-        st.tuples(st.sampled_from(["F32", "F16", "U8", "I64"]), st.lists(st.integers(0, 5), max_size=3)), max_size=9
-    ),
-    st.integers(),
-)
-def test_generated_safetensors_are_sound(parts: list[tuple[str, list[int]]], seed: int) -> None:
-    """In any order of names."""
-    tensors, end = {}, 0
-    for number, (dtype, shape) in enumerate(parts):
-        size = {"F32": 4, "F16": 2, "U8": 1, "I64": 8}[dtype]
-        for length in shape:
-            size *= length
-        tensors[f"t{number}"] = tensor(dtype, shape, end, end + size)
-        end += size
-    names = list(tensors)
-    random.Random(seed).shuffle(names)
-    assert None is look(safetensors({name: tensors[name] for name in names}, bytes(end))).problem
 
 
 def test_kinds_are_those_of_the_page() -> None:

@@ -1,17 +1,10 @@
 """Pickles are found by what a loader would run, wherever it breaks off; texts that begin like one are texts."""
 
 import bisect
-import collections
-import datetime as dt
-import decimal
 import io
-import os
 import pickle
-import pickletools
-import random
 import struct
 import tracemalloc
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,41 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diode.content.examine import BUDGET_BYTES, examine
-from diode.content.item import NOTHING_KNOWN, Item
-from diode.content.loader import WELL_KNOWN
-from diode.content.pickles import MAX_OPCODES, begins_pickle
-from diode.content.reader import Reader
+from diode.content.examine import examine
+from diode.content.item import Item
+from diode.content.pickles import MAX_OPCODES
 from diode.content.trouble import Trouble, UnsoundError
-from tests.counted import Counted
+from tests.diode.content.pickling import Evil, refused
 from tests.recording_loaders import load
 
 ARTEFACTS = Path(__file__).parents[2] / "vectors" / "artefacts"
-
-
-def refused(data: bytes, path: str = "notes.txt", item: Item = NOTHING_KNOWN) -> bool:
-    """Whether it is a pickle; each byte is read twice at most."""
-    file = Counted(data)
-    found = begins_pickle(Reader(file, len(data), BUDGET_BYTES), path, item)
-    assert file.count <= 2 * len(data)
-    return found
-
-
-class Evil:
-    """What it does when it is unpickled does not matter here: it never is."""
-
-    def __init__(self, *arguments: Any) -> None:
-        self.arguments = arguments
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return print, self.arguments
-
-
-class Plain:
-    """Has a state, which a loader sets by BUILD."""
-
-    def __init__(self) -> None:
-        self.x = 1
 
 
 @pytest.mark.parametrize("path", sorted(ARTEFACTS.glob("*legacy*")) + sorted(ARTEFACTS.glob("*array.joblib")), ids=str)
@@ -343,88 +309,6 @@ def test_every_pickle_of_an_object_is_refused(before: Any, arguments: list[Any],
         assert refused(data[:length])
 
 
-PIECES = [
-    *(b"cos\nsystem\n", b"cbuiltins\nprint\n", b"ios\nsystem\n", b"\x8c\x02os\x8c\x06system\x93"),
-    *(b"I1\n", b"I 017\n", b"I0x1f\n", b"I1_0\n", b"I\x0b\r5\n", b"I5 \n", b"I1\0xx\n", b"I08\n", b"I\n", b"I01\n"),
-    *(b"L5L\n", b"L5L \n", b"L\t-0b1\n", b"L1\0L\n", b"LL\n", b"L\n", b"L017\n", b"L5 L\n"),
-    *(b"F1.5\n", b"F 1e3\n", b"Finf\n", b"F1_0.5\n", b"F.5 \n", b"F1.\0zz\n", b"F1e999\n", b"F\n", b"F.\n"),
-    *(b"S'a'\n", b'S"a"\n', b"S'a\n", b"S'\\x41'\n", b"S'\n", b"S'a' \n", b"Vabc\n", b"V\n", b"V\\u12\n"),
-    *(b"Ppid\n", b"P\xff\n", b"Q", b"\x82\x01", b"\x82\x00", b"\x84\xff\xff\xff\xff"),
-    *(b"p0\n", b"p1\n", b"g0\n", b"g1\n", b"g-1\n", b"p 0\n", b"g+0_0\n", b"g-0\n", b"p-0\n", b"g1\0\n", b"p99999\n"),
-    *(b"q\0", b"q\1", b"h\0", b"h\1", b"\x94", b"r\0\0\0\0", b"j\1\0\0\0"),
-    *(b"U\1a", b"C\0", b"\x8c\1a", b"K\5", b"\x8a\1\5", b"\x8b\1\0\0\0\5", b"\x8b\xff\xff\xff\xffa"),
-    *(
-        b"T\1\0\0\0a",
-        b"T\xff\xff\xff\xff",
-        b"X\1\0\0\0a",
-        b"B\0\0\0\0",
-        b"\x8d\1" + bytes(7) + b"a",
-        b"\x8e" + bytes(8),
-    ),
-    *(b"\x96\1" + bytes(7) + b"a", b"\x95\3" + bytes(7), b"\x95\xff\xff" + bytes(6), b"\x80\2", b"\x80\5", b"\x80\6"),
-    *(b"J\0\0\0\0", b"G" + bytes(8), b"M\0\0", b"(", b"(", b"(", b"t", b"l", b"d", b"}", b"]", b")", b"N", b"\x88"),
-    *(b"0", b"1", b"2", b"R", b"R", b"o", b"b", b"\x81", b"\x92", b"a", b"s", b"e", b"u", b"\x90", b"\x8f", b"\x91"),
-    *(b"\x85", b"\x86", b"\x87", b".", b"\x97", b"\xff"),
-]
-SEEDS = [
-    pickle.dumps(value, protocol)
-    for protocol in range(6)
-    for value in (
-        *(Evil(1), [Evil("a")], {"a": Evil()}, Plain(), collections.OrderedDict(a=1), frozenset([print])),
-        *(dt.datetime(2020, 1, 1), decimal.Decimal(1), {1, 2}, [Plain(), (1, 2, 3), b"xx", 1.5, 2**70]),  # noqa: DTZ001
-    )
-]
-
-
-def composed(rng: random.Random) -> bytes:
-    """A stream of opcodes, more of which fit than by chance."""
-    front = rng.choice([b"", b"(", *PIECES[:4]])
-    return front + b"".join(rng.choice(PIECES) for _ in range(rng.randint(1, 14)))
-
-
-def mutated(rng: random.Random) -> bytes:
-    """A real pickle, changed in a few places."""
-    data = bytearray(rng.choice(SEEDS))
-    for _ in range(rng.randint(1, 4)):
-        at = rng.randrange(len(data) + 1)
-        match rng.randrange(4):
-            case 0:
-                data[at : at + 1] = bytes([rng.randrange(256)])
-            case 1:
-                data[at : at + 1] = rng.choice(PIECES)[:1]
-            case 2:
-                data[at:at] = rng.choice(PIECES)
-            case 3:
-                del data[at : at + rng.randint(1, 4)]
-    return bytes(data)
-
-
-def check_against_loaders(rng: random.Random, count: int) -> None:
-    """What a loader acts on is refused. Of names that nobody knows, acts with words alone may pass."""
-    acted = passed = 0
-    for _ in range(count):
-        data = composed(rng) if rng.random() < 0.5 else mutated(rng)
-        did = load(data)
-        acted += bool(did.acts)
-        if did.acts and not refused(data):
-            passed += 1
-            assert {module.partition(".")[0] for module, _ in did.acts}.isdisjoint(WELL_KNOWN), data
-    assert acted > count // 20
-    assert passed <= count // 1000
-
-
-def test_against_loaders() -> None:
-    """Composed and mutated streams, which both of Python's loaders read too."""
-    check_against_loaders(random.Random(1), 2000)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(8))
-def test_against_loaders_for_long(seed: int) -> None:
-    """Many more of them."""
-    check_against_loaders(random.Random(100 + seed), 40_000)
-
-
 # what it costs
 
 
@@ -463,98 +347,3 @@ def test_words_are_followed_to_their_end() -> None:
         data = word * 5_000_000
         assert not refused(data)
         assert refused(data + CALL)
-
-
-# texts and random bytes by the thousand
-
-
-def is_disassembled(data: bytes) -> bool:
-    """Whether the standard library's own disassembler reads it as a pickle."""
-    try:
-        collections.deque(pickletools.genops(data), maxlen=0)
-    except Exception:  # noqa: BLE001 - it raises anything
-        return False
-    return True
-
-
-def words(rng: random.Random, count: int) -> list[bytes]:
-    """Words as vocabularies have them: small, capital, of other scripts, numbers, with marks of their tokenizers."""
-    found = []
-    for _ in range(count):
-        word = "".join(rng.choice("aeiourstlnmcdphbgkv") for _ in range(rng.randint(1, 9)))
-        match rng.randrange(12):
-            case 0 | 1 | 2:
-                word = word.capitalize()
-            case 3:
-                word = f"##{word}"
-            case 4:
-                word = f"\u2581{word}"
-            case 5:
-                word = f"{rng.randrange(1 << 16):x}"
-            case 6:
-                word = "".join(chr(rng.randrange(0x4E00, 0x9FFF)) for _ in range(rng.randint(1, 3)))
-            case 7:
-                word = rng.choice("()[]{}.,:;!?<>|") + word
-            case 8:
-                word = word.upper()
-        found.append(word.encode())
-    return found
-
-
-def text_of(rng: random.Random) -> bytes:
-    """A vocabulary, a list of merges, or an ignore file; half of them begin so that a loader reads on."""
-    lines = words(rng, rng.randint(3, 60))
-    kind = rng.randrange(3)
-    if kind == 0:
-        lines = [b"%b %b" % (line, other) for line, other in zip(lines, words(rng, len(lines)), strict=True)]
-    if kind == 1:
-        endings = (b"", b"/", b".log", b"*.o", b".env")
-        lines = [line + rng.choice(endings) for line in lines] + [b".DS_Store", b"."]
-    if rng.random() < 0.5:
-        lines[0] = rng.choice([b"c", b"c", b"P", b"V", b"(c", b"(i", b"I1", b"N", b"C", b"U"]) + lines[0]
-    return b"\n".join(lines) + rng.choice([b"", b"\n"])
-
-
-def check_texts(rng: random.Random, count: int) -> None:
-    """None is refused which a loader would not run."""
-    for _ in range(count):
-        data = text_of(rng)
-        assert not refused(data) or is_disassembled(data), data
-
-
-def test_lists_of_words() -> None:
-    """Vocabularies, merges, ignore files."""
-    check_texts(random.Random(1), 1000)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3))
-def test_many_lists_of_words(seed: int) -> None:
-    """Ten thousand each."""
-    check_texts(random.Random(seed), 10_000)
-
-
-def test_encrypted_blobs() -> None:
-    """As backups and disks hold them."""
-    rng = random.Random(1)
-    assert [] == [data for data in (rng.randbytes(512) for _ in range(20_000)) if refused(data)]
-
-
-@pytest.mark.slow
-def test_a_million_random_blocks() -> None:
-    """Of 512 bytes."""
-    rng = random.Random(2)
-    assert [] == [data for data in (rng.randbytes(512) for _ in range(1_000_000)) if refused(data)]
-
-
-@pytest.mark.slow
-def test_files_of_this_machine() -> None:
-    """Of all files of the system, none is refused but pickles."""
-    for folder, _, names in os.walk("/usr"):
-        for name in names:
-            path = Path(folder, name)
-            if path.is_symlink() or not path.is_file():
-                continue
-            with path.open("rb") as file:
-                found = begins_pickle(Reader(file, path.stat().st_size, BUDGET_BYTES), str(path), NOTHING_KNOWN)
-            assert not found or is_disassembled(path.read_bytes()), path

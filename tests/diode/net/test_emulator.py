@@ -16,9 +16,9 @@ from diode.net.impairments import Impairer, Impairments, Tally
 from diode.net.sockets import bound_address, open_receiver, open_sender
 from diode.net.udp import UdpPath, choose_sender
 from tests.diode.net.streams import numbered, through
+from tests.patience import PATIENCE_S
 
 ANY_PORT = Address("127.0.0.1", 0)
-WAIT_S = 60.0
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def running(link: Link, report: Callable[[Tally], None] | None = None) -> Iterat
         yield
     finally:
         stop.set()
-        thread.join(WAIT_S)
+        thread.join(PATIENCE_S)
         link.close()
     assert not thread.is_alive()
 
@@ -42,7 +42,7 @@ class HighSide:
     def __init__(self, host: str = "127.0.0.1") -> None:
         self.sock = open_receiver(Address(host, 0), 8 << 20)
         self.address = bound_address(self.sock)
-        self.sock.settimeout(WAIT_S)
+        self.sock.settimeout(PATIENCE_S)
 
     def __enter__(self) -> Self:
         return self

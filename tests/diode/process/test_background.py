@@ -4,8 +4,7 @@ import asyncio
 import threading
 
 from diode.process.background import Background
-
-PATIENCE_S = 60.0
+from tests.patience import PATIENCE_S
 
 
 async def test_work_is_done_in_order_and_in_one_thread() -> None:

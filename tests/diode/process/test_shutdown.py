@@ -6,6 +6,7 @@ import signal
 
 from diode.errors import StorageError
 from diode.process.shutdown import Shutdown, Stopping
+from tests.patience import PATIENCE_S
 
 
 def test_enough_is_no_early_end() -> None:
@@ -25,8 +26,8 @@ async def test_a_signal_is_said_and_ends_the_wait() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with shutdown.on_signals():
         os.kill(os.getpid(), signal.SIGTERM)
-        async with asyncio.timeout(60):
-            await shutdown.wait(60)
+        async with asyncio.timeout(PATIENCE_S):
+            await shutdown.wait(PATIENCE_S)
     assert ([Stopping("SIGTERM")], signal.SIGTERM) == (said, shutdown.interrupted)
     assert before == signal.getsignal(signal.SIGTERM)
 

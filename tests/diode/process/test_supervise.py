@@ -218,7 +218,7 @@ async def test_a_worker_has_the_name_that_people_know(watched: Watched) -> None:
     watched.program = "say(b'[]\\n')\ntime.sleep(60)"
     worker = watched.worker_group.add(Worker("tests.moved.liar", Nothing(), says=REPORTS, name="tests.liar"))
     watched.over = asyncio.Event()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         await watched.over.wait()
     assert ("tests.liar", "tests.moved.liar") == (worker.name, worker.module)
     assert {"tests.liar": 1} == dict(watched.worker_group.refused)

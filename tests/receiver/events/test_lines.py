@@ -5,7 +5,7 @@ from typing import Any, get_args
 import pytest
 from structlog.testing import capture_logs
 
-from diode.console.seldom import MOST_A_MINUTE
+from diode.console.budget import MOST_A_MINUTE
 from diode.process.supervise import WorkerRefused, WorkerSaid
 from receiver.events.happened import Event, Noted, OldKeyUsed
 from receiver.events.lines import Lines

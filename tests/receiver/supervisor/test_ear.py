@@ -15,8 +15,7 @@ from receiver.ledger.ledgers import SupervisorLedger
 from receiver.peer.completion import GRACE_S, Endings
 from receiver.supervisor import ear as ears
 from receiver.supervisor.ear import MOST_WAITING, Ear
-
-PATIENCE_S = 60.0
+from tests.patience import PATIENCE_S
 
 
 class HangingLedger(SupervisorLedger):

@@ -1,6 +1,6 @@
 """Events that a holder of the link key can cause at will are said a few times a minute."""
 
-from diode.console.seldom import MOST_A_MINUTE, Seldom
+from diode.console.budget import MOST_A_MINUTE, Seldom
 
 
 def test_a_few_a_minute_of_each_event() -> None:
