@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -14,6 +15,7 @@ from diode.formats.dsse import load_signer
 from diode.trust.keys import new_signing_key
 from tests.needs import fold, need
 
+WHOLE = Path(__file__).with_name("e2e")
 MOST_DESCRIPTORS = 300  # of 1,024, which is what many systems allow a process
 
 os.umask(0o022)  # what a group may write, as under umask 002, daemons refuse
@@ -25,6 +27,20 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """A test marked ``needs("root")`` is skipped where that is not there."""
     for mark in item.iter_markers("needs"):
         need(*mark.args)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: tests of whole daemons mostly wait for them."""
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of whole daemons, which mostly wait, are spread among those that keep the processor busy."""
+    whole = [item for item in items if item.path.is_relative_to(WHOLE)]
+    others = [item for item in items if not item.path.is_relative_to(WHOLE)]
+    share = len(others) // (len(whole) + 1)
+    items[:] = [one for at, item in enumerate(whole) for one in (*others[at * share : (at + 1) * share], item)]
+    items += others[len(whole) * share :]
 
 
 @pytest.hookimpl(wrapper=True)

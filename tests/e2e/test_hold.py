@@ -43,6 +43,7 @@ def command(link: Pair, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
+@pytest.mark.long
 async def test_a_scanner_and_a_person(tmp_path: Path) -> None:
     """What the scanner rejects is set aside; what it accepts waits for Carol, across a restart."""
     async with pair(tmp_path) as link:
