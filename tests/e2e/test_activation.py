@@ -54,7 +54,8 @@ def refusals(to: Address, datagrams: int = 20) -> int:
     return refused
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 async def test_a_passed_port_outlives_the_daemon_and_nothing_is_answered(
     number: signal.Signals, tmp_path: Path, manager: Manager
 ) -> None:

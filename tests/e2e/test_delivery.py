@@ -215,6 +215,7 @@ async def test_a_bundle_that_lost_too_much_is_reported_and_never_published(tmp_p
         assert [] == list(link.inbox.glob("*/*/*/receipt.json"))
 
 
+@pytest.mark.long
 async def test_a_second_pass_completes_what_the_first_one_lost(tmp_path: Path) -> None:
     """Slabs of two passes stitch together: at 30 % loss, `extreme` and two passes deliver."""
     async with pair(tmp_path / "pair", profile="extreme") as link:

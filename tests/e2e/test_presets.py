@@ -21,6 +21,7 @@ def drop(link: Pair, channel: str, name: str, files: dict[str, bytes]) -> None:
         file.write_bytes(content)
 
 
+@pytest.mark.long
 async def test_what_a_loader_would_run_is_not_published(tmp_path: Path) -> None:
     """Seven real files, each in a bundle of its own: each is refused, and what is sound is not."""
     await refuses(tmp_path, ALONE, ("plain",))
