@@ -29,7 +29,7 @@ help:
 	@echo 'make demo          move a safetensors file and thousands of small files across a lossy emulated diode'
 	@echo '                   (FILES=path LOSS=2% MTU=9000 RATE=200M)'
 	@echo 'make test          every kind of behaviour once; under four minutes on two cores (ARGS="-k name")'
-	@echo 'make test-long     the tests that make test leaves out: more transfers, more faults; ten minutes'
+	@echo 'make test-long     the tests that make test leaves out: more transfers, more faults; nine minutes'
 	@echo 'make test-all      both in one run'
 	@echo 'make compose-test  docker-compose.yml on a real Docker engine; as root; a minute or two'
 	@echo 'make quick         lint, and the tests of the house: layout, documentation, locks; half a minute'
