@@ -29,6 +29,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         need(*mark.args)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores: tests of whole daemons mostly wait for them."""
     return (os.cpu_count() or 1) + 1
