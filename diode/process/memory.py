@@ -14,6 +14,7 @@ import mmap
 import os
 import struct
 from collections.abc import Collection, Sequence
+from contextlib import ExitStack
 from typing import Final
 
 from diode.errors import KernelError, MessageError
@@ -40,6 +41,12 @@ def create_memfd(name: str, size_bytes: int, *, reserve_bytes: int = 0) -> int:
     except OSError:
         os.close(fd)
         raise
+    return fd
+
+
+def kept(fds: ExitStack, fd: int) -> int:
+    """``fd``, which this process closes at the end of ``fds``, when the workers have copies of it."""
+    fds.callback(os.close, fd)
     return fd
 
 

@@ -4,10 +4,11 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Final
 
 from diode.config.receiver import Channel, ReceiverConfig
-from diode.process.memory import LINK_SIZE, PAGE_BYTES, Counters, Ring, create_memfd, reader_of
+from diode.process.memory import LINK_SIZE, PAGE_BYTES, Counters, Ring, create_memfd, kept, reader_of
 from diode.process.supervise import WorkerGroup
 from diode.process.workers import Worker
 from diode.protocol.heartbeat import LinkOrder
@@ -27,6 +28,32 @@ from receiver.transport import assemble, listen
 REGION_BYTES: Final = 4 << 20
 
 
+@dataclass(frozen=True, slots=True)
+class _Between:
+    """The descriptors that the workers share. Who only reads a memory gets one by which it cannot write."""
+
+    regions: int  # of the ring, a count
+    ring: int
+    read_ring: int
+    arena: int
+    listen_counters: int
+    assemble_counters: int
+    link_size: int
+    read_link_size: int
+    ready_read: int
+    ready_write: int
+    free_read: int
+    free_write: int
+    slabs_read: int
+    slabs_write: int
+    answers_read: int
+    answers_write: int
+    asked_read: int
+    asked_write: int
+    verdicts_read: int
+    verdicts_write: int
+
+
 class Pipeline:
     """Starts the workers; ``worker_group`` watches and ends them."""
 
@@ -39,105 +66,123 @@ class Pipeline:
         datagram_bytes: int,
         worker_group: WorkerGroup,
     ) -> None:
-        regions = max(2, config.limits.ring // REGION_BYTES)
         with ExitStack() as fds:
-
-            def keep(fd: int) -> int:
-                fds.callback(os.close, fd)
-                return fd
-
-            def pipe() -> tuple[int, int]:
-                read, write = os.pipe()
-                return keep(read), keep(write)
-
-            ring = keep(Ring.create(regions, REGION_BYTES))
-            memory = config.limits.memory // PAGE_BYTES * PAGE_BYTES
-            arena = keep(create_memfd("arena", memory, reserve_bytes=memory // 2))
-            listen_counters = keep(Counters.create(listen.COUNTERS))
-            link_size = keep(Counters.create(LINK_SIZE))  # written by assemble, read by listen: nothing else is in it
-            Counters(link_size, LINK_SIZE)["datagram_bytes"] = datagram_bytes
-            read_link_size = keep(reader_of(link_size))
-            assemble_counters = keep(Counters.create(assemble.COUNTERS))
-            ready_read, ready_write = pipe()
-            free_read, free_write = pipe()
-            slabs_read, slabs_write = pipe()
-            answers_read, answers_write = pipe()
-            asked_read, asked_write = pipe()
-            verdicts_read, verdicts_write = pipe()
-            read_ring = keep(reader_of(ring))
-            pipes = StorePipes(arena, slabs_read, answers_write, verdicts_read, asked_write)
-            self.store = worker_group.add(
-                Worker(
-                    "receiver.store.worker",
-                    store_settings(config, pipes),
-                    (arena, slabs_read, answers_write, verdicts_read, asked_write),
-                    says=STORE_SAYS,
-                    name="receiver.store",
-                )
-            )
-            self.examine = worker_group.add(
-                Worker(
-                    "receiver.policy.examine",
-                    ExamineSettings(str(Inbox(config.inbox.path).spool), asked_read, verdicts_write),
-                    (asked_read, verdicts_write),
-                    says=EXAMINE_SAYS,
-                    name="receiver.examine",
-                )
-            )
-            self.assemble = worker_group.add(
-                Worker(
-                    "receiver.transport.assemble",
-                    AssembleSettings(
-                        ring=read_ring,
-                        regions=regions,
-                        region_bytes=REGION_BYTES,
-                        arena=arena,
-                        ready_read=ready_read,
-                        free_write=free_write,
-                        store_read=answers_read,
-                        store_write=slabs_write,
-                        counters=assemble_counters,
-                        link_size=link_size,
-                        keys=tuple(map(str, config.link.keys)),
-                        orders=dict(orders),
-                        admitted=tuple((key_id, session, expected) for key_id, session, expected in admitted),
-                        auth=config.link.auth,
-                        engine=config.fec.engine,
-                        datagram_bytes=datagram_bytes,
-                    ),
-                    (read_ring, arena, ready_read, free_write, answers_read, slabs_write, assemble_counters, link_size),
-                    says=ASSEMBLE_SAYS,
-                    name="receiver.assemble",
-                )
-            )
-            self.listen = worker_group.add(
-                Worker(
-                    "receiver.transport.listen",
-                    ListenSettings(
-                        socket=socket_fd,
-                        path=config.link.path,
-                        ring=ring,
-                        regions=regions,
-                        region_bytes=REGION_BYTES,
-                        free_read=free_read,
-                        ready_write=ready_write,
-                        counters=listen_counters,
-                        link_size=read_link_size,
-                    ),
-                    (socket_fd, ring, free_read, ready_write, listen_counters, read_link_size),
-                    says=LISTEN_SAYS,
-                    name="receiver.listen",
-                )
-            )
-            self._link_size = Counters(read_link_size, LINK_SIZE)
-            self.listen_counters = Counters(keep(reader_of(listen_counters)), listen.COUNTERS)
-            self.assemble_counters = Counters(keep(reader_of(assemble_counters)), assemble.COUNTERS)
+            between = _open_between(config, fds)
+            Counters(between.link_size, LINK_SIZE)["datagram_bytes"] = datagram_bytes
+            self.store = worker_group.add(_start_store(config, between))
+            self.examine = worker_group.add(_start_examine(config, between))
+            self.assemble = worker_group.add(_start_assemble(config, between, orders, admitted, datagram_bytes))
+            self.listen = worker_group.add(_start_listen(config, between, socket_fd))
+            self._link_size = Counters(between.read_link_size, LINK_SIZE)
+            self.listen_counters = Counters(kept(fds, reader_of(between.listen_counters)), listen.COUNTERS)
+            self.assemble_counters = Counters(kept(fds, reader_of(between.assemble_counters)), assemble.COUNTERS)
 
     @property
     def datagram_bytes(self) -> int:
         """Size of the link's datagrams, as far as it is known; 0 is unknown."""
         size = self._link_size["datagram_bytes"]
         return size if is_datagram_size(size) else 0
+
+
+def _open_between(config: ReceiverConfig, fds: ExitStack) -> _Between:
+    """Make the ring, the arena, the counters and the pipes. ``fds`` closes this process's descriptors of them."""
+    regions = max(2, config.limits.ring // REGION_BYTES)
+    memory = config.limits.memory // PAGE_BYTES * PAGE_BYTES
+    ring = kept(fds, Ring.create(regions, REGION_BYTES))
+    link_size = kept(fds, Counters.create(LINK_SIZE))  # written by assemble, read by listen: nothing else is in it
+    pipes = {}
+    for name in ("ready", "free", "slabs", "answers", "asked", "verdicts"):
+        pipes[f"{name}_read"], pipes[f"{name}_write"] = (kept(fds, fd) for fd in os.pipe())
+    return _Between(
+        regions=regions,
+        ring=ring,
+        read_ring=kept(fds, reader_of(ring)),
+        arena=kept(fds, create_memfd("arena", memory, reserve_bytes=memory // 2)),
+        listen_counters=kept(fds, Counters.create(listen.COUNTERS)),
+        assemble_counters=kept(fds, Counters.create(assemble.COUNTERS)),
+        link_size=link_size,
+        read_link_size=kept(fds, reader_of(link_size)),
+        **pipes,
+    )
+
+
+def _start_store(config: ReceiverConfig, between: _Between) -> Worker:
+    fds = (
+        between.arena,
+        between.slabs_read,
+        between.answers_write,
+        between.verdicts_read,
+        between.asked_write,
+    )
+    settings = store_settings(config, StorePipes(*fds))
+    return Worker("receiver.store.worker", settings, fds, says=STORE_SAYS, name="receiver.store")
+
+
+def _start_examine(config: ReceiverConfig, between: _Between) -> Worker:
+    fds = (between.asked_read, between.verdicts_write)
+    settings = ExamineSettings(str(Inbox(config.inbox.path).spool), *fds)
+    return Worker("receiver.policy.examine", settings, fds, says=EXAMINE_SAYS, name="receiver.examine")
+
+
+def _start_assemble(
+    config: ReceiverConfig,
+    between: _Between,
+    orders: Mapping[str, LinkOrder],
+    admitted: Sequence[Sequence[int]],
+    datagram_bytes: int,
+) -> Worker:
+    settings = AssembleSettings(
+        ring=between.read_ring,
+        regions=between.regions,
+        region_bytes=REGION_BYTES,
+        arena=between.arena,
+        ready_read=between.ready_read,
+        free_write=between.free_write,
+        store_read=between.answers_read,
+        store_write=between.slabs_write,
+        counters=between.assemble_counters,
+        link_size=between.link_size,
+        keys=tuple(map(str, config.link.keys)),
+        orders=dict(orders),
+        admitted=tuple((key_id, session, expected) for key_id, session, expected in admitted),
+        auth=config.link.auth,
+        engine=config.fec.engine,
+        datagram_bytes=datagram_bytes,
+    )
+    fds = (
+        between.read_ring,
+        between.arena,
+        between.ready_read,
+        between.free_write,
+        between.answers_read,
+        between.slabs_write,
+        between.assemble_counters,
+        between.link_size,
+    )
+    return Worker("receiver.transport.assemble", settings, fds, says=ASSEMBLE_SAYS, name="receiver.assemble")
+
+
+def _start_listen(config: ReceiverConfig, between: _Between, socket_fd: int) -> Worker:
+    settings = ListenSettings(
+        socket=socket_fd,
+        path=config.link.path,
+        ring=between.ring,
+        regions=between.regions,
+        region_bytes=REGION_BYTES,
+        free_read=between.free_read,
+        ready_write=between.ready_write,
+        counters=between.listen_counters,
+        link_size=between.read_link_size,
+    )
+    fds = (
+        socket_fd,
+        between.ring,
+        between.free_read,
+        between.ready_write,
+        between.listen_counters,
+        between.read_link_size,
+    )
+    return Worker("receiver.transport.listen", settings, fds, says=LISTEN_SAYS, name="receiver.listen")
 
 
 def store_settings(config: ReceiverConfig, pipes: StorePipes) -> StoreSettings:

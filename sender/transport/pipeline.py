@@ -15,7 +15,7 @@ from typing import Final
 from diode.config.sender import SenderConfig
 from diode.net.address import Address
 from diode.net.sockets import open_sender
-from diode.process.memory import PAGE_BYTES, Counters, create_memfd, reader_of
+from diode.process.memory import PAGE_BYTES, Counters, create_memfd, kept, reader_of
 from diode.process.supervise import WorkerGroup
 from diode.process.workers import Worker
 from diode.protocol.geometry import PROFILES, Geometry, stream_geometry
@@ -53,16 +53,16 @@ class Pipeline:
             fds.callback(sock.close)
             slot_bytes = _slot_bytes(full)
             arena_bytes = SLOTS * slot_bytes + PADDING_DATAGRAMS * datagram_bytes(full.symbol_bytes)
-            arena = _kept(fds, create_memfd("arena", arena_bytes, reserve_bytes=arena_bytes))
-            counters = _kept(fds, Counters.create(transmit.COUNTERS))
-            ready_read, ready_write = (_kept(fds, fd) for fd in os.pipe())
-            free_read, free_write = (_kept(fds, fd) for fd in os.pipe())
-            read_arena = _kept(fds, reader_of(arena))
+            arena = kept(fds, create_memfd("arena", arena_bytes, reserve_bytes=arena_bytes))
+            counters = kept(fds, Counters.create(transmit.COUNTERS))
+            ready_read, ready_write = (kept(fds, fd) for fd in os.pipe())
+            free_read, free_write = (kept(fds, fd) for fd in os.pipe())
+            read_arena = kept(fds, reader_of(arena))
             pipes = (ready_read, ready_write, free_read, free_write)
             between = _Between(arena, read_arena, counters, *pipes, sock.fileno())
             self.encode = worker_group.add(_start_encode(config, between, slot_bytes))
             self.transmit = worker_group.add(_start_transmit(config, between, slot_bytes, rate_bytes_per_s))
-            self.counters = Counters(_kept(fds, reader_of(counters)), transmit.COUNTERS)
+            self.counters = Counters(kept(fds, reader_of(counters)), transmit.COUNTERS)
         # a pipeline is in no cycle: when the next one is there, its counters' memory is given back at once
         self.jobs = Jobs(partial(_tell, self.encode), full.rows * full.columns)
         self.session = ""  # as `encode` said, 16 hexadecimal digits
@@ -81,12 +81,6 @@ def _tell(encode: Worker, message: object) -> None:
 def _slot_bytes(full: Geometry) -> int:
     """Room for all datagrams of a slab, in whole pages."""
     return -(-full.rows * full.columns * datagram_bytes(full.symbol_bytes) // PAGE_BYTES) * PAGE_BYTES
-
-
-def _kept(fds: ExitStack, fd: int) -> int:
-    """``fd``, which this process closes at the end of ``fds``, when the workers have copies of it."""
-    fds.callback(os.close, fd)
-    return fd
 
 
 def _start_encode(config: SenderConfig, between: _Between, slot_bytes: int) -> Worker:
