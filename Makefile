@@ -21,16 +21,21 @@ BASE         ?= python:3.11-slim
 IMAGE        ?= diode:local
 IMAGE_PYTHON ?= 3.11
 
+# Where Python is told to keep nothing that it compiled, each process of each test would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-long test-all compose-test quick hooks coverage lint format faults oneway fuzz fuzz-loaders flood bench
+.PHONY: help demo enclave test test-long test-all clients-test compose-test quick hooks coverage lint format faults oneway fuzz fuzz-loaders flood bench
 .PHONY: wheelhouse image lock release tag compose-init clean
 
 help:
 	@echo 'make demo          move a safetensors file and thousands of small files across a lossy emulated diode'
 	@echo '                   (FILES=path LOSS=2% MTU=9000 RATE=200M)'
+	@echo 'make enclave       a whole enclave on loopback: six kinds of artefacts, sent, served, with what a client types'
 	@echo 'make test          every kind of behaviour once; under four minutes on two cores (ARGS="-k name")'
 	@echo 'make test-long     the tests that make test leaves out: more transfers, more faults; nine minutes'
 	@echo 'make test-all      both in one run'
+	@echo 'make clients-test  pip, npm, docker, apt and others against the gateway; installs clients; minutes'
 	@echo 'make compose-test  docker-compose.yml on a real Docker engine; as root; a minute or two'
 	@echo 'make quick         lint, and the tests of the house: layout, documentation, locks; half a minute'
 	@echo 'make hooks         let git run make quick before each commit'
@@ -42,7 +47,7 @@ help:
 	@echo 'make fuzz          hostile datagrams and inputs for five minutes (ARGS="--seconds 3600")'
 	@echo 'make fuzz-loaders  changed files before lint and the libraries that load them, for five minutes'
 	@echo 'make flood         a transfer under floods; root, network namespaces'
-	@echo 'make bench         measure this machine (ARGS="--quick --json FILE")'
+	@echo 'make bench         measure this machine (ARGS="--quick --json-file FILE")'
 	@echo 'make wheelhouse    all wheels for an offline installation'
 	@echo 'make image         container image from the wheelhouse (BASE=image)'
 	@echo 'make lock          newest versions within the bounds of pyproject.toml, with digests, into docs/locks'
@@ -54,6 +59,11 @@ help:
 demo: $(RUNTIME)
 	$(BIN)/diode demo $(if $(FILES),--files "$(FILES)") $(if $(LOSS),--loss $(LOSS)) $(if $(MTU),--mtu $(MTU)) $(if $(RATE),--rate $(RATE))
 
+# The folder must be new; `make enclave ENCLAVE=folder`. Ctrl-C ends it.
+ENCLAVE ?= enclave
+enclave: $(DEV)
+	$(BIN)/python docs/examples/enclave/enclave.py $(ENCLAVE) $(ARGS)
+
 # Which tests: the default ones (pyproject.toml says which), those marked long, or both. "slow" and "compose" are asked
 # for by name.
 PYTEST = $(BIN)/python -m pytest -n auto --dist worksteal
@@ -61,10 +71,15 @@ test: $(DEV)
 	$(PYTEST) $(ARGS)
 
 test-long: $(DEV)
-	$(PYTEST) -m 'long and not slow and not compose' $(ARGS)
+	$(PYTEST) -m 'long and not slow and not compose and not clients' $(ARGS)
 
 test-all: $(DEV)
-	$(PYTEST) -m 'not slow and not compose' $(ARGS)
+	$(PYTEST) -m 'not slow and not compose and not clients' $(ARGS)
+
+# Several minutes: pip, npm, docker, apt and others, old ones and new ones, each against a gateway that serves an inbox.
+# A file at a time: some set up a whole enclave once, for all of their tests.
+clients-test: $(DEV)
+	$(PYTEST) --dist loadfile -m clients $(ARGS)
 
 compose-test: $(DEV)
 	$(BIN)/python -m pytest -m compose $(ARGS)
@@ -156,14 +171,17 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV)
 
 # A folder from which a host without an index installs, by digest: pip install --no-index --find-links wheelhouse
-# --require-hashes --requirement wheelhouse/requirements.txt
+# --require-hashes --requirement wheelhouse/requirements.txt; requirements-gateway.txt has what the gateway needs, too.
 wheelhouse: $(RUNTIME)
 	rm -rf wheelhouse
 	$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir wheelhouse .
 	$(PIP) download --quiet --only-binary :all: --python-version $(IMAGE_PYTHON) --dest wheelhouse \
-		--require-hashes --requirement $(LOCKS)/runtime.txt
-	{ cat $(LOCKS)/runtime.txt; $(BIN)/python -m pip hash wheelhouse/diode-*.whl | \
-		sed -n 's|^wheelhouse/diode-\([^-]*\)-.*whl:$$|diode==\1 \\|p; s|^--hash|    --hash|p'; } > wheelhouse/requirements.txt
+		--require-hashes --requirement $(LOCKS)/gateway.txt
+	$(BIN)/python -m pip hash wheelhouse/diode-*.whl | \
+		sed -n 's|^wheelhouse/diode-\([^-]*\)-.*whl:$$|diode==\1 \\|p; s|^--hash|    --hash|p' > wheelhouse/diode.txt
+	cat $(LOCKS)/runtime.txt wheelhouse/diode.txt > wheelhouse/requirements.txt
+	cat $(LOCKS)/gateway.txt wheelhouse/diode.txt > wheelhouse/requirements-gateway.txt
+	rm wheelhouse/diode.txt
 
 image: wheelhouse
 	@case '$(BASE)' in *@sha256:*) ;; *) echo 'note: BASE=$(BASE) is a name that can move; BASE=NAME@sha256:DIGEST is one image for good';; esac
@@ -174,8 +192,11 @@ LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11
 	--no-annotate --no-emit-index-url --custom-compile-command 'make lock'
 lock: $(RELEASE)
 	$(LOCK) pyproject.toml --output-file $(LOCKS)/runtime.txt
+	$(LOCK) pyproject.toml --extra gateway --constraint $(LOCKS)/runtime.txt --output-file $(LOCKS)/gateway.txt
+	$(LOCK) pyproject.toml --extra ingest --constraint $(LOCKS)/gateway.txt --output-file $(LOCKS)/ingest.txt
+	$(LOCK) pyproject.toml --extra identity --constraint $(LOCKS)/ingest.txt --output-file $(LOCKS)/identity.txt
 	$(LOCK) $(LOCKS)/build.in --constraint $(LOCKS)/runtime.txt --output-file $(LOCKS)/build.txt
-	$(LOCK) pyproject.toml --extra dev --constraint $(LOCKS)/runtime.txt --constraint $(LOCKS)/build.txt --output-file $(LOCKS)/dev.txt
+	$(LOCK) pyproject.toml --extra dev --constraint $(LOCKS)/gateway.txt --constraint $(LOCKS)/ingest.txt --constraint $(LOCKS)/identity.txt --constraint $(LOCKS)/build.txt --output-file $(LOCKS)/dev.txt
 	$(LOCK) pyproject.toml --extra fuzz --constraint $(LOCKS)/runtime.txt --constraint $(LOCKS)/build.txt --output-file $(LOCKS)/fuzz.txt
 	$(LOCK) pyproject.toml --extra release --constraint $(LOCKS)/dev.txt --constraint $(LOCKS)/build.txt --output-file $(LOCKS)/release.txt
 
@@ -196,8 +217,9 @@ tag:
 # The containers run as whoever owns these folders, and never as root.
 compose-init: $(RUNTIME)
 	$(BIN)/diode init pair pair --to diode:9000 --listen 0.0.0.0:9001 --rate 50M
-	mkdir -p outbox/weights inbox
-	test "$$(id -u)" != 0 || chown -R 10001:10001 pair outbox inbox
+	printf '\n[channels.weights]\nserve = ["hub"]\n' >> pair/receiver/receiver.toml
+	mkdir -p outbox/weights inbox index gateway-log
+	test "$$(id -u)" != 0 || chown -R 10001:10001 pair outbox inbox index gateway-log
 	stat --printf 'DIODE_UID=%u\nDIODE_GID=%g\n' inbox > .env
 
 clean:

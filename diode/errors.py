@@ -55,6 +55,7 @@ class DiodeError(Exception):
     """Base of all errors of this project. ``str()`` tells what happened, what was kept and what to type."""
 
     reason = "failed"
+    reasons: tuple[str, ...] = ()  # further ones, of a class whose errors differ in it
     exit_code = 1
 
 
@@ -66,6 +67,13 @@ class UsageError(OperatorError):
     """The operator's command line or configuration cannot be used as it stands."""
 
     reason = "usage"
+    exit_code = 2
+
+
+class LayoutError(OperatorError):
+    """A folder that a person named is not what they said that it is, or does not tell what must be known of it."""
+
+    reason = "layout"
     exit_code = 2
 
 
@@ -174,6 +182,20 @@ class PolicyError(RefusedError):
     exit_code = 14
 
 
+class MaterialError(PolicyError):
+    """Identity material breaks the rules of its channel. ``reason`` says which: a word of ``reasons``."""
+
+    reason = "identity"
+    reasons = (  # as diode.identity.material has them; a test compares
+        *("identity_kind", "identity_malformed", "identity_signature", "identity_expired", "identity_forbidden"),
+        *("identity_older", "identity_sweeping", "identity_base"),
+    )
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 class PlaceError(RefusedError):
     """The receiver's file system cannot hold it: a name is too long, or a file lies where a folder must be."""
 
@@ -252,6 +274,13 @@ class KernelError(HostError):
     reason = "kernel"
 
 
+class NetworkError(HostError):
+    """This host's network is not there: an address that cannot be found yet, or a kernel that takes no datagrams."""
+
+    reason = "network"
+    exit_code = 19
+
+
 class WorkerError(HostError):
     """A worker process ended when it should not have."""
 
@@ -291,7 +320,7 @@ class LostWritesError(StorageError):
 
 def exit_codes(of: type[DiodeError]) -> dict[str, int]:
     """The exit codes of a family of errors and of its subclasses, by reason."""
-    codes = {of.reason: of.exit_code}
+    codes = dict.fromkeys((of.reason, *of.reasons), of.exit_code)
     for kind in of.__subclasses__():
         codes |= exit_codes(kind)
     return codes

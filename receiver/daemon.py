@@ -12,6 +12,7 @@ codes. What heartbeats say is recorded in a thread of its own.
 import asyncio
 import time
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Final, Self
 
 from prometheus_client.core import Metric
@@ -23,6 +24,7 @@ from diode.console.metrics import serve
 from diode.console.progress import Display
 from diode.console.stream import Stream
 from diode.errors import Drop
+from diode.process.clock import ClockWatch
 from diode.process.shutdown import Shutdown
 from diode.process.systemd import Reports
 from receiver.events.happened import Event, Listening, Ticked, TrustAwaited, disk_failing
@@ -32,8 +34,11 @@ from receiver.peer.completion import Endings
 from receiver.spool.disk import DiskHealth
 from receiver.supervisor.counts import Counts, SystemdStatus, metrics, summary
 from receiver.supervisor.door import Door
+from receiver.supervisor.drills import DrillWatch
 from receiver.supervisor.ear import Ear
 from receiver.supervisor.figures import Figures
+from receiver.supervisor.hooks import Hooks
+from receiver.supervisor.lag import LagWatch
 from receiver.supervisor.link import Link
 from receiver.supervisor.on_the_way import OnTheWay
 from receiver.supervisor.pipelines import Pipelines
@@ -90,9 +95,9 @@ class Receiver:
         reports = Reports()
         self._stream.add(SystemdStatus(self._counts, self.config.link.listen, reports).read)
         with self._shutdown.on_signals():
-            if self.config.metrics.listen:
-                self._station.at_end(serve(self.config.metrics.listen, self._metrics))
             running = Running(self._station, self._stream, self._shutdown, self._figures)
+            if self.config.metrics.listen:
+                self._station.at_end(serve(self.config.metrics.listen, partial(self._metrics, running)))
             running.start()
             try:
                 while not self._shutdown.has_begun:
@@ -121,8 +126,10 @@ class Receiver:
             self._station.audit.append(What.STOPPED, **ended(self._shutdown.failure))
             self._station.ledger.follow_audit()
 
-    def _metrics(self) -> Iterable[Metric]:
-        return metrics(self._counts, self._figures, time.monotonic())
+    def _metrics(self, running: "Running") -> Iterable[Metric]:
+        yield from metrics(self._counts, self._figures, time.monotonic())
+        yield from running.drills.metrics()
+        yield from running.lag.metrics()
 
 
 class Running:
@@ -143,10 +150,14 @@ class Running:
         self._link = Link(self._ear.hearing, station.fingerprints, ledger.peer.sessions(), say)
         self._on_the_way = OnTheWay(ledger, endings, config.state, figures, self.disk, say, time.monotonic)
         self._scans = Scans(config, ledger, lambda: shutdown.has_begun, say)
+        self._hooks = Hooks(config, ledger, lambda: shutdown.has_begun, say)
+        self._clock = ClockWatch(say, station.last_written)
+        self.drills = DrillWatch(config, ledger, self.disk, self._clock.likely_utc)
+        self.lag = LagWatch(config, ledger, self.disk, say, self._clock.likely_utc)
         self._pipelines = Pipelines(config, station.socket.fileno(), self._link, figures, shutdown, say)
         lookup, has_choice = Lookup(config, ledger), config.fec.engine == "auto"
         self._door = Door(self._link, lookup, self._on_the_way, self._pipelines, self.disk, say, has_choice=has_choice)
-        for reader in (self._link, self._on_the_way, self._scans):
+        for reader in (self._link, self._on_the_way, self._scans, self._hooks, self.drills, self.lag):
             stream.add(reader.read)
 
     @property
@@ -165,6 +176,7 @@ class Running:
     def tick(self, now: float, *, is_bounded: bool) -> None:
         """Do what is due by time alone. ``is_bounded``: the run ends by itself after a number of bundles."""
         health = self._pipelines.health(now)
+        self._clock.look()
         self._say(Ticked(now))
         self._link.tick(now)
         if not health.has_begun:
@@ -178,5 +190,6 @@ class Running:
     async def close(self) -> None:
         """End scans, workers and what is still to be recorded, in bounded time."""
         await self._scans.close()
+        await self._hooks.close()
         self._pipelines.close()
         await self._ear.close()

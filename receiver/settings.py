@@ -11,6 +11,8 @@ from diode.process.messages import ENGINES, UDP_PATHS
 from diode.process.vocabulary import ByName, Chars, Fields, Flag, Many, Maybe, Row, Whole, Word
 
 MAX_CHANNELS: Final = 100_000  # of a configuration; all of it still fits into what a worker takes
+KEPT: Final = "identity"  # the folder below ``state`` with copies of identity material
+MAX_RULES: Final = 8 << 20  # characters of one channel's rules of identity material: its pins are in them
 MAX_WORDS: Final = 10_000  # of a list in the configuration
 MAX_SESSIONS: Final = 128  # of both link keys that may be held; a test compares it with the link's
 AUTHS: Final = ("aead", "gmac", "none")  # those of diode.protocol.auth, which `listen` must not load; a test compares
@@ -68,11 +70,27 @@ class AssembleSettings:
 
 @dataclass(frozen=True, slots=True)
 class ExamineSettings:
-    """``examine``: the spool, whose bundles it looks at."""
+    """``examine``: the spool, whose bundles it looks at.
+
+    ``kept``: copies of the identity material that was published last. ``identity``: each channel of it, and its rules
+    in the form of :meth:`diode.identity.rules.IdentityRules.said`.
+    """
 
     spool: Place
     asked_read: Fd
     verdicts_write: Fd
+    kept: Place
+    identity: Annotated[tuple[tuple[str, str], ...], Many(Row(Chars(), Chars(MAX_RULES)), MAX_CHANNELS)]
+
+
+@dataclass(frozen=True, slots=True)
+class DescribeSettings:
+    """``describe``: the inbox, whose published bundles it looks into, and the index, whose cards it writes."""
+
+    inbox: Place
+    index: Place
+    asked_read: Fd
+    described_write: Fd
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +99,11 @@ class ChannelSettings:
 
     ``signatures`` is how many signatures a bundle needs, by people among ``signers`` (None: any trusted key).
     ``verify``: empty means as for all channels. ``rules`` are the rules of content, in the form of
-    :meth:`diode.content.rules.Rules.said`. ``quota`` is in bytes; 0 means none.
+    :meth:`diode.content.rules.Rules.said`. ``quota`` is in bytes; 0 means none. ``serve``: kinds of names that clients
+    find here. ``names``: those that belong to this channel. ``promote`` is what is in use while nobody has decided,
+    ``promote_people`` how many must order the same. ``health``: a hook must find a new version healthy, within
+    ``health_timeout_s``. ``keep_taken_s``: gc leaves what a client took so many seconds ago or later. ``identity``: it
+    takes identity material, which never goes back.
     """
 
     signatures: Size
@@ -97,6 +119,14 @@ class ChannelSettings:
     hold: Size
     scan: Annotated[bool, Flag()]
     quota: Size
+    serve: Texts
+    names: Texts
+    promote: Annotated[str, Word("newest", "by-hand")]
+    promote_people: Size
+    health: Annotated[bool, Flag()]
+    health_timeout_s: Size
+    keep_taken_s: Size
+    identity: Annotated[bool, Flag()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +138,8 @@ class StorePipes:
     answers_write: Fd
     verdicts_read: Fd
     asked_write: Fd
+    described_read: Fd
+    describe_write: Fd
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +155,8 @@ class StoreSettings:
     audit: Place
     service_key: Place
     guard: Place
+    index: Place
+    taken: Place
     verify: Annotated[str, Word("slabs", "at-rest")]
     max_bytes: Size
     max_files: Size

@@ -13,9 +13,8 @@ Heartbeats leave through a socket of their own.
 import asyncio
 import os
 import time
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable
 from contextlib import ExitStack, suppress
-from pathlib import Path
 from typing import Any, Final, Self
 
 from prometheus_client.core import Metric
@@ -25,31 +24,40 @@ from diode.audit.facts import ended
 from diode.audit.log import open_log
 from diode.config.ownership import check_ownership
 from diode.config.sender import SenderConfig
-from diode.console.metrics import counter, serve
+from diode.console.metrics import counter, gauge, serve
 from diode.console.progress import Display
 from diode.console.stream import Stream
+from diode.control.door import Door
 from diode.errors import ContentError, IntakeError, SourceError, UsageError
+from diode.process import tending
+from diode.process.clock import ClockWatch, last_written
 from diode.process.restarts import MOST_RESTARTS, Restarts
 from diode.protocol.resend_codes import Range
-from diode.protocol.wire import datagram_bytes
+from diode.protocol.sizes import datagram_bytes
 from diode.storage.database import LEDGER_FILE
 from diode.storage.locking import lock_folder
 from diode.trust.keys import read_link_key, read_signer
+from sender.control.desk import Desk
+from sender.control.pauses import Pauses
+from sender.control.words import WORDS
 from sender.events.happened import Event
 from sender.events.lines import write_line
 from sender.ledger import Row
-from sender.outbox.folder import Item, OutboxFolder, check_channel, check_label, split_name
-from sender.outbox.hub_cache import snapshot_label
-from sender.pack.packer import Order, Packer
+from sender.outbox.folder import OutboxFolder
+from sender.outbox.mount import say_mount
+from sender.pack.packer import Packer
 from sender.pack.retention import find_moved
+from sender.pack.wanted import Named
 from sender.recovery.rebaseline import open_ledger
 from sender.recovery.resends import note_resend
+from sender.staging.stage import discard
 from sender.supervisor.beats import Rounds, Voice
 from sender.supervisor.counts import Counts
 from sender.supervisor.figures import Figures
 from sender.supervisor.lookups import Lookups
 from sender.supervisor.pipelines import Pipelines
 from sender.supervisor.progress import Shown
+from sender.supervisor.refusals import LocalRefusals
 from sender.supervisor.shutdown import Shutdown
 from sender.supervisor.supply import Supply
 from sender.transport.flights import Flights
@@ -62,6 +70,7 @@ WARM_UP_HEARTBEATS: Final = 6
 WARM_UP_EVERY_S: Final = 0.05
 TAIL_HEARTBEATS: Final = 3
 TAIL_S: Final = 0.2
+STAGED_FOLDER: Final = "staged"  # below the state folder
 
 
 class Sender:
@@ -78,6 +87,7 @@ class Sender:
         self._stack.callback(os.close, folder.lock())
         self._ledger = open_ledger(config)
         self._stack.callback(self._ledger.close)
+        last_known = last_written(config.audit_folder)
         self._audit = open_log(config.audit_folder, config.service_key, "sender")
         self._heart = Heart(config.link, key, self._ledger.next_epoch())
         figures = Figures()
@@ -87,9 +97,12 @@ class Sender:
         self._shutdown = Shutdown(stream.say)
         self._packer = Packer(config, self._ledger, signer, self._audit, stream.say)
         self._stack.callback(self._packer.close)
-        self._compose(folder, key.key_id, figures, stream)
+        clock = ClockWatch(stream.say, last_known)
+        self._compose(folder, key.key_id, figures, clock, stream)
 
-    def _compose(self, folder: OutboxFolder, key_id: int, figures: Figures, stream: Stream[Event]) -> None:
+    def _compose(
+        self, folder: OutboxFolder, key_id: int, figures: Figures, clock: ClockWatch, stream: Stream[Event]
+    ) -> None:
         """Build the parts that move bundles, and those that work once a second."""
         config, say = self.config, stream.say
         timetable = _timetable(config)
@@ -97,21 +110,38 @@ class Sender:
         scheduler = Scheduler(rate, datagram_bytes(config.link.symbol_bytes))
         self._flights = Flights(config, folder, self._ledger, scheduler, self._audit, say)
         supply = Supply(timetable, config.link.rate, scheduler, self._flights, self._shutdown, say)
-        restarts = Restarts(MOST_RESTARTS)
-        self._pipelines = Pipelines(
-            config, key_id, supply, figures, self._shutdown, say, self._announce, restarts=restarts
+        restarts, refusals = Restarts(MOST_RESTARTS), LocalRefusals(say, self._shutdown.fail)
+        announce = self._announce, refusals
+        self._pipelines = Pipelines(config, key_id, supply, figures, self._shutdown, say, *announce, restarts=restarts)
+        desk = Desk(
+            self._flights,
+            scheduler,
+            self._ledger,
+            self._audit,
+            Pauses(config.state),
+            cancel=supply.cancel,
+            pump=supply.pump,
+            line=lambda: {
+                "to": config.link.to,
+                "rate": supply.first_rate,
+                "off": supply.is_off,
+                "refused": refusals.error,
+            },
         )
-        self._lookups = Lookups(config.state / LEDGER_FILE, self._audit, say)
-        self._voice = Voice(self._heart, self._lookups, self._pipelines, scheduler, self._flights, self.tally)
+        self._door = Door(config.state, "sender", WORDS, desk.answer)
+        lookups = Lookups(config.state / LEDGER_FILE, self._audit, say)
+        self._voice = Voice(self._heart, lookups, self._pipelines, scheduler, self._flights, self.tally, refusals)
         self._rounds = Rounds(
             config=config,
             ledger=self._ledger,
             voice=self._voice,
-            lookups=self._lookups,
+            lookups=lookups,
             supply=supply,
             flights=self._flights,
             pipelines=self._pipelines,
             counts=self.tally,
+            refusals=refusals,
+            clock=clock,
             say=say,
         )
         stream.add(self._rounds.hear)
@@ -128,37 +158,39 @@ class Sender:
         """The signal that ended the daemon, if one did."""
         return self._shutdown.interrupted
 
+    @property
+    def left(self) -> int:
+        """How many things of the outbox wait for somebody, or could not be moved away."""
+        return len(self._watcher.left)
+
     def stop(self) -> None:
         """End the daemon in order. This must be called within its event loop."""
         self._shutdown.begin()
 
     async def run(self, *, until_idle: bool = False) -> None:
         """Send what is queued and what appears in the outbox, until stopped; with ``until_idle``, until all is sent."""
+        say_mount(self.config.outbox.path)
         self._packer.prepare()
+        if until_idle:
+            self._rounds.give_up_in_the_end()
         is_idle = (lambda: self._flights.is_idle) if until_idle else (lambda: False)
         await self._session(self._watcher.run(self._shutdown.changed, self._shutdown.stopping, is_idle))
 
-    async def send(
-        self,
-        paths: Sequence[Path],
-        channel: str,
-        name: str | None,
-        version: str | None,
-        passes: int,
-        pass_delay_s: float,
-        *,
-        only_pack: bool = False,
-    ) -> Row | None:
-        """Pack ``paths`` as one bundle, and send it unless people have to sign it first, or ``only_pack``.
+    async def send(self, wanted: Named, *, only_pack: bool = False) -> Row | None:
+        """Pack what a person wants sent, and send it unless people have to sign it first, or ``only_pack``.
 
         Returns its ledger row; None when identical content was sent.
         """
-        item = _item_of(paths[0], channel, name, version)
+        item, ours = wanted.item(), self.config.state / STAGED_FOLDER
         try:
-            row = await self._packer.pack(Order(item, [path.absolute() for path in paths], passes, pass_delay_s))
+            order = wanted.order(self.config, ours)
+            item = order.item
+            row = await self._packer.pack(order)
         except (SourceError, ContentError, IntakeError) as error:
             self._packer.reject(item.channel, item.name, error)
             raise
+        finally:
+            discard(ours)
         if row is not None and row.state != "unapproved" and not only_pack:
             await self._session(self._drain())
         return row
@@ -181,18 +213,18 @@ class Sender:
             self._stack.callback(serve(self.config.metrics.listen, self._metrics))
         self._audit.append(What.STARTED)
         self._ledger.follow_audit()
-        await self._heart.open()
-        self._lookups.open()
+        await self._voice.open()
         find_moved(self.config.outbox, self.config.state, self._ledger)
         self._flights.find_queued()
         self._flights.find_resends()
+        await self._door.open()
         try:
             self._pipelines.open()
             await self._until_over(work)
         finally:
+            await self._door.close()
             self._pipelines.close()
-            self._heart.close()
-            self._lookups.close()
+            self._voice.close()
             self._audit.append(What.STOPPED, **ended(self._shutdown.failure))
             self._ledger.follow_audit()
 
@@ -201,7 +233,7 @@ class Sender:
 
         A slab that was under way is sent again by a later run.
         """
-        rounds = asyncio.create_task(self._rounds.run())
+        rounds = tending.start("rounds", self._rounds.run, lets_through=tending.ENDS_THE_DAEMON)
         working = asyncio.create_task(work)
         stop = asyncio.create_task(self._shutdown.stopping.wait())
         await asyncio.wait({working, rounds, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -220,6 +252,7 @@ class Sender:
 
     async def _drain(self) -> None:
         """Wait until everything that is queued has been sent."""
+        self._rounds.give_up_in_the_end()
         while not self._flights.is_idle and not self._shutdown.has_begun:
             self._shutdown.changed.clear()
             await self._shutdown.changed.wait()
@@ -227,6 +260,7 @@ class Sender:
     def _metrics(self) -> Iterable[Metric]:
         text = "Messages of workers refused, each of which ended its worker"
         yield from self.tally.metrics(self._flights.waiting)
+        yield gauge("diode_sender_outbox_left", "Things in the outbox that are not sent for now", self.left)
         yield counter("diode_sender_worker_refused", text, dict(self._pipelines.refused), "worker")
 
 
@@ -235,12 +269,3 @@ def _timetable(config: SenderConfig) -> Timetable:
         return Timetable.parse(config.link.timetable)
     except ValueError as error:
         raise UsageError(f"link.timetable: {error}") from None
-
-
-def _item_of(path: Path, channel: str, name: str | None, version: str | None) -> Item:
-    """The item for a path that a person gave. It is named as the path, unless ``name`` is given. Raises SourceError."""
-    check_channel(channel)
-    entry_name, entry_version = snapshot_label(path) or split_name(path.absolute().name)
-    item = Item(path, channel, name or entry_name, version or (None if name else entry_version))
-    check_label(item.name, item.version)
-    return item

@@ -33,8 +33,8 @@ class StepError(RuntimeError):
 # decide until a bundle is "approved". From then on only the daemon takes steps, until a confirmation comes back.
 STEPS: Final[Mapping[State, frozenset[State]]] = {
     State.UNAPPROVED: frozenset({State.APPROVED, State.WITHDRAWN}),
-    State.APPROVED: frozenset({State.QUEUED}),
-    State.QUEUED: frozenset({State.SENT, State.WITHDRAWN}),
+    State.APPROVED: frozenset({State.QUEUED, State.CONFIRMED}),  # confirmed: it went by physical media
+    State.QUEUED: frozenset({State.SENT, State.WITHDRAWN, State.CONFIRMED}),
     State.SENT: frozenset({State.CONFIRMED}),
     State.CONFIRMED: frozenset(),
     State.WITHDRAWN: frozenset(),
@@ -54,6 +54,7 @@ CREATE TABLE IF NOT EXISTS progress (bundle TEXT PRIMARY KEY, pass INTEGER NOT N
 CREATE TABLE IF NOT EXISTS resend (
     number INTEGER PRIMARY KEY, bundle TEXT NOT NULL, ranges TEXT NOT NULL, state TEXT NOT NULL, detail TEXT NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS exported (number INTEGER PRIMARY KEY, bundle TEXT NOT NULL, at TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS heartbeat (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL) STRICT;
 CREATE TRIGGER IF NOT EXISTS number_issued AFTER INSERT ON bundle
     BEGIN UPDATE ledger SET decisions = decisions + 1; END;
@@ -116,7 +117,7 @@ class Place(NamedTuple):
 
 
 class Progress:
-    """How far the sending of each queued bundle has come."""
+    """How far sending has come: of each queued bundle, of each channel, and which names are on their way or over."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -137,6 +138,16 @@ class Progress:
     def end(self, bundle: str) -> None:
         """Forget the progress of a bundle that is no longer queued."""
         self._connection.execute("DELETE FROM progress WHERE bundle = ?", (bundle,))
+
+    def last_sent(self) -> dict[str, str]:
+        """Of each channel, when its newest bundle was packed that was sent."""
+        query = "SELECT channel, max(created) AS at FROM bundle WHERE state IN ('sent', 'confirmed') GROUP BY channel"
+        return {row["channel"]: row["at"] for row in self._connection.execute(query)}
+
+    def names(self) -> frozenset[tuple[str, str]]:
+        """(name, version) of every bundle that was not withdrawn."""
+        rows = self._connection.execute("SELECT name, version FROM bundle WHERE state != 'withdrawn'")
+        return frozenset((row["name"], row["version"]) for row in rows)
 
 
 class Resends:
@@ -167,6 +178,22 @@ class Resends:
         self._connection.execute("UPDATE resend SET state = ?, detail = ? WHERE number = ?", values)
 
 
+class Exports:
+    """Which bundles were written to physical media, and when."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def note(self, bundle: str, at: str) -> None:
+        """Record that a bundle is about to lie on a medium, whole. Raises StorageError."""
+        self._connection.execute("INSERT INTO exported (bundle, at) VALUES (?, ?)", (bundle, at))
+
+    def of(self, bundle: str) -> list[str]:
+        """When a bundle was exported, oldest first."""
+        rows = self._connection.execute("SELECT at FROM exported WHERE bundle = ? ORDER BY number", (bundle,))
+        return [row["at"] for row in rows]
+
+
 class Ledger(Database):
     """The sender's ledger, an SQLite file in WAL mode.
 
@@ -180,6 +207,7 @@ class Ledger(Database):
         super().__init__(path, _SCHEMA, "FULL", read_only=read_only, guard=guard)
         self.progress = Progress(self._connection)
         self.resends = Resends(self._connection)
+        self.exports = Exports(self._connection)
 
     def next_epoch(self) -> int:
         """Take a heartbeat epoch that is larger than any before. A sender takes one at each start.
@@ -309,9 +337,10 @@ class Ledger(Database):
         """The newest bundle of this name that was not withdrawn."""
         return self._one("channel = ? AND name = ? AND state != 'withdrawn' ORDER BY rowid DESC", channel, name)
 
-    def recent(self, count: int) -> list[Row]:
-        """The newest bundles, newest first."""
-        return self._all("ORDER BY rowid DESC LIMIT ?", count)
+    def recent(self, count: int, beginning: str = "", channel: str = "") -> list[Row]:
+        """The newest bundles, newest first, whose ids begin so, of one channel where it is named."""
+        where = "WHERE substr(id, 1, length(?1)) = ?1 AND (?2 = '' OR channel = ?2) ORDER BY rowid DESC LIMIT ?3"
+        return self._all(where, beginning, channel, count)
 
     def sequences(self) -> dict[str, int]:
         """The last sequence number of each channel, as heartbeats tell it.

@@ -12,9 +12,9 @@ from diode.bundle.manifest import MAX_TABLE_BYTES
 from diode.formats.names import MAX_FILES, MAX_SEQUENCE
 from diode.process.messages import ENGINES, UDP_PATHS, Fatal, PathChosen, PeerRefused, SandboxLacks
 from diode.process.vocabulary import Chars, Code, Many, Row, Text, Vocabulary, Whole, Word
-from diode.protocol.auth import MODES, Mode
 from diode.protocol.geometry import PROFILES
-from diode.protocol.wire import MAX_COLUMNS, MAX_ROWS, MAX_SLABS, MAX_SYMBOL_BYTES, MIN_SYMBOL_BYTES
+from diode.protocol.link_key import MODES, Mode
+from diode.protocol.sizes import MAX_COLUMNS, MAX_ROWS, MAX_SLABS, MAX_SYMBOL_BYTES, MIN_SYMBOL_BYTES
 
 MAX_DATAGRAMS: Final = MAX_ROWS * MAX_COLUMNS  # of one job
 MAX_SLOTS: Final = 64
@@ -126,7 +126,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """All datagrams of a job have left the socket."""
+    """The kernel took all datagrams of a job."""
 
     job: JobNumber
 
@@ -136,6 +136,18 @@ class Degraded:
     """The kernel refused an offload. The worker goes on without it."""
 
     detail: Annotated[str, Text(500)]
+
+
+@dataclass(frozen=True, slots=True)
+class SendRefused:
+    """The kernel has taken nothing for a while: the errno. ``transmit`` keeps offering the same datagrams."""
+
+    code: Annotated[int, Whole(1, 4095)]
+
+
+@dataclass(frozen=True, slots=True)
+class SendAccepted:
+    """The kernel takes datagrams again."""
 
 
 # settings that a worker is given when it starts
@@ -179,6 +191,8 @@ class TransmitSettings:
 
 ENCODE_HEARS: Final = Vocabulary(SetRate, SendPadding, BundleBegun, BundleEnded, SendSlab)
 ENCODE_SAYS: Final = Vocabulary(Failed, once=(SessionBegun, SandboxLacks, PeerRefused))
-TRANSMIT_SAYS: Final = Vocabulary(Sent, Degraded, once=(PathChosen, SandboxLacks, PeerRefused, Fatal))
+TRANSMIT_SAYS: Final = Vocabulary(
+    Sent, Degraded, SendRefused, SendAccepted, once=(PathChosen, SandboxLacks, PeerRefused, Fatal)
+)
 ENCODE_TO_TRANSMIT: Final = Vocabulary(SetRate, SendPadding, SendSlot)
 TRANSMIT_TO_ENCODE: Final = Vocabulary(SlotSent)

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import typer
 
 ROOT = Path(__file__).parents[1]
-PROGRAMS = {"diode": "diode.cli.main", "diode-sender": "sender.cli", "diode-receiver": "receiver.cli"}
+PROGRAMS = {"diode": "diode.cli.main", "diode-sender": "sender.cli.main", "diode-receiver": "receiver.cli.main"}
 ENDS = {"&", "&&", "|", ";", ">", ">>", "2>"}  # of a command in a line of the shell
 _ASSIGNMENT = re.compile(r"([A-Z_]+)=(.*)", re.DOTALL)
 _RULE = re.compile(r"^([a-z][a-z-]*):[^=].*\n((?:\t.*\n)*)", re.MULTILINE)

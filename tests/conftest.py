@@ -12,6 +12,7 @@ import structlog
 from securesystemslib.signer import CryptoSigner
 
 from diode.formats.dsse import load_signer
+from diode.log import log
 from diode.trust.keys import new_signing_key
 from tests.needs import fold, need
 
@@ -58,6 +59,7 @@ def own_log() -> Iterator[None]:
     handlers = logging.root.handlers[:]
     yield
     structlog.reset_defaults()
+    log.before_first(None)
     logging.root.handlers[:] = handlers
 
 

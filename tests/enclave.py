@@ -22,15 +22,17 @@ from diode.process.vocabulary import NOTHING, Vocabulary
 from diode.process.workers import Mailbox
 from diode.protocol.geometry import object_geometry, slab_at, slab_count
 from diode.protocol.handed_over import SlabKey
-from diode.protocol.wire import Kind, ObjectType
+from diode.protocol.sizes import Kind, ObjectType
 from diode.storage.database import LEDGER_FILE
 from diode.trust.keys import new_link_key
 from receiver.events.lookup import Lookup
 from receiver.inbox.folder import Inbox
 from receiver.ledger.ledgers import SupervisorLedger
-from receiver.messages import STORE_SAYS, STORE_TO_ASSEMBLE, BundleRefused, Complete, ManifestRefused
+from receiver.messages.pipeline import STORE_SAYS, STORE_TO_ASSEMBLE, BundleRefused, Complete, ManifestRefused
+from receiver.policy.examine import Examine, examining_here
+from receiver.policy.material import Material
 from receiver.recovery.rebaseline import open_ledger
-from receiver.settings import StorePipes
+from receiver.settings import KEPT, StorePipes
 from receiver.spool.finishing import Finishing
 from receiver.store.worker import Store
 from receiver.transport.pipeline import store_settings
@@ -89,8 +91,8 @@ class Enclave:
         self._arena_fd = create_memfd("arena", ARENA_BYTES)
         self._arena = memoryview(map_memfd(self._arena_fd))
         self.events, self._slabs = Box(STORE_SAYS), Box(STORE_TO_ASSEMBLE)
-        settings = replace(store_settings(self.config, StorePipes(self._arena_fd, -1, -1, -1, -1)), reserve=0)
-        self.store = Store(settings, self.events, self._slabs, Finishing(Inline()))
+        settings = replace(store_settings(self.config, StorePipes(self._arena_fd, -1, -1, -1, -1, -1, -1)), reserve=0)
+        self.store = Store(settings, self.events, self._slabs, Finishing(Inline()), self._look())
         self._looked_up = 0
         self._supervisor = SupervisorLedger(self.config.state / LEDGER_FILE)
         self.peer = self._supervisor.peer
@@ -98,6 +100,12 @@ class Enclave:
         self.events.heard = self._look_up
         self.store.start()
         self._look_up_late()
+
+    def _look(self) -> Examine:
+        """Looks into bundles in this process, by the rules of the configuration."""
+        sections = {name: channel.identity for name, channel in self.config.channels.items()}
+        rules = {name: section.rules() for name, section in sections.items() if section is not None}
+        return examining_here(Inbox(self.config.inbox.path).spool, Material(self.config.state / KEPT, rules))
 
     def _look_up(self, message: Any) -> None:
         """As the supervisor, who ends a store that says what cannot be true."""
@@ -176,3 +184,12 @@ def public_pem(signer: CryptoSigner) -> str:
     """The public half of a key."""
     public = signer._private_key.public_key()
     return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+class EnclaveAgain(Enclave):
+    """A receiver whose folder is there already."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._now = 0.0
+        self.start()

@@ -2,7 +2,8 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from diode.protocol.heartbeat import Heartbeat, LinkOrder
+from diode.protocol.heartbeat import Heartbeat
+from diode.protocol.link_order import LinkOrder
 from receiver.events.happened import Coming, Event
 from receiver.events.lines import Lines
 from receiver.ledger.ledgers import SupervisorLedger

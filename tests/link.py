@@ -19,14 +19,15 @@ from diode.errors import Drop
 from diode.formats.digest import digest
 from diode.net.impairments import Impairer, Impairments
 from diode.protocol.assembler import Assembler
-from diode.protocol.auth import DatagramViews, LinkKey, Mode, Session
+from diode.protocol.auth import DatagramViews, Session
 from diode.protocol.encoder import Part, SlabEncoder, Slot, fill_from
 from diode.protocol.fec import Engine, choose_engine
 from diode.protocol.gate import Gate
 from diode.protocol.geometry import PROFILES, slab_count, stream_geometry
 from diode.protocol.handed_over import Completed, SlabKey, Spilled, Wanted
 from diode.protocol.heartbeat import Heartbeat, HeartbeatSealer
-from diode.protocol.wire import Kind, ObjectType, datagram_bytes, symbol_bytes_for
+from diode.protocol.link_key import LinkKey, Mode
+from diode.protocol.sizes import Kind, ObjectType, datagram_bytes, symbol_bytes_for
 from diode.trust.roles import open_manifest, seal_manifest
 from receiver.store.judge import ArrivedManifest, Signed, judge_manifest
 from sender.transport.schedule import Job, Padding, Plan, Scheduler, Wait

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from diode.bundle.opened import Opened
 from diode.protocol.handed_over import SlabKey
-from diode.protocol.wire import Kind, ObjectType
+from diode.protocol.sizes import Kind, ObjectType
 from receiver.store.judge import TABLES, ArrivedSlab, BundleJudge, Early, Genuine, Wrong
 
 Part = tuple[Kind, int]

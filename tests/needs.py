@@ -63,14 +63,37 @@ PACK: Final = (
     "apt-get install zip unzip p7zip-full libarchive-tools zstd lz4 binutils git default-jdk-headless"
 )
 NEEDS: Final = {
+    "apt": Need(
+        _all("apt-get", "apt-ftparchive", "dpkg-deb", "gpg"),
+        "apt and what writes its repositories are not installed: apt-get install apt-utils gpg",
+    ),
     "clamd": Need(_all("clamd"), "clamd is not installed: apt-get install clamav-daemon"),
     "compose v1": Need(functools.cache(lambda: succeeds("docker-compose", "version")), COMPOSE),
     "compose v2": Need(functools.cache(lambda: succeeds("docker", "compose", "version")), COMPOSE),
+    "curl and wget": Need(_all("curl", "wget"), "a client is not installed: apt-get install curl wget"),
+    "dnf": Need(
+        _all("dnf", "createrepo_c", "rpmbuild"),
+        "dnf and what writes its repositories are not installed: apt-get install dnf createrepo-c rpm",
+    ),
+    "freshclam": Need(_all("freshclam"), "freshclam is not installed: apt-get install clamav-freshclam"),
+    "image tools": Need(
+        _all("skopeo", "podman", "umoci"),
+        "a program for images is not installed: apt-get install skopeo podman umoci",
+    ),
+    "docker-registry": Need(
+        _all("docker-registry"), "docker-registry is not installed: apt-get install docker-registry"
+    ),
+    "skopeo": Need(_all("skopeo"), "a program for images is not installed: apt-get install skopeo podman umoci"),
+    "docker": Need(
+        functools.cache(lambda: succeeds("docker", "info")), "no Docker engine answers here: apt-get install docker.io"
+    ),
+    "containerd": Need(_all("ctr", "containerd"), "containerd is not installed: apt-get install containerd"),
     "minisign": Need(_all("minisign"), "a program that signs is not installed: apt-get install minisign softhsm2"),
     "model_signing": Need(_all("model_signing"), "model_signing is not installed: pip install model-signing pyopenssl"),
     "network namespaces": Need(
         _namespaces, "network namespaces and veth cannot be made here: apt-get install iproute2 nftables"
     ),
+    "npm": Need(_all("npm", "npx"), "npm is not installed: apt-get install npm"),
     "oms vectors": Need(
         OMS_VECTORS.is_dir,
         "the vectors of OpenSSF Model Signing are not here: make test, with OMS_VECTORS=their folder",
@@ -80,6 +103,11 @@ NEEDS: Final = {
         lambda: any(map(os.path.exists, SOFTHSM)) and program("softhsm2-util") is not None,
         "a program that signs is not installed: apt-get install minisign softhsm2",
     ),
+    "slapd": Need(
+        _all("slapd", "slapadd", "slapcat", "ldapsearch", "ldapmodify"),
+        "a directory and its tools are not installed: apt-get install slapd ldap-utils",
+    ),
+    "xmlsec1": Need(_all("xmlsec1"), "a program that signs XML is not installed: apt-get install xmlsec1"),
     "torch": Need(has_torch, f"PyTorch is not installed for {SYSTEM_PYTHON}: apt-get install python3-torch"),
     "atheris": Need(
         lambda: importlib.util.find_spec("atheris") is not None,

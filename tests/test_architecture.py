@@ -20,23 +20,24 @@ MODULES = {
 
 # A room imports only what stands above its line. A room is a folder, or a file at the top of its package.
 LADDER = """
-diode.errors diode.content
+diode.errors diode.log diode.content
 diode.formats
-diode.protocol diode.storage
-diode.bundle diode.net diode.process
-diode.trust
-diode.audit diode.console
-diode.config | sender.messages sender.ledger receiver.messages receiver.settings
-diode.doctor diode.lab | sender.outbox sender.events receiver.ledger
-diode.commands | sender.intake receiver.spool
+diode.protocol diode.storage diode.layouts
+diode.bundle diode.net diode.process diode.identity
+diode.trust diode.control
+diode.audit diode.console | receiver.messages
+diode.config | sender.messages sender.ledger receiver.settings receiver.catalogue
+diode.doctor diode.lab | sender.closure sender.outbox sender.events receiver.ledger receiver.describe
+diode.commands | sender.intake sender.staging receiver.spool
 diode.cli | sender.pack receiver.inbox
-| sender.transport sender.recovery receiver.policy receiver.transport
-| sender.watching sender.supervisor receiver.release
+| sender.transport sender.recovery sender.media receiver.policy receiver.transport
+| sender.watching sender.supervisor sender.control receiver.release receiver.media
+| receiver.promotion
 | sender.daemon receiver.events receiver.store
 | sender.commands receiver.peer
 | sender.cli receiver.recovery
 | receiver.supervisor
-| receiver.daemon
+| receiver.daemon receiver.gateway receiver.ingest
 | receiver.commands
 | receiver.cli
 """
@@ -81,12 +82,32 @@ SOLE_IMPORTERS = {
         "receiver.transport.listen",  # likewise
         "diode.doctor.rogue",  # tries to send where nothing may leave
         "sender.intake.clamd",  # local ones only, to a scanner
+        "receiver.gateway.server.listening",  # opens, or takes from systemd, what clients of the enclave connect to
+        "receiver.gateway.server.serve",  # wraps the descriptors that it inherits
+        "receiver.gateway.server.engine",  # accepts clients on them
+        "receiver.gateway.server.connection",  # ends a connection at once
+        "receiver.gateway.server.interfaces",  # asks the kernel for this host's addresses
+        "receiver.gateway.server.plan",  # this host's name
+        "diode.process.peer",  # asks the kernel who is at the other end of a local one
+        "diode.control.ask",  # local ones only: a command asks the daemon of its side
+        "diode.control.door",  # and the daemon answers
         "diode.process.handing",  # a pair between our own processes, by which files are handed on
     },
-    "sqlite3": {"diode.storage.connection", "receiver.ledger.bundles"},
+    "sqlite3": {"diode.storage.connection", "diode.storage.index_file", "receiver.ledger.bundles"},
+    "structlog": {
+        "diode.log",  # loads it when the first line is logged
+        "diode.console.logs",  # says how lines look
+    },
     "pyseccomp": {"diode.process.sandbox"},
     "sigstore": {"sender.intake.sigstore"},
     "lz4": {"diode.content.archives.decoders"},
+    "boto3": {"receiver.ingest.objects"},
+    "botocore": {"receiver.ingest.objects"},
+    "mlflow": {"receiver.ingest.mlflow_models"},
+    "signxml": {"diode.identity.saml"},
+    "lxml": {"diode.identity.saml"},
+    "joserfc": {"diode.identity.jwks"},
+    "ldif": {"diode.identity.ldif"},
     "backports": {"diode.content.archives.decoders"},
 }
 
@@ -96,6 +117,7 @@ READERS = {"BatchedReader", "PortableReader", "choose_reader", "open_receiver", 
 WRITES = {"sendto", "sendmsg", "sendmsg_afalg", "sendall", "sendfile", "sock_sendto", "sock_sendall", "connect"}
 SENDERS = {"BatchedSender", "PortableSender", "choose_sender", "open_sender"}
 MAILBOXES = {"control", "mailbox", "_control", "_assemble", "_store"}  # pipes between a daemon's own processes
+STORES = {"_objects"}  # a bucket of the enclave: what a command fills, see test_only_its_command_pushes_into_stores
 
 
 @cache
@@ -237,13 +259,42 @@ def test_scanner_is_local() -> None:
     assert (["socket.AF_UNIX"], {"AF_UNIX"}) == (opened, families)
 
 
-@pytest.mark.parametrize("module", of("receiver"))
+LINES_FOR_CLIENTS = "receiver.gateway.clients."  # what people type; a recall's command shows it, too
+GATEWAY = "receiver.gateway."  # answers clients of the enclave: a process of its own, never on the diode's interface
+
+
+@pytest.mark.parametrize("module", [module for module in of("receiver") if not module.startswith(GATEWAY)])
 def test_receiver_never_sends(module: str) -> None:
     """Nothing on the enclave side writes to a socket, or has the means to; messages go to pipes."""
     calls = set(method_calls(module))
     writes = {call for call in calls if call[1] in WRITES and call != ("sqlite3", "connect")}
-    posts = {call for call in calls if call[1] == "send" and call[0] not in MAILBOXES}
+    ours = MAILBOXES | (STORES if module.startswith(INGEST) else set())
+    posts = {call for call in calls if call[1] == "send" and call[0] not in ours}
     assert (set(), set(), set()) == (writes, posts, means_of(module, SENDERS))
+
+
+@pytest.mark.parametrize("module", [module for module in of("receiver") if not module.startswith(GATEWAY)])
+def test_only_its_command_starts_the_gateway(module: str) -> None:
+    """Daemon and workers, which hear the diode, hold nothing of what answers clients."""
+    serving = {one for one in ours(module) if one.startswith(GATEWAY) and not one.startswith(LINES_FOR_CLIENTS)}
+    assert module == "receiver.commands.gateway" or not serving
+
+
+@pytest.mark.parametrize("module", [module for module in of("receiver") if module.startswith(GATEWAY)])
+def test_the_gateway_opens_no_ledger(module: str) -> None:
+    """A reader's lock would hold up the daemon. Nor has it the means by which the diode is heard or spoken to."""
+    rooms = {room_of(one) for one in ours(module)}
+    assert not rooms & {"receiver.ledger", "receiver.store", "receiver.daemon", "receiver.supervisor"}
+    assert set() == means_of(module, SENDERS | READERS)
+
+
+INGEST = "receiver.ingest."  # pushes into stores of the enclave: a command's work, never the daemon's
+
+
+@pytest.mark.parametrize("module", [module for module in of("receiver") if not module.startswith(INGEST)])
+def test_only_its_command_pushes_into_stores(module: str) -> None:
+    """Daemon, workers and gateway hold nothing of what writes into registries and buckets."""
+    assert module == "receiver.commands.ingest" or not any(one.startswith(INGEST) for one in ours(module))
 
 
 BEHIND_LISTEN = ("receiver.store.", "receiver.spool.", "receiver.policy.", "receiver.transport.assemble")
@@ -273,6 +324,25 @@ def test_listen_loads_little() -> None:
     )
     program = f"import sys, receiver.transport.listen; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-S", "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ("[]", "") == (done.stdout.strip(), done.stderr)
+
+
+READS_ONLY = ("numpy", "structlog", "asyncio", "rich", "securesystemslib", "cryptography", "pydantic_settings")
+LOADS_NONE_OF = {
+    "diode.config.load": (*READS_ONLY, "diode.content.kinds", "sqlite3"),
+    "receiver.commands.catalogue": (*READS_ONLY, "diode.content.kinds"),
+    "receiver.commands.promotion": (*READS_ONLY[:4], "pydantic_settings", "diode.content.kinds"),
+    "receiver.commands.status": (*READS_ONLY[:3], "pydantic_settings", "diode.content.kinds"),
+    "receiver.describe.worker": (*READS_ONLY[:4], "pydantic_settings", "diode.content.kinds"),
+}
+
+
+@pytest.mark.parametrize("module", LOADS_NONE_OF)
+def test_who_needs_little_loads_little(module: str) -> None:
+    """Commands wait for what they import, and each test of whole daemons starts many processes."""
+    heavy = LOADS_NONE_OF[module]
+    program = f"import sys, {module}; print([name for name in {heavy!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ("[]", "") == (done.stdout.strip(), done.stderr)
 
 

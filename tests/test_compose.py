@@ -1,7 +1,9 @@
 """docker-compose.yml as Compose itself reads it: valid, and with one way only between staging and enclave."""
 
+import importlib.util
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -68,13 +70,25 @@ def mounts(service: Config) -> dict[str, str]:
     return pairs
 
 
+def rights(service: Config) -> dict[str, bool]:
+    """Target to whether it can be written, of either notation."""
+    found = {}
+    for volume in service.get("volumes", []):
+        if isinstance(volume, dict):
+            found[volume["target"]] = not volume.get("read_only", False)
+        else:
+            _, target, *mode = volume.split(":")
+            found[target] = mode != ["ro"]
+    return found
+
+
 def words(service: Config) -> list[str]:
     """The command, of either notation."""
     command = service["command"]
     return command.split() if isinstance(command, str) else list(command)
 
 
-RUNNING = {"staging", "diode", "enclave", "enclave-net"}  # the last is the enclave's network, and nothing else
+RUNNING = {"staging", "diode", "enclave", "enclave-net", "gateway"}  # enclave-net is its network, and nothing else
 ONCE = {"oneway", "neighbour"}  # set up the network, and end
 
 
@@ -86,11 +100,18 @@ def test_all_services_are_of_one_image(config: Config) -> None:
 
 
 def test_only_the_diode_joins_both_networks(config: Config) -> None:
-    """Staging and enclave share no network, and no network leads outside."""
+    """Staging, enclave and gateway share no network, and no network leads outside."""
     services = config["services"]
     networks = {name: set(service["networks"]) for name, service in services.items() if "network_mode" not in service}
-    assert {"staging": {"low"}, "diode": {"low", "high"}, "enclave-net": {"high"}} == networks
-    assert {"high": True, "low": True} == {name: network["internal"] for name, network in config["networks"].items()}
+    assert {
+        "staging": {"low"},
+        "diode": {"low", "high"},
+        "enclave-net": {"high"},
+        "gateway": {"clients"},
+    } == networks
+    assert dict.fromkeys(("clients", "high", "low"), True) == {
+        name: network["internal"] for name, network in config["networks"].items()
+    }
     modes = {name: service["network_mode"] for name, service in services.items() if "network_mode" in service}
     assert {
         "enclave": "service:enclave-net",
@@ -113,7 +134,8 @@ def test_the_way_out_is_shut_before_anything_can_use_it(config: Config) -> None:
 def test_nothing_starts_in_a_network_that_is_not_set_up(config: Config) -> None:
     """The owners of networks are not started again by themselves: what was set is gone then, and must be set again."""
     policies = {name: service["restart"] for name, service in config["services"].items()}
-    assert policies == dict.fromkeys(RUNNING | ONCE, "no") | {"staging": "on-failure", "enclave": "on-failure"}
+    again = dict.fromkeys(("staging", "enclave", "gateway"), "on-failure")
+    assert policies == dict.fromkeys(RUNNING | ONCE, "no") | again
 
 
 def test_the_enclave_is_known_by_one_hardware_address(config: Config) -> None:
@@ -124,16 +146,52 @@ def test_the_enclave_is_known_by_one_hardware_address(config: Config) -> None:
     assert address in services["diode"]["healthcheck"]["test"][-1]
 
 
+@pytest.mark.parametrize(
+    ("service", "workers"),
+    [
+        ("staging", ("sender.transport.encode", "sender.transport.transmit")),
+        ("enclave", ("receiver.transport.listen", "receiver.transport.assemble", "receiver.store.worker")),
+    ],
+)
+def test_health_is_judged_by_workers(service: str, workers: tuple[str, ...]) -> None:
+    """A daemon that lives without one of them is not well; the shell that looks does not find itself."""
+    text = (ROOT / "docker-compose.yml").read_text().partition(f"\n  {service}:\n")[2]
+    check = text.partition("healthcheck:")[2].partition("interval:")[0]
+    patterns = re.findall(r"'((?:sender|receiver)\.[^']+)'", check)
+    assert list(workers) == [pattern.replace("[", "").replace("]", "") for pattern in patterns]
+    for worker, pattern in zip(workers, patterns, strict=True):
+        assert (True, False) == (bool(re.search(pattern, worker)), bool(re.search(pattern, pattern)))
+        assert importlib.util.find_spec(worker)
+
+
 def test_no_folder_is_shared(config: Config) -> None:
     """A volume seen by both sides would be a way back: none is, nor is one inside another's."""
     services = config["services"]
-    assert {"staging", "enclave"} == {name for name, service in services.items() if mounts(service)}
-    low, high = (set(mounts(services[name]).values()) for name in ("staging", "enclave"))
+    assert {"staging", "enclave", "gateway"} == {name for name, service in services.items() if mounts(service)}
+    low, high, gateway = (set(mounts(services[name]).values()) for name in ("staging", "enclave", "gateway"))
     sender, receiver = ROOT / "pair" / "sender", ROOT / "pair" / "receiver"
     assert {str(sender), str(sender / "state"), str(ROOT / "outbox")} == low
-    assert {str(receiver), str(receiver / "state"), str(ROOT / "inbox")} == high
-    nested = [(a, b) for a in low for b in high if Path(a).is_relative_to(b) or Path(b).is_relative_to(a)]
+    shared = {str(ROOT / "inbox"), str(ROOT / "index")}
+    assert {str(receiver), str(receiver / "state")} | shared == high
+    assert {str(receiver / "receiver.toml"), str(ROOT / "gateway-log")} | shared == gateway
+    nested = [(a, b) for a in low for b in high | gateway if Path(a).is_relative_to(b) or Path(b).is_relative_to(a)]
     assert [] == nested
+
+
+def test_the_gateway_only_reads_what_the_enclave_has(config: Config) -> None:
+    """It can write its log, which nobody else mounts; of keys it has none."""
+    service = config["services"]["gateway"]
+    assert {"/log"} == {target for target, is_writable in rights(service).items() if is_writable}
+    assert {"/diode/receiver.toml", "/inbox", "/index", "/log"} == mounts(service).keys()
+    said = {key: service["environment"][f"DIODE_{key}"] for key in ("INBOX__PATH", "GATEWAY__INDEX", "GATEWAY__LOG")}
+    assert {"INBOX__PATH": "/inbox", "GATEWAY__INDEX": "/index", "GATEWAY__LOG": "/log"} == said
+    assert "/index" == config["services"]["enclave"]["environment"]["DIODE_GATEWAY__INDEX"]
+
+
+def test_the_gateway_waits_for_nobody_and_nobody_for_it(config: Config) -> None:
+    """Whether it serves is no business of the transfer: not even when services start."""
+    assert not config["services"]["gateway"].get("depends_on")
+    assert [] == [name for name, service in config["services"].items() if "gateway" in service.get("depends_on", {})]
 
 
 def test_nothing_else_joins_the_sides(config: Config) -> None:
@@ -155,7 +213,7 @@ def test_nobody_has_more_rights_than_needed(config: Config) -> None:
 
 def test_networks_neither_forward_nor_speak_ipv6(config: Config) -> None:
     """Whoever owns a network says so, because a host that runs Docker forwards, and containers inherit it."""
-    for name in ("staging", "diode", "enclave-net"):
+    for name in ("staging", "diode", "enclave-net", "gateway"):
         settings = config["services"][name]["sysctls"]
         assert "0" == str(settings["net.ipv4.ip_forward"])
         assert "1" == str(settings["net.ipv6.conf.all.disable_ipv6"])
@@ -169,6 +227,8 @@ def test_addresses_fit_together(config: Config) -> None:
     assert ["low-side"] == services["diode"]["networks"]["low"]["aliases"]
     assert ["enclave"] == services["enclave-net"]["networks"]["high"]["aliases"]
     assert "0.0.0.0:9001" == services["enclave"]["environment"]["DIODE_LINK__LISTEN"]
+    assert ["--listen", "0.0.0.0:8080"] == words(services["gateway"])[-2:]
+    assert "http://gateway:8080" == services["gateway"]["environment"]["DIODE_GATEWAY__URL"]
 
 
 def test_renames_stay_on_one_mount(config: Config) -> None:
@@ -178,4 +238,4 @@ def test_renames_stay_on_one_mount(config: Config) -> None:
     assert ["/outbox", "/outbox/.sent", "/outbox/.failed"] == folders
     assert {"/outbox", "/diode", "/diode/state"} == mounts(staging).keys()
     assert "/inbox" == enclave["environment"]["DIODE_INBOX__PATH"]
-    assert {"/inbox", "/diode", "/diode/state"} == mounts(enclave).keys()
+    assert {"/inbox", "/index", "/diode", "/diode/state"} == mounts(enclave).keys()

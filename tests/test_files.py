@@ -77,9 +77,13 @@ def _what(node: ast.AST) -> str | None:
 
 PERSON = "a path that a person named, in the configuration or in a command"
 STATE = "below the state folder, which is the daemon's alone; names are ids and constants"
+MEDIUM = "its own method, or a folder on a medium by its bundle id; what lies below goes through Folder"
 BACKUP = "a backup's folder, which a person named; names are ids and constants"
+INDEX = "the folder of cards and snapshots, which the daemon alone writes; names are ids and constants"
+TABLE = "a file of a published bundle, by its signed path, which the worker's Files opens below its data"
 AUDIT = "below the audit log's folder, which is the daemon's alone; names are numbers"
 KERNEL = "a constant path of the kernel's"
+GATEWAY_LOG = "the gateway's log folder, which a person named and the gateway alone writes; names are constants"
 OURS = "a folder of ours, opened by its name relative to a descriptor"
 NO_FILE = "no file: something else of that name, or what stands in this table itself"
 
@@ -104,6 +108,15 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "lines_of": (".open", AUDIT),
         "read_service_keys": (".read_bytes", PERSON),
     },
+    "sender.closure.shelf": {
+        "FolderFile.sha256": (".open", "below a folder that a person named in `beside`; what was listed in it"),
+        "FolderFiles.open": (".open", "below a folder that a person named in `beside`; what was listed in it"),
+        "FolderFiles.read": (".open", NO_FILE),
+    },
+    "sender.closure.apt": {"_read": (".open", NO_FILE)},
+    "sender.closure.apt_index": {"_chunks": (".open", NO_FILE)},
+    "sender.closure.npm_lock": {"_digests": (".open", NO_FILE)},
+    "sender.closure.pypi_pool": {"_build_needs": (".open", NO_FILE)},
     "diode.storage.backup": {
         "_seal": (".replace .unlink", BACKUP),
         "_use_seal": (".replace", BACKUP),
@@ -117,7 +130,7 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "copy_file": (".open open shutil.copystat", BACKUP),
         "write_seal": (".open", BACKUP),
     },
-    "diode.config.load": {"load_either": (".read_text", PERSON)},
+    "diode.config.load": {"load": (".read_text", PERSON), "load_either": (".read_text", PERSON)},
     "diode.storage.connection": {
         "Connection.__init__": (".mkdir sqlite3.connect", STATE),
         "Connection.copy_to": ("sqlite3.connect", BACKUP),
@@ -129,6 +142,10 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "sync_folder": ("os.open", OURS),
         "write_durably": (".open", "opens the folder, by a path of ours or a person's; the file through Folder"),
     },
+    "diode.storage.index_file": {
+        "IndexFile.__init__": ("sqlite3.connect", INDEX),
+        "write_index": (".rename .unlink .unlink os.open sqlite3.connect", INDEX),
+    },
     "diode.trust.keys": {
         "read_private": (".read_bytes", PERSON),
         "read_public_key": (".read_bytes", PERSON),
@@ -137,6 +154,10 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
     "diode.process.judges": {
         "Surroundings.command": ("shutil.which", "a program that a person named, in folders of the system"),
         "let_in": (".chmod os.chown", "a folder of ours that holds what is judged; only its owner can replace it"),
+    },
+    "diode.process.warden": {
+        "_children": ("open", "what the kernel says of a process, by its number below /proc"),
+        "_let_go_of_pipes": ("os.open", "/dev/null"),
     },
     "diode.storage.links": {"folder_above": ("os.open", "above a folder of ours, by its descriptor and .. alone")},
     "diode.storage.openat2": {"openat2": (".syscall", "below a descriptor; the kernel refuses what leads out of it")},
@@ -168,16 +189,98 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "build_document": (".read_text", PERSON),
     },
     "receiver.release.decisions": {
-        "_read": (".open", "the folder of decisions, in the state folder; the file through Folder"),
-        "find_decisions": (".open", "the folder of decisions, in the state folder; nothing is opened in it"),
         "write_decision": (".open", PERSON),
     },
+    "receiver.release.words": {
+        "_read": (".open", "the folder of decisions or orders, in the state folder; the file through Folder"),
+        "find_words": (".open", "the folder of decisions or orders, in the state folder; nothing is opened in it"),
+    },
+    "receiver.promotion.differences": {
+        "_by_sums": (".open", "the inbox, by a person's path; its files through Folder")
+    },
+    "receiver.promotion.drill_report": {"ReportFiles.write": (".open", STATE)},
+    "receiver.catalogue.takers": {
+        "read_takes": (".open", GATEWAY_LOG),
+        "last_taken": (".open", GATEWAY_LOG),
+    },
+    "receiver.promotion.obey": {
+        "Orders._remove": (".open", "the folder of orders, in the state folder; the file through Folder"),
+        "Orders.has_news": (".open", "the folder of orders, in the state folder; nothing is opened in it"),
+        "Orders.look": (".open", "the folder of orders, in the state folder; nothing is opened in it"),
+    },
+    "receiver.promotion.shown": {"Shown.__init__": (".open", INDEX)},
+    "receiver.policy.material": {
+        "Material.judge": (".open .open", "opens the spool's folder, and a copy's; their files through Folder")
+    },
+    "receiver.transport.pipeline": {"_start_examine": (".open", STATE)},
     "receiver.policy.examine": {"judge": (".open", "opens the folder, in the spool; its files through Folder")},
     "receiver.release.held": {
         "Verdicts.drop": (".open", "the folder of decisions, in the state folder"),
         "check_tree": (".open", OURS),
     },
+    "receiver.describe.clamav": {"_version": (".open", "a path of the signed table, by the files of its bundle")},
+    "receiver.describe.dates": {"_of_database": (".open", TABLE), "_of_metadata": (".open", TABLE)},
+    "diode.layouts.package_json": {"package_of": (".open", TABLE)},
+    "diode.layouts.python_package": {"metadata_of": (".open", TABLE)},
+    "receiver.describe.upstream": {"_digests": (".open", TABLE)},
+    "diode.layouts.oci_archives": {
+        "archive_problem": (".open", TABLE),
+        "folder_problem": (".open", TABLE),
+    },
+    "receiver.gateway.server.app": {"Gateway._opened": (".open", NO_FILE)},
+    "receiver.gateway.check": {"unserved": (".open", GATEWAY_LOG)},
+    "receiver.gateway.server.counts": {"Counts.__init__": (".open", GATEWAY_LOG)},
+    "receiver.gateway.server.journal": {"Journal.__init__": (".open", GATEWAY_LOG)},
+    "receiver.gateway.server.plan": {"_make_log_folder": (".mkdir os.chown", GATEWAY_LOG)},
+    "receiver.gateway.server.serve": {"_save": (".save", NO_FILE), "_serve": (".save", NO_FILE)},
+    "receiver.gateway.server.stored": {
+        "Stored.open": (".open", "a channel's folder, by its name in the snapshot; what lies below goes through Folder")
+    },
+    "receiver.commands.catalogue_shown": {
+        "_who_attested": (".open", "the inbox; what lies below it is opened by name")
+    },
+    "receiver.describe.data": {
+        "BundleFiles._compute": (".open", "its own method, which goes through Folder"),
+        "BundleFiles.read": (".open", "its own method, which goes through Folder"),
+    },
+    "receiver.describe.describing": {"describe": (".unlink", "a constant, in the child's own folder")},
+    "receiver.describe.worker": {
+        "Worker.__init__": (".open .open", INDEX),
+        "Worker._ask_child": (".open", "the inbox; what lies below it is opened by name, a component at a time"),
+        "Worker._put_in_place": ("os.rename", INDEX),
+        "prepare_index": (".open", INDEX),
+    },
+    "receiver.supervisor.station": {"_prepare_index": (".mkdir", PERSON)},
+    "receiver.store.describers": {
+        "DescribingHere.__init__": (".open", INDEX),
+        "DescribingHere.ask": (".open os.rename", "the inbox, through Folder; names are ids and constants"),
+    },
+    "receiver.store.describing": {"_cards_in": (".open", INDEX)},
+    "receiver.media.handing": {"Handing._open": (".open", STATE), "Handing.give": ("os.link", STATE)},
+    "receiver.media.importing": {
+        "Importing.bring": (".open .open", MEDIUM),
+        "Importing.in_order": (".open", MEDIUM),
+        "Importing.open": (".open", MEDIUM),
+    },
+    "receiver.media.medium": {"Medium.__init__": (".open", PERSON)},
     "receiver.inbox.folder": {"Inbox.top": (".open", PERSON)},
+    "receiver.promotion.orders": {"write_order": (".open", "the folder of orders, in the state folder")},
+    "receiver.ingest.directory": {
+        "Directory.__init__": (".open", PERSON),
+        "Directory.point": ("os.unlink", "the link ``current``, relative to the descriptor of its folder"),
+    },
+    "receiver.ingest.hub_cache": {
+        "HubCache.__init__": (".open", PERSON),
+        "_link": ("os.symlink", "the last component of a signed path, in a folder of ours that is made component-wise"),
+    },
+    "receiver.ingest.item": {"Item.open": (".open", "the inbox; what lies below it is opened by openat2")},
+    "receiver.ingest.journal": {"Journal.__init__": (".open", STATE)},
+    "receiver.ingest.secrets": {
+        "check_secret": (".open", PERSON),
+        "read_secret": (".open", PERSON),
+    },
+    "receiver.ingest.shelf": {"_remove_empty": ("os.rmdir", "a component, relative to the descriptor of its folder")},
+    "receiver.commands.ingest": {"_push_one": (".open", NO_FILE)},
     "receiver.ledger.slabs": {"boot_id": (".read_text", KERNEL)},
     "receiver.peer.requests": {
         "drop_request": (".open", STATE),
@@ -191,12 +294,18 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "TableFile.read": (".open", NO_FILE),
     },
     "receiver.store.begin": {"Beginning.take": (".open", NO_FILE)},
+    "receiver.store.importing": {"Importing._folder": (".open", STATE)},
     "receiver.store.resume": {"Resuming._reopen": (".open", NO_FILE), "Resuming.resume": (".open", NO_FILE)},
     "receiver.store.worker": {"Store.__init__": (".open", NO_FILE)},
+    "sender.media.export": {"_begin": (".open", PERSON)},
     "sender.pack.approval": {
         "Approvals._read": (".read_bytes", STATE),
         "_locked": ("os.open", STATE),
         "reject_waiting": ("shutil.rmtree", STATE),
+    },
+    "sender.pack.recalls": {
+        "Recalls._drop": (".open", PERSON),
+        "Recalls._locked": (".open", STATE),
     },
     "sender.recovery.backup": {
         "_copy_bundles": (".mkdir", BACKUP),
@@ -204,18 +313,47 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "back_up": ("shutil.rmtree", BACKUP),
         "restore.put_bundles": (".mkdir .rename shutil.rmtree", BACKUP),
     },
+    "sender.commands.lag": {"dropped_in": (".open", PERSON)},
+    "sender.commands.putting": {
+        "_copy_file": (".open shutil.copyfileobj", "a file of the item through its Source, to a new one of a dot-name"),
+        "put": (".open", PERSON),
+    },
     "sender.commands.codes": {"_read_code": (".open", PERSON)},
     "sender.daemon": {"Sender._run_daemon": (".open .open .open", NO_FILE)},
+    "sender.supervisor.beats": {"Voice.open": (".open .open", NO_FILE)},
+    "sender.control.pauses": {"Pauses._keep": (".open", STATE), "_read": (".open", STATE)},
+    "diode.control.ask": {"maybe_asking": (".open", STATE)},
+    "diode.control.door": {
+        "Door.open": (".open", STATE),
+        "_bind": ("os.rename", "the socket, into place, relative to the descriptor of the state folder"),
+    },
     "sender.transport.encode": {
-        "Bundle.__init__": (".read_bytes .read_text np.fromfile", STATE),
+        "Bundle.__init__": (".read_bytes", STATE),
+    },
+    "sender.pack.sources": {
+        "SourceFiles.__init__": (".read_text np.fromfile", STATE),
         "_lines": (".open", STATE),
-        "_map": (".open", STATE),
+        "map_file": (".open", STATE),
     },
     "sender.transport.endings": {"Endings.cancel": ("shutil.rmtree", STATE)},
+    "diode.config.identity": {"_read_pins": (".open", PERSON)},
+    "diode.identity.kept": {
+        "FolderFiles.read": (".open", "its own method, which goes through Folder"),
+        "Kept._of": (".open", STATE),
+        "Kept.put": (".open", STATE),
+        "Kept.changes": (".open", STATE),
+        "_copy": (".open", "its own method, which goes through Folder"),
+    },
+    "sender.intake.identity": {"IdentityCheck.keep": (".open", STATE)},
+    "sender.intake.identity_child": {"answer": (".open .open", STATE)},
     "sender.intake.candidate": {
         "Candidate.chunks": (".open", NO_FILE),
         "Candidate.open_raw": (".open", NO_FILE),
         "Candidate.read": (".open", NO_FILE),
+    },
+    "sender.intake.closure": {
+        "ItemFiles.open": (".open", "a file of the item, which its Source opens below its folder"),
+        "ItemFiles.read": (".open", NO_FILE),
     },
     "sender.intake.examiner": {"examine_here": (".open", NO_FILE)},
     "sender.intake.detached": {"DetachedKey.__init__": (".read_bytes", PERSON)},
@@ -238,10 +376,29 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "check_packed": (".read_bytes .read_text", STATE),
         "load_packed": (".read_bytes", STATE),
         "relocate": (".read_text np.fromfile", STATE),
+        "adopt": (".read_text np.fromfile", STATE),
         "write_packed": (
-            ".mkdir .rename .write_bytes .write_bytes .write_bytes .write_bytes .write_text shutil.rmtree",
+            ".mkdir .rename .write_bytes .write_bytes .write_bytes .write_bytes .write_bytes .write_text shutil.rmtree",
             STATE,
         ),
+    },
+    "sender.staging.found": {
+        "Found.digests": (".open", NO_FILE),
+        "Found.head": (".open", NO_FILE),
+        "Found.open": (".open", "a file of the item, which its Source opens below its folder"),
+        "Found.read": (".open", NO_FILE),
+    },
+    "sender.staging.hub": {
+        "_of_snapshot": (".open", PERSON),
+        "snapshot_in": (".open", PERSON),
+    },
+    "sender.staging.stage": {"_put": (".open", STATE), "discard": (".open", STATE)},
+    "sender.outbox.left": {"LeftList._write": (".open", STATE), "read_left": (".open", STATE)},
+    "sender.outbox.mount": {"find_mount": (".open", KERNEL)},
+    "sender.outbox.writers": {
+        "_ask_kernel": ("os.open", "a file of the item, through no link, by its name in an open folder"),
+        "_mapped": (".open", KERNEL),
+        "_may_write": (".read_text", KERNEL),
     },
     "sender.outbox.hashing": {"hash_content": (".open", NO_FILE)},
     "sender.transport.reach": {

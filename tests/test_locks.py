@@ -10,7 +10,14 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 LOCKS = ROOT / "docs" / "locks"
-EXTRAS = {"runtime": (), "dev": ("dev",), "fuzz": ("fuzz",), "release": ("release",)}
+EXTRAS = {
+    "runtime": (),
+    "gateway": ("gateway",),
+    "ingest": ("ingest",),
+    "dev": ("dev",),
+    "fuzz": ("fuzz",),
+    "release": ("release",),
+}
 
 
 def locked(name: str) -> list[tuple[Requirement, list[str]]]:
@@ -63,10 +70,12 @@ def test_locks_follow_pyproject(name: str, extras: tuple[str, ...]) -> None:
 
 
 def test_locks_agree() -> None:
-    """Tests, fuzzers and the release run with the versions that are installed at run time."""
+    """Tests, fuzzers and the release run with the versions that are installed at run time; so does the gateway."""
     runtime = {str(requirement) for requirement, _ in locked("runtime")}
-    for name in ("dev", "fuzz", "release"):
+    for name in ("gateway", "ingest", "dev", "fuzz", "release"):
         assert set() == runtime - {str(requirement) for requirement, _ in locked(name)}
+    for name in ("gateway", "ingest"):
+        assert set() == {str(one) for one, _ in locked(name)} - {str(one) for one, _ in locked("dev")}
 
 
 def test_nothing_is_installed_unlocked() -> None:

@@ -6,18 +6,22 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 
 from diode.errors import MessageError
 from diode.formats.names import MAX_SEQUENCE
+from diode.layouts import kinds, names
 from diode.process.vocabulary import Vocabulary
-from diode.protocol import auth, geometry, heartbeat, sessions, wire
-from diode.protocol.auth import LinkKey
+from diode.protocol import geometry, heartbeat, link_key, sessions, sizes
 from diode.protocol.gate import Gate
+from diode.protocol.link_key import LinkKey
 from diode.protocol.sessions import Admitted
-from diode.protocol.wire import Kind, ObjectType
-from receiver import messages, settings
+from diode.protocol.sizes import Kind, ObjectType
+from receiver import settings
+from receiver.messages import pipeline as messages
+from receiver.messages import questions
 from tests.vocabularies import SETTINGS, VOCABULARIES, any_message, beyond, simplest
 
 
@@ -44,7 +48,7 @@ def test_only_store_speaks_of_bundles() -> None:
     names = {who: {kind.__name__ for kind in words.kinds} for who, words in VOCABULARIES.items()}
     assert {"SandboxLacks", "PeerRefused", "PathChosen"} == names["listen"]
     assert {"SandboxLacks", "PeerRefused", "EngineChosen", "Heard", "OldKey"} == names["assemble"]
-    assert {"SandboxLacks", "PeerRefused"} == names["examine"]
+    assert {"SandboxLacks", "PeerRefused"} == names["examine"] == names["describe"]
     about = {kind for kind in messages.STORE_SAYS.kinds if issubclass(kind, messages._OfBundle)}
     assert len(about) >= 14
     assert not any(about & words.kinds for who, words in VOCABULARIES.items() if who != "store")
@@ -53,7 +57,7 @@ def test_only_store_speaks_of_bundles() -> None:
 
 def test_no_message_to_a_supervisor_names_a_place() -> None:
     """Channel, label, path, size and signer are the supervisor's to look up."""
-    for who in ("listen", "assemble", "examine", "store", "encode", "transmit"):
+    for who in ("listen", "assemble", "examine", "describe", "store", "encode", "transmit"):
         fields = {f"{kind.__name__}.{f}" for kind, fs in VOCABULARIES[who]._fields.items() for f in fs}
         looked_up = {f for f in fields if f.split(".")[1] in ("channel", "label", "path", "name", "signer", "bytes")}
         assert looked_up <= {"PathChosen.path"}  # one of two words
@@ -61,9 +65,10 @@ def test_no_message_to_a_supervisor_names_a_place() -> None:
 
 def test_bounds_are_those_of_the_link() -> None:
     """``listen`` cannot import them."""
-    assert (messages.MAX_SLABS, messages.MAX_SYMBOL_BYTES) == (wire.MAX_SLABS, wire.MAX_SYMBOL_BYTES)
-    assert messages.MAX_SYMBOLS == wire.MAX_ROWS * wire.MAX_COLUMNS
-    assert set(settings.AUTHS) == set(auth.MODES)
+    assert (messages.MAX_SLABS, messages.MAX_SYMBOL_BYTES) == (sizes.MAX_SLABS, sizes.MAX_SYMBOL_BYTES)
+    assert messages.MAX_SYMBOLS == sizes.MAX_ROWS * sizes.MAX_COLUMNS
+    assert set(settings.AUTHS) == set(link_key.MODES)
+    assert (questions.MAX_NAME, questions.KINDS) == (names.MAX_NAME, kinds.KINDS)
     assert {1, 2} == {int(Kind.DATA), int(Kind.OBJECT)}
     assert {0, 1, 2} == set(map(int, ObjectType))
     assert messages.MAX_BEAT > 6 * geometry.WIDE_SYMBOL_BYTES / 2 > heartbeat.MAX_CHANNELS * 160
@@ -101,6 +106,7 @@ def test_all_sessions_of_both_keys_fit_into_a_message() -> None:
 
 
 @pytest.mark.parametrize("name", SETTINGS)
+@settings_of_hypothesis(suppress_health_check=[HealthCheck.too_slow])  # a machine may be busy
 @given(data=st.data())
 def test_settings_come_back_as_they_were_said(name: str, data: st.DataObject) -> None:
     """Whatever a configuration makes of them, within their bounds."""

@@ -63,6 +63,22 @@ def test_exposure_is_what_the_page_says_or_less(name: str) -> None:
     assert float(found[1]) <= stated_scores()[name] + 0.3
 
 
+def test_the_gateway_holds_no_key_of_the_diode() -> None:
+    """It runs as a user of its own, sees inbox and index read-only, and binds nothing but what systemd hands it."""
+    unit, port = read("diode-gateway.service"), read("diode-gateway.socket")
+    assert [] == unit["LoadCredential"]
+    assert all(line.split(":")[0].startswith("/var/lib/private/diode-receiver/") for line in unit["BindReadOnlyPaths"])
+    assert (["any"], ["strict"], [""]) == (unit["SocketBindDeny"], unit["ProtectSystem"], unit["CapabilityBoundingSet"])
+    assert ["0"] == unit["StartLimitIntervalSec"] == port["TriggerLimitIntervalSec"]
+    assert ["127.0.0.1:8080"] == port["ListenStream"]
+    done = analyze("security", "--offline=true", str(UNITS / "diode-gateway.service"))
+    found = SCORE.search(done.stdout)
+    assert found, done.stderr
+    stated = re.search(r"`diode-gateway.service` scores (\d\.\d)", (ROOT / "docs" / "gateway.md").read_text())
+    assert stated
+    assert float(found[1]) <= float(stated[1]) + 0.3
+
+
 def test_systemd_understands_every_line(tmp_path: Path) -> None:
     """systemd-analyze verify finds nothing: no unknown key, no wrong value, no cycle."""
     for path in UNITS.glob("*.*"):

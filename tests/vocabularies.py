@@ -8,27 +8,36 @@ from hypothesis import strategies as st
 from diode.process import judges
 from diode.process import vocabulary as bounds
 from diode.process.vocabulary import Vocabulary
-from receiver import messages as receiver
 from receiver import settings
+from receiver.gateway.server import messages as gateway
+from receiver.messages import pipeline as receiver
+from receiver.messages import questions
 from sender import messages as sender
+from sender.intake import identity_messages as identity
 from sender.intake import messages as intake
 
 VOCABULARIES = {
     "listen": receiver.LISTEN_SAYS,
     "assemble": receiver.ASSEMBLE_SAYS,
     "store": receiver.STORE_SAYS,
-    "examine": receiver.EXAMINE_SAYS,
+    "examine": questions.EXAMINE_SAYS,
     "assemble to store": receiver.ASSEMBLE_TO_STORE,
     "store to assemble": receiver.STORE_TO_ASSEMBLE,
-    "store to examine": receiver.STORE_TO_EXAMINE,
-    "examine to store": receiver.EXAMINE_TO_STORE,
+    "store to examine": questions.STORE_TO_EXAMINE,
+    "examine to store": questions.EXAMINE_TO_STORE,
+    "describe": questions.DESCRIBE_SAYS,
+    "store to describe": questions.STORE_TO_DESCRIBE,
+    "describe to store": questions.DESCRIBE_TO_STORE,
     "encode": sender.ENCODE_SAYS,
     "transmit": sender.TRANSMIT_SAYS,
     "to intake's child": intake.TO_CHILD,
     "intake's child": intake.CHILD_SAYS,
+    "identity's child": identity.CHILD_SAYS,
     "to encode": sender.ENCODE_HEARS,
     "encode to transmit": sender.ENCODE_TO_TRANSMIT,
     "transmit to encode": sender.TRANSMIT_TO_ENCODE,
+    "gateway serve": gateway.SERVE_SAYS,
+    "to gateway serve": gateway.SERVE_HEARS,
 }
 
 
@@ -37,7 +46,10 @@ SETTINGS = {
     kind.__name__: bounds.Vocabulary(kind, line_bytes=SETTINGS_BYTES)
     for kind in (
         *(settings.ListenSettings, settings.AssembleSettings, settings.ExamineSettings, settings.StoreSettings),
+        settings.DescribeSettings,
         *(sender.EncodeSettings, sender.TransmitSettings, intake.ChildSettings, judges.JudgeSettings),
+        gateway.ServeSettings,
+        identity.MaterialSettings,
     )
 }
 

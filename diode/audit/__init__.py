@@ -2,6 +2,7 @@
 
 - ``chain``: the lines of the log: their fields, their hash chain and their signatures
 - ``facts``: makes the values of an entry's fields: who decided, why something was refused, which trust document counts
+- ``find``: finds entries quickly; the chain is checked over all lines
 - ``log``: appends lines durably, from several processes
 - ``segments``: finds the files of a log, and where the chain ends in them
 - ``syslog``: formats entries as syslog lines of RFC 5424

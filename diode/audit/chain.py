@@ -7,15 +7,17 @@ digest of the line before. So nobody can change, remove, insert or move a line w
 
 from base64 import b64encode
 from enum import StrEnum
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from securesystemslib.signer import Signer
 
 from diode.errors import IntegrityError
 from diode.formats.canonical import canonical
 from diode.formats.digest import digest
 from diode.formats.names import MAX_SEQUENCE, Hex32, Moment
+
+if TYPE_CHECKING:  # who reads a log need not load what signs one
+    from securesystemslib.signer import Signer
 
 GENESIS: Final = "0" * 64  # ``prev`` of the first line
 MAX_LINE_BYTES: Final = 16 << 10
@@ -37,7 +39,11 @@ class What(StrEnum):
     RESENT = "resent"
     RESEND_FAILED = "resend_failed"
     WITHDRAWN = "withdrawn"
+    EXPORTED = "exported"
     CONFIRMED = "confirmed"
+    RECALL_SIGNED = "recall_signed"
+    PAUSED = "paused"
+    RESUMED = "resumed"
     # enclave
     ACCEPTED = "accepted"
     POSTPONED = "postponed"
@@ -50,6 +56,22 @@ class What(StrEnum):
     EXPIRED = "expired"
     SPOOL_LOST = "spool_lost"
     CHANNEL_BEGUN = "channel_begun"
+    CURRENT = "current"  # nobody has decided: the newest published version is in use
+    PROMOTED = "promoted"
+    ROLLED_BACK = "rolled_back"
+    PINNED = "pinned"
+    UNPINNED = "unpinned"
+    REMOVED = "removed"
+    RECALLED = "recalled"
+    RECALL_UNDONE = "recall_undone"
+    HEALTHY = "healthy"
+    FLIPPED_BACK = "flipped_back"
+    DRILL_BEGUN = "drill_begun"
+    DRILLED = "drilled"
+    INGESTED = "ingested"
+    INGEST_UNDONE = "ingest_undone"
+    NAME_REFUSED = "name_refused"
+    ORDER_REFUSED = "order_refused"
     PEER_HEAD = "peer_head"
     PEER_BACKWARDS = "peer_backwards"
     # both
@@ -65,6 +87,7 @@ class What(StrEnum):
 ALARMS: Final = frozenset(
     {What.INTAKE_REJECTED, What.RESEND_FAILED, What.WITHDRAWN, What.REFUSED, What.QUARANTINED, What.REJECTED}
     | {What.EXPIRED, What.SPOOL_LOST, What.PEER_BACKWARDS, What.REPAIRED}
+    | {What.RECALLED, What.FLIPPED_BACK, What.NAME_REFUSED, What.ORDER_REFUSED}
 )
 
 
@@ -128,7 +151,7 @@ def line_hash(line: bytes) -> str:
     return digest(line).hex()
 
 
-def write_line(entry: Entry, signer: Signer | None) -> bytes:
+def write_line(entry: Entry, signer: "Signer | None") -> bytes:
     """The line of an entry, signed if there is a key."""
     if signer is None:
         return entry.line

@@ -24,9 +24,9 @@ def trust_facts(version: int, of_document: str, how: str = "") -> dict[str, str]
     return {"detail": f"trust document {version}, of this digest{how}", "digest": of_document}
 
 
-def unix_user() -> str:
-    """The user that runs this process, as entries name users: ``NAME:NUMBER``."""
-    uid = os.geteuid()
+def unix_user(uid: int | None = None) -> str:
+    """The user that runs this process, or the one with this number, as entries name users: ``NAME:NUMBER``."""
+    uid = os.geteuid() if uid is None else uid
     try:
         return f"{pwd.getpwuid(uid).pw_name}:{uid}"
     except KeyError:

@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-import structlog
 from securesystemslib.signer import Signer
 
 from diode.audit.chain import FACTS, Entry, LogCheckpoint, Side, What, bounded, line_hash, write_line
@@ -34,13 +33,13 @@ from diode.errors import ReplayError, StorageError
 from diode.formats.digest import digest
 from diode.formats.names import MAX_SEQUENCE
 from diode.formats.timestamps import now_utc
+from diode.log import log
 from diode.storage.durable import disk_error, sync_folder, write_durably
 from diode.trust.keys import maybe_read_service_key
 
 SEGMENT_BYTES: Final = 16 << 20  # from then on the next entry begins another segment
 MOST_AT_ONCE: Final = 16  # entries of one write
 
-log = structlog.get_logger()
 
 Decision = tuple[What, Mapping[str, Any]]
 

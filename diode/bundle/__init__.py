@@ -4,7 +4,9 @@
 - ``checksums``: writes the lines of SHA256SUMS and B3SUMS
 - ``files``: reads and writes the files table: one line of canonical JSON for each file, sorted by path
 - ``manifest``: the manifest's fields and bounds, and how it is read back
+- ``medium``: how a bundle lies on physical media: names of files, and which slabs lie in which part
 - ``opened``: the result type of verification: a manifest with those who signed it
+- ``recall``: the signed statement that a bundle must not be used any more
 - ``receipt``: writes a receiver's receipt of a published bundle, signs it, and compares it with the manifest
 - ``ref``: converts between the number, the hexadecimal id and the label of a bundle
 - ``stream``: finds which files hold a stretch of the stream

@@ -27,7 +27,7 @@ from diode.formats.names import (
 )
 from diode.formats.strict_json import read_json
 from diode.protocol.geometry import OBJECT_MAX_K, PROFILES, Geometry, columns_for, slab_count, stream_geometry
-from diode.protocol.wire import MAX_SLABS, ObjectType, is_symbol_size
+from diode.protocol.sizes import MAX_SLABS, ObjectType, is_symbol_size
 
 PAYLOAD_TYPE: Final = "application/vnd.diode.manifest.v1+json"
 MAX_TABLE_BYTES: Final = 1 << 30

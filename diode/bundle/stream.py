@@ -1,9 +1,9 @@
 """Finds which files hold a stretch of a bundle's stream, without holding a million paths in memory."""
 
+from array import array
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
-
-import numpy as np
 
 from diode.bundle.files import FileEntry, read_line
 
@@ -28,8 +28,8 @@ class FileIndex:
 
     def __init__(self, table: "memoryview | bytes", entries: Iterable[FileEntry], count: int) -> None:
         self._table = table
-        self._lines = np.zeros(count + 1, dtype=np.int64)
-        self._starts = np.zeros(count + 1, dtype=np.int64)
+        self._lines = array("q", bytes(8 * (count + 1)))
+        self._starts = array("q", bytes(8 * (count + 1)))
         line = start = 0
         for i, entry in enumerate(entries, 1):
             line += len(entry.line())
@@ -48,14 +48,14 @@ class FileIndex:
 
     def start(self, index: int) -> int:
         """Where file ``index`` begins in the stream."""
-        return int(self._starts[index])
+        return self._starts[index]
 
     def pieces(self, offset: int, length: int) -> Iterator[Piece]:
         """The files that hold stream bytes ``offset .. offset + length``, in order; empty files are skipped."""
-        index = int(np.searchsorted(self._starts, offset, side="right")) - 1
+        index = bisect_right(self._starts, offset) - 1
         end = offset + length
         while offset < end:
-            start, stop = int(self._starts[index]), min(int(self._starts[index + 1]), end)
+            start, stop = self._starts[index], min(self._starts[index + 1], end)
             if stop > offset:
                 yield Piece(index, self.entry(index), offset - start, offset, stop - offset)
                 offset = stop

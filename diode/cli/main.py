@@ -23,7 +23,7 @@ app.command("link")(lab.link)
 app.command("demo")(lab.demo)
 app.command("plan")(lab.plan)
 app.command("bench")(lab.bench)
-main = guarded(app)
+main = guarded(app, config_in_front=False)
 
 
 @app.callback()

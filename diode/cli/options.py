@@ -1,5 +1,6 @@
 """Options that several commands of ``diode`` share, and parsers for their values. Invalid values raise UsageError."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,7 +17,7 @@ Auth = Annotated[Literal["gmac", "aead", "none"], typer.Option("--auth", help="D
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write.")]
 Share = Annotated[str, typer.Option(help="Share of datagrams, such as 1% or 0.01.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
-JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")]
+JsonFile = Annotated[Path | None, typer.Option("--json-file", help="Write the figures to this file.")]
 
 
 def size_of(text: str) -> int:
@@ -41,8 +42,14 @@ def address_of(text: str) -> str:
 
 
 def share_of(text: str) -> float:
-    """A share from ``1%`` or ``0.01``."""
+    """A share from ``1%`` or ``0.01``. A bare number above 1 is refused: nobody can tell which of both it means."""
     try:
-        return float(text.removesuffix("%")) / 100 if text.endswith("%") else float(text)
+        number = float(text.removesuffix("%"))
     except ValueError:
-        raise UsageError(f"{text!r} is not a share such as 1% or 0.01") from None
+        number = math.nan
+    share = number / 100 if text.endswith("%") else number
+    if 0 <= share <= 1:
+        return share
+    if 1 < share <= 100:
+        raise UsageError(f"{text} is more than all of them; write {share:g}% or {share / 100:g}")
+    raise UsageError(f"{text!r} is not a share such as 1% or 0.01")

@@ -40,7 +40,7 @@ def pair(folder: Path, line: Line, listen: str) -> None:
     say(f"wrote {folder}/sender and {folder}/receiver; next:")
     say(f"  diode-receiver -c {folder}/receiver/receiver.toml run")
     say(f"  diode-sender -c {folder}/sender/sender.toml run")
-    say(f"  mkdir -p {folder}/sender/outbox/CHANNEL && cp FILE {folder}/sender/outbox/CHANNEL/")
+    say(f"  diode-sender -c {folder}/sender/sender.toml put FILE --channel CHANNEL")
     say("what a channel takes is for you to set, by content, on both sides: docs/content.md")
 
 

@@ -25,7 +25,7 @@ from diode.net.address import Address
 from diode.net.emulator import Link
 from diode.net.impairments import Impairer, Impairments, Tally
 from diode.protocol.geometry import PROFILES
-from diode.protocol.wire import symbol_bytes_for
+from diode.protocol.sizes import symbol_bytes_for
 from diode.trust.keys import read_link_key
 
 

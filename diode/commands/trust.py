@@ -11,8 +11,9 @@ from securesystemslib.dsse import Envelope
 from diode.bundle.manifest import PAYLOAD_TYPE, bundle_id
 from diode.bundle.ref import BundleRef
 from diode.console.progress import Display, choose_mode
-from diode.console.prompts import confirm, print_fields, show_document
+from diode.console.prompts import confirm, print_fields
 from diode.console.terminal import say, say_json
+from diode.console.trust_tables import show_document
 from diode.errors import IntegrityError, ManifestError, UsageError
 from diode.formats.canonical import canonical
 from diode.formats.dsse import read_envelope, seal, write_envelope

@@ -124,6 +124,19 @@ format = "auto"             # json | console
 # types = ["safetensors", "json", "text", "empty"]   # of that, kinds that are taken; left out: all
 # lint = true                # the default: refuse pickles, polyglots and unsound files, look into archives
 # hold = 1                   # people who must release a bundle (diode-receiver accept)
+# serve = ["hub"]            # by which protocols clients get it: hub | pypi | npm | oci | mcp | trees (docs/gateway.md)
+# names = ["org/*"]          # names that belong to this channel; without it, to whoever published them first
+# promote = "by-hand"        # nothing is in use before a person promotes it; else the newest is
+# promote_people = 2         # who must order the same before the version in use changes
+# tokens = "keys/weights.tokens"   # a token in a line: clients must show one
+# health = ["/usr/local/bin/check-model"]   # must find a new version healthy, or the old one comes back
+# drill_days = 90            # a rehearsed rollback is due so often
+# lag_breach_days = 30       # content older than this is an alarm; lag_warn_days: from when people are warned
+# keep = 5                   # versions that gc leaves; keep_days, keep_bytes and keep_taken_days, too
+
+# [gateway]                  # diode-receiver gateway run: a process of its own
+# listen = "192.0.2.10:8080" # an address of the enclave's network, never the diode's
+# url = "https://gateway.example"   # as clients have it; certificate and key make it speak TLS
 """
 
 

@@ -5,13 +5,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from diode.config.closure import Closure
+from diode.config.identity import Identity
 from diode.config.sections import Section
 from diode.content.rules import Rules
 from diode.formats.sizes import Size
 
 FileName = Annotated[str, Field(min_length=1, max_length=1024)]
 Seconds = Annotated[float, Field(gt=0.0, le=86_400.0)]
-Identity = Annotated[str, Field(min_length=1, max_length=1024)]
+SignerName = Annotated[str, Field(min_length=1, max_length=1024)]
 
 
 class ContentSettings(Section):
@@ -38,8 +40,8 @@ class Sigstore(Section):
     """Whose Sigstore signature is required. Nothing is fetched: the trusted root is a file, which people renew."""
 
     trusted_root: Path
-    identity: Identity  # as the certificate names the signer: an address, or the URI of a workflow
-    issuer: Identity  # who vouched for the identity: the URI of an OpenID provider
+    identity: SignerName  # as the certificate names the signer: an address, or the URI of a workflow
+    issuer: SignerName  # who vouched for the identity: the URI of an OpenID provider
 
 
 class ModelSigning(Section):
@@ -112,5 +114,7 @@ class Intake(ContentSettings):
     sigstore: Sigstore | None = None
     sigstore_suffix: Annotated[str, Field(pattern=r"^\.[A-Za-z0-9_.-]{1,32}$")] = ".sigstore.json"
     oms: ModelSigning | None = None
+    closure: Closure | None = None  # what is missing is named before anything is packed (docs/closure.md)
+    identity: Identity | None = None  # its items are identity material, and nothing else (docs/identity.md)
     clamd: Clamd | None = None
     hooks: Annotated[tuple[Hook, ...], Field(max_length=16)] = ()

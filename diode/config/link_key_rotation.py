@@ -16,7 +16,7 @@ from diode.config.receiver import ReceiverConfig, ReceiverLink
 from diode.config.sender import SenderConfig
 from diode.errors import UsageError
 from diode.formats.timestamps import moment
-from diode.protocol.auth import LinkKey
+from diode.protocol.link_key import LinkKey
 from diode.storage.durable import disk_error, sync_folder
 from diode.trust.keys import new_link_key, read_link_key, read_private
 

@@ -5,21 +5,31 @@ A value from the environment overrides that of the file. Relative paths are rela
 
 import os
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, EnvSettingsSource, TomlConfigSettingsSource
 
-from diode.config.intake import ContentSettings
+from diode.config.explained import ENV_DELIMITER, ENV_PREFIX, explained
 from diode.config.receiver import ReceiverConfig
 from diode.config.sections import Config
-from diode.config.sender import SenderConfig
 from diode.errors import NotInitialisedError, UsageError
+
+if TYPE_CHECKING:
+    from diode.config.sender import SenderConfig
 
 C = TypeVar("C", bound=Config)
 V = TypeVar("V")
+
+
+class ConfigError(UsageError):
+    """A configuration cannot be used. ``problems``: a line for each thing that is wrong with it."""
+
+    def __init__(self, path: Path, problems: list[str]) -> None:
+        more = f" (and {len(problems) - 1} more; 'config check' lists all)" if len(problems) > 1 else ""
+        super().__init__(f"{path}: {problems[0]}{more}")
+        self.problems = problems
 
 
 def load(kind: type[C], path: Path) -> C:
@@ -30,33 +40,46 @@ def load(kind: type[C], path: Path) -> C:
         raise UsageError(f"configuration {path} cannot be read: {error.strerror}") from error
     if not found:
         raise NotInitialisedError(f"configuration {path} is missing or cannot be read; 'diode init' writes one")
+    written: dict[str, Any] = {}
+    said: dict[str, Any] = {}
     try:
-        sources = EnvSettingsSource(kind), TomlConfigSettingsSource(kind, toml_file=path)
-        config = kind(_build_sources=(sources, {}))
+        written = tomllib.loads(path.read_text())
+        said = _environment(kind)
+        config = kind.model_validate(_overridden(written, said))
     except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(f"{path}: {'.'.join(map(str, first['loc']))}: {_said(first, kind)}") from None
+        raise ConfigError(path, explained(kind, written, said, error.errors())) from None
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path}: {error}") from None
+        raise ConfigError(path, [str(error)]) from None
     return _absolute(config, path.resolve().parent).read_from(path)
 
 
-def _said(error: ErrorDetails, kind: type[BaseSettings]) -> str:
-    """What is wrong with a configuration, and what to write instead where that is known."""
-    if error["type"] == "tuple_type":
-        return 'a list is wanted: ["..."]'
-    if error["type"] != "extra_forbidden":
-        return error["msg"].removeprefix("Value error, ")
-    match error["loc"]:
-        case ("channels", name, key) if kind is SenderConfig and key in ContentSettings.model_fields:
-            return f"unknown key; on the sender it belongs to [channels.{name}.intake]"
-        case ("channels", name, "intake"):
-            return f"unknown key; on the receiver its keys belong to [channels.{name}] itself"
-    return "unknown key"
+def _environment(kind: type[Config]) -> dict[str, Any]:
+    """What variables ``DIODE_*`` say of a configuration. What reads them is loaded only where there is one."""
+    if not any(name.upper().startswith(tuple(_variable(field) for field in kind.model_fields)) for name in os.environ):
+        return {}
+    from pydantic_settings import BaseSettings, EnvSettingsSource
+
+    settings = cast("type[BaseSettings]", kind)  # of which it reads the fields
+    return EnvSettingsSource(settings, env_prefix=ENV_PREFIX, env_nested_delimiter=ENV_DELIMITER)()
 
 
-def load_either(path: Path) -> SenderConfig | ReceiverConfig:
+def _variable(field: str) -> str:
+    return f"{ENV_PREFIX}{field}".upper()
+
+
+def _overridden(written: dict[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+    """``written``, with what ``said`` has in place of it; tables are joined."""
+    joined = dict(written)
+    for key, value in said.items():
+        below = joined.get(key)
+        joined[key] = _overridden(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return joined
+
+
+def load_either(path: Path) -> "SenderConfig | ReceiverConfig":
     """Read ``path``, and tell by its link which side it configures: a sender's has ``to``, a receiver's ``listen``."""
+    from diode.config.sender import SenderConfig  # the receiver's own commands do without
+
     try:
         link = tomllib.loads(path.read_text()).get("link", {}) if path.is_file() else {}
     except (OSError, ValueError):

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 from pydantic import BaseModel
 
+from diode.config.identity import Identity
 from diode.config.receiver import ReceiverConfig
 from diode.config.sender import SenderConfig
 from diode.errors import UsageError
@@ -139,6 +140,7 @@ def _files(config: Config) -> Iterator[Path]:
         yield config.send.key
         for channel in config.channels.values():
             yield from _paths_in(channel.intake)
+            yield from _pins(channel.intake.identity)
             for hook in channel.intake.hooks:
                 yield from _code_in(hook.run)
         if config.guard_file.is_relative_to(config.outbox.path):  # others may write there
@@ -146,6 +148,13 @@ def _files(config: Config) -> Iterator[Path]:
     else:
         for side in config.channels.values():
             yield from _code_in(side.scan)
+            yield from _pins(side.identity)
+
+
+def _pins(identity: Identity | None) -> Iterator[Path]:
+    """Files of certificates whose keys sign what the enclave believes."""
+    if identity is not None:
+        yield from (*identity.crl_issuers, *identity.saml_signers)
 
 
 def _code_in(command: Sequence[str]) -> Iterator[Path]:

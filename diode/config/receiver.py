@@ -3,14 +3,27 @@
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
+from diode.config.identity import TWO_PEOPLE, Identity
+from diode.config.ingest import IngestTarget, TargetName
 from diode.config.intake import ContentSettings
-from diode.config.sections import Auth, Config, HostPort, Section, UdpPath, fitting_symbol_bytes, previous_key
+from diode.config.sections import (
+    Auth,
+    Config,
+    HostPort,
+    Section,
+    UdpPath,
+    fitting_symbol_bytes,
+    is_address,
+    previous_key,
+)
 from diode.formats.names import ChannelName
 from diode.formats.sizes import Size
 from diode.net.address import Address
-from diode.protocol.wire import OVERHEAD_BYTES
+from diode.protocol.sizes import OVERHEAD_BYTES
+
+Protocols = Literal["hub", "pypi", "npm", "oci", "mcp", "trees"]
 
 
 class ReceiverLink(Section):
@@ -67,7 +80,61 @@ class Channel(ContentSettings):
     hold: Annotated[int, Field(ge=0, le=16)] = 0  # people who must release a bundle before it is published
     scan: tuple[str, ...] = ()  # a command that must accept it first (docs/trust.md); empty: none
     scan_timeout_s: Annotated[float, Field(gt=0.0, le=86400.0)] = 3600.0
+    identity: Identity | None = None  # its bundles hold identity material, and nothing else (docs/identity.md)
     scan_user: str = ""  # whom it runs as, which takes root or CAP_SETUID; empty: the daemon's user, without the keys
+
+    # what clients are given of it (docs/gateway.md)
+    serve: tuple[Protocols, ...] = ()  # by which protocols; none: not served
+    promote: Literal["newest", "by-hand"] = "newest"  # what is in use while nobody has decided
+    promote_people: Annotated[int, Field(ge=1, le=16)] = 1  # who must order the same before a pointer moves
+    names: tuple[Annotated[str, Field(min_length=1, max_length=255)], ...] = ()  # those that belong to this channel
+    tokens: Path | None = None  # a file of client tokens, one in a line; none: whoever reaches the gateway may read
+    health: tuple[str, ...] = ()  # a command that must find a new version in use healthy; empty: none
+    health_timeout_s: Annotated[float, Field(gt=0.0, le=86400.0)] = 300.0
+    health_user: str = ""  # whom it runs as, as scan_user
+    drill_days: Annotated[int, Field(ge=0, le=3650)] = 0  # a drill of each name is due so often; 0: never
+    lag_warn_days: Annotated[float, Field(gt=0.0, le=36500.0)] = 14.0  # its content may be so old (docs/lag.md)
+    lag_breach_days: Annotated[float, Field(gt=0.0, le=36500.0)] = 30.0  # older is an alarm
+    keep: Annotated[int, Field(ge=1, le=1_000_000)] | None = None  # versions that gc leaves of a name; None: all
+    keep_days: Annotated[float, Field(ge=0.0, le=36500.0)] | None = None  # gc leaves what is younger
+    keep_bytes: Size = 0  # gc removes the oldest of a name beyond so much; 0: no bound
+    keep_taken_days: Annotated[float, Field(ge=0.0, le=36500.0)] = 30.0  # gc leaves what a client took so lately
+
+    @model_validator(mode="after")
+    def _lag_is_sound(self) -> "Channel":
+        if self.lag_warn_days > self.lag_breach_days:
+            raise ValueError("lag_warn_days must not be above lag_breach_days")
+        return self
+
+    @model_validator(mode="after")
+    def _never_goes_back(self) -> "Channel":
+        if self.identity is not None and self.drill_days:
+            raise ValueError("drill_days: a drill goes back, and identity material never does; leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _authorities_need_two(self) -> "Channel":
+        if self.identity is not None and self.identity.takes_authorities and self.signatures < TWO_PEOPLE:
+            raise ValueError(
+                "it takes ca-bundle, which makes the enclave trust somebody new: two people must have signed it; "
+                f"write signatures = {TWO_PEOPLE}"
+            )
+        return self
+
+
+class Gateway(Section):
+    """What serves the inbox to the enclave's clients: a process of its own (docs/gateway.md)."""
+
+    listen: Annotated[str, AfterValidator(lambda v: v and is_address(v))] = ""  # or --listen
+    url: Annotated[str, Field(pattern=r"^(https?://[^/\s?#]+)?$")] = ""  # its address as clients have it; empty: listen
+    certificate: Path | None = None  # with key: it speaks TLS
+    key: Path | None = None
+    user: Annotated[str, Field(max_length=64)] = ""  # whom it becomes when root starts it
+    index: Path = Path("index")  # cards and snapshots, which the daemon writes; whoever serves must be able to read it
+    log: Path = Path("gateway-log")  # who took what; the gateway alone writes there
+    proxies: tuple[str, ...] = ()  # addresses whose X-Forwarded-For is believed
+    hosts: dict[Annotated[str, Field(pattern=r"^[a-z0-9.-]{1,253}$")], Protocols] = Field(default_factory=dict)
+    ports: dict[Protocols, Annotated[int, Field(ge=1, le=65535)]] = Field(default_factory=dict)
 
 
 class Limits(Section):
@@ -93,7 +160,9 @@ class ReceiverConfig(Config):
     services: Path = Path("keys/services")  # service keys of senders: what they say of themselves is checked by these
     inbox: Inbox = Inbox()
     limits: Limits = Limits()
+    gateway: Gateway = Gateway()
     channels: dict[ChannelName, Channel] = Field(default_factory=dict)
+    ingest: dict[TargetName, IngestTarget] = Field(default_factory=dict)
 
     @property
     def guard_file(self) -> Path:

@@ -4,22 +4,22 @@ Settings are immutable. An unknown key is an error.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, PrivateAttr
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from diode.console.logs import Level
 from diode.net.address import Address
-from diode.protocol.wire import MAX_SYMBOL_BYTES, MIN_SYMBOL_BYTES, symbol_bytes_for
+from diode.protocol.sizes import MAX_SYMBOL_BYTES, MIN_SYMBOL_BYTES, symbol_bytes_for
 
 
-def _is_address(value: str) -> str:
+def is_address(value: str) -> str:
+    """``value``, where it is an address and a port. Raises ValueError."""
     Address.parse(value)
     return value
 
 
-HostPort = Annotated[str, AfterValidator(_is_address)]
+HostPort = Annotated[str, AfterValidator(is_address)]
 Auth = Literal["gmac", "aead", "none"]
 UdpPath = Literal["auto", "batched", "portable"]
 
@@ -39,7 +39,7 @@ class Fec(Section):
 class Metrics(Section):
     """The Prometheus endpoint; empty for none. It listens on this side's own network, never on the diode's."""
 
-    listen: Annotated[str, AfterValidator(lambda v: v and _is_address(v))] = ""
+    listen: Annotated[str, AfterValidator(lambda v: v and is_address(v))] = ""
 
 
 class Log(Section):
@@ -54,10 +54,10 @@ class Log(Section):
         return None if self.format == "auto" else self.format == "json"
 
 
-class Config(BaseSettings):
+class Config(Section):
     """Settings that both sides have. Each key can also be set by an environment variable ``DIODE_*``."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix="DIODE_", env_nested_delimiter="__")
+    side: ClassVar[Literal["sender", "receiver"]]
 
     state: Path = Path("state")
     anchor: Path | None = None

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from diode.bundle.manifest import Labels
+from diode.config.identity import TWO_PEOPLE
 from diode.config.intake import Intake
 from diode.config.sections import Auth, Config, HostPort, Section, UdpPath, fitting_symbol_bytes, previous_key
 from diode.formats.names import ChannelName, Label
@@ -98,6 +99,17 @@ class SenderConfig(Config):
     outbox: Outbox = Outbox()
     send: Sending = Sending()
     channels: dict[ChannelName, SenderChannel] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _authorities_need_two(self) -> "SenderConfig":
+        for name, channel in self.channels.items():
+            identity = channel.intake.identity
+            if identity is not None and identity.takes_authorities and self.approvals(name) < TWO_PEOPLE:
+                raise ValueError(
+                    f"channels.{name} takes ca-bundle, which makes the enclave trust somebody new: two people must "
+                    f"sign it; write approvals = {TWO_PEOPLE} in [channels.{name}]"
+                )
+        return self
 
     @property
     def guard_file(self) -> Path:

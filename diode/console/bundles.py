@@ -19,10 +19,6 @@ class Row(bundle_ref.Row, Protocol):
     def size(self) -> int: ...  # noqa: D102 - bytes
     @property
     def files(self) -> int: ...  # noqa: D102
-    @property
-    def state(self) -> str: ...  # noqa: D102
-    @property
-    def detail(self) -> str: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +34,6 @@ class Listed:
     def of(cls, row: Row, *facts: str) -> Self:
         """The line for a ledger's row."""
         return cls(BundleRef.of_row(row), row.size, row.files, facts)
-
-
-def state_of(row: Row) -> str:
-    """The state of a bundle and its detail, as one text."""
-    return row.state + (f": {row.detail}" if row.detail else "")
 
 
 def show_status(bundles: Iterable[Listed], *, is_running: bool, note: str = "") -> None:

@@ -9,8 +9,9 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from itertools import islice
 from typing import Annotated, Any, Final
 
 import typer
@@ -21,8 +22,10 @@ from typer.models import CommandFunctionType
 from diode.console.terminal import say, say_json
 from diode.errors import DiodeError, UsageError
 from diode.formats.escape import escape_lines
+from diode.log import log
 
 INTERRUPTED: Final = 130
+CONFIG: Final = ("-c", "--config")
 _prepare: Final = ContextVar[Callable[[], None]]("prepare", default=lambda: None)  # what is done before a command runs
 
 
@@ -30,7 +33,17 @@ class _Command(TyperCommand):
     """One command. Its help is shown without it being invoked."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run it, once the program is prepared."""
+        """Run it, once the program is prepared.
+
+        Raises UsageError when a word of it, but for a path, is no text, or when names of files would not be read and
+        written as UTF-8: in another locale they would arrive under other names.
+        """
+        if (encoding := sys.getfilesystemencoding()) != "utf-8":
+            raise UsageError(
+                f"names of files would be {encoding} here, not UTF-8; nothing was done. Set LC_ALL=C.UTF-8"
+            )
+        for said in filter(_is_no_text, ctx.params.values()):
+            raise UsageError(f"{said!r} is not UTF-8; nothing was done")
         _prepare.get()()
         return super().invoke(ctx)
 
@@ -43,6 +56,16 @@ class App(typer.Typer):
         return super().command(*names, **{"cls": _Command, **options})
 
 
+def _is_no_text(value: object) -> bool:
+    """Whether an argument holds bytes that no letter is made of; Python keeps them as halves of a pair."""
+    words = value if isinstance(value, list | tuple) else (value,)
+    return any(isinstance(word, str) and not word.isascii() and _has_halves(word) for word in words)
+
+
+def _has_halves(word: str) -> bool:
+    return any("\ud800" <= letter <= "\udfff" for letter in word)
+
+
 def new_app(text: str) -> App:
     """A program, or a group of commands, with ``text`` as its help. Help is drawn in boxes on a terminal only.
 
@@ -53,6 +76,7 @@ def new_app(text: str) -> App:
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich" if sys.stdout.isatty() else None,
+        context_settings={"help_option_names": ["-h", "--help"]},
         help=text,
     )
 
@@ -70,14 +94,37 @@ Version = Annotated[
 ]
 
 
-def guarded(app: typer.Typer) -> Callable[[], None]:
-    """Make the ``main`` of ``app``. It turns an error into one line on standard error and the error's exit code."""
+def placed(words: Sequence[str], *, in_front: bool) -> list[str]:
+    """The words of a command line, with ``-c FILE`` where the program wants it: in front of the command, or after it.
+
+    People type it in either place. Words after ``--`` are not options.
+    """
+    end = words.index("--") if "--" in words else len(words)
+    found: list[str] = []
+    others: list[str] = []
+    given = iter(words[:end])
+    for word in given:
+        if word in CONFIG:
+            found += [word, *islice(given, 1)]
+        elif word.startswith("--config="):
+            found.append(word)
+        else:
+            others.append(word)
+    return [*found, *others, *words[end:]] if in_front else [*others, *found, *words[end:]]
+
+
+def guarded(app: typer.Typer, *, config_in_front: bool = True) -> Callable[[], None]:
+    """Make the ``main`` of ``app``. It turns an error into one line on standard error and the error's exit code.
+
+    ``config_in_front``: whether the program itself takes the configuration, and not each of its commands.
+    """
 
     def main() -> None:
+        os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # else it asks every installed package for some
         _escape_what_fails()
         _prepare.set(_configure_logs)
         try:
-            code = app(standalone_mode=False)
+            code = app(placed(sys.argv[1:], in_front=config_in_front), standalone_mode=False)
         except DiodeError as error:
             fail(str(error), error.exit_code)
         except TyperException as error:
@@ -120,10 +167,10 @@ def _escape_what_fails() -> None:
 
 
 def _configure_logs() -> None:
-    """Set up escaped logs on standard error, until a configuration asks for something else."""
+    """Have escaped logs on standard error, until a configuration asks for something else."""
     from diode.console.logs import configure
 
-    configure()
+    log.before_first(configure)
 
 
 def _say_traceback(error: BaseException | None) -> None:

@@ -5,12 +5,12 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Final, Literal, TextIO, cast
-
-import structlog
-from structlog.typing import EventDict
+from typing import TYPE_CHECKING, Any, Final, Literal, TextIO, cast
 
 from diode.formats.escape import escape, escape_lines
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, Processor
 
 _OF_LINES: Final = ("exception", "stack")  # made by structlog, of several lines
 
@@ -38,13 +38,13 @@ class _Unfailing:
             self._stream.flush()
 
 
-def _under_old_name(_logger: object, _method: str, event: EventDict) -> EventDict:
+def _under_old_name(_logger: object, _method: str, event: "EventDict") -> "EventDict":
     """Log a renamed event under its old name for one more release, with its new name in ``becomes``."""
     old = _RENAMED.get(event["event"])
     return event if old is None else {**event, "event": old, "becomes": event["event"]}
 
 
-def _escaped(_logger: object, _method: str, event: EventDict) -> EventDict:
+def _escaped(_logger: object, _method: str, event: "EventDict") -> "EventDict":
     """Nothing that a peer, a file's name or a worker says reaches the renderer as it is."""
     return {
         escape(key): escape_lines(value) if key in _OF_LINES and isinstance(value, str) else _shown(value)
@@ -74,8 +74,10 @@ class _EscapingFormatter(logging.Formatter):
 
 def configure(level: Level = "info", *, json: bool | None = None) -> None:
     """Set up structlog for this process. ``json`` None: JSON unless standard error is a terminal."""
+    import structlog
+
     as_json = not sys.stderr.isatty() if json is None else json
-    renderer: structlog.typing.Processor = (
+    renderer: Processor = (
         structlog.processors.JSONRenderer()
         if as_json
         else structlog.dev.ConsoleRenderer(

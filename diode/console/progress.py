@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-import structlog
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -22,13 +21,12 @@ from rich.table import Column
 from diode.console.drawing import new_console
 from diode.console.terminal import say_json
 from diode.formats.escape import escape
+from diode.log import log
 
 Mode = Literal["bars", "lines", "json", "quiet"]
 _LINE_EVERY_S: Final = 5.0
 _FINISHED_SHOWN: Final = 8
 _LEVELS: Final = {"quarantined": logging.ERROR, "incomplete": logging.WARNING}  # of outcomes that a person must see to
-
-log = structlog.get_logger()
 
 
 def choose_mode(*, as_json: bool, quiet: bool = False) -> Mode:

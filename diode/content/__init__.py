@@ -5,6 +5,7 @@ opens such files, like Python's ``pickle`` or PyTorch.
 
 - ``allowance``: bounds how much may be unpacked, and how deep, while the archives of one item are looked into
 - ``code_names``: tells by its name whether a file is code that other programs would run
+- ``decision``: decides on one file by the rules of its channel
 - ``examine``: examines one file: its kind, whether it is sound, whether it is a second kind as well
 - ``gguf``: strict check of GGUF files: counts, types, texts, shapes and offsets
 - ``inside``: examines the members of archives as if they were files of the item
@@ -28,6 +29,7 @@ opens such files, like Python's ``pickle`` or PyTorch.
 - ``structure``: recognises kinds whose first bytes are not enough, by fields that must fit together
 - ``texts``: recognises text (UTF-8 without control characters), and JSON and SVG among it
 - ``trouble``: the closed list of reasons why a file is not taken
+- ``words``: the names of the kinds, and which of them belong together
 - ``zip_bodies``: compares the part in front of a zip directory with the directory
 - ``zip_directory``: reads the directory of a zip archive, and keeps it in some 40 bytes and a name for each member
 - ``zip_ends``: finds every place where some reader would look for the directory of a zip archive

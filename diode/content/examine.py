@@ -7,20 +7,20 @@ from typing import BinaryIO, Final
 
 from diode.content import gguf, kinds, npy, onnx, safetensors, sentencepiece, structure, texts, zips
 from diode.content.allowance import Allowance
-from diode.content.archives import streams
 from diode.content.archives.members import shown
 from diode.content.archives.tar_headers import BLOCK_BYTES, is_header
-from diode.content.inside import LOOKED_INTO, REACHABLE, UNOPENED, WITH_MEMBERS_AS_THEY_ARE, look_inside
+from diode.content.inside import REACHABLE, WITH_MEMBERS_AS_THEY_ARE, look_inside
 from diode.content.item import NOTHING_KNOWN, Item
 from diode.content.pickles import begins_pickle
 from diode.content.reader import Reader
 from diode.content.trouble import Trouble, UnsoundError
+from diode.content.words import COMPRESSED, LOOKED_INTO, TEXTS, UNOPENED
 
 BUDGET_BYTES: Final = 256 << 20  # of all that is read of one file
 _PICKLES: Final = ("pickle", "pytorch")
-_NO_PICKLES: Final = (*texts.KINDS, "unknown", "empty")  # found to be none before that was said of them
+_NO_PICKLES: Final = (*TEXTS, "unknown", "empty")  # found to be none before that was said of them
 _NOTHING_BEHIND: Final = (*kinds.PURE, "zip", *WITH_MEMBERS_AS_THEY_ARE)
-_SHOW_WHAT_THEY_HOLD: Final = UNOPENED | streams.FORMATS.keys()  # where it does not compress
+_SHOW_WHAT_THEY_HOLD: Final = UNOPENED | COMPRESSED  # where it does not compress
 _LINTS: Final[dict[str, Callable[[Reader], dict[str, int | str]]]] = {
     "safetensors": safetensors.lint,
     "gguf": gguf.lint,
@@ -77,7 +77,7 @@ def examine(
         if lint := _LINTS.get(found.kind):
             reader.position = 0
             found.facts = lint(reader)
-        elif found.kind in texts.KINDS:
+        elif found.kind in TEXTS:
             found.facts = texts.facts_of(head)
         if allowance is not None:
             if found.kind in LOOKED_INTO or found.kind in UNOPENED:

@@ -12,12 +12,7 @@ from diode.content.archives.decoders import UnopenedError
 from diode.content.archives.members import Found, Opened, Unopened, stream
 from diode.content.archives.sources import Source
 from diode.content.reader import Reader
-
-LOOKED_INTO: Final = frozenset({"zip", "tar", "ar", "deb", *streams.FORMATS})  # archives whose members are looked at
-# archives, and files that hold others, whose members are not looked at: on neither side, whatever is installed
-UNOPENED: Final = frozenset(
-    {*("7z", "rpm", "hdf5", "rar", "cab", "cpio", "iso", "squashfs", "lzip", "lzop", "compress", "xar")}
-)
+from diode.content.words import UNOPENED
 
 REACHABLE: Final = "what is reachable of a zip archive"  # no kind, but what look_inside may be asked for
 # a member's bytes, its size, its name as the archive spells it

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
 from diode.content.allowance import Allowance
+from diode.content.decision import Decision, look
 from diode.content.item import Item
-from diode.content.rules import Decision, Rules, look
+from diode.content.rules import Rules
 
 MAX_NOTES: Final = 16
 

@@ -11,6 +11,7 @@ from diode.content.archives.trial import kind_by_trial
 from diode.content.item import NOTHING_KNOWN, Item
 from diode.content.pickles import begins_pickle
 from diode.content.reader import Reader
+from diode.content.words import PICTURES, TEXTS
 
 HEAD_BYTES: Final = 1 << 20
 BEGIN_BYTES: Final = 4096  # enough of it once the kind is known
@@ -70,20 +71,8 @@ _BY_FIRST_BYTE: Final = {
 _ELSEWHERE: Final = tuple(entry for entry in _MAGICS if entry[0])
 _BEGIN_ANYHOW: Final = frozenset(kind for _, _, kind in _ELSEWHERE)
 
-_OTHERS: Final = frozenset(
-    {
-        *("empty", "unknown", "safetensors", "onnx", "sentencepiece", "pickle", "pytorch"),
-        *("pe", "parquet", "pyc", "lzma", "zlib"),
-    }
-)
-KINDS: Final = frozenset(
-    {kind for _, _, kind in _MAGICS} | {kind for _, kind in _PATTERNS} | pictures.KINDS | texts.KINDS | _OTHERS
-)
-
 # of which readers of archives must not be able to make something else; other kinds may hold archives lawfully
-PURE: Final = (
-    pictures.KINDS | texts.KINDS | {"safetensors", "gguf", "npy", "pdf", "onnx", "sentencepiece", "tflite", "pyc"}
-)
+PURE: Final = PICTURES | TEXTS | {"safetensors", "gguf", "npy", "pdf", "onnx", "sentencepiece", "tflite", "pyc"}
 
 
 def kind_of(reader: Reader, head: bytes, path: str, item: Item) -> str:

@@ -5,7 +5,6 @@ from typing import Final
 
 from diode.content.reader import Reader
 
-KINDS: Final = frozenset({"png", "jpeg", "gif", "webp", "bmp", "ico", "tiff"})
 _BEGINNINGS: Final = (b"RI", b"BM", b"\0\0", b"II", b"MM")
 _BMP: Final = struct.Struct("<2sIII I")  # mark, size of the file, nothing, where the pixels begin, size of what follows
 _BMP_HEADERS: Final = (12, 16, 40, 52, 56, 64, 108, 124)

@@ -8,7 +8,6 @@ from diode.content.json_walk import NoJsonError, check_json
 from diode.content.reader import Reader
 from diode.content.trouble import UnsoundError
 
-KINDS: Final = frozenset({"text", "json", "svg"})
 MAX_TEXT_BYTES: Final = 64 << 20  # read whole; of larger ones the ends
 MAX_JSON_BYTES: Final = MAX_TEXT_BYTES  # read whole and walked over, never built
 _SAMPLE_BYTES: Final = 1 << 20

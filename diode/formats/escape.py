@@ -34,6 +34,17 @@ def escape_lines(text: str) -> str:
     return "\n".join(map(escape, text.split("\n")))
 
 
+def printable(text: str, most: int) -> str:
+    """``text`` as :func:`escape` shows it, cut to ``most`` characters."""
+    return escape(text[:most])[:most]
+
+
+def bounded(text: str, most: int) -> str:
+    """Text for a report: printable, on one line, of ``most`` characters at most. What cannot be shown becomes ``?``."""
+    plain = "".join(char if char.isprintable() else "?" for char in text[: most + 1])
+    return plain if len(plain) <= most else plain[: max(0, most - 3)] + "..."[:most]
+
+
 def is_visible(character: str) -> bool:
     """Whether a character is visible, and looks like itself."""
     return character.isprintable() and not _INVISIBLE.match(character)

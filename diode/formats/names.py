@@ -21,6 +21,8 @@ ChannelName = Annotated[str, Field(pattern=CHANNEL_PATTERN)]
 Count = Annotated[int, Field(ge=0, le=MAX_SEQUENCE)]
 Moment = Annotated[str, AfterValidator(check_moment)]  # UTC
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 /_.-]{0,63}$")]
+TRUST_CHANNEL: Final = "trust"  # carries trust documents, and nothing else
+
 MAX_LABELS: Final = 64
 
 

@@ -3,6 +3,7 @@
 Of two such texts, the later time sorts later.
 """
 
+import calendar
 import re
 import time
 from typing import Final
@@ -34,6 +35,11 @@ def _days_in(year: int, month: int) -> int:
 def moment(seconds: float) -> str:
     """The text for a time in seconds since 1970."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def seconds_of(at: str) -> int:
+    """A moment in seconds since 1970."""
+    return calendar.timegm(time.strptime(at, "%Y-%m-%dT%H:%M:%SZ"))
 
 
 def now_utc() -> str:

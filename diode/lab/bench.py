@@ -24,7 +24,7 @@ from diode.lab import kernel_limit as raw
 from diode.lab import stages
 from diode.lab.transfer import Case, Ends, Transfer, open_ends, run_quietly
 from diode.protocol.fec import choose_engine
-from diode.protocol.wire import datagram_bytes, symbol_bytes_for
+from diode.protocol.sizes import datagram_bytes, symbol_bytes_for
 
 SOURCE_BYTES: Final = 1 << 30
 QUICK_BYTES: Final = 256 << 20

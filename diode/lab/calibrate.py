@@ -21,22 +21,12 @@ from diode.net.address import Address
 from diode.net.sockets import open_receiver, open_sender, socket_memory
 from diode.net.trains import MAX_RUN_BYTES, train_datagrams
 from diode.net.udp import UdpPath, choose_reader, choose_sender
-from diode.protocol.auth import DatagramViews, LinkKey, Mode, Session
+from diode.protocol.auth import DatagramViews, Session
+from diode.protocol.link_key import LinkKey, Mode
 from diode.protocol.pacing import Pacer
+from diode.protocol.sizes import HEADER_BYTES, TAG_BYTES, Kind, datagram_bytes, is_symbol_size
 from diode.protocol.trials import TRIALS_PER_S, Trials
-from diode.protocol.wire import (
-    HEADER_BYTES,
-    MAGIC,
-    PADDING_BUNDLE,
-    PADDING_COUNTER,
-    TAG_BYTES,
-    VERSION,
-    Kind,
-    datagram_bytes,
-    headers_of,
-    is_symbol_size,
-    pack_lone_headers,
-)
+from diode.protocol.wire import MAGIC, PADDING_BUNDLE, PADDING_COUNTER, VERSION, headers_of, pack_lone_headers
 
 MAX_STEPS: Final = 64
 END_COPIES: Final = 5
@@ -216,7 +206,7 @@ class Clock(Protocol):
 
 
 def climb(
-    send: Callable[[memoryview], None], sealer: "Sealer", rates: Sequence[int], seconds: float, clock: Clock
+    send: Callable[[memoryview], object], sealer: "Sealer", rates: Sequence[int], seconds: float, clock: Clock
 ) -> Iterator[Step]:
     """The steps of :func:`ramp`, without its socket: trains go to ``send``, and time comes from ``clock``."""
     for number, rate in enumerate(rates):
@@ -236,7 +226,7 @@ def climb(
 
 
 def _send_for(
-    seconds: float, pacer: Pacer, send: Callable[[memoryview], None], train: memoryview, size: int, clock: Clock
+    seconds: float, pacer: Pacer, send: Callable[[memoryview], object], train: memoryview, size: int, clock: Clock
 ) -> tuple[int, float]:
     """(datagrams sent, seconds it took)."""
     started = now = clock.monotonic()

@@ -8,12 +8,12 @@ import filecmp
 import json
 import os
 import shutil
-import signal
 import sys
 import sysconfig
 import tempfile
+from asyncio.subprocess import Process
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +32,7 @@ from diode.net.address import Address
 from diode.net.sockets import bound_address, open_receiver
 from diode.process.measure import pss_bytes
 from diode.process.programs import environment, python
+from diode.process.shutdown import Shutdown
 
 WEIGHTS_BYTES: Final = 256 << 20
 BURST: Final = 300
@@ -60,12 +61,28 @@ def run_demo(*, files: Path | None, loss: float, mtu: int, rate: int, keep: Path
         raise UsageError(f"{files} does not exist")
     if keep is not None and keep.exists():
         raise UsageError(f"{keep} exists already; nothing was changed")
+    if rate == 0:
+        raise UsageError("without a rate the sender outruns the emulated diode, and bundles are lost; try --rate 100M")
     folder = keep.absolute() if keep else Path(tempfile.mkdtemp(prefix="diode-demo-"))
     try:
-        return asyncio.run(_Demo(console, folder, files, loss, mtu, rate).run())
+        return asyncio.run(_until_told(_Demo(console, folder, files, loss, mtu, rate).run()))
     finally:
         if keep is None:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _until_told(work: Coroutine[Any, Any, int]) -> int:
+    """Do ``work``. The signals that end it leave neither processes nor folders behind."""
+    shutdown = Shutdown(lambda _: None)
+    with shutdown.on_signals():
+        task = asyncio.ensure_future(work)
+        stop = asyncio.create_task(shutdown.stopping.wait())
+        await asyncio.wait([task, stop], return_when=asyncio.FIRST_COMPLETED)
+        if shutdown.interrupted is None:
+            return await task
+        task.cancel()
+        await asyncio.wait([task])
+        return 128 + shutdown.interrupted
 
 
 class _Demo:
@@ -75,7 +92,7 @@ class _Demo:
         self._files = files.absolute() if files else None
         self._loss = loss
         self._transfer = Transfer()
-        self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._processes: dict[str, Process] = {}
         self._logs: dict[str, deque[str]] = {}
         low, high = _free_address(), _free_address()
         init_pair(folder, to=str(low), listen=str(high), mtu=mtu, rate=rate, profile="standard", auth="gmac")
@@ -95,7 +112,9 @@ class _Demo:
         mismatches = [line for label, path in wanted.items() for line in self._compare(label, path)]
         for line in mismatches[:20]:
             self._console.print(f"MISMATCH {line}", style="red", markup=False)
-        for name in (name for name, code in self._transfer.codes.items() if code):
+        for name, code in ((name, code) for name, code in self._transfer.codes.items() if code):
+            how = f"was killed by signal {-code}" if code < 0 else f"ended with {code}"
+            self._console.print(f"the {name} {how}", style="red", markup=False)
             for line in self._logs.get(name, ()):
                 self._console.print(f"{name}: {line}", markup=False, highlight=False)
         self._report(wanted, len(mismatches))
@@ -120,14 +139,14 @@ class _Demo:
     async def _carry(self, wanted: dict[str, Path], total: int) -> None:
         receiver_toml, sender_toml = (str(self._folder / side / f"{side}.toml") for side in ("receiver", "sender"))
         bundles = ("--bundles", str(len(wanted)))
-        receiver = await self._start("receiver", "receiver.cli", "-c", receiver_toml, "run", "--json", *bundles)
+        receiver = await self._start("receiver", "receiver.cli.main", "-c", receiver_toml, "run", "--json", *bundles)
         ends = ("--listen", str(self._low), "--to", str(self._high))
         losses = ("--loss", str(self._loss), "--burst", str(BURST), "--seed", "1")
         link = await self._start("diode", "diode.cli.main", "link", "--json", *ends, *losses)
         await asyncio.wait_for(_line(link.stderr), _START_S)
         await asyncio.wait_for(_line(receiver.stderr), _START_S)
         command = ("run", "--until-idle", "--json") if self._files is None else ("send", "--json", str(self._files))
-        sender = await self._start("sender", "sender.cli", "-c", sender_toml, *command)
+        sender = await self._start("sender", "sender.cli.main", "-c", sender_toml, *command)
         started = asyncio.get_running_loop().time()
         readers = [asyncio.create_task(self._read(name)) for name in self._processes]
         readers += [asyncio.create_task(self._listen(name)) for name in self._processes]
@@ -137,8 +156,7 @@ class _Demo:
             sampler = asyncio.create_task(self._sample())
             try:
                 async with asyncio.timeout(limit):
-                    if await sender.wait() == 0:
-                        await receiver.wait()
+                    await _until_over(sender, receiver, link)
             except TimeoutError:
                 raise DiodeError(f"not done after {limit:.0f} s; try a lower --rate") from None
             finally:
@@ -147,14 +165,14 @@ class _Demo:
             max([p["_at"] for p in self._transfer.published.values()], default=asyncio.get_running_loop().time())
             - started
         )
-        link.send_signal(signal.SIGTERM)
-        await asyncio.wait_for(link.wait(), _START_S)
-        if receiver.returncode is None:
-            receiver.terminate()
+        for process in (link, sender, receiver):
+            if process.returncode is None:
+                process.terminate()
+            await asyncio.wait_for(process.wait(), _START_S)
         await asyncio.wait_for(asyncio.gather(*readers, receiver.wait()), _START_S)
         self._transfer.codes = {name: process.returncode or 0 for name, process in self._processes.items()}
 
-    async def _start(self, name: str, module: str, *arguments: str) -> asyncio.subprocess.Process:
+    async def _start(self, name: str, module: str, *arguments: str) -> Process:
         pipe = asyncio.subprocess.PIPE
         self._processes[name] = process = await asyncio.create_subprocess_exec(
             *python(module, *arguments), stdout=pipe, stderr=pipe, cwd="/", env=environment()
@@ -245,16 +263,32 @@ class _Demo:
             "lost by the diode": f"{lost:,} ({link.get('lost_random', 0):,} at random, {link.get('bursts', 0)} bursts)",
             "lost data datagrams": f"{receiver.get('lost_before_fec', 0):,} before FEC",
             "repaired": f"{receiver.get('blocks_repaired', 0):,} blocks; {receiver.get('blocks_lost', 0):,} lost",
-            "digests checked": "every slab (BLAKE3), both tables (BLAKE3), the manifest's signature (Ed25519)",
+            "digests checked": "every slab (BLAKE3), both tables (BLAKE3), the manifest's signature (Ed25519)"
+            if len(published) == len(wanted)
+            else "of what was published; the rest did not arrive whole",
             "signer": ", ".join(sorted({m["signer"][:16] for m in published})) or "-",
             "memory, sender": f"{transfer.peak_bytes.get('sender', 0) / 2**20:.0f} MiB peak (PSS)",
             "memory, receiver": f"{transfer.peak_bytes.get('receiver', 0) / 2**20:.0f} MiB peak (PSS) "
             f"+ {receiver.get('socket_granted', 0) / 2**20:.0f} MiB socket buffer",
-            "comparison": "every file identical" if not mismatches else f"{mismatches} DIFFERENCES",
+            "comparison": f"{mismatches} DIFFERENCES" if mismatches else "every file identical",
         }
         for name, value in rows.items():
             table.add_row(name, value)
         self._console.print(table)
+
+
+async def _until_over(sender: Process, receiver: Process, link: Process) -> None:
+    """Wait until the receiver has all. When one of the three fails, nobody waits for the others."""
+    waiting = {asyncio.create_task(process.wait()): process for process in (sender, receiver, link)}
+    try:
+        while True:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            ended = [waiting.pop(task) for task in done]
+            if ended != [sender] or sender.returncode:
+                return
+    finally:
+        for task in waiting:
+            task.cancel()
 
 
 def _bars(console: Console) -> Progress:

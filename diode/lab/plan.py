@@ -28,7 +28,7 @@ from diode.protocol.geometry import (
     slab_count,
     stream_geometry,
 )
-from diode.protocol.wire import MAX_ROWS, datagram_bytes
+from diode.protocol.sizes import MAX_ROWS, datagram_bytes
 
 MANIFEST_BYTES: Final = 2048  # typical, with one signature
 FILE_ENTRY_BYTES: Final = 260  # of the files table, typical

@@ -12,13 +12,14 @@ import numpy as np
 
 from diode.errors import Drop
 from diode.formats.digest import digest
-from diode.protocol.auth import LinkKey, Session
+from diode.protocol.auth import Session
 from diode.protocol.encoder import Part, SlabEncoder, Slot, fill_from
 from diode.protocol.fec import Engine, choose_engine
 from diode.protocol.geometry import PROFILES, Slab, slab_at, stream_geometry
 from diode.protocol.handed_over import SlabKey
+from diode.protocol.link_key import LinkKey
 from diode.protocol.open_slab import OpenSlab
-from diode.protocol.wire import HEADER_BYTES, TAG_BYTES, Kind
+from diode.protocol.sizes import HEADER_BYTES, TAG_BYTES, Kind
 
 _ROUNDS: Final = 5
 

@@ -150,7 +150,7 @@ class Transfer:
 
     def _start(self, prefix: Sequence[str], side: str, *arguments: str) -> "subprocess.Popen[str]":
         config = str(self._pair / side / f"{side}.toml")
-        command = [*prefix, *python(f"{side}.cli", "-c", config, *arguments)]
+        command = [*prefix, *python(f"{side}.cli.main", "-c", config, *arguments)]
         pipe = subprocess.PIPE
         return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd="/", env=environment())
 

@@ -10,7 +10,7 @@ import time
 from typing import Final
 
 from diode.net.address import Address
-from diode.net.refusals import NO_OFFLOAD, NO_ROOM, RETRY_S, RETRY_SLEEP_S, quiet, raise_unless_passing
+from diode.net.refusals import NO_OFFLOAD, NO_ROOM, RETRY_S, RETRY_SLEEP_S, named, quiet, raise_unless_passing
 from diode.net.sockets import UDP_GRO, UDP_SEGMENT, timeval
 from diode.net.trains import count_datagrams, cut
 
@@ -26,6 +26,7 @@ class BatchedSender:
     def __init__(self, sock: socket.socket, to: Address, datagram_bytes: int) -> None:
         self.calls = 0  # system calls that were to send
         self.refused = 0  # datagrams that the kernel did not take
+        self.refusal = 0  # the errno of the last send; 0: the kernel took all of the train
         self.degraded: str | None = None  # why the offload is off, once it is
         self._sock = sock
         self._to = to
@@ -41,26 +42,21 @@ class BatchedSender:
             except OSError as error:
                 self._degrade(error.errno or 0)
 
-    def send(self, train: memoryview) -> None:
+    def send(self, train: memoryview) -> int:
         """Send at most :func:`train_datagrams` datagrams; the last one may be shorter.
 
-        ``train`` is the caller's again afterwards.
+        Returns how many bytes the kernel took, from the start of ``train``, which is the caller's again afterwards.
 
-        Datagrams that the kernel cannot take at the moment are counted in ``refused``. Raises KernelError for what it
-        will never take.
+        What the kernel cannot take at the moment is counted in ``refused``, and ``refusal`` is the errno. Raises
+        KernelError for what it will never take.
         """
         deadline = time.monotonic() + RETRY_S
-        if self.degraded is None:
-            code = self._offer(train, deadline)
-            if code not in NO_OFFLOAD:
-                if code:
-                    self._count_refused(code, count_datagrams(train, self._datagram_bytes))
-                return
-            self._degrade(code)  # and nothing of the train was sent, so all of it is sent below
-        for datagram in cut(train, self._datagram_bytes):
-            code = self._offer(datagram, deadline)
-            if code:
-                self._count_refused(code, 1)
+        if self.degraded is not None:
+            return self._send_singly(train, deadline)
+        code = self._offer(train, deadline)
+        if code in NO_OFFLOAD:
+            return self._send_otherwise(train, code, deadline)
+        return self._count(code, train, 0 if code else len(train))
 
     def close(self) -> None:
         """Close the socket."""
@@ -80,17 +76,39 @@ class BatchedSender:
                 return 0
             time.sleep(RETRY_SLEEP_S)
 
+    def _send_otherwise(self, train: memoryview, code: int, deadline: float) -> int:
+        """Send a train that the kernel refused as such. A route may have refused it; then its datagrams are, too."""
+        self._degrade(code)
+        taken = self._send_singly(train, deadline)
+        if not taken:
+            self.degraded = None
+            self.resize(self._datagram_bytes)
+        return taken
+
+    def _send_singly(self, train: memoryview, deadline: float) -> int:
+        taken = 0
+        for datagram in cut(train, self._datagram_bytes):
+            code = self._offer(datagram, deadline)
+            if code:
+                return self._count(code, train, taken)
+            taken += len(datagram)
+        return self._count(0, train, taken)
+
     def _degrade(self, code: int) -> None:
-        self.degraded = f"the kernel refused UDP segmentation offload: {errno.errorcode.get(code, str(code))}"
+        self.degraded = f"the kernel refused UDP segmentation offload: {named(code)}"
         try:
             self._sock.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 0)
         except OSError as error:
             if error.errno != errno.ENOPROTOOPT:  # such a kernel has nothing to switch off
                 raise
 
-    def _count_refused(self, code: int, datagrams: int) -> None:
-        raise_unless_passing(code, self._to, self._datagram_bytes)
-        self.refused += datagrams
+    def _count(self, code: int, train: memoryview, taken: int) -> int:
+        """Note what became of a train, of which the kernel took ``taken`` bytes. Returns ``taken``."""
+        self.refusal = code
+        if code:
+            raise_unless_passing(code, self._to, self._datagram_bytes)
+            self.refused += count_datagrams(train[taken:], self._datagram_bytes)
+        return taken
 
 
 class BatchedReader:

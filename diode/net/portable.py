@@ -27,6 +27,7 @@ class PortableSender:
     def __init__(self, sock: socket.socket, to: Address, datagram_bytes: int) -> None:
         self.calls = 0
         self.refused = 0
+        self.refusal = 0  # see BatchedSender
         self.degraded: str | None = None
         self._to = to
         _, self._socket_address = to.resolve()
@@ -36,29 +37,31 @@ class PortableSender:
         # when the loop stops between two trains. asyncio-dgram has no public way to its transport.
         self._stream._transport.set_write_buffer_limits(high=0)  # noqa: SLF001
 
-    def send(self, train: memoryview) -> None:
+    def send(self, train: memoryview) -> int:
         """Send a train like :meth:`diode.net.batched.BatchedSender.send`."""
-        self._loop.run_until_complete(self._send_all(train))
+        return self._loop.run_until_complete(self._send_all(train))
 
     def close(self) -> None:
         """Close the socket and the event loop."""
         _close_stream(self._loop, self._stream)
 
-    async def _send_all(self, train: memoryview) -> None:
+    async def _send_all(self, train: memoryview) -> int:
         import asyncio
 
-        left = count_datagrams(train, self._datagram_bytes)
+        taken, self.refusal = 0, 0
         deadline = time.monotonic() + RETRY_S
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S + RETRY_S):
                 for datagram in cut(train, self._datagram_bytes):
-                    code = await self._offer(datagram, deadline)
-                    if code:
-                        raise_unless_passing(code, self._to, self._datagram_bytes)
-                        self.refused += 1
-                    left -= 1
+                    self.refusal = await self._offer(datagram, deadline)
+                    if self.refusal:
+                        raise_unless_passing(self.refusal, self._to, self._datagram_bytes)
+                        break
+                    taken += len(datagram)
         except TimeoutError:
-            self.refused += left
+            self.refusal = errno.EAGAIN
+        self.refused += count_datagrams(train[taken:], self._datagram_bytes)
+        return taken
 
     async def _offer(self, datagram: memoryview, deadline: float) -> int:
         import asyncio

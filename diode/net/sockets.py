@@ -11,7 +11,7 @@ import struct
 from array import array
 from typing import Final, NamedTuple
 
-from diode.errors import KernelError, UsageError
+from diode.errors import KernelError, NetworkError, UsageError
 from diode.net.address import Address, SocketAddress
 
 SEND_BUFFER_BYTES: Final = 4 << 20
@@ -30,6 +30,8 @@ _IP_MTU_DISCOVER: Final = 10
 _IPV6_MTU_DISCOVER: Final = 23
 _PMTUDISC_PROBE: Final = 3  # set Don't Fragment, and believe no ICMP about the path
 
+# An interface, or its address, that is not there yet at boot: systemd starts a daemon again that ends for this.
+_COMES_LATER: Final = frozenset({errno.EADDRNOTAVAIL, errno.ENETDOWN, errno.ENODEV, errno.ENXIO})
 _MEMINFO: Final = struct.Struct("9I")
 _TIMEVAL: Final = struct.Struct("ll")
 _BPF_RET_0: Final = struct.pack("HBBI", 0x06, 0, 0, 0)  # struct sock_filter: keep 0 bytes of every packet
@@ -69,7 +71,8 @@ def open_receiver(listen: Address, buffer_bytes: int) -> socket.socket:
         sock.bind(address)
     except OSError as error:
         sock.close()
-        raise UsageError(f"cannot listen on {listen}: {_bind_advice(error)}") from error
+        kind = NetworkError if error.errno in _COMES_LATER else UsageError
+        raise kind(f"cannot listen on {listen}: {_bind_advice(error)}") from error
     return sock
 
 

@@ -1,12 +1,15 @@
 """Worker processes and other programs: how they are started, confined and watched, and how they exchange messages.
 
 - ``background``: one thread beside the event loop, for work that may wait for a disk
+- ``child``: runs a piece of work in a forked child that is confined further, and hears what it says
+- ``clock``: knows whether the wall clock may be believed, and tells of its jumps
 - ``confined``: binds a child process that parses strangers' files: memory, time, files, processes
 - ``handing``: hands open files, with a message, to a process that may not open files
 - ``judges``: starts a site's own scanners and hooks without our keys, as users of their own
 - ``measure``: measures what a daemon uses: memory and processor time
 - ``memory``: memory that processes share: sealed memfds, the ring of received datagrams, counters
 - ``messages``: messages that workers of either side send to their supervisor
+- ``peer``: who is at the other end of a local socket
 - ``programs``: the command and environment by which programs are started safely
 - ``proven``: reads a file piece by piece, and compares each piece with its digest
 - ``restarts``: decides whether workers that died are started anew
@@ -14,7 +17,9 @@
 - ``shutdown``: keeps whether a daemon ends, and why
 - ``supervise``: watches a worker group: messages, log lines, deaths, forbidden messages
 - ``systemd``: takes sockets from systemd, and reports readiness and health to it
+- ``tending``: keeps a background task going: what it raises is logged, and it is started again
 - ``vocabulary``: the codec of messages between processes, and the bounds of their fields
 - ``waiting``: waits for file descriptors, including those above 1023
+- ``warden``: keeps one program, and ends whatever it has started
 - ``workers``: starts worker processes, and passes messages to and from them
 """

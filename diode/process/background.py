@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from diode.log import log
+
 Work = Callable[[], None]
 
 
@@ -67,6 +69,13 @@ class Background:
             try:
                 work()
             except Exception as error:  # noqa: BLE001 - whatever it is, the thread goes on with what comes next
-                self._on_error(error)
+                self._tell(error)
             finally:
                 self._waiting.task_done()
+
+    def _tell(self, error: Exception) -> None:
+        """Call ``on_error``. If that raises too, the log says so, and the thread goes on all the same."""
+        try:
+            self._on_error(error)
+        except Exception:
+            log.exception("task_failed", task="background", consequence="all else goes on")

@@ -22,18 +22,27 @@ def limit_s(files: int, size_bytes: int) -> float:
     return min(MOST_S, LEAST_S + files * PER_FILE_S + size_bytes * PER_BYTE_S + unpacked)
 
 
-def bind(limit_s: float, calls: Iterable[str], *, writes: Iterable[int], reads: Sequence[Path]) -> list[str]:
+def bind(
+    limit_s: float,
+    calls: Iterable[str],
+    *,
+    writes: Iterable[int],
+    reads: Sequence[Path | int],
+    changes: Sequence[Path] = (),
+    file_bytes: int = 0,
+) -> list[str]:
     """Bind this process for good: limit memory and time, and call :func:`diode.process.sandbox.confine`.
 
-    Returns what could not be enforced. Import everything that is needed before this call.
+    It may write files below the folders ``changes`` alone, of at most ``file_bytes`` each. Returns what could not be
+    enforced. Import everything that is needed before this call.
     """
     seconds = int(limit_s) + 1
     for what, most in (
         (resource.RLIMIT_AS, MEMORY_BYTES),
         (resource.RLIMIT_CPU, seconds),
-        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_FSIZE, file_bytes),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NPROC, 0),
     ):
         resource.setrlimit(what, (most, most))
-    return confine(calls, writes=writes, reads=reads)
+    return confine(calls, writes=writes, reads=reads, changes=changes)

@@ -2,7 +2,8 @@
 
 A judge runs as a user of its own, if the configuration names one. In any case it gains no privilege, has no capability,
 and can neither look into other processes nor signal them. Keys, ledgers and settings are hidden from it. ``main``
-enforces this and then becomes the program, so the program never runs unconfined.
+forks: its child enforces this and then becomes the program, so the program never runs unconfined. ``main`` itself stays
+as the program's :mod:`warden <diode.process.warden>`. It ends with the program's exit code, when nothing is left of it.
 """
 
 import os
@@ -11,14 +12,16 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NoReturn
 
 from diode.errors import UsageError
 from diode.formats.escape import escape
 from diode.process.programs import ENVIRONMENT, python
 from diode.process.sandbox import confine_program
 from diode.process.vocabulary import Chars, Fields, Many, Maybe, Vocabulary, Whole
+from diode.process.warden import keep
 
 CANNOT_START: Final = 126  # as a shell ends when it cannot run what is there
 MAX_SETTINGS_BYTES: Final = 128 << 10  # the kernel takes no longer argument
@@ -66,9 +69,9 @@ class Surroundings:
     reads: tuple[str, ...] = ()
 
     def command(self, program: Sequence[str], user: str = "") -> list[str]:
-        """The command that starts ``program`` in these surroundings. Start it in ``/``.
+        """The command that starts ``program`` in these surroundings. Start it in ``/``, in a new session.
 
-        It exits with CANNOT_START on failure.
+        It exits with CANNOT_START on failure. Told to end (SIGTERM), it ends the program and all that this started.
 
         Raises UsageError when the user is unknown, OSError when the program is missing or may not be run.
         """
@@ -101,16 +104,21 @@ def let_in(folder: Path, user: str) -> None:
 
 
 def main() -> None:
-    """Give up everything that a judge must not have, and become the program: ``SETTINGS FILE PROGRAM ARGUMENTS``."""
+    """Run the program without what a judge must not have, and end whatever it leaves: ``SETTINGS FILE PROGRAM ...``."""
     said, file, *program = sys.argv[1:]
     settings: JudgeSettings = _SETTINGS.decode(said.encode())
+    raise SystemExit(keep(partial(_run, settings, file, program)))
+
+
+def _run(settings: JudgeSettings, file: str, program: list[str]) -> NoReturn:
+    """Give up everything that a judge must not have, and become the program."""
     try:
         confine_program(settings.hidden, settings.reads, lambda: _become(settings.account))
         os.umask(0o077)
         os.execve(file, program, ENVIRONMENT)  # noqa: S606 - by no shell
     except OSError as error:
         os.write(2, escape(f"{program[0]} cannot be started: {error.strerror or error}").encode() + b"\n")
-    raise SystemExit(CANNOT_START)
+    os._exit(CANNOT_START)
 
 
 def _become(account: Account | None) -> None:

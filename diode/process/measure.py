@@ -37,7 +37,7 @@ def cpu_seconds(pid: int) -> dict[str, float]:
         except OSError:
             continue
         module = module_of(words)
-        name = "supervisor" if not module or module.endswith(".cli") else module
+        name = "supervisor" if not module or module.endswith((".cli", ".cli.main")) else module
         seconds[name] = seconds.get(name, 0.0) + (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
     return seconds
 

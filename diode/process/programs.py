@@ -15,6 +15,7 @@ from functools import cache
 from typing import Final
 
 from diode.errors import UsageError
+from diode.log import log
 
 ENVIRONMENT: Final = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -26,7 +27,8 @@ _SITES: Final = ("site-packages", "dist-packages")
 # -I: neither the working directory, nor PYTHON*, nor ~/.local; -S: no .pth file and no sitecustomize is run
 _ISOLATED: Final = ("-I", "-S")
 _BEGIN: Final = (
-    "import importlib, json, sys; del sys.argv[0]; sys.path += json.loads(sys.argv.pop(0)); "
+    "import importlib, json, os, sys; del sys.argv[0]; sys.path += json.loads(sys.argv.pop(0)); "
+    "os.environ['PYDANTIC_DISABLE_PLUGINS'] = '__all__'; "  # else it asks every installed package for some
     "importlib.import_module(sys.argv[0]).main()"
 )
 
@@ -113,10 +115,8 @@ def _refuse_writable(folder: str) -> None:
 
 
 def _say_left_out(folder: str, other: str) -> None:
-    import structlog  # the process that strangers talk to loads this module, and must hold little
-
     do = f"chmod go-w {other}"
-    structlog.get_logger().warning("code_folder_left_out", folder=folder, written_by_others=other, do=do)
+    log.warning("code_folder_left_out", folder=folder, written_by_others=other, do=do)
 
 
 def _root() -> str:

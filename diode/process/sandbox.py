@@ -52,6 +52,8 @@ FILES: Final = (
     *("geteuid", "getuid", "getegid", "getgid", "uname", "sysinfo", "dup"),
 )
 
+LINKING: Final = ("symlinkat",)  # of who makes symbolic links; where, is Landlock's to say
+
 _HANDLED_FS: Final = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}  # Landlock's version -> how many kinds of access it knows
 _NEWEST: Final = 5
 _NET: Final = 0b11  # TCP: bind, connect
@@ -59,7 +61,7 @@ _SCOPED: Final = 0b11  # abstract Unix sockets of others, signals to others
 _EXECUTE: Final = 1 << 0
 _WRITE_FILE, _READ_FILE, _READ_DIR = (1 << n for n in (1, 2, 3))
 _REMOVE_DIR, _REMOVE_FILE, _MAKE_DIR, _MAKE_REG = (1 << n for n in (4, 5, 7, 8))
-_REFER, _TRUNCATE = (1 << n for n in (13, 14))
+_MAKE_SYM, _REFER, _TRUNCATE = (1 << n for n in (12, 13, 14))
 _READ: Final = _READ_FILE | _READ_DIR
 _CHANGE: Final = _READ | _WRITE_FILE | _REMOVE_DIR | _REMOVE_FILE | _MAKE_DIR | _MAKE_REG | _REFER | _TRUNCATE
 _OF_FILES: Final = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE  # the others are folders' own
@@ -78,6 +80,7 @@ def confine(
     writes: Iterable[int] | None = None,
     sends: int | None = None,
     changes: Sequence[Path] = (),
+    links: Sequence[Path] = (),
     reads: Iterable[Path | int] = (),
     threads: bool = False,
 ) -> list[str]:
@@ -87,9 +90,9 @@ def confine(
 
     It keeps the system calls that Python needs, and ``calls``. ``write`` stays allowed on the descriptors ``writes``,
     standard output and error; on all descriptors when ``writes`` is None. ``sendto`` stays allowed on the socket
-    ``sends`` only. Of the file system it keeps ``changes`` (folders that may be written) and ``reads`` (files and
-    folders, by path or by descriptor; the descriptors are closed), as far as they exist. ``threads`` allows new
-    threads, but no processes.
+    ``sends`` only. Of the file system it keeps ``changes`` (folders that may be written), ``links`` (those among
+    them in which symbolic links may be made) and ``reads`` (files and folders, by path or by descriptor; the
+    descriptors are closed), as far as they exist. ``threads`` allows new threads, but no processes.
 
     Import everything that is needed before this call. Raises OSError when a folder of ``changes`` is missing, because
     it could never be reached later.
@@ -106,7 +109,7 @@ def confine(
             _allow_threads(allowed)
     except (ImportError, OSError, RuntimeError) as error:
         lacking.append(f"seccomp: libseccomp is missing or too old ({error})")
-    if reason := _landlock_worker(changes, reads):  # its calls, and the modules above, are out of reach afterwards
+    if reason := _landlock_worker(changes, links, reads):  # its calls, and modules, are out of reach afterwards
         lacking.append(reason)
     try:
         if allowed is not None:
@@ -208,7 +211,7 @@ def _allow_threads(allowed: Any) -> None:
     allowed.add_rule(seccomp.ERRNO(errno.ENOSYS), "clone3")  # its flags cannot be seen: clone is taken instead
 
 
-def _landlock_worker(changes: Sequence[Path], reads: Iterable[Path | int]) -> str:
+def _landlock_worker(changes: Sequence[Path], links: Sequence[Path], reads: Iterable[Path | int]) -> str:
     version = landlock_version()
     if not version:
         return "Landlock: this kernel does not have it, or does not use it"
@@ -216,7 +219,7 @@ def _landlock_worker(changes: Sequence[Path], reads: Iterable[Path | int]) -> st
         os.stat(path)  # what is not there now would be out of reach for good: better not to begin
     if version == 1 and changes:
         return "Landlock: version 1 forbids every rename between folders; Linux 5.19 has version 2"
-    return _landlock(version, [(changes, _CHANGE), (reads, _READ)])
+    return _landlock(version, [(changes, _CHANGE), (links, _MAKE_SYM), (reads, _READ)])
 
 
 def _landlock(version: int, rules: Iterable[tuple[Iterable[Path | int], int]], *, has_network: bool = False) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 
 from diode.errors import DiodeError
 
-SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # the last: its terminal went away
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +64,13 @@ class Shutdown:
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """End on SIGTERM and SIGINT while this block runs."""
+        """End on SIGTERM, SIGINT and SIGHUP while this block runs, but for those that are ignored."""
         loop = asyncio.get_running_loop()
-        for number in SIGNALS:
+        heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # as nohup does
+        for number in heard:
             loop.add_signal_handler(number, self.interrupt, number)
         try:
             yield
         finally:
-            for number in SIGNALS:
+            for number in heard:
                 loop.remove_signal_handler(number)

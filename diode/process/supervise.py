@@ -15,10 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-import structlog
-
 from diode.errors import DiodeError, MessageError
-from diode.process.vocabulary import printable
+from diode.formats.escape import printable
+from diode.log import log
 from diode.process.waiting import ready
 from diode.process.workers import Worker
 
@@ -27,8 +26,6 @@ MAX_LINE: Final = 500
 LINES_AT_ONCE: Final = 200  # of a worker's log
 LINES_PER_S: Final = 2.0
 _READ_BYTES: Final = 65536
-
-log = structlog.get_logger()
 
 
 class Allowance:

@@ -17,16 +17,11 @@ from dataclasses import is_dataclass
 from typing import Any, Final, Protocol, get_type_hints
 
 from diode.errors import MessageError
-from diode.formats.escape import escape
+from diode.formats.escape import printable
 
 LINE_BYTES: Final = 64 << 10
 MAX_NUMBER: Final = (1 << 63) - 1
 _NAME: Final = re.compile(r"[A-Za-z]{1,40}")
-
-
-def printable(text: str, most: int) -> str:
-    """``text`` as :func:`diode.formats.escape.escape` shows it, cut to ``most`` characters."""
-    return escape(text[:most])[:most]
 
 
 class Bounds(Protocol):

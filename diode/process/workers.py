@@ -31,6 +31,7 @@ S = TypeVar("S")
 _PR_SET_PDEATHSIG: Final = 1
 _KEPT: Final = ("CREDENTIALS_DIRECTORY", "TZ")  # where systemd has put keys; people's time
 _READ_BYTES: Final = 65536
+_MOST_SAID_BYTES: Final = 2048  # of last words
 _LENGTH: Final = struct.Struct(">I")
 _MAX_SETTINGS_BYTES: Final = 32 << 20  # a thousand places, each as long as a path can be
 
@@ -175,6 +176,13 @@ class Worker:
     def kill(self) -> None:
         """Kill the worker at once, without waiting for its work."""
         self.process.kill()
+
+    def last_words(self) -> str:
+        """The beginning of what it wrote to standard error, and nobody has read yet."""
+        with contextlib.suppress(OSError):
+            if ready([self.log_fd], 0.0):
+                return os.read(self.log_fd, _MOST_SAID_BYTES).decode(errors="replace")
+        return ""
 
     def close(self) -> int:
         """Kill the worker if it still runs, wait for it, and close our descriptors.

@@ -14,11 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diode.errors import Drop
-from diode.protocol.auth import DatagramViews, HeartbeatAuth, LinkKey, Mode, Session
-from diode.protocol.heartbeat import Heartbeat, LinkOrder, parse_heartbeat, parse_heartbeat_mac
+from diode.protocol.auth import DatagramViews, HeartbeatAuth, Session
+from diode.protocol.heartbeat import Heartbeat, parse_heartbeat, parse_heartbeat_mac
+from diode.protocol.link_key import LinkKey, Mode
+from diode.protocol.link_order import LinkOrder
 from diode.protocol.sessions import MAX_SESSIONS, Admitted, Sessions, Tracked
+from diode.protocol.sizes import HEADER_BYTES, TAG_BYTES, Kind
 from diode.protocol.trials import MAC_CHECKS_PER_S, MAC_SAMPLE, TRIALS_PER_S, Trials
-from diode.protocol.wire import HEADER_BYTES, PADDING_BUNDLE, TAG_BYTES, Kind
+from diode.protocol.wire import PADDING_BUNDLE
 
 _MAC: Final = int(Kind.HEARTBEAT_MAC)
 _LONE: Final = struct.Struct(">4xBxHQQQIH2xBB")  # of docs/wire-format.md, section 1

@@ -30,7 +30,8 @@ from diode.protocol.fec import Engine
 from diode.protocol.geometry import Geometry, sent_rows
 from diode.protocol.handed_over import Begun, Completed, HandedOver, SlabKey, Spilled, Wanted
 from diode.protocol.open_slab import OpenSlab
-from diode.protocol.wire import HEADER_BYTES, PADDING_BUNDLE, TAG_BYTES, Kind, ObjectType, copy_headers
+from diode.protocol.sizes import HEADER_BYTES, TAG_BYTES, Kind, ObjectType
+from diode.protocol.wire import PADDING_BUNDLE, copy_headers
 
 Bytes2D = NDArray[np.uint8]
 Rows = NDArray[np.intp]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from diode.errors import Drop
 from diode.protocol.geometry import Geometry, Slab, object_geometry, slab_at, slab_count
 from diode.protocol.handed_over import SlabKey
-from diode.protocol.wire import Kind, ObjectType
+from diode.protocol.sizes import Kind, ObjectType
 
 MAX_FINISHED: Final = 4096  # bundles remembered as published or refused
 

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from diode.formats.names import MAX_MANIFEST_BYTES
 from diode.protocol.geometry import OBJECT_MAX_K, Geometry, columns_for
 from diode.protocol.handed_over import SlabKey
-from diode.protocol.wire import MAX_ROWS, Kind, ObjectType
+from diode.protocol.sizes import MAX_ROWS, Kind, ObjectType
 
 MAX_EARLY_SLABS: Final = 4096
 

@@ -15,17 +15,8 @@ from numpy.typing import NDArray
 from diode.protocol.auth import DatagramViews, Session
 from diode.protocol.fec import Engine
 from diode.protocol.geometry import Geometry, Slab
-from diode.protocol.wire import (
-    HEADER_BYTES,
-    OVERHEAD_BYTES,
-    PADDING_COUNTER,
-    TAG_BYTES,
-    Kind,
-    datagram_bytes,
-    headers_of,
-    pack_headers,
-    pack_lone_headers,
-)
+from diode.protocol.sizes import HEADER_BYTES, OVERHEAD_BYTES, TAG_BYTES, Kind, datagram_bytes
+from diode.protocol.wire import PADDING_COUNTER, headers_of, pack_headers, pack_lone_headers
 
 Bytes2D = NDArray[np.uint8]
 

@@ -20,7 +20,7 @@ import numpy as np
 import zfec
 from numpy.typing import NDArray
 
-from diode.protocol.wire import MAX_ROWS
+from diode.protocol.sizes import MAX_ROWS
 
 Bytes2D = NDArray[np.uint8]
 Bytes3D = NDArray[np.uint8]

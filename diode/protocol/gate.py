@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from diode.errors import Drop
 from diode.protocol.admission import Admission, Heard
-from diode.protocol.auth import DatagramViews, LinkKey, Mode
-from diode.protocol.heartbeat import LinkOrder
+from diode.protocol.auth import DatagramViews
+from diode.protocol.link_key import LinkKey, Mode
+from diode.protocol.link_order import LinkOrder
 from diode.protocol.sessions import Admitted
-from diode.protocol.wire import OVERHEAD_BYTES, Kind, copy_headers, screen
+from diode.protocol.sizes import OVERHEAD_BYTES, Kind
+from diode.protocol.wire import copy_headers, screen
 
 Bytes2D = NDArray[np.uint8]
 Rows = NDArray[np.intp]

@@ -8,10 +8,7 @@ one row of as many columns. The same rule cuts manifests and tables.
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from diode.protocol.wire import MAX_COLUMNS, MAX_ROWS, MAX_SYMBOL_BYTES, Kind, is_symbol_size
+from diode.protocol.sizes import MAX_COLUMNS, MAX_ROWS, MAX_SYMBOL_BYTES, Kind, is_symbol_size
 
 OBJECT_MAX_K: Final = 64
 WIDE_SYMBOL_BYTES: Final = 4096  # from this size on a row has 32 columns, so that a slab stays below 64 MiB
@@ -99,17 +96,6 @@ class Slab:
     def datagrams(self) -> int:
         """Number of datagrams in one transmission, including repair."""
         return self.source_symbols + self.shape.r * self.shape.columns
-
-    def symbols(self, repair_offset: int = 0) -> NDArray[np.uint16]:
-        """Symbol numbers (row x D + column) in sending order; repair starts at row ``k + repair_offset``."""
-        d = self.shape.columns
-        first = (self.shape.k + repair_offset) * d
-        return np.concatenate(
-            [
-                np.arange(self.source_symbols, dtype=np.uint16),
-                np.arange(first, first + self.shape.r * d, dtype=np.uint16),
-            ]
-        )
 
 
 def columns_for(symbol_bytes: int) -> int:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from diode.protocol.wire import Kind
+from diode.protocol.sizes import Kind
 
 
 class SlabKey(NamedTuple):

@@ -7,7 +7,7 @@ that know only that.
 """
 
 import json
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from diode.formats.canonical import canonical
 from diode.formats.names import MAX_SEQUENCE, BundleHex, ChannelName, Hex32
 from diode.formats.strict_json import read_json
-from diode.protocol.auth import DatagramViews, HeartbeatAuth, LinkKey, Session
-from diode.protocol.wire import HEADER_BYTES, PADDING_BUNDLE, Kind, datagram_bytes, headers_of, pack_lone_headers
+from diode.protocol.auth import DatagramViews, HeartbeatAuth, Session
+from diode.protocol.link_key import LinkKey
+from diode.protocol.sizes import HEADER_BYTES, Kind, datagram_bytes
+from diode.protocol.wire import PADDING_BUNDLE, headers_of, pack_lone_headers
 
 MAX_SESSIONS: Final = 16  # live at one sender
 FEWEST_SESSIONS: Final = 8  # fit into the smallest symbol, with nothing else that can be left out
@@ -30,20 +32,6 @@ SessionHex = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 Number = Annotated[int, Field(ge=0, lt=1 << 63)]
 HealthName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 EntryNumber = Annotated[int, Field(strict=True, ge=1, le=MAX_SEQUENCE)]
-
-
-class LinkOrder(NamedTuple):
-    """The newest heartbeat of one link key that a receiver accepted, as it stores it."""
-
-    epoch: int = -1
-    number: int = 0
-    has_mac: bool = False  # one of kind 4 was accepted: kind 3 is believed no more
-    has_spoken: bool = False  # the last one was accepted under this key; else taken over, typed, or another spoke since
-
-    @property
-    def reached(self) -> tuple[int, int]:
-        """The (epoch, number) that a new heartbeat must exceed."""
-        return self.epoch, self.number
 
 
 class InFlight(BaseModel):

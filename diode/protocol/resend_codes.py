@@ -18,7 +18,7 @@ from typing import Final
 
 from diode.errors import UsageError
 from diode.formats.names import CHANNEL_PATTERN, MAX_SEQUENCE
-from diode.protocol.wire import MAX_SLABS
+from diode.protocol.sizes import MAX_SLABS
 
 LONGEST_CODE: Final = 300  # characters; above it a file is carried
 LONGEST_TEXT: Final = 1 << 20  # of such a file

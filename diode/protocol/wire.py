@@ -5,20 +5,16 @@ one datagram in each row; its headers are a strided numpy record view of the fir
 memory for single datagrams. No field is trusted before :func:`screen` has bounded it.
 """
 
-from enum import IntEnum
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diode.errors import Drop
+from diode.protocol.sizes import HEADER_BYTES, MAX_COLUMNS, MAX_ROWS, MAX_SLABS, Kind, ObjectType
 
 MAGIC: Final = 0x44494F  # "DIO"
 VERSION: Final = 1
-HEADER_BYTES: Final = 48
-TAG_BYTES: Final = 16
-OVERHEAD_BYTES: Final = HEADER_BYTES + TAG_BYTES
-
 HEADER: Final = np.dtype(
     [
         ("magic_version", ">u4"),
@@ -42,51 +38,11 @@ NONCE: Final = slice(12, 24)  # low half of the session and the counter: 12 byte
 SESSION: Final = slice(8, 16)
 COUNTER: Final = slice(16, 24)
 
-MIN_SYMBOL_BYTES: Final = 448  # MTU 576, the smallest an IPv4 path must carry
-MAX_SYMBOL_BYTES: Final = 8896  # MTU 9000
-SYMBOL_ALIGNMENT: Final = 64
-MAX_ROWS: Final = 256  # of one zfec codeword
-MAX_COLUMNS: Final = 64
-MAX_SLABS: Final = 1 << 26
 PADDING_BUNDLE: Final = 0
 PADDING_COUNTER: Final = 1 << 63  # counters from here on are padding's; data counts from 0, so a gap is a loss
 
 Headers = NDArray[np.void]
 Bytes2D = NDArray[np.uint8]
-
-
-class Kind(IntEnum):
-    """What a datagram carries. Padding is ``DATA`` of bundle 0."""
-
-    DATA = 1
-    OBJECT = 2
-    HEARTBEAT = 3
-    HEARTBEAT_MAC = 4
-
-
-class ObjectType(IntEnum):
-    """Which control object of a bundle an ``OBJECT`` datagram belongs to (its ``flags`` byte)."""
-
-    MANIFEST = 0
-    FILES = 1
-    SLABS = 2
-
-
-def datagram_bytes(symbol_bytes: int) -> int:
-    """Size of every datagram of a link whose symbols have ``symbol_bytes`` bytes."""
-    return symbol_bytes + OVERHEAD_BYTES
-
-
-def symbol_bytes_for(mtu: int, *, ipv6: bool = False) -> int:
-    """The largest symbol, a multiple of 64 bytes, whose datagram is not fragmented at an MTU of ``mtu`` bytes."""
-    ip_udp_bytes = 48 if ipv6 else 28
-    room = (mtu - ip_udp_bytes - OVERHEAD_BYTES) // SYMBOL_ALIGNMENT * SYMBOL_ALIGNMENT
-    return min(room, MAX_SYMBOL_BYTES)
-
-
-def is_symbol_size(symbol_bytes: int) -> bool:
-    """Whether a link may use symbols of this size."""
-    return MIN_SYMBOL_BYTES <= symbol_bytes <= MAX_SYMBOL_BYTES and symbol_bytes % SYMBOL_ALIGNMENT == 0
 
 
 def headers_of(datagrams: Bytes2D) -> Headers:

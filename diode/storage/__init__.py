@@ -6,9 +6,11 @@
 - ``database``: the base of both ledgers: identity, count of decisions, version of the schema
 - ``durable``: writes files durably, notices lost writes, and reads files of bounded size
 - ``folder``: a folder held by its descriptor, in which no link is followed
+- ``index_file``: SQLite files that are written once, and read by other processes without a lock
 - ``links``: opens paths through strangers' symbolic links without leaving a folder
 - ``locking``: the lock by which one process at a time works on a state folder
 - ``openat2``: the system call openat2(2), by which the kernel refuses paths that lead out of a folder
 - ``rollback_guard``: a small file that tells when a ledger or audit log went back in time
 - ``tree``: walks over everything below a folder, by descriptors
+- ``uncached``: reads files as the disk has them, not as memory has them
 """

@@ -12,11 +12,11 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
-import structlog
 from securesystemslib.signer import Key, Signer
 
 from diode.errors import IntegrityError, StorageError, UsageError
 from diode.formats.timestamps import now_utc
+from diode.log import log
 from diode.storage.backup_seal import (
     NEXT_SEAL_FILE,
     SEAL_FILE,
@@ -39,8 +39,6 @@ _SQLITE_FILES: Final = (LEDGER_FILE, f"{LEDGER_FILE}-wal", f"{LEDGER_FILE}-shm",
 L = TypeVar("L", bound=Database)
 ReadOnly = Callable[[Path], L]  # opens a side's ledger to be read
 Rest = Callable[[L, Contents | None], None]  # does something with what a ledger refers to; None: it is not signed
-
-log = structlog.get_logger()
 
 
 def back_up(

@@ -5,18 +5,27 @@ write different tables of one ledger.
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from diode.errors import FullError, StorageError
+from diode.log import log
+
+T = TypeVar("T")
 
 Synchronous = Literal["FULL", "NORMAL"]
 Columns = sqlite3.Row  # a row, read by the names of its columns
 Values = tuple[object, ...] | Mapping[str, object]
 
+SHORT_S: Final = 5.0  # as long SQLite itself waits for another program, without a word
+HELD_S: Final = 120.0  # as long a statement waits in all: a browser or a backup that holds the file is no failing disk
+_HELD: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_RECOVERY}
 _CHANGES: Final = {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE}
+_WAITS: Final = f"nothing else is done until it is free, for {HELD_S:.0f} s at most; then this process ends"
+_LET_GO: Final = "close what has it open, a database browser or a backup program: fuser FILE"
 
 
 class ForeignTableError(RuntimeError):
@@ -36,7 +45,7 @@ class Connection:
             if not read_only:
                 path.parent.mkdir(parents=True, exist_ok=True)
             uri = f"{path.resolve().as_uri()}?mode={'ro' if read_only else 'rwc'}"
-            self._db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+            self._db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=SHORT_S)
         except sqlite3.DatabaseError as error:
             raise self._failure(error) from error
         except OSError as error:
@@ -64,7 +73,7 @@ class Connection:
     def execute(self, statement: str, values: Values = ()) -> sqlite3.Cursor:
         """Run one statement. Raises FullError or StorageError when the disk is at fault, IntegrityError as sqlite3."""
         try:
-            return self._db.execute(statement, values)
+            return self._patiently(lambda: self._db.execute(statement, values))
         except sqlite3.IntegrityError:
             raise
         except sqlite3.DatabaseError as error:
@@ -73,7 +82,7 @@ class Connection:
     def script(self, statements: str) -> None:
         """Run several statements. Raises as :meth:`execute`."""
         try:
-            self._db.executescript(statements)
+            self._patiently(lambda: self._db.executescript(statements))
         except sqlite3.DatabaseError as error:
             raise self._failure(error) from error
 
@@ -126,10 +135,29 @@ class Connection:
         except sqlite3.DatabaseError as error:
             raise self._failure(error, path) from error
 
+    def _patiently(self, work: Callable[[], T]) -> T:
+        """Do ``work`` again while another program holds the file, for HELD_S at most. Raises what SQLite raises."""
+        until, is_told = time.monotonic() + HELD_S, False
+        while True:
+            try:
+                done = work()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode not in _HELD or time.monotonic() >= until:
+                    raise
+                if not is_told:
+                    log.warning("ledger_held", path=str(self.path), consequence=_WAITS, do=_LET_GO)
+                is_told = True
+            else:
+                if is_told:
+                    log.info("ledger_free_again", path=str(self.path))
+                return done
+
     def _failure(self, error: sqlite3.Error, path: Path | None = None) -> StorageError:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_AUTH:
             raise ForeignTableError(f"{self.path}: another process writes this: {error}") from error
+        if code == sqlite3.SQLITE_BUSY:
+            return StorageError(f"{path or self.path}: another program holds it; {_LET_GO}; what is recorded is kept")
         kind = FullError if code == sqlite3.SQLITE_FULL else StorageError
         return kind(f"{path or self.path}: {error}; what is recorded is kept")
 

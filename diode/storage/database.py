@@ -9,9 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, Final, Literal, NamedTuple, TypeVar
 
-import structlog
-
 from diode.errors import StorageError, UsageError
+from diode.log import log
 from diode.storage.connection import Connection, Synchronous, tables_of
 from diode.storage.durable import disk_error, sync_folder
 from diode.storage.rollback_guard import Checkpoint, RollbackGuard
@@ -25,9 +24,6 @@ CREATE TABLE IF NOT EXISTS ledger (
 ) STRICT;
 INSERT OR IGNORE INTO ledger VALUES (1, lower(hex(randomblob(16))), '{side}', 0);
 """
-
-
-log = structlog.get_logger()
 
 
 class Identity(NamedTuple):
@@ -168,8 +164,14 @@ class Database:
             self._guarded_audit = checkpoint.audit
 
     def follow_audit(self) -> None:
-        """Write the rollback guard if the audit log alone has grown, by entries without a decision of this ledger."""
+        """Write the rollback guard if the audit log alone has grown, by entries without a decision of this ledger.
+
+        The guard counts every decision that was committed, also those that may still be lost with the power, such as
+        that a bundle was begun. So these are made durable first: a ledger older than its guard could not be opened.
+        """
         if self._guard is not None and self._guard.audit_checkpoint() != self._guarded_audit:
+            with self._connection.synchronously("FULL"):
+                self._connection.execute("UPDATE ledger SET decisions = decisions")  # syncs what was committed before
             self.keep_guard()
 
     def is_sound(self) -> bool:

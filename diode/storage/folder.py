@@ -221,6 +221,23 @@ class Folder:
             raise
 
 
+def replace_link(folder: Folder, name: str, target: str) -> None:
+    """Put a symbolic link to ``target`` at ``name`` by one rename, durably, in the place of another link.
+
+    Raises FileExistsError for what is no link: that stays as it is. Only one process at a time may write a name.
+    """
+    partial = partial_name(name)
+    folder.remove(partial)  # of a process that was killed
+    if folder.has(name) and not stat.S_ISLNK(os.stat(name, dir_fd=folder.fd, follow_symlinks=False).st_mode):
+        raise FileExistsError(errno.EEXIST, "It is no link", str(folder.path / name))
+    os.symlink(target, partial, dir_fd=folder.fd)
+    if folder.has(name):
+        os.rename(partial, name, src_dir_fd=folder.fd, dst_dir_fd=folder.fd)
+    else:
+        folder.move(partial, folder, name)
+    folder.sync()
+
+
 def real_path(fd: int) -> Path:
     """The path without links at which an open file or folder lies now.
 

@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-import structlog
 from securesystemslib.signer import Key, Signer
 
+from diode.log import log
 from diode.trust.keys import maybe_read_service_key, read_public_key
-
-log = structlog.get_logger()
 
 
 def keys_of(service_key: Path, signed_by: Path | None) -> list[Key]:

@@ -32,7 +32,6 @@ from diode.trust.roles import Role, Trust, TrustedKey
 
 TRUST_TYPE: Final = "application/vnd.diode.trust.v1+json"
 TRUST_FILE: Final = "trust.dsse.json"
-TRUST_CHANNEL: Final = "trust"
 MAX_TRUST_BYTES: Final = 1 << 20
 MAX_VERSION: Final = 1_000_000
 ROOT: Final = "root"

@@ -17,7 +17,7 @@ from securesystemslib.signer import CryptoSigner, Key, SecretsHandler, Signature
 from diode.errors import NotInitialisedError, PathError, UsageError
 from diode.formats.dsse import load_public_key, load_signer
 from diode.formats.names import check_new_name
-from diode.protocol.auth import LINK_KEY_BYTES, LinkKey
+from diode.protocol.link_key import LINK_KEY_BYTES, LinkKey
 from diode.trust.roles import Trust, TrustedKey
 
 

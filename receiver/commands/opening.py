@@ -1,14 +1,20 @@
 """Opens the ledger and the audit log that a configuration names."""
 
-from diode.audit.log import AuditLog, open_log
+from typing import TYPE_CHECKING
+
 from diode.config.receiver import ReceiverConfig
 from diode.errors import UsageError
 from diode.storage.database import LEDGER_FILE
 from receiver.ledger.ledgers import LedgerView
 
+if TYPE_CHECKING:
+    from diode.audit.log import AuditLog
 
-def open_audit(config: ReceiverConfig) -> AuditLog:
+
+def open_audit(config: ReceiverConfig) -> "AuditLog":
     """The audit log of this side."""
+    from diode.audit.log import open_log  # loads what signs, which most commands do not need
+
     return open_log(config.audit_folder, config.service_key, "receiver")
 
 

@@ -7,9 +7,16 @@ from typing import Final
 
 from diode.config.load import load
 from diode.config.receiver import ReceiverConfig
-from diode.console.bundles import Listed, show_status, state_of
+from diode.console.bundles import Listed, show_status
+from diode.console.human import state_of
 from diode.console.terminal import say_json
+from diode.formats.timestamps import now_utc
 from diode.storage.locking import is_locked
+from receiver.catalogue.lag import State as LagState
+from receiver.catalogue.lag import lags, worst
+from receiver.commands import lag
+from receiver.commands.drill import due_of, due_said, due_text
+from receiver.commands.ingest import undo_lines
 from receiver.commands.opening import maybe_ledger
 from receiver.ledger.bundles import Row
 from receiver.peer.link_keys import link_keys
@@ -33,10 +40,12 @@ class Progress:
 def show(toml: Path, *, as_json: bool) -> None:
     """Show the newest bundles and what became of them."""
     config = load(ReceiverConfig, toml)
-    rows, progress, sessions = [], {}, []
+    rows, progress, sessions, recalls, drills, oldest = [], {}, [], [], [], None
     if ledger := maybe_ledger(config):
         with closing(ledger):
             rows, sessions = ledger.bundles.recent(MOST_SHOWN), ledger.peer.sessions()
+            recalls, drills = ledger.pointers.recalls(), due_of(config, ledger)
+            oldest = worst(lags(ledger.catalogue.arrivals(), config.channels, now_utc()))
             progress = {
                 row.id: Progress(ledger.slabs.count(row.id), len(ledger.slabs.spilled(row.id)))
                 for row in rows
@@ -46,15 +55,22 @@ def show(toml: Path, *, as_json: bool) -> None:
     keys = link_keys(config.link, sessions)
     if as_json:
         bundles = [row._asdict() | (progress[row.id].said if row.id in progress else {}) for row in rows]
-        say_json({"running": is_running, "link_keys": None if keys is None else keys._asdict(), "bundles": bundles})
+        said = {"running": is_running, "link_keys": None if keys is None else keys._asdict(), "bundles": bundles}
+        said |= {"recalls": [one._asdict() for one in recalls], "drills": [due_said(one) for one in drills]}
+        say_json(said | {"worst_lag": None if oldest is None else lag.said(oldest)})
         return
-    note = keys.text if keys is not None and keys.previous else ""
-    listed = [Listed.of(row, _state(row, progress.get(row.id))) for row in rows]
+    notes = [keys.text] if keys is not None and keys.previous else []
+    notes += [] if oldest is None or oldest.state == LagState.WITHIN else [lag.text(oldest)]
+    recalled = {one.bundle: one.reason for one in recalls if not one.undone}
+    held = [one for bundle in recalled for one in undo_lines(config, toml, bundle)]
+    notes += [f"a store holds what is recalled: {one}" for one in held]
+    note = "\n".join([*notes, *(due_text(one) for one in drills if one.due)])
+    listed = [Listed.of(row, _state(row, progress.get(row.id), recalled.get(row.id, ""))) for row in rows]
     show_status(listed, is_running=is_running, note=note)
 
 
-def _state(row: Row, progress: Progress | None) -> str:
-    text = state_of(row)
+def _state(row: Row, progress: Progress | None, recalled: str) -> str:
+    text = f"{state_of(row)}, recalled: {recalled}" if recalled else state_of(row)
     if progress is None:
         return text
     return f"{text} ({progress.stored} of {row.slabs} slabs stored, {progress.spilled} spilled)"

@@ -8,8 +8,9 @@ from diode.audit.chain import What
 from diode.audit.facts import trust_facts
 from diode.config.load import load
 from diode.config.receiver import ReceiverConfig
-from diode.console.prompts import confirm, show_document
+from diode.console.prompts import confirm
 from diode.console.terminal import say, say_json
+from diode.console.trust_tables import show_document
 from diode.errors import UsageError
 from diode.formats.timestamps import now_utc
 from diode.storage.durable import read_bounded

@@ -5,5 +5,6 @@ message is never an event itself. The supervisor first looks up in the ledger wh
 
 - ``happened``: the classes of all events
 - ``lines``: the reader that writes the log: which events become log lines, and in which words
+- ``lines_of_use``: the log lines about versions in use: health, recalls, drills
 - ``lookup``: makes an event of a message of ``store``, by what the ledger knows of the bundle
 """

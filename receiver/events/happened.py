@@ -8,10 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from diode.process.clock import ClockJumped
+from diode.process.restarts import WorkersLate
 from diode.process.shutdown import Stopping
 from diode.process.supervise import WorkerRefused, WorkerSaid
+from receiver.catalogue.lag import Lag
 from receiver.ledger.bundles import Row
-from receiver.messages import DiskFailing
+from receiver.ledger.drills import Drill
+from receiver.ledger.pointers import Recall
+from receiver.messages.pipeline import DiskFailing
 
 DISK_DO: Final = "make the disk work again; what it does not take is asked for again"
 
@@ -188,6 +193,23 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class DescriptionFailed:
+    """A published bundle could not be looked into, or not as a whole: what it holds may not be served."""
+
+    row: Row
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class NamesTaken:
+    """A published bundle claims so many names of other channels. They are not served of this bundle."""
+
+    row: Row
+    count: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Incomplete:
     """All passes of a bundle are over, or its sender is gone, and a part of the bundle is still missing.
 
@@ -240,6 +262,64 @@ class ScanFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class NowInUse:
+    """A version is in use, and somebody has to look at it: its channel's health hook (``trial``), or a ``drill``.
+
+    ``number`` is the pointer's. Whoever answers names it, so that an answer that comes too late counts for nothing.
+    """
+
+    row: Row
+    number: int
+    why: Literal["trial", "drill"]
+
+
+@dataclass(frozen=True, slots=True)
+class HealthFound:
+    """A channel's health hook has answered about a version in use, or could not be asked, which is unhealthy."""
+
+    row: Row
+    is_healthy: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class HealthUnsaid:
+    """What a health hook found could not be handed to ``store``. It is tried again."""
+
+    row: Row
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecallChanged:
+    """A bundle was recalled, or its recall was taken back. ``is_here``: it has arrived."""
+
+    recall: Recall
+    is_here: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DrillEnded:
+    """A drill has ended; its report is written."""
+
+    drill: Drill
+
+
+@dataclass(frozen=True, slots=True)
+class LagBreached:
+    """The content of a channel is older than its budget. There is one such event for each breach."""
+
+    lag: Lag
+
+
+@dataclass(frozen=True, slots=True)
+class LagRecovered:
+    """The content of a channel is within its budget again."""
+
+    lag: Lag
+
+
+@dataclass(frozen=True, slots=True)
 class Noted:
     """Something that is only logged: no other reader needs it."""
 
@@ -254,6 +334,7 @@ Event = (
     | PreviousKeyMissing
     | TrustAwaited
     | Stopping
+    | ClockJumped
     | Ticked
     | Health
     | BeatHeard
@@ -266,11 +347,14 @@ Event = (
     | SandboxIncomplete
     | UdpPathTaken
     | WorkerDied
+    | WorkersLate
     | WorkerRefused
     | WorkerSaid
     | Coming
     | NowHeld
     | Ended
+    | DescriptionFailed
+    | NamesTaken
     | Incomplete
     | ResendNeeded
     | CodeNotKept
@@ -278,6 +362,13 @@ Event = (
     | Scanned
     | ScanFailed
     | Noted
+    | NowInUse
+    | HealthFound
+    | HealthUnsaid
+    | RecallChanged
+    | DrillEnded
+    | LagBreached
+    | LagRecovered
 )
 
 

@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import structlog
-
 from diode.console.budget import Seldom
+from diode.log import log
+from diode.process.clock import ClockJumped, log_clock
+from diode.process.restarts import WorkersLate, log_late
 from diode.process.shutdown import Stopping
 from diode.process.supervise import WorkerRefused, WorkerSaid, log_worker
 from diode.protocol.fec import ZFEC_SLOWDOWN
@@ -18,17 +19,25 @@ from receiver.events.happened import (
     BeatsLeftOut,
     CodeNotKept,
     Coming,
+    DescriptionFailed,
+    DrillEnded,
     Ended,
     Event,
+    HealthFound,
+    HealthUnsaid,
     HintsLeftOut,
     IsalAbsent,
+    LagBreached,
+    LagRecovered,
     LinkAlive,
     LinkSilent,
     Listening,
+    NamesTaken,
     Noted,
     NowHeld,
     OldKeyUsed,
     PreviousKeyMissing,
+    RecallChanged,
     ResendNeeded,
     SandboxIncomplete,
     ScanFailed,
@@ -38,6 +47,7 @@ from receiver.events.happened import (
     UdpPathTaken,
     WorkerDied,
 )
+from receiver.events.lines_of_use import tell_of_use
 
 ZFEC_ALONE: Final = f"FEC runs on zfec alone, about {ZFEC_SLOWDOWN} times slower"
 KEPT: Final = "slabs, stored or spilled; a later run goes on"
@@ -49,9 +59,10 @@ AWAITED_DO: Final = "diode-receiver trust install FILE, with that document, and 
 RETIRE_DO: Final = "when the sender has the new key: diode keys retire-link receiver.toml, and restart"
 PREVIOUS_DO: Final = "put it there, or take link.previous_key out of receiver.toml"
 SCAN_DO: Final = "mend the scanner, and restart; or diode-receiver reject"
+NOT_DESCRIBED: Final = "what could not be read of it is not served"
+NAMES_REFUSED: Final = "clients are not given these names of this bundle"
+NAMES_DO: Final = "ask who signed it; if the name is this channel's: names = [...] in receiver.toml, and restart"
 LEFT_OUT_DO: Final = "make the disk faster, or find out who else writes to it; later heartbeats say most of it again"
-
-log = structlog.get_logger()
 
 
 class Lines:
@@ -68,15 +79,19 @@ class Lines:
                 self._note(event)
             case Coming() | NowHeld() | Ended() | Scanned() | ScanFailed():
                 _tell_of_bundle(event)
+            case DescriptionFailed() | NamesTaken():
+                _tell_of_names(event)
+            case HealthFound() | HealthUnsaid() | RecallChanged() | DrillEnded() | LagBreached() | LagRecovered():
+                tell_of_use(event)
             case HintsLeftOut() | ResendNeeded() | CodeNotKept():
                 _tell_of_missing(event)
             case LinkSilent() | LinkAlive() | BeatsLeftOut() | OldKeyUsed():
                 self._tell_of_link(event)
-            case IsalAbsent() | SandboxIncomplete() | UdpPathTaken() | WorkerDied():
+            case IsalAbsent() | SandboxIncomplete() | UdpPathTaken() | WorkerDied() | WorkersLate():
                 _tell_of_workers(event)
             case WorkerRefused() | WorkerSaid():
                 log_worker(event)
-            case Listening() | Stopping() | TwoLinkKeys() | PreviousKeyMissing() | TrustAwaited():
+            case ClockJumped() | Listening() | Stopping() | TwoLinkKeys() | PreviousKeyMissing() | TrustAwaited():
                 _tell_of_daemon(event)
 
     def _note(self, noted: Noted) -> None:
@@ -108,11 +123,20 @@ def _tell_of_bundle(event: Coming | NowHeld | Ended | Scanned | ScanFailed) -> N
             log.warning("bundle_held", **event.facts(), waits_for=event.waits_for, do=do)
         case Ended("expired", bundle, row):
             if row is not None:
-                log.error("bundle_expired", bundle=bundle, name=row.label)
+                log.error("bundle_expired", bundle=bundle, name=row.label, detail=row.detail)
         case Scanned(bundle, verdict, reason):
             log.info("scanned", bundle=bundle, verdict=verdict, reason=reason)
         case ScanFailed(bundle, detail):
             log.warning("scan_failed", bundle=bundle, detail=detail, consequence="it stays held", do=SCAN_DO)
+
+
+def _tell_of_names(event: DescriptionFailed | NamesTaken) -> None:
+    place = {"bundle": event.row.id, "name": event.row.label, "detail": event.detail}
+    match event:
+        case DescriptionFailed():
+            log.error("not_described", **place, consequence=NOT_DESCRIBED, do="diode-receiver catalogue show ID")
+        case NamesTaken():
+            log.error("names_refused", count=event.count, **place, consequence=NAMES_REFUSED, do=NAMES_DO)
 
 
 def _tell_of_missing(event: HintsLeftOut | ResendNeeded | CodeNotKept) -> None:
@@ -125,8 +149,10 @@ def _tell_of_missing(event: HintsLeftOut | ResendNeeded | CodeNotKept) -> None:
             log.error("code_not_kept", do="diode-receiver missing, when the disk works")
 
 
-def _tell_of_workers(event: IsalAbsent | SandboxIncomplete | UdpPathTaken | WorkerDied) -> None:
+def _tell_of_workers(event: IsalAbsent | SandboxIncomplete | UdpPathTaken | WorkerDied | WorkersLate) -> None:
     match event:
+        case WorkersLate():
+            log_late(event)
         case IsalAbsent():
             log.warning("isal_absent", consequence=ZFEC_ALONE)
         case SandboxIncomplete(worker, lacks):
@@ -139,8 +165,12 @@ def _tell_of_workers(event: IsalAbsent | SandboxIncomplete | UdpPathTaken | Work
             log.error("worker_died", worker=event.worker, code=event.code, consequence=consequence)
 
 
-def _tell_of_daemon(event: Listening | Stopping | TwoLinkKeys | PreviousKeyMissing | TrustAwaited) -> None:
+def _tell_of_daemon(
+    event: ClockJumped | Listening | Stopping | TwoLinkKeys | PreviousKeyMissing | TrustAwaited,
+) -> None:
     match event:
+        case ClockJumped():
+            log_clock(event)
         case Listening(address, inbox):
             log.info("listening", address=address, inbox=inbox)
         case Stopping(signal):

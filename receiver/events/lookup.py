@@ -12,14 +12,27 @@ from typing import Any, Final, Literal
 
 from diode.config.receiver import ReceiverConfig
 from diode.errors import ContentError, MessageError, exit_codes
-from diode.process.vocabulary import printable
-from diode.trust.document import TRUST_CHANNEL, read_document
-from receiver.events.happened import Coming, Ended, Event, Noted, NowHeld, disk_failing
+from diode.formats.escape import printable
+from diode.formats.names import TRUST_CHANNEL
+from diode.trust.document import read_document
+from receiver.events.happened import (
+    Coming,
+    DescriptionFailed,
+    DrillEnded,
+    Ended,
+    Event,
+    NamesTaken,
+    Noted,
+    NowHeld,
+    NowInUse,
+    RecallChanged,
+    disk_failing,
+)
 from receiver.inbox.folder import Inbox
 from receiver.ledger.bundles import Row
 from receiver.ledger.ledgers import LedgerView
 from receiver.ledger.states import State
-from receiver.messages import (
+from receiver.messages.pipeline import (
     Accepted,
     AcceptedBy,
     BundleRefused,
@@ -30,6 +43,8 @@ from receiver.messages import (
     Held,
     ManifestRefused,
     MoreNotSaid,
+    NamesRefused,
+    NotDescribed,
     NumberWaits,
     PredecessorDiffers,
     Progress,
@@ -44,6 +59,7 @@ from receiver.messages import (
     TrustForked,
     TrustNotPublished,
 )
+from receiver.messages.use import Drilled, NotLinked, Ordered, PointerMoved, Recalled
 from receiver.release.held import waits_for
 
 MAX_DETAIL: Final = 500
@@ -86,8 +102,29 @@ class Lookup:
             case Expired():
                 gone = self._ledger.bundles.get(message.bundle)  # by now another bundle may have its sequence number
                 return Ended("expired", message.bundle, gone, {}) if gone is not None else None
+            case PointerMoved():
+                return self._in_use(message)
             case _:
-                return self._noted(message)
+                return self._of_its_content(message) or self._of_use(message)
+
+    def _of_use(self, message: object) -> Event | None:
+        match message:
+            case Recalled(bundle):
+                recalls = self._ledger.recalls.about(bundle)
+                is_here = self._ledger.bundles.get(bundle) is not None
+                return RecallChanged(recalls[-1], is_here) if recalls else None
+            case Drilled(drill):
+                ended = self._ledger.drills.get(drill)
+                return DrillEnded(ended) if ended is not None else None
+        return self._noted(message)
+
+    def _in_use(self, message: PointerMoved) -> NowInUse | None:
+        """The pointer may have moved on meanwhile."""
+        row = self._ledger.bundles.get(message.bundle)
+        pointer = self._ledger.pointers.get(row.channel, row.name) if row is not None else None
+        if row is None or pointer is None or pointer.number != message.number:
+            return None
+        return NowInUse(row, message.number, message.why)
 
     def _row(self, message: Any, *states: str) -> Row:
         row = self._ledger.bundles.get(message.bundle)
@@ -146,6 +183,14 @@ class Lookup:
         fields = {"reason": message.reason, "detail": detail}
         return Ended("quarantined", message.bundle, row, fields, EXIT_CODES[message.reason])
 
+    def _of_its_content(self, message: object) -> DescriptionFailed | NamesTaken | None:
+        match message:
+            case NotDescribed():
+                return DescriptionFailed(self._row(message, "published"), message.detail)
+            case NamesRefused():
+                return NamesTaken(self._row(message, "published"), message.count, message.detail)
+        return None
+
     def _noted(self, message: object) -> Noted | None:
         match message:
             case AcceptedBy() | PredecessorDiffers() | SymbolsLost():
@@ -162,7 +207,23 @@ class Lookup:
                 return Noted("error", "decision_refused", {"file": message.file, "detail": message.detail})
             case DiskFailing():
                 return disk_failing(message)
+            case NotLinked() | Ordered():
+                return self._of_pointers(message)
         return self._of_trust_and_numbers(message)
+
+    def _of_pointers(self, message: NotLinked | Ordered) -> Noted | None:
+        if isinstance(message, NotLinked):
+            row, do = self._ledger.bundles.get(message.bundle), "move it away; the link is made again at the next start"
+            if row is None:
+                return None
+            fields = {"bundle": message.bundle, "label": row.label}
+            return Noted("error", "current_not_linked", fields | {"detail": message.detail, "do": do})
+        ended = self._ledger.pointers.outcome(message.order)
+        if ended is None:
+            return None
+        level: Literal["info", "error"] = "error" if ended.outcome == "refused" else "info"
+        fields = {"order": ended.id, "what": ended.what, "channel": ended.channel, "name": ended.name}
+        return Noted(level, f"order_{ended.outcome}", fields | {"who": ended.who, "detail": ended.detail})
 
     def _of_row(self, message: AcceptedBy | PredecessorDiffers | SymbolsLost, row: Row) -> Noted:
         match message:
@@ -224,5 +285,7 @@ class Lookup:
         do = "make room; until then its data is not kept"
         if message.of == "quota":
             do = f"take bundles of channel {channel} out of the inbox; until then its data is not kept"
-        fields = {"bundle": message.bundle, "channel": channel, "sequence": sequence}
+        if message.of == "inodes":
+            do = "delete files below the inbox, or give its file system more inodes; until then its data is not kept"
+        fields = {"bundle": message.bundle, "channel": channel, "sequence": sequence, "of": message.of}
         return Noted("error", "space_short", fields | {"needed": message.needed, "free": message.free, "do": do})

@@ -7,11 +7,15 @@ from typing import Final, NamedTuple, Self
 from diode.bundle.manifest import Manifest
 from diode.bundle.ref import label_of
 from diode.errors import NumberError, ReplayError
+from diode.formats.names import TRUST_CHANNEL
 from diode.storage.connection import Columns, Connection, Values
-from diode.trust.document import TRUST_CHANNEL
 from receiver.ledger.numbers import NUMBER_REFUSALS, NumberWriter
 from receiver.ledger.slabs import SlabWriter
 from receiver.ledger.states import OVER, State, check_step
+
+# How the reason of a refusal for time begins, before the moment that is over.
+EXPIRED_BUNDLE: Final = "it was to be published before "
+EXPIRED_TRUST: Final = "the trust document expired at "
 
 
 class Row(NamedTuple):
@@ -44,6 +48,7 @@ class Row(NamedTuple):
 
 
 _COLUMNS: Final = ", ".join(Row._fields)
+_STATE: Final = Row._fields.index("state")
 _NOW: Final = "strftime('%Y-%m-%dT%H:%M:%SZ')"
 _INSERT: Final = f"INTO bundle ({_COLUMNS}) VALUES ({', '.join(f':{name}' for name in Row._fields)})"
 _INSERT_NOW: Final = _INSERT.replace(":changed", _NOW)
@@ -82,14 +87,21 @@ class Bundles:
         """Bundles that wait for people, oldest first."""
         return self._all("WHERE state = 'held' ORDER BY rowid")
 
-    def untouched(self, seconds: float) -> list[Row]:
-        """Bundles being received of which nothing was stored or spilled for the given time."""
-        where = "WHERE state = 'receiving' AND changed < strftime('%Y-%m-%dT%H:%M:%SZ', 'now', ?)"
-        return self._all(where, f"-{seconds} seconds")
+    def untouched(self, since: str) -> list[Row]:
+        """Bundles being received of which nothing was stored or spilled since the given moment."""
+        return self._all("WHERE state = 'receiving' AND changed < ?", since)
 
     def in_progress(self) -> list[Row]:
         """Bundles being received or published, oldest first."""
         return self._all("WHERE state IN ('receiving', 'publishing') ORDER BY rowid")
+
+    def of_name(self, channel: str, name: str) -> list[Row]:
+        """All bundles of a name, whatever became of them, oldest number first."""
+        return self._all("WHERE channel = ? AND name = ? ORDER BY sequence", channel, name)
+
+    def all_published(self) -> list[Row]:
+        """Published bundles of all channels, by channel and name, oldest number first."""
+        return self._all("WHERE state = 'published' ORDER BY channel, name, sequence")
 
     def recent(self, count: int) -> list[Row]:
         """The newest bundles, newest first."""
@@ -100,7 +112,8 @@ class Bundles:
         return Row.of(row) if row else None
 
     def _all(self, rest: str, *values: object) -> list[Row]:
-        return [Row.of(row) for row in self._connection.execute(f"SELECT {_COLUMNS} FROM bundle {rest}", values)]
+        rows = self._connection.execute(f"SELECT {_COLUMNS} FROM bundle {rest}", values)
+        return [Row._make((*row[:_STATE], State(row[_STATE]), *row[_STATE + 1 :])) for row in rows]
 
 
 class BundleWriter(Bundles):
@@ -183,6 +196,19 @@ class BundleWriter(Bundles):
             self._connection.execute(
                 "DELETE FROM bundle WHERE channel = ? AND state = 'refused' AND detail LIKE ?", values
             )
+
+    def take_back_refusals(self, now: str) -> list[Row]:
+        """Forget refusals for what was said to have expired, and has not at ``now``: the clock was wrong then.
+
+        Such a bundle may begin anew. Returns their rows.
+        """
+        taken = []
+        for begins in (EXPIRED_BUNDLE, EXPIRED_TRUST):
+            where = "WHERE state = 'refused' AND detail LIKE ? AND substr(detail, ?, ?) > ?"
+            taken += self._all(where, f"{begins}%", len(begins) + 1, len(now), now)
+        for row in taken:
+            self.forget(row.id, State.REFUSED)
+        return taken
 
     def take_published(self, row: Row) -> None:
         """Take up a bundle that lies in the inbox, whatever the ledger had of it. It runs in a transaction.

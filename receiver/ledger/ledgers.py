@@ -10,9 +10,13 @@ from typing import ClassVar
 from diode.storage.database import Database
 from diode.storage.rollback_guard import RollbackGuard
 from receiver.ledger.bundles import Bundles, BundleWriter, Row
+from receiver.ledger.catalogue import CatalogueRecord, CatalogueWriter
+from receiver.ledger.drills import DrillRecord, DrillWriter
 from receiver.ledger.gaps import Gaps
 from receiver.ledger.numbers import Numbers, NumberWriter
 from receiver.ledger.peer import PeerRecord, PeerWriter
+from receiver.ledger.pointers import PointerRecord, PointerWriter, Recall
+from receiver.ledger.recalls import RecallRecord, RecallWriter
 from receiver.ledger.schema import BY_STORE, BY_SUPERVISOR, MIGRATIONS, PROOFS_SINCE, SCHEMA
 from receiver.ledger.slabs import Slabs, SlabWriter, boot_id
 from receiver.ledger.trust import TrustRecord, TrustWriter
@@ -30,6 +34,10 @@ class LedgerView(Database):
     waiting: Waiting
     trust: TrustRecord
     peer: PeerRecord
+    catalogue: CatalogueRecord
+    pointers: PointerRecord
+    recalls: RecallRecord
+    drills: DrillRecord
 
     def __init__(self, path: Path, guard: RollbackGuard | None = None, *, read_only: bool = True) -> None:
         super().__init__(path, SCHEMA, "NORMAL", read_only=read_only, guard=guard)
@@ -40,6 +48,10 @@ class LedgerView(Database):
         self.waiting = Waiting(self._connection, self.numbers)
         self.trust = TrustRecord(self._connection)
         self.peer = PeerRecord(self._connection)
+        self.catalogue = CatalogueRecord(self._connection)
+        self.pointers = PointerRecord(self._connection)
+        self.recalls = RecallRecord(self._connection)
+        self.drills = DrillRecord(self._connection)
 
     def trust_checkpoint(self) -> tuple[int, str] | None:
         """(version, digest) of the newest trust document that ever counted here, whether it is still in here or not."""
@@ -56,7 +68,7 @@ class LedgerView(Database):
 
 
 class StoreLedger(LedgerView):
-    """As ``store`` writes it, and a person while no ``store`` runs: bundles, slabs, numbers, trust."""
+    """As ``store`` writes it, and a person while no ``store`` runs: bundles, slabs, numbers, trust, pointers."""
 
     writes: ClassVar = BY_STORE
     bundles: BundleWriter
@@ -64,6 +76,10 @@ class StoreLedger(LedgerView):
     numbers: NumberWriter
     waiting: WaitingWriter
     trust: TrustWriter
+    catalogue: CatalogueWriter
+    pointers: PointerWriter
+    recalls: RecallWriter
+    drills: DrillWriter
 
     def __init__(self, path: Path, guard: RollbackGuard | None = None, *, read_only: bool = False) -> None:
         super().__init__(path, guard, read_only=read_only)
@@ -72,6 +88,10 @@ class StoreLedger(LedgerView):
         self.waiting = WaitingWriter(self._connection, self.numbers)
         self.bundles = BundleWriter(self._connection, self.slabs, self.numbers, self.keep_guard)
         self.trust = TrustWriter(self._connection, self.keep_guard)
+        self.catalogue = CatalogueWriter(self._connection)
+        self.pointers = PointerWriter(self._connection, self.keep_guard)
+        self.recalls = RecallWriter(self._connection)
+        self.drills = DrillWriter(self._connection, self.keep_guard)
 
     def rebaseline(
         self,
@@ -79,8 +99,9 @@ class StoreLedger(LedgerView):
         channels: Mapping[str, int],
         decisions: int,
         trust: tuple[int, str] | None = None,
+        recalls: Iterable[Recall] = (),
     ) -> None:
-        """Take up what an older ledger has forgotten: bundles in the inbox, and the last numbers that were published.
+        """Take up what an older ledger has forgotten: bundles in the inbox, recalls, and the last published numbers.
 
         Unknown numbers up to those are spent, since what they named may have been published and taken away. ``trust``:
         the trust document that counted. All of it happens, or nothing. Heartbeats are not signed: how far they had come
@@ -93,6 +114,8 @@ class StoreLedger(LedgerView):
                 self.numbers.spend(channel, sequence)
             if trust is not None:
                 self.trust.raise_floor(trust)
+            for recall in recalls:
+                self.recalls.put(recall)
             self._outdo(decisions)
         self.keep_guard()
 

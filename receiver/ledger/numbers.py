@@ -11,9 +11,9 @@ from typing import Final, NamedTuple
 
 from diode.bundle.manifest import Manifest
 from diode.errors import NumberError, ReplayError
+from diode.formats.names import TRUST_CHANNEL
 from diode.protocol.resend_codes import Range, ranges_of
 from diode.storage.connection import Connection
-from diode.trust.document import TRUST_CHANNEL
 
 MAX_JUMP: Final = 10_000
 FLOOR_DEPTH: Final = 100_000  # numbers this far below the highest one wait for a person

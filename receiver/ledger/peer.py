@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from diode.audit.chain import LogCheckpoint
-from diode.protocol.heartbeat import LinkOrder
+from diode.protocol.link_order import LinkOrder
 from diode.storage.connection import Connection
 
 MAX_HEARD: Final = 4096

@@ -85,12 +85,61 @@ CREATE TABLE IF NOT EXISTS issued (
 CREATE TABLE IF NOT EXISTS heard (number INTEGER PRIMARY KEY, bundle TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE IF NOT EXISTS withdrawn (number INTEGER PRIMARY KEY, bundle TEXT NOT NULL UNIQUE) STRICT;
 """
-SCHEMA: Final = BUNDLES + SLABS + NUMBERS + TRUST + PEER
+CATALOGUE: Final = """
+CREATE TABLE IF NOT EXISTS entry (
+    bundle TEXT PRIMARY KEY, serve TEXT NOT NULL, dated TEXT NOT NULL, dated_by TEXT NOT NULL, facts TEXT NOT NULL,
+    problem TEXT NOT NULL DEFAULT '', removed TEXT NOT NULL DEFAULT ''
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS claim (
+    kind TEXT NOT NULL, normal TEXT NOT NULL, bundle TEXT NOT NULL, spelling TEXT NOT NULL,
+    PRIMARY KEY (kind, normal, bundle)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS claims_of ON claim (bundle);
+CREATE TABLE IF NOT EXISTS holder (
+    kind TEXT NOT NULL, normal TEXT NOT NULL, channel TEXT NOT NULL, since TEXT NOT NULL, first TEXT NOT NULL,
+    PRIMARY KEY (kind, normal)
+) STRICT, WITHOUT ROWID;
+"""
+POINTERS: Final = """
+CREATE TABLE IF NOT EXISTS pointer (
+    channel TEXT NOT NULL, name TEXT NOT NULL, number INTEGER NOT NULL, state TEXT NOT NULL,
+    PRIMARY KEY (channel, name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS moved (
+    number INTEGER PRIMARY KEY, at TEXT NOT NULL, channel TEXT NOT NULL, name TEXT NOT NULL, what TEXT NOT NULL,
+    before TEXT NOT NULL, after TEXT NOT NULL, bundle TEXT NOT NULL, who TEXT NOT NULL, reason TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS moved_of ON moved (channel, name, number);
+CREATE TABLE IF NOT EXISTS recall (
+    bundle TEXT NOT NULL, channel TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL, at TEXT NOT NULL,
+    who TEXT NOT NULL, reason TEXT NOT NULL, undone TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (bundle, channel, name, version)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS recall_heard (
+    statement TEXT PRIMARY KEY, carrier TEXT NOT NULL, at TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS drill (
+    id TEXT PRIMARY KEY, channel TEXT NOT NULL, name TEXT NOT NULL, who TEXT NOT NULL, reason TEXT NOT NULL,
+    began TEXT NOT NULL, start_version TEXT NOT NULL, start_bundle TEXT NOT NULL, rehearsed_version TEXT NOT NULL,
+    rehearsed_bundle TEXT NOT NULL, ended TEXT NOT NULL, passed INTEGER NOT NULL, ms INTEGER NOT NULL,
+    detail TEXT NOT NULL, report TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ordered (
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, at TEXT NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL,
+    channel TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL, outcome TEXT NOT NULL, detail TEXT NOT NULL
+) STRICT;
+CREATE TRIGGER IF NOT EXISTS pointer_moved AFTER INSERT ON moved
+    BEGIN UPDATE ledger SET decisions = decisions + 1; END;
+CREATE TRIGGER IF NOT EXISTS bundle_recalled AFTER INSERT ON recall
+    BEGIN UPDATE ledger SET decisions = decisions + 1; END;
+"""
+SCHEMA: Final = BUNDLES + SLABS + NUMBERS + TRUST + PEER + CATALOGUE + POINTERS
 
 BY_STORE: Final = frozenset(
     {
         *("ledger", "bundle", "channel", "slab", "parked", "begun", "trust", "trust_floor"),
         *("channel_begin", "predecessor", "ahead", "postponed"),
+        *("entry", "claim", "holder", "pointer", "moved", "recall", "recall_heard", "ordered", "drill"),
     }
 )
 BY_SUPERVISOR: Final = frozenset(

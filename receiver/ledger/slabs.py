@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from diode.protocol.resend_codes import Range, ranges_of
-from diode.protocol.wire import Kind
+from diode.protocol.sizes import Kind
 from diode.storage.connection import Connection, Values
 from receiver.ledger.states import Proof
 

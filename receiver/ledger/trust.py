@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from diode.storage.connection import Connection
-from diode.trust.document import document_digest
 
 LogCheckpoint = tuple[int, str]  # version and digest of a trust document
 
@@ -26,12 +25,12 @@ class TrustRecord:
     def newest(self) -> LogCheckpoint | None:
         """Version and digest of :meth:`document`."""
         row = self._connection.execute("SELECT version, sealed FROM trust ORDER BY version DESC LIMIT 1").fetchone()
-        return (row["version"], document_digest(row["sealed"])) if row else None
+        return (row["version"], _digest(row["sealed"])) if row else None
 
     def digest(self, version: int) -> str | None:
         """The digest of the document of a version that was taken here at any time. None: none was taken."""
         row = self._connection.execute("SELECT sealed FROM trust WHERE version = ?", (version,)).fetchone()
-        return document_digest(row["sealed"]) if row else None
+        return _digest(row["sealed"]) if row else None
 
     def low_watermark(self) -> LogCheckpoint | None:
         """Version and digest of a document that counted here and is no longer in the ledger. No older one counts."""
@@ -68,3 +67,9 @@ class TrustWriter(TrustRecord):
             "ON CONFLICT DO UPDATE SET version = ?1, digest = ?2 WHERE version < ?1",
             head,
         )
+
+
+def _digest(sealed: bytes) -> str:
+    from diode.trust.document import document_digest  # loads what verifies signatures, for a few commands only
+
+    return document_digest(sealed)

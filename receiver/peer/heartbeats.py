@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from diode.protocol.heartbeat import Heartbeat, InFlight, LinkOrder
+from diode.protocol.heartbeat import Heartbeat, InFlight
+from diode.protocol.link_order import LinkOrder
 from receiver.events.happened import Coming
 from receiver.peer.completion import Endings
 

@@ -16,7 +16,7 @@ import segno
 
 from diode.bundle.ref import label_of, number_of
 from diode.protocol.resend_codes import LONGEST_CODE, Confirm, ResendBundle, ResendSlabs, encode
-from diode.protocol.wire import MAX_SLABS
+from diode.protocol.sizes import MAX_SLABS
 from diode.storage.folder import Folder
 from receiver.ledger.bundles import Row
 from receiver.ledger.gaps import Gap

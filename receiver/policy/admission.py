@@ -10,18 +10,19 @@ from diode.console.budget import Newest
 from diode.errors import LimitError
 from receiver.inbox.folder import Inbox
 from receiver.ledger.ledgers import StoreLedger
-from receiver.messages import SpaceShort
+from receiver.messages.pipeline import SpaceShort
 from receiver.settings import StoreSettings
+from receiver.spool.disk import free_inodes, inodes_of
 
 MAX_POSTPONED: Final = 4096  # bundle ids spoken of, the newest: one alarm each
 
 
 class Short(NamedTuple):
-    """Space is short: how many bytes are needed and how many are free, on the disk or in the channel's quota."""
+    """Space is short: how much is needed and is free, in bytes on the disk or in the channel's quota, or in inodes."""
 
     needed: int
     free: int
-    of: Literal["disk", "quota"]
+    of: Literal["disk", "quota", "inodes"]
 
 
 class Claim(NamedTuple):
@@ -30,6 +31,7 @@ class Claim(NamedTuple):
     channel: str
     size_bytes: int
     missing_bytes: int
+    missing_inodes: int = 0
 
 
 class Admission:
@@ -59,14 +61,31 @@ class Admission:
 
     def has_room(self, ref: BundleRef, manifest: Manifest, receiving: Collection[Claim]) -> bool:
         """Whether a bundle fits now, beside those being received. When it does not, its manifest comes again."""
-        short = self._short_of_quota(manifest, receiving) or self._short_of_space(manifest, receiving)
+        short = self.maybe_short(manifest, receiving)
         if short is None:
             self._postponed.forget(ref.number)
             return True
         if self._postponed.meet(ref.number):
             self._ledger.waiting.note_postponed(ref.hex_id, ref.channel, manifest.sequence)
-            self._tell(SpaceShort(ref.hex_id, *short), ref)
+            self._tell(SpaceShort(ref.hex_id, short.needed, max(0, short.free), short.of), ref)
         return False
+
+    def maybe_short(self, manifest: Manifest, receiving: Collection[Claim]) -> Short | None:
+        """What is short for a bundle now, beside those being received. None: it fits."""
+        return (
+            self._short_of_quota(manifest, receiving)
+            or self._short_of_space(manifest, receiving)
+            or self._short_of_inodes(manifest, receiving)
+        )
+
+    def _short_of_inodes(self, manifest: Manifest, receiving: Collection[Claim]) -> Short | None:
+        """Whether the disk takes too few more files and folders. A disk that keeps no count of them has enough."""
+        free = free_inodes(os.statvfs(self._inbox.spool_folder.fd))
+        needed = inodes_of(manifest.files.entries)
+        if free is None:
+            return None
+        free -= sum(claim.missing_inodes for claim in receiving)
+        return Short(needed, free, "inodes") if free < needed else None
 
     def _short_of_space(self, manifest: Manifest, receiving: Collection[Claim]) -> Short | None:
         """Below ``limits.reserve`` nothing is begun any more, until ``limits.resume`` is free again."""

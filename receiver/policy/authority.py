@@ -8,11 +8,10 @@ from diode.bundle.manifest import PAYLOAD_TYPE, bundle_id
 from diode.bundle.opened import Opened
 from diode.errors import ExpiredError, ForkError, ManifestError, ReplayError, SignerError
 from diode.formats.dsse import read_envelope, valid_keys
-from diode.formats.names import MAX_MANIFEST_BYTES
+from diode.formats.names import MAX_MANIFEST_BYTES, TRUST_CHANNEL
 from diode.storage.durable import read_bounded
 from diode.trust.document import (
     MAX_TRUST_BYTES,
-    TRUST_CHANNEL,
     TRUST_FILE,
     TrustDocument,
     check_itself,
@@ -23,6 +22,7 @@ from diode.trust.document import (
 )
 from diode.trust.keys import read_trusted
 from diode.trust.roles import Role, Trust, open_manifest
+from receiver.ledger.bundles import EXPIRED_TRUST
 from receiver.ledger.ledgers import LedgerView, StoreLedger
 
 Note = Callable[[TrustDocument, bytes], None]
@@ -186,9 +186,7 @@ class Authority:
     def _check_time(self, now: str) -> None:
         document = self.document
         if document is not None and document.expires is not None and document.expires <= now:
-            raise ExpiredError(
-                f"the trust document expired at {document.expires}; until a newer one comes nothing is taken"
-            )
+            raise ExpiredError(f"{EXPIRED_TRUST}{document.expires}; until a newer one comes nothing is taken")
 
 
 def read_kept(ledger: LedgerView) -> TrustDocument | None:

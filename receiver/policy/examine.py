@@ -1,44 +1,36 @@
 """Worker: examines the content of complete bundles before they are published: the kinds of files, and unsound ones.
 
 An attacker can best take over a process that parses hostile files, so no key is in this one. The worker itself reads no
-file. For each bundle that ``store`` asks about, it forks a child. The child may read that bundle and nothing else, has
+file. For each bundle that ``store`` asks about, it forks a child. The child may read that bundle, the copy of
+what it follows, and nothing else, has
 limits of memory and time, and answers with one word and a reason. If it ends without an answer, the bundle does not
 pass.
 """
 
-import ctypes
 import os
-import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from diode.content.judge import Judge
 from diode.content.rules import Rules
-from diode.errors import MessageError, PolicyError
+from diode.errors import MaterialError, MessageError, PolicyError
 from diode.process import confined
+from diode.process.child import Child, Seen
 from diode.process.messages import SandboxLacks
 from diode.process.programs import readable_folders
 from diode.process.sandbox import FORKING, READS, confine
-from diode.process.waiting import ready
 from diode.process.workers import Mailbox, refusing_peers, start_worker
 from diode.storage.folder import Folder
-from receiver.messages import (
-    EXAMINE_SAYS,
-    EXAMINE_TO_STORE,
-    STORE_TO_EXAMINE,
-    Question,
-    Sound,
-    Unsound,
-)
+from receiver.messages.questions import EXAMINE_SAYS, EXAMINE_TO_STORE, STORE_TO_EXAMINE, Question, Sound, Unsound
+from receiver.policy.material import Material
 from receiver.settings import ExamineSettings
 
 MAX_ANSWER_BYTES: Final = EXAMINE_TO_STORE.line_bytes
+NOTHING_KEPT: Final = Material(Path(), {})
 UNANSWERED: Final = "its content could not be examined: whoever looked at it died, or was too slow"
 _PATIENCE_S: Final = 60.0  # for the worker to say that a child was too slow
-_PR_SET_PDEATHSIG: Final = 1
 
 
 Examine = Callable[[Question], None]
@@ -48,13 +40,15 @@ class UnexaminedError(Exception):
     """The worker is gone: nothing is known of the bundle, and it is asked again when there is another."""
 
 
-def examining_here(spool: Path) -> Examine:
-    """Look at every file of a tree in this process. It raises PolicyError at the first one that is not taken."""
+def examining_here(spool: Path, material: Material = NOTHING_KEPT) -> Examine:
+    """Look at every file of a tree in this process. It raises PolicyError at the first one that is not taken.
+
+    Of identity material that is a MaterialError.
+    """
 
     def look(question: Question) -> None:
-        answer = judge(question, data_of(spool, question))
-        if isinstance(answer, Unsound):
-            raise PolicyError(answer.reason)
+        data = data_of(spool, question)
+        _raise(_judge_all(question, data, material, material.copy(question)))
 
     return look
 
@@ -109,16 +103,16 @@ class Examiner:
             raise MessageError("?", f"no word on bundle {question.bundle} in time")
         if answer.bundle != question.bundle:
             raise MessageError(type(answer).__name__, f"it was asked about bundle {question.bundle}")
-        if not isinstance(answer, Sound):
-            raise PolicyError(answer.reason)
+        _raise(answer)
 
 
 class Worker:
     """The worker's state: who asks."""
 
-    def __init__(self, spool: Path, store: Mailbox) -> None:
+    def __init__(self, spool: Path, store: Mailbox, material: Material) -> None:
         self._store = store
         self._spool = spool
+        self._material = material
 
     def run(self) -> None:
         """Answer until ``store`` is gone."""
@@ -126,46 +120,10 @@ class Worker:
             self._store.send(self._ask_child(question))
 
     def _ask_child(self, question: Question) -> Sound | Unsound:
-        read, write = os.pipe2(os.O_CLOEXEC)
-        parent = os.getpid()
-        child = os.fork()
-        if child == 0:
-            _answer(question, data_of(self._spool, question), write, parent)
-        os.close(write)
-        try:
-            return _verdict(question, _hear(read, time.monotonic() + limit_s(question)))
-        finally:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            os.close(read)
-
-
-def _answer(question: Question, data: str, write: int, parent: int) -> None:
-    """The child: bound itself, look, say, and end. It never returns."""
-    try:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() == parent:
-            os.close(0)
-            for first, last in ((3, write), (write + 1, os.sysconf("SC_OPEN_MAX"))):
-                os.closerange(first, last)
-            reads = [data, *readable_folders()]
-            confined.bind(limit_s(question), (*READS, "openat2"), writes=(write,), reads=reads)
-            answer = judge(question, data)
-            os.write(write, EXAMINE_TO_STORE.encode(answer))
-    finally:
-        os._exit(0)
-
-
-def _hear(read: int, deadline: float) -> bytes:
-    """What a child said until it ended, or its time was over."""
-    heard = b""
-    while len(heard) <= MAX_ANSWER_BYTES and (left := deadline - time.monotonic()) > 0:
-        if ready((read,), left):
-            piece = os.read(read, MAX_ANSWER_BYTES + 1)
-            if not piece:
-                return heard
-            heard += piece
-    return b""
+        data, copy = data_of(self._spool, question), self._material.copy(question)
+        seen = Seen(limit_s(question), (*READS, "openat2"), (data, *copy))
+        child = Child(seen, lambda: EXAMINE_TO_STORE.encode(_judge_all(question, data, self._material, copy)))
+        return _verdict(question, child.hear(MAX_ANSWER_BYTES))
 
 
 def _verdict(question: Question, heard: bytes) -> Sound | Unsound:
@@ -175,6 +133,18 @@ def _verdict(question: Question, heard: bytes) -> Sound | Unsound:
         if answer.bundle == question.bundle:
             return answer
     return Unsound(question.bundle, "unanswered", UNANSWERED)
+
+
+def _judge_all(question: Question, data: str, material: Material, copy: Sequence[str]) -> Sound | Unsound:
+    """What the rules of content say of a tree, and then those of identity material."""
+    answer = judge(question, data)
+    return material.judge(question, data, copy) if isinstance(answer, Sound) else answer
+
+
+def _raise(answer: Sound | Unsound) -> None:
+    if isinstance(answer, Unsound):
+        is_material = answer.trouble in MaterialError.reasons
+        raise MaterialError(answer.trouble, answer.reason) if is_material else PolicyError(answer.reason)
 
 
 def _files(data: str) -> Iterator[str]:
@@ -194,7 +164,9 @@ def main() -> None:
     settings, control = start_worker(ExamineSettings, says=EXAMINE_SAYS)
     spool = Path(settings.spool).resolve()
     store = Mailbox(settings.asked_read, settings.verdicts_write, hears=STORE_TO_EXAMINE, says=EXAMINE_TO_STORE)
-    worker = Worker(spool, store)
-    control.send(SandboxLacks(tuple(confine((*READS, "openat2", *FORKING), reads=[str(spool), *readable_folders()]))))
+    material = Material.of(settings.kept, settings.identity)
+    worker = Worker(spool, store, material)
+    reads = [str(spool), *([settings.kept] if settings.identity else []), *readable_folders()]
+    control.send(SandboxLacks(tuple(confine((*READS, "openat2", *FORKING), reads=reads))))
     with refusing_peers(control):
         worker.run()

@@ -1,5 +1,6 @@
 """Checks a signed bundle against the rules of its channel: not expired, labelled as the channel asks, sound content."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from diode.bundle.attestation import open_attestation
@@ -7,17 +8,21 @@ from diode.bundle.manifest import Manifest
 from diode.bundle.ref import BundleRef
 from diode.content.rules import Rules
 from diode.errors import ExpiredError, NotInitialisedError, PolicyError
+from diode.formats.timestamps import now_utc, seconds_of
 from diode.trust.keys import read_trusted
-from receiver.messages import Question
+from receiver.ledger.bundles import EXPIRED_BUNDLE
+from receiver.messages.questions import Question
 from receiver.policy.examine import Examine
+from receiver.policy.governed import Examined, Governed
 from receiver.settings import StoreSettings
 
 
 class Policy:
     """The receiver's rules for each channel, from its configuration."""
 
-    def __init__(self, settings: StoreSettings, look: Examine) -> None:
+    def __init__(self, settings: StoreSettings, look: Examine, governed: Governed) -> None:
         self._look = look
+        self._governed = governed
         self._rules = {name: Rules.of(channel.rules) for name, channel in settings.channels.items()}
         self._attested = frozenset(name for name, channel in settings.channels.items() if channel.attested)
         try:
@@ -30,7 +35,7 @@ class Policy:
     def check(self, manifest: Manifest, now: str) -> None:
         """Raise ExpiredError or PolicyError for a bundle that must not be taken at ``now``."""
         if manifest.expires is not None and manifest.expires <= now:
-            raise ExpiredError(f"it was to be published before {manifest.expires}; here it is {now}")
+            raise ExpiredError(f"{EXPIRED_BUNDLE}{manifest.expires}; here it is {now}")
         self._check_labels(manifest)
         if manifest.channel in self._attested:
             open_attestation(manifest, self._services)
@@ -40,15 +45,21 @@ class Policy:
         named = self._channels.get(channel)
         return (named.verify if named else "") or self._verify
 
-    def examine(self, ref: BundleRef, manifest: Manifest) -> None:
+    def examine(self, ref: BundleRef, manifest: Manifest) -> Examined:
         """Have every file of a complete tree looked at. Raises PolicyError when its channel does not take one.
 
         It raises UnexaminedError when nobody could be asked.
         """
         rules = self._rules.get(manifest.channel, Rules())
-        if rules.are_none:
-            return
-        self._look(Question(ref.hex_id, ref.channel, *rules.said, manifest.files.entries, manifest.stream_bytes))
+        is_governed = self._governed.governs(manifest.channel)
+        examined = Examined(self._governed.newest(manifest), seconds_of(now_utc()))
+        if is_governed or not rules.are_none:
+            size = manifest.files.entries, manifest.stream_bytes
+            asked = Question(ref.hex_id, ref.channel, *rules.said, *size)
+            if is_governed:
+                asked = replace(asked, name=manifest.name, before=examined.before, at_s=examined.at_s)
+            self._look(asked)
+        return examined
 
     def _check_labels(self, manifest: Manifest) -> None:
         channel = self._channels.get(manifest.channel)

@@ -2,4 +2,5 @@
 
 - ``backup``: backs up the ledger, and puts a backup back if its trust document once counted here
 - ``rebaseline``: notices at the start that the ledger is older than what was published, and sets it right
+- ``recalls``: what the audit log says of recalls, for such a ledger
 """

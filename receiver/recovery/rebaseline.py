@@ -9,13 +9,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-import structlog
-
 from diode.audit.chain import What
 from diode.audit.log import AuditLog, open_log
 from diode.audit.verify import trust_taken
 from diode.config.receiver import ReceiverConfig
 from diode.errors import ReplayError
+from diode.log import log
 from diode.storage.database import LEDGER_FILE, open_guarded
 from diode.storage.locking import locked
 from diode.storage.rollback_guard import RollbackGuard, TrustCheckpoint
@@ -23,9 +22,9 @@ from diode.trust.keys import read_link_key
 from receiver.inbox.folder import Inbox
 from receiver.inbox.receipts import Findings, find_unknown, row_of
 from receiver.ledger.ledgers import StoreLedger, SupervisorLedger
+from receiver.ledger.pointers import Recall
 from receiver.peer.requests import drop_request
-
-log = structlog.get_logger()
+from receiver.recovery.recalls import recalls_told
 
 
 class Rebaselined(NamedTuple):
@@ -130,9 +129,10 @@ def _rebaseline(config: ReceiverConfig, ledger: StoreLedger) -> Rebaselined:
         return Rebaselined(bool(loss), [], {}, {}, found.strange, is_blind=False, audit_loss=loss)
     spent = _highest(now.channels, written.channels if written else {}, found)
     decisions = written.decisions if written else 0
-    audit.append(What.REBASELINED, detail=_described(spent, len(found.unknown), is_blind=is_blind))
+    forgotten = _forgotten_recalls(config, ledger)
+    audit.append(What.REBASELINED, detail=_described(spent, len(found.unknown), len(forgotten), is_blind=is_blind))
     trust = _newest_trust(written.trust if written else None, config.audit_folder)
-    ledger.rebaseline((row_of(receipt) for receipt in found.unknown), spent, decisions, trust)
+    ledger.rebaseline((row_of(receipt) for receipt in found.unknown), spent, decisions, trust, forgotten)
     for receipt in found.unknown:
         drop_request(config.state, receipt.bundle)
     holes = {channel: [(first, last - 1) for first, last in ledger.numbers.holes(channel)] for channel in spent}
@@ -150,10 +150,18 @@ def _newest_trust(guarded: TrustCheckpoint | None, audit: Path) -> TrustCheckpoi
     return guarded
 
 
-def _described(spent: dict[str, int], taken: int, *, is_blind: bool) -> str:
+def _forgotten_recalls(config: ReceiverConfig, ledger: StoreLedger) -> list[Recall]:
+    """Recalls that the audit log knows, and this ledger does not, or not that they were taken back."""
+    told = recalls_told(config.audit_folder)
+    known = [ledger.recalls.of(one.bundle, one.channel, one.name, one.version) for one in told]
+    return [one for one, ours in zip(told, known, strict=True) if ours is None or bool(ours.undone) != bool(one.undone)]
+
+
+def _described(spent: dict[str, int], taken: int, recalls: int, *, is_blind: bool) -> str:
     numbers = ", ".join(f"{channel} {sequence}" for channel, sequence in spent.items())
     blind = "; the rollback guard was damaged" if is_blind else ""
-    return f"{taken} bundles taken from receipts{blind}; numbers spent up to: {numbers}"
+    recalled = f", {recalls} recalls from this log" if recalls else ""
+    return f"{taken} bundles taken from receipts{recalled}{blind}; numbers spent up to: {numbers}"
 
 
 def _highest(ours: dict[str, int], guarded: dict[str, int], found: Findings) -> dict[str, int]:

@@ -21,7 +21,8 @@ from diode.trust.roles import Role, Trust
 from receiver.inbox.facts import ref_of
 from receiver.policy.authority import Authority
 from receiver.release.decisions import FOLDER as DECISIONS
-from receiver.release.decisions import Decision, Given, Uncounted, Verdict, find_decisions, read_decisions
+from receiver.release.decisions import Decision, Given, Verdict, find_decisions, read_decisions
+from receiver.release.words import Releasers, Uncounted
 from receiver.settings import StoreSettings
 
 _DECISION: Final = re.compile(r"[^.].{15}-")
@@ -81,8 +82,8 @@ class Verdicts:
     def __init__(self, state: Path, authority: Authority, releasers: Trust | None, own_key: Key | None) -> None:
         self._state = state
         self._authority = authority
-        self._releasers = releasers
         self._own_key = own_key  # the supervisor's: by it the scanner speaks
+        self.releasers = Releasers(authority, releasers, own_key)
 
     @classmethod
     def of(cls, settings: StoreSettings, authority: Authority, own_key: Key | None) -> "Verdicts":
@@ -95,8 +96,7 @@ class Verdicts:
     @property
     def trust(self) -> Trust | None:
         """Whose keys release; None: no key is known, so Unix users do."""
-        document = self._authority.release
-        return document if document is not None and document.roles else self._releasers
+        return self.releasers.trust
 
     def read(self, bundle: str, now: str) -> tuple[list[Given], list[Uncounted]]:
         """Decisions about a bundle whose giver is known, and files that hold none."""
@@ -114,11 +114,7 @@ class Verdicts:
 
     def may(self, person: str, channel: str) -> bool:
         """Whether a person's word counts for a channel."""
-        trust = self.trust
-        if trust is None:
-            return True
-        role = trust.role(channel)
-        return role is not None and (role.persons is None or person in role.persons)
+        return self.releasers.may(person, channel)
 
     def check_again(self, held: HeldBundle) -> None:
         """See that a bundle is still what was verified before it waited. Raises ContentError."""

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from diode.audit.chain import What
 from diode.audit.facts import why
@@ -17,13 +16,12 @@ from receiver.inbox.facts import audit_names, facts, ref_of
 from receiver.ledger.bundles import Row, named
 from receiver.ledger.ledgers import StoreLedger
 from receiver.ledger.states import State
-from receiver.messages import AcceptedBy, BundleRefused, DecisionRefused, Held
-from receiver.release.decisions import SCANNER, Given, Uncounted
+from receiver.messages.pipeline import AcceptedBy, BundleRefused, DecisionRefused, Held
+from receiver.release.decisions import SCANNER, Given
 from receiver.release.held import HeldBundle, Rule, Verdicts, waits_for
 from receiver.release.held_trees import HeldTrees
+from receiver.release.words import Once, Uncounted
 from receiver.settings import StoreSettings
-
-MAX_BAD: Final = 1000  # decisions that do not count, each spoken of once
 
 Start = Callable[[HeldBundle, Callable[[], object]], None]
 Tell = Callable[[Held | AcceptedBy | BundleRefused | DecisionRefused], None]
@@ -54,7 +52,7 @@ class Holding:
         self._start = start
         self._tell = tell
         self._held: dict[str, HeldBundle] = {}
-        self._bad: set[Path] = set()
+        self._bad = Once(lambda file, reason: tell(DecisionRefused(file, reason)))
 
     def wants(self, manifest: Manifest) -> bool:
         """Whether a bundle has to wait before it is published."""
@@ -99,10 +97,8 @@ class Holding:
             good, bad = self._verdicts.read(held.hex_id, now_utc())
             allowed = [given for given in good if self._counts(given, held)]
             bad += [Uncounted(given.path, "not theirs to decide") for given in good if given not in allowed]
-            for path, reason in bad:
-                if path not in self._bad and len(self._bad) < MAX_BAD:
-                    self._bad.add(path)
-                    self._tell(DecisionRefused(path.name, reason))
+            for one in bad:
+                self._bad.tell(one)
             self._weigh(held, allowed)
 
     def _counts(self, given: Given, held: HeldBundle) -> bool:
@@ -114,6 +110,8 @@ class Holding:
         """A held bundle was verified once more. True: it is back in the spool, to be published; else it is refused."""
         if self._held.get(held.hex_id) is not held:
             return False  # rejected meanwhile
+        if not self._is_releasable(held, []):
+            return False  # recalled meanwhile
         try:
             outcome()
         except StorageError:
@@ -160,8 +158,19 @@ class Holding:
                 self._tell(AcceptedBy(held.hex_id, one.person))
         rule = self._rule(held.ref.channel)
         people = len(held.accepted - {SCANNER})
-        if people >= self._verdicts.needed(held.ref.channel, rule) and (SCANNER in held.accepted or not rule.scanned):
+        is_enough = people >= self._verdicts.needed(held.ref.channel, rule)
+        if is_enough and (SCANNER in held.accepted or not rule.scanned) and self._is_releasable(held, given):
             self._start(held, partial(self._verdicts.check_again, held))
+
+    def _is_releasable(self, held: HeldBundle, given: list[Given]) -> bool:
+        """Whether it is not recalled. A recalled bundle stays held, until people reject it or take the recall back."""
+        ref = held.ref
+        recall = self._ledger.recalls.of(ref.hex_id, ref.channel, ref.name, ref.version)
+        if recall is None or recall.undone:
+            return True
+        for one in given:
+            self._bad.tell(Uncounted(one.path, f"{ref.label} is recalled, and stays held: {recall.reason}"))
+        return False
 
     def _refuse(self, bundle: str, about: dict[str, Any], error: ContentError) -> None:
         self._ledger.bundles.set_state(bundle, State.REFUSED, str(error))

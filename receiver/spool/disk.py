@@ -1,4 +1,7 @@
-"""When the disk fails, the worker raises an alarm and goes on. What was not written comes again with a later pass."""
+"""Writes to the spool's disk, and knows what it has room for.
+
+When the disk fails, the worker raises an alarm and goes on. What was not written comes again with a later pass.
+"""
 
 import os
 import time
@@ -7,10 +10,21 @@ from contextlib import contextmanager
 from typing import Final
 
 from diode.errors import StorageError
-from receiver.messages import DiskFailing
+from receiver.messages.pipeline import DiskFailing
 
 SAID_EVERY_S: Final = 60.0
 _RESERVE_FROM: Final = 1 << 20
+_INODES_BESIDE: Final = 16  # the folder of a bundle, its manifest, tables, receipt and sums, and the folders above them
+
+
+def inodes_of(entries: int) -> int:
+    """About how many inodes a bundle of so many entries takes: its files, and as many folders as usually hold them."""
+    return entries + entries // 8 + _INODES_BESIDE
+
+
+def free_inodes(disk: os.statvfs_result) -> int | None:
+    """How many files and folders more a file system takes. None: any number, for it keeps no count."""
+    return disk.f_favail if disk.f_files else None
 
 
 def write_all(fd: int, data: memoryview, offset: int) -> None:

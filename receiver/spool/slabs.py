@@ -14,8 +14,8 @@ from diode.errors import MessageError
 from diode.formats.names import MAX_MANIFEST_BYTES
 from diode.protocol.geometry import Slab
 from diode.protocol.handed_over import SlabKey
-from diode.protocol.wire import MAX_COLUMNS, MAX_ROWS, MAX_SYMBOL_BYTES, Kind, ObjectType
-from receiver.messages import Begun, Complete, Known, Loaded, Redo, Spilled, Wanted
+from diode.protocol.sizes import MAX_COLUMNS, MAX_ROWS, MAX_SYMBOL_BYTES, Kind, ObjectType
+from receiver.messages.pipeline import Begun, Complete, Known, Loaded, Redo, Spilled, Wanted
 
 Mask = NDArray[np.bool_]
 OfSlab = Begun | Complete | Spilled | Wanted | Loaded | Redo

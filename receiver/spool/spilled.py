@@ -13,7 +13,7 @@ import numpy as np
 
 from diode.bundle.ref import BundleRef
 from diode.protocol.handed_over import SlabKey
-from diode.protocol.wire import Kind
+from diode.protocol.sizes import Kind
 from diode.storage.folder import Folder
 from receiver.ledger.ledgers import StoreLedger
 from receiver.spool.disk import write_all

@@ -8,7 +8,7 @@ from typing import BinaryIO, Final
 from diode.bundle.files import MAX_LINE_BYTES
 from diode.errors import ManifestError
 from diode.protocol.geometry import Slab
-from diode.protocol.wire import ObjectType
+from diode.protocol.sizes import ObjectType
 from diode.storage.durable import drop_cache
 from diode.storage.folder import Folder
 from receiver.spool.disk import write_reserved

@@ -5,13 +5,14 @@ from functools import partial
 from typing import Final
 
 from diode.audit.chain import What
+from diode.bundle.manifest import Manifest
 from diode.bundle.opened import Opened
 from diode.console.budget import Newest
 from diode.errors import ContentError, Drop, NumberError
+from diode.formats.names import TRUST_CHANNEL
 from diode.formats.timestamps import now_utc
-from diode.trust.document import TRUST_CHANNEL
 from receiver.inbox.facts import audit_names, ref_of
-from receiver.messages import Accepted, NumberWaits
+from receiver.messages.pipeline import Accepted, NumberWaits
 from receiver.policy.admission import Admission
 from receiver.policy.rules import Policy
 from receiver.spool.bundle import begin_folder
@@ -68,6 +69,7 @@ class Beginning:
         manifest = opened.manifest
         if self._is_over(ref.number, ref.hex_id):
             return
+        self._make_room(manifest)
         if not self._admission.has_room(ref, manifest, self._bundles.claims()):
             return  # its manifest comes again
         try:
@@ -91,6 +93,12 @@ class Beginning:
             self._reports.proving(bundle, is_new=self._reports.has_turn("trust"))
         with self._refusing.refusing(bundle):
             self._collecting.after_tables(bundle)
+
+    def _make_room(self, manifest: Manifest) -> None:
+        """Where inodes are short, what never completed gives its own back, the stillest first."""
+        short = self._admission.maybe_short(manifest, self._bundles.claims())
+        if short is not None and short.of == "inodes":
+            self._giving_up.give_back_inodes(short.needed - short.free, self._reports.now)
 
     def _is_over(self, number: int, hex_id: str) -> bool:
         """Whether nothing more of a bundle is wanted; ``assemble`` is told so."""

@@ -11,7 +11,7 @@ from typing import Final, Literal
 from diode.audit.chain import What
 from diode.audit.log import AuditLog
 from diode.console.budget import PerMinute
-from receiver.messages import MoreNotSaid
+from receiver.messages.pipeline import MoreNotSaid
 
 Kind = Literal["strangers", "known", "waiting", "trust", "forks"]
 

@@ -4,8 +4,8 @@ import numpy as np
 
 from diode.errors import IntegrityError, StorageError
 from diode.protocol.handed_over import SlabKey
-from diode.protocol.wire import Kind, ObjectType
-from receiver.messages import Loaded, SlabMismatch
+from diode.protocol.sizes import Kind, ObjectType
+from receiver.messages.pipeline import Loaded, SlabMismatch
 from receiver.spool.slabs import Mask, pack_mask
 from receiver.store.lost_writes import LostWrites
 from receiver.store.publish import Publishing

@@ -20,7 +20,7 @@ from diode.errors import ExpiredError, ManifestError, TrustError
 from diode.formats.digest import DIGEST_BYTES, digest
 from diode.protocol.geometry import Slab, object_geometry, slab_at, slab_count
 from diode.protocol.handed_over import SlabKey
-from diode.protocol.wire import Kind, ObjectType
+from diode.protocol.sizes import Kind, ObjectType
 
 Chunk = bytes | bytearray | memoryview
 TABLES: Final = (ObjectType.FILES, ObjectType.SLABS)

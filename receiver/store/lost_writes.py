@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from diode.errors import LostWritesError
 from diode.storage.durable import WriteBack
-from receiver.messages import Resumed
+from receiver.messages.pipeline import Resumed
 from receiver.spool.bundle import write_manifest_again
 from receiver.store.receiving import Bundles, Receiving
 from receiver.store.records import Records

@@ -5,8 +5,8 @@ from itertools import islice
 from typing import Final
 
 from diode.process.workers import Mailbox
-from diode.protocol.wire import Kind
-from receiver.messages import Begun, Complete, Spilled, Wanted
+from diode.protocol.sizes import Kind
+from receiver.messages.pipeline import Begun, Complete, Spilled, Wanted
 
 MAX_WAITING: Final = 256  # messages taken from the pipe: an honest assemble has few more than its slabs in hand
 

@@ -11,10 +11,12 @@ from diode.bundle.ref import BundleRef
 from diode.bundle.stream import FileIndex
 from diode.errors import ContentError, IntegrityError, LostWritesError
 from diode.protocol.handed_over import SlabKey
-from diode.protocol.wire import Kind, ObjectType
+from diode.protocol.sizes import Kind, ObjectType
 from receiver.inbox.facts import ref_of
 from receiver.policy.admission import Claim
+from receiver.policy.governed import Examined
 from receiver.spool.bundle import SpoolBundle
+from receiver.spool.disk import inodes_of
 from receiver.spool.finishing import Finishing
 from receiver.spool.spilled import SpilledSlabs
 from receiver.store.judge import ArrivedSlab, BundleJudge, Genuine, TableJudge, Wrong
@@ -31,6 +33,7 @@ class Receiving:
         self.judge = BundleJudge(spool.opened.manifest)
         self.unproven: set[int] = set()  # stored slabs that only reading them from the disk can prove
         self.target: Path | None = None  # where it was published, as soon as it was
+        self.examined: Examined | None = None  # how its content was judged last, in this run
         self.is_released = False  # by whoever had to; then it is not held any more
         self.is_said_published = False  # whether the audit log may say so already
         self.refusal: ContentError | None = None  # why it is refused, until the ledger says so
@@ -59,8 +62,9 @@ class Receiving:
     @property
     def claim(self) -> Claim:
         """The room that it takes, and will take."""
-        size = self.manifest.stream_bytes
-        return Claim(self.manifest.channel, size, size - self.judge.stored_bytes)
+        size, missing = self.manifest.stream_bytes, self.manifest.stream_bytes - self.judge.stored_bytes
+        inodes = inodes_of(self.manifest.files.entries) * missing // max(1, size)  # files come in order
+        return Claim(self.manifest.channel, size, missing, inodes)
 
     def is_whole(self, key: SlabKey) -> bool:
         """Whether a slab of data is spilled with all its source symbols: it came before the tables."""

@@ -9,13 +9,16 @@ from typing import Any, Final
 from diode.audit.chain import What
 from diode.audit.facts import why
 from diode.bundle.opened import Opened
+from diode.bundle.ref import number_of
 from diode.console.budget import Newest
 from diode.errors import ContentError, Drop, PlaceError
+from diode.formats.names import TRUST_CHANNEL
+from diode.formats.timestamps import now_utc
 from diode.storage.folder import Folder
-from diode.trust.document import TRUST_CHANNEL
 from receiver.inbox.facts import facts, ref_of
+from receiver.ledger.bundles import named
 from receiver.ledger.states import State
-from receiver.messages import BundleRefused, Dropped, ManifestRefused
+from receiver.messages.pipeline import BundleRefused, Dropped, ManifestRefused
 from receiver.store.giving_up import GivingUp
 from receiver.store.judge import Rejected
 from receiver.store.lost_writes import LostWrites
@@ -25,6 +28,7 @@ from receiver.store.reports import Reports
 
 # What is wrong with one bundle's place, and not with the disk: a file where a folder must be, a name too long for here.
 PLACE: Final = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EXDEV)
+TAKE_BACK_EVERY_S: Final = 60.0
 MAX_MET: Final = 4096  # bundle ids reported, the newest: whoever has the link key could invent more without end
 
 
@@ -38,10 +42,11 @@ class Refusing:
         self._reports = reports
         self._bundles = bundles
         self._lost = lost
-        self._giving_up = giving_up
+        self.giving_up = giving_up
         self._by_strangers = Newest[int](MAX_MET)
         self._by_known_keys = Newest[int](MAX_MET)
         self._unbegun = Newest[int](MAX_MET)
+        self._take_back_at = 0.0
 
     @contextmanager
     def refusing(self, bundle: Receiving) -> Iterator[None]:
@@ -70,6 +75,19 @@ class Refusing:
         bundle.spool.close()
         self.quarantine(bundle.hex_id, error, facts(bundle.opened), self._records.spool)
         self._reports.finished(bundle.number, Drop.REFUSED)
+
+    def maybe_take_back(self, now: float) -> None:
+        """Once in a while take back what was refused by a clock that was wrong. ``now``: of a monotonic clock.
+
+        Raises StorageError.
+        """
+        if now < self._take_back_at:
+            return
+        self._take_back_at = now + TAKE_BACK_EVERY_S
+        for row in self._records.ledger.bundles.take_back_refusals(now_utc()):
+            detail = "refused by a clock that was wrong; have it sent again"
+            self._records.audit.append(What.POSTPONED, **named(row), detail=detail)
+            self._reports.finished(number_of(row.id), None)
 
     def refuse_unbegun(self, opened: Opened, error: ContentError) -> None:
         """It is signed, and against this side's rules, before anything of it was received."""
@@ -123,7 +141,7 @@ class Refusing:
         self._records.ledger.bundles.forget(ref.hex_id)
         self._bundles.unrecorded.end(ref.number)
         if bundle is not None:
-            self._giving_up.drop(bundle)
+            self.giving_up.drop(bundle)
             self._reports.tell(Dropped(ref.hex_id))
         else:
             self._reports.finished(ref.number, None)

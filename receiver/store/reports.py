@@ -10,7 +10,7 @@ from diode.process.workers import Mailbox
 from diode.protocol.handed_over import SlabKey
 from receiver.ledger.bundles import Row
 from receiver.ledger.ledgers import StoreLedger
-from receiver.messages import Finished, Known, PredecessorDiffers, Progress, Proving, Redo, SpaceShort
+from receiver.messages.pipeline import Finished, Known, PredecessorDiffers, Progress, Proving, Redo, SpaceShort
 from receiver.spool.disk import DiskHealth
 from receiver.spool.slabs import pack_mask, spilled_masks
 from receiver.store.budgets import Kind, ReportBudgets
@@ -92,6 +92,7 @@ class Reports:
         """Report that a bundle has to wait for free space."""
         if self.has_turn("waiting"):
             self.tell(message)
-            detail = f"{message.needed} bytes are needed, {message.free} are free"
+            unit = "inodes" if message.of == "inodes" else "bytes"
+            detail = f"{message.needed} {unit} are needed, {message.free} are free"
             place = {"channel": ref.channel, "name": ref.name, "version": ref.version}
             self._audit.append(What.POSTPONED, bundle=ref.hex_id, **place, detail=detail)

@@ -9,7 +9,7 @@ from diode.bundle.receipt import RECEIPT_FILE
 from diode.errors import ContentError, ReplayError
 from receiver.ledger.bundles import Row, named
 from receiver.ledger.states import State
-from receiver.messages import MAX_LOST, Resumed, SpoolLost, SymbolsLost
+from receiver.messages.pipeline import MAX_LOST, Resumed, SpoolLost, SymbolsLost
 from receiver.release.held import check_tree
 from receiver.release.holding import Holding
 from receiver.spool.bundle import read_manifest_file

@@ -5,7 +5,7 @@ from diode.audit.facts import trust_facts
 from diode.errors import ForkError
 from diode.formats.timestamps import now_utc
 from diode.trust.document import TrustDocument, document_digest
-from receiver.messages import TrustChanged, TrustForked
+from receiver.messages.pipeline import TrustChanged, TrustForked
 from receiver.policy.authority import Proposal
 from receiver.store.receiving import Bundles, Receiving
 from receiver.store.records import Records

@@ -1,15 +1,17 @@
 """Worker: judges manifests, verifies slabs, writes them into the spool, publishes complete bundles. It has no network.
 
 ``assemble`` hands slabs over, complete or to be spilled. The worker answers each one with ``Free``, when it no longer
-needs the memory. It answers a request for spilled symbols with ``Loaded``. When a manifest counts, it sends ``Known``;
-when a bundle needs no more datagrams, ``Finished``. By ``Redo`` it asks for a slab again that did not have its signed
-digest, or that could not be written.
+needs the memory. Slabs from physical media lie in a folder (``importing``). The worker answers a request for spilled
+symbols with ``Loaded``. When a manifest counts, it sends ``Known``; when a bundle needs no more datagrams,
+``Finished``. By ``Redo`` it asks for a slab again that did not have its signed digest, or that could not be written.
 
 A bundle's way through the room::
 
     queue -> begin -> collect -> publish        judge: what counts of it, without a disk
                 |         |         |           refuse, giving_up: how it ends otherwise
               resume    lost_writes             records, reports: what is kept, what is said
+                            |
+                        following               what a published bundle holds, whose its names are, which is in use
 """
 
 import time
@@ -19,20 +21,19 @@ from pathlib import Path
 from typing import Final
 
 from diode.errors import DiodeError, MessageError
+from diode.process.clock import ClockWatch
 from diode.process.messages import Fatal, SandboxLacks
 from diode.process.programs import readable_folders
-from diode.process.sandbox import FILES, confine
+from diode.process.sandbox import FILES, LINKING, confine
 from diode.process.waiting import ready
 from diode.process.workers import Mailbox, refusing_peers, start_worker
 from diode.protocol.geometry import Slab
 from diode.protocol.handed_over import SlabKey
-from diode.protocol.wire import Kind, ObjectType
-from receiver.messages import (
+from diode.protocol.sizes import Kind, ObjectType
+from receiver.messages.pipeline import (
     ASSEMBLE_TO_STORE,
-    EXAMINE_TO_STORE,
     STORE_SAYS,
     STORE_TO_ASSEMBLE,
-    STORE_TO_EXAMINE,
     Begun,
     Complete,
     Free,
@@ -40,8 +41,10 @@ from receiver.messages import (
     Started,
     Wanted,
 )
+from receiver.messages.questions import DESCRIBE_TO_STORE, EXAMINE_TO_STORE, STORE_TO_DESCRIBE, STORE_TO_EXAMINE
 from receiver.policy.admission import Admission
 from receiver.policy.examine import Examine, Examiner, examining_here
+from receiver.policy.governed import Governed
 from receiver.policy.rules import Policy
 from receiver.release.held import Verdicts
 from receiver.release.held_trees import HeldTrees
@@ -52,16 +55,21 @@ from receiver.spool.slabs import check_claim, is_manifest, key_of, unpack_mask
 from receiver.store.arena import Arena
 from receiver.store.begin import Beginning
 from receiver.store.collect import Collecting
+from receiver.store.describers import Describer, DescribeWorker
+from receiver.store.following import Following
 from receiver.store.giving_up import GivingUp
+from receiver.store.importing import Importing
 from receiver.store.judge import ArrivedManifest
 from receiver.store.lost_writes import LostWrites
 from receiver.store.publish import Publishing
 from receiver.store.queue import HandedOver, Queue
+from receiver.store.recall_channel import RecallChannel
 from receiver.store.receiving import Bundles
 from receiver.store.records import Records
 from receiver.store.refuse import Refusing
 from receiver.store.reports import Reports
 from receiver.store.resume import Resuming
+from receiver.store.serving import LOOK_S, Serving
 
 TICK_S: Final = 5.0  # how long what is recorded may wait to be durable, and what the disk refused to be tried again
 
@@ -76,15 +84,17 @@ class Store:
         assemble: Mailbox,
         finishing: Finishing,
         look: Examine | None = None,
+        describer: Describer | None = None,
     ) -> None:
-        """``look``: who examines complete trees; None: this process itself."""
+        """``look``: who examines complete trees, ``describer``: who looks into bundles; None: this process itself."""
         self.arena = Arena(settings.pipes.arena)
         self.queue = Queue(assemble)
         self.records = records = Records.open(settings)
         self.reports = reports = Reports(control, assemble, records.audit)
         self.bundles = bundles = Bundles(finishing)
-        self.admission = Admission(settings, records.inbox, records.ledger, reports.postponed)
-        policy = Policy(settings, look or examining_here(records.inbox.spool))
+        admission = Admission(settings, records.inbox, records.ledger, reports.postponed)
+        governed = Governed(settings, records.ledger)
+        policy = Policy(settings, look or examining_here(records.inbox.spool), governed)
         verdicts = Verdicts.of(settings, records.authority, records.own_key)
         self.holding = Holding(
             settings,
@@ -96,21 +106,31 @@ class Store:
             reports.tell,
         )
         self.lost = lost = LostWrites(records, reports, bundles)
-        self.giving_up = GivingUp(records, reports, bundles, settings.keep_incomplete_s)
-        self.refusing = refusing = Refusing(records, reports, bundles, lost, self.giving_up)
-        self.publishing = Publishing(records, reports, bundles, lost, refusing, policy, self.holding)
-        self.collecting = Collecting(records, reports, bundles, lost, self.publishing)
-        self.beginning = Beginning(
-            records, reports, bundles, self.admission, policy, refusing, self.giving_up, self.collecting
+        clock = ClockWatch()
+        giving_up = GivingUp(records, reports, bundles, settings.keep_incomplete_s, clock)
+        self.refusing = refusing = Refusing(records, reports, bundles, lost, giving_up)
+        self.following = Following(settings, records, reports, verdicts.releasers, finishing, clock, describer)
+        recalls, follow = RecallChannel(records, self.following.serving.recalling), self.following.published
+        self.publishing = Publishing(
+            records, reports, bundles, lost, refusing, policy, governed, self.holding, recalls, follow
         )
+        self.collecting = Collecting(records, reports, bundles, lost, self.publishing)
+        self.beginning = Beginning(records, reports, bundles, admission, policy, refusing, giving_up, self.collecting)
+        self.importing = Importing(Path(settings.state), bundles, reports, self._take)
         self._tick_at = 0.0
+
+    @property
+    def serving(self) -> Serving:
+        """Keeps what clients are given in step with what was published and ordered."""
+        return self.following.serving
 
     def run(self) -> None:
         """Work until ``assemble`` or the supervisor is gone, and all that it handed over is done."""
         self.start()
         while not self.queue.is_over:
             if not self.queue:
-                ready((self.queue.fd, self.bundles.finishing.fd), TICK_S)
+                wait_s = min(LOOK_S, self.importing.patience_s(time.monotonic()))
+                ready((self.queue.fd, self.bundles.finishing.fd, *self.following.fds), wait_s)
             self.step(time.monotonic())
         self.bundles.finishing.wait()
         self.publishing.take_finished()
@@ -121,6 +141,7 @@ class Store:
     def start(self) -> None:
         """Take up what an earlier run left, and say so to ``assemble``."""
         shared = self.records, self.reports, self.bundles
+        self.following.start()
         Resuming(*shared, self.refusing, self.publishing, self.collecting).resume(self.holding)
         self.reports.answer(Started())
 
@@ -131,6 +152,8 @@ class Store:
         self.publishing.take_finished()
         if self.queue:
             self._handle(self.queue.next())
+        self.importing.step(now)
+        self.following.step(now)
         if now >= self._tick_at:
             self._tick_at = now + TICK_S
             self._tick(now)
@@ -142,6 +165,7 @@ class Store:
             self.lost.make_durable()
         with surviving():
             self.holding.look()
+        self.following.tick()
         with surviving():
             self.records.ledger.follow_audit()
         for bundle in self.bundles.each():
@@ -149,7 +173,9 @@ class Store:
                 self.collecting.go_on(bundle)
         with surviving():
             self.reports.sum_up(now)
-        self.giving_up.maybe_expire(now)
+        with surviving():
+            self.refusing.maybe_take_back(now)
+        self.refusing.giving_up.maybe_expire(now)
 
     def _handle(self, message: HandedOver) -> None:
         """Do what ``assemble`` asks for. Raises MessageError when what it says of a slab cannot be true."""
@@ -208,14 +234,27 @@ def main() -> None:
         examine = Mailbox(
             settings.pipes.verdicts_read, settings.pipes.asked_write, hears=EXAMINE_TO_STORE, says=STORE_TO_EXAMINE
         )
-        worker = Store(settings, control, assemble, Finishing(), Examiner(examine))
+        describe = Mailbox(
+            settings.pipes.described_read,
+            settings.pipes.describe_write,
+            hears=DESCRIBE_TO_STORE,
+            says=STORE_TO_DESCRIBE,
+        )
+        worker = Store(settings, control, assemble, Finishing(), Examiner(examine), DescribeWorker(describe))
         folders = {
             Path(settings.inbox),
             Path(settings.state),
             Path(settings.guard).parent,
             Path(settings.audit),
+            Path(settings.index),
         }
-        lacking = confine(FILES, changes=sorted(folders), reads=readable_folders(), threads=True)
+        lacking = confine(
+            (*FILES, *LINKING),
+            changes=sorted(folders),
+            links=[Path(settings.inbox)],
+            reads=[*readable_folders(), Path(settings.taken)],
+            threads=True,
+        )
         control.send(SandboxLacks(tuple(lacking)))
         with refusing_peers(control):
             worker.run()

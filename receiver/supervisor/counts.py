@@ -8,17 +8,20 @@ from typing import Any
 from prometheus_client.core import Metric
 
 from diode.console.metrics import counter, gauge
+from diode.process.clock import ClockJumped
 from diode.process.supervise import WorkerRefused
 from diode.process.systemd import Reports
 from receiver.events.happened import (
     BeatHeard,
     BeatsLeftOut,
     Coming,
+    DescriptionFailed,
     Ended,
     Event,
     GapsCounted,
     Health,
     Incomplete,
+    NamesTaken,
     NowHeld,
     OldKeyUsed,
     WorkerDied,
@@ -38,25 +41,39 @@ class Counts:
         self.old_key_sessions = 0
         self.worker_restarts = 0
         self.beats_left_out = 0
+        self.clock_jumps = 0
         self.workers_refused: Counter[str] = Counter()
+        self.not_described = 0
+        self.names_refused = 0
 
     def read(self, event: Event) -> None:
         """Count an event."""
         match event:
             case Coming() | NowHeld() | Ended() | Incomplete():
                 self._read_bundle(event)
+            case BeatHeard() | BeatsLeftOut() | OldKeyUsed():
+                self._read_link(event)
+            case GapsCounted(count):
+                self.missing = count
+            case WorkerDied():
+                self.worker_restarts += 1
+            case ClockJumped():
+                self.clock_jumps += 1
+            case WorkerRefused(worker):
+                self.workers_refused[worker] += 1
+            case DescriptionFailed():
+                self.not_described += 1
+            case NamesTaken():
+                self.names_refused += event.count
+
+    def _read_link(self, event: BeatHeard | BeatsLeftOut | OldKeyUsed) -> None:
+        match event:
             case BeatHeard(at, health):
                 self.heard_at, self.sender_health = at, health
             case BeatsLeftOut(count):
                 self.beats_left_out += count
-            case GapsCounted(count):
-                self.missing = count
             case OldKeyUsed():
                 self.old_key_sessions += 1
-            case WorkerDied():
-                self.worker_restarts += 1
-            case WorkerRefused(worker):
-                self.workers_refused[worker] += 1
 
     def _read_bundle(self, event: Coming | NowHeld | Ended | Incomplete) -> None:
         match event:
@@ -109,9 +126,14 @@ def metrics(counts: Counts, figures: Figures, now: float) -> Iterable[Metric]:
 def _of_events(counts: Counts, now: float) -> Iterable[Metric]:
     text = "Sessions that have spoken under the link key from before the last change"
     yield counter("diode_receiver_old_link_key_sessions", text, counts.old_key_sessions)
+    yield counter("diode_receiver_clock_jumps", "Jumps of this host's clock: an alarm", counts.clock_jumps)
     yield counter("diode_receiver_worker_restarts", "Pipelines built anew", counts.worker_restarts)
     text = "Messages of workers refused, each of which ended its worker"
     yield counter("diode_receiver_worker_refused", text, dict(counts.workers_refused), "worker")
+    text = "Published bundles that could not be looked into as a whole"
+    yield counter("diode_receiver_not_described", text, counts.not_described)
+    text = "Names that bundles claimed and that belong to other channels"
+    yield counter("diode_receiver_names_refused", text, counts.names_refused)
     yield gauge("diode_receiver_missing_bundles", "Bundles numbered of which nothing arrived", counts.missing)
     text = "What the sender counts, by its own word, which is not signed"
     yield gauge("diode_receiver_sender_health", text, dict(counts.sender_health), "name")

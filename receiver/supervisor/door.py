@@ -13,15 +13,16 @@ from diode.process.messages import EngineChosen, Fatal, PathChosen, PeerRefused,
 from diode.process.workers import Worker
 from receiver.events.happened import Event, IsalAbsent, SandboxIncomplete, UdpPathTaken
 from receiver.events.lookup import Lookup
-from receiver.messages import Heard, OldKey
+from receiver.messages.pipeline import Heard, OldKey
 from receiver.spool.disk import DiskHealth
 from receiver.supervisor.link import Link
 from receiver.supervisor.on_the_way import OnTheWay
 from receiver.supervisor.pipelines import Pipelines
 
 _PEERS: Final = {  # whose messages a worker refuses, by their names
-    "receiver.store": ("receiver.assemble", "receiver.examine"),
+    "receiver.store": ("receiver.assemble", "receiver.examine", "receiver.describe"),
     "receiver.examine": ("receiver.store",),
+    "receiver.describe": ("receiver.store",),
     "receiver.assemble": ("receiver.listen",),
     "receiver.listen": ("receiver.assemble",),
 }

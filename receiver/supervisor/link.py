@@ -6,7 +6,8 @@ from typing import Final
 
 from diode.errors import MessageError
 from diode.process.supervise import Allowance
-from diode.protocol.heartbeat import LinkOrder, read_heartbeat
+from diode.protocol.heartbeat import read_heartbeat
+from diode.protocol.link_order import LinkOrder
 from diode.protocol.sessions import MAX_SESSIONS
 from receiver.events.happened import (
     BeatHeard,
@@ -17,7 +18,7 @@ from receiver.events.happened import (
     LinkSilent,
     OldKeyUsed,
 )
-from receiver.messages import Heard, OldKey
+from receiver.messages.pipeline import Heard, OldKey
 from receiver.peer.heartbeats import Hearing
 from receiver.peer.order_alarm import OrderAlarm
 

@@ -6,11 +6,11 @@ from typing import Final, Protocol
 
 from diode.config.receiver import ReceiverConfig
 from diode.process.messages import Fatal
-from diode.process.restarts import MOST_RESTARTS, Restarts, failure_of
+from diode.process.restarts import MOST_RESTARTS, Rebuilding, Restarts, failure_of
 from diode.process.shutdown import Shutdown
 from diode.process.supervise import Pulse, WorkerGroup
 from diode.process.workers import Worker
-from diode.protocol.heartbeat import LinkOrder
+from diode.protocol.link_order import LinkOrder
 from receiver.events.happened import Event, Health, WorkerDied
 from receiver.supervisor.figures import Figures
 from receiver.transport.pipeline import Pipeline
@@ -116,4 +116,9 @@ class Pipelines:
             self._shutdown.fail(error)
             return
         self._datagram_bytes = self._pipeline.datagram_bytes or self._datagram_bytes
-        self._start()
+        self._rebuild()
+
+    def _rebuild(self) -> None:
+        """Build the next pipeline, now or a little later, or end the daemon: it never lives on without workers."""
+        shutdown, undo = self._shutdown, lambda: self.worker_group.close(0.0)
+        Rebuilding(self._start, undo, lambda: shutdown.has_begun, self._say, shutdown.fail).begin()

@@ -2,18 +2,21 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from diode.config.receiver import ReceiverConfig
 from diode.errors import DiodeError
 from diode.formats.timestamps import now_utc
+from diode.process import tending
 from diode.process.judges import let_in
 from diode.trust.keys import maybe_read_service_key
 from receiver.events.happened import Event, NowHeld, ScanFailed, Scanned
 from receiver.inbox.folder import Inbox
 from receiver.ledger.ledgers import LedgerView
+from receiver.release.asking import NoAnswerError
 from receiver.release.decisions import write_decision
 from receiver.release.held import decide
-from receiver.release.scanning import NoAnswerError, scan, surroundings
+from receiver.release.scanning import scan, surroundings
 
 
 class Scans:
@@ -36,7 +39,7 @@ class Scans:
         match event:
             case NowHeld(row, is_scanned=True):
                 if row.id not in self._running and not self._is_over():
-                    self._running[row.id] = asyncio.get_running_loop().create_task(self._scan(event))
+                    self._running[row.id] = tending.start("scan", partial(self._scan, event))
                     self._running[row.id].add_done_callback(lambda _: self._running.pop(row.id, None))
 
     async def close(self) -> None:

@@ -12,11 +12,13 @@ from diode.config.receiver import ReceiverConfig, ReceiverLink
 from diode.errors import UsageError
 from diode.net.address import Address
 from diode.net.sockets import adopt_receiver, open_receiver
+from diode.process.clock import last_written
 from diode.process.judges import Account
 from diode.process.systemd import listen_fds
 from diode.storage.database import LEDGER_FILE
 from diode.storage.locking import lock_folder
 from diode.trust.keys import maybe_read_service_key, read_link_key, read_signer
+from receiver.catalogue.names import of_kinds, refuse_twins
 from receiver.events.happened import Event, PreviousKeyMissing, TwoLinkKeys
 from receiver.inbox.folder import Inbox
 from receiver.ledger.ledgers import SupervisorLedger
@@ -29,7 +31,7 @@ class Station:
 
     ``ledger`` and ``audit`` belong to the thread of the event loop; :meth:`second_ledger` and :meth:`second_audit`
     are another connection each, for a thread of its own. ``is_passed``: systemd has the port open, too.
-    ``awaited``: see :class:`receiver.policy.authority.Authority`.
+    ``awaited``: see :class:`receiver.policy.authority.Authority`. ``last_written``: when the audit log was, before now.
     """
 
     def __init__(self, config: ReceiverConfig) -> None:
@@ -48,6 +50,7 @@ class Station:
             opened.callback(self.ledger.close)
             self._open_port(config.link)
             opened.callback(self.socket.close)
+            self.last_written = last_written(config.audit_folder)
             self.audit = open_log(config.audit_folder, config.service_key, "receiver")
             self.fingerprints = [read_link_key(path).fingerprint for path in config.link.keys]
             self._stack = opened.pop_all()
@@ -88,11 +91,24 @@ def keys_event(link: ReceiverLink, previous: Previous | None) -> Event | None:
     return None
 
 
+def _prepare_index(index: Path) -> None:
+    """Make the folder of cards and snapshots: what cannot be made is told before any worker is started."""
+    try:
+        index.mkdir(0o755, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"gateway.index {index} cannot be made: {error.strerror}") from error
+
+
 def _check_settings(config: ReceiverConfig) -> None:
     """Say now, and here, what is wrong with keys, users, and who may change them. Raises UsageError and its kind."""
+    refuse_twins({name: of_kinds(channel.names, channel.serve) for name, channel in config.channels.items()})
+    _prepare_index(config.gateway.index)
     check_ownership(config)
     read_link_key(config.link.key)
     if any(channel.scan for channel in config.channels.values()):
         read_signer(config.service_key)  # by which the scanner's word is told from a stranger's
-    for user in filter(None, (channel.scan_user for channel in config.channels.values())):
-        Account.of(user)
+    if any(channel.health for channel in config.channels.values()):
+        read_signer(config.service_key)  # likewise: what a health hook found
+    for channel in config.channels.values():
+        for user in filter(None, (channel.scan_user, channel.health_user)):
+            Account.of(user)

@@ -24,11 +24,12 @@ from diode.protocol.admission import Heard
 from diode.protocol.assembler import Assembler
 from diode.protocol.fec import choose_engine
 from diode.protocol.gate import Gate
-from diode.protocol.heartbeat import LinkOrder, write_heartbeat
+from diode.protocol.heartbeat import write_heartbeat
+from diode.protocol.link_order import LinkOrder
 from diode.protocol.sessions import Admitted
 from diode.trust.keys import read_link_key
-from receiver import messages
-from receiver.messages import ASSEMBLE_SAYS, ASSEMBLE_TO_STORE, STORE_TO_ASSEMBLE, OldKey
+from receiver.messages import pipeline as messages
+from receiver.messages.pipeline import ASSEMBLE_SAYS, ASSEMBLE_TO_STORE, STORE_TO_ASSEMBLE, OldKey
 from receiver.settings import AssembleSettings
 from receiver.transport.handover import Handover
 from receiver.transport.regions import Regions

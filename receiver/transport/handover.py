@@ -12,8 +12,8 @@ from diode.process.workers import Mailbox
 from diode.protocol.assembler import Assembler
 from diode.protocol.geometry import Geometry
 from diode.protocol.handed_over import Begun, Completed, HandedOver, Spilled, Wanted
-from diode.protocol.wire import Kind, ObjectType
-from receiver import messages
+from diode.protocol.sizes import Kind, ObjectType
+from receiver.messages import pipeline as messages
 from receiver.spool.slabs import key_of, numbers_of, pack_mask, spilled_keys, unpack_mask
 
 MAX_HANDED: Final = 16  # slabs with store

@@ -18,7 +18,7 @@ from diode.process.sandbox import SOCKET_READ, confine
 from diode.process.waiting import ready
 from diode.process.workers import Mailbox, refusing_peers, start_worker
 from diode.protocol.runs import Doorkeeper, is_datagram_size
-from receiver.messages import LISTEN_SAYS
+from receiver.messages.pipeline import LISTEN_SAYS
 from receiver.settings import ListenSettings
 
 COUNTERS: Final = (

@@ -1,4 +1,4 @@
-"""Starts the four workers of the receiving side, with the memory and pipes between them. It does not own the socket."""
+"""Starts the workers of the receiving side, with the memory and pipes between them. It does not own the socket."""
 
 import math
 import os
@@ -11,13 +11,18 @@ from diode.config.receiver import Channel, ReceiverConfig
 from diode.process.memory import LINK_SIZE, PAGE_BYTES, Counters, Ring, create_memfd, kept, reader_of
 from diode.process.supervise import WorkerGroup
 from diode.process.workers import Worker
-from diode.protocol.heartbeat import LinkOrder
+from diode.protocol.link_order import LinkOrder
 from diode.protocol.runs import is_datagram_size
+from diode.storage.durable import sync_folder
+from diode.storage.folder import Folder
 from receiver.inbox.folder import Inbox
-from receiver.messages import ASSEMBLE_SAYS, EXAMINE_SAYS, LISTEN_SAYS, STORE_SAYS
+from receiver.messages.pipeline import ASSEMBLE_SAYS, LISTEN_SAYS, STORE_SAYS
+from receiver.messages.questions import DESCRIBE_SAYS, EXAMINE_SAYS
 from receiver.settings import (
+    KEPT,
     AssembleSettings,
     ChannelSettings,
+    DescribeSettings,
     ExamineSettings,
     ListenSettings,
     StorePipes,
@@ -52,6 +57,10 @@ class _Between:
     asked_write: int
     verdicts_read: int
     verdicts_write: int
+    describe_read: int
+    describe_write: int
+    described_read: int
+    described_write: int
 
 
 class Pipeline:
@@ -71,6 +80,7 @@ class Pipeline:
             Counters(between.link_size, LINK_SIZE)["datagram_bytes"] = datagram_bytes
             self.store = worker_group.add(_start_store(config, between))
             self.examine = worker_group.add(_start_examine(config, between))
+            self.describe = worker_group.add(_start_describe(config, between))
             self.assemble = worker_group.add(_start_assemble(config, between, orders, admitted, datagram_bytes))
             self.listen = worker_group.add(_start_listen(config, between, socket_fd))
             self._link_size = Counters(between.read_link_size, LINK_SIZE)
@@ -91,7 +101,7 @@ def _open_between(config: ReceiverConfig, fds: ExitStack) -> _Between:
     ring = kept(fds, Ring.create(regions, REGION_BYTES))
     link_size = kept(fds, Counters.create(LINK_SIZE))  # written by assemble, read by listen: nothing else is in it
     pipes = {}
-    for name in ("ready", "free", "slabs", "answers", "asked", "verdicts"):
+    for name in ("ready", "free", "slabs", "answers", "asked", "verdicts", "describe", "described"):
         pipes[f"{name}_read"], pipes[f"{name}_write"] = (kept(fds, fd) for fd in os.pipe())
     return _Between(
         regions=regions,
@@ -113,6 +123,8 @@ def _start_store(config: ReceiverConfig, between: _Between) -> Worker:
         between.answers_write,
         between.verdicts_read,
         between.asked_write,
+        between.described_read,
+        between.describe_write,
     )
     settings = store_settings(config, StorePipes(*fds))
     return Worker("receiver.store.worker", settings, fds, says=STORE_SAYS, name="receiver.store")
@@ -120,8 +132,19 @@ def _start_store(config: ReceiverConfig, between: _Between) -> Worker:
 
 def _start_examine(config: ReceiverConfig, between: _Between) -> Worker:
     fds = (between.asked_read, between.verdicts_write)
-    settings = ExamineSettings(str(Inbox(config.inbox.path).spool), *fds)
+    identity = {name: channel.identity for name, channel in config.channels.items()}
+    rules = tuple((name, section.rules().said()) for name, section in identity.items() if section is not None)
+    if rules:
+        Folder.open(config.state / KEPT, create=True).close()  # before it is confined to what exists
+        sync_folder(config.state)
+    settings = ExamineSettings(str(Inbox(config.inbox.path).spool), *fds, str(config.state / KEPT), rules)
     return Worker("receiver.policy.examine", settings, fds, says=EXAMINE_SAYS, name="receiver.examine")
+
+
+def _start_describe(config: ReceiverConfig, between: _Between) -> Worker:
+    fds = (between.describe_read, between.described_write)
+    settings = DescribeSettings(str(config.inbox.path), str(config.gateway.index), *fds)
+    return Worker("receiver.describe.worker", settings, fds, says=DESCRIBE_SAYS, name="receiver.describe")
 
 
 def _start_assemble(
@@ -198,6 +221,8 @@ def store_settings(config: ReceiverConfig, pipes: StorePipes) -> StoreSettings:
         audit=str(config.audit_folder),
         service_key=str(config.service_key),
         guard=str(config.guard_file),
+        index=str(config.gateway.index),
+        taken=str(config.gateway.log),
         verify=config.inbox.verify,
         max_bytes=limits.bundle,
         max_files=limits.files,
@@ -220,4 +245,12 @@ def _channel_settings(channel: Channel) -> ChannelSettings:
         hold=channel.hold,
         scan=bool(channel.scan),
         quota=channel.quota,
+        serve=channel.serve,
+        names=channel.names,
+        promote=channel.promote,
+        promote_people=channel.promote_people,
+        health=bool(channel.health),
+        health_timeout_s=math.ceil(channel.health_timeout_s),
+        keep_taken_s=math.ceil(channel.keep_taken_days * 86400),
+        identity=channel.identity is not None,
     )

@@ -1,6 +1,7 @@
 """``diode-sender waiting``, ``approve`` and ``reject``: bundles that people have to sign before they are sent."""
 
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from diode.trust.inspection import MANIFEST_FILE, describe, inspect, read_sealed
 from diode.trust.keys import read_any_signer
 from sender.commands.opening import open_audit, open_ledger
 from sender.pack.approval import Approvals, find_waiting, reject_waiting
+from sender.pack.identity_copies import changes_of
 
 
 def waiting(toml: Path, *, as_json: bool) -> None:
@@ -25,11 +27,15 @@ def waiting(toml: Path, *, as_json: bool) -> None:
     approvals = Approvals(config, open_audit(config))
     with closing(open_ledger(config)) as ledger:
         found = [(row, approvals.read(row)) for row in ledger.unapproved()]
+    changes = {row.id: changes_of(config.state, row) for row, _ in found}
     if as_json:
-        say_json([row._asdict() | {"signed_by": one.persons, "needed": one.needed} for row, one in found])
+        facts = [row._asdict() | {"signed_by": one.persons, "needed": one.needed} for row, one in found]
+        say_json([one | {"changes": changes[one["id"]]} if changes[one["id"]] else one for one in facts])
         return
     bundles = [Listed.of(row, ", ".join(one.persons) or "nobody", str(one.needed)) for row, one in found]
     show_waiting(bundles, ("signed by", "needed"))
+    for row, _ in found:
+        _show_changes(label_of(row), changes[row.id])
 
 
 def approve(toml: Path, bundle: str, key: str | None, public: Path | None, signed: Path | None, *, yes: bool) -> None:
@@ -42,6 +48,7 @@ def approve(toml: Path, bundle: str, key: str | None, public: Path | None, signe
         row = find_waiting(ledger, bundle)
         found = inspect(read_sealed(config.state / "bundles" / row.id / MANIFEST_FILE))
         print_fields(describe(found.manifest, found.number))
+        _show_changes("it", changes_of(config.state, row))
         if signed is not None:
             approval = approvals.merge(ledger, row, read_sealed(signed))
         else:
@@ -53,6 +60,12 @@ def approve(toml: Path, bundle: str, key: str | None, public: Path | None, signe
     if approval.is_enough:
         text = "the running daemon sends it" if is_locked(config.state) else "the next run sends it"
         say(f"approved; {text}", file=sys.stderr)
+
+
+def _show_changes(what: str, changes: Sequence[str]) -> None:
+    """What approvers of identity material must know: nothing is said of what has none."""
+    if changes:
+        say(f"{what} changes:", *(f"  {line}" for line in changes))
 
 
 def reject(toml: Path, bundle: str, reason: str) -> None:

@@ -4,9 +4,8 @@ A resend code asks for slabs of a bundle once more. A confirm code says that a b
 """
 
 import sys
-import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 from diode.audit.chain import What
@@ -17,7 +16,7 @@ from diode.console.logs import configure
 from diode.console.terminal import say
 from diode.errors import UsageError
 from diode.protocol.resend_codes import LONGEST_TEXT, decode, decode_file
-from diode.storage.locking import is_locked
+from diode.storage.locking import is_locked, locked
 from sender.commands.opening import open_audit, open_ledger
 from sender.commands.sending import FAILED, session
 from sender.ledger import State, named
@@ -48,9 +47,10 @@ def confirm(toml: Path, code: Sequence[str]) -> None:
     confirmed = decode("".join(code))
     with closing(open_ledger(config, read_only=False)) as ledger:
         row = find_confirmed(ledger, confirmed)
-        open_audit(config).append(What.CONFIRMED, **named(row))
-        ledger.set_state(row.id, State.CONFIRMED)
-        prune(config.outbox, config.state, ledger, time.time())
+        with nullcontext() if row.state in ("sent", "confirmed") else locked(config.state):  # the daemon may send it
+            open_audit(config).append(What.CONFIRMED, **named(row))
+            ledger.set_state(row.id, State.CONFIRMED)
+        prune(config.outbox, config.state, ledger, now=None)  # one look at a clock is not enough to delete by age
     say(f"{label_of(row)} ({row.id}) is confirmed", file=sys.stderr)
 
 

@@ -1,7 +1,7 @@
 """``diode-sender run``, ``send`` and ``pack``: the daemon, and files that a person names in a command."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,26 +14,10 @@ from diode.config.sender import SenderConfig
 from diode.console.entry import INTERRUPTED
 from diode.console.logs import configure
 from diode.console.progress import Display, choose_mode
-from diode.errors import UsageError
 from sender.daemon import Sender
+from sender.pack.wanted import Named
 
 FAILED: Final = 3  # exit code when something could not be sent
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """The files that a person wants sent as one bundle.
-
-    Without a ``name`` or ``version``, they come from the name of the first path, and a version that this does not state
-    is made of time and digest. Where ``passes`` or ``pass_delay_s`` is None, the configuration says.
-    """
-
-    paths: Sequence[Path]
-    channel: str
-    name: str | None
-    version: str | None
-    passes: int | None = None
-    pass_delay_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,24 +58,15 @@ def run(toml: Path, *, until_idle: bool, as_json: bool, quiet: bool) -> None:
     """Send what is queued and what appears in the outbox."""
     with session(toml, as_json=as_json, quiet=quiet) as one:
         one.finish(one.sender.run(until_idle=until_idle), failed_code=FAILED if until_idle else 0)
+        if until_idle and one.sender.left:
+            raise typer.Exit(FAILED)  # each was named, with what it waits for
 
 
 def send(toml: Path, wanted: Named, *, only_pack: bool = False, as_json: bool, quiet: bool) -> None:
     """Pack the files of ``wanted``, and send them unless ``only_pack``. Raises UsageError, typer.Exit."""
-    for path in wanted.paths:
-        if not path.exists():
-            raise UsageError(f"{path} does not exist")
+    wanted.check()
     with session(toml, as_json=as_json, quiet=quiet) as one:
-        defaults = one.sender.config.send
-        work = one.sender.send(
-            list(wanted.paths),
-            wanted.channel,
-            wanted.name,
-            wanted.version,
-            defaults.passes if wanted.passes is None else wanted.passes,
-            defaults.pass_delay_s if wanted.pass_delay_s is None else wanted.pass_delay_s,
-            only_pack=only_pack,
-        )
+        work = one.sender.send(wanted, only_pack=only_pack)
         one.finish(work, failed_code=FAILED)
         if one.sender.tally.unapproved and not only_pack:
             raise typer.Exit(FAILED)

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from diode.bundle.ref import BundleRef
+from diode.process.clock import ClockJumped
+from diode.process.restarts import WorkersLate
 from diode.process.shutdown import Stopping
 
 # items of the outbox
@@ -22,10 +24,12 @@ class ItemIgnored:
 
 
 @dataclass(frozen=True, slots=True)
-class WatchRestarted:
-    """The kernel cannot report changes of the outbox for the moment. The outbox is still scanned at intervals."""
+class ItemLeft:
+    """Something in the outbox is not sent for now: ``why``, and what to ``do``."""
 
-    detail: str
+    item: str
+    why: str
+    do: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +233,21 @@ class OffloadRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class KernelRefuses:
+    """The kernel of this host takes no datagrams: the name of the errno, and for how long so far."""
+
+    error: str
+    since_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class KernelAccepts:
+    """The kernel of this host takes datagrams again, after ``refused_s`` seconds."""
+
+    refused_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class SandboxIncomplete:
     """The kernel lacks parts of a worker's sandbox."""
 
@@ -261,7 +280,7 @@ class LookupLate:
 
 Event = (
     ItemIgnored
-    | WatchRestarted
+    | ItemLeft
     | ItemRefused
     | CheckRuns
     | CheckEnded
@@ -279,14 +298,18 @@ Event = (
     | ResendBroken
     | BundleWithdrawn
     | Stopping
+    | ClockJumped
     | RateChanged
     | LineReady
     | LineOff
     | IsalAbsent
+    | KernelRefuses
+    | KernelAccepts
     | UdpPathTaken
     | OffloadRefused
     | SandboxIncomplete
     | WorkerDied
+    | WorkersLate
     | AnchorBehind
     | LookupLate
 )

@@ -6,8 +6,9 @@ because the option ``--json`` prints that line as JSON.
 
 from typing import Any, Final
 
-import structlog
-
+from diode.log import log
+from diode.process.clock import ClockJumped, log_clock
+from diode.process.restarts import WorkersLate, log_late
 from diode.process.shutdown import Stopping
 from diode.protocol.fec import ZFEC_SLOWDOWN
 from sender.events.happened import (
@@ -23,6 +24,9 @@ from sender.events.happened import (
     IntakeRefused,
     IsalAbsent,
     ItemIgnored,
+    ItemLeft,
+    KernelAccepts,
+    KernelRefuses,
     LineOff,
     LookupLate,
     OffloadRefused,
@@ -30,13 +34,18 @@ from sender.events.happened import (
     ResendFailed,
     SandboxIncomplete,
     UdpPathTaken,
-    WatchRestarted,
     WorkerDied,
 )
 
 ZFEC_ALONE: Final = f"FEC runs on zfec alone, about {ZFEC_SLOWDOWN} times slower"
 
-log = structlog.get_logger()
+LOOK_AT_ROUTE: Final = "look at the interface, its address and the route to link.to: ip link, ip address, ip route get"
+REFUSED_ADVICE: Final = {
+    "EPERM": "a firewall rule of this host drops it: nft list ruleset",
+    "EACCES": "a route of type prohibit, or a broadcast address: ip route get, with the address of link.to",
+    "EINVAL": "a route of type blackhole: ip route get, with the address of link.to",
+    "ENOBUFS": "the interface's queue is full: lower link.rate, or look at tc -s qdisc",
+}
 
 
 def write_line(event: Event) -> None:
@@ -51,8 +60,8 @@ def _line_of_an_item(event: Event) -> None:
     match event:
         case ItemIgnored(item):
             log.warning("item_ignored", item=item, do="put it into a folder named as its channel")
-        case WatchRestarted(detail):
-            log.warning("watch_restarted", detail=detail)
+        case ItemLeft(item, why, do):
+            log.warning("item_left", item=item, why=why, do=do)
         case FilesSentAgain(again):
             log.warning("same_files_sent_again", bytes=again, why="several paths lead to them; each path is sent whole")
         case ContentSkipped():
@@ -84,6 +93,8 @@ def _line_of_the_daemon(event: Event) -> None:
     match event:
         case Stopping(signal):
             log.info("stopping", signal=signal)
+        case ClockJumped():
+            log_clock(event)
         case RateChanged(rate):
             log.info("rate_changed", rate="off" if rate is None else rate)
         case LineOff():
@@ -92,6 +103,12 @@ def _line_of_the_daemon(event: Event) -> None:
             log.warning(
                 "rollback_guard_behind", detail=detail, consequence="the audit log's newest entries could be cut off"
             )
+        case KernelRefuses(error, since_s):
+            consequence = "nothing leaves this host; what was refused is offered again, and is not counted as sent"
+            facts = {"error": error, "since_s": round(since_s), "consequence": consequence}
+            log.error("kernel_refuses", **facts, do=REFUSED_ADVICE.get(error, LOOK_AT_ROUTE))
+        case KernelAccepts(refused_s):
+            log.info("kernel_accepts_again", refused_s=round(refused_s))
         case LookupLate(waiting_s):
             consequence = f"heartbeats tell what was known {waiting_s:.0f} seconds ago"
             log.warning("heartbeat_behind", consequence=consequence, do="find out what holds up the disk")
@@ -108,6 +125,8 @@ def _line_of_a_worker(event: Event) -> None:
         case SandboxIncomplete(worker, lacks):
             consequence = f"a taken-over {worker} could do more than it needs"
             log.warning("sandbox_incomplete", lacks=list(lacks), consequence=consequence)
+        case WorkersLate():
+            log_late(event)
         case WorkerDied(worker, code, jobs_resent):
             log.error("worker_died", worker=worker, code=code, jobs_resent=jobs_resent)
 

@@ -12,13 +12,16 @@ checks come first, and the first refusal ends the work. docs/intake.md has the e
 - ``attestation``: states a verdict as a signed verification summary, shortened until it fits into a manifest
 - ``candidate``: an item as its checks see it: every byte that they read is proven to be what was hashed
 - ``clamd``: asks a ClamAV daemon over its Unix socket
+- ``closure``: a check: what the machines behind the wall need of the item is there (``sender/closure/``)
 - ``contents``: a check: the files have kinds that the channel takes, and none is unsound or dangerous by its content
 - ``detached``: detached signatures beside files: Ed25519, or ECDSA as ``openssl dgst -sign`` and ``cosign
   sign-blob`` make them
 - ``examine``: the confined child process that parses the files of one item
 - ``examiner``: starts the child ``examine``, hands it the files, and hears its answer
 - ``hooks``: a check: programs of the operator judge the item, bounded in time and in the length of their answer
-- ``jsons``: reads a JSON object that comes from outside, strictly
+- ``identity``: a check: identity material is what the channel's pins allow, and may follow what was taken before
+- ``identity_child``: the confined child process that judges one item of identity material
+- ``identity_messages``: what ``identity`` and ``identity_child`` say to each other, a class for each message
 - ``limits``: a check: the size and the number of files that a channel allows
 - ``messages``: what ``examiner`` and ``examine`` say to each other, a class for each message
 - ``minisign``: minisign signatures: Ed25519 over a file's BLAKE2b digest, and over a comment that is to be
@@ -27,7 +30,6 @@ checks come first, and the first refusal ends the work. docs/intake.md has the e
 - ``pipeline``: composes the checks of a channel and runs them; whatever goes wrong in a check refuses the item
 - ``private_copy``: copies an item for hooks that read files, so that nobody can change the files meanwhile
 - ``sbom``: finds the bills of materials (SBOMs) of an item and summarises them
-- ``sbom_formats``: reads the SBOM formats CycloneDX and SPDX
 - ``scanning``: a check: sends every file to a virus scanner (``clamd``)
 - ``signed``: a check: finds the signature beside each file, and has it verified
 - ``sigstore``: verifies sigstore bundles offline: the signer's identity, the certificate, and the transparency log

@@ -7,20 +7,22 @@ from securesystemslib.signer import Signer
 from diode.bundle.attestation import attest, subject_of
 from diode.config.intake import Intake
 from diode.errors import LimitError
-from sender.intake.verdict import MOST_DETAIL, Verdict, bounded
+from diode.formats.escape import bounded
+from sender.intake.verdict import MOST_DETAIL, Verdict
 from sender.outbox.hashing import Content
 
 
 class _Room(NamedTuple):
-    """How much is said: characters of a detail and of a tool's name, how many SBOMs and inputs."""
+    """How much is said: characters of a detail and of a tool's name, how many SBOMs, inputs and changes."""
 
     detail: int
     tool: int
     sboms: int
     inputs: int
+    changes: int
 
 
-_ROOMS: Final = (_Room(MOST_DETAIL, 200, 16, 64), _Room(100, 40, 4, 16), _Room(0, 40, 0, 0))
+_ROOMS: Final = (_Room(MOST_DETAIL, 200, 16, 64, 200), _Room(100, 40, 4, 16, 20), _Room(0, 40, 0, 0, 0))
 
 
 def attest_verdict(verdict: Verdict, settings: Intake, label: str, content: Content, now: str, signer: Signer) -> str:
@@ -47,12 +49,18 @@ def attest_verdict(verdict: Verdict, settings: Intake, label: str, content: Cont
 def _found(verdict: Verdict, room: _Room) -> dict[str, Any]:
     checks = []
     for check in verdict.checks:
-        short = {"detail": bounded(check.detail, room.detail), "tool": bounded(check.tool, room.tool)}
-        checks.append(
-            {key: short.get(key, value) for key, value in check.facts().items() if short.get(key, value) != ""}
-        )
+        short: dict[str, Any] = {
+            "detail": bounded(check.detail, room.detail),
+            "tool": bounded(check.tool, room.tool),
+            "changes": list(check.changes[: room.changes]),
+        }
+        facts = {key: short.get(key, value) for key, value in check.facts().items()}
+        checks.append({key: value for key, value in facts.items() if value not in ("", [])})
     found: dict[str, Any] = {"checks": checks, "sboms": [sbom.facts() for sbom in verdict.sboms[: room.sboms]]}
-    left_out = {"sboms": len(verdict.sboms[room.sboms :])}
+    left_out = {
+        "sboms": len(verdict.sboms[room.sboms :]),
+        "changes": sum(len(check.changes[room.changes :]) for check in verdict.checks),
+    }
     if len(verdict.inputs) > room.inputs:
         left_out["inputs"] = len(verdict.inputs)
     if any(left_out.values()):

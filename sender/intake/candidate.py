@@ -78,6 +78,7 @@ class Candidate:
     content_digest: str
     files: dict[str, CandidateFile]
     progress: Progress
+    ours: frozenset[str] = frozenset()  # files that this side made itself: no vendor can have signed them
     inputs: list[Input] = field(default_factory=list)
     sboms: list[Sbom] = field(default_factory=list)
     inside: Counter[str] = field(default_factory=Counter)  # kinds of files in its archives, as far as these were opened
@@ -158,12 +159,21 @@ class Candidate:
 
 
 def make_candidate(
-    channel: str, name: str, version: str, sources: Sequence[Source], content: Content, progress: Progress
+    channel: str,
+    name: str,
+    version: str,
+    sources: Sequence[Source],
+    content: Content,
+    progress: Progress,
+    ours: frozenset[str] = frozenset(),
 ) -> Candidate:
-    """Make a candidate of the hashed files. Empty directories are left out: they hold nothing to check."""
+    """Make a candidate of the hashed files. Empty directories are left out: they hold nothing to check.
+
+    ``ours``: the paths of files that this side made.
+    """
     files = {}
     for source, entry, stat in zip(sources, content.entries, content.stats, strict=True):
         if not entry.is_directory:
             pieces = content.pieces.get(entry.path) or bytes.fromhex(entry.blake3)
             files[entry.path] = CandidateFile(entry, source, tuple(stat.tolist()), pieces)
-    return Candidate(channel, name, version, content.content_digest, files, progress)
+    return Candidate(channel, name, version, content.content_digest, files, progress, ours)

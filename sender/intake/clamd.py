@@ -14,7 +14,6 @@ import pwd
 import re
 import select
 import socket
-import struct
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from diode.formats.timestamps import moment
+from diode.process.peer import peer_of
 from sender.intake.verdict import Reason, RefusedError
 
 MAX_ANSWER_BYTES: Final = 4096
@@ -41,7 +41,6 @@ ENCRYPTED: Final = bytes.fromhex(
 _ENCRYPTED: Final = "Heuristics.Encrypted."  # AlertEncrypted yes
 _EXCEEDED: Final = "Heuristics.Limits.Exceeded"  # AlertExceedsMax yes
 
-_PEER: Final = struct.Struct("3i")  # struct ucred: process, user, group
 
 Tick = Callable[[], None]
 
@@ -217,7 +216,7 @@ class _Conversation:
 
     def _check_peer(self) -> None:
         owner = self._path.stat().st_uid
-        _, listener, _ = _PEER.unpack(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+        listener = peer_of(self._socket).uid
         if strangers := {owner, listener} - self._trusted:
             raise RefusedError(
                 Reason.SCANNER_STRANGER,

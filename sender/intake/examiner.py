@@ -8,18 +8,16 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import Final
-
-import structlog
 
 from diode.content.judge import Findings, Judge
 from diode.content.rules import Rules
 from diode.content.trouble import Trouble
 from diode.errors import MessageError
+from diode.log import log
 from diode.process import confined, memory
 from diode.process.messages import PeerRefused, SandboxLacks
-from diode.process.waiting import ready
 from sender.intake.candidate import Candidate, CandidateFile
 from sender.intake.messages import MOST_TOGETHER, Begin, Done, Look, LookAtLarge, Looked, NotRead, Refused
 from sender.intake.spare import MODULE, Started
@@ -28,12 +26,9 @@ from sender.outbox.hashing import PIECE_BYTES
 
 WINDOW: Final = 4 * MOST_TOGETHER
 _SLICE_S: Final = 0.2  # how often it is asked whether anybody still waits for the verdict
-_MOST_SAID_BYTES: Final = 2048
 _REASONS: Final = {Trouble.KIND: Reason.TYPE, Trouble.CODE: Reason.CODE, Trouble.BUDGET: Reason.BUDGET}
 
 Examine = Callable[[Rules, Candidate], Findings]
-
-log = structlog.get_logger()
 
 
 def examine_here(rules: Rules, candidate: Candidate) -> Findings:
@@ -192,11 +187,7 @@ class _Child:
                 raise self._unanswered(f"it says {type(message).__name__} of files that it was not given")
 
     def _unanswered(self, why: str) -> RefusedError:
-        said = b""
-        with suppress(OSError):
-            if ready([self._worker.log_fd], 0.0):
-                said = os.read(self._worker.log_fd, _MOST_SAID_BYTES)
-        log.error("content_not_examined", why=why, said=said.decode(errors="replace"))
+        log.error("content_not_examined", why=why, said=self._worker.last_words())
         return RefusedError(Reason.CRASHED, f"its content could not be examined: of the child that looks, {why}")
 
 

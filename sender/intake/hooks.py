@@ -7,11 +7,9 @@ killed when the hook has ended, when its time is over, and when nobody waits for
 
 import os
 import select
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -19,10 +17,11 @@ from diode.config.intake import Hook
 from diode.config.sender import SenderConfig
 from diode.errors import UsageError
 from diode.formats.canonical import canonical
+from diode.formats.json_object import read_object
 from diode.process.judges import Surroundings, hide, let_in
 from diode.process.programs import environment
+from diode.process.warden import end
 from sender.intake.candidate import Candidate
-from sender.intake.jsons import read_object
 from sender.intake.verdict import Finding, Reason, RefusedError
 
 FORMAT: Final = "diode-intake-hook-1"
@@ -63,10 +62,7 @@ def check_hook(settings: Hook, around: Surroundings, candidate: Candidate) -> Fi
                 talk = _Talk(process, questions(candidate, reads_copy=settings.reads == "copy"))
                 talk.until_over(time.monotonic() + settings.timeout_s, candidate)
             finally:
-                with suppress(ProcessLookupError):
-                    os.killpg(
-                        process.pid, signal.SIGKILL
-                    )  # it was not waited for yet, so no other process can have its id
+                end(process.pid)
     except TimeoutError:
         raise RefusedError(Reason.HOOK_TIMEOUT, f"{settings.run[0]} took more than {settings.timeout_s:g} s") from None
     return _judge(settings.run[0], process.returncode, bytes(talk.answer), bytes(talk.complaint))

@@ -30,8 +30,8 @@ from securesystemslib.dsse import Envelope
 from diode.config.intake import ModelSigning
 from diode.errors import UsageError
 from diode.formats.dsse import parse_public_key
+from diode.formats.json_object import read_object
 from sender.intake.candidate import Candidate, CandidateFile
-from sender.intake.jsons import read_object
 from sender.intake.verdict import Finding, Reason, RefusedError
 
 MAX_BUNDLE_BYTES: Final = 256 << 20
@@ -154,7 +154,7 @@ def _compare(
             raise RefusedError(Reason.FILE_MISSING, f"the model signature names {path!r}, which is not there")
         if _digest(file, algorithm) != digest:
             raise RefusedError(Reason.DIGEST, f"{path!r} is not the file that the model's signer signed")
-    if extra := candidate.files.keys() - named.keys() - vouched_for - unsigned:
+    if extra := candidate.files.keys() - named.keys() - vouched_for - candidate.ours - unsigned:
         raise RefusedError(Reason.FILE_EXTRA, f"{min(extra)!r} is not in the model signature")
 
 

@@ -9,15 +9,19 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from diode.config.intake import Intake, ModelSigning
+from diode.formats.escape import bounded
+from diode.identity.kept import IDENTITY_FOLDER, Kept
+from diode.log import log
 from diode.process.judges import Surroundings
+from diode.storage.database import LEDGER_FILE
 from sender.intake.candidate import Candidate, StoppedError
+from sender.intake.closure import check_closure
 from sender.intake.contents import check_contents
 from sender.intake.detached import DetachedKey
 from sender.intake.examiner import Examine, examine_apart
 from sender.intake.hooks import check_hook
+from sender.intake.identity import IdentityCheck
 from sender.intake.limits import check_limits
 from sender.intake.minisign import MinisignKey
 from sender.intake.model_signing import ModelKey, Opener, check_model
@@ -27,33 +31,47 @@ from sender.intake.scanning import check_scanned
 from sender.intake.signed import SignatureKey, check_signed
 from sender.intake.sigstore import SigstoreIdentity
 from sender.intake.sums import check_sums
-from sender.intake.verdict import Check, Finding, Outcome, Reason, RefusedError, Verdict, bounded
+from sender.intake.verdict import MOST_DETAIL, Check, Finding, Outcome, Reason, RefusedError, Verdict
 
 CHECK_UNCHANGED: Final = "unchanged"
 
 CheckStep = Callable[[Candidate], Finding]
-
-log = structlog.get_logger()
 
 
 class Pipeline:
     """The checks that one channel declares, in their order, cheap ones first."""
 
     def __init__(
-        self, settings: Intake, copies: Path, around: Surroundings | None = None, examine: Examine = examine_apart
+        self,
+        settings: Intake,
+        copies: Path,
+        around: Surroundings | None = None,
+        examine: Examine = examine_apart,
+        state: Path | None = None,
     ) -> None:
         """Read keys and look for tools.
 
         ``copies`` is the folder for private copies, which some hooks read. ``around`` says what hooks can see.
-        ``examine`` examines the content of files. Raises UsageError, NotInitialisedError.
+        ``examine`` examines the content of files. ``state`` is the sender's folder, which knows what was sent before.
+
+        Raises UsageError, NotInitialisedError.
         """
         around = around or Surroundings()
         self._copy = PrivateCopy(copies)
         self.steps: dict[str, CheckStep] = {"limits": partial(check_limits, settings)}
         if not settings.rules.are_none:
             self.steps["content"] = partial(check_contents, settings, examine)
+        self.identity: IdentityCheck | None = None
+        if settings.identity is not None:
+            kept = None if state is None else Kept(state / IDENTITY_FOLDER)
+            self.identity = IdentityCheck(settings.identity, copies, kept)
+            self.steps["identity"] = self.identity.check
         self._add_vendors(settings)
         self.steps["sbom"] = check_sboms
+        if settings.closure is not None:
+            self.steps["closure"] = partial(
+                check_closure, settings.closure, None if state is None else state / LEDGER_FILE
+            )
         if settings.clamd is not None:
             self.steps["clamd"] = partial(check_scanned, settings.clamd)
         if any(hook.reads == "copy" for hook in settings.hooks):
@@ -85,10 +103,15 @@ class Pipeline:
 
     def run(self, candidate: Candidate) -> Verdict:
         """Check an item. Every error becomes part of the verdict; only StoppedError is passed on to the caller."""
+        is_accepted = False
         try:
-            return self._run(candidate)
+            verdict = self._run(candidate)
+            is_accepted = verdict.accepted
         finally:
             self._copy.remove()
+            if self.identity is not None and not is_accepted:
+                self.identity.drop()
+        return verdict
 
     def _run(self, candidate: Candidate) -> Verdict:
         checks: list[Check] = []
@@ -112,21 +135,29 @@ def _run(name: str, step: CheckStep, candidate: Candidate) -> Check:
         raise
     except RefusedError as refusal:
         outcome: Outcome = "error" if refusal.reason.is_failure else "rejected"
-        return Check(name, outcome, refusal.reason, bounded(refusal.detail), seconds=time.monotonic() - started)
+        return Check(
+            name,
+            outcome,
+            refusal.reason,
+            bounded(refusal.detail, MOST_DETAIL),
+            missing=refusal.missing,
+            seconds=time.monotonic() - started,
+        )
     except Exception as error:  # a check that breaks has not passed
         log.exception("intake_check_crashed", check=name)
-        detail = bounded(f"the check itself broke: {error!r}")
+        detail = bounded(f"the check itself broke: {error!r}", MOST_DETAIL)
         return Check(name, "error", Reason.CRASHED, detail, seconds=time.monotonic() - started)
     return Check(
         name,
         "passed",
-        detail=bounded(finding.detail),
+        detail=bounded(finding.detail, MOST_DETAIL),
         tool=bounded(finding.tool, 200),
         database=bounded(finding.database, 50),
         counts=finding.counts,
         inside=finding.inside,
         unopened=finding.unopened,
         auto_map=finding.auto_map,
+        changes=finding.changes,
         seconds=time.monotonic() - started,
     )
 

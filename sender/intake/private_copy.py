@@ -1,8 +1,9 @@
-"""Copies an item for hooks that open files by themselves, into a folder that only the daemon can write.
+"""Copies an item for programs that open files by themselves, into a folder that only the daemon can write.
 
 Somebody who dropped an item may still have its files open, and could change them while a hook reads them. The hook
-would then judge other bytes than those that are signed. So the hook reads a private copy, which is proven to be what
-was hashed. Files are cloned where the file system can do that (FICLONE, ioctl_ficlone(2)), and copied elsewhere.
+would then judge other bytes than those that are signed. So hooks read a private copy, which is proven to be what was
+hashed, and so does the child that judges identity material. Files are cloned where the file system can do that
+(FICLONE, ioctl_ficlone(2)), and copied elsewhere.
 """
 
 import errno
@@ -42,7 +43,7 @@ class PrivateCopy:
                 _check_room(top, candidate)
                 cloned = sum(_copy(top, file, candidate) for file in candidate.files.values())
         except OSError as error:
-            raise RefusedError(Reason.COPY, f"no copy for the hooks: {error.strerror} ({error.filename})") from error
+            raise RefusedError(Reason.COPY, f"there is no private copy: {error.strerror} ({error.filename})") from error
         candidate.copied_to = self._base / _NAME
         return Finding(counts={"files": len(candidate.files), "cloned": cloned})
 

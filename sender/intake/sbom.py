@@ -4,27 +4,18 @@ An SBOM informs people, so no item is refused for one. A file may only be named 
 come after the bounds of this check are used up. Such files are counted, and the first few of them are named.
 """
 
-import re
 from typing import Final
 
+from diode.formats.escape import bounded
+from diode.formats.sboms import is_sbom, summarise
 from sender.intake.candidate import Candidate, CandidateFile
-from sender.intake.sbom_formats import summarise
-from sender.intake.verdict import Finding, Sbom, bounded
+from sender.intake.verdict import Finding, Sbom
 
 MAX_SBOM_BYTES: Final = 16 << 20  # parsed JSON takes about fifteen times as much memory
 MAX_TOTAL_BYTES: Final = 256 << 20  # of all SBOMs of one item that are read
 MOST_LISTED: Final = 64  # summaries in a verdict
 _NAMED: Final = 4
 _MOST_TEXT: Final = 200
-# bom.json, sbom.xml, x.cdx.json, x-cyclonedx.xml, manifest.spdx.json, x.spdx, x.spdx.yaml, x.spdx.rdf.xml
-_NAME: Final = re.compile(r"(?:.*[._-])?(?:s?bom|cdx|cyclonedx|spdx)\.(?:json|xml)|.*\.spdx(?:\.rdf)?(?:\.[a-z]{3,4})?")
-_IN_WHEEL: Final = re.compile(r".*\.dist-info/sboms/.+")  # PEP 770: SBOMs in an unpacked wheel
-
-
-def is_sbom(path: str) -> bool:
-    """Whether a path is named as SBOMs usually are."""
-    lower = path.lower()
-    return bool(_NAME.fullmatch(lower.rpartition("/")[2]) or _IN_WHEEL.fullmatch(lower))
 
 
 def check_sboms(candidate: Candidate) -> Finding:

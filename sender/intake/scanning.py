@@ -7,9 +7,8 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-import structlog
-
 from diode.config.intake import Clamd as ClamdSettings
+from diode.log import log
 from sender.intake.candidate import Candidate, CandidateFile
 from sender.intake.clamd import MAX_STREAM_BYTES, Clamd, Version, trusted_users
 from sender.intake.unopened import WITHIN, Unopened
@@ -18,8 +17,6 @@ from sender.intake.verdict import Finding, Reason, RefusedError
 _DAY_S: Final = 86_400.0
 _NAMED: Final = 8
 _NAMED_UNOPENED: Final = 2  # files named, of each kind
-
-log = structlog.get_logger()
 
 
 def check_scanned(settings: ClamdSettings, candidate: Candidate) -> Finding:

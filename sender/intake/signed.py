@@ -26,10 +26,10 @@ def check_signed(key: SignatureKey, sums: str | None, suffixes: tuple[str, ...],
     A file that is itself a signature of another file needs none. ``suffixes`` are those of all kinds of signatures that
     the channel checks. Raises RefusedError.
     """
-    signatures = signatures_of(candidate, suffixes)
+    needs_none = signatures_of(candidate, suffixes) | candidate.ours
     count = 0
     for file in candidate.files.values():
-        if file.path != sums if sums is not None else file.path in signatures:
+        if file.path != sums if sums is not None else file.path in needs_none:
             continue
         signature = candidate.files.get(file.path + key.suffix)
         if signature is None:

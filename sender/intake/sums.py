@@ -48,7 +48,7 @@ def check_sums(file_name: str, vouched_for: frozenset[str], candidate: Candidate
             named = _compare(_read(_framed(lines) if is_framed else chain([first], lines)), file_name, candidate)
     except ValueError as error:
         raise RefusedError(Reason.SUMS_MALFORMED, f"{file_name}: {error}") from None
-    if extra := candidate.files.keys() - named - vouched_for - {file_name}:
+    if extra := candidate.files.keys() - named - vouched_for - candidate.ours - {file_name}:
         raise RefusedError(Reason.FILE_EXTRA, f"{min(extra)!r} is not named by {file_name}")
     if not named:
         raise RefusedError(Reason.SUMS_MALFORMED, f"{file_name} names no file")

@@ -33,6 +33,15 @@ class Reason(StrEnum):
     MALWARE = "malware"
     UNSCANNED = "unscanned"  # larger than what the scanner takes
     HOOK_REJECTED = "hook_rejected"
+    INCOMPLETE = "incomplete"  # something that a target needs is missing
+    IDENTITY_KIND = "identity_kind"  # these as diode.identity.material.Fault
+    IDENTITY_MALFORMED = "identity_malformed"
+    IDENTITY_SIGNATURE = "identity_signature"
+    IDENTITY_EXPIRED = "identity_expired"
+    IDENTITY_FORBIDDEN = "identity_forbidden"
+    IDENTITY_OLDER = "identity_older"
+    IDENTITY_SWEEPING = "identity_sweeping"
+    IDENTITY_BASE = "identity_base"
     CHANGED = "changed"  # not what was hashed any more
     # with the reasons from here on, the check itself failed
     SCANNER_MISSING = "scanner_missing"
@@ -43,7 +52,7 @@ class Reason(StrEnum):
     SCANNER_ERROR = "scanner_error"
     SCANNER_BLIND = "scanner_blind"  # does not find the test file
     SCANNER_DATABASE = "scanner_database"  # its database is too old, or its age is not known
-    COPY = "copy"  # no copy could be made for the hooks
+    COPY = "copy"  # no private copy could be made
     HOOK_MISSING = "hook_missing"
     HOOK_FAILED = "hook_failed"
     HOOK_TIMEOUT = "hook_timeout"
@@ -63,10 +72,11 @@ _FAILURES: Final = (Reason.UNREADABLE, Reason.COPY, Reason.CRASHED)
 class RefusedError(Exception):
     """A check refuses the item. The pipeline turns this error into a verdict, so it never leaves this package."""
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    def __init__(self, reason: Reason, detail: str, missing: tuple[str, ...] = ()) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
+        self.missing = missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +92,7 @@ class Finding:
         default_factory=dict
     )  # files, also within archives, that were not looked into, by kind
     auto_map: tuple[str, ...] = ()  # code that a loader would run
+    changes: tuple[str, ...] = ()  # of identity material, a line for each: what approvers are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +109,8 @@ class Check:
     inside: Mapping[str, int] = field(default_factory=dict)
     unopened: Mapping[str, int] = field(default_factory=dict)
     auto_map: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()  # a line for each thing that a target needs
+    changes: tuple[str, ...] = ()
     seconds: float = 0.0
 
     def facts(self) -> dict[str, Any]:
@@ -113,6 +126,8 @@ class Check:
             "inside": dict(self.inside),
             "unopened": dict(self.unopened),
             "auto_map": list(self.auto_map),
+            "missing": list(self.missing),
+            "changes": list(self.changes),
         }
         return {name: value for name, value in facts.items() if value} | {"seconds": round(self.seconds, 3)}
 
@@ -169,9 +184,3 @@ class Verdict:
             "checks": [check.facts() for check in self.checks],
             "sboms": [sbom.facts() for sbom in self.sboms],
         }
-
-
-def bounded(text: str, most: int = MOST_DETAIL) -> str:
-    """Make text from outside safe to show: printable, on one line, of ``most`` characters at most."""
-    plain = "".join(char if char.isprintable() else "?" for char in text[: most + 1])
-    return plain if len(plain) <= most else plain[: max(0, most - 3)] + "..."[:most]

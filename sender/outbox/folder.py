@@ -2,7 +2,6 @@
 
 import json
 import os
-import stat
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,23 +9,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from diode.config.sender import Outbox
 from diode.errors import DiodeError, IntakeError, PathError, SourceError, UsageError
 from diode.formats.names import ChannelName, check_new_name
+from diode.log import log
 from diode.storage.folder import Folder, fitting, real_path
 from diode.storage.locking import lock_in
+from sender.outbox.left import Left
+from sender.outbox.look import Look, look
 from sender.outbox.scan import Root
+from sender.outbox.writers import maybe_writer
 
 OURS: Final = ".diode"  # in the outbox
 REASONS: Final = ".reasons"  # in ``failed``
 _NUMBERED: Final = 100  # items of one name that get a number; later ones get a random ending at once
 
 _CHANNEL: TypeAdapter[str] = TypeAdapter(ChannelName)
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class OutboxFolder:
     def __init__(self, config: Outbox) -> None:
         self._config = config
         self._strays: set[str] = set()
-        self._closed: set[str] = set()
+        self._closed: dict[str, str] = {}  # why a folder of a channel cannot be read
         try:
             self._outbox = Folder.open(config.path, create=True, mode=0o777)
             self._sent, self._failed = (open_place(config, path, create=True) for path in (config.sent, config.failed))
@@ -100,33 +100,46 @@ class OutboxFolder:
         return lock_in(self._ours, self._config.path)
 
     def entries(self) -> Iterator[Path]:
-        """The entries in the folders of the channels, without hidden names. A folder that cannot be read is skipped."""
-        closed = set()
+        """The entries in the folders of the channels, without hidden names. A folder that cannot be read is skipped.
+
+        Raises OSError when the outbox itself cannot be read.
+        """
+        closed: dict[str, str] = {}
         for channel in self._outbox.names():
-            if channel.startswith(".") or not self._outbox.is_folder(channel):
+            if channel.startswith("."):
                 continue
             try:
+                if not self._outbox.is_folder(channel):
+                    continue
                 with self._outbox.folder(channel) as folder:
                     names = folder.names()
+            except FileNotFoundError:
+                continue  # somebody removed it
             except OSError as error:
-                closed.add(channel)
-                self._say_closed(channel, error)
+                closed[channel] = error.strerror or str(error)
                 continue
             yield from (self._config.path / channel / name for name in names if not name.startswith("."))
         self._closed = closed
 
-    def _say_closed(self, channel: str, error: OSError) -> None:
-        """Log that a channel's folder cannot be read: once, until it can be read again."""
-        if channel not in self._closed:
-            detail = f"{error.strerror}: {printable(self._config.path / channel)}"
-            log.warning("channel_unreadable", detail=detail, consequence="what lies in it is not sent")
+    def closed(self) -> list[Left]:
+        """The folders of channels that could not be read when the entries were last listed."""
+        do = "let the sender's user read and enter it, or remove it; what lies in it is not sent"
+        return [
+            Left(printable(self._config.path / channel), f"cannot be read: {why}", do)
+            for channel, why in self._closed.items()
+        ]
 
     def strays(self) -> list[Path]:
         """Files that lie beside the folders of the channels, and are ignored. Each is returned once only."""
-        found = {name for name in self._outbox.names() if name[0] != "." and not self._outbox.is_folder(name)}
+        found = {name for name in self._outbox.names() if name[0] != "." and self._is_stray(name)}
         new = sorted(found - self._strays)
         self._strays = found
         return [self._config.path / name for name in new]
+
+    def _is_stray(self, name: str) -> bool:
+        with suppress(OSError):
+            return not self._outbox.is_folder(name)
+        return False
 
     def item(self, entry: Path) -> Item:
         """The item that ``entry`` names. Raises SourceError."""
@@ -149,26 +162,15 @@ class OutboxFolder:
         except OSError:
             return False
 
-    def state(self, entry: Path) -> tuple[int, int] | None:
-        """A value that changes when the entry itself changes, though not when a file in it does.
+    def look(self, entry: Path) -> Look:
+        """What the entry and everything in it look like now. Raises OSError."""
+        with self._outbox.folder(entry.parent.name) as channel:
+            return look(channel, entry.name)
 
-        None: the entry is not there, or cannot be looked at.
-        """
-        try:
-            with self._outbox.folder(entry.parent.name) as channel:
-                status = os.stat(entry.name, dir_fd=channel.fd, follow_symlinks=False)
-        except OSError:
-            return None
-        return status.st_ino, status.st_ctime_ns
-
-    def is_quiet(self, entry: Path, now: float | None = None) -> bool:
-        """Whether nothing below ``entry`` changed for the settle time."""
-        limit = (time.time() if now is None else now) - self._config.settle_s
-        try:
-            with self._outbox.folder(entry.parent.name) as channel:
-                return all(status.st_ctime <= limit for status in _stats(channel, entry.name))
-        except OSError:
-            return True  # unreadable: packing will say why
+    def maybe_writer(self, entry: Path) -> str | None:
+        """What of the entry is open for writing, and by whom. None: nothing that can be seen. Raises OSError."""
+        with self._outbox.folder(entry.parent.name) as channel:
+            return maybe_writer(channel, entry.name)
 
     def archive(self, item: Path) -> Path:
         """Move what was sent to ``sent/<channel>/``; returns its new place."""
@@ -177,6 +179,11 @@ class OutboxFolder:
     def sent(self, channel: str) -> Folder:
         """The folder of a channel below ``sent``, opened without following a link."""
         return self._sent.folder(channel)
+
+    def try_leaving(self, entry: Path) -> None:
+        """Try once more to move an item to ``failed/``. That it could not be, and why, was logged before."""
+        with suppress(OSError):
+            self._move(entry, self._failed)
 
     def set_aside(self, entry: Path, error: DiodeError) -> None:
         """Move an item that cannot be sent to ``failed/<channel>/``.
@@ -250,12 +257,3 @@ def _our_folder(outbox: Folder) -> Folder:
 def printable(path: Path) -> str:
     """A path as text for the log. Names of files need not be UTF-8, so other bytes are escaped."""
     return os.fsencode(path).decode(errors="backslashreplace")
-
-
-def _stats(channel: Folder, name: str) -> Iterator[os.stat_result]:
-    status = os.stat(name, dir_fd=channel.fd, follow_symlinks=False)
-    yield status
-    if stat.S_ISDIR(status.st_mode):
-        for _, directories, files, fd in os.fwalk(name, dir_fd=channel.fd, follow_symlinks=False):
-            for inner in (*directories, *files):
-                yield os.stat(inner, dir_fd=fd, follow_symlinks=False)

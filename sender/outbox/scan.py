@@ -23,6 +23,7 @@ from sender.outbox.links import Follower, Links, Spot, identity, keeper_of
 
 _DEEPEST: Final = 64
 _READ: Final = os.O_RDONLY | os.O_NONBLOCK
+_SEEN: Final = "=QQqq"  # a fingerprint
 
 
 def fingerprint(status: os.stat_result) -> tuple[int, int, int, int]:
@@ -68,6 +69,11 @@ class Source:
     def sort_key(self) -> bytes:
         """Tables are sorted by the bytes of the path."""
         return self.path.encode()
+
+    @property
+    def size(self) -> int:
+        """The size of the file when it was found, in bytes; 0 for a directory."""
+        return int(struct.unpack(_SEEN, self.seen)[1]) if self.seen else 0
 
     def open(self) -> BinaryIO:
         """Open the file, unbuffered. A link that was put into its path is not followed; a named pipe does not block."""
@@ -251,4 +257,4 @@ def _readable(origin: str) -> Iterator[None]:
 
 
 def _seen(status: os.stat_result) -> bytes:
-    return struct.pack("=QQqq", *fingerprint(status))
+    return struct.pack(_SEEN, *fingerprint(status))

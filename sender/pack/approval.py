@@ -24,6 +24,7 @@ from diode.storage.durable import write_durably
 from diode.trust.keys import read_trusted
 from sender.ledger import Ledger, Row, named
 from sender.outbox.folder import OutboxFolder
+from sender.pack.identity_copies import forget, forget_older
 from sender.pack.packed import MANIFEST_FILE, check_packed
 
 MOST_REASON: Final = 500
@@ -63,6 +64,7 @@ def reject_waiting(config: SenderConfig, ledger: Ledger, row: Row, reason: str, 
     detail = f"rejected: {reason[:MOST_REASON]}"
     audit.append(What.WITHDRAWN, **named(row), detail=detail)
     ledger.reject(row.id, detail)
+    forget(config.state, row)
     shutil.rmtree(config.state / "bundles" / row.id, ignore_errors=True)
     if row.origin and (folder := OutboxFolder(config.outbox)).has(Path(row.origin)):
         folder.set_aside(Path(row.origin), SourceError(detail))
@@ -122,6 +124,7 @@ class Approvals:
             write_durably(path, write_envelope(envelope, MAX_MANIFEST_BYTES))
             if approval.is_enough:
                 ledger.approve(row.id)
+                forget_older(self._config.state, ledger, row)
         return approval
 
     def _approval(self, envelope: Envelope, row: Row) -> Approval:

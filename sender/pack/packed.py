@@ -2,6 +2,7 @@
 
 A packed bundle is a folder: ``manifest.dsse.json``, ``files.jsonl``, ``slabs.bin`` (as they travel), ``sources.json``
 (where the files lie) and ``stats.bin`` (what they looked like while they were hashed). The files stay where they are.
+A ``source.json`` that was made here lies in the folder, too: ``made.source.json``.
 """
 
 import base64
@@ -20,6 +21,7 @@ from diode.bundle.manifest import Labels, Manifest, Shape, Table, bundle_id, pad
 from diode.bundle.ref import hex_of, label_of
 from diode.errors import ManifestError
 from diode.formats.digest import digest
+from diode.layouts.source import SOURCE_FILE
 from diode.protocol.geometry import Profile, slab_count, stream_geometry
 from diode.storage.folder import Folder, real_path
 from diode.trust.roles import seal_manifest
@@ -31,6 +33,7 @@ FILES_FILE: Final = "files.jsonl"
 SLABS_FILE: Final = "slabs.bin"
 SOURCES_FILE: Final = "sources.json"
 STATS_FILE: Final = "stats.bin"
+MADE_FILE: Final = f"made.{SOURCE_FILE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +108,12 @@ def write_packed(
     content: Content,
     signers: Iterable[Signer],
     attestation: str | None = None,
+    made: bytes | None = None,
 ) -> Packed:
     """Write a packed bundle below ``state``, complete or not at all, its manifest signed by ``signers``.
 
-    There may be no signers yet: people sign it later.
+    There may be no signers yet: people sign it later. ``made``: the content of the source ``source.json``, if it was
+    made here. It is then kept beside the manifest.
     """
     full = stream_geometry(symbol_bytes, profile)
     stream_bytes = sum(entry.size for entry in content.entries)
@@ -137,11 +142,36 @@ def write_packed(
     (partial / MANIFEST_FILE).write_bytes(sealed)
     (partial / FILES_FILE).write_bytes(content.files)
     (partial / SLABS_FILE).write_bytes(content.slabs)
-    (partial / SOURCES_FILE).write_text(json.dumps([source.origin for source in sources]))
-    (partial / STATS_FILE).write_bytes(content.stats.tobytes())
+    origins, stats = [source.origin for source in sources], content.stats
+    if made is not None:
+        (partial / MADE_FILE).write_bytes(made)
+        number_of_it = [source.path for source in sources].index(SOURCE_FILE)
+        origins[number_of_it] = os.path.join(_real(folder), MADE_FILE)
+        stats = content.stats.copy()
+        stats[number_of_it] = fingerprint(os.stat(partial / MADE_FILE))  # which renaming its folder does not change
+    (partial / SOURCES_FILE).write_text(json.dumps(origins))
+    (partial / STATS_FILE).write_bytes(stats.tobytes())
     shutil.rmtree(folder, ignore_errors=True)  # a run that was killed may have left one that the ledger does not know
     partial.rename(folder)
     return Packed(number, folder, manifest, sealed)
+
+
+def adopt(folder: Path, place: Path) -> None:
+    """Note where a ``source.json`` that was made here will lie, and what it looks like: a backup is put back.
+
+    ``folder``: the packed bundle as it was copied; it will be renamed to ``place``.
+    """
+    if not (folder / MADE_FILE).exists():
+        return
+    origins: list[str] = json.loads((folder / SOURCES_FILE).read_text())
+    ours = [i for i, origin in enumerate(origins) if origin.endswith(f"/bundles/{place.name}/{MADE_FILE}")]
+    if not ours:
+        return
+    stats = np.fromfile(folder / STATS_FILE, dtype=np.int64).reshape(-1, 4)
+    stats[ours[0]] = fingerprint(os.stat(folder / MADE_FILE))
+    origins[ours[0]] = os.path.join(_real(place), MADE_FILE)
+    _replace(folder / STATS_FILE, stats.tobytes())
+    _replace(folder / SOURCES_FILE, json.dumps(origins).encode())
 
 
 def relocate(folder: Path, old: Path, holder: Folder, name: str) -> None:

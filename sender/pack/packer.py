@@ -3,10 +3,8 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from securesystemslib.signer import CryptoSigner
 
@@ -17,7 +15,8 @@ from diode.config.intake import Intake
 from diode.config.sender import SenderConfig
 from diode.errors import DiodeError, IntakeError, SourceError
 from diode.formats.timestamps import moment
-from diode.protocol.geometry import PROFILES, stream_geometry
+from diode.protocol.geometry import PROFILES
+from diode.storage.durable import disk_error
 from diode.trust.keys import maybe_read_service_key
 from sender.events.happened import (
     BundleQueued,
@@ -31,7 +30,7 @@ from sender.events.happened import (
     IntakeRefused,
 )
 from sender.intake.attestation import attest_verdict
-from sender.intake.candidate import Progress, make_candidate
+from sender.intake.candidate import Progress
 from sender.intake.examiner import examine_apart
 from sender.intake.hooks import surroundings
 from sender.intake.pipeline import Pipeline
@@ -39,33 +38,15 @@ from sender.intake.spare import Spare
 from sender.intake.verdict import Verdict
 from sender.ledger import Ledger, Row, State, named
 from sender.outbox.folder import Item
-from sender.outbox.hashing import Content, bytes_again, hash_content
-from sender.outbox.scan import Root, Source, collect
+from sender.outbox.hashing import Content, bytes_again
+from sender.pack.hashed import Hashed, Order, collect_and_hash
+from sender.pack.identity_copies import forget_older
 from sender.pack.packed import Identity, Packed, write_packed
 
 T = TypeVar("T")
 
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """The files to be packed, the item that they become, and how the bundle is to be sent.
-
-    ``origin`` is the item's path in the outbox. It is empty for files that a person names in a command.
-    """
-
-    item: Item
-    roots: Sequence[Path | Root]
-    passes: int
-    pass_delay_s: float
-    origin: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Hashed:
-    """The files of an item, and what hashing them gave."""
-
-    sources: Sequence[Source]
-    content: Content
+INBOX: Final = "/var/lib/diode-receiver/inbox"  # of a receiver that was set up as docs/operations.md has it
+MAX_WHOLE_PATH_BYTES: Final = 4095  # PATH_MAX without the NUL: what any program there can open by its path
 
 
 class Packer:
@@ -84,11 +65,11 @@ class Packer:
         self._signer = signer
         self._audit = audit
         self._say = say
-        around, copies = surroundings(config), config.state / "intake"
+        around, copies, state = surroundings(config), config.state / "intake", config.state
         self._spare = Spare()
         examine = partial(examine_apart, take=self._spare.take)
         self._intake = {
-            name: Pipeline(channel.intake, copies, around, examine) for name, channel in config.channels.items()
+            name: Pipeline(channel.intake, copies, around, examine, state) for name, channel in config.channels.items()
         }
         self._usual_intake = Pipeline(Intake(), copies, examine=examine)
         self._service = maybe_read_service_key(config.service_key)
@@ -112,8 +93,11 @@ class Packer:
             raise SourceError(
                 f"{item.channel}/{item.name}@{version} was sent with other content; give it a new version"
             )
-        verdict = await self._take_in(item, version, hashed)
-        return self._record(order, version, hashed, verdict)
+        _check_paths(f"{INBOX}/{item.channel}/{item.name}/{version}/data", hashed.content)
+        verdict = await self._take_in(order, version, hashed)
+        identity = self._identify(item, version)
+        await self._keep(identity)
+        return self._record(order, identity, hashed, verdict)
 
     def prepare(self) -> None:
         """Prepare for items to come: start a spare child for the check of content, if a channel needs one."""
@@ -131,23 +115,22 @@ class Packer:
 
     def _prepare(self, channel: str) -> None:
         """Have a child ready for the channel's next item, if the channel checks content."""
-        if "content" in self._intake.get(channel, self._usual_intake).steps:
+        if "content" in self._pipeline(channel).steps:
             self._spare.prepare()
 
     async def _hash(self, order: Order) -> Hashed:
         progress = Progress("hash")
-        file_name = order.item.name if order.origin else None
-        work = partial(self._collect_and_hash, order.roots, file_name, progress.tick)
+        work = partial(collect_and_hash, self._config, order, progress.tick)
         hashed = await self._in_thread(order.item, progress, work)
         if again := bytes_again(hashed.sources, hashed.content):
             self._say(FilesSentAgain(again))
         return hashed
 
-    async def _take_in(self, item: Item, version: str, hashed: Hashed) -> Verdict:
+    async def _take_in(self, order: Order, version: str, hashed: Hashed) -> Verdict:
         """Let the channel's checks judge what was hashed. Raises IntakeError unless they all pass."""
-        progress = Progress("intake")
-        candidate = make_candidate(item.channel, item.name, version, hashed.sources, hashed.content, progress)
-        pipeline = self._intake.get(item.channel, self._usual_intake)
+        item, progress = order.item, Progress("intake")
+        candidate = order.candidate(version, hashed, progress)
+        pipeline = self._pipeline(item.channel)
         try:
             verdict = await self._in_thread(item, progress, lambda: pipeline.run(candidate))
         finally:
@@ -176,25 +159,31 @@ class Packer:
             for check in checks:
                 self._say(CheckEnded(check, item.channel, item.name))
 
-    def _collect_and_hash(
-        self, roots: Sequence[Path | Root], file_name: str | None, progress: Callable[[int], None]
-    ) -> Hashed:
-        link = self._config.link
-        sources = collect(roots, self._config.outbox.links, file_name)
-        full = stream_geometry(link.symbol_bytes, PROFILES[link.profile])
-        return Hashed(sources, hash_content(sources, full.source_bytes, progress))
+    async def _keep(self, identity: Identity) -> None:
+        """Keep a copy of identity material, before the ledger has its number: the next item is compared with it.
 
-    def _record(self, order: Order, version: str, hashed: Hashed, verdict: Verdict) -> Row:
+        After a crash at this place the same item is compared with its own copy, and passes. Raises StorageError.
+        """
+        check = self._pipeline(identity.channel).identity
+        if check is not None:
+            try:
+                await asyncio.to_thread(check.keep, identity.channel, identity.name, identity.sequence)
+            except OSError as error:
+                raise disk_error(error, "no copy of the item could be kept", "the item stays where it is") from error
+
+    def _pipeline(self, channel: str) -> Pipeline:
+        return self._intake.get(channel, self._usual_intake)
+
+    def _record(self, order: Order, identity: Identity, hashed: Hashed, verdict: Verdict) -> Row:
         """Write the packed bundle and record it under its sequence number. From here on the bundle exists."""
         item, approvals = order.item, self._config.approvals(order.item.channel)
-        identity = self._identify(item, version)
         signers = [self._signer] if self._signer is not None and not approvals else []
-        packed = self._write(identity, hashed, signers, self._attest(identity, hashed.content, verdict))
+        packed = self._write(identity, order, hashed, signers, self._attest(identity, hashed.content, verdict))
         row = Row(
             id=packed.hex_id,
             channel=item.channel,
             name=item.name,
-            version=version,
+            version=identity.version,
             sequence=identity.sequence,
             content=hashed.content.content_digest,
             size=packed.manifest.stream_bytes,
@@ -208,17 +197,25 @@ class Packer:
         )
         self._note(row)
         self._ledger.add(row)
+        if signers:
+            forget_older(self._config.state, self._ledger, row)
         bundle = BundleRef.of_row(row)
         self._say(BundleQueued(bundle, row.size) if signers else BundleUnapproved(bundle, row.size, approvals))
         return row
 
     def _write(
-        self, identity: Identity, hashed: Hashed, signers: Sequence[CryptoSigner], attestation: str | None
+        self,
+        identity: Identity,
+        order: Order,
+        hashed: Hashed,
+        signers: Sequence[CryptoSigner],
+        attestation: str | None,
     ) -> Packed:
         link = self._config.link
         profile, state = PROFILES[link.profile], self._config.state
         sources, content = hashed.sources, hashed.content
-        return write_packed(state, identity, profile, link.symbol_bytes, sources, content, signers, attestation)
+        made = order.staged.made if order.staged else None
+        return write_packed(state, identity, profile, link.symbol_bytes, sources, content, signers, attestation, made)
 
     def _attest(self, identity: Identity, content: Content, verdict: Verdict) -> str | None:
         """The attestation of the checks, for the enclave. None: this sender has no service key to sign it."""
@@ -249,4 +246,14 @@ class Packer:
             supersedes=older.version if older else None,
             expires=moment(now + channel.valid_days * 86400) if channel.valid_days else None,
             labels=channel.labels,
+        )
+
+
+def _check_paths(place: str, content: Content) -> None:
+    """Raise SourceError for a file that no program of the enclave could open by its path below ``place``."""
+    longest = max((entry.path for entry in content.entries), key=lambda path: len(path.encode()), default="")
+    if (size := len(f"{place}/{longest}".encode())) > MAX_WHOLE_PATH_BYTES:
+        raise SourceError(
+            f"path {longest[:60]!r}... would have {size} bytes in the inbox, more than {MAX_WHOLE_PATH_BYTES}: "
+            "shorten names of folders, or send an archive"
         )

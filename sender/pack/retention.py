@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from diode.config.sender import Outbox
+from diode.log import log
 from sender.ledger import Ledger, Row
 from sender.outbox.folder import OutboxFolder, open_place, printable
 from sender.pack.packed import relocate
@@ -23,12 +22,11 @@ PERIOD_S: Final = 3600.0
 _DAY_S: Final = 86_400.0
 _DAYS: Final = re.compile(r"(\d+) days?")
 
-log = structlog.get_logger()
 
-
-def prune(outbox: Outbox, state: Path, ledger: Ledger, now: float) -> int:
+def prune(outbox: Outbox, state: Path, ledger: Ledger, now: float | None) -> int:
     """Delete bundles that need not be kept any more at ``now`` (seconds since 1970). Returns how many these were.
 
+    None: the clock is not believed, and only what was confirmed is deleted.
     Nothing outside of ``outbox.sent`` and ``state`` is deleted: files that were sent from elsewhere stay.
     """
     if outbox.keep == "forever":
@@ -44,8 +42,13 @@ def prune(outbox: Outbox, state: Path, ledger: Ledger, now: float) -> int:
     return gone
 
 
-def archive(folder: OutboxFolder, state: Path, ledger: Ledger, row: Row | None, item: Path) -> None:
-    """Move an item that was sent to ``sent/``, and note its new place in its packed bundle, which is kept."""
+def archive(
+    folder: OutboxFolder, state: Path, ledger: Ledger, row: Row | None, item: Path, *, is_told: bool = False
+) -> None:
+    """Move an item that was sent to ``sent/``, and note its new place in its packed bundle, which is kept.
+
+    ``is_told``: the log has said already that it cannot be moved.
+    """
     try:
         place = folder.archive(item)
         if row is not None and (packed := state / "bundles" / row.id).is_dir():
@@ -53,7 +56,8 @@ def archive(folder: OutboxFolder, state: Path, ledger: Ledger, row: Row | None, 
                 relocate(packed, item, holder, place.name)
             ledger.moved(row.id, str(place))
     except OSError as error:
-        log.warning("sent_item_stuck", item=printable(item), detail=f"{error.strerror}: {error.filename}")
+        if not is_told:
+            log.warning("sent_item_stuck", item=printable(item), detail=f"{error.strerror}: {error.filename}")
 
 
 def find_moved(outbox: Outbox, state: Path, ledger: Ledger) -> None:
@@ -97,11 +101,11 @@ def _is_gone(item: Path) -> bool:
     return False
 
 
-def _is_over(keep: str, row: Row, now: float) -> bool:
+def _is_over(keep: str, row: Row, now: float | None) -> bool:
     if row.state == "confirmed":
         return True  # "forever" never asks
     days = _DAYS.fullmatch(keep)
-    if row.state != "sent" or days is None:
+    if row.state != "sent" or days is None or now is None:
         return False
     packed = calendar.timegm(time.strptime(row.created, "%Y-%m-%dT%H:%M:%SZ"))
     return now - packed > int(days[1]) * _DAY_S

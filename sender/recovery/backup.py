@@ -17,7 +17,7 @@ from diode.storage import backup
 from diode.storage.backup import BUNDLES_FOLDER
 from diode.storage.backup_seal import Contents, copy_file
 from sender.ledger import Ledger
-from sender.pack.packed import check_packed
+from sender.pack.packed import adopt, check_packed
 
 
 def back_up(ledger: Ledger, folder: Path, signer: Signer | None) -> None:
@@ -71,6 +71,7 @@ def restore(
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
             _take_bundle(folder, name, partial, contents)
+            adopt(partial, ours / name)
             partial.rename(ours / name)
         note(ledger, contents)
 

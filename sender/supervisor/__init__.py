@@ -9,6 +9,7 @@ event, and shows, logs or counts some of them. No other part calls a reader by n
 - ``lookups``: looks up in a thread what heartbeats tell of the ledger and the audit log
 - ``pipelines``: starts the workers, replaces them when one dies, and hears their messages
 - ``progress``: a reader: shows the progress of each bundle to a person or a program
+- ``refusals``: knows whether this host's kernel refuses to send, and raises the alarm
 - ``shutdown``: knows whether the daemon ends, and why
 - ``supply``: hands the workers what the scheduler wants sent next
 """

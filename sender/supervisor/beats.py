@@ -11,6 +11,7 @@ from typing import Final
 
 from diode.config.sender import SenderConfig
 from diode.errors import StorageError
+from diode.process.clock import ClockWatch
 from diode.process.systemd import Reports
 from sender.events.happened import AnchorBehind, Event, LineReady
 from sender.ledger import Ledger
@@ -19,6 +20,7 @@ from sender.pack.retention import prune
 from sender.supervisor.counts import Counts
 from sender.supervisor.lookups import Lookups
 from sender.supervisor.pipelines import Pipelines
+from sender.supervisor.refusals import LocalRefusals
 from sender.supervisor.supply import Supply
 from sender.transport.flights import Flights
 from sender.transport.heartbeats import PERIOD_S, Heart, Told
@@ -40,6 +42,7 @@ class Voice:
         scheduler: Scheduler,
         flights: Flights,
         counts: Counts,
+        refusals: LocalRefusals,
     ) -> None:
         self._heart = heart
         self._lookups = lookups
@@ -47,6 +50,17 @@ class Voice:
         self._scheduler = scheduler
         self._flights = flights
         self._counts = counts
+        self._refusals = refusals
+
+    async def open(self) -> None:
+        """Get ready to speak. Raises the errors of opening a socket, and of looking up."""
+        await self._heart.open()
+        self._lookups.open()
+
+    def close(self) -> None:
+        """Speak no more."""
+        self._heart.close()
+        self._lookups.close()
 
     async def speak(self) -> None:
         """Send one heartbeat. It is up to date if the disk answers soon. Raises the errors of looking up."""
@@ -59,7 +73,7 @@ class Voice:
             queued=self._flights.queued(),
             health=self._counts.health(self._flights.waiting),
         )
-        await self._heart.beat(told)
+        self._refusals.note("heartbeats", await self._heart.beat(told))
 
     async def repeat(self, count: int, every_s: float) -> None:
         """Send several heartbeats, ``every_s`` seconds apart, because a peer may lose some."""
@@ -81,6 +95,8 @@ class Rounds:
         flights: Flights,
         pipelines: Pipelines,
         counts: Counts,
+        refusals: LocalRefusals,
+        clock: ClockWatch,
         say: Callable[[Event], None],
     ) -> None:
         self._config = config
@@ -91,6 +107,8 @@ class Rounds:
         self._flights = flights
         self._pipelines = pipelines
         self._counts = counts
+        self._refusals = refusals
+        self._clock = clock
         self._say = say
         self._prune_at = self._anchor_at = 0.0
         self._reports = Reports()
@@ -99,6 +117,10 @@ class Rounds:
         """Reader: tell systemd that the daemon is ready, once."""
         if isinstance(event, LineReady):
             self._reports.ready(self._status())
+
+    def give_up_in_the_end(self) -> None:
+        """The run is to end by itself: it does not wait for ever for a kernel that refuses to send."""
+        self._refusals.is_bounded = True
 
     def stop(self) -> None:
         """Tell systemd that the end has begun."""
@@ -116,12 +138,14 @@ class Rounds:
         if now >= self._anchor_at:
             self._follow_audit()
             self._anchor_at = now + GUARD_EVERY_S
+        believed = self._clock.now()
         if now >= self._prune_at:
-            prune(self._config.outbox, self._config.state, self._ledger, time.time())
+            prune(self._config.outbox, self._config.state, self._ledger, believed)
             self._prune_at = now + retention.PERIOD_S
         self._supply.keep_time(time.localtime())
         if self._lookups.known.is_asked and self._flights.find_requests():
             self._supply.pump()
+        self._refusals.tick(now)
         self._reports.tick(now, self._status, is_well=self._pipelines.are_well(now))
 
     def _follow_audit(self) -> None:
@@ -135,4 +159,6 @@ class Rounds:
             self._say(AnchorBehind(str(error)))
 
     def _status(self) -> str:
-        return f"sending to {self._config.link.to}; {self._counts.status(self._flights.waiting)}"
+        error = self._refusals.error
+        what = f"the kernel refuses to send ({error})" if error else "sending"
+        return f"{what} to {self._config.link.to}; {self._counts.status(self._flights.waiting)}"

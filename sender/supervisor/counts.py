@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from prometheus_client.core import Metric
 
 from diode.console.metrics import counter, gauge
+from diode.process.clock import ClockJumped
 from sender.events.happened import (
     BundleResent,
     BundleSent,
@@ -13,6 +14,8 @@ from sender.events.happened import (
     ContentSkipped,
     Event,
     ItemRefused,
+    KernelAccepts,
+    KernelRefuses,
     ResendFailed,
     WorkerDied,
 )
@@ -28,6 +31,8 @@ class Counts:
         self.failed = 0
         self.unapproved = 0
         self.restarts = 0
+        self.clock_jumps = 0
+        self.is_refused = False  # the kernel takes nothing now
         self._figures = figures
 
     def hear(self, event: Event) -> None:
@@ -45,6 +50,10 @@ class Counts:
                 self.unapproved += 1
             case WorkerDied():
                 self.restarts += 1
+            case ClockJumped():
+                self.clock_jumps += 1
+            case KernelRefuses() | KernelAccepts():
+                self.is_refused = isinstance(event, KernelRefuses)
 
     def figures(self) -> Mapping[str, int]:
         """The counters of the workers, over all their restarts."""
@@ -72,6 +81,8 @@ class Counts:
         yield counter("diode_sender_bytes", "Bytes of UDP payload handed to the kernel", figures["bytes"])
         yield counter("diode_sender_padding_datagrams", "Of them, padding", figures["padding_datagrams"])
         yield counter("diode_sender_refused_datagrams", "Datagrams the kernel refused", figures["refused"])
+        yield gauge("diode_sender_kernel_refuses", "1 while the kernel takes no datagrams", int(self.is_refused))
         yield counter("diode_sender_bundles", "Bundles by outcome", self.outcomes(), "outcome")
         yield counter("diode_sender_worker_restarts", "Pipelines built anew", self.restarts)
+        yield counter("diode_sender_clock_jumps", "Jumps of this host's clock: an alarm", self.clock_jumps)
         yield gauge("diode_sender_bundles_waiting", "Bundles queued or in flight", waiting)

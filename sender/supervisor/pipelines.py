@@ -4,15 +4,16 @@ The vocabulary of a pipe has already refused messages that a worker may not send
 cannot be true, such as a job that nobody was given. A refused message ends its worker.
 """
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Final
 
 from diode.config.sender import SenderConfig
 from diode.errors import DiodeError, WorkerError
+from diode.process import tending
 from diode.process.messages import Fatal, PathChosen, PeerRefused, SandboxLacks
-from diode.process.restarts import Restarts, failure_of
+from diode.process.restarts import Rebuilding, Restarts, failure_of
 from diode.process.supervise import Pulse, WorkerGroup
 from diode.process.workers import Worker
 from sender.events.happened import (
@@ -24,8 +25,9 @@ from sender.events.happened import (
     UdpPathTaken,
     WorkerDied,
 )
-from sender.messages import Degraded, Failed, Sent, SessionBegun
+from sender.messages import Degraded, Failed, SendAccepted, SendRefused, Sent, SessionBegun
 from sender.supervisor.figures import Figures
+from sender.supervisor.refusals import LocalRefusals
 from sender.supervisor.shutdown import Shutdown
 from sender.supervisor.supply import Supply
 from sender.transport.encode import SUPERVISOR
@@ -50,6 +52,7 @@ class Pipelines:
         shutdown: Shutdown,
         say: Callable[[Event], None],
         announce: Callable[[], Awaitable[None]],
+        refusals: LocalRefusals,
         *,
         restarts: Restarts,
         start: Callable[[SenderConfig, int, WorkerGroup], Pipeline] = Pipeline,
@@ -61,6 +64,7 @@ class Pipelines:
         self._shutdown = shutdown
         self._say = say
         self._announce = announce
+        self._refusals = refusals
         self._start = start
         self._restarts = restarts
 
@@ -100,29 +104,40 @@ class Pipelines:
                 self._greet(message)
             case Degraded(detail):
                 self._say(OffloadRefused(detail))
+            case SendRefused() | SendAccepted():
+                self._refusals.note("slabs", message.code if isinstance(message, SendRefused) else 0)
             case Fatal():
                 self._shutdown.fail(failure_of(message))
             case PeerRefused():
                 self._worker_group.alarm(_blamed(worker, message), message.kind, message.why)
-            case SandboxLacks(lacks):
-                if lacks:
-                    self._say(SandboxIncomplete(worker.name, lacks))
-            case PathChosen(path):
-                self._say(UdpPathTaken(path))
+            case SandboxLacks() | PathChosen():
+                self._introduced(worker, message)
+
+    def _introduced(self, worker: Worker, message: SandboxLacks | PathChosen) -> None:
+        """A worker said at its start how it works."""
+        if isinstance(message, PathChosen):
+            self._say(UdpPathTaken(message.path))
+        elif message.lacks:
+            self._say(SandboxIncomplete(worker.name, message.lacks))
 
     def mourn(self, worker: Worker) -> None:
         """A worker died: build a new pipeline. Slabs that were under way are sent again."""
         if self._shutdown.failure:
             return
+        self._refusals.note("slabs", 0)  # the next one finds out
         lost = self._supply.lose(self._pipeline.jobs)
         code = self._worker_group.close()[worker.name]
         self._say(WorkerDied(worker.name, code, lost))
         if error := self._restarts.died(worker.name, time.monotonic()):
             self._shutdown.fail(error)
             return
-        if not self._shutdown.has_begun:
-            self._renew()
+        self._rebuild()
         self._shutdown.changed.set()
+
+    def _rebuild(self) -> None:
+        """Build the next pipeline, now or a little later, or end the daemon: it never lives on without workers."""
+        shutdown, undo = self._shutdown, self._worker_group.close
+        Rebuilding(self._renew, undo, lambda: shutdown.has_begun, self._say, shutdown.fail).begin()
 
     def _renew(self) -> None:
         self._pipeline = self._start(self._config, self._supply.first_rate, self._worker_group)
@@ -137,7 +152,7 @@ class Pipelines:
         self._pipeline.session = begun.session
         if begun.engine == "zfec" and self._config.fec.engine == "auto":
             self._say(IsalAbsent())
-        self._greeting = asyncio.get_running_loop().create_task(self._introduce(self._pipeline))
+        self._greeting = tending.start("announcement", partial(self._introduce, self._pipeline))
 
     async def _introduce(self, pipeline: Pipeline) -> None:
         """Announce the new session before its first datagram is sent: a receiver loses most at the start."""

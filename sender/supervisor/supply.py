@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from diode.bundle.ref import number_of
 from sender.events.happened import Event, LineOff, RateChanged
 from sender.ledger import Row
 from sender.supervisor.shutdown import Shutdown
@@ -48,6 +49,11 @@ class Supply:
     def first_rate(self) -> int:
         """Bytes a second that a new pipeline begins with; 0: as many as it can."""
         return self._rate or self._usual_rate
+
+    @property
+    def is_off(self) -> bool:
+        """Whether the timetable says that nothing is sent now."""
+        return self._rate is None
 
     def begin(self, jobs: Jobs) -> None:
         """Begin to supply a pipeline whose session was announced. Padding comes first: most is lost at a start."""
@@ -91,6 +97,13 @@ class Supply:
                     self._jobs.fill(padding)
                 case Job() as job:
                     self._jobs.assign(job, self._flights.outgoing[job.bundle].plan)
+
+    def cancel(self, row: Row, detail: str) -> None:
+        """Give up a bundle that waits or is being sent. Raises UsageError, StorageError."""
+        self._flights.cancel(row, detail)
+        if self._jobs is not None:
+            self._jobs.end(number_of(row.id))
+        self._go_on()
 
     def sent(self, jobs: Jobs, number: int) -> None:
         """Note that a job of ``jobs`` has left the socket. Raises MessageError when there is no such job."""

@@ -5,8 +5,6 @@ the link key once, before it is confined. The supervisor describes each bundle o
 keeps a bounded number of such descriptions. ``transmit`` gives a slot of the arena back when its last train has left.
 """
 
-import json
-import mmap
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,12 +13,12 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from blake3 import blake3
 
-from diode.bundle.files import parse_files
 from diode.bundle.manifest import padded_manifest
 from diode.bundle.ref import hex_of
-from diode.bundle.stream import FileIndex, Piece
 from diode.errors import DiodeError, MessageError, SourceError
+from diode.formats.digest import DIGEST_BYTES
 from diode.process.memory import map_memfd
 from diode.process.messages import SandboxLacks
 from diode.process.programs import readable_folders
@@ -29,8 +27,8 @@ from diode.process.workers import Mailbox, refusing_peers, start_worker
 from diode.protocol.auth import Session
 from diode.protocol.encoder import Fill, Part, SlabEncoder, Slot, fill_from
 from diode.protocol.fec import choose_engine
-from diode.protocol.geometry import PROFILES, Geometry, slab_count, stream_geometry
-from diode.protocol.wire import MAX_SLABS, Kind, ObjectType
+from diode.protocol.geometry import PROFILES, Geometry, Slab, slab_count, stream_geometry
+from diode.protocol.sizes import MAX_SLABS, Kind, ObjectType
 from diode.trust.keys import read_link_key
 from sender.messages import (
     ENCODE_HEARS,
@@ -50,19 +48,15 @@ from sender.messages import (
     SetRate,
     SlotSent,
 )
-from sender.outbox.scan import fingerprint, open_origin, open_places
-from sender.pack.packed import (
-    FILES_FILE,
-    MANIFEST_FILE,
-    SLABS_FILE,
-    SOURCES_FILE,
-    STATS_FILE,
-    load_packed,
-)
+from sender.outbox.scan import fingerprint, open_places
+from sender.pack.packed import MANIFEST_FILE, SLABS_FILE, SOURCES_FILE, load_packed
+from sender.pack.sources import SourceFiles, map_file
 from sender.transport.schedule import Job, Plan
 
 MAX_OPEN_BUNDLES: Final = 8  # of the bundles that were begun
 PADDING_DATAGRAMS: Final = 256
+PIECE_BYTES: Final = 256 << 10  # hashed at once
+PROVEN_OF: Final = 16  # slabs of a first pass
 SUPERVISOR: Final = "sender.daemon"  # who is blamed for a message that the supervisor may not send
 
 
@@ -71,16 +65,13 @@ class Bundle:
 
     def __init__(self, folder: Path, plan: Plan) -> None:
         self.plan = plan
+        self._sources = SourceFiles(folder, load_packed(folder.parent.parent, plan.bundle).manifest)
+        self._digests = map_file(folder / SLABS_FILE)
         self._objects = {
             ObjectType.MANIFEST: padded_manifest((folder / MANIFEST_FILE).read_bytes(), plan.full.symbol_bytes),
-            ObjectType.FILES: _map(folder / FILES_FILE),
-            ObjectType.SLABS: _map(folder / SLABS_FILE),
+            ObjectType.FILES: self._sources.table,
+            ObjectType.SLABS: self._digests,
         }
-        self._origins: list[str] = json.loads((folder / SOURCES_FILE).read_text())
-        self._stats = np.fromfile(folder / STATS_FILE, dtype=np.int64).reshape(-1, 4)
-        table = self._objects[ObjectType.FILES]
-        entries = parse_files(_lines(folder / FILES_FILE), load_packed(folder.parent.parent, plan.bundle).manifest)
-        self._index = FileIndex(memoryview(table), entries, len(self._origins))
 
     def fill(self, job: Job) -> Fill:
         """A function that writes the bytes of the slab that ``job`` names into a slot. It raises SourceError."""
@@ -88,41 +79,33 @@ class Bundle:
         if job.kind == Kind.OBJECT:
             data = memoryview(self._objects[ObjectType(job.flags)])
             return fill_from(data[slab.offset : slab.offset + slab.length])
+        return lambda slot: self._fill(slot, slab, is_first=job.sending_pass == 0)
 
-        def read(slot: Slot) -> None:
-            for piece in self._index.pieces(slab.offset, slab.length):
-                self._read_piece(piece, slot, piece.stream_offset - slab.offset)
+    def _fill(self, slot: Slot, slab: Slab, *, is_first: bool) -> None:
+        """Read a slab of the stream, and compare its digest before any of it leaves: times and sizes prove nothing.
 
-        return read
-
-    def _read_piece(self, piece: Piece, slot: Slot, at: int) -> None:
-        """Read the part of a slab that lies in one file, to its place ``at`` bytes into the slab."""
-        origin, expected = self._origins[piece.number], tuple(self._stats[piece.number].tolist())
-        try:
-            with open_origin(origin) as file:
-                if fingerprint(os.fstat(file.fileno())) != expected:
-                    raise SourceError(f"{origin!r} changed after it was hashed")
-                done = 0
-                while done < piece.length:
-                    places = slot.places(at + done, piece.length - done)
-                    count = os.preadv(file.fileno(), places, piece.file_offset + done)
-                    if not count:
-                        raise SourceError(f"{origin!r} became shorter while it was sent")
-                    done += count
-                if fingerprint(os.fstat(file.fileno())) != expected:
-                    raise SourceError(f"{origin!r} changed while it was sent")
-        except OSError as error:
-            raise SourceError(f"{origin!r} cannot be read: {error.strerror}") from error
+        Of the first pass, one slab of PROVEN_OF is compared while its files look as they did, because comparing all of
+        them costs a quarter of the work. What a first pass lets through, the enclave refuses, and no later pass sends.
+        """
+        is_untouched = self._sources.read(slab.offset, slab.length, slot.places)
+        if is_first and is_untouched and slab.number % PROVEN_OF:
+            return
+        signed = self._digests[slab.number * DIGEST_BYTES : (slab.number + 1) * DIGEST_BYTES]
+        if _digest_in(slot, slab.length) != signed:
+            raise SourceError(f"slab {slab.number} is not what was packed: its files were changed since")
 
 
-def _map(path: Path) -> "mmap.mmap | bytes":
-    with path.open("rb") as file:
-        return mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) if path.stat().st_size else b""
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        yield from file
+def _digest_in(slot: Slot, length: int) -> bytes:
+    """BLAKE3 of the first ``length`` bytes that the symbols of a slot hold, gathered by pieces that a cache holds."""
+    hasher, symbols = blake3(), slot.symbols
+    size = symbols.shape[1]
+    whole, rest = divmod(length, size)
+    step = max(1, PIECE_BYTES // size)
+    for first in range(0, whole, step):
+        hasher.update(np.ascontiguousarray(symbols[first : min(first + step, whole)]))
+    if rest:
+        hasher.update(symbols[whole, :rest])
+    return hasher.digest()
 
 
 class Plans:

@@ -12,8 +12,8 @@ from diode.audit.chain import What
 from diode.audit.log import AuditLog
 from diode.bundle.ref import BundleRef, number_of
 from diode.config.sender import SenderConfig
-from diode.errors import DiodeError
-from diode.protocol.wire import Kind
+from diode.errors import DiodeError, UsageError
+from diode.protocol.sizes import Kind
 from sender.events.happened import (
     BundleResumed,
     Event,
@@ -86,6 +86,12 @@ class Flights:
         """Bundles that wait."""
         for rows in self._queued.values():
             yield from rows
+
+    def in_order(self) -> Iterator[tuple[Row, int]]:
+        """Bundles that wait, in the order in which they are begun, with their priority."""
+        for priority in sorted(self._queued, reverse=True):
+            for row in self._queued[priority]:
+                yield row, priority
 
     def origins(self) -> set[str]:
         """Paths of the items in the outbox that are queued, are being sent, or wait for signatures."""
@@ -160,6 +166,23 @@ class Flights:
         else:
             self._say(ResendBroken(BundleRef.of_row(outgoing.row), outgoing.row.passes))
             self._endings.give_up(outgoing.resend, detail)
+
+    def cancel(self, row: Row, detail: str) -> None:
+        """Give up a bundle that waits or is being sent, because a person says so. Raises UsageError, StorageError."""
+        outgoing = self.outgoing.get(number_of(row.id))
+        if outgoing is not None and outgoing.resend is not None:
+            raise UsageError(
+                f"{row.id} was sent, and slabs of it are sent again; what is on its way cannot be called back"
+            )
+        waits = self._queued[self._priority(row)]
+        if outgoing is None and row not in waits:
+            raise UsageError(f"{row.id} is neither queued nor being sent: it is {row.state}")
+        if outgoing is None:
+            waits.remove(row)
+        else:
+            del self.outgoing[outgoing.plan.bundle]
+            self._scheduler.cancel(outgoing.plan.bundle)
+        self._endings.cancel(row, detail)
 
     def _launch_queued(self, row: Row) -> None:
         try:

@@ -3,11 +3,11 @@
 The caller sends one each second.
 """
 
+import errno
 import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Literal, cast
@@ -20,8 +20,9 @@ from diode.bundle.ref import BundleRef, hex_of
 from diode.config.sender import SenderLink
 from diode.net.address import Address
 from diode.net.sockets import open_sender
-from diode.protocol.auth import LinkKey, Session
+from diode.protocol.auth import Session
 from diode.protocol.heartbeat import MAX_BUNDLES, MAX_CHANNELS, MAX_HEALTH, Heartbeat, HeartbeatSealer, InFlight
+from diode.protocol.link_key import LinkKey
 from sender.events.happened import BundleResent, BundleSent, BundleWithdrawn, Event, ResendBroken
 from sender.ledger import Row
 from sender.transport.schedule import Underway
@@ -94,13 +95,22 @@ class Heart:
             case BundleWithdrawn():
                 self._remember(event.bundle, event.passes, "withdrawn")
 
-    async def beat(self, told: Told) -> None:
-        """Send one heartbeat in both kinds, 4 and 3. A receiver that knows kind 4 believes no other."""
+    async def beat(self, told: Told) -> int:
+        """Send one heartbeat in both kinds, 4 and 3. A receiver that knows kind 4 believes no other.
+
+        Returns the errno with which the kernel refused it, or 0. The next heartbeat may pass.
+        """
         assert self._stream is not None
         heartbeat = self.next(told)
-        with suppress(OSError, asyncio_dgram.TransportClosed):  # a cable may be unplugged: the next heartbeat may pass
+        try:
             for seal in (self._sealer.seal_mac, self._sealer.seal):
                 await self._stream.send(seal(heartbeat), self._address)
+                _ = self._stream.exception  # a failure is noted there, and would be raised by the next send
+        except OSError as error:
+            return error.errno or errno.EIO
+        except asyncio_dgram.TransportClosed:
+            return errno.ENETDOWN
+        return 0
 
     def next(self, told: Told) -> Heartbeat:
         """Make the next heartbeat, not sealed yet."""

@@ -19,7 +19,7 @@ from diode.process.memory import PAGE_BYTES, Counters, create_memfd, kept, reade
 from diode.process.supervise import WorkerGroup
 from diode.process.workers import Worker
 from diode.protocol.geometry import PROFILES, Geometry, stream_geometry
-from diode.protocol.wire import datagram_bytes
+from diode.protocol.sizes import datagram_bytes
 from sender.messages import ENCODE_HEARS, ENCODE_SAYS, TRANSMIT_SAYS, EncodeSettings, TransmitSettings
 from sender.transport import transmit
 from sender.transport.encode import PADDING_DATAGRAMS

@@ -10,14 +10,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from diode.config.sender import SenderConfig
+from diode.log import log
 from sender.pack.packed import FILES_FILE, SOURCES_FILE
 
 MAX_PLACES: Final = 1024  # of one bundle; if it has more, the folders that hold them are taken instead
-
-log = structlog.get_logger()
 
 
 def encode_reads(config: SenderConfig) -> list[str]:

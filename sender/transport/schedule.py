@@ -7,19 +7,20 @@ Such a gap is filled by the next bundle, or by padding. A bundle of lower priori
 of it may take longer than all of the urgent bundle.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from diode.protocol.geometry import Geometry, Slab, needs_repeats, object_geometry, repair_offset, slab_at, slab_count
 from diode.protocol.resend_codes import Range
-from diode.protocol.wire import Kind, ObjectType
+from diode.protocol.sizes import Kind, ObjectType
 
 COPY_GAP_S: Final = 0.05
 MANIFEST_PERIOD_S: Final = 2.0
 LEAD_PER_FILE_S: Final = 30e-6
 MAX_IN_FLIGHT: Final = 32
 PADDING_S: Final = 0.005  # one piece of padding bridges this much of a gap
+PAUSED_LOOK_S: Final = 1.0  # how long nothing is sent while all that is in flight is paused
 HELD_S: Final = 0.1  # a gap of at most this much keeps bundles of lower priority waiting
 
 State = Literal["sending", "waiting", "over", "withdrawn"]
@@ -144,6 +145,7 @@ class Scheduler:
         self._spent: dict[str, float] = {}  # datagrams issued for each channel, divided by its weight
         self._padding_out = False
         self._rested = False
+        self._is_paused: Callable[[str], bool] = lambda _: False
 
     @property
     def is_idle(self) -> bool:
@@ -167,26 +169,29 @@ class Scheduler:
         flight.ahead = next(flight.script, None)
         self._flights[plan.bundle] = flight
 
+    def pause(self, is_paused: Callable[[str], bool]) -> None:
+        """Send nothing of the channels of which this is true. Slabs that the workers have are sent to their end."""
+        self._is_paused = is_paused
+
     def cancel(self, bundle: int) -> None:
         """Send no more of a bundle."""
         self._flights.pop(bundle, None)
 
     def flights(self) -> list[Underway]:
         """The bundles in flight."""
-        return [
-            Underway(flight.plan, flight.sending_pass, "sending" if flight.state == "over" else flight.state)
-            for flight in self._flights.values()  # one that is over, and still here, has its last jobs with the workers
-        ]
+        return [Underway(flight.plan, flight.sending_pass, self._told(flight)) for flight in self._flights.values()]
 
     def next(self, now: float) -> Job | Padding | Wait | None:
         """What to send next; None when nothing is in flight."""
         if not self._flights:
             return None
-        waits: list[_Gap] = []
+        waits = [_Gap(PAUSED_LOOK_S, rest=True)]
         held = 0  # priority below which nothing is sent now
         for flight in sorted(self._flights.values(), key=self._urgency):
             if flight.plan.priority < held:
                 break
+            if self._is_paused(flight.plan.channel):
+                continue
             early = self._due.get(flight.plan.channel, 0.0) - now
             job = _Gap(early, rest=True) if early > 0 else self._next_job(flight, now)
             if isinstance(job, Job):
@@ -200,6 +205,12 @@ class Scheduler:
     def set_rate(self, rate_bytes_per_s: float) -> None:
         """Set the rate that the line carries from now on, padding included."""
         self._padding = max(1, int(rate_bytes_per_s * PADDING_S / self._datagram_bytes)) if rate_bytes_per_s else 0
+
+    def _told(self, flight: _Flight) -> State:
+        """As heartbeats have it. What is over, and still here, has its last jobs with the workers."""
+        if self._is_paused(flight.plan.channel):
+            return "waiting"
+        return "sending" if flight.state == "over" else flight.state
 
     def _book(self, flight: _Flight, job: Job, now: float) -> None:
         plan = flight.plan

@@ -1,5 +1,7 @@
 """Worker: sends slots of datagrams in trains at a constant rate. It has a socket, which it never reads, and no files.
 
+What the kernel refuses is offered again until the kernel takes it, so that only what left counts as sent.
+
 Before it sends the first datagram, it gives up everything else. An attacker who takes this worker over can send
 datagrams by its socket, read what is to be sent anyway, and write to two pipes, but nothing more.
 """
@@ -22,7 +24,9 @@ from sender.messages import (
     TRANSMIT_SAYS,
     TRANSMIT_TO_ENCODE,
     Degraded,
+    SendAccepted,
     SendPadding,
+    SendRefused,
     SendSlot,
     Sent,
     SetRate,
@@ -32,6 +36,33 @@ from sender.messages import (
 
 COUNTERS: Final = ("datagrams", "bytes", "data_datagrams", "padding_datagrams", "refused", "calls", "first_data_ms")
 _LONGEST_SLEEP_S: Final = 1.0
+_FIRST_PAUSE_S: Final = 0.02  # before what the kernel refused is offered again; each pause is twice as long
+_LONGEST_PAUSE_S: Final = 0.5  # after so long the line goes on again when the route is back
+REFUSED_S: Final = 1.0  # refusals that last longer are reported; a full queue passes sooner
+
+
+class Patience:
+    """How long to wait before refused datagrams are offered again, and whether to report that. Time is an argument."""
+
+    def __init__(self) -> None:
+        self._from: float | None = None  # since when the kernel takes nothing
+        self._pause_s = _FIRST_PAUSE_S
+        self._is_said = False
+
+    def refused(self, now: float) -> tuple[float, bool]:
+        """The kernel took nothing at ``now``: seconds to wait, and whether this is to be reported, once."""
+        self._from = now if self._from is None else self._from
+        pause_s, self._pause_s = self._pause_s, min(2 * self._pause_s, _LONGEST_PAUSE_S)
+        is_news = not self._is_said and now - self._from >= REFUSED_S
+        self._is_said |= is_news
+        return pause_s, is_news
+
+    def taken(self) -> bool:
+        """The kernel took something: whether that is to be reported, because refusals were."""
+        was_said = self._is_said
+        if self._from is not None:
+            self._from, self._pause_s, self._is_said = None, _FIRST_PAUSE_S, False
+        return was_said
 
 
 class Transmitter:
@@ -55,6 +86,7 @@ class Transmitter:
         to = Address(*settings.to)
         self._sender = choose_sender(settings.path, sock, to, self._size)
         self._degraded: str | None = None
+        self._patience = Patience()
         control.send(PathChosen(self._sender.name))
 
     def run(self) -> None:
@@ -88,7 +120,7 @@ class Transmitter:
         self._encode.send(SlotSent(message.slot))
 
     def _send_run(self, offset: int, count: int, counter: str) -> None:
-        arena, size, send, delay, clock = self._arena, self._size, self._sender.send, self._pacer.delay, time.monotonic
+        arena, size, send, delay, clock = self._arena, self._size, self._send, self._pacer.delay, time.monotonic
         train_bytes = self._train * size
         at, booked, end = offset, offset, offset + count * size
         while at < end:
@@ -98,9 +130,21 @@ class Transmitter:
                 self._book((at - booked) // size, counter)
                 booked = at
                 _sleep(wait)
-            send(train)
-            at += train_bytes
+            at += send(train)
         self._book((end - booked) // size, counter)
+
+    def _send(self, train: memoryview) -> int:
+        """Offer a train once. Returns how many bytes the kernel took; waits a little when it did not take all."""
+        taken = self._sender.send(train)
+        if taken and self._patience.taken():
+            self._control.send(SendAccepted())
+        if self._sender.refusal:
+            pause_s, is_news = self._patience.refused(time.monotonic())
+            if is_news:
+                self._control.send(SendRefused(self._sender.refusal))
+            self._counters["refused"] = self._sender.refused  # also the sign of life of who has to wait
+            _sleep(pause_s)
+        return taken
 
     def _book(self, datagrams: int, counter: str) -> None:
         """Add what was sent since the last pause to the counters."""

@@ -37,7 +37,7 @@ NEEDED = (
 SUITE = "bookworm"  # its Python is the one that `make wheelhouse` collects for
 PACKAGES = "python3,python3-venv,nftables,iproute2"
 COMPOSE = (("docker", "compose"), ("docker-compose",))
-RUNNING = ("staging", "diode", "enclave", "enclave-net")
+RUNNING = ("staging", "diode", "enclave", "enclave-net", "gateway")
 PROBES = Path(__file__).with_name("enclave_probes.py")
 SCRIPTS = "/usr/local/share/diode"
 
@@ -107,11 +107,17 @@ class Stack:
         network = f"--network=container:{self.container(service)}"
         return run("docker", "run", "--rm", "-i", "--user=0:0", network, *rights, self.image, *command, **options)
 
-    def reach(self, *addresses: str, names: tuple[str, ...] = ()) -> dict[str, dict[str, str | None]]:
-        """What the receiver's user finds out from inside the enclave."""
+    def reach(
+        self, *addresses: str, names: tuple[str, ...] = (), service: str = "enclave"
+    ) -> dict[str, dict[str, str | None]]:
+        """What a service's user finds out from inside its container."""
         wanted = json.dumps({"names": names, "addresses": addresses})
-        found = self.inside("enclave", "python3", "-", "reach", wanted, input=PROBES.read_text())
+        found = self.inside(service, "python3", "-", "reach", wanted, input=PROBES.read_text())
         return json.loads(found)  # type: ignore[no-any-return]
+
+    def client(self, *command: str) -> str:
+        """What a command prints in a container of its own on the gateway's network, where it is like any client."""
+        return run("docker", "run", "--rm", f"--network={self.project}_clients", self.image, *command)
 
     def places(self, service: str) -> dict[str, Place]:
         """Device, address and subnet of a service's container by network."""
@@ -134,9 +140,9 @@ class Stack:
                 return interface
         pytest.skip("the engine's interfaces are not to be seen from here")
 
-    def frames_out(self) -> int:
-        """Frames that ever left the enclave's interface, as its other end counts them: on the wire, so to say."""
-        return int((self.cable("enclave", "eth0") / "statistics" / "rx_packets").read_text())
+    def frames_out(self, service: str = "enclave") -> int:
+        """Frames that ever left a service's interface, as its other end counts them: on the wire, so to say."""
+        return int((self.cable(service, "eth0") / "statistics" / "rx_packets").read_text())
 
     def snmp(self, service: str, protocol: str, name: str) -> int:
         """One of the kernel's counters in a service's network."""

@@ -170,12 +170,12 @@ class Pair:
     async def enclave(self, *arguments: str, **env: str) -> Process:
         """Any command of the receiving side."""
         config = str(self.folder / "receiver" / "receiver.toml")
-        return await self._start("receiver.cli", "-c", config, *arguments, enter=self.ends.enter_high, **env)
+        return await self._start("receiver.cli.main", "-c", config, *arguments, enter=self.ends.enter_high, **env)
 
     async def sender(self, *arguments: str, **env: str) -> Process:
         """A sender."""
         config = str(self.folder / "sender" / "sender.toml")
-        return await self._start("sender.cli", "-c", config, *arguments, enter=self.ends.enter_low, **env)
+        return await self._start("sender.cli.main", "-c", config, *arguments, enter=self.ends.enter_low, **env)
 
     async def diode(self, *arguments: str) -> Process:
         """The emulated diode."""

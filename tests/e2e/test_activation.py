@@ -17,7 +17,7 @@ from tests.activation import Manager, start_activated
 from tests.e2e.pair import SMALL_MTU, SMALL_SLAB, Pair, Process, differences, pair, worker
 
 BUFFER_BYTES = 8 << 20
-RECEIVER = "from receiver.cli import main; main()"
+RECEIVER = "from receiver.cli.main import main; main()"
 
 
 @pytest.fixture
@@ -106,6 +106,7 @@ async def test_a_restart_in_the_middle_costs_nothing_that_the_buffer_holds(tmp_p
             assert [] == differences(sent, link.inbox / "default" / "model.bin" / "1" / "data" / "model.bin")
 
 
+@pytest.mark.long
 async def test_a_port_that_is_not_the_configured_one_is_refused(tmp_path: Path, manager: Manager) -> None:
     """Exit code 2, and what to write into the unit."""
     async with pair(tmp_path / "pair") as link:

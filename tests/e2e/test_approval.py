@@ -36,7 +36,7 @@ def people_sign(link: Pair) -> dict[str, Path]:
 
 def command(link: Pair, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A command of the sending side, or ``diode`` itself."""
-    config = ("-c", str(link.folder / "sender/sender.toml")) if module == "sender.cli" else ()
+    config = ("-c", str(link.folder / "sender/sender.toml")) if module == "sender.cli.main" else ()
     line = [sys.executable, "-c", f"from {module} import main; main()", *config, *arguments]
     return subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
@@ -47,6 +47,7 @@ def drop(link: Pair, name: str, content: bytes) -> None:
     (link.outbox / "cve" / name).write_bytes(content)
 
 
+@pytest.mark.long
 async def test_sent_when_the_second_person_has_signed(tmp_path: Path) -> None:
     """One with the key here, one on another host; everybody else is refused."""
     async with pair(tmp_path) as link:
@@ -58,7 +59,7 @@ async def test_sent_when_the_second_person_has_signed(tmp_path: Path) -> None:
         waits = json.loads(await sender.said("bundle_waits"))
         bundle = waits["bundle"]
 
-        async def run(*arguments: str, module: str = "sender.cli") -> subprocess.CompletedProcess[str]:
+        async def run(*arguments: str, module: str = "sender.cli.main") -> subprocess.CompletedProcess[str]:
             return await asyncio.to_thread(command, link, module, *arguments)
 
         (listed,) = json.loads((await run("waiting", "--json")).stdout)
@@ -101,7 +102,7 @@ async def test_rejected(tmp_path: Path) -> None:
         assert 0 == await packed.ended()
         assert 1 == packed.last("summary")["unapproved"]
         bundle = json.loads(await packed.said("bundle_waits"))["bundle"]
-        assert 0 == command(link, "sender.cli", "reject", bundle, "--reason", "not ours").returncode
+        assert 0 == command(link, "sender.cli.main", "reject", bundle, "--reason", "not ours").returncode
         reason = json.loads((link.folder / "sender/failed/.reasons/cve/bad@1.reason.json").read_text())
         assert "rejected: not ours" == reason["detail"]
 
@@ -111,7 +112,9 @@ async def test_rejected(tmp_path: Path) -> None:
         assert 0 == await packed.ended()
         bundle = json.loads(await packed.said("bundle_waits"))["bundle"]
         for person in ("alice", "bob"):
-            assert 0 == command(link, "sender.cli", "approve", bundle, "--key", str(keys[person]), "--yes").returncode
+            assert (
+                0 == command(link, "sender.cli.main", "approve", bundle, "--key", str(keys[person]), "--yes").returncode
+            )
         receiver = await link.receiver("--bundles", "1", "--no-progress")
         await link.diode()
         sent = await link.sender("run", "--json", "--until-idle", "--no-progress")
@@ -126,7 +129,7 @@ def test_without_a_key_the_daemon_says_what_to_do(tmp_path: Path) -> None:
     people_sign(link)
     with (link.folder / "sender/sender.toml").open("a") as file:
         file.write("[channels.mcp]\napprovals = 0\n")
-    ended = command(link, "sender.cli", "run", "--until-idle")
+    ended = command(link, "sender.cli.main", "run", "--until-idle")
     assert (10, True) == (ended.returncode, "signing.key" in ended.stderr)
 
 
@@ -137,5 +140,5 @@ def test_what_cannot_be_approved(tmp_path: Path, arguments: tuple[str, ...]) -> 
     link = Pair(tmp_path)
     people_sign(link)
     drop(link, "a@1", b"a")
-    assert 0 == command(link, "sender.cli", "run", "--until-idle").returncode
-    assert command(link, "sender.cli", "approve", "ffff", *arguments).returncode in (2, 10)
+    assert 0 == command(link, "sender.cli.main", "run", "--until-idle").returncode
+    assert command(link, "sender.cli.main", "approve", "ffff", *arguments).returncode in (2, 10)

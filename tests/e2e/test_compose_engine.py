@@ -1,6 +1,7 @@
 """docker-compose.yml on a real engine: bundles arrive, and nothing that the enclave does leaves it."""
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -27,6 +28,66 @@ def test_a_file_dropped_into_the_outbox_is_found_in_the_inbox(stack: Stack) -> N
     assert before == stack.frames_out()
 
 
+FETCH = "import sys, urllib.request as r; sys.stdout.write(r.urlopen(sys.argv[1], timeout=30).read().hex())"
+
+
+def test_what_is_dropped_into_the_outbox_is_had_from_the_gateway(stack: Stack) -> None:
+    """A container on the network of clients gets it by HTTP, byte for byte, and not one frame leaves the enclave.
+
+    The channel's folder is younger than the gateway: a new serving process finds it; until then it is 503.
+    """
+    data = os.urandom(100_000)
+    stack.assert_crosses("served", data)
+    before, sent = stack.frames_out(), stack.frames_out("gateway")
+
+    def is_served() -> bool:
+        try:
+            found = stack.client("python3", "-c", FETCH, "http://gateway:8080/hub/served/resolve/main/served")
+        except AssertionError:
+            return False
+        return hashlib.sha256(data).digest() == hashlib.sha256(bytes.fromhex(found)).digest()
+
+    wait_until(is_served, "the gateway serves it")
+    assert before == stack.frames_out()
+    assert sent < stack.frames_out("gateway")  # what we count by does count
+    lines = [json.loads(line) for line in (stack.folder / "gateway-log" / "access.jsonl").read_text().splitlines()]
+    assert ("weights", "served", "1") in {(line["channel"], line["name"], line["version"]) for line in lines}
+
+
+def test_the_gateway_is_confined_and_healthy(stack: Stack) -> None:
+    """Its own check succeeds; the kernel takes from it all that it gives up; inbox and index cannot be written."""
+
+    def is_healthy() -> bool:
+        return bool("healthy" == stack.inspect("gateway")["State"]["Health"]["Status"])
+
+    wait_until(is_healthy, "the gateway is healthy")
+    logs = stack.compose("logs", "gateway")
+    assert "gateway_serving" in logs
+    assert "sandbox_incomplete" not in logs
+    for folder in ("/inbox", "/index"):
+        with pytest.raises(AssertionError, match="Read-only file system"):
+            stack.inside("gateway", "touch", f"{folder}/mine")
+    with pytest.raises(AssertionError, match="No such file"):
+        stack.inside("gateway", "ls", "/diode/state")
+
+
+def test_the_gateway_reaches_nobody_of_the_diode(stack: Stack) -> None:
+    """It finds no name and no way to staging, the diode or the enclave, and not a frame of its own gets there."""
+    networks = {service: stack.places(service) for service in ("staging", "diode", "enclave-net")}
+    addresses = [place.address for places in networks.values() for place in places.values()]
+    names = ("staging", "diode", "low-side", "enclave")
+
+    def heard() -> list[int]:
+        return [stack.snmp(service, "Icmp", "InEchos") for service in ("staging", "diode", "enclave")]
+
+    before = stack.frames_out(), heard()
+    found = stack.reach(*addresses, names=names, service="gateway")
+    assert dict.fromkeys(names) == found["names"]
+    assert 3 * 4 == len(found["addresses"])
+    assert "answered" not in found["addresses"].values(), found
+    assert before == (stack.frames_out(), heard())
+
+
 @pytest.mark.parametrize("service", RUNNING)
 def test_what_keeps_running_has_no_rights(stack: Stack, service: str) -> None:
     """Each process in each container is somebody, with no capability, and can get none; its root cannot be written."""
@@ -47,15 +108,24 @@ def test_what_keeps_running_has_no_rights(stack: Stack, service: str) -> None:
 
 
 def test_no_folder_is_in_two_containers(stack: Stack) -> None:
-    """What one side writes, the other does not see; keys and configuration are not to be written at all."""
+    """What one side writes, the other does not see; keys and configuration are not to be written at all.
+
+    The gateway alone sees what another has, the enclave's inbox and index, and can only read it.
+    """
     mounts = {service: stack.inspect(service)["Mounts"] for service in RUNNING}
     assert {"bind"} == {mount["Type"] for found in mounts.values() for mount in found}
-    sources = [mount["Source"] for found in mounts.values() for mount in found]
-    assert sorted(set(sources)) == sorted(sources)
+    sources = {service: [mount["Source"] for mount in found] for service, found in mounts.items()}
+    others = [source for service, found in sources.items() if service != "gateway" for source in found]
+    assert sorted(set(others)) == sorted(others)
+    seen = {str(stack.folder / name) for name in ("inbox", "index")}
+    assert seen == set(sources["gateway"]) & set(others) == set(sources["enclave"]) & set(sources["gateway"])
     assert ([], []) == (mounts["diode"], mounts["enclave-net"])
-    for service in ("staging", "enclave"):
-        writable = {mount["Destination"] for mount in mounts[service] if mount["RW"]}
-        assert {"/diode/state", "/outbox" if service == "staging" else "/inbox"} == writable
+    for service, writable in (
+        ("staging", {"/diode/state", "/outbox"}),
+        ("enclave", {"/diode/state", "/inbox", "/index"}),
+        ("gateway", {"/log"}),
+    ):
+        assert writable == {mount["Destination"] for mount in mounts[service] if mount["RW"]}
 
 
 def test_what_has_rights_has_ended(stack: Stack) -> None:

@@ -82,7 +82,8 @@ def check_audit(folder: Path, published: Path) -> None:
     assert 0 < len(heads) == told.heads
     words = [[str(entry.what) for entry in entries_of(side / "state" / "audit")] for side in (outside, inside)]
     assert ["started", "packed", "queued", "sent", "stopped"] == words[0]
-    assert ["started", "accepted", "published", "stopped"] == [word for word in words[1] if word != "peer_head"]
+    meanwhile = ("peer_head", "current")  # the receiver may end before the bundle was looked into and put to use
+    assert ["started", "accepted", "published", "stopped"] == [word for word in words[1] if word not in meanwhile]
     assert verify_receipt(published, read_public_key(own)).label == "pypi/zoo/1"
 
 

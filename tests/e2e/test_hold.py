@@ -38,7 +38,7 @@ exit 0
 
 def command(link: Pair, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A command of the receiving side."""
-    line = [sys.executable, "-c", "from receiver.cli import main; main()"]
+    line = [sys.executable, "-c", "from receiver.cli.main import main; main()"]
     line += ["-c", str(link.folder / "receiver/receiver.toml"), *arguments]
     return subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 

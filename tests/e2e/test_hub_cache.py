@@ -136,6 +136,7 @@ def cross(item: Path, published: Path) -> None:
             file.write_bytes(opened.read())
 
 
+@pytest.mark.long
 def test_what_crosses_is_loaded_offline(tmp_path: Path) -> None:
     """The quick twin of the next one: the same caches as the library made them, and no link between two daemons."""
     cache = {"cache_dir": str(tmp_path / "home")}

@@ -56,6 +56,7 @@ def refused(link: Pair, name: str) -> tuple[str, str, str]:
     return reason, check["name"], check["reason"]
 
 
+@pytest.mark.long
 async def test_weights_channel_takes_weights_alone(tmp_path: Path) -> None:
     """A signed, scanned, linted model arrives with its attestation; five bad ones do not, each for its own reason."""
     vendor = ModelSigner()

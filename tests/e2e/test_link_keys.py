@@ -102,6 +102,7 @@ async def test_a_new_pipeline_says_nothing_twice(tmp_path: Path) -> None:
         assert 2 == len(alarms(receiver)) == len(set(alarms(receiver)))
 
 
+@pytest.mark.long
 async def test_a_sender_does_not_mix_keys(tmp_path: Path) -> None:
     """One whose key was changed while it ran ends when a worker has to be replaced: its heartbeats have the old key."""
     async with pair(tmp_path) as link:

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from diode.errors import Drop
 from diode.net.impairments import Impairments
-from diode.protocol.auth import DatagramViews, LinkKey, Session
+from diode.protocol.auth import DatagramViews, Session
 from diode.protocol.fec import Zfec, choose_engine
-from diode.protocol.wire import Kind, headers_of, pack_headers
+from diode.protocol.link_key import LinkKey
+from diode.protocol.sizes import Kind
+from diode.protocol.wire import headers_of, pack_headers
 from tests.link import Bundle, Enclave, ProfileName, Staging, make_bundle, transfer
 
 # MTU, profile, passes, impairments: each must deliver with every seed.
@@ -79,6 +81,7 @@ def test_passes_stitch_together_symbol_by_symbol(case: str) -> None:
     assert not enclave.assembler.figures.slabs_given_up
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "size", [0, 1409, *(pytest.param(n, marks=LONG) for n in (1, 1408, 100_000, 20 * 64 * 1408 + 1))]
 )
@@ -187,6 +190,7 @@ attack = st.one_of(
 )
 
 
+@pytest.mark.long
 @given(st.lists(attack, max_size=25), st.booleans())
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 def test_no_sequence_of_datagrams_does_harm(attacks: list[tuple[Any, ...]], then_honest: bool) -> None:
@@ -210,6 +214,7 @@ def test_no_sequence_of_datagrams_does_harm(attacks: list[tuple[Any, ...]], then
     assert enclave.assembler.used_bytes <= len(enclave.arena)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("count", [20_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
 def test_authentic_strangers_take_no_memory(count: int) -> None:
     """Random bundle ids under a valid key stay within the arena's early share, however many there are."""

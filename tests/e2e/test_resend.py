@@ -47,7 +47,7 @@ async def take_away(link: Pair, diode: Process, sender: Process) -> None:
 
 async def printed(link: Pair, *arguments: str) -> str:
     """What another command of the receiving side prints."""
-    command = (sys.executable, "-c", "from receiver.cli import main; main()")
+    command = (sys.executable, "-c", "from receiver.cli.main import main; main()")
     config = str(link.folder / "receiver" / "receiver.toml")
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, "-c", config, *arguments, stdout=pipe)
@@ -202,6 +202,7 @@ async def test_a_bundle_that_nobody_heard_of_is_missed(tmp_path: Path) -> None:
         await receiver.said_again("bundle_accepted")
 
 
+@pytest.mark.long
 async def test_a_bundle_waits_for_room_and_is_asked_for_again(tmp_path: Path) -> None:
     """What does not fit beside the reserve is not begun; with room, its code brings all of it."""
     async with pair(tmp_path / "pair") as link:

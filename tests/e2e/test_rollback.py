@@ -48,6 +48,7 @@ def sequences(link: Pair) -> dict[str, int]:
         return dict(database.execute("SELECT name, sequence FROM bundle WHERE state = 'published'").fetchall())
 
 
+@pytest.mark.long
 async def test_a_receiver_put_back_publishes_nothing_twice(tmp_path: Path) -> None:
     """It ends with 15 until its ledger is rebaselined, then skips what was published and takes what is new."""
     async with pair(tmp_path / "pair") as link:

@@ -64,7 +64,8 @@ class Upgraded(Pair):
         """``run`` of one side."""
         config = str(self.folder / side / f"{side}.toml")
         enter = self._entered() if is_older else ()
-        process = await self._start(f"{side}.cli", "-c", config, "run", "--json", "--no-progress", enter=enter)
+        program = f"{side}.cli" if is_older else f"{side}.cli.main"
+        process = await self._start(program, "-c", config, "run", "--json", "--no-progress", enter=enter)
         if side == "receiver":
             await process.said("udp_path_chosen")
         return process

@@ -38,6 +38,7 @@ WORKERS = (
     "receiver.transport.assemble",
     "receiver.store.worker",
     "receiver.policy.examine",
+    "receiver.describe.worker",
 )
 QUICKEST = "receiver.transport.assemble"
 
@@ -92,10 +93,13 @@ async def test_listen_holds_its_socket_memfds_and_pipes_only(tmp_path: Path) -> 
             assert [] == [n for n in descriptors(worker(receiver.process.pid, module)) if n.startswith("socket")]
 
 
+@pytest.mark.long
 async def test_a_second_daemon_on_the_same_folder_is_refused(tmp_path: Path) -> None:
     """Exit code 11, and one line that says why."""
     async with pair(tmp_path / "pair") as link:
         await link.receiver()
-        second = await link._start("receiver.cli", "-c", str(link.folder / "receiver/receiver.toml"), "run", "--json")
+        second = await link._start(
+            "receiver.cli.main", "-c", str(link.folder / "receiver/receiver.toml"), "run", "--json"
+        )
         assert 11 == await second.ended()
         assert ["exit_error"] == [message["message_type"] for message in second.messages]

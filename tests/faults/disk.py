@@ -2,7 +2,7 @@
 
 The daemons' code runs unchanged: the calls that change a disk are counted on their way to the kernel. A *kill* ends the
 process before the chosen operation. A *power loss* also takes what no sync covered: contents become old, torn or stay,
-renames are undone or stay, and the ledger falls back to its last synced commit or stays.
+renames are undone or stay, links are gone or stay, and the ledger falls back to its last synced commit or stays.
 
 A *lie* is a write-back that fails, as Linux has it: each descriptor that was open then is told once by its next sync,
 and a later one only if nobody was told yet. The pages count as clean, whatever syncs follow. They still read as
@@ -42,7 +42,8 @@ class Disk:
         self.is_ours = False  # what is done meanwhile is done by the world, and not by a daemon
         self._rng = rng
         self._synced: dict[str, bytes] = {}
-        self._renamed: list[tuple[str, str, bytes | None]] = []  # from, to, what was there before
+        self._renamed: list[tuple[str, str, bytes | str | None]] = []  # from, to, the file or link there before
+        self._linked: list[str] = []  # links whose folder was not synced since
         self._ledger: dict[str, bytes] = {}
         self._lies = 0
         self._is_told = True  # of the last one, anybody
@@ -62,6 +63,7 @@ class Disk:
         """syncfs: all that is there outlives a power loss."""
         self._synced = self._contents()
         self._renamed.clear()
+        self._linked.clear()
 
     def lie(self) -> None:
         """What is dirty is not written, and soon counts as clean. Somebody else may be the one who is told."""
@@ -109,30 +111,38 @@ class Disk:
         """Fsync of a file: its content outlives a power loss; of a directory: the names in it do."""
         if os.path.isdir(path):
             self._renamed = [change for change in self._renamed if os.path.dirname(change[1]) != path]
+            self._linked = [link for link in self._linked if os.path.dirname(link) != path]
         else:
             self._synced[path] = Path(path).read_bytes()
 
-    def renamed(self, source: str, target: str, replaced: bytes | None) -> None:
+    def renamed(self, source: str, target: str, replaced: bytes | str | None) -> None:
         """A name was changed, and no sync covers it yet. What was synced below it stays so."""
         self._renamed.append((source, target, replaced))
         self._synced = {_moved(path, source, target): data for path, data in self._synced.items()}
+
+    def linked(self, path: str) -> None:
+        """A link was made, and no sync covers its name yet."""
+        self._linked.append(path)
 
     def commit(self) -> None:
         """A commit of the ledger was synced."""
         self._ledger = dict(self._ledger_files())
 
     def lose_power(self) -> None:
-        """Forget what was not synced, or some of it."""
+        """Forget what was not synced, or some of it. A move is not forgotten while a folder has its old name."""
         self.drop_cache()
         for source, target, overwritten in reversed(self._renamed):
-            if os.path.lexists(target) and self._rng.random() < 0.5:
+            if os.path.lexists(target) and self._rng.random() < 0.5 and not os.path.isdir(source):
                 os.makedirs(os.path.dirname(source), exist_ok=True)
                 os.rename(target, source)
                 self._synced = {_moved(path, target, source): data for path, data in self._synced.items()}
-                if overwritten is not None:
+                if isinstance(overwritten, str):
+                    os.symlink(overwritten, target)
+                elif overwritten is not None:
                     Path(target).write_bytes(overwritten)
                     self._synced[target] = overwritten
         self._renamed.clear()
+        self._lose_links()
         for path, data in self._contents().items():
             if data != self._synced.get(path):
                 self._spoil(path, data)
@@ -141,6 +151,13 @@ class Disk:
                 os.unlink(path)
             for path, data in self._ledger.items():
                 Path(path).write_bytes(data)
+
+    def _lose_links(self) -> None:
+        """Links that no sync covers. One that was moved, and stays so, has another name by now, and stays too."""
+        for path in self._linked:
+            if os.path.islink(path) and self._rng.random() < 0.5:
+                os.unlink(path)
+        self._linked.clear()
 
     def _spoil(self, path: str, data: bytes) -> None:
         if path.endswith(".jsonl"):
@@ -166,8 +183,9 @@ class Disk:
         Path(path).write_bytes(data if fate < 0.3 else data[:whole] + (bytes(len(data) - whole) if fate < 0.6 else b""))
 
     def _contents(self) -> dict[str, bytes]:
-        files = (path for path in self.root.rglob("*") if path.is_file() and not path.name.startswith("ledger.db"))
-        return {str(path): self._on_disk(path) for path in files}
+        """Of regular files. A link has no content: what it leads to has a name of its own."""
+        files = (path for path in self.root.rglob("*") if path.is_file() and not path.is_symlink())
+        return {str(path): self._on_disk(path) for path in files if not path.name.startswith("ledger.db")}
 
     def _on_disk(self, path: Path) -> bytes:
         """What would be there if all that is dirty were written now."""
@@ -176,6 +194,13 @@ class Disk:
     def _ledger_files(self) -> Iterator[tuple[str, bytes]]:
         for path in self.root.rglob("ledger.db*"):
             yield str(path), path.read_bytes()
+
+
+def _there(path: str) -> bytes | str | None:
+    """A file's content, or where a link leads."""
+    if os.path.islink(path):
+        return os.readlink(path)
+    return Path(path).read_bytes() if os.path.isfile(path) else None
 
 
 def _moved(path: str, source: str, target: str) -> str:
@@ -226,6 +251,20 @@ class _Watch:
 
         return Replacement(owner, name, call)
 
+    def links(self) -> Replacement:
+        real = os.symlink
+
+        def call(leads_to: Any, name: Any, *arguments: Any, **options: Any) -> None:
+            place = _place(name, options.get("dir_fd"))
+            disk = self.disk_of(place)
+            if disk is not None:
+                disk.operation(writes=True)
+            real(leads_to, name, *arguments, **options)
+            if disk is not None and not disk.is_ours:
+                disk.linked(place)
+
+        return Replacement(os, "symlink", call)
+
     def renames(self, owner: Any, name: str) -> Replacement:
         real = getattr(owner, name)
 
@@ -248,7 +287,7 @@ class _Watch:
         disk, replaced = self.disk_of(target), None
         if disk is not None:
             disk.operation(writes=True)
-            replaced = Path(target).read_bytes() if os.path.isfile(target) else None
+            replaced = _there(target)
         rename()
         if disk is not None:
             disk.renamed(source, target, replaced)
@@ -347,6 +386,7 @@ def watched(disks: list[Disk]) -> Iterator[None]:
     watch = _Watch(disks)
     replacements = [watch.opens(), watch.syncs(), watch.pwrite(), watch.fadvise()]
     replacements += [watch.counted(os, name, writes=True) for name in ("posix_fallocate", "mkdir", "ftruncate")]
+    replacements += [watch.links()]
     replacements += [watch.counted(os, name) for name in ("unlink", "rmdir")]
     replacements += [watch.counted(Path, name, writes=True) for name in ("write_bytes", "write_text")]
     replacements += [watch.fsync(name) for name in ("fsync", "fdatasync")]
@@ -363,3 +403,24 @@ def _as_method(execute: Callable[..., Any]) -> Callable[..., Any]:
         return execute(*arguments)
 
     return method
+
+
+def killed(
+    root: Path, number: int, run: Callable[[], object], *, power: bool, close: Callable[[], object] = lambda: None
+) -> bool:
+    """Whether ``run`` was killed before its change of this number. ``close``: what a kill closes."""
+    disk = Disk(root, random.Random(number))
+    disk.sync()
+    disk.commit()
+    with watched([disk]):
+        disk.kill_at = number
+        try:
+            run()
+        except KilledError:
+            disk.is_ours = True
+            close()
+            if power:
+                disk.lose_power()
+            return True
+    close()
+    return False

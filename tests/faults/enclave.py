@@ -19,7 +19,7 @@ from diode.protocol.heartbeat import read_heartbeat
 from diode.storage.database import LEDGER_FILE
 from receiver.ledger import ledgers
 from receiver.ledger.ledgers import SupervisorLedger
-from receiver.messages import ASSEMBLE_SAYS, ASSEMBLE_TO_STORE, STORE_SAYS, STORE_TO_ASSEMBLE, Heard
+from receiver.messages.pipeline import ASSEMBLE_SAYS, ASSEMBLE_TO_STORE, STORE_SAYS, STORE_TO_ASSEMBLE, Heard
 from receiver.peer.audit_checkpoints import PeerCheckpoints
 from receiver.peer.completion import Endings
 from receiver.recovery.rebaseline import open_ledger as open_receiver_ledger
@@ -90,7 +90,7 @@ class Enclave:
         self.fds.append(Counters.create(LINK_SIZE))
         arena, ring, counters, link_size = self.fds
         store = replace(
-            store_settings(config, StorePipes(arena, -1, -1, -1, -1)), reserve=0
+            store_settings(config, StorePipes(arena, -1, -1, -1, -1, -1, -1)), reserve=0
         )  # whatever room this machine has
         with replaced(booted):
             self.store = Store(store, to_store, self.slabs, Finishing(Inline()))

@@ -26,7 +26,7 @@ from diode.lab.plan import Loss, binomial_tail, block_failure, forecast
 from diode.net.impairments import Impairments
 from diode.protocol.fec import Engine, choose_engine
 from diode.protocol.geometry import PROFILES, needs_repeats, slab_at, slab_count, stream_geometry
-from diode.protocol.wire import Kind, symbol_bytes_for
+from diode.protocol.sizes import Kind, symbol_bytes_for
 from tests.link import Bundle, ProfileName, make_bundle, transfer
 
 SHARES: Final = (0.0, 0.001, 0.01, 0.05, 0.10, 0.30)

@@ -13,10 +13,11 @@ from diode.protocol.encoder import Part, SlabEncoder, Slot
 from diode.protocol.fec import choose_engine
 from diode.protocol.geometry import Geometry, Profile, stream_geometry
 from diode.protocol.heartbeat import Heartbeat, HeartbeatSealer
-from diode.protocol.wire import datagram_bytes
+from diode.protocol.sizes import datagram_bytes
 from diode.trust.keys import read_link_key, read_signer
 from sender.outbox.folder import Item, OutboxFolder
-from sender.pack.packer import Order, Packer
+from sender.pack.hashed import Order
+from sender.pack.packer import Packer
 from sender.pack.retention import find_moved
 from sender.recovery.rebaseline import open_ledger as open_sender_ledger
 from sender.transport.encode import Bundle

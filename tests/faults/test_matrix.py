@@ -77,6 +77,7 @@ def test_intervals(delivered: int, low: float, high: float) -> None:
     assert (low, high) == pytest.approx(interval(delivered, 100, 0.95), abs=1e-4)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", [1000, 45_000_000])
 @pytest.mark.parametrize("profile", PROFILES)
 def test_the_line_never_allows_less_than_the_model_says(profile: ProfileName, size: int) -> None:

@@ -32,6 +32,7 @@ def test_a_daemon_may_end_before_any_change_of_its_disk(killed_by: str, number: 
         made.run()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("faults", [LIES, LIES_AND_KILLS], ids=["alone", "and the receiver is killed"])
 @pytest.mark.parametrize("seed", [0, *more(LONG, 1, 2, 3), *more(SLOW, *range(4, 60))])
 def test_what_a_disk_loses_is_asked_for_again(seed: int, faults: Faults) -> None:
@@ -41,6 +42,7 @@ def test_what_a_disk_loses_is_asked_for_again(seed: int, faults: Faults) -> None
         assert made.counts["lies"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name",
     [

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from diode.protocol.geometry import PROFILES, stream_geometry
-from diode.protocol.wire import datagram_bytes, symbol_bytes_for
+from diode.protocol.sizes import datagram_bytes, symbol_bytes_for
 from tests.e2e.pair import SMALL_MTU, SMALL_SLAB, differences, pair
 from tests.faults.drill import arguments, carry_out
 

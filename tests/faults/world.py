@@ -27,7 +27,7 @@ from diode.errors import DiodeError, ReplayError, StorageError, UsageError
 from diode.net.impairments import Impairer, Impairments
 from diode.protocol.geometry import PROFILES
 from diode.protocol.resend_codes import decode
-from diode.protocol.wire import symbol_bytes_for
+from diode.protocol.sizes import symbol_bytes_for
 from receiver.inbox.folder import UNSIGNED, Inbox
 from receiver.peer.requests import request_bundle, request_gaps
 from sender.recovery.resends import find_asked
@@ -229,6 +229,8 @@ class World:
         self.enclave_disk.drop_cache(f"{self.inbox}/cve/")  # a reader may come when memory was short
         for receipt in self.inbox.glob("cve/*/*"):
             name = receipt.parent.name
+            if receipt.is_symlink():  # which version is in use
+                continue
             if not (receipt / "receipt.json").exists():
                 raise Violation(f"I1: {name} is visible without a receipt")
             if (receipt / "data" / name).read_bytes() != self.staged[name]:

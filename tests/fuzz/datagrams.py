@@ -27,10 +27,10 @@ import numpy as np
 from securesystemslib.signer import Key
 
 from diode.errors import Drop
-from diode.protocol.auth import LinkKey, Mode
 from diode.protocol.fec import choose_engine
 from diode.protocol.geometry import PROFILES
-from diode.protocol.wire import Kind
+from diode.protocol.link_key import LinkKey, Mode
+from diode.protocol.sizes import Kind
 from tests.faults.staging import SMALL
 from tests.fuzz.enclave import Enclave, enclave
 from tests.fuzz.hostile import Hostile, honest_bundles, signer_of

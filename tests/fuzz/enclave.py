@@ -23,16 +23,16 @@ from diode.bundle.opened import Opened
 from diode.errors import ContentError, Drop
 from diode.process.memory import LINK_SIZE, Counters, Ring, create_memfd, map_memfd
 from diode.protocol.assembler import Assembler
-from diode.protocol.auth import LinkKey, Mode
 from diode.protocol.bundles import MAX_FINISHED
 from diode.protocol.early_slabs import MAX_EARLY_SLABS
 from diode.protocol.fec import choose_engine
 from diode.protocol.handed_over import SlabKey
+from diode.protocol.link_key import LinkKey, Mode
 from diode.protocol.open_slab import OpenSlab
 from diode.protocol.sessions import MAX_SESSIONS
-from diode.protocol.wire import Kind, ObjectType
+from diode.protocol.sizes import Kind, ObjectType
 from diode.trust.roles import open_manifest
-from receiver.messages import (
+from receiver.messages.pipeline import (
     ASSEMBLE_SAYS,
     ASSEMBLE_TO_STORE,
     STORE_TO_ASSEMBLE,

@@ -40,7 +40,8 @@ from diode.net.batched import BatchedSender
 from diode.net.sockets import open_sender
 from diode.net.trains import train_datagrams
 from diode.process.measure import pss_bytes
-from diode.protocol.wire import HEADER, HEADER_BYTES, TAG_BYTES, headers_of
+from diode.protocol.sizes import HEADER_BYTES, TAG_BYTES
+from diode.protocol.wire import HEADER, headers_of
 from tests.e2e.pair import Process
 from tests.fuzz.flood_scenes import SCENES, listen_alone, play, send_all
 
@@ -144,7 +145,7 @@ class Transfer:
 async def transfer(folder: Path, name: str, seconds: float, flood: list[str] | None, *, early: bool = True) -> Transfer:
     """Send ``model.bin`` as version ``name``; a flooder joins from the start, or once the manifest is there."""
     config = ("-c", str(folder / "receiver" / "receiver.toml"))
-    async with _started(HIGH, "receiver.cli", *config, "run", "--bundles", "1", "--json") as receiver:
+    async with _started(HIGH, "receiver.cli.main", *config, "run", "--bundles", "1", "--json") as receiver:
         await receiver.said("udp_path_chosen")
         watch = asyncio.create_task(_peak(receiver.process.pid))
         began = time.monotonic()
@@ -152,7 +153,7 @@ async def transfer(folder: Path, name: str, seconds: float, flood: list[str] | N
         send = ("send", "--json", "--channel", "models", "--name", "m", "--version", name, str(folder / "model.bin"))
         flooding = None
         is_scene = flood is not None and flood[0].startswith("--scene=")  # lasts as long as the transfer
-        async with _started(LOW, "sender.cli", *sender_config, *send) as sender:
+        async with _started(LOW, "sender.cli.main", *sender_config, *send) as sender:
             if flood is not None:
                 if not early:
                     await receiver.said("bundle_accepted")

@@ -21,7 +21,8 @@ from diode.net.sockets import open_receiver, open_sender
 from diode.net.trains import train_datagrams
 from diode.net.udp import choose_reader
 from diode.protocol.runs import Doorkeeper
-from diode.protocol.wire import HEADER_BYTES, OVERHEAD_BYTES, TAG_BYTES, Kind, headers_of, pack_lone_headers
+from diode.protocol.sizes import HEADER_BYTES, OVERHEAD_BYTES, TAG_BYTES, Kind
+from diode.protocol.wire import headers_of, pack_lone_headers
 
 RECORDED: Final = 3000
 BURST: Final = 16

@@ -15,21 +15,14 @@ from numpy.typing import NDArray
 from securesystemslib.signer import CryptoSigner
 
 from diode.bundle.manifest import PAYLOAD_TYPE
-from diode.protocol.auth import DatagramViews, HeartbeatAuth, LinkKey, Mode, Session
+from diode.protocol.auth import DatagramViews, HeartbeatAuth, Session
 from diode.protocol.encoder import Part, SlabEncoder, Slot, fill_from
 from diode.protocol.fec import Engine
 from diode.protocol.geometry import object_geometry, slab_at, slab_count
 from diode.protocol.heartbeat import Heartbeat, HeartbeatSealer, InFlight
-from diode.protocol.wire import (
-    HEADER_BYTES,
-    OVERHEAD_BYTES,
-    PADDING_COUNTER,
-    TAG_BYTES,
-    Kind,
-    datagram_bytes,
-    headers_of,
-    pack_lone_headers,
-)
+from diode.protocol.link_key import LinkKey, Mode
+from diode.protocol.sizes import HEADER_BYTES, OVERHEAD_BYTES, TAG_BYTES, Kind, datagram_bytes
+from diode.protocol.wire import PADDING_COUNTER, headers_of, pack_lone_headers
 from tests.fuzz.enclave import REGION_BYTES
 from tests.link import Bundle, make_bundle
 

@@ -5,6 +5,7 @@ Wanted are files that a loader takes and that are called sound in another way. E
 """
 
 import argparse
+import gc
 import hashlib
 import io
 import os
@@ -42,6 +43,7 @@ def judge(data: bytes, oracles: dict[str, object] | None = None) -> Iterator[str
         yield f"examine: {time.process_time() - began:.1f} s for {len(data)} bytes"
     for name in oracles or ORACLES:
         wrong = None
+        gc.disable()  # what is raised within a collection is lost, and told as an error of whoever watches collections
         try:
             signal.setitimer(signal.ITIMER_PROF, LOADER_S, LOADER_S)  # again, if a library swallowed it
             try:
@@ -50,6 +52,8 @@ def judge(data: bytes, oracles: dict[str, object] | None = None) -> Iterator[str
                 signal.setitimer(signal.ITIMER_PROF, 0)  # it may go off just before
         except (TimeoutError, ImportError):
             continue
+        finally:
+            gc.enable()
         if wrong:
             yield f"{name}: {wrong}"
 

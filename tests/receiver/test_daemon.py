@@ -16,12 +16,13 @@ from diode.config.load import load
 from diode.config.receiver import ReceiverConfig
 from diode.console.stream import Stream
 from diode.process.shutdown import Shutdown
-from diode.protocol.heartbeat import Heartbeat, LinkOrder, write_heartbeat
+from diode.protocol.heartbeat import Heartbeat, write_heartbeat
+from diode.protocol.link_order import LinkOrder
 from diode.trust.keys import new_link_key
 from receiver.daemon import Running
 from receiver.events.happened import BeatHeard, Event, Health, LinkSilent, Ticked
 from receiver.ledger.peer import PeerWriter
-from receiver.messages import Heard
+from receiver.messages.pipeline import Heard
 from receiver.supervisor.figures import Figures
 from receiver.supervisor.station import Station
 from tests.enclave import public_pem

@@ -25,7 +25,7 @@ _libc.syscall.restype = ctypes.c_long  # an address is none of a C int
 _page = ctypes.create_string_buffer(8192)
 _message = ctypes.create_string_buffer(256)
 
-PATH, TARGET = b"/etc/hostname\0", b"/tmp/diode-stolen\0"
+PATH, TARGET = b"/etc/hostname\0", f"/tmp/diode-stolen-{os.getpid()}\0".encode()
 READ_ONLY, WRITE_NEW = 0, 0o102
 SOMEWHERE: Final = struct.pack("=HHI8x", 2, 0x2823, 0x0100007F)  # 127.0.0.1, port 9000
 
@@ -120,6 +120,7 @@ SHARED: Final[dict[str, tuple[Any, ...]]] = {  # a memfd that another process ma
 }
 PARSERS: Final = (
     "receiver.policy.examine",
+    "receiver.describe.worker",
     "sender.intake.examine",
 )  # attacked by what they parse, in tests of their own
 ATTACKS: Final = {
@@ -144,6 +145,8 @@ ATTACKS: Final = {
         for name, how in (NETWORK | PROCESSES | OUTSIDE | READING).items()
         if name != "write to another descriptor"
     },
+    # of its child, which may write into a folder of its own: see taken_describe.py
+    "receiver.describe.worker": NETWORK | PROCESSES | OUTSIDE,
 }
 
 

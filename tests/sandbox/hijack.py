@@ -25,8 +25,8 @@ def popen(command: Sequence[str], **options: Any) -> Any:
     """Start the attacks, or the lies, in the place of a worker."""
     *start, paths, module, pipes = command
     assert module == programs.module_of(command)
-    if module == "receiver.policy.examine" and not LIES:
-        return REAL(command, **options)  # it is attacked by what it parses: tests/receiver/policy/test_examine.py
+    if module in ("receiver.policy.examine", "receiver.describe.worker") and not LIES:
+        return REAL(command, **options)  # attacked by what they parse: tests/receiver/policy/test_examine.py and others
     if LIES and module != TARGET:
         return REAL(command, **options)
     paths = json.dumps([*json.loads(paths), TESTS])
@@ -45,4 +45,4 @@ if MODE == "lies":
 starting: Any = workers
 starting.subprocess = _Subprocess
 sys.argv = [f"diode-{SIDE}", *sys.argv[4:]]
-importlib.import_module(f"{SIDE}.cli").main()
+importlib.import_module(f"{SIDE}.cli.main").main()

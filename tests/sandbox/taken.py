@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 from diode.process import confined
-from receiver.messages import Question, Sound, Unsound
+from receiver.messages.questions import Question, Sound, Unsound
 from receiver.policy import examine
 from tests.sandbox.attacks import AT_FDCWD, ATTACKS, READ_ONLY, call
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from receiver.catalogue.snapshot import Snapshot
 from tests.e2e.pair import Pair, Process, pair, start_command
 from tests.patience import until
 from tests.sandbox.liar import LIES
@@ -54,9 +55,16 @@ async def taken_over(link: Pair, module: str, mode: str, bundle: str) -> Process
 
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file that a bundle, a code or a stranger's could be."""
-    ours = ("receiver/state/ledger", "receiver/state/audit", "anchor.json", "asked", "lives", "lock")
+    ours = ("receiver/state/ledger", "receiver/state/audit", "snapshot.db", "anchor.json", "asked", "lives", "lock")
     paths = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
-    return {name: path.read_bytes() for name, path in paths.items() if not any(our in name for our in ours)}
+    kept = {name: path.read_bytes() for name, path in paths.items() if not any(our in name for our in ours)}
+    return kept | {"what clients are shown": shown(folder / "receiver" / "index")}
+
+
+def shown(index: Path) -> bytes:
+    """Whatever the snapshot lists. Its file is written anew at each start, and says when."""
+    with Snapshot(index) as snapshot:
+        return repr([*snapshot.bundles()]).encode()
 
 
 @pytest.mark.long

@@ -62,6 +62,7 @@ async def start(trap: Path, module: str, *arguments: str) -> Process:
     )
 
 
+@pytest.mark.long
 async def test_daemons_run_nothing_that_is_planted(trap: Path, tmp_path: Path) -> None:
     """Started in a folder that everybody can write, in a hostile environment, both sides transfer as ever."""
     async with pair(tmp_path / "pair", mtu=SMALL_MTU) as link:
@@ -70,12 +71,12 @@ async def test_daemons_run_nothing_that_is_planted(trap: Path, tmp_path: Path) -
         (item / "a.bin").write_bytes(os.urandom(200_000))
         folder = link.folder
         config = str(folder / "receiver" / "receiver.toml")
-        receiver = await start(trap, "receiver.cli", "-c", config, "run", "--json", "--bundles", "1")
+        receiver = await start(trap, "receiver.cli.main", "-c", config, "run", "--json", "--bundles", "1")
         link.running.append(receiver)
         await receiver.said("udp_path_chosen")
         await link.diode()
         config = str(folder / "sender" / "sender.toml")
-        sender = await start(trap, "sender.cli", "-c", config, "run", "--until-idle", "--json")
+        sender = await start(trap, "sender.cli.main", "-c", config, "run", "--until-idle", "--json")
         link.running.append(sender)
         assert (0, 0, "") == (await sender.ended(), await receiver.ended(), ran(trap))
         sent = folder / "sender" / "sent" / "weights" / "model@1"

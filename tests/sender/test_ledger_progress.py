@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from diode.protocol.geometry import PROFILES, stream_geometry
-from diode.protocol.wire import Kind
+from diode.protocol.sizes import Kind
 from sender.ledger import Ledger, State
 from sender.transport.schedule import Job, Padding, Plan, Scheduler, Wait
 

@@ -13,8 +13,8 @@ from sender.ledger import STEPS, Ledger, Row, State, StepError
 ID = "a" * 16
 ALLOWED = {
     *((State.UNAPPROVED, after) for after in (State.APPROVED, State.WITHDRAWN)),
-    (State.APPROVED, State.QUEUED),
-    *((State.QUEUED, after) for after in (State.SENT, State.WITHDRAWN)),
+    *((State.APPROVED, after) for after in (State.QUEUED, State.CONFIRMED)),
+    *((State.QUEUED, after) for after in (State.SENT, State.WITHDRAWN, State.CONFIRMED)),
     (State.SENT, State.CONFIRMED),
     *((state, state) for state in State),
 }

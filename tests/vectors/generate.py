@@ -12,6 +12,7 @@ from tests.vectors import (
     envelope_vectors,
     heartbeat_vectors,
     manifest_vectors,
+    recall_vectors,
     slabs,
     text_vectors,
     transfer_vectors,
@@ -29,6 +30,7 @@ def folders() -> dict[str, dict[str, Vector]]:
         "envelopes": envelope_vectors.envelopes(),
         "manifests": manifest_vectors.manifests(),
         "tables": manifest_vectors.tables(),
+        "recalls": recall_vectors.recalls(),
         "texts": text_vectors.texts(),
         "transfers": transfer_vectors.transfers(),
     }

@@ -14,6 +14,7 @@ Unpacked bytes and memory are charged to the item's Allowance.
 - ``feed``: hands compressed bytes to a decoder piece by piece
 - ``members``: the types of an archive's members, and how they are made
 - ``pax``: reads extended headers of tar archives: lines ``LENGTH KEY=VALUE``
+- ``picked``: a few small members of an archive, by name: a package's metadata
 - ``sources``: what bytes are read from: a file, or a window into one
 - ``sparse``: reads files with holes in tar archives: a map of the parts that are there, then these parts
 - ``streams``: unpacks files that are one compressed stream: gzip, bzip2, xz, lzma, zstd, lz4, zlib

@@ -40,7 +40,7 @@ def members(reader: Reader, file: Source, allowance: Allowance) -> Iterator[Foun
     for member in directory if source.is_cheap or len(directory) > MOST_SORTED else directory.front_to_back():
         allowance.meet()
         if not (member.name.endswith("/") and member.size == 0):
-            yield _open(source, member, allowance)
+            yield open_member(source, member, allowance)
 
 
 def reachable(reader: Reader, file: Source, allowance: Allowance) -> Iterator[Found]:
@@ -51,10 +51,11 @@ def reachable(reader: Reader, file: Source, allowance: Allowance) -> Iterator[Fo
     source = Ahead(file)
     for member in zips.reachable(reader):
         allowance.meet()
-        yield _open(source, member, allowance)
+        yield open_member(source, member, allowance)
 
 
-def _open(source: Ahead, member: Member, allowance: Allowance) -> Found:
+def open_member(source: Ahead, member: Member, allowance: Allowance) -> Found:
+    """One member of a directory that was read. Raises UnsoundError."""
     if member.is_encrypted:
         return Unopened(member.name, "encrypted")
     if member.method == STORED:

@@ -209,6 +209,7 @@ for number in range(100):
 """
 
 
+@pytest.mark.long
 def test_processes_that_append_at_once_keep_one_chain(tmp_path: Path) -> None:
     """Four writers, and segments that are closed meanwhile: each entry is there once, each writer's in order."""
     command = [sys.executable, "-c", WRITER, str(tmp_path / "audit")]

@@ -121,6 +121,7 @@ def _swap(paths: list[Path]) -> None:
     paths[1].write_bytes(first)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("harm", HARMS)
 def test_what_was_taken_from_the_log_is_noticed(config: Config, harm: str) -> None:
     """The daemon does not start, says what to type, and ``verify`` ends with 13."""

@@ -11,11 +11,11 @@ from typer.core import TyperGroup
 
 from diode.cli.main import app as diode
 from diode.formats.names import MAX_SEQUENCE
-from receiver.cli import MAX_NUMBER
-from receiver.cli import app as receiver
-from sender.cli import app as sender
+from receiver.cli.main import MAX_NUMBER
+from receiver.cli.main import app as receiver
+from sender.cli.main import app as sender
 
-PROGRAMS = {"diode.cli.main": diode, "sender.cli": sender, "receiver.cli": receiver}
+PROGRAMS = {"diode.cli.main": diode, "sender.cli.main": sender, "receiver.cli.main": receiver}
 HEAVY = (
     *("asyncio", "asyncio_dgram", "blake3", "cryptography", "lz4", "multiprocessing", "numpy", "prometheus_client"),
     *("pydantic_settings", "pyeclib", "pyseccomp", "rich", "securesystemslib", "segno", "sigstore", "sqlite3"),
@@ -86,13 +86,14 @@ print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]), file=sys.
 def test_a_command_that_runs_has_its_logs_set_up() -> None:
     """An escaped line on standard error, and nothing on standard output, before any configuration is read."""
     program = """
-import sys, structlog
+import sys
 from diode.console.entry import guarded, new_app
+from diode.log import log
 app = new_app("test")
 
 @app.command()
 def one() -> None:
-    structlog.get_logger().warning("said", name="\\x1b[2J")
+    log.warning("said", name="\\x1b[2J")
 
 @app.command()
 def other() -> None:

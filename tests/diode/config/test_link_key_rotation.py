@@ -18,7 +18,7 @@ from diode.config.load import load, load_either
 from diode.config.receiver import ReceiverConfig
 from diode.config.sender import SenderConfig
 from diode.errors import NotInitialisedError, StorageError, UsageError
-from diode.protocol.auth import LinkKey
+from diode.protocol.link_key import LinkKey
 from diode.trust.keys import new_link_key, read_link_key, write_private
 from receiver.peer.link_keys import link_keys
 
@@ -232,6 +232,7 @@ def kills(toml: Path, new: Path | None) -> Iterator[int]:
             return
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("side", ["receiver", "sender"])
 def test_killed_at_every_step(folder: Path, side: str) -> None:
     """There is a sound key at every moment, the receiver takes the old one too, and the same command finishes."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from diode.config.init import init_pair
 from diode.config.load import load, load_either
@@ -19,6 +20,7 @@ from diode.doctor.host import Host
 from diode.errors import NotInitialisedError, UsageError
 from receiver.daemon import Receiver
 from sender.daemon import Sender
+from tests.diode.config.test_identity import certificate
 
 NOBODY = 65534
 
@@ -30,10 +32,14 @@ def config(request: pytest.FixtureRequest, tmp_path: Path) -> Config:
     with (tmp_path / "sender" / "sender.toml").open("a") as file:
         file.write('[channels.a.intake]\nkey = "keys/acme.pub"\n')
         file.write(f'hooks = [{{ run = ["/bin/true", "{tmp_path}/sender/rules"] }}]\n')
+        file.write('identity = { kinds = ["crl"], crl_issuers = ["pins.pem"] }\n')
     with (tmp_path / "receiver" / "receiver.toml").open("a") as file:
         file.write(f'[channels.a]\nscan = ["/bin/true", "{tmp_path}/receiver/rules"]\n')
+        file.write('identity = { kinds = ["crl"], crl_issuers = ["pins.pem"] }\n')
+    pins = certificate("a").public_bytes(Encoding.PEM)
     for side in ("sender", "receiver"):
         (tmp_path / side / "rules").touch(0o644)
+        (tmp_path / side / "pins.pem").write_bytes(pins)
         (tmp_path / side / "state" / "audit").mkdir(mode=0o700)
     keys = tmp_path / "sender" / "keys"
     (keys / "acme.pub").write_bytes((keys / "signing.pub").read_bytes())
@@ -60,6 +66,7 @@ HARMS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "the ledger's folder": ("", lambda folder: (folder / "state").chmod(0o777)),
     "what a hook or scanner runs": ("", lambda folder: (folder / "rules").chmod(0o666)),
     "what it runs, of others": ("", lambda folder: os.chown(folder / "rules", NOBODY, NOBODY)),
+    "pins of identity material": ("", lambda folder: (folder / "pins.pem").chmod(0o666)),
     "the audit log": ("", lambda folder: (folder / "state" / "audit").chmod(0o770)),
     "signers of all": ("receiver", lambda folder: (folder / "keys" / "signers").chmod(0o777)),
     "signers of all, sticky": ("receiver", lambda folder: (folder / "keys" / "signers").chmod(0o1777)),

@@ -24,10 +24,10 @@ from diode.console.progress import Display
 from diode.console.terminal import ask, say, say_json
 from diode.errors import UsageError
 from diode.trust.keys import new_link_key
-from receiver.cli import app as receiver_app
+from receiver.cli.main import app as receiver_app
 from receiver.ledger.ledgers import StoreLedger as ReceiverLedger
 from receiver.ledger.states import State
-from sender.cli import app as sender_app
+from sender.cli.main import app as sender_app
 from sender.ledger import Ledger as SenderLedger
 from sender.ledger import Row
 from sender.ledger import State as SenderState

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from diode.content.decision import decide
 from diode.content.examine import Examined
-from diode.content.kinds import KINDS
 from diode.content.remote_code import Named
-from diode.content.rules import Rules, decide
+from diode.content.rules import Rules
+from diode.content.words import KINDS
 from tests.diode.content.model_files import GOOD, Q4_0, gguf, look, safetensors, safetensors_of, tensor, text
 
 # pickles and what hides them

@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from diode.content import kinds
 from diode.content.allowance import Allowance
+from diode.content.archives import streams
 from diode.content.examine import Examined, examine
-from diode.content.inside import LOOKED_INTO, UNOPENED
-from diode.content.kinds import KINDS
 from diode.content.trouble import Trouble
+from diode.content.words import COMPRESSED, KINDS, LOOKED_INTO, UNOPENED
 from tests.archives import COMPRESS, PICKLE, TEXT, WRAP, arred, look, run, tarred, zipped
 from tests.needs import need_packer
 
@@ -257,9 +258,10 @@ def test_what_is_not_looked_into() -> None:
 
 
 def test_every_kind_is_one() -> None:
-    """What is looked into, and what is not, are kinds that ``types`` can take or refuse."""
-    assert LOOKED_INTO | UNOPENED <= KINDS
-    assert set() == LOOKED_INTO & UNOPENED
+    """What the tables of marks and of streams name are kinds; what is looked into is not left unopened."""
+    marks = {kind for *_, kind in (*kinds._MAGICS, *kinds._PATTERNS)}
+    assert (True, True) == (marks <= KINDS, LOOKED_INTO.isdisjoint(UNOPENED))
+    assert COMPRESSED == streams.FORMATS.keys()
 
 
 def test_without_an_allowance_nothing_is_opened() -> None:

@@ -125,6 +125,7 @@ QUICK: dict[str, tuple[Callable[[], bytes], set[str]]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("bomb", QUICK)
 def test_bombs(bomb: str, tmp_path: Path) -> None:
     """With an allowance of 32 MiB: soon over, and small in memory."""
@@ -134,6 +135,7 @@ def test_bombs(bomb: str, tmp_path: Path) -> None:
     assert trouble in troubles
 
 
+@pytest.mark.long
 def test_many_members(tmp_path: Path) -> None:
     """Ten thousand in each form: all are looked at."""
     write_tar(tmp_path / "x", 10_000, 300)

@@ -68,6 +68,7 @@ def test_where_it_ends() -> None:
     assert json.loads(data[: end_of(data, 0)]) == {"a": [1, {"b": "}"}]}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "data", [b"[" * (MAX_DEPTH + 2) + b"]" * (MAX_DEPTH + 2), b"[" + b"[[[]]]," * MAX_STEPS + b"0]"]
 )

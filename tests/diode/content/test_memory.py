@@ -19,7 +19,8 @@ import sys
 from pathlib import Path
 from diode.content.allowance import Allowance
 from diode.content.item import NOTHING_KNOWN
-from diode.content.rules import Rules, look
+from diode.content.decision import look
+from diode.content.rules import Rules
 path = Path(sys.argv[1])
 size = path.stat().st_size
 with path.open("rb", buffering=0) as file:

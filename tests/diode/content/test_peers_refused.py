@@ -47,6 +47,7 @@ def test_dumps_of_joblib(tmp_path: Path) -> None:
         assert refused((tmp_path / name).read_bytes()), name
 
 
+@pytest.mark.long
 def test_files_of_torch(tmp_path: Path) -> None:
     """Its three formats, and scripts, which hold pickles of their own."""
     need("torch")

@@ -17,13 +17,15 @@ from diode.config.load import load
 from diode.config.receiver import ReceiverConfig
 from diode.config.sender import SenderConfig
 from diode.content.allowance import Allowance
+from diode.content.decision import Decision, decide, look
 from diode.content.examine import Examined, Within
 from diode.content.item import NOTHING_KNOWN
-from diode.content.kinds import KINDS
 from diode.content.remote_code import Named
-from diode.content.rules import ALSO, MAX_TYPES, PICTURES, PRESETS, WORDS, Decision, Rules, decide, look
+from diode.content.rules import ALSO, MAX_TYPES, PRESETS, WORDS, Rules
 from diode.content.trouble import Trouble
-from receiver import messages
+from diode.content.words import KINDS, PICTURES
+from diode.identity.material import Fault
+from receiver.messages import questions
 from tests import artefacts
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -283,8 +285,8 @@ def test_old_settings_mean_what_they_meant() -> None:
 
 def test_one_list_of_presets() -> None:
     """Settings, rules, and messages of ``store`` know the same ones; and the same troubles."""
-    assert (*PRESETS,) == messages.CONTENTS == get_args(ContentSettings.model_fields["content"].annotation)
-    assert {*map(str, Trouble), "unanswered"} == {*messages.TROUBLES}
+    assert (*PRESETS,) == questions.CONTENTS == get_args(ContentSettings.model_fields["content"].annotation)
+    assert {*map(str, [*Trouble, *Fault]), "unanswered"} == {*questions.TROUBLES}
     assert len(WORDS) < MAX_TYPES
 
 

@@ -108,6 +108,7 @@ def test_a_header_of_100_mb_is_not_read() -> None:
     assert (True, True) == ("more than" in str(found.problem), file.count < 4 << 20)
 
 
+@pytest.mark.long
 def test_many_tensors_are_fine() -> None:
     """As large models have them."""
     tensors = {f"model.layers.{n}.weight": tensor("F16", [8], n * 16, n * 16 + 16) for n in range(50_000)}

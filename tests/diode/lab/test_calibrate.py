@@ -18,7 +18,8 @@ from diode.errors import UsageError
 from diode.lab.calibrate import END_COPIES, MAX_STEPS, Meter, Sealer, Step, advice, climb, listen, ramp, report
 from diode.net.address import Address
 from diode.net.udp import UdpPath
-from diode.protocol.auth import LinkKey, Session
+from diode.protocol.auth import Session
+from diode.protocol.link_key import LinkKey
 from diode.protocol.wire import MAGIC
 from tests.patience import PATIENCE_S, wait_until
 
@@ -214,7 +215,7 @@ def test_commands_of_both_ends(tmp_path: Path) -> None:
     subprocess.run([*run, "init", "pair", str(tmp_path), "--to", to], check=True, capture_output=True)
     report = tmp_path / "report.json"
     receive = [*run, "calibrate", "receive", "-c", str(tmp_path / "receiver" / "receiver.toml")]
-    receive += ["--json", str(report), "--wait", str(int(PATIENCE_S))]
+    receive += ["--json-file", str(report), "--wait", str(int(PATIENCE_S))]
     send = [*run, "calibrate", "send", "-c", str(tmp_path / "sender" / "sender.toml"), "--rates", "100k,200k"]
 
     def both_ends() -> list[str]:

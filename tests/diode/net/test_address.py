@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from diode.errors import UsageError
+from diode.errors import NetworkError, UsageError
 from diode.net.address import Address
 
 
@@ -30,13 +30,25 @@ def test_address_that_is_none_is_named(text: str) -> None:
     assert repr(text) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["239.1.2.3", "224.0.0.1", "255.255.255.255", "[ff02::1]", "[ff02::1%lo]", "[ff0e::9]", "[::ffff:239.0.0.1]"],
+)
+def test_groups_are_refused_with_the_reason(host: str) -> None:
+    """To join one, frames leave by the diode's interface."""
+    with pytest.raises(ValueError, match="IGMP or MLD"):
+        Address.parse(f"{host}:9000")
+    with pytest.raises(UsageError, match="IGMP or MLD"):
+        Address(host.strip("[]"), 9000).resolve()
+
+
 def test_address_family() -> None:
     """The family follows from the address."""
     assert socket.AF_INET == Address("127.0.0.1", 1).family
     assert socket.AF_INET6 == Address("::1", 1).family
 
 
-def test_unknown_host_is_a_usage_error() -> None:
-    """A host that nobody knows is the operator's to correct."""
-    with pytest.raises(UsageError, match="cannot find the host of no such host:1"):
+def test_unknown_host_is_no_usage_error() -> None:
+    """The name server may be late at boot: systemd must start the daemon again."""
+    with pytest.raises(NetworkError, match="cannot find the host of no such host:1"):
         Address("no such host", 1).resolve()

@@ -127,6 +127,31 @@ def test_pulled_cable_does_not_stop_the_sender(code: int, monkeypatch: pytest.Mo
     assert ([train], 4, None) == (fake.sent, sender.refused, sender.degraded)
 
 
+def test_a_blackhole_leaves_the_offload_on() -> None:
+    """A route refuses a train with an errno that the offload has too, but it refuses single datagrams likewise."""
+    fault = {"now": errno.EINVAL}
+    fake = FakeSocket(lambda _length, _segment: fault["now"])
+    sender = batched_over(fake, 500)
+    train = payload(4, 500)
+    assert 0 == sender.send(memoryview(train))
+    assert (errno.EINVAL, 4, None, 500) == (sender.refusal, sender.refused, sender.degraded, fake.segment)
+    fault["now"] = 0
+    assert len(train) == sender.send(memoryview(train))
+    assert ([train], 0) == (fake.sent, sender.refusal)
+
+
+def test_a_train_that_is_refused_midway_says_what_was_taken() -> None:
+    """Without the offload, the kernel may take some datagrams of a train: the rest is the caller's to offer again."""
+    answers = iter([errno.EIO, 0, 0, errno.EPERM, 0, 0])
+    fake = FakeSocket(lambda _length, _segment: next(answers))
+    sender = batched_over(fake, 500)
+    train = payload(4, 500)
+    taken = sender.send(memoryview(train))
+    assert (1000, errno.EPERM, 2) == (taken, sender.refusal, sender.refused)
+    assert 1000 == sender.send(memoryview(train)[taken:])
+    assert train == b"".join(fake.sent)
+
+
 def test_full_queue_is_tried_again() -> None:
     """A kernel without room for the moment gets the same train again."""
     answers = iter([errno.ENOBUFS, errno.EAGAIN, 0])

@@ -19,6 +19,12 @@ def test_a_fault_that_passes_stops_nobody(code: int) -> None:
     assert 0 == quiet(OSError(code, "scripted"))
 
 
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EINVAL, errno.ENXIO, errno.EHOSTDOWN, errno.ENOMEM, errno.EIO])
+def test_what_a_route_refuses_stops_no_sender(code: int) -> None:
+    """A prohibit or blackhole route passes like a pulled cable."""
+    raise_unless_passing(code, TO, 1472)
+
+
 @pytest.mark.parametrize("code", [errno.EBADF, errno.EDESTADDRREQ, errno.ENOTSOCK, 99_999])
 def test_any_other_refusal_stops_and_is_named(code: int) -> None:
     """What nobody foresaw is not counted as a passing fault."""

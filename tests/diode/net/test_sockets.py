@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from diode.errors import UsageError
+from diode.errors import NetworkError, UsageError
 from diode.net.address import Address
 from diode.net.sockets import UDP_GRO, adopt_receiver, bound_address, open_receiver, open_sender, socket_memory
 from diode.net.udp import choose_reader
@@ -31,7 +31,7 @@ def test_port_in_use_is_one_clear_line(closing: Closing) -> None:
 
 def test_missing_interface_is_one_clear_line() -> None:
     """A listener on an address that this machine does not have is told so."""
-    with pytest.raises(UsageError, match="no network interface of this machine has that address"):
+    with pytest.raises(NetworkError, match="no network interface of this machine has that address"):
         open_receiver(Address("192.0.2.77", 0), BUFFER_BYTES)
 
 

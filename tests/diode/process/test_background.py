@@ -62,3 +62,18 @@ async def test_work_that_never_ends_is_not_waited_for() -> None:
     assert not await background.close(0.01)
     release.set()
     assert await background.close(PATIENCE_S)
+
+
+async def test_telling_an_error_may_fail_too() -> None:
+    """The thread goes on: what comes next is done."""
+    done = threading.Event()
+
+    def fail(_: object = None) -> None:
+        raise ValueError
+
+    background = Background(3, fail)
+    background.start()
+    assert background.give(fail)
+    assert background.give(done.set)
+    assert await background.close(PATIENCE_S)
+    assert done.is_set()

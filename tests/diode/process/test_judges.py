@@ -80,6 +80,7 @@ def around_of(link: Path, side: str) -> Surroundings:
     return scanner_surroundings(load(ReceiverConfig, config)).with_reads(held)
 
 
+@pytest.mark.long
 @needs_landlock
 @pytest.mark.parametrize("side", SIDES)
 def test_a_judge_reads_no_key_and_no_book(link: Path, side: str) -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from diode.errors import KernelError, MessageError
 from diode.process.memory import PAGE_BYTES, Counters, Ring, create_memfd, map_memfd, reader_of
-from diode.protocol.wire import HEADER_BYTES, copy_headers
+from diode.protocol.sizes import HEADER_BYTES
+from diode.protocol.wire import copy_headers
 
 REGION_BYTES = 1 << 20
 MAKERS = {

@@ -19,6 +19,23 @@ def test_enough_is_no_early_end() -> None:
     assert [False, False, True, True] == [shutdown.is_early for shutdown in shutdowns]
 
 
+async def test_a_terminal_that_goes_away_ends_it_in_order() -> None:
+    """As SIGTERM does; under ``nohup``, which ignores the signal, it goes on."""
+    shutdown = Shutdown(lambda _: None)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # who runs the tests may ignore it
+    try:
+        with shutdown.on_signals():
+            os.kill(os.getpid(), signal.SIGHUP)
+            async with asyncio.timeout(PATIENCE_S):
+                await shutdown.wait(PATIENCE_S)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with Shutdown(lambda _: None).on_signals():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert signal.SIGHUP == shutdown.interrupted
+
+
 async def test_a_signal_is_said_and_ends_the_wait() -> None:
     """While the block runs; afterwards the signal is the system's again."""
     said: list[Stopping] = []

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diode.errors import MessageError
-from diode.process.vocabulary import Code, Many, Row, Text, Vocabulary, Whole, Word, printable
+from diode.formats.escape import printable
+from diode.process.vocabulary import Code, Many, Row, Text, Vocabulary, Whole, Word
 from tests.vocabularies import VOCABULARIES, any_message
 
 

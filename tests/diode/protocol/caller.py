@@ -12,7 +12,7 @@ from diode.protocol.encoder import Part, SlabEncoder, Slot, fill_from
 from diode.protocol.fec import choose_engine
 from diode.protocol.geometry import Geometry, object_geometry, slab_at
 from diode.protocol.handed_over import Begun, Completed, HandedOver, SlabKey, Spilled, Wanted
-from diode.protocol.wire import Kind, datagram_bytes
+from diode.protocol.sizes import Kind, datagram_bytes
 
 ENGINE = choose_engine()
 

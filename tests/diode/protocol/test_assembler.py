@@ -13,7 +13,8 @@ from diode.protocol import early_slabs
 from diode.protocol.encoder import Part
 from diode.protocol.geometry import Geometry, object_geometry, slab_count
 from diode.protocol.handed_over import SlabKey
-from diode.protocol.wire import PADDING_BUNDLE, Kind, ObjectType, headers_of
+from diode.protocol.sizes import Kind, ObjectType
+from diode.protocol.wire import PADDING_BUNDLE, headers_of
 from tests.diode.protocol.caller import Caller, sent
 
 S = 448

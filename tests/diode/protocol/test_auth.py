@@ -8,8 +8,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diode.protocol.auth import DatagramViews, LinkKey, Session
-from diode.protocol.wire import Kind, datagram_bytes, headers_of, pack_headers
+from diode.protocol.auth import DatagramViews, Session
+from diode.protocol.link_key import LinkKey
+from diode.protocol.sizes import Kind, datagram_bytes
+from diode.protocol.wire import headers_of, pack_headers
 
 S = 448
 SIZE = datagram_bytes(S)

@@ -11,19 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diode.protocol.auth import DatagramViews, LinkKey, Mode, Session
+from diode.protocol.auth import DatagramViews, Session
 from diode.protocol.encoder import COUNTERS_PER_SESSION, MAX_PLACES, Part, SlabEncoder, Slot, fill_from
 from diode.protocol.fec import choose_engine
 from diode.protocol.geometry import Geometry, repair_offset, slab_at
-from diode.protocol.wire import (
-    OVERHEAD_BYTES,
-    PADDING_BUNDLE,
-    PADDING_COUNTER,
-    Kind,
-    datagram_bytes,
-    headers_of,
-    screen,
-)
+from diode.protocol.link_key import LinkKey, Mode
+from diode.protocol.sizes import OVERHEAD_BYTES, Kind, datagram_bytes
+from diode.protocol.wire import PADDING_BUNDLE, PADDING_COUNTER, headers_of, screen
+from tests.diode.protocol.sending_order import symbols_of
 
 SHAPE = Geometry(448, 8, 200, 10)
 SLOT = Slot(memoryview(bytearray(SHAPE.rows * SHAPE.columns * datagram_bytes(448))), SHAPE)
@@ -88,7 +83,7 @@ def test_headers_say_where_each_symbol_belongs(length: int, sending_pass: int, m
         offset = repair_offset(slab.shape, sending_pass)
         made = sealing.encode(random.Random(length).randbytes(length), number, offset)
         headers = headers_of(made)
-        assert slab.symbols(offset).tolist() == headers["symbol"].tolist()
+        assert symbols_of(slab, offset).tolist() == headers["symbol"].tolist()
         assert list(range(counter, counter + len(made))) == headers["counter"].tolist()
         counter += len(made)
         said = {name: set(headers[name].tolist()) for name in ("bundle", "kind", "slab", "columns", "k", "session")}
@@ -169,6 +164,7 @@ def test_filler_says_nothing_and_is_authentic(mode: Mode) -> None:
     assert 8 * OVERHEAD_BYTES == copy.size - 8 * 448
 
 
+@pytest.mark.long
 @given(st.integers(1, FULL.source_bytes))
 def test_memory_fills_a_slot_as_a_file_does(length: int) -> None:
     """Byte for byte, also where the last symbol is not full."""

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from diode.errors import Drop
-from diode.protocol.auth import DatagramViews, LinkKey, Session
+from diode.protocol.auth import DatagramViews, Session
 from diode.protocol.encoder import SlabEncoder, Slot
 from diode.protocol.fec import choose_engine
 from diode.protocol.gate import Gate
 from diode.protocol.geometry import Geometry
 from diode.protocol.heartbeat import Heartbeat, HeartbeatSealer
+from diode.protocol.link_key import LinkKey
 from diode.protocol.runs import Run, slice_runs
 from diode.protocol.sessions import Admitted
 from diode.protocol.wire import headers_of

@@ -10,12 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diode.errors import Drop
-from diode.protocol.auth import DatagramViews, HeartbeatAuth, LinkKey, Mode, Session
+from diode.protocol.auth import DatagramViews, HeartbeatAuth, Session
 from diode.protocol.gate import Gate
-from diode.protocol.heartbeat import FEWEST_SESSIONS, Heartbeat, HeartbeatSealer, LinkOrder, parse_heartbeat_mac
+from diode.protocol.heartbeat import FEWEST_SESSIONS, Heartbeat, HeartbeatSealer, parse_heartbeat_mac
+from diode.protocol.link_key import LinkKey, Mode
+from diode.protocol.link_order import LinkOrder
 from diode.protocol.sessions import MAX_AHEAD, MAX_SESSIONS, Admitted
+from diode.protocol.sizes import HEADER_BYTES, MIN_SYMBOL_BYTES, TAG_BYTES, Kind
 from diode.protocol.trials import MAC_CHECKS_PER_S, MAC_SAMPLE, TRIALS_PER_S
-from diode.protocol.wire import HEADER_BYTES, MIN_SYMBOL_BYTES, TAG_BYTES, Kind, headers_of, pack_lone_headers
+from diode.protocol.wire import headers_of, pack_lone_headers
 
 NEW, OLD = LinkKey.of(bytes(range(32))), LinkKey.of(bytes(range(1, 33)))
 FAR: Final = (1 << 63) - 1

@@ -20,6 +20,7 @@ from diode.protocol.geometry import (
     slab_count,
     stream_geometry,
 )
+from tests.diode.protocol.sending_order import symbols_of
 
 SYMBOL_SIZES = (448, 1344, 1408, 8896)
 FULL = [stream_geometry(size, profile) for size in SYMBOL_SIZES for profile in PROFILES.values()]
@@ -80,7 +81,7 @@ def test_the_shape_is_the_smallest_that_holds_the_slab(slab: Slab) -> None:
 def test_no_pass_sends_a_row_of_256_or_more(slab: Slab, pass_number: int) -> None:
     """Symbol numbers rise, are sent once each, stay below row 256, and are as many as the slab says."""
     offset = repair_offset(slab.shape, pass_number)
-    symbols = slab.symbols(offset).astype(int)
+    symbols = symbols_of(slab, offset).astype(int)
     assert slab.datagrams == len(symbols)
     assert (np.diff(symbols) > 0).all()
     assert symbols.max() // slab.shape.columns < 256
@@ -99,12 +100,12 @@ def test_later_passes_send_fresh_repair_as_far_as_it_goes(profile: str, sets: in
 def test_the_largest_symbol_number_fits_its_field() -> None:
     """256 rows of 64 columns are below 2^14, so uint16 never wraps."""
     slab = slab_at(stream_geometry(1408, PROFILES["extreme"]), 10**9, 0)
-    assert 256 * 64 - 1 == int(slab.symbols()[-1])
+    assert 256 * 64 - 1 == int(symbols_of(slab)[-1])
 
 
 def lost_in_burst(slab: Slab, first: int, burst: int) -> int:
     """Most symbols that any block loses to ``burst`` datagrams from ``first`` on."""
-    lost = slab.symbols()[first : first + burst] % slab.shape.columns
+    lost = symbols_of(slab)[first : first + burst] % slab.shape.columns
     return int(np.bincount(lost).max()) if len(lost) else 0
 
 

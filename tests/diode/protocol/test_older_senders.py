@@ -11,8 +11,9 @@ import pytest
 from diode.bundle.files import parse_files
 from diode.errors import Drop
 from diode.formats.dsse import load_public_key
-from diode.protocol.auth import DatagramViews, LinkKey
+from diode.protocol.auth import DatagramViews
 from diode.protocol.gate import Gate
+from diode.protocol.link_key import LinkKey
 from diode.trust.roles import open_manifest
 from tests.trusted import anyone
 from tests.vectors import generate

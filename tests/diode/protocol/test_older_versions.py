@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from diode.errors import Drop
-from diode.protocol.auth import DatagramViews, LinkKey, Mode, Session
+from diode.protocol.auth import DatagramViews, Session
 from diode.protocol.gate import Gate
 from diode.protocol.heartbeat import Heartbeat, HeartbeatSealer
+from diode.protocol.link_key import LinkKey, Mode
 
 ROOT = Path(__file__).parents[3]
 BEFORE_KIND_4 = "480b873899859b99e1192313212dccbfaf0e63d6"

@@ -23,7 +23,7 @@ from diode.protocol.resend_codes import (
     encode,
     ranges_of,
 )
-from diode.protocol.wire import MAX_SLABS
+from diode.protocol.sizes import MAX_SLABS
 
 IDS = st.integers(0, (1 << 64) - 1)
 NUMBERS = st.sets(st.integers(0, MAX_SLABS - 1), max_size=60)

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diode.errors import Drop
-from diode.protocol import runs, wire
+from diode.protocol import runs, sizes, wire
 from diode.protocol.runs import MOST_ODD_RUNS, ODD_EVERY_S, Doorkeeper, Run, gather, slice_runs
-from diode.protocol.wire import MAGIC, VERSION, datagram_bytes, headers_of, is_symbol_size
+from diode.protocol.sizes import datagram_bytes, is_symbol_size
+from diode.protocol.wire import MAGIC, VERSION, headers_of
 
 SIZE = datagram_bytes(1408)
 
@@ -21,7 +22,7 @@ def train(count: int, size: int = SIZE, fill: int = 1) -> bytes:
     rows = np.full((count, size), fill, np.uint8)
     headers = headers_of(rows)
     headers["magic_version"] = MAGIC << 8 | VERSION
-    headers["symbol_bytes"] = size - wire.OVERHEAD_BYTES
+    headers["symbol_bytes"] = size - sizes.OVERHEAD_BYTES
     return rows.tobytes()
 
 
@@ -35,9 +36,9 @@ def test_its_constants_are_those_of_the_wire() -> None:
     assert (MAGIC << 8 | VERSION).to_bytes(4, "big") == runs.MARK
     assert wire.HEADER.fields is not None
     field, at = wire.HEADER.fields["symbol_bytes"][:2]
-    assert (slice(at, at + field.itemsize), wire.OVERHEAD_BYTES) == (runs.SIZE_FIELD, runs.OVERHEAD_BYTES)
-    for size in range(wire.OVERHEAD_BYTES, 1 << 16):
-        assert is_symbol_size(size - wire.OVERHEAD_BYTES) == runs.is_datagram_size(size)
+    assert (slice(at, at + field.itemsize), sizes.OVERHEAD_BYTES) == (runs.SIZE_FIELD, runs.OVERHEAD_BYTES)
+    for size in range(sizes.OVERHEAD_BYTES, 1 << 16):
+        assert is_symbol_size(size - sizes.OVERHEAD_BYTES) == runs.is_datagram_size(size)
 
 
 def test_a_forged_tail_costs_no_train() -> None:

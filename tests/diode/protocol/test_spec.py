@@ -14,12 +14,12 @@ from diode.bundle.manifest import MAX_ATTESTATION_BYTES, MAX_BUNDLE_SLABS, MAX_T
 from diode.errors import Drop
 from diode.formats.dsse import MAX_SIGNATURES
 from diode.formats.names import MAX_COMPONENT_BYTES, MAX_DEPTH, MAX_FILES, MAX_MANIFEST_BYTES, MAX_PATH_BYTES
-from diode.protocol import wire
-from diode.protocol.auth import Mode
+from diode.protocol import sizes, wire
 from diode.protocol.fec import repair_matrix
 from diode.protocol.geometry import OBJECT_MAX_K, PROFILES, object_geometry, slab_at, slab_count, stream_geometry
 from diode.protocol.heartbeat import Heartbeat, InFlight
-from diode.protocol.wire import Kind, ObjectType, symbol_bytes_for
+from diode.protocol.link_key import Mode
+from diode.protocol.sizes import Kind, ObjectType, symbol_bytes_for
 from diode.trust.document import MAX_TRUST_BYTES, MAX_VERSION, TrustDocument
 
 SPEC = (Path(__file__).parents[3] / "docs" / "wire-format.md").read_text()
@@ -74,7 +74,7 @@ def test_header_fields() -> None:
         assert np.dtype((np.uint8, (6,))) == kind if expected is None else expected == kind.str
         assert end == offset
         end = offset + kind.itemsize
-    assert wire.HEADER_BYTES == end
+    assert sizes.HEADER_BYTES == end
 
 
 def test_header_bounds() -> None:
@@ -83,10 +83,10 @@ def test_header_bounds() -> None:
     assert f"0x{wire.MAGIC << 8 | wire.VERSION:08X}" == bounds["magic_version"]
     assert f"{min(Kind)}..{max(Kind)}" == bounds["kind"]
     assert f"object: {min(ObjectType)}..{max(ObjectType)}; else 0" == bounds["flags"]
-    assert f"0..{wire.MAX_SLABS - 1}" == bounds["slab"]
-    assert f"1..{wire.MAX_COLUMNS}" == bounds["columns"]
-    assert f"1..{wire.MAX_ROWS - 1}" == bounds["k"]
-    assert f"0..{wire.MAX_ROWS} x D - 1" == bounds["symbol"]
+    assert f"0..{sizes.MAX_SLABS - 1}" == bounds["slab"]
+    assert f"1..{sizes.MAX_COLUMNS}" == bounds["columns"]
+    assert f"1..{sizes.MAX_ROWS - 1}" == bounds["k"]
+    assert f"0..{sizes.MAX_ROWS} x D - 1" == bounds["symbol"]
 
 
 def test_constants() -> None:
@@ -95,7 +95,8 @@ def test_constants() -> None:
         name = bare(row["constant"])
         module, _, attribute = name.rpartition(".")
         place = module if module.startswith(("sender.", "receiver.")) else f"diode.{module}"
-        value = getattr(importlib.import_module(place) if module else wire, attribute)
+        of_the_link = sizes if hasattr(sizes, attribute) else wire
+        value = getattr(importlib.import_module(place) if module else of_the_link, attribute)
         assert (name, int(row["value"], 0)) == (name, value)
 
 

@@ -15,13 +15,14 @@ from securesystemslib.signer import CryptoSigner
 
 from diode.errors import Drop
 from diode.protocol.assembler import Assembler
-from diode.protocol.auth import DatagramViews, LinkKey, Mode
+from diode.protocol.auth import DatagramViews
 from diode.protocol.fec import choose_engine
 from diode.protocol.gate import Gate
 from diode.protocol.geometry import Geometry
 from diode.protocol.handed_over import Completed
-from diode.protocol.wire import Kind, ObjectType
-from receiver.messages import Known
+from diode.protocol.link_key import LinkKey, Mode
+from diode.protocol.sizes import Kind, ObjectType
+from receiver.messages.pipeline import Known
 from receiver.spool.slabs import numbers_of
 from tests.enclave import Enclave
 from tests.link import Staging, make_bundle

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diode.errors import Drop
-from diode.protocol import wire
-from diode.protocol.wire import Kind, ObjectType, headers_of, pack_headers, screen
+from diode.protocol import sizes, wire
+from diode.protocol.sizes import Kind, ObjectType
+from diode.protocol.wire import headers_of, pack_headers, screen
 
 S = 1408
 SLOW_HEADER = struct.Struct(">IBBHQQQIHHBB6s")  # the twin of wire.HEADER
@@ -148,7 +149,7 @@ def test_a_uniform_run_with_one_row_too_many_loses_that_datagram_only() -> None:
 @settings(max_examples=100, deadline=None)
 def test_headers_pack_as_the_spec_lays_them_out(symbols: list[int], counter: int, **fields: Any) -> None:
     """What is packed for a train at once reads back field by field, counters rising by one."""
-    datagrams = np.full((len(symbols), wire.datagram_bytes(448)), 0xAA, dtype=np.uint8)
+    datagrams = np.full((len(symbols), sizes.datagram_bytes(448)), 0xAA, dtype=np.uint8)
     numbers = np.array(symbols, dtype=np.uint16)
     pack_headers(headers_of(datagrams), counter=counter, symbols=numbers, symbol_bytes=448, **fields)
     for i, symbol in enumerate(symbols):
@@ -167,7 +168,7 @@ def test_counters_of_filler_do_not_lose_their_low_bits() -> None:
 
 def test_headers_are_a_view_of_the_datagrams() -> None:
     """Writing a header writes the datagram: nothing is copied."""
-    datagrams = np.zeros((2, wire.datagram_bytes(448)), dtype=np.uint8)
+    datagrams = np.zeros((2, sizes.datagram_bytes(448)), dtype=np.uint8)
     headers_of(datagrams)["session"][1] = 0x0102030405060708
     assert bytes(range(1, 9)) == datagrams[1, 8:16].tobytes()
     assert not datagrams[0].any()
@@ -184,14 +185,14 @@ def test_every_object_type_passes(object_type: ObjectType) -> None:
 @settings(max_examples=200, deadline=None)
 def test_the_symbol_is_the_largest_that_the_mtu_carries(mtu: int, ipv6: bool) -> None:
     """A datagram fits into one packet, and the next larger symbol would not, or is not allowed."""
-    symbol_bytes = wire.symbol_bytes_for(mtu, ipv6=ipv6)
+    symbol_bytes = sizes.symbol_bytes_for(mtu, ipv6=ipv6)
     room = mtu - (48 if ipv6 else 28)
-    assert wire.is_symbol_size(symbol_bytes)
-    assert wire.datagram_bytes(symbol_bytes) <= room
-    assert wire.datagram_bytes(symbol_bytes + 64) > room or not wire.is_symbol_size(symbol_bytes + 64)
+    assert sizes.is_symbol_size(symbol_bytes)
+    assert sizes.datagram_bytes(symbol_bytes) <= room
+    assert sizes.datagram_bytes(symbol_bytes + 64) > room or not sizes.is_symbol_size(symbol_bytes + 64)
 
 
 @pytest.mark.parametrize("symbol_bytes", [-448, 0, 64, 384, 447, 449, 8895, 8897, 8960, 65535])
 def test_other_symbol_sizes_are_refused(symbol_bytes: int) -> None:
     """Too small, too large, and unaligned sizes are none."""
-    assert not wire.is_symbol_size(symbol_bytes)
+    assert not sizes.is_symbol_size(symbol_bytes)

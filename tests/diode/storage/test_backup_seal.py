@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 from diode.config.init import init_pair
 from diode.storage.backup_seal import NEXT_SEAL_FILE, SEAL_FILE
 from diode.trust.keys import new_signing_key, write_private
-from receiver import cli as enclave
+from receiver.cli import main as enclave
 from receiver.ledger.ledgers import StoreLedger as ReceiverLedger
-from sender import cli as staging
+from sender.cli import main as staging
 from sender.ledger import Ledger as SenderLedger
 
 APPS = {"sender": staging.app, "receiver": enclave.app}

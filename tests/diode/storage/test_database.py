@@ -78,6 +78,19 @@ def test_an_older_senders_ledger_goes_on(tmp_path: Path, name: str) -> None:
     assert (before, len(SenderLedger.migrations)) == (rows_of(path), version_of(path))
 
 
+@pytest.mark.parametrize("name", of_side("sender"))
+def test_an_older_senders_ledger_notes_exports(tmp_path: Path, name: str) -> None:
+    """It had no table of them; what is noted is there after it is opened again."""
+    path = tmp_path / "ledger.db"
+    lay(name, path)
+    with closing(SenderLedger(path)) as ledger:
+        (queued,) = ledger.queued()
+        assert [] == ledger.exports.of(queued.id)
+        ledger.exports.note(queued.id, "2026-11-29T12:00:00Z")
+    with closing(SenderLedger(path)) as ledger:
+        assert ["2026-11-29T12:00:00Z"] == ledger.exports.of(queued.id)
+
+
 @pytest.mark.parametrize("name", of_side("receiver"))
 def test_an_older_receivers_ledger_goes_on(tmp_path: Path, name: str) -> None:
     """With every row; only what is known of slabs has a column of its own since, and says the same."""

@@ -18,7 +18,7 @@ from diode.bundle.attestation import attest, subject_of
 from diode.bundle.files import FileEntry
 from diode.cli.main import app
 from diode.formats.digest import digest
-from diode.protocol.wire import Kind, ObjectType
+from diode.protocol.sizes import Kind, ObjectType
 from diode.storage.folder import Folder
 from diode.trust import published
 from diode.trust.published import examine
@@ -362,6 +362,7 @@ def test_tampering_is_found(tampering: str, site: Site) -> None:
 NEED_THE_KEY = {"receipt.json: published", "receipt.dsse.json: signature", "receipt.dsse.json gone"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("tampering", sorted(TAMPERINGS.keys() - NEED_THE_KEY))
 def test_tampering_is_found_without_the_service_key(tampering: str, site: Site) -> None:
     """But for what only the receipt's own signature proves."""

@@ -7,6 +7,7 @@ import pytest
 
 from diode.bundle.files import PathSet, parse_files
 from diode.bundle.manifest import bundle_id, read_manifest
+from diode.bundle.recall import read_recall, write_recall
 from diode.errors import ContentError, ManifestError, PathError
 from diode.formats.canonical import canonical
 from diode.formats.dsse import load_public_key, read_envelope
@@ -19,7 +20,7 @@ from tests.vectors import generate
 
 VECTORS: dict[str, dict[str, dict[str, Any]]] = {
     folder: {path.stem: json.loads(path.read_text()) for path in sorted((generate.HOME / folder).glob("*.json"))}
-    for folder in ("envelopes", "manifests", "tables", "texts")
+    for folder in ("envelopes", "manifests", "recalls", "tables", "texts")
 }
 SAMPLE = make_bundle({"a": b"1"}).manifest
 
@@ -58,6 +59,18 @@ def test_manifests(name: str) -> None:
         return
     with pytest.raises(ManifestError) as caught:
         read_manifest(payload)
+    outcome(name, caught.value)
+
+
+@pytest.mark.parametrize("name", VECTORS["recalls"])
+def test_recalls(name: str) -> None:
+    """Which payloads are a recall."""
+    payload = bytes.fromhex(VECTORS["recalls"][name]["payload"])
+    if name.startswith("good"):
+        assert payload == write_recall(read_recall(payload))
+        return
+    with pytest.raises(ManifestError) as caught:
+        read_recall(payload)
     outcome(name, caught.value)
 
 

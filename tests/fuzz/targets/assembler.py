@@ -16,7 +16,8 @@ from diode.protocol.early_slabs import MAX_EARLY_SLABS
 from diode.protocol.fec import Engine, choose_engine
 from diode.protocol.geometry import Geometry, slab_at
 from diode.protocol.handed_over import Begun, Completed, HandedOver, SlabKey, Spilled, Wanted
-from diode.protocol.wire import MAX_SLABS, Kind, ObjectType, headers_of, pack_headers, screen
+from diode.protocol.sizes import MAX_SLABS, Kind, ObjectType
+from diode.protocol.wire import headers_of, pack_headers, screen
 from tests.fuzz.reading import Input
 
 S: Final = 448

@@ -3,7 +3,7 @@
 from diode.errors import UsageError
 from diode.formats.names import MAX_SEQUENCE
 from diode.protocol.resend_codes import Confirm, ResendBundle, ResendSlabs, _letters, _Writer, decode, encode
-from diode.protocol.wire import MAX_SLABS
+from diode.protocol.sizes import MAX_SLABS
 
 
 def one_input(data: bytes) -> None:

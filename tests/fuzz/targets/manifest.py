@@ -12,7 +12,7 @@ from diode.bundle.manifest import PAYLOAD_TYPE, Manifest
 from diode.errors import ContentError
 from diode.formats.canonical import canonical
 from diode.formats.names import check_component
-from diode.protocol.wire import Kind
+from diode.protocol.sizes import Kind
 from diode.trust.roles import open_manifest
 from tests.link import make_bundle
 from tests.trusted import anyone

@@ -11,7 +11,7 @@ from diode.errors import MessageError
 from diode.process.memory import Ring, create_memfd
 from diode.process.messages import Fatal, PathChosen
 from diode.protocol.geometry import Geometry, slab_at
-from receiver import messages as receiver
+from receiver.messages import pipeline as receiver
 from receiver.spool.slabs import check_claim, key_of, unpack_mask
 from sender import messages as sender
 from tests.fuzz.reading import Input

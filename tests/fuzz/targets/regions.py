@@ -9,12 +9,14 @@ from typing import Final
 import numpy as np
 
 from diode.errors import Drop
-from diode.protocol.auth import DatagramViews, LinkKey, Mode, Session
+from diode.protocol.auth import DatagramViews, Session
 from diode.protocol.gate import Gate
 from diode.protocol.heartbeat import Heartbeat, HeartbeatSealer
+from diode.protocol.link_key import LinkKey, Mode
 from diode.protocol.runs import slice_runs
 from diode.protocol.sessions import Admitted
-from diode.protocol.wire import Kind, datagram_bytes, headers_of, is_symbol_size, pack_headers
+from diode.protocol.sizes import Kind, datagram_bytes, is_symbol_size
+from diode.protocol.wire import headers_of, pack_headers
 from tests.fuzz.reading import Input
 
 KEY: Final = LinkKey.of(bytes(32))

@@ -6,7 +6,7 @@ from diode.bundle.files import MAX_LINE_BYTES, FileEntry, parse_files
 from diode.bundle.manifest import Manifest
 from diode.errors import ContentError
 from diode.formats.names import MAX_SEQUENCE
-from diode.protocol.wire import Kind, ObjectType
+from diode.protocol.sizes import Kind, ObjectType
 from tests.fuzz.targets.manifest import _signer
 from tests.link import make_bundle
 

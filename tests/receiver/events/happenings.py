@@ -1,25 +1,38 @@
 """Events to test their readers with."""
 
+from diode.process.clock import ClockJumped
+from diode.process.restarts import WorkersLate
 from diode.process.shutdown import Stopping
+from receiver.catalogue.lag import Budget, Lag
+from receiver.catalogue.lag import State as LagState
 from receiver.events.happened import (
     BeatHeard,
     BeatsLeftOut,
     CodeNotKept,
     Coming,
+    DescriptionFailed,
+    DrillEnded,
     Ended,
     Event,
     GapsCounted,
     Health,
+    HealthFound,
+    HealthUnsaid,
     HintsLeftOut,
     Incomplete,
     IsalAbsent,
+    LagBreached,
+    LagRecovered,
     LinkAlive,
     LinkSilent,
     Listening,
+    NamesTaken,
     Noted,
     NowHeld,
+    NowInUse,
     OldKeyUsed,
     PreviousKeyMissing,
+    RecallChanged,
     ResendNeeded,
     SandboxIncomplete,
     ScanFailed,
@@ -31,6 +44,8 @@ from receiver.events.happened import (
     WorkerDied,
 )
 from receiver.ledger.bundles import Row
+from receiver.ledger.drills import Drill
+from receiver.ledger.pointers import Recall
 from receiver.ledger.states import State
 
 BUNDLE = "a" * 16
@@ -48,12 +63,29 @@ PARTLY = Incomplete(BUNDLE, ROW, "3 of 4 slabs are missing", "CODE")
 NEVER_BEGUN = Incomplete(BUNDLE, None, "no manifest arrived", "CODE")
 DIED = WorkerDied(7.0, "receiver.listen", -9)
 
+RECALL = Recall(BUNDLE, "cve", "b", "1", "now", "alice", "bad")
+DRILL = Drill("d", "cve", "b", "alice", "why", "then", "2", BUNDLE, "1", BUNDLE, "now", 1, 5, "", "r")
+OLD = Lag("cve", LagState.BREACH, Budget(14, 30), "then", "apt", 31.5)
 ONE_OF_EACH: tuple[Event, ...] = (
     *(Listening("a:1", "/inbox"), TwoLinkKeys("00ff", "then"), PreviousKeyMissing("/k"), TrustAwaited(3, "d")),
-    *(Stopping("SIGTERM"), Ticked(1.0), Health(1.0, has_begun=True, is_well=True), BeatHeard(1.0, {"failed": 2})),
+    *(
+        Stopping("SIGTERM"),
+        ClockJumped(60.5, is_undone=False),
+        WorkersLate("none", 0.5),
+        Ticked(1.0),
+        Health(1.0, has_begun=True, is_well=True),
+        BeatHeard(1.0, {"failed": 2}),
+    ),
     *(LinkSilent(3.0), LinkAlive(3.0), BeatsLeftOut(5), OldKeyUsed("00ff", "s"), GapsCounted(6), IsalAbsent()),
     *(SandboxIncomplete("receiver.store", ("landlock",)), UdpPathTaken("batched"), DIED),
     *(ACCEPTED, PROGRESS, HELD, PUBLISHED, REFUSED, STRANGE, EXPIRED, DROPPED, PARTLY, NEVER_BEGUN),
+    *(DescriptionFailed(ROW, "broken"), NamesTaken(ROW, 3, "pypi x (of base)")),
     *(ResendNeeded("w", "d", "/k"), CodeNotKept(), HintsLeftOut(8), Scanned(BUNDLE, "accept", "clean")),
     *(ScanFailed(BUNDLE, "hangs"), Noted("info", "trust_changed", {"version": 2})),
+    NowInUse(ROW, 3, "trial"),
+    *(HealthFound(ROW, is_healthy=True, detail="fine"), HealthFound(ROW, is_healthy=False, detail="no answer")),
+    *(HealthUnsaid(ROW, "read-only"), RecallChanged(RECALL, is_here=True), RecallChanged(RECALL, is_here=False)),
+    *(RecallChanged(RECALL._replace(undone="later"), is_here=True), DrillEnded(DRILL)),
+    DrillEnded(DRILL._replace(passed=0, detail="failed: health")),
+    *(LagBreached(OLD), LagRecovered(OLD._replace(days=2.5))),
 )

@@ -11,12 +11,15 @@ from receiver.events.happened import Event, Noted, OldKeyUsed
 from receiver.events.lines import Lines
 from tests.receiver.events.happenings import BUNDLE, ONE_OF_EACH
 
+OLD_FACTS = {"channel": "cve", "dated": "then", "dated_by": "apt", "budget_days": 30}
 LINES: list[tuple[str, str, dict[str, Any]]] = [
     ("info", "listening", {"address": "a:1", "inbox": "/inbox"}),
     ("info", "two_link_keys_valid", {"previous": "00ff", "since": "then"}),
     ("warning", "previous_link_key_missing", {"path": "/k"}),
     ("error", "trust_document_awaited", {"version": 3, "digest": "d", "consequence": "nothing is published"}),
     ("info", "stopping", {"signal": "SIGTERM", "kept": "slabs, stored or spilled; a later run goes on"}),
+    ("error", "clock_jumped", {"seconds": 60}),
+    ("error", "workers_late", {"detail": "none", "again_s": 0.5}),
     ("error", "link_silent", {"since_s": 3.0}),
     ("info", "link_alive", {"since_s": 3.0}),
     ("error", "heartbeats_left_out", {"count": 5}),
@@ -28,12 +31,24 @@ LINES: list[tuple[str, str, dict[str, Any]]] = [
     ("info", "bundle_accepted", {"bundle": BUNDLE, "name": "cve/b/1", "bytes": 1000}),
     ("warning", "bundle_held", {"bundle": BUNDLE, "label": "cve/b/1", "channel": "cve", "waits_for": "1 people"}),
     ("error", "bundle_expired", {"bundle": BUNDLE, "name": "cve/b/1"}),
+    ("error", "not_described", {"bundle": BUNDLE, "name": "cve/b/1", "detail": "broken"}),
+    ("error", "names_refused", {"bundle": BUNDLE, "name": "cve/b/1", "count": 3, "detail": "pypi x (of base)"}),
     ("error", "resend_needed", {"what": "w", "do": "d", "kept": "/k", "qr": "diode-receiver missing"}),
     ("error", "code_not_kept", {"do": "diode-receiver missing, when the disk works"}),
     ("error", "bundles_perhaps_incomplete", {"count": 8, "do": "diode-receiver missing"}),
     ("info", "scanned", {"bundle": BUNDLE, "verdict": "accept", "reason": "clean"}),
     ("warning", "scan_failed", {"bundle": BUNDLE, "detail": "hangs", "consequence": "it stays held"}),
     ("info", "trust_changed", {"version": 2}),
+    ("info", "version_healthy", {"bundle": BUNDLE, "label": "cve/b/1", "detail": "fine"}),
+    ("error", "version_unhealthy", {"bundle": BUNDLE, "label": "cve/b/1", "detail": "no answer"}),
+    ("error", "health_not_recorded", {"bundle": BUNDLE, "label": "cve/b/1", "detail": "read-only"}),
+    ("error", "bundle_recalled", {"bundle": BUNDLE, "label": "cve/b/1", "reason": "bad", "who": "alice"}),
+    ("error", "bundle_recalled", {"bundle": BUNDLE, "label": "cve/b/1", "reason": "bad", "who": "alice"}),
+    ("warning", "recall_undone", {"bundle": BUNDLE, "label": "cve/b/1", "reason": "bad"}),
+    ("info", "drill_ended", {"drill": "d", "label": "cve/b", "outcome": "passed", "report": "r"}),
+    ("error", "drill_ended", {"drill": "d", "label": "cve/b", "outcome": "failed: health", "report": "r"}),
+    ("warning", "lag_breached", {**OLD_FACTS, "days": 31, "last_bundle": ""}),
+    ("info", "lag_recovered", {**OLD_FACTS, "days": 2}),
 ]
 
 
@@ -52,7 +67,16 @@ def test_each_event_is_its_line_or_none() -> None:
     assert [(level, name) for level, name, _ in LINES] == [(line["log_level"], line["event"]) for line in said]
     for (_, name, fields), line in zip(LINES, said, strict=True):
         assert fields == {key: line[key] for key in fields}, name
-        assert line.keys() - fields.keys() <= {"log_level", "event", "do", "consequence", "bytes", "files", "path"}
+        assert line.keys() - fields.keys() <= {
+            "log_level",
+            "event",
+            "do",
+            "consequence",
+            "detail",
+            "bytes",
+            "files",
+            "path",
+        }
 
 
 def test_every_event_is_in_the_table() -> None:

@@ -11,7 +11,7 @@ from diode.errors import MessageError
 from receiver.events.happened import Coming, Ended, NowHeld
 from receiver.events.lookup import Lookup
 from receiver.ledger.states import State
-from receiver.messages import (
+from receiver.messages.pipeline import (
     STORE_SAYS,
     Accepted,
     AcceptedBy,
@@ -31,6 +31,7 @@ from receiver.messages import (
     TrustChanged,
     TrustNotPublished,
 )
+from receiver.messages.use import NotLinked, PointerMoved
 from receiver.peer.requests import Request, drop_request, keep_request
 from tests.enclave import Enclave
 from tests.link import make_bundle
@@ -43,6 +44,7 @@ FOREIGN = "f" * 16
 OF_LEDGER = (Accepted, BundleRefused, Published, TrustChanged, TrustNotPublished)
 FORGOTTEN = (  # where an honest ledger may have forgotten the bundle, or its place in a table, before it is asked
     *(AcceptedBy, Expired, Held, NumberWaits, PredecessorDiffers, Progress, Resumed, SpaceShort, SymbolsLost),
+    *(NotLinked, PointerMoved),
 )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from diode.audit.chain import LogCheckpoint
 from diode.errors import StorageError
-from diode.protocol.heartbeat import LinkOrder
+from diode.protocol.link_order import LinkOrder
 from diode.storage.connection import ForeignTableError
 from receiver.ledger.bundles import Bundles, BundleWriter
 from receiver.ledger.ledgers import LedgerView, StoreLedger, SupervisorLedger

@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 from diode.audit.verify import entries_of
 from diode.errors import ReplayError, RevokedKeyError
 from diode.formats.names import MAX_SEQUENCE
-from receiver.cli import app
+from receiver.cli.main import app
 from receiver.ledger.ledgers import StoreLedger
 from receiver.ledger.numbers import FLOOR_DEPTH, MAX_JUMP
 from receiver.ledger.states import State
 from receiver.ledger.waiting import MAX_AHEAD
-from receiver.messages import MoreNotSaid, NumberWaits
+from receiver.messages.pipeline import MoreNotSaid, NumberWaits
 from receiver.peer.channels import begin_channel
 from receiver.peer.requests import request_gaps
 from tests.enclave import Enclave
@@ -109,7 +109,7 @@ def test_a_ledger_that_an_earlier_version_left_poisoned(enclave: Enclave) -> Non
         rows = [("f" * 16, "n", "1", LAST, "published", ""), (f"{real.number:016x}", "bundle", "7", 7, "refused")]
         rows[1] = (*rows[1], "sequence 7 lies below the floor of its channel")
         for bundle, name, version, sequence, state, detail in rows:
-            values = (bundle, "test", name, version, sequence, 1, 1, 1, "00", "s", state, detail, "now")
+            values = (bundle, "test", name, version, sequence, 1, 1, 1, "0" * 64, "s", state, detail, "now")
             database.execute(f"INSERT INTO bundle VALUES ({', '.join('?' * len(values))})", values)
     begin_channel(enclave.config, "test", 1)
     enclave.restart()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from diode.protocol.wire import Kind
+from diode.protocol.sizes import Kind
 from receiver.ledger.ledgers import StoreLedger
 from receiver.ledger.slabs import SlabWriter
 

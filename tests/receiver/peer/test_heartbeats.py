@@ -15,7 +15,7 @@ from receiver.ledger.bundles import Row
 from receiver.ledger.ledgers import StoreLedger, SupervisorLedger
 from receiver.ledger.peer import MAX_HEARD, MAX_JUNK_CHANNELS
 from receiver.ledger.states import State
-from receiver.messages import DiskFailing
+from receiver.messages.pipeline import DiskFailing
 from receiver.peer.audit_checkpoints import PeerCheckpoints
 from receiver.peer.completion import GRACE_S, Endings
 from receiver.peer.heartbeats import GAP_S

@@ -18,3 +18,23 @@ def test_it_is_said_at_once_and_once_a_minute() -> None:
     assert {"heartbeat_order_refused"} == {line["event"] for line in said}
     assert (7, 9) == (said[0]["newest_epoch"], said[0]["newest_number"])
     assert "rebaseline --epoch N" in said[0]["do"]
+
+
+def test_two_senders_are_told_from_a_replay_of_old_ones() -> None:
+    """When newer heartbeats are heard beside those that are refused, once a minute."""
+    alarm = OrderAlarm(Lines().read)
+    with capture_logs() as said:
+        for second in range(100):
+            alarm.look(2 * second, (7, second), float(second))
+    found = [line["event"] for line in said]
+    assert ["heartbeat_order_refused", "two_senders", "two_senders"] == found
+    assert "stop one of them" in said[1]["do"]
+
+
+def test_a_sender_that_starts_anew_is_not_two() -> None:
+    """Late heartbeats of its run before are few, and of another epoch."""
+    alarm = OrderAlarm(Lines().read)
+    with capture_logs() as said:
+        for second in range(20):
+            alarm.look(min(second, 4), (7 if second < 2 else 8, second), float(second))
+    assert ["heartbeat_order_refused"] == [line["event"] for line in said]

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from diode.process import confined
-from receiver.messages import Question, Sound, Unsound
+from receiver.messages.questions import Question, Sound, Unsound
 from receiver.policy import examine
 
 _say = os.write

@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from diode.errors import MessageError, PolicyError
+from diode.identity.rules import IdentityRules
 from diode.process import confined
 from diode.process.workers import Mailbox, Worker
-from receiver.messages import EXAMINE_SAYS, EXAMINE_TO_STORE, MAX_REASON, STORE_TO_EXAMINE, Question
+from receiver.messages.pipeline import MAX_REASON
+from receiver.messages.questions import EXAMINE_SAYS, EXAMINE_TO_STORE, STORE_TO_EXAMINE, Question
 from receiver.policy import examine
 from receiver.policy.examine import UNANSWERED, Examiner, UnexaminedError, examining_here
 from receiver.settings import ExamineSettings
@@ -30,11 +32,14 @@ def mailbox(read: int, write: int) -> Mailbox:
 
 
 @contextmanager
-def worker(spool: Path, module: str = "receiver.policy.examine") -> Iterator[tuple[Examiner, Worker]]:
-    """A real one, and who asks it."""
+def worker(
+    spool: Path, module: str = "receiver.policy.examine", identity: Mapping[str, IdentityRules] | None = None
+) -> Iterator[tuple[Examiner, Worker]]:
+    """A real one, and who asks it. ``identity``: rules of channels of identity material, kept beside the spool."""
     asked_read, asked_write = os.pipe()
     verdicts_read, verdicts_write = os.pipe()
-    settings = ExamineSettings(str(spool), asked_read, verdicts_write)
+    said = tuple((name, rules.said()) for name, rules in (identity or {}).items())
+    settings = ExamineSettings(str(spool), asked_read, verdicts_write, str(spool.parent / "identity"), said)
     started = Worker(module, settings, (asked_read, verdicts_write), says=EXAMINE_SAYS)
     for fd in (asked_read, verdicts_write):
         os.close(fd)

@@ -7,7 +7,7 @@ import pytest
 
 from diode.config.receiver import Channel
 from diode.errors import PolicyError
-from receiver.messages import Question
+from receiver.messages.questions import Question
 from receiver.policy.examine import examining_here
 from tests import artefacts
 

@@ -14,9 +14,9 @@ from diode.bundle.manifest import Labels, padded_manifest
 from diode.errors import UsageError
 from diode.formats.canonical import canonical
 from diode.formats.digest import digest
-from diode.protocol.wire import Kind, ObjectType
+from diode.protocol.sizes import Kind, ObjectType
 from diode.trust.roles import seal_manifest
-from receiver.messages import Accepted, Finished, NumberWaits, Published, SlabMismatch
+from receiver.messages.pipeline import Accepted, Finished, NumberWaits, Published, SlabMismatch
 from tests.enclave import Enclave
 from tests.link import Bundle, make_bundle
 
@@ -277,6 +277,7 @@ def test_a_manifest_that_does_not_verify_is_held_against_nothing(tmp_path: Path,
     assert (True, True) == (enclave.published(true), enclave.published(other))
 
 
+@pytest.mark.long
 def test_whoever_has_the_link_key_forges_nothing(tmp_path: Path) -> None:
     """Ten thousand manifests, of real and of made-up bundles: none is taken, and the true one still is."""
     enclave = Enclave(tmp_path, PEOPLE)

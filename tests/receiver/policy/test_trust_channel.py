@@ -13,10 +13,10 @@ from diode.formats.canonical import canonical
 from diode.formats.dsse import seal
 from diode.formats.names import MAX_SEQUENCE
 from diode.protocol.handed_over import SlabKey
-from diode.protocol.wire import Kind, ObjectType
+from diode.protocol.sizes import Kind, ObjectType
 from diode.trust.document import MAX_TRUST_BYTES, TRUST_TYPE, TrustDocument, document_digest
 from receiver.ledger.bundles import BundleWriter
-from receiver.messages import TrustChanged, TrustForked, TrustNotPublished
+from receiver.messages.pipeline import TrustChanged, TrustForked, TrustNotPublished
 from receiver.peer.requests import request_gaps
 from tests.enclave import Enclave, public_pem
 from tests.link import Bundle, make_bundle
@@ -317,6 +317,7 @@ def test_refusals_of_the_channel_fill_no_log(enclave: Enclave) -> None:
     assert ([], []) == (enclave.store.records.ledger.bundles.recent(9), list(enclave.store.bundles))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("what", ["statement", "anchor", "audit", "rename"])
 @pytest.mark.parametrize("restarted", [False, True])
 def test_a_failing_disk_stops_no_revocation(tmp_path: Path, what: str, restarted: bool) -> None:

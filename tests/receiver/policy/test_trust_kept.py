@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from diode.errors import ContentError, DiodeError, IntegrityError, ReplayError, TrustError
 from diode.formats.timestamps import now_utc
 from diode.trust.document import document_digest
-from receiver.cli import app
+from receiver.cli.main import app
 from receiver.ledger.ledgers import StoreLedger
-from receiver.messages import TrustChanged
+from receiver.messages.pipeline import TrustChanged
 from receiver.recovery.backup import back_up, restore
 from receiver.recovery.rebaseline import open_ledger, rebaseline
 from tests.enclave import Enclave
@@ -87,6 +87,7 @@ def test_an_older_document_does_not_come_back(enclave: Enclave, tmp_path: Path) 
     assert (True, False) == (enclave.published(bundle), enclave.published(stolen))
 
 
+@pytest.mark.long
 def test_the_channel_brings_it_back(enclave: Enclave, tmp_path: Path) -> None:
     """Sent once more: what was being received then goes on, and was not refused."""
     put_back(enclave, tmp_path / "old")

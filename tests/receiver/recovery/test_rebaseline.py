@@ -18,7 +18,8 @@ from diode.config.receiver import ReceiverConfig
 from diode.errors import FullError, LockedError, NumberError, ReplayError, StorageError
 from diode.protocol.auth import DatagramViews, Session
 from diode.protocol.gate import Gate
-from diode.protocol.heartbeat import Heartbeat, HeartbeatSealer, LinkOrder
+from diode.protocol.heartbeat import Heartbeat, HeartbeatSealer
+from diode.protocol.link_order import LinkOrder
 from diode.storage.locking import locked
 from diode.trust.keys import new_link_key, read_link_key
 from receiver.ledger.ledgers import StoreLedger

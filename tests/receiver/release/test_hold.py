@@ -22,7 +22,7 @@ from diode.trust.keys import read_signer
 from receiver.inbox.folder import Inbox
 from receiver.ledger.bundles import BundleWriter
 from receiver.ledger.states import State
-from receiver.messages import DecisionRefused, Held
+from receiver.messages.pipeline import DecisionRefused, Held
 from receiver.release.decisions import MAX_DECISIONS, write_decision
 from receiver.release.held import decide
 from receiver.spool.bundle import MANIFEST_FILE
@@ -83,7 +83,9 @@ def test_two_people_release(enclave: Enclave) -> None:
     say(enclave, bundle, "accept", DAVE)
     assert (True, False) == (enclave.published(bundle), held_folder(enclave, bundle).exists())
     assert [] == list((enclave.config.state / "decisions").iterdir())
-    assert ["accepted", "held", "approved", "approved", "released", "published"] == [e.what for e in logged(enclave)]
+    assert ["accepted", "held", "approved", "approved", "released", "published", "current"] == [
+        e.what for e in logged(enclave)
+    ]
     said = [(entry.who, entry.key, entry.detail, entry.again) for entry in logged(enclave)[2:4]]
     people = (("carol", CAROL), ("dave", DAVE))
     assert [(name, signer.public_key.keyid, "why", None) for name, signer in people] == said

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from receiver.release.scanning import NoAnswerError, scan
+from receiver.release.asking import NoAnswerError
+from receiver.release.scanning import scan
 from tests.patience import PATIENCE_S, until
 
 FACTS = {"bundle": "0123456789abcdef", "path": "/nowhere"}

@@ -9,7 +9,7 @@ from diode.bundle.files import MAX_LINE_BYTES
 from diode.bundle.opened import Opened
 from diode.errors import ManifestError
 from diode.protocol.geometry import object_geometry, slab_at
-from diode.protocol.wire import ObjectType
+from diode.protocol.sizes import ObjectType
 from diode.storage.folder import Folder
 from receiver.spool.bundle import (
     MANIFEST_FILE,

@@ -11,8 +11,8 @@ from securesystemslib.signer import CryptoSigner
 from diode.errors import MessageError
 from diode.process.memory import Ring, create_memfd
 from diode.protocol.geometry import Geometry, slab_at
-from diode.protocol.wire import MAX_COLUMNS, MAX_ROWS, Kind, ObjectType
-from receiver.messages import ASSEMBLE_TO_STORE, Begun, Complete, Free, Loaded, Spilled, Wanted
+from diode.protocol.sizes import MAX_COLUMNS, MAX_ROWS, Kind, ObjectType
+from receiver.messages.pipeline import ASSEMBLE_TO_STORE, Begun, Complete, Free, Loaded, Spilled, Wanted
 from receiver.spool.slabs import check_claim, pack_mask
 from tests.enclave import ARENA_BYTES, Enclave
 from tests.link import make_bundle

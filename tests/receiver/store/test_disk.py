@@ -116,6 +116,7 @@ def steps(folder: Path, what: str, length: int, run: Callable[[Enclave], None]) 
     raise AssertionError("more steps than were looked for")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("what", "length", "restarted"), CASES)
 def test_a_bundle_is_delivered_by_a_later_pass(tmp_path: Path, what: str, length: int, restarted: bool) -> None:
     """Never is it 'already used' by itself."""
@@ -131,6 +132,7 @@ def test_a_bundle_is_delivered_by_a_later_pass(tmp_path: Path, what: str, length
         assert "published" == row.state
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("restarted", [False, True])
 @pytest.mark.parametrize("what", ["statement", "statement done", "anchor", "audit"])
 @pytest.mark.parametrize("wrong", ["expired", "tables"])

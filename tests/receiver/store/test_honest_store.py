@@ -1,15 +1,18 @@
 """What an honest store says is not held against it: tests.enclave looks each message up, at once and a step later."""
 
 import os
+import time
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 from securesystemslib.signer import CryptoSigner
 
-from diode.protocol.wire import Kind
+from diode.process.clock import ClockWatch, Reading
+from diode.protocol.sizes import Kind
 from receiver.ledger.states import State
-from receiver.messages import (
+from receiver.messages.pipeline import (
     BundleRefused,
     Dropped,
     Expired,
@@ -21,12 +24,22 @@ from receiver.messages import (
     SpaceShort,
 )
 from receiver.policy.admission import Short
+from receiver.store import begin, publish, refuse
 from tests.enclave import Enclave
 from tests.link import Bundle, make_bundle
 from tests.receiver.store.test_lost_writes import failing
 
 ALICE = CryptoSigner.generate_ed25519()
 FILES = {"a": os.urandom(4000)}
+
+
+def believed() -> ClockWatch:
+    """A clock that has run beside a steady one for long enough."""
+    seconds = count(0.0, 400.0)
+    watch = ClockWatch(read=lambda: Reading(time.time() + (at := next(seconds)), at))
+    for _ in range(20):
+        watch.look()
+    return watch
 
 
 @pytest.fixture
@@ -88,12 +101,39 @@ def test_no_room_for_what_expired(enclave: Enclave, monkeypatch: pytest.MonkeyPa
     bundle = make_bundle(FILES, signer=ALICE)
     enclave.take_manifest(bundle, bundle.number)
     enclave.store.records.ledger._connection.execute("UPDATE bundle SET changed = '2020-01-01T00:00:00Z'")
-    enclave.store.giving_up._expire_at = 0.0
+    giving_up = enclave.store.refusing.giving_up
+    giving_up._expire_at = 0.0
+    enclave.tick()
+    assert [] == enclave.said(Expired)  # one look at a clock is not enough to delete by
+    giving_up._clock = believed()
+    giving_up._expire_at = 0.0
     enclave.tick()
     assert [f"{bundle.number:016x}"] == [message.bundle for message in enclave.said(Expired)]
-    monkeypatch.setattr(enclave.store.admission, "_short_of_space", lambda *_: Short(2, 1, "disk"))
+    monkeypatch.setattr(enclave.store.beginning._admission, "_short_of_space", lambda *_: Short(2, 1, "disk"))
     enclave.take_manifest(bundle, bundle.number)
     assert [f"{bundle.number:016x}"] == [message.bundle for message in enclave.said(SpaceShort)]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("begun", [False, True])
+def test_what_a_wrong_clock_refused_may_come_again(
+    enclave: Enclave, monkeypatch: pytest.MonkeyPatch, *, begun: bool, restarted: bool
+) -> None:
+    """The refusal is immediate, and undone when the clock is right, also by a later run."""
+    bundle = make_bundle(FILES, signer=ALICE, expires="2198-01-01T00:00:00Z")
+    with monkeypatch.context() as ahead:
+        for module in (publish,) if begun else (publish, begin):
+            ahead.setattr(module, "now_utc", lambda: "2199-01-01T00:00:00Z")
+        ahead.setattr(refuse, "now_utc", lambda: "2199-01-01T00:00:00Z")
+        enclave.take(bundle)
+        enclave.tick()
+        assert [BundleRefused(f"{bundle.number:016x}", "expired")] == enclave.said(BundleRefused)
+    if restarted:
+        enclave.restart()
+    enclave.store.refusing._take_back_at = 0.0
+    enclave.tick()
+    enclave.take(bundle)
+    assert enclave.published(bundle)
 
 
 def test_a_trust_bundle_without_a_place_forgets_itself(enclave: Enclave) -> None:
@@ -111,6 +151,6 @@ def test_a_rejected_copy_hides_no_refusal(enclave: Enclave) -> None:
     enclave.take_manifest(bundle, bundle.number)
     assert 1 == len(enclave.said(ManifestRefused))
     enclave.store.records.authority.awaited = None
-    enclave.store.admission._max_bytes = 1
+    enclave.store.beginning._admission._max_bytes = 1
     enclave.take_manifest(bundle, bundle.number)
     assert [f"{bundle.number:016x}"] == [message.bundle for message in enclave.said(BundleRefused)]

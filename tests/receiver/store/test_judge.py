@@ -9,7 +9,7 @@ from diode.bundle.manifest import padded_manifest
 from diode.bundle.opened import Opened
 from diode.errors import ContentError, ManifestError
 from diode.protocol.handed_over import SlabKey
-from diode.protocol.wire import Kind, ObjectType
+from diode.protocol.sizes import Kind, ObjectType
 from diode.trust.roles import Role, Trust, TrustedKey, open_manifest
 from receiver.store.judge import (
     ArrivedManifest,

@@ -13,13 +13,13 @@ from securesystemslib.signer import CryptoSigner
 from diode.errors import LostWritesError, ManifestError, StorageError
 from diode.protocol.geometry import object_geometry, slab_at
 from diode.protocol.handed_over import SlabKey
-from diode.protocol.wire import Kind, ObjectType
+from diode.protocol.sizes import Kind, ObjectType
 from diode.storage.connection import Connection
 from diode.storage.durable import WriteBack
 from receiver.ledger.bundles import BundleWriter
 from receiver.ledger.ledgers import StoreLedger
 from receiver.ledger.slabs import SlabWriter
-from receiver.messages import Known, Resumed
+from receiver.messages.pipeline import Known, Resumed
 from receiver.spool.slabs import unpack_mask
 from tests.enclave import Enclave
 from tests.link import Bundle, make_bundle

@@ -12,8 +12,8 @@ from diode.audit.verify import entries_of
 from diode.console.budget import Newest, PerMinute
 from diode.errors import ManifestError
 from diode.protocol.resend_codes import ResendBundle, ResendSlabs, decode
-from diode.protocol.wire import MAX_SLABS
-from receiver.cli import app
+from diode.protocol.sizes import MAX_SLABS
+from receiver.cli.main import app
 from receiver.inbox.folder import MAX_REASONS
 from receiver.ledger.ledgers import StoreLedger, SupervisorLedger
 from receiver.ledger.peer import MAX_JUNK_CHANNELS, PeerWriter
@@ -207,6 +207,7 @@ def test_a_proof_is_said_whatever_heartbeats_claim(tmp_path: Path, capsys: pytes
     assert 1 == capsys.readouterr().out.count("bundle_missing")
 
 
+@pytest.mark.long
 def test_codes_on_the_disk_are_few(tmp_path: Path) -> None:
     """The newest of each kind, and inventions in a folder of their own."""
     for n in range(300):
@@ -262,6 +263,7 @@ def test_junk_manifests_hide_no_signed_refusal(enclave: Enclave, restarted: bool
     assert len(list((quarantine / "unsigned").iterdir())) <= MAX_REASONS[False]
 
 
+@pytest.mark.long
 def test_junk_manifests_grow_the_audit_log_slowly(enclave: Enclave) -> None:
     """Ten a minute, and one entry with how many more; it never stops to say so."""
     stranger = junk(0)
@@ -290,6 +292,7 @@ def test_a_known_key_that_may_not_sign_is_told_apart(tmp_path: Path) -> None:
     assert {"unsigned", f"{alone.number:016x}"} == {path.name for path in quarantine.iterdir()}
 
 
+@pytest.mark.long
 def test_signed_reasons_are_bounded(enclave: Enclave) -> None:
     """The newest stay; what has content is a person's to remove."""
     inbox, error = enclave.store.records.inbox, ManifestError("wrong")
@@ -303,6 +306,7 @@ def test_signed_reasons_are_bounded(enclave: Enclave) -> None:
     assert len(names) <= MAX_REASONS[True] + 1
 
 
+@pytest.mark.long
 def test_endings_push_out_no_signed_bundle() -> None:
     """Invented bundles that are over at once, while the disk is slow."""
     endings = Endings()

@@ -11,7 +11,7 @@ from diode.audit.verify import entries_of
 from diode.errors import Drop, StorageError
 from receiver.inbox.folder import Inbox
 from receiver.ledger.bundles import BundleWriter
-from receiver.messages import BundleRefused, DiskFailing, Finished, Published
+from receiver.messages.pipeline import BundleRefused, DiskFailing, Finished, Published
 from receiver.spool.tree import Tree
 from receiver.store import publish
 from tests.enclave import Enclave

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from diode.protocol.wire import Kind, ObjectType
-from receiver.messages import STORE_TO_ASSEMBLE, Begun, Complete
+from diode.protocol.sizes import Kind, ObjectType
+from receiver.messages.pipeline import STORE_TO_ASSEMBLE, Begun, Complete
 from receiver.store.queue import MAX_WAITING, Queue
 from tests.enclave import Box
 

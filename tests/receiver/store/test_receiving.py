@@ -10,7 +10,7 @@ from diode.bundle.opened import Opened
 from diode.errors import FullError, IntegrityError, StorageError
 from diode.formats.canonical import canonical
 from diode.process.memory import Counters
-from diode.protocol.wire import ObjectType
+from diode.protocol.sizes import ObjectType
 from diode.storage.folder import Folder
 from receiver.inbox.facts import ref_of
 from receiver.ledger.ledgers import StoreLedger

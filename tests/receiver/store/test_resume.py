@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from diode.protocol.handed_over import SlabKey
-from diode.protocol.wire import Kind
+from diode.protocol.sizes import Kind
 from receiver.inbox.folder import Inbox
-from receiver.messages import (
+from receiver.messages.pipeline import (
     Begun,
     BundleRefused,
     Known,

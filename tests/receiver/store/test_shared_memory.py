@@ -14,8 +14,8 @@ import receiver.store.judge
 import receiver.store.worker
 from diode.protocol.geometry import object_geometry, slab_at
 from diode.protocol.handed_over import SlabKey
-from diode.protocol.wire import Kind, ObjectType
-from receiver.messages import Spilled, Wanted
+from diode.protocol.sizes import Kind, ObjectType
+from receiver.messages.pipeline import Spilled, Wanted
 from receiver.policy.authority import Authority
 from receiver.spool.slabs import pack_mask
 from receiver.store.receiving import Receiving

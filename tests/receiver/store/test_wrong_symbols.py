@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from diode.protocol.wire import Kind, headers_of
+from diode.protocol.sizes import Kind
+from diode.protocol.wire import headers_of
 from sender.transport.schedule import Job, Padding
 from tests.faults.scenario import Faults
 from tests.faults.staging import Staging
@@ -34,6 +35,7 @@ PARTS: dict[str, Callable[[Job], bool]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("spoil", [every_symbol, some_symbols])
 @pytest.mark.parametrize("part", PARTS)
 def test_a_later_pass_that_is_right_is_enough(part: str, spoil: Spoil, monkeypatch: pytest.MonkeyPatch) -> None:

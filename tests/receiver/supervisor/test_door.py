@@ -7,7 +7,8 @@ import pytest
 from diode.errors import MessageError, StorageError
 from diode.process.messages import EngineChosen, Fatal, PathChosen, PeerRefused, SandboxLacks
 from receiver.events.happened import Event, IsalAbsent, SandboxIncomplete, UdpPathTaken
-from receiver.messages import ASSEMBLE_SAYS, EXAMINE_SAYS, LISTEN_SAYS, STORE_SAYS, Accepted, Heard, OldKey, Progress
+from receiver.messages.pipeline import ASSEMBLE_SAYS, LISTEN_SAYS, STORE_SAYS, Accepted, Heard, OldKey, Progress
+from receiver.messages.questions import EXAMINE_SAYS
 from receiver.spool.disk import DiskHealth
 from receiver.supervisor.door import Door
 from tests.receiver.events.happenings import ACCEPTED, BUNDLE
@@ -99,6 +100,8 @@ def test_who_chose_zfec_is_not_told_of_it() -> None:
         ("receiver.assemble", "", "receiver.listen"),
         ("receiver.listen", "receiver.assemble", "receiver.assemble"),
         ("receiver.examine", "", "receiver.store"),
+        ("receiver.store", "receiver.describe", "receiver.describe"),
+        ("receiver.describe", "", "receiver.store"),
     ],
 )
 def test_who_was_refused_by_another_worker_is_counted(name: str, peer: str, counted: str) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from diode.audit.log import AuditLog
 from diode.errors import DiodeError, IntegrityError
-from diode.protocol.heartbeat import Heartbeat, LinkOrder
+from diode.protocol.heartbeat import Heartbeat
+from diode.protocol.link_order import LinkOrder
 from receiver.events.happened import Event, Noted
 from receiver.ledger.ledgers import SupervisorLedger
 from receiver.peer.completion import GRACE_S, Endings

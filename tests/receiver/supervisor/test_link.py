@@ -3,10 +3,11 @@
 import pytest
 
 from diode.errors import MessageError
-from diode.protocol.heartbeat import Heartbeat, LinkOrder, write_heartbeat
+from diode.protocol.heartbeat import Heartbeat, write_heartbeat
+from diode.protocol.link_order import LinkOrder
 from diode.protocol.sessions import MAX_SESSIONS
 from receiver.events.happened import BeatHeard, BeatsLeftOut, Event, LinkAlive, LinkSilent, Noted, OldKeyUsed
-from receiver.messages import Heard, OldKey
+from receiver.messages.pipeline import Heard, OldKey
 from receiver.peer.completion import Endings
 from receiver.peer.heartbeats import Hearing, LookNow, Spoken
 from receiver.supervisor.link import BEATS_AT_ONCE, BEATS_PER_S, GONE_S, LEFT_OUT_EVERY_S, SILENT_S, Link

@@ -8,9 +8,9 @@ import pytest
 from diode.config.init import init_receiver
 from diode.config.load import load
 from diode.config.receiver import ReceiverConfig
-from diode.errors import WorkerError
+from diode.errors import UsageError, WorkerError
 from diode.process.messages import Fatal
-from diode.process.restarts import MOST_RESTARTS
+from diode.process.restarts import MOST_RESTARTS, WorkersLate
 from diode.process.shutdown import Shutdown
 from diode.trust.keys import new_link_key
 from receiver.events.happened import Event, Health, WorkerDied
@@ -129,6 +129,19 @@ def test_a_worker_that_cannot_work_ends_the_daemon_with_its_code(running: Runnin
     assert running.shutdown.failure is not None
     assert ("the disk is full", 17) == (str(running.shutdown.failure), running.shutdown.failure.exit_code)
     assert ([], 1) == (running.said, len(NoPipeline.begun))
+
+
+async def test_what_cannot_begin_anew_is_said(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In its own words, and tried again: a file of pins, say, is not there just now."""
+
+    def refuse(*_: Any) -> None:
+        raise UsageError("ca.pem: no certificates can be read from it")
+
+    monkeypatch.setattr(pipelines, "Pipeline", refuse)
+    running.die()
+    running.shutdown.begin()
+    (late,) = [one for one in running.said if isinstance(one, WorkersLate)]
+    assert (late.detail[:6], running.shutdown.failure) == ("ca.pem", None)
 
 
 def test_nothing_begins_anew_at_the_end(running: Running) -> None:

@@ -13,7 +13,7 @@ from diode.config.receiver import ReceiverConfig
 from diode.trust.keys import new_link_key
 from receiver.events.happened import Event, NowHeld, ScanFailed
 from receiver.ledger.ledgers import StoreLedger
-from receiver.release.scanning import NoAnswerError
+from receiver.release.asking import NoAnswerError
 from receiver.supervisor import scans
 from receiver.supervisor.scans import Scans
 from tests.receiver.events.happenings import BUNDLE, HELD, PUBLISHED

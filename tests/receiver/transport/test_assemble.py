@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from diode.protocol.auth import DatagramViews, LinkKey, Session
+from diode.protocol.auth import DatagramViews, Session
 from diode.protocol.encoder import SlabEncoder, Slot
 from diode.protocol.fec import choose_engine
 from diode.protocol.geometry import Geometry
 from diode.protocol.heartbeat import Heartbeat, HeartbeatSealer
+from diode.protocol.link_key import LinkKey
 from diode.protocol.runs import MOST_ODD_RUNS
 from receiver.transport import regions
 from tests.diode.protocol.test_runs import train
@@ -67,6 +68,7 @@ def test_one_odd_datagram_costs_its_own_views_only(tmp_path: Path, viewed: list[
         assert not one.worker._regions._views.keys() - {SIZE}
 
 
+@pytest.mark.long
 def test_sizes_that_alternate_cost_few_runs(tmp_path: Path, viewed: list[int]) -> None:
     """Before the link's size is known as well; and all of the sender's are taken."""
     parts = [part for number in range(200) for part in (padding(1), train(1, 512 + 64 * (number % 2)))]

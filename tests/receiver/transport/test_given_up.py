@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from securesystemslib.signer import CryptoSigner
 
-from receiver.messages import Dropped
+from receiver.messages.pipeline import Dropped
 from receiver.spool.finishing import Finishing
 from receiver.store.unrecorded import MOST
 from tests.enclave import Enclave

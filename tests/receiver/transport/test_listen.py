@@ -10,7 +10,7 @@ import pytest
 from diode.net.address import Address
 from diode.net.sockets import open_receiver
 from diode.process.memory import LINK_SIZE, Counters, Ring
-from diode.protocol.wire import datagram_bytes
+from diode.protocol.sizes import datagram_bytes
 from receiver.transport.listen import COUNTERS, Listener
 from tests.diode.protocol.test_runs import train
 from tests.worker_settings import listen_settings

@@ -42,6 +42,7 @@ OTHER = {  # by what a header is replaced
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("auth", "other"), list(zip(["gmac", "aead", "none"], OTHER, strict=True)))
 @pytest.mark.parametrize("seam", SEAMS)
 def test_a_ring_that_changes_under_us_changes_nothing(
@@ -186,4 +187,5 @@ async def test_who_only_reads_cannot_write(tmp_path: Path, monkeypatch: pytest.M
         },
         "receiver.store.worker": {"arena": "writes"},
         "receiver.policy.examine": {},
+        "receiver.describe.worker": {},
     }

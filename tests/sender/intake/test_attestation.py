@@ -14,6 +14,7 @@ from diode.config.intake import Intake
 from diode.errors import PolicyError
 from diode.formats.digest import digest
 from diode.formats.dsse import read_envelope
+from diode.identity.check import MOST_CHANGES, MOST_LINE
 from sender.intake.attestation import attest_verdict
 from sender.intake.verdict import MOST_DETAIL, Check, Input, Sbom, Verdict
 from sender.outbox.hashing import Content
@@ -101,7 +102,8 @@ def test_always_fits(signer: CryptoSigner, text: str) -> None:
     )
     inputs = tuple(Input(text * 250, "00" * 32) for _ in range(MOST_INPUTS))
     sboms = tuple(Sbom(text * 250, "CycloneDX", text * 200, text * 200, text * 200, 1 << 50) for _ in range(64))
-    verdict = Verdict(checks, inputs, sboms)
+    changed = Check("identity", "passed", changes=(text * MOST_LINE,) * (MOST_CHANGES + 1))
+    verdict = Verdict((*checks[1:], changed), inputs, sboms)
     for judged in (verdict, replace(verdict, inputs=inputs * 1000), replace(verdict, inputs=(), sboms=())):
         sealed = attest_verdict(judged, Intake(), "weights/m/1", content_of(FILES), NOW, signer)
         assert len(sealed.encode()) <= MAX_ATTESTATION_BYTES
@@ -111,8 +113,11 @@ def test_always_fits(signer: CryptoSigner, text: str) -> None:
 
 def test_left_out_is_said(signer: CryptoSigner) -> None:
     """All inputs or none, as the specification wants it; how many were left out is there."""
-    verdict = replace(VERDICT, inputs=VERDICT.inputs * (MOST_INPUTS + 1), sboms=VERDICT.sboms * 20)
+    changed = Check("identity", "passed", changes=("x" * MOST_LINE,) * (MOST_CHANGES + 1))
+    long = Check("hook 1", "passed", detail="x" * MOST_DETAIL)
+    inputs, sboms = VERDICT.inputs * (MOST_INPUTS + 1), VERDICT.sboms * 20
+    verdict = replace(VERDICT, checks=(*VERDICT.checks, changed, *[long] * 50), inputs=inputs, sboms=sboms)
     text = attest_verdict(verdict, Intake(), "weights/m/1", content_of(FILES), NOW, signer)
     predicate = json.loads(read_envelope(text.encode(), IN_TOTO_TYPE, MAX_ATTESTATION_BYTES).payload)["predicate"]
     assert [] == predicate["inputAttestations"]
-    assert {"inputs": MOST_INPUTS + 1, "sboms": 4} == predicate[FOUND]["left_out"]
+    assert {"inputs": MOST_INPUTS + 1, "sboms": 16, "changes": 81} == predicate[FOUND]["left_out"]

@@ -64,6 +64,7 @@ print(json.dumps({"verdict": "accept", "detail": "read " + "+".join(texts), "too
     ]
 
 
+@pytest.mark.long
 def test_hook_with_a_long_list(judge: Judge, hook: MakeHook) -> None:
     """A list longer than any pipe holds, to a hook that reads it, late, or never."""
     files = {f"{number:05}": b"" for number in range(2000)}
@@ -118,6 +119,7 @@ FORKS = """
 import os, sys, time
 child = os.fork()
 if child == 0:
+    os.setsid()  # a kill of the hook's process group does not reach it
     time.sleep(1000)
 open(sys.argv[1] + "/child", "w").write(str(child))
 """

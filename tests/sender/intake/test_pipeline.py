@@ -12,9 +12,10 @@ from diode.config.init import init_pair
 from diode.config.intake import Intake
 from diode.config.load import load
 from diode.config.sender import SenderConfig
+from diode.formats.escape import bounded
 from sender.intake.candidate import Candidate, StoppedError
 from sender.intake.pipeline import Pipeline
-from sender.intake.verdict import MOST_DETAIL, Check, Finding, Reason, Verdict, bounded
+from sender.intake.verdict import MOST_DETAIL, Check, Finding, Reason, Verdict
 from tests.sender.intake.conftest import Judge, MakeCandidate
 
 PICKLE = b"\x80\x04\x95\x0f\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix\x94\x8c\x06system\x94\x93\x94."
@@ -143,8 +144,8 @@ def test_nothing_checked_is_nothing_accepted() -> None:
 
 def test_details_are_bounded() -> None:
     """What comes from outside is one short printable line."""
-    assert MOST_DETAIL == len(bounded("x" * 10_000))
-    assert "a?b?c" == bounded("a\nb\x1bc")
+    assert MOST_DETAIL == len(bounded("x" * 10_000, MOST_DETAIL))
+    assert "a?b?c" == bounded("a\nb\x1bc", MOST_DETAIL)
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from diode.formats.sboms import is_sbom, summarise
 from sender.intake import sbom
-from sender.intake.sbom import is_sbom
-from sender.intake.sbom_formats import summarise
 from sender.intake.verdict import MOST_DETAIL, Check, Sbom, Verdict
 from tests.sender.intake.conftest import Judge
 

@@ -20,7 +20,7 @@ from diode.errors import FullError
 from diode.protocol.resend_codes import Confirm, ResendSlabs, encode
 from diode.storage.locking import locked
 from diode.trust.keys import new_link_key
-from sender.cli import app
+from sender.cli.main import app
 from sender.ledger import Ledger
 
 
@@ -120,6 +120,7 @@ def test_codes_are_decisions(config: SenderConfig, tmp_path: Path) -> None:
     assert "confirmed" == only_row(config)[2]
 
 
+@pytest.mark.long
 def test_restore_and_rebaseline_are_decisions(config: SenderConfig, tmp_path: Path) -> None:
     """The log stays where it is, and goes on."""
     assert run(tmp_path, "backup", str(tmp_path / "backup")) is None
@@ -129,6 +130,7 @@ def test_restore_and_rebaseline_are_decisions(config: SenderConfig, tmp_path: Pa
     assert "cve 70" in (said(config)[-1].detail or "")
 
 
+@pytest.mark.long
 def test_no_entry_no_decision(config: SenderConfig, tmp_path: Path) -> None:
     """A full disk stops what cannot be written down."""
     bundle, content, state = only_row(config)
@@ -142,6 +144,7 @@ def test_no_entry_no_decision(config: SenderConfig, tmp_path: Path) -> None:
         assert {"cve": 1} == ledger.sequences()
 
 
+@pytest.mark.long
 def test_without_a_service_key_it_works(config: SenderConfig, tmp_path: Path) -> None:
     """The log goes on, unsigned."""
     config.service_key.unlink()
@@ -150,3 +153,17 @@ def test_without_a_service_key_it_works(config: SenderConfig, tmp_path: Path) ->
     assert "confirmed" == only_row(config)[2]
     last = list(entries_of(config.audit_folder))[-1]
     assert ("confirmed", None) == (last.what, last.sig)
+
+
+def test_a_path_that_no_inbox_holds_is_refused(config: SenderConfig, tmp_path: Path) -> None:
+    """It could cross the diode, and no program there could open it."""
+    fd = os.open(tmp_path, os.O_RDONLY)
+    for name in ("deep", *["d" * 254] * 16):
+        os.mkdir(name, dir_fd=fd)
+        above, fd = fd, os.open(name, os.O_RDONLY, dir_fd=fd)
+        os.close(above)
+    os.close(os.open("file", os.O_CREAT, dir_fd=fd))
+    os.close(fd)
+    refused = run(tmp_path, "send", str(tmp_path / "deep"), "--channel", "cve", "--no-progress")
+    assert "in the inbox, more than 4095" in str(refused)
+    assert "intake_rejected" in words(config)

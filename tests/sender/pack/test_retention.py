@@ -50,6 +50,15 @@ def test_rules(tmp_path: Path, rule: str, state: State, days: int, gone: int) ->
     ledger.close()
 
 
+def test_a_clock_that_is_not_believed_deletes_nothing(tmp_path: Path) -> None:
+    """What was confirmed is deleted all the same: that is no matter of time."""
+    outbox, ledger = keep_one(tmp_path, "1 day", State.SENT, tmp_path / "sent" / "models" / "m")
+    assert 0 == prune(outbox, tmp_path, ledger, now=None)
+    ledger.set_state(f"{1:016x}", State.CONFIRMED)
+    assert 1 == prune(outbox, tmp_path, ledger, now=None)
+    ledger.close()
+
+
 @pytest.mark.parametrize("place", ["elsewhere/m", "sent/../elsewhere/m", "sent"])
 def test_what_lies_elsewhere_is_never_deleted(tmp_path: Path, place: str) -> None:
     """Files given to ``diode-sender send`` belong to whoever gave them."""

@@ -7,7 +7,7 @@ import pytest
 
 from diode.errors import UsageError
 from diode.protocol.resend_codes import ResendSlabs
-from diode.protocol.wire import MAX_SLABS
+from diode.protocol.sizes import MAX_SLABS
 from sender.ledger import Ledger, Row, State
 from sender.recovery import resends as requests
 from tests.link import make_bundle
@@ -40,3 +40,15 @@ def test_slabs_beyond_the_last(ledger: Ledger, tmp_path: Path, ranges: tuple[tup
     """They ask for nothing, so they could say anything."""
     with pytest.raises(UsageError, match="beyond the last"):
         requests.find_asked(ledger, tmp_path, ResendSlabs(7, ranges))
+
+
+@pytest.mark.parametrize("is_exported", [False, True])
+def test_what_was_not_sent_yet_is_not_sent_again(ledger: Ledger, tmp_path: Path, is_exported: bool) -> None:
+    """Of a bundle that went by physical media, it says how what is missing gets there: another medium, or the link."""
+    ledger.add(Row(f"{8:016x}", "test", "b", "1", 2, "c", 1, 1, 1, 0.0, State.QUEUED, "", "", ""))
+    if is_exported:
+        ledger.exports.note(f"{8:016x}", "2026-11-29T12:00:00Z")
+    expected = f"diode-sender export FOLDER --bundle {8:016x}" if is_exported else "when its passes are over"
+    with pytest.raises(UsageError, match=expected):
+        requests.find_asked(ledger, tmp_path, ResendSlabs(8, ((0, 1),)))
+    assert [] == ledger.resends.waiting()

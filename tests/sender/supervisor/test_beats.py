@@ -7,12 +7,13 @@ from threading import Event as Gate
 
 from diode.audit.log import AuditLog
 from diode.protocol.geometry import PROFILES, stream_geometry
-from diode.protocol.wire import datagram_bytes
+from diode.protocol.sizes import datagram_bytes
 from sender.ledger import Ledger
 from sender.supervisor.beats import Voice
 from sender.supervisor.counts import Counts
 from sender.supervisor.lookups import Known, Lookups
 from sender.supervisor.pipelines import Pipelines
+from sender.supervisor.refusals import LocalRefusals
 from sender.transport.flights import Flights
 from sender.transport.heartbeats import Heart, Told
 from sender.transport.schedule import Plan, Scheduler
@@ -28,8 +29,9 @@ class Mouth(Heart):
     def __init__(self) -> None:
         self.told: list[Told] = []
 
-    async def beat(self, told: Told) -> None:
+    async def beat(self, told: Told) -> int:
         self.told.append(told)
+        return 0
 
 
 class Sending(Pipelines):
@@ -73,7 +75,7 @@ async def test_a_ledger_that_blocks_stops_no_heartbeat(tmp_path: Path) -> None:
     lookups = Lookups(tmp_path / "ledger.db", audit, lambda _: None, look=disk.look, patience_s=0.0)
     lookups.open()
     counts = Counts(lambda: dict.fromkeys(COUNTERS, 0))
-    voice = Voice(heart, lookups, Sending(), scheduler, Idle(), counts)
+    voice = Voice(heart, lookups, Sending(), scheduler, Idle(), counts, LocalRefusals(lambda _: None, lambda _: None))
     turns = 0
 
     async def other_work() -> None:

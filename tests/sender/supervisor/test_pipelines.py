@@ -1,5 +1,8 @@
 """What the workers say, and what follows when one of them dies: without their processes."""
 
+import asyncio
+import errno
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -9,17 +12,19 @@ import pytest
 from diode.config.init import init_pair
 from diode.config.load import load
 from diode.config.sender import SenderConfig
-from diode.errors import MessageError, WorkerError
+from diode.errors import MessageError, UsageError, WorkerError
+from diode.process import restarts
 from diode.process.memory import Counters
 from diode.process.messages import Fatal, PathChosen, PeerRefused, SandboxLacks
-from diode.process.restarts import Restarts
+from diode.process.restarts import Restarts, WorkersLate
 from diode.process.supervise import WorkerGroup
 from diode.process.workers import Worker
 from sender.events import happened
 from sender.events.happened import Event
-from sender.messages import Degraded, Failed, Sent, SessionBegun
+from sender.messages import Degraded, Failed, SendAccepted, SendRefused, Sent, SessionBegun
 from sender.supervisor.figures import Figures
 from sender.supervisor.pipelines import Pipelines
+from sender.supervisor.refusals import LocalRefusals
 from sender.supervisor.shutdown import Shutdown
 from sender.supervisor.supply import Supply
 from sender.transport import transmit
@@ -90,8 +95,18 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.supply, self.figures, self.shutdown = Quiet(), Figures(), Shutdown(self.said.append)
+        self.refusals = LocalRefusals(self.said.append, self.shutdown.fail)
         self.pipelines = Pipelines(
-            *(self.config, KEY_ID, self.supply, self.figures, self.shutdown, self.said.append, self.announce),
+            *(
+                self.config,
+                KEY_ID,
+                self.supply,
+                self.figures,
+                self.shutdown,
+                self.said.append,
+                self.announce,
+                self.refusals,
+            ),
             restarts=Restarts(2),
             start=self.start,
         )
@@ -170,6 +185,17 @@ async def test_what_a_worker_says_becomes_an_event(bench: Bench, message: object
     assert said == bench.said
 
 
+async def test_what_the_kernel_refuses_is_known_until_it_takes_something(bench: Bench) -> None:
+    """Also when the worker that said so is replaced: the next one finds out."""
+    bench.hear(SendRefused(errno.EACCES), TRANSMIT)
+    assert "EACCES" == bench.refusals.error
+    bench.hear(SendAccepted(), TRANSMIT)
+    assert "" == bench.refusals.error
+    bench.hear(SendRefused(errno.EACCES), TRANSMIT)
+    bench.pipelines.mourn(_worker(TRANSMIT))
+    assert "" == bench.refusals.error
+
+
 async def test_a_job_comes_back_once(bench: Bench) -> None:
     """Whoever says that an unknown job was sent, or failed, is not believed."""
     bench.lines[0].jobs.fill(Padding(3))
@@ -212,6 +238,42 @@ async def test_workers_that_die_again_and_again_end_the_daemon(bench: Bench) -> 
     assert "sender.encode died 3 times within a minute; all is kept" == str(bench.shutdown.failure)
     bench.pipelines.mourn(_worker(ENCODE))
     assert 3 == len(bench.said)
+
+
+async def test_workers_that_cannot_be_started_now_are_started_later(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker died while the name server was away, and that comes back."""
+    monkeypatch.setattr(restarts, "PAUSES_S", (0.0, 0.0))
+    bench.pipelines._start = failing(2, bench.start)
+    bench.pipelines.mourn(_worker(ENCODE))
+    assert (WorkersLate("cannot find the host of link.to", 0.0), 1) == (bench.said[-1], len(bench.lines))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert (2, None) == (len(bench.lines), bench.shutdown.failure)
+
+
+async def test_a_daemon_never_lives_on_without_workers(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a minute of that it ends, with a code by which systemd starts it again."""
+    monkeypatch.setattr(restarts, "PAUSES_S", (0.0, 0.0))
+    bench.pipelines._start = failing(3, bench.start)
+    bench.pipelines.mourn(_worker(ENCODE))
+    await bench.shutdown.wait(10.0)
+    assert bench.shutdown.failure is not None
+    assert 1 == bench.shutdown.failure.exit_code
+    assert "no new workers could be started: cannot find the host" in str(bench.shutdown.failure)
+
+
+def failing(times: int, otherwise: Callable[..., Line]) -> Callable[..., Line]:
+    """A start that raises so many times."""
+    left = iter(range(times))
+
+    def start(*given: Any) -> Line:
+        if next(left, None) is not None:
+            raise UsageError("cannot find the host of link.to")
+        return otherwise(*given)
+
+    return start
 
 
 async def test_at_the_end_nobody_is_replaced(bench: Bench) -> None:

@@ -9,7 +9,9 @@ import structlog
 
 from diode.bundle.ref import BundleRef
 from diode.console.progress import Display
+from diode.process.clock import CONSEQUENCE, DO, ClockJumped
 from diode.process.memory import Counters
+from diode.process.restarts import WorkersLate
 from diode.process.shutdown import Stopping
 from diode.protocol.fec import ZFEC_SLOWDOWN
 from sender.events import happened
@@ -30,7 +32,7 @@ LINES: list[tuple[Event, tuple[str, str, Mapping[str, Any]] | None]] = [
         happened.ItemIgnored("x"),
         ("warning", "item_ignored", {"item": "x", "do": "put it into a folder named as its channel"}),
     ),
-    (happened.WatchRestarted("why"), ("warning", "watch_restarted", {"detail": "why"})),
+    (happened.ItemLeft("x", "why", "do"), ("warning", "item_left", {"item": "x", "why": "why", "do": "do"})),
     (happened.ItemRefused("cve", "feed", "source"), None),
     (happened.CheckRuns("hash", "cve", "feed", 7), None),
     (happened.CheckEnded("hash", "cve", "feed"), None),
@@ -74,6 +76,22 @@ LINES: list[tuple[Event, tuple[str, str, Mapping[str, Any]] | None]] = [
         happened.BundleWithdrawn(REF, 2, "changed"),
         ("error", "bundle_cancelled", {"bundle": HEX, "channel": "cve", "name": "feed", "detail": "changed"}),
     ),
+    (
+        WorkersLate("no name server", 0.5),
+        (
+            "error",
+            "workers_late",
+            {
+                "detail": "no name server",
+                "again_s": 0.5,
+                "consequence": "nothing is sent or received until it succeeds; after a minute of that the daemon ends",
+            },
+        ),
+    ),
+    (
+        ClockJumped(-61.4, is_undone=False),
+        ("error", "clock_jumped", {"seconds": -61, "consequence": CONSEQUENCE, "do": DO}),
+    ),
     (Stopping("SIGTERM"), ("info", "stopping", {"signal": "SIGTERM"})),
     (happened.RateChanged(512), ("info", "rate_changed", {"rate": 512})),
     (happened.RateChanged(None), ("info", "rate_changed", {"rate": "off"})),
@@ -91,6 +109,21 @@ LINES: list[tuple[Event, tuple[str, str, Mapping[str, Any]] | None]] = [
         happened.OffloadRefused("EIO"),
         ("warning", "offload_refused", {"detail": "EIO", "consequence": "slower, nothing is lost"}),
     ),
+    (
+        happened.KernelRefuses("EACCES", 61.4),
+        (
+            *("error", "kernel_refuses"),
+            {
+                "error": "EACCES",
+                "since_s": 61,
+                "consequence": (
+                    "nothing leaves this host; what was refused is offered again, and is not counted as sent"
+                ),
+                "do": "a route of type prohibit, or a broadcast address: ip route get, with the address of link.to",
+            },
+        ),
+    ),
+    (happened.KernelAccepts(61.4), ("info", "kernel_accepts_again", {"refused_s": 61})),
     (
         happened.SandboxIncomplete("sender.transport.encode", ("landlock",)),
         (
@@ -162,7 +195,13 @@ def test_metrics_keep_their_names() -> None:
     names = [metric.name for metric in counts.metrics(0)]
     assert [
         *("diode_sender_datagrams", "diode_sender_bytes", "diode_sender_padding_datagrams"),
-        *("diode_sender_refused_datagrams", "diode_sender_bundles", "diode_sender_worker_restarts"),
+        *(
+            "diode_sender_refused_datagrams",
+            "diode_sender_kernel_refuses",
+            "diode_sender_bundles",
+            "diode_sender_worker_restarts",
+            "diode_sender_clock_jumps",
+        ),
         "diode_sender_bundles_waiting",
     ] == names
 

@@ -7,7 +7,7 @@ import pytest
 
 from diode.errors import MessageError
 from diode.protocol.geometry import PROFILES, stream_geometry
-from diode.protocol.wire import Kind, datagram_bytes
+from diode.protocol.sizes import Kind, datagram_bytes
 from sender.events.happened import Event, LineOff, RateChanged
 from sender.ledger import Row, State
 from sender.messages import BundleBegun, BundleEnded, SendPadding, SendSlab, SetRate

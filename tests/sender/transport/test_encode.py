@@ -13,7 +13,8 @@ from diode.errors import MessageError
 from diode.process.memory import create_memfd, map_memfd
 from diode.process.workers import Mailbox
 from diode.protocol.geometry import PROFILES, stream_geometry
-from diode.protocol.wire import HEADER_BYTES, TAG_BYTES, Kind, ObjectType, datagram_bytes, headers_of
+from diode.protocol.sizes import HEADER_BYTES, TAG_BYTES, Kind, ObjectType, datagram_bytes
+from diode.protocol.wire import headers_of
 from diode.storage.folder import Folder
 from diode.trust.keys import new_link_key, write_private
 from sender.messages import (
@@ -35,7 +36,7 @@ from sender.messages import (
 )
 from sender.outbox.hashing import hash_content
 from sender.outbox.scan import collect
-from sender.pack.packed import SOURCES_FILE, Packed, relocate, write_packed
+from sender.pack.packed import SLABS_FILE, SOURCES_FILE, STATS_FILE, Packed, relocate, write_packed
 from sender.pack.packed import Identity as PackedIdentity
 from sender.transport.encode import MAX_OPEN_BUNDLES, PADDING_DATAGRAMS, SUPERVISOR, Encoder
 
@@ -267,3 +268,42 @@ def test_few_bundles_are_open_at_one_time(bench: Bench, tmp_path: Path) -> None:
     bench.tell(*jobs, BundleEnded(bundles[-1].id))
     assert len(bundles) == len(list(bench.transmit.drain()))
     assert [each.id for each in bundles[-MAX_OPEN_BUNDLES:-1]] == list(bench.encoder._bundles)
+
+
+@pytest.mark.parametrize("sending_pass", [0, 1])
+def test_a_slab_with_other_bytes_does_not_leave(bench: Bench, tmp_path: Path, sending_pass: int) -> None:
+    """Whoever has mapped a file can change its bytes and no time: a later pass compares each slab.
+
+    A first pass does so where the ctime is another.
+    """
+    packed = pack(tmp_path, np.random.default_rng(1).bytes(3 * FULL.source_bytes))
+    stats = np.fromfile(packed.folder / STATS_FILE, dtype=np.int64)
+    with (tmp_path / "file-1").open("r+b") as writer:
+        writer.seek(2 * FULL.source_bytes - 1)
+        writer.write(b"!")
+    status = (tmp_path / "file-1").stat()
+    stats[2:] = status.st_mtime_ns, status.st_ctime_ns if sending_pass else 0
+    stats.tofile(packed.folder / STATS_FILE)  # as if no time had changed
+    bench.transmit.send(SlotSent(0))
+    jobs = [replace(slab_of(packed, n + 1, n), sending_pass=sending_pass) for n in range(3)]
+    bench.tell(begun(packed), *jobs)
+    _, failed = bench.supervisor.drain()
+    assert (2, "slab 1 is not what was packed: its files were changed since") == (failed.job, failed.detail)
+    assert [1, 3] == [sent.job for sent in bench.transmit.drain()]
+
+
+def test_a_first_pass_compares_some(bench: Bench, tmp_path: Path) -> None:
+    """The first slab among them, and so every slab of a small bundle, though its files look untouched."""
+    packed = pack(tmp_path, b"content")
+    (packed.folder / SLABS_FILE).write_bytes(bytes(32))
+    bench.tell(begun(packed), slab_of(packed))
+    _, failed = bench.supervisor.drain()
+    assert "slab 0 is not what was packed" in failed.detail
+
+
+def test_what_was_linked_after_it_was_hashed_is_sent(bench: Bench, tmp_path: Path) -> None:
+    """``ln`` and ``cp -al`` change the ctime, and no content."""
+    packed = pack(tmp_path, b"content")
+    (tmp_path / "linked").hardlink_to(tmp_path / "file-1")
+    bench.tell(begun(packed), slab_of(packed))
+    assert b"content" == carried(bench.slot(*bench.transmit.drain()), 7)

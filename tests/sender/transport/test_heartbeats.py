@@ -4,9 +4,9 @@ import pytest
 
 from diode.bundle.ref import BundleRef
 from diode.config.sender import SenderLink
-from diode.protocol.auth import LinkKey
 from diode.protocol.geometry import PROFILES, stream_geometry
 from diode.protocol.heartbeat import MAX_BUNDLES, MAX_CHANNELS
+from diode.protocol.link_key import LinkKey
 from sender.events.happened import BundleResent, BundleSent, BundleWithdrawn, Event, LineReady, ResendBroken
 from sender.ledger import Row, State
 from sender.transport.heartbeats import OVER_SHOWN_S, Heart, Told, in_flight

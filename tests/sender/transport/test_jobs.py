@@ -7,7 +7,7 @@ import pytest
 
 from diode.errors import MessageError
 from diode.protocol.geometry import PROFILES, stream_geometry
-from diode.protocol.wire import Kind
+from diode.protocol.sizes import Kind
 from sender.messages import (
     ENCODE_HEARS,
     MAX_ANNOUNCED,

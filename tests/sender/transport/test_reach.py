@@ -14,7 +14,7 @@ from diode.config.load import load
 from diode.config.sender import SenderConfig
 from diode.process.sandbox import landlock_version
 from diode.process.vocabulary import Vocabulary
-from diode.protocol.wire import MIN_SYMBOL_BYTES
+from diode.protocol.sizes import MIN_SYMBOL_BYTES
 from sender.messages import EncodeSettings
 from sender.outbox.scan import open_places
 from sender.transport import reach

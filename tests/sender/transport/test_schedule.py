@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from diode.protocol.geometry import PROFILES, stream_geometry
-from diode.protocol.wire import Kind
+from diode.protocol.sizes import Kind
 from sender.transport.schedule import Job, Padding, Plan, Scheduler, Wait
 
 FULL = stream_geometry(1408, PROFILES["standard"])

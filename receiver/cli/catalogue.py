@@ -1,0 +1,78 @@
+"""``catalogue``: what lies in the inbox, what is in it, and what was in use when."""
+
+from typing import Annotated
+
+import typer
+
+from diode.console.entry import new_app
+from receiver.cli.options import Json, Place
+
+app = new_app("What lies in the inbox, what is in it, and what was in use when.")
+
+
+@app.command("ls")
+def catalogue_ls(
+    context: typer.Context,
+    of: Annotated[
+        str, typer.Argument(metavar="[CHANNEL[/NAME]]", help="One channel, or one name; without it all.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array on standard output.")] = False,
+) -> None:
+    """List the published and held bundles, and which of them are in use."""
+    from receiver.commands import catalogue
+
+    catalogue.ls(context.obj, of, as_json=as_json)
+
+
+@app.command("show")
+def catalogue_show(
+    context: typer.Context,
+    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="ID, CHANNEL/NAME@VERSION or CHANNEL/NAME.")],
+    as_json: Json = False,
+) -> None:
+    """Show all that is known of a bundle. CHANNEL/NAME means the version in use."""
+    from receiver.commands import catalogue
+
+    catalogue.show(context.obj, bundle, as_json=as_json)
+
+
+@app.command("history")
+def catalogue_history(
+    context: typer.Context,
+    name: Place,
+    day: Annotated[str, typer.Option("--on", metavar="YYYY-MM-DD", help="What was in use on this day (UTC).")] = "",
+    as_json: Json = False,
+) -> None:
+    """Show what the audit log says of a name: what was in use, and when.
+
+    Exit code 13: the log is broken, or the ledger differs from it.
+    """
+    from receiver.commands.catalogue_history import history
+
+    history(context.obj, name, day, as_json=as_json)
+
+
+@app.command("diff")
+def catalogue_diff(
+    context: typer.Context,
+    name: Place,
+    before: Annotated[str, typer.Argument(metavar="V1", help="The version to start from.")],
+    after: Annotated[str, typer.Argument(metavar="V2", help="The version to compare with it.")],
+    as_json: Json = False,
+) -> None:
+    """Show which files were added (+), removed (-) or changed (~) from one version to another."""
+    from receiver.commands import catalogue
+
+    catalogue.diff(context.obj, name, before, after, as_json=as_json)
+
+
+@app.command("search")
+def catalogue_search(
+    context: typer.Context,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to look for, in upper or lower case.")],
+    as_json: Json = False,
+) -> None:
+    """Find bundles by a file, a SHA-256, a package, a model, a package URL, or an id such as CVE-2024-3094."""
+    from receiver.commands import catalogue
+
+    catalogue.search(context.obj, text, as_json=as_json)

@@ -1,0 +1,231 @@
+"""``diode-receiver``: the commands of the enclave, their arguments and help texts.
+
+The work of a command is done in :mod:`receiver.commands`. A file of that room is loaded only when its command is typed.
+"""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from diode.console.entry import Version, guarded, new_app
+from receiver.cli import catalogue, gateway, use
+from receiver.cli.ingest import ingest
+from receiver.cli.options import Folder, Json, Quiet
+
+MAX_NUMBER: Final = 1 << 53  # as diode.formats.names.MAX_SEQUENCE, which takes pydantic to load
+
+app = new_app("The receiving side of a diode link.")
+trust_app = new_app("The trust document: who may sign what.")
+app.add_typer(trust_app, name="trust")
+channel_app = new_app("Channels and their sequence numbers.")
+app.add_typer(channel_app, name="channel")
+settings = new_app("The configuration file.")
+app.add_typer(settings, name="config")
+main = guarded(app)
+
+
+@app.callback()
+def _common(
+    context: typer.Context,
+    config: Annotated[Path, typer.Option("--config", "-c", envvar="DIODE_CONFIG", help="receiver.toml")] = Path(
+        "receiver.toml"
+    ),
+    _version: Version = False,
+) -> None:
+    context.obj = config
+
+
+@settings.command("check")
+def check_settings(context: typer.Context, as_json: Json = False) -> None:
+    """Say everything that is wrong with the configuration, at once. Exit code 0: a daemon would take it; 2: not."""
+    from diode.config.check import check
+    from diode.config.receiver import ReceiverConfig
+
+    check(ReceiverConfig, context.obj, as_json=as_json)
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    bundles: Annotated[int | None, typer.Option("--bundles", min=1, help="Exit after this many bundles.")] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Receive bundles into the inbox."""
+    from receiver.commands import receiving
+
+    receiving.run(context.obj, bundles, as_json=as_json, quiet=quiet)
+
+
+@app.command("import")
+def import_bundles(
+    context: typer.Context,
+    medium: Annotated[Path, typer.Argument(metavar="DIR", help="Where the medium is mounted.")],
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Take the bundles of a stick or disk that is mounted at DIR, as 'diode-sender export' wrote them.
+
+    The daemon must run: it checks, publishes and records them as it does for the link.
+    """
+    from receiver.commands import media
+
+    media.import_bundles(context.obj, medium, as_json=as_json, quiet=quiet)
+
+
+@app.command()
+def missing(context: typer.Context, as_json: Json = False) -> None:
+    """Show resend codes for bundles that have not arrived whole. On a terminal they are QR codes, too.
+
+    A person carries a code to the sender and types it there.
+    """
+    from receiver.commands import codes
+
+    codes.missing(context.obj, as_json=as_json)
+
+
+@app.command()
+def receipt(
+    context: typer.Context,
+    bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id, as status shows it.")],
+    code: Annotated[bool, typer.Option("--code", help="As a confirm code, for diode-sender confirm.")] = False,
+) -> None:
+    """Show what became of a bundle, or the code that tells the sender that it was published."""
+    from receiver.commands import codes
+
+    codes.receipt(context.obj, bundle, as_code=code)
+
+
+@app.command()
+def status(context: typer.Context, as_json: Json = False) -> None:
+    """Show the newest bundles and what became of each."""
+    from receiver.commands.status import show
+
+    show(context.obj, as_json=as_json)
+
+
+@app.command()
+def held(context: typer.Context, as_json: Json = False) -> None:
+    """Show the bundles that are verified and wait to be released."""
+    from receiver.commands import release
+
+    release.held(context.obj, as_json=as_json)
+
+
+@app.command()
+def accept(
+    context: typer.Context,
+    bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id; see 'held'.")],
+    key: Annotated[str | None, typer.Option("--key", help="A releaser's private key, or hsm:ID?label=TOKEN.")] = None,
+    public: Annotated[Path | None, typer.Option("--public", help="The public half of a key in hardware.")] = None,
+    comment: Annotated[str, typer.Option("--comment", help="Kept in the audit log.")] = "",
+) -> None:
+    """Release a held bundle. It is published when enough people have released it."""
+    from receiver.commands import release
+
+    release.write(context.obj, bundle, release.Word("accept", comment, key, public))
+
+
+@app.command()
+def reject(
+    context: typer.Context,
+    bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id; see 'held'.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept in the audit log and in quarantine.")],
+    key: Annotated[str | None, typer.Option("--key", help="A releaser's private key, or hsm:ID?label=TOKEN.")] = None,
+    public: Annotated[Path | None, typer.Option("--public", help="The public half of a key in hardware.")] = None,
+) -> None:
+    """Refuse a held bundle for good. One person is enough for that."""
+    from receiver.commands import release
+
+    release.write(context.obj, bundle, release.Word("reject", reason, key, public))
+
+
+@channel_app.command("begin")
+def channel_begin(
+    context: typer.Context,
+    channel: Annotated[str, typer.Argument(metavar="CHANNEL")],
+    number: Annotated[int, typer.Argument(metavar="N", min=1, max=MAX_NUMBER, help="The first one that counts.")],
+    as_json: Json = False,
+) -> None:
+    """Take the bundles of a channel from sequence number N on. Bundles below N no longer count as missing.
+
+    The daemon may run meanwhile.
+    """
+    from receiver.commands import channels
+
+    channels.begin(context.obj, channel, number, as_json=as_json)
+
+
+@trust_app.command("install")
+def trust_install(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A trust document, signed by its root.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Install a trust document that a person brought, usually the first one.
+
+    From then on the keys in the folder of signers do not count any more.
+    """
+    from receiver.commands import trust
+
+    trust.install(context.obj, path, yes=yes)
+
+
+@trust_app.command("show")
+def trust_show(context: typer.Context, as_json: Json = False) -> None:
+    """Show the trust document that counts at this receiver."""
+    from receiver.commands import trust
+
+    trust.show(context.obj, as_json=as_json)
+
+
+@app.command()
+def backup(context: typer.Context, folder: Folder) -> None:
+    """Copy the ledger to DIR. The daemon may run meanwhile. The backup holds no keys, no spool and no inbox."""
+    from receiver.commands import recovery
+
+    recovery.backup(context.obj, folder)
+
+
+@app.command()
+def restore(
+    context: typer.Context,
+    folder: Folder,
+    force: Annotated[bool, typer.Option("--force", help="Move an existing ledger aside.")] = False,
+    signed_by: Annotated[
+        Path | None,
+        typer.Option("--signed-by", metavar="PUB", help="The key that signed it, if this host lost its service key."),
+    ] = None,
+    unsigned: Annotated[
+        bool, typer.Option("--unsigned", help="Take a backup without a signature, as older versions made.")
+    ] = False,
+) -> None:
+    """Put the backup in DIR back into place. The daemon must not run."""
+    from receiver.commands import recovery
+
+    recovery.restore(context.obj, folder, signed_by, force=force, is_unsigned=unsigned)
+
+
+@app.command()
+def rebaseline(
+    context: typer.Context,
+    epoch: Annotated[
+        int | None,
+        typer.Option("--epoch", min=0, max=(1 << 63) - 1, help="Only believe heartbeats from this epoch on again."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make an older ledger know what was published since: by receipts in the inbox, and by its rollback guard."""
+    from receiver.commands import recovery
+
+    recovery.rebaseline(context.obj, epoch, as_json=as_json)
+
+
+for command in (use.promote, use.rollback, use.pin, use.unpin, use.gc, use.lag):
+    app.command()(command)
+app.command("recall")(use.recall_bundle)
+app.command()(ingest)
+app.add_typer(catalogue.app, name="catalogue")
+app.add_typer(gateway.app, name="gateway")
+app.add_typer(use.app, name="drill")
