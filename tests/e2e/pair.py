@@ -60,7 +60,18 @@ class Process:
 
     async def said_again(self, text: str) -> None:
         """Until a second log line contains ``text``."""
-        await self._until(lambda: sum(text in line for line in self.log) > 1, text)
+        await self._until(lambda: self._is_again(text), text)
+
+    async def said_again_or_ended(self, text: str) -> bool:
+        """Until a second log line contains ``text``, or the process is over, as when all had arrived; which of them."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_S), self._news:
+                await self._news.wait_for(lambda: self._is_again(text) or not self._streams)
+        assert self._is_again(text) or not self._streams, f"neither {text!r} again nor over:\n" + "\n".join(self.log)
+        return self._is_again(text)
+
+    def _is_again(self, text: str) -> bool:
+        return sum(text in line for line in self.log) > 1
 
     async def counted(self, figure: str, least: int) -> int:
         """Until the newest message says that ``figure`` is ``least`` or more; what it is then."""

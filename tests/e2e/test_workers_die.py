@@ -47,8 +47,11 @@ QUICKEST = "receiver.transport.assemble"
     "module", [pytest.param(module, marks=() if module == QUICKEST else pytest.mark.long) for module in WORKERS]
 )
 async def test_a_killed_worker_is_replaced_and_the_bundle_arrives(tmp_path: Path, module: str) -> None:
-    """Kill -9 of any worker in the middle of a transfer costs passes, and nothing else; no descriptor is left open."""
-    async with pair(tmp_path / "pair", mtu=SMALL_MTU, rate=6_000_000) as link:
+    """Kill -9 of any worker in the middle of a transfer costs passes, and nothing else; no descriptor is left open.
+
+    If all had arrived by then, the workers that live store it as they end, and the receiver is done without new ones.
+    """
+    async with pair(tmp_path / "pair", mtu=SMALL_MTU, rate=3_000_000) as link:
         sent = tmp_path / "model.bin"
         sent.write_bytes(random.Random(5).randbytes(2 * SMALL_SLAB))
         await link.diode()
@@ -60,8 +63,8 @@ async def test_a_killed_worker_is_replaced_and_the_bundle_arrives(tmp_path: Path
         before = len(descriptors(daemon.process.pid))
         os.kill(worker(daemon.process.pid, module), signal.SIGKILL)
         await daemon.said("worker_died")
-        await daemon.said_again("udp_path_chosen")
-        assert before >= len(descriptors(daemon.process.pid))
+        if await daemon.said_again_or_ended("udp_path_chosen"):
+            assert before >= len(descriptors(daemon.process.pid))
         assert 0 == await receiver.ended()
         sender.signal(signal.SIGTERM)
         assert 0 == await sender.ended()
