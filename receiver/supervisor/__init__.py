@@ -14,6 +14,7 @@ every event, and shows, logs, counts or scans some of them. No other part calls 
 - ``on_the_way``: a reader: knows the bundles being received, and reports those that stay incomplete
 - ``pipelines``: starts the workers, replaces them when one dies, and knows whether they make progress
 - ``progress``: a reader: shows the progress of each bundle to a person or a program
+- ``reception``: knows the state of the link by cause, and what a person types then
 - ``scans``: a reader: has scanners decide about held bundles
 - ``station``: opens and holds what the daemon needs as long as it runs: locks, ledger, audit log, keys, the port
 - ``wanted``: a reader for ``--bundles``: counts bundles that have ended, and knows the exit code
