@@ -38,8 +38,10 @@ from receiver.supervisor.drills import DrillWatch
 from receiver.supervisor.ear import Ear
 from receiver.supervisor.figures import Figures
 from receiver.supervisor.hooks import Hooks
+from receiver.supervisor.host_counts import maybe_read_host
 from receiver.supervisor.lag import LagWatch
 from receiver.supervisor.link import Link
+from receiver.supervisor.link_watch import LinkWatch
 from receiver.supervisor.on_the_way import OnTheWay
 from receiver.supervisor.pipelines import Pipelines
 from receiver.supervisor.progress import Progress
@@ -130,6 +132,7 @@ class Receiver:
         yield from metrics(self._counts, self._figures, time.monotonic())
         yield from running.drills.metrics()
         yield from running.lag.metrics()
+        yield from running.link_watch.metrics()
 
 
 class Running:
@@ -143,7 +146,6 @@ class Running:
         self.disk = DiskHealth(lambda message: say(disk_failing(message)))
         self._station = station
         self._say = say
-        self._figures = figures
         endings = Endings(ledger.peer.heard())
         own = station.second_ledger(), station.second_audit()
         self._ear = Ear(*own, config.channels, station.fingerprints, endings, say, shutdown.fail)
@@ -154,10 +156,11 @@ class Running:
         self._clock = ClockWatch(say, station.last_written)
         self.drills = DrillWatch(config, ledger, self.disk, self._clock.likely_utc)
         self.lag = LagWatch(config, ledger, self.disk, say, self._clock.likely_utc)
+        self.link_watch = LinkWatch(figures, partial(maybe_read_host, *station.bound), say)
         self._pipelines = Pipelines(config, station.socket.fileno(), self._link, figures, shutdown, say)
         lookup, has_choice = Lookup(config, ledger), config.fec.engine == "auto"
         self._door = Door(self._link, lookup, self._on_the_way, self._pipelines, self.disk, say, has_choice=has_choice)
-        for reader in (self._link, self._on_the_way, self._scans, self._hooks, self.drills, self.lag):
+        for reader in (self._link, self._on_the_way, self._scans, self._hooks, self.drills, self.lag, self.link_watch):
             stream.add(reader.read)
 
     @property
@@ -178,13 +181,13 @@ class Running:
         health = self._pipelines.health(now)
         self._clock.look()
         self._say(Ticked(now))
-        self._link.tick(now)
+        self.link_watch.tick(now, has_begun=health.has_begun)
         if not health.has_begun:
             self._link.deaf(now)
         if is_bounded and self._link.is_gone(now):
             self._on_the_way.sender_gone(now)
         self._on_the_way.report(now, *self._pipelines.slabs)
-        self._link.look(now, self._figures.drops()[Drop.HEARTBEAT_ORDER], self._ear.left_out)
+        self._link.look(now, self.link_watch.refused(Drop.HEARTBEAT_ORDER), self._ear.left_out)
         self._say(health)
 
     async def close(self) -> None:

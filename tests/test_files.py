@@ -250,6 +250,7 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "Worker._put_in_place": ("os.rename", INDEX),
         "prepare_index": (".open", INDEX),
     },
+    "receiver.supervisor.host_counts": {"_lines": (".read_text", KERNEL)},
     "receiver.supervisor.station": {"_prepare_index": (".mkdir", PERSON)},
     "receiver.store.describers": {
         "DescribingHere.__init__": (".open", INDEX),

@@ -75,22 +75,44 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class BeatHeard:
-    """A heartbeat was taken. ``health`` has counters as the sender states them, unverified."""
+    """A heartbeat was taken. ``health`` and ``clock`` (Unix seconds) are as the sender states them, unverified."""
 
     at: float
     health: Mapping[str, int]
+    clock: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class LinkSilent:
-    """No heartbeat was heard for too long."""
+    """No heartbeat is heard: never yet, or for too long. It is said once more each minute: ``times`` counts them.
+
+    ``state`` and ``says`` are those of :mod:`receiver.supervisor.reception`; ``drops`` is what was refused since the
+    last time, by cause; ``do`` is what mends it.
+    """
 
     since_s: float
+    state: str
+    says: str
+    drops: Mapping[str, int]
+    do: str
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LinkImpaired:
+    """Heartbeats are heard, and something else is wrong. The fields are those of :class:`LinkSilent`."""
+
+    since_s: float
+    state: str
+    says: str
+    drops: Mapping[str, int]
+    do: str
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class LinkAlive:
-    """Heartbeats are heard again."""
+    """Heartbeats are heard again, and all is well. ``since_s``: how long it was not."""
 
     since_s: float
 
@@ -339,6 +361,7 @@ Event = (
     | Health
     | BeatHeard
     | LinkSilent
+    | LinkImpaired
     | LinkAlive
     | BeatsLeftOut
     | OldKeyUsed

@@ -30,6 +30,7 @@ from receiver.events.happened import (
     LagBreached,
     LagRecovered,
     LinkAlive,
+    LinkImpaired,
     LinkSilent,
     Listening,
     NamesTaken,
@@ -85,7 +86,7 @@ class Lines:
                 tell_of_use(event)
             case HintsLeftOut() | ResendNeeded() | CodeNotKept():
                 _tell_of_missing(event)
-            case LinkSilent() | LinkAlive() | BeatsLeftOut() | OldKeyUsed():
+            case LinkSilent() | LinkImpaired() | LinkAlive() | BeatsLeftOut() | OldKeyUsed():
                 self._tell_of_link(event)
             case IsalAbsent() | SandboxIncomplete() | UdpPathTaken() | WorkerDied() | WorkersLate():
                 _tell_of_workers(event)
@@ -99,18 +100,27 @@ class Lines:
             return  # somebody with the link key can send wrong symbols at the full rate of the line
         log.log(40 if noted.level == "error" else 20, noted.event, **noted.fields)
 
-    def _tell_of_link(self, event: LinkSilent | LinkAlive | BeatsLeftOut | OldKeyUsed) -> None:
+    def _tell_of_link(self, event: LinkSilent | LinkImpaired | LinkAlive | BeatsLeftOut | OldKeyUsed) -> None:
         match event:
-            case LinkSilent(since_s):
-                log.error("link_silent", since_s=since_s)
-            case LinkAlive(since_s):
-                log.info("link_alive", since_s=since_s)
+            case LinkSilent() | LinkImpaired() | LinkAlive():
+                self._tell_of_state(event)
             case BeatsLeftOut(count):
                 consequence = "what they said is not recorded"
                 log.error("heartbeats_left_out", count=count, consequence=consequence, do=LEFT_OUT_DO)
             case OldKeyUsed(key, session):
                 if self._seldom.may_say("old_link_key_used", self._clock()):
                     log.warning("old_link_key_used", key=key, session=session, do=OLD_KEY_DO)
+
+    def _tell_of_state(self, event: LinkSilent | LinkImpaired | LinkAlive) -> None:
+        if not self._seldom.may_say(type(event).__name__, self._clock()):
+            return  # a link that comes and goes
+        match event:
+            case LinkAlive(since_s):
+                log.info("link_alive", since_s=since_s)
+            case LinkSilent() | LinkImpaired():
+                name = "link_silent" if isinstance(event, LinkSilent) else "link_impaired"
+                drops = dict(event.drops)
+                log.error(name, state=event.state, says=event.says, drops=drops, do=event.do, since_s=event.since_s)
 
 
 def _tell_of_bundle(event: Coming | NowHeld | Ended | Scanned | ScanFailed) -> None:

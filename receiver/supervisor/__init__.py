@@ -10,7 +10,10 @@ every event, and shows, logs, counts or scans some of them. No other part calls 
 - ``figures``: adds up the counters of the workers over all restarts, and says what losses may come from
 - ``hooks``: a reader: has health hooks look at versions in use
 - ``lag``: watches how old the content of each channel is
-- ``link``: knows by heartbeats whether the sender is alive, silent or gone
+- ``host_causes``: tells by this host's own counts why nothing comes to the port
+- ``host_counts``: reads what this host's kernel counts of the diode's interface
+- ``link``: takes heartbeats, and knows by them whether the sender is gone
+- ``link_watch``: a reader: says what is waited for and what comes instead, at once and each minute
 - ``on_the_way``: a reader: knows the bundles being received, and reports those that stay incomplete
 - ``pipelines``: starts the workers, replaces them when one dies, and knows whether they make progress
 - ``progress``: a reader: shows the progress of each bundle to a person or a program

@@ -1,4 +1,4 @@
-"""Knows by heartbeats whether the sender is alive, silent or gone, and whether it uses an old link key."""
+"""Knows by heartbeats whether the sender is gone, and whether it uses an old link key."""
 
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -14,15 +14,12 @@ from receiver.events.happened import (
     BeatsLeftOut,
     Coming,
     Event,
-    LinkAlive,
-    LinkSilent,
     OldKeyUsed,
 )
 from receiver.messages.pipeline import Heard, OldKey
 from receiver.peer.heartbeats import Hearing
 from receiver.peer.order_alarm import OrderAlarm
 
-SILENT_S: Final = 3.0
 GONE_S: Final = 10.0  # no heartbeat for so long: with --bundles, the sender is taken to be gone
 BEATS_AT_ONCE: Final = 100  # heartbeats that are taken; an honest sender has one a second, and a burst at its start
 BEATS_PER_S: Final = 10.0
@@ -51,7 +48,6 @@ class Link:
         self._old_key_sessions: deque[str] = deque(maxlen=MAX_SESSIONS)  # told already
         self._heard_at: float | None = None
         self._deaf_at = float("-inf")
-        self._is_silent = False
         self._left_out = 0  # heartbeats, told already
         self._left_out_at = float("-inf")
 
@@ -75,7 +71,7 @@ class Link:
         self._heard_at, self.admitted = now, message.admitted
         has_mac = bool(message.has_mac)
         self._hearing.hear(beat, now, receiving, message.key, has_mac=has_mac, admitted=message.admitted)
-        self._say(BeatHeard(now, beat.health or {}))
+        self._say(BeatHeard(now, beat.health or {}, beat.clock))
 
     def old_key(self, message: OldKey) -> None:
         """Somebody seals under the key from before the last change: once of a session, also over new pipelines."""
@@ -88,13 +84,6 @@ class Link:
         match event:
             case Coming(how="accepted" | "resumed"):
                 self._hearing.manifest_came()
-
-    def tick(self, now: float) -> None:
-        """Notice silence, and its end."""
-        silent = self._silence_s(now) > SILENT_S
-        if silent != self._is_silent:
-            self._is_silent = silent
-            self._say(LinkSilent(SILENT_S) if silent else LinkAlive(SILENT_S))
 
     def deaf(self, now: float) -> None:
         """Nobody can be heard now: the workers begin anew."""

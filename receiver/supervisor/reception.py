@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from diode.errors import Drop
 from diode.formats.timestamps import moment
+from receiver.supervisor.host_causes import Cause, Host, HostCauses
 
 SILENT_S: Final = 3.0  # a sender says something each second
 FIRST_S: Final = 10.0  # so long nobody is called silent who was never heard
@@ -132,82 +133,120 @@ class Reading(NamedTuple):
     expected: int  # as heartbeats tell
     socket_drops: int
 
+    @property
+    def lost(self) -> int:
+        """Data datagrams that were sent and have not come."""
+        return self.expected - self.received
+
+
+_NOTHING: Final = Reading(0.0, {}, 0, 0, 0)
+
 
 class Reception:
     """The state of the link. Times ``now`` are seconds of one monotonic clock, ``utc`` seconds since 1970."""
 
-    def __init__(self, started: float) -> None:
+    def __init__(self) -> None:
         self.state = "starting"
-        self.since = started
-        self._started = started
+        self.newest: Reading = _NOTHING
+        self.begun: Reading = _NOTHING  # from when on what came is of this state
+        self._since: float | None = None
+        self._listening_at = 0.0  # nobody could be heard before
         self._heard_at: float | None = None
-        self._apart_s = 0
+        self._sender_clock = 0
         self._readings: deque[Reading] = deque()
-        self._begun = self._newest = Reading(started, {}, 0, 0, 0)  # when the state began, and now
         self._offset_s = 0.0  # from the monotonic clock to UTC
+        self._came_at = 0.0  # when anything came to the socket
+        self._host = HostCauses()
 
-    def heard(self, now: float, sender_clock: int, utc: float) -> None:
+    def heard(self, now: float, sender_clock: int) -> None:
         """A heartbeat was accepted; ``sender_clock`` is the sender's, in seconds since 1970."""
-        self._heard_at = now
-        self._apart_s = sender_clock - int(utc)
+        self._heard_at, self._sender_clock = now, sender_clock
 
-    def look(self, reading: Reading, utc: float, *, has_begun: bool) -> bool:
-        """Judge by what is counted until now. Returns whether the state has changed."""
+    def look_at_host(self, now: float, host: Host) -> None:
+        """Take what this host counts."""
+        self._host.add(now, host)
+
+    def look(self, reading: Reading, utc: float, *, has_begun: bool) -> None:
+        """Judge by what is counted until now. ``has_begun``: the workers can hear somebody."""
         self._offset_s = utc - reading.at
-        self._newest = reading
+        if reading[1:] != self.newest[1:]:
+            self._came_at = reading.at
+        self.newest = reading
+        if self._since is None or not has_begun:
+            self._listening_at = reading.at
         if not self._readings or reading.at - self._readings[-1].at >= STEP_S:
             self._readings.append(reading)
         while len(self._readings) > 1 and reading.at - self._readings[1].at >= JUDGED_S:
             self._readings.popleft()
         state = self._judge(reading) if has_begun else "starting"
-        if state == self.state:
-            return False
-        self.state, self.since = state, reading.at
-        self._begun = self._readings[0] if state not in HEARD else reading  # what led to it counts
-        return True
+        if state != self.state or self._since is None:
+            self.state, self._since = state, reading.at
+            self.begun = reading if state == "alive" else self._readings[0]  # what led to it counts
 
     @property
     def is_heard(self) -> bool:
         """Whether heartbeats come."""
         return self.state in HEARD
 
-    def counts(self) -> dict[str, int]:
-        """What was refused, by cause, and lost at the full socket, since the state began."""
-        return difference(self._begun, self._newest)
+    @property
+    def silent_s(self) -> float:
+        """For how long nobody was heard who could have been."""
+        return max(0.0, self.newest.at - max(self._listening_at, self._heard_at or 0.0))
+
+    @property
+    def host_cause(self) -> Cause | None:
+        """Why nothing comes to the port, as this host's own counts prove."""
+        if self.state not in ("never_heard", "silent"):
+            return None
+        return self._host.why(max(self._came_at, self._listening_at))
 
     def picture(self) -> dict[str, Any]:
-        """What ``status`` shows. ``since`` and ``heard`` are UTC by this host's clock as it is now, or null."""
-        said = STATES[self.state]
-        has_clock = bool(self._readings)
+        """What ``status`` shows. ``since`` and ``heard`` are UTC by this host's clock as it is now, or null.
+
+        ``got`` is what was refused, and lost at a full socket, since the state began. ``host`` is null, or what this
+        host's own counts say of it.
+        """
+        said, cause = STATES[self.state], self.host_cause
         return {
             "state": self.state,
-            "says": said.says,
-            "since": moment(self.since + self._offset_s) if has_clock else None,
-            "heard": None if self._heard_at is None else moment(self._heard_at + self._offset_s),
-            "got": self.counts(),
-            "do": said.do,
+            "says": f"{said.says}: {cause.says}" if cause else said.says,
+            "since": self._utc(self._since),
+            "heard": self._utc(self._heard_at),
+            "got": difference(self.begun, self.newest),
+            "host": cause.name if cause else None,
+            "do": cause.do if cause else said.do,
         }
+
+    def _utc(self, at: float | None) -> str | None:
+        return None if at is None else moment(at + self._offset_s)
 
     def _judge(self, now: Reading) -> str:
         before = self._readings[0]
-        if self._heard_at is not None and now.at - self._heard_at <= SILENT_S:
-            return self._judge_heard(before, now)
         recent = next((reading for reading in self._readings if now.at - reading.at <= RECENT_S), now)
+        if self._heard_at is not None and now.at - self._heard_at <= SILENT_S:
+            return self._judge_heard(before, recent, now)
+        if self.silent_s <= SILENT_S:
+            return "starting"
         if now.received > recent.received:
             return "no_heartbeats"
         if state := _cause(difference(before, now)):
             return state
         if self._heard_at is not None:
             return "silent"
-        return "never_heard" if now.at - self._started >= FIRST_S else "starting"
+        return "never_heard" if self.silent_s >= FIRST_S else "starting"
 
-    def _judge_heard(self, before: Reading, now: Reading) -> str:
-        sent, came = now.expected - before.expected, now.received - before.received
-        if sent >= FEWEST and not came:
+    def _judge_heard(self, before: Reading, recent: Reading, now: Reading) -> str:
+        """A heartbeat may overtake the data that it counts, by RECENT_S."""
+        sent = recent.expected - before.expected
+        if sent >= FEWEST and now.received == before.received:
             return "no_data"
-        if sent >= FEWEST and sent - came > LOSSY * sent:
+        if sent >= FEWEST and min(recent.lost, now.lost) - before.lost > LOSSY * sent:
             return "overrun" if now.socket_drops > before.socket_drops else "lossy"
-        return "clock" if abs(self._apart_s) > CLOCKS_APART_S else "alive"
+        return "clock" if abs(self._apart_s()) > CLOCKS_APART_S else "alive"
+
+    def _apart_s(self) -> float:
+        """How far the sender's clock is ahead of this host's."""
+        return self._sender_clock - (self._heard_at or 0.0) - self._offset_s
 
 
 def difference(before: Reading, now: Reading) -> dict[str, int]:

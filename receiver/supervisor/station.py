@@ -11,7 +11,7 @@ from diode.config.ownership import check_ownership
 from diode.config.receiver import ReceiverConfig, ReceiverLink
 from diode.errors import UsageError
 from diode.net.address import Address
-from diode.net.sockets import adopt_receiver, open_receiver
+from diode.net.sockets import adopt_receiver, bound_address, open_receiver
 from diode.process.clock import last_written
 from diode.process.judges import Account
 from diode.process.systemd import listen_fds
@@ -66,6 +66,11 @@ class Station:
     def second_ledger(self) -> SupervisorLedger:
         """A connection of its own; it does not write the guard, which ``store`` alone does. The caller closes it."""
         return SupervisorLedger(self.config.state / LEDGER_FILE)
+
+    @property
+    def bound(self) -> tuple[int, Address]:
+        """The socket's descriptor, and where it is bound to."""
+        return self.socket.fileno(), bound_address(self.socket)
 
     def second_audit(self) -> AuditLog:
         """The audit log, for a thread of its own. That it is not signed, whoever opened :attr:`audit` has said."""

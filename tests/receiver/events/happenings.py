@@ -24,6 +24,7 @@ from receiver.events.happened import (
     LagBreached,
     LagRecovered,
     LinkAlive,
+    LinkImpaired,
     LinkSilent,
     Listening,
     NamesTaken,
@@ -66,6 +67,8 @@ DIED = WorkerDied(7.0, "receiver.listen", -9)
 RECALL = Recall(BUNDLE, "cve", "b", "1", "now", "alice", "bad")
 DRILL = Drill("d", "cve", "b", "alice", "why", "then", "2", BUNDLE, "1", BUNDLE, "now", 1, 5, "", "r")
 OLD = Lag("cve", LagState.BREACH, Budget(14, 30), "then", "apt", 31.5)
+SILENT = LinkSilent(3.0, "wrong_key", "words", {"key": 5527}, "mend")
+IMPAIRED = LinkImpaired(3.0, "overrun", "words", {"socket": 7}, "mend")
 ONE_OF_EACH: tuple[Event, ...] = (
     *(Listening("a:1", "/inbox"), TwoLinkKeys("00ff", "then"), PreviousKeyMissing("/k"), TrustAwaited(3, "d")),
     *(
@@ -76,7 +79,7 @@ ONE_OF_EACH: tuple[Event, ...] = (
         Health(1.0, has_begun=True, is_well=True),
         BeatHeard(1.0, {"failed": 2}),
     ),
-    *(LinkSilent(3.0), LinkAlive(3.0), BeatsLeftOut(5), OldKeyUsed("00ff", "s"), GapsCounted(6), IsalAbsent()),
+    *(SILENT, IMPAIRED, LinkAlive(3.0), BeatsLeftOut(5), OldKeyUsed("00ff", "s"), GapsCounted(6), IsalAbsent()),
     *(SandboxIncomplete("receiver.store", ("landlock",)), UdpPathTaken("batched"), DIED),
     *(ACCEPTED, PROGRESS, HELD, PUBLISHED, REFUSED, STRANGE, EXPIRED, DROPPED, PARTLY, NEVER_BEGUN),
     *(DescriptionFailed(ROW, "broken"), NamesTaken(ROW, 3, "pypi x (of base)")),

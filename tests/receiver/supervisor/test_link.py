@@ -6,11 +6,11 @@ from diode.errors import MessageError
 from diode.protocol.heartbeat import Heartbeat, write_heartbeat
 from diode.protocol.link_order import LinkOrder
 from diode.protocol.sessions import MAX_SESSIONS
-from receiver.events.happened import BeatHeard, BeatsLeftOut, Event, LinkAlive, LinkSilent, Noted, OldKeyUsed
+from receiver.events.happened import BeatHeard, BeatsLeftOut, Event, Noted, OldKeyUsed
 from receiver.messages.pipeline import Heard, OldKey
 from receiver.peer.completion import Endings
 from receiver.peer.heartbeats import Hearing, LookNow, Spoken
-from receiver.supervisor.link import BEATS_AT_ONCE, BEATS_PER_S, GONE_S, LEFT_OUT_EVERY_S, SILENT_S, Link
+from receiver.supervisor.link import BEATS_AT_ONCE, BEATS_PER_S, GONE_S, LEFT_OUT_EVERY_S, Link
 from tests.receiver.events.happenings import ACCEPTED, PROGRESS
 
 KEY = "ab" * 32
@@ -43,7 +43,7 @@ def test_a_heartbeat_is_taken_at_once() -> None:
     made = Listening()
     made.link.heard(heard(7), 5.0, {})
     assert ((1, 7), ADMITTED) == (made.link.orders[KEY].reached, made.link.admitted)
-    assert [BeatHeard(5.0, {"failed": 7})] == made.said
+    assert [BeatHeard(5.0, {"failed": 7}, 1)] == made.said
     (spoken,) = made.handed_on
     assert isinstance(spoken, Spoken)
     assert (KEY, 5.0, ADMITTED, True) == (spoken.key, spoken.at, spoken.admitted, spoken.order.has_mac)
@@ -74,19 +74,6 @@ def test_more_heartbeats_than_an_honest_sender_has_are_not_worth_the_work() -> N
     for number in range(2 * BEATS_AT_ONCE):
         made.link.heard(heard(number), 3.0, {})
     assert BEATS_AT_ONCE + 2 * BEATS_PER_S == len(made.handed_on)
-
-
-def test_silence_is_said_once_and_so_is_its_end() -> None:
-    """Nobody is silent who was never heard."""
-    made = Listening()
-    made.link.tick(1000.0)
-    made.link.heard(heard(1), 1000.0, {})
-    for second in range(8):
-        made.link.tick(1000.0 + second)
-    made.link.heard(heard(2), 1010.0, {})
-    made.link.tick(1010.1)
-    changes = [event for event in made.said if not isinstance(event, BeatHeard)]
-    assert [LinkSilent(SILENT_S), LinkAlive(SILENT_S)] == changes
 
 
 def test_a_sender_is_gone_when_nothing_more_is_expected() -> None:
