@@ -7,7 +7,7 @@ from typing import Literal
 from diode.commands.keys import read_link_key_text, read_public_pem
 from diode.config import init
 from diode.console.terminal import say
-from diode.trust.keys import new_link_key
+from diode.trust.keys import new_link_key, read_link_key
 
 Auth = Literal["gmac", "aead", "none"]
 
@@ -53,6 +53,10 @@ def sender(folder: Path, line: Line, link_key: Path | None) -> None:
     keys = folder / "keys"
     say(f"wrote {folder}; the receiver needs {keys}/link.key, {keys}/signing.pub and {keys}/service.pub:")
     say(f"  diode init receiver DIR --listen {line.to} --link-key link.key --signer signing.pub --service service.pub")
+    say(_about_key(keys / "link.key", link_key))
+    if link_key is None:
+        say("  a receiver that is there already has another one: carry its keys/link.key here as new.key, and type")
+        say(f"  diode keys rotate-link {folder}/sender.toml --new new.key")
 
 
 def receiver(folder: Path, listen: str, auth: Auth, carried: Carried) -> None:
@@ -61,4 +65,25 @@ def receiver(folder: Path, listen: str, auth: Auth, carried: Carried) -> None:
     public = None if carried.signer is None else read_public_pem(carried.signer)
     service = None if carried.service is None else read_public_pem(carried.service)
     init.init_receiver(folder, listen=listen, auth=auth, link_key=text, public=public, service=service)
-    say(f"wrote {folder}" + ("" if public else f"; put the sender's signing.pub into {folder}/keys/signers"))
+    say(f"wrote {folder}")
+    say(_about_key(folder / "keys" / "link.key", carried.link_key))
+    if carried.link_key is None:
+        say(
+            "  the sender has another one: nothing that it sends is taken. Carry its keys/link.key here as new.key, and"
+        )
+        say(f"  diode keys rotate-link {folder}/receiver.toml --new new.key")
+        say(f"  or carry {folder}/keys/link.key to the sender as new.key, and type there")
+        say("  diode keys rotate-link sender.toml --new new.key")
+    if public is None:
+        say(f"no signing key is trusted yet: put the sender's signing.pub into {folder}/keys/signers")
+    if service is None:
+        say(f"no service key is known yet: put the sender's service.pub into {folder}/keys/services")
+    say("next:", f"  diode-receiver -c {folder}/receiver.toml run")
+
+
+def _about_key(path: Path, given: Path | None) -> str:
+    """Which link key a side has: the id that the other side must have, too."""
+    key_id = f"{read_link_key(path).key_id:04x}"
+    if given is not None:
+        return f"its link key is {given}, id {key_id}: both sides must hold the same one"
+    return f"a NEW link key was made, {path}, id {key_id}: both sides must hold the same one"

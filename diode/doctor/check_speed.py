@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Final
 
 from diode.config.receiver import ReceiverConfig
-from diode.config.sender import SenderConfig
 from diode.doctor.findings import Finding, Site
 from diode.net.sockets import SEND_BUFFER_BYTES, knows_offload
 from diode.protocol.fec import choose_engine
@@ -41,10 +40,11 @@ def _check_buffer(site: Site) -> Finding:
 
 def _check_interface(site: Site, interface: str) -> Iterator[Finding]:
     mtu = site.host.number(f"/sys/class/net/{interface}/mtu") or 0
-    wanted = site.config.link.mtu if isinstance(site.config, SenderConfig) else 0
+    wanted = site.config.link.mtu or 0
     if mtu < wanted:
         do = f"ip link set {interface} mtu {wanted}"
-        yield Finding("MTU", "problem", f"{interface} takes {mtu}, link.mtu is {wanted}: nothing can be sent", do)
+        what = "nothing can be sent" if site.role == "sender" else "nothing arrives"
+        yield Finding("MTU", "problem", f"{interface} takes {mtu}, link.mtu is {wanted}: {what}", do)
     else:
         best = "" if mtu >= 9000 else "; 9000 on every hop needs a sixth of the packets"
         yield Finding("MTU", "ok", f"{interface} takes {mtu}{best}. Of the hops between, 'diode calibrate' tells")

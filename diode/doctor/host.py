@@ -9,6 +9,8 @@ from typing import Any, Final, NamedTuple
 
 from diode.process.programs import environment
 
+IFF_UP: Final = 0x1
+IFF_RUNNING: Final = 0x40
 IFF_NOARP: Final = 0x80
 IFF_MULTICAST: Final = 0x1000
 _TCP_LISTEN: Final = "0A"

@@ -1,4 +1,4 @@
-"""``diode doctor``: runs all checks (one-way, speed, health), and shows their findings."""
+"""``diode doctor``: runs all checks (arrival, one-way, speed, health), and shows their findings."""
 
 import shlex
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ from rich.text import Text
 
 from diode.config.load import load_either
 from diode.console.terminal import say_json
+from diode.doctor.check_arrival import check_arrival
 from diode.doctor.check_health import check_upkeep
 from diode.doctor.check_one_way import check_returns
 from diode.doctor.check_speed import check_tuning
@@ -18,6 +19,7 @@ from diode.doctor.findings import Check, Finding, Level, Site
 from diode.doctor.host import Host
 
 SECTIONS: Final[dict[str, Check]] = {
+    "Can anything arrive?": check_arrival,
     "Can anything come back?": check_returns,
     "Is it set up for speed?": check_tuning,
     "Is it sound?": check_upkeep,
@@ -96,6 +98,6 @@ def _is_command(text: str) -> bool:
     """Whether ``text`` can be typed as it stands: it begins with the name of a program and has no gap to fill in."""
     programs = ("diode", "ip", "sysctl", "ethtool", "chmod", "chown", "mkdir", "apt")
     try:
-        return shlex.split(text)[0] in programs and "MAC-OF" not in text and "..." not in text
+        return shlex.split(text)[0] in programs and "MAC-OF" not in text and "PREFIX" not in text and "..." not in text
     except ValueError:
         return False

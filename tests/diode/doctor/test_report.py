@@ -10,6 +10,7 @@ import pytest
 
 from diode.config.init import init_pair
 from diode.config.receiver import ReceiverConfig
+from diode.doctor.check_arrival import check_arrival
 from diode.doctor.check_health import check_upkeep
 from diode.doctor.check_one_way import check_returns
 from diode.doctor.check_speed import check_tuning
@@ -48,7 +49,7 @@ FILES = {
     "/proc/sys/vm/dirty_background_bytes": "268435456",
     "/proc/sys/fs/protected_hardlinks": "1",
     "/proc/sys/fs/protected_symlinks": "1",
-    "/sys/class/net/dio0/flags": "0x81",
+    "/sys/class/net/dio0/flags": "0xc1",
     "/sys/class/net/dio0/mtu": "9000",
     "/sys/class/net/dio0/ifindex": "3",
     "/proc/net/packet": "sk RefCnt Type Proto Iface R Rmem User Inode",
@@ -101,8 +102,8 @@ def test_a_host_as_it_should_be(folder: Path, role: str) -> None:
 
 BAD: list[tuple[str, str, dict[str, str], dict[str, str]]] = [
     ("receiver", "IPv6", {"/proc/sys/net/ipv6/conf/dio0/disable_ipv6": "0"}, {}),
-    ("receiver", "ARP", {"/sys/class/net/dio0/flags": "0x1"}, {}),
-    ("receiver", "multicast", {"/sys/class/net/dio0/flags": "0x1081"}, {}),
+    ("receiver", "ARP", {"/sys/class/net/dio0/flags": "0x41"}, {}),
+    ("receiver", "multicast", {"/sys/class/net/dio0/flags": "0x10c1"}, {}),
     ("receiver", "ICMP", {"/proc/sys/net/ipv4/icmp_echo_ignore_all": "0"}, {}),
     ("receiver", "forwarding", {"/proc/sys/net/ipv4/conf/dio0/forwarding": "1"}, {}),
     ("receiver", "pause frames", {}, {"ethtool -a dio0": "RX:\t\ton\nTX:\t\ton\n"}),
@@ -115,6 +116,9 @@ BAD: list[tuple[str, str, dict[str, str], dict[str, str]]] = [
     ),
     ("sender", "neighbour", {}, {"ip -j neighbour show to 10.0.0.2 dev dio0": json.dumps([{"state": ["STALE"]}])}),
     ("sender", "MTU", {"/sys/class/net/dio0/mtu": "1500"}, {}),
+    ("sender", "interface", {"/sys/class/net/dio0/flags": "0x80"}, {}),
+    ("receiver", "interface", {"/sys/class/net/dio0/flags": "0x81"}, {}),
+    ("receiver", "address", {}, {"ip -j address show dev dio0": "[]"}),
 ]
 
 
@@ -124,7 +128,7 @@ def test_what_is_wrong_is_found(
 ) -> None:
     """As a problem, with what to type."""
     bad = site(folder, role, files, commands)
-    finding = named([*check_returns(bad), *check_tuning(bad)], check)
+    finding = named([*check_arrival(bad), *check_returns(bad), *check_tuning(bad)], check)
     assert ("problem", True) == (finding.level, bool(finding.do))
 
 
@@ -134,6 +138,8 @@ def test_what_is_wrong_is_found(
         ("packet sockets", {"/proc/net/packet": "head\nff 3 3 0003 3 1 0 0 4711"}, {}),
         ("ring", {}, {"ethtool -g dio0": "RX: 4096\nTX: 4096\nCurrent:\nRX: 256\nTX: 256\n"}),
         ("write-back", {"/proc/sys/vm/dirty_background_bytes": "9000000000"}, {}),
+        ("port", {"/proc/net/udp": HEAD}, {}),
+        ("rp_filter", {"/proc/sys/net/ipv4/conf/all/rp_filter": "1"}, {}),
         ("clock", {}, {"timedatectl show --property=NTPSynchronized --value": "no\n"}),
     ],
 )
@@ -142,7 +148,34 @@ def test_what_could_be_better_is_advice(
 ) -> None:
     """It does not make the command fail."""
     found = site(folder, "receiver", files, commands)
-    assert "advice" == named([*check_returns(found), *check_tuning(found), *check_upkeep(found)], check).level
+    checks = (check_arrival, check_returns, check_tuning, check_upkeep)
+    assert "advice" == named([finding for run in checks for finding in run(found)], check).level
+
+
+@pytest.mark.parametrize(
+    ("mode", "way", "level"),
+    [("0", None, "ok"), ("1", "dio0", "ok"), ("1", "eth0", "problem"), ("2", "eth0", "ok"), ("2", None, "problem")],
+)
+def test_who_has_no_way_back(folder: Path, mode: str, way: str | None, level: str) -> None:
+    """A strict kernel drops what comes by another interface than its own way there; any kernel, what has none."""
+    commands = {"ip -j route get 10.0.0.1": json.dumps([{"dev": way}])} if way else {}
+    there = site(folder, "receiver", {"/proc/sys/net/ipv4/conf/dio0/rp_filter": mode}, commands)
+    assert level == named(list(check_arrival(replace(there, source="10.0.0.1"))), "rp_filter").level
+
+
+def test_both_doctors_say_which_key(folder: Path) -> None:
+    """Two people compare one word."""
+    said = [named(list(check_arrival(site(folder, role))), "same key").says for role in ("sender", "receiver")]
+    assert said[0] == said[1]
+
+
+def test_a_receiver_that_knows_its_mtu(folder: Path) -> None:
+    """What is larger than its interface takes is lost there."""
+    there = site(folder, "receiver", {"/sys/class/net/dio0/mtu": "1500"})
+    link = there.config.link.model_copy(update={"mtu": 9000})
+    small = replace(there, config=there.config.model_copy(update={"link": link}))
+    finding = named(list(check_tuning(small)), "MTU")
+    assert ("problem", "ip link set dio0 mtu 9000") == (finding.level, finding.do)
 
 
 @pytest.mark.parametrize("kind", ["hardlinks", "symlinks"])
