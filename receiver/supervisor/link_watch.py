@@ -14,7 +14,7 @@ from diode.errors import Drop
 from receiver.events.happened import BeatHeard, Event, LinkAlive, LinkImpaired, LinkSilent
 from receiver.supervisor.figures import Figures
 from receiver.supervisor.host_causes import Host
-from receiver.supervisor.reception import CAUSES, HEARD, STATES, Reading, Reception, difference
+from receiver.supervisor.reception import CAUSES, HEARD, STATES, Reading, Reception
 
 HOST_EVERY_S: Final = 2.0
 SOON_S: Final = 10.0  # another cause is said after this time
@@ -60,7 +60,7 @@ class LinkAlarm:
 
     def _tell(self, reception: Reception, told: tuple[str, str]) -> None:
         picture, now = reception.picture(), reception.newest
-        drops = difference(self._counted or reception.begun, now)
+        drops = reception.came_since(self._counted or reception.begun)
         self._told, self._told_at, self._counted = told, now.at, now
         self._times += 1
         kind = LinkImpaired if reception.is_heard else LinkSilent

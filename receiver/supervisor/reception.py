@@ -200,6 +200,14 @@ class Reception:
             return None
         return self._host.why(max(self._came_at, self._listening_at))
 
+    def came_since(self, before: Reading) -> dict[str, int]:
+        """What was refused since then, and lost at a full socket, by cause.
+
+        Heartbeats of kind 3 are refused each second beside those of kind 4: they count only where they are the cause.
+        """
+        got = difference(before, self.newest)
+        return got if self.state == "old_kind" else {c: n for c, n in got.items() if c != Drop.HEARTBEAT_KIND}
+
     def picture(self) -> dict[str, Any]:
         """What ``status`` shows. ``since`` and ``heard`` are UTC by this host's clock as it is now, or null.
 
@@ -212,7 +220,7 @@ class Reception:
             "says": f"{said.says}: {cause.says}" if cause else said.says,
             "since": self._utc(self._since),
             "heard": self._utc(self._heard_at),
-            "got": difference(self.begun, self.newest),
+            "got": self.came_since(self.begun),
             "host": cause.name if cause else None,
             "do": cause.do if cause else said.do,
         }
@@ -229,11 +237,16 @@ class Reception:
             return "starting"
         if now.received > recent.received:
             return "no_heartbeats"
-        if state := _cause(difference(before, now)):
+        if state := _cause(difference(self._after_last_heard(now), now)):
             return state
         if self._heard_at is not None:
             return "silent"
         return "never_heard" if self.silent_s >= FIRST_S else "starting"
+
+    def _after_last_heard(self, now: Reading) -> Reading:
+        """From where on drops tell why nobody is heard: what came beside the last heartbeats tells nothing."""
+        since = float("-inf") if self._heard_at is None else self._heard_at + STEP_S
+        return next((reading for reading in self._readings if reading.at >= since), now)
 
     def _judge_heard(self, before: Reading, recent: Reading, now: Reading) -> str:
         """A heartbeat may overtake the data that it counts, by RECENT_S."""

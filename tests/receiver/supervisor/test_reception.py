@@ -116,6 +116,15 @@ def test_silence_and_its_end() -> None:
     assert ["starting", "alive", "silent", "alive"] == told.states
 
 
+def test_a_sender_that_was_ended_is_silent() -> None:
+    """It sent each heartbeat in both kinds; that the second was refused each second was no fault, and is not shown."""
+    told = Told()
+    told.seconds(20, heard=True, heartbeat_kind=1, received=50, expected=50)
+    assert {} == told.reception.picture()["got"]
+    assert {"silent"} == {told.seconds(int(SILENT_S) + 1), *(told.second() for _ in range(30))}
+    assert {} == told.reception.picture()["got"]
+
+
 def test_what_led_to_a_state_counts() -> None:
     """The first datagram under a wrong key, too; and then all that come."""
     told = Told()
