@@ -20,7 +20,7 @@ from prometheus_client.core import Metric
 from diode.audit.chain import What
 from diode.audit.facts import ended
 from diode.config.receiver import ReceiverConfig
-from diode.console.metrics import serve
+from diode.console.metrics import event_hook_metrics, serve
 from diode.console.progress import Display
 from diode.console.stream import Stream
 from diode.errors import Drop
@@ -36,8 +36,9 @@ from receiver.supervisor.counts import Counts, SystemdStatus, metrics, summary
 from receiver.supervisor.door import Door
 from receiver.supervisor.drills import DrillWatch
 from receiver.supervisor.ear import Ear
+from receiver.supervisor.event_hooks import Told
 from receiver.supervisor.figures import Figures
-from receiver.supervisor.hooks import Hooks
+from receiver.supervisor.health_hooks import HealthHooks
 from receiver.supervisor.lag import LagWatch
 from receiver.supervisor.link import Link
 from receiver.supervisor.on_the_way import OnTheWay
@@ -130,6 +131,7 @@ class Receiver:
         yield from metrics(self._counts, self._figures, time.monotonic())
         yield from running.drills.metrics()
         yield from running.lag.metrics()
+        yield from event_hook_metrics("receiver", running.told.hooks)
 
 
 class Running:
@@ -142,6 +144,7 @@ class Running:
         config, ledger, say = station.config, station.ledger, stream.say
         self.disk = DiskHealth(lambda message: say(disk_failing(message)))
         self._station = station
+        self._is_early = lambda: shutdown.is_early
         self._say = say
         self._figures = figures
         endings = Endings(ledger.peer.heard())
@@ -150,14 +153,16 @@ class Running:
         self._link = Link(self._ear.hearing, station.fingerprints, ledger.peer.sessions(), say)
         self._on_the_way = OnTheWay(ledger, endings, config.state, figures, self.disk, say, time.monotonic)
         self._scans = Scans(config, ledger, lambda: shutdown.has_begun, say)
-        self._hooks = Hooks(config, ledger, lambda: shutdown.has_begun, say)
+        self._health_hooks = HealthHooks(config, ledger, lambda: shutdown.has_begun, say)
         self._clock = ClockWatch(say, station.last_written)
         self.drills = DrillWatch(config, ledger, self.disk, self._clock.likely_utc)
         self.lag = LagWatch(config, ledger, self.disk, say, self._clock.likely_utc)
+        self.told = Told(config)
         self._pipelines = Pipelines(config, station.socket.fileno(), self._link, figures, shutdown, say)
         lookup, has_choice = Lookup(config, ledger), config.fec.engine == "auto"
         self._door = Door(self._link, lookup, self._on_the_way, self._pipelines, self.disk, say, has_choice=has_choice)
-        for reader in (self._link, self._on_the_way, self._scans, self._hooks, self.drills, self.lag):
+        stream.add(self.told.read)
+        for reader in (self._link, self._on_the_way, self._scans, self._health_hooks, self.drills, self.lag):
             stream.add(reader.read)
 
     @property
@@ -167,6 +172,7 @@ class Running:
 
     def start(self) -> None:
         """Start the workers, and say what they are started with."""
+        self.told.hooks.start()
         self._pipelines.start(self._door.take)
         config = self._station.config
         self._say(Listening(config.link.listen, str(config.inbox.path)))
@@ -188,8 +194,9 @@ class Running:
         self._say(health)
 
     async def close(self) -> None:
-        """End scans, workers and what is still to be recorded, in bounded time."""
+        """End scans, hooks, workers and what is still to be recorded, in bounded time."""
+        await self.told.hooks.close(self._is_early)
         await self._scans.close()
-        await self._hooks.close()
+        await self._health_hooks.close()
         self._pipelines.close()
         await self._ear.close()
