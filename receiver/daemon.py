@@ -64,6 +64,8 @@ class Receiver:
         self._shutdown = Shutdown(self._stream.say)
         self._wanted = Wanted(self._shutdown.begin)
         self._stream.add(self._wanted.read)
+        self._told = Told(config)
+        self._stream.add(self._told.read)
         self._station = Station(config)
         if self._station.awaited is not None:
             self._stream.say(TrustAwaited(*self._station.awaited))
@@ -100,6 +102,7 @@ class Receiver:
             if self.config.metrics.listen:
                 self._station.at_end(serve(self.config.metrics.listen, partial(self._metrics, running)))
             running.start()
+            self._told.hooks.start()
             try:
                 while not self._shutdown.has_begun:
                     await self._shutdown.wait(TICK_S)
@@ -108,6 +111,7 @@ class Receiver:
                     await self._linger(running)
             finally:
                 reports.stopping()
+                await self._told.hooks.close(lambda: self._shutdown.is_early)
                 await running.close()
                 self._note_end(running.disk)
         if self._shutdown.failure:
@@ -131,7 +135,7 @@ class Receiver:
         yield from metrics(self._counts, self._figures, time.monotonic())
         yield from running.drills.metrics()
         yield from running.lag.metrics()
-        yield from event_hook_metrics("receiver", running.told.hooks)
+        yield from event_hook_metrics("receiver", self._told.hooks)
 
 
 class Running:
@@ -144,7 +148,6 @@ class Running:
         config, ledger, say = station.config, station.ledger, stream.say
         self.disk = DiskHealth(lambda message: say(disk_failing(message)))
         self._station = station
-        self._is_early = lambda: shutdown.is_early
         self._say = say
         self._figures = figures
         endings = Endings(ledger.peer.heard())
@@ -157,11 +160,9 @@ class Running:
         self._clock = ClockWatch(say, station.last_written)
         self.drills = DrillWatch(config, ledger, self.disk, self._clock.likely_utc)
         self.lag = LagWatch(config, ledger, self.disk, say, self._clock.likely_utc)
-        self.told = Told(config)
         self._pipelines = Pipelines(config, station.socket.fileno(), self._link, figures, shutdown, say)
         lookup, has_choice = Lookup(config, ledger), config.fec.engine == "auto"
         self._door = Door(self._link, lookup, self._on_the_way, self._pipelines, self.disk, say, has_choice=has_choice)
-        stream.add(self.told.read)
         for reader in (self._link, self._on_the_way, self._scans, self._health_hooks, self.drills, self.lag):
             stream.add(reader.read)
 
@@ -172,7 +173,6 @@ class Running:
 
     def start(self) -> None:
         """Start the workers, and say what they are started with."""
-        self.told.hooks.start()
         self._pipelines.start(self._door.take)
         config = self._station.config
         self._say(Listening(config.link.listen, str(config.inbox.path)))
@@ -194,8 +194,7 @@ class Running:
         self._say(health)
 
     async def close(self) -> None:
-        """End scans, hooks, workers and what is still to be recorded, in bounded time."""
-        await self.told.hooks.close(self._is_early)
+        """End scans, workers and what is still to be recorded, in bounded time."""
         await self._scans.close()
         await self._health_hooks.close()
         self._pipelines.close()
