@@ -20,7 +20,7 @@ from prometheus_client.core import Metric
 from diode.audit.chain import What
 from diode.audit.facts import ended
 from diode.config.receiver import ReceiverConfig
-from diode.console.metrics import serve
+from diode.console.metrics import event_hook_metrics, serve
 from diode.console.progress import Display
 from diode.console.stream import Stream
 from diode.errors import Drop
@@ -36,8 +36,9 @@ from receiver.supervisor.counts import Counts, SystemdStatus, metrics, summary
 from receiver.supervisor.door import Door
 from receiver.supervisor.drills import DrillWatch
 from receiver.supervisor.ear import Ear
+from receiver.supervisor.event_hooks import Told
 from receiver.supervisor.figures import Figures
-from receiver.supervisor.hooks import Hooks
+from receiver.supervisor.health_hooks import HealthHooks
 from receiver.supervisor.host_counts import maybe_read_host
 from receiver.supervisor.lag import LagWatch
 from receiver.supervisor.link import Link
@@ -65,6 +66,8 @@ class Receiver:
         self._shutdown = Shutdown(self._stream.say)
         self._wanted = Wanted(self._shutdown.begin)
         self._stream.add(self._wanted.read)
+        self._told = Told(config)
+        self._stream.add(self._told.read)
         self._station = Station(config)
         if self._station.awaited is not None:
             self._stream.say(TrustAwaited(*self._station.awaited))
@@ -101,6 +104,7 @@ class Receiver:
             if self.config.metrics.listen:
                 self._station.at_end(serve(self.config.metrics.listen, partial(self._metrics, running)))
             running.start()
+            self._told.hooks.start()
             try:
                 while not self._shutdown.has_begun:
                     await self._shutdown.wait(TICK_S)
@@ -109,6 +113,7 @@ class Receiver:
                     await self._linger(running)
             finally:
                 reports.stopping()
+                await self._told.hooks.close(lambda: self._shutdown.is_early)
                 await running.close()
                 self._note_end(running.disk)
         if self._shutdown.failure:
@@ -133,6 +138,7 @@ class Receiver:
         yield from running.drills.metrics()
         yield from running.lag.metrics()
         yield from running.link_watch.metrics()
+        yield from event_hook_metrics("receiver", self._told.hooks)
 
 
 class Running:
@@ -152,7 +158,7 @@ class Running:
         self._link = Link(self._ear.hearing, station.fingerprints, ledger.peer.sessions(), say)
         self._on_the_way = OnTheWay(ledger, endings, config.state, figures, self.disk, say, time.monotonic)
         self._scans = Scans(config, ledger, lambda: shutdown.has_begun, say)
-        self._hooks = Hooks(config, ledger, lambda: shutdown.has_begun, say)
+        self._health_hooks = HealthHooks(config, ledger, lambda: shutdown.has_begun, say)
         self._clock = ClockWatch(say, station.last_written)
         self.drills = DrillWatch(config, ledger, self.disk, self._clock.likely_utc)
         self.lag = LagWatch(config, ledger, self.disk, say, self._clock.likely_utc)
@@ -160,7 +166,8 @@ class Running:
         self._pipelines = Pipelines(config, station.socket.fileno(), self._link, figures, shutdown, say)
         lookup, has_choice = Lookup(config, ledger), config.fec.engine == "auto"
         self._door = Door(self._link, lookup, self._on_the_way, self._pipelines, self.disk, say, has_choice=has_choice)
-        for reader in (self._link, self._on_the_way, self._scans, self._hooks, self.drills, self.lag, self.link_watch):
+        hooks = self._health_hooks
+        for reader in (self._link, self._on_the_way, self._scans, hooks, self.drills, self.lag, self.link_watch):
             stream.add(reader.read)
 
     @property
@@ -193,6 +200,6 @@ class Running:
     async def close(self) -> None:
         """End scans, workers and what is still to be recorded, in bounded time."""
         await self._scans.close()
-        await self._hooks.close()
+        await self._health_hooks.close()
         self._pipelines.close()
         await self._ear.close()

@@ -13,8 +13,8 @@ Heartbeats leave through a socket of their own.
 import asyncio
 import os
 import time
-from collections.abc import Coroutine, Iterable
-from contextlib import ExitStack, suppress
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from contextlib import ExitStack, asynccontextmanager, suppress
 from typing import Any, Final, Self
 
 from prometheus_client.core import Metric
@@ -24,7 +24,7 @@ from diode.audit.facts import ended
 from diode.audit.log import open_log
 from diode.config.ownership import check_ownership
 from diode.config.sender import SenderConfig
-from diode.console.metrics import counter, gauge, serve
+from diode.console.metrics import counter, event_hook_metrics, gauge, serve
 from diode.console.progress import Display
 from diode.console.stream import Stream
 from diode.control.door import Door
@@ -53,6 +53,7 @@ from sender.recovery.resends import note_resend
 from sender.staging.stage import discard
 from sender.supervisor.beats import Rounds, Voice
 from sender.supervisor.counts import Counts
+from sender.supervisor.event_hooks import Told
 from sender.supervisor.figures import Figures
 from sender.supervisor.lookups import Lookups
 from sender.supervisor.pipelines import Pipelines
@@ -89,19 +90,26 @@ class Sender:
         self._stack.callback(self._ledger.close)
         last_known = last_written(config.audit_folder)
         self._audit = open_log(config.audit_folder, config.service_key, "sender")
-        self._heart = Heart(config.link, key, self._ledger.next_epoch())
+        heart = Heart(config.link, key, self._ledger.next_epoch())
+        self._told = Told(config)
         figures = Figures()
         self.tally = Counts(figures.told)
         shown = Shown(display, figures.told)
-        stream = Stream[Event](write_line, shown.hear, self.tally.hear, self._heart.hear)
+        stream = Stream[Event](write_line, shown.hear, self.tally.hear, heart.hear, self._told.hear)
         self._shutdown = Shutdown(stream.say)
         self._packer = Packer(config, self._ledger, signer, self._audit, stream.say)
         self._stack.callback(self._packer.close)
         clock = ClockWatch(stream.say, last_known)
-        self._compose(folder, key.key_id, figures, clock, stream)
+        self._compose(folder, key.key_id, figures, heart, clock, stream)
 
     def _compose(
-        self, folder: OutboxFolder, key_id: int, figures: Figures, clock: ClockWatch, stream: Stream[Event]
+        self,
+        folder: OutboxFolder,
+        key_id: int,
+        figures: Figures,
+        heart: Heart,
+        clock: ClockWatch,
+        stream: Stream[Event],
     ) -> None:
         """Build the parts that move bundles, and those that work once a second."""
         config, say = self.config, stream.say
@@ -130,7 +138,7 @@ class Sender:
         )
         self._door = Door(config.state, "sender", WORDS, desk.answer)
         lookups = Lookups(config.state / LEDGER_FILE, self._audit, say)
-        self._voice = Voice(self._heart, lookups, self._pipelines, scheduler, self._flights, self.tally, refusals)
+        self._voice = Voice(heart, lookups, self._pipelines, scheduler, self._flights, self.tally, refusals)
         self._rounds = Rounds(
             config=config,
             ledger=self._ledger,
@@ -174,13 +182,18 @@ class Sender:
         if until_idle:
             self._rounds.give_up_in_the_end()
         is_idle = (lambda: self._flights.is_idle) if until_idle else (lambda: False)
-        await self._session(self._watcher.run(self._shutdown.changed, self._shutdown.stopping, is_idle))
+        async with self._telling():
+            await self._session(self._watcher.run(self._shutdown.changed, self._shutdown.stopping, is_idle))
 
     async def send(self, wanted: Named, *, only_pack: bool = False) -> Row | None:
         """Pack what a person wants sent, and send it unless people have to sign it first, or ``only_pack``.
 
         Returns its ledger row; None when identical content was sent.
         """
+        async with self._telling():
+            return await self._send(wanted, only_pack=only_pack)
+
+    async def _send(self, wanted: Named, *, only_pack: bool) -> Row | None:
         item, ours = wanted.item(), self.config.state / STAGED_FOLDER
         try:
             order = wanted.order(self.config, ours)
@@ -199,7 +212,17 @@ class Sender:
         """Send these slabs of a bundle again, with its manifest and tables, and end."""
         note_resend(self._audit, row, ranges)
         self._ledger.resends.ask(row.id, ranges)
-        await self._session(self._drain())
+        async with self._telling():
+            await self._session(self._drain())
+
+    @asynccontextmanager
+    async def _telling(self) -> AsyncIterator[None]:
+        """Event hooks are told what happens in this block."""
+        self._told.hooks.start()
+        try:
+            yield
+        finally:
+            await self._told.hooks.close(lambda: self._shutdown.is_early)
 
     async def _session(self, work: Coroutine[Any, Any, None]) -> None:
         """Everything that runs while ``work`` runs; signals end it in order."""
@@ -261,6 +284,7 @@ class Sender:
         text = "Messages of workers refused, each of which ended its worker"
         yield from self.tally.metrics(self._flights.waiting)
         yield gauge("diode_sender_outbox_left", "Things in the outbox that are not sent for now", self.left)
+        yield from event_hook_metrics("sender", self._told.hooks)
         yield counter("diode_sender_worker_refused", text, dict(self._pipelines.refused), "worker")
 
 

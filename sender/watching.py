@@ -228,7 +228,7 @@ class Watcher:
     def _set_aside(self, entry: Path, error: DiodeError) -> None:
         channel, name = printable(Path(entry.parent.name)), printable(Path(entry.name))
         self._packer.reject(channel, name, error)
-        self._say(ItemRefused(channel, name, error.reason))
+        self._say(ItemRefused(channel, name, error.reason, str(error)))
         self._folder.set_aside(entry, error)
 
 

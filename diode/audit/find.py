@@ -5,6 +5,7 @@ safe: within a text a quotation mark is always escaped, so a field's name betwee
 """
 
 import re
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -15,6 +16,8 @@ from diode.errors import IntegrityError
 from diode.formats.canonical import canonical
 
 _PLACE: Final = re.compile(rb',"n":([0-9]{1,16}),(?:"name":"(?:[^"\\]|\\.)*",)?"prev":"([0-9a-f]{64})"')
+
+_AT: Final = re.compile(rb'"at":"([^"]{20})"')
 
 
 class Found(NamedTuple):
@@ -43,6 +46,54 @@ def find(path: Path, is_wanted: Callable[[bytes], bool]) -> Found:
             except IntegrityError as error:
                 raise IntegrityError(f"{line.place}: {error}") from None
     return Found(found, head)
+
+
+class Wanted(NamedTuple):
+    """Which entries: all that are set must fit. ``since`` and ``until`` are moments as entries have them."""
+
+    since: str = ""
+    until: str = ""  # entries of this moment are among them
+    what: tuple[str, ...] = ()
+    bundle: str = ""  # how its id begins
+    channel: str = ""
+    who: str = ""  # a part of it
+
+    def fits(self, line: bytes) -> bool:
+        """Whether the entry in a line may be wanted: all but ``who`` is decided."""
+        if self.bundle and field("bundle", self.bundle)[:-1] not in line:
+            return False
+        if self.channel and field("channel", self.channel) not in line:
+            return False
+        if self.what and not any(field("what", what) in line for what in self.what):
+            return False
+        if not (self.since or self.until):
+            return True
+        at = _AT.search(line)
+        return at is not None and self.since <= at[1].decode() <= (self.until or "~")
+
+
+def find_newest(path: Path, wanted: Wanted, most: int) -> list[Entry]:
+    """The newest ``most`` entries that are wanted, in their order. The log may be large, and be written meanwhile.
+
+    Raises as :func:`find`. A segment alone is read from where it begins.
+    """
+    head, found = None if not path.is_dir() else LogCheckpoint(0, GENESIS), deque[Entry](maxlen=most)
+    for line in lines_of(log_files(path)):
+        head = _follow(line, _before(line) if head is None else head)
+        if wanted.fits(line.text):
+            try:
+                entry = read_line(line.text)
+            except IntegrityError as error:
+                raise IntegrityError(f"{line.place}: {error}") from None
+            if wanted.who in entry.who:
+                found.append(entry)
+    return list(found)
+
+
+def _before(line: Line) -> LogCheckpoint:
+    """What a line says of the one before it; nothing that fits where it says nothing."""
+    place = _PLACE.search(line.text)
+    return LogCheckpoint(int(place[1]) - 1, place[2].decode()) if place else LogCheckpoint(0, GENESIS)
 
 
 def _follow(line: Line, head: LogCheckpoint) -> LogCheckpoint:

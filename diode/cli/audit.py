@@ -65,11 +65,25 @@ def export(
 def show(
     log: Log,
     last: Annotated[int, typer.Option("--last", min=1, max=10_000, help="How many entries to show.")] = 20,
+    since: Annotated[
+        str, typer.Option("--since", metavar="TIME", help="Not older: a date, a date and a time in UTC, or 36h, 7d.")
+    ] = "",
+    until: Annotated[str, typer.Option("--until", metavar="TIME", help="Not newer; a date is the whole day.")] = "",
+    what: Annotated[list[str] | None, typer.Option("--what", help="This kind of entry; repeatable.")] = None,
+    bundle: Annotated[
+        str, typer.Option("--bundle", metavar="ID", help="About this bundle; its beginning will do.")
+    ] = "",
+    channel: Annotated[str, typer.Option("--channel", help="About bundles of this channel.")] = "",
+    who: Annotated[str, typer.Option("--who", help="By this user; a part of the name will do.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="The entries as JSON, one a line.")] = False,
 ) -> None:
-    """Show the newest entries as a table."""
+    """Show the newest entries that fit all that is given, with whole times in UTC."""
+    from diode.audit.find import Wanted
     from diode.commands import audit
 
-    audit.show(log, last)
+    begin, end = audit.moment_of("--since", since), audit.moment_of("--until", until, is_end=True)
+    wanted = Wanted(begin, end, tuple(what or ()), bundle.lower(), channel, who)
+    audit.show(log, wanted, last, as_json=as_json)
 
 
 @app.command("verify-receipt")

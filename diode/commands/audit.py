@@ -1,14 +1,18 @@
 """The work of ``diode audit``: verifies, exports and shows audit logs, and verifies receipts of published bundles."""
 
+import re
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 from rich import box
-from rich.table import Table
+from rich.table import Column, Table
 
+from diode.audit.chain import What
+from diode.audit.find import Wanted, find_newest
 from diode.audit.syslog import syslog_line
 from diode.audit.verify import (
     Verified,
@@ -23,9 +27,14 @@ from diode.config.load import load_either
 from diode.console.drawing import new_console
 from diode.console.terminal import say, say_bytes, say_json
 from diode.errors import DiodeError, UsageError
+from diode.formats.timestamps import check_moment, moment
 from diode.trust.keys import read_public_key
 from diode.trust.receipts import verify_receipt
 
+_AGO: Final = re.compile(r"([0-9]{1,9})([smhd])")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_START: Final = {10: "T00:00:00", 16: ":00", 19: ""}  # what a date, and a time without seconds, leave out
+_END: Final = {10: "T23:59:59", 16: ":59", 19: ""}
 _FACTS: Final = ("bundle", "channel", "name", "version", "digest", "verdict", "key", "head", "detail")
 
 
@@ -78,15 +87,40 @@ def export(log: Path, form: Literal["jsonl", "syslog"], hostname: str) -> None:
         say_bytes(line.text if form == "jsonl" else syslog_line(entry, hostname).encode())
 
 
-def show(log: Path, last: int) -> None:
-    """Show the newest entries as a table."""
-    table = Table("n", "at", "side", "who", "what", "facts", box=box.SIMPLE)
-    for entry in newest_entries(log, last):
+def show(log: Path, wanted: Wanted, last: int, *, as_json: bool) -> None:
+    """Show the newest entries that are wanted, as a table, or as they are, a line each. Raises UsageError."""
+    if unknown := [what for what in wanted.what if what not in set(What)]:
+        raise UsageError(f"--what {unknown[0]}: there is no such entry; docs/audit.md lists them")
+    found = newest_entries(log, last) if wanted == Wanted() else find_newest(log, wanted, last)
+    if as_json:
+        for entry in found:
+            say_json(entry.model_dump(exclude_none=True, mode="json"))
+        return
+    table = Table("n", Column("at", no_wrap=True), "side", "who", "what", "facts", box=box.SIMPLE)
+    for entry in found:
         fields = entry.model_dump(exclude_none=True, mode="json")
         facts = ", ".join(f"{name} {fields[name]}" for name in _FACTS if name in fields)
         what = entry.what + (" (again)" if entry.again else "")
         table.add_row(str(entry.n), entry.at, entry.side, entry.who, what, facts)
     new_console().print(table)
+
+
+def moment_of(option: str, text: str, *, is_end: bool = False) -> str:
+    """A moment from text: a date, a date and a time (UTC, as entries have them), or so long ago, as 90m, 36h, 7d.
+
+    With ``is_end``, what is not written of it is its end: a date is the whole day. Raises UsageError.
+    """
+    if not text:
+        return ""
+    if ago := _AGO.fullmatch(text):
+        return moment(max(0.0, time.time() - int(ago[1]) * _SECONDS[ago[2]]))
+    written = text.upper().replace(" ", "T").removesuffix("Z")
+    try:
+        return check_moment(f"{written}{_END[len(written)] if is_end else _START[len(written)]}Z")
+    except (KeyError, ValueError):
+        raise UsageError(
+            f"{option} {text}: write 2026-11-29, 2026-11-29T14:30 (UTC), or how long ago: 90m, 36h, 7d"
+        ) from None
 
 
 def verify_published(folder: Path, key: Path) -> None:

@@ -2,6 +2,7 @@
 
 - ``check``: checks a configuration as a whole, and the files that it names
 - ``closure``: settings of the check that an item is whole for its targets (docs/closure.md)
+- ``event_hooks``: the section ``[hooks]``: programs of the site that are told what happens (docs/hooks.md)
 - ``explained``: says what is wrong with a configuration, and what to write instead
 - ``identity``: settings of a channel of identity material (docs/identity.md)
 - ``ingest``: the stores of the enclave into which the receiver pushes bundles (docs/ingest.md)

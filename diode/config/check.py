@@ -12,6 +12,7 @@ from diode.config.receiver import ReceiverConfig
 from diode.config.sender import SenderConfig
 from diode.console.terminal import say, say_json
 from diode.errors import UsageError
+from diode.process.judges import Account
 
 Side = SenderConfig | ReceiverConfig
 
@@ -36,7 +37,7 @@ def problems_of(kind: type[SenderConfig] | type[ReceiverConfig], path: Path) -> 
         config: Side = load(kind, path)
     except ConfigError as error:
         return error.problems
-    return [*_missing(config), *_of_others(config)]
+    return [*_missing(config), *_no_programs(config), *_of_others(config)]
 
 
 def _missing(config: Side) -> Iterator[str]:
@@ -44,6 +45,18 @@ def _missing(config: Side) -> Iterator[str]:
     for name, key in _keys(config):
         if not os.access(key, os.R_OK):
             yield f"{name}: {key} is not there, or cannot be read"
+
+
+def _no_programs(config: Side) -> Iterator[str]:
+    """Event hooks that cannot be run: each would be a warning at each event."""
+    for event, command in config.hooks.commands.items():
+        if not os.access(command[0], os.X_OK) or os.path.isdir(command[0]):
+            yield f"hooks.{event}: {command[0]} is not there, or may not be executed"
+    if config.hooks.user:
+        try:
+            Account.of(config.hooks.user)
+        except UsageError as error:
+            yield f"hooks.user: {error}"
 
 
 def _keys(config: Side) -> Iterator[tuple[str, Path]]:

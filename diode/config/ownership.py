@@ -135,6 +135,8 @@ def _files(config: Config) -> Iterator[Path]:
         yield config.source
     yield from (config.link.key, config.link.previous, config.service_key)
     yield config.audit_folder
+    for command in config.hooks.commands.values():
+        yield from _code_in(command)
     yield config.state / LEDGER_FILE  # the trust document lies in it, and which numbers are spent
     if isinstance(config, SenderConfig):
         yield config.send.key
@@ -148,6 +150,7 @@ def _files(config: Config) -> Iterator[Path]:
     else:
         for side in config.channels.values():
             yield from _code_in(side.scan)
+            yield from _code_in(side.health)
             yield from _pins(side.identity)
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from diode.config.event_hooks import ReceiverHooks
 from diode.config.identity import TWO_PEOPLE, Identity
 from diode.config.ingest import IngestTarget, TargetName
 from diode.config.intake import ContentSettings
@@ -161,6 +162,7 @@ class ReceiverConfig(Config):
     inbox: Inbox = Inbox()
     limits: Limits = Limits()
     gateway: Gateway = Gateway()
+    hooks: ReceiverHooks = ReceiverHooks()
     channels: dict[ChannelName, Channel] = Field(default_factory=dict)
     ingest: dict[TargetName, IngestTarget] = Field(default_factory=dict)
 

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from diode.bundle.manifest import Labels
+from diode.config.event_hooks import SenderHooks
 from diode.config.identity import TWO_PEOPLE
 from diode.config.intake import Intake
 from diode.config.sections import Auth, Config, HostPort, Section, UdpPath, fitting_symbol_bytes, previous_key
@@ -98,6 +99,7 @@ class SenderConfig(Config):
     link: SenderLink
     outbox: Outbox = Outbox()
     send: Sending = Sending()
+    hooks: SenderHooks = SenderHooks()
     channels: dict[ChannelName, SenderChannel] = Field(default_factory=dict)
 
     @model_validator(mode="after")

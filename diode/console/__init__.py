@@ -3,6 +3,7 @@
 - ``budget``: limits how many events of one kind are reported each minute; the others are counted
 - ``bundles``: shows lists of bundles, for both sides
 - ``columns``: prints long lists in columns, a row on each line
+- ``contents``: shows the first files of a bundle to a person who decides about it
 - ``drawing``: draws tables and bars on a terminal, every cell escaped
 - ``entry``: how the three commands start quickly, and turn errors into one line and an exit code
 - ``human``: sizes, spans, moments and states as people say them

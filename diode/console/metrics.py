@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 from diode.errors import UsageError
 from diode.formats.escape import escape
 from diode.net.address import Address
+from diode.process.event_hooks import EventHooks
 
 Read = Callable[[], Iterable[Metric]]
 
@@ -58,6 +59,15 @@ def _family(kind: Any, name: str, text: str, values: "dict[str, int] | int", lab
     for key, value in values.items():
         labelled.add_metric([escape(key)], value)
     return labelled  # type: ignore[no-any-return]
+
+
+def event_hook_metrics(side: str, hooks: EventHooks) -> Iterable[Metric]:
+    """What became of events that hooks are told (docs/hooks.md)."""
+    name = f"diode_{side}_event_hooks"
+    yield counter(f"{name}_ran", "Events that a hook was told, and took", hooks.told, "event")
+    yield counter(f"{name}_failed", "Events at which a hook failed, or took too long", hooks.failed, "event")
+    yield counter(f"{name}_left_out", "Events that no hook was told, because too many waited", hooks.left_out)
+    yield gauge(f"{name}_waiting", "Events that wait for a hook", hooks.waiting)
 
 
 def serve(listen: str, read: Read) -> Callable[[], None]:

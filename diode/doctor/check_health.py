@@ -186,21 +186,37 @@ def _check_judges(config: SenderConfig | ReceiverConfig) -> Iterator[Finding]:
     for name, channel in config.channels.items():
         if isinstance(channel, Channel):
             users |= {f"channels.{name}.scan_user": channel.scan_user} if channel.scan else {}
+            users |= {f"channels.{name}.health_user": channel.health_user} if channel.health else {}
         else:
             users |= {f"channels.{name}.intake.hooks.{n}.user": h.user for n, h in enumerate(channel.intake.hooks)}
+    users |= {"hooks.user": config.hooks.user} if config.hooks.commands else {}
     for setting, user in users.items():
         yield _check_judge(setting, user)
 
 
 def _check_judge(setting: str, user: str) -> Finding:
+    do = f"useradd -r diode-judge; set {setting}, and start the daemon as root"
     if not user:
-        text = f"{setting} is not set: what runs there is the daemon's own user, kept from our keys by Landlock alone"
-        return Finding("judges", "advice", text, f"useradd -r diode-judge; set {setting}, and start the daemon as root")
+        return _check_own(f"{setting} is not set: what runs there is the daemon's own user", do)
     try:
-        Account.of(user)
+        account = Account.of(user)
     except UsageError as error:
         return Finding("judges", "problem", f"{setting}: {error}", f"useradd -r {user}")
+    if account.user == 0:
+        return _check_own(f"{setting} is {user}, who is treated as the daemon's own user", do)
     return Finding("judges", "ok", f"{setting} is {user}")
+
+
+def _check_own(who: str, do: str) -> Finding:
+    """What binds a program of the daemon's own user, and what this kernel lacks of it."""
+    if not has_seccomp():
+        return Finding("judges", "problem", f"{who}, and is not started without libseccomp", "apt install libseccomp2")
+    version = landlock_version()
+    if version < 2:
+        text = f"{who}: without Landlock it reads and writes all that the daemon does, keys and decisions too"
+        return Finding("judges", "problem", text, f"{do}; or boot a kernel with Landlock")
+    lacks = "" if version >= 6 else ", and may signal the daemon (not from Linux 6.12 on)"
+    return Finding("judges", "advice", f"{who}: it opens no socket and writes below few folders{lacks}", do)
 
 
 def _check_sandbox() -> Finding:

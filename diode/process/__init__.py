@@ -1,9 +1,11 @@
 """Worker processes and other programs: how they are started, confined and watched, and how they exchange messages.
 
+- ``asking``: asks a site's own program: one question, its exit code and its words
 - ``background``: one thread beside the event loop, for work that may wait for a disk
 - ``child``: runs a piece of work in a forked child that is confined further, and hears what it says
 - ``clock``: knows whether the wall clock may be believed, and tells of its jumps
 - ``confined``: binds a child process that parses strangers' files: memory, time, files, processes
+- ``event_hooks``: tells programs of the site what happens, beside the work
 - ``handing``: hands open files, with a message, to a process that may not open files
 - ``judges``: starts a site's own scanners and hooks without our keys, as users of their own
 - ``measure``: measures what a daemon uses: memory and processor time

@@ -13,6 +13,7 @@ import os
 import stat
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import product
 from typing import Any, Final
 
 _PR_SET_DUMPABLE: Final = 4
@@ -69,6 +70,19 @@ _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION: Final = 1
 _PATH_BENEATH: Final = 1
 
+# What a program of our own user is refused, beside sockets: to act in, or by, a process that has more than it.
+_ACTS_ON_OTHERS: Final = (
+    *("ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "pidfd_send_signal"),
+    *("kcmp", "perf_event_open", "bpf", "userfaultfd", "move_pages", "migrate_pages"),
+    *("keyctl", "add_key", "request_key"),
+)
+_SIGNALS: Final = ("kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_open")
+_ADDRESSED: Final = ("connect", "bind", "listen", "accept", "accept4")
+_IO_URING: Final = ("io_uring_setup", "io_uring_enter", "io_uring_register")
+_MOST_FAMILIES, _MOST_KINDS, _SOCK_STREAM = 64, 16, 1
+_DEVICES: Final = "/dev"
+_HARMLESS_DEVICES: Final = ("null", "zero", "full", "random", "urandom")
+
 Path = str | os.PathLike[str]
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -119,24 +133,88 @@ def confine(
     return lacking
 
 
-def confine_program(hidden: Sequence[str], reads: Sequence[str], become: Callable[[], None]) -> str:
+def confine_program(
+    hidden: Sequence[str],
+    reads: Sequence[str],
+    become: Callable[[], None],
+    *,
+    changes: Sequence[str] | None = None,
+    families: Sequence[int] | None = None,
+    keeper: int = 0,
+) -> str:
     """Restrict this process before it executes another program: no privileges, and nothing of ``hidden`` can be found.
 
     ``become`` changes the user, while that is still possible. ``hidden`` are real paths; ``reads`` below them stay
-    readable. Everything else stays as the user may use it, except that files made later beside or above ``hidden``
-    cannot be found. Returns what could not be enforced. Raises OSError when the program must not be executed.
+    readable. ``changes`` are the folders (real paths) below which it may write; None: wherever its user may.
+    ``families`` are the kinds of sockets that it may open; None: all. With ``families`` it also neither traces
+    another process nor signals the process ``keeper``. Everything else stays as the user may use it, except that files
+    made later beside or above ``hidden`` cannot be found.
+
+    Returns what Landlock could not enforce. Raises OSError when the program must not be executed, also where
+    ``families`` cannot be enforced.
     """
+    denied = None if families is None else _denied(families, keeper)
     for capability in range(_MOST_CAPABILITIES):
         _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # where we may not, there is nothing to be had by it
     become()
     _libc.prctl(_PR_CAP_AMBIENT, _AMBIENT_CLEAR_ALL, 0, 0, 0)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    lacks = _landlock_program(hidden, reads, changes)
+    if denied is not None:
+        denied.load()
+    return lacks
+
+
+def _landlock_program(hidden: Sequence[str], reads: Sequence[str], changes: Sequence[str] | None) -> str:
     version = landlock_version()
     if not version:
         return "Landlock: this kernel does not have it, or does not use it"
     everything = (1 << _HANDLED_FS[min(version, _NEWEST)]) - 1
-    around = list(everything_but(hidden))
-    return _landlock(version, [(around, everything), (reads, _READ | _EXECUTE), (["/"], _READ_DIR)], has_network=True)
+    rules: list[tuple[Iterable[Path | int], int]] = [(reads, _READ | _EXECUTE), (["/"], _READ_DIR)]
+    if changes is None:
+        rules.append((everything_but(hidden), everything))
+    else:
+        rules.append((everything_but([*hidden, _DEVICES]), _READ | _EXECUTE))
+        rules.append(([f"{_DEVICES}/{name}" for name in _HARMLESS_DEVICES], _READ | _WRITE_FILE))
+        shown = [folder for folder in changes if not _lies_in(folder, hidden)]
+        rules.extend((_around(folder, frozenset(hidden)), everything) for folder in shown)
+    return _landlock(version, rules, has_network=True)
+
+
+def _denied(families: Sequence[int], keeper: int) -> Any:
+    """A filter that takes away what would let a program act as its user beyond its own files. Not yet loaded.
+
+    What other programs inherit or execute has it too. A call by another table of the kernel (32-bit, x32) ends the
+    program, because the filter is for this machine's own calls.
+    """
+    try:
+        import pyseccomp as seccomp
+
+        denied = seccomp.SyscallFilter(seccomp.ALLOW)
+        refused = seccomp.ERRNO(errno.EPERM)
+        for name in _ACTS_ON_OTHERS if families else (*_ACTS_ON_OTHERS, *_ADDRESSED):
+            denied.add_rule(refused, name)
+        for name in _IO_URING:  # it opens sockets, and no filter sees that; who finds none does without
+            denied.add_rule(seccomp.ERRNO(errno.ENOSYS), name)
+        for family in set(range(_MOST_FAMILIES)) - set(families):
+            denied.add_rule(refused, "socket", _low(seccomp, 0, family))
+        denied.add_rule(refused, "socket", seccomp.Arg(0, seccomp.GE, _MOST_FAMILIES))
+        for kind in set(range(_MOST_KINDS)) - {_SOCK_STREAM}:  # a pair of datagrams could be sent to any name
+            denied.add_rule(refused, "socketpair", seccomp.Arg(1, seccomp.MASKED_EQ, _MOST_KINDS - 1, kind))
+        denied.add_rule(refused, "prlimit64", seccomp.Arg(0, seccomp.NE, 0))
+        if keeper:
+            for name, target in product(_SIGNALS, (keeper, -keeper, -1)):
+                denied.add_rule(refused, name, _low(seccomp, 0, target))
+    except (ImportError, OSError, RuntimeError) as error:
+        raise OSError(
+            errno.ENOSYS, f"libseccomp is missing or too old ({error}), and as our own user nothing runs without it"
+        ) from None
+    return denied
+
+
+def _low(seccomp: Any, argument: int, value: int) -> Any:
+    """That an argument is ``value``, of which the kernel reads 32 bits."""
+    return seccomp.Arg(argument, seccomp.MASKED_EQ, 0xFFFFFFFF, value & 0xFFFFFFFF)
 
 
 def everything_but(hidden: Sequence[str]) -> Iterator[str]:
@@ -157,6 +235,10 @@ def _around(folder: str, hidden: frozenset[str]) -> Iterator[str]:
         return  # nor can the program look there
     for path in found:
         yield from _around(path, hidden)
+
+
+def _lies_in(path: str, places: Iterable[str]) -> bool:
+    return any(path == place or path.startswith(f"{place.rstrip('/')}/") for place in places)
 
 
 def has_seccomp() -> bool:

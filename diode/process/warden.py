@@ -16,7 +16,7 @@ from diode.process.waiting import ready
 
 PATIENCE_S: Final = 5.0  # for a warden to end all that is below it
 
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 1, 4, 36
 _TOLD: Final = {signal.SIGCHLD, signal.SIGTERM}
 _SIGNALLED: Final = 128  # a signal's number is added to it, as a shell says how a program ended
 
@@ -29,6 +29,7 @@ def keep(run: Callable[[], NoReturn]) -> int:
     """
     libc = ctypes.CDLL(None)
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)  # the program may be of our user, and is to find no way into this one
     signal.pthread_sigmask(signal.SIG_BLOCK, _TOLD)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     child = os.fork()
@@ -54,6 +55,11 @@ def end(pid: int) -> None:
         os.close(fd)
     with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
+
+
+def end_with_parent() -> None:
+    """Have the kernel kill this process when its parent ends, also after it has executed another program."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _let_go_of_pipes() -> None:

@@ -4,11 +4,14 @@ import sys
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from diode.bundle.ref import label_of
 from diode.config.load import load
 from diode.config.receiver import ReceiverConfig
 from diode.console.bundles import Listed, show_waiting
+from diode.console.contents import say_files
+from diode.console.prompts import print_fields
 from diode.console.terminal import say, say_json
 from diode.errors import UsageError
 from diode.formats.timestamps import now_utc
@@ -16,8 +19,10 @@ from diode.storage.locking import is_locked
 from diode.trust.keys import read_any_signer
 from receiver.commands.opening import open_ledger
 from receiver.inbox.folder import Inbox
+from receiver.ledger.bundles import Row
+from receiver.release.contents import held_facts
 from receiver.release.decisions import Verdict, write_decision
-from receiver.release.held import decide
+from receiver.release.held import decide, waits_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +42,23 @@ def held(toml: Path, *, as_json: bool) -> None:
         rows = ledger.bundles.held()
     place = Inbox(config.inbox.path).held
     if as_json:
-        say_json([row._asdict() | {"path": str(place / row.id)} for row in rows])
+        say_json([row._asdict() | _facts(config, row, place / row.id) for row in rows])
         return
     show_waiting([Listed.of(row, row.changed) for row in rows], ("since",))
+    for row in rows:
+        facts = _facts(config, row, place / row.id)
+        say(f"{label_of(row)} ({row.id})")
+        shown = ("signed_by", "waits_for", "classification", "releasable_to")
+        print_fields({name.replace("_", " "): facts[name] for name in shown})
+        say_files(facts["first_files"], row.files)
     say(f"they lie below {place}; 'accept ID' or 'reject ID'", file=sys.stderr)
+
+
+def _facts(config: ReceiverConfig, row: Row, tree: Path) -> dict[str, Any]:
+    """What people see of a bundle that waits, beside its row."""
+    channel = config.channels.get(row.channel)
+    waits = waits_for(channel.hold, scanned=bool(channel.scan)) if channel else ""
+    return {"path": str(tree), "signed_by": row.signer, "waits_for": waits or None} | held_facts(tree)
 
 
 def write(toml: Path, bundle: str, word: Word) -> None:

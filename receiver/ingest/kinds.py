@@ -1,6 +1,7 @@
 """Opens the target that the configuration names. The library of a store is loaded when a target of its kind is."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -42,7 +43,7 @@ def open_target(config: ReceiverConfig, name: str, settings: IngestTarget) -> Ta
             from receiver.ingest.program import Program
             from receiver.release.scanning import surroundings
 
-            return Program(settings, surroundings(config))
+            return Program(settings, replace(surroundings(config), is_persons=True))
 
 
 def _open_folder(settings: FolderTarget | HubCacheTarget, name: str, path: Path) -> Target:

@@ -14,13 +14,13 @@ from typing import Any, Final
 from diode.config.ingest import ProgramTarget
 from diode.errors import FullError, IntegrityError, ReplayError, StorageError
 from diode.formats.escape import escape
+from diode.process.asking import NoAnswerError, ask
 from diode.process.judges import Surroundings
 from diode.storage.folder import Folder
 from diode.storage.tree import walk
 from receiver.ingest.item import Item
 from receiver.ingest.journal import Record
 from receiver.ingest.target import Found
-from receiver.release.asking import NoAnswerError, ask
 
 ABSENT: Final = 3
 OTHER: Final = 4

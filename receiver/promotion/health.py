@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from diode.formats.escape import escape
+from diode.process.asking import NoAnswerError, ask
 from diode.process.judges import Surroundings
-from receiver.release.asking import NoAnswerError, ask
 
 
 class Question(NamedTuple):

@@ -1,6 +1,6 @@
 """Bundles that are verified and wait for people or a scanner, and what these decided.
 
-- ``asking``: runs a site's own program over a bundle: its exit code and its words
+- ``contents``: what a held bundle holds, for the people who decide about it
 - ``decisions``: writes and reads what people decide: small signed files, written by a command, read by ``store``
 - ``held``: one held bundle: what it waits for, and whose decisions about it count
 - ``held_trees``: moves the folders of held bundles: out of the spool, back into it, or into quarantine

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from diode.config.receiver import ReceiverConfig
+from diode.process.asking import NoAnswerError, ask
 from diode.process.judges import Surroundings, hide
-from receiver.release.asking import NoAnswerError, ask
 from receiver.release.decisions import Verdict
 
 

@@ -7,8 +7,9 @@ every event, and shows, logs, counts or scans some of them. No other part calls 
 - ``door``: takes each message of a worker, and does what it is for
 - ``drills``: a reader: knows which drills are due, for the metrics
 - ``ear``: hears heartbeats on the event loop, and has them recorded in a thread
+- ``event_hooks``: a reader: says to event hooks what happens
 - ``figures``: adds up the counters of the workers over all restarts, and says what losses may come from
-- ``hooks``: a reader: has health hooks look at versions in use
+- ``health_hooks``: a reader: has health hooks look at versions in use
 - ``lag``: watches how old the content of each channel is
 - ``host_causes``: tells by this host's own counts why nothing comes to the port
 - ``host_counts``: reads what this host's kernel counts of the diode's interface

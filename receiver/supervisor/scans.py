@@ -8,12 +8,12 @@ from diode.config.receiver import ReceiverConfig
 from diode.errors import DiodeError
 from diode.formats.timestamps import now_utc
 from diode.process import tending
+from diode.process.asking import NoAnswerError
 from diode.process.judges import let_in
 from diode.trust.keys import maybe_read_service_key
 from receiver.events.happened import Event, NowHeld, ScanFailed, Scanned
 from receiver.inbox.folder import Inbox
 from receiver.ledger.ledgers import LedgerView
-from receiver.release.asking import NoAnswerError
 from receiver.release.decisions import write_decision
 from receiver.release.held import decide
 from receiver.release.scanning import scan, surroundings

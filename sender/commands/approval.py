@@ -4,21 +4,25 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from diode.bundle.ref import label_of
 from diode.config.load import load
 from diode.config.sender import SenderConfig
 from diode.console.bundles import Listed, show_waiting
+from diode.console.contents import first_files, say_files
 from diode.console.logs import configure
 from diode.console.prompts import confirm, print_fields
 from diode.console.terminal import say, say_json
-from diode.errors import UsageError
+from diode.errors import DiodeError, UsageError
 from diode.storage.locking import is_locked
 from diode.trust.inspection import MANIFEST_FILE, describe, inspect, read_sealed
 from diode.trust.keys import read_any_signer
 from sender.commands.opening import open_audit, open_ledger
-from sender.pack.approval import Approvals, find_waiting, reject_waiting
+from sender.ledger import Row
+from sender.pack.approval import Approval, Approvals, find_waiting, reject_waiting
 from sender.pack.identity_copies import changes_of
+from sender.pack.sources import ShownFiles
 
 
 def waiting(toml: Path, *, as_json: bool) -> None:
@@ -29,7 +33,7 @@ def waiting(toml: Path, *, as_json: bool) -> None:
         found = [(row, approvals.read(row)) for row in ledger.unapproved()]
     changes = {row.id: changes_of(config.state, row) for row, _ in found}
     if as_json:
-        facts = [row._asdict() | {"signed_by": one.persons, "needed": one.needed} for row, one in found]
+        facts = [row._asdict() | _facts(config, row, one) for row, one in found]
         say_json([one | {"changes": changes[one["id"]]} if changes[one["id"]] else one for one in facts])
         return
     bundles = [Listed.of(row, ", ".join(one.persons) or "nobody", str(one.needed)) for row, one in found]
@@ -47,7 +51,8 @@ def approve(toml: Path, bundle: str, key: str | None, public: Path | None, signe
     with closing(open_ledger(config, read_only=False)) as ledger:
         row = find_waiting(ledger, bundle)
         found = inspect(read_sealed(config.state / "bundles" / row.id / MANIFEST_FILE))
-        print_fields(describe(found.manifest, found.number))
+        print_fields(describe(found.manifest, found.number) | _standing(approvals.read(row)))
+        say_files(_first_files(config, row), found.manifest.files.entries)
         _show_changes("it", changes_of(config.state, row))
         if signed is not None:
             approval = approvals.merge(ledger, row, read_sealed(signed))
@@ -60,6 +65,32 @@ def approve(toml: Path, bundle: str, key: str | None, public: Path | None, signe
     if approval.is_enough:
         text = "the running daemon sends it" if is_locked(config.state) else "the next run sends it"
         say(f"approved; {text}", file=sys.stderr)
+
+
+def _facts(config: SenderConfig, row: Row, approval: Approval) -> dict[str, Any]:
+    """What ``waiting --json`` tells of a bundle beside its row."""
+    labels = inspect(read_sealed(config.state / "bundles" / row.id / MANIFEST_FILE)).manifest.labels
+    return {
+        "signed_by": approval.persons,
+        "needed": approval.needed,
+        "classification": labels.classification if labels else None,
+        "releasable_to": labels.releasable_to if labels else None,
+        "first_files": _first_files(config, row),
+    }
+
+
+def _standing(approval: Approval) -> dict[str, str]:
+    """Who has signed, and how many are still needed."""
+    missing = max(0, approval.needed - len(approval.persons))
+    return {"signed by": ", ".join(approval.persons) or "nobody", "still needed": f"{missing} of {approval.needed}"}
+
+
+def _first_files(config: SenderConfig, row: Row) -> list[dict[str, Any]]:
+    try:
+        files = ShownFiles(config.state / "bundles" / row.id)
+        return first_files(files.entries(), files.open)
+    except (DiodeError, OSError, ValueError, IndexError):
+        return []  # a damaged one is not signed either, and is said then
 
 
 def _show_changes(what: str, changes: Sequence[str]) -> None:

@@ -39,6 +39,7 @@ class ItemRefused:
     channel: str
     name: str
     reason: str
+    detail: str = ""
 
 
 # packing

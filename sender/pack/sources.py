@@ -8,12 +8,14 @@ no content. Whoever reads is told of it, and compares the digests of slabs.
 import json
 import mmap
 import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
-from diode.bundle.files import parse_files
+from diode.bundle.files import FileEntry, parse_files, read_line
 from diode.bundle.manifest import Manifest
 from diode.bundle.stream import FileIndex, Piece
 from diode.errors import SourceError
@@ -75,3 +77,29 @@ def map_file(path: Path) -> "mmap.mmap | bytes":
 def _lines(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         yield from file
+
+
+class ShownFiles:
+    """The files of a packed bundle, for people who decide about it: as its table has them, and as they lie there."""
+
+    def __init__(self, folder: Path) -> None:
+        self._table = folder / FILES_FILE
+        self._origins: list[str] = json.loads((folder / SOURCES_FILE).read_text())
+        self._places: dict[str, str] = {}
+
+    def entries(self) -> Iterator[FileEntry]:
+        """Each file. Raises ManifestError."""
+        for line in _lines(self._table):
+            entry = read_line(line)
+            if not entry.is_directory:
+                self._places[entry.path] = self._origins[len(self._places)]
+                yield entry
+
+    def open(self, entry: FileEntry) -> BinaryIO:
+        """Open a file that :meth:`entries` gave. Raises OSError where it is gone, or cannot be the one in the table."""
+        file = open_origin(self._places[entry.path])
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_size != entry.size:
+            file.close()
+            raise OSError(0, "it changed")
+        return file

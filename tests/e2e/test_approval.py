@@ -64,12 +64,17 @@ async def test_sent_when_the_second_person_has_signed(tmp_path: Path) -> None:
 
         (listed,) = json.loads((await run("waiting", "--json")).stdout)
         assert (bundle, [], 2) == (listed["id"], listed["signed_by"], listed["needed"])
+        assert [{"path": "fix", "bytes": 7, "kind": "-"}] == listed["first_files"]
         assert 12 == (await run("approve", bundle, "--key", str(keys["mallory"]), "--yes")).returncode
         unasked = await run("approve", bundle, "--key", str(keys["alice"]))
         assert (2, True) == (unasked.returncode, "no terminal" in unasked.stderr)
         for _ in range(2):  # the same person once more changes nothing
             signed = await run("approve", bundle[:6], "--key", str(keys["alice"]), "--yes")
             assert (0, False) == (signed.returncode, "approved" in signed.stderr), signed.stderr
+        assert ("alice", "1 of 2") == tuple(
+            next(line.split(":", 1)[1].strip() for line in signed.stdout.splitlines() if line.startswith(word))
+            for word in ("signed by", "still needed")
+        )
 
         carried = link.folder / "carried.dsse.json"
         carried.write_bytes((link.folder / f"sender/state/bundles/{bundle}/manifest.dsse.json").read_bytes())

@@ -132,3 +132,43 @@ def test_show_is_a_table_that_no_terminal_obeys(site: Path) -> None:
     assert (0, False, False) == (code, "\x1b[31m" in text, "started" in text)
     assert "intake_rejec" in text
     assert "again" in run("show", site / "receiver")[1]
+
+
+def shown(site: Path, *options: str) -> list[str]:
+    """What kinds of entries ``diode audit show`` finds in the enclave's log."""
+    code, said = run("show", site / "receiver", "--json", *options)
+    assert 0 == code, said
+    return [json.loads(line)["what"] for line in said.splitlines() if line.startswith("{")]
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ((), ["peer_head", "published"]),
+        (("--what", "published"), ["published"]),
+        (("--what", "published", "--what", "peer_head", "--last", "1"), ["published"]),
+        (("--bundle", "AAA"), ["published"]),
+        (("--bundle", "b"), []),
+        (("--channel", "cve"), []),
+        (("--since", "1h"), ["peer_head", "published"]),
+        (("--since", "2000-01-01", "--until", "2000-12-31 10:00"), []),
+        (("--until", "1d"), []),
+        (("--who", "nobody-of-this-name"), []),
+        (("--who", ":", "--since", "2026-01-01T00:00:00Z"), ["peer_head", "published"]),
+    ],
+)
+def test_show_finds(site: Path, options: tuple[str, ...], found: list[str]) -> None:
+    """By time, kind, bundle, channel and user; all that is given must fit."""
+    assert found == shown(site, *options)
+
+
+def test_show_says_what_it_does_not_know(site: Path) -> None:
+    """A time that is none, a kind that is none; and a broken chain is no answer."""
+    for options in (("--since", "yesterday"), ("--until", "2026-13-01"), ("--what", "eaten")):
+        assert 2 == run("show", site / "receiver", *options)[0], options
+    path = next((site / "receiver").glob("*.jsonl"))
+    path.write_bytes(path.read_bytes().replace(b"published", b"rejected "))
+    assert 13 == run("show", site / "receiver", "--bundle", "a")[0]
+    code, said = run("show", site / "sender")
+    at = next(iter(entries_of(site / "sender"))).at
+    assert (0, True) == (code, at in said)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from receiver.release.asking import NoAnswerError
+from diode.process.asking import NoAnswerError
 from receiver.release.scanning import scan
 from tests.patience import PATIENCE_S, until
 

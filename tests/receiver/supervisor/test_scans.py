@@ -10,10 +10,10 @@ import pytest
 from diode.config.init import init_receiver
 from diode.config.load import load
 from diode.config.receiver import ReceiverConfig
+from diode.process.asking import NoAnswerError
 from diode.trust.keys import new_link_key
 from receiver.events.happened import Event, NowHeld, ScanFailed
 from receiver.ledger.ledgers import StoreLedger
-from receiver.release.asking import NoAnswerError
 from receiver.supervisor import scans
 from receiver.supervisor.scans import Scans
 from tests.receiver.events.happenings import BUNDLE, HELD, PUBLISHED

@@ -20,7 +20,7 @@ from receiver.release.scanning import surroundings
 AGAIN_S: Final = 5.0  # until what could not be written is tried again
 
 
-class Hooks:
+class HealthHooks:
     """Reader: asks the hook of a channel about each version that is in use on trial, or in a drill.
 
     A name has one hook at a time. When its pointer moves on, the hook that runs is ended: its answer counts no more.

@@ -17,8 +17,8 @@ from receiver.ledger.ledgers import StoreLedger
 from receiver.promotion.health import Health, Question
 from receiver.promotion.orders import Given, Order, read_orders, write_order
 from receiver.release.words import Speakers
-from receiver.supervisor import hooks
-from receiver.supervisor.hooks import Hooks
+from receiver.supervisor import health_hooks
+from receiver.supervisor.health_hooks import HealthHooks
 from receiver.supervisor.station import Station
 from tests.patience import until
 from tests.receiver.events.happenings import ROW
@@ -49,14 +49,14 @@ class Watching:
         with (folder / "receiver.toml").open("a") as file:
             file.write('[channels.cve]\nhealth = ["/bin/true"]\n[gateway]\nurl = "https://gate:1"\n')
         self.hook = Hook()
-        monkeypatch.setattr(hooks, "check_health", self.hook.check)
-        monkeypatch.setattr(hooks, "AGAIN_S", 0.01)
+        monkeypatch.setattr(health_hooks, "check_health", self.hook.check)
+        monkeypatch.setattr(health_hooks, "AGAIN_S", 0.01)
         self.said: list[Event] = []
         self.is_over = False
         self.config = load(ReceiverConfig, folder / "receiver.toml")
         self.config.state.mkdir(exist_ok=True)
         ledger = StoreLedger(folder / "ledger.db")
-        self.hooks = Hooks(self.config, ledger, lambda: self.is_over, self.said.append)
+        self.hooks = HealthHooks(self.config, ledger, lambda: self.is_over, self.said.append)
 
     async def read(self, *events: Event) -> None:
         """Take these events, and let what they begin begin."""
