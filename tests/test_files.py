@@ -214,6 +214,7 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
     },
     "receiver.transport.pipeline": {"_start_examine": (".open", STATE)},
     "receiver.policy.examine": {"judge": (".open", "opens the folder, in the spool; its files through Folder")},
+    "receiver.release.contents": {"held_facts": (".open", "a held bundle, by its row; its files through Folder")},
     "receiver.release.held": {
         "Verdicts.drop": (".open", "the folder of decisions, in the state folder"),
         "check_tree": (".open", OURS),
@@ -332,6 +333,7 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "Bundle.__init__": (".read_bytes", STATE),
     },
     "sender.pack.sources": {
+        "ShownFiles.__init__": (".read_text", STATE),
         "SourceFiles.__init__": (".read_text np.fromfile", STATE),
         "_lines": (".open", STATE),
         "map_file": (".open", STATE),
