@@ -23,10 +23,15 @@ from diode.config.receiver import ReceiverConfig
 from diode.console.metrics import serve
 from diode.console.progress import Display
 from diode.console.stream import Stream
+from diode.control.door import Door as ControlDoor
 from diode.errors import Drop
 from diode.process.clock import ClockWatch
 from diode.process.shutdown import Shutdown
 from diode.process.systemd import Reports
+from receiver.control.desk import Desk
+from receiver.control.picture import Picture
+from receiver.control.retrying import Retrying
+from receiver.control.words import WORDS
 from receiver.events.happened import Event, Listening, Ticked, TrustAwaited, disk_failing
 from receiver.events.lines import Lines
 from receiver.events.lookup import Lookup
@@ -39,7 +44,7 @@ from receiver.supervisor.ear import Ear
 from receiver.supervisor.figures import Figures
 from receiver.supervisor.hooks import Hooks
 from receiver.supervisor.lag import LagWatch
-from receiver.supervisor.link import Link
+from receiver.supervisor.link import Link, link_picture
 from receiver.supervisor.on_the_way import OnTheWay
 from receiver.supervisor.pipelines import Pipelines
 from receiver.supervisor.progress import Progress
@@ -100,6 +105,7 @@ class Receiver:
                 self._station.at_end(serve(self.config.metrics.listen, partial(self._metrics, running)))
             running.start()
             try:
+                await running.control.open()
                 while not self._shutdown.has_begun:
                     await self._shutdown.wait(TICK_S)
                     running.tick(time.monotonic(), is_bounded=bundles is not None)
@@ -128,8 +134,8 @@ class Receiver:
 
     def _metrics(self, running: "Running") -> Iterable[Metric]:
         yield from metrics(self._counts, self._figures, time.monotonic())
-        yield from running.drills.metrics()
-        yield from running.lag.metrics()
+        for watch in running.watches:
+            yield from watch.metrics()
 
 
 class Running:
@@ -144,20 +150,27 @@ class Running:
         self._station = station
         self._say = say
         self._figures = figures
+        picture = Picture(config.link.listen, lambda: link_picture(self._link, figures))
+        stream.add(picture.read)  # first: the clock may be found wrong below
         endings = Endings(ledger.peer.heard())
         own = station.second_ledger(), station.second_audit()
         self._ear = Ear(*own, config.channels, station.fingerprints, endings, say, shutdown.fail)
         self._link = Link(self._ear.hearing, station.fingerprints, ledger.peer.sessions(), say)
         self._on_the_way = OnTheWay(ledger, endings, config.state, figures, self.disk, say, time.monotonic)
-        self._scans = Scans(config, ledger, lambda: shutdown.has_begun, say)
-        self._hooks = Hooks(config, ledger, lambda: shutdown.has_begun, say)
+        scans = Scans(config, ledger, lambda: shutdown.has_begun, say)
+        hooks = Hooks(config, ledger, lambda: shutdown.has_begun, say)
         self._clock = ClockWatch(say, station.last_written)
-        self.drills = DrillWatch(config, ledger, self.disk, self._clock.likely_utc)
-        self.lag = LagWatch(config, ledger, self.disk, say, self._clock.likely_utc)
+        self.watches = (
+            DrillWatch(config, ledger, self.disk, self._clock.likely_utc),
+            LagWatch(config, ledger, self.disk, say, self._clock.likely_utc),
+        )
         self._pipelines = Pipelines(config, station.socket.fileno(), self._link, figures, shutdown, say)
         lookup, has_choice = Lookup(config, ledger), config.fec.engine == "auto"
         self._door = Door(self._link, lookup, self._on_the_way, self._pipelines, self.disk, say, has_choice=has_choice)
-        for reader in (self._link, self._on_the_way, self._scans, self._hooks, self.drills, self.lag):
+        desk = Desk(station.audit, picture, Retrying(config, ledger, scans))
+        self.control = ControlDoor(config.state, "receiver", WORDS, desk.answer)
+        self._closed_first = self.control, scans, hooks
+        for reader in (self._link, self._on_the_way, scans, hooks, *self.watches):
             stream.add(reader.read)
 
     @property
@@ -189,7 +202,7 @@ class Running:
 
     async def close(self) -> None:
         """End scans, workers and what is still to be recorded, in bounded time."""
-        await self._scans.close()
-        await self._hooks.close()
+        for part in self._closed_first:
+            await part.close()
         self._pipelines.close()
         await self._ear.close()

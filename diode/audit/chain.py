@@ -44,6 +44,8 @@ class What(StrEnum):
     RECALL_SIGNED = "recall_signed"
     PAUSED = "paused"
     RESUMED = "resumed"
+    KEPT_BACK = "kept_back"
+    LET_GO = "let_go"
     # enclave
     ACCEPTED = "accepted"
     POSTPONED = "postponed"
@@ -75,6 +77,7 @@ class What(StrEnum):
     PEER_HEAD = "peer_head"
     PEER_BACKWARDS = "peer_backwards"
     # both
+    RETRIED = "retried"
     STARTED = "started"
     STOPPED = "stopped"
     REBASELINED = "rebaselined"

@@ -2,9 +2,10 @@
 
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
-from diode.errors import MessageError
+from diode.errors import Drop, MessageError
+from diode.formats.timestamps import now_utc
 from diode.process.supervise import Allowance
 from diode.protocol.heartbeat import read_heartbeat
 from diode.protocol.link_order import LinkOrder
@@ -21,6 +22,7 @@ from receiver.events.happened import (
 from receiver.messages.pipeline import Heard, OldKey
 from receiver.peer.heartbeats import Hearing
 from receiver.peer.order_alarm import OrderAlarm
+from receiver.supervisor.figures import Figures
 
 SILENT_S: Final = 3.0
 GONE_S: Final = 10.0  # no heartbeat for so long: with --bundles, the sender is taken to be gone
@@ -52,6 +54,7 @@ class Link:
         self._heard_at: float | None = None
         self._deaf_at = float("-inf")
         self._is_silent = False
+        self.since: str | None = None  # it is alive, or silent; None: nothing was heard yet
         self._left_out = 0  # heartbeats, told already
         self._left_out_at = float("-inf")
 
@@ -72,6 +75,7 @@ class Link:
         beat = read_heartbeat(message.beat)
         if beat is None:
             raise MessageError("Heard", "no heartbeat")
+        self.since = now_utc() if self._heard_at is None else self.since
         self._heard_at, self.admitted = now, message.admitted
         has_mac = bool(message.has_mac)
         self._hearing.hear(beat, now, receiving, message.key, has_mac=has_mac, admitted=message.admitted)
@@ -93,8 +97,13 @@ class Link:
         """Notice silence, and its end."""
         silent = self._silence_s(now) > SILENT_S
         if silent != self._is_silent:
-            self._is_silent = silent
+            self._is_silent, self.since = silent, now_utc()
             self._say(LinkSilent(SILENT_S) if silent else LinkAlive(SILENT_S))
+
+    @property
+    def state(self) -> str:
+        """In one word."""
+        return "never_heard" if self._heard_at is None else "silent" if self._is_silent else "alive"
 
     def deaf(self, now: float) -> None:
         """Nobody can be heard now: the workers begin anew."""
@@ -117,3 +126,12 @@ class Link:
 
     def _silence_s(self, now: float) -> float:
         return 0.0 if self._heard_at is None else now - self._heard_at
+
+
+def link_picture(link: Link, figures: Figures) -> dict[str, Any]:
+    """The link for ``status`` (docs/control.md)."""
+    got = {reason: count for reason, count in figures.drops().items() if count}
+    state = link.state
+    if state == "never_heard" and got.get(Drop.KEY):
+        state = "wrong_key"
+    return {"state": state, "since": link.since, "got": got, "do": ""}
