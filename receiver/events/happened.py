@@ -230,6 +230,20 @@ class ResendNeeded:
     what: str
     do: str
     kept: str
+    bundle: str
+    label: str = ""  # "": nothing of it was begun
+
+
+@dataclass(frozen=True, slots=True)
+class Dismissed:
+    """A person said that a bundle is not missed, or took that back. ``bundle`` "": a number; ``sequence`` 0: none."""
+
+    bundle: str
+    channel: str
+    sequence: int
+    who: str
+    reason: str
+    is_undone: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +265,7 @@ class Scanned:
     bundle: str
     verdict: str
     reason: str
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +274,7 @@ class ScanFailed:
 
     bundle: str
     detail: str
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,6 +374,7 @@ Event = (
     | Incomplete
     | ResendNeeded
     | CodeNotKept
+    | Dismissed
     | HintsLeftOut
     | Scanned
     | ScanFailed

@@ -74,7 +74,7 @@ class Scans:
                 decision = decide(row.id, row.content, verdict, reason, now_utc())
                 write_decision(config.state, decision, [signer])
                 self._unanswered.pop(row.id, None)
-                self._say(Scanned(row.id, verdict, reason))
+                self._say(Scanned(row.id, verdict, reason, row.label))
         except (NoAnswerError, DiodeError, OSError) as error:
             self._unanswered[held.row.id] = held
-            self._say(ScanFailed(held.row.id, str(error)))
+            self._say(ScanFailed(held.row.id, str(error), held.row.label))
