@@ -36,6 +36,7 @@ from receiver.events.happened import Event, Listening, Ticked, TrustAwaited, dis
 from receiver.events.lines import Lines
 from receiver.events.lookup import Lookup
 from receiver.peer.completion import Endings
+from receiver.peer.dismissing import Dismissing
 from receiver.spool.disk import DiskHealth
 from receiver.supervisor.counts import Counts, SystemdStatus, metrics, summary
 from receiver.supervisor.door import Door
@@ -167,7 +168,8 @@ class Running:
         self._pipelines = Pipelines(config, station.socket.fileno(), self._link, figures, shutdown, say)
         lookup, has_choice = Lookup(config, ledger), config.fec.engine == "auto"
         self._door = Door(self._link, lookup, self._on_the_way, self._pipelines, self.disk, say, has_choice=has_choice)
-        desk = Desk(station.audit, picture, Retrying(config, ledger, scans))
+        dismissing = Dismissing(ledger, station.audit, config.state, say)
+        desk = Desk(station.audit, picture, Retrying(config, ledger, scans), dismissing)
         self.control = ControlDoor(config.state, "receiver", WORDS, desk.answer)
         self._closed_first = self.control, scans, hooks
         for reader in (self._link, self._on_the_way, scans, hooks, *self.watches):

@@ -58,6 +58,8 @@ class What(StrEnum):
     EXPIRED = "expired"
     SPOOL_LOST = "spool_lost"
     CHANNEL_BEGUN = "channel_begun"
+    DISMISSED = "dismissed"
+    DISMISSAL_UNDONE = "dismissal_undone"
     CURRENT = "current"  # nobody has decided: the newest published version is in use
     PROMOTED = "promoted"
     ROLLED_BACK = "rolled_back"

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from diode.process.vocabulary import Code, Vocabulary, Whole
+from diode.formats.names import MAX_SEQUENCE
+from diode.process.vocabulary import Code, Text, Vocabulary, Whole
 
 MOST_COMING: Final = 1000  # of what is on its way, in one answer
 
@@ -22,4 +23,24 @@ class Retry:
     bundle: Annotated[str, Code("[0-9a-f]{16}")]
 
 
-WORDS: Final = Vocabulary(Status, Retry)
+@dataclass(frozen=True, slots=True)
+class Dismiss:
+    """Do not miss this bundle any more; where ``bundle`` is empty, this number. ``why``: for the audit log."""
+
+    bundle: Annotated[str, Code("([0-9a-f]{16})?")]
+    channel: Annotated[str, Code("([a-z0-9][a-z0-9_.-]{0,63})?")]
+    sequence: Annotated[int, Whole(0, MAX_SEQUENCE)]
+    why: Annotated[str, Text(300)]
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBack:
+    """Take back what :class:`Dismiss` said of it: it is missed again."""
+
+    bundle: Annotated[str, Code("([0-9a-f]{16})?")]
+    channel: Annotated[str, Code("([a-z0-9][a-z0-9_.-]{0,63})?")]
+    sequence: Annotated[int, Whole(0, MAX_SEQUENCE)]
+    why: Annotated[str, Text(300)]
+
+
+WORDS: Final = Vocabulary(Status, Retry, Dismiss, TakeBack)
