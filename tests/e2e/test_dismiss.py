@@ -54,7 +54,7 @@ async def test_a_cancelled_bundle_is_dismissed_by_a_person(tmp_path: Path) -> No
         second = queued(daemon, "slow/second/1")
         assert 0 == await (await link.sender("cancel", second[:6], "--reason", "a mistake")).ended()
         assert 0 == await (await link.sender("resume", "--channel", "slow")).ended()
-        await receiver.said("slow/third/1")
+        await until((link.inbox / "slow" / "third" / "1").exists, "it is published")
         await receiver.said("bundle_cancelled")
 
         (missing,), _ = await asked(link, "missing", "--json")
