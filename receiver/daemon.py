@@ -23,14 +23,20 @@ from diode.config.receiver import ReceiverConfig
 from diode.console.metrics import event_hook_metrics, serve
 from diode.console.progress import Display
 from diode.console.stream import Stream
+from diode.control.door import Door as ControlDoor
 from diode.errors import Drop
 from diode.process.clock import ClockWatch
 from diode.process.shutdown import Shutdown
 from diode.process.systemd import Reports
+from receiver.control.desk import Desk
+from receiver.control.picture import Picture
+from receiver.control.retrying import Retrying
+from receiver.control.words import WORDS
 from receiver.events.happened import Event, Listening, Ticked, TrustAwaited, disk_failing
 from receiver.events.lines import Lines
 from receiver.events.lookup import Lookup
 from receiver.peer.completion import Endings
+from receiver.peer.dismissing import Dismissing
 from receiver.spool.disk import DiskHealth
 from receiver.supervisor.counts import Counts, SystemdStatus, metrics, summary
 from receiver.supervisor.door import Door
@@ -106,6 +112,7 @@ class Receiver:
             running.start()
             self._told.hooks.start()
             try:
+                await running.control.open()
                 while not self._shutdown.has_begun:
                     await self._shutdown.wait(TICK_S)
                     running.tick(time.monotonic(), is_bounded=bundles is not None)
@@ -135,8 +142,8 @@ class Receiver:
 
     def _metrics(self, running: "Running") -> Iterable[Metric]:
         yield from metrics(self._counts, self._figures, time.monotonic())
-        yield from running.drills.metrics()
-        yield from running.lag.metrics()
+        for watch in running.watches:
+            yield from watch.metrics()
         yield from running.link_watch.metrics()
         yield from event_hook_metrics("receiver", self._told.hooks)
 
@@ -152,22 +159,29 @@ class Running:
         self.disk = DiskHealth(lambda message: say(disk_failing(message)))
         self._station = station
         self._say = say
+        self.link_watch = LinkWatch(figures, partial(maybe_read_host, *station.bound), say)
+        picture = Picture(config.link.listen, self.link_watch.picture)
+        stream.add(picture.read)  # first: the clock may be found wrong below
         endings = Endings(ledger.peer.heard())
         own = station.second_ledger(), station.second_audit()
         self._ear = Ear(*own, config.channels, station.fingerprints, endings, say, shutdown.fail)
         self._link = Link(self._ear.hearing, station.fingerprints, ledger.peer.sessions(), say)
         self._on_the_way = OnTheWay(ledger, endings, config.state, figures, self.disk, say, time.monotonic)
-        self._scans = Scans(config, ledger, lambda: shutdown.has_begun, say)
-        self._health_hooks = HealthHooks(config, ledger, lambda: shutdown.has_begun, say)
+        scans = Scans(config, ledger, lambda: shutdown.has_begun, say)
+        hooks = HealthHooks(config, ledger, lambda: shutdown.has_begun, say)
         self._clock = ClockWatch(say, station.last_written)
-        self.drills = DrillWatch(config, ledger, self.disk, self._clock.likely_utc)
-        self.lag = LagWatch(config, ledger, self.disk, say, self._clock.likely_utc)
-        self.link_watch = LinkWatch(figures, partial(maybe_read_host, *station.bound), say)
+        self.watches = (
+            DrillWatch(config, ledger, self.disk, self._clock.likely_utc),
+            LagWatch(config, ledger, self.disk, say, self._clock.likely_utc),
+        )
         self._pipelines = Pipelines(config, station.socket.fileno(), self._link, figures, shutdown, say)
         lookup, has_choice = Lookup(config, ledger), config.fec.engine == "auto"
         self._door = Door(self._link, lookup, self._on_the_way, self._pipelines, self.disk, say, has_choice=has_choice)
-        hooks = self._health_hooks
-        for reader in (self._link, self._on_the_way, self._scans, hooks, self.drills, self.lag, self.link_watch):
+        dismissing = Dismissing(ledger, station.audit, config.state, say)
+        desk = Desk(station.audit, picture, Retrying(config, ledger, scans), dismissing)
+        self.control = ControlDoor(config.state, "receiver", WORDS, desk.answer)
+        self._closed_first = self.control, scans, hooks
+        for reader in (self._link, self._on_the_way, scans, hooks, *self.watches, self.link_watch):
             stream.add(reader.read)
 
     @property
@@ -199,7 +213,7 @@ class Running:
 
     async def close(self) -> None:
         """End scans, workers and what is still to be recorded, in bounded time."""
-        await self._scans.close()
-        await self._health_hooks.close()
+        for part in self._closed_first:
+            await part.close()
         self._pipelines.close()
         await self._ear.close()

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, Self
@@ -194,6 +194,21 @@ class Exports:
         return [row["at"] for row in rows]
 
 
+class Ids:
+    """Bundles by the beginnings of their ids."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def beginning(self, beginning: str, most: int, states: Collection[str] = ()) -> list[Row]:
+        """Bundles whose ids begin so, in one of these states, or in any if there are none; at most so many."""
+        marks = ", ".join("?" * len(states))
+        in_states = f"AND state IN ({marks})" if states else ""
+        where = f"WHERE id >= ? AND id < ? || 'g' {in_states} ORDER BY id LIMIT ?"  # g: above each hexadecimal digit
+        query = f"SELECT {_COLUMNS} FROM bundle {where}"
+        return [Row.of(row) for row in self._connection.execute(query, (beginning, beginning, *states, most))]
+
+
 class Ledger(Database):
     """The sender's ledger, an SQLite file in WAL mode.
 
@@ -208,6 +223,7 @@ class Ledger(Database):
         self.progress = Progress(self._connection)
         self.resends = Resends(self._connection)
         self.exports = Exports(self._connection)
+        self.ids = Ids(self._connection)
 
     def next_epoch(self) -> int:
         """Take a heartbeat epoch that is larger than any before. A sender takes one at each start.
@@ -337,10 +353,9 @@ class Ledger(Database):
         """The newest bundle of this name that was not withdrawn."""
         return self._one("channel = ? AND name = ? AND state != 'withdrawn' ORDER BY rowid DESC", channel, name)
 
-    def recent(self, count: int, beginning: str = "", channel: str = "") -> list[Row]:
-        """The newest bundles, newest first, whose ids begin so, of one channel where it is named."""
-        where = "WHERE substr(id, 1, length(?1)) = ?1 AND (?2 = '' OR channel = ?2) ORDER BY rowid DESC LIMIT ?3"
-        return self._all(where, beginning, channel, count)
+    def recent(self, count: int, channel: str = "") -> list[Row]:
+        """The newest bundles, newest first, of one channel where it is named."""
+        return self._all("WHERE ?1 = '' OR channel = ?1 ORDER BY rowid DESC LIMIT ?2", channel, count)
 
     def sequences(self) -> dict[str, int]:
         """The last sequence number of each channel, as heartbeats tell it.

@@ -36,7 +36,7 @@ diode.cli | sender.pack receiver.inbox
 | sender.daemon receiver.events receiver.store
 | sender.commands receiver.peer
 | sender.cli receiver.recovery
-| receiver.supervisor
+| receiver.supervisor receiver.control
 | receiver.daemon receiver.gateway receiver.ingest
 | receiver.commands
 | receiver.cli

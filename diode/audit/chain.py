@@ -44,6 +44,8 @@ class What(StrEnum):
     RECALL_SIGNED = "recall_signed"
     PAUSED = "paused"
     RESUMED = "resumed"
+    KEPT_BACK = "kept_back"
+    LET_GO = "let_go"
     # enclave
     ACCEPTED = "accepted"
     POSTPONED = "postponed"
@@ -56,6 +58,8 @@ class What(StrEnum):
     EXPIRED = "expired"
     SPOOL_LOST = "spool_lost"
     CHANNEL_BEGUN = "channel_begun"
+    DISMISSED = "dismissed"
+    DISMISSAL_UNDONE = "dismissal_undone"
     CURRENT = "current"  # nobody has decided: the newest published version is in use
     PROMOTED = "promoted"
     ROLLED_BACK = "rolled_back"
@@ -75,6 +79,7 @@ class What(StrEnum):
     PEER_HEAD = "peer_head"
     PEER_BACKWARDS = "peer_backwards"
     # both
+    RETRIED = "retried"
     STARTED = "started"
     STOPPED = "stopped"
     REBASELINED = "rebaselined"

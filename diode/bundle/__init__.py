@@ -1,6 +1,7 @@
 """What is transferred: the manifest of a bundle, its two tables, and the signed sidecars that are published beside it.
 
 - ``attestation``: writes and checks the signed statement of what staging checked (SLSA verification summary)
+- ``beginning``: finds the bundle that a person means by the beginning of its id
 - ``checksums``: writes the lines of SHA256SUMS and B3SUMS
 - ``files``: reads and writes the files table: one line of canonical JSON for each file, sorted by path
 - ``manifest``: the manifest's fields and bounds, and how it is read back

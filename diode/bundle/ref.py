@@ -54,10 +54,20 @@ class BundleRef:
         """Channel, name and version, separated by slashes."""
         return label_of(self)
 
+    @property
+    def names(self) -> dict[str, str]:
+        """As :func:`names_of` has it."""
+        return {"bundle": self.hex_id, "label": self.label}
+
 
 def label_of(named: Named) -> str:
     """The label of a bundle: channel, name and version, separated by slashes."""
     return f"{named.channel}/{named.name}/{named.version}"
+
+
+def names_of(row: Row) -> dict[str, str]:
+    """A bundle as each log line and JSON message names it: ``bundle`` is its id, ``label`` its label."""
+    return {"bundle": row.id, "label": label_of(row)}
 
 
 def hex_of(number: int) -> str:

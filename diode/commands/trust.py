@@ -82,7 +82,7 @@ def verify_bundle(path: Path, believed: Believed, label: str | None, *, as_json:
     def progress(count: int) -> None:
         nonlocal done
         done += count
-        display.update(str(path), done, done, "", {})
+        display.update(str(path), done, done, "", {"path": str(path)})
 
     with _published(path) as folder:
         try:

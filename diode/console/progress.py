@@ -64,40 +64,44 @@ class Display:
         if self._bars:
             self._bars.stop()
 
-    def update(self, bundle: str, done_bytes: int, total_bytes: int, detail: str, fields: Mapping[str, Any]) -> None:
-        """Show how far one bundle is. ``fields`` are the figures for log lines and JSON."""
+    def update(self, shown: str, done_bytes: int, total_bytes: int, detail: str, fields: Mapping[str, Any]) -> None:
+        """Show how far one bundle is, called ``shown`` on its bar. ``fields``: names and figures for lines and JSON."""
         if self._bars:
-            task = self._tasks.get(bundle)
+            task = self._tasks.get(shown)
             if task is None:
-                task = self._tasks[bundle] = self._bars.add_task(escape(bundle), total=total_bytes, detail="")
+                task = self._tasks[shown] = self._bars.add_task(escape(shown), total=total_bytes, detail="")
             self._bars.update(task, completed=done_bytes, detail=escape(detail))
             return
         now = time.monotonic()
         if self._mode == "quiet" or now - self._line_at < (_LINE_EVERY_S if self._mode == "lines" else 1.0):
             return
         self._line_at = now
-        figures = {"bundle": bundle, "bytes_done": done_bytes, "bytes_total": total_bytes, **fields}
+        figures = {**fields, "bytes_done": done_bytes, "bytes_total": total_bytes}
         if self._mode == "lines":
             log.info("progress", **figures)
         else:
             self._say("status", figures)
 
-    def forget(self, bundle: str) -> None:
+    def forget(self, shown: str) -> None:
         """Remove the bar of a bundle that needs no more attention."""
-        task = self._tasks.pop(bundle, None)
+        task = self._tasks.pop(shown, None)
         if self._bars and task is not None:
             self._bars.remove_task(task)
 
-    def finish(self, bundle: str, outcome: str, fields: Mapping[str, Any]) -> None:
-        """Print the one final line of a bundle that is finished."""
-        task = self._tasks.pop(bundle, None)
+    def finish(self, shown: str, outcome: str, fields: Mapping[str, Any]) -> None:
+        """Print the one final line of a bundle that is finished; ``fields`` has its names.
+
+        In that line ``id`` stays for one release more: it is the old name of ``bundle``.
+        """
+        task = self._tasks.pop(shown, None)
         if self._bars and task is not None:
             total = self._bars.tasks[self._bars.task_ids.index(task)].total
             self._bars.update(task, completed=total, detail=outcome)
             self._finished.append(task)
             if len(self._finished) > _FINISHED_SHOWN:
                 self._bars.remove_task(self._finished.popleft())
-        figures = {"bundle": bundle, "outcome": outcome, **fields}
+        old = {"id": fields["bundle"]} if "bundle" in fields else {}
+        figures = {"outcome": outcome, **fields, **old}
         if self._mode == "json":
             self._say("bundle", figures)
         else:

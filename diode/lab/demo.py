@@ -188,10 +188,12 @@ class _Demo:
                 case None:
                     self._transfer.link = message
                 case "status":
-                    self._show(name, message["bundle"], message["bytes_done"], message["bytes_total"])
+                    self._show(
+                        name, message.get("label") or message["item"], message["bytes_done"], message["bytes_total"]
+                    )
                 case "bundle" if name == "receiver":
                     message["_at"] = asyncio.get_running_loop().time()
-                    self._transfer.published[message["bundle"]] = message
+                    self._transfer.published[message.get("label", message["bundle"])] = message
                 case "summary":
                     setattr(self._transfer, name, message)
                 case "exit_error":

@@ -27,7 +27,9 @@ def catalogue_ls(
 @app.command("show")
 def catalogue_show(
     context: typer.Context,
-    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="ID, CHANNEL/NAME@VERSION or CHANNEL/NAME.")],
+    bundle: Annotated[
+        str, typer.Argument(metavar="BUNDLE", help="Beginning of an id, CHANNEL/NAME@VERSION or CHANNEL/NAME.")
+    ],
     as_json: Json = False,
 ) -> None:
     """Show all that is known of a bundle. CHANNEL/NAME means the version in use."""

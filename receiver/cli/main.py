@@ -75,20 +75,43 @@ def import_bundles(
 
 
 @app.command()
-def missing(context: typer.Context, as_json: Json = False) -> None:
+def missing(
+    context: typer.Context,
+    dismissed: Annotated[bool, typer.Option("--dismissed", help="Show what people dismissed instead.")] = False,
+    as_json: Json = False,
+) -> None:
     """Show resend codes for bundles that have not arrived whole. On a terminal they are QR codes, too.
 
     A person carries a code to the sender and types it there.
     """
     from receiver.commands import codes
 
-    codes.missing(context.obj, as_json=as_json)
+    codes.missing(context.obj, as_json=as_json, dismissed=dismissed)
+
+
+@app.command()
+def dismiss(
+    context: typer.Context,
+    subject: Annotated[
+        str, typer.Argument(metavar="ID", help="Bundle id, or its beginning, or CHANNEL/NUMBER; see 'missing'.")
+    ],
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept in the audit log and in the ledger.")] = "",
+    undo: Annotated[bool, typer.Option("--undo", help="Take it back: it is missed again.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say that a bundle is not missed any more: no code and no alarm for it. The daemon must run.
+
+    It trusts nothing and stops nothing: what arrives of the bundle is received, checked and published all the same.
+    """
+    from receiver.commands import dismissing
+
+    dismissing.dismiss(context.obj, subject, reason, undo=undo, as_json=as_json)
 
 
 @app.command()
 def receipt(
     context: typer.Context,
-    bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id, as status shows it.")],
+    bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id, or its beginning. 'status' shows it.")],
     code: Annotated[bool, typer.Option("--code", help="As a confirm code, for diode-sender confirm.")] = False,
 ) -> None:
     """Show what became of a bundle, or the code that tells the sender that it was published."""
@@ -116,7 +139,7 @@ def held(context: typer.Context, as_json: Json = False) -> None:
 @app.command()
 def accept(
     context: typer.Context,
-    bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id; see 'held'.")],
+    bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id, or its beginning. 'held' shows it.")],
     key: Annotated[str | None, typer.Option("--key", help="A releaser's private key, or hsm:ID?label=TOKEN.")] = None,
     public: Annotated[Path | None, typer.Option("--public", help="The public half of a key in hardware.")] = None,
     comment: Annotated[str, typer.Option("--comment", help="Kept in the audit log.")] = "",
@@ -130,7 +153,7 @@ def accept(
 @app.command()
 def reject(
     context: typer.Context,
-    bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id; see 'held'.")],
+    bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id, or its beginning. 'held' shows it.")],
     reason: Annotated[str, typer.Option("--reason", help="Why; kept in the audit log and in quarantine.")],
     key: Annotated[str | None, typer.Option("--key", help="A releaser's private key, or hsm:ID?label=TOKEN.")] = None,
     public: Annotated[Path | None, typer.Option("--public", help="The public half of a key in hardware.")] = None,

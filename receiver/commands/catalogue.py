@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from diode.bundle.beginning import pick_from
 from diode.config.load import load
 from diode.config.receiver import ReceiverConfig
 from diode.console.columns import say_columns
@@ -103,12 +104,12 @@ def _found(config: ReceiverConfig, text: str) -> Found:
 
 
 def _one(ledger: LedgerView, wanted: str) -> CatalogueLine:
-    """The bundle that a person means: by its id, by CHANNEL/NAME@VERSION, or the one in use by CHANNEL/NAME."""
+    """The bundle that a person means: beginning of an id, CHANNEL/NAME@VERSION, or CHANNEL/NAME for the one in use."""
     place, at, version = wanted.rpartition("@")
     channel, _, name = (place if at else wanted).partition("/")
     if not name:
-        line = ledger.catalogue.line(wanted.lower())
-    elif at:
+        return pick_from(ledger.catalogue.lines(), wanted, "'diode-receiver catalogue ls' lists them")
+    if at:
         line = next((one for one in ledger.catalogue.lines(channel, name) if one.version == version), None)
     else:
         line = next((one for one in ledger.catalogue.lines(channel, name) if one.current), None)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from diode.audit.chain import What
 from diode.audit.facts import unix_user
+from diode.bundle.beginning import pick_from
 from diode.config.ingest import IngestTarget
 from diode.config.load import load
 from diode.config.receiver import ReceiverConfig
@@ -148,7 +149,7 @@ def _one(ledger: LedgerView, wanted: str) -> CatalogueLine:
         lines = ledger.catalogue.lines(channel, name)
         found = [one for one in lines if (one.version == version if at else one.current)]
     else:
-        found = [one for one in ledger.catalogue.lines() if one.id.startswith(wanted.lower())]
+        return pick_from(ledger.catalogue.lines(), wanted, "'diode-receiver catalogue ls' lists them")
     if len(found) != 1:
         names = ", ".join(f"{one.id} ({one.label})" for one in found[:8])
         raise UsageError(
@@ -161,10 +162,7 @@ def _one(ledger: LedgerView, wanted: str) -> CatalogueLine:
 
 def _undo(config: ReceiverConfig, settings: IngestTarget, journal: Journal, wanted: Wanted) -> None:
     """Undo one bundle, or all of a channel: the newest first."""
-    records = [one for one in journal.all() if _is_meant(one, wanted)]
-    if not records or (wanted.bundle and len(records) > 1):
-        what = "several bundles" if records else "no bundle"
-        raise UsageError(f"{wanted.bundle or wanted.channel!r} names {what} that {wanted.target} holds by the journal")
+    records = _meant(journal, wanted)
     with closing(open_ledger(config)) as ledger:
         numbers = {one.id: one.sequence for one in ledger.catalogue.lines()}
     work = Work(wanted.target, open_target(config, wanted.target, settings), journal)
@@ -186,11 +184,21 @@ def _write_down(config: ReceiverConfig, what: What, bundle: str, place: tuple[st
     open_audit(config).append(what, **named, who=unix_user(), detail=detail)
 
 
-def _is_meant(record: Record, wanted: Wanted) -> bool:
-    if wanted.channel:
-        return record.channel == wanted.channel
+def _meant(journal: Journal, wanted: Wanted) -> list[Record]:
+    """The records of a channel, or the one of a bundle, by the beginning of its id or as :func:`_one` has it."""
+    records = list(journal.all())
+    if not wanted.channel and "/" not in wanted.bundle:
+        return [pick_from(records, wanted.bundle, f"'diode-receiver ingest' lists what {wanted.target} holds")]
+    found = [one for one in records if wanted.channel == one.channel or wanted.bundle in _places(one)]
+    if not found or (wanted.bundle and len(found) > 1):
+        what = "several bundles" if found else "no bundle"
+        raise UsageError(f"{wanted.bundle or wanted.channel!r} names {what} that {wanted.target} holds by the journal")
+    return found
+
+
+def _places(record: Record) -> tuple[str, str]:
     place = f"{record.channel}/{record.name}"
-    return record.bundle.startswith(wanted.bundle.lower()) or wanted.bundle in (place, f"{place}@{record.version}")
+    return place, f"{place}@{record.version}"
 
 
 def _list(config: ReceiverConfig, toml: Path, wanted: Wanted) -> None:

@@ -29,7 +29,7 @@ def import_bundles(toml: Path, folder: Path, *, as_json: bool, quiet: bool) -> N
     display = Display(choose_mode(as_json=as_json, quiet=quiet))
 
     def show(manifest: Manifest, done: int, detail: str) -> None:
-        display.update(manifest.label, done, manifest.stream_bytes, detail, {})
+        display.update(manifest.label, done, manifest.stream_bytes, detail, {"label": manifest.label})
 
     try:
         with locked_as_it_is(config.state / FOLDER), closing(open_ledger(config)) as ledger, closing(handing):
@@ -75,7 +75,7 @@ def _take(importing: Importing, medium: Medium, hex_id: str, display: Display) -
 def _tell(outcome: Outcome, hex_id: str, display: Display) -> None:
     manifest = outcome.opened.manifest
     said = outcome.state if outcome.is_new else f"{outcome.state} already"
-    display.finish(manifest.label, said, {"id": hex_id, "bytes": manifest.stream_bytes})
+    display.finish(manifest.label, said, {"bundle": hex_id, "label": manifest.label, "bytes": manifest.stream_bytes})
     if outcome.state == "published":
         say(f"{manifest.label} is {said}; its confirm code: diode-receiver receipt {hex_id} --code", file=sys.stderr)
     else:

@@ -12,8 +12,8 @@ from diode.config.receiver import ReceiverConfig
 from diode.console.terminal import say, say_json
 from diode.errors import PolicyError, UsageError
 from diode.storage.locking import is_locked
-from diode.trust.keys import read_any_signer
 from receiver.commands.opening import open_ledger
+from receiver.commands.speaking import signers_for
 from receiver.ledger.pointers import Outcome
 from receiver.promotion.obey import ON_TRIAL
 from receiver.promotion.orders import FOLDER, Order, write_order
@@ -45,9 +45,10 @@ def place_of(text: str) -> tuple[str, str]:
 def give(config: ReceiverConfig, order: Order, how: How) -> Outcome | None:
     """Write an order down, and wait for what becomes of it. None: no daemon runs, and it reads the order when it does.
 
-    Raises UsageError when it cannot be written, PolicyError when it is refused. Ctrl-C says whether it was given.
+    Raises TrustError when it would not count, UsageError when it cannot be written, PolicyError when it is refused.
+    Ctrl-C says whether it was given.
     """
-    signers = [] if how.key is None else [read_any_signer(how.key, how.public)]
+    signers = signers_for(config, order.channel, how.key, how.public)
     path = config.state / FOLDER / f"{order.id}{ENDING}"
     is_given = False
     try:

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from diode.bundle.beginning import find_bundle
 from diode.bundle.recall import MAX_REASON, NOT_RECALLED, check_reason
 from diode.config.load import load
 from diode.config.receiver import ReceiverConfig
@@ -24,6 +25,7 @@ from receiver.ledger.bundles import Row
 from receiver.ledger.catalogue import NameClaim
 from receiver.ledger.ledgers import LedgerView
 from receiver.ledger.pointers import Recall
+from receiver.ledger.states import State
 from receiver.promotion.orders import Order, new_id
 
 if TYPE_CHECKING:
@@ -68,16 +70,10 @@ def _what_then(config: ReceiverConfig, row: Row, pointer: Pointer) -> Iterator[s
 
 def _find(ledger: LedgerView, text: str) -> Row:
     """The one bundle that lies here, or is held, whose id begins so."""
-    rows = [*ledger.bundles.all_published(), *ledger.bundles.held()]
-    found = [row for row in rows if text and row.id.startswith(text.lower()) and row.channel not in NOT_RECALLED]
-    if len(found) != 1:
-        names = ", ".join(f"{row.id} ({row.label})" for row in found[:8])
-        raise UsageError(
-            f"{text!r} begins the ids of several bundles: {names}"
-            if found
-            else f"{text!r} names no bundle that lies or is held here and can be recalled; see 'diode-receiver status'"
-        )
-    return found[0]
+    row = find_bundle(ledger.bundles, text, "'diode-receiver status' shows them", {State.PUBLISHED, State.HELD})
+    if row.channel in NOT_RECALLED:
+        raise UsageError(f"{row.label} ({row.id}) cannot be recalled: it is of channel {row.channel}")
+    return row
 
 
 def _order(config: ReceiverConfig, row: Row, how: How, *, undo: bool) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from diode.bundle.beginning import find_bundle
 from diode.bundle.ref import label_of
 from diode.config.load import load
 from diode.config.receiver import ReceiverConfig
@@ -16,10 +17,11 @@ from diode.console.terminal import say, say_json
 from diode.errors import UsageError
 from diode.formats.timestamps import now_utc
 from diode.storage.locking import is_locked
-from diode.trust.keys import read_any_signer
 from receiver.commands.opening import open_ledger
+from receiver.commands.speaking import signers_for
 from receiver.inbox.folder import Inbox
 from receiver.ledger.bundles import Row
+from receiver.ledger.states import State
 from receiver.release.contents import held_facts
 from receiver.release.decisions import Verdict, write_decision
 from receiver.release.held import decide, waits_for
@@ -62,14 +64,14 @@ def _facts(config: ReceiverConfig, row: Row, tree: Path) -> dict[str, Any]:
 
 
 def write(toml: Path, bundle: str, word: Word) -> None:
-    """Write down what a person decided of the bundle whose id begins with ``bundle``. The daemon reads it."""
+    """Write down what a person decided of the bundle whose id begins with ``bundle``. The daemon reads it.
+
+    Raises UsageError unless that is one bundle that is held, TrustError when the word would not count.
+    """
     config = load(ReceiverConfig, toml)
     with closing(open_ledger(config)) as ledger:
-        found = [row for row in ledger.bundles.held() if bundle and row.id.startswith(bundle.lower())]
-    if len(found) != 1:
-        raise UsageError(f"{bundle!r} names no single bundle that is held; see 'diode-receiver held'")
-    (row,) = found
-    signers = [] if word.key is None else [read_any_signer(word.key, word.public)]
+        row = find_bundle(ledger.bundles, bundle, "'diode-receiver held' shows those that wait", {State.HELD})
+    signers = signers_for(config, row.channel, word.key, word.public)
     decision = decide(row.id, row.content, word.verdict, word.reason, now_utc())
     try:
         write_decision(config.state, decision, signers)

@@ -252,6 +252,20 @@ class ResendNeeded:
     what: str
     do: str
     kept: str
+    bundle: str
+    label: str = ""  # "": nothing of it was begun
+
+
+@dataclass(frozen=True, slots=True)
+class Dismissed:
+    """A person said that a bundle is not missed, or took that back. ``bundle`` "": a number; ``sequence`` 0: none."""
+
+    bundle: str
+    channel: str
+    sequence: int
+    who: str
+    reason: str
+    is_undone: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +287,7 @@ class Scanned:
     bundle: str
     verdict: str
     reason: str
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +296,7 @@ class ScanFailed:
 
     bundle: str
     detail: str
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,6 +397,7 @@ Event = (
     | Incomplete
     | ResendNeeded
     | CodeNotKept
+    | Dismissed
     | HintsLeftOut
     | Scanned
     | ScanFailed

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from diode.bundle.ref import names_of
 from diode.console.budget import Seldom
 from diode.log import log
 from diode.process.clock import ClockJumped, log_clock
@@ -20,6 +21,7 @@ from receiver.events.happened import (
     CodeNotKept,
     Coming,
     DescriptionFailed,
+    Dismissed,
     DrillEnded,
     Ended,
     Event,
@@ -49,6 +51,7 @@ from receiver.events.happened import (
     WorkerDied,
 )
 from receiver.events.lines_of_use import tell_of_use
+from receiver.ledger.bundles import Row
 
 ZFEC_ALONE: Final = f"FEC runs on zfec alone, about {ZFEC_SLOWDOWN} times slower"
 KEPT: Final = "slabs, stored or spilled; a later run goes on"
@@ -84,7 +87,7 @@ class Lines:
                 _tell_of_names(event)
             case HealthFound() | HealthUnsaid() | RecallChanged() | DrillEnded() | LagBreached() | LagRecovered():
                 tell_of_use(event)
-            case HintsLeftOut() | ResendNeeded() | CodeNotKept():
+            case HintsLeftOut() | ResendNeeded() | CodeNotKept() | Dismissed():
                 _tell_of_missing(event)
             case LinkSilent() | LinkImpaired() | LinkAlive() | BeatsLeftOut() | OldKeyUsed():
                 self._tell_of_link(event)
@@ -127,21 +130,27 @@ def _tell_of_bundle(event: Coming | NowHeld | Ended | Scanned | ScanFailed) -> N
     match event:
         case Coming(row, how):
             if how != "progress":
-                log.info(f"bundle_{how}", bundle=row.id, name=row.label, bytes=row.size)
+                log.info(f"bundle_{how}", **_names(row), bytes=row.size)
         case NowHeld(row):
             do = f"diode-receiver accept {row.id} --key KEY, or reject"
             log.warning("bundle_held", **event.facts(), waits_for=event.waits_for, do=do)
-        case Ended("expired", bundle, row):
+        case Ended("expired", _, row):
             if row is not None:
-                log.error("bundle_expired", bundle=bundle, name=row.label, detail=row.detail)
-        case Scanned(bundle, verdict, reason):
-            log.info("scanned", bundle=bundle, verdict=verdict, reason=reason)
-        case ScanFailed(bundle, detail):
-            log.warning("scan_failed", bundle=bundle, detail=detail, consequence="it stays held", do=SCAN_DO)
+                log.error("bundle_expired", **_names(row), detail=row.detail)
+        case Scanned(bundle, verdict, reason, label):
+            log.info("scanned", bundle=bundle, label=label, verdict=verdict, reason=reason)
+        case ScanFailed(bundle, detail, label):
+            facts = {"bundle": bundle, "label": label, "detail": detail}
+            log.warning("scan_failed", **facts, consequence="it stays held", do=SCAN_DO)
+
+
+def _names(row: Row) -> dict[str, str]:
+    """``name`` is the old name of ``label`` in these lines, for one release more."""
+    return {**names_of(row), "name": row.label}
 
 
 def _tell_of_names(event: DescriptionFailed | NamesTaken) -> None:
-    place = {"bundle": event.row.id, "name": event.row.label, "detail": event.detail}
+    place = {**_names(event.row), "detail": event.detail}
     match event:
         case DescriptionFailed():
             log.error("not_described", **place, consequence=NOT_DESCRIBED, do="diode-receiver catalogue show ID")
@@ -149,14 +158,19 @@ def _tell_of_names(event: DescriptionFailed | NamesTaken) -> None:
             log.error("names_refused", count=event.count, **place, consequence=NAMES_REFUSED, do=NAMES_DO)
 
 
-def _tell_of_missing(event: HintsLeftOut | ResendNeeded | CodeNotKept) -> None:
+def _tell_of_missing(event: HintsLeftOut | ResendNeeded | CodeNotKept | Dismissed) -> None:
     match event:
         case HintsLeftOut(count):
             log.error("bundles_perhaps_incomplete", count=count, do="diode-receiver missing")
         case ResendNeeded(what, do, kept):
-            log.error("resend_needed", what=what, do=do, kept=kept, qr="diode-receiver missing")
+            names = {"bundle": event.bundle} | ({"label": event.label} if event.label else {})
+            log.error("resend_needed", **names, what=what, do=do, kept=kept, qr="diode-receiver missing")
         case CodeNotKept():
             log.error("code_not_kept", do="diode-receiver missing, when the disk works")
+        case Dismissed(bundle, channel, sequence, who, reason):
+            facts = {"bundle": bundle, "channel": channel, "sequence": sequence}
+            said = "dismissal_undone" if event.is_undone else "dismissed"
+            log.info(said, **{name: value for name, value in facts.items() if value}, who=who, reason=reason)
 
 
 def _tell_of_workers(event: IsalAbsent | SandboxIncomplete | UdpPathTaken | WorkerDied | WorkersLate) -> None:

@@ -23,7 +23,7 @@ def tell_of_use(event: HealthFound | HealthUnsaid | RecallChanged | DrillEnded |
         case DrillEnded(drill):
             level = 20 if drill.passed else 40
             said = "passed" if drill.passed else drill.detail
-            log.log(level, "drill_ended", drill=drill.id, label=drill.label, outcome=said, report=drill.report)
+            log.log(level, "drill_ended", drill=drill.id, pointer=drill.label, outcome=said, report=drill.report)
         case LagBreached() | LagRecovered():
             _tell_of_lag(event)
 

@@ -10,6 +10,7 @@ the bundle from the ledger. Where that is possible, the message is ignored, and 
 import time
 from typing import Any, Final, Literal
 
+from diode.bundle.ref import names_of
 from diode.config.receiver import ReceiverConfig
 from diode.errors import ContentError, MessageError, exit_codes
 from diode.formats.escape import printable
@@ -198,9 +199,9 @@ class Lookup:
                 return self._of_row(message, row) if row is not None else None
             case SlabMismatch():  # the ledger does not know all bundles of channel trust
                 detail = f"slab {message.number} does not have its signed digest"
-                return Noted("error", "slab_mismatch", {"bundle": message.bundle, "detail": detail})
+                return Noted("error", "slab_mismatch", self._names(message.bundle) | {"detail": detail})
             case SpoolLost():  # the ledger has forgotten it
-                return Noted("error", "spool_lost", {"bundle": message.bundle, "detail": message.detail})
+                return Noted("error", "spool_lost", self._names(message.bundle) | {"detail": message.detail})
             case SpaceShort():
                 return self._space_short(message)
             case DecisionRefused():
@@ -230,7 +231,7 @@ class Lookup:
             case AcceptedBy():
                 return Noted("info", "accepted_by", {"bundle": row.id, "label": row.label, "person": message.person})
             case SymbolsLost():
-                fields = {"bundle": row.id, "slabs": list(message.slabs), "detail": SYMBOLS_DETAIL}
+                fields = {**names_of(row), "slabs": list(message.slabs), "detail": SYMBOLS_DETAIL}
                 return Noted("error", "symbols_lost", fields)
         return self._predecessor(message, row)
 
@@ -240,7 +241,7 @@ class Lookup:
                 return self._trust_changed(message)
             case TrustForked():
                 do = "ask each person of the root what they signed; until then believe none of them"
-                return Noted("error", "trust_fork", {"bundle": message.bundle, "detail": message.detail, "do": do})
+                return Noted("error", "trust_fork", self._names(message.bundle) | {"detail": message.detail, "do": do})
             case TrustNotPublished():
                 row, do = self._row(message), "nothing; 'diode-receiver trust show' has the document"
                 told = {"bundle": row.id, "label": row.label, "detail": message.detail, "do": do}
@@ -252,13 +253,12 @@ class Lookup:
         raise MessageError(type(message).__name__, "nothing is to be looked up of it")
 
     def _trust_changed(self, message: TrustChanged) -> Noted:
-        row, sealed = self._ledger.bundles.get(message.bundle), self._ledger.trust.document()
+        sealed = self._ledger.trust.document()
         if sealed is None:
             raise MessageError("TrustChanged", "the ledger has no trust document")
         document = read_document(sealed)
-        label = row.label if row is not None else TRUST_CHANNEL  # the ledger may be told of it a moment later
-        fields = {"bundle": message.bundle, "label": label, "version": document.version, "expires": document.expires}
-        return Noted("info", "trust_changed", fields)
+        document_facts = {"version": document.version, "expires": document.expires}
+        return Noted("info", "trust_changed", self._names(message.bundle) | document_facts)
 
     def _number_waits(self, message: NumberWaits) -> Noted | None:
         """Its number may be in order by now, or is held by another bundle: then no range of numbers says so."""
@@ -267,6 +267,11 @@ class Lookup:
             return None
         fields = {"bundle": message.bundle, "channel": gap.channel, "sequence": gap.sequence}
         return Noted("error", "number_waits", fields | {"detail": message.detail, "do": message.do})
+
+    def _names(self, bundle: str) -> dict[str, Any]:
+        """What a bundle is called in a line; the ledger may have forgotten its label, or not know it yet."""
+        row = self._ledger.bundles.get(bundle)
+        return {"bundle": bundle} if row is None else {**names_of(row)}
 
     def _predecessor(self, message: PredecessorDiffers, row: Row) -> Noted:
         before = self._ledger.bundles.numbered(row.channel, row.sequence - 1)

@@ -57,6 +57,11 @@ class Record(BaseModel):
     notes: dict[str, str] = Field(default_factory=dict)
 
     @property
+    def id(self) -> str:
+        """The bundle's, as rows of the ledger call it."""
+        return self.bundle
+
+    @property
     def label(self) -> str:
         """Channel, name and version, as people write them."""
         return f"{self.channel}/{self.name}@{self.version}"

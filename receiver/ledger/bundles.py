@@ -1,7 +1,7 @@
 """Bundles in the ledger: which were accepted, and what became of each."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final, NamedTuple, Self
 
 from diode.bundle.manifest import Manifest
@@ -95,6 +95,10 @@ class Bundles:
         """Bundles being received or published, oldest first."""
         return self._all("WHERE state IN ('receiving', 'publishing') ORDER BY rowid")
 
+    def expired(self, most: int) -> list[Row]:
+        """Bundles that stayed incomplete for too long, newest first."""
+        return self._all("WHERE state = 'expired' ORDER BY rowid DESC LIMIT ?", most)
+
     def of_name(self, channel: str, name: str) -> list[Row]:
         """All bundles of a name, whatever became of them, oldest number first."""
         return self._all("WHERE channel = ? AND name = ? ORDER BY sequence", channel, name)
@@ -106,6 +110,13 @@ class Bundles:
     def recent(self, count: int) -> list[Row]:
         """The newest bundles, newest first."""
         return self._all("ORDER BY rowid DESC LIMIT ?", count)
+
+    def beginning(self, beginning: str, most: int, states: Collection[str] = ()) -> list[Row]:
+        """Bundles whose ids begin so, in one of these states, or in any if there are none; at most so many."""
+        marks = ", ".join("?" * len(states))
+        in_states = f"AND state IN ({marks})" if states else ""
+        where = f"WHERE id >= ? AND id < ? || 'g' {in_states} ORDER BY id LIMIT ?"  # g: above each hexadecimal digit
+        return self._all(where, beginning, beginning, *states, most)
 
     def _one(self, where: str, *values: object) -> Row | None:
         row = self._connection.execute(f"SELECT {_COLUMNS} FROM bundle WHERE {where}", values).fetchone()

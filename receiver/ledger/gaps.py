@@ -1,4 +1,4 @@
-"""Finds sequence numbers that were used, but whose bundles never came.
+"""Finds sequence numbers that were used, but whose bundles never came, and that nobody has dismissed.
 
 What is missing is proven by a signature (a signed manifest names the bundle before it; a lower number was never seen),
 or only told by heartbeats. The two are never mixed.
@@ -9,6 +9,7 @@ from itertools import islice, zip_longest
 from typing import NamedTuple
 
 from diode.storage.connection import Connection
+from receiver.ledger.dismissals import NUMBERS, not_dismissed
 from receiver.ledger.numbers import MAX_JUMP, Numbers
 
 
@@ -38,7 +39,8 @@ class Gaps:
         """Bundles that a signed manifest names as the one before it, and that never came, newest first."""
         rows = self._connection.execute(
             "SELECT channel, sequence, bundle FROM predecessor WHERE since <= strftime('%Y-%m-%dT%H:%M:%SZ', 'now', ?) "
-            "AND NOT EXISTS (SELECT 1 FROM bundle WHERE id = predecessor.bundle) ORDER BY number DESC",
+            "AND NOT EXISTS (SELECT 1 FROM bundle WHERE id = predecessor.bundle) "
+            f"AND {not_dismissed('predecessor')} ORDER BY number DESC",
             (f"-{older_than_s} seconds",),
         )
         return {row["bundle"]: Gap(**row) for row in rows}
@@ -96,8 +98,9 @@ class Gaps:
             yield from self._unknown(channel, max(after, low - MAX_JUMP), min(last, low - 1))
 
     def _unknown(self, channel: str, first: int, last: int) -> Iterator[Gap]:
-        query = "SELECT sequence FROM bundle WHERE channel = ? AND sequence BETWEEN ? AND ?"
-        known = {row["sequence"] for row in self._connection.execute(query, (channel, first, last))}
+        query = "SELECT sequence FROM bundle WHERE channel = ?1 AND sequence BETWEEN ?2 AND ?3"
+        both = f"{query} UNION {NUMBERS}"
+        known = {row["sequence"] for row in self._connection.execute(both, (channel, first, last))}
         return (Gap(channel, n) for n in range(first, last + 1) if n not in known)
 
     def _signed_channels(self) -> list[str]:

@@ -11,11 +11,13 @@ from diode.storage.database import Database
 from diode.storage.rollback_guard import RollbackGuard
 from receiver.ledger.bundles import Bundles, BundleWriter, Row
 from receiver.ledger.catalogue import CatalogueRecord, CatalogueWriter
+from receiver.ledger.dismissals import Dismissals, DismissalWriter
 from receiver.ledger.drills import DrillRecord, DrillWriter
 from receiver.ledger.gaps import Gaps
 from receiver.ledger.numbers import Numbers, NumberWriter
 from receiver.ledger.peer import PeerRecord, PeerWriter
 from receiver.ledger.pointers import PointerRecord, PointerWriter, Recall
+from receiver.ledger.quarantined import QuarantineRecord, QuarantineWriter
 from receiver.ledger.recalls import RecallRecord, RecallWriter
 from receiver.ledger.schema import BY_STORE, BY_SUPERVISOR, MIGRATIONS, PROOFS_SINCE, SCHEMA
 from receiver.ledger.slabs import Slabs, SlabWriter, boot_id
@@ -34,6 +36,8 @@ class LedgerView(Database):
     waiting: Waiting
     trust: TrustRecord
     peer: PeerRecord
+    dismissals: Dismissals
+    quarantined: QuarantineRecord
     catalogue: CatalogueRecord
     pointers: PointerRecord
     recalls: RecallRecord
@@ -48,6 +52,8 @@ class LedgerView(Database):
         self.waiting = Waiting(self._connection, self.numbers)
         self.trust = TrustRecord(self._connection)
         self.peer = PeerRecord(self._connection)
+        self.dismissals = Dismissals(self._connection)
+        self.quarantined = QuarantineRecord(self._connection)
         self.catalogue = CatalogueRecord(self._connection)
         self.pointers = PointerRecord(self._connection)
         self.recalls = RecallRecord(self._connection)
@@ -75,6 +81,7 @@ class StoreLedger(LedgerView):
     slabs: SlabWriter
     numbers: NumberWriter
     waiting: WaitingWriter
+    quarantined: QuarantineWriter
     trust: TrustWriter
     catalogue: CatalogueWriter
     pointers: PointerWriter
@@ -86,6 +93,7 @@ class StoreLedger(LedgerView):
         self.slabs = SlabWriter(self._connection, boot_id())
         self.numbers = NumberWriter(self._connection)
         self.waiting = WaitingWriter(self._connection, self.numbers)
+        self.quarantined = QuarantineWriter(self._connection)
         self.bundles = BundleWriter(self._connection, self.slabs, self.numbers, self.keep_guard)
         self.trust = TrustWriter(self._connection, self.keep_guard)
         self.catalogue = CatalogueWriter(self._connection)
@@ -121,11 +129,13 @@ class StoreLedger(LedgerView):
 
 
 class SupervisorLedger(LedgerView):
-    """As the supervisor writes it: what was heard of the sender."""
+    """As the supervisor writes it: what was heard of the sender, and what people said about what is missing."""
 
     writes: ClassVar = BY_SUPERVISOR
     peer: PeerWriter
+    dismissals: DismissalWriter
 
     def __init__(self, path: Path, guard: RollbackGuard | None = None, *, read_only: bool = False) -> None:
         super().__init__(path, guard, read_only=read_only)
         self.peer = PeerWriter(self._connection)
+        self.dismissals = DismissalWriter(self._connection)

@@ -102,7 +102,11 @@ class NumberWriter(Numbers):
                 "INSERT OR REPLACE INTO channel_begin (channel, first, highest) VALUES (?, ?, ?)",
                 (channel, first, first - 1),
             )
-            self._connection.execute("DELETE FROM predecessor WHERE channel = ? AND sequence < ?", (channel, first))
+            self._connection.execute(
+                "INSERT INTO renumbered (channel, times) VALUES (?, 1) ON CONFLICT DO UPDATE SET times = times + 1",
+                (channel,),
+            )
+            self._miss_nothing_below(channel, first)
             for detail in NUMBER_REFUSALS:
                 self._connection.execute(
                     "DELETE FROM bundle WHERE channel = ? AND state = 'refused' AND detail LIKE ?", (channel, detail)
@@ -137,6 +141,13 @@ class NumberWriter(Numbers):
             "ON CONFLICT DO UPDATE SET sequence = max(sequence, ?2), floor = max(floor, ?2)",
             (channel, sequence),
         )
+        if channel != TRUST_CHANNEL:  # where a number says nothing of what may still have to come
+            self._miss_nothing_below(channel, sequence + 1)
+
+    def _miss_nothing_below(self, channel: str, first: int) -> None:
+        """What was known to come with a number below this one is not waited for any more."""
+        for table in ("predecessor", "ahead", "postponed"):
+            self._connection.execute(f"DELETE FROM {table} WHERE channel = ? AND sequence < ?", (channel, first))
 
 
 def begin_command(channel: str, sequence: int) -> str:

@@ -11,6 +11,7 @@ from typing import Final
 from diode.audit.chain import LogCheckpoint
 from diode.protocol.link_order import LinkOrder
 from diode.storage.connection import Connection
+from receiver.ledger.dismissals import not_dismissed
 
 MAX_HEARD: Final = 4096
 MAX_JUNK_CHANNELS: Final = 64  # that heartbeats name, that are not configured, and of which nothing signed ever came
@@ -44,10 +45,11 @@ class PeerRecord:
     def heard(self) -> list[str]:
         """Bundles that the sender spoke of and of which nothing arrived, oldest first; last, those it says it withdrew.
 
-        Its word is not signed: it takes nothing off what is missing.
+        Its word is not signed: it takes nothing off what is missing. A person's does.
         """
         rows = self._connection.execute(
             "SELECT bundle FROM heard WHERE NOT EXISTS (SELECT 1 FROM bundle WHERE id = heard.bundle) "
+            f"AND {not_dismissed('heard', is_numbered=False)} "
             "ORDER BY EXISTS (SELECT 1 FROM withdrawn WHERE bundle = heard.bundle), number"
         )
         return [row["bundle"] for row in rows]

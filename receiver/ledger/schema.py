@@ -1,7 +1,7 @@
 """The tables of the receiver's ledger, which process writes each of them, and how older schemas are brought up to date.
 
-The column ``number`` in ``postponed``, ``ahead``, ``predecessor``, ``heard`` and ``withdrawn`` counts up with each row.
-By it the oldest rows are found and removed.
+The column ``number`` in ``postponed``, ``ahead``, ``predecessor``, ``heard``, ``withdrawn`` and ``quarantined`` counts
+up with each row. By it the oldest rows are found and removed.
 """
 
 from typing import Final
@@ -58,6 +58,12 @@ CREATE TABLE IF NOT EXISTS ahead (
 CREATE TABLE IF NOT EXISTS postponed (
     number INTEGER PRIMARY KEY, bundle TEXT NOT NULL UNIQUE, channel TEXT NOT NULL, sequence INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS renumbered (channel TEXT PRIMARY KEY, times INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS quarantined (
+    number INTEGER PRIMARY KEY, bundle TEXT NOT NULL UNIQUE, channel TEXT NOT NULL, name TEXT NOT NULL,
+    version TEXT NOT NULL, sequence INTEGER NOT NULL, is_known INTEGER NOT NULL, reason TEXT NOT NULL,
+    detail TEXT NOT NULL, at TEXT NOT NULL
+) STRICT;
 """
 TRUST: Final = """
 CREATE TABLE IF NOT EXISTS trust (version INTEGER PRIMARY KEY, sealed BLOB NOT NULL, taken TEXT NOT NULL) STRICT;
@@ -84,6 +90,12 @@ CREATE TABLE IF NOT EXISTS issued (
 ) STRICT;
 CREATE TABLE IF NOT EXISTS heard (number INTEGER PRIMARY KEY, bundle TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE IF NOT EXISTS withdrawn (number INTEGER PRIMARY KEY, bundle TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE IF NOT EXISTS dismissed (
+    number INTEGER PRIMARY KEY, bundle TEXT NOT NULL, channel TEXT NOT NULL, sequence INTEGER NOT NULL,
+    times INTEGER NOT NULL, at TEXT NOT NULL, who TEXT NOT NULL, reason TEXT NOT NULL, undone TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX IF NOT EXISTS dismissed_by_id ON dismissed (bundle);
+CREATE INDEX IF NOT EXISTS dismissed_by_number ON dismissed (channel, sequence);
 """
 CATALOGUE: Final = """
 CREATE TABLE IF NOT EXISTS entry (
@@ -138,12 +150,12 @@ SCHEMA: Final = BUNDLES + SLABS + NUMBERS + TRUST + PEER + CATALOGUE + POINTERS
 BY_STORE: Final = frozenset(
     {
         *("ledger", "bundle", "channel", "slab", "parked", "begun", "trust", "trust_floor"),
-        *("channel_begin", "predecessor", "ahead", "postponed"),
+        *("channel_begin", "predecessor", "ahead", "postponed", "renumbered", "quarantined"),
         *("entry", "claim", "holder", "pointer", "moved", "recall", "recall_heard", "ordered", "drill"),
     }
 )
 BY_SUPERVISOR: Final = frozenset(
-    {"ledger", "heartbeat", "link_order", "peer_head", "session", "issued", "heard", "withdrawn"}
+    {"ledger", "heartbeat", "link_order", "peer_head", "session", "issued", "heard", "withdrawn", "dismissed"}
 )
 
 # Schema 1 kept what is known of a slab in the column of boot ids: "durable" instead of one, or a word before it.

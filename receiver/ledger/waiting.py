@@ -1,8 +1,12 @@
-"""Bundles in the ledger that came but could not be begun: space was short, or their number waits for a person."""
+"""Bundles in the ledger that came but could not be begun: space was short, or their number waits for a person.
+
+What a person has dismissed is left out.
+"""
 
 from typing import Final, NamedTuple
 
 from diode.storage.connection import Connection
+from receiver.ledger.dismissals import not_dismissed
 from receiver.ledger.gaps import Gap
 from receiver.ledger.numbers import Numbers
 
@@ -28,7 +32,8 @@ class Waiting:
         """Bundles that wait for a person, because of their number alone, newest first."""
         rows = self._connection.execute(
             "SELECT channel, sequence, bundle FROM ahead "
-            "WHERE NOT EXISTS (SELECT 1 FROM bundle WHERE id = ahead.bundle) ORDER BY number DESC"
+            "WHERE NOT EXISTS (SELECT 1 FROM bundle WHERE id = ahead.bundle) "
+            f"AND {not_dismissed('ahead')} ORDER BY number DESC"
         )
         waiting = [Gap(**row) for row in rows.fetchall()]
         return {gap.bundle: gap for gap in waiting if not self._numbers.takes(gap.channel, gap.sequence)}
@@ -41,7 +46,8 @@ class Waiting:
         rows = self._connection.execute(
             "SELECT channel, sequence, bundle FROM ahead WHERE NOT EXISTS ("
             "SELECT 1 FROM bundle WHERE id = ahead.bundle OR (channel = ahead.channel AND sequence = ahead.sequence "
-            "AND state IN ('held', 'publishing', 'published'))) ORDER BY number DESC"
+            "AND state IN ('held', 'publishing', 'published'))) "
+            f"AND {not_dismissed('ahead')} ORDER BY number DESC"
         ).fetchall()
         waiting = self.ahead()
         return {row["bundle"]: Gap(**row) for row in rows if row["bundle"] not in waiting}
@@ -56,7 +62,8 @@ class Waiting:
         """Bundles that wait for room, oldest first."""
         rows = self._connection.execute(
             "SELECT bundle, channel, sequence FROM postponed "
-            "WHERE NOT EXISTS (SELECT 1 FROM bundle WHERE id = postponed.bundle) ORDER BY number"
+            "WHERE NOT EXISTS (SELECT 1 FROM bundle WHERE id = postponed.bundle) "
+            f"AND {not_dismissed('postponed')} ORDER BY number"
         )
         return {row["bundle"]: Place(row["channel"], row["sequence"]) for row in rows}
 

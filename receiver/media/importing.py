@@ -115,12 +115,13 @@ class Importing:
             self._ended(one.opened, row, is_new=False)
         if row is not None or manifest.channel == TRUST_CHANNEL:
             return
-        if hex_id in self._ledger.waiting.ahead():
+        gap = self._ledger.waiting.noted_ahead(hex_id)
+        if gap is not None and not self._ledger.numbers.takes(gap.channel, gap.sequence):
             command = begin_command(manifest.channel, manifest.sequence)
             raise ReplayError(
                 f"{manifest.label}: its number waits for a person, who types: {command}; then import again"
             )
-        if hex_id in self._ledger.waiting.postponed():
+        if self._ledger.waiting.noted_postponed(hex_id) is not None:
             raise FullError(f"{manifest.label}: there is no room for it, on the disk or in its channel's quota")
         raise UsageError(f"{manifest.label} was not begun; the daemon's log says why")
 

@@ -4,7 +4,7 @@ Signatures prove that some bundles are missing. Other bundles are named by heart
 """
 
 from collections.abc import Callable, Collection
-from typing import Final
+from typing import Any, Final
 
 from diode.console.budget import PerMinute
 from receiver.events.happened import Event, GapsCounted, Noted
@@ -37,6 +37,7 @@ class Asking:
         self._hints = hints
         self._say = say
         self._proven: list[Request] = []  # said already
+        self._dismissed: tuple[int, int] | None = None  # what people had dismissed at the last look
         self._is_current = False  # nothing has happened since the gaps were looked for
 
     def outdate(self) -> None:
@@ -45,16 +46,18 @@ class Asking:
 
     def look_back(self, now: float) -> None:
         """The sender is idle: report every bundle that has a number, and did not arrive, as missing."""
-        if self._is_current:
-            return
         with self._disk.surviving():
+            stamp = self._ledger.dismissals.stamp()
+            if self._is_current and stamp == self._dismissed:
+                return
+            self._dismissed = stamp
             gaps = request_gaps(self._ledger, self._configured)
             self._say_proven([gap for gap in gaps if gap.is_signed])
             for gap in gaps:
-                if not gap.is_signed and gap not in self.gaps and self._hints.take(now):
+                if self._is_news(gap) and self._hints.take(now):
                     self._say_missing(gap)
             self.gaps, self._is_current = gaps, True
-            self._say(GapsCounted(len(gaps)))
+            self._say(GapsCounted(sum(gap.is_lost for gap in gaps)))
 
     def look(self, now: float) -> None:
         """Report the bundles that signatures prove to be missing, whether the sender is idle or not."""
@@ -64,11 +67,18 @@ class Asking:
             fields = {"count": left_out, "do": "diode-receiver missing"}
             self._say(Noted("error", "bundles_perhaps_missing", fields))
 
+    def _is_news(self, gap: Request) -> bool:
+        """Whether a hint speaks of something that was not reported at the last look."""
+        return not gap.is_signed and gap.is_lost and gap.code not in {known.code for known in self.gaps}
+
     def _say_proven(self, proven: list[Request]) -> None:
+        known = {request.code for request in self._proven}
         for request in proven:
-            if request not in self._proven:
+            if request.code not in known:
                 self._say_missing(request)
         self._proven = proven
 
     def _say_missing(self, request: Request) -> None:
-        self._say(Noted("error", "bundle_missing", {"what": request.what, "do": request.command}))
+        fields: dict[str, Any] = {"bundle": request.bundle} if request.bundle else {}
+        fields |= {"channel": request.channel, "sequence": request.sequence} if request.channel else {}
+        self._say(Noted("error", "bundle_missing", fields | {"what": request.text, "do": request.command}))

@@ -38,7 +38,8 @@ def begin_channel(config: ReceiverConfig, channel: str, first: int) -> Begun:
                 f"numbers of channel {channel} up to {low_watermark} were spent by a rebaseline; they may have been "
                 f"published; the sender goes on after them: diode-sender rebaseline --after {channel}={low_watermark}"
             )
-        waited = [gap.bundle for gap in ledger.waiting.ahead().values() if gap.channel == channel]
+        waiting = ledger.waiting.ahead().values()
+        waited = [gap.bundle for gap in waiting if gap.channel == channel and gap.sequence >= first]
         audit = open_log(config.audit_folder, config.service_key, "receiver")
         audit.append(What.CHANNEL_BEGUN, channel=channel, detail=f"numbers from {first} on, by hand")
         ledger.numbers.begin(channel, first)

@@ -5,10 +5,13 @@ is recorded with a later heartbeat. A disk error here never ends the receiver.
 """
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import Final
 
 from diode.audit.chain import LogCheckpoint
+from diode.bundle.ref import names_of
 from diode.console.budget import PerMinute, Seldom
+from diode.errors import StorageError
 from diode.protocol.heartbeat import InFlight
 from receiver.events.happened import Event, Noted
 from receiver.ledger.ledgers import SupervisorLedger
@@ -151,8 +154,12 @@ class Bundles:
             return False
         self._cancelled[bundle] = False
         if self._hints.take(now):
-            do = "ask staging; it comes again under a new version, if at all"
-            self._say(Noted("error", "bundle_cancelled", {"bundle": bundle, "do": do}))
+            do = f"ask staging; if nobody misses it: diode-receiver dismiss {bundle} --reason TEXT"
+            row = None
+            with suppress(StorageError):  # it is said all the same
+                row = self._ledger.bundles.get(bundle)
+            names = {"bundle": bundle} if row is None else names_of(row)
+            self._say(Noted("error", "bundle_cancelled", {**names, "do": do}))
         return True
 
     def bound(self) -> None:

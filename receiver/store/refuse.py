@@ -8,11 +8,13 @@ from typing import Any, Final
 
 from diode.audit.chain import What
 from diode.audit.facts import why
+from diode.bundle.manifest import PAYLOAD_TYPE, bundle_id, read_manifest
 from diode.bundle.opened import Opened
 from diode.bundle.ref import number_of
 from diode.console.budget import Newest
-from diode.errors import ContentError, Drop, PlaceError
-from diode.formats.names import TRUST_CHANNEL
+from diode.errors import ContentError, Drop, ManifestError, PlaceError
+from diode.formats.dsse import read_envelope
+from diode.formats.names import MAX_MANIFEST_BYTES, TRUST_CHANNEL
 from diode.formats.timestamps import now_utc
 from diode.storage.folder import Folder
 from receiver.inbox.facts import facts, ref_of
@@ -29,6 +31,7 @@ from receiver.store.reports import Reports
 # What is wrong with one bundle's place, and not with the disk: a file where a folder must be, a name too long for here.
 PLACE: Final = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EXDEV)
 TAKE_BACK_EVERY_S: Final = 60.0
+MAX_DETAIL: Final = 500  # characters of a reason that the ledger keeps
 MAX_MET: Final = 4096  # bundle ids reported, the newest: whoever has the link key could invent more without end
 
 
@@ -113,8 +116,18 @@ class Refusing:
             return
         hex_id, error = rejected.hex_id, rejected.error
         self._records.audit.append(What.QUARANTINED, bundle=hex_id, **why(error))
+        self._remember(rejected, is_known=is_signed)
         self._set_aside(hex_id, error, {}, None, is_signed=is_signed)
         self._reports.tell(ManifestRefused(hex_id, error.reason, str(error)))
+
+    def _remember(self, rejected: Rejected, *, is_known: bool) -> None:
+        """Its manifest came, so it does not count as lost. What no known key has signed is not read."""
+        with suppress(ManifestError), self._reports.disk.surviving():
+            payload = read_envelope(rejected.sealed, PAYLOAD_TYPE, MAX_MANIFEST_BYTES).payload
+            if bundle_id(payload) == rejected.number:  # else it says nothing about the bundle whose id it came under
+                place = read_manifest(payload) if is_known else None
+                why_not = (rejected.error.reason, str(rejected.error)[:MAX_DETAIL])
+                self._records.ledger.quarantined.note(rejected.hex_id, place, *why_not)
 
     def quarantine(self, hex_id: str, error: ContentError, about: dict[str, Any], keep: Folder | None) -> None:
         """Set a signed bundle aside, and say that it is refused: for good, once the ledger has it so.
@@ -133,6 +146,7 @@ class Refusing:
         ref = ref_of(opened)
         if self._reports.has_turn("trust"):
             self._records.note(What.REFUSED, opened, **why(error))
+            self._records.ledger.quarantined.note(ref.hex_id, opened.manifest, error.reason, str(error)[:MAX_DETAIL])
             self._set_aside(ref.hex_id, error, facts(opened), None)
             self._reports.tell(ManifestRefused(ref.hex_id, error.reason, str(error)))
         bundle = self._bundles.get(ref.number)

@@ -16,6 +16,7 @@ from receiver.events.happened import (
     BeatsLeftOut,
     Coming,
     DescriptionFailed,
+    Dismissed,
     Ended,
     Event,
     GapsCounted,
@@ -53,6 +54,8 @@ class Counts:
                 self._read_bundle(event)
             case BeatHeard() | BeatsLeftOut() | OldKeyUsed():
                 self._read_link(event)
+            case Dismissed(bundle):
+                self.coming.discard(bundle)
             case GapsCounted(count):
                 self.missing = count
             case WorkerDied():

@@ -102,10 +102,15 @@ class OnTheWay:
             with self._disk.surviving():
                 if self._ledger.bundles.is_over(bundle):
                     continue  # a heartbeat brought up an old one
+                if self._ledger.dismissals.of(bundle) is not None:
+                    continue  # a person said that nobody misses it
                 request = request_bundle(self._ledger, bundle)
+                if not request.is_lost:
+                    continue  # its manifest came, and that it was refused was said
                 if not request.is_signed and not self._hints.take(now):
                     continue  # whoever holds the link key can name bundles without end
-                self._say(self._incomplete(bundle, coming, self._ask(bundle, request)))
+                label = coming.row.label if coming is not None else ""
+                self._say(self._incomplete(bundle, coming, self._ask(bundle, request, label)))
 
     def _incomplete(self, bundle: str, coming: Coming | None, code: str) -> Incomplete:
         note = flood_note(self._figures.losses(), self._figures.drops())
@@ -114,11 +119,11 @@ class OnTheWay:
         row = coming.row
         return Incomplete(bundle, row, f"{coming.missing} of {row.slabs} slabs are missing{note}", code)
 
-    def _ask(self, bundle: str, request: Request) -> str:
+    def _ask(self, bundle: str, request: Request, label: str) -> str:
         """Keep the code that a person carries to the sender: there is no other way back. A long one is its file."""
         kept = ""
         with self._disk.surviving(lambda: self._say(CodeNotKept())):
             kept = str(keep_request(self._state, bundle, request))
         do = request.command if request.is_short else f"diode-sender resend --missing {bundle}.txt"
-        self._say(ResendNeeded(request.what, do, kept))
+        self._say(ResendNeeded(request.text, do, kept, bundle, label))
         return request.code if request.is_short else kept

@@ -11,7 +11,7 @@ from diode.process import tending
 from diode.process.asking import NoAnswerError
 from diode.process.judges import let_in
 from diode.trust.keys import maybe_read_service_key
-from receiver.events.happened import Event, NowHeld, ScanFailed, Scanned
+from receiver.events.happened import Ended, Event, NowHeld, ScanFailed, Scanned
 from receiver.inbox.folder import Inbox
 from receiver.ledger.ledgers import LedgerView
 from receiver.release.decisions import write_decision
@@ -33,6 +33,7 @@ class Scans:
         self._is_over = is_over
         self._say = say
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._unanswered: dict[str, NowHeld] = {}
 
     def read(self, event: Event) -> None:
         """Begin a scan of what is held, unless one runs."""
@@ -41,6 +42,16 @@ class Scans:
                 if row.id not in self._running and not self._is_over():
                     self._running[row.id] = tending.start("scan", partial(self._scan, event))
                     self._running[row.id].add_done_callback(lambda _: self._running.pop(row.id, None))
+            case Ended(_, bundle):
+                self._unanswered.pop(bundle, None)
+
+    def has_failed(self, bundle: str) -> bool:
+        """Whether its scanner gave no answer, and is not at work."""
+        return bundle in self._unanswered and bundle not in self._running
+
+    def again(self, bundle: str) -> None:
+        """Scan a held bundle once more, because a person says so."""
+        self.read(self._unanswered[bundle])
 
     async def close(self) -> None:
         """End the scans that run; what they would have decided about stays held."""
@@ -62,6 +73,8 @@ class Scans:
             if row is not None and signer is not None:
                 decision = decide(row.id, row.content, verdict, reason, now_utc())
                 write_decision(config.state, decision, [signer])
-                self._say(Scanned(row.id, verdict, reason))
+                self._unanswered.pop(row.id, None)
+                self._say(Scanned(row.id, verdict, reason, row.label))
         except (NoAnswerError, DiodeError, OSError) as error:
-            self._say(ScanFailed(held.row.id, str(error)))
+            self._unanswered[held.row.id] = held
+            self._say(ScanFailed(held.row.id, str(error), held.row.label))

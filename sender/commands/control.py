@@ -3,6 +3,7 @@
 from contextlib import closing
 from pathlib import Path
 
+from diode.bundle.beginning import find_bundle
 from diode.bundle.ref import label_of
 from diode.config.load import load
 from diode.config.sender import SenderConfig
@@ -52,9 +53,4 @@ def _what(channel: str) -> str:
 def _one(config: SenderConfig, beginning: str) -> Row:
     """The bundle that a person means by its id, or the beginning of it. Raises UsageError."""
     with closing(open_ledger(config)) as ledger:
-        found = ledger.recent(2, beginning.lower()) if beginning else []
-    if len(found) != 1:
-        raise UsageError(
-            f"{beginning!r} begins {'several ids' if found else 'no id'}; 'diode-sender status' shows them"
-        )
-    return found[0]
+        return find_bundle(ledger.ids, beginning, "'diode-sender status' shows them")

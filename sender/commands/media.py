@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from diode.bundle.ref import label_of
+from diode.bundle.ref import names_of
 from diode.config.load import load
 from diode.config.sender import SenderConfig
 from diode.console.logs import configure
@@ -24,15 +24,15 @@ def export_bundles(toml: Path, target: Path, bundles: Sequence[str], *, as_json:
         with closing(open_ledger(config, read_only=False)) as ledger:
             audit = open_audit(config)
             for row in [find(ledger, bundle) for bundle in bundles]:
-                label, size = label_of(row), row.size
+                names, size = names_of(row), row.size
 
-                def show(done: int, label: str = label, size: int = size) -> None:
-                    display.update(label, done, size, "to the medium", {})
+                def show(done: int, names: dict[str, str] = names, size: int = size) -> None:
+                    display.update(names["label"], done, size, "to the medium", names)
 
                 done = export(config.state, ledger, audit, row, target, show)
                 read_back = "O_DIRECT" if done.is_direct else "posix_fadvise"
                 outcome = "exported" if done.is_new else "on the medium already"
-                display.finish(label, outcome, {"id": row.id, "bytes": size, "read_back_by": read_back})
+                display.finish(names["label"], outcome, names | {"bytes": size, "read_back_by": read_back})
     finally:
         display.close()
     say(

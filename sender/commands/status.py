@@ -29,7 +29,7 @@ def show(toml: Path, *, as_json: bool, most: int = MOST_SHOWN, channel: str = ""
     exports: dict[str, list[str]] = {}
     if ledger := maybe_ledger(config):
         with closing(ledger):
-            rows = ledger.recent(most, channel=channel)
+            rows = ledger.recent(most, channel)
             exports = {row.id: ledger.exports.of(row.id) for row in rows}
     is_running, left, now = is_locked(config.state), read_left(config.state), _live(config)
     if as_json:

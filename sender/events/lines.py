@@ -6,6 +6,7 @@ because the option ``--json`` prints that line as JSON.
 
 from typing import Any, Final
 
+from diode.bundle.ref import label_of
 from diode.log import log
 from diode.process.clock import ClockJumped, log_clock
 from diode.process.restarts import WorkersLate, log_late
@@ -81,10 +82,9 @@ def _line_of_a_bundle(event: Event) -> None:
             facts = {"bytes": size, "signatures": signatures, "do": f"diode-sender approve {bundle.hex_id} --key KEY"}
             log.info("bundle_waits", bundle=bundle.hex_id, **_place(bundle), **facts)
         case BundleResumed(bundle, sending_pass, slab):
-            log.info("bundle_goes_on", bundle=bundle.hex_id, at_pass=sending_pass + 1, at_slab=slab)
+            log.info("bundle_goes_on", **bundle.names, at_pass=sending_pass + 1, at_slab=slab)
         case BundleWithdrawn(bundle, _, detail):
-            facts = {"channel": bundle.channel, "name": bundle.name, "detail": detail}
-            log.error("bundle_cancelled", bundle=bundle.hex_id, **facts)
+            log.error("bundle_cancelled", bundle=bundle.hex_id, **_place(bundle), detail=detail)
         case ResendFailed(hex_id, detail):
             log.error("resend_failed", bundle=hex_id, detail=detail, do="drop it into the outbox as a new version")
 
@@ -132,4 +132,5 @@ def _line_of_a_worker(event: Event) -> None:
 
 
 def _place(of: Any) -> dict[str, str]:
-    return {"channel": of.channel, "name": of.name, "version": of.version}
+    """Its label, and the parts of that."""
+    return {"label": label_of(of), "channel": of.channel, "name": of.name, "version": of.version}

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from diode.audit.chain import What
 from diode.audit.log import AuditLog
+from diode.bundle.beginning import find_bundle
 from diode.bundle.medium import TOP, parts_of
 from diode.bundle.ref import label_of, number_of
 from diode.errors import IntegrityError, ManifestError, SourceError, StorageError, UsageError
@@ -31,10 +32,7 @@ class Exported(NamedTuple):
 
 def find(ledger: Ledger, text: str) -> Row:
     """The bundle whose id is, or begins with, ``text``, and that may leave. Raises UsageError."""
-    found = ledger.recent(2, text.lower()) if text else []
-    if len(found) != 1:
-        raise UsageError(f"{text!r} names no single bundle; 'diode-sender status' shows the ids; nothing was written")
-    row = found[0]
+    row = find_bundle(ledger.ids, text, "'diode-sender status' shows them")
     if row.state == State.UNAPPROVED:
         raise UsageError(f"{row.id} waits for signatures, and was not exported; type: diode-sender approve {row.id}")
     if row.state not in MAY_LEAVE:

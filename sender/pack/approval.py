@@ -13,16 +13,17 @@ from securesystemslib.signer import Signer
 
 from diode.audit.chain import What
 from diode.audit.log import AuditLog
+from diode.bundle.beginning import find_bundle
 from diode.bundle.manifest import PAYLOAD_TYPE, bundle_id
 from diode.bundle.opened import Signature
-from diode.bundle.ref import label_of, number_of
+from diode.bundle.ref import number_of
 from diode.config.sender import SenderConfig
 from diode.errors import NotInitialisedError, SourceError, TrustError, UsageError
 from diode.formats.dsse import merge_signatures, read_envelope, write_envelope
 from diode.formats.names import MAX_MANIFEST_BYTES
 from diode.storage.durable import write_durably
 from diode.trust.keys import read_trusted
-from sender.ledger import Ledger, Row, named
+from sender.ledger import Ledger, Row, State, named
 from sender.outbox.folder import OutboxFolder
 from sender.pack.identity_copies import forget, forget_older
 from sender.pack.packed import MANIFEST_FILE, check_packed
@@ -49,14 +50,9 @@ class Approval(NamedTuple):
 
 def find_waiting(ledger: Ledger, text: str) -> Row:
     """The waiting bundle whose id is, or begins with, ``text``. Raises UsageError unless it is exactly one."""
-    waiting = ledger.unapproved()
-    found = [row for row in waiting if text and row.id.startswith(text.lower())]
-    if len(found) == 1:
-        return found[0]
-    if row := ledger.get(text):
-        raise UsageError(f"{row.id} is {row.state}: it waits for no signature")
-    names = ", ".join(f"{row.id} ({label_of(row)})" for row in waiting[:8])
-    raise UsageError(f"{text!r} names no single bundle that waits for signatures; waiting: {names or 'none'}")
+    return find_bundle(
+        ledger.ids, text, "'diode-sender waiting' shows those that wait for signatures", {State.UNAPPROVED}
+    )
 
 
 def reject_waiting(config: SenderConfig, ledger: Ledger, row: Row, reason: str, audit: AuditLog) -> None:

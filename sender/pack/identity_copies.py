@@ -3,6 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 
+from diode.bundle.ref import names_of
 from diode.identity.kept import IDENTITY_FOLDER, Kept
 from diode.log import log
 from sender.ledger import Ledger, Row
@@ -20,7 +21,7 @@ def forget(state: Path, row: Row) -> None:
     try:
         Kept(state / IDENTITY_FOLDER).remove(row.channel, row.name, row.sequence)
     except OSError as error:
-        log.warning("identity_copy_stuck", bundle=row.id, detail=f"{error.strerror}: {error.filename}")
+        log.warning("identity_copy_stuck", **names_of(row), detail=f"{error.strerror}: {error.filename}")
 
 
 def forget_older(state: Path, ledger: Ledger, row: Row) -> None:
@@ -29,4 +30,4 @@ def forget_older(state: Path, ledger: Ledger, row: Row) -> None:
     try:
         Kept(state / IDENTITY_FOLDER).prune(row.channel, row.name, min([row.sequence, *same]))
     except OSError as error:
-        log.warning("identity_copy_stuck", bundle=row.id, detail=f"{error.strerror}: {error.filename}")
+        log.warning("identity_copy_stuck", **names_of(row), detail=f"{error.strerror}: {error.filename}")

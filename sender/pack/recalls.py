@@ -16,6 +16,7 @@ from securesystemslib.signer import Signer
 
 from diode.audit.chain import What
 from diode.audit.log import AuditLog
+from diode.bundle.beginning import find_bundle
 from diode.bundle.recall import (
     MAX_RECALL_BYTES,
     NOT_RECALLED,
@@ -27,6 +28,7 @@ from diode.bundle.recall import (
     read_recall,
     write_recall,
 )
+from diode.bundle.ref import label_of
 from diode.config.sender import SenderConfig
 from diode.errors import ManifestError, NotInitialisedError, SourceError, TrustError, UsageError
 from diode.formats.dsse import read_envelope, write_envelope
@@ -53,13 +55,9 @@ class Signed(NamedTuple):
 
 def find_recallable(ledger: Ledger, text: str) -> Row:
     """The bundle whose id is, or begins with, ``text``. Raises UsageError unless it is one that can be recalled."""
-    found = [row for row in ledger.recent(100, text.lower()) if row.channel not in NOT_RECALLED] if text else []
-    if len(found) > 1:
-        names = ", ".join(f"{row.id} ({row.channel}/{row.name}/{row.version})" for row in found[:8])
-        raise UsageError(f"{text!r} begins the ids of several bundles: {names}")
-    if not found:
-        raise UsageError(f"{text!r} names no bundle from here that can be recalled; see 'diode-sender status'")
-    (row,) = found
+    row = find_bundle(ledger.ids, text, "'diode-sender status' shows them")
+    if row.channel in NOT_RECALLED:
+        raise UsageError(f"{label_of(row)} ({row.id}) cannot be recalled: it is of channel {row.channel}")
     if row.state == State.UNAPPROVED:
         raise UsageError(f"{row.id} was never sent: it waits for signatures; type diode-sender reject {row.id}")
     return row

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from diode.bundle.ref import names_of
 from diode.config.sender import Outbox
 from diode.log import log
 from sender.ledger import Ledger, Row
@@ -37,7 +38,7 @@ def prune(outbox: Outbox, state: Path, ledger: Ledger, now: float | None) -> int
             continue
         _delete_item(outbox, Path(row.origin))
         shutil.rmtree(folder, ignore_errors=True)
-        log.info("bundle_no_longer_kept", bundle=row.id, channel=row.channel, name=row.name, rule=outbox.keep)
+        log.info("bundle_no_longer_kept", **names_of(row), channel=row.channel, name=row.name, rule=outbox.keep)
         gone += 1
     return gone
 
@@ -79,7 +80,7 @@ def find_moved(outbox: Outbox, state: Path, ledger: Ledger) -> None:
             log.warning("sent_item_stuck", item=printable(place), detail=f"{error.strerror}: {error.filename}")
             continue
         ledger.moved(row.id, str(place))
-        log.info("moved_item_found", bundle=row.id, item=str(place))
+        log.info("moved_item_found", **names_of(row), item=str(place))
 
 
 def _packed(state: Path, ledger: Ledger) -> Iterator[tuple[Path, Row]]:

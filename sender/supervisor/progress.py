@@ -17,20 +17,26 @@ class Shown:
         """Draw an event, if it is one that is shown."""
         match event:
             case CheckRuns():
-                self._display.update(_label(event), event.done_bytes, 0, "", {})
+                self._display.update(
+                    _shown(event), event.done_bytes, 0, "", {"check": event.check, "item": _item(event)}
+                )
             case CheckEnded():
-                self._display.forget(_label(event))
+                self._display.forget(_shown(event))
             case SlabSent():
                 detail = f"pass {event.sending_pass}/{event.passes}"
                 done, total = event.done_bytes, event.total_bytes
-                self._display.update(event.bundle.label, done, total, detail, self._figures())
+                self._display.update(event.bundle.label, done, total, detail, {**event.bundle.names, **self._figures()})
             case BundleSent(bundle, size, files, passes):
-                fields = {"id": bundle.hex_id, "bytes": size, "files": files, "passes": passes}
+                fields = {**bundle.names, "bytes": size, "files": files, "passes": passes}
                 self._display.finish(bundle.label, "sent", fields)
             case BundleResent(bundle, size, files):
-                fields = {"id": bundle.hex_id, "bytes": size, "files": files, "passes": 1}
+                fields = {**bundle.names, "bytes": size, "files": files, "passes": 1}
                 self._display.finish(bundle.label, "resent", fields)
 
 
-def _label(event: CheckRuns | CheckEnded) -> str:
-    return f"{event.check} {event.channel}/{event.name}"
+def _shown(event: CheckRuns | CheckEnded) -> str:
+    return f"{event.check} {_item(event)}"
+
+
+def _item(event: CheckRuns | CheckEnded) -> str:
+    return f"{event.channel}/{event.name}"

@@ -35,7 +35,7 @@ async def test_an_urgent_bundle_is_published_before_the_model_on_its_way(tmp_pat
             dropped = await receiver.counted("bytes_done", 0)
         assert 0 == await receiver.ended()
         first, second = (m for m in receiver.messages if m["message_type"] == "bundle")
-        assert ("cve/fix/1", "models/model.bin/1") == (first["bundle"], second["bundle"])
+        assert ("cve/fix/1", "models/model.bin/1") == (first["label"], second["label"])
         before = receiver.messages[: receiver.messages.index(first)]
         overtaken = max(m["bytes_done"] for m in before if m.get("bytes_done"))
         assert overtaken - dropped <= OVERTAKEN_SLABS * SMALL_SLAB

@@ -63,7 +63,7 @@ async def test_a_code_brings_what_was_lost(tmp_path: Path) -> None:
         content = random.Random(8).randbytes(BUNDLE)
         drop(link, content)
         incomplete = (await lose_some(link)).last("bundle")
-        code, bundle = incomplete["resend_code"], incomplete["id"]
+        code, bundle = incomplete["resend_code"], incomplete["bundle"]
         kept = link.folder / "receiver" / "state" / "resend" / f"{bundle}.txt"
         assert code == kept.read_text().strip()
         assert kept.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
@@ -98,7 +98,7 @@ async def test_what_was_confirmed_is_kept_no_longer(tmp_path: Path) -> None:
         keep = {"DIODE_OUTBOX__KEEP": "until-confirmed", "DIODE_OUTBOX__SETTLE_S": "0"}
         assert 0 == await (await link.sender("run", "--json", "--until-idle", **keep)).ended()
         assert 0 == await receiver.ended()
-        ids = {m["bundle"].split("/")[1]: m["id"] for m in receiver.messages if m["message_type"] == "bundle"}
+        ids = {m["label"].split("/")[1]: m["bundle"] for m in receiver.messages if m["message_type"] == "bundle"}
         assert set(names) == ids.keys()
 
         def kept() -> set[str]:
@@ -155,7 +155,7 @@ async def test_a_damaged_packed_bundle_holds_nothing_up(tmp_path: Path) -> None:
         sender = await link.sender("run", "--json", "--until-idle", DIODE_OUTBOX__SETTLE_S="0")
         assert 3 == await sender.ended()
         assert any("damaged" in line for line in sender.log if "bundle_cancelled" in line)
-        assert "models/other/1" == sender.last("bundle")["bundle"]
+        assert "models/other/1" == sender.last("bundle")["label"]
 
 
 @pytest.mark.long

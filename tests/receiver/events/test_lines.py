@@ -7,10 +7,14 @@ from structlog.testing import capture_logs
 
 from diode.console.budget import MOST_A_MINUTE
 from diode.process.supervise import WorkerRefused, WorkerSaid
-from receiver.events.happened import Event, Noted, OldKeyUsed
+from receiver.events.happened import Event, Noted, OldKeyUsed, Ticked
 from receiver.events.lines import Lines
+from receiver.supervisor.figures import Figures
+from receiver.supervisor.progress import Progress
 from tests.receiver.events.happenings import BUNDLE, ONE_OF_EACH
+from tests.receiver.supervisor.test_progress import KeptDisplay
 
+NAMES = {"bundle": BUNDLE, "label": "cve/b/1"}
 OLD_FACTS = {"channel": "cve", "dated": "then", "dated_by": "apt", "budget_days": 30}
 LINES: list[tuple[str, str, dict[str, Any]]] = [
     ("info", "listening", {"address": "a:1", "inbox": "/inbox"}),
@@ -29,25 +33,39 @@ LINES: list[tuple[str, str, dict[str, Any]]] = [
     ("warning", "sandbox_incomplete", {"lacks": ["landlock"]}),
     ("info", "udp_path_chosen", {"path": "batched"}),
     ("error", "worker_died", {"worker": "receiver.listen", "code": -9}),
-    ("info", "bundle_accepted", {"bundle": BUNDLE, "name": "cve/b/1", "bytes": 1000}),
-    ("warning", "bundle_held", {"bundle": BUNDLE, "label": "cve/b/1", "channel": "cve", "waits_for": "1 people"}),
-    ("error", "bundle_expired", {"bundle": BUNDLE, "name": "cve/b/1"}),
-    ("error", "not_described", {"bundle": BUNDLE, "name": "cve/b/1", "detail": "broken"}),
-    ("error", "names_refused", {"bundle": BUNDLE, "name": "cve/b/1", "count": 3, "detail": "pypi x (of base)"}),
-    ("error", "resend_needed", {"what": "w", "do": "d", "kept": "/k", "qr": "diode-receiver missing"}),
+    ("info", "bundle_accepted", {**NAMES, "name": "cve/b/1", "bytes": 1000}),
+    ("warning", "bundle_held", {**NAMES, "channel": "cve", "waits_for": "1 people"}),
+    ("error", "bundle_expired", {**NAMES, "name": "cve/b/1"}),
+    ("error", "not_described", {**NAMES, "name": "cve/b/1", "detail": "broken"}),
+    (
+        "error",
+        "names_refused",
+        {**NAMES, "name": "cve/b/1", "count": 3, "detail": "pypi x (of base)"},
+    ),
+    ("info", "dismissed", {"bundle": BUNDLE, "channel": "cve", "sequence": 5, "who": "alice:1", "reason": "why"}),
+    ("info", "dismissal_undone", {"channel": "cve", "sequence": 5, "who": "alice:1", "reason": "why"}),
+    (
+        "error",
+        "resend_needed",
+        {**NAMES, "what": "w", "do": "d", "kept": "/k", "qr": "diode-receiver missing"},
+    ),
     ("error", "code_not_kept", {"do": "diode-receiver missing, when the disk works"}),
     ("error", "bundles_perhaps_incomplete", {"count": 8, "do": "diode-receiver missing"}),
-    ("info", "scanned", {"bundle": BUNDLE, "verdict": "accept", "reason": "clean"}),
-    ("warning", "scan_failed", {"bundle": BUNDLE, "detail": "hangs", "consequence": "it stays held"}),
+    ("info", "scanned", {**NAMES, "verdict": "accept", "reason": "clean"}),
+    (
+        "warning",
+        "scan_failed",
+        {**NAMES, "detail": "hangs", "consequence": "it stays held"},
+    ),
     ("info", "trust_changed", {"version": 2}),
-    ("info", "version_healthy", {"bundle": BUNDLE, "label": "cve/b/1", "detail": "fine"}),
-    ("error", "version_unhealthy", {"bundle": BUNDLE, "label": "cve/b/1", "detail": "no answer"}),
-    ("error", "health_not_recorded", {"bundle": BUNDLE, "label": "cve/b/1", "detail": "read-only"}),
-    ("error", "bundle_recalled", {"bundle": BUNDLE, "label": "cve/b/1", "reason": "bad", "who": "alice"}),
-    ("error", "bundle_recalled", {"bundle": BUNDLE, "label": "cve/b/1", "reason": "bad", "who": "alice"}),
-    ("warning", "recall_undone", {"bundle": BUNDLE, "label": "cve/b/1", "reason": "bad"}),
-    ("info", "drill_ended", {"drill": "d", "label": "cve/b", "outcome": "passed", "report": "r"}),
-    ("error", "drill_ended", {"drill": "d", "label": "cve/b", "outcome": "failed: health", "report": "r"}),
+    ("info", "version_healthy", {**NAMES, "detail": "fine"}),
+    ("error", "version_unhealthy", {**NAMES, "detail": "no answer"}),
+    ("error", "health_not_recorded", {**NAMES, "detail": "read-only"}),
+    ("error", "bundle_recalled", {**NAMES, "reason": "bad", "who": "alice"}),
+    ("error", "bundle_recalled", {**NAMES, "reason": "bad", "who": "alice"}),
+    ("warning", "recall_undone", {**NAMES, "reason": "bad"}),
+    ("info", "drill_ended", {"drill": "d", "pointer": "cve/b", "outcome": "passed", "report": "r"}),
+    ("error", "drill_ended", {"drill": "d", "pointer": "cve/b", "outcome": "failed: health", "report": "r"}),
     ("warning", "lag_breached", {**OLD_FACTS, "days": 31, "last_bundle": ""}),
     ("info", "lag_recovered", {**OLD_FACTS, "days": 2}),
 ]
@@ -78,6 +96,21 @@ def test_each_event_is_its_line_or_none() -> None:
             "files",
             "path",
         }
+
+
+def test_one_bundle_has_one_name() -> None:
+    """``bundle`` is its id, and ``label`` stands beside it wherever it is known, in lines and JSON messages."""
+    display = KeptDisplay()
+    progress = Progress(display, Figures())
+    for event in (*ONE_OF_EACH, Ticked(2.0)):
+        progress.read(event)
+    said = [*written(*ONE_OF_EACH), *display.fields]
+    named = [line for line in said if "bundle" in line]
+    assert len(named) >= 20
+    assert {BUNDLE} == {line["bundle"] for line in named}
+    assert {"cve/b/1"} == {line["label"] for line in said if "label" in line}
+    nameless = {line["event"] for line in written(*ONE_OF_EACH) if "bundle" in line and "label" not in line}
+    assert {"dismissed"} == nameless  # which may be of a bundle of which nothing was begun
 
 
 def test_every_event_is_in_the_table() -> None:

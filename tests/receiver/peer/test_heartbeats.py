@@ -87,7 +87,7 @@ def test_what_was_withdrawn_is_missing_all_the_same(tmp_path: Path) -> None:
         hearing.hear(beat(1 + number, ("a" * 16, state)), 1.0 + number, {"a" * 16: coming("progress")})
     assert ["a" * 16] == endings.due(99.0, NONE_LEFT, NONE_LEFT)
     assert (["a" * 16], {"a" * 16}) == (ledger.peer.heard(), ledger.peer.cancelled())
-    assert "the sender says that it was withdrawn" in request_bundle(ledger, "a" * 16).what
+    assert "the sender says that it was withdrawn" in request_bundle(ledger, "a" * 16).text
 
 
 def test_a_withdrawn_bundle_may_come_after_all(tmp_path: Path) -> None:

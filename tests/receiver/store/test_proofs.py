@@ -102,7 +102,7 @@ def test_what_heartbeats_say_takes_no_proof_away(enclave: Enclave) -> None:
     enclave.peer.note_cancelled([f"{bundles[2].number:016x}"])
     enclave.peer.note_high_watermarks({"test": 1})
     (request,) = asked(enclave)
-    assert (True, True) == (request.is_signed, "says that it was withdrawn" in request.what)
+    assert (True, True) == (request.is_signed, "says that it was withdrawn" in request.text)
 
 
 def test_what_has_begun_or_waits_stays_listed(enclave: Enclave) -> None:

@@ -21,6 +21,8 @@ from tests.receiver.events.happenings import (
     STRANGE,
 )
 
+NAMES = {"bundle": BUNDLE, "label": "cve/b/1"}
+
 
 class KeptDisplay(Display):
     """Keeps what it is to show."""
@@ -28,14 +30,17 @@ class KeptDisplay(Display):
     def __init__(self) -> None:
         super().__init__("quiet")
         self.shown: list[tuple[Any, ...]] = []
+        self.fields: list[Mapping[str, Any]] = []
 
-    def update(self, bundle: str, done_bytes: int, total_bytes: int, detail: str, fields: Mapping[str, Any]) -> None:
-        self.shown.append((bundle, done_bytes, total_bytes))
+    def update(self, shown: str, done_bytes: int, total_bytes: int, detail: str, fields: Mapping[str, Any]) -> None:
+        self.shown.append((shown, done_bytes, total_bytes))
+        self.fields.append(fields)
 
-    def finish(self, bundle: str, outcome: str, fields: Mapping[str, Any]) -> None:
+    def finish(self, shown: str, outcome: str, fields: Mapping[str, Any]) -> None:
         told = {name: value for name, value in fields.items() if name not in Figures().losses()}
         assert fields.keys() >= Figures().losses().keys()
-        self.shown.append((bundle, outcome, told))
+        self.shown.append((shown, outcome, told))
+        self.fields.append(fields)
 
 
 def shown(*events: Event) -> list[tuple[Any, ...]]:
@@ -57,15 +62,15 @@ def test_what_is_coming_is_shown_at_every_tick() -> None:
 
 def test_what_is_over_is_one_line() -> None:
     """With the fields that scripts read."""
-    fields = {"id": BUNDLE, "bytes": 1000, "files": 2, "path": "/p", "signer": "alice", "at_ms": 5}
+    fields = NAMES | {"bytes": 1000, "files": 2, "path": "/p", "signer": "alice", "at_ms": 5}
     assert [("cve/b/1", "published", fields)] == shown(PUBLISHED)
-    assert [("cve/b/1", "quarantined", {"id": BUNDLE, "reason": "policy", "detail": "why"})] == shown(REFUSED)
-    assert [(BUNDLE, "quarantined", {"id": BUNDLE, "reason": "trust", "detail": "nobody signed"})] == shown(STRANGE)
+    assert [("cve/b/1", "quarantined", NAMES | {"reason": "policy", "detail": "why"})] == shown(REFUSED)
+    assert [(BUNDLE, "quarantined", {"bundle": BUNDLE, "reason": "trust", "detail": "nobody signed"})] == shown(STRANGE)
 
 
 def test_what_stays_incomplete_is_one_line() -> None:
     """With the code that asks for the rest; of what was never begun only the id is known."""
     code = {"reason": "incomplete", "resend_code": "CODE"}
     sizes = {"bytes": 1000, "files": 2, "detail": "3 of 4 slabs are missing"}
-    assert [("cve/b/1", "incomplete", {"id": BUNDLE} | sizes | code)] == shown(PARTLY)
-    assert [(BUNDLE, "incomplete", {"id": BUNDLE, "detail": "no manifest arrived"} | code)] == shown(NEVER_BEGUN)
+    assert [("cve/b/1", "incomplete", NAMES | sizes | code)] == shown(PARTLY)
+    assert [(BUNDLE, "incomplete", {"bundle": BUNDLE, "detail": "no manifest arrived"} | code)] == shown(NEVER_BEGUN)

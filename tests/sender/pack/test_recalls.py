@@ -163,7 +163,7 @@ def test_a_bundle_is_found_by_the_beginning_of_its_id(tmp_path: Path) -> None:
     ledger.add(row("aa00000000000002", State.UNAPPROVED))
     ledger.add(row("bb00000000000001", channel="recall"))
     assert "aa00000000000001" == find_recallable(ledger, "AA00000000000001").id
-    for text, match in {"aa": "several", "aa00000000000002": "never sent", "bb": "no bundle", "": "no bundle"}.items():
+    for text, match in {"aa": "several", "aa00000000000002": "never sent", "bb": "cannot", "": "none was"}.items():
         with pytest.raises(UsageError, match=match):
             find_recallable(ledger, text)
     ledger.close()

@@ -23,7 +23,7 @@ from sender.supervisor.progress import Shown
 from sender.transport.transmit import COUNTERS
 
 REF = BundleRef(255, "cve", "feed", "1")
-PLACE = {"channel": "cve", "name": "feed", "version": "1"}
+PLACE = {"label": "cve/feed/1", "channel": "cve", "name": "feed", "version": "1"}
 HEX = "00000000000000ff"
 FIGURES = {name: number for number, name in enumerate(COUNTERS, 1)}
 
@@ -60,7 +60,10 @@ LINES: list[tuple[Event, tuple[str, str, Mapping[str, Any]] | None]] = [
             {"bundle": HEX} | PLACE | {"bytes": 9, "signatures": 2, "do": f"diode-sender approve {HEX} --key KEY"},
         ),
     ),
-    (happened.BundleResumed(REF, 1, 5), ("info", "bundle_goes_on", {"bundle": HEX, "at_pass": 2, "at_slab": 5})),
+    (
+        happened.BundleResumed(REF, 1, 5),
+        ("info", "bundle_goes_on", {"bundle": HEX, "label": "cve/feed/1", "at_pass": 2, "at_slab": 5}),
+    ),
     (happened.SlabSent(REF, 1, 2, 1, 3), None),
     (happened.BundleSent(REF, 9, 1, 2), None),
     (happened.BundleResent(REF, 3, 1, 2), None),
@@ -74,7 +77,7 @@ LINES: list[tuple[Event, tuple[str, str, Mapping[str, Any]] | None]] = [
     (happened.ResendBroken(REF, 2), None),
     (
         happened.BundleWithdrawn(REF, 2, "changed"),
-        ("error", "bundle_cancelled", {"bundle": HEX, "channel": "cve", "name": "feed", "detail": "changed"}),
+        ("error", "bundle_cancelled", {"bundle": HEX} | PLACE | {"detail": "changed"}),
     ),
     (
         WorkersLate("no name server", 0.5),
@@ -206,13 +209,27 @@ def test_metrics_keep_their_names() -> None:
     ] == names
 
 
+def test_one_bundle_has_one_name(capsys: pytest.CaptureFixture[str]) -> None:
+    """``bundle`` is its id, and ``label`` stands beside it wherever it is known, in lines and JSON messages."""
+    shown = Shown(Display("json"), lambda: FIGURES)
+    with structlog.testing.capture_logs() as logged:
+        for event, _ in LINES:
+            write_line(event)
+            shown.hear(event)
+    said = [*logged, *map(json.loads, capsys.readouterr().out.splitlines())]
+    assert {HEX} == {line["bundle"] for line in said if "bundle" in line}
+    assert {"cve/feed/1"} == {line["label"] for line in said if "label" in line}
+    nameless = {line["event"] for line in said if "bundle" in line and "label" not in line}
+    assert {"resend_failed"} == nameless  # the ledger may not know it
+
+
 def test_what_a_program_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """One JSON object for each bundle that is over; what else happens is not shown at once."""
     shown = Shown(Display("json"), lambda: FIGURES)
     for event, _ in LINES:
         shown.hear(event)
     sent, resent = (json.loads(line) for line in capsys.readouterr().out.splitlines())
-    about = {"message_type": "bundle", "bundle": "cve/feed/1", "id": HEX, "files": 1}
+    about = {"message_type": "bundle", "bundle": HEX, "label": "cve/feed/1", "id": HEX, "files": 1}
     assert about | {"outcome": "sent", "bytes": 9, "passes": 2} == sent
     assert about | {"outcome": "resent", "bytes": 3, "passes": 1} == resent
 

@@ -1,0 +1,125 @@
+"""What the receiver is doing now, as values for JSON: the link, what is on its way, and what became of what came.
+
+Rates are those of the last seconds. Times to the end are estimates: nobody here can ask the sender what it does next.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from diode.formats.timestamps import now_utc
+from diode.process.clock import ClockJumped
+from receiver.events.happened import Coming, Ended, Event, Health, NowHeld, ScanFailed, Scanned, WorkerDied
+
+WINDOW_S: Final = 15.0  # of which a rate is taken
+STEP_S: Final = 0.5  # between two looks that are kept
+MOST_FAILED: Final = 1000  # scans that gave no answer, the newest
+
+
+class Flow:
+    """How fast a bundle comes: what was stored of it at some moments of the last seconds."""
+
+    def __init__(self, at: float, stored_bytes: int) -> None:
+        self._looks: deque[tuple[float, int]] = deque([(at, stored_bytes)], maxlen=int(WINDOW_S / STEP_S))
+
+    def look(self, at: float, stored_bytes: int) -> None:
+        """So much is stored at ``at``, in seconds of a monotonic clock."""
+        if at - self._looks[-1][0] >= STEP_S:
+            self._looks.append((at, stored_bytes))
+
+    def rate(self, at: float, stored_bytes: int) -> int:
+        """Bytes a second of user data; 0 when nothing came lately."""
+        began, had = next((look for look in self._looks if at - look[0] <= WINDOW_S), (at, stored_bytes))
+        return max(0, round((stored_bytes - had) / (at - began))) if at > began else 0
+
+
+class Picture:
+    """Reader. ``link`` describes the link (docs/control.md); ``clock`` is a monotonic one."""
+
+    def __init__(
+        self, listen: str, link: Callable[[], dict[str, Any]], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.unanswered: dict[str, str] = {}  # held bundles whose scanner gave no answer, and why
+        self._listen = listen
+        self._link = link
+        self._clock = clock
+        self._started = now_utc()
+        self._coming: dict[str, tuple[Coming, Flow]] = {}
+        self._outcomes = {"published": 0, "quarantined": 0, "expired": 0}
+        self._workers = {"begun": False, "well": False, "restarts": 0}
+        self._jumps: dict[str, Any] = {"jumps": 0, "last": None, "seconds": 0, "right_again": True}
+
+    def read(self, event: Event) -> None:
+        """Note what happens."""
+        match event:
+            case Coming() | NowHeld() | Ended():
+                self._read_bundle(event)
+            case ScanFailed(bundle, detail):
+                self.unanswered.pop(bundle, None)
+                self.unanswered[bundle] = detail
+                if len(self.unanswered) > MOST_FAILED:
+                    del self.unanswered[next(iter(self.unanswered))]
+            case Scanned(bundle):
+                self.unanswered.pop(bundle, None)
+            case Health(_, has_begun, is_well):
+                self._workers |= {"begun": has_begun, "well": is_well}
+            case WorkerDied():
+                self._workers["restarts"] += 1
+            case ClockJumped(seconds, is_undone):
+                jumps = {"jumps": self._jumps["jumps"] + 1, "last": now_utc()}
+                self._jumps = jumps | {"seconds": round(seconds), "right_again": is_undone}
+
+    def _read_bundle(self, event: Coming | NowHeld | Ended) -> None:
+        match event:
+            case Coming(row, _, stored_bytes):
+                at = self._clock()
+                _, flow = self._coming.get(row.id, (event, Flow(at, stored_bytes)))
+                flow.look(at, stored_bytes)
+                self._coming[row.id] = event, flow
+            case NowHeld(row):
+                self._coming.pop(row.id, None)
+            case Ended(outcome, bundle, row):
+                if row is not None or outcome == "dropped":  # else it says nothing of the bundle whose id it has
+                    self._coming.pop(bundle, None)
+                self.unanswered.pop(bundle, None)
+                if outcome in self._outcomes:
+                    self._outcomes[outcome] += 1
+
+    def now(self, most: int) -> dict[str, Any]:
+        """All of it, with at most ``most`` of the bundles on their way, those first of which something came last."""
+        coming = sorted((self._shown(*one) for one in self._coming.values()), key=_urgency)
+        return {
+            "at": now_utc(),
+            "since": self._started,
+            "listen": self._listen,
+            "link": self._link(),
+            "clock": dict(self._jumps),
+            "workers": dict(self._workers),
+            "on_the_way": coming[:most],
+            "coming": len(coming),
+            "since_start": dict(self._outcomes),
+            "unanswered": dict(self.unanswered),
+        }
+
+    def _shown(self, coming: Coming, flow: Flow) -> dict[str, Any]:
+        row, stored = coming.row, coming.stored_bytes
+        rate = flow.rate(self._clock(), stored)
+        return {
+            "id": row.id,
+            "label": row.label,
+            "channel": row.channel,
+            "size": row.size,
+            "files": row.files,
+            "done_bytes": stored,
+            "total_bytes": row.size,
+            "slabs": row.slabs,
+            "missing": coming.missing,
+            "bytes_per_s": rate,
+            "eta_s": round((row.size - stored) / rate) if rate else None,
+        }
+
+
+def _urgency(one: dict[str, Any]) -> tuple[bool, int]:
+    """What moves comes first, and of that the one that is done first."""
+    return one["eta_s"] is None, one["eta_s"] or 0
