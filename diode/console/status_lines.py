@@ -7,7 +7,7 @@ from typing import Any, Final
 from diode.console.human import moment_text, shortened, size_text, span_text
 
 USUAL_WIDTH: Final = 80  # where nobody says how wide it is
-_LEAST_LABEL: Final = 16
+_LEAST_LABEL: Final = 8
 _HANGING: Final = "    "
 
 

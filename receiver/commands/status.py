@@ -15,7 +15,7 @@ from diode.control.ask import maybe_asking
 from diode.formats.timestamps import now_utc
 from diode.storage.locking import is_locked
 from receiver.catalogue.lag import State as LagState
-from receiver.catalogue.lag import lags, worst
+from receiver.catalogue.lag import lags, said, worst
 from receiver.commands import lag
 from receiver.commands.drill import due_of, due_said, due_text
 from receiver.commands.ingest import undo_lines
@@ -78,17 +78,20 @@ def show(toml: Path, asked: Asked) -> None:
 
 def find(config: ReceiverConfig, toml: Path, asked: Asked) -> Found:
     """Ask the daemon, and read the ledger. Raises DiodeError."""
-    said: dict[str, Any] = {"running": is_locked(config.state), "now": _live(config)}
+    now = _live(config)
+    begun: dict[str, Any] = {"running": is_locked(config.state), "now": now}
     sessions: Sequence[Sequence[int]] = []
     told, notes = Found(_NOTHING, [])
     if ledger := maybe_ledger(config):
         with closing(ledger):
             sessions = ledger.peer.sessions()
             told, notes = _of_ledger(config, toml, ledger, asked)
+            oldest = now["worst_lag"] if now else _worst_lag(config, ledger)  # the ledger alone takes long for it
+            told, notes = told | {"worst_lag": oldest}, [*_lag_notes(oldest), *notes]
     keys = link_keys(config.link, sessions)
     if keys is not None and keys.previous:
         notes = [keys.text, *notes]
-    return Found(said | {"link_keys": None if keys is None else keys._asdict()} | told, notes)
+    return Found(begun | {"link_keys": None if keys is None else keys._asdict()} | told, notes)
 
 
 def _live(config: ReceiverConfig) -> dict[str, Any] | None:
@@ -104,8 +107,7 @@ def _of_ledger(config: ReceiverConfig, toml: Path, ledger: LedgerView, asked: As
     held, held_count = ledger.bundles.unpublished(State.HELD, MOST_WAITING)
     refused, refused_count = ledger.bundles.unpublished(State.REFUSED, MOST_WAITING)
     missing, recalls, drills = request_gaps(ledger, config.channels), ledger.pointers.recalls(), due_of(config, ledger)
-    oldest = worst(lags(ledger.catalogue.arrivals(), config.channels, now_utc()))
-    said = {
+    shown = {
         "bundles": [_of_row(row) | _progress(ledger, row) for row in _rows(ledger, asked)],
         "held": [_of_row(row) | {"waits_for": _waits(config, row.channel)} for row in held],
         "held_count": held_count,
@@ -115,12 +117,19 @@ def _of_ledger(config: ReceiverConfig, toml: Path, ledger: LedgerView, asked: As
         "missing_count": len(missing),
         "recalls": [one._asdict() for one in recalls],
         "drills": [due_said(one) for one in drills],
-        "worst_lag": None if oldest is None else lag.said(oldest),
     }
     held_by_stores = [one for each in recalls if not each.undone for one in undo_lines(config, toml, each.bundle)]
-    notes = [] if oldest is None or oldest.state == LagState.WITHIN else [lag.text(oldest)]
-    notes += [f"a store holds what is recalled: {one}" for one in held_by_stores]
-    return Found(said, notes + [due_text(one) for one in drills if one.due])
+    notes = [f"a store holds what is recalled: {one}" for one in held_by_stores]
+    return Found(shown, notes + [due_text(one) for one in drills if one.due])
+
+
+def _worst_lag(config: ReceiverConfig, ledger: LedgerView) -> dict[str, Any] | None:
+    oldest = worst(lags(ledger.catalogue.arrivals(), config.channels, now_utc()))
+    return None if oldest is None else said(oldest)
+
+
+def _lag_notes(oldest: dict[str, Any] | None) -> list[str]:
+    return [] if oldest is None or oldest["state"] == LagState.WITHIN else [lag.text(oldest)]
 
 
 def _rows(ledger: LedgerView, asked: Asked) -> list[Row]:

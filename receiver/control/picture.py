@@ -4,12 +4,13 @@ Rates are those of the last seconds. Times to the end are estimates: nobody here
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from diode.control.flow import Flow
 from diode.formats.timestamps import now_utc
 from diode.process.clock import ClockJumped
+from receiver.catalogue.lag import Lag, said, worst
 from receiver.events.happened import (
     Coming,
     Ended,
@@ -26,14 +27,19 @@ MOST_FAILED: Final = 1000  # scans that gave no answer, the newest
 
 
 class Picture:
-    """Reader. ``link`` describes the link (docs/control.md); ``clock`` is a monotonic one."""
+    """Reader. ``link`` describes the link (docs/control.md), ``lags`` the channels; ``clock`` is a monotonic one."""
 
     def __init__(
-        self, listen: str, link: Callable[[], dict[str, Any]], clock: Callable[[], float] = time.monotonic
+        self,
+        listen: str,
+        link: Callable[[], dict[str, Any]],
+        lags: Callable[[], Iterable[Lag]],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.unanswered: dict[str, str] = {}  # held bundles whose scanner gave no answer, and why
         self._listen = listen
         self._link = link
+        self._lags = lags
         self._clock = clock
         self._started = now_utc()
         self._coming: dict[str, tuple[Coming, Flow]] = {}
@@ -87,6 +93,7 @@ class Picture:
 
     def now(self, most: int) -> dict[str, Any]:
         """All of it, with at most ``most`` of the bundles on their way, those first of which something came last."""
+        oldest = worst(self._lags())
         coming = sorted((self._shown(*one) for one in self._coming.values()), key=_urgency)
         return {
             "at": now_utc(),
@@ -99,6 +106,7 @@ class Picture:
             "coming": len(coming),
             "since_start": dict(self._outcomes),
             "unanswered": dict(self.unanswered),
+            "worst_lag": None if oldest is None else said(oldest),
         }
 
     def _shown(self, coming: Coming, flow: Flow) -> dict[str, Any]:
