@@ -119,7 +119,7 @@ async def test_what_is_kept_back_waits_over_a_restart_and_then_goes_on(tmp_path:
         assert ["published"] == [one["state"] for one in (await enclave_status(link, "--since", "1h"))["bundles"]]
         assert [] == (await status(link))["held"]
         sent = link.folder / "sender" / "sent" / "slow" / "first@1"
-        assert [] == differences(sent, link.inbox / "slow" / "first" / "1" / "data" / "first@1")
+        assert [] == differences(sent, link.inbox / "slow" / "first" / "1" / "data" / "first")
         log = link.folder / "sender" / "state" / "audit"
         words = [entry.what for entry in find(log, lambda line: field("who", unix_user()) in line).entries]
         assert [What.KEPT_BACK, What.LET_GO] == [one for one in words if one in (What.KEPT_BACK, What.LET_GO)]
