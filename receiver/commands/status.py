@@ -30,7 +30,8 @@ from receiver.peer.requests import request_gaps
 from receiver.release.waits import waits_for
 
 MOST_COMING: Final = 50
-MOST_WAITING: Final = 5  # held, quarantined, missing: as many of each
+MOST_WAITING: Final = 5  # held and missing: as many of each
+MOST_REFUSED: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ def _live(config: ReceiverConfig) -> dict[str, Any] | None:
 
 def _of_ledger(config: ReceiverConfig, toml: Path, ledger: LedgerView, asked: Asked) -> Found:
     held, held_count = ledger.bundles.unpublished(State.HELD, MOST_WAITING)
-    refused, refused_count = ledger.bundles.unpublished(State.REFUSED, MOST_WAITING)
+    refused, refused_count = ledger.bundles.unpublished(State.REFUSED, MOST_REFUSED)
     missing, recalls, drills = request_gaps(ledger, config.channels), ledger.pointers.recalls(), due_of(config, ledger)
     shown = {
         "bundles": [_of_row(row) | _progress(ledger, row) for row in _rows(ledger, asked)],

@@ -30,7 +30,9 @@ def _daemon(said: Said, width: int, now_s: float) -> Iterator[str]:
         yield "daemon: not running; 'diode-receiver run' starts it"
     elif now is None:
         yield from wrapped(
-            "daemon: running, and not to be asked: a command works here, or a daemon of an older version", width, ""
+            "daemon: running, and not to be asked: it starts or ends, is of an older version, or a command works here",
+            width,
+            "",
         )
     else:
         text = f"daemon: running since {moment_text(now['since'], now_s)}, listens on {now['listen']}"
