@@ -93,15 +93,17 @@ async def test_what_is_kept_back_waits_over_a_restart_and_then_goes_on(tmp_path:
         await daemon.said("udp_path_chosen")
         (link.outbox / "slow").mkdir()
         part = tmp_path / "part"
-        part.write_bytes(random.Random(5).randbytes(4 * SMALL_SLAB))
+        part.write_bytes(random.Random(5).randbytes(8 * SMALL_SLAB))
         part.rename(link.outbox / "slow" / "first@1")
         await receiver.counted("bytes_done", 1)
+        await done(link, "pause")  # however long the next commands take, it is not over meanwhile
         (coming,) = (said := (await enclave_status(link))["now"])["on_the_way"]
-        assert ("alive", "slow/first/1", 4) == (said["link"]["state"], coming["label"], coming["slabs"])
+        assert ("alive", "slow/first/1", 8) == (said["link"]["state"], coming["label"], coming["slabs"])
         assert 0 < coming["done_bytes"] < coming["total_bytes"]
 
         await done(link, "hold", coming["id"][:6])
         await done(link, "hold", coming["id"], code=2)
+        await done(link, "resume")
         daemon.signal(signal.SIGKILL)
         await daemon.ended()
         held = (await status(link))["held"]
