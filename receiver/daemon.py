@@ -160,7 +160,7 @@ class Running:
         self._station = station
         self._say = say
         self.link_watch = LinkWatch(figures, partial(maybe_read_host, *station.bound), say)
-        picture = Picture(config.link.listen, self.link_watch.picture)
+        picture = Picture(config.link.listen, self.link_watch.picture, lambda: lag.rows)
         stream.add(picture.read)  # first: the clock may be found wrong below
         endings = Endings(ledger.peer.heard())
         own = station.second_ledger(), station.second_audit()
@@ -170,10 +170,8 @@ class Running:
         scans = Scans(config, ledger, lambda: shutdown.has_begun, say)
         hooks = HealthHooks(config, ledger, lambda: shutdown.has_begun, say)
         self._clock = ClockWatch(say, station.last_written)
-        self.watches = (
-            DrillWatch(config, ledger, self.disk, self._clock.likely_utc),
-            LagWatch(config, ledger, self.disk, say, self._clock.likely_utc),
-        )
+        lag = LagWatch(config, ledger, self.disk, say, self._clock.likely_utc)
+        self.watches = DrillWatch(config, ledger, self.disk, self._clock.likely_utc), lag
         self._pipelines = Pipelines(config, station.socket.fileno(), self._link, figures, shutdown, say)
         lookup, has_choice = Lookup(config, ledger), config.fec.engine == "auto"
         self._door = Door(self._link, lookup, self._on_the_way, self._pipelines, self.disk, say, has_choice=has_choice)

@@ -39,6 +39,7 @@ from diode.storage.locking import lock_folder
 from diode.trust.keys import read_link_key, read_signer
 from sender.control.desk import Desk
 from sender.control.pauses import Pauses
+from sender.control.retrying import Retrying
 from sender.control.words import WORDS
 from sender.events.happened import Event
 from sender.events.lines import write_line
@@ -121,21 +122,23 @@ class Sender:
         restarts, refusals = Restarts(MOST_RESTARTS), LocalRefusals(say, self._shutdown.fail)
         announce = self._announce, refusals
         self._pipelines = Pipelines(config, key_id, supply, figures, self._shutdown, say, *announce, restarts=restarts)
+        self._watcher = Watcher(config, folder, self._ledger, self._packer, supply.take, self._flights.origins, say)
         desk = Desk(
             self._flights,
             scheduler,
             self._ledger,
             self._audit,
             Pauses(config.state),
-            cancel=supply.cancel,
-            pump=supply.pump,
-            line=lambda: {
+            supply,
+            lambda: {
                 "to": config.link.to,
                 "rate": supply.first_rate,
                 "off": supply.is_off,
                 "refused": refusals.error,
             },
+            Retrying(config.outbox, folder, self._ledger, self._watcher.look_again),
         )
+        stream.add(desk.flows.hear)
         self._door = Door(config.state, "sender", WORDS, desk.answer)
         lookups = Lookups(config.state / LEDGER_FILE, self._audit, say)
         self._voice = Voice(heart, lookups, self._pipelines, scheduler, self._flights, self.tally, refusals)
@@ -153,7 +156,6 @@ class Sender:
             say=say,
         )
         stream.add(self._rounds.hear)
-        self._watcher = Watcher(config, folder, self._ledger, self._packer, supply.take, self._flights.origins, say)
 
     def __enter__(self) -> Self:
         return self

@@ -12,6 +12,7 @@ from diode.protocol.resend_codes import Range
 from diode.storage.connection import Columns, Connection
 from diode.storage.database import Database
 from diode.storage.rollback_guard import RollbackGuard
+from sender.records import Exports, KeptBack
 
 
 class State(StrEnum):
@@ -55,6 +56,11 @@ CREATE TABLE IF NOT EXISTS resend (
     number INTEGER PRIMARY KEY, bundle TEXT NOT NULL, ranges TEXT NOT NULL, state TEXT NOT NULL, detail TEXT NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS exported (number INTEGER PRIMARY KEY, bundle TEXT NOT NULL, at TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS kept_back (bundle TEXT PRIMARY KEY, since TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS unsent ON bundle (state) WHERE state NOT IN ('sent', 'confirmed');
+CREATE INDEX IF NOT EXISTS by_time ON bundle (created);
+CREATE INDEX IF NOT EXISTS of_channel_by_time ON bundle (channel, created);
+CREATE INDEX IF NOT EXISTS exports_of ON exported (bundle);
 CREATE TABLE IF NOT EXISTS heartbeat (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL) STRICT;
 CREATE TRIGGER IF NOT EXISTS number_issued AFTER INSERT ON bundle
     BEGIN UPDATE ledger SET decisions = decisions + 1; END;
@@ -91,6 +97,7 @@ class Row(NamedTuple):
         return cls(**fields | {"state": State(fields["state"])})
 
 
+_UNSENT: Final = "state NOT IN ('sent', 'confirmed')"  # as the index of that name has it: it is used in these words
 _COLUMNS: Final = ", ".join(Row._fields)
 _INSERT: Final = f"INSERT INTO bundle ({_COLUMNS}) VALUES ({', '.join(f':{name}' for name in Row._fields)})"
 
@@ -178,22 +185,6 @@ class Resends:
         self._connection.execute("UPDATE resend SET state = ?, detail = ? WHERE number = ?", values)
 
 
-class Exports:
-    """Which bundles were written to physical media, and when."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def note(self, bundle: str, at: str) -> None:
-        """Record that a bundle is about to lie on a medium, whole. Raises StorageError."""
-        self._connection.execute("INSERT INTO exported (bundle, at) VALUES (?, ?)", (bundle, at))
-
-    def of(self, bundle: str) -> list[str]:
-        """When a bundle was exported, oldest first."""
-        rows = self._connection.execute("SELECT at FROM exported WHERE bundle = ? ORDER BY number", (bundle,))
-        return [row["at"] for row in rows]
-
-
 class Ids:
     """Bundles by the beginnings of their ids."""
 
@@ -224,6 +215,7 @@ class Ledger(Database):
         self.resends = Resends(self._connection)
         self.exports = Exports(self._connection)
         self.ids = Ids(self._connection)
+        self.kept_back = KeptBack(self._connection)
 
     def next_epoch(self) -> int:
         """Take a heartbeat epoch that is larger than any before. A sender takes one at each start.
@@ -339,23 +331,30 @@ class Ledger(Database):
 
     def queued(self) -> list[Row]:
         """Bundles that are waiting to be sent, oldest first."""
-        return self._all("WHERE state = 'queued' ORDER BY rowid")
+        return self._all(f"WHERE state = 'queued' AND {_UNSENT} ORDER BY rowid")
 
     def unapproved(self) -> list[Row]:
         """Bundles that wait for signatures, oldest first."""
-        return self._all("WHERE state = 'unapproved' ORDER BY rowid")
+        return self._all(f"WHERE state = 'unapproved' AND {_UNSENT} ORDER BY rowid")
 
     def approved(self) -> list[Row]:
         """Bundles that enough people have signed, and that are not queued yet, oldest first."""
-        return self._all("WHERE state = 'approved' ORDER BY created, sequence")
+        return self._all(f"WHERE state = 'approved' AND {_UNSENT} ORDER BY created, sequence")
 
     def newest(self, channel: str, name: str) -> Row | None:
         """The newest bundle of this name that was not withdrawn."""
         return self._one("channel = ? AND name = ? AND state != 'withdrawn' ORDER BY rowid DESC", channel, name)
 
-    def recent(self, count: int, channel: str = "") -> list[Row]:
-        """The newest bundles, newest first, of one channel where it is named."""
-        return self._all("WHERE ?1 = '' OR channel = ?1 ORDER BY rowid DESC LIMIT ?2", channel, count)
+    def recent(self, count: int, channel: str = "", since: str = "") -> list[Row]:
+        """The newest bundles, newest first, of one channel, packed since then; empty texts: any."""
+        asked = {
+            "channel = ?": (channel,) if channel else (),
+            "created >= ?": (since,) if since else (),
+        }
+        where = " AND ".join(term for term, values in asked.items() if values) or "TRUE"
+        order = "created DESC, rowid DESC" if channel or since else "rowid DESC"
+        values = [value for values in asked.values() for value in values]
+        return self._all(f"WHERE {where} ORDER BY {order} LIMIT ?", *values, count)
 
     def sequences(self) -> dict[str, int]:
         """The last sequence number of each channel, as heartbeats tell it.

@@ -62,6 +62,7 @@ class Watcher:
         self._settling = Settling(folder, config.outbox.settle_s)
         self._taken: dict[Path, str] = {}  # what items looked like that were queued
         self._is_blind = True
+        self._wake = asyncio.Event()  # the outbox is to be looked at now
         self._again_at: dict[Path, float] = {}  # when to try to move an item once more that could not be moved
         self.left = LeftList(config.state, lambda one: say(ItemLeft(one.item, one.why, one.do)))
 
@@ -71,7 +72,7 @@ class Watcher:
         The caller sets ``changed`` whenever something was sent, and together with ``stopping``. Items that wait for
         somebody (``left``) do not keep it from ending.
         """
-        hint = asyncio.Event()
+        hint = self._wake
         hints = tending.start("outbox hint", lambda: self._hint(hint, stopping))
         try:
             while not stopping.is_set():
@@ -85,6 +86,11 @@ class Watcher:
                     changed.clear()
         finally:
             hints.cancel()
+
+    def look_again(self, entry: Path) -> None:
+        """Look at the outbox now, and try at once what is tried seldom with an item that could not be moved."""
+        self._again_at.pop(entry, None)
+        self._wake.set()
 
     def _pause_s(self, *, unsettled: bool) -> float:
         """How long the outbox is not looked at, unless the kernel reports a change."""

@@ -25,14 +25,14 @@ diode.formats
 diode.protocol diode.storage diode.layouts
 diode.bundle diode.net diode.process diode.identity
 diode.trust diode.control
-diode.audit diode.console | receiver.messages
+diode.audit diode.console | receiver.messages sender.records
 diode.config | sender.messages sender.ledger receiver.settings receiver.catalogue
 diode.doctor diode.lab | sender.closure sender.outbox sender.events receiver.ledger receiver.describe
 diode.commands | sender.intake sender.staging receiver.spool
 diode.cli | sender.pack receiver.inbox
 | sender.transport sender.recovery sender.media receiver.policy receiver.transport
-| sender.watching sender.supervisor sender.control receiver.release receiver.media
-| receiver.promotion
+| sender.watching sender.supervisor receiver.release receiver.media
+| sender.control receiver.promotion
 | sender.daemon receiver.events receiver.store
 | sender.commands receiver.peer
 | sender.cli receiver.recovery

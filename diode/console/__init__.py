@@ -1,17 +1,20 @@
 """What people and machines see of a command or daemon: terminal, progress, log lines, metrics, questions, exit codes.
 
+- ``asked``: what a person asks ``status`` for
 - ``budget``: limits how many events of one kind are reported each minute; the others are counted
 - ``bundles``: shows lists of bundles, for both sides
 - ``columns``: prints long lists in columns, a row on each line
 - ``contents``: shows the first files of a bundle to a person who decides about it
 - ``drawing``: draws tables and bars on a terminal, every cell escaped
 - ``entry``: how the three commands start quickly, and turn errors into one line and an exit code
-- ``human``: sizes, spans, moments and states as people say them
+- ``human``: sizes, spans, moments, names and states as people say them
 - ``logs``: sets up structlog: coloured on a terminal, JSON otherwise; standard error only, values escaped
 - ``metrics``: serves a daemon's counters to Prometheus
 - ``progress``: shows what a daemon does: bars on a terminal, plain log lines otherwise, JSON lines on demand
 - ``prompts``: questions and answers that several commands share
+- ``status_lines``: the lines of ``status``, no wider than the terminal
 - ``stream``: passes each event to every reader: progress, logs, metrics
 - ``terminal``: the only way to a terminal: prints lines and asks questions, all escaped
 - ``trust_tables``: shows a trust document as tables
+- ``watching``: shows lines again and again, until a person interrupts
 """

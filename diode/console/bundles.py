@@ -1,4 +1,4 @@
-"""Shows lists of bundles for both sides: one line for each bundle, and whether the daemon runs."""
+"""Shows lists of bundles for both sides: one line for each bundle."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -34,18 +34,6 @@ class Listed:
     def of(cls, row: Row, *facts: str) -> Self:
         """The line for a ledger's row."""
         return cls(BundleRef.of_row(row), row.size, row.files, facts)
-
-
-def show_status(bundles: Iterable[Listed], *, is_running: bool, note: str = "") -> None:
-    """Print whether the daemon runs, a note, and each bundle with its state as its one fact."""
-    table = Table("bundle", "id", "bytes", "files", "state", box=box.SIMPLE)
-    for one in bundles:
-        table.add_row(one.ref.label, one.ref.hex_id, f"{one.size_bytes:,}", f"{one.files:,}", *one.facts)
-    console = new_console()
-    console.print(f"daemon: {'running' if is_running else 'not running'}")
-    if note:
-        console.print(note, soft_wrap=True)
-    console.print(table)
 
 
 def show_waiting(bundles: Iterable[Listed], columns: Sequence[str]) -> None:

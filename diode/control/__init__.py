@@ -5,5 +5,6 @@ and one side. Nothing of the link passes through it.
 
 - ``ask``: the command's end
 - ``door``: the daemon's end
+- ``flow``: how fast a bundle moves now
 - ``lines``: what a line may be
 """

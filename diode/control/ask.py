@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from diode.control.lines import ANSWER_BYTES, CONTROL, GREETING_BYTES, SOCKET, Failed, Side, answered, greeted
-from diode.errors import DiodeError, HostError, MessageError
+from diode.errors import DiodeError, HostError, MessageError, UsageError
 from diode.process.peer import peer_of
 from diode.process.vocabulary import Vocabulary
 from diode.storage.folder import Folder
@@ -39,9 +39,16 @@ class Asking:
         self._sock.close()
 
     def ask(self, message: object) -> dict[str, Any]:
-        """What the daemon says. Raises AnsweredError when it does not do it, HostError when it does not answer."""
+        """What the daemon says. Raises AnsweredError when it does not do it, HostError when it does not answer.
+
+        UsageError: a person typed what no request can hold.
+        """
         try:
-            self._sock.sendall(self._words.encode(message) + b"\n")
+            line = self._words.encode(message)
+        except ValueError as error:
+            raise UsageError(f"the daemon cannot be asked that: {error}; nothing was changed") from None
+        try:
+            self._sock.sendall(line + b"\n")
             said = answered(self.line(ANSWER_BYTES))
         except TimeoutError:
             raise HostError(f"the daemon did not answer within {PATIENCE_S:g} s; its log may say why") from None

@@ -11,7 +11,7 @@ when a line changes its meaning; a field that is added to an answer does not rai
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
 from diode.errors import MessageError
@@ -66,8 +66,11 @@ def failure(failed: Failed) -> bytes:
 
 
 def answered(line: bytes) -> dict[str, Any] | Failed:
-    """Read an answer. Raises MessageError."""
-    match _read(line, ANSWER_BYTES):
+    """Read an answer. Raises MessageError.
+
+    It may hold fractions, and names that are not UTF-8, as the standard's JSON does: who listens is known by now.
+    """
+    match _read(line, ANSWER_BYTES, json.loads):
         case {"ok": True, "said": dict(said)}:
             return said
         case {"ok": False, "error": str(error), "code": int(code)}:
@@ -82,10 +85,10 @@ def _line(said: Mapping[str, Any]) -> bytes:
     return line
 
 
-def _read(line: bytes, most: int) -> Any:
+def _read(line: bytes, most: int, reader: Callable[[bytes], Any] = read_json) -> Any:
     if len(line) > most:
         raise MessageError("?", f"a line of more than {most} bytes")
     try:
-        return read_json(line)
-    except ValueError as error:
+        return reader(line)
+    except (ValueError, RecursionError) as error:
         raise MessageError("?", str(error)) from None

@@ -4,10 +4,11 @@ The age of a channel is the age of its newest content that may be used, by that 
 one, the date of the build stands for it, and the row says so. A bundle that was not looked into yet has no date.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from diode.formats.timestamps import seconds_of
 
@@ -110,6 +111,29 @@ def _natural(name: str) -> tuple[list[tuple[str, int]], str]:
 def worst(rows: Iterable[Lag]) -> Lag | None:
     """The channel that is furthest beyond its budget, or nearest to it. None: no channel has any content."""
     return max((row for row in rows if row.days is not None), key=lambda row: row.severity, default=None)
+
+
+def said(row: Lag) -> dict[str, Any]:
+    """A channel as JSON has it. Days are whole, rounded down; None: there is none."""
+    return {
+        "channel": row.channel,
+        "state": str(row.state),
+        "lag_days": whole_days(row.days),
+        "dated": row.dated or None,
+        "dated_by": row.dated_by or None,
+        "in_use_lag_days": whole_days(row.in_use_days),
+        "last_bundle": row.last or None,
+        "days_since_last_bundle": whole_days(row.since_days),
+        "warn_days": row.budget.warn_days,
+        "breach_days": row.budget.breach_days,
+        "trend": row.trend or None,
+        "arrivals_lag_days": list(row.arrivals),
+    }
+
+
+def whole_days(days: float | None) -> int | None:
+    """Rounded towards today. None: there is none."""
+    return None if days is None else math.floor(days) if days >= 0 else math.ceil(days)
 
 
 def _of(channel: str, found: Sequence[Arrival], budget: Budget, now: int) -> Lag:

@@ -13,6 +13,7 @@ from receiver.cli import catalogue, gateway, use
 from receiver.cli.ingest import ingest
 from receiver.cli.options import Folder, Json, Quiet
 
+MOST_LAST: Final = 100_000
 MAX_NUMBER: Final = 1 << 53  # as diode.formats.names.MAX_SEQUENCE, which takes pydantic to load
 
 app = new_app("The receiving side of a diode link.")
@@ -121,11 +122,37 @@ def receipt(
 
 
 @app.command()
-def status(context: typer.Context, as_json: Json = False) -> None:
-    """Show the newest bundles and what became of each."""
+def status(
+    context: typer.Context,
+    channel: Annotated[str, typer.Option("--channel", help="Bundles of this channel alone.")] = "",
+    most: Annotated[
+        int | None, typer.Option("--last", min=1, max=MOST_LAST, help="So many of the newest; usually 20.")
+    ] = None,
+    is_all: Annotated[bool, typer.Option("--all", help="Every bundle.")] = False,
+    since: Annotated[str, typer.Option("--since", help="2h, 3 days, 14:05, 2026-11-28: what changed since then.")] = "",
+    is_watched: Annotated[bool, typer.Option("--watch", help="Show it again each second, until Ctrl-C.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show the link, what is on its way, what waits for whom, what is missing, and the newest bundles."""
+    from diode.console.asked import Asked
     from receiver.commands.status import show
 
-    show(context.obj, as_json=as_json)
+    asked = Asked.typed(most, channel, since, is_all=is_all, as_json=as_json, is_watched=is_watched)
+    show(context.obj, asked)
+
+
+@app.command()
+def retry(
+    context: typer.Context,
+    bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id, or its beginning. 'status' shows it.")],
+) -> None:
+    """Try again what failed of a bundle for a reason of this host: a scanner that gave no answer, a look into it.
+
+    What cannot be tried again is said, and what to type instead.
+    """
+    from receiver.commands import control
+
+    control.retry(context.obj, bundle)
 
 
 @app.command()

@@ -5,6 +5,7 @@
 - ``catalogue_shown``: everything that is known of one bundle
 - ``channels``: lets a channel go on from another sequence number
 - ``codes``: shows codes that a person carries to the sender: what to send again, what was published
+- ``control``: asks the running daemon to try something again
 - ``dismissing``: takes off what is missing whatever a person says is not missed any more
 - ``drill``: rehearses a rollback; shows reports of drills, and when the next one is due
 - ``drill_report``: checks the signature of a drill's report, and the page beside it
@@ -21,6 +22,7 @@
 - ``release``: shows bundles that are held, writes down what a person decided
 - ``removal``: shows which versions gc removes, and orders that
 - ``speaking``: judges a person's key before anything is written
-- ``status``: shows the newest bundles and what became of them
+- ``status``: finds what the daemon does, what waits for whom, and what became of the newest bundles
+- ``status_lines``: the lines of that
 - ``trust``: installs a trust document, shows the one that counts
 """

@@ -1,6 +1,6 @@
 """``diode-receiver lag``: how old the content of each channel is, as a table, as a picture, or as JSON."""
 
-import math
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +11,7 @@ from diode.console.columns import say_columns
 from diode.console.terminal import say, say_json
 from diode.formats.timestamps import now_utc
 from diode.storage.durable import disk_error, write_durably
-from receiver.catalogue.lag import Lag, State, lags
+from receiver.catalogue.lag import Lag, State, lags, said, whole_days
 from receiver.catalogue.lag_picture import LEGEND, WORDS, bar, scale_of, steps, svg
 from receiver.commands.opening import maybe_ledger
 
@@ -36,36 +36,12 @@ def show(toml: Path, *, as_json: bool, picture: Path | None) -> None:
         _draw(rows)
 
 
-def said(row: Lag) -> dict[str, Any]:
-    """A channel as JSON has it. Days are whole, rounded down; None: there is none."""
-    return {
-        "channel": row.channel,
-        "state": str(row.state),
-        "lag_days": _whole(row.days),
-        "dated": row.dated or None,
-        "dated_by": row.dated_by or None,
-        "in_use_lag_days": _whole(row.in_use_days),
-        "last_bundle": row.last or None,
-        "days_since_last_bundle": _whole(row.since_days),
-        "warn_days": row.budget.warn_days,
-        "breach_days": row.budget.breach_days,
-        "trend": row.trend or None,
-        "arrivals_lag_days": list(row.arrivals),
-    }
-
-
-def text(row: Lag) -> str:
-    """A channel in one line."""
-    if row.state == State.CLOCK:
-        return f"lag: what channel {row.channel} holds {CLOCK}"
-    budget = f"budget {row.budget.breach_days:g}"
-    return (
-        f"lag: channel {row.channel} is {_whole(row.days)} days old ({budget}), {WORDS[row.state]}; diode-receiver lag"
-    )
-
-
-def _whole(days: float | None) -> int | None:
-    return None if days is None else math.floor(days) if days >= 0 else math.ceil(days)
+def text(row: Mapping[str, Any]) -> str:
+    """A channel in one line, as :func:`receiver.catalogue.lag.said` has it."""
+    if row["state"] == State.CLOCK:
+        return f"lag: what channel {row['channel']} holds {CLOCK}"
+    budget, word = f"budget {row['breach_days']:g}", WORDS[State(row["state"])]
+    return f"lag: channel {row['channel']} is {row['lag_days']} days old ({budget}), {word}; diode-receiver lag"
 
 
 def _draw(rows: list[Lag]) -> None:
@@ -88,7 +64,7 @@ def _cells(row: Lag) -> tuple[str, ...]:
 
 
 def _days(days: float | None) -> str:
-    whole = _whole(days)
+    whole = whole_days(days)
     return "" if whole is None else f"{whole} d"
 
 

@@ -24,7 +24,8 @@ from receiver.ledger.bundles import Row
 from receiver.ledger.states import State
 from receiver.release.contents import held_facts
 from receiver.release.decisions import Verdict, write_decision
-from receiver.release.held import decide, waits_for
+from receiver.release.held import decide
+from receiver.release.waits import waits_for
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,28 +1,39 @@
-"""``diode-receiver status``: a table of the newest bundles and their states."""
+"""``diode-receiver status``: the link, what is on its way, what waits for whom, what is missing, the newest bundles."""
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from diode.config.load import load
 from diode.config.receiver import ReceiverConfig
-from diode.console.bundles import Listed, show_status
-from diode.console.terminal import say_json
+from diode.console.asked import Asked
+from diode.console.status_lines import terminal_width
+from diode.console.watching import repeat, repeat_json
+from diode.control.ask import maybe_asking
 from diode.formats.timestamps import now_utc
 from diode.storage.locking import is_locked
 from receiver.catalogue.lag import State as LagState
-from receiver.catalogue.lag import lags, worst
+from receiver.catalogue.lag import lags, said, worst
 from receiver.commands import lag
 from receiver.commands.drill import due_of, due_said, due_text
 from receiver.commands.ingest import undo_lines
 from receiver.commands.opening import maybe_ledger
+from receiver.commands.status_lines import lines
+from receiver.control.words import WORDS, Status
 from receiver.ledger.bundles import Row
+from receiver.ledger.ledgers import LedgerView
 from receiver.ledger.quarantined import Quarantined
-from receiver.ledger.standing import RECALLED, Standing, Standings
+from receiver.ledger.standing import QUARANTINED, Standings
+from receiver.ledger.states import State
 from receiver.peer.link_keys import link_keys
+from receiver.peer.requests import request_gaps
+from receiver.release.waits import waits_for
 
-MOST_SHOWN: Final = 20
+MOST_COMING: Final = 50
+MOST_WAITING: Final = 5  # held and missing: as many of each
+MOST_REFUSED: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,60 +49,117 @@ class Progress:
         return {"stored": self.stored, "parked": self.spilled}
 
 
-def show(toml: Path, *, as_json: bool) -> None:
-    """Show the newest bundles and what became of them."""
+class Found(NamedTuple):
+    """What is shown: as JSON has it (docs/control.md), and sentences for people alone."""
+
+    said: dict[str, Any]
+    notes: list[str]
+
+
+_NOTHING: Final[dict[str, Any]] = {
+    "bundles": [],
+    "held": [],
+    "held_count": 0,
+    "quarantined": [],
+    "quarantined_count": 0,
+    "missing": [],
+    "missing_count": 0,
+    "recalls": [],
+    "drills": [],
+    "worst_lag": None,
+}
+
+
+def show(toml: Path, asked: Asked) -> None:
+    """Show what the daemon does, and what became of bundles."""
     config = load(ReceiverConfig, toml)
-    rows, progress, sessions, recalls, drills, oldest = [], {}, [], [], [], None
-    standing: dict[str, Standing] = {}
-    quarantined: list[Quarantined] = []
+    if asked.as_json:
+        repeat_json(lambda: find(config, toml, asked).said, is_watched=asked.is_watched)
+    else:
+        repeat(lambda: lines(*find(config, toml, asked), terminal_width()), is_watched=asked.is_watched)
+
+
+def find(config: ReceiverConfig, toml: Path, asked: Asked) -> Found:
+    """Ask the daemon, and read the ledger. Raises DiodeError."""
+    now = _live(config)
+    begun: dict[str, Any] = {"running": is_locked(config.state), "now": now}
+    sessions: Sequence[Sequence[int]] = []
+    told, notes = Found(_NOTHING, [])
     if ledger := maybe_ledger(config):
         with closing(ledger):
-            rows, sessions = ledger.bundles.recent(MOST_SHOWN), ledger.peer.sessions()
-            recalls, drills = ledger.pointers.recalls(), due_of(config, ledger)
-            oldest = worst(lags(ledger.catalogue.arrivals(), config.channels, now_utc()))
-            progress = {
-                row.id: Progress(ledger.slabs.count(row.id), len(ledger.slabs.spilled(row.id)))
-                for row in rows
-                if row.state == "receiving"
-            }
-            standings = Standings(ledger)
-            standing, quarantined = {row.id: standings.of(row) for row in rows}, ledger.quarantined.all()
-    is_running = is_locked(config.state)
+            sessions = ledger.peer.sessions()
+            told, notes = _of_ledger(config, toml, ledger, asked)
+            oldest = now["worst_lag"] if now else _worst_lag(config, ledger)  # the ledger alone takes long for it
+            told, notes = told | {"worst_lag": oldest}, [*_lag_notes(oldest), *notes]
     keys = link_keys(config.link, sessions)
-    if as_json:
-        bundles = [_fields(row, standing[row.id], progress.get(row.id)) for row in rows]
-        said = {"running": is_running, "link_keys": None if keys is None else keys._asdict(), "bundles": bundles}
-        said |= {"recalls": [one._asdict() for one in recalls], "drills": [due_said(one) for one in drills]}
-        said |= {"quarantined": [one._asdict() for one in quarantined]}
-        say_json(said | {"worst_lag": None if oldest is None else lag.said(oldest)})
-        return
-    notes = [keys.text] if keys is not None and keys.previous else []
-    notes += [] if oldest is None or oldest.state == LagState.WITHIN else [lag.text(oldest)]
-    recalled = {one.bundle: one.reason for one in recalls if not one.undone}
-    held = [one for bundle in recalled for one in undo_lines(config, toml, bundle)]
-    notes += [f"a store holds what is recalled: {one}" for one in held]
-    notes += [_refused(one) for one in quarantined[:MOST_SHOWN]]
-    note = "\n".join([*notes, *(due_text(one) for one in drills if one.due)])
-    states = {row.id: _state(row, standing[row.id], progress.get(row.id), recalled.get(row.id, "")) for row in rows}
-    listed = [Listed.of(row, states[row.id]) for row in rows]
-    show_status(listed, is_running=is_running, note=note)
+    if keys is not None and keys.previous:
+        notes = [keys.text, *notes]
+    return Found(begun | {"link_keys": None if keys is None else keys._asdict()} | told, notes)
 
 
-def _fields(row: Row, standing: Standing, progress: Progress | None) -> dict[str, Any]:
+def _live(config: ReceiverConfig) -> dict[str, Any] | None:
+    """What the daemon says of itself. None: none runs that can be asked."""
+    asking = maybe_asking(config.state, "receiver", WORDS)
+    if asking is None:
+        return None
+    with asking:
+        return asking.ask(Status(MOST_COMING))
+
+
+def _of_ledger(config: ReceiverConfig, toml: Path, ledger: LedgerView, asked: Asked) -> Found:
+    held, held_count = ledger.bundles.unpublished(State.HELD, MOST_WAITING)
+    refused, refused_count = ledger.bundles.unpublished(State.REFUSED, MOST_REFUSED)
+    strange, standings = ledger.quarantined.all(), Standings(ledger)
+    missing, recalls, drills = request_gaps(ledger, config.channels), ledger.pointers.recalls(), due_of(config, ledger)
+    shown = {
+        "bundles": [_of_row(row, standings) | _progress(ledger, row) for row in _rows(ledger, asked)],
+        "held": [_of_row(row, standings) | {"waits_for": _waits(config, row.channel)} for row in held],
+        "held_count": held_count,
+        "quarantined": [*(_of_row(row, standings) for row in refused), *map(_of_strange, strange[:MOST_REFUSED])],
+        "quarantined_count": refused_count + len(strange),
+        "missing": [one._asdict() | {"command": one.command} for one in missing[:MOST_WAITING]],
+        "missing_count": len(missing),
+        "recalls": [one._asdict() for one in recalls],
+        "drills": [due_said(one) for one in drills],
+    }
+    held_by_stores = [one for each in recalls if not each.undone for one in undo_lines(config, toml, each.bundle)]
+    notes = [f"a store holds what is recalled: {one}" for one in held_by_stores]
+    return Found(shown, notes + [due_text(one) for one in drills if one.due])
+
+
+def _worst_lag(config: ReceiverConfig, ledger: LedgerView) -> dict[str, Any] | None:
+    oldest = worst(lags(ledger.catalogue.arrivals(), config.channels, now_utc()))
+    return None if oldest is None else said(oldest)
+
+
+def _lag_notes(oldest: dict[str, Any] | None) -> list[str]:
+    return [] if oldest is None or oldest["state"] == LagState.WITHIN else [lag.text(oldest)]
+
+
+def _rows(ledger: LedgerView, asked: Asked) -> list[Row]:
+    return ledger.bundles.recent(asked.most, asked.channel, asked.since)
+
+
+def _of_row(row: Row, standings: Standings) -> dict[str, Any]:
     """A bundle as JSON has it: ``state`` is the ledger's word, ``standing`` the one that people are shown."""
-    shown = {"standing": standing.word, "sender_says": standing.sender_says}
-    return row._asdict() | shown | (progress.said if progress is not None else {})
+    standing = standings.of(row)
+    return row._asdict() | {"label": row.label, "standing": standing.word, "sender_says": standing.sender_says}
 
 
-def _state(row: Row, standing: Standing, progress: Progress | None, recalled: str) -> str:
-    text = standing.text + (f": {row.detail}" if row.detail else "")
-    if recalled:
-        text = f"{text}: {recalled}" if standing.word == RECALLED else f"{text}, recalled: {recalled}"
-    if progress is None:
-        return text
-    return f"{text} ({progress.stored} of {row.slabs} slabs stored, {progress.spilled} spilled)"
+def _of_strange(one: Quarantined) -> dict[str, Any]:
+    """A bundle of which nothing was begun, since its manifest was refused: its size is not known."""
+    shown = {"id": one.bundle, "label": one.label or "a manifest", "standing": QUARANTINED, "state": QUARANTINED}
+    return one._asdict() | shown | {"detail": f"{one.reason}: {one.detail}", "changed": one.at, "size": 0, "files": 0}
 
 
-def _refused(one: Quarantined) -> str:
-    """A bundle of which nothing was begun, since its manifest was refused."""
-    return f"quarantined: {one.label or 'a manifest'} ({one.bundle}): {one.reason}: {one.detail}"
+def _progress(ledger: LedgerView, row: Row) -> dict[str, int]:
+    """How much of a bundle that is being received is here."""
+    if row.state != State.RECEIVING:
+        return {}
+    return Progress(ledger.slabs.count(row.id), len(ledger.slabs.spilled(row.id))).said
+
+
+def _waits(config: ReceiverConfig, channel: str) -> str:
+    """For whom a held bundle of a channel waits, by the configuration."""
+    settings = config.channels.get(channel)
+    return waits_for(settings.hold, scanned=bool(settings.scan)) if settings else ""

@@ -4,48 +4,46 @@ Rates are those of the last seconds. Times to the end are estimates: nobody here
 """
 
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from diode.control.flow import Flow
 from diode.formats.timestamps import now_utc
 from diode.process.clock import ClockJumped
-from receiver.events.happened import Coming, Ended, Event, Health, NowHeld, ScanFailed, Scanned, WorkerDied
+from receiver.catalogue.lag import Lag, said, worst
+from receiver.events.happened import (
+    Coming,
+    Ended,
+    Event,
+    Health,
+    Incomplete,
+    NowHeld,
+    ScanFailed,
+    Scanned,
+    WorkerDied,
+)
 
-WINDOW_S: Final = 15.0  # of which a rate is taken
-STEP_S: Final = 0.5  # between two looks that are kept
 MOST_FAILED: Final = 1000  # scans that gave no answer, the newest
 
 
-class Flow:
-    """How fast a bundle comes: what was stored of it at some moments of the last seconds."""
-
-    def __init__(self, at: float, stored_bytes: int) -> None:
-        self._looks: deque[tuple[float, int]] = deque([(at, stored_bytes)], maxlen=int(WINDOW_S / STEP_S))
-
-    def look(self, at: float, stored_bytes: int) -> None:
-        """So much is stored at ``at``, in seconds of a monotonic clock."""
-        if at - self._looks[-1][0] >= STEP_S:
-            self._looks.append((at, stored_bytes))
-
-    def rate(self, at: float, stored_bytes: int) -> int:
-        """Bytes a second of user data; 0 when nothing came lately."""
-        began, had = next((look for look in self._looks if at - look[0] <= WINDOW_S), (at, stored_bytes))
-        return max(0, round((stored_bytes - had) / (at - began))) if at > began else 0
-
-
 class Picture:
-    """Reader. ``link`` describes the link (docs/control.md); ``clock`` is a monotonic one."""
+    """Reader. ``link`` describes the link (docs/control.md), ``lags`` the channels; ``clock`` is a monotonic one."""
 
     def __init__(
-        self, listen: str, link: Callable[[], dict[str, Any]], clock: Callable[[], float] = time.monotonic
+        self,
+        listen: str,
+        link: Callable[[], dict[str, Any]],
+        lags: Callable[[], Iterable[Lag]],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.unanswered: dict[str, str] = {}  # held bundles whose scanner gave no answer, and why
         self._listen = listen
         self._link = link
+        self._lags = lags
         self._clock = clock
         self._started = now_utc()
         self._coming: dict[str, tuple[Coming, Flow]] = {}
+        self._incomplete: set[str] = set()  # of what is coming: nothing more of it is expected
         self._outcomes = {"published": 0, "quarantined": 0, "expired": 0}
         self._workers = {"begun": False, "well": False, "restarts": 0}
         self._jumps: dict[str, Any] = {"jumps": 0, "last": None, "seconds": 0, "right_again": True}
@@ -53,7 +51,7 @@ class Picture:
     def read(self, event: Event) -> None:
         """Note what happens."""
         match event:
-            case Coming() | NowHeld() | Ended():
+            case Coming() | NowHeld() | Ended() | Incomplete():
                 self._read_bundle(event)
             case ScanFailed(bundle, detail):
                 self.unanswered.pop(bundle, None)
@@ -70,24 +68,32 @@ class Picture:
                 jumps = {"jumps": self._jumps["jumps"] + 1, "last": now_utc()}
                 self._jumps = jumps | {"seconds": round(seconds), "right_again": is_undone}
 
-    def _read_bundle(self, event: Coming | NowHeld | Ended) -> None:
+    def _read_bundle(self, event: Coming | NowHeld | Ended | Incomplete) -> None:
         match event:
+            case Incomplete(bundle):
+                self._incomplete |= {bundle} & self._coming.keys()
             case Coming(row, _, stored_bytes):
+                self._incomplete.discard(row.id)
                 at = self._clock()
                 _, flow = self._coming.get(row.id, (event, Flow(at, stored_bytes)))
                 flow.look(at, stored_bytes)
                 self._coming[row.id] = event, flow
             case NowHeld(row):
-                self._coming.pop(row.id, None)
+                self._over(row.id)
             case Ended(outcome, bundle, row):
                 if row is not None or outcome == "dropped":  # else it says nothing of the bundle whose id it has
-                    self._coming.pop(bundle, None)
+                    self._over(bundle)
                 self.unanswered.pop(bundle, None)
                 if outcome in self._outcomes:
                     self._outcomes[outcome] += 1
 
+    def _over(self, bundle: str) -> None:
+        self._coming.pop(bundle, None)
+        self._incomplete.discard(bundle)
+
     def now(self, most: int) -> dict[str, Any]:
         """All of it, with at most ``most`` of the bundles on their way, those first of which something came last."""
+        oldest = worst(self._lags())
         coming = sorted((self._shown(*one) for one in self._coming.values()), key=_urgency)
         return {
             "at": now_utc(),
@@ -100,6 +106,7 @@ class Picture:
             "coming": len(coming),
             "since_start": dict(self._outcomes),
             "unanswered": dict(self.unanswered),
+            "worst_lag": None if oldest is None else said(oldest),
         }
 
     def _shown(self, coming: Coming, flow: Flow) -> dict[str, Any]:
@@ -115,6 +122,7 @@ class Picture:
             "total_bytes": row.size,
             "slabs": row.slabs,
             "missing": coming.missing,
+            "incomplete": row.id in self._incomplete,
             "bytes_per_s": rate,
             "eta_s": round((row.size - stored) / rate) if rate else None,
         }

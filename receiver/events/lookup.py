@@ -61,7 +61,7 @@ from receiver.messages.pipeline import (
     TrustNotPublished,
 )
 from receiver.messages.use import Drilled, NotLinked, Ordered, PointerMoved, Recalled
-from receiver.release.held import waits_for
+from receiver.release.waits import waits_for
 
 MAX_DETAIL: Final = 500
 EXIT_CODES: Final = exit_codes(ContentError)

@@ -47,6 +47,9 @@ class Row(NamedTuple):
         return label_of(self)
 
 
+# These terms are those of the indexes "unpublished" and "by_change", which are used for queries with these words alone.
+_UNPUBLISHED: Final = "state != 'published'"
+_NOT_RECEIVING: Final = "state != 'receiving'"
 _COLUMNS: Final = ", ".join(Row._fields)
 _STATE: Final = Row._fields.index("state")
 _NOW: Final = "strftime('%Y-%m-%dT%H:%M:%SZ')"
@@ -85,15 +88,15 @@ class Bundles:
 
     def held(self) -> list[Row]:
         """Bundles that wait for people, oldest first."""
-        return self._all("WHERE state = 'held' ORDER BY rowid")
+        return self._all(f"WHERE state = 'held' AND {_UNPUBLISHED} ORDER BY rowid")
 
     def untouched(self, since: str) -> list[Row]:
         """Bundles being received of which nothing was stored or spilled since the given moment."""
-        return self._all("WHERE state = 'receiving' AND changed < ?", since)
+        return self._all(f"WHERE state = 'receiving' AND {_UNPUBLISHED} AND changed < ?", since)
 
     def in_progress(self) -> list[Row]:
         """Bundles being received or published, oldest first."""
-        return self._all("WHERE state IN ('receiving', 'publishing') ORDER BY rowid")
+        return self._all(f"WHERE state IN ('receiving', 'publishing') AND {_UNPUBLISHED} ORDER BY rowid")
 
     def expired(self, most: int) -> list[Row]:
         """Bundles that stayed incomplete for too long, newest first."""
@@ -107,8 +110,16 @@ class Bundles:
         """Published bundles of all channels, by channel and name, oldest number first."""
         return self._all("WHERE state = 'published' ORDER BY channel, name, sequence")
 
-    def recent(self, count: int) -> list[Row]:
-        """The newest bundles, newest first."""
+    def recent(self, count: int, channel: str = "", since: str = "") -> list[Row]:
+        """The newest bundles, newest first. Of one channel: by number; what changed since then: by that."""
+        if since:
+            of_channel, values = ("AND channel = ?", (since, channel)) if channel else ("", (since,))
+            end = f"AND changed >= ? {of_channel}"
+            receiving = f"SELECT {_COLUMNS} FROM bundle WHERE state = 'receiving' AND {_UNPUBLISHED} {end}"
+            order = "ORDER BY changed DESC LIMIT ?"
+            return self._all(f"WHERE {_NOT_RECEIVING} {end} UNION ALL {receiving} {order}", *values, *values, count)
+        if channel:
+            return self._all("WHERE channel = ? ORDER BY sequence DESC LIMIT ?", channel, count)
         return self._all("ORDER BY rowid DESC LIMIT ?", count)
 
     def beginning(self, beginning: str, most: int, states: Collection[str] = ()) -> list[Row]:
@@ -117,6 +128,12 @@ class Bundles:
         in_states = f"AND state IN ({marks})" if states else ""
         where = f"WHERE id >= ? AND id < ? || 'g' {in_states} ORDER BY id LIMIT ?"  # g: above each hexadecimal digit
         return self._all(where, beginning, beginning, *states, most)
+
+    def unpublished(self, state: State, most: int) -> tuple[list[Row], int]:
+        """The newest bundles in a state that is not published, and how many there are."""
+        rows = self._all(f"WHERE state = ? AND {_UNPUBLISHED} ORDER BY rowid DESC LIMIT ?", state, most)
+        query = f"SELECT count(*) FROM bundle WHERE state = ? AND {_UNPUBLISHED}"
+        return rows, self._connection.integer(query, (state,))
 
     def _one(self, where: str, *values: object) -> Row | None:
         row = self._connection.execute(f"SELECT {_COLUMNS} FROM bundle WHERE {where}", values).fetchone()

@@ -30,6 +30,9 @@ CREATE UNIQUE INDEX IF NOT EXISTS used_sequence ON bundle (channel, sequence)
     WHERE state != 'refused' AND channel != 'trust';
 CREATE UNIQUE INDEX IF NOT EXISTS used_version ON bundle (channel, name, version)
     WHERE state != 'refused' AND channel != 'trust';
+CREATE INDEX IF NOT EXISTS unpublished ON bundle (state) WHERE state != 'published';
+CREATE INDEX IF NOT EXISTS by_number ON bundle (channel, sequence);
+CREATE INDEX IF NOT EXISTS by_change ON bundle (changed) WHERE state != 'receiving';
 """
 SLABS: Final = """
 CREATE TABLE IF NOT EXISTS slab (

@@ -46,11 +46,6 @@ class Rule(NamedTuple):
         return self.people > 0 or self.scanned
 
 
-def waits_for(people: int, *, scanned: bool) -> str:
-    """What a bundle is held for, in words."""
-    return " and ".join([f"{people} people"] * (people > 0) + ["the scanner"] * scanned)
-
-
 @dataclass(slots=True)
 class HeldBundle:
     """One bundle that waits, and what was decided so far."""

@@ -18,8 +18,9 @@ from receiver.ledger.ledgers import StoreLedger
 from receiver.ledger.states import State
 from receiver.messages.pipeline import AcceptedBy, BundleRefused, DecisionRefused, Held
 from receiver.release.decisions import SCANNER, Given
-from receiver.release.held import HeldBundle, Rule, Verdicts, waits_for
+from receiver.release.held import HeldBundle, Rule, Verdicts
 from receiver.release.held_trees import HeldTrees
+from receiver.release.waits import waits_for
 from receiver.release.words import Once, Uncounted
 from receiver.settings import StoreSettings
 

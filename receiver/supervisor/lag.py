@@ -1,6 +1,6 @@
 """Watches how old the content of each channel is: says when one is beyond its budget, and tells the metrics."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -50,6 +50,11 @@ class LagWatch:
                     self._look()
             case Ended("published"):
                 self._look_at = min(self._at + SOON_S, self._at if self._look_at is None else self._look_at)
+
+    @property
+    def rows(self) -> Sequence[Lag]:
+        """Every channel, as it was found last."""
+        return self._rows
 
     def metrics(self) -> Iterable[Metric]:
         """What Prometheus is told of each channel that has content with a date."""

@@ -4,12 +4,14 @@ The work of a command is done in :mod:`sender.commands`. A file of that room is 
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from diode.console.entry import Version, guarded, new_app
 from sender.staging.words import From
+
+MOST_LAST: Final = 100_000
 
 app = new_app("The sending side of a diode link.")
 main = guarded(app)
@@ -256,16 +258,58 @@ def resume(context: typer.Context, channel: Channel = "") -> None:
 
 
 @app.command()
+def hold(
+    context: typer.Context,
+    bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id, or its beginning. 'status' shows it.")],
+    off: Annotated[
+        bool, typer.Option("--off", help="Let it go: it is queued again, as the last of its priority.")
+    ] = False,
+) -> None:
+    """Keep back a bundle that is queued or being sent, until '--off'; a restart does not let it go.
+
+    What has left already cannot be called back. Slabs that are under way are sent to their end.
+    """
+    from sender.commands import control
+
+    control.hold(context.obj, bundle, is_off=off)
+
+
+@app.command()
+def retry(
+    context: typer.Context,
+    what: Annotated[
+        str, typer.Argument(metavar="ID|ITEM", help="A bundle id or its beginning, or the path of an item.")
+    ],
+) -> None:
+    """Try again what failed: an item that is left in the outbox or was set aside, a bundle that could not be sent.
+
+    What cannot be tried again is said, and what to type instead.
+    """
+    from sender.commands import control
+
+    control.retry(context.obj, what)
+
+
+@app.command()
 def status(
     context: typer.Context,
     channel: Annotated[str, typer.Option("--channel", help="Bundles of this channel alone.")] = "",
-    most: Annotated[int, typer.Option("--last", min=1, max=100_000, help="So many of the newest bundles.")] = 20,
+    most: Annotated[
+        int | None, typer.Option("--last", min=1, max=MOST_LAST, help="So many of the newest; usually 20.")
+    ] = None,
+    is_all: Annotated[bool, typer.Option("--all", help="Every bundle.")] = False,
+    since: Annotated[
+        str, typer.Option("--since", help="2h, 3 days, 14:05, 2026-11-28: what was packed since then.")
+    ] = "",
+    is_watched: Annotated[bool, typer.Option("--watch", help="Show it again each second, until Ctrl-C.")] = False,
     as_json: Json = False,
 ) -> None:
     """Show what is on air and what is queued, what waits for whom, and what became of the newest bundles."""
+    from diode.console.asked import Asked
     from sender.commands.status import show
 
-    show(context.obj, as_json=as_json, most=most, channel=channel)
+    asked = Asked.typed(most, channel, since, is_all=is_all, as_json=as_json, is_watched=is_watched)
+    show(context.obj, asked)
 
 
 @app.command()

@@ -1,5 +1,6 @@
-"""``diode-sender cancel``, ``pause`` and ``resume``: what a person asks of the running daemon."""
+"""``diode-sender cancel``, ``hold``, ``pause``, ``resume`` and ``retry``: what a person asks of the running daemon."""
 
+import os
 from contextlib import closing
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from diode.console.terminal import say
 from diode.control.ask import Asking, maybe_asking
 from diode.errors import UsageError
 from sender.commands.opening import open_ledger
-from sender.control.words import WORDS, Cancel, Pause, Resume
+from sender.control.words import WORDS, Cancel, Hold, LetGo, Pause, Resume, Retry, RetryItem
 from sender.ledger import Row
+from sender.outbox.folder import check_channel
 
 
 def cancel(toml: Path, bundle: str, why: str) -> None:
@@ -36,6 +38,39 @@ def resume(toml: Path, channel: str) -> None:
     with asking(load(SenderConfig, toml)) as daemon:
         said = daemon.ask(Resume(channel))
     say(f"{_what(channel)} {'is resumed' if said['changed'] else 'was not paused'}")
+
+
+def hold(toml: Path, bundle: str, *, is_off: bool) -> None:
+    """Keep a bundle back, or let it go."""
+    config = load(SenderConfig, toml)
+    row = _one(config, bundle)
+    with asking(config) as daemon:
+        daemon.ask(LetGo(row.id) if is_off else Hold(row.id))
+    if is_off:
+        say(f"{label_of(row)} ({row.id}) is queued again")
+    else:
+        say(f"{label_of(row)} ({row.id}) is kept back, over restarts too, until 'diode-sender hold --off {row.id}'")
+
+
+def retry(toml: Path, what: str) -> None:
+    """Have the daemon try again what failed of an item or a bundle. Raises UsageError with what to type otherwise."""
+    config = load(SenderConfig, toml)
+    message = _maybe_item(config, what) or Retry(_one(config, what).id)
+    with asking(config) as daemon:
+        said = daemon.ask(message)
+    say(f"{said['what']} is tried again; 'diode-sender status' shows what comes of it")
+
+
+def _maybe_item(config: SenderConfig, what: str) -> RetryItem | None:
+    """The item that a person names by its path. None: it is no path. Raises UsageError for a path elsewhere."""
+    if "/" not in what:
+        return None
+    path = Path(os.path.abspath(what))
+    for place, base in (("outbox", config.outbox.path), ("failed", config.outbox.failed)):
+        if path.parent.parent == Path(os.path.abspath(base)):
+            check_channel(path.parent.name)
+            return RetryItem(place, path.parent.name, path.name)
+    raise UsageError(f"{what} is no item of {config.outbox.path} or {config.outbox.failed}: BASE/CHANNEL/NAME")
 
 
 def asking(config: SenderConfig) -> Asking:

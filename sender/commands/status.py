@@ -1,7 +1,5 @@
 """``diode-sender status``: what the daemon does now, what waits for whom, and what became of the newest bundles."""
 
-import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
@@ -9,41 +7,39 @@ from typing import Any, Final
 from diode.bundle.ref import label_of
 from diode.config.load import load
 from diode.config.sender import SenderConfig
-from diode.console.human import moment_text, size_text, span_text, state_of
-from diode.console.terminal import say, say_json
+from diode.console.asked import Asked
+from diode.console.status_lines import terminal_width
+from diode.console.watching import repeat, repeat_json
 from diode.control.ask import maybe_asking
 from diode.storage.locking import is_locked
 from sender.commands.opening import maybe_ledger
+from sender.commands.status_lines import lines
 from sender.control.words import WORDS, Status
-from sender.ledger import Row
-from sender.outbox.left import Left, as_lines, read_left
+from sender.ledger import Ledger, Row, State
+from sender.outbox.left import read_left
 
-MOST_SHOWN: Final = 20
 MOST_QUEUED: Final = 10
+MOST_WAITING: Final = 5
 
 
-def show(toml: Path, *, as_json: bool, most: int = MOST_SHOWN, channel: str = "") -> None:
-    """Show what the daemon does, and the newest bundles: ``most`` of them, of ``channel`` alone where it is named."""
+def show(toml: Path, asked: Asked) -> None:
+    """Show what the daemon does, and what became of bundles."""
     config = load(SenderConfig, toml)
-    rows: list[Row] = []
-    exports: dict[str, list[str]] = {}
+    if asked.as_json:
+        repeat_json(lambda: find(config, asked), is_watched=asked.is_watched)
+    else:
+        repeat(lambda: lines(find(config, asked), terminal_width()), is_watched=asked.is_watched)
+
+
+def find(config: SenderConfig, asked: Asked) -> dict[str, Any]:
+    """All that is shown, as JSON has it (docs/control.md). Raises DiodeError."""
+    left = [{"item": one.item, "why": one.why, "do": one.do, "since": one.since} for one in read_left(config.state)]
+    said: dict[str, Any] = {"running": is_locked(config.state), "now": _live(config)}
+    told: dict[str, Any] = {"bundles": [], "unapproved": [], "unapproved_count": 0, "held": []}
     if ledger := maybe_ledger(config):
         with closing(ledger):
-            rows = ledger.recent(most, channel)
-            exports = {row.id: ledger.exports.of(row.id) for row in rows}
-    is_running, left, now = is_locked(config.state), read_left(config.state), _live(config)
-    if as_json:
-        shown = [row._asdict() | {"exported": exports[row.id]} for row in rows]
-        waiting = [{"item": one.item, "why": one.why, "do": one.do, "since": one.since} for one in left]
-        say_json({"running": is_running, "now": now, "bundles": shown, "left": waiting})
-        return
-    if not is_running:
-        say("daemon: not running; 'diode-sender run' starts it")
-    elif now is None:
-        say("daemon: running, and not to be asked: a command works here, or a daemon of an older version")
-    else:
-        say(*_now(now))
-    say(*_waiting(rows, left), *_newest(rows, exports))
+            told = _of_ledger(ledger, asked)
+    return said | told | {"left": left}
 
 
 def _live(config: SenderConfig) -> dict[str, Any] | None:
@@ -55,53 +51,21 @@ def _live(config: SenderConfig) -> dict[str, Any] | None:
         return asking.ask(Status(MOST_QUEUED))
 
 
-def _now(now: dict[str, Any]) -> Iterator[str]:
-    line = now["line"]
-    rate = f"at {size_text(line['rate'])}/s" if line["rate"] else "without a limit of rate"
-    yield f"daemon: running since {moment_text(now['since'], time.time())}, sends to {line['to']} {rate}"
-    if line["off"]:
-        yield "  the timetable says that nothing is sent now"
-    if line["refused"]:
-        yield f"  THIS HOST'S KERNEL REFUSES TO SEND ({line['refused']}): mend the route or the interface; all is kept"
-    for name, at in now["paused"].items():
-        what, option = (f"channel {name}", f" --channel {name}") if name else ("the line", "")
-        yield f"  {what} is paused since {moment_text(at, time.time())}; 'diode-sender resume{option}'"
-    for one in now["on_air"]:
-        yield _on_air(one)
-    shown = now["queue"]
-    for one in shown:
-        yield f"  queued   {one['id']}  {size_text(one['size']):>8}  {_eta(one):<14}  {one['label']}"
-    if now["queued"] > len(shown):
-        yield f"  and {now['queued'] - len(shown)} more in the queue"
-    if not now["on_air"] and not now["queued"]:
-        yield "  nothing is on air, and nothing is queued"
+def _of_ledger(ledger: Ledger, asked: Asked) -> dict[str, Any]:
+    waiting = ledger.unapproved()
+    held = ((ledger.get(bundle), since) for bundle, since in ledger.kept_back.all().items())
+    return {
+        "bundles": [
+            _of_row(row) | {"exported": ledger.exports.of(row.id)}
+            for row in ledger.recent(asked.most, channel=asked.channel, since=asked.since)
+        ],
+        "unapproved": [_of_row(row) for row in waiting[:MOST_WAITING]],
+        "unapproved_count": len(waiting),
+        "held": [
+            _of_row(row) | {"since": since} for row, since in held if row is not None and row.state == State.QUEUED
+        ],
+    }
 
 
-def _on_air(one: dict[str, Any]) -> str:
-    done = 100 * one["done_bytes"] // one["total_bytes"] if one["total_bytes"] else 100
-    passes = f", pass {one['pass']} of {one['passes']}" if one["passes"] > 1 else ""
-    what = "resends" if one["resend"] else "on air"
-    size = size_text(one["total_bytes"])
-    return f"  {what:<8} {one['id']}  {size:>8}  {f'{done} %, {_eta(one)}':<14}  {one['label']}{passes}"
-
-
-def _eta(one: dict[str, Any]) -> str:
-    if one["paused"]:
-        return "paused"
-    return "" if one["eta_s"] is None else f"{span_text(one['eta_s'])} left"
-
-
-def _waiting(rows: list[Row], left: list[Left]) -> Iterator[str]:
-    for row in rows:
-        if row.state == "unapproved":
-            yield f"waits for people: {label_of(row)}; 'diode-sender approve {row.id}'"
-    for line in as_lines(left):
-        yield f"left in the outbox: {line}"
-
-
-def _newest(rows: list[Row], exports: dict[str, list[str]]) -> Iterator[str]:
-    yield "newest bundles:" if rows else "nothing was packed here yet"
-    for row in rows:
-        more = f"; exported {exports[row.id][-1]}" if exports[row.id] else ""
-        packed = moment_text(row.created, time.time())
-        yield f"  {row.id}  {size_text(row.size):>8}  {packed:<12}  {label_of(row)}  {state_of(row)}{more}"
+def _of_row(row: Row) -> dict[str, Any]:
+    return row._asdict() | {"label": label_of(row)}

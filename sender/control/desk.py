@@ -6,19 +6,22 @@ from typing import Any
 from diode.audit.chain import What
 from diode.audit.facts import unix_user
 from diode.audit.log import AuditLog
+from diode.bundle.ref import label_of
 from diode.errors import MessageError, UsageError
 from diode.formats.timestamps import now_utc
 from diode.process.peer import Peer
 from sender.control.pauses import Pauses
-from sender.control.picture import Picture
-from sender.control.words import WHOLE_LINE, Cancel, Pause, Resume, Status
+from sender.control.picture import Flows, Picture
+from sender.control.retrying import Plan, Retrying
+from sender.control.words import WHOLE_LINE, Cancel, Hold, LetGo, Pause, Resume, Retry, RetryItem, Status
 from sender.ledger import Ledger, Row
+from sender.supervisor.supply import Supply
 from sender.transport.flights import Flights
 from sender.transport.schedule import Scheduler
 
 
 class Desk:
-    """``cancel`` gives a bundle up, ``pump`` hands out work anew, ``line`` describes the link and its rate."""
+    """``supply`` hands out the work; ``line`` describes the link and its rate."""
 
     def __init__(
         self,
@@ -27,19 +30,19 @@ class Desk:
         ledger: Ledger,
         audit: AuditLog,
         pauses: Pauses,
-        *,
-        cancel: Callable[[Row, str], None],
-        pump: Callable[[], None],
+        supply: Supply,
         line: Callable[[], dict[str, Any]],
+        retrying: Retrying,
     ) -> None:
         self._flights = flights
         self._ledger = ledger
         self._audit = audit
         self._pauses = pauses
-        self._cancel = cancel
-        self._pump = pump
+        self._supply = supply
         self._line = line
+        self._retrying = retrying
         self._started = now_utc()
+        self.flows = Flows(flights.outgoing)
         scheduler.pause(lambda channel: WHOLE_LINE in pauses.since or channel in pauses.since)
 
     async def answer(self, message: object, peer: Peer) -> Mapping[str, Any]:
@@ -53,11 +56,28 @@ class Desk:
                 return self._pause(channel, unix_user(peer.uid))
             case Resume(channel):
                 return self._resume(channel, unix_user(peer.uid))
+        return self._of_one(message, unix_user(peer.uid))
+
+    def _of_one(self, message: object, who: str) -> Mapping[str, Any]:
+        """What is asked about one bundle or item."""
+        match message:
+            case Hold(bundle):
+                row = self._row(bundle)
+                self._supply.keep_back(row, who)
+                return {"id": row.id, "label": label_of(row)}
+            case LetGo(bundle):
+                row = self._row(bundle)
+                self._supply.let_go(row, who)
+                return {"id": row.id, "label": label_of(row)}
+            case Retry(bundle):
+                return self._retry(self._retrying.bundle(bundle), who)
+            case RetryItem(place, channel, name):
+                return self._retry(self._retrying.item(place, channel, name), who)
         raise MessageError(type(message).__name__, "nobody answers this")
 
     def _status(self, queued: int) -> Mapping[str, Any]:
         line = self._line()
-        picture = Picture(line["rate"], self._pauses.since)
+        picture = Picture(line["rate"], self._pauses.since, self.flows)
         return {
             "at": now_utc(),
             "since": self._started,
@@ -69,11 +89,20 @@ class Desk:
         }
 
     def _give_up(self, bundle: str, why: str, who: str) -> Mapping[str, Any]:
+        row = self._row(bundle)
+        self._supply.cancel(row, f"cancelled by {who}" + (f": {why}" if why else ""))
+        return {"id": row.id, "state": "withdrawn"}
+
+    def _retry(self, plan: Plan, who: str) -> Mapping[str, Any]:
+        self._audit.append(What.RETRIED, **plan.facts, who=who, detail=plan.what)
+        plan.begin()
+        return {"what": plan.what}
+
+    def _row(self, bundle: str) -> Row:
         row = self._ledger.get(bundle)
         if row is None:
-            raise UsageError(f"no bundle {bundle} is known here; nothing was cancelled")
-        self._cancel(row, f"cancelled by {who}" + (f": {why}" if why else ""))
-        return {"id": row.id, "state": "withdrawn"}
+            raise UsageError(f"no bundle {bundle} is known here; nothing was changed")
+        return row
 
     def _pause(self, channel: str, who: str) -> Mapping[str, Any]:
         if channel not in self._pauses.since:
@@ -84,7 +113,7 @@ class Desk:
         if channel in self._pauses.since:
             self._audit.append(What.RESUMED, **_named(channel), who=who)
         changed = self._pauses.remove(channel)
-        self._pump()
+        self._supply.pump()
         return {"channel": channel, "changed": changed}
 
 

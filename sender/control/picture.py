@@ -4,21 +4,49 @@ Times to the end are estimates. They count user data at the line's rate, with th
 nothing of what may still be dropped into the outbox.
 """
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any, Final
 
 from diode.bundle.ref import label_of
+from diode.control.flow import Flow
+from sender.events.happened import Event, SlabSent
 from sender.ledger import Row
 from sender.transport.flights import Outgoing
 
+MOST_FLOWS: Final = 256  # far more than can be on air
 USUAL_SHARE: Final = 1.25  # bytes on the wire for each of user data, of a bundle whose shape was not looked up
+
+
+class Flows:
+    """Reader: how fast each bundle on air moves. ``on_air``: their numbers, in whatever is a container of them."""
+
+    def __init__(self, on_air: Container[int], clock: Callable[[], float] = time.monotonic) -> None:
+        self._on_air = on_air
+        self._clock = clock
+        self._flows: dict[int, Flow] = {}
+
+    def hear(self, event: Event) -> None:
+        """Note how far a bundle is."""
+        match event:
+            case SlabSent(bundle, done_bytes):
+                at, number = self._clock(), bundle.number
+                self._flows.setdefault(number, Flow(at, done_bytes)).look(at, done_bytes)
+                if len(self._flows) > MOST_FLOWS:
+                    self._flows = {number: flow for number, flow in self._flows.items() if number in self._on_air}
+
+    def rate(self, bundle: int, done_bytes: int) -> int:
+        """Bytes a second of user data."""
+        flow = self._flows.get(bundle)
+        return 0 if flow is None else flow.rate(self._clock(), done_bytes)
 
 
 class Picture:
     """``rate``: bytes a second on the wire; 0 where there is no bound, and then no time is estimated."""
 
-    def __init__(self, rate: int, paused: Mapping[str, str]) -> None:
+    def __init__(self, rate: int, paused: Mapping[str, str], flows: Flows) -> None:
         self._rate = rate
+        self._flows = flows
         self._paused = paused
         self._ahead_s: dict[int, float] = {}  # seconds of work that is known of, by priority
 
@@ -50,6 +78,7 @@ class Picture:
         return _named(row) | {
             "done_bytes": min(one.bytes_sent, total),
             "total_bytes": total,
+            "bytes_per_s": 0 if stopped else self._flows.rate(one.plan.bundle, one.bytes_sent),
             "pass": one.sending_pass if one.resend is None else 1,
             "passes": row.passes if one.resend is None else 1,
             "resend": one.resend is not None,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from diode.process.vocabulary import Code, Text, Vocabulary, Whole
+from diode.process.vocabulary import Chars, Code, Text, Vocabulary, Whole, Word
 
 MOST_QUEUED: Final = 1000  # of the queue, in one answer
 WHOLE_LINE: Final = ""  # in place of a channel
@@ -38,4 +38,34 @@ class Resume:
     channel: Annotated[str, Code("([a-z0-9][a-z0-9_.-]{0,63})?")]
 
 
-WORDS: Final = Vocabulary(Status, Cancel, Pause, Resume)
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Send no more of this bundle until it is let go."""
+
+    bundle: Annotated[str, Code("[0-9a-f]{16}")]
+
+
+@dataclass(frozen=True, slots=True)
+class LetGo:
+    """Queue this bundle again, which was kept back."""
+
+    bundle: Annotated[str, Code("[0-9a-f]{16}")]
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Try again what failed of this bundle."""
+
+    bundle: Annotated[str, Code("[0-9a-f]{16}")]
+
+
+@dataclass(frozen=True, slots=True)
+class RetryItem:
+    """Try again what failed of an item: it lies in the outbox still, or was set aside. ``name``: of a file."""
+
+    place: Annotated[str, Word("outbox", "failed")]
+    channel: Annotated[str, Code("[a-z0-9][a-z0-9_.-]{0,63}")]
+    name: Annotated[str, Chars(255)]
+
+
+WORDS: Final = Vocabulary(Status, Cancel, Pause, Resume, Hold, LetGo, Retry, RetryItem)

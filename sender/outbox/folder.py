@@ -205,6 +205,23 @@ class OutboxFolder:
         except OSError as stuck:
             log.warning("item_stuck", item=printable(entry), detail=f"{stuck.strerror}: {stuck.filename}")
 
+    def is_set_aside(self, channel: str, name: str) -> bool:
+        """Whether an item lies in ``failed``."""
+        try:
+            with self._failed.folder(channel) as folder:
+                return folder.has(name)
+        except OSError:
+            return False
+
+    def bring_back(self, entry: Path) -> None:
+        """Move an item that was set aside back to its place in the outbox. Raises OSError; nothing is replaced."""
+        channel, name = entry.parent.name, entry.name
+        with self._failed.folder(channel) as source, self._outbox.folder(channel, create=True, mode=0o777) as target:
+            source.move(name, target, name)
+        with suppress(OSError), self._failed.folders(f"{REASONS}/{channel}") as folder:
+            for what in ("reason", "verdict"):
+                folder.remove(fitting(name, f".{what}.json"))
+
     def _say(self, moved: Path, what: str, text: str) -> None:
         """Write a reason about an item, into a folder where the item's own name cannot be a file."""
         with self._failed.folders(f"{REASONS}/{moved.parent.name}", create=True, mode=0o777) as folder:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from diode.bundle.ref import number_of
+from diode.errors import UsageError
 from sender.events.happened import Event, LineOff, RateChanged
 from sender.ledger import Row
 from sender.supervisor.shutdown import Shutdown
@@ -103,6 +104,20 @@ class Supply:
         self._flights.cancel(row, detail)
         if self._jobs is not None:
             self._jobs.end(number_of(row.id))
+        self._go_on()
+
+    def keep_back(self, row: Row, who: str) -> None:
+        """Send no more of a bundle until it is let go. Raises UsageError, StorageError."""
+        self._flights.keep_back(row, who)
+        if self._jobs is not None:
+            self._jobs.end(number_of(row.id))
+        self._go_on()
+
+    def let_go(self, row: Row, who: str) -> None:
+        """Queue a bundle again that was kept back. Raises UsageError, StorageError."""
+        if self._jobs is not None and self._jobs.has(number_of(row.id)):  # else they would count for its next flight
+            raise UsageError(f"slabs of {row.id} that were under way are still being sent; type it again in a moment")
+        self._flights.let_go(row, who)
         self._go_on()
 
     def sent(self, jobs: Jobs, number: int) -> None:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from diode.audit.chain import What
 from diode.audit.log import AuditLog
 from diode.bundle.ref import BundleRef, number_of
-from diode.config.sender import SenderConfig
+from diode.config.sender import SenderConfig, SenderLink
 from diode.errors import DiodeError, UsageError
+from diode.formats.timestamps import now_utc
 from diode.protocol.sizes import Kind
 from sender.events.happened import (
     BundleResumed,
@@ -65,6 +66,7 @@ class Flights:
         self.outgoing: dict[int, Outgoing] = {}
         self._queued: defaultdict[int, deque[Row]] = defaultdict(deque)  # by priority
         self._resends: deque[Resend] = deque()
+        self._kept_back: dict[str, Row] = {}  # by a person, whether they waited or were being sent
         self._config = config
         self._ledger = ledger
         self._scheduler = scheduler
@@ -95,7 +97,8 @@ class Flights:
 
     def origins(self) -> set[str]:
         """Paths of the items in the outbox that are queued, are being sent, or wait for signatures."""
-        known = {outgoing.row.origin for outgoing in self.outgoing.values()} | {row.origin for row in self.queued()}
+        rows = [*(outgoing.row for outgoing in self.outgoing.values()), *self.queued(), *self._kept_back.values()]
+        known = {row.origin for row in rows}
         return known | {row.origin for row in self._ledger.unapproved()}
 
     def queue(self, row: Row) -> None:
@@ -105,8 +108,12 @@ class Flights:
     def find_queued(self) -> None:
         """Take up the bundles that the ledger has queued: by an earlier run, or before the workers were started."""
         self._take_approved()
+        kept_back = self._ledger.kept_back.all()
         for row in self._ledger.queued():
-            self.queue(row)
+            if row.id in kept_back:
+                self._kept_back[row.id] = row
+            else:
+                self.queue(row)
 
     def find_requests(self) -> bool:
         """Take up what commands left in the ledger: bundles that enough people have signed, and resend requests.
@@ -151,7 +158,8 @@ class Flights:
             outgoing.bytes_sent += outgoing.plan.slab(job).length
             if outgoing.resend is None:
                 self._ledger.progress.slab_sent(outgoing.row.id, job.sending_pass, job.slab)
-        self._show(outgoing)
+        row, done, total = outgoing.row, outgoing.bytes_sent, outgoing.bytes_to_send
+        self._say(SlabSent(BundleRef.of_row(row), done, total, outgoing.sending_pass, row.passes))
         if is_over:
             self._end(outgoing)
 
@@ -174,15 +182,47 @@ class Flights:
             raise UsageError(
                 f"{row.id} was sent, and slabs of it are sent again; what is on its way cannot be called back"
             )
-        waits = self._queued[self._priority(row)]
-        if outgoing is None and row not in waits:
+        if self._kept_back.pop(row.id, None) is None:
+            self._stop(row)
+        self._endings.cancel(row, detail)
+        self._ledger.kept_back.remove(row.id)
+
+    def keep_back(self, row: Row, who: str) -> None:
+        """Send no more of a bundle until it is let go, because ``who`` says so. Raises UsageError, StorageError."""
+        outgoing = self.outgoing.get(number_of(row.id))
+        if row.id in self._kept_back:
+            raise UsageError(f"{row.id} is kept back already")
+        if outgoing is not None and outgoing.resend is not None:
+            raise UsageError(
+                f"{row.id} was sent, and slabs of it are sent again; 'diode-sender pause' stops its channel"
+            )
+        if outgoing is None and row not in self._queued[self._priority(row)]:
             raise UsageError(f"{row.id} is neither queued nor being sent: it is {row.state}")
-        if outgoing is None:
-            waits.remove(row)
-        else:
+        self._audit.append(What.KEPT_BACK, **named(row), who=who)
+        self._ledger.kept_back.add(row.id, now_utc())
+        self._stop(row)
+        self._kept_back[row.id] = row
+
+    def let_go(self, row: Row, who: str) -> None:
+        """Queue a bundle again that was kept back. It goes on where it was. Raises UsageError, StorageError."""
+        if row.id not in self._kept_back:
+            raise UsageError(f"{row.id} is not kept back: it is {row.state}")
+        self._audit.append(What.LET_GO, **named(row), who=who)
+        self._ledger.kept_back.remove(row.id)
+        del self._kept_back[row.id]
+        if row.state == State.QUEUED:  # else it was confirmed meanwhile: it went by physical media
+            self.queue(row)
+
+    def _stop(self, row: Row) -> None:
+        """Take a bundle out of the queue, or off the line. Raises UsageError when it is in neither."""
+        outgoing, waits = self.outgoing.get(number_of(row.id)), self._queued[self._priority(row)]
+        if outgoing is not None:
             del self.outgoing[outgoing.plan.bundle]
             self._scheduler.cancel(outgoing.plan.bundle)
-        self._endings.cancel(row, detail)
+        elif row in waits:
+            waits.remove(row)
+        else:
+            raise UsageError(f"{row.id} is neither queued nor being sent: it is {row.state}")
 
     def _launch_queued(self, row: Row) -> None:
         try:
@@ -190,7 +230,7 @@ class Flights:
         except (OSError, DiodeError, ValueError) as error:
             self._endings.cancel(row, f"packed bundle is damaged: {error}")
             return
-        if not self._fits_link(packed):
+        if not _fits(self._config.link, packed):
             self._endings.cancel(row, "packed for another MTU or profile; drop it into the outbox again")
             self._ledger.forget(row.id)
             return
@@ -217,7 +257,7 @@ class Flights:
         except (OSError, DiodeError, ValueError) as error:
             self._endings.give_up(resend, f"its packed bundle is not kept any more: {error}")
             return
-        if row is None or not self._fits_link(packed):
+        if row is None or not _fits(self._config.link, packed):
             self._endings.give_up(resend, "it was packed for another MTU or profile than the link has now")
             return
         plan = replace(self._plan(packed, row), passes=1, first_pass=row.passes_over, ranges=resend.ranges)
@@ -229,10 +269,6 @@ class Flights:
 
     def _priority(self, row: Row) -> int:
         return self._config.channel(row.channel).priority
-
-    def _fits_link(self, packed: Packed) -> bool:
-        shape, link = packed.manifest.shape, self._config.link
-        return (shape.symbol_bytes, shape.profile) == (link.symbol_bytes, link.profile)
 
     def _plan(self, packed: Packed, row: Row) -> Plan:
         manifest, channel = packed.manifest, self._config.channel(row.channel)
@@ -253,10 +289,6 @@ class Flights:
             rate=channel.rate,
         )
 
-    def _show(self, outgoing: Outgoing) -> None:
-        row, done, total = outgoing.row, outgoing.bytes_sent, outgoing.bytes_to_send
-        self._say(SlabSent(BundleRef.of_row(row), done, total, outgoing.sending_pass, row.passes))
-
     def _end(self, outgoing: Outgoing) -> None:
         """Record the end: all slabs of a bundle, or of a resend request, have left the socket."""
         del self.outgoing[outgoing.plan.bundle]
@@ -264,3 +296,9 @@ class Flights:
             self._endings.sent(outgoing.row)
         else:
             self._endings.resent(outgoing.row, outgoing.resend, outgoing.bytes_to_send)
+
+
+def _fits(link: SenderLink, packed: Packed) -> bool:
+    """Whether it was packed for the MTU and the profile that the link has now."""
+    shape = packed.manifest.shape
+    return (shape.symbol_bytes, shape.profile) == (link.symbol_bytes, link.profile)

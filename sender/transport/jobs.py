@@ -48,6 +48,10 @@ class Jobs:
         """Whether the workers have nothing in hand."""
         return not self._in_hand
 
+    def has(self, bundle: int) -> bool:
+        """Whether the workers have slabs of a bundle in hand."""
+        return any(isinstance(each.step, Job) and each.step.bundle == bundle for each in self._in_hand.values())
+
     def fill(self, padding: Padding) -> None:
         """Have padding sent."""
         self._tell(SendPadding(self._note(padding, padding.datagrams), padding.datagrams))

@@ -118,7 +118,11 @@ class Process:
         return next((line for line in lines if text in line), None)
 
     def _take_message(self, line: str) -> None:
-        self.messages.append(json.loads(line))
+        """A message; a command's words for people are kept with its log."""
+        try:
+            self.messages.append(json.loads(line))
+        except ValueError:
+            self.log.append(line)
 
     async def _collect(self, stream: asyncio.StreamReader | None, take: Any) -> None:
         assert stream is not None

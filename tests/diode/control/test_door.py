@@ -16,8 +16,9 @@ import pytest
 
 from diode.control.ask import AnsweredError, maybe_asking
 from diode.control.door import MOST_CLIENTS, Door
-from diode.control.lines import SOCKET
-from diode.errors import HostError, UsageError
+from diode.control.lines import SOCKET, answered
+from diode.control.lines import answer as lines_answer
+from diode.errors import HostError, MessageError, UsageError
 from diode.process.peer import Peer
 from diode.process.vocabulary import Text, Vocabulary, Whole
 
@@ -211,3 +212,11 @@ async def test_another_user_is_not_answered() -> None:
             asking = await asyncio.create_subprocess_exec(*become, program, stdout=asyncio.subprocess.PIPE)
             said, _ = await asking.communicate()
             assert b"its own user and root alone" in said
+
+
+def test_an_answer_may_hold_fractions_and_names_that_are_no_text() -> None:
+    """Ages in days; a file's name in an error of the kernel."""
+    said = {"days": 14.5, "file": "bad\udc80"}
+    assert said == answered(lines_answer(said).rstrip(b"\n"))
+    with pytest.raises(MessageError):
+        answered(b"[" * 100_000)

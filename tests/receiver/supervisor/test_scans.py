@@ -92,3 +92,20 @@ async def test_no_scan_begins_or_lasts_at_the_end(tmp_path: Path, monkeypatch: p
     made.is_over = True
     await made.read(SCANNED)
     assert ([BUNDLE], []) == (made.scanner.asked, made.said)
+
+
+async def test_a_person_has_it_scanned_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once its scanner gave no answer, and not while it is at work, nor when the bundle is over."""
+    scanning = Scanning(tmp_path, monkeypatch)
+    await scanning.read(SCANNED)
+    assert not scanning.scans.has_failed(BUNDLE)
+    scanning.scanner.may_answer.set()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert scanning.scans.has_failed(BUNDLE)
+    scanning.scans.again(BUNDLE)
+    await asyncio.sleep(0)
+    assert [BUNDLE, BUNDLE] == scanning.scanner.asked
+    await scanning.read(PUBLISHED)
+    assert not scanning.scans.has_failed(BUNDLE)
+    await scanning.scans.close()

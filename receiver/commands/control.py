@@ -1,0 +1,37 @@
+"""``diode-receiver retry``: what a person asks of the running daemon."""
+
+from contextlib import closing
+from pathlib import Path
+
+from diode.config.load import load
+from diode.config.receiver import ReceiverConfig
+from diode.console.terminal import say
+from diode.control.ask import maybe_asking
+from diode.errors import UsageError
+from receiver.commands.opening import open_ledger
+from receiver.control.words import WORDS, Retry
+
+
+def retry(toml: Path, bundle: str) -> None:
+    """Have the daemon try again what failed of a bundle here. Raises UsageError with what to type where it cannot."""
+    config = load(ReceiverConfig, toml)
+    bundle = _one(config, bundle)
+    asking = maybe_asking(config.state, "receiver", WORDS)
+    if asking is None:
+        raise UsageError("no daemon runs here, so nothing was tried; 'diode-receiver run' starts one")
+    with asking:
+        said = asking.ask(Retry(bundle))
+    say(
+        f"{said['label']} ({said['id']}): {said['what']} is tried again; 'diode-receiver status' shows what comes of it"
+    )
+
+
+def _one(config: ReceiverConfig, beginning: str) -> str:
+    """The id that a person means by it, or by its beginning. Raises UsageError."""
+    with closing(open_ledger(config)) as ledger:
+        found = ledger.bundles.beginning(beginning.lower(), 2) if beginning else []
+    if len(found) != 1:
+        raise UsageError(
+            f"{beginning!r} begins {'several ids' if found else 'no id'}; 'diode-receiver status' shows them"
+        )
+    return found[0].id

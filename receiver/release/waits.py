@@ -1,0 +1,6 @@
+"""For whom a held bundle waits, in words. It loads nothing that verifies."""
+
+
+def waits_for(people: int, *, scanned: bool) -> str:
+    """What a bundle is held for, in words."""
+    return " and ".join([f"{people} people"] * (people > 0) + ["the scanner"] * scanned)
