@@ -38,7 +38,7 @@ class Bench:
 
 
 UNANSWERED = ScanFailed(BUNDLE, "it hangs", "scanned/a/1")
-ACCEPTED = Scanned(BUNDLE, "accept", "", "scanned/a/1")
+ANSWERED = Scanned(BUNDLE, "accept", "", "scanned/a/1")
 
 
 def test_what_comes_has_a_rate_and_a_time_to_its_end() -> None:
@@ -85,5 +85,5 @@ def test_the_host_is_told_as_it_is() -> None:
     assert {"begun": True, "well": False, "restarts": 1} == said["workers"]
     assert ("cve", 31) == (said["worst_lag"]["channel"], said["worst_lag"]["lag_days"])
     assert {BUNDLE: "it hangs"} == Bench().now(UNANSWERED)["unanswered"]
-    assert {} == Bench().now(UNANSWERED, ACCEPTED)["unanswered"]
+    assert {} == Bench().now(UNANSWERED, ANSWERED)["unanswered"]
     assert {} == Bench().now(UNANSWERED, REFUSED)["unanswered"]
