@@ -5,6 +5,7 @@
 - ``columns``: prints long lists in columns, a row on each line
 - ``drawing``: draws tables and bars on a terminal, every cell escaped
 - ``entry``: how the three commands start quickly, and turn errors into one line and an exit code
+- ``help``: how help texts look: commands in panels, plain text, 80 columns
 - ``human``: sizes, spans, moments and states as people say them
 - ``logs``: sets up structlog: coloured on a terminal, JSON otherwise; standard error only, values escaped
 - ``metrics``: serves a daemon's counters to Prometheus

@@ -11,14 +11,15 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from inspect import cleandoc
 from itertools import islice
 from typing import Annotated, Any, Final
 
 import typer
-from typer.core import TyperCommand
 from typer.exceptions import TyperException
 from typer.models import CommandFunctionType
 
+from diode.console.help import HelpfulCommand, Panels, group_of
 from diode.console.terminal import say, say_json
 from diode.errors import DiodeError, UsageError
 from diode.formats.escape import escape_lines
@@ -26,10 +27,11 @@ from diode.log import log
 
 INTERRUPTED: Final = 130
 CONFIG: Final = ("-c", "--config")
+MOST_COLUMNS: Final = 80
 _prepare: Final = ContextVar[Callable[[], None]]("prepare", default=lambda: None)  # what is done before a command runs
 
 
-class _Command(TyperCommand):
+class _Command(HelpfulCommand):
     """One command. Its help is shown without it being invoked."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -66,18 +68,16 @@ def _has_halves(word: str) -> bool:
     return any("\ud800" <= letter <= "\udfff" for letter in word)
 
 
-def new_app(text: str) -> App:
-    """A program, or a group of commands, with ``text`` as its help. Help is drawn in boxes on a terminal only.
-
-    The boxes are drawn by ``rich``, which takes longer to load than all else that a help text needs.
-    """
+def new_app(text: str, panels: Panels | None = None) -> App:
+    """A program, or a group of commands, with ``text`` as its help. ``panels``: how its help groups its commands."""
     return App(
+        cls=group_of(panels or {}),
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
-        rich_markup_mode="rich" if sys.stdout.isatty() else None,
-        context_settings={"help_option_names": ["-h", "--help"]},
-        help=text,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": MOST_COLUMNS},
+        help=cleandoc(text),
     )
 
 

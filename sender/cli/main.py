@@ -4,36 +4,42 @@ The work of a command is done in :mod:`sender.commands`. A file of that room is 
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from diode.console.entry import Version, guarded, new_app
-from sender.staging.words import From
+from sender.cli import recovery
+from sender.cli.options import Channel, Json, Kind, Paths, Quiet
 
-app = new_app("The sending side of a diode link.")
+PANELS: Final = {
+    "Send": ("run", "send", "pack", "put", "intake"),
+    "See": ("status", "waiting", "lag"),
+    "Decide": ("approve", "reject", "cancel", "pause", "resume", "recall"),
+    "Answer the enclave": ("resend", "confirm", "export"),
+    "Set up and mend": ("config", "backup", "restore", "rebaseline"),
+}
+app = new_app(
+    """The sending side of a diode link.
+
+    It packs files into signed bundles, and sends them one way. 'run' is the daemon: it takes what lies in the outbox.
+    Commands that show something change nothing, whether the daemon runs or not.
+    """,
+    PANELS,
+)
 main = guarded(app)
-intake = new_app("What an item must pass before it is packed.")
+intake = new_app("Try what an item must pass before it is packed.")
 app.add_typer(intake, name="intake")
-settings = new_app("The configuration file.")
+settings = new_app("Check the configuration file.")
 app.add_typer(settings, name="config")
-
-Json = Annotated[bool, typer.Option("--json", help="JSON lines on standard output.")]
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The backup's folder.")]
-Paths = Annotated[list[Path], typer.Argument(help="Files, directories, a Hugging Face snapshot: together one bundle.")]
-Kind = Annotated[
-    From | None,
-    typer.Option("--from", help="PATH is one folder that this tool or registry wrote; it tells name and version."),
-]
-Quiet = Annotated[bool, typer.Option("--no-progress", help="No bars, no progress lines.")]
 
 
 @app.callback()
 def _common(
     context: typer.Context,
-    config: Annotated[Path, typer.Option("--config", "-c", envvar="DIODE_CONFIG", help="sender.toml")] = Path(
-        "sender.toml"
-    ),
+    config: Annotated[
+        Path, typer.Option("--config", "-c", envvar="DIODE_CONFIG", metavar="FILE", help="Configuration of this side.")
+    ] = Path("sender.toml"),
     _version: Version = False,
 ) -> None:
     context.obj = config
@@ -41,7 +47,10 @@ def _common(
 
 @settings.command("check")
 def check_settings(context: typer.Context, as_json: Json = False) -> None:
-    """Say everything that is wrong with the configuration, at once. Exit code 0: a daemon would take it; 2: not."""
+    """Show all mistakes of the configuration at once.
+
+    Nothing is changed. Exit code 0: a daemon would start with it. 2: it would not.
+    """
     from diode.config.check import check
     from diode.config.sender import SenderConfig
 
@@ -51,11 +60,15 @@ def check_settings(context: typer.Context, as_json: Json = False) -> None:
 @app.command()
 def run(
     context: typer.Context,
-    until_idle: Annotated[bool, typer.Option("--until-idle", help="Exit when everything has been sent.")] = False,
+    until_idle: Annotated[bool, typer.Option("--until-idle", help="End when everything has been sent.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Send what is queued and what appears in the outbox."""
+    """Run the daemon: send what appears in the outbox.
+
+    It packs each item of the outbox, signs it, sends it over the link, and moves it to the folder of sent items. It
+    sends heartbeats as long as it runs. Ctrl-C or SIGTERM ends it, and the next start goes on where it was.
+    """
     from sender.commands import sending
 
     sending.run(context.obj, until_idle=until_idle, as_json=as_json, quiet=quiet)
@@ -74,10 +87,11 @@ def send(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Pack, sign and send PATHS as one bundle, then exit. The paths stay where they are.
+    """Pack, sign and send PATHS as one bundle, and end.
 
-    Symbolic links are followed as the configuration key outbox.links says. The help of 'pack' says how the links of a
-    Hugging Face cache are followed.
+    The files stay where they are. It works while no daemon runs; while one runs, use 'put'. Symbolic links are followed
+    as the configuration key outbox.links says. The help of 'pack' says how the links of a Hugging Face cache are
+    followed.
     """
     from sender.commands import sending
     from sender.pack.wanted import Named
@@ -97,7 +111,10 @@ def pack(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Pack PATHS as one bundle and exit. The next run sends it, once enough people have signed it.
+    """Pack and sign PATHS as one bundle, to be sent later.
+
+    The next 'run' sends it, as soon as enough people have signed it. The files must stay as they are until then. It
+    works while no daemon runs.
 
     A snapshot of a Hugging Face cache holds links. The files that they lead to are packed: 'diode-sender pack
     ~/.cache/huggingface/hub/models--ORG--NAME/snapshots/REV'. Such a link may only lead to a blob of its own cache.
@@ -112,11 +129,14 @@ def pack(
 @app.command()
 def put(
     context: typer.Context,
-    path: Annotated[Path, typer.Argument(help="A file or folder.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="File or folder to copy.")],
     channel: Annotated[str, typer.Option("--channel", help="Channel to send on.")] = "default",
     name: Annotated[str | None, typer.Option("--name", help="NAME or NAME@VERSION; default: that of PATH.")] = None,
 ) -> None:
-    """Copy PATH into the outbox. The running daemon takes it when the copy is whole, and never before."""
+    """Copy a file or folder into the outbox.
+
+    The running daemon takes it when the copy is whole, and never before. PATH itself stays as it is.
+    """
     from sender.commands import putting
 
     putting.put(context.obj, path, channel, name)
@@ -125,14 +145,16 @@ def put(
 @intake.command("check")
 def check_intake(
     context: typer.Context,
-    path: Annotated[Path, typer.Argument(help="A file or folder, as 'pack' takes it.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="File or folder, as 'pack' takes it.")],
     channel: Annotated[str, typer.Option("--channel", help="Channel whose checks are made.")] = "default",
     kind: Kind = None,
     name: Annotated[str | None, typer.Option("--name", help="Name, as 'pack' takes it.")] = None,
     version: Annotated[str | None, typer.Option("--version", help="Version, as 'pack' takes it.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Make all checks of the intake over PATH, and pack nothing. The daemon may run meanwhile.
+    """Make all checks of the intake on PATH, and pack nothing.
+
+    Nothing is changed, and the daemon may run meanwhile.
 
     Exit code 0: it would be packed. 3: something is missing, each on a line. Other refusals have the codes of 'pack'.
     """
@@ -144,7 +166,10 @@ def check_intake(
 
 @app.command()
 def waiting(context: typer.Context, as_json: Json = False) -> None:
-    """Show the bundles that wait for people's signatures."""
+    """Show the bundles that wait for people to sign them.
+
+    Nothing is changed.
+    """
     from sender.commands import approval
 
     approval.waiting(context.obj, as_json=as_json)
@@ -159,7 +184,11 @@ def approve(
     signed: Annotated[Path | None, typer.Option("--signed", help="The manifest, as 'diode sign' signed it.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Show what a waiting bundle is, ask, and sign it. It is sent when enough people have signed it."""
+    """Sign a bundle that waits for people.
+
+    It shows what the bundle is, and asks first. The bundle is sent as soon as enough people have signed it. --key signs
+    it here; --signed brings a signature that 'diode sign' made elsewhere.
+    """
     from sender.commands import approval
 
     approval.approve(context.obj, bundle, key, public, signed, yes=yes)
@@ -171,7 +200,10 @@ def reject(
     bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id, or its beginning. 'waiting' shows it.")],
     reason: Annotated[str, typer.Option("--reason", help="Why; kept in the ledger, and beside the item.")],
 ) -> None:
-    """Withdraw a bundle that waits for signatures. It will never be sent."""
+    """Refuse a bundle that waits for people.
+
+    It is withdrawn, and never sent. Its item is set aside with the reason beside it.
+    """
     from sender.commands import approval
 
     approval.reject(context.obj, bundle, reason)
@@ -180,14 +212,19 @@ def reject(
 @app.command()
 def resend(
     context: typer.Context,
-    code: Annotated[list[str] | None, typer.Argument(help="The resend code, with or without its hyphens.")] = None,
-    missing: Annotated[Path | None, typer.Option("--missing", help="A file with the code in it.")] = None,
+    code: Annotated[
+        list[str] | None, typer.Argument(metavar="CODE", help="The resend code, with or without its hyphens.")
+    ] = None,
+    missing: Annotated[
+        Path | None, typer.Option("--missing", metavar="FILE", help="A file with the code in it.")
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Send the slabs again that a resend code of the receiver names.
+    """Send again what did not arrive, by a resend code.
 
-    The running daemon sends them. If no daemon runs, this command does.
+    'diode-receiver missing' shows the code in the enclave, and a person carries it here. The running daemon sends the
+    slabs that the code names. If no daemon runs, this command sends them itself.
     """
     from sender.commands import codes
 
@@ -197,9 +234,12 @@ def resend(
 @app.command("confirm")
 def confirm_bundle(
     context: typer.Context,
-    code: Annotated[list[str], typer.Argument(help="The confirm code of a receipt.")],
+    code: Annotated[list[str], typer.Argument(metavar="CODE", help="The confirm code of a receipt.")],
 ) -> None:
-    """Record that a bundle was published at the receiver, which has shown the confirm code CODE for it."""
+    """Record that a bundle was published, by a confirm code.
+
+    'diode-receiver receipt ID --code' shows the code in the enclave, and a person carries it here.
+    """
     from sender.commands import codes
 
     codes.confirm(context.obj, code)
@@ -215,9 +255,10 @@ def export(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write packed bundles to a stick or disk that is mounted at DIR, and read them back. The daemon may run meanwhile.
+    """Write packed bundles to a stick or disk.
 
-    In the enclave 'diode-receiver import DIR' takes them, as it would over the link.
+    They are written to the medium that is mounted at DIR, and read back. The daemon may run meanwhile. In the enclave
+    'diode-receiver import DIR' takes them, as if they had come over the link.
     """
     from sender.commands import media
 
@@ -230,18 +271,21 @@ def cancel(
     bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id, or its beginning. 'status' shows it.")],
     reason: Annotated[str, typer.Option("--reason", help="Why; kept in the audit log, and beside the item.")] = "",
 ) -> None:
-    """Give up a bundle that waits or is being sent. Its item is set aside. What has left cannot be called back."""
+    """Give up a bundle that waits or is being sent.
+
+    Its item is set aside with the reason beside it. What has left cannot be called back: see 'recall'.
+    """
     from sender.commands import control
 
     control.cancel(context.obj, bundle, reason)
 
 
-Channel = Annotated[str, typer.Option("--channel", help="One channel; without it the whole line.")]
-
-
 @app.command()
 def pause(context: typer.Context, channel: Channel = "") -> None:
-    """Send nothing of a channel, or nothing at all, until 'resume'. Packing and heartbeats go on."""
+    """Stop sending, one channel or all, until 'resume'.
+
+    Packing and heartbeats go on. A pause outlasts a restart.
+    """
     from sender.commands import control
 
     control.pause(context.obj, channel)
@@ -249,7 +293,10 @@ def pause(context: typer.Context, channel: Channel = "") -> None:
 
 @app.command()
 def resume(context: typer.Context, channel: Channel = "") -> None:
-    """Send again what was paused by the same words."""
+    """Go on sending after 'pause'.
+
+    Name the same channel as 'pause' did, or none if it named none.
+    """
     from sender.commands import control
 
     control.resume(context.obj, channel)
@@ -262,7 +309,10 @@ def status(
     most: Annotated[int, typer.Option("--last", min=1, max=100_000, help="So many of the newest bundles.")] = 20,
     as_json: Json = False,
 ) -> None:
-    """Show what is on air and what is queued, what waits for whom, and what became of the newest bundles."""
+    """Show what the daemon does now, and the newest bundles.
+
+    What is on air and what is queued, what waits for whom, and what became of the newest bundles. Nothing is changed.
+    """
     from sender.commands.status import show
 
     show(context.obj, as_json=as_json, most=most, channel=channel)
@@ -270,58 +320,13 @@ def status(
 
 @app.command()
 def lag(context: typer.Context, as_json: Json = False) -> None:
-    """Show what waits here on each channel, for how long, and when its last bundle was packed."""
+    """Show how long each channel has waited.
+
+    What waits here on each channel, for how long, and when its last bundle was packed. Nothing is changed.
+    """
     from sender.commands.lag import show
 
     show(context.obj, as_json=as_json)
-
-
-@app.command()
-def backup(context: typer.Context, folder: Folder) -> None:
-    """Copy the ledger and the packed bundles to DIR. The daemon may run meanwhile.
-
-    The backup holds no keys, and not the files that were sent.
-    """
-    from sender.commands import recovery
-
-    recovery.backup(context.obj, folder)
-
-
-@app.command()
-def restore(
-    context: typer.Context,
-    folder: Folder,
-    force: Annotated[bool, typer.Option("--force", help="Move an existing ledger aside.")] = False,
-    signed_by: Annotated[
-        Path | None,
-        typer.Option("--signed-by", metavar="PUB", help="The key that signed it, if this host lost its service key."),
-    ] = None,
-    unsigned: Annotated[
-        bool, typer.Option("--unsigned", help="Take a backup without a signature, as older versions made.")
-    ] = False,
-) -> None:
-    """Put the backup in DIR back into place. The daemon must not run."""
-    from sender.commands import recovery
-
-    recovery.restore(context.obj, folder, signed_by, force=force, is_unsigned=unsigned)
-
-
-@app.command()
-def rebaseline(
-    context: typer.Context,
-    after: Annotated[
-        list[str] | None,
-        typer.Option("--after", metavar="CHANNEL=NUMBER", help="Go on after this number, if the ledger is lower."),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Make a ledger usable again that is older than what was sent, such as one from a backup.
-
-    Each channel goes on after the last sequence number that it issued. The daemon must not run.
-    """
-    from sender.commands import recovery
-
-    recovery.rebaseline(context.obj, after or [], as_json=as_json)
 
 
 @app.command("recall")
@@ -333,7 +338,9 @@ def recall_bundle(
     public: Annotated[Path | None, typer.Option("--public", help="The public half of a key in hardware.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Tell the enclave that a bundle must not be used any more. It is sent on channel 'recall'.
+    """Tell the enclave not to use a bundle any more.
+
+    It shows the bundle, and asks first. The recall is sent on channel 'recall'.
 
     Whoever signs the bundles of a channel recalls them: the daemon's key, or as many people as must approve there. Each
     of these types this command. Only the first one gives a reason.
@@ -341,3 +348,7 @@ def recall_bundle(
     from sender.commands import recall
 
     recall.recall(context.obj, bundle, reason, key, public, yes=yes)
+
+
+for command in (recovery.backup, recovery.restore, recovery.rebaseline):
+    app.command()(command)
