@@ -7,8 +7,11 @@
 - ``entry``: how the three commands start quickly, and turn errors into one line and an exit code
 - ``help``: how help texts look: commands in panels, plain text, 80 columns
 - ``human``: sizes, spans, moments and states as people say them
+- ``life``: shows one bundle's life, step by step
+- ``listing``: shows lists of bundles of any length, a line each
 - ``logs``: sets up structlog: coloured on a terminal, JSON otherwise; standard error only, values escaped
 - ``metrics``: serves a daemon's counters to Prometheus
+- ``moments``: moments as people type them, and whole times
 - ``progress``: shows what a daemon does: bars on a terminal, plain log lines otherwise, JSON lines on demand
 - ``prompts``: questions and answers that several commands share
 - ``stream``: passes each event to every reader: progress, logs, metrics

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from diode.console.entry import Version, guarded, new_app
-from receiver.cli import catalogue, gateway, use
+from receiver.cli import bundles, catalogue, gateway, use
 from receiver.cli.ingest import ingest
 from receiver.cli.options import Folder, Json, Quiet
 
@@ -17,7 +17,7 @@ MAX_NUMBER: Final = 1 << 53  # as diode.formats.names.MAX_SEQUENCE, which takes 
 
 PANELS: Final = {
     "Receive": ("run", "import", "missing", "receipt"),
-    "See": ("status", "lag", "catalogue"),
+    "See": ("status", "ls", "log", "lag", "catalogue"),
     "Decide": ("held", "accept", "reject", "trust", "channel"),
     "Use": ("promote", "rollback", "pin", "unpin", "gc", "recall", "drill"),
     "Serve": ("gateway", "ingest"),
@@ -280,7 +280,7 @@ def rebaseline(
     recovery.rebaseline(context.obj, epoch, as_json=as_json)
 
 
-for command in (use.promote, use.rollback, use.pin, use.unpin, use.gc, use.lag):
+for command in (bundles.ls, bundles.log, use.promote, use.rollback, use.pin, use.unpin, use.gc, use.lag):
     app.command()(command)
 app.command("recall")(use.recall_bundle)
 app.command()(ingest)

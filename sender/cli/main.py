@@ -9,12 +9,12 @@ from typing import Annotated, Final
 import typer
 
 from diode.console.entry import Version, guarded, new_app
-from sender.cli import recovery
+from sender.cli import bundles, recovery
 from sender.cli.options import Channel, Json, Kind, Paths, Quiet
 
 PANELS: Final = {
     "Send": ("run", "send", "pack", "put", "intake"),
-    "See": ("status", "waiting", "lag"),
+    "See": ("status", "ls", "log", "waiting", "lag"),
     "Decide": ("approve", "reject", "cancel", "pause", "resume", "recall"),
     "Answer the enclave": ("resend", "confirm", "export"),
     "Set up and mend": ("config", "backup", "restore", "rebaseline"),
@@ -350,5 +350,5 @@ def recall_bundle(
     recall.recall(context.obj, bundle, reason, key, public, yes=yes)
 
 
-for command in (recovery.backup, recovery.restore, recovery.rebaseline):
+for command in (bundles.ls, bundles.log, recovery.backup, recovery.restore, recovery.rebaseline):
     app.command()(command)
