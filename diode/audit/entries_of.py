@@ -10,8 +10,7 @@ from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
-from diode.audit.chain import Entry, read_line
-from diode.audit.find import field
+from diode.audit.chain import Entry, field, read_line
 from diode.audit.segments import first_moment, segments
 from diode.errors import IntegrityError, UsageError
 

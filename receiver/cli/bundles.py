@@ -38,6 +38,6 @@ def log(context: typer.Context, bundle: Bundle, as_json: Json = False) -> None:
     Accepted, postponed, held, decided by whom, published, put to use, recalled or taken, as ledger, audit log and
     gateway know it. What only the sender says of it is marked, since that is not signed. Nothing is changed.
     """
-    from receiver.commands import listing
+    from receiver.commands import life
 
-    listing.log(context.obj, bundle, as_json=as_json)
+    life.log(context.obj, bundle, as_json=as_json)

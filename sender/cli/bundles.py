@@ -34,6 +34,6 @@ def log(context: typer.Context, bundle: Bundle, as_json: Json = False) -> None:
     Packed, signed by whom, sent, sent again, exported, confirmed or refused, as ledger and audit log of this side know
     it. What became of it in the enclave, 'diode-receiver log' tells there. Nothing is changed.
     """
-    from sender.commands import listing
+    from sender.commands import life
 
-    listing.log(context.obj, bundle, as_json=as_json)
+    life.log(context.obj, bundle, as_json=as_json)

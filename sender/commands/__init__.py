@@ -5,7 +5,8 @@
 - ``codes``: takes a code that a person carried over from the receiver: sends slabs again, or records a publication
 - ``control``: asks the running daemon to cancel a bundle, to pause or to resume
 - ``lag``: shows what waits on each channel, and for how long
-- ``listing``: lists bundles, and shows the life of one
+- ``life``: shows the life of one bundle
+- ``listing``: lists bundles
 - ``media``: writes bundles to physical media
 - ``opening``: opens the ledger and the audit log that a configuration names
 - ``putting``: copies into the outbox, so that no half of it is sent
