@@ -96,6 +96,9 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "AuditLog._write": ("os.open", AUDIT),
         "_sync": ("os.open", AUDIT),
     },
+    "diode.audit.entries_of": {
+        "_entries_in": (".read_bytes", AUDIT),
+    },
     "diode.audit.segments": {
         "_first_entry": (".open", AUDIT),
         "_read_all": (".open", AUDIT),
@@ -107,6 +110,12 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "_read_at_rest": ("os.open", AUDIT),
         "lines_of": (".open", AUDIT),
         "read_service_keys": (".read_bytes", PERSON),
+    },
+    "diode.console.completion": {
+        "_state": (".open", PERSON),
+    },
+    "diode.console.listing": {
+        "label_columns": ("shutil.get_terminal_size", "it opens nothing: it asks how wide the terminal is"),
     },
     "sender.closure.shelf": {
         "FolderFile.sha256": (".open", "below a folder that a person named in `beside`; what was listed in it"),

@@ -5,7 +5,6 @@
 - ``init``: ``diode init``
 - ``keys``: ``diode keys``
 - ``lab``: ``diode link``, ``demo``, ``plan``, ``bench`` and ``calibrate``
-- ``listing``: options of ``ls`` and ``log`` of both daemons' programs
 - ``main``: puts the groups together into the program
 - ``options``: options that several commands share
 - ``trust``: ``diode sign``, ``inspect``, ``verify`` and ``trust``

@@ -7,7 +7,7 @@ a command runs.
 from typing import Final
 
 from diode.cli import audit, doctor, init, keys, lab, trust
-from diode.console.entry import Version, guarded, new_app
+from diode.console.entry import InstallCompletion, ShowCompletion, Version, guarded, new_app
 
 PANELS: Final = {
     "Set up": ("init", "keys", "trust", "oneway", "doctor"),
@@ -40,7 +40,7 @@ main = guarded(app, config_in_front=False)
 
 
 @app.callback()
-def _common(_version: Version = False) -> None:
+def _common(_version: Version = False, _show: ShowCompletion = None, _install: InstallCompletion = None) -> None:
     pass
 
 

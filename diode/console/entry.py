@@ -13,14 +13,16 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from inspect import cleandoc
 from itertools import islice
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 from typer.exceptions import TyperException
 from typer.models import CommandFunctionType
 
+from diode.console import completion
 from diode.console.help import HelpfulCommand, Panels, group_of
-from diode.console.terminal import say, say_json
+from diode.console.terminal import say, say_json, say_ours
 from diode.errors import DiodeError, UsageError
 from diode.formats.escape import escape_lines
 from diode.log import log
@@ -94,6 +96,34 @@ Version = Annotated[
 ]
 
 
+def _show_completion(shell: completion.Shell | None) -> None:
+    if shell is not None:
+        say_ours(completion.show(Path(sys.argv[0]).name, shell))
+        raise typer.Exit
+
+
+def _install_completion(shell: completion.Shell | None) -> None:
+    if shell is None:
+        return
+    try:
+        say(f"{completion.install(Path(sys.argv[0]).name, shell)} is written; it works in the next shell")
+    except OSError as error:
+        raise UsageError(f"{error.filename} cannot be written: {error.strerror}; nothing is installed") from error
+    raise typer.Exit
+
+
+ShowCompletion = Annotated[
+    completion.Shell | None,
+    typer.Option("--show-completion", callback=_show_completion, is_eager=True, help="Print the script for a shell."),
+]
+InstallCompletion = Annotated[
+    completion.Shell | None,
+    typer.Option(
+        "--install-completion", callback=_install_completion, is_eager=True, help="Write it for this user's shell."
+    ),
+]
+
+
 def placed(words: Sequence[str], *, in_front: bool) -> list[str]:
     """The words of a command line, with ``-c FILE`` where the program wants it: in front of the command, or after it.
 
@@ -122,6 +152,8 @@ def guarded(app: typer.Typer, *, config_in_front: bool = True) -> Callable[[], N
     def main() -> None:
         os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # else it asks every installed package for some
         _escape_what_fails()
+        if completion.variable_of(program := Path(sys.argv[0]).name) in os.environ:
+            completion.answer(app, program)
         _prepare.set(_configure_logs)
         try:
             code = app(placed(sys.argv[1:], in_front=config_in_front), standalone_mode=False)

@@ -2,9 +2,8 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
-from diode.audit.chain import Entry
 from diode.bundle.ref import label_of
 from diode.console.human import size_text
 from diode.console.listing import as_dict, lines_of
@@ -18,6 +17,25 @@ PEER_SAYS = "says the sender, unsigned"
 _WHOLE_ID = 16
 _HEX = frozenset("0123456789abcdef")
 _LEDGER_ONLY = 19 * " "  # as wide as a whole time
+
+
+class Entry(Protocol):
+    """What is shown of an entry of the audit log."""
+
+    @property
+    def at(self) -> str: ...  # noqa: D102
+    @property
+    def what(self) -> str: ...  # noqa: D102
+    @property
+    def who(self) -> str: ...  # noqa: D102
+    @property
+    def verdict(self) -> str | None: ...  # noqa: D102
+    @property
+    def detail(self) -> str | None: ...  # noqa: D102
+    @property
+    def key(self) -> str | None: ...  # noqa: D102
+    @property
+    def again(self) -> bool | None: ...  # noqa: D102
 
 
 class Step(NamedTuple):

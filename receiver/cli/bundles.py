@@ -4,10 +4,14 @@ from typing import Annotated
 
 import typer
 
-from diode.cli.listing import Bundle, Last, Of, Since, StateName, Until, WithAll
+from diode.console.completion import channels
+from diode.console.list_options import Bundle, Last, Of, Since, StateName, Until, WithAll
 from receiver.cli.options import Json
 
-Channel = Annotated[str, typer.Option("--channel", metavar="CHANNEL", help="One channel; without it all of them.")]
+Channel = Annotated[
+    str,
+    typer.Option("--channel", metavar="CHANNEL", help="One channel; without it all of them.", autocompletion=channels),
+]
 
 
 def ls(

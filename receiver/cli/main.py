@@ -8,7 +8,8 @@ from typing import Annotated, Final
 
 import typer
 
-from diode.console.entry import Version, guarded, new_app
+from diode.console.completion import bundles as bundles_of
+from diode.console.entry import InstallCompletion, ShowCompletion, Version, guarded, new_app
 from receiver.cli import bundles, catalogue, gateway, use
 from receiver.cli.ingest import ingest
 from receiver.cli.options import Folder, Json, Quiet
@@ -47,6 +48,8 @@ def _common(
         Path, typer.Option("--config", "-c", envvar="DIODE_CONFIG", metavar="FILE", help="Configuration of this side.")
     ] = Path("receiver.toml"),
     _version: Version = False,
+    _show: ShowCompletion = None,
+    _install: InstallCompletion = None,
 ) -> None:
     context.obj = config
 
@@ -114,7 +117,9 @@ def missing(context: typer.Context, as_json: Json = False) -> None:
 @app.command()
 def receipt(
     context: typer.Context,
-    bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id, as status shows it.")],
+    bundle: Annotated[
+        str, typer.Argument(metavar="ID", help="Bundle id, as status shows it.", autocompletion=bundles_of)
+    ],
     code: Annotated[bool, typer.Option("--code", help="As a confirm code, for diode-sender confirm.")] = False,
 ) -> None:
     """Show what became of one bundle.
@@ -152,7 +157,7 @@ def held(context: typer.Context, as_json: Json = False) -> None:
 @app.command()
 def accept(
     context: typer.Context,
-    bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id; see 'held'.")],
+    bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id; see 'held'.", autocompletion=bundles_of)],
     key: Annotated[str | None, typer.Option("--key", help="A releaser's private key, or hsm:ID?label=TOKEN.")] = None,
     public: Annotated[Path | None, typer.Option("--public", help="The public half of a key in hardware.")] = None,
     comment: Annotated[str, typer.Option("--comment", help="Kept in the audit log.")] = "",
@@ -169,7 +174,7 @@ def accept(
 @app.command()
 def reject(
     context: typer.Context,
-    bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id; see 'held'.")],
+    bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id; see 'held'.", autocompletion=bundles_of)],
     reason: Annotated[str, typer.Option("--reason", help="Why; kept in the audit log and in quarantine.")],
     key: Annotated[str | None, typer.Option("--key", help="A releaser's private key, or hsm:ID?label=TOKEN.")] = None,
     public: Annotated[Path | None, typer.Option("--public", help="The public half of a key in hardware.")] = None,

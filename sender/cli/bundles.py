@@ -2,7 +2,7 @@
 
 import typer
 
-from diode.cli.listing import Bundle, Last, Of, Since, StateName, Until, WithAll
+from diode.console.list_options import Bundle, Last, Of, Since, StateName, Until, WithAll
 from sender.cli.options import Channel, Json
 
 

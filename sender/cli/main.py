@@ -8,7 +8,9 @@ from typing import Annotated, Final
 
 import typer
 
-from diode.console.entry import Version, guarded, new_app
+from diode.console.completion import bundles as bundles_of
+from diode.console.completion import channels as channels_of
+from diode.console.entry import InstallCompletion, ShowCompletion, Version, guarded, new_app
 from sender.cli import bundles, recovery
 from sender.cli.options import Channel, Json, Kind, Paths, Quiet
 
@@ -41,6 +43,8 @@ def _common(
         Path, typer.Option("--config", "-c", envvar="DIODE_CONFIG", metavar="FILE", help="Configuration of this side.")
     ] = Path("sender.toml"),
     _version: Version = False,
+    _show: ShowCompletion = None,
+    _install: InstallCompletion = None,
 ) -> None:
     context.obj = config
 
@@ -78,7 +82,9 @@ def run(
 def send(
     context: typer.Context,
     paths: Paths,
-    channel: Annotated[str, typer.Option("--channel", help="Channel to send on.")] = "default",
+    channel: Annotated[
+        str, typer.Option("--channel", help="Channel to send on.", autocompletion=channels_of)
+    ] = "default",
     name: Annotated[str | None, typer.Option("--name", help="Name; default: that of the first path.")] = None,
     version: Annotated[str | None, typer.Option("--version", help="Version; default: time and digest.")] = None,
     passes: Annotated[int | None, typer.Option("--passes", min=1, max=16, help="Transmissions.")] = None,
@@ -104,7 +110,9 @@ def send(
 def pack(
     context: typer.Context,
     paths: Paths,
-    channel: Annotated[str, typer.Option("--channel", help="Channel to send on.")] = "default",
+    channel: Annotated[
+        str, typer.Option("--channel", help="Channel to send on.", autocompletion=channels_of)
+    ] = "default",
     name: Annotated[str | None, typer.Option("--name", help="Name; default: that of the first path.")] = None,
     version: Annotated[str | None, typer.Option("--version", help="Version; default: time and digest.")] = None,
     kind: Kind = None,
@@ -130,7 +138,9 @@ def pack(
 def put(
     context: typer.Context,
     path: Annotated[Path, typer.Argument(metavar="PATH", help="File or folder to copy.")],
-    channel: Annotated[str, typer.Option("--channel", help="Channel to send on.")] = "default",
+    channel: Annotated[
+        str, typer.Option("--channel", help="Channel to send on.", autocompletion=channels_of)
+    ] = "default",
     name: Annotated[str | None, typer.Option("--name", help="NAME or NAME@VERSION; default: that of PATH.")] = None,
 ) -> None:
     """Copy a file or folder into the outbox.
@@ -178,7 +188,12 @@ def waiting(context: typer.Context, as_json: Json = False) -> None:
 @app.command()
 def approve(
     context: typer.Context,
-    bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id, or its beginning. 'waiting' shows it.")],
+    bundle: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", help="Bundle id, or its beginning. 'waiting' shows it.", autocompletion=bundles_of
+        ),
+    ],
     key: Annotated[str | None, typer.Option("--key", help="A private key file, or hsm:ID?label=TOKEN.")] = None,
     public: Annotated[Path | None, typer.Option("--public", help="The public half of a key in hardware.")] = None,
     signed: Annotated[Path | None, typer.Option("--signed", help="The manifest, as 'diode sign' signed it.")] = None,
@@ -197,7 +212,12 @@ def approve(
 @app.command()
 def reject(
     context: typer.Context,
-    bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id, or its beginning. 'waiting' shows it.")],
+    bundle: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", help="Bundle id, or its beginning. 'waiting' shows it.", autocompletion=bundles_of
+        ),
+    ],
     reason: Annotated[str, typer.Option("--reason", help="Why; kept in the ledger, and beside the item.")],
 ) -> None:
     """Refuse a bundle that waits for people.
@@ -250,7 +270,10 @@ def export(
     context: typer.Context,
     target: Annotated[Path, typer.Argument(metavar="DIR", help="Where the medium is mounted.")],
     bundle: Annotated[
-        list[str], typer.Option("--bundle", metavar="ID", help="Bundle id, or its beginning; repeatable.")
+        list[str],
+        typer.Option(
+            "--bundle", metavar="ID", help="Bundle id, or its beginning; repeatable.", autocompletion=bundles_of
+        ),
     ],
     as_json: Json = False,
     quiet: Quiet = False,
@@ -268,7 +291,10 @@ def export(
 @app.command()
 def cancel(
     context: typer.Context,
-    bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id, or its beginning. 'status' shows it.")],
+    bundle: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="Bundle id, or its beginning. 'status' shows it.", autocompletion=bundles_of),
+    ],
     reason: Annotated[str, typer.Option("--reason", help="Why; kept in the audit log, and beside the item.")] = "",
 ) -> None:
     """Give up a bundle that waits or is being sent.
@@ -332,7 +358,10 @@ def lag(context: typer.Context, as_json: Json = False) -> None:
 @app.command("recall")
 def recall_bundle(
     context: typer.Context,
-    bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id, or its beginning. 'status' shows it.")],
+    bundle: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="Bundle id, or its beginning. 'status' shows it.", autocompletion=bundles_of),
+    ],
     reason: Annotated[str | None, typer.Option("--reason", help="Why; the enclave's clients are shown it.")] = None,
     key: Annotated[str | None, typer.Option("--key", help="A private key file, or hsm:ID?label=TOKEN.")] = None,
     public: Annotated[Path | None, typer.Option("--public", help="The public half of a key in hardware.")] = None,

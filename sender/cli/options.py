@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from diode.console.completion import channels
 from sender.staging.words import From
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text.")]
@@ -16,5 +17,8 @@ Kind = Annotated[
     From | None,
     typer.Option("--from", help="Tool or registry that wrote the one folder PATH, which then tells name and version."),
 ]
-Channel = Annotated[str, typer.Option("--channel", metavar="CHANNEL", help="One channel; without it all of them.")]
+Channel = Annotated[
+    str,
+    typer.Option("--channel", metavar="CHANNEL", help="One channel; without it all of them.", autocompletion=channels),
+]
 Quiet = Annotated[bool, typer.Option("--no-progress", help="Show no progress.")]
