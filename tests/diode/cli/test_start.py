@@ -18,9 +18,20 @@ from sender.cli.main import app as sender
 PROGRAMS = {"diode.cli.main": diode, "sender.cli.main": sender, "receiver.cli.main": receiver}
 HEAVY = (
     *("asyncio", "asyncio_dgram", "blake3", "cryptography", "lz4", "multiprocessing", "numpy", "prometheus_client"),
-    *("pydantic_settings", "pyeclib", "pyseccomp", "rich", "securesystemslib", "segno", "sigstore", "sqlite3"),
+    *(
+        "pydantic",
+        "pydantic_settings",
+        "pyeclib",
+        "pyseccomp",
+        "rich",
+        "securesystemslib",
+        "segno",
+        "sigstore",
+        "sqlite3",
+    ),
     *("structlog", "watchfiles", "zfec"),
 )
+AT_ONCE = (*HEAVY, "pydantic")  # a command's help reads the program's own options first, which takes it
 PROBE = f"""
 import json, sys
 from {{module}} import main
@@ -29,7 +40,7 @@ try:
     main()
 except SystemExit as ended:
     assert ended.code == 0, ended.code
-print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]), file=sys.stderr)
+print(json.dumps([name for name in {AT_ONCE!r} if name in sys.modules]), file=sys.stderr)
 """
 
 
