@@ -18,17 +18,7 @@ from sender.cli.main import app as sender
 PROGRAMS = {"diode.cli.main": diode, "sender.cli.main": sender, "receiver.cli.main": receiver}
 HEAVY = (
     *("asyncio", "asyncio_dgram", "blake3", "cryptography", "lz4", "multiprocessing", "numpy", "prometheus_client"),
-    *(
-        "pydantic",
-        "pydantic_settings",
-        "pyeclib",
-        "pyseccomp",
-        "rich",
-        "securesystemslib",
-        "segno",
-        "sigstore",
-        "sqlite3",
-    ),
+    *("pydantic_settings", "pyeclib", "pyseccomp", "rich", "securesystemslib", "segno", "sigstore", "sqlite3"),
     *("structlog", "watchfiles", "zfec"),
 )
 AT_ONCE = (*HEAVY, "pydantic")  # a command's help reads the program's own options first, which takes it
