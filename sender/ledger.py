@@ -11,6 +11,7 @@ from diode.errors import UsageError
 from diode.protocol.resend_codes import Range
 from diode.storage.connection import Columns, Connection
 from diode.storage.database import Database
+from diode.storage.listing import Listing
 from diode.storage.rollback_guard import RollbackGuard
 from sender.records import Exports, KeptBack
 
@@ -51,6 +52,7 @@ CREATE TABLE IF NOT EXISTS bundle (
     passes_over INTEGER NOT NULL DEFAULT 0,
     UNIQUE (channel, name, version), UNIQUE (channel, sequence)
 ) STRICT;
+CREATE INDEX IF NOT EXISTS bundles_by_state ON bundle (state);
 CREATE TABLE IF NOT EXISTS progress (bundle TEXT PRIMARY KEY, pass INTEGER NOT NULL, slab INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS resend (
     number INTEGER PRIMARY KEY, bundle TEXT NOT NULL, ranges TEXT NOT NULL, state TEXT NOT NULL, detail TEXT NOT NULL
@@ -216,6 +218,7 @@ class Ledger(Database):
         self.exports = Exports(self._connection)
         self.ids = Ids(self._connection)
         self.kept_back = KeptBack(self._connection)
+        self.listing = Listing(self._connection, "created")
 
     def next_epoch(self) -> int:
         """Take a heartbeat epoch that is larger than any before. A sender takes one at each start.

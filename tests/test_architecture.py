@@ -331,9 +331,14 @@ READS_ONLY = ("numpy", "structlog", "asyncio", "rich", "securesystemslib", "cryp
 LOADS_NONE_OF = {
     "diode.config.load": (*READS_ONLY, "diode.content.kinds", "sqlite3"),
     "receiver.commands.catalogue": (*READS_ONLY, "diode.content.kinds"),
+    "receiver.commands.life": READS_ONLY,
+    "receiver.commands.listing": READS_ONLY,
     "receiver.commands.promotion": (*READS_ONLY[:4], "pydantic_settings", "diode.content.kinds"),
     "receiver.commands.status": (*READS_ONLY[:3], "pydantic_settings", "diode.content.kinds"),
     "receiver.describe.worker": (*READS_ONLY[:4], "pydantic_settings", "diode.content.kinds"),
+    "sender.commands.life": READS_ONLY,
+    "sender.commands.listing": READS_ONLY,
+    "sender.commands.status": READS_ONLY,
 }
 
 

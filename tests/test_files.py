@@ -96,6 +96,9 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "AuditLog._write": ("os.open", AUDIT),
         "_sync": ("os.open", AUDIT),
     },
+    "diode.audit.entries_of": {
+        "_entries_in": (".read_bytes", AUDIT),
+    },
     "diode.audit.segments": {
         "_first_entry": (".open", AUDIT),
         "_read_all": (".open", AUDIT),
@@ -107,6 +110,12 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "_read_at_rest": ("os.open", AUDIT),
         "lines_of": (".open", AUDIT),
         "read_service_keys": (".read_bytes", PERSON),
+    },
+    "diode.console.completion": {
+        "_state": (".open", PERSON),
+    },
+    "diode.console.listing": {
+        "label_columns": ("shutil.get_terminal_size", "it opens nothing: it asks how wide the terminal is"),
     },
     "sender.closure.shelf": {
         "FolderFile.sha256": (".open", "below a folder that a person named in `beside`; what was listed in it"),
@@ -214,6 +223,8 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
     },
     "receiver.transport.pipeline": {"_start_examine": (".open", STATE)},
     "receiver.policy.examine": {"judge": (".open", "opens the folder, in the spool; its files through Folder")},
+    "diode.console.status_lines": {"terminal_width": ("shutil.get_terminal_size", NO_FILE)},
+    "receiver.daemon": {"Receiver.run": (".open", "the control socket, by its own room")},
     "receiver.release.contents": {"held_facts": (".open", "a held bundle, by its row; its files through Folder")},
     "receiver.release.held": {
         "Verdicts.drop": (".open", "the folder of decisions, in the state folder"),

@@ -109,7 +109,7 @@ class Entry(BaseModel):
     The others are optional.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", defer_build=True)
 
     n: Number
     at: Moment
@@ -149,6 +149,11 @@ def bounded(text: str, most: int) -> str:
     """``text`` in the form a line may hold: valid Unicode, cut to ``most`` characters."""
     text = text.encode(errors="replace").decode()
     return text if len(text) <= most else text[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def field(name: str, value: str) -> bytes:
+    """How a line has a field: part of each line that has it, and of no other line."""
+    return canonical({name: value})[1:-1]
 
 
 def line_hash(line: bytes) -> str:

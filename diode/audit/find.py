@@ -10,10 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from diode.audit.chain import GENESIS, Entry, LogCheckpoint, line_hash, read_line
+from diode.audit.chain import GENESIS, Entry, LogCheckpoint, field, line_hash, read_line
 from diode.audit.verify import Line, lines_of, log_files
 from diode.errors import IntegrityError
-from diode.formats.canonical import canonical
 
 _PLACE: Final = re.compile(rb',"n":([0-9]{1,16}),(?:"name":"(?:[^"\\]|\\.)*",)?"prev":"([0-9a-f]{64})"')
 
@@ -25,11 +24,6 @@ class Found(NamedTuple):
 
     entries: list[Entry]
     head: LogCheckpoint
-
-
-def field(name: str, value: str) -> bytes:
-    """How a line has a field: part of each line that has it, and of no other line."""
-    return canonical({name: value})[1:-1]
 
 
 def find(path: Path, is_wanted: Callable[[bytes], bool]) -> Found:

@@ -57,6 +57,15 @@ def segments(folder: Path) -> list[Path]:
     return sorted((path for path in folder.iterdir() if segment_number(path)), key=segment_number)
 
 
+def first_moment(path: Path) -> str:
+    """When the first entry of a segment was written. Empty: nobody can tell."""
+    try:
+        first = _first_entry(path)
+    except IntegrityError:
+        return ""
+    return "" if first is None else first.at
+
+
 def check_segments(paths: Sequence[Path]) -> None:
     """Raise IntegrityError unless these are segments 1, 2, ... and each begins where the one before ends."""
     head = LogCheckpoint(0, GENESIS)

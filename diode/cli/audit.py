@@ -7,7 +7,7 @@ import typer
 
 from diode.console.entry import new_app
 
-app = new_app("Audit logs: one signed line for each decision, chained (docs/audit.md).")
+app = new_app("Show and verify audit logs: one signed line a decision.")
 
 Log = Annotated[Path, typer.Argument(metavar="FILE|DIR", help="A log's folder, or one of its segments.")]
 Keys = Annotated[
@@ -37,9 +37,8 @@ def verify_log(
 ) -> None:
     """Check chain, numbers and signatures of a log.
 
-    Exits with 13 when the chain is broken or cut, 12 at a wrong signature.
-
-    The message names the line. The rollback guard is found by itself if the log lies where 'diode init' puts it.
+    Nothing is changed. Exit code 13: the chain is broken or cut. 12: a signature is wrong. The message names the line.
+    The rollback guard is found by itself if the log lies where 'diode init' puts it.
     """
     from diode.commands import audit
 
@@ -55,7 +54,10 @@ def export(
     ] = "jsonl",
     hostname: Annotated[str, typer.Option("--hostname", help="HOSTNAME of syslog lines.")] = "-",
 ) -> None:
-    """Write all entries to standard output. Exits with 13 at a line that does not follow the one before."""
+    """Write all entries to standard output.
+
+    Exit code 13: a line does not follow the one before.
+    """
     from diode.commands import audit
 
     audit.export(log, form, hostname)
@@ -77,7 +79,10 @@ def show(
     who: Annotated[str, typer.Option("--who", help="By this user; a part of the name will do.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="The entries as JSON, one a line.")] = False,
 ) -> None:
-    """Show the newest entries that fit all that is given, with whole times in UTC."""
+    """Show the newest entries that fit all filters.
+
+    Times are whole, in UTC. Nothing is changed.
+    """
     from diode.audit.find import Wanted
     from diode.commands import audit
 
@@ -91,9 +96,10 @@ def verify_published(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="inbox/CHANNEL/NAME/VERSION, or a copy.")],
     key: Annotated[Path, typer.Option("--key", help="Service key (*.pub) of the receiver that published it.")],
 ) -> None:
-    """Check the receipt of a published bundle: KEY must have signed it, and it must be about the manifest beside it.
+    """Check the receipt of a published bundle.
 
-    The data itself is not read: check it with SHA256SUMS.
+    KEY must have signed it, and it must be about the manifest beside it. The data itself is not read: check it with
+    SHA256SUMS.
     """
     from diode.commands import audit
 

@@ -7,10 +7,17 @@ import typer
 
 from diode.console.entry import new_app
 
-oneway_app = new_app("Rules of the kernel that let nothing out of (or into) the diode's interface. Needs root.")
+oneway_app = new_app(
+    """Let the kernel keep the interface one-way. Needs root.
 
-Config = Annotated[Path, typer.Option("-c", "--config", help="Configuration of the daemon on this host.")]
-Interface = Annotated[str, typer.Option("--interface", "-i", help="The diode's interface.")]
+    Its rules let nothing out of the diode's interface on the receiver, and nothing in on the sender.
+    """
+)
+
+Config = Annotated[
+    Path, typer.Option("-c", "--config", metavar="FILE", help="Configuration of the daemon on this host.")
+]
+Interface = Annotated[str, typer.Option("--interface", "-i", metavar="NAME", help="The diode's interface.")]
 Source = Annotated[
     str | None, typer.Option("--from", metavar="ADDRESS", help="Receiver: the only address that datagrams come from.")
 ]
@@ -18,7 +25,7 @@ Source = Annotated[
 
 @oneway_app.command("show")
 def show(config: Config, interface: Interface, source: Source = None) -> None:
-    """Print the rules that install would write, in the language of nft."""
+    """Print the rules that 'install' would write, as nft has them."""
     from diode.commands import doctor
 
     doctor.show_rules(doctor.Place(config, interface, source))
@@ -31,7 +38,10 @@ def install(
     source: Source = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace rules that somebody changed.")] = False,
 ) -> None:
-    """Write the rules in one step, and read them back. They last until the next boot."""
+    """Write the rules, in one step, and read them back.
+
+    They last until the next boot.
+    """
     from diode.commands import doctor
 
     doctor.install(doctor.Place(config, interface, source), replace=replace)
@@ -39,7 +49,10 @@ def install(
 
 @oneway_app.command("check")
 def check(config: Config, interface: Interface, source: Source = None) -> None:
-    """Compare the rules in the kernel with those that install writes, and print their counters."""
+    """Compare the rules in the kernel with those of 'install'.
+
+    It prints their counters, too. Nothing is changed.
+    """
     from diode.commands import doctor
 
     doctor.check(doctor.Place(config, interface, source))
@@ -47,7 +60,10 @@ def check(config: Config, interface: Interface, source: Source = None) -> None:
 
 @oneway_app.command("remove")
 def remove(config: Config, interface: Interface) -> None:
-    """Remove the rules of this interface. Other rules stay."""
+    """Remove the rules of this interface.
+
+    Other rules stay.
+    """
     from diode.commands import doctor
 
     doctor.remove(doctor.Place(config, interface, None))
@@ -56,7 +72,8 @@ def remove(config: Config, interface: Interface) -> None:
 def doctor(
     config: Config,
     interface: Annotated[
-        str | None, typer.Option("--interface", "-i", help="The diode's interface; if left out, it is looked up.")
+        str | None,
+        typer.Option("--interface", "-i", metavar="NAME", help="The diode's interface; if left out, it is looked up."),
     ] = None,
     source: Source = None,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON on standard output.")] = False,
@@ -66,14 +83,14 @@ def doctor(
     evidence: Annotated[
         Path | None, typer.Option("--evidence", metavar="FILE", help="Write the findings, signed, to this new file.")
     ] = None,
-    key: Annotated[Path | None, typer.Option("--key", help="Signing key for --evidence.")] = None,
+    key: Annotated[Path | None, typer.Option("--key", metavar="FILE", help="Signing key for --evidence.")] = None,
     fix_plan: Annotated[
         bool, typer.Option("--fix-plan", help="Print the commands that mend what was found; runs none.")
     ] = False,
 ) -> None:
-    """Check whether anything can come back, and whether this host is fast and sound. Exits with 20 for a problem.
+    """Check whether this host is one-way, fast and sound.
 
-    Nothing is changed.
+    Nothing is changed. Exit code 20: there is a problem. --fix-plan prints the commands that mend it.
     """
     from diode.commands import doctor
 
@@ -83,10 +100,10 @@ def doctor(
 
 
 def evidence(
-    file: Annotated[Path, typer.Argument(help="A file that diode doctor --evidence wrote.")],
-    signer: Annotated[Path, typer.Option("--signer", help="Public key that must have signed it.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that 'diode doctor --evidence' wrote.")],
+    signer: Annotated[Path, typer.Option("--signer", metavar="PUB", help="Public key of whoever must have signed it.")],
 ) -> None:
-    """Check the signature of an evidence pack, and print its content as JSON."""
+    """Check who signed an evidence pack, and print it as JSON."""
     from diode.commands import doctor
 
     doctor.read_evidence(file, signer)

@@ -7,12 +7,15 @@ import typer
 
 from diode.console.entry import new_app
 
-app = new_app("Make and name keys.")
+app = new_app("Make keys, change them, and show their ids.")
 
 
 @app.command("link")
-def keys_link(path: Annotated[Path, typer.Argument(help="File to write.")]) -> None:
-    """Write a new link key."""
+def keys_link(path: Annotated[Path, typer.Argument(metavar="FILE", help="New file to write.")]) -> None:
+    """Write a new link key.
+
+    It seals the datagrams of a link, and both sides need the same one.
+    """
     from diode.commands import keys
 
     keys.link(path)
@@ -24,11 +27,16 @@ def keys_rotate_link(
     new: Annotated[
         Path | None,
         typer.Option(
-            "--new", help="File of the new link key, the same for both sides; if left out, the receiver makes one."
+            "--new",
+            metavar="FILE",
+            help="The new link key, the same for both sides; if left out, the receiver makes one.",
         ),
     ] = None,
 ) -> None:
-    """Change the link key of one side. The receiver goes on accepting the old key until retire-link."""
+    """Change the link key of one side.
+
+    First on the receiver, then on the sender. The receiver goes on taking the old key until 'retire-link'.
+    """
     from diode.commands import keys
 
     keys.rotate(config, new)
@@ -38,7 +46,10 @@ def keys_rotate_link(
 def keys_retire_link(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="receiver.toml, or sender.toml.")],
 ) -> None:
-    """Delete the link key from before the last change. Datagrams that are sealed under it are then refused."""
+    """Delete the link key from before the last change.
+
+    Datagrams that are sealed under it are then refused.
+    """
     from diode.commands import keys
 
     keys.retire(config)
@@ -46,9 +57,12 @@ def keys_retire_link(
 
 @app.command("signing")
 def keys_signing(
-    path: Annotated[Path, typer.Argument(help="File to write; the public half goes to PATH.pub.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="New file; the public half goes to FILE.pub.")],
 ) -> None:
-    """Write a new signing key and its public half."""
+    """Write a new signing key and its public half.
+
+    It signs bundles. Its public half goes to every receiver that is to believe it.
+    """
     from diode.commands import keys
 
     keys.pair(path)
@@ -56,11 +70,11 @@ def keys_signing(
 
 @app.command("service")
 def keys_service(
-    path: Annotated[Path, typer.Argument(help="File to write; the public half goes to PATH.pub.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="New file; the public half goes to FILE.pub.")],
 ) -> None:
-    """Write a new service key, which signs the audit log and receipts, but no bundle.
+    """Write a new service key and its public half.
 
-    Carry its public half to the other side.
+    It signs the audit log and receipts of one side, but no bundle. Carry its public half to the other side.
     """
     from diode.commands import keys
 
@@ -68,7 +82,7 @@ def keys_service(
 
 
 @app.command("show")
-def keys_show(path: Annotated[Path, typer.Argument(help="A link key or a public key.")]) -> None:
+def keys_show(path: Annotated[Path, typer.Argument(metavar="FILE", help="A link key or a public key.")]) -> None:
     """Print the id of a key, as headers or signatures name it."""
     from diode.commands import keys
 

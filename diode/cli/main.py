@@ -4,10 +4,23 @@ Modules of this folder define arguments and help texts. The work is in :mod:`dio
 a command runs.
 """
 
-from diode.cli import audit, doctor, init, keys, lab, trust
-from diode.console.entry import Version, guarded, new_app
+from typing import Final
 
-app = new_app("A one-way transfer service, emulated in software.")
+from diode.cli import audit, doctor, init, keys, lab, trust
+from diode.console.entry import InstallCompletion, ShowCompletion, Version, guarded, new_app
+
+PANELS: Final = {
+    "Set up": ("init", "keys", "trust", "oneway", "doctor"),
+    "Try and measure": ("demo", "link", "plan", "bench", "calibrate"),
+    "Sign and verify": ("sign", "inspect", "verify", "audit", "evidence"),
+}
+app = new_app(
+    """Set up, try and verify a one-way link.
+
+    The link itself is served by 'diode-sender' on the staging side, and by 'diode-receiver' in the enclave.
+    """,
+    PANELS,
+)
 app.add_typer(init.app, name="init")
 app.add_typer(keys.app, name="keys")
 app.add_typer(lab.calibrate_app, name="calibrate")
@@ -27,7 +40,7 @@ main = guarded(app, config_in_front=False)
 
 
 @app.callback()
-def _common(_version: Version = False) -> None:
+def _common(_version: Version = False, _show: ShowCompletion = None, _install: InstallCompletion = None) -> None:
     pass
 
 

@@ -2,22 +2,36 @@
 
 import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from diode.errors import UsageError
 
-To = Annotated[str, typer.Option("--to", help="HOST:PORT where the diode takes datagrams in.")]
-Listen = Annotated[str, typer.Option("--listen", help="HOST:PORT where the receiver listens.")]
-Mtu = Annotated[int, typer.Option("--mtu", min=576, max=65535, help="MTU of every hop.")]
-Rate = Annotated[str, typer.Option("--rate", help="Bytes of UDP payload a second (100M); 0: unlimited.")]
-ProfileName = Annotated[Literal["clean", "standard", "lossy", "extreme"], typer.Option("--profile", help="FEC.")]
-Auth = Annotated[Literal["gmac", "aead", "none"], typer.Option("--auth", help="Datagram authentication.")]
+To = Annotated[str, typer.Option("--to", metavar="HOST:PORT", help="Where the sender sends to.")]
+Listen = Annotated[str, typer.Option("--listen", metavar="HOST:PORT", help="Where the receiver listens.")]
+Mtu = Annotated[
+    int, typer.Option("--mtu", metavar="BYTES", min=576, max=65535, help="Smallest MTU between both sides.")
+]
+Rate = Annotated[str, typer.Option("--rate", metavar="RATE", help="Bytes a second, such as 100M; 0: no limit.")]
+ProfileName = Annotated[
+    Literal["clean", "standard", "lossy", "extreme"],
+    typer.Option("--profile", help="How many losses are repaired, and how much more is sent for that."),
+]
+Auth = Annotated[
+    Literal["gmac", "aead", "none"],
+    typer.Option("--auth", help="How datagrams are sealed; aead also hides their content."),
+]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write.")]
-Share = Annotated[str, typer.Option(help="Share of datagrams, such as 1% or 0.01.")]
-Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
-JsonFile = Annotated[Path | None, typer.Option("--json-file", help="Write the figures to this file.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text.")]
+JsonFile = Annotated[
+    Path | None, typer.Option("--json-file", metavar="FILE", help="Write the figures to FILE as JSON, too.")
+]
+
+
+def share_option(name: str, text: str) -> Any:
+    """An option for a share of datagrams."""
+    return typer.Option(f"--{name}", metavar="SHARE", help=text)
 
 
 def size_of(text: str) -> int:

@@ -12,10 +12,8 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from diode.config.intake import ContentSettings
-from diode.config.sections import Config
+from diode.config.sections import ENV_DELIMITER, ENV_PREFIX, Config
 
-ENV_PREFIX: Final = "DIODE_"
-ENV_DELIMITER: Final = "__"  # between the keys of nested tables: DIODE_LINK__LISTEN
 _OTHER: Final = {"sender": "receiver", "receiver": "sender"}
 _MARKS: Final = {"sender": "to", "receiver": "listen"}  # the key of [link] that only this side has
 

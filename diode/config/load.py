@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
-from diode.config.explained import ENV_DELIMITER, ENV_PREFIX, explained
-from diode.config.receiver import ReceiverConfig
-from diode.config.sections import Config
+from diode.config.sections import ENV_DELIMITER, ENV_PREFIX, Config
 from diode.errors import NotInitialisedError, UsageError
 
 if TYPE_CHECKING:
+    from diode.config.receiver import ReceiverConfig
     from diode.config.sender import SenderConfig
 
 C = TypeVar("C", bound=Config)
@@ -47,6 +46,8 @@ def load(kind: type[C], path: Path) -> C:
         said = _environment(kind)
         config = kind.model_validate(_overridden(written, said))
     except ValidationError as error:
+        from diode.config.explained import explained
+
         raise ConfigError(path, explained(kind, written, said, error.errors())) from None
     except (ValueError, RecursionError) as error:
         raise ConfigError(path, [str(error)]) from None
@@ -78,7 +79,8 @@ def _overridden(written: dict[str, Any], said: Mapping[str, Any]) -> dict[str, A
 
 def load_either(path: Path) -> "SenderConfig | ReceiverConfig":
     """Read ``path``, and tell by its link which side it configures: a sender's has ``to``, a receiver's ``listen``."""
-    from diode.config.sender import SenderConfig  # the receiver's own commands do without
+    from diode.config.receiver import ReceiverConfig  # a side's own commands do without the other's
+    from diode.config.sender import SenderConfig
 
     try:
         link = tomllib.loads(path.read_text()).get("link", {}) if path.is_file() else {}

@@ -4,13 +4,16 @@ Settings are immutable. An unknown key is an error.
 """
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, PrivateAttr
 
 from diode.console.logs import Level
 from diode.net.address import Address
 from diode.protocol.sizes import MAX_SYMBOL_BYTES, MIN_SYMBOL_BYTES, symbol_bytes_for
+
+ENV_PREFIX: Final = "DIODE_"  # of variables that set values in place of the file
+ENV_DELIMITER: Final = "__"  # between the keys of nested tables: DIODE_LINK__LISTEN
 
 
 def is_address(value: str) -> str:
@@ -27,7 +30,7 @@ UdpPath = Literal["auto", "batched", "portable"]
 class Section(BaseModel):
     """One table of a configuration file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Fec(Section):

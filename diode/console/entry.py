@@ -11,25 +11,29 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from inspect import cleandoc
 from itertools import islice
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from typer.core import TyperCommand
 from typer.exceptions import TyperException
 from typer.models import CommandFunctionType
 
-from diode.console.terminal import say, say_json
+from diode.console import completion
+from diode.console.help import HelpfulCommand, Panels, group_of
+from diode.console.terminal import say, say_json, say_ours
 from diode.errors import DiodeError, UsageError
 from diode.formats.escape import escape_lines
 from diode.log import log
 
 INTERRUPTED: Final = 130
 CONFIG: Final = ("-c", "--config")
+MOST_COLUMNS: Final = 80
 _prepare: Final = ContextVar[Callable[[], None]]("prepare", default=lambda: None)  # what is done before a command runs
 
 
-class _Command(TyperCommand):
+class _Command(HelpfulCommand):
     """One command. Its help is shown without it being invoked."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -66,18 +70,16 @@ def _has_halves(word: str) -> bool:
     return any("\ud800" <= letter <= "\udfff" for letter in word)
 
 
-def new_app(text: str) -> App:
-    """A program, or a group of commands, with ``text`` as its help. Help is drawn in boxes on a terminal only.
-
-    The boxes are drawn by ``rich``, which takes longer to load than all else that a help text needs.
-    """
+def new_app(text: str, panels: Panels | None = None) -> App:
+    """A program, or a group of commands, with ``text`` as its help. ``panels``: how its help groups its commands."""
     return App(
+        cls=group_of(panels or {}),
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
-        rich_markup_mode="rich" if sys.stdout.isatty() else None,
-        context_settings={"help_option_names": ["-h", "--help"]},
-        help=text,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": MOST_COLUMNS},
+        help=cleandoc(text),
     )
 
 
@@ -91,6 +93,34 @@ def _show_version(wanted: bool) -> None:
 
 Version = Annotated[
     bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+]
+
+
+def _show_completion(shell: completion.Shell | None) -> None:
+    if shell is not None:
+        say_ours(completion.show(Path(sys.argv[0]).name, shell))
+        raise typer.Exit
+
+
+def _install_completion(shell: completion.Shell | None) -> None:
+    if shell is None:
+        return
+    try:
+        say(f"{completion.install(Path(sys.argv[0]).name, shell)} is written; it works in the next shell")
+    except OSError as error:
+        raise UsageError(f"{error.filename} cannot be written: {error.strerror}; nothing is installed") from error
+    raise typer.Exit
+
+
+ShowCompletion = Annotated[
+    completion.Shell | None,
+    typer.Option("--show-completion", callback=_show_completion, is_eager=True, help="Print the script for a shell."),
+]
+InstallCompletion = Annotated[
+    completion.Shell | None,
+    typer.Option(
+        "--install-completion", callback=_install_completion, is_eager=True, help="Write it for this user's shell."
+    ),
 ]
 
 
@@ -122,6 +152,8 @@ def guarded(app: typer.Typer, *, config_in_front: bool = True) -> Callable[[], N
     def main() -> None:
         os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # else it asks every installed package for some
         _escape_what_fails()
+        if completion.variable_of(program := Path(sys.argv[0]).name) in os.environ:
+            completion.answer(app, program)
         _prepare.set(_configure_logs)
         try:
             code = app(placed(sys.argv[1:], in_front=config_in_front), standalone_mode=False)

@@ -8,6 +8,7 @@
 - ``folder``: a folder held by its descriptor, in which no link is followed
 - ``index_file``: SQLite files that are written once, and read by other processes without a lock
 - ``links``: opens paths through strangers' symbolic links without leaving a folder
+- ``listing``: lists bundles of a ledger, and finds one by the beginning of its id
 - ``locking``: the lock by which one process at a time works on a state folder
 - ``openat2``: the system call openat2(2), by which the kernel refuses paths that lead out of a folder
 - ``rollback_guard``: a small file that tells when a ledger or audit log went back in time

@@ -1,5 +1,6 @@
 """What can be typed after ``diode-receiver``. It loads nothing that a help text does not need.
 
+- ``bundles``: ``ls`` and ``log``
 - ``catalogue``: ``catalogue ls``, ``show``, ``history``, ``diff``, ``search``
 - ``gateway``: ``gateway run``, ``clients``, ``check``
 - ``ingest``: ``ingest``

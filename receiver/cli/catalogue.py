@@ -7,7 +7,7 @@ import typer
 from diode.console.entry import new_app
 from receiver.cli.options import Json, Place
 
-app = new_app("What lies in the inbox, what is in it, and what was in use when.")
+app = new_app("Show what lies in the inbox, and what was in use when.")
 
 
 @app.command("ls")
@@ -18,7 +18,7 @@ def catalogue_ls(
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array on standard output.")] = False,
 ) -> None:
-    """List the published and held bundles, and which of them are in use."""
+    """List published and held bundles, and which are in use."""
     from receiver.commands import catalogue
 
     catalogue.ls(context.obj, of, as_json=as_json)
@@ -32,7 +32,10 @@ def catalogue_show(
     ],
     as_json: Json = False,
 ) -> None:
-    """Show all that is known of a bundle. CHANNEL/NAME means the version in use."""
+    """Show all that is known of a bundle.
+
+    CHANNEL/NAME means the version that is in use.
+    """
     from receiver.commands import catalogue
 
     catalogue.show(context.obj, bundle, as_json=as_json)
@@ -45,7 +48,9 @@ def catalogue_history(
     day: Annotated[str, typer.Option("--on", metavar="YYYY-MM-DD", help="What was in use on this day (UTC).")] = "",
     as_json: Json = False,
 ) -> None:
-    """Show what the audit log says of a name: what was in use, and when.
+    """Show what was in use of a name, and when.
+
+    The audit log says it, and the ledger is compared with it.
 
     Exit code 13: the log is broken, or the ledger differs from it.
     """
@@ -62,7 +67,10 @@ def catalogue_diff(
     after: Annotated[str, typer.Argument(metavar="V2", help="The version to compare with it.")],
     as_json: Json = False,
 ) -> None:
-    """Show which files were added (+), removed (-) or changed (~) from one version to another."""
+    """Show which files differ between two versions.
+
+    + was added, - was removed, ~ was changed.
+    """
     from receiver.commands import catalogue
 
     catalogue.diff(context.obj, name, before, after, as_json=as_json)
@@ -74,7 +82,10 @@ def catalogue_search(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What to look for, in upper or lower case.")],
     as_json: Json = False,
 ) -> None:
-    """Find bundles by a file, a SHA-256, a package, a model, a package URL, or an id such as CVE-2024-3094."""
+    """Find bundles by what is in them.
+
+    TEXT is a file's name, a SHA-256, a package, a model, a package URL, or an id such as CVE-2024-3094.
+    """
     from receiver.commands import catalogue
 
     catalogue.search(context.obj, text, as_json=as_json)

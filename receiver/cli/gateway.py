@@ -8,7 +8,7 @@ import typer
 from diode.console.entry import new_app
 from receiver.cli.options import Json
 
-app = new_app("Serve the inbox to pip, npm, docker, apt, Hugging Face and MCP clients.")
+app = new_app("Serve the inbox to pip, npm, docker, apt and other clients.")
 
 
 @app.command("run")
@@ -21,9 +21,10 @@ def gateway_run(
         ),
     ] = "",
 ) -> None:
-    """Serve the channels that have serve in the configuration, until Ctrl-C. SIGHUP takes a new configuration.
+    """Serve the inbox to clients, until Ctrl-C.
 
-    It is a process of its own, beside the daemon, and neither needs the other to run.
+    It serves the channels whose configuration says 'serve'. SIGHUP makes it read its configuration anew. It is a
+    process of its own, beside the daemon, and neither needs the other to run.
     """
     from receiver.commands import gateway
 
@@ -44,7 +45,10 @@ def gateway_clients(
     listen: Listen = "",
     as_json: Json = False,
 ) -> None:
-    """Print what people write into the configuration of each client: pip.conf, .npmrc, sources.list and others."""
+    """Print what to write into each client's configuration.
+
+    Such as pip.conf, .npmrc or sources.list. Nothing is changed.
+    """
     from receiver.commands import gateway
 
     gateway.clients(context.obj, kind, listen, as_json=as_json)
@@ -58,9 +62,10 @@ def gateway_check(
     token: Annotated[str, typer.Option("--token", envvar="DIODE_GATEWAY_TOKEN", help="A client's token.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Try the gateway from outside: each protocol, name, port and printed line. Say what clients asked for in vain.
+    """Try the running gateway from outside.
 
-    Exit code 20: something does not work.
+    It tries each protocol, name, port and printed line, and says what clients asked for in vain. Exit code 20:
+    something does not work.
     """
     from receiver.commands import gateway
 

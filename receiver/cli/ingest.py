@@ -20,9 +20,10 @@ def ingest(
     replace: Annotated[bool, typer.Option("--replace", help="Set other content under that version aside.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Push a published bundle, or all that is in use of a channel, into a store. What is there already stays.
+    """Push published bundles into a store of the enclave.
 
-    Without BUNDLE and --channel it lists what each target holds, and what of that is recalled.
+    One BUNDLE, or with --channel all that is in use of a channel. What the store holds already stays as it is. Without
+    BUNDLE and --channel it lists what each target holds, and what of that is recalled.
     """
     from receiver.commands import ingest as command
 

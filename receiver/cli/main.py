@@ -8,20 +8,43 @@ from typing import Annotated, Final
 
 import typer
 
-from diode.console.entry import Version, guarded, new_app
-from receiver.cli import catalogue, gateway, use
+from diode.console.completion import bundles as bundles_of
+from diode.console.entry import InstallCompletion, ShowCompletion, Version, guarded, new_app
+from receiver.cli import bundles, catalogue, gateway, use
 from receiver.cli.ingest import ingest
 from receiver.cli.options import Folder, Json, Quiet
 
+StatusId = Annotated[
+    str,
+    typer.Argument(metavar="ID", help="Bundle id, or its beginning. 'status' shows it.", autocompletion=bundles_of),
+]
+HeldId = Annotated[
+    str, typer.Argument(metavar="ID", help="Bundle id, or its beginning. 'held' shows it.", autocompletion=bundles_of)
+]
 MOST_LAST: Final = 100_000
 MAX_NUMBER: Final = 1 << 53  # as diode.formats.names.MAX_SEQUENCE, which takes pydantic to load
 
-app = new_app("The receiving side of a diode link.")
-trust_app = new_app("The trust document: who may sign what.")
+PANELS: Final = {
+    "Receive": ("run", "import", "missing", "dismiss", "retry", "receipt"),
+    "See": ("status", "ls", "log", "lag", "catalogue"),
+    "Decide": ("held", "accept", "reject", "trust", "channel"),
+    "Use": ("promote", "rollback", "pin", "unpin", "gc", "recall", "drill"),
+    "Serve": ("gateway", "ingest"),
+    "Set up and mend": ("config", "backup", "restore", "rebaseline"),
+}
+app = new_app(
+    """The receiving side of a diode link.
+
+    It takes bundles from the link, verifies them, and publishes them in the inbox. 'run' is the daemon. Commands that
+    show something change nothing, whether the daemon runs or not.
+    """,
+    PANELS,
+)
+trust_app = new_app("Install or show the document that says who may sign what.")
 app.add_typer(trust_app, name="trust")
-channel_app = new_app("Channels and their sequence numbers.")
+channel_app = new_app("Set at which sequence number a channel begins.")
 app.add_typer(channel_app, name="channel")
-settings = new_app("The configuration file.")
+settings = new_app("Check the configuration file.")
 app.add_typer(settings, name="config")
 main = guarded(app)
 
@@ -29,17 +52,22 @@ main = guarded(app)
 @app.callback()
 def _common(
     context: typer.Context,
-    config: Annotated[Path, typer.Option("--config", "-c", envvar="DIODE_CONFIG", help="receiver.toml")] = Path(
-        "receiver.toml"
-    ),
+    config: Annotated[
+        Path, typer.Option("--config", "-c", envvar="DIODE_CONFIG", metavar="FILE", help="Configuration of this side.")
+    ] = Path("receiver.toml"),
     _version: Version = False,
+    _show: ShowCompletion = None,
+    _install: InstallCompletion = None,
 ) -> None:
     context.obj = config
 
 
 @settings.command("check")
 def check_settings(context: typer.Context, as_json: Json = False) -> None:
-    """Say everything that is wrong with the configuration, at once. Exit code 0: a daemon would take it; 2: not."""
+    """Show all mistakes of the configuration at once.
+
+    Nothing is changed. Exit code 0: a daemon would start with it. 2: it would not.
+    """
     from diode.config.check import check
     from diode.config.receiver import ReceiverConfig
 
@@ -49,11 +77,17 @@ def check_settings(context: typer.Context, as_json: Json = False) -> None:
 @app.command()
 def run(
     context: typer.Context,
-    bundles: Annotated[int | None, typer.Option("--bundles", min=1, help="Exit after this many bundles.")] = None,
+    bundles: Annotated[
+        int | None, typer.Option("--bundles", metavar="N", min=1, help="End after so many bundles.")
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Receive bundles into the inbox."""
+    """Run the daemon: receive bundles into the inbox.
+
+    It verifies each bundle, holds it for people where the channel says so, and publishes it. Ctrl-C or SIGTERM ends it,
+    and the next start goes on where it was.
+    """
     from receiver.commands import receiving
 
     receiving.run(context.obj, bundles, as_json=as_json, quiet=quiet)
@@ -66,9 +100,10 @@ def import_bundles(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Take the bundles of a stick or disk that is mounted at DIR, as 'diode-sender export' wrote them.
+    """Take bundles from a stick or disk.
 
-    The daemon must run: it checks, publishes and records them as it does for the link.
+    The medium is mounted at DIR, and 'diode-sender export' has written it. It is only read. The daemon must run: it
+    checks, publishes and records them as it does for the link.
     """
     from receiver.commands import media
 
@@ -81,9 +116,10 @@ def missing(
     dismissed: Annotated[bool, typer.Option("--dismissed", help="Show what people dismissed instead.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show resend codes for bundles that have not arrived whole. On a terminal they are QR codes, too.
+    """Show what did not arrive, as codes for a resend.
 
-    A person carries a code to the sender and types it there.
+    On a terminal they are QR codes, too. A person carries a code to the sender, and types 'diode-sender resend CODE'
+    there. Nothing is changed.
     """
     from receiver.commands import codes
 
@@ -100,9 +136,10 @@ def dismiss(
     undo: Annotated[bool, typer.Option("--undo", help="Take it back: it is missed again.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Say that a bundle is not missed any more: no code and no alarm for it. The daemon must run.
+    """Say that a bundle is not missed any more.
 
-    It trusts nothing and stops nothing: what arrives of the bundle is received, checked and published all the same.
+    There is no code and no alarm for it then. The daemon must run. It trusts nothing and stops nothing: what arrives
+    of the bundle is received, checked and published all the same.
     """
     from receiver.commands import dismissing
 
@@ -112,10 +149,17 @@ def dismiss(
 @app.command()
 def receipt(
     context: typer.Context,
-    bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id, or its beginning. 'status' shows it.")],
+    bundle: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="Bundle id, or its beginning. 'status' shows it.", autocompletion=bundles_of),
+    ],
     code: Annotated[bool, typer.Option("--code", help="As a confirm code, for diode-sender confirm.")] = False,
 ) -> None:
-    """Show what became of a bundle, or the code that tells the sender that it was published."""
+    """Show what became of one bundle.
+
+    --code shows the code that tells the sender that the bundle was published: a person carries it to the sender, and
+    types 'diode-sender confirm CODE' there. Nothing is changed.
+    """
     from receiver.commands import codes
 
     codes.receipt(context.obj, bundle, as_code=code)
@@ -133,7 +177,10 @@ def status(
     is_watched: Annotated[bool, typer.Option("--watch", help="Show it again each second, until Ctrl-C.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show the link, what is on its way, what waits for whom, what is missing, and the newest bundles."""
+    """Show what the daemon does now, and the newest bundles.
+
+    The link, what is on its way, what waits for whom, and what is missing. Nothing is changed.
+    """
     from diode.console.asked import Asked
     from receiver.commands.status import show
 
@@ -146,9 +193,10 @@ def retry(
     context: typer.Context,
     bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id, or its beginning. 'status' shows it.")],
 ) -> None:
-    """Try again what failed of a bundle for a reason of this host: a scanner that gave no answer, a look into it.
+    """Try again what failed for a reason of this host.
 
-    What cannot be tried again is said, and what to type instead.
+    Such as a scanner that gave no answer about a held bundle. What cannot be tried again is said, and what to type
+    instead.
     """
     from receiver.commands import control
 
@@ -157,7 +205,10 @@ def retry(
 
 @app.command()
 def held(context: typer.Context, as_json: Json = False) -> None:
-    """Show the bundles that are verified and wait to be released."""
+    """Show the bundles that wait to be released.
+
+    They are whole and verified, and not in the inbox yet. Nothing is changed.
+    """
     from receiver.commands import release
 
     release.held(context.obj, as_json=as_json)
@@ -166,12 +217,18 @@ def held(context: typer.Context, as_json: Json = False) -> None:
 @app.command()
 def accept(
     context: typer.Context,
-    bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id, or its beginning. 'held' shows it.")],
+    bundle: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="Bundle id, or its beginning. 'held' shows it.", autocompletion=bundles_of),
+    ],
     key: Annotated[str | None, typer.Option("--key", help="A releaser's private key, or hsm:ID?label=TOKEN.")] = None,
     public: Annotated[Path | None, typer.Option("--public", help="The public half of a key in hardware.")] = None,
     comment: Annotated[str, typer.Option("--comment", help="Kept in the audit log.")] = "",
 ) -> None:
-    """Release a held bundle. It is published when enough people have released it."""
+    """Release a held bundle.
+
+    It is published as soon as enough people have released it. 'held' shows which bundles wait.
+    """
     from receiver.commands import release
 
     release.write(context.obj, bundle, release.Word("accept", comment, key, public))
@@ -180,12 +237,18 @@ def accept(
 @app.command()
 def reject(
     context: typer.Context,
-    bundle: Annotated[str, typer.Argument(metavar="ID", help="Bundle id, or its beginning. 'held' shows it.")],
+    bundle: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="Bundle id, or its beginning. 'held' shows it.", autocompletion=bundles_of),
+    ],
     reason: Annotated[str, typer.Option("--reason", help="Why; kept in the audit log and in quarantine.")],
     key: Annotated[str | None, typer.Option("--key", help="A releaser's private key, or hsm:ID?label=TOKEN.")] = None,
     public: Annotated[Path | None, typer.Option("--public", help="The public half of a key in hardware.")] = None,
 ) -> None:
-    """Refuse a held bundle for good. One person is enough for that."""
+    """Refuse a held bundle for good.
+
+    It goes to quarantine. One person is enough for that.
+    """
     from receiver.commands import release
 
     release.write(context.obj, bundle, release.Word("reject", reason, key, public))
@@ -194,11 +257,13 @@ def reject(
 @channel_app.command("begin")
 def channel_begin(
     context: typer.Context,
-    channel: Annotated[str, typer.Argument(metavar="CHANNEL")],
+    channel: Annotated[str, typer.Argument(metavar="CHANNEL", help="The channel.")],
     number: Annotated[int, typer.Argument(metavar="N", min=1, max=MAX_NUMBER, help="The first one that counts.")],
     as_json: Json = False,
 ) -> None:
-    """Take the bundles of a channel from sequence number N on. Bundles below N no longer count as missing.
+    """Begin a channel at sequence number N.
+
+    Bundles of the channel are taken from N on. Those below N do not count as missing any more.
 
     The daemon may run meanwhile.
     """
@@ -213,9 +278,10 @@ def trust_install(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="A trust document, signed by its root.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Install a trust document that a person brought, usually the first one.
+    """Install a trust document that a person brought.
 
-    From then on the keys in the folder of signers do not count any more.
+    It shows the document, and asks first. From then on the keys in the folder of signers do not count any more. It
+    works while no daemon runs. Later documents may come over the link.
     """
     from receiver.commands import trust
 
@@ -224,7 +290,10 @@ def trust_install(
 
 @trust_app.command("show")
 def trust_show(context: typer.Context, as_json: Json = False) -> None:
-    """Show the trust document that counts at this receiver."""
+    """Show the trust document that counts here.
+
+    Nothing is changed.
+    """
     from receiver.commands import trust
 
     trust.show(context.obj, as_json=as_json)
@@ -232,7 +301,11 @@ def trust_show(context: typer.Context, as_json: Json = False) -> None:
 
 @app.command()
 def backup(context: typer.Context, folder: Folder) -> None:
-    """Copy the ledger to DIR. The daemon may run meanwhile. The backup holds no keys, no spool and no inbox."""
+    """Copy the ledger to a folder.
+
+    DIR is new, empty, or holds an earlier backup of this ledger. The daemon may run meanwhile. The backup holds no
+    keys, no spool and no inbox.
+    """
     from receiver.commands import recovery
 
     recovery.backup(context.obj, folder)
@@ -242,7 +315,7 @@ def backup(context: typer.Context, folder: Folder) -> None:
 def restore(
     context: typer.Context,
     folder: Folder,
-    force: Annotated[bool, typer.Option("--force", help="Move an existing ledger aside.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Move the ledger that is there aside.")] = False,
     signed_by: Annotated[
         Path | None,
         typer.Option("--signed-by", metavar="PUB", help="The key that signed it, if this host lost its service key."),
@@ -251,7 +324,10 @@ def restore(
         bool, typer.Option("--unsigned", help="Take a backup without a signature, as older versions made.")
     ] = False,
 ) -> None:
-    """Put the backup in DIR back into place. The daemon must not run."""
+    """Put a backup back into place.
+
+    The daemon must not run. If bundles were published since, its next start asks for 'rebaseline'.
+    """
     from receiver.commands import recovery
 
     recovery.restore(context.obj, folder, signed_by, force=force, is_unsigned=unsigned)
@@ -262,17 +338,20 @@ def rebaseline(
     context: typer.Context,
     epoch: Annotated[
         int | None,
-        typer.Option("--epoch", min=0, max=(1 << 63) - 1, help="Only believe heartbeats from this epoch on again."),
+        typer.Option("--epoch", min=0, max=(1 << 63) - 1, help="Believe heartbeats from this epoch on again."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make an older ledger know what was published since: by receipts in the inbox, and by its rollback guard."""
+    """Make an older ledger usable, such as one from a backup.
+
+    It learns what was published since, by the receipts in the inbox and by its rollback guard. The daemon must not run.
+    """
     from receiver.commands import recovery
 
     recovery.rebaseline(context.obj, epoch, as_json=as_json)
 
 
-for command in (use.promote, use.rollback, use.pin, use.unpin, use.gc, use.lag):
+for command in (bundles.ls, bundles.log, use.promote, use.rollback, use.pin, use.unpin, use.gc, use.lag):
     app.command()(command)
 app.command("recall")(use.recall_bundle)
 app.command()(ingest)

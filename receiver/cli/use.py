@@ -8,7 +8,7 @@ import typer
 from diode.console.entry import new_app
 from receiver.cli.options import Key, OneJson, Place, Public, Reason, Yes
 
-app = new_app("Rehearsals of a rollback, and their reports.")
+app = new_app("Rehearse a rollback, and show the reports of it.")
 
 
 def promote(
@@ -24,7 +24,10 @@ def promote(
     yes: Yes = False,
     as_json: OneJson = False,
 ) -> None:
-    """Put a version to use. From then on, clients that name no version get it. Nothing is copied."""
+    """Put a version to use.
+
+    It asks first. From then on, clients of the gateway that name no version get this one. Nothing is copied.
+    """
     from receiver.commands import ordering, promotion
 
     how = ordering.How(reason, key, public, yes, as_json)
@@ -40,7 +43,10 @@ def rollback(
     yes: Yes = False,
     as_json: OneJson = False,
 ) -> None:
-    """Go back to the version that was in use before. What changes in its files is shown first."""
+    """Go back to the version that was in use before.
+
+    It shows what changes in the files, and asks first.
+    """
     from receiver.commands import ordering, promotion
 
     promotion.rollback(context.obj, place, ordering.How(reason, key, public, yes, as_json))
@@ -55,7 +61,7 @@ def pin(
     public: Public = None,
     as_json: OneJson = False,
 ) -> None:
-    """Keep a version: gc does not remove it, until unpin."""
+    """Keep a version, whatever 'gc' removes, until 'unpin'."""
     from receiver.commands import ordering, promotion
 
     how = ordering.How(reason, key, public, yes=True, as_json=as_json)
@@ -71,7 +77,7 @@ def unpin(
     public: Public = None,
     as_json: OneJson = False,
 ) -> None:
-    """Take a pin away: gc may remove the version again."""
+    """Take a pin away, so that 'gc' may remove the version."""
     from receiver.commands import ordering, promotion
 
     how = ordering.How(reason, key, public, yes=True, as_json=as_json)
@@ -88,9 +94,10 @@ def gc(
     yes: Yes = False,
     as_json: OneJson = False,
 ) -> None:
-    """Remove the files of versions beyond their channel's bounds. Receipts stay.
+    """Remove files of old versions, beyond a channel's bounds.
 
-    What is in use, was in use before, is pinned, or was taken by a client lately always stays.
+    It shows what would go, and asks first. Receipts stay. What is in use, was in use before, is pinned, or was taken by
+    a client lately always stays.
     """
     from receiver.commands import ordering, removal
 
@@ -104,7 +111,10 @@ def lag(
     ] = None,
     as_json: OneJson = False,
 ) -> None:
-    """Show how old the content of each channel is, by its own date, against the channel's budget."""
+    """Show how old the content of each channel is.
+
+    The age is by the content's own date, and is held against the channel's budget. Nothing is changed.
+    """
     from receiver.commands.lag import show
 
     show(context.obj, as_json=as_json, picture=picture)
@@ -120,7 +130,9 @@ def recall_bundle(
     yes: Yes = False,
     as_json: OneJson = False,
 ) -> None:
-    """Take a bundle back: nothing of it is served any more, and clients are shown the reason.
+    """Take a bundle back, so that nothing of it is served.
+
+    It shows what that means, and asks first. Clients of the gateway are shown the reason.
 
     Without --reason it only shows the recall that counts, who took the bundle, and what clears each client's cache.
     No pointer moves: decide by promote or rollback what is used instead.
@@ -140,9 +152,10 @@ def drill_rollback(
     yes: Yes = False,
     as_json: OneJson = False,
 ) -> None:
-    """Go back to the version before, verify every file of it, run the health hook, and return. Writes a signed report.
+    """Go back to the version before, check it, and return.
 
-    Exit code 0: the drill passed.
+    Every file of that version is verified, and the health hook is run. A signed report says what was found. Exit code
+    0: the drill passed.
     """
     from receiver.commands import drill, ordering
 
@@ -151,7 +164,7 @@ def drill_rollback(
 
 @app.command("ls")
 def drill_ls(context: typer.Context, as_json: OneJson = False) -> None:
-    """List the reports of drills, and when the next drill of each name is due."""
+    """List the reports of drills, and when the next is due."""
     from receiver.commands import drill
 
     drill.ls(context.obj, as_json=as_json)
@@ -163,9 +176,10 @@ def drill_verify(
     key: Annotated[Path, typer.Option("--key", help="Service key (*.pub) of the receiver that held the drill.")],
     as_json: OneJson = False,
 ) -> None:
-    """Check that KEY has signed a report, and show what it says. No configuration is read: it works anywhere.
+    """Check that KEY has signed a report, and show it.
 
-    A page beside it with the report's name must be what follows from the report; without one, nothing is said of it.
+    No configuration is read: it works on any host. A page beside it with the report's name must be what follows from
+    the report; without one, nothing is said of it.
     """
     from receiver.commands import drill_report
 

@@ -12,6 +12,8 @@
 - ``gateway``: serves the inbox to clients, prints lines for them, tries each from outside
 - ``ingest``: pushes published bundles into stores of the enclave, and takes them out again
 - ``lag``: shows how old the content of each channel is
+- ``life``: shows the life of one bundle
+- ``listing``: lists bundles
 - ``media``: takes bundles from a stick or a disk
 - ``opening``: opens the ledger and the audit log that a configuration names
 - ``ordering``: gives an order to the daemon, and waits for what becomes of it

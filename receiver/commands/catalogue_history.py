@@ -6,8 +6,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
-from diode.audit.chain import Entry, LogCheckpoint, What
-from diode.audit.find import field, find
+from diode.audit.chain import Entry, LogCheckpoint, What, field
+from diode.audit.find import find
 from diode.config.load import load
 from diode.config.receiver import ReceiverConfig
 from diode.console.terminal import say, say_json

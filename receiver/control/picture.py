@@ -11,17 +11,7 @@ from diode.control.flow import Flow
 from diode.formats.timestamps import now_utc
 from diode.process.clock import ClockJumped
 from receiver.catalogue.lag import Lag, said, worst
-from receiver.events.happened import (
-    Coming,
-    Ended,
-    Event,
-    Health,
-    Incomplete,
-    NowHeld,
-    ScanFailed,
-    Scanned,
-    WorkerDied,
-)
+from receiver.events.happened import Coming, Ended, Event, Health, Incomplete, NowHeld, ScanFailed, Scanned, WorkerDied
 
 MOST_FAILED: Final = 1000  # scans that gave no answer, the newest
 

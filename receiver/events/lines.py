@@ -17,7 +17,6 @@ from diode.process.shutdown import Stopping
 from diode.process.supervise import WorkerRefused, WorkerSaid, log_worker
 from diode.protocol.fec import ZFEC_SLOWDOWN
 from receiver.events.happened import (
-    BeatsLeftOut,
     CodeNotKept,
     Coming,
     DescriptionFailed,
@@ -31,26 +30,29 @@ from receiver.events.happened import (
     IsalAbsent,
     LagBreached,
     LagRecovered,
-    LinkAlive,
-    LinkImpaired,
-    LinkSilent,
     Listening,
     NamesTaken,
     Noted,
     NowHeld,
-    OldKeyUsed,
-    PreviousKeyMissing,
     RecallChanged,
     ResendNeeded,
     SandboxIncomplete,
     ScanFailed,
     Scanned,
     TrustAwaited,
-    TwoLinkKeys,
     UdpPathTaken,
     WorkerDied,
 )
 from receiver.events.lines_of_use import tell_of_use
+from receiver.events.of_link import (
+    BeatsLeftOut,
+    LinkAlive,
+    LinkImpaired,
+    LinkSilent,
+    OldKeyUsed,
+    PreviousKeyMissing,
+    TwoLinkKeys,
+)
 from receiver.ledger.bundles import Row
 
 ZFEC_ALONE: Final = f"FEC runs on zfec alone, about {ZFEC_SLOWDOWN} times slower"

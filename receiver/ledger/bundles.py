@@ -2,9 +2,8 @@
 
 import sqlite3
 from collections.abc import Callable, Collection
-from typing import Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
-from diode.bundle.manifest import Manifest
 from diode.bundle.ref import label_of
 from diode.errors import NumberError, ReplayError
 from diode.formats.names import TRUST_CHANNEL
@@ -12,6 +11,9 @@ from diode.storage.connection import Columns, Connection, Values
 from receiver.ledger.numbers import NUMBER_REFUSALS, NumberWriter
 from receiver.ledger.slabs import SlabWriter
 from receiver.ledger.states import OVER, State, check_step
+
+if TYPE_CHECKING:  # who reads a ledger need not load what reads manifests
+    from diode.bundle.manifest import Manifest
 
 # How the reason of a refusal for time begins, before the moment that is over.
 EXPIRED_BUNDLE: Final = "it was to be published before "
@@ -160,7 +162,7 @@ class BundleWriter(Bundles):
         self._numbers = numbers
         self._keep_anchor = keep_guard
 
-    def accept(self, bundle: str, manifest: Manifest, signer: str, note: Callable[[], None] = lambda: None) -> None:
+    def accept(self, bundle: str, manifest: "Manifest", signer: str, note: Callable[[], None] = lambda: None) -> None:
         """Begin to receive a bundle, anew if it was begun. Raises ReplayError when its number or version is spent.
 
         NumberError: its number waits for a person. ``note`` is called when all is certain, and before anybody can see
@@ -175,14 +177,14 @@ class BundleWriter(Bundles):
             self._numbers.note(manifest)
             note()
 
-    def record(self, bundle: str, manifest: Manifest, signer: str) -> None:
+    def record(self, bundle: str, manifest: "Manifest", signer: str) -> None:
         """A bundle of channel ``trust`` is complete, and what it brings is proven: only now it has a row."""
         with self._connection.transaction():
             self._delete(bundle)
             self._insert(bundle, manifest, signer)
             self._numbers.note(manifest)
 
-    def refuse(self, bundle: str, manifest: Manifest, signer: str, detail: str) -> None:
+    def refuse(self, bundle: str, manifest: "Manifest", signer: str, detail: str) -> None:
         """Record that a signed bundle was refused, so that its datagrams are dropped early."""
         check_step(bundle, self._state(bundle), State.REFUSED)
         row = _row_of(bundle, manifest, signer, State.REFUSED, detail)
@@ -256,7 +258,7 @@ class BundleWriter(Bundles):
         row = self._connection.execute("SELECT state FROM bundle WHERE id = ?", (bundle,)).fetchone()
         return State(row["state"]) if row else None
 
-    def _free_expired(self, manifest: Manifest) -> None:
+    def _free_expired(self, manifest: "Manifest") -> None:
         """Remove an expired bundle with this number or version. Nobody has seen it, so both are free again."""
         self._connection.execute(
             "DELETE FROM bundle WHERE state = 'expired' AND channel = :channel "
@@ -264,14 +266,14 @@ class BundleWriter(Bundles):
             _place(manifest),
         )
 
-    def _insert(self, bundle: str, manifest: Manifest, signer: str) -> None:
+    def _insert(self, bundle: str, manifest: "Manifest", signer: str) -> None:
         row = _row_of(bundle, manifest, signer, State.RECEIVING, "")
         try:
             self._connection.execute(f"INSERT {_INSERT_NOW}", row._asdict())
         except sqlite3.IntegrityError as error:
             raise self._taken(manifest, "sequence number" if "sequence" in str(error) else "name and version") from None
 
-    def _taken(self, manifest: Manifest, what: str) -> ReplayError:
+    def _taken(self, manifest: "Manifest", what: str) -> ReplayError:
         """Other content has it: for good where that was published, or may be; else as long as that is on its way."""
         row = self._connection.execute(
             "SELECT id FROM bundle WHERE state = 'receiving' AND channel = :channel "
@@ -291,7 +293,7 @@ class BundleWriter(Bundles):
         self._connection.execute("DELETE FROM bundle WHERE id = ?", (bundle,))
 
 
-def _row_of(bundle: str, manifest: Manifest, signer: str, state: State, detail: str) -> Row:
+def _row_of(bundle: str, manifest: "Manifest", signer: str, state: State, detail: str) -> Row:
     """``changed`` is the database's to say."""
     return Row(
         id=bundle,
@@ -310,5 +312,5 @@ def _row_of(bundle: str, manifest: Manifest, signer: str, state: State, detail: 
     )
 
 
-def _place(manifest: Manifest) -> Values:
+def _place(manifest: "Manifest") -> Values:
     return {name: getattr(manifest, name) for name in ("channel", "sequence", "name", "version")}

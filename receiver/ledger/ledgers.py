@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from diode.storage.database import Database
+from diode.storage.listing import Listing
 from diode.storage.rollback_guard import RollbackGuard
 from receiver.ledger.bundles import Bundles, BundleWriter, Row
 from receiver.ledger.catalogue import CatalogueRecord, CatalogueWriter
@@ -46,6 +47,7 @@ class LedgerView(Database):
     def __init__(self, path: Path, guard: RollbackGuard | None = None, *, read_only: bool = True) -> None:
         super().__init__(path, SCHEMA, "NORMAL", read_only=read_only, guard=guard)
         self.bundles = Bundles(self._connection)
+        self.listing = Listing(self._connection, "changed")
         self.slabs = Slabs(self._connection)
         self.numbers = Numbers(self._connection)
         self.gaps = Gaps(self._connection, self.numbers)

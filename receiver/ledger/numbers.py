@@ -7,13 +7,15 @@ somebody who can use up numbers there must not be able to stop new documents.
 """
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from diode.bundle.manifest import Manifest
 from diode.errors import NumberError, ReplayError
 from diode.formats.names import TRUST_CHANNEL
 from diode.protocol.resend_codes import Range, ranges_of
 from diode.storage.connection import Connection
+
+if TYPE_CHECKING:
+    from diode.bundle.manifest import Manifest
 
 MAX_JUMP: Final = 10_000
 FLOOR_DEPTH: Final = 100_000  # numbers this far below the highest one wait for a person
@@ -36,7 +38,7 @@ class Numbers:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def check(self, manifest: Manifest) -> None:
+    def check(self, manifest: "Manifest") -> None:
         """Raise NumberError when a number has to wait for a person, ReplayError when a rebaseline spent it."""
         channel, number = manifest.channel, manifest.sequence
         if channel == TRUST_CHANNEL:
@@ -112,7 +114,7 @@ class NumberWriter(Numbers):
                     "DELETE FROM bundle WHERE channel = ? AND state = 'refused' AND detail LIKE ?", (channel, detail)
                 )
 
-    def note(self, manifest: Manifest) -> None:
+    def note(self, manifest: "Manifest") -> None:
         """A signed bundle was begun: extend the range by its number, and note which bundle it says came before it."""
         channel, number = manifest.channel, manifest.sequence
         self._connection.execute(

@@ -54,6 +54,11 @@ class PeerRecord:
         )
         return [row["bundle"] for row in rows]
 
+    def was_heard(self, bundle: str) -> bool:
+        """Whether the sender says that it sent this bundle."""
+        row = self._connection.execute("SELECT 1 FROM heard WHERE bundle = ?", (bundle,)).fetchone()
+        return row is not None
+
     def cancelled(self) -> set[str]:
         """Bundles that the sender says it cannot send any more."""
         return {row["bundle"] for row in self._connection.execute("SELECT bundle FROM withdrawn")}

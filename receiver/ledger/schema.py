@@ -13,6 +13,7 @@ CREATE TABLE IF NOT EXISTS bundle (
     signer TEXT NOT NULL, state TEXT NOT NULL, detail TEXT NOT NULL,
     changed TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ'))
 ) STRICT;
+CREATE INDEX IF NOT EXISTS bundles_by_state ON bundle (state);
 CREATE TABLE IF NOT EXISTS channel (
     name TEXT PRIMARY KEY, sequence INTEGER NOT NULL, floor INTEGER NOT NULL DEFAULT 0
 ) STRICT;

@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from diode.console.budget import PerMinute
-from receiver.events.happened import Event, GapsCounted, Noted
+from receiver.events.happened import Event, Noted
+from receiver.events.of_link import GapsCounted
 from receiver.ledger.ledgers import SupervisorLedger
 from receiver.peer.requests import Request, request_gaps, request_signed
 from receiver.spool.disk import DiskHealth

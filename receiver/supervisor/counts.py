@@ -12,21 +12,18 @@ from diode.process.clock import ClockJumped
 from diode.process.supervise import WorkerRefused
 from diode.process.systemd import Reports
 from receiver.events.happened import (
-    BeatHeard,
-    BeatsLeftOut,
     Coming,
     DescriptionFailed,
     Dismissed,
     Ended,
     Event,
-    GapsCounted,
     Health,
     Incomplete,
     NamesTaken,
     NowHeld,
-    OldKeyUsed,
     WorkerDied,
 )
+from receiver.events.of_link import BeatHeard, BeatsLeftOut, GapsCounted, OldKeyUsed
 from receiver.supervisor.figures import Figures
 
 

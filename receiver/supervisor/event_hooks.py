@@ -6,16 +6,8 @@ from typing import Any, Final
 
 from diode.config.receiver import ReceiverConfig
 from diode.process.event_hooks import EventHooks, Happening, Settings
-from receiver.events.happened import (
-    Ended,
-    Event,
-    Incomplete,
-    LinkAlive,
-    LinkSilent,
-    Noted,
-    NowHeld,
-    ScanFailed,
-)
+from receiver.events.happened import Ended, Event, Incomplete, Noted, NowHeld, ScanFailed
+from receiver.events.of_link import LinkAlive, LinkSilent
 from receiver.inbox.folder import Inbox
 from receiver.ledger.bundles import Row
 from receiver.release.scanning import surroundings

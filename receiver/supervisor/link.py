@@ -9,13 +9,8 @@ from diode.process.supervise import Allowance
 from diode.protocol.heartbeat import read_heartbeat
 from diode.protocol.link_order import LinkOrder
 from diode.protocol.sessions import MAX_SESSIONS
-from receiver.events.happened import (
-    BeatHeard,
-    BeatsLeftOut,
-    Coming,
-    Event,
-    OldKeyUsed,
-)
+from receiver.events.happened import Coming, Event
+from receiver.events.of_link import BeatHeard, BeatsLeftOut, OldKeyUsed
 from receiver.messages.pipeline import Heard, OldKey
 from receiver.peer.heartbeats import Hearing
 from receiver.peer.order_alarm import OrderAlarm

@@ -11,7 +11,8 @@ from prometheus_client.core import Metric
 
 from diode.console.metrics import gauge
 from diode.errors import Drop
-from receiver.events.happened import BeatHeard, Event, LinkAlive, LinkImpaired, LinkSilent
+from receiver.events.happened import Event
+from receiver.events.of_link import BeatHeard, LinkAlive, LinkImpaired, LinkSilent
 from receiver.supervisor.figures import Figures
 from receiver.supervisor.host_causes import Host
 from receiver.supervisor.reception import CAUSES, HEARD, STATES, Reading, Reception

@@ -19,7 +19,8 @@ from diode.storage.database import LEDGER_FILE
 from diode.storage.locking import lock_folder
 from diode.trust.keys import maybe_read_service_key, read_link_key, read_signer
 from receiver.catalogue.names import of_kinds, refuse_twins
-from receiver.events.happened import Event, PreviousKeyMissing, TwoLinkKeys
+from receiver.events.happened import Event
+from receiver.events.of_link import PreviousKeyMissing, TwoLinkKeys
 from receiver.inbox.folder import Inbox
 from receiver.ledger.ledgers import SupervisorLedger
 from receiver.policy.authority import Authority

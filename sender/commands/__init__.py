@@ -5,6 +5,8 @@
 - ``codes``: takes a code that a person carried over from the receiver: sends slabs again, or records a publication
 - ``control``: asks the running daemon to cancel or keep back a bundle, to pause, to resume, to try again
 - ``lag``: shows what waits on each channel, and for how long
+- ``life``: shows the life of one bundle
+- ``listing``: lists bundles
 - ``media``: writes bundles to physical media
 - ``opening``: opens the ledger and the audit log that a configuration names
 - ``putting``: copies into the outbox, so that no half of it is sent

@@ -1,14 +1,20 @@
 """Opens the ledger and the audit log that a configuration names."""
 
-from diode.audit.log import AuditLog, open_log
+from typing import TYPE_CHECKING
+
 from diode.config.sender import SenderConfig
 from diode.errors import UsageError
 from diode.storage.database import LEDGER_FILE
 from sender.ledger import Ledger
 
+if TYPE_CHECKING:
+    from diode.audit.log import AuditLog
 
-def open_audit(config: SenderConfig) -> AuditLog:
+
+def open_audit(config: SenderConfig) -> "AuditLog":
     """The audit log of this side."""
+    from diode.audit.log import open_log  # loads what signs, which most commands do not need
+
     return open_log(config.audit_folder, config.service_key, "sender")
 
 

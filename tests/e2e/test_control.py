@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from diode.audit.chain import What
+from diode.audit.chain import What, field
 from diode.audit.facts import unix_user
-from diode.audit.find import field, find
+from diode.audit.find import find
 from tests.e2e.pair import SMALL_MTU, SMALL_SLAB, Pair, differences, pair
 
 pytestmark = pytest.mark.long

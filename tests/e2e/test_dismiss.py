@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from diode.audit.chain import field
 from diode.audit.facts import unix_user
-from diode.audit.find import field, find
+from diode.audit.find import find
 from tests.e2e.pair import SMALL_MTU, SMALL_SLAB, Pair, Process, pair
 from tests.patience import until
 

@@ -20,7 +20,8 @@ from diode.protocol.heartbeat import Heartbeat, write_heartbeat
 from diode.protocol.link_order import LinkOrder
 from diode.trust.keys import new_link_key
 from receiver.daemon import Running
-from receiver.events.happened import BeatHeard, Event, Health, LinkSilent, Ticked
+from receiver.events.happened import Event, Health, Ticked
+from receiver.events.of_link import BeatHeard, LinkSilent
 from receiver.ledger.peer import PeerWriter
 from receiver.messages.pipeline import Heard
 from receiver.supervisor.figures import Figures

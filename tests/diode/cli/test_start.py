@@ -21,6 +21,7 @@ HEAVY = (
     *("pydantic_settings", "pyeclib", "pyseccomp", "rich", "securesystemslib", "segno", "sigstore", "sqlite3"),
     *("structlog", "watchfiles", "zfec"),
 )
+AT_ONCE = (*HEAVY, "pydantic")  # a command's help reads the program's own options first, which takes it
 PROBE = f"""
 import json, sys
 from {{module}} import main
@@ -29,7 +30,7 @@ try:
     main()
 except SystemExit as ended:
     assert ended.code == 0, ended.code
-print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]), file=sys.stderr)
+print(json.dumps([name for name in {AT_ONCE!r} if name in sys.modules]), file=sys.stderr)
 """
 
 

@@ -6,8 +6,6 @@ from diode.process.shutdown import Stopping
 from receiver.catalogue.lag import Budget, Lag
 from receiver.catalogue.lag import State as LagState
 from receiver.events.happened import (
-    BeatHeard,
-    BeatsLeftOut,
     CodeNotKept,
     Coming,
     DescriptionFailed,
@@ -15,7 +13,6 @@ from receiver.events.happened import (
     DrillEnded,
     Ended,
     Event,
-    GapsCounted,
     Health,
     HealthFound,
     HealthUnsaid,
@@ -24,16 +21,11 @@ from receiver.events.happened import (
     IsalAbsent,
     LagBreached,
     LagRecovered,
-    LinkAlive,
-    LinkImpaired,
-    LinkSilent,
     Listening,
     NamesTaken,
     Noted,
     NowHeld,
     NowInUse,
-    OldKeyUsed,
-    PreviousKeyMissing,
     RecallChanged,
     ResendNeeded,
     SandboxIncomplete,
@@ -41,9 +33,19 @@ from receiver.events.happened import (
     Scanned,
     Ticked,
     TrustAwaited,
-    TwoLinkKeys,
     UdpPathTaken,
     WorkerDied,
+)
+from receiver.events.of_link import (
+    BeatHeard,
+    BeatsLeftOut,
+    GapsCounted,
+    LinkAlive,
+    LinkImpaired,
+    LinkSilent,
+    OldKeyUsed,
+    PreviousKeyMissing,
+    TwoLinkKeys,
 )
 from receiver.ledger.bundles import Row
 from receiver.ledger.drills import Drill

@@ -7,8 +7,9 @@ from structlog.testing import capture_logs
 
 from diode.console.budget import MOST_A_MINUTE
 from diode.process.supervise import WorkerRefused, WorkerSaid
-from receiver.events.happened import Event, Noted, OldKeyUsed, Ticked
+from receiver.events.happened import Event, Noted, Ticked
 from receiver.events.lines import Lines
+from receiver.events.of_link import OldKeyUsed
 from receiver.supervisor.figures import Figures
 from receiver.supervisor.progress import Progress
 from tests.receiver.events.happenings import BUNDLE, ONE_OF_EACH

@@ -15,7 +15,8 @@ from diode.console.budget import PerMinute
 from diode.errors import UsageError
 from receiver.cli.main import app
 from receiver.control.words import WORDS, Dismiss
-from receiver.events.happened import Dismissed, Event, GapsCounted, Noted
+from receiver.events.happened import Dismissed, Event, Noted
+from receiver.events.of_link import GapsCounted
 from receiver.ledger.ledgers import SupervisorLedger
 from receiver.ledger.pointers import Recall
 from receiver.ledger.states import State

@@ -10,7 +10,8 @@ from diode.audit.log import AuditLog
 from diode.errors import FullError
 from diode.formats.names import MAX_SEQUENCE
 from diode.protocol.heartbeat import Heartbeat
-from receiver.events.happened import Coming, GapsCounted, Noted
+from receiver.events.happened import Coming, Noted
+from receiver.events.of_link import GapsCounted
 from receiver.ledger.bundles import Row
 from receiver.ledger.ledgers import StoreLedger, SupervisorLedger
 from receiver.ledger.peer import MAX_HEARD, MAX_JUNK_CHANNELS

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from diode.process.supervise import WorkerRefused
-from receiver.events.happened import BeatHeard, BeatsLeftOut, Event, GapsCounted, Health, OldKeyUsed
+from receiver.events.happened import Event, Health
+from receiver.events.of_link import BeatHeard, BeatsLeftOut, GapsCounted, OldKeyUsed
 from receiver.supervisor.counts import Counts, SystemdStatus, metrics, summary
 from receiver.supervisor.figures import Figures
 from tests.receiver.events import happenings as made

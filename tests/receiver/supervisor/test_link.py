@@ -6,7 +6,8 @@ from diode.errors import MessageError
 from diode.protocol.heartbeat import Heartbeat, write_heartbeat
 from diode.protocol.link_order import LinkOrder
 from diode.protocol.sessions import MAX_SESSIONS
-from receiver.events.happened import BeatHeard, BeatsLeftOut, Event, Noted, OldKeyUsed
+from receiver.events.happened import Event, Noted
+from receiver.events.of_link import BeatHeard, BeatsLeftOut, OldKeyUsed
 from receiver.messages.pipeline import Heard, OldKey
 from receiver.peer.completion import Endings
 from receiver.peer.heartbeats import Hearing, LookNow, Spoken

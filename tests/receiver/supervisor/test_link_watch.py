@@ -5,7 +5,8 @@ import random
 import pytest
 
 from diode.errors import Drop
-from receiver.events.happened import BeatHeard, Event, LinkAlive, LinkImpaired, LinkSilent
+from receiver.events.happened import Event
+from receiver.events.of_link import BeatHeard, LinkAlive, LinkImpaired, LinkSilent
 from receiver.supervisor.figures import Figures
 from receiver.supervisor.link_watch import EVERY_S, MINUTES, RARELY_S, SOON_S, LinkWatch
 from receiver.supervisor.reception import FIRST_S, JUDGED_S, SILENT_S, STATES
