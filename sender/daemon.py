@@ -121,6 +121,7 @@ class Sender:
             Pauses(config.state),
             cancel=supply.cancel,
             pump=supply.pump,
+            at_work=self._packer.at_work,
             line=lambda: {
                 "to": config.link.to,
                 "rate": supply.first_rate,

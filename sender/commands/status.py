@@ -66,6 +66,8 @@ def _now(now: dict[str, Any]) -> Iterator[str]:
     for name, at in now["paused"].items():
         what, option = (f"channel {name}", f" --channel {name}") if name else ("the line", "")
         yield f"  {what} is paused since {moment_text(at, time.time())}; 'diode-sender resume{option}'"
+    for one in now.get("packing", ()):
+        yield _packing(one)
     for one in now["on_air"]:
         yield _on_air(one)
     shown = now["queue"]
@@ -73,8 +75,17 @@ def _now(now: dict[str, Any]) -> Iterator[str]:
         yield f"  queued   {one['id']}  {size_text(one['size']):>8}  {_eta(one):<14}  {one['label']}"
     if now["queued"] > len(shown):
         yield f"  and {now['queued'] - len(shown)} more in the queue"
-    if not now["on_air"] and not now["queued"]:
+    if not now["on_air"] and not now["queued"] and not now.get("packing"):
         yield "  nothing is on air, and nothing is queued"
+
+
+def _packing(one: dict[str, Any]) -> str:
+    done, total = one["done_bytes"], one["total_bytes"]
+    what = {"hash": "hashing", "pack": "packing"}.get(one["step"], "checking")
+    part = "" if what != "checking" else f", {one['step']}"
+    held = ", stopped while something more urgent is packed" if one["held"] else ""
+    far = f"{100 * done // total} %" if total and done else ""
+    return f"  {what:<8} {'':16}  {size_text(total):>8}  {far:<14}  {one['label']}{part}{held}"
 
 
 def _on_air(one: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """Answers what commands ask of the running sender. Each request that changes something is in the audit log first."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from diode.audit.chain import What
@@ -10,15 +10,19 @@ from diode.errors import MessageError, UsageError
 from diode.formats.timestamps import now_utc
 from diode.process.peer import Peer
 from sender.control.pauses import Pauses
-from sender.control.picture import Picture
+from sender.control.picture import Picture, packing
 from sender.control.words import WHOLE_LINE, Cancel, Pause, Resume, Status
 from sender.ledger import Ledger, Row
+from sender.pack.at_work import Underway
 from sender.transport.flights import Flights
 from sender.transport.schedule import Scheduler
 
 
 class Desk:
-    """``cancel`` gives a bundle up, ``pump`` hands out work anew, ``line`` describes the link and its rate."""
+    """``cancel`` gives a bundle up, ``pump`` hands out work anew, ``line`` describes the link and its rate.
+
+    ``at_work``: the items that are being packed at the moment.
+    """
 
     def __init__(
         self,
@@ -31,6 +35,7 @@ class Desk:
         cancel: Callable[[Row, str], None],
         pump: Callable[[], None],
         line: Callable[[], dict[str, Any]],
+        at_work: Iterable[Underway],
     ) -> None:
         self._flights = flights
         self._ledger = ledger
@@ -39,6 +44,7 @@ class Desk:
         self._cancel = cancel
         self._pump = pump
         self._line = line
+        self._at_work = at_work
         self._started = now_utc()
         scheduler.pause(lambda channel: WHOLE_LINE in pauses.since or channel in pauses.since)
 
@@ -63,6 +69,7 @@ class Desk:
             "since": self._started,
             "line": line,
             "paused": dict(self._pauses.since),
+            "packing": packing(self._at_work),
             "on_air": picture.on_air(self._flights.outgoing.values()),
             "queue": picture.queue(self._flights.in_order(), queued),
             "queued": sum(1 for _ in self._flights.queued()),

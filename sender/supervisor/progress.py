@@ -17,7 +17,7 @@ class Shown:
         """Draw an event, if it is one that is shown."""
         match event:
             case CheckRuns():
-                self._display.update(_label(event), event.done_bytes, 0, "", {})
+                self._display.update(_label(event), event.done_bytes, event.total_bytes, "", {})
             case CheckEnded():
                 self._display.forget(_label(event))
             case SlabSent():
