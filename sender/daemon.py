@@ -2,8 +2,8 @@
 
 ::
 
-    outbox -> watcher -> packer -> ledger -> flights -> scheduler -> supply -> pipelines (encode, transmit)
-                 '----------'---------'--------'-- say --> stream --> log lines, display, counts, heartbeats
+    outbox -> watcher -> lanes -> packer -> ledger -> flights -> scheduler -> supply -> pipelines (encode, transmit)
+                 '---------'--------'---------'--------'-- say --> stream --> log lines, display, counts, heartbeats
 
 The daemon makes all decisions, and the workers ``encode`` and ``transmit`` do what it tells them. When a worker dies,
 the daemon builds a new pipeline (workers, pipes, arena, session), and slabs that were under way are sent again.
