@@ -2,8 +2,8 @@
 
 ::
 
-    outbox -> watcher -> packer -> ledger -> flights -> scheduler -> supply -> pipelines (encode, transmit)
-                 '----------'---------'--------'-- say --> stream --> log lines, display, counts, heartbeats
+    outbox -> watcher -> lanes -> packer -> ledger -> flights -> scheduler -> supply -> pipelines (encode, transmit)
+                 '---------'--------'---------'--------'-- say --> stream --> log lines, display, counts, heartbeats
 
 The daemon makes all decisions, and the workers ``encode`` and ``transmit`` do what it tells them. When a worker dies,
 the daemon builds a new pipeline (workers, pipes, arena, session), and slabs that were under way are sent again.
@@ -137,6 +137,7 @@ class Sender:
                 "refused": refusals.error,
             },
             Retrying(config.outbox, folder, self._ledger, self._watcher.look_again),
+            self._packer.at_work,
         )
         stream.add(desk.flows.hear)
         self._door = Door(config.state, "sender", WORDS, desk.answer)

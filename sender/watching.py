@@ -1,45 +1,43 @@
-"""Watches the outbox: packs and queues each item that has been quiet, and sets aside items that cannot be sent.
+"""Watches the outbox: lists what lies in it whenever it changes, and has a lane for each priority take the items.
 
-Whatever looking at one item raises is that item's matter: it is named, and the others go on. Only a failing disk of
-ours ends the daemon.
+::
+
+    outbox -> list -> lane of priority 9 -> packer -> queue
+                 '--> lane of priority 5 -> packer -> queue
 """
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from watchfiles import awatch
 
 from diode.config.sender import SenderConfig
-from diode.errors import DiodeError, SourceError, StorageError
 from diode.log import log
 from diode.process import tending
-from sender.events.happened import Event, ItemIgnored, ItemLeft, ItemRefused
+from sender.events.happened import Event, ItemIgnored, ItemLeft
+from sender.lane import Lane
 from sender.ledger import Ledger, Row
 from sender.outbox.folder import OutboxFolder, printable
 from sender.outbox.left import Left, LeftList
-from sender.outbox.look import Look
 from sender.outbox.mount import find_mount
-from sender.outbox.settling import Settling, Standing
-from sender.pack.hashed import Order
 from sender.pack.packer import Packer
-from sender.pack.retention import archive
 
 RESCAN_S: Final = 30.0
 BLIND_S: Final = 2.0  # while the kernel reports no changes
 WAITING_S: Final = 1.0
 UNSETTLED_S: Final = 0.25
-STUCK_AGAIN_S: Final = 600.0  # after this time it is tried again to move away an item that could not be moved
 UNWATCHED: Final = "rename or remove what the detail names, then start the sender again: drops are seen at once then"
-STAYED: Final = "let the sender's user move it, on the mount of outbox.path, or remove it; it is not sent again"
 
 
 class Watcher:
-    """Looks for items, has them packed, and gives the bundles to ``queue``.
+    """Lists the outbox, and gives each lane the items of its priority.
 
-    ``origins`` returns the paths of items that are queued or in flight already.
+    ``queue`` is given the bundles. ``origins`` returns the paths of items that are queued or in flight already.
     """
 
     def __init__(
@@ -54,49 +52,94 @@ class Watcher:
     ) -> None:
         self._config = config
         self._folder = folder
-        self._ledger = ledger
-        self._packer = packer
-        self._queue = queue
         self._origins = origins
         self._say = say
-        self._settling = Settling(folder, config.outbox.settle_s)
-        self._taken: dict[Path, str] = {}  # what items looked like that were queued
-        self._is_blind = True
-        self._wake = asyncio.Event()  # the outbox is to be looked at now
-        self._again_at: dict[Path, float] = {}  # when to try to move an item once more that could not be moved
         self.left = LeftList(config.state, lambda one: say(ItemLeft(one.item, one.why, one.do)))
+        self._new_lane = partial(Lane, config, folder, ledger, packer, queue, say, self.left)
+        self._lanes: dict[int, Lane] = {}
+        self._passes: dict[int, asyncio.Task[None]] = {}  # of the lanes that are taking items
+        self._late: set[int] = set()  # lanes that were taking items when the outbox was listed last
+        self._news = asyncio.Event()
+        self._is_blind = True
+        self._wake = asyncio.Event()  # the outbox is to be listed now
+        self._outbox_left: list[Left] = []
 
     async def run(self, changed: asyncio.Event, stopping: asyncio.Event, is_idle: Callable[[], bool]) -> None:
-        """Scan the outbox whenever it changes, until ``stopping`` is set or ``is_idle`` says that nothing is left.
+        """Look at the outbox whenever it changes, until ``stopping`` is set or ``is_idle`` says that nothing is left.
 
         The caller sets ``changed`` whenever something was sent, and together with ``stopping``. Items that wait for
-        somebody (``left``) do not keep it from ending.
+        somebody (``left``) do not keep it from ending. Raises StorageError.
         """
+        self._open_lanes()
         hint = self._wake
         hints = tending.start("outbox hint", lambda: self._hint(hint, stopping))
         try:
             while not stopping.is_set():
                 hint.clear()
-                unsettled = await self._scan(stopping)
-                scan_at = time.monotonic() + self._pause_s(unsettled=unsettled)
-                while not (hint.is_set() or stopping.is_set() or time.monotonic() >= scan_at):
-                    if not unsettled and is_idle():
+                listed_at = time.monotonic()
+                await self._offer(stopping)
+                while not (hint.is_set() or stopping.is_set() or time.monotonic() >= listed_at + self._pause_s()):
+                    if self._is_quiet() and is_idle():
                         return
-                    await _first(hint.wait(), changed.wait(), timeout_s=max(0.0, scan_at - time.monotonic()))
+                    timeout_s = max(0.0, listed_at + self._pause_s() - time.monotonic())
+                    await _first(hint.wait(), changed.wait(), self._news.wait(), timeout_s=timeout_s)
                     changed.clear()
+                    self._note_passes(hint)
         finally:
             hints.cancel()
+            await self._close_lanes()
 
     def look_again(self, entry: Path) -> None:
         """Look at the outbox now, and try at once what is tried seldom with an item that could not be moved."""
-        self._again_at.pop(entry, None)
+        for lane in self._lanes.values():
+            lane.try_now(entry)
         self._wake.set()
 
-    def _pause_s(self, *, unsettled: bool) -> float:
+    def _open_lanes(self) -> None:
+        """One for each priority that a channel has. What is known of their items was written by an earlier run."""
+        for priority in {channel.priority for channel in (self._config.channel(""), *self._config.channels.values())}:
+            self._lanes[priority] = self._new_lane()
+        for one in self.left.items:
+            self._lanes[self._priority(one.channel)].left.append(one)
+
+    async def _close_lanes(self) -> None:
+        for passing in self._passes.values():
+            passing.cancel()
+        await asyncio.gather(*self._passes.values(), return_exceptions=True)
+        for lane in self._lanes.values():
+            lane.close()
+
+    def _priority(self, channel: str) -> int:
+        return self._config.channel(channel).priority
+
+    def _is_quiet(self) -> bool:
+        """Whether all that was listed has been looked at, and nothing of it is about to be taken."""
+        return not self._passes and not self._late and not self._has_unsettled()
+
+    def _has_unsettled(self) -> bool:
+        """Whether a lane that is done has seen an item that is not quiet yet."""
+        return any(lane.has_unsettled for priority, lane in self._lanes.items() if priority not in self._passes)
+
+    def _pause_s(self) -> float:
         """How long the outbox is not looked at, unless the kernel reports a change."""
-        if unsettled:
+        if self._has_unsettled():
             return UNSETTLED_S
         return WAITING_S if self.left.is_waiting() else BLIND_S if self._is_blind else RESCAN_S
+
+    def _note_passes(self, hint: asyncio.Event) -> None:
+        """Note what lanes found that are done. One that was busy when the outbox was listed shall have a new list."""
+        self._news.clear()
+        for priority, passing in list(self._passes.items()):
+            if not passing.done():
+                continue
+            del self._passes[priority]
+            passing.result()  # raises what ends the daemon
+            if priority in self._late:
+                hint.set()
+        self._tell_left()
+
+    def _tell_left(self) -> None:
+        self.left.update([*self._outbox_left, *(one for lane in self._lanes.values() for one in lane.left)])
 
     async def _hint(self, hint: asyncio.Event, stopping: asyncio.Event) -> None:
         """Wake the scan when something changes; a missed event costs at most RESCAN_S.
@@ -117,125 +160,29 @@ class Watcher:
             self._is_blind = True
             hint.set()  # the scan that comes now sets the shorter pause
 
-    async def _scan(self, stopping: asyncio.Event) -> bool:
-        """Take all items that can be taken. Returns whether there are others, which are not quiet yet."""
+    async def _offer(self, stopping: asyncio.Event) -> None:
+        """List the outbox, and let each lane take its items that is not still taking those of an earlier list."""
         try:
             strays, entries = await asyncio.to_thread(lambda: (self._folder.strays(), list(self._folder.entries())))
         except OSError as error:
             do = "mount it again, or repair it; what it holds is sent then"
             why = f"the outbox cannot be read: {error.strerror}"
-            self.left.update([Left(printable(self._config.outbox.path), why, do)])
-            return False
+            self._outbox_left = [Left(printable(self._config.outbox.path), why, do)]
+            self._tell_left()
+            return
         for stray in strays:
             self._say(ItemIgnored(printable(stray)))
-        self._forget_others(entries)
-        busy = self._origins()
-        left, unsettled = self._folder.closed(), False
+        self._outbox_left = self._folder.closed()
+        mine: defaultdict[int, list[Path]] = defaultdict(list)
         for entry in entries:
-            if stopping.is_set():
-                return unsettled
-            if str(entry) in busy:
-                continue
-            standing = await self._consider(entry)
-            unsettled |= standing is Standing.BUSY
-            left += [standing] if isinstance(standing, Left) else []
-        self.left.update(left)
-        return unsettled
-
-    def _forget_others(self, entries: list[Path]) -> None:
-        """What was removed, and comes again, is another item."""
-        there = set(entries)
-        self._settling.forget_others(entries)
-        self._taken = {entry: seen for entry, seen in self._taken.items() if entry in there}
-        self._again_at = {entry: tick for entry, tick in self._again_at.items() if entry in there}
-
-    async def _consider(self, entry: Path) -> Standing | Left:
-        """Take an item if it can be taken. What it returns is Left for an item that stays where it is."""
-        if (stays := await self._maybe_stays(entry)) is not None:
-            return stays
-        standing = await asyncio.to_thread(self._settling.judge, entry, time.time(), time.monotonic())
-        if standing is not Standing.READY:
-            return standing
-        before = await self._maybe_look(entry)
-        to = await self._take(entry)
-        if str(entry) in self._origins():
-            self._taken[entry] = before.seen.hex() if before else ""
-            return Standing.READY
-        return await self._after(entry, before, to)
-
-    async def _after(self, entry: Path, before: Look | None, to: str) -> Standing | Left:
-        """What is to be remembered of an item that was handled, and of which no bundle is on its way."""
-        after = await self._maybe_look(entry)
-        if not self._folder.has(entry) or (before is not None and before != after):
-            return Standing.READY
-        self._again_at[entry] = time.monotonic() + STUCK_AGAIN_S
-        seen = before.seen.hex() if before else "unreadable"
-        return Left(printable(entry), f"was handled, and cannot be moved to {to}", STAYED, seen=seen, to=to)
-
-    async def _maybe_stays(self, entry: Path) -> Standing | Left | None:
-        """What is known of an item that was handled before, and has not changed since: it is not read again."""
-        known = self.left.handled(printable(entry))
-        sent = self._taken.get(entry)
-        if known is None and not sent:
-            return None
-        found = await self._maybe_look(entry)
-        seen = found.seen.hex() if found else "unreadable"
-        row = self._ledger.from_origin(str(entry))
-        if known is None and row is not None and seen == sent:
-            known = Left(printable(entry), "was sent, and cannot be moved to sent", STAYED, seen=seen, to="sent")
-            self._again_at[entry] = time.monotonic() + STUCK_AGAIN_S
-        if known is None or known.seen != seen:
-            self._taken.pop(entry, None)
-            return None
-        if time.monotonic() >= self._again_at.get(entry, 0.0):
-            self._again_at[entry] = time.monotonic() + STUCK_AGAIN_S
-            self._move_again(entry, row, known.to)
-        return known if self._folder.has(entry) else Standing.READY
-
-    def _move_again(self, entry: Path, row: Row | None, to: str) -> None:
-        """Try once more to move an item away. That it fails again was said before."""
-        if to == "sent":
-            archive(self._folder, self._config.state, self._ledger, row, entry, is_told=True)
-        else:
-            self._folder.try_leaving(entry)
-
-    async def _maybe_look(self, entry: Path) -> Look | None:
-        """What an item looks like; None where that cannot be seen."""
-        try:
-            return await asyncio.to_thread(self._folder.look, entry)
-        except OSError:
-            return None
-
-    async def _take(self, entry: Path) -> str:
-        """Pack and queue an item, or set it aside. Returns where it belongs if no bundle of it is on its way."""
-        try:
-            item = self._folder.item(entry)
-            send = self._config.send
-            order = Order(item, [self._folder.root(entry)], send.passes, send.pass_delay_s, str(entry))
-            row = await self._packer.pack(order)
-        except FileNotFoundError:
-            return "failed"  # somebody took it away again
-        except StorageError:
-            raise  # our own disk failed: the item is not at fault, and stays where it is
-        except DiodeError as error:
-            self._set_aside(entry, error)
-        except OSError as error:
-            self._set_aside(entry, SourceError(f"{error.strerror}: {printable(Path(str(error.filename)))}"))
-        except Exception as error:
-            log.exception("item_raised", item=printable(entry), consequence="it is set aside, and all else goes on")
-            self._set_aside(entry, SourceError(f"it cannot be packed: {type(error).__name__}: {str(error)!a}"))
-        else:
-            if row is None:
-                archive(self._folder, self._config.state, self._ledger, self._ledger.from_origin(str(entry)), entry)
-                return "sent"
-            self._queue(row)
-        return "failed"
-
-    def _set_aside(self, entry: Path, error: DiodeError) -> None:
-        channel, name = printable(Path(entry.parent.name)), printable(Path(entry.name))
-        self._packer.reject(channel, name, error)
-        self._say(ItemRefused(channel, name, error.reason, str(error)))
-        self._folder.set_aside(entry, error)
+            mine[self._priority(entry.parent.name)].append(entry)
+        busy = self._origins()
+        self._late = set(self._passes)
+        for priority, lane in self._lanes.items():
+            if priority not in self._passes:
+                passing = asyncio.create_task(lane.take(mine[priority], busy, stopping))
+                passing.add_done_callback(lambda _: self._news.set())
+                self._passes[priority] = passing
 
 
 def _first_cause(error: Exception) -> Exception:

@@ -378,6 +378,7 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
     },
     "sender.intake.model_signing": {"ModelKey.__init__": (".read_bytes", PERSON)},
     "sender.intake.sums": {"check_sums": (".open", NO_FILE)},
+    "sender.pack.packer": {"Packer.prepare": (".open", STATE)},
     "sender.pack.retention": {
         "prune": ("shutil.rmtree", STATE),
     },

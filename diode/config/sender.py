@@ -1,7 +1,7 @@
 """``sender.toml``: the settings of the sending side. Read by :mod:`diode.config.load`."""
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -13,6 +13,8 @@ from diode.config.sections import Auth, Config, HostPort, Section, UdpPath, fitt
 from diode.formats.names import ChannelName, Label
 from diode.formats.sizes import Size
 from diode.net.address import Address
+
+PRIORITIES: Final = 10  # of channels: 0 to 9
 
 
 class SenderLink(Section):
@@ -68,7 +70,7 @@ class Sending(Section):
 class SenderChannel(Section):
     """Settings of one channel. A higher priority always goes first; within one priority, ``weight`` is its share."""
 
-    priority: Annotated[int, Field(ge=0, le=9)] = 5
+    priority: Annotated[int, Field(ge=0, le=PRIORITIES - 1)] = 5
     weight: Annotated[int, Field(ge=1, le=1000)] = 1
     rate: Size = 0  # bytes a second of this channel at most; 0: the line's
     approvals: Annotated[int | None, Field(ge=0, le=16)] = None  # None: as send.approvals

@@ -70,7 +70,7 @@ class Display:
             task = self._tasks.get(shown)
             if task is None:
                 task = self._tasks[shown] = self._bars.add_task(escape(shown), total=total_bytes, detail="")
-            self._bars.update(task, completed=done_bytes, detail=escape(detail))
+            self._bars.update(task, completed=done_bytes, total=total_bytes, detail=escape(detail))
             return
         now = time.monotonic()
         if self._mode == "quiet" or now - self._line_at < (_LINE_EVERY_S if self._mode == "lines" else 1.0):

@@ -20,6 +20,7 @@
 - ``supervise``: watches a worker group: messages, log lines, deaths, forbidden messages
 - ``systemd``: takes sockets from systemd, and reports readiness and health to it
 - ``tending``: keeps a background task going: what it raises is logged, and it is started again
+- ``turns``: lets threads work by priority: a less urgent one stops at its next step
 - ``vocabulary``: the codec of messages between processes, and the bounds of their fields
 - ``waiting``: waits for file descriptors, including those above 1023
 - ``warden``: keeps one program, and ends whatever it has started

@@ -45,7 +45,7 @@ def check(toml: Path, wanted: Named, *, as_json: bool) -> None:
     check_ownership(config)
     with _folder_of_ours(config.state) as ours:
         order = wanted.order(config, ours)
-        hashed = collect_and_hash(config, order, lambda _: None)
+        hashed = collect_and_hash(config, order, Progress("hash"))
         earlier = _sent_before(config, order.item, hashed)
         verdict = _judge(config, order, hashed, ours)
     if as_json:

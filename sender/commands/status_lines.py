@@ -50,6 +50,8 @@ def _line(now: Said, width: int, now_s: float) -> Iterator[str]:
 
 
 def _on_air(now: Said, width: int) -> Iterator[str]:
+    for one in now["packing"]:
+        yield _packing(one, width)
     if now["on_air"]:
         yield "on air:"
     for one in now["on_air"]:
@@ -61,8 +63,17 @@ def _on_air(now: Said, width: int) -> Iterator[str]:
         yield moving_line(one | {"done_bytes": 0, "total_bytes": one["size"]}, width)
     if now["queued"] > len(now["queue"]):
         yield f"  and {now['queued'] - len(now['queue'])} more in the queue"
-    if not now["on_air"] and not now["queued"]:
+    if not now["on_air"] and not now["queued"] and not now["packing"]:
         yield "  nothing is on air, and nothing is queued"
+
+
+def _packing(one: Said, width: int) -> str:
+    """An item that is being packed: which step, how far, and whether it is stopped for another."""
+    done, total = one["done_bytes"], one["total_bytes"]
+    what = {"hash": "hashing", "pack": "packing"}.get(one["step"], f"checking, {one['step']}")
+    held = ", stopped while something more urgent is packed" if one["held"] else ""
+    far = f"{100 * done // total} %" if total and done else ""
+    return ended(f"  {what:<16}  {size_text(total):>8}  {far:>5} ", one["label"], width, held)
 
 
 def _waiting(said: Said, width: int, now_s: float) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """Answers what commands ask of the running sender. Each request that changes something is in the audit log first."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from diode.audit.chain import What
@@ -11,17 +11,18 @@ from diode.errors import MessageError, UsageError
 from diode.formats.timestamps import now_utc
 from diode.process.peer import Peer
 from sender.control.pauses import Pauses
-from sender.control.picture import Flows, Picture
+from sender.control.picture import Flows, Picture, packing
 from sender.control.retrying import Plan, Retrying
 from sender.control.words import WHOLE_LINE, Cancel, Hold, LetGo, Pause, Resume, Retry, RetryItem, Status
 from sender.ledger import Ledger, Row
+from sender.pack.at_work import Underway
 from sender.supervisor.supply import Supply
 from sender.transport.flights import Flights
 from sender.transport.schedule import Scheduler
 
 
 class Desk:
-    """``supply`` hands out the work; ``line`` describes the link and its rate."""
+    """``supply`` hands out the work; ``line`` describes the link and its rate; ``at_work``: items being packed."""
 
     def __init__(
         self,
@@ -33,6 +34,7 @@ class Desk:
         supply: Supply,
         line: Callable[[], dict[str, Any]],
         retrying: Retrying,
+        at_work: Iterable[Underway],
     ) -> None:
         self._flights = flights
         self._ledger = ledger
@@ -41,6 +43,7 @@ class Desk:
         self._supply = supply
         self._line = line
         self._retrying = retrying
+        self._at_work = at_work
         self._started = now_utc()
         self.flows = Flows(flights.outgoing)
         scheduler.pause(lambda channel: WHOLE_LINE in pauses.since or channel in pauses.since)
@@ -83,6 +86,7 @@ class Desk:
             "since": self._started,
             "line": line,
             "paused": dict(self._pauses.since),
+            "packing": packing(self._at_work),
             "on_air": picture.on_air(self._flights.outgoing.values()),
             "queue": picture.queue(self._flights.in_order(), queued),
             "queued": sum(1 for _ in self._flights.queued()),

@@ -12,6 +12,7 @@ from diode.bundle.ref import label_of
 from diode.control.flow import Flow
 from sender.events.happened import Event, SlabSent
 from sender.ledger import Row
+from sender.pack.at_work import Underway
 from sender.transport.flights import Outgoing
 
 MOST_FLOWS: Final = 256  # far more than can be on air
@@ -95,6 +96,22 @@ class Picture:
         if not self._rate:
             return None
         return round(sum(each for other, each in self._ahead_s.items() if other >= priority))
+
+
+def packing(underway: Iterable[Underway]) -> list[dict[str, Any]]:
+    """Items that are being packed, the most urgent first: what of it is done now, and whether it is stopped."""
+    return [
+        {
+            "label": f"{one.item.channel}/{one.item.name}",
+            "channel": one.item.channel,
+            "priority": one.turn.priority,
+            "step": one.progress.check,
+            "done_bytes": min(one.progress.done, one.progress.total),
+            "total_bytes": one.progress.total,
+            "held": one.progress.is_held,
+        }
+        for one in underway
+    ]
 
 
 def _named(row: Row) -> dict[str, Any]:

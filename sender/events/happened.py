@@ -47,12 +47,13 @@ class ItemRefused:
 
 @dataclass(frozen=True, slots=True)
 class CheckRuns:
-    """A check is reading an item. ``done_bytes`` is how much it has read. Hashing is the check called ``hash``."""
+    """A check is reading an item: ``done_bytes`` of at most ``total_bytes``. Hashing is the check called ``hash``."""
 
     check: str
     channel: str
     name: str
     done_bytes: int
+    total_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ on tmpfs that changes neither.
 """
 
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import BinaryIO, Final
 
 from diode.bundle.files import FileEntry
 from diode.process.proven import prove
+from diode.process.turns import Turn
 from sender.intake.verdict import Input, Reason, RefusedError, Sbom
 from sender.outbox.hashing import PIECE_BYTES, Content
 from sender.outbox.scan import Source, fingerprint
@@ -27,20 +29,55 @@ class StoppedError(Exception):
 
 @dataclass(slots=True)
 class Progress:
-    """How far the checks are. Their thread writes it. Another thread reads it, and may stop them by ``is_stopped``."""
+    """How far the work on an item is. Its thread writes this. Another reads it, and may end the work by ``is_stopped``.
+
+    With a ``turn``, the work stops at each step as long as something more urgent is at work.
+    """
 
     check: str = ""
     done: int = 0  # bytes
+    total: int = 0  # bytes; 0: not known
     is_stopped: bool = False
+    turn: Turn | None = None
+    held_s: float = 0.0  # for how long the work was stopped so far
+    is_held: bool = False
+    _goes_on: bool = False
+
+    def begin(self, check: str, total: int) -> None:
+        """A check begins, which may read ``total`` bytes."""
+        self.check, self.done, self.total = check, 0, total
 
     def tick(self, count: int = 0) -> None:
         """Note that ``count`` more bytes were read. Checks call it at least four times a second.
 
-        Raises StoppedError when they shall stop.
+        It returns late when something more urgent is at work. Raises StoppedError when the work shall end.
         """
+        self.done += count
+        if self.turn is not None and self.turn.is_held and not self._goes_on:
+            self.is_held = True
+            self.held_s += self.turn.wait(lambda: self.is_stopped)
+            self.is_held = False
         if self.is_stopped:
             raise StoppedError
-        self.done += count
+
+    def clock(self) -> float:
+        """Seconds of a clock that stands still while the work is stopped: limits of time are counted by it."""
+        return time.monotonic() - self.held_s
+
+    @contextmanager
+    def going_on(self) -> Iterator[None]:
+        """Within this, ticks never wait: another program is being talked to, which has a clock of its own."""
+        before, self._goes_on = self._goes_on, True
+        try:
+            yield
+        finally:
+            self._goes_on = before
+
+    def stand_aside(self) -> bool:
+        """Let less urgent work go on until some of it ends. False: there is none. Raises StoppedError."""
+        is_another = self.turn is not None and self.turn.stand_aside(lambda: self.is_stopped)
+        self.tick()
+        return is_another
 
 
 @dataclass(frozen=True, slots=True)

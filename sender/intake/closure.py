@@ -1,6 +1,5 @@
 """A check: the item is whole for the machines behind the wall that its channel names (docs/closure.md)."""
 
-import time
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
@@ -62,11 +61,11 @@ class ItemFiles:
 
 def check_closure(settings: Closure, ledger: Path | None, candidate: Candidate) -> Finding:
     """Raises RefusedError when something is missing, or when it cannot be told in time."""
-    deadline = time.monotonic() + settings.timeout_s
+    deadline = candidate.progress.clock() + settings.timeout_s
 
     def tick() -> None:
         candidate.progress.tick()
-        if time.monotonic() > deadline:
+        if candidate.progress.clock() > deadline:
             raise RefusedError(Reason.INCOMPLETE, f"what is missing could not be told within {settings.timeout_s:g} s")
 
     try:

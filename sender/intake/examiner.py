@@ -5,7 +5,6 @@ answers something that it was not asked, its answer does not count: the item was
 """
 
 import os
-import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -74,7 +73,7 @@ class _Child:
     def __init__(self, candidate: Candidate, stack: ExitStack, take: Callable[[], Started] = Started.now) -> None:
         self._candidate = candidate
         self._files = list(candidate.files.values())
-        self._deadline = time.monotonic() + confined.limit_s(len(self._files), candidate.size)
+        self._deadline = candidate.progress.clock() + confined.limit_s(len(self._files), candidate.size)
         started = take()
         stack.callback(started.close)
         self._giver, self._worker = started.giver, started.worker
@@ -152,7 +151,7 @@ class _Child:
     def _hear(self, timeout_s: float) -> None:
         """Take the messages that have come; wait for one if there is none. Raises RefusedError, StoppedError."""
         self._candidate.progress.tick()
-        if time.monotonic() > self._deadline:
+        if self._candidate.progress.clock() > self._deadline:
             raise self._unanswered("it was too slow")
         mailbox = self._worker.mailbox
         try:

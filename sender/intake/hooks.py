@@ -60,7 +60,8 @@ def check_hook(settings: Hook, around: Surroundings, candidate: Candidate) -> Fi
         with process:
             try:
                 talk = _Talk(process, questions(candidate, reads_copy=settings.reads == "copy"))
-                talk.until_over(time.monotonic() + settings.timeout_s, candidate)
+                with candidate.progress.going_on():
+                    talk.until_over(time.monotonic() + settings.timeout_s, candidate)
             finally:
                 end(process.pid)
     except TimeoutError:

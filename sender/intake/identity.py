@@ -4,7 +4,6 @@ The child reads a private copy. What the channel takes is kept, so that the next
 child dies, is too slow, or answers something that it was not asked, the item is refused.
 """
 
-import time
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,14 +44,17 @@ class _Taken(NamedTuple):
 
 
 class IdentityCheck:
-    """The check of one channel. ``copies`` is a folder for private copies; ``kept`` holds what was taken before."""
+    """The check of one channel. ``copies`` is a folder for private copies, and ``copy`` the name of its own there.
 
-    def __init__(self, settings: Identity, copies: Path, kept: Kept | None) -> None:
+    ``kept`` holds what was taken before.
+    """
+
+    def __init__(self, settings: Identity, copies: Path, kept: Kept | None, copy: str = "item") -> None:
         """Read the pins. Raises UsageError."""
         self._rules = settings.rules().said()
         if len(self._rules) > MOST_RULES:
             raise UsageError(f"the pins of one channel have more than {MOST_RULES >> 20} MiB")
-        self._copy = PrivateCopy(copies / _COPY)
+        self._copy = PrivateCopy(copies / _COPY, copy)
         self._kept = kept
         self._taken: _Taken | None = None
 
@@ -97,11 +99,11 @@ class IdentityCheck:
 
     def _ask(self, settings: MaterialSettings, candidate: Candidate) -> MaterialTaken:
         """The child's answer, when it is that the channel takes the item. Raises RefusedError, StoppedError."""
-        deadline = time.monotonic() + LIMIT_S
+        deadline = candidate.progress.clock() + LIMIT_S
         with closing(Worker(MODULE, settings, says=CHILD_SAYS)) as child:
             while True:
                 candidate.progress.tick()
-                if time.monotonic() > deadline:
+                if candidate.progress.clock() > deadline:
                     raise _unanswered(child, "it was too slow")
                 try:
                     message = child.mailbox.receive(_SLICE_S)

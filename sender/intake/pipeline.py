@@ -3,7 +3,6 @@
 It fails closed: an error in a check refuses the item.
 """
 
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -48,23 +47,26 @@ class Pipeline:
         around: Surroundings | None = None,
         examine: Examine = examine_apart,
         state: Path | None = None,
+        *,
+        copy: str = "item",
     ) -> None:
         """Read keys and look for tools.
 
-        ``copies`` is the folder for private copies, which some hooks read. ``around`` says what hooks can see.
-        ``examine`` examines the content of files. ``state`` is the sender's folder, which knows what was sent before.
+        ``copies`` is the folder for private copies, which some hooks read; this pipeline's is called ``copy`` there.
+        ``around`` says what hooks can see. ``examine`` examines the content of files. ``state`` is the sender's folder,
+        which knows what was sent before.
 
         Raises UsageError, NotInitialisedError.
         """
         around = around or Surroundings()
-        self._copy = PrivateCopy(copies)
+        self._copy = PrivateCopy(copies, copy)
         self.steps: dict[str, CheckStep] = {"limits": partial(check_limits, settings)}
         if not settings.rules.are_none:
             self.steps["content"] = partial(check_contents, settings, examine)
         self.identity: IdentityCheck | None = None
         if settings.identity is not None:
             kept = None if state is None else Kept(state / IDENTITY_FOLDER)
-            self.identity = IdentityCheck(settings.identity, copies, kept)
+            self.identity = IdentityCheck(settings.identity, copies, kept, copy)
             self.steps["identity"] = self.identity.check
         self._add_vendors(settings)
         self.steps["sbom"] = check_sboms
@@ -120,14 +122,14 @@ class Pipeline:
             if refused:
                 checks.append(Check(name, "skipped"))
                 continue
-            candidate.progress.check = name
+            candidate.progress.begin(name, candidate.size)
             checks.append(_run(name, step, candidate))
             refused = checks[-1].outcome != "passed"
         return Verdict(tuple(checks), tuple(candidate.inputs), tuple(candidate.sboms))
 
 
 def _run(name: str, step: CheckStep, candidate: Candidate) -> Check:
-    started = time.monotonic()
+    started = candidate.progress.clock()
     try:
         candidate.progress.tick()
         finding = step(candidate)
@@ -141,12 +143,12 @@ def _run(name: str, step: CheckStep, candidate: Candidate) -> Check:
             refusal.reason,
             bounded(refusal.detail, MOST_DETAIL),
             missing=refusal.missing,
-            seconds=time.monotonic() - started,
+            seconds=candidate.progress.clock() - started,
         )
     except Exception as error:  # a check that breaks has not passed
         log.exception("intake_check_crashed", check=name)
         detail = bounded(f"the check itself broke: {error!r}", MOST_DETAIL)
-        return Check(name, "error", Reason.CRASHED, detail, seconds=time.monotonic() - started)
+        return Check(name, "error", Reason.CRASHED, detail, seconds=candidate.progress.clock() - started)
     return Check(
         name,
         "passed",
@@ -158,7 +160,7 @@ def _run(name: str, step: CheckStep, candidate: Candidate) -> Check:
         unopened=finding.unopened,
         auto_map=finding.auto_map,
         changes=finding.changes,
-        seconds=time.monotonic() - started,
+        seconds=candidate.progress.clock() - started,
     )
 
 

@@ -21,15 +21,15 @@ from sender.outbox.hashing import PIECE_BYTES
 KEPT_FREE_BYTES: Final = 1 << 30  # the file system keeps at least this much free beside the copy
 _FICLONE: Final = 0x40049409
 _CANNOT_CLONE: Final = (errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS, errno.EPERM)
-_NAME: Final = "item"
 _OF_FOLDERS: Final = 0o755  # a hook may run as another user; the folder above them lets nobody else in
 
 
 class PrivateCopy:
-    """The step of the pipeline that copies an item into the folder ``base``. There is one copy at a time."""
+    """The step of the pipeline that copies an item into the folder ``name`` of ``base``: one copy at a time."""
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, name: str = "item") -> None:
         self._base = base
+        self._name = name
 
     def make(self, candidate: Candidate) -> Finding:
         """Copy all files, and set ``candidate.copied_to`` to the folder of the copy.
@@ -38,25 +38,29 @@ class PrivateCopy:
         """
         self.remove()
         try:
-            with Folder.open(self._base, create=True) as base, base.folder(_NAME, create=True) as top:
+            with Folder.open(self._base, create=True) as base, base.folder(self._name, create=True) as top:
                 os.fchmod(top.fd, _OF_FOLDERS)
-                _check_room(top, candidate)
+                _wait_for_room(top, candidate)
                 cloned = sum(_copy(top, file, candidate) for file in candidate.files.values())
         except OSError as error:
             raise RefusedError(Reason.COPY, f"there is no private copy: {error.strerror} ({error.filename})") from error
-        candidate.copied_to = self._base / _NAME
+        candidate.copied_to = self._base / self._name
         return Finding(counts={"files": len(candidate.files), "cloned": cloned})
 
     def remove(self) -> None:
         """Remove the copy, if there is one. It may be left from a run that was killed."""
         with suppress(FileNotFoundError), Folder.open(self._base) as base:
-            base.remove(_NAME)
+            base.remove(self._name)
 
 
-def _check_room(top: Folder, candidate: Candidate) -> None:
-    disk = os.fstatvfs(top.fd)
-    if disk.f_bavail * disk.f_frsize < candidate.size + KEPT_FREE_BYTES:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(top.path))
+def _wait_for_room(top: Folder, candidate: Candidate) -> None:
+    """Wait until there is room beside the copies of items that are less urgent. Raises OSError when none of these is.
+
+    These items are stopped, so they are let go on until one of them is done.
+    """
+    while (disk := os.fstatvfs(top.fd)).f_bavail * disk.f_frsize < candidate.size + KEPT_FREE_BYTES:
+        if not candidate.progress.stand_aside():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(top.path))
 
 
 def _copy(top: Folder, file: CandidateFile, candidate: Candidate) -> bool:

@@ -28,20 +28,15 @@ def check_scanned(settings: ClamdSettings, candidate: Candidate) -> Finding:
             Reason.UNSCANNED, f"not scanned: too large: {_names(large)} (the scanner is given {most} bytes at most)"
         )
     clamd = Clamd(settings.socket, trusted_users(settings.user), settings.timeout_s, candidate.progress.tick)
-    version = clamd.version()
-    _check_age(settings, version)
-    details = []
-    if not settings.canary:
-        details.append("clamd was not tried (canary)")
-    else:
-        clamd.prove_sight()
-        if not clamd.alerts_on_encrypted():
-            details.append(_without_alert(settings))
+    with candidate.progress.going_on():
+        version, details = _meet(settings, clamd)
     unopened: dict[str, list[CandidateFile]] = {}
     scanned = [file for file in candidate.files.values() if file.size <= most]
     for file in scanned:
         look = Unopened()
-        clamd.scan(look.watched(candidate.chunks(file)), repr(file.path))
+        candidate.progress.tick()
+        with candidate.progress.going_on():  # clamd ends a conversation in which nothing is said
+            clamd.scan(look.watched(candidate.chunks(file)), repr(file.path))
         if "encrypted" in look.kind and settings.encrypted == "reject":
             raise RefusedError(Reason.UNSCANNED, f"not scanned: {look.kind}: {file.path!r}")
         if look.kind:
@@ -55,6 +50,16 @@ def check_scanned(settings: ClamdSettings, candidate: Candidate) -> Finding:
         details.append(f"not scanned: too large: {_names(large)}")
     counts = {"scanned": len(scanned), "unscanned": len(large), "unopened": count}
     return Finding("; ".join(details), tool=version.name, database=version.database, counts=counts)
+
+
+def _meet(settings: ClamdSettings, clamd: Clamd) -> tuple[Version, list[str]]:
+    """Who the scanner is, and remarks about it. Raises RefusedError unless it can be relied on."""
+    version = clamd.version()
+    _check_age(settings, version)
+    if not settings.canary:
+        return version, ["clamd was not tried (canary)"]
+    clamd.prove_sight()
+    return version, [] if clamd.alerts_on_encrypted() else [_without_alert(settings)]
 
 
 def _without_alert(settings: ClamdSettings) -> str:

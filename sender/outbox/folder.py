@@ -3,9 +3,11 @@
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
@@ -120,6 +122,21 @@ class OutboxFolder:
                 continue
             yield from (self._config.path / channel / name for name in names if not name.startswith("."))
         self._closed = closed
+
+    def in_turn(self, entries: Iterable[Path]) -> list[Path]:
+        """The entries in the order in which they are taken: the oldest of each channel, the next of each, and so on.
+
+        The age of an entry is the time of its last change, which renaming it into the outbox is.
+        """
+        channels: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
+        for entry in entries:
+            channels[entry.parent.name].append((0, entry.name))
+        for channel, aged in channels.items():
+            with suppress(OSError), self._outbox.folder(channel) as folder:
+                aged[:] = [(_changed_ns(folder, name), name) for _, name in aged]
+            aged.sort()
+        rounds = zip_longest(*([(age, channel, name) for age, name in aged] for channel, aged in channels.items()))
+        return [self._config.path / one[1] / one[2] for row in rounds for one in sorted(filter(None, row))]
 
     def closed(self) -> list[Left]:
         """The folders of channels that could not be read when the entries were last listed."""
@@ -269,6 +286,12 @@ def _our_folder(outbox: Folder) -> Folder:
             return folder
     outbox.move(OURS, outbox, f"{OURS}-strange-{os.urandom(8).hex()}")
     return outbox.folder(OURS, create=True)
+
+
+def _changed_ns(folder: Folder, name: str) -> int:
+    with suppress(OSError):
+        return os.stat(name, dir_fd=folder.fd, follow_symlinks=False).st_ctime_ns
+    return 0
 
 
 def printable(path: Path) -> str:

@@ -30,9 +30,17 @@ class Left:
     seen: str = ""  # what it looked like, of an item that was handled and could not be moved away
     to: str = ""  # where it was to be moved: sent or failed
 
+    @property
+    def channel(self) -> str:
+        """The name of the folder that it lies in: its channel, unless it is the outbox itself or a channel's folder."""
+        return Path(self.item).parent.name
+
 
 class LeftList:
-    """The list. ``say`` is called for each thing that is new in it, or is there for another reason."""
+    """The list, in parts that are found apart: each channel's priority has one, and the outbox itself has another.
+
+    ``say`` is called for each thing that is new in the list, or is there for another reason.
+    """
 
     def __init__(self, state: Path, say: Callable[[Left], None]) -> None:
         self._state = state
@@ -44,6 +52,11 @@ class LeftList:
         """What is known of an item that was handled, and could not be moved away. None: it was not handled."""
         one = self._listed.get(item)
         return one if one is not None and one.seen else None
+
+    @property
+    def items(self) -> list[Left]:
+        """What is listed."""
+        return list(self._listed.values())
 
     def is_waiting(self) -> bool:
         """Whether something waits that was not handled yet."""

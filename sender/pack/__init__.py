@@ -1,6 +1,7 @@
 """From an item to a packed and signed bundle: packing, approval, how long it is kept.
 
 - ``approval``: adds people's signatures to a bundle that waits for them, and knows when there are enough
+- ``at_work``: the items that are being packed, each in a thread; the more urgent stops the others
 - ``identity_copies``: what is kept of identity material: lines for approvers, and for how long
 - ``hashed``: what is to be packed, and what hashing its files gave
 - ``packed``: writes a packed bundle: its signed manifest and its two tables; the files stay where they are

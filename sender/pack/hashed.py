@@ -1,6 +1,6 @@
 """What is to be packed, and what hashing it gave. ``intake check`` does this much of packing, too."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from diode.config.sender import SenderConfig
 from diode.protocol.geometry import PROFILES, stream_geometry
 from sender.intake.candidate import Candidate, Progress, make_candidate
 from sender.outbox.folder import Item
-from sender.outbox.hashing import Content, hash_content
+from sender.outbox.hashing import Content, bytes_again, hash_content
 from sender.outbox.scan import Root, Source, collect
 from sender.staging.stage import Staged
 
@@ -19,6 +19,7 @@ class Hashed:
 
     sources: Sequence[Source]
     content: Content
+    bytes_again: int  # of the stream, which repeat others
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +43,17 @@ class Order:
         return make_candidate(*place, hashed.sources, hashed.content, progress, ours)
 
 
-def collect_and_hash(config: SenderConfig, order: Order, progress: Callable[[int], None]) -> Hashed:
-    """Find the files of an order, and read each once. Raises SourceError, LimitError."""
+def collect_and_hash(config: SenderConfig, order: Order, progress: Progress) -> Hashed:
+    """Find the files of an order, and read each once. Raises SourceError, LimitError, StoppedError."""
     link = config.link
     if order.staged is None:
         sources: Sequence[Source] = collect(order.roots, config.outbox.links, order.item.name if order.origin else None)
     else:
         sources = order.staged.sources
     full = stream_geometry(link.symbol_bytes, PROFILES[link.profile])
-    hashed = Hashed(sources, hash_content(sources, full.source_bytes, progress))
+    progress.begin("hash", sum(source.size for source in sources))
+    content = hash_content(sources, full.source_bytes, progress.tick)
+    hashed = Hashed(sources, content, bytes_again(sources, content))
     if order.staged is not None:
         order.staged.check(hashed.content)
     return hashed

@@ -1,10 +1,10 @@
 """Makes a signed bundle of an item: hashes it, skips content that was sent before, checks it, numbers it, packs it."""
 
-import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 from securesystemslib.signer import CryptoSigner
 
@@ -17,12 +17,11 @@ from diode.errors import DiodeError, IntakeError, SourceError
 from diode.formats.timestamps import moment
 from diode.protocol.geometry import PROFILES
 from diode.storage.durable import disk_error
+from diode.storage.folder import Folder
 from diode.trust.keys import maybe_read_service_key
 from sender.events.happened import (
     BundleQueued,
     BundleUnapproved,
-    CheckEnded,
-    CheckRuns,
     ContentSkipped,
     Event,
     FilesSentAgain,
@@ -38,19 +37,22 @@ from sender.intake.spare import Spare
 from sender.intake.verdict import Verdict
 from sender.ledger import Ledger, Row, State, named
 from sender.outbox.folder import Item
-from sender.outbox.hashing import Content, bytes_again
+from sender.outbox.hashing import Content
+from sender.pack.at_work import AtWork, Underway
 from sender.pack.hashed import Hashed, Order, collect_and_hash
 from sender.pack.identity_copies import forget_older
 from sender.pack.packed import Identity, Packed, write_packed
 
-T = TypeVar("T")
-
 INBOX: Final = "/var/lib/diode-receiver/inbox"  # of a receiver that was set up as docs/operations.md has it
+COPIES: Final = "intake"  # below the state folder: private copies of items
 MAX_WHOLE_PATH_BYTES: Final = 4095  # PATH_MAX without the NUL: what any program there can open by its path
 
 
 class Packer:
-    """Packs one item at a time. Files are hashed in a thread, so that heartbeats leave meanwhile."""
+    """Packs items, of each channel one at a time. Files are read in threads, so that heartbeats leave meanwhile.
+
+    While an item is packed, those of a lower priority stop at their next step, and go on after it.
+    """
 
     def __init__(
         self,
@@ -65,11 +67,13 @@ class Packer:
         self._signer = signer
         self._audit = audit
         self._say = say
-        around, copies, state = surroundings(config), config.state / "intake", config.state
+        around, copies, state = surroundings(config), config.state / COPIES, config.state
         self._spare = Spare()
+        self.at_work = AtWork(say)
         examine = partial(examine_apart, take=self._spare.take)
         self._intake = {
-            name: Pipeline(channel.intake, copies, around, examine, state) for name, channel in config.channels.items()
+            name: Pipeline(channel.intake, copies, around, examine, state, copy=f"item-{name}")
+            for name, channel in config.channels.items()
         }
         self._usual_intake = Pipeline(Intake(), copies, examine=examine)
         self._service = maybe_read_service_key(config.service_key)
@@ -80,9 +84,13 @@ class Packer:
         Returns its ledger row, or None when identical content was sent under this name. Raises SourceError, LimitError,
         IntakeError.
         """
+        with self.at_work.begin(order.item, self._config.channel(order.item.channel).priority) as one:
+            return await self._pack(order, one)
+
+    async def _pack(self, order: Order, one: Underway) -> Row | None:
         item = order.item
         self._prepare(item.channel)
-        hashed = await self._hash(order)
+        hashed = await self._hash(order, one)
         digest = hashed.content.content_digest
         same = self._ledger.find(item.channel, item.name, content=digest)
         if same is not None and (item.version is None or item.version == same.version):
@@ -93,19 +101,21 @@ class Packer:
             raise SourceError(
                 f"{item.channel}/{item.name}@{version} was sent with other content; give it a new version"
             )
-        _check_paths(f"{INBOX}/{item.channel}/{item.name}/{version}/data", hashed.content)
-        verdict = await self._take_in(order, version, hashed)
+        verdict = await self._take_in(order, version, hashed, one)
         identity = self._identify(item, version)
-        await self._keep(identity)
-        return self._record(order, identity, hashed, verdict)
+        packed = await self.at_work.run(one, "pack", lambda _: self._write(order, identity, hashed, verdict))
+        return self._record(order, identity, hashed, packed)
 
     def prepare(self) -> None:
-        """Prepare for items to come: start a spare child for the check of content, if a channel needs one."""
+        """Prepare for items to come: remove what a killed run left, and start a spare child if a channel needs one."""
+        with suppress(FileNotFoundError), Folder.open(self._config.state) as state:
+            state.remove(COPIES)
         for channel in self._intake:
             self._prepare(channel)
 
     def close(self) -> None:
         """Close it: no more items will be packed."""
+        self.at_work.close()
         self._spare.close()
 
     def reject(self, channel: str, name: str, error: DiodeError) -> None:
@@ -118,21 +128,23 @@ class Packer:
         if "content" in self._pipeline(channel).steps:
             self._spare.prepare()
 
-    async def _hash(self, order: Order) -> Hashed:
-        progress = Progress("hash")
-        work = partial(collect_and_hash, self._config, order, progress.tick)
-        hashed = await self._in_thread(order.item, progress, work)
-        if again := bytes_again(hashed.sources, hashed.content):
-            self._say(FilesSentAgain(again))
+    async def _hash(self, order: Order, one: Underway) -> Hashed:
+        hashed = await self.at_work.run(one, "hash", partial(collect_and_hash, self._config, order))
+        if hashed.bytes_again:
+            self._say(FilesSentAgain(hashed.bytes_again))
         return hashed
 
-    async def _take_in(self, order: Order, version: str, hashed: Hashed) -> Verdict:
+    async def _take_in(self, order: Order, version: str, hashed: Hashed, one: Underway) -> Verdict:
         """Let the channel's checks judge what was hashed. Raises IntakeError unless they all pass."""
-        item, progress = order.item, Progress("intake")
-        candidate = order.candidate(version, hashed, progress)
+        item = order.item
         pipeline = self._pipeline(item.channel)
+
+        def judge(progress: Progress) -> Verdict:
+            _check_paths(f"{INBOX}/{item.channel}/{item.name}/{version}/data", hashed.content)
+            return pipeline.run(order.candidate(version, hashed, progress))
+
         try:
-            verdict = await self._in_thread(item, progress, lambda: pipeline.run(candidate))
+            verdict = await self.at_work.run(one, "intake", judge)
         finally:
             self._prepare(item.channel)
         place = (item.channel, item.name, version)
@@ -143,23 +155,7 @@ class Packer:
         self._say(IntakePassed(*place, tuple(check.name for check in verdict.checks), noted))
         return verdict
 
-    async def _in_thread(self, item: Item, progress: Progress, work: Callable[[], T]) -> T:
-        """Run ``work`` in a thread and report its progress. When this is cancelled, the thread is told to stop."""
-        checks = set()
-        working = asyncio.create_task(asyncio.to_thread(work))
-        try:
-            while not working.done():
-                await asyncio.wait({working}, timeout=0.25)
-                checks.add(check := progress.check)
-                self._say(CheckRuns(check, item.channel, item.name, progress.done))
-            return await working
-        finally:
-            progress.is_stopped = True  # a thread cannot be cancelled: this one ends at its next tick
-            working.add_done_callback(lambda task: task.cancelled() or task.exception())
-            for check in checks:
-                self._say(CheckEnded(check, item.channel, item.name))
-
-    async def _keep(self, identity: Identity) -> None:
+    def _keep(self, identity: Identity) -> None:
         """Keep a copy of identity material, before the ledger has its number: the next item is compared with it.
 
         After a crash at this place the same item is compared with its own copy, and passes. Raises StorageError.
@@ -167,18 +163,29 @@ class Packer:
         check = self._pipeline(identity.channel).identity
         if check is not None:
             try:
-                await asyncio.to_thread(check.keep, identity.channel, identity.name, identity.sequence)
+                check.keep(identity.channel, identity.name, identity.sequence)
             except OSError as error:
                 raise disk_error(error, "no copy of the item could be kept", "the item stays where it is") from error
 
     def _pipeline(self, channel: str) -> Pipeline:
         return self._intake.get(channel, self._usual_intake)
 
-    def _record(self, order: Order, identity: Identity, hashed: Hashed, verdict: Verdict) -> Row:
-        """Write the packed bundle and record it under its sequence number. From here on the bundle exists."""
-        item, approvals = order.item, self._config.approvals(order.item.channel)
-        signers = [self._signer] if self._signer is not None and not approvals else []
-        packed = self._write(identity, order, hashed, signers, self._attest(identity, hashed.content, verdict))
+    def _write(self, order: Order, identity: Identity, hashed: Hashed, verdict: Verdict) -> Packed:
+        """Write the packed bundle. It does not exist before it is recorded."""
+        self._keep(identity)
+        link, state, signers = self._config.link, self._config.state, self._signers(identity.channel)
+        made = order.staged.made if order.staged else None
+        attestation = self._attest(identity, hashed.content, verdict)
+        of_it = hashed.sources, hashed.content, signers, attestation, made
+        return write_packed(state, identity, PROFILES[link.profile], link.symbol_bytes, *of_it)
+
+    def _signers(self, channel: str) -> Sequence[CryptoSigner]:
+        """Who signs at once: the daemon, or nobody, and then people do."""
+        return [self._signer] if self._signer is not None and not self._config.approvals(channel) else []
+
+    def _record(self, order: Order, identity: Identity, hashed: Hashed, packed: Packed) -> Row:
+        """Record the packed bundle under its sequence number. From here on the bundle exists."""
+        item, signers = order.item, self._signers(order.item.channel)
         row = Row(
             id=packed.hex_id,
             channel=item.channel,
@@ -199,23 +206,9 @@ class Packer:
         self._ledger.add(row)
         if signers:
             forget_older(self._config.state, self._ledger, row)
-        bundle = BundleRef.of_row(row)
+        bundle, approvals = BundleRef.of_row(row), self._config.approvals(item.channel)
         self._say(BundleQueued(bundle, row.size) if signers else BundleUnapproved(bundle, row.size, approvals))
         return row
-
-    def _write(
-        self,
-        identity: Identity,
-        order: Order,
-        hashed: Hashed,
-        signers: Sequence[CryptoSigner],
-        attestation: str | None,
-    ) -> Packed:
-        link = self._config.link
-        profile, state = PROFILES[link.profile], self._config.state
-        sources, content = hashed.sources, hashed.content
-        made = order.staged.made if order.staged else None
-        return write_packed(state, identity, profile, link.symbol_bytes, sources, content, signers, attestation, made)
 
     def _attest(self, identity: Identity, content: Content, verdict: Verdict) -> str | None:
         """The attestation of the checks, for the enclave. None: this sender has no service key to sign it."""

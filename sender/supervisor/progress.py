@@ -18,7 +18,7 @@ class Shown:
         match event:
             case CheckRuns():
                 self._display.update(
-                    _shown(event), event.done_bytes, 0, "", {"check": event.check, "item": _item(event)}
+                    _shown(event), event.done_bytes, event.total_bytes, "", {"check": event.check, "item": _item(event)}
                 )
             case CheckEnded():
                 self._display.forget(_shown(event))

@@ -4,7 +4,9 @@ import mmap
 import os
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,13 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diode.config.intake import Intake
-from sender.intake.candidate import Candidate
+from diode.process.turns import Turns
+from sender.intake.candidate import Candidate, Progress
 from sender.intake.clamd import trusted_users
 from sender.intake.pipeline import Pipeline
 from sender.intake.private_copy import PrivateCopy
 from sender.intake.verdict import Finding, Reason, RefusedError, Verdict
 from sender.outbox.hashing import PIECE_BYTES
 from tests.clamd import drained, fake_clamd
+from tests.patience import PATIENCE_S
 from tests.sender.intake.conftest import MakeCandidate
 
 HARMLESS = b"harmless" * 4096
@@ -219,6 +223,32 @@ def test_no_room_for_a_copy(
     verdict = pipeline.run(candidate({"a": b"a"}))
     assert ("copy", Reason.COPY) == outcome(verdict)
     assert Reason.COPY.is_failure
+
+
+def test_a_copy_waits_for_the_room_of_one_that_is_less_urgent(
+    candidate: MakeCandidate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other item was stopped with its copy half done; it goes on, and takes its copy away when it is done."""
+    turns, begun, taken = Turns(), threading.Event(), threading.Event()
+
+    def less_urgent() -> None:
+        with turns.take(1) as low:
+            monkeypatch.setattr("sender.intake.private_copy.KEPT_FREE_BYTES", 1 << 60)
+            begun.set()
+            taken.wait(PATIENCE_S)
+            Progress(turn=low).tick()
+            monkeypatch.setattr("sender.intake.private_copy.KEPT_FREE_BYTES", 0)
+
+    with ThreadPoolExecutor(1) as thread:
+        other = thread.submit(less_urgent)
+        assert begun.wait(PATIENCE_S)
+        with turns.take(9) as high:
+            taken.set()
+            asked = candidate({"a": b"ours"})
+            asked.progress.turn = high
+            PrivateCopy(tmp_path / "copies", "item-cve").make(asked)
+            other.result(PATIENCE_S)
+    assert (tmp_path / "copies" / "item-cve" / "a").read_bytes() == b"ours"
 
 
 def test_copies_of_a_killed_run_go(candidate: MakeCandidate, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ LINES: list[tuple[Event, tuple[str, str, Mapping[str, Any]] | None]] = [
     ),
     (happened.ItemLeft("x", "why", "do"), ("warning", "item_left", {"item": "x", "why": "why", "do": "do"})),
     (happened.ItemRefused("cve", "feed", "source"), None),
-    (happened.CheckRuns("hash", "cve", "feed", 7), None),
+    (happened.CheckRuns("hash", "cve", "feed", 7, 9), None),
     (happened.CheckEnded("hash", "cve", "feed"), None),
     (
         happened.FilesSentAgain(9),
