@@ -53,6 +53,7 @@ from sender.recovery.resends import note_resend
 from sender.staging.stage import discard
 from sender.supervisor.beats import Rounds, Voice
 from sender.supervisor.counts import Counts
+from sender.supervisor.destination import Destination
 from sender.supervisor.figures import Figures
 from sender.supervisor.lookups import Lookups
 from sender.supervisor.pipelines import Pipelines
@@ -111,8 +112,9 @@ class Sender:
         self._flights = Flights(config, folder, self._ledger, scheduler, self._audit, say)
         supply = Supply(timetable, config.link.rate, scheduler, self._flights, self._shutdown, say)
         restarts, refusals = Restarts(MOST_RESTARTS), LocalRefusals(say, self._shutdown.fail)
-        announce = self._announce, refusals
-        self._pipelines = Pipelines(config, key_id, supply, figures, self._shutdown, say, *announce, restarts=restarts)
+        destination = Destination(config.link, say)
+        given = figures, self._shutdown, say, self._announce, refusals, destination
+        self._pipelines = Pipelines(config, key_id, supply, *given, restarts=restarts)
         desk = Desk(
             self._flights,
             scheduler,
@@ -130,7 +132,8 @@ class Sender:
         )
         self._door = Door(config.state, "sender", WORDS, desk.answer)
         lookups = Lookups(config.state / LEDGER_FILE, self._audit, say)
-        self._voice = Voice(self._heart, lookups, self._pipelines, scheduler, self._flights, self.tally, refusals)
+        told = self._pipelines, scheduler, self._flights, self.tally
+        self._voice = Voice(self._heart, lookups, *told, refusals, destination)
         self._rounds = Rounds(
             config=config,
             ledger=self._ledger,
@@ -224,7 +227,7 @@ class Sender:
         finally:
             await self._door.close()
             self._pipelines.close()
-            self._voice.close()
+            await self._voice.close()
             self._audit.append(What.STOPPED, **ended(self._shutdown.failure))
             self._ledger.follow_audit()
 
