@@ -28,7 +28,7 @@ from diode.console.metrics import counter, gauge, serve
 from diode.console.progress import Display
 from diode.console.stream import Stream
 from diode.control.door import Door
-from diode.errors import ContentError, IntakeError, SourceError, UsageError
+from diode.errors import ContentError, HeldError, IntakeError, SourceError, UsageError
 from diode.process import tending
 from diode.process.clock import ClockWatch, last_written
 from diode.process.restarts import MOST_RESTARTS, Restarts
@@ -71,6 +71,8 @@ WARM_UP_HEARTBEATS: Final = 6
 WARM_UP_EVERY_S: Final = 0.05
 TAIL_HEARTBEATS: Final = 3
 TAIL_S: Final = 0.2
+LOOP_WAITS_S: Final = 0.1  # for another program that holds the ledger
+LAST_WAIT_S: Final = 2.0  # at the end, for another program that holds the ledger
 STAGED_FOLDER: Final = "staged"  # below the state folder
 
 
@@ -222,14 +224,18 @@ class Sender:
         self._flights.find_resends()
         await self._door.open()
         try:
+            self._ledger.wait(LOOP_WAITS_S)  # more would hold up heartbeats
             self._pipelines.open()
             await self._until_over(work)
         finally:
+            self._ledger.wait(LAST_WAIT_S)
+            self._flights.unrecorded.settle()
             await self._door.close()
             self._pipelines.close()
             await self._voice.close()
             self._audit.append(What.STOPPED, **ended(self._shutdown.failure))
-            self._ledger.follow_audit()
+            with suppress(HeldError):
+                self._ledger.follow_audit()
 
     async def _until_over(self, work: Coroutine[Any, Any, None]) -> None:
         """Run until ``work`` is done, or the daemon is to end. Then send a few heartbeats with the final state.
@@ -261,7 +267,8 @@ class Sender:
             await self._shutdown.changed.wait()
 
     def _metrics(self) -> Iterable[Metric]:
-        text = "Messages of workers refused, each of which ended its worker"
+        text, held = "Messages of workers refused, each of which ended its worker", self._ledger.turns.times
+        yield counter("diode_sender_ledger_busy", "Times that another program held the ledger", held)
         yield from self.tally.metrics(self._flights.waiting)
         yield gauge("diode_sender_outbox_left", "Things in the outbox that are not sent for now", self.left)
         yield counter("diode_sender_worker_refused", text, dict(self._pipelines.refused), "worker")

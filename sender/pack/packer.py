@@ -97,7 +97,7 @@ class Packer:
         verdict = await self._take_in(order, version, hashed)
         identity = self._identify(item, version)
         await self._keep(identity)
-        return self._record(order, identity, hashed, verdict)
+        return await self._record(order, identity, hashed, verdict)
 
     def prepare(self) -> None:
         """Prepare for items to come: start a spare child for the check of content, if a channel needs one."""
@@ -174,7 +174,7 @@ class Packer:
     def _pipeline(self, channel: str) -> Pipeline:
         return self._intake.get(channel, self._usual_intake)
 
-    def _record(self, order: Order, identity: Identity, hashed: Hashed, verdict: Verdict) -> Row:
+    async def _record(self, order: Order, identity: Identity, hashed: Hashed, verdict: Verdict) -> Row:
         """Write the packed bundle and record it under its sequence number. From here on the bundle exists."""
         item, approvals = order.item, self._config.approvals(order.item.channel)
         signers = [self._signer] if self._signer is not None and not approvals else []
@@ -196,7 +196,7 @@ class Packer:
             origin=order.origin,
         )
         self._note(row)
-        self._ledger.add(row)
+        await self._ledger.turns.do(partial(self._ledger.add, row))
         if signers:
             forget_older(self._config.state, self._ledger, row)
         bundle = BundleRef.of_row(row)

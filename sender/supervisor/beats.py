@@ -164,6 +164,7 @@ class Rounds:
         if now >= self._prune_at:
             prune(self._config.outbox, self._config.state, self._ledger, believed)
             self._prune_at = now + retention.PERIOD_S
+        self._supply.settle()
         self._supply.keep_time(time.localtime())
         if self._lookups.known.is_asked and self._flights.find_requests():
             self._supply.pump()
@@ -176,7 +177,7 @@ class Rounds:
         The thread of ``lookups`` must not do this: it could write an older state of the ledger over a newer one.
         """
         try:
-            self._ledger.follow_audit()
+            self._ledger.turns.try_now(self._ledger.follow_audit)
         except StorageError as error:  # the next decision will raise it; an idle line need not end
             self._say(AnchorBehind(str(error)))
 

@@ -7,13 +7,15 @@ cannot be sent, :mod:`sender.transport.endings` records its end.
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from diode.audit.chain import What
 from diode.audit.log import AuditLog
 from diode.bundle.ref import BundleRef, number_of
 from diode.config.sender import SenderConfig
-from diode.errors import DiodeError, UsageError
+from diode.errors import DiodeError, HeldError, UsageError
 from diode.protocol.sizes import Kind
+from diode.storage.turns import LET_GO, InOrder
 from sender.events.happened import (
     BundleResumed,
     Event,
@@ -65,6 +67,7 @@ class Flights:
         self.outgoing: dict[int, Outgoing] = {}
         self._queued: defaultdict[int, deque[Row]] = defaultdict(deque)  # by priority
         self._resends: deque[Resend] = deque()
+        self.unrecorded: InOrder[Row | None] = InOrder(ledger.turns)  # ends of bundles
         self._config = config
         self._ledger = ledger
         self._scheduler = scheduler
@@ -75,12 +78,12 @@ class Flights:
     @property
     def is_idle(self) -> bool:
         """Whether no bundle waits and none is being sent."""
-        return not any(self._queued.values()) and not self._resends and self._scheduler.is_idle
+        return not any((*self._queued.values(), self._resends, self.unrecorded.keys)) and self._scheduler.is_idle
 
     @property
     def waiting(self) -> int:
         """How many bundles are queued or being sent."""
-        return sum(map(len, self._queued.values())) + len(self.outgoing)
+        return sum(map(len, self._queued.values())) + len(self.outgoing) + len(self.unrecorded)
 
     def queued(self) -> Iterator[Row]:
         """Bundles that wait."""
@@ -96,6 +99,7 @@ class Flights:
     def origins(self) -> set[str]:
         """Paths of the items in the outbox that are queued, are being sent, or wait for signatures."""
         known = {outgoing.row.origin for outgoing in self.outgoing.values()} | {row.origin for row in self.queued()}
+        known |= {row.origin for row in self.unrecorded.keys if row is not None}
         return known | {row.origin for row in self._ledger.unapproved()}
 
     def queue(self, row: Row) -> None:
@@ -111,8 +115,11 @@ class Flights:
     def find_requests(self) -> bool:
         """Take up what commands left in the ledger: bundles that enough people have signed, and resend requests.
 
-        Returns whether any of these wait.
+        Returns whether any of these wait. While the ledger is held, it says too little of what is done already.
         """
+        self.unrecorded.settle()
+        if self.unrecorded:
+            return False
         approved = self._take_approved()
         for row in approved:
             self.queue(row)
@@ -121,11 +128,16 @@ class Flights:
 
     def _take_approved(self) -> list[Row]:
         """Record bundles as queued that enough people have signed meanwhile. Returns them."""
-        approved = self._ledger.approved()
-        for row in approved:
-            self._audit.append(What.QUEUED, **named(row), detail="signed by enough people")
-            self._ledger.set_state(row.id, State.QUEUED)
-        return [row._replace(state=State.QUEUED) for row in approved]
+        taken = []
+        for row in self._ledger.approved():
+            if not self._ledger.turns.try_now(partial(self._take_one, row)):
+                break
+            taken.append(row._replace(state=State.QUEUED))
+        return taken
+
+    def _take_one(self, row: Row) -> None:
+        self._audit.append(What.QUEUED, **named(row), detail="signed by enough people")
+        self._ledger.set_state(row.id, State.QUEUED)
 
     def find_resends(self) -> None:
         """Take up resend requests. They come through the ledger, because the command runs in another process."""
@@ -134,7 +146,10 @@ class Flights:
         self._resends.extend(resend for resend in self._ledger.resends.waiting() if resend.number not in known)
 
     def launch(self) -> None:
-        """Give bundles to the scheduler, as long as it has room."""
+        """Give bundles to the scheduler, as long as it has room and all ends so far are recorded."""
+        self.unrecorded.settle()
+        if self.unrecorded:
+            return
         for _ in range(len(self._resends)):
             self._launch_resend(self._resends.popleft())
         for priority in sorted(self._queued, reverse=True):
@@ -150,7 +165,8 @@ class Flights:
         if job.kind == Kind.DATA:
             outgoing.bytes_sent += outgoing.plan.slab(job).length
             if outgoing.resend is None:
-                self._ledger.progress.slab_sent(outgoing.row.id, job.sending_pass, job.slab)
+                note = partial(self._ledger.progress.slab_sent, outgoing.row.id, job.sending_pass, job.slab)
+                self._ledger.turns.try_now(note)  # otherwise a later slab says it
         self._show(outgoing)
         if is_over:
             self._end(outgoing)
@@ -162,13 +178,15 @@ class Flights:
             return
         self._scheduler.cancel(job.bundle)
         if outgoing.resend is None:
-            self._endings.cancel(outgoing.row, detail)
+            self.unrecorded.do(outgoing.row, partial(self._endings.cancel, outgoing.row, detail))
         else:
             self._say(ResendBroken(BundleRef.of_row(outgoing.row), outgoing.row.passes))
-            self._endings.give_up(outgoing.resend, detail)
+            self.unrecorded.do(None, partial(self._endings.give_up, outgoing.resend, detail))
 
     def cancel(self, row: Row, detail: str) -> None:
         """Give up a bundle that waits or is being sent, because a person says so. Raises UsageError, StorageError."""
+        if not self._ledger.turns.is_free():
+            raise HeldError(f"another program holds the ledger; nothing was cancelled; {LET_GO}, then try again")
         outgoing = self.outgoing.get(number_of(row.id))
         if outgoing is not None and outgoing.resend is not None:
             raise UsageError(
@@ -182,17 +200,18 @@ class Flights:
         else:
             del self.outgoing[outgoing.plan.bundle]
             self._scheduler.cancel(outgoing.plan.bundle)
-        self._endings.cancel(row, detail)
+        self.unrecorded.do(row, partial(self._endings.cancel, row, detail))
 
     def _launch_queued(self, row: Row) -> None:
         try:
             packed = load_packed(self._config.state, number_of(row.id))
         except (OSError, DiodeError, ValueError) as error:
-            self._endings.cancel(row, f"packed bundle is damaged: {error}")
+            self.unrecorded.do(row, partial(self._endings.cancel, row, f"packed bundle is damaged: {error}"))
             return
         if not self._fits_link(packed):
-            self._endings.cancel(row, "packed for another MTU or profile; drop it into the outbox again")
-            self._ledger.forget(row.id)
+            why = "packed for another MTU or profile; drop it into the outbox again"
+            self.unrecorded.do(row, partial(self._endings.cancel, row, why))
+            self.unrecorded.do(row, partial(self._ledger.forget, row.id))
             return
         self._begin(self._resumed(row, self._plan(packed, row)))
 
@@ -215,10 +234,13 @@ class Flights:
         try:
             packed = load_packed(self._config.state, number)
         except (OSError, DiodeError, ValueError) as error:
-            self._endings.give_up(resend, f"its packed bundle is not kept any more: {error}")
+            self.unrecorded.do(
+                None, partial(self._endings.give_up, resend, f"its packed bundle is not kept any more: {error}")
+            )
             return
         if row is None or not self._fits_link(packed):
-            self._endings.give_up(resend, "it was packed for another MTU or profile than the link has now")
+            why = "it was packed for another MTU or profile than the link has now"
+            self.unrecorded.do(None, partial(self._endings.give_up, resend, why))
             return
         plan = replace(self._plan(packed, row), passes=1, first_pass=row.passes_over, ranges=resend.ranges)
         self._begin(Outgoing(row, plan, resend))
@@ -261,6 +283,7 @@ class Flights:
         """Record the end: all slabs of a bundle, or of a resend request, have left the socket."""
         del self.outgoing[outgoing.plan.bundle]
         if outgoing.resend is None:
-            self._endings.sent(outgoing.row)
+            self.unrecorded.do(outgoing.row, partial(self._endings.sent, outgoing.row))
         else:
-            self._endings.resent(outgoing.row, outgoing.resend, outgoing.bytes_to_send)
+            resent = partial(self._endings.resent, outgoing.row, outgoing.resend, outgoing.bytes_to_send)
+            self.unrecorded.do(None, resent)

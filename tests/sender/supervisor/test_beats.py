@@ -9,6 +9,7 @@ from diode.audit.log import AuditLog
 from diode.config.sender import SenderLink
 from diode.protocol.geometry import PROFILES, stream_geometry
 from diode.protocol.sizes import datagram_bytes
+from diode.storage.turns import InOrder, Turns
 from sender.ledger import Ledger
 from sender.supervisor.beats import Voice
 from sender.supervisor.counts import Counts
@@ -52,6 +53,7 @@ class Idle(Flights):
     def __init__(self) -> None:
         self._queued = {}  # type: ignore[assignment]
         self.outgoing = {}
+        self.unrecorded = InOrder(Turns(None, ""))  # type: ignore[arg-type]  # asked for nothing
 
 
 class Somewhere(Destination):
