@@ -308,6 +308,10 @@ class StorageError(DiodeError):
     reason = "storage"
 
 
+class HeldError(StorageError):
+    """Another program holds our ledger. The disk is not at fault, and everything written so far is kept."""
+
+
 class FullError(StorageError):
     """Our own disk is full; everything written so far is kept."""
 

@@ -20,7 +20,7 @@ from prometheus_client.core import Metric
 from diode.audit.chain import What
 from diode.audit.facts import ended
 from diode.config.receiver import ReceiverConfig
-from diode.console.metrics import event_hook_metrics, serve
+from diode.console.metrics import counter, event_hook_metrics, serve
 from diode.console.progress import Display
 from diode.console.stream import Stream
 from diode.control.door import Door as ControlDoor
@@ -141,6 +141,8 @@ class Receiver:
             self._station.ledger.follow_audit()
 
     def _metrics(self, running: "Running") -> Iterable[Metric]:
+        held = self._station.ledger.turns.times
+        yield counter("diode_receiver_ledger_busy", "Times that another program held the ledger", held)
         yield from metrics(self._counts, self._figures, time.monotonic())
         for watch in running.watches:
             yield from watch.metrics()
@@ -197,7 +199,8 @@ class Running:
 
     def tick(self, now: float, *, is_bounded: bool) -> None:
         """Do what is due by time alone. ``is_bounded``: the run ends by itself after a number of bundles."""
-        health = self._pipelines.health(now)
+        is_held = not self._station.ledger.turns.is_free()  # `store` waits then, and so may the others
+        health = self._pipelines.health(now, is_excused=is_held)
         self._clock.look()
         self._say(Ticked(now))
         self.link_watch.tick(now, has_begun=health.has_begun)

@@ -28,7 +28,7 @@ from diode.console.metrics import counter, event_hook_metrics, gauge, serve
 from diode.console.progress import Display
 from diode.console.stream import Stream
 from diode.control.door import Door
-from diode.errors import ContentError, IntakeError, SourceError, UsageError
+from diode.errors import ContentError, HeldError, IntakeError, SourceError, UsageError
 from diode.process import tending
 from diode.process.clock import ClockWatch, last_written
 from diode.process.restarts import MOST_RESTARTS, Restarts
@@ -54,6 +54,7 @@ from sender.recovery.resends import note_resend
 from sender.staging.stage import discard
 from sender.supervisor.beats import Rounds, Voice
 from sender.supervisor.counts import Counts
+from sender.supervisor.destination import Destination
 from sender.supervisor.event_hooks import Told
 from sender.supervisor.figures import Figures
 from sender.supervisor.lookups import Lookups
@@ -72,6 +73,8 @@ WARM_UP_HEARTBEATS: Final = 6
 WARM_UP_EVERY_S: Final = 0.05
 TAIL_HEARTBEATS: Final = 3
 TAIL_S: Final = 0.2
+LOOP_WAITS_S: Final = 0.1  # for another program that holds the ledger
+LAST_WAIT_S: Final = 2.0  # at the end, for another program that holds the ledger
 STAGED_FOLDER: Final = "staged"  # below the state folder
 
 
@@ -120,8 +123,9 @@ class Sender:
         self._flights = Flights(config, folder, self._ledger, scheduler, self._audit, say)
         supply = Supply(timetable, config.link.rate, scheduler, self._flights, self._shutdown, say)
         restarts, refusals = Restarts(MOST_RESTARTS), LocalRefusals(say, self._shutdown.fail)
-        announce = self._announce, refusals
-        self._pipelines = Pipelines(config, key_id, supply, figures, self._shutdown, say, *announce, restarts=restarts)
+        destination = Destination(config.link, say)
+        given = figures, self._shutdown, say, self._announce, refusals, destination
+        self._pipelines = Pipelines(config, key_id, supply, *given, restarts=restarts)
         self._watcher = Watcher(config, folder, self._ledger, self._packer, supply.take, self._flights.origins, say)
         desk = Desk(
             self._flights,
@@ -142,7 +146,8 @@ class Sender:
         stream.add(desk.flows.hear)
         self._door = Door(config.state, "sender", WORDS, desk.answer)
         lookups = Lookups(config.state / LEDGER_FILE, self._audit, say)
-        self._voice = Voice(heart, lookups, self._pipelines, scheduler, self._flights, self.tally, refusals)
+        told = self._pipelines, scheduler, self._flights, self.tally
+        self._voice = Voice(heart, lookups, *told, refusals, destination)
         self._rounds = Rounds(
             config=config,
             ledger=self._ledger,
@@ -245,14 +250,18 @@ class Sender:
         self._flights.find_resends()
         await self._door.open()
         try:
+            self._ledger.wait(LOOP_WAITS_S)  # more would hold up heartbeats
             self._pipelines.open()
             await self._until_over(work)
         finally:
+            self._ledger.wait(LAST_WAIT_S)
+            self._flights.unrecorded.settle()
             await self._door.close()
             self._pipelines.close()
-            self._voice.close()
+            await self._voice.close()
             self._audit.append(What.STOPPED, **ended(self._shutdown.failure))
-            self._ledger.follow_audit()
+            with suppress(HeldError):
+                self._ledger.follow_audit()
 
     async def _until_over(self, work: Coroutine[Any, Any, None]) -> None:
         """Run until ``work`` is done, or the daemon is to end. Then send a few heartbeats with the final state.
@@ -284,7 +293,8 @@ class Sender:
             await self._shutdown.changed.wait()
 
     def _metrics(self) -> Iterable[Metric]:
-        text = "Messages of workers refused, each of which ended its worker"
+        text, held = "Messages of workers refused, each of which ended its worker", self._ledger.turns.times
+        yield counter("diode_sender_ledger_busy", "Times that another program held the ledger", held)
         yield from self.tally.metrics(self._flights.waiting)
         yield gauge("diode_sender_outbox_left", "Things in the outbox that are not sent for now", self.left)
         yield from event_hook_metrics("sender", self._told.hooks)

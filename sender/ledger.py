@@ -311,10 +311,11 @@ class Ledger(Database):
     def sent(self, bundle: str, passes: int) -> None:
         """Record that a bundle was sent: all of its ``passes``."""
         self._check_step(bundle, State.SENT)
-        self._connection.execute(
-            "UPDATE bundle SET state = ?, passes_over = passes_over + ? WHERE id = ?", (State.SENT, passes, bundle)
-        )
-        self.progress.end(bundle)
+        with self._connection.transaction():  # all or nothing: it may have to be done again
+            self._connection.execute(
+                "UPDATE bundle SET state = ?, passes_over = passes_over + ? WHERE id = ?", (State.SENT, passes, bundle)
+            )
+            self.progress.end(bundle)
 
     def moved(self, bundle: str, origin: str) -> None:
         """Record where the item of a bundle lies now."""

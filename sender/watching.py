@@ -7,9 +7,10 @@
 """
 
 import asyncio
+import os
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -31,7 +32,11 @@ RESCAN_S: Final = 30.0
 BLIND_S: Final = 2.0  # while the kernel reports no changes
 WAITING_S: Final = 1.0
 UNSETTLED_S: Final = 0.25
-UNWATCHED: Final = "rename or remove what the detail names, then start the sender again: drops are seen at once then"
+WATCH_AGAIN_S: Final = 1.0  # after the kernel reports no changes any more; each pause is twice as long
+WATCH_AGAIN_MOST_S: Final = 60.0
+FRESH_S: Final = 600.0  # then the outbox is watched anew
+LOOK_MS: Final = 5000  # how often it is asked whether the outbox is still the folder that is watched
+UNWATCHED: Final = "remove what the detail names, or raise fs.inotify.max_user_watches; it is tried again by itself"
 
 
 class Watcher:
@@ -144,21 +149,45 @@ class Watcher:
     async def _hint(self, hint: asyncio.Event, stopping: asyncio.Event) -> None:
         """Wake the scan when something changes; a missed event costs at most RESCAN_S.
 
-        It cannot go on beside a name that is not UTF-8, nor after the outbox went away: that is said once, and the
-        outbox is scanned every BLIND_S then.
+        It cannot go on beside a name that is not UTF-8, without room for watches, nor after the outbox went away. That
+        is said once, the outbox is scanned every BLIND_S then, and watching begins again as soon as it can.
+        """
+        pause_s, was_said = WATCH_AGAIN_S, False
+        while not stopping.is_set():
+            try:
+                async for _ in self._changes(stopping):
+                    if was_said:
+                        log.info("outbox_watched_again", consequence="drops are seen at once")
+                    pause_s, was_said = WATCH_AGAIN_S, False
+                    hint.set()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the scans do without it
+                if not was_said:
+                    consequence = f"it is scanned every {BLIND_S:.0f} s; all else goes on"
+                    detail = str(_first_cause(error))
+                    log.warning("outbox_not_watched", detail=detail, consequence=consequence, do=UNWATCHED)
+                was_said = True
+                self._is_blind = True
+                hint.set()  # the scan that comes now sets the shorter pause
+                await _first(stopping.wait(), timeout_s=pause_s)
+                pause_s = min(2 * pause_s, WATCH_AGAIN_MOST_S)
+
+    async def _changes(self, stopping: asyncio.Event) -> AsyncIterator[None]:
+        """Something changed, or FRESH_S are over: what the kernel's full queue left out is watched from then on.
+
+        Raises OSError when the outbox is another folder than it was: the kernel does not tell.
         """
         path = self._config.outbox.path
-        options: dict[str, Any] = {"watch_filter": None, "ignore_permission_denied": True}
+        options: dict[str, Any] = {"watch_filter": None, "ignore_permission_denied": True, "yield_on_timeout": True}
         self._is_blind = find_mount(path).is_blind
-        try:
-            async for _ in awatch(path, stop_event=stopping, step=100, debounce=200, **options):
-                hint.set()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the scans do without it
-            consequence = f"it is scanned every {BLIND_S:.0f} s; all else goes on"
-            log.warning("outbox_not_watched", detail=str(_first_cause(error)), consequence=consequence, do=UNWATCHED)
-        finally:
-            self._is_blind = True
-            hint.set()  # the scan that comes now sets the shorter pause
+        folder, until, is_first = _identity(path), time.monotonic() + FRESH_S, True
+        async for changes in awatch(path, stop_event=stopping, step=100, debounce=200, rust_timeout=LOOK_MS, **options):
+            if _identity(path) != folder:
+                raise OSError("it was replaced, or mounted anew")
+            if changes or is_first:
+                is_first = False
+                yield
+            if time.monotonic() >= until:
+                return
 
     async def _offer(self, stopping: asyncio.Event) -> None:
         """List the outbox, and let each lane take its items that is not still taking those of an earlier list."""
@@ -199,3 +228,8 @@ async def _first(*waits: Awaitable[Any], timeout_s: float) -> None:
     finally:
         for task in tasks:
             task.cancel()
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_dev, found.st_ino

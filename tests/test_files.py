@@ -333,7 +333,7 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
     },
     "sender.commands.codes": {"_read_code": (".open", PERSON)},
     "sender.daemon": {"Sender._run_daemon": (".open .open .open", NO_FILE)},
-    "sender.supervisor.beats": {"Voice.open": (".open .open", NO_FILE)},
+    "sender.supervisor.beats": {"Voice.open": (".open", NO_FILE)},
     "sender.control.pauses": {"Pauses._keep": (".open", STATE), "_read": (".open", STATE)},
     "diode.control.ask": {"maybe_asking": (".open", STATE)},
     "diode.control.door": {

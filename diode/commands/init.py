@@ -7,6 +7,7 @@ from typing import Literal
 from diode.commands.keys import read_link_key_text, read_public_pem
 from diode.config import init
 from diode.console.terminal import say
+from diode.net.address import Address
 from diode.trust.keys import new_link_key, read_link_key
 
 Auth = Literal["gmac", "aead", "none"]
@@ -34,6 +35,8 @@ class Carried:
 
 def pair(folder: Path, line: Line, listen: str) -> None:
     """Write both sides of a link below ``folder``."""
+    for address in (line.to, listen):
+        Address.parse(address).refuse_broadcast()
     init.init_pair(
         folder, to=line.to, listen=listen, mtu=line.mtu, rate=line.rate, profile=line.profile, auth=line.auth
     )
@@ -46,6 +49,7 @@ def pair(folder: Path, line: Line, listen: str) -> None:
 
 def sender(folder: Path, line: Line, link_key: Path | None) -> None:
     """Write a sending side. ``link_key`` is an existing key; None makes a new one."""
+    Address.parse(line.to).refuse_broadcast()
     text = new_link_key() if link_key is None else read_link_key_text(link_key)
     init.init_sender(
         folder, to=line.to, mtu=line.mtu, rate=line.rate, profile=line.profile, auth=line.auth, link_key=text
@@ -61,6 +65,7 @@ def sender(folder: Path, line: Line, link_key: Path | None) -> None:
 
 def receiver(folder: Path, listen: str, auth: Auth, carried: Carried) -> None:
     """Write a receiving side, with what was carried from the sender."""
+    Address.parse(listen).refuse_broadcast()
     text = new_link_key() if carried.link_key is None else read_link_key_text(carried.link_key)
     public = None if carried.signer is None else read_public_pem(carried.signer)
     service = None if carried.service is None else read_public_pem(carried.service)

@@ -47,8 +47,9 @@ class SocketMemory(NamedTuple):
 
 def open_sender(to: Address) -> socket.socket:
     """A socket to send to ``to`` by ``sendto``. It is not connected, never fragments, and can never receive."""
-    family, _ = to.resolve()
-    sock = socket.socket(family, socket.SOCK_DGRAM)
+    to.refuse_broadcast()
+    sock = _made(to.resolve()[0], to)
+    family = sock.family
     try:
         _close_to_reading(sock)
         sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_PROBE)
@@ -64,8 +65,9 @@ def open_sender(to: Address) -> socket.socket:
 
 def open_receiver(listen: Address, buffer_bytes: int) -> socket.socket:
     """A socket bound to ``listen``, only to be read. :func:`socket_memory` tells how many buffer bytes were granted."""
+    listen.refuse_broadcast()
     family, address = listen.resolve()
-    sock = socket.socket(family, socket.SOCK_DGRAM)
+    sock = _made(family, listen)
     try:
         _ask_for_buffer(sock, _SO_RCVBUFFORCE, socket.SO_RCVBUF, buffer_bytes)
         sock.bind(address)
@@ -87,6 +89,7 @@ def adopt_receiver(fd: int, listen: Address, buffer_bytes: int) -> socket.socket
     except OSError as error:
         raise UsageError(f"descriptor {fd} was passed as the socket, and is none: {error.strerror}") from error
     try:
+        listen.refuse_broadcast()
         family, address = listen.resolve()
         _check_passed(sock, family, address, listen)
         _enlarge_buffer(sock, buffer_bytes)
@@ -133,6 +136,13 @@ def timeval(seconds: float) -> bytes:
     """``seconds`` as a ``struct timeval``. It is never zero, which would mean to wait for ever."""
     microseconds = max(1, math.ceil(seconds * 1_000_000))
     return _TIMEVAL.pack(*divmod(microseconds, 1_000_000))
+
+
+def _made(family: socket.AddressFamily, address: Address) -> socket.socket:
+    try:
+        return socket.socket(family, socket.SOCK_DGRAM)
+    except OSError as error:  # a kernel without IPv6, or no descriptor left
+        raise KernelError(f"cannot open a socket for {address}: {error.strerror}") from error
 
 
 def _close_to_reading(sock: socket.socket) -> None:

@@ -13,5 +13,6 @@
 - ``openat2``: the system call openat2(2), by which the kernel refuses paths that lead out of a folder
 - ``rollback_guard``: a small file that tells when a ledger or audit log went back in time
 - ``tree``: walks over everything below a folder, by descriptors
+- ``turns``: lets an event loop come again while another program holds a ledger
 - ``uncached``: reads files as the disk has them, not as memory has them
 """

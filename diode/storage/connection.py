@@ -4,6 +4,7 @@ Rows are read by the names of their columns. The tables that a connection may ch
 write different tables of one ledger.
 """
 
+import math
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,8 +12,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
-from diode.errors import FullError, StorageError
+from diode.errors import FullError, HeldError, StorageError
 from diode.log import log
+from diode.storage.turns import LET_GO
 
 T = TypeVar("T")
 
@@ -21,11 +23,12 @@ Columns = sqlite3.Row  # a row, read by the names of its columns
 Values = tuple[object, ...] | Mapping[str, object]
 
 SHORT_S: Final = 5.0  # as long SQLite itself waits for another program, without a word
-HELD_S: Final = 120.0  # as long a statement waits in all: a browser or a backup that holds the file is no failing disk
+HELD_S: Final = 120.0  # as long a command waits in all: a browser or a backup that holds the file is no failing disk
+FOR_EVER: Final = math.inf  # as a worker does, or a thread, of a daemon
+SAID_EVERY_S: Final = 60.0
 _HELD: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_RECOVERY}
 _CHANGES: Final = {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE}
-_WAITS: Final = f"nothing else is done until it is free, for {HELD_S:.0f} s at most; then this process ends"
-_LET_GO: Final = "close what has it open, a database browser or a backup program: fuser FILE"
+_WAITS: Final = "this process does nothing else until it is free; the disk is not at fault"
 
 
 class ForeignTableError(RuntimeError):
@@ -41,6 +44,7 @@ class Connection:
     def __init__(self, path: Path, synchronous: Synchronous, *, read_only: bool) -> None:
         self.path = path
         self._usual = synchronous
+        self._most_s = HELD_S
         try:
             if not read_only:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,6 +61,30 @@ class Connection:
         """Switch to a write-ahead log, so that readers do not wait for writers."""
         self.execute("PRAGMA journal_mode = WAL")
         self.execute(f"PRAGMA synchronous = {self._usual}")
+
+    def wait(self, most_s: float) -> None:
+        """Let statements wait for another program for ``most_s`` at most."""
+        self._most_s = most_s
+        self._let_sqlite_wait(min(SHORT_S, most_s))
+
+    def is_free(self) -> bool:
+        """Whether no other program holds the file against writing. Never waits."""
+        if self._db.in_transaction:
+            return True
+        self._let_sqlite_wait(0.0)
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute("ROLLBACK")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+                return False
+            raise self._failure(error) from error
+        finally:
+            self._let_sqlite_wait(min(SHORT_S, self._most_s))
+        return True
+
+    def _let_sqlite_wait(self, seconds: float) -> None:
+        self._db.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
     def change_only(self, tables: frozenset[str]) -> None:
         """From now on a change of a table not in ``tables`` raises ForeignTableError, also by a trigger."""
@@ -136,17 +164,17 @@ class Connection:
             raise self._failure(error, path) from error
 
     def _patiently(self, work: Callable[[], T]) -> T:
-        """Do ``work`` again while another program holds the file, for HELD_S at most. Raises what SQLite raises."""
-        until, is_told = time.monotonic() + HELD_S, False
+        """Do ``work`` again while another program holds the file. Raises what SQLite raises."""
+        until, say_at, is_told = time.monotonic() + self._most_s, 0.0, False
         while True:
             try:
                 done = work()
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode not in _HELD or time.monotonic() >= until:
                     raise
-                if not is_told:
-                    log.warning("ledger_held", path=str(self.path), consequence=_WAITS, do=_LET_GO)
-                is_told = True
+                if time.monotonic() >= say_at:
+                    log.warning("ledger_busy", path=str(self.path), consequence=_WAITS, do=LET_GO)
+                    say_at, is_told = time.monotonic() + SAID_EVERY_S, True
             else:
                 if is_told:
                     log.info("ledger_free_again", path=str(self.path))
@@ -157,7 +185,7 @@ class Connection:
         if code == sqlite3.SQLITE_AUTH:
             raise ForeignTableError(f"{self.path}: another process writes this: {error}") from error
         if code == sqlite3.SQLITE_BUSY:
-            return StorageError(f"{path or self.path}: another program holds it; {_LET_GO}; what is recorded is kept")
+            return HeldError(f"{path or self.path}: another program holds it; {LET_GO}; what is recorded is kept")
         kind = FullError if code == sqlite3.SQLITE_FULL else StorageError
         return kind(f"{path or self.path}: {error}; what is recorded is kept")
 

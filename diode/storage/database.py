@@ -14,6 +14,7 @@ from diode.log import log
 from diode.storage.connection import Connection, Synchronous, tables_of
 from diode.storage.durable import disk_error, sync_folder
 from diode.storage.rollback_guard import Checkpoint, RollbackGuard
+from diode.storage.turns import Turns
 
 Side = Literal["sender", "receiver"]
 LEDGER_FILE: Final = "ledger.db"
@@ -62,6 +63,7 @@ class Database:
         self._guard = guard
         self._guarded_audit: tuple[int, str] | None = None
         self._connection = Connection(path, synchronous, read_only=read_only)
+        self.turns = Turns(self._connection, str(path))
         schema = _SCHEMA.format(side=self.side) + schema
         self._check_version(read_only=read_only)
         if read_only:
@@ -76,6 +78,10 @@ class Database:
     def version(self) -> int:
         """The version of the schema in the file."""
         return self._connection.integer("PRAGMA user_version")
+
+    def wait(self, most_s: float) -> None:
+        """Let statements wait so long for another program that holds the file. Then they raise HeldError."""
+        self._connection.wait(most_s)
 
     def _check_version(self, *, read_only: bool) -> None:
         """Raise UsageError for a ledger that this version of the program cannot use as it is."""

@@ -10,6 +10,7 @@ from diode.audit.chain import What
 from diode.audit.log import AuditLog
 from diode.bundle.manifest import Manifest
 from diode.bundle.opened import Opened
+from diode.storage.connection import FOR_EVER
 from diode.storage.database import LEDGER_FILE
 from diode.storage.durable import WriteBack
 from diode.storage.folder import Folder
@@ -47,6 +48,7 @@ class Records:
         audit = AuditLog(Path(settings.audit), "receiver", signer)
         guard = RollbackGuard(Path(settings.guard), "diode-receiver", audit)
         ledger = StoreLedger(Path(settings.state) / LEDGER_FILE, guard)
+        ledger.wait(FOR_EVER)
         guard.check(ledger.checkpoint())  # somebody may have taken the ledger away since the daemon looked
         roles = {
             name: Role(channel.signatures, frozenset(channel.signers) if channel.signers else None)

@@ -37,10 +37,11 @@ class Pulses:
     def __init__(self, now: float) -> None:
         self._listen, self._assemble = Pulse(now), Pulse(now)
 
-    def are_moving(self, listened: int, assembled: int, now: float) -> bool:
+    def are_moving(self, listened: int, assembled: int, now: float, *, is_excused: bool = False) -> bool:
         """Whether they are at work, by how often each of them has written figures."""
-        assemble_s = self._assemble.feel(assembled, now)
-        listen_s = self._listen.feel(listened, now, is_excused=assemble_s > WAITING_S)  # the ring may be full
+        assemble_s = self._assemble.feel(assembled, now, is_excused=is_excused)
+        is_full = is_excused or assemble_s > WAITING_S  # the ring may be
+        listen_s = self._listen.feel(listened, now, is_excused=is_full)
         return listen_s < LISTEN_PATIENCE_S and assemble_s < ASSEMBLE_PATIENCE_S
 
 
@@ -87,10 +88,13 @@ class Pipelines:
         counters = self._pipeline.assemble_counters
         return counters["slabs_completed"], counters["slabs_freed"]
 
-    def health(self, now: float) -> Health:
-        """How the workers are. Begun is who writes figures: ``assemble`` waits for ``store`` first."""
+    def health(self, now: float, *, is_excused: bool = False) -> Health:
+        """How the workers are. Begun is who writes figures: ``assemble`` waits for ``store`` first.
+
+        ``is_excused``: another program holds the ledger, so that they may have to wait.
+        """
         listened, assembled = self._pipeline.listen_counters.writes, self._pipeline.assemble_counters.writes
-        is_moving = self._pulses.are_moving(listened, assembled, now)
+        is_moving = self._pulses.are_moving(listened, assembled, now, is_excused=is_excused)
         return Health(now, has_begun=bool(listened and assembled), is_well=self.worker_group.is_alive and is_moving)
 
     def _start(self) -> None:

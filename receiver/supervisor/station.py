@@ -15,6 +15,7 @@ from diode.net.sockets import adopt_receiver, bound_address, open_receiver
 from diode.process.clock import last_written
 from diode.process.judges import Account
 from diode.process.systemd import listen_fds
+from diode.storage.connection import FOR_EVER
 from diode.storage.database import LEDGER_FILE
 from diode.storage.locking import lock_folder
 from diode.trust.keys import maybe_read_service_key, read_link_key, read_signer
@@ -66,7 +67,9 @@ class Station:
 
     def second_ledger(self) -> SupervisorLedger:
         """A connection of its own; it does not write the guard, which ``store`` alone does. The caller closes it."""
-        return SupervisorLedger(self.config.state / LEDGER_FILE)
+        ledger = SupervisorLedger(self.config.state / LEDGER_FILE)
+        ledger.wait(FOR_EVER)
+        return ledger
 
     @property
     def bound(self) -> tuple[int, Address]:

@@ -250,6 +250,24 @@ class KernelAccepts:
 
 
 @dataclass(frozen=True, slots=True)
+class DestinationChanged:
+    """What ``link.to`` names has another address now. What was under way to the old one is sent again."""
+
+    to: str
+    before: str
+    now: str
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationUnknown:
+    """What ``link.to`` names cannot be looked up now, or cannot be sent to. The address ``used`` goes on to be used."""
+
+    to: str
+    used: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class SandboxIncomplete:
     """The kernel lacks parts of a worker's sandbox."""
 
@@ -307,6 +325,8 @@ Event = (
     | IsalAbsent
     | KernelRefuses
     | KernelAccepts
+    | DestinationChanged
+    | DestinationUnknown
     | UdpPathTaken
     | OffloadRefused
     | SandboxIncomplete

@@ -19,6 +19,8 @@ from sender.events.happened import (
     BundleUnapproved,
     BundleWithdrawn,
     ContentSkipped,
+    DestinationChanged,
+    DestinationUnknown,
     Event,
     FilesSentAgain,
     IntakePassed,
@@ -54,6 +56,7 @@ def write_line(event: Event) -> None:
     _line_of_an_item(event)
     _line_of_a_bundle(event)
     _line_of_the_daemon(event)
+    _line_of_the_way(event)
     _line_of_a_worker(event)
 
 
@@ -103,15 +106,25 @@ def _line_of_the_daemon(event: Event) -> None:
             log.warning(
                 "rollback_guard_behind", detail=detail, consequence="the audit log's newest entries could be cut off"
             )
+        case LookupLate(waiting_s):
+            consequence = f"heartbeats tell what was known {waiting_s:.0f} seconds ago"
+            log.warning("heartbeat_behind", consequence=consequence, do="find out what holds up the disk")
+
+
+def _line_of_the_way(event: Event) -> None:
+    match event:
         case KernelRefuses(error, since_s):
             consequence = "nothing leaves this host; what was refused is offered again, and is not counted as sent"
             facts = {"error": error, "since_s": round(since_s), "consequence": consequence}
             log.error("kernel_refuses", **facts, do=REFUSED_ADVICE.get(error, LOOK_AT_ROUTE))
         case KernelAccepts(refused_s):
             log.info("kernel_accepts_again", refused_s=round(refused_s))
-        case LookupLate(waiting_s):
-            consequence = f"heartbeats tell what was known {waiting_s:.0f} seconds ago"
-            log.warning("heartbeat_behind", consequence=consequence, do="find out what holds up the disk")
+        case DestinationChanged(to, before, now):
+            consequence = "everything goes there from now on; what was under way is sent again"
+            log.warning("destination_changed", to=to, before=before, now=now, consequence=consequence)
+        case DestinationUnknown(to, used, detail):
+            consequence = "the address that is known goes on to be used, and it is looked up again"
+            log.warning("destination_unknown", to=to, used=used, detail=detail, consequence=consequence)
 
 
 def _line_of_a_worker(event: Event) -> None:

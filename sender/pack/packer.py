@@ -104,7 +104,7 @@ class Packer:
         verdict = await self._take_in(order, version, hashed, one)
         identity = self._identify(item, version)
         packed = await self.at_work.run(one, "pack", lambda _: self._write(order, identity, hashed, verdict))
-        return self._record(order, identity, hashed, packed)
+        return await self._record(order, identity, hashed, packed)
 
     def prepare(self) -> None:
         """Prepare for items to come: remove what a killed run left, and start a spare child if a channel needs one."""
@@ -183,7 +183,7 @@ class Packer:
         """Who signs at once: the daemon, or nobody, and then people do."""
         return [self._signer] if self._signer is not None and not self._config.approvals(channel) else []
 
-    def _record(self, order: Order, identity: Identity, hashed: Hashed, packed: Packed) -> Row:
+    async def _record(self, order: Order, identity: Identity, hashed: Hashed, packed: Packed) -> Row:
         """Record the packed bundle under its sequence number. From here on the bundle exists."""
         item, signers = order.item, self._signers(order.item.channel)
         row = Row(
@@ -203,7 +203,7 @@ class Packer:
             origin=order.origin,
         )
         self._note(row)
-        self._ledger.add(row)
+        await self._ledger.turns.do(partial(self._ledger.add, row))
         if signers:
             forget_older(self._config.state, self._ledger, row)
         bundle, approvals = BundleRef.of_row(row), self._config.approvals(item.channel)

@@ -9,11 +9,13 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from diode.bundle.ref import names_of
 from diode.config.sender import Outbox
+from diode.errors import HeldError
 from diode.log import log
 from sender.ledger import Ledger, Row
 from sender.outbox.folder import OutboxFolder, open_place, printable
@@ -55,7 +57,8 @@ def archive(
         if row is not None and (packed := state / "bundles" / row.id).is_dir():
             with folder.sent(place.parent.name) as holder:
                 relocate(packed, item, holder, place.name)
-            ledger.moved(row.id, str(place))
+            with suppress(HeldError):  # the next start finds the item at its new place
+                ledger.moved(row.id, str(place))
     except OSError as error:
         if not is_told:
             log.warning("sent_item_stuck", item=printable(item), detail=f"{error.strerror}: {error.filename}")

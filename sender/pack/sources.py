@@ -11,7 +11,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from diode.errors import SourceError
 from sender.outbox.scan import fingerprint, open_origin
 from sender.pack.packed import FILES_FILE, SOURCES_FILE, STATS_FILE
 
+MOST_NAMED: Final = 3
 Places = Callable[[int, int], list[memoryview]]  # (offset in the stretch, length) -> where to put these bytes
 
 
@@ -44,6 +45,16 @@ class SourceFiles:
         for piece in self._index.pieces(offset, length):
             is_untouched &= self._read_piece(piece, piece.stream_offset - offset, places)
         return is_untouched
+
+    def places(self, offset: int, length: int) -> str:
+        """Which bytes of which files a stretch is, for people; of many files the first MOST_NAMED."""
+        pieces = list(self._index.pieces(offset, length))
+        named = [
+            f"bytes {piece.file_offset} to {piece.file_offset + piece.length} of {self._origins[piece.number]!r}"
+            for piece in pieces[:MOST_NAMED]
+        ]
+        more = len(pieces) - MOST_NAMED
+        return " or ".join(named) + (f", or {more} files more" if more > 0 else "")
 
     def _read_piece(self, piece: Piece, at: int, places: Places) -> bool:
         """Read the part of a stretch that lies in one file, to its place ``at`` bytes into the stretch."""

@@ -5,6 +5,7 @@ event, and shows, logs or counts some of them. No other part calls a reader by n
 
 - ``beats``: does the work of each second: a heartbeat, the rollback guard, the timetable, requests of commands
 - ``counts``: a reader: counts outcomes, and gives them as metrics, as a summary, to heartbeats and to systemd
+- ``destination``: knows which address link.to stands for, and finds out when that is another one
 - ``event_hooks``: a reader: says to event hooks what happens
 - ``figures``: adds up the counters of the workers over all their restarts
 - ``lookups``: looks up in a thread what heartbeats tell of the ledger and the audit log

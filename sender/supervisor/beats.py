@@ -5,12 +5,14 @@ commands asked for through the ledger, and tells systemd how the daemon is.
 """
 
 import asyncio
+import errno
 import time
 from collections.abc import Callable
 from typing import Final
 
 from diode.config.sender import SenderConfig
-from diode.errors import StorageError
+from diode.errors import DiodeError, StorageError
+from diode.net.address import Address
 from diode.process.clock import ClockWatch
 from diode.process.systemd import Reports
 from sender.events.happened import AnchorBehind, Event, LineReady
@@ -18,6 +20,7 @@ from sender.ledger import Ledger
 from sender.pack import retention
 from sender.pack.retention import prune
 from sender.supervisor.counts import Counts
+from sender.supervisor.destination import Destination
 from sender.supervisor.lookups import Lookups
 from sender.supervisor.pipelines import Pipelines
 from sender.supervisor.refusals import LocalRefusals
@@ -43,8 +46,11 @@ class Voice:
         flights: Flights,
         counts: Counts,
         refusals: LocalRefusals,
+        destination: Destination,
     ) -> None:
         self._heart = heart
+        self._destination = destination
+        self._speaks_to: Address | None = None
         self._lookups = lookups
         self._pipelines = pipelines
         self._scheduler = scheduler
@@ -54,13 +60,16 @@ class Voice:
 
     async def open(self) -> None:
         """Get ready to speak. Raises the errors of opening a socket, and of looking up."""
-        await self._heart.open()
+        self._destination.begin()
+        self._speaks_to = self._destination.at
+        await self._heart.aim(self._speaks_to)
         self._lookups.open()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Speak no more."""
         self._heart.close()
         self._lookups.close()
+        await self._destination.close()
 
     async def speak(self) -> None:
         """Send one heartbeat. It is up to date if the disk answers soon. Raises the errors of looking up."""
@@ -73,7 +82,20 @@ class Voice:
             queued=self._flights.queued(),
             health=self._counts.health(self._flights.waiting),
         )
-        self._refusals.note("heartbeats", await self._heart.beat(told))
+        self._destination.tick(time.monotonic(), is_refused=bool(self._refusals.error))
+        self._refusals.note("heartbeats", await self._follow() or await self._heart.beat(told))
+
+    async def _follow(self) -> int:
+        """Speak to where everything goes now. Returns 0, or an errno: that cannot be, and is tried again."""
+        if self._speaks_to == self._destination.at:
+            return 0
+        to = self._destination.at
+        try:
+            await self._heart.aim(to)
+        except (DiodeError, OSError):
+            return errno.EADDRNOTAVAIL
+        self._speaks_to = to
+        return 0
 
     async def repeat(self, count: int, every_s: float) -> None:
         """Send several heartbeats, ``every_s`` seconds apart, because a peer may lose some."""
@@ -142,6 +164,7 @@ class Rounds:
         if now >= self._prune_at:
             prune(self._config.outbox, self._config.state, self._ledger, believed)
             self._prune_at = now + retention.PERIOD_S
+        self._supply.settle()
         self._supply.keep_time(time.localtime())
         if self._lookups.known.is_asked and self._flights.find_requests():
             self._supply.pump()
@@ -154,7 +177,7 @@ class Rounds:
         The thread of ``lookups`` must not do this: it could write an older state of the ledger over a newer one.
         """
         try:
-            self._ledger.follow_audit()
+            self._ledger.turns.try_now(self._ledger.follow_audit)
         except StorageError as error:  # the next decision will raise it; an idle line need not end
             self._say(AnchorBehind(str(error)))
 

@@ -12,6 +12,7 @@ from sender.events.happened import (
     BundleUnapproved,
     BundleWithdrawn,
     ContentSkipped,
+    DestinationChanged,
     Event,
     ItemRefused,
     KernelAccepts,
@@ -32,6 +33,7 @@ class Counts:
         self.unapproved = 0
         self.restarts = 0
         self.clock_jumps = 0
+        self.moves = 0
         self.is_refused = False  # the kernel takes nothing now
         self._figures = figures
 
@@ -52,6 +54,8 @@ class Counts:
                 self.restarts += 1
             case ClockJumped():
                 self.clock_jumps += 1
+            case DestinationChanged():
+                self.moves += 1
             case KernelRefuses() | KernelAccepts():
                 self.is_refused = isinstance(event, KernelRefuses)
 
@@ -85,4 +89,5 @@ class Counts:
         yield counter("diode_sender_bundles", "Bundles by outcome", self.outcomes(), "outcome")
         yield counter("diode_sender_worker_restarts", "Pipelines built anew", self.restarts)
         yield counter("diode_sender_clock_jumps", "Jumps of this host's clock: an alarm", self.clock_jumps)
+        yield counter("diode_sender_destination_changes", "Times that link.to had another address", self.moves)
         yield gauge("diode_sender_bundles_waiting", "Bundles queued or in flight", waiting)

@@ -11,6 +11,7 @@ from typing import Final
 
 from diode.config.sender import SenderConfig
 from diode.errors import DiodeError, WorkerError
+from diode.net.address import Address
 from diode.process import tending
 from diode.process.messages import Fatal, PathChosen, PeerRefused, SandboxLacks
 from diode.process.restarts import Rebuilding, Restarts, failure_of
@@ -26,6 +27,7 @@ from sender.events.happened import (
     WorkerDied,
 )
 from sender.messages import Degraded, Failed, SendAccepted, SendRefused, Sent, SessionBegun
+from sender.supervisor.destination import Destination
 from sender.supervisor.figures import Figures
 from sender.supervisor.refusals import LocalRefusals
 from sender.supervisor.shutdown import Shutdown
@@ -53,9 +55,10 @@ class Pipelines:
         say: Callable[[Event], None],
         announce: Callable[[], Awaitable[None]],
         refusals: LocalRefusals,
+        destination: Destination,
         *,
         restarts: Restarts,
-        start: Callable[[SenderConfig, int, WorkerGroup], Pipeline] = Pipeline,
+        start: Callable[[SenderConfig, Address, int, WorkerGroup], Pipeline] = Pipeline,
     ) -> None:
         self._config = config
         self._key_id = key_id
@@ -65,7 +68,10 @@ class Pipelines:
         self._say = say
         self._announce = announce
         self._refusals = refusals
-        self._start = start
+        self._start: Callable[[WorkerGroup], Pipeline] = lambda group: start(
+            config, destination.at, supply.first_rate, group
+        )
+        destination.follow(self.move)
         self._restarts = restarts
 
     def open(self) -> None:
@@ -134,13 +140,23 @@ class Pipelines:
         self._rebuild()
         self._shutdown.changed.set()
 
+    def move(self) -> None:
+        """Everything goes to another address from now on: what was under way is treated as lost."""
+        if self._shutdown.has_begun or not self._worker_group.workers:  # else the next pipeline goes there by itself
+            return
+        self._refusals.note("slabs", 0)
+        self._supply.lose(self._pipeline.jobs)
+        self._worker_group.close()
+        self._rebuild()
+        self._shutdown.changed.set()
+
     def _rebuild(self) -> None:
         """Build the next pipeline, now or a little later, or end the daemon: it never lives on without workers."""
         shutdown, undo = self._shutdown, self._worker_group.close
         Rebuilding(self._renew, undo, lambda: shutdown.has_begun, self._say, shutdown.fail).begin()
 
     def _renew(self) -> None:
-        self._pipeline = self._start(self._config, self._supply.first_rate, self._worker_group)
+        self._pipeline = self._start(self._worker_group)
         self._pulse = Pulse(time.monotonic())
         self._figures.follow(self._pipeline.counters)
 

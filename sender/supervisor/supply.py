@@ -140,6 +140,11 @@ class Supply:
             self._flights.failed(taken.step, detail)
         self._go_on()
 
+    def settle(self) -> None:
+        """Go on when the ends of bundles could be recorded that had to wait for the ledger."""
+        if self._flights.unrecorded.settle():
+            self._go_on()
+
     def keep_time(self, local: time.struct_time) -> None:
         """Change the rate of the line when the timetable says so. Jobs that are under way are sent to their end."""
         rate = self._timetable.rate_at(local, self._usual_rate)

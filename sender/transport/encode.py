@@ -92,7 +92,8 @@ class Bundle:
             return
         signed = self._digests[slab.number * DIGEST_BYTES : (slab.number + 1) * DIGEST_BYTES]
         if _digest_in(slot, slab.length) != signed:
-            raise SourceError(f"slab {slab.number} is not what was packed: its files were changed since")
+            where = self._sources.places(slab.offset, slab.length)
+            raise SourceError(f"slab {slab.number} is not what was packed: somebody changed {where}")
 
 
 def _digest_in(slot: Slot, length: int) -> bytes:

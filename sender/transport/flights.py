@@ -7,14 +7,16 @@ cannot be sent, :mod:`sender.transport.endings` records its end.
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from diode.audit.chain import What
 from diode.audit.log import AuditLog
 from diode.bundle.ref import BundleRef, number_of
 from diode.config.sender import SenderConfig, SenderLink
-from diode.errors import DiodeError, UsageError
+from diode.errors import DiodeError, HeldError, UsageError
 from diode.formats.timestamps import now_utc
 from diode.protocol.sizes import Kind
+from diode.storage.turns import LET_GO, InOrder
 from sender.events.happened import (
     BundleResumed,
     Event,
@@ -67,6 +69,7 @@ class Flights:
         self._queued: defaultdict[int, deque[Row]] = defaultdict(deque)  # by priority
         self._resends: deque[Resend] = deque()
         self._kept_back: dict[str, Row] = {}  # by a person, whether they waited or were being sent
+        self.unrecorded: InOrder[Row | None] = InOrder(ledger.turns)  # ends of bundles
         self._config = config
         self._ledger = ledger
         self._scheduler = scheduler
@@ -77,12 +80,12 @@ class Flights:
     @property
     def is_idle(self) -> bool:
         """Whether no bundle waits and none is being sent."""
-        return not any(self._queued.values()) and not self._resends and self._scheduler.is_idle
+        return not any((*self._queued.values(), self._resends, self.unrecorded.keys)) and self._scheduler.is_idle
 
     @property
     def waiting(self) -> int:
         """How many bundles are queued or being sent."""
-        return sum(map(len, self._queued.values())) + len(self.outgoing)
+        return sum(map(len, self._queued.values())) + len(self.outgoing) + len(self.unrecorded)
 
     def queued(self) -> Iterator[Row]:
         """Bundles that wait."""
@@ -99,6 +102,7 @@ class Flights:
         """Paths of the items in the outbox that are queued, are being sent, or wait for signatures."""
         rows = [*(outgoing.row for outgoing in self.outgoing.values()), *self.queued(), *self._kept_back.values()]
         known = {row.origin for row in rows}
+        known |= {row.origin for row in self.unrecorded.keys if row is not None}
         return known | {row.origin for row in self._ledger.unapproved()}
 
     def queue(self, row: Row) -> None:
@@ -118,8 +122,11 @@ class Flights:
     def find_requests(self) -> bool:
         """Take up what commands left in the ledger: bundles that enough people have signed, and resend requests.
 
-        Returns whether any of these wait.
+        Returns whether any of these wait. While the ledger is held, it says too little of what is done already.
         """
+        self.unrecorded.settle()
+        if self.unrecorded:
+            return False
         approved = self._take_approved()
         for row in approved:
             self.queue(row)
@@ -128,11 +135,16 @@ class Flights:
 
     def _take_approved(self) -> list[Row]:
         """Record bundles as queued that enough people have signed meanwhile. Returns them."""
-        approved = self._ledger.approved()
-        for row in approved:
-            self._audit.append(What.QUEUED, **named(row), detail="signed by enough people")
-            self._ledger.set_state(row.id, State.QUEUED)
-        return [row._replace(state=State.QUEUED) for row in approved]
+        taken = []
+        for row in self._ledger.approved():
+            if not self._ledger.turns.try_now(partial(self._take_one, row)):
+                break
+            taken.append(row._replace(state=State.QUEUED))
+        return taken
+
+    def _take_one(self, row: Row) -> None:
+        self._audit.append(What.QUEUED, **named(row), detail="signed by enough people")
+        self._ledger.set_state(row.id, State.QUEUED)
 
     def find_resends(self) -> None:
         """Take up resend requests. They come through the ledger, because the command runs in another process."""
@@ -141,7 +153,10 @@ class Flights:
         self._resends.extend(resend for resend in self._ledger.resends.waiting() if resend.number not in known)
 
     def launch(self) -> None:
-        """Give bundles to the scheduler, as long as it has room."""
+        """Give bundles to the scheduler, as long as it has room and all ends so far are recorded."""
+        self.unrecorded.settle()
+        if self.unrecorded:
+            return
         for _ in range(len(self._resends)):
             self._launch_resend(self._resends.popleft())
         for priority in sorted(self._queued, reverse=True):
@@ -157,7 +172,8 @@ class Flights:
         if job.kind == Kind.DATA:
             outgoing.bytes_sent += outgoing.plan.slab(job).length
             if outgoing.resend is None:
-                self._ledger.progress.slab_sent(outgoing.row.id, job.sending_pass, job.slab)
+                note = partial(self._ledger.progress.slab_sent, outgoing.row.id, job.sending_pass, job.slab)
+                self._ledger.turns.try_now(note)  # otherwise a later slab says it
         row, done, total = outgoing.row, outgoing.bytes_sent, outgoing.bytes_to_send
         self._say(SlabSent(BundleRef.of_row(row), done, total, outgoing.sending_pass, row.passes))
         if is_over:
@@ -170,13 +186,14 @@ class Flights:
             return
         self._scheduler.cancel(job.bundle)
         if outgoing.resend is None:
-            self._endings.cancel(outgoing.row, detail)
+            self.unrecorded.do(outgoing.row, partial(self._endings.cancel, outgoing.row, detail))
         else:
             self._say(ResendBroken(BundleRef.of_row(outgoing.row), outgoing.row.passes))
-            self._endings.give_up(outgoing.resend, detail)
+            self.unrecorded.do(None, partial(self._endings.give_up, outgoing.resend, detail))
 
     def cancel(self, row: Row, detail: str) -> None:
         """Give up a bundle that waits or is being sent, because a person says so. Raises UsageError, StorageError."""
+        _refuse_held(self._ledger)
         outgoing = self.outgoing.get(number_of(row.id))
         if outgoing is not None and outgoing.resend is not None:
             raise UsageError(
@@ -184,11 +201,12 @@ class Flights:
             )
         if self._kept_back.pop(row.id, None) is None:
             self._stop(row)
-        self._endings.cancel(row, detail)
-        self._ledger.kept_back.remove(row.id)
+        self.unrecorded.do(row, partial(self._endings.cancel, row, detail))
+        self.unrecorded.do(row, partial(self._ledger.kept_back.remove, row.id))
 
     def keep_back(self, row: Row, who: str) -> None:
         """Send no more of a bundle until it is let go, because ``who`` says so. Raises UsageError, StorageError."""
+        _refuse_held(self._ledger)
         outgoing = self.outgoing.get(number_of(row.id))
         if row.id in self._kept_back:
             raise UsageError(f"{row.id} is kept back already")
@@ -205,6 +223,7 @@ class Flights:
 
     def let_go(self, row: Row, who: str) -> None:
         """Queue a bundle again that was kept back. It goes on where it was. Raises UsageError, StorageError."""
+        _refuse_held(self._ledger)
         if row.id not in self._kept_back:
             raise UsageError(f"{row.id} is not kept back: it is {row.state}")
         self._audit.append(What.LET_GO, **named(row), who=who)
@@ -228,11 +247,12 @@ class Flights:
         try:
             packed = load_packed(self._config.state, number_of(row.id))
         except (OSError, DiodeError, ValueError) as error:
-            self._endings.cancel(row, f"packed bundle is damaged: {error}")
+            self.unrecorded.do(row, partial(self._endings.cancel, row, f"packed bundle is damaged: {error}"))
             return
         if not _fits(self._config.link, packed):
-            self._endings.cancel(row, "packed for another MTU or profile; drop it into the outbox again")
-            self._ledger.forget(row.id)
+            why = "packed for another MTU or profile; drop it into the outbox again"
+            self.unrecorded.do(row, partial(self._endings.cancel, row, why))
+            self.unrecorded.do(row, partial(self._ledger.forget, row.id))
             return
         self._begin(self._resumed(row, self._plan(packed, row)))
 
@@ -255,10 +275,13 @@ class Flights:
         try:
             packed = load_packed(self._config.state, number)
         except (OSError, DiodeError, ValueError) as error:
-            self._endings.give_up(resend, f"its packed bundle is not kept any more: {error}")
+            self.unrecorded.do(
+                None, partial(self._endings.give_up, resend, f"its packed bundle is not kept any more: {error}")
+            )
             return
         if row is None or not _fits(self._config.link, packed):
-            self._endings.give_up(resend, "it was packed for another MTU or profile than the link has now")
+            why = "it was packed for another MTU or profile than the link has now"
+            self.unrecorded.do(None, partial(self._endings.give_up, resend, why))
             return
         plan = replace(self._plan(packed, row), passes=1, first_pass=row.passes_over, ranges=resend.ranges)
         self._begin(Outgoing(row, plan, resend))
@@ -293,12 +316,19 @@ class Flights:
         """Record the end: all slabs of a bundle, or of a resend request, have left the socket."""
         del self.outgoing[outgoing.plan.bundle]
         if outgoing.resend is None:
-            self._endings.sent(outgoing.row)
+            self.unrecorded.do(outgoing.row, partial(self._endings.sent, outgoing.row))
         else:
-            self._endings.resent(outgoing.row, outgoing.resend, outgoing.bytes_to_send)
+            resent = partial(self._endings.resent, outgoing.row, outgoing.resend, outgoing.bytes_to_send)
+            self.unrecorded.do(None, resent)
 
 
 def _fits(link: SenderLink, packed: Packed) -> bool:
     """Whether it was packed for the MTU and the profile that the link has now."""
     shape = packed.manifest.shape
     return (shape.symbol_bytes, shape.profile) == (link.symbol_bytes, link.profile)
+
+
+def _refuse_held(ledger: Ledger) -> None:
+    """A command can be typed again, so it does not wait. Raises HeldError, a StorageError."""
+    if not ledger.turns.is_free():
+        raise HeldError(f"another program holds the ledger; nothing was changed; {LET_GO}, then try again")

@@ -56,7 +56,7 @@ class _Over:
 
 
 class Heart:
-    """Seals heartbeats and sends them. Open it within a running event loop, and close it there.
+    """Seals heartbeats and sends them. Aim it within a running event loop, and close it there.
 
     ``epoch`` is larger than that of any run before. Sealing is done on the event loop and not in a thread: a counter
     must never be used twice, and a heartbeat has to leave while the disk does not answer. It takes a fraction of a
@@ -65,7 +65,6 @@ class Heart:
 
     def __init__(self, link: SenderLink, key: LinkKey, epoch: int, clock: Callable[[], float] = time.monotonic) -> None:
         session = Session(key, int.from_bytes(os.urandom(8), "big"), link.auth)
-        self._to = Address.parse(link.to)
         self._own_session = f"{session.session:016x}"
         self._sealer = HeartbeatSealer(key, session, link.symbol_bytes)
         self._epoch = epoch
@@ -74,10 +73,11 @@ class Heart:
         self._over: deque[_Over] = deque(maxlen=MAX_BUNDLES)
         self._stream: DatagramServer | None = None
 
-    async def open(self) -> None:
-        """Open the socket."""
-        self._socket = open_sender(self._to)
-        _, self._address = self._to.resolve()
+    async def aim(self, to: Address) -> None:
+        """Open the socket, or another one, from which heartbeats go to ``to``: an address in digits."""
+        self.close()
+        self._socket = open_sender(to)
+        _, self._address = to.resolve()
         self._stream = cast(DatagramServer, await asyncio_dgram.from_socket(self._socket))
 
     def close(self) -> None:
@@ -100,7 +100,8 @@ class Heart:
 
         Returns the errno with which the kernel refused it, or 0. The next heartbeat may pass.
         """
-        assert self._stream is not None
+        if self._stream is None:
+            return errno.ENETDOWN  # it could not be opened anew for another address
         heartbeat = self.next(told)
         try:
             for seal in (self._sealer.seal_mac, self._sealer.seal):

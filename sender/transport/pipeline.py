@@ -46,10 +46,11 @@ class _Between:
 class Pipeline:
     """One life of both workers, which ``worker_group`` watches and ends. It has a session and counters of its own."""
 
-    def __init__(self, config: SenderConfig, rate_bytes_per_s: int, worker_group: WorkerGroup) -> None:
+    def __init__(self, config: SenderConfig, to: Address, rate_bytes_per_s: int, worker_group: WorkerGroup) -> None:
+        """``to``: where datagrams go, in digits: no worker asks a name server."""
         full = stream_geometry(config.link.symbol_bytes, PROFILES[config.link.profile])
         with ExitStack() as fds:
-            sock = open_sender(Address.parse(config.link.to))
+            sock = open_sender(to)
             fds.callback(sock.close)
             slot_bytes = _slot_bytes(full)
             arena_bytes = SLOTS * slot_bytes + PADDING_DATAGRAMS * datagram_bytes(full.symbol_bytes)
@@ -61,7 +62,7 @@ class Pipeline:
             pipes = (ready_read, ready_write, free_read, free_write)
             between = _Between(arena, read_arena, counters, *pipes, sock.fileno())
             self.encode = worker_group.add(_start_encode(config, between, slot_bytes))
-            self.transmit = worker_group.add(_start_transmit(config, between, slot_bytes, rate_bytes_per_s))
+            self.transmit = worker_group.add(_start_transmit(config, to, between, slot_bytes, rate_bytes_per_s))
             self.counters = Counters(kept(fds, reader_of(counters)), transmit.COUNTERS)
         # a pipeline is in no cycle: when the next one is there, its counters' memory is given back at once
         self.jobs = Jobs(partial(_tell, self.encode), full.rows * full.columns)
@@ -102,7 +103,9 @@ def _start_encode(config: SenderConfig, between: _Between, slot_bytes: int) -> W
     return Worker("sender.transport.encode", settings, fds, says=ENCODE_SAYS, hears=ENCODE_HEARS, name="sender.encode")
 
 
-def _start_transmit(config: SenderConfig, between: _Between, slot_bytes: int, rate_bytes_per_s: int) -> Worker:
+def _start_transmit(
+    config: SenderConfig, to: Address, between: _Between, slot_bytes: int, rate_bytes_per_s: int
+) -> Worker:
     settings = TransmitSettings(
         arena=between.read_arena,
         slots=SLOTS,
@@ -111,7 +114,7 @@ def _start_transmit(config: SenderConfig, between: _Between, slot_bytes: int, ra
         free_write=between.free_write,
         counters=between.counters,
         socket=between.socket,
-        to=Address.parse(config.link.to),
+        to=to,
         datagram_bytes=datagram_bytes(config.link.symbol_bytes),
         padding_datagrams=PADDING_DATAGRAMS,
         rate=rate_bytes_per_s,

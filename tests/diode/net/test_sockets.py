@@ -1,6 +1,7 @@
 """Sockets are bound or taken over as the configuration says, and closed to what they are not for."""
 
 import socket
+from collections.abc import Callable
 
 import pytest
 
@@ -131,3 +132,10 @@ def test_what_an_earlier_reader_switched_on_is_off_again(closing: Closing) -> No
     assert 1 == holder.getsockopt(socket.IPPROTO_UDP, UDP_GRO)
     closing(adopt_receiver(passed(holder), LOOPBACK, BUFFER_BYTES))
     assert 0 == holder.getsockopt(socket.IPPROTO_UDP, UDP_GRO)
+
+
+@pytest.mark.parametrize("opened", [open_sender, lambda address: open_receiver(address, BUFFER_BYTES)])
+def test_the_broadcast_address_of_a_net_is_refused(opened: Callable[[Address], socket.socket]) -> None:
+    """Loopback is a net of this host, too."""
+    with pytest.raises(UsageError, match="broadcast address of one of this host's own nets"):
+        opened(Address("127.255.255.255", 9000))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from diode.errors import StorageError
+from diode.errors import HeldError
 from diode.storage import connection
 from diode.storage.connection import Connection
 
@@ -38,15 +38,25 @@ def test_it_is_waited_for(held: tuple[Connection, sqlite3.Connection]) -> None:
 
     with capture_logs() as logs:
         ours._patiently(work)
-    assert ["ledger_held", "ledger_free_again"] == [line["event"] for line in logs]
+    assert ["ledger_busy", "ledger_free_again"] == [line["event"] for line in logs]
     assert 1 == ours.integer("SELECT count(*) FROM kept")
 
 
-def test_not_for_ever(held: tuple[Connection, sqlite3.Connection], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_not_for_ever(held: tuple[Connection, sqlite3.Connection]) -> None:
     """In the end the error says what to do; nothing was changed."""
-    monkeypatch.setattr(connection, "HELD_S", 0.0)
     ours, browser = held
-    with pytest.raises(StorageError, match="another program holds it; close what has it open"), ours.transaction():
+    ours.wait(0.0)
+    with pytest.raises(HeldError, match="another program holds it; close what has it open"), ours.transaction():
         pass
     browser.execute("ROLLBACK")
     assert 0 == ours.integer("SELECT count(*) FROM kept")
+
+
+def test_whether_it_is_free_is_known_without_waiting(held: tuple[Connection, sqlite3.Connection]) -> None:
+    """On an event loop nobody waits for another program."""
+    ours, browser = held
+    assert not ours.is_free()
+    browser.execute("ROLLBACK")
+    assert ours.is_free()
+    with ours.transaction():
+        assert ours.is_free()

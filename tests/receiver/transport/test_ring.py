@@ -170,7 +170,8 @@ async def test_who_only_reads_cannot_write(tmp_path: Path, monkeypatch: pytest.M
     worker_group: Any = SimpleNamespace(add=lambda made: made)
     for pipeline in (sender.transport.pipeline, receiver.transport.pipeline):
         monkeypatch.setattr(pipeline, "Worker", worker)
-    sender.transport.pipeline.Pipeline(load(SenderConfig, tmp_path / "sender" / "sender.toml"), 1000, worker_group)
+    sending = load(SenderConfig, tmp_path / "sender" / "sender.toml")
+    sender.transport.pipeline.Pipeline(sending, sending.link.address, 1000, worker_group)
     spare = create_memfd("socket", 1)
     config = load(ReceiverConfig, tmp_path / "receiver" / "receiver.toml")
     made = receiver.transport.pipeline.Pipeline(config, spare, {}, [], 1472, worker_group)

@@ -6,11 +6,14 @@ from pathlib import Path
 from threading import Event as Gate
 
 from diode.audit.log import AuditLog
+from diode.config.sender import SenderLink
 from diode.protocol.geometry import PROFILES, stream_geometry
 from diode.protocol.sizes import datagram_bytes
+from diode.storage.turns import InOrder, Turns
 from sender.ledger import Ledger
 from sender.supervisor.beats import Voice
 from sender.supervisor.counts import Counts
+from sender.supervisor.destination import Destination
 from sender.supervisor.lookups import Known, Lookups
 from sender.supervisor.pipelines import Pipelines
 from sender.supervisor.refusals import LocalRefusals
@@ -50,6 +53,13 @@ class Idle(Flights):
     def __init__(self) -> None:
         self._queued = {}  # type: ignore[assignment]
         self.outgoing = {}
+        self.unrecorded = InOrder(Turns(None, ""))  # type: ignore[arg-type]  # asked for nothing
+
+
+class Somewhere(Destination):
+    """Where it is already sent to."""
+
+    at = None  # type: ignore[assignment]
 
 
 class Disk:
@@ -75,7 +85,8 @@ async def test_a_ledger_that_blocks_stops_no_heartbeat(tmp_path: Path) -> None:
     lookups = Lookups(tmp_path / "ledger.db", audit, lambda _: None, look=disk.look, patience_s=0.0)
     lookups.open()
     counts = Counts(lambda: dict.fromkeys(COUNTERS, 0))
-    voice = Voice(heart, lookups, Sending(), scheduler, Idle(), counts, LocalRefusals(lambda _: None, lambda _: None))
+    nowhere = LocalRefusals(lambda _: None, lambda _: None), Somewhere(SenderLink(to="127.0.0.1:9"), lambda _: None)
+    voice = Voice(heart, lookups, Sending(), scheduler, Idle(), counts, *nowhere)
     turns = 0
 
     async def other_work() -> None:

@@ -13,6 +13,7 @@ from diode.config.init import init_pair
 from diode.config.load import load
 from diode.config.sender import SenderConfig
 from diode.errors import MessageError, UsageError, WorkerError
+from diode.net.address import Address
 from diode.process import restarts
 from diode.process.memory import Counters
 from diode.process.messages import Fatal, PathChosen, PeerRefused, SandboxLacks
@@ -22,6 +23,7 @@ from diode.process.workers import Worker
 from sender.events import happened
 from sender.events.happened import Event
 from sender.messages import Degraded, Failed, SendAccepted, SendRefused, Sent, SessionBegun
+from sender.supervisor.destination import Destination
 from sender.supervisor.figures import Figures
 from sender.supervisor.pipelines import Pipelines
 from sender.supervisor.refusals import LocalRefusals
@@ -53,6 +55,7 @@ class Nobody(WorkerGroup):
 
     def __init__(self) -> None:
         self.alarms: list[tuple[str, str, str]] = []
+        self.workers = [_worker(ENCODE)]
 
     def alarm(self, module: str, kind: str, why: str) -> None:
         self.alarms.append((module, kind, why))
@@ -96,6 +99,8 @@ class Bench:
     def __post_init__(self) -> None:
         self.supply, self.figures, self.shutdown = Quiet(), Figures(), Shutdown(self.said.append)
         self.refusals = LocalRefusals(self.said.append, self.shutdown.fail)
+        self.destination = Destination(self.config.link, self.said.append)
+        self.destination.at = Address("127.0.0.1", 9)
         self.pipelines = Pipelines(
             *(
                 self.config,
@@ -106,6 +111,7 @@ class Bench:
                 self.said.append,
                 self.announce,
                 self.refusals,
+                self.destination,
             ),
             restarts=Restarts(2),
             start=self.start,
@@ -113,9 +119,9 @@ class Bench:
         self.pipelines.open()
         self.worker_group = self.pipelines._worker_group = Nobody()
 
-    def start(self, _config: SenderConfig, rate: int, _worker_group: WorkerGroup) -> Line:
+    def start(self, _config: SenderConfig, to: Address, rate: int, _worker_group: WorkerGroup) -> Line:
         """Another life."""
-        assert rate == 7
+        assert (rate, to.port) == (7, 9)
         self.lines.append(Line())
         return self.lines[-1]
 
@@ -230,6 +236,18 @@ async def test_a_worker_that_dies_is_replaced(bench: Bench) -> None:
     assert (2, 9) == (len(bench.lines), bench.figures.total()["datagrams"])
 
 
+async def test_another_address_is_another_pipeline(bench: Bench) -> None:
+    """What was under way to the old one is the scheduler's again, and no worker died."""
+    bench.lines[0].jobs.fill(Padding(3))
+    bench.hear(SendRefused(errno.ENODEV), TRANSMIT)
+    bench.pipelines.move()
+    assert bench.lines[0].jobs.is_idle
+    assert (2, [], "") == (len(bench.lines), bench.said, bench.refusals.error)
+    bench.worker_group.workers = []  # it could not be started yet: then it goes there by itself
+    bench.pipelines.move()
+    assert 2 == len(bench.lines)
+
+
 async def test_workers_that_die_again_and_again_end_the_daemon(bench: Bench) -> None:
     """A restart does not mend what is wrong then."""
     for _ in range(3):
@@ -245,7 +263,7 @@ async def test_workers_that_cannot_be_started_now_are_started_later(
 ) -> None:
     """A worker died while the name server was away, and that comes back."""
     monkeypatch.setattr(restarts, "PAUSES_S", (0.0, 0.0))
-    bench.pipelines._start = failing(2, bench.start)
+    bench.pipelines._start = failing(2, bench.pipelines._start)
     bench.pipelines.mourn(_worker(ENCODE))
     assert (WorkersLate("cannot find the host of link.to", 0.0), 1) == (bench.said[-1], len(bench.lines))
     for _ in range(100):
@@ -256,7 +274,7 @@ async def test_workers_that_cannot_be_started_now_are_started_later(
 async def test_a_daemon_never_lives_on_without_workers(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a minute of that it ends, with a code by which systemd starts it again."""
     monkeypatch.setattr(restarts, "PAUSES_S", (0.0, 0.0))
-    bench.pipelines._start = failing(3, bench.start)
+    bench.pipelines._start = failing(3, bench.pipelines._start)
     bench.pipelines.mourn(_worker(ENCODE))
     await bench.shutdown.wait(10.0)
     assert bench.shutdown.failure is not None
@@ -264,11 +282,11 @@ async def test_a_daemon_never_lives_on_without_workers(bench: Bench, monkeypatch
     assert "no new workers could be started: cannot find the host" in str(bench.shutdown.failure)
 
 
-def failing(times: int, otherwise: Callable[..., Line]) -> Callable[..., Line]:
+def failing(times: int, otherwise: Callable[..., Pipeline]) -> Callable[..., Pipeline]:
     """A start that raises so many times."""
     left = iter(range(times))
 
-    def start(*given: Any) -> Line:
+    def start(*given: Any) -> Pipeline:
         if next(left, None) is not None:
             raise UsageError("cannot find the host of link.to")
         return otherwise(*given)

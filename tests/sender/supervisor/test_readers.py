@@ -126,6 +126,30 @@ LINES: list[tuple[Event, tuple[str, str, Mapping[str, Any]] | None]] = [
             },
         ),
     ),
+    (
+        happened.DestinationChanged("a", "b", "c"),
+        (
+            *("warning", "destination_changed"),
+            {
+                "to": "a",
+                "before": "b",
+                "now": "c",
+                "consequence": "everything goes there from now on; what was under way is sent again",
+            },
+        ),
+    ),
+    (
+        happened.DestinationUnknown("a", "b", "c"),
+        (
+            *("warning", "destination_unknown"),
+            {
+                "to": "a",
+                "used": "b",
+                "detail": "c",
+                "consequence": "the address that is known goes on to be used, and it is looked up again",
+            },
+        ),
+    ),
     (happened.KernelAccepts(61.4), ("info", "kernel_accepts_again", {"refused_s": 61})),
     (
         happened.SandboxIncomplete("sender.transport.encode", ("landlock",)),
@@ -204,6 +228,7 @@ def test_metrics_keep_their_names() -> None:
             "diode_sender_bundles",
             "diode_sender_worker_restarts",
             "diode_sender_clock_jumps",
+            "diode_sender_destination_changes",
         ),
         "diode_sender_bundles_waiting",
     ] == names

@@ -288,7 +288,8 @@ def test_a_slab_with_other_bytes_does_not_leave(bench: Bench, tmp_path: Path, se
     jobs = [replace(slab_of(packed, n + 1, n), sending_pass=sending_pass) for n in range(3)]
     bench.tell(begun(packed), *jobs)
     _, failed = bench.supervisor.drain()
-    assert (2, "slab 1 is not what was packed: its files were changed since") == (failed.job, failed.detail)
+    place = f"bytes {FULL.source_bytes} to {2 * FULL.source_bytes} of {str(tmp_path / 'file-1')!r}"
+    assert (2, f"slab 1 is not what was packed: somebody changed {place}") == (failed.job, failed.detail)
     assert [1, 3] == [sent.job for sent in bench.transmit.drain()]
 
 
