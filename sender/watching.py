@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from watchfiles import awatch
 
@@ -31,9 +31,17 @@ RESCAN_S: Final = 30.0
 BLIND_S: Final = 2.0  # while the kernel reports no changes
 WAITING_S: Final = 1.0
 UNSETTLED_S: Final = 0.25
+MOST_TOLD: Final = 500  # characters of why an item is refused, where it is left; the log has all
 STUCK_AGAIN_S: Final = 600.0  # after this time it is tried again to move away an item that could not be moved
 UNWATCHED: Final = "rename or remove what the detail names, then start the sender again: drops are seen at once then"
 STAYED: Final = "let the sender's user move it, on the mount of outbox.path, or remove it; it is not sent again"
+
+
+class _Taken(NamedTuple):
+    """What became of an item that was handled, and where it belongs."""
+
+    what: str = "was handled"
+    to: str = "failed"
 
 
 class Watcher:
@@ -151,20 +159,21 @@ class Watcher:
         if standing is not Standing.READY:
             return standing
         before = await self._maybe_look(entry)
-        to = await self._take(entry)
+        taken = await self._take(entry)
         if str(entry) in self._origins():
             self._taken[entry] = before.seen.hex() if before else ""
             return Standing.READY
-        return await self._after(entry, before, to)
+        return await self._after(entry, before, taken)
 
-    async def _after(self, entry: Path, before: Look | None, to: str) -> Standing | Left:
+    async def _after(self, entry: Path, before: Look | None, taken: _Taken) -> Standing | Left:
         """What is to be remembered of an item that was handled, and of which no bundle is on its way."""
         after = await self._maybe_look(entry)
         if not self._folder.has(entry) or (before is not None and before != after):
             return Standing.READY
         self._again_at[entry] = time.monotonic() + STUCK_AGAIN_S
         seen = before.seen.hex() if before else "unreadable"
-        return Left(printable(entry), f"was handled, and cannot be moved to {to}", STAYED, seen=seen, to=to)
+        why = f"{taken.what}, and cannot be moved to {taken.to}"
+        return Left(printable(entry), why, STAYED, seen=seen, to=taken.to)
 
     async def _maybe_stays(self, entry: Path) -> Standing | Left | None:
         """What is known of an item that was handled before, and has not changed since: it is not read again."""
@@ -200,36 +209,37 @@ class Watcher:
         except OSError:
             return None
 
-    async def _take(self, entry: Path) -> str:
-        """Pack and queue an item, or set it aside. Returns where it belongs if no bundle of it is on its way."""
+    async def _take(self, entry: Path) -> _Taken:
+        """Pack and queue an item, or set it aside. What it returns counts if no bundle of it is on its way."""
         try:
             item = self._folder.item(entry)
             send = self._config.send
             order = Order(item, [self._folder.root(entry)], send.passes, send.pass_delay_s, str(entry))
             row = await self._packer.pack(order)
         except FileNotFoundError:
-            return "failed"  # somebody took it away again
+            return _Taken()  # somebody took it away again
         except StorageError:
             raise  # our own disk failed: the item is not at fault, and stays where it is
         except DiodeError as error:
-            self._set_aside(entry, error)
+            return self._set_aside(entry, error)
         except OSError as error:
-            self._set_aside(entry, SourceError(f"{error.strerror}: {printable(Path(str(error.filename)))}"))
+            return self._set_aside(entry, SourceError(f"{error.strerror}: {printable(Path(str(error.filename)))}"))
         except Exception as error:
             log.exception("item_raised", item=printable(entry), consequence="it is set aside, and all else goes on")
-            self._set_aside(entry, SourceError(f"it cannot be packed: {type(error).__name__}: {str(error)!a}"))
+            return self._set_aside(entry, SourceError(f"it cannot be packed: {type(error).__name__}: {str(error)!a}"))
         else:
             if row is None:
                 archive(self._folder, self._config.state, self._ledger, self._ledger.from_origin(str(entry)), entry)
-                return "sent"
+                return _Taken(to="sent")
             self._queue(row)
-        return "failed"
+        return _Taken()
 
-    def _set_aside(self, entry: Path, error: DiodeError) -> None:
+    def _set_aside(self, entry: Path, error: DiodeError) -> _Taken:
         channel, name = printable(Path(entry.parent.name)), printable(Path(entry.name))
         self._packer.reject(channel, name, error)
         self._say(ItemRefused(channel, name, error.reason))
         self._folder.set_aside(entry, error)
+        return _Taken(f"is refused: {error}"[:MOST_TOLD])
 
 
 def _first_cause(error: Exception) -> Exception:

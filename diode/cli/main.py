@@ -4,7 +4,7 @@ Modules of this folder define arguments and help texts. The work is in :mod:`dio
 a command runs.
 """
 
-from diode.cli import audit, doctor, init, keys, lab, trust
+from diode.cli import audit, docs, doctor, init, keys, lab, trust
 from diode.console.entry import Version, guarded, new_app
 
 app = new_app("A one-way transfer service, emulated in software.")
@@ -15,6 +15,7 @@ app.add_typer(doctor.oneway_app, name="oneway")
 app.add_typer(audit.app, name="audit")
 app.command("doctor")(doctor.doctor)
 app.command("evidence")(doctor.evidence)
+app.command("docs")(docs.docs)
 app.add_typer(trust.app, name="trust")
 app.command("sign")(trust.sign)
 app.command("inspect")(trust.inspect)

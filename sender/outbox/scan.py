@@ -20,7 +20,9 @@ from diode.formats.names import MAX_FILES, check_new_name
 from diode.storage.folder import Folder, real_path
 from sender.outbox.hub_cache import Hub, find_hub, is_cache, is_unfinished
 from sender.outbox.links import Follower, Links, Spot, identity, keeper_of
+from sender.outbox.refusals import Refusals
 
+MAX_WHOLE_PATH_BYTES: Final = 4095  # PATH_MAX without the NUL: what any program of the enclave can open by its path
 _DEEPEST: Final = 64
 _READ: Final = os.O_RDONLY | os.O_NONBLOCK
 _SEEN: Final = "=QQqq"  # a fingerprint
@@ -118,30 +120,42 @@ def _top_of_all() -> Folder:
     return Folder(os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC), Path("/"))
 
 
-def collect(roots: Sequence[Path | Root], links: Links, file_name: str | None = None) -> list[Source]:
+def collect(roots: Sequence[Path | Root], links: Links, file_name: str | None = None, place: str = "") -> list[Source]:
     """All files and empty directories below ``roots``, sorted as in the files table.
 
     One directory gives its contents. One file gives that file, under ``file_name`` if that is given. Several roots are
-    each put under their own names. Raises SourceError for anything that cannot cross the diode: links (unless they are
-    followed within the root), hard links that others may have made, devices, sockets, unusable names.
+    each put under their own names. ``place``: the folder of the enclave in which they will lie, if that is known.
+
+    Raises SourceError with everything that cannot cross the diode: links (unless they are followed within the root),
+    hard links that others may have made, devices, sockets, unusable names, and what cannot be read.
     """
     sources: list[Source] = []
     linked: dict[tuple[int, int], _Linked] = {}
+    refusals = Refusals()
     for root in roots:
-        walk = _Walk(links, linked)
-        for source in walk.all_of(root, file_name, alone=len(roots) == 1):
-            sources.append(source)
-            if len(sources) > MAX_FILES:
-                raise LimitError(f"more than {MAX_FILES} files and empty directories: a bundle holds no more")
-    for file in linked.values():
-        file.check()
-    try:
-        paths = PathSet()
-        for source in sources:
+        with refusals.noting():
+            sources += _Walk(links, linked, refusals).all_of(root, file_name, alone=len(roots) == 1)
+        if len(sources) > MAX_FILES:
+            raise LimitError(f"more than {MAX_FILES} files and empty directories: a bundle holds no more")
+    paths = PathSet()
+    for source in sources:
+        with refusals.noting():
+            check_length(place, source.path)
             paths.add(source.path)
-    except PathError as error:
-        raise SourceError(str(error)) from error
+    for file in linked.values():
+        with refusals.noting():
+            file.check()
+    refusals.check()
     return sorted(sources, key=lambda source: source.sort_key)
+
+
+def check_length(place: str, path: str) -> None:
+    """Raise SourceError for a path that no program of the enclave could open below the folder ``place``."""
+    if (size := len(f"{place}/{path}".encode())) > MAX_WHOLE_PATH_BYTES:
+        raise SourceError(
+            f"path {path[:60]!r}... would have {size} bytes in the inbox, more than {MAX_WHOLE_PATH_BYTES}: "
+            "shorten names of folders, or send an archive"
+        )
 
 
 @dataclass(slots=True)
@@ -165,8 +179,9 @@ class _Linked:
 class _Walk:
     """A walk through one root. Each folder is opened by its name in the folder above, so no link is followed."""
 
-    def __init__(self, links: Links, linked: dict[tuple[int, int], _Linked]) -> None:
+    def __init__(self, links: Links, linked: dict[tuple[int, int], _Linked], refusals: Refusals) -> None:
         self._links = links
+        self._refusals = refusals
         self._linked = linked
         self._above: list[tuple[int, int]] = []  # the folders that are being walked
         self._caches: set[str] = set()
@@ -211,7 +226,8 @@ class _Walk:
             yield Source(path + "/", spot.origin, spot.top, spot.below)
         for name in names:
             inner = f"{path}/{name}" if path else name
-            yield from self._entry(spot.inner(folder, name, spot.keeper), inner, depth)
+            with self._refusals.noting():
+                yield from self._entry(spot.inner(folder, name, spot.keeper), inner, depth)
         self._above.pop()
 
     def _entry(self, spot: Spot, path: str, depth: int) -> Iterator[Source]:
@@ -238,6 +254,8 @@ class _Walk:
             raise SourceError(f"{spot.origin!r} is neither a file nor a directory")
         if is_unfinished(spot.below, self._caches):
             raise SourceError(f"{spot.origin!r} is a download that has not ended: end it, or remove the file")
+        with _readable(spot.origin):
+            _prove_readable(spot)
         if status.st_nlink > 1:
             linked = self._linked.setdefault(identity(status), _Linked(status.st_nlink))
             linked.found.add(spot.origin)
@@ -251,9 +269,15 @@ def _readable(origin: str) -> Iterator[None]:
     try:
         yield
     except PathError as error:
-        raise SourceError(str(error)) from error
+        raise SourceError(f"{origin!r}: {error}") from error
     except OSError as error:
         raise SourceError(f"{origin!r} cannot be read: {error.strerror}") from error
+
+
+def _prove_readable(spot: Spot) -> None:
+    """Raise OSError for a file that this process may not read. Only one that seems to be such is opened."""
+    if not os.access(spot.name, os.R_OK, dir_fd=spot.holder.fd, effective_ids=True):
+        os.close(spot.holder.beneath(spot.name, _READ))
 
 
 def _seen(status: os.stat_result) -> bytes:

@@ -3,14 +3,20 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from diode.config.sender import SenderConfig
 from diode.protocol.geometry import PROFILES, stream_geometry
 from sender.intake.candidate import Candidate, Progress, make_candidate
 from sender.outbox.folder import Item
 from sender.outbox.hashing import Content, hash_content
-from sender.outbox.scan import Root, Source, collect
+from sender.outbox.refusals import Refusals
+from sender.outbox.scan import Root, Source, check_length, collect
 from sender.staging.stage import Staged
+
+INBOX: Final = "/var/lib/diode-receiver/inbox"  # of a receiver that was set up as docs/operations.md has it
+VERSION_TIME: Final = "%Y%m%dT%H%M%SZ"
+MADE_VERSION: Final = "00000000T000000Z-00000000"  # as long as one that is made of time and digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +50,17 @@ class Order:
 
 def collect_and_hash(config: SenderConfig, order: Order, progress: Callable[[int], None]) -> Hashed:
     """Find the files of an order, and read each once. Raises SourceError, LimitError."""
-    link = config.link
+    link, item = config.link, order.item
+    place = f"{INBOX}/{item.channel}/{item.name}/{item.version or MADE_VERSION}/data"
     if order.staged is None:
-        sources: Sequence[Source] = collect(order.roots, config.outbox.links, order.item.name if order.origin else None)
+        name = item.name if order.origin else None
+        sources: Sequence[Source] = collect(order.roots, config.outbox.links, name, place)
     else:
-        sources = order.staged.sources
+        sources, refusals = order.staged.sources, Refusals()
+        for source in sources:
+            with refusals.noting():
+                check_length(place, source.path)
+        refusals.check()
     full = stream_geometry(link.symbol_bytes, PROFILES[link.profile])
     hashed = Hashed(sources, hash_content(sources, full.source_bytes, progress))
     if order.staged is not None:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from securesystemslib.signer import CryptoSigner
 
@@ -39,14 +39,11 @@ from sender.intake.verdict import Verdict
 from sender.ledger import Ledger, Row, State, named
 from sender.outbox.folder import Item
 from sender.outbox.hashing import Content, bytes_again
-from sender.pack.hashed import Hashed, Order, collect_and_hash
+from sender.pack.hashed import VERSION_TIME, Hashed, Order, collect_and_hash
 from sender.pack.identity_copies import forget_older
 from sender.pack.packed import Identity, Packed, write_packed
 
 T = TypeVar("T")
-
-INBOX: Final = "/var/lib/diode-receiver/inbox"  # of a receiver that was set up as docs/operations.md has it
-MAX_WHOLE_PATH_BYTES: Final = 4095  # PATH_MAX without the NUL: what any program there can open by its path
 
 
 class Packer:
@@ -88,12 +85,11 @@ class Packer:
         if same is not None and (item.version is None or item.version == same.version):
             self._say(ContentSkipped(item.channel, item.name, same.version))
             return None
-        version = item.version or f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{digest[:8]}"
+        version = item.version or f"{time.strftime(VERSION_TIME, time.gmtime())}-{digest[:8]}"
         if self._ledger.find(item.channel, item.name, version=version):
             raise SourceError(
                 f"{item.channel}/{item.name}@{version} was sent with other content; give it a new version"
             )
-        _check_paths(f"{INBOX}/{item.channel}/{item.name}/{version}/data", hashed.content)
         verdict = await self._take_in(order, version, hashed)
         identity = self._identify(item, version)
         await self._keep(identity)
@@ -246,14 +242,4 @@ class Packer:
             supersedes=older.version if older else None,
             expires=moment(now + channel.valid_days * 86400) if channel.valid_days else None,
             labels=channel.labels,
-        )
-
-
-def _check_paths(place: str, content: Content) -> None:
-    """Raise SourceError for a file that no program of the enclave could open by its path below ``place``."""
-    longest = max((entry.path for entry in content.entries), key=lambda path: len(path.encode()), default="")
-    if (size := len(f"{place}/{longest}".encode())) > MAX_WHOLE_PATH_BYTES:
-        raise SourceError(
-            f"path {longest[:60]!r}... would have {size} bytes in the inbox, more than {MAX_WHOLE_PATH_BYTES}: "
-            "shorten names of folders, or send an archive"
         )
