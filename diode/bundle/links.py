@@ -9,7 +9,7 @@ and nothing without end.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
 from diode.bundle.files import FileEntry
@@ -30,17 +30,27 @@ def check_links(table: Table, links: Iterable[FileEntry]) -> None:
 
     ``links`` are all the links of the table, in its order.
     """
+    for error in bad_links(table, links):
+        raise error
+
+
+def bad_links(table: Table, links: Iterable[FileEntry]) -> Iterator[PathError]:
+    """What is wrong with each of ``links``, as :func:`check_links` raises it."""
     listed = list(links)
     known = _Known(table, frozenset(one.path for one in listed))
     to_folders: list[tuple[str, str]] = []
     for one in listed:
-        target = known.resolve(one)
+        try:
+            target = known.resolve(one)
+        except PathError as error:
+            yield error
+            continue
         if not target or known.is_folder(target):
             to_folders.append((one.path, target))
     places = [path.encode() for path, _ in to_folders]
     for path, target in to_folders:
         if _any_below(places, target):
-            raise PathError(
+            yield PathError(
                 f"link {path!r} leads to a folder below which a link leads to a folder: following them may have no end"
             )
 
@@ -80,6 +90,18 @@ class _Known:
             found = self._table.path_from(f"{path}/")
             known = self._folders[path] = found is not None and found.startswith(f"{path}/")
         return known
+
+
+class PathList:
+    """The paths of a files table, sorted by their bytes, as a :class:`Table`."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._paths = paths
+
+    def path_from(self, path: str) -> str | None:
+        """The first path that is not before ``path``."""
+        index = bisect_left(self._paths, path.encode(), key=str.encode)
+        return self._paths[index] if index < len(self._paths) else None
 
 
 def _any_below(places: Sequence[bytes], folder: str) -> bool:

@@ -14,7 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
-from diode.bundle.files import PathSet
+from diode.bundle.files import FileEntry, PathSet
+from diode.bundle.links import PathList, bad_links
+from diode.bundle.manifest import MAX_LINKS
 from diode.errors import LimitError, PathError, SourceError
 from diode.formats.names import MAX_FILES, check_new_name
 from diode.storage.folder import Folder, real_path
@@ -26,6 +28,7 @@ MAX_WHOLE_PATH_BYTES: Final = 4095  # PATH_MAX without the NUL: what any program
 _DEEPEST: Final = 64
 _READ: Final = os.O_RDONLY | os.O_NONBLOCK
 _SEEN: Final = "=QQqq"  # a fingerprint
+MTIME: Final = 2  # where the time of the last change of content is in one
 
 
 def fingerprint(status: os.stat_result) -> tuple[int, int, int, int]:
@@ -59,13 +62,23 @@ class Root(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One path of the bundle, and the file or empty directory it comes from: ``below`` the folder ``top``."""
+    """One path of the bundle, and the file, link or empty directory it comes from: ``below`` the folder ``top``.
+
+    ``link``: what a link says that is sent as one. ``mtime_ns``: of a link or directory; that of a file is in ``seen``.
+    """
 
     path: str
     origin: str
     top: Folder
     below: str
     seen: bytes = b""  # what the file looked like
+    link: str | None = None
+    mtime_ns: int = 0
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it has content."""
+        return self.link is None and not self.path.endswith("/")
 
     @property
     def sort_key(self) -> bytes:
@@ -120,7 +133,19 @@ def _top_of_all() -> Folder:
     return Folder(os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC), Path("/"))
 
 
-def collect(roots: Sequence[Path | Root], links: Links, file_name: str | None = None, place: str = "") -> list[Source]:
+class Found(NamedTuple):
+    """What an item holds, sorted as in the files table. ``folders``: when each folder that was entered changed last."""
+
+    sources: list[Source]
+    folders: dict[str, int]
+
+
+def collect(roots: Sequence[Path | Root], links: Links, file_name: str | None = None) -> list[Source]:
+    """The sources that :func:`find` finds."""
+    return find(roots, links, file_name).sources
+
+
+def find(roots: Sequence[Path | Root], links: Links, file_name: str | None = None, place: str = "") -> Found:
     """All files and empty directories below ``roots``, sorted as in the files table.
 
     One directory gives its contents. One file gives that file, under ``file_name`` if that is given. Several roots are
@@ -131,10 +156,12 @@ def collect(roots: Sequence[Path | Root], links: Links, file_name: str | None = 
     """
     sources: list[Source] = []
     linked: dict[tuple[int, int], _Linked] = {}
+    folders: dict[str, int] = {}
     refusals = Refusals()
     for root in roots:
         with refusals.noting():
-            sources += _Walk(links, linked, refusals).all_of(root, file_name, alone=len(roots) == 1)
+            walk = _Walk(links, linked, refusals, folders)
+            sources += walk.all_of(root, file_name, alone=len(roots) == 1)
         if len(sources) > MAX_FILES:
             raise LimitError(f"more than {MAX_FILES} files and empty directories: a bundle holds no more")
     paths = PathSet()
@@ -145,8 +172,19 @@ def collect(roots: Sequence[Path | Root], links: Links, file_name: str | None = 
     for file in linked.values():
         with refusals.noting():
             file.check()
+    sources.sort(key=lambda source: source.sort_key)
+    _check_links(sources, refusals)
     refusals.check()
-    return sorted(sources, key=lambda source: source.sort_key)
+    return Found(sources, folders)
+
+
+def _check_links(sources: Sequence[Source], refusals: Refusals) -> None:
+    kept = [FileEntry(source.path, link=source.link) for source in sources if source.link is not None]
+    if len(kept) > MAX_LINKS:
+        raise LimitError(f"{len(kept)} symbolic links: a bundle holds no more than {MAX_LINKS}")
+    for error in bad_links(PathList([source.path for source in sources]), kept) if kept else ():
+        with refusals.noting():
+            raise error
 
 
 def check_length(place: str, path: str) -> None:
@@ -179,8 +217,11 @@ class _Linked:
 class _Walk:
     """A walk through one root. Each folder is opened by its name in the folder above, so no link is followed."""
 
-    def __init__(self, links: Links, linked: dict[tuple[int, int], _Linked], refusals: Refusals) -> None:
+    def __init__(
+        self, links: Links, linked: dict[tuple[int, int], _Linked], refusals: Refusals, folders: dict[str, int]
+    ) -> None:
         self._links = links
+        self._folders = folders
         self._refusals = refusals
         self._linked = linked
         self._above: list[tuple[int, int]] = []  # the folders that are being walked
@@ -218,12 +259,13 @@ class _Walk:
         if depth > _DEEPEST:
             raise SourceError(f"{spot.origin!r} is nested too deeply, or links form a circle")
         with _readable(spot.origin):
-            names = folder.names()
-            self._above.append(identity(os.fstat(folder.fd)))
+            names, status = folder.names(), os.fstat(folder.fd)
+            self._above.append(identity(status))
+        self._folders[path] = status.st_mtime_ns
         if is_cache(names):
             self._caches.add(spot.below)
         if not names and path:
-            yield Source(path + "/", spot.origin, spot.top, spot.below)
+            yield Source(path + "/", spot.origin, spot.top, spot.below, mtime_ns=status.st_mtime_ns)
         for name in names:
             inner = f"{path}/{name}" if path else name
             with self._refusals.noting():
@@ -234,6 +276,9 @@ class _Walk:
         with _readable(spot.origin):
             check_new_name(spot.name)
             status = spot.status()
+            if stat.S_ISLNK(status.st_mode) and (words := self._follower.maybe_kept(spot)) is not None:
+                yield Source(path, spot.origin, spot.top, spot.below, link=words, mtime_ns=status.st_mtime_ns)
+                return
             if stat.S_ISLNK(status.st_mode):
                 origin, spot = spot.origin, self._follower.follow(spot)
                 status = spot.status()

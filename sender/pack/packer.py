@@ -211,7 +211,8 @@ class Packer:
         profile, state = PROFILES[link.profile], self._config.state
         sources, content = hashed.sources, hashed.content
         made = order.staged.made if order.staged else None
-        return write_packed(state, identity, profile, link.symbol_bytes, sources, content, signers, attestation, made)
+        place = (state, identity, profile, link.symbol_bytes)
+        return write_packed(*place, sources, content, signers, attestation, made, hashed.times)
 
     def _attest(self, identity: Identity, content: Content, verdict: Verdict) -> str | None:
         """The attestation of the checks, for the enclave. None: this sender has no service key to sign it."""

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from diode.bundle.files import parse_files
 from diode.bundle.manifest import Manifest
-from diode.bundle.stream import FileIndex, Piece
+from diode.bundle.stream import Piece
+from diode.bundle.tables import read_files
 from diode.errors import SourceError
 from sender.outbox.scan import fingerprint, open_origin
 from sender.pack.packed import FILES_FILE, SOURCES_FILE, STATS_FILE
@@ -30,8 +30,8 @@ class SourceFiles:
         self.table = map_file(folder / FILES_FILE)
         self._origins: list[str] = json.loads((folder / SOURCES_FILE).read_text())
         self._stats = np.fromfile(folder / STATS_FILE, dtype=np.int64).reshape(-1, 4)
-        entries = parse_files(_lines(folder / FILES_FILE), manifest)
-        self._index = FileIndex(memoryview(self.table), entries, len(self._origins))
+        lines = _lines(folder / FILES_FILE, manifest.lines_bytes)
+        self._index = read_files(lines, memoryview(self.table), manifest).index
 
     def read(self, offset: int, length: int, places: Places) -> bool:
         """Read a stretch of the stream to where ``places`` says. Raises SourceError.
@@ -72,6 +72,8 @@ def map_file(path: Path) -> "mmap.mmap | bytes":
         return mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) if path.stat().st_size else b""
 
 
-def _lines(path: Path) -> Iterator[bytes]:
+def _lines(path: Path, left_bytes: int) -> Iterator[bytes]:
     with path.open("rb") as file:
-        yield from file
+        while line := file.readline(left_bytes):
+            left_bytes -= len(line)
+            yield line

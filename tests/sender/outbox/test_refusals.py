@@ -15,7 +15,7 @@ from diode.trust.keys import new_link_key
 from sender.cli.main import app
 from sender.outbox.folder import OutboxFolder
 from sender.outbox.refusals import MOST_COUNTED, MOST_SHOWN
-from sender.outbox.scan import collect
+from sender.outbox.scan import collect, find
 from sender.pack.hashed import INBOX
 
 WRONG = ("a pipe", "a socket", "a link", "pair", "turned\\u202e", "part.bin", "ll")
@@ -45,7 +45,7 @@ def item(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def refused(item: Path) -> SourceError:
     """How it is refused, where the folder of the enclave leaves few bytes for paths."""
     with pytest.raises(SourceError) as caught:
-        collect([item], "refuse", place=f"{INBOX}/{'x' * 3400}")
+        find([item], "refuse", place=f"{INBOX}/{'x' * 3400}")
     return caught.value
 
 
