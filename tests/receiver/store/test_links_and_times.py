@@ -5,15 +5,21 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from securesystemslib.signer import CryptoSigner
 
 from diode.bundle.times import folders_without_lines
+from diode.errors import StorageError
 from diode.protocol.sizes import Kind, ObjectType
 from diode.storage.folder import Folder
 from diode.trust.published import examine
-from receiver.describe.table import signed_entries
+from receiver.catalogue.card import CardFile
+from receiver.describe.table import signed_entries, signed_table
+from receiver.gateway.answers import BundleFile
+from receiver.gateway.server.stored import Stored
 from receiver.release.decisions import write_decision
 from receiver.release.held import decide
 from tests.enclave import Enclave, public_pem
@@ -76,6 +82,21 @@ def test_they_arrive_as_signed(tmp_path: Path, verify: str) -> None:
         )
         entries = list(signed_entries(folder, bundle.manifest.content_digest))
     assert list(LINKS.values()) == [entry.link for entry in entries if entry.link is not None]
+
+
+def test_readers_are_given_files_alone(tmp_path: Path) -> None:
+    """The table of a card has no links, and the gateway opens none, whatever it is asked for."""
+    enclave = Enclave(tmp_path, {"alice.pub": ALICE}, KEEP)
+    bundle = bundle_of()
+    enclave.take(bundle)
+    with Folder.open(published(enclave).parent) as folder:
+        files = list(signed_table(folder, bundle.manifest.content_digest))
+    assert sorted(FILES) == [file.path for file in files]
+    stored = Stored(enclave.config.inbox.path)
+    place: Any = SimpleNamespace(channel="test", name="bundle", version="1")
+    for path in ("y", "lib/c", "b/d/up", "b/here"):
+        with pytest.raises(StorageError):
+            stored.open(BundleFile(place, CardFile(path, 6000, "")))
 
 
 def test_times_alone(tmp_path: Path) -> None:
