@@ -19,7 +19,7 @@ StorageError   our disks                              stop, and keep everything
 without a reason or exit code of its own has those of its family.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -244,10 +244,17 @@ class ItemError(DiodeError):
 
 
 class SourceError(ItemError):
-    """An item of the outbox cannot be packed or sent: unreadable, changing, a link, a device, an unusable name."""
+    """An item of the outbox cannot be packed or sent: unreadable, changing, a link, a device, an unusable name.
+
+    ``details``: where several things of it cannot, each of them.
+    """
 
     reason = "source"
     exit_code = 3
+
+    def __init__(self, message: str, details: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.details = tuple(details)
 
 
 class IntakeError(ItemError):

@@ -97,13 +97,13 @@ class DescribeSettings:
 class ChannelSettings:
     """Settings of one channel for ``store``.
 
-    ``signatures`` is how many signatures a bundle needs, by people among ``signers`` (None: any trusted key).
-    ``verify``: empty means as for all channels. ``rules`` are the rules of content, in the form of
-    :meth:`diode.content.rules.Rules.said`. ``quota`` is in bytes; 0 means none. ``serve``: kinds of names that clients
-    find here. ``names``: those that belong to this channel. ``promote`` is what is in use while nobody has decided,
-    ``promote_people`` how many must order the same. ``health``: a hook must find a new version healthy, within
-    ``health_timeout_s``. ``keep_taken_s``: gc leaves what a client took so many seconds ago or later. ``identity``: it
-    takes identity material, which never goes back.
+    ``links``: its bundles may hold symbolic links. ``signatures`` is how many signatures a bundle needs, by people
+    among ``signers`` (None: any trusted key). ``verify``: empty means as for all channels. ``rules`` are the rules of
+    content, in the form of :meth:`diode.content.rules.Rules.said`. ``quota`` is in bytes; 0 means none. ``serve``:
+    kinds of names that clients find here. ``names``: those that belong to this channel. ``promote`` is what is in use
+    while nobody has decided, ``promote_people`` how many must order the same. ``health``: a hook must find a new
+    version healthy, within ``health_timeout_s``. ``keep_taken_s``: gc leaves what a client took so many seconds ago or
+    later. ``identity``: it takes identity material, which never goes back.
     """
 
     signatures: Size
@@ -115,6 +115,7 @@ class ChannelSettings:
         tuple[str, tuple[str, ...], int, int, tuple[str, ...]],
         Row(Chars(), Many(Chars(), MAX_WORDS), Whole(0, 1), Whole(0, 1), Many(Chars(), MAX_WORDS)),
     ]
+    links: Annotated[bool, Flag()]
     attested: Annotated[bool, Flag()]
     hold: Size
     scan: Annotated[bool, Flag()]

@@ -67,7 +67,7 @@ from sender.transport.flights import Flights
 from sender.transport.heartbeats import Heart
 from sender.transport.schedule import Scheduler
 from sender.transport.timetable import Timetable
-from sender.watching import Watcher
+from sender.watching.watcher import Watcher
 
 WARM_UP_HEARTBEATS: Final = 6
 WARM_UP_EVERY_S: Final = 0.05

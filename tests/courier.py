@@ -3,7 +3,7 @@
 import os
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -48,20 +48,29 @@ class Courier:
         self.audit = AuditLog(folder / "sender-audit", "sender", None)
         self.shown: list[int] = []
 
-    def pack(self, sequence: int = 1, files: dict[str, bytes] = FILES, state: State = State.QUEUED) -> Row:
-        """A bundle by Alice, of a channel that is called ``test``."""
+    def pack(
+        self,
+        sequence: int = 1,
+        files: dict[str, bytes] = FILES,
+        state: State = State.QUEUED,
+        links: dict[str, str] | None = None,
+        times: Sequence[int] = (),
+    ) -> Row:
+        """A bundle by Alice, of a channel that is called ``test``. ``times``: of its table of times."""
         root = self.items / str(sequence)
         for name, content in files.items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_bytes(content)
-        sources = collect([root], "refuse")
+        for name, text in (links or {}).items():
+            (root / name).symlink_to(text)
+        sources = collect([root], "keep" if links else "refuse")
         identity = Identity("test", "bundle", str(sequence), sequence, None, "2026-01-02T03:04:05Z")
         hashed = hash_content(sources, SLAB_BYTES)
-        packed = write_packed(self.state, identity, CLEAN, SYMBOL_BYTES, sources, hashed, [ALICE])
+        packed = write_packed(self.state, identity, CLEAN, SYMBOL_BYTES, sources, hashed, [ALICE], times=times)
         manifest = packed.manifest
         row = Row(
             *(packed.hex_id, "test", "bundle", str(sequence), sequence),
-            content=manifest.files.blake3,
+            content=manifest.content_digest,
             size=manifest.stream_bytes,
             files=manifest.files.entries,
             passes=1,

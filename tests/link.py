@@ -6,7 +6,7 @@ The store of this enclave keeps bundles in memory, and judges by the real judge:
 import hashlib
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from securesystemslib.signer import CryptoSigner
 
 from diode.bundle.files import FileEntry
 from diode.bundle.manifest import Manifest, Shape, Table, bundle_id, padded_manifest
+from diode.bundle.times import write_times
 from diode.errors import Drop
 from diode.formats.digest import digest
 from diode.net.impairments import Impairer, Impairments
@@ -68,32 +69,46 @@ def make_bundle(
     table: bytes | None = None,
     signers: Sequence[CryptoSigner] | None = None,
     entries: int | None = None,
+    links: Mapping[str, str] | None = None,
+    times: Sequence[int] = (),
     **fields: Any,
 ) -> Bundle:
     """Pack and sign ``files``. ``table`` is signed in place of their table, as a signer with a bug might.
 
     ``entries``: lines of ``table``; ``signers``: who signs, if not one; ``fields``: of the manifest, if not as usual.
+    With ``links`` (by path, what they say) or ``times`` it is of version 2.
     """
     symbol_bytes = symbol_bytes_for(mtu)
     full = stream_geometry(symbol_bytes, PROFILES[profile])
     paths = sorted(files, key=str.encode)
     stream = b"".join(files[path] for path in paths)
-    lines = table or b"".join(
-        FileEntry(p, len(files[p]), digest(files[p]).hex(), hashlib.sha256(files[p]).hexdigest()).line() for p in paths
-    )
+    every = {
+        p: FileEntry(p, len(files[p]), digest(files[p]).hex(), hashlib.sha256(files[p]).hexdigest()) for p in paths
+    }
+    every |= {path: FileEntry(path, link=text) for path, text in (links or {}).items()}
+    lines = table or b"".join(every[path].line() for path in sorted(every, key=str.encode))
+    entries, content, files_table = len(every) if entries is None else entries, digest(lines).hex(), lines
+    if links or times:
+        files_table += write_times(times)
+        fields = {
+            "format": "diode-bundle-2",
+            "content": content,
+            "links": len(links or {}),
+            "times": len(times),
+            **fields,
+        }
     count = slab_count(full, len(stream))
     slabs = b"".join(digest(stream[n * full.source_bytes : (n + 1) * full.source_bytes]) for n in range(count))
     usual = {"channel": "test", "name": "bundle", "version": str(sequence), "previous": None}
     usual |= {"created": "2026-01-01T00:00:00Z", "expires": None, "supersedes": None}
     manifest = Manifest(
-        format="diode-bundle-1",
         sequence=sequence,
-        **{**usual, "labels": None, "attestation": None, **fields},
+        **{"format": "diode-bundle-1", **usual, "labels": None, "attestation": None, **fields},
         shape=Shape.model_validate(
             {"profile": profile, "symbol_bytes": symbol_bytes, "columns": full.columns, "k": full.k, "r": full.r}
         ),
         stream_bytes=len(stream),
-        files=Table(entries=len(paths) if entries is None else entries, size=len(lines), blake3=digest(lines).hex()),
+        files=Table(entries=entries, size=len(files_table), blake3=digest(files_table).hex()),
         slabs=Table(entries=count, size=len(slabs), blake3=digest(slabs).hex()),
     )
     signer = signer or CryptoSigner.generate_ed25519()
@@ -101,7 +116,7 @@ def make_bundle(
     parts = {
         (DATA, 0): stream,
         (OBJECT, int(ObjectType.MANIFEST)): padded_manifest(sealed, symbol_bytes),
-        (OBJECT, int(ObjectType.FILES)): lines,
+        (OBJECT, int(ObjectType.FILES)): files_table,
         (OBJECT, int(ObjectType.SLABS)): slabs,
     }
     return Bundle(bundle_id(payload), manifest, parts, signer)

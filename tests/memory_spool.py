@@ -44,8 +44,7 @@ class MemoryBundle:
         if self.judge.is_ready or not self.judge.are_tables_verified:
             return again
         files, slabs = (bytes(self.parts[Kind.OBJECT, int(kind)]) for kind in TABLES)
-        for _ in self.judge.read_tables(files.splitlines(keepends=True), slabs):
-            pass
+        self.judge.read_tables(files[: self.manifest.lines_bytes].splitlines(keepends=True), files, slabs)
         early, self._early = self._early, {}
         for number, data in early.items():
             again += self._take_data(SlabKey(self.number, *DATA, number), data)

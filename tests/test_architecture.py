@@ -30,7 +30,7 @@ diode.config | sender.messages sender.ledger receiver.settings receiver.catalogu
 diode.doctor diode.lab | sender.closure sender.outbox sender.events receiver.ledger receiver.describe
 diode.commands | sender.intake sender.staging receiver.spool
 diode.cli | sender.pack receiver.inbox
-| sender.transport sender.recovery sender.media sender.lane receiver.policy receiver.transport
+| sender.transport sender.recovery sender.media receiver.policy receiver.transport
 | sender.watching sender.supervisor receiver.release receiver.media
 | sender.control receiver.promotion
 | sender.daemon receiver.events receiver.store

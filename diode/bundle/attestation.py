@@ -85,6 +85,6 @@ def open_attestation(manifest: Manifest, keys: Sequence[Key]) -> dict[str, Any]:
         found = (statement["_type"], statement["predicateType"], predicate["verificationResult"])
     except (ManifestError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise PolicyError(f"its attestation cannot be read: {type(error).__name__}") from None
-    if found != (STATEMENT, SUMMARY, "PASSED") or digests != [manifest.files.blake3]:
+    if found != (STATEMENT, SUMMARY, "PASSED") or digests != [manifest.content_digest]:
         raise PolicyError("its attestation does not say that staging passed this content")
     return predicate

@@ -15,7 +15,7 @@ def sum_lines(entries: Iterable[FileEntry], digest: Literal["sha256", "blake3"])
     Backslashes are escaped as coreutils escape them.
     """
     for entry in entries:
-        if not entry.is_directory:
+        if entry.is_file:
             name = f"data/{entry.path}"
             escaped = name.replace("\\", "\\\\")
             yield f"{chr(92) if escaped != name else ''}{getattr(entry, digest)}  {escaped}\n".encode()

@@ -2,12 +2,21 @@
 
 A manifest is canonical JSON inside a DSSE envelope. Its signatures are verified over the raw bytes before they are
 parsed (:mod:`diode.trust.roles`). It pins two tables by BLAKE3: ``files`` (:mod:`diode.bundle.files`) and ``slabs`` (32
-raw bytes for each slab).
+raw bytes for each slab). In version 2 a table of times (:mod:`diode.bundle.times`) may follow the lines of ``files``.
 """
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from diode.bundle.ref import label_of
 from diode.errors import ManifestError
@@ -34,6 +43,9 @@ MAX_TABLE_BYTES: Final = 1 << 30
 MAX_BUNDLE_SLABS: Final = min(MAX_SLABS, MAX_TABLE_BYTES // DIGEST_BYTES)  # so many digests fit into their table
 
 MAX_ATTESTATION_BYTES: Final = 64 << 10
+MAX_LINKS: Final = 10_000
+MAX_TIMES: Final = 2 * MAX_FILES
+TIME_BYTES: Final = 8  # of one entry of the table of times
 
 
 def _check_attestation(text: str) -> str:
@@ -86,10 +98,12 @@ class Labels(_Strict):
 class Manifest(_Strict):
     """The manifest of a bundle.
 
-    Everything that must be believed about the bundle is in it, or pinned by a digest in it.
+    Everything that must be believed about the bundle is in it, or pinned by a digest in it. Only version 2 has the last
+    three fields. Its files table may hold ``links``. When it has ``times``, they follow the lines of the files table in
+    the same object, and ``content`` is the digest of the lines alone.
     """
 
-    format: Literal["diode-bundle-1"]
+    format: Literal["diode-bundle-1", "diode-bundle-2"]
     channel: ChannelName
     name: str
     version: str
@@ -104,6 +118,30 @@ class Manifest(_Strict):
     stream_bytes: Count
     files: Table
     slabs: Table
+    content: Hex32 | None = None
+    links: Annotated[int, Field(ge=0, le=MAX_LINKS)] = 0
+    times: Annotated[int, Field(ge=0, le=MAX_TIMES)] = 0
+
+    @model_serializer(mode="wrap")
+    def _of_its_version(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = write(self)
+        if self.format == "diode-bundle-1":
+            for name in _OF_VERSION_2:
+                del fields[name]
+        return fields
+
+    @model_validator(mode="after")
+    def _is_of_its_version(self) -> "Manifest":
+        is_second = self.format == "diode-bundle-2"
+        if is_second != bool(self.links or self.times) or is_second != (self.content is not None):
+            raise ValueError("diode-bundle-2 has links or times, and names its content; diode-bundle-1 does neither")
+        if self.times and not self.files.entries < self.times:
+            raise ValueError("there are fewer times than files and folders")
+        if self.lines_bytes < 0 or self.links > self.files.entries:
+            raise ValueError("the files table is too small for its links and times")
+        if not self.times and self.content not in (None, self.files.blake3):
+            raise ValueError("without times, the content is the whole files table")
+        return self
 
     @model_validator(mode="after")
     def _adds_up(self) -> "Manifest":
@@ -125,9 +163,22 @@ class Manifest(_Strict):
         """Channel, name and version, as people call the bundle."""
         return label_of(self)
 
+    @property
+    def content_digest(self) -> str:
+        """BLAKE3 of the lines of the files table, by which equal content is known."""
+        return self.content or self.files.blake3
+
+    @property
+    def lines_bytes(self) -> int:
+        """Bytes of the lines of the files table. In the object of that table, the table of times follows them."""
+        return self.files.size - TIME_BYTES * self.times
+
     def table(self, kind: ObjectType) -> Table:
         """The table that travels as control object ``kind``."""
         return self.files if kind == ObjectType.FILES else self.slabs
+
+
+_OF_VERSION_2: Final = ("content", "links", "times")
 
 
 def bundle_id(payload: bytes) -> int:

@@ -144,7 +144,7 @@ def facts_of(manifest: Manifest, payload: bytes) -> dict[str, Any]:
         "files": manifest.files.entries,
         "bytes": manifest.stream_bytes,
         "slabs": manifest.slabs.entries,
-        "content": manifest.files.blake3,
+        "content": manifest.content_digest,
         "labels": manifest.labels.model_dump() if manifest.labels else None,
     }
 

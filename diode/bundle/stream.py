@@ -1,11 +1,12 @@
 """Finds which files hold a stretch of a bundle's stream, without holding a million paths in memory."""
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from diode.bundle.files import FileEntry, read_line
+from diode.bundle.times import Folders
 
 
 class Piece(NamedTuple):
@@ -23,15 +24,21 @@ class FileIndex:
 
     ``table`` is kept by reference, not copied.
 
-    ``entries`` are its parsed lines in order. They are consumed once and not kept.
+    ``entries`` are its parsed lines in order. They are consumed once; of them, ``links`` are kept. ``folders`` says how
+    many folders have no line, the top among them.
     """
 
     def __init__(self, table: "memoryview | bytes", entries: Iterable[FileEntry], count: int) -> None:
         self._table = table
         self._lines = array("q", bytes(8 * (count + 1)))
         self._starts = array("q", bytes(8 * (count + 1)))
-        line = start = 0
+        self.links: list[FileEntry] = []
+        self.folders = 1
+        line, start, above = 0, 0, Folders()
         for i, entry in enumerate(entries, 1):
+            self.folders += sum(1 for _ in above.enter(entry.path))
+            if entry.link is not None:
+                self.links.append(entry)
             line += len(entry.line())
             start += entry.size
             self._lines[i], self._starts[i] = line, start
@@ -45,6 +52,11 @@ class FileIndex:
 
     def __iter__(self) -> Iterator[FileEntry]:
         return map(self.entry, range(len(self)))
+
+    def path_from(self, path: str) -> str | None:
+        """The first path of the table that is not before ``path`` in its order. None: all are before it."""
+        index = bisect_left(range(len(self)), path.encode(), key=lambda i: self.entry(i).path.encode())
+        return self.entry(index).path if index < len(self) else None
 
     def start(self, index: int) -> int:
         """Where file ``index`` begins in the stream."""

@@ -1,6 +1,7 @@
 """Arguments and help texts of the ``diode`` command, one file for each group. Imports only what a help text needs.
 
 - ``audit``: ``diode audit``
+- ``docs``: ``diode docs``
 - ``doctor``: ``diode oneway``, ``doctor`` and ``evidence``
 - ``init``: ``diode init``
 - ``keys``: ``diode keys``

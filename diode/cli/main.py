@@ -6,11 +6,11 @@ a command runs.
 
 from typing import Final
 
-from diode.cli import audit, doctor, init, keys, lab, trust
+from diode.cli import audit, docs, doctor, init, keys, lab, trust
 from diode.console.entry import InstallCompletion, ShowCompletion, Version, guarded, new_app
 
 PANELS: Final = {
-    "Set up": ("init", "keys", "trust", "oneway", "doctor"),
+    "Set up": ("init", "keys", "trust", "oneway", "doctor", "docs"),
     "Try and measure": ("demo", "link", "plan", "bench", "calibrate"),
     "Sign and verify": ("sign", "inspect", "verify", "audit", "evidence"),
 }
@@ -28,6 +28,7 @@ app.add_typer(doctor.oneway_app, name="oneway")
 app.add_typer(audit.app, name="audit")
 app.command("doctor")(doctor.doctor)
 app.command("evidence")(doctor.evidence)
+app.command("docs")(docs.docs)
 app.add_typer(trust.app, name="trust")
 app.command("sign")(trust.sign)
 app.command("inspect")(trust.inspect)

@@ -48,6 +48,8 @@ key = "keys/signing.key"    # Ed25519; its public half is what the receiver trus
 # classification = "OPEN"   # labels, and until when its bundles may be published
 # releasable_to = ["NLD"]
 # valid_days = 30
+# links = "keep"                     # send symbolic links; the receiver's channel must take them
+# times = true                       # send times of last change
 # rate = "50M"              # bytes a second at most; 0: the line's
 # [channels.weights.intake] # what its items must pass; docs/intake.md has all of it
 # content = "weights"       # what it takes (docs/content.md): any | weights | packages | images | os

@@ -77,6 +77,7 @@ class Channel(ContentSettings):
     signers: tuple[str, ...] = ()  # who may, by the names of their files in signers; empty: anybody there
     classification: tuple[str, ...] = ()  # of bundles that are taken; empty: any
     releasable_to: str = ""  # whom bundles must be releasable to; empty: nobody in particular
+    links: Literal["refuse", "keep"] = "refuse"  # keep: bundles may hold symbolic links, within themselves
     attested: bool = False  # staging's verdicts must be there, signed by a service key in `services`
     hold: Annotated[int, Field(ge=0, le=16)] = 0  # people who must release a bundle before it is published
     scan: tuple[str, ...] = ()  # a command that must accept it first (docs/trust.md); empty: none
@@ -111,6 +112,12 @@ class Channel(ContentSettings):
     def _never_goes_back(self) -> "Channel":
         if self.identity is not None and self.drill_days:
             raise ValueError("drill_days: a drill goes back, and identity material never does; leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _identity_has_no_links(self) -> "Channel":
+        if self.identity is not None and self.links == "keep":
+            raise ValueError("links: identity material is a few files, and no link; leave it out")
         return self
 
     @model_validator(mode="after")

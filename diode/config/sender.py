@@ -78,6 +78,8 @@ class SenderChannel(Section):
     releasable_to: tuple[Label, ...] = ()
     valid_days: Annotated[float, Field(ge=0.0, le=36500.0)] = 0.0  # after which a bundle is published no more; 0: ever
     intake: Intake = Intake()  # what its items must pass before they are packed
+    links: Literal["refuse", "follow", "keep"] | None = None  # keep: sent as links (ADR 0044); None: as outbox.links
+    times: bool = False  # send the times of files, links and folders; for receivers that know diode-bundle-2
 
     @property
     def labels(self) -> Labels | None:
@@ -90,6 +92,8 @@ class SenderChannel(Section):
     def _labels_are_sound(self) -> "SenderChannel":
         if self.releasable_to and self.classification is None:
             raise ValueError("releasable_to needs a classification")
+        if self.intake.identity is not None and self.links == "keep":
+            raise ValueError("links: identity material is a few files, and no link; leave it out")
         return self
 
 
@@ -123,6 +127,10 @@ class SenderConfig(Config):
     def channel(self, name: str) -> SenderChannel:
         """The settings of a channel; the defaults when it is not configured."""
         return self.channels.get(name, SenderChannel())
+
+    def links(self, channel: str) -> Literal["refuse", "follow", "keep"]:
+        """What becomes of the symbolic links of a channel's items."""
+        return self.channel(channel).links or self.outbox.links
 
     def approvals(self, channel: str) -> int:
         """How many people must sign a bundle of this channel before it is sent. 0: the daemon signs it."""

@@ -158,7 +158,7 @@ def guarded(app: typer.Typer, *, config_in_front: bool = True) -> Callable[[], N
         try:
             code = app(placed(sys.argv[1:], in_front=config_in_front), standalone_mode=False)
         except DiodeError as error:
-            fail(str(error), error.exit_code)
+            fail(str(error), error.exit_code, getattr(error, "details", ()))
         except TyperException as error:
             _explain(error)
         except (KeyboardInterrupt, typer.Abort):
@@ -173,11 +173,15 @@ def guarded(app: typer.Typer, *, config_in_front: bool = True) -> Callable[[], N
     return main
 
 
-def fail(message: str, code: int) -> None:
-    """Print ``message`` and exit with ``code``; also as JSON on standard output when ``--json`` was given."""
+def fail(message: str, code: int, details: Sequence[str] = ()) -> None:
+    """Print ``message`` and exit with ``code``; also as JSON on standard output when ``--json`` was given.
+
+    ``details``: where it is about several things, each of them; a line each.
+    """
     if "--json" in sys.argv:
-        say_json({"message_type": "exit_error", "code": code, "message": message})
-    say(f"error: {message}", file=sys.stderr)
+        each = {"details": list(details)} if details else {}
+        say_json({"message_type": "exit_error", "code": code, "message": message, **each})
+    say(f"error: {message}", *(f"  {detail}" for detail in details), file=sys.stderr)
     raise SystemExit(code)
 
 

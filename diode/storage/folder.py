@@ -238,6 +238,21 @@ def replace_link(folder: Folder, name: str, target: str) -> None:
     folder.sync()
 
 
+def make_link(folder: Folder, name: str, target: str) -> None:
+    """Have a symbolic link to ``target`` at ``name``, in the place of whatever else lies there. Not durable."""
+    with suppress(OSError):
+        if folder.link(name) == target:
+            return
+    folder.remove(name)
+    os.symlink(target, name, dir_fd=folder.fd)
+
+
+def set_modified(folder: Folder, name: str, time_ns: int) -> None:
+    """Set the time of the last change of content (mtime); of a link, its own. The time of last access stays."""
+    status = os.stat(name, dir_fd=folder.fd, follow_symlinks=False)
+    os.utime(name, ns=(status.st_atime_ns, time_ns), dir_fd=folder.fd, follow_symlinks=False)
+
+
 def real_path(fd: int) -> Path:
     """The path without links at which an open file or folder lies now.
 

@@ -34,6 +34,11 @@ class Node(NamedTuple):
         return stat.S_ISDIR(self.status.st_mode)
 
     @property
+    def is_link(self) -> bool:
+        """Whether this is a symbolic link."""
+        return stat.S_ISLNK(self.status.st_mode)
+
+    @property
     def state(self) -> tuple[int, ...]:
         """A value that changes with every change to the node, but not when it is read."""
         return state_of(self.status)

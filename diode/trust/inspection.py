@@ -61,7 +61,7 @@ def describe(manifest: Manifest, number: int) -> dict[str, Any]:
         "releasable_to": labels.releasable_to if labels else None,
         "files": manifest.files.entries,
         "bytes": manifest.stream_bytes,
-        "content": manifest.files.blake3,
+        "content": manifest.content_digest,
     }
 
 

@@ -128,8 +128,11 @@ class _Examination:
 
     def _take(self, node: Node) -> None:
         """Check one node, and read what is to be read."""
+        if node.is_link and self.opened.manifest.links and node.path.startswith("data/"):
+            self._take_link(node)
+            return
         if not (node.is_file or node.is_folder):
-            self._found(node.path, "is a link, a pipe, a socket or a device; a published folder holds none")
+            self._found(node.path, "is a link, a pipe, a socket or a device, which was not signed")
             return
         self._check_form(node.path, node.status, is_folder=node.is_folder)
         self._check_attributes(node)
@@ -137,6 +140,17 @@ class _Examination:
             self._take_data(node)
         elif node.is_folder != (node.path == _FOLDER_OF_ATTESTATION) or not self._belongs(node.path):
             self._found(node.path, "does not belong there")
+
+    def _take_link(self, node: Node) -> None:
+        """Note a link by its path and what it says, which are signed. A link has no mode of its own."""
+        self._check_owner(node.path, node.status, is_folder=False)
+        try:
+            entry = FileEntry(node.path.removeprefix("data/"), link=node.parent.link(node.name))
+            entry.line()
+        except (OSError, UnicodeEncodeError):
+            self._found(node.path, "is a link that was not signed, or cannot be read")
+            return
+        self._entries.append(entry)
 
     def _belongs(self, path: str) -> bool:
         is_attested = self.opened.manifest.attestation is not None
@@ -151,6 +165,9 @@ class _Examination:
             self._found(path, f"has mode {mode:04o}: others than its owner may write to it")
         elif mode not in _modes(self._file_mode, is_folder=is_folder):
             self._found(path, f"has mode {mode:04o}, which no receiver gave it beside files of {self._file_mode:04o}")
+        self._check_owner(path, status, is_folder=is_folder)
+
+    def _check_owner(self, path: str, status: os.stat_result, *, is_folder: bool) -> None:
         if (status.st_uid, status.st_gid) != (self._top.st_uid, self._top.st_gid):
             self._found(path, f"belongs to user {status.st_uid} and group {status.st_gid}, not to those of the folder")
         if not is_folder and status.st_nlink != 1:
@@ -216,7 +233,7 @@ class _Examination:
         """Hold the sidecars against the manifest, and against the data as it was read."""
         manifest = self.opened.manifest
         self._entries.sort(key=lambda entry: entry.path.encode())
-        is_signed = digest(b"".join(entry.line() for entry in self._entries)).hex() == manifest.files.blake3
+        is_signed = digest(b"".join(entry.line() for entry in self._entries)).hex() == manifest.content_digest
         if is_signed:
             self._compare(SHA256SUMS, b"".join(sum_lines(self._entries, "sha256")))
             self._compare(B3SUMS, b"".join(sum_lines(self._entries, "blake3")), may_lack=True)

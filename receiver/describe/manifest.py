@@ -23,7 +23,7 @@ def manifest_beside(version: Folder, bundle: str, content: str) -> Manifest:
     sealed = version.read(MANIFEST_FILE, MAX_MANIFEST_BYTES)
     payload = read_envelope(sealed, PAYLOAD_TYPE, MAX_MANIFEST_BYTES).payload
     manifest = read_manifest(payload)
-    if bundle_id(payload) != int(bundle, 16) or manifest.files.blake3 != content:
+    if bundle_id(payload) != int(bundle, 16) or manifest.content_digest != content:
         raise ManifestError(f"{MANIFEST_FILE} beside its data is not its manifest")
     return manifest
 

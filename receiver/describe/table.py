@@ -1,8 +1,8 @@
 """The signed table of a published bundle's files, from what lies beside its data.
 
-The files table itself is not published. Its lines follow from SHA256SUMS, B3SUMS, the files' sizes and modes, and the
-empty folders. What comes out must have the digest that was signed. People who read the inbox may have changed any of
-that, so nothing is followed that is a link, and every line is bounded.
+The files table itself is not published. Its lines follow from SHA256SUMS, B3SUMS, the files' sizes and modes, the
+links, and the empty folders. What comes out must have the digest that was signed. People who read the inbox may have
+changed any of that, so nothing is followed that is a link, and every line is bounded.
 """
 
 import os
@@ -39,15 +39,15 @@ def signed_table(version: Folder, content: str) -> Iterator[CardFile]:
     before the end. Raises ManifestError or OSError at once for what cannot be read.
     """
     for entry in signed_entries(version, content):
-        if not entry.is_directory:
+        if entry.is_file:
             yield CardFile(entry.path, entry.size, entry.sha256, is_executable=entry.executable)
 
 
 def signed_entries(version: Folder, content: str) -> Iterator[FileEntry]:
-    """The lines of the table, empty folders too, as :func:`signed_table` gives its files."""
+    """The lines of the table, links and empty folders too, as :func:`signed_table` gives its files."""
     hasher = blake3()
     with version.folder("data") as data:
-        for entry in merge(_files(version, data), _empty_folders(data), key=lambda entry: entry.path.encode()):
+        for entry in merge(_files(version, data), _unlisted(data), key=lambda entry: entry.path.encode()):
             hasher.update(entry.line())
             yield entry
     if hasher.hexdigest() != content:
@@ -119,15 +119,20 @@ def _hashed(data: Folder, path: str) -> str:
     return hasher.hexdigest()
 
 
-def _empty_folders(data: Folder) -> Iterator[FileEntry]:
-    """Folders with nothing in them, sorted as the table is: by the bytes of their paths."""
+def _unlisted(data: Folder) -> Iterator[FileEntry]:
+    """Links, and folders with nothing in them, sorted as the table is: by the bytes of their paths."""
     found = []
-    for root, folders, files, _ in os.fwalk(".", dir_fd=data.fd, onerror=_fail):
-        if not folders and not files and root != ".":
-            found.append(f"{root.removeprefix('./')}/")
+    for root, folders, files, fd in os.fwalk(".", dir_fd=data.fd, onerror=_fail):
+        above = root.removeprefix(".").removeprefix("/")
+        if not folders and not files and above:
+            found.append(FileEntry(f"{above}/"))
+        for name in (*folders, *files):
+            if stat.S_ISLNK(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
+                place = f"{above}/{name}" if above else name
+                found.append(FileEntry(place, link=os.readlink(name, dir_fd=fd)))
         if len(found) > MAX_FILES:
-            raise ManifestError(f"more than {MAX_FILES} empty folders")
-    yield from (FileEntry(path) for path in sorted(found, key=str.encode))
+            raise ManifestError(f"more than {MAX_FILES} links and empty folders")
+    yield from sorted(found, key=lambda entry: entry.path.encode())
 
 
 def _fail(error: OSError) -> None:

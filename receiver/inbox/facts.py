@@ -17,7 +17,7 @@ def audit_names(opened: Opened) -> dict[str, str]:
     """A bundle as the audit log names it. Its digest is that of its files table, as in receipts and ledgers."""
     ref = ref_of(opened)
     place = {"channel": ref.channel, "name": ref.name, "version": ref.version}
-    return {"bundle": ref.hex_id, **place, "digest": opened.manifest.files.blake3}
+    return {"bundle": ref.hex_id, **place, "digest": opened.manifest.content_digest}
 
 
 def facts(opened: Opened) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Final
 from diode.config.ingest import FolderTarget
 from diode.errors import IntegrityError
 from diode.storage.durable import WriteBack
-from diode.storage.folder import Folder, partial_name, replace_link
+from diode.storage.folder import Folder, make_link, partial_name, replace_link
 from receiver.ingest.item import Item
 from receiver.ingest.journal import Record
 from receiver.ingest.shelf import Shelf
@@ -49,15 +49,20 @@ class Directory:
         return {"made": "\n".join(missing)}
 
     def put(self, item: Item, record: Record) -> None:
-        """Write the files beside the versions, unseen."""
+        """Write files and links beside the versions, unseen."""
         write_back = WriteBack(self._path)
         with self._shelf(record).work() as work, work.folder("tree", create=True, mode=0o755) as tree:
             check_room(tree, item, sum(one.size for one in tree_of(tree)))
             for entry in item.entries:
                 above, _, name = entry.path.rpartition("/")
                 with tree.folders(above, create=True, mode=0o755) if above else _again(tree) as folder:
-                    if name:
+                    if name and entry.link is None:
                         write_file(folder, name, item, entry)
+            for entry in item.entries:  # after all files: none is written through a link
+                if entry.link is not None:
+                    above, _, name = entry.path.rpartition("/")
+                    with tree.folders(above or ".") as folder:
+                        make_link(folder, name, entry.link)
         write_back.sync()
 
     def check(self, item: Item, record: Record) -> None:

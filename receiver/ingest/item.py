@@ -56,7 +56,7 @@ class Item:
     @cached_property
     def files(self) -> dict[str, FileEntry]:
         """The files of the table, by path."""
-        return {one.path: one for one in self.entries if not one.is_directory}
+        return {one.path: one for one in self.entries if one.is_file}
 
     @property
     def size(self) -> int:

@@ -55,15 +55,18 @@ def hash_of(folder: Folder, name: str) -> str:
 
 
 def tree_of(folder: Folder) -> list[FileEntry]:
-    """What lies below a folder, as a table has it, without BLAKE3: files by SHA-256, and empty folders.
+    """What lies below a folder, as a table has it, without BLAKE3: files by SHA-256, links, and empty folders.
 
-    What is neither file nor folder has a word in the place of its digest. Raises IntegrityError for what changes.
+    What is none of these has a word in the place of its digest. Raises IntegrityError for what changes.
     """
     problems: list[str] = []
     found = []
     for node in walk(folder, lambda path, text: problems.append(f"{path} {text}")):
         if node.is_folder:
             found += [FileEntry(f"{node.path}/")] if not node.names else []
+            continue
+        if node.is_link:
+            found.append(FileEntry(node.path, link=node.parent.link(node.name)))
             continue
         digest = hash_of(node.parent, node.name)
         found.append(FileEntry(node.path, node.status.st_size, "", digest, bool(node.status.st_mode & 0o100)))
@@ -74,13 +77,15 @@ def tree_of(folder: Folder) -> list[FileEntry]:
 
 def difference(item: Item, found: Iterable[FileEntry]) -> str:
     """The first difference between a folder and the signed table, in one line; empty: there is none."""
-    wanted = {one.path: (one.size, one.sha256, one.executable) for one in item.entries}
-    there = {one.path: (one.size, one.sha256, one.executable) for one in found}
+    wanted = {one.path: (one.size, one.sha256, one.executable, one.link) for one in item.entries}
+    there = {one.path: (one.size, one.sha256, one.executable, one.link) for one in found}
     for path in sorted(wanted.keys() | there.keys()):
         if path not in there:
             return f"{escape(path)} is missing"
         if path not in wanted:
             return f"{escape(path)} was not signed"
+        if there[path][3] != wanted[path][3]:
+            return f"{escape(path)} is a link, or leads elsewhere than was signed"
         if there[path] != wanted[path]:
             return f"{escape(path)} has {there[path][1]}, signed was {wanted[path][1]}"
     return ""
@@ -88,5 +93,5 @@ def difference(item: Item, found: Iterable[FileEntry]) -> str:
 
 def digest_of(found: Iterable[FileEntry]) -> str:
     """The digest of a folder, as :attr:`Item.sums` has it."""
-    files = {one.path: one.sha256 for one in found if not one.is_directory}
+    files = {one.path: one.sha256 for one in found if one.is_file}
     return sums_of({path.encode(errors="replace").decode(): digest for path, digest in files.items()})

@@ -304,7 +304,7 @@ def _row_of(bundle: str, manifest: "Manifest", signer: str, state: State, detail
         size=manifest.stream_bytes,
         files=manifest.files.entries,
         slabs=manifest.slabs.entries,
-        content=manifest.files.blake3,
+        content=manifest.content_digest,
         signer=signer,
         state=state,
         detail=detail,

@@ -64,12 +64,15 @@ def limit_s(question: Question) -> float:
 
 
 def judge(question: Question, data: str) -> Sound | Unsound:
-    """What the channel says of the tree at ``data``: the first file that is not taken, or that there is none."""
-    top, names = Folder.open(Path(data)), list(_files(data))
+    """What the channel says of the tree at ``data``: the first file that is not taken, or that there is none.
+
+    A link to a file is another name of it, by which a loader may find it: the file is judged under that name, too.
+    """
+    top, files = Folder.open(Path(data)), dict(_files(data))
     rules = Rules.of((question.content, question.types, question.lint, question.code, question.also))
-    judging = Judge(rules, names, question.size_bytes)
-    for name in names:
-        with os.fdopen(top.beneath(name, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as file:
+    judging = Judge(rules, files, question.size_bytes)
+    for name, place in files.items():
+        with os.fdopen(top.beneath(place, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as file:
             decision = judging.look(file, os.fstat(file.fileno()).st_size, name)
         if decision.trouble is not None:
             return Unsound(question.bundle, decision.trouble, f"{name}: {decision.detail}")
@@ -147,12 +150,17 @@ def _raise(answer: Sound | Unsound) -> None:
         raise MaterialError(answer.trouble, answer.reason) if is_material else PolicyError(answer.reason)
 
 
-def _files(data: str) -> Iterator[str]:
-    """All files of a tree, as the bundle names them; in one order, whatever the disk's is."""
+def _files(data: str) -> Iterator[tuple[str, str]]:
+    """All files of a tree, as the bundle names them, and where each lies; in one order, whatever the disk's is.
+
+    The target of a link was resolved by the table before it was made: what its text says is where it leads.
+    """
     for folder, folders, names in os.walk(data, onerror=_fail):
         folders.sort()
         for name in sorted(names):
-            yield os.path.relpath(os.path.join(folder, name), data)
+            path = os.path.join(folder, name)
+            place = os.path.join(folder, os.readlink(path)) if os.path.islink(path) else path
+            yield os.path.relpath(path, data), os.path.relpath(os.path.normpath(place), data)
 
 
 def _fail(error: OSError) -> None:

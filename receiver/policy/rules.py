@@ -37,6 +37,7 @@ class Policy:
         if manifest.expires is not None and manifest.expires <= now:
             raise ExpiredError(f"{EXPIRED_BUNDLE}{manifest.expires}; here it is {now}")
         self._check_labels(manifest)
+        self._check_links(manifest)
         if manifest.channel in self._attested:
             open_attestation(manifest, self._services)
 
@@ -60,6 +61,14 @@ class Policy:
                 asked = replace(asked, name=manifest.name, before=examined.before, at_s=examined.at_s)
             self._look(asked)
         return examined
+
+    def _check_links(self, manifest: Manifest) -> None:
+        channel = self._channels.get(manifest.channel)
+        if manifest.links and not (channel and channel.links):
+            raise PolicyError(
+                f"it holds {manifest.links} symbolic links, and channel {manifest.channel} takes none; if it shall,"
+                f' write links = "keep" in [channels.{manifest.channel}], and have it sent again under a new version'
+            )
 
     def _check_labels(self, manifest: Manifest) -> None:
         channel = self._channels.get(manifest.channel)

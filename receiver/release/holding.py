@@ -104,7 +104,7 @@ class Holding:
 
     def _counts(self, given: Given, held: HeldBundle) -> bool:
         manifest = held.opened.manifest
-        is_about_it = given.decision.content == manifest.files.blake3 and given.decision.bundle == held.hex_id
+        is_about_it = given.decision.content == manifest.content_digest and given.decision.bundle == held.hex_id
         return is_about_it and (given.person == SCANNER or self._verdicts.may(given.person, manifest.channel))
 
     def finished(self, held: HeldBundle, outcome: Callable[[], object]) -> bool:

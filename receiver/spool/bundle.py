@@ -4,6 +4,7 @@ The folder is named by the bundle's id. Nothing here judges: whoever writes has 
 """
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -61,9 +62,9 @@ class SpoolBundle:
         assert self._tree is not None
         return self._tree
 
-    def plant(self, index: FileIndex) -> None:
+    def plant(self, index: FileIndex, times: Sequence[int]) -> None:
         """Its tables are read: from now on there are places for its slabs."""
-        self._tree = Tree(self._spool, self._hex_id, index)
+        self._tree = Tree(self._spool, self._hex_id, index, times)
 
     def close(self) -> None:
         """Close the file that was written last."""

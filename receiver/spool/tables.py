@@ -52,12 +52,13 @@ class TableFile:
             while chunk := file.read(_READ_BYTES):
                 yield chunk
 
-    def lines(self) -> Iterator[bytes]:
-        """Its lines. Raises ManifestError for one that is too long."""
+    def lines(self, most_bytes: int) -> Iterator[bytes]:
+        """The lines in its first ``most_bytes`` bytes. Raises ManifestError for one that is too long."""
         with self.open() as file:
-            while line := file.readline(MAX_LINE_BYTES + 1):
+            while line := file.readline(min(most_bytes, MAX_LINE_BYTES + 1)):
                 if len(line) > MAX_LINE_BYTES:
                     raise ManifestError("a line of the files table is too long")
+                most_bytes -= len(line)
                 yield line
 
     def read(self) -> bytes:

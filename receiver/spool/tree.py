@@ -7,17 +7,18 @@ judged the bytes before, and holds them in memory that no other process can writ
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Final
 
 from blake3 import blake3
 
 from diode.bundle.files import FileEntry
 from diode.bundle.stream import FileIndex
+from diode.bundle.times import folders_without_lines
 from diode.errors import IntegrityError
 from diode.protocol.geometry import Slab
 from diode.storage.durable import drop_cache
-from diode.storage.folder import Folder
+from diode.storage.folder import Folder, make_link, set_modified
 from receiver.spool.disk import write_reserved
 
 _READ_BYTES: Final = 1 << 20
@@ -26,10 +27,12 @@ _READ_BYTES: Final = 1 << 20
 class Tree:
     """The tree in the folder ``hex_id`` of ``spool``, of the files that ``index`` has."""
 
-    def __init__(self, spool: Folder, hex_id: str, index: FileIndex) -> None:
+    def __init__(self, spool: Folder, hex_id: str, index: FileIndex, times: Sequence[int] = ()) -> None:
+        """``times``: those of :mod:`diode.bundle.times`; where there are none, files keep those of being written."""
         self._spool = spool
         self._hex_id = hex_id
         self._index = index
+        self._times = times
         self._data = f"{hex_id}/tree/data"
         self._made: set[str] = set()
         self._open: tuple[int, int] | None = None  # number and descriptor of the file that was written last
@@ -58,7 +61,7 @@ class Tree:
         return hasher.digest()
 
     def finish(self) -> None:
-        """Add what no slab holds, set executable bits, and see that every file is there.
+        """Add what no slab holds, set executable bits, and see that every file is there. Links and times come last.
 
         Raises IntegrityError naming the first file that is not as long as it was signed.
         """
@@ -67,6 +70,8 @@ class Tree:
         for entry in self._index:
             if entry.is_directory:
                 self._make_folder(entry.path.rstrip("/"))
+            elif not entry.is_file:
+                continue
             elif not entry.size:
                 os.close(self._create(entry))
             elif self._size(entry) != entry.size:
@@ -74,11 +79,34 @@ class Tree:
             if entry.executable:
                 with self.open_file(entry) as file:
                     os.fchmod(file.fileno(), 0o755)  # as a package manager would install it
+        for entry in self._index.links:
+            folder, _, name = entry.path.rpartition("/")
+            self._make_folder(folder)
+            with self._folder(folder) as above:
+                make_link(above, name, entry.link or "")
+        if self._times:
+            self._set_times()
+
+    def _set_times(self) -> None:
+        count = len(self._index)
+        for path, time_ns in zip((entry.path.rstrip("/") for entry in self._index), self._times, strict=False):
+            self._set_time(path, time_ns)
+        folders = folders_without_lines(entry.path for entry in self._index)
+        for path, time_ns in zip(folders, self._times[count:], strict=True):
+            self._set_time(path, time_ns)
+
+    def _set_time(self, path: str, time_ns: int) -> None:
+        folder, _, name = f"data/{path}".rstrip("/").rpartition("/")
+        with self._spool.folders(f"{self._hex_id}/tree/{folder}".rstrip("/")) as above:
+            set_modified(above, name, time_ns)
+
+    def _folder(self, path: str) -> Folder:
+        return self._spool.folders(f"{self._data}/{path}".rstrip("/"))
 
     def check(self) -> None:
         """Hash every file as the disk has it. Raises IntegrityError naming the first one that is not as signed."""
         for entry in self._index:
-            if not entry.is_directory:
+            if entry.is_file:
                 self._check_file(entry)
 
     def entries(self) -> Iterator[FileEntry]:

@@ -4,7 +4,7 @@ Bytes come in under a name that the sender of the bytes chose, and a verdict goe
 ledger or a clock. Of what was judged, only digests are kept here: ``store`` keeps the bytes on disk, tests in memory.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,10 +12,10 @@ import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
-from diode.bundle.files import FileEntry, parse_files
 from diode.bundle.manifest import Manifest, Table, bundle_id
 from diode.bundle.opened import Opened
 from diode.bundle.ref import hex_of
+from diode.bundle.tables import Tables, read_files
 from diode.errors import ExpiredError, ManifestError, TrustError
 from diode.formats.digest import DIGEST_BYTES, digest
 from diode.protocol.geometry import Slab, object_geometry, slab_at, slab_count
@@ -206,14 +206,15 @@ class BundleJudge:
         """The table that a slab belongs to."""
         return self.tables[ObjectType(key.flags)]
 
-    def read_tables(self, lines: Iterable[bytes], digests: bytes) -> Iterator[FileEntry]:
-        """Read both verified tables, and give their files in order. Ready when the last file was taken.
+    def read_tables(self, lines: Iterable[bytes], files: memoryview | bytes, digests: bytes) -> Tables:
+        """Read both verified tables. ``lines`` are those of the object ``files``. It is ready then.
 
         Raises ManifestError or PathError: then the bundle breaks the rules, and never becomes ready.
         """
         assert self.are_tables_verified
-        yield from parse_files(lines, self.manifest)
+        tables = read_files(lines, files, self.manifest)
         self._digests = digests
+        return tables
 
     def judge_slab(self, arrived: ArrivedSlab) -> Early | Redundant | Genuine | Wrong:
         """Judge one slab of data. What is genuine counts as stored after :meth:`note_stored`."""

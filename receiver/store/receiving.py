@@ -8,7 +8,6 @@ from pathlib import Path
 from diode.bundle.manifest import Manifest
 from diode.bundle.opened import Opened
 from diode.bundle.ref import BundleRef
-from diode.bundle.stream import FileIndex
 from diode.errors import ContentError, IntegrityError, LostWritesError
 from diode.protocol.handed_over import SlabKey
 from diode.protocol.sizes import Kind, ObjectType
@@ -94,8 +93,8 @@ class Receiving:
         if self.judge.is_ready or not self.judge.are_tables_verified:
             return False
         files, slabs = (self.spool.tables[kind] for kind in (ObjectType.FILES, ObjectType.SLABS))
-        entries = self.judge.read_tables(files.lines(), slabs.read())
-        self.spool.plant(FileIndex(files.map(), entries, self.manifest.files.entries))
+        tables = self.judge.read_tables(files.lines(self.manifest.lines_bytes), files.map(), slabs.read())
+        self.spool.plant(tables.index, tables.times)
         return True
 
     def put_slab(self, number: int, data: memoryview) -> None:

@@ -241,6 +241,7 @@ def _channel_settings(channel: Channel) -> ChannelSettings:
         classification=channel.classification,
         releasable_to=channel.releasable_to,
         rules=channel.rules.said,
+        links=channel.links == "keep",
         attested=channel.attested,
         hold=channel.hold,
         scan=bool(channel.scan),

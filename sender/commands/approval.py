@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from diode.bundle.ref import label_of
+from diode.bundle.ref import label_of, number_of
 from diode.config.load import load
 from diode.config.sender import SenderConfig
 from diode.console.bundles import Listed, show_waiting
@@ -22,6 +22,7 @@ from sender.commands.opening import open_audit, open_ledger
 from sender.ledger import Row
 from sender.pack.approval import Approval, Approvals, find_waiting, reject_waiting
 from sender.pack.identity_copies import changes_of
+from sender.pack.packed import load_packed
 from sender.pack.sources import ShownFiles
 
 
@@ -87,7 +88,7 @@ def _standing(approval: Approval) -> dict[str, str]:
 
 def _first_files(config: SenderConfig, row: Row) -> list[dict[str, Any]]:
     try:
-        files = ShownFiles(config.state / "bundles" / row.id)
+        files = ShownFiles(config.state / "bundles" / row.id, load_packed(config.state, number_of(row.id)).manifest)
         return first_files(files.entries(), files.open)
     except (DiodeError, OSError, ValueError, IndexError):
         return []  # a damaged one is not signed either, and is said then

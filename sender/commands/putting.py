@@ -6,7 +6,7 @@ The copy has a name with a leading dot, which the daemon leaves alone. It is syn
 import os
 import shutil
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,9 +14,9 @@ from diode.config.load import load
 from diode.config.sender import SenderConfig
 from diode.console.terminal import say
 from diode.errors import SourceError, UsageError
-from diode.storage.folder import Folder
+from diode.storage.folder import Folder, make_link, set_modified
 from sender.outbox.folder import check_channel, printable, split_name
-from sender.outbox.scan import Root, Source, collect
+from sender.outbox.scan import Found, Root, Source, find
 
 
 def put(toml: Path, path: Path, channel: str, name: str | None) -> None:
@@ -29,7 +29,7 @@ def put(toml: Path, path: Path, channel: str, name: str | None) -> None:
     wanted = name or path.absolute().name
     split_name(wanted)
     check_channel(channel)
-    sources = collect([Root.named(path)], config.outbox.links, wanted)
+    found = find([Root.named(path)], config.links(channel), wanted)
     is_file = path.is_file()
     with (
         Folder.open(config.outbox.path, create=True, mode=0o777) as outbox,
@@ -39,7 +39,7 @@ def put(toml: Path, path: Path, channel: str, name: str | None) -> None:
         if target.has(wanted):
             raise UsageError(f"{printable(config.outbox.path / channel / wanted)} waits already; give another --name")
         with target.folder(partial, create=True, mode=0o777) as folder:
-            _copy(sources, folder)
+            _copy(found, folder)
             if is_file:
                 folder.move(wanted, target, wanted)
         if not is_file:
@@ -61,13 +61,17 @@ def _unfinished(target: Folder) -> Iterator[str]:
             signal.signal(number, handler)
 
 
-def _copy(sources: Sequence[Source], top: Folder) -> None:
-    """Copy the files, durably, and tell now and then how far it is."""
+def _copy(found: Found, top: Folder) -> None:
+    """Copy the files, durably and with their times, and tell now and then how far it is."""
+    sources = found.sources
     total, done, told = sum(source.size for source in sources), 0, 0
     for source in sources:
         folder, _, name = source.path.rstrip("/").rpartition("/")
         with top.folders(folder, create=True, mode=0o777) if folder else top.folders(".") as inner:
-            if source.path.endswith("/"):
+            if source.link is not None:
+                make_link(inner, name, source.link)
+                set_modified(inner, name, source.mtime_ns)
+            elif source.path.endswith("/"):
                 inner.folder(name, create=True, mode=0o777).close()
             else:
                 _copy_file(source, inner, name)
@@ -76,6 +80,10 @@ def _copy(sources: Sequence[Source], top: Folder) -> None:
         if total and 10 * done // total > told:
             told = 10 * done // total
             say(f"{told * 10:3d} % of {total:,} bytes copied")
+    for path, time_ns in found.folders.items():
+        above, _, name = path.rpartition("/")
+        with top.folders(above or ".") as inner:
+            set_modified(inner, name or ".", time_ns)
 
 
 def _copy_file(source: Source, folder: Folder, name: str) -> None:
@@ -86,5 +94,6 @@ def _copy_file(source: Source, folder: Folder, name: str) -> None:
             shutil.copyfileobj(file, copy, 1 << 20)
             copy.flush()
             os.fsync(copy.fileno())
+        set_modified(folder, name, status.st_mtime_ns)
         if not source.is_as_found(status) or not source.is_as_found(os.fstat(file.fileno())):
             raise SourceError(f"{source.origin!r} changed while it was copied; nothing of it is in the outbox")

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -119,12 +119,18 @@ class Candidate:
     inputs: list[Input] = field(default_factory=list)
     sboms: list[Sbom] = field(default_factory=list)
     inside: Counter[str] = field(default_factory=Counter)  # kinds of files in its archives, as far as these were opened
+    aliases: dict[str, CandidateFile] = field(default_factory=dict)  # files by the paths of links to them
     copied_to: Path | None = None  # the folder of the private copy, once there is one
 
     @property
     def size(self) -> int:
         """The size of all files together, in bytes."""
         return sum(file.size for file in self.files.values())
+
+    @property
+    def by_name(self) -> dict[str, CandidateFile]:
+        """Each file under each of its names: a loader may find it by that of a link."""
+        return {**self.files, **self.aliases}
 
     @contextmanager
     def open(self, file: CandidateFile) -> Iterator[BinaryIO]:
@@ -210,7 +216,16 @@ def make_candidate(
     """
     files = {}
     for source, entry, stat in zip(sources, content.entries, content.stats, strict=True):
-        if not entry.is_directory:
+        if entry.is_file:
             pieces = content.pieces.get(entry.path) or bytes.fromhex(entry.blake3)
             files[entry.path] = CandidateFile(entry, source, tuple(stat.tolist()), pieces)
-    return Candidate(channel, name, version, content.content_digest, files, progress, ours)
+    aliases = {}
+    for entry in content.entries:
+        if (file := files.get(target_of(entry))) is not None:
+            aliases[entry.path] = replace(file, entry=replace(file.entry, path=entry.path))
+    return Candidate(channel, name, version, content.content_digest, files, progress, ours, aliases=aliases)
+
+
+def target_of(entry: FileEntry) -> str:
+    """The path that a link leads to, which was resolved before; empty for what is no link."""
+    return os.path.normpath(os.path.join(os.path.dirname(entry.path), entry.link)) if entry.link else ""

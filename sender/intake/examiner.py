@@ -32,8 +32,8 @@ Examine = Callable[[Rules, Candidate], Findings]
 
 def examine_here(rules: Rules, candidate: Candidate) -> Findings:
     """Examine every file in this process. Raises RefusedError at the first that the channel does not take."""
-    judge = Judge(rules, candidate.files.keys(), candidate.size)
-    for file in candidate.files.values():
+    judge = Judge(rules, candidate.by_name.keys(), candidate.size)
+    for file in candidate.by_name.values():
         with candidate.open(file) as opened:
             decision = judge.look(opened, file.size, file.path)
         if decision.trouble is not None:
@@ -50,7 +50,7 @@ def examine_apart(rules: Rules, candidate: Candidate, take: Callable[[], Started
         child = _Child(candidate, stack, take)
         child.begin(rules)
         together: list[CandidateFile] = []
-        for file in candidate.files.values():
+        for file in candidate.by_name.values():
             if file.size > PIECE_BYTES or len(together) == MOST_TOGETHER:
                 child.give(together)
                 together = []
@@ -72,7 +72,7 @@ class _Child:
 
     def __init__(self, candidate: Candidate, stack: ExitStack, take: Callable[[], Started] = Started.now) -> None:
         self._candidate = candidate
-        self._files = list(candidate.files.values())
+        self._files = list(candidate.by_name.values())
         self._deadline = candidate.progress.clock() + confined.limit_s(len(self._files), candidate.size)
         started = take()
         stack.callback(started.close)
@@ -83,7 +83,7 @@ class _Child:
 
     def begin(self, rules: Rules) -> None:
         """Say what is taken, and of which paths."""
-        paths = b"".join(path.encode() + b"\0" for path in self._candidate.files)
+        paths = b"".join(path.encode() + b"\0" for path in self._candidate.by_name)
         message = Begin(*rules.said, len(self._files), self._candidate.size, PIECE_BYTES)
         self._hand_over(message, [], paths)
 

@@ -8,6 +8,7 @@
 - ``links``: follows a symbolic link of an item, without ever leaving the folder that it may lead to
 - ``look``: when an item changed last, and a value that differs when anything of it does
 - ``mount``: what the outbox's file system cannot do, told at the start
+- ``refusals``: one list of everything in an item that cannot cross
 - ``scan``: finds the files of an item and opens them through descriptors; refuses hard links that others may have
   made
 - ``settling``: judges whether an item has been quiet long enough, and is written by nobody

@@ -208,10 +208,13 @@ class OutboxFolder:
         The reason is written below ``failed/.reasons/<channel>/``; when intake refused the item, the whole verdict is,
         too. An item that cannot be moved is logged.
         """
-        log.error("item_set_aside", item=printable(entry), reason=error.reason, detail=str(error))
+        details = error.details if isinstance(error, SourceError) else ()
+        each = {"details": list(details)} if details else {}
+        log.error("item_set_aside", item=printable(entry), reason=error.reason, detail=str(error), **each)
         reason = {
             "reason": error.reason,
             "detail": str(error),
+            **each,
             "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
         try:

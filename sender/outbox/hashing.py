@@ -36,6 +36,11 @@ class Content:
     pieces: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
+    def links(self) -> int:
+        """How many links are in it."""
+        return sum(entry.link is not None for entry in self.entries)
+
+    @property
     def content_digest(self) -> str:
         """BLAKE3 of the files table: equal for equal content."""
         return digest(self.files).hex()
@@ -76,8 +81,8 @@ def hash_content(sources: Sequence[Source], slab_bytes: int, progress: Progress 
     pieces: dict[str, bytes] = {}
     buffer = memoryview(bytearray(PIECE_BYTES))
     for i, source in enumerate(sources):
-        if source.path.endswith("/"):
-            entries.append(FileEntry(source.path))
+        if not source.is_file:
+            entries.append(FileEntry(source.path, link=source.link))
             continue
         try:
             with source.open() as file:

@@ -9,6 +9,7 @@ import os
 import stat
 from typing import Final, Literal, NamedTuple
 
+from diode.bundle.files import MAX_TARGET_BYTES, is_target
 from diode.errors import SourceError
 from diode.storage.folder import Folder, real_path
 from diode.storage.links import open_following
@@ -16,7 +17,7 @@ from sender.outbox.hub_cache import Hub, blob_of, complain, shared_of
 
 _SEVERAL: Final = -1  # no single user: others may write into a folder above
 
-Links = Literal["refuse", "follow"]
+Links = Literal["refuse", "follow", "keep"]
 
 
 class Spot(NamedTuple):
@@ -69,12 +70,24 @@ class Follower:
         found = self._in_cache(self._place(link.below), words, link.origin)
         if found is not None:
             return found
-        if self._links == "refuse":
+        if self._links != "follow":
             complain(link.origin, words)
             raise SourceError(
-                f'{link.origin!r} is a symbolic link (outbox.links = "follow" would take what it points to)'
+                f'{link.origin!r} is a symbolic link (links = "follow" of its channel would take what it points to,'
+                f' and "keep" the link)'
             )
         return self._in_item(link, words)
+
+    def maybe_kept(self, link: Spot) -> str | None:
+        """What the link says, if it is sent as a link. None: it is followed, as those of a cache always are."""
+        if self._links != "keep":
+            return None
+        words, place = link.holder.link(link.name), self._place(link.below)
+        if blob_of(place, words) is not None or shared_of(place, words) is not None:
+            return None
+        if not is_target(words):
+            raise SourceError(f"{link.origin!r} is a link that is absolute, or says more than {MAX_TARGET_BYTES} bytes")
+        return words
 
     def follow_named(self, link: Spot) -> Spot:
         """As :meth:`follow`, for a path that a person named, and that is itself a link. Only a cache's is followed."""
@@ -108,7 +121,7 @@ class Follower:
                 place, words, origin = target, spot.holder.link(spot.name), spot.origin
         except FileNotFoundError:
             raise SourceError(f"{origin!r} leads to a blob that is not there: did the download end?") from None
-        if is_of_cache and self._links == "refuse":
+        if is_of_cache and self._links != "follow":
             complain(origin, words)
             raise SourceError(f"{origin!r} is a link, and no blob of a cache")
         return None

@@ -14,16 +14,21 @@ from functools import cache
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
-from diode.bundle.files import PathSet
+from diode.bundle.files import FileEntry, PathSet
+from diode.bundle.links import PathList, bad_links
+from diode.bundle.manifest import MAX_LINKS
 from diode.errors import LimitError, PathError, SourceError
 from diode.formats.names import MAX_FILES, check_new_name
 from diode.storage.folder import Folder, real_path
 from sender.outbox.hub_cache import Hub, find_hub, is_cache, is_unfinished
 from sender.outbox.links import Follower, Links, Spot, identity, keeper_of
+from sender.outbox.refusals import Refusals
 
+MAX_WHOLE_PATH_BYTES: Final = 4095  # PATH_MAX without the NUL: what any program of the enclave can open by its path
 _DEEPEST: Final = 64
 _READ: Final = os.O_RDONLY | os.O_NONBLOCK
 _SEEN: Final = "=QQqq"  # a fingerprint
+MTIME: Final = 2  # where the time of the last change of content is in one
 
 
 def fingerprint(status: os.stat_result) -> tuple[int, int, int, int]:
@@ -57,13 +62,23 @@ class Root(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One path of the bundle, and the file or empty directory it comes from: ``below`` the folder ``top``."""
+    """One path of the bundle, and the file, link or empty directory it comes from: ``below`` the folder ``top``.
+
+    ``link``: what a link says that is sent as one. ``mtime_ns``: of a link or directory; that of a file is in ``seen``.
+    """
 
     path: str
     origin: str
     top: Folder
     below: str
     seen: bytes = b""  # what the file looked like
+    link: str | None = None
+    mtime_ns: int = 0
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it has content."""
+        return self.link is None and not self.path.endswith("/")
 
     @property
     def sort_key(self) -> bytes:
@@ -118,30 +133,67 @@ def _top_of_all() -> Folder:
     return Folder(os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC), Path("/"))
 
 
+class Found(NamedTuple):
+    """What an item holds, sorted as in the files table. ``folders``: when each folder that was entered changed last."""
+
+    sources: list[Source]
+    folders: dict[str, int]
+
+
 def collect(roots: Sequence[Path | Root], links: Links, file_name: str | None = None) -> list[Source]:
+    """The sources that :func:`find` finds."""
+    return find(roots, links, file_name).sources
+
+
+def find(roots: Sequence[Path | Root], links: Links, file_name: str | None = None, place: str = "") -> Found:
     """All files and empty directories below ``roots``, sorted as in the files table.
 
     One directory gives its contents. One file gives that file, under ``file_name`` if that is given. Several roots are
-    each put under their own names. Raises SourceError for anything that cannot cross the diode: links (unless they are
-    followed within the root), hard links that others may have made, devices, sockets, unusable names.
+    each put under their own names. ``place``: the folder of the enclave in which they will lie, if that is known.
+
+    Raises SourceError with everything that cannot cross the diode: links (unless they are followed within the root),
+    hard links that others may have made, devices, sockets, unusable names, and what cannot be read.
     """
     sources: list[Source] = []
     linked: dict[tuple[int, int], _Linked] = {}
+    folders: dict[str, int] = {}
+    refusals = Refusals()
     for root in roots:
-        walk = _Walk(links, linked)
-        for source in walk.all_of(root, file_name, alone=len(roots) == 1):
-            sources.append(source)
-            if len(sources) > MAX_FILES:
-                raise LimitError(f"more than {MAX_FILES} files and empty directories: a bundle holds no more")
-    for file in linked.values():
-        file.check()
-    try:
-        paths = PathSet()
-        for source in sources:
+        with refusals.noting():
+            walk = _Walk(links, linked, refusals, folders)
+            sources += walk.all_of(root, file_name, alone=len(roots) == 1)
+        if len(sources) > MAX_FILES:
+            raise LimitError(f"more than {MAX_FILES} files and empty directories: a bundle holds no more")
+    paths = PathSet()
+    for source in sources:
+        with refusals.noting():
+            check_length(place, source.path)
             paths.add(source.path)
-    except PathError as error:
-        raise SourceError(str(error)) from error
-    return sorted(sources, key=lambda source: source.sort_key)
+    for file in linked.values():
+        with refusals.noting():
+            file.check()
+    sources.sort(key=lambda source: source.sort_key)
+    _check_links(sources, refusals)
+    refusals.check()
+    return Found(sources, folders)
+
+
+def _check_links(sources: Sequence[Source], refusals: Refusals) -> None:
+    kept = [FileEntry(source.path, link=source.link) for source in sources if source.link is not None]
+    if len(kept) > MAX_LINKS:
+        raise LimitError(f"{len(kept)} symbolic links: a bundle holds no more than {MAX_LINKS}")
+    for error in bad_links(PathList([source.path for source in sources]), kept) if kept else ():
+        with refusals.noting():
+            raise error
+
+
+def check_length(place: str, path: str) -> None:
+    """Raise SourceError for a path that no program of the enclave could open below the folder ``place``."""
+    if (size := len(f"{place}/{path}".encode())) > MAX_WHOLE_PATH_BYTES:
+        raise SourceError(
+            f"path {path[:60]!r}... would have {size} bytes in the inbox, more than {MAX_WHOLE_PATH_BYTES}: "
+            "shorten names of folders, or send an archive"
+        )
 
 
 @dataclass(slots=True)
@@ -165,8 +217,12 @@ class _Linked:
 class _Walk:
     """A walk through one root. Each folder is opened by its name in the folder above, so no link is followed."""
 
-    def __init__(self, links: Links, linked: dict[tuple[int, int], _Linked]) -> None:
+    def __init__(
+        self, links: Links, linked: dict[tuple[int, int], _Linked], refusals: Refusals, folders: dict[str, int]
+    ) -> None:
         self._links = links
+        self._folders = folders
+        self._refusals = refusals
         self._linked = linked
         self._above: list[tuple[int, int]] = []  # the folders that are being walked
         self._caches: set[str] = set()
@@ -203,21 +259,26 @@ class _Walk:
         if depth > _DEEPEST:
             raise SourceError(f"{spot.origin!r} is nested too deeply, or links form a circle")
         with _readable(spot.origin):
-            names = folder.names()
-            self._above.append(identity(os.fstat(folder.fd)))
+            names, status = folder.names(), os.fstat(folder.fd)
+            self._above.append(identity(status))
+        self._folders[path] = status.st_mtime_ns
         if is_cache(names):
             self._caches.add(spot.below)
         if not names and path:
-            yield Source(path + "/", spot.origin, spot.top, spot.below)
+            yield Source(path + "/", spot.origin, spot.top, spot.below, mtime_ns=status.st_mtime_ns)
         for name in names:
             inner = f"{path}/{name}" if path else name
-            yield from self._entry(spot.inner(folder, name, spot.keeper), inner, depth)
+            with self._refusals.noting():
+                yield from self._entry(spot.inner(folder, name, spot.keeper), inner, depth)
         self._above.pop()
 
     def _entry(self, spot: Spot, path: str, depth: int) -> Iterator[Source]:
         with _readable(spot.origin):
             check_new_name(spot.name)
             status = spot.status()
+            if stat.S_ISLNK(status.st_mode) and (words := self._follower.maybe_kept(spot)) is not None:
+                yield Source(path, spot.origin, spot.top, spot.below, link=words, mtime_ns=status.st_mtime_ns)
+                return
             if stat.S_ISLNK(status.st_mode):
                 origin, spot = spot.origin, self._follower.follow(spot)
                 status = spot.status()
@@ -238,6 +299,8 @@ class _Walk:
             raise SourceError(f"{spot.origin!r} is neither a file nor a directory")
         if is_unfinished(spot.below, self._caches):
             raise SourceError(f"{spot.origin!r} is a download that has not ended: end it, or remove the file")
+        with _readable(spot.origin):
+            _prove_readable(spot)
         if status.st_nlink > 1:
             linked = self._linked.setdefault(identity(status), _Linked(status.st_nlink))
             linked.found.add(spot.origin)
@@ -251,9 +314,15 @@ def _readable(origin: str) -> Iterator[None]:
     try:
         yield
     except PathError as error:
-        raise SourceError(str(error)) from error
+        raise SourceError(f"{origin!r}: {error}") from error
     except OSError as error:
         raise SourceError(f"{origin!r} cannot be read: {error.strerror}") from error
+
+
+def _prove_readable(spot: Spot) -> None:
+    """Raise OSError for a file that this process may not read. Only one that seems to be such is opened."""
+    if not os.access(spot.name, os.R_OK, dir_fd=spot.holder.fd, effective_ids=True):
+        os.close(spot.holder.beneath(spot.name, _READ))
 
 
 def _seen(status: os.stat_result) -> bytes:

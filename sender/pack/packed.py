@@ -17,9 +17,10 @@ from typing import Final
 import numpy as np
 from securesystemslib.signer import Signer
 
-from diode.bundle.manifest import Labels, Manifest, Shape, Table, bundle_id, padded_manifest
+from diode.bundle.manifest import MAX_TABLE_BYTES, Labels, Manifest, Shape, Table, bundle_id, padded_manifest
 from diode.bundle.ref import hex_of, label_of
-from diode.errors import ManifestError
+from diode.bundle.times import write_times
+from diode.errors import LimitError, ManifestError
 from diode.formats.digest import digest
 from diode.layouts.source import SOURCE_FILE
 from diode.protocol.geometry import Profile, slab_count, stream_geometry
@@ -109,16 +110,20 @@ def write_packed(
     signers: Iterable[Signer],
     attestation: str | None = None,
     made: bytes | None = None,
+    times: Sequence[int] = (),
 ) -> Packed:
     """Write a packed bundle below ``state``, complete or not at all, its manifest signed by ``signers``.
 
     There may be no signers yet: people sign it later. ``made``: the content of the source ``source.json``, if it was
-    made here. It is then kept beside the manifest.
+    made here. It is then kept beside the manifest. ``times``: of its table of times, if it has one.
     """
     full = stream_geometry(symbol_bytes, profile)
-    stream_bytes = sum(entry.size for entry in content.entries)
+    stream_bytes, files = sum(entry.size for entry in content.entries), content.files + write_times(times)
+    if len(files) > MAX_TABLE_BYTES:
+        raise LimitError(f"files table and times have {len(files)} bytes, more than {MAX_TABLE_BYTES}")
+    links = content.links
     manifest = Manifest(
-        format="diode-bundle-1",
+        format="diode-bundle-2" if links or times else "diode-bundle-1",
         channel=identity.channel,
         name=identity.name,
         version=identity.version,
@@ -131,8 +136,11 @@ def write_packed(
         attestation=attestation,
         shape=Shape(profile=profile.name, symbol_bytes=symbol_bytes, columns=full.columns, k=full.k, r=full.r),  # type: ignore[arg-type]  # validated
         stream_bytes=stream_bytes,
-        files=_table(content.files, len(content.entries)),
+        files=_table(files, len(content.entries)),
         slabs=_table(content.slabs, slab_count(full, stream_bytes)),
+        content=content.content_digest if links or times else None,
+        links=links,
+        times=len(times),
     )
     payload, sealed = seal_manifest(manifest, signers)
     number = bundle_id(payload)
@@ -140,7 +148,7 @@ def write_packed(
     partial = folder.with_suffix(".partial")
     partial.mkdir(parents=True, exist_ok=True)
     (partial / MANIFEST_FILE).write_bytes(sealed)
-    (partial / FILES_FILE).write_bytes(content.files)
+    (partial / FILES_FILE).write_bytes(files)
     (partial / SLABS_FILE).write_bytes(content.slabs)
     origins, stats = [source.origin for source in sources], content.stats
     if made is not None:

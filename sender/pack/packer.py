@@ -39,13 +39,11 @@ from sender.ledger import Ledger, Row, State, named
 from sender.outbox.folder import Item
 from sender.outbox.hashing import Content
 from sender.pack.at_work import AtWork, Underway
-from sender.pack.hashed import Hashed, Order, collect_and_hash
+from sender.pack.hashed import VERSION_TIME, Hashed, Order, collect_and_hash
 from sender.pack.identity_copies import forget_older
 from sender.pack.packed import Identity, Packed, write_packed
 
-INBOX: Final = "/var/lib/diode-receiver/inbox"  # of a receiver that was set up as docs/operations.md has it
 COPIES: Final = "intake"  # below the state folder: private copies of items
-MAX_WHOLE_PATH_BYTES: Final = 4095  # PATH_MAX without the NUL: what any program there can open by its path
 
 
 class Packer:
@@ -96,7 +94,7 @@ class Packer:
         if same is not None and (item.version is None or item.version == same.version):
             self._say(ContentSkipped(item.channel, item.name, same.version))
             return None
-        version = item.version or f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{digest[:8]}"
+        version = item.version or f"{time.strftime(VERSION_TIME, time.gmtime())}-{digest[:8]}"
         if self._ledger.find(item.channel, item.name, version=version):
             raise SourceError(
                 f"{item.channel}/{item.name}@{version} was sent with other content; give it a new version"
@@ -140,7 +138,6 @@ class Packer:
         pipeline = self._pipeline(item.channel)
 
         def judge(progress: Progress) -> Verdict:
-            _check_paths(f"{INBOX}/{item.channel}/{item.name}/{version}/data", hashed.content)
             return pipeline.run(order.candidate(version, hashed, progress))
 
         try:
@@ -176,7 +173,7 @@ class Packer:
         link, state, signers = self._config.link, self._config.state, self._signers(identity.channel)
         made = order.staged.made if order.staged else None
         attestation = self._attest(identity, hashed.content, verdict)
-        of_it = hashed.sources, hashed.content, signers, attestation, made
+        of_it = hashed.sources, hashed.content, signers, attestation, made, hashed.times
         return write_packed(state, identity, PROFILES[link.profile], link.symbol_bytes, *of_it)
 
     def _signers(self, channel: str) -> Sequence[CryptoSigner]:
@@ -239,14 +236,4 @@ class Packer:
             supersedes=older.version if older else None,
             expires=moment(now + channel.valid_days * 86400) if channel.valid_days else None,
             labels=channel.labels,
-        )
-
-
-def _check_paths(place: str, content: Content) -> None:
-    """Raise SourceError for a file that no program of the enclave could open by its path below ``place``."""
-    longest = max((entry.path for entry in content.entries), key=lambda path: len(path.encode()), default="")
-    if (size := len(f"{place}/{longest}".encode())) > MAX_WHOLE_PATH_BYTES:
-        raise SourceError(
-            f"path {longest[:60]!r}... would have {size} bytes in the inbox, more than {MAX_WHOLE_PATH_BYTES}: "
-            "shorten names of folders, or send an archive"
         )

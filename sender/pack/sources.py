@@ -15,9 +15,10 @@ from typing import BinaryIO, Final
 
 import numpy as np
 
-from diode.bundle.files import FileEntry, parse_files, read_line
+from diode.bundle.files import FileEntry, read_line
 from diode.bundle.manifest import Manifest
-from diode.bundle.stream import FileIndex, Piece
+from diode.bundle.stream import Piece
+from diode.bundle.tables import read_files
 from diode.errors import SourceError
 from sender.outbox.scan import fingerprint, open_origin
 from sender.pack.packed import FILES_FILE, SOURCES_FILE, STATS_FILE
@@ -33,8 +34,8 @@ class SourceFiles:
         self.table = map_file(folder / FILES_FILE)
         self._origins: list[str] = json.loads((folder / SOURCES_FILE).read_text())
         self._stats = np.fromfile(folder / STATS_FILE, dtype=np.int64).reshape(-1, 4)
-        entries = parse_files(_lines(folder / FILES_FILE), manifest)
-        self._index = FileIndex(memoryview(self.table), entries, len(self._origins))
+        lines = _lines(folder / FILES_FILE, manifest.lines_bytes)
+        self._index = read_files(lines, memoryview(self.table), manifest).index
 
     def read(self, offset: int, length: int, places: Places) -> bool:
         """Read a stretch of the stream to where ``places`` says. Raises SourceError.
@@ -85,24 +86,27 @@ def map_file(path: Path) -> "mmap.mmap | bytes":
         return mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) if path.stat().st_size else b""
 
 
-def _lines(path: Path) -> Iterator[bytes]:
+def _lines(path: Path, left_bytes: int) -> Iterator[bytes]:
     with path.open("rb") as file:
-        yield from file
+        while line := file.readline(left_bytes):
+            left_bytes -= len(line)
+            yield line
 
 
 class ShownFiles:
     """The files of a packed bundle, for people who decide about it: as its table has them, and as they lie there."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
         self._table = folder / FILES_FILE
+        self._lines_bytes = manifest.lines_bytes
         self._origins: list[str] = json.loads((folder / SOURCES_FILE).read_text())
         self._places: dict[str, str] = {}
 
     def entries(self) -> Iterator[FileEntry]:
-        """Each file. Raises ManifestError."""
-        for line in _lines(self._table):
+        """Each file; links and folders have no bytes. Raises ManifestError."""
+        for line in _lines(self._table, self._lines_bytes):
             entry = read_line(line)
-            if not entry.is_directory:
+            if entry.is_file:
                 self._places[entry.path] = self._origins[len(self._places)]
                 yield entry
 

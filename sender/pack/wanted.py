@@ -9,6 +9,7 @@ from diode.errors import UsageError
 from diode.formats.timestamps import now_utc
 from sender.outbox.folder import Item, check_channel, check_label, split_name
 from sender.outbox.hub_cache import snapshot_label
+from sender.outbox.links import Links
 from sender.pack.hashed import Order
 from sender.staging.stage import stage
 from sender.staging.words import From
@@ -53,7 +54,8 @@ class Named:
         delay_s = send.pass_delay_s if self.pass_delay_s is None else self.pass_delay_s
         if self.kind is None:
             return Order(self.item(), [path.absolute() for path in self.paths], passes, delay_s)
-        links, now = config.outbox.links, now_utc()
+        links: Links = "follow" if config.links(self.channel) == "follow" else "refuse"
+        now = now_utc()
         staged = stage(self.kind, self.paths[0], self.name, self.version, links=links, ours=ours, now=now)
         return Order(self._item(staged.name, staged.version), [], passes, delay_s, staged=staged)
 

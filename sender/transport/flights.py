@@ -254,7 +254,7 @@ class Flights:
             self.unrecorded.do(row, partial(self._endings.cancel, row, why))
             self.unrecorded.do(row, partial(self._ledger.forget, row.id))
             return
-        self._begin(self._resumed(row, self._plan(packed, row)))
+        self._begin(self._resumed(row, _plan(self._config, packed, row)))
 
     def _resumed(self, row: Row, plan: Plan) -> Outgoing:
         """A queued bundle, to be sent on from where an earlier run ended."""
@@ -283,7 +283,7 @@ class Flights:
             why = "it was packed for another MTU or profile than the link has now"
             self.unrecorded.do(None, partial(self._endings.give_up, resend, why))
             return
-        plan = replace(self._plan(packed, row), passes=1, first_pass=row.passes_over, ranges=resend.ranges)
+        plan = replace(_plan(self._config, packed, row), passes=1, first_pass=row.passes_over, ranges=resend.ranges)
         self._begin(Outgoing(row, plan, resend))
 
     def _begin(self, outgoing: Outgoing) -> None:
@@ -292,25 +292,6 @@ class Flights:
 
     def _priority(self, row: Row) -> int:
         return self._config.channel(row.channel).priority
-
-    def _plan(self, packed: Packed, row: Row) -> Plan:
-        manifest, channel = packed.manifest, self._config.channel(row.channel)
-        return Plan(
-            bundle=packed.id,
-            full=manifest.shape.geometry,
-            stream_bytes=manifest.stream_bytes,
-            manifest_bytes=packed.travelling_bytes,
-            files_bytes=manifest.files.size,
-            slabs_bytes=manifest.slabs.size,
-            files=manifest.files.entries,
-            passes=row.passes,
-            pass_delay_s=row.pass_delay_s,
-            lead_s=self._config.send.manifest_lead_ms / 1000,
-            channel=row.channel,
-            priority=channel.priority,
-            weight=channel.weight,
-            rate=channel.rate,
-        )
 
     def _end(self, outgoing: Outgoing) -> None:
         """Record the end: all slabs of a bundle, or of a resend request, have left the socket."""
@@ -326,6 +307,27 @@ def _fits(link: SenderLink, packed: Packed) -> bool:
     """Whether it was packed for the MTU and the profile that the link has now."""
     shape = packed.manifest.shape
     return (shape.symbol_bytes, shape.profile) == (link.symbol_bytes, link.profile)
+
+
+def _plan(config: SenderConfig, packed: Packed, row: Row) -> Plan:
+    """What the scheduler is told of a packed bundle."""
+    manifest, channel = packed.manifest, config.channel(row.channel)
+    return Plan(
+        bundle=packed.id,
+        full=manifest.shape.geometry,
+        stream_bytes=manifest.stream_bytes,
+        manifest_bytes=packed.travelling_bytes,
+        files_bytes=manifest.files.size,
+        slabs_bytes=manifest.slabs.size,
+        files=manifest.files.entries,
+        passes=row.passes,
+        pass_delay_s=row.pass_delay_s,
+        lead_s=config.send.manifest_lead_ms / 1000,
+        channel=row.channel,
+        priority=channel.priority,
+        weight=channel.weight,
+        rate=channel.rate,
+    )
 
 
 def _refuse_held(ledger: Ledger) -> None:

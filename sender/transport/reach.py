@@ -7,6 +7,7 @@ can pack while a daemon runs. So all such files are known when ``encode`` starts
 
 import json
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -42,7 +43,9 @@ def _places_of(folder: Path, known: tuple[str, ...]) -> list[str]:
         if all(origin.startswith(known) for origin in origins):
             return []
         with (folder / FILES_FILE).open("rb") as table:
-            return places(zip((str(json.loads(line)["path"]) for line in table), origins, strict=False))
+            lines = (json.loads(line) for line in islice(table, len(origins)))
+            listed = zip(lines, origins, strict=False)
+            return places((str(line["path"]), origin) for line, origin in listed if "link" not in line)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         log.warning("packed_bundle_damaged", folder=str(folder), consequence="its files cannot be read")
         return []

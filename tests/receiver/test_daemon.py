@@ -35,7 +35,7 @@ class NoWorkers:
 
     slabs = (0, 0)
 
-    def health(self, now: float) -> Health:
+    def health(self, now: float, *, is_excused: bool = False) -> Health:
         """All is well."""
         return Health(now, has_begun=True, is_well=True)
 

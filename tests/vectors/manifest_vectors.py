@@ -86,6 +86,37 @@ def good_manifests() -> dict[str, Vector]:
     }
 
 
+def second(**changes: Any) -> dict[str, Any]:
+    """A manifest of version 2, with a link and two times."""
+    return manifest(format="diode-bundle-2", content=HEX[::-1], links=1, times=2) | changes
+
+
+def second_manifests() -> dict[str, Vector]:
+    """Payloads of version 2, some of which are refused."""
+    bad: dict[str, dict[str, Any]] = {
+        "of_version_1_with_its_fields": {"format": "diode-bundle-1"},
+        "of_version_2_with_nothing_of_it": {"links": 0, "times": 0},
+        "of_version_2_without_content": {"content": None},
+        "more_links_than_lines": {"links": 2},
+        "too_many_links": {"links": 10_001, "files": pinned(10_001, 1 << 20), "times": 10_002},
+        "as_many_times_as_lines": {"times": 1},
+        "too_many_times": {"times": 2_000_001, "files": pinned(10**6, 1 << 30)},
+        "times_larger_than_their_table": {"times": 26},
+        "content_of_another_table": {"times": 0},
+    }
+    lacking = {name: value for name, value in second().items() if name != "links"}
+    return {
+        "good_of_version_2": payload("a link, and a time of it and of the top", second()),
+        "good_of_version_2_without_times": payload("a link", second(times=0, content=HEX)),
+        "good_of_version_2_without_links": payload("times", second(links=0)),
+        "good_of_version_2_at_its_limits": payload(
+            "the largest numbers", second(links=10_000, times=2_000_000, files=pinned(10**6, 1 << 30))
+        ),
+        "manifest_of_version_2_a_field_missing": payload("no links, not even 0", lacking),
+        **{f"manifest_{name}": payload(name.replace("_", " "), second(**fields)) for name, fields in bad.items()},
+    }
+
+
 def bad_manifests() -> dict[str, Vector]:
     """Payloads that a receiver refuses, well signed or not."""
     text = canonical(manifest())
@@ -107,7 +138,7 @@ def bad_manifests() -> dict[str, Vector]:
     }
     changed: dict[str, dict[str, Any]] = {
         "an_unknown_field": {"mood": "good"},
-        "another_format": {"format": "diode-bundle-2"},
+        "another_format": {"format": "diode-bundle-3"},
         "channel_in_capitals": {"channel": "Models"},
         "channel_of_65": {"channel": "a" * 65},
         "channel_with_a_line_end": {"channel": "models\n"},
@@ -206,4 +237,4 @@ def tables() -> dict[str, Vector]:
 
 def manifests() -> dict[str, Vector]:
     """All payloads, by file name without suffix."""
-    return good_manifests() | bad_manifests()
+    return good_manifests() | second_manifests() | bad_manifests()

@@ -8,6 +8,8 @@ import pytest
 from diode.bundle.files import PathSet, parse_files
 from diode.bundle.manifest import bundle_id, read_manifest
 from diode.bundle.recall import read_recall, write_recall
+from diode.bundle.tables import read_files
+from diode.bundle.times import write_times
 from diode.errors import ContentError, ManifestError, PathError
 from diode.formats.canonical import canonical
 from diode.formats.dsse import load_public_key, read_envelope
@@ -20,7 +22,7 @@ from tests.vectors import generate
 
 VECTORS: dict[str, dict[str, dict[str, Any]]] = {
     folder: {path.stem: json.loads(path.read_text()) for path in sorted((generate.HOME / folder).glob("*.json"))}
-    for folder in ("envelopes", "manifests", "recalls", "tables", "texts")
+    for folder in ("envelopes", "manifests", "recalls", "second", "tables", "texts")
 }
 SAMPLE = make_bundle({"a": b"1"}).manifest
 
@@ -89,6 +91,25 @@ def test_tables(name: str) -> None:
     with pytest.raises((ManifestError, PathError)) as caught:
         list(parse_files(lines, manifest))
     outcome(name, caught.value)
+
+
+@pytest.mark.parametrize("name", VECTORS["second"])
+def test_the_second_version(name: str) -> None:
+    """Which links and times a manifest may name."""
+    vector = VECTORS["second"][name]
+    table, times = bytes.fromhex(vector["table"]), vector["times"]
+    files = SAMPLE.files.model_copy(update={"entries": vector["entries"], "size": len(table)})
+    said = {part: vector[part] for part in ("links", "times", "content", "stream_bytes")}
+    manifest = SAMPLE.model_copy(update={"format": "diode-bundle-2", "files": files, **said})
+    end = manifest.lines_bytes
+    try:
+        tables = read_files(table[:end].splitlines(keepends=True), table, manifest)
+    except ContentError as error:
+        outcome(name, error)
+        return
+    assert name.startswith("good")
+    assert table == b"".join(entry.line() for entry in tables.index) + write_times(tables.times)
+    assert times == len(tables.times)
 
 
 @pytest.mark.parametrize("case", VECTORS["texts"]["paths"]["cases"], ids=lambda case: case["says"])

@@ -55,7 +55,7 @@ def two_versions(folder: Path, config: str = BY_HUB) -> Iterator[Enclave]:
 
 def publish(
     enclave: Enclave, sequence: int, files: Mapping[str, bytes] | None = None, *, empty: tuple[str, ...] = ("empty/",),
-    **place: Any,
+    links: Any = None, **place: Any,
 ) -> str:  # fmt: skip
     """Let a version arrive; its id. ``run.sh`` is executable."""
     named = {"channel": CHANNEL, "name": NAME, "version": f"v{sequence}"} | place
@@ -64,9 +64,11 @@ def publish(
         FileEntry(path, len(data), digest(data).hex(), hashlib.sha256(data).hexdigest(), path == "run.sh")
         for path, data in content.items()
     ]
+    entries += [FileEntry(path, link=text) for path, text in (links or {}).items()]
     entries = sorted([*entries, *map(FileEntry, empty)], key=lambda one: one.path.encode())
     table = b"".join(one.line() for one in entries)
-    bundle = make_bundle(content, sequence=sequence, signer=ALICE, table=table, entries=len(entries), **named)
+    named |= {"sequence": sequence, "signer": ALICE, "table": table, "entries": len(entries), "links": links}
+    bundle = make_bundle(content, **named)
     enclave.take(bundle)
     assert enclave.published(bundle), enclave.refusals
     return f"{bundle.number:016x}"

@@ -17,6 +17,7 @@ from receiver.ingest.work import Work
 from tests.clients import run
 from tests.enclave import Enclave
 from tests.receiver.ingest.scenes import (
+    BY_HUB,
     CHANNEL,
     NAME,
     TARGET,
@@ -24,11 +25,31 @@ from tests.receiver.ingest.scenes import (
     item_of,
     lawful,
     line_of,
+    publish,
     shape,
     two_versions,
     work_at,
 )
 from tests.serving import listening
+
+
+def test_links_are_made_after_all_files(tmp_path: Path) -> None:
+    """They say what was signed; a link that somebody changed is found before anything is seen."""
+    with two_versions(tmp_path / "receiver", f'{BY_HUB}links = "keep"\n') as enclave:
+        publish(enclave, 3, links={"nested/up": "../run.sh", "shortcut": "nested/", "void2": "./void"})
+        work = directory(enclave, tmp_path)
+        push(work, item_of(enclave, "v3"))
+        place = tmp_path / "store" / CHANNEL / NAME / "v3"
+        assert ["../run.sh", "nested/", "./void"] == [
+            os.readlink(place / name) for name in ("nested/up", "shortcut", "void2")
+        ]
+        with item_of(enclave, "v3").data:
+            assert "same" == work.target.look(item_of(enclave, "v3")).state
+        (place / "void2").unlink()
+        (place / "void2").symlink_to("/etc/passwd")
+        assert "other" == work.target.look(item_of(enclave, "v3")).state
+        kept = cache(enclave, tmp_path)
+        push(kept, item_of(enclave, "v3"))  # a cache holds files, and its own links to them
 
 
 @pytest.fixture

@@ -53,6 +53,21 @@ def gate(tmp_path: Path, courier: Courier) -> Iterator[Gate]:
     gate.close()
 
 
+def test_links_and_times_are_brought(courier: Courier, tmp_path: Path) -> None:
+    """A bundle of version 2 lies on a medium as any other: its table of times is in the file of the files table."""
+    gate = Gate(tmp_path / "receiver", '[channels.test]\nlinks = "keep"\n')
+    row = courier.pack(links={"a/l": "../note"}, times=list(range(6)))
+    courier.export(row)
+    gate.bring(courier.medium, row.id)
+    data = gate.config.inbox.path / "test" / "bundle" / "1" / "data"
+    paths = ("a/empty", "a/l", "a/model", "note", "", "a")
+    assert ("../note", list(range(6))) == (
+        os.readlink(data / "a" / "l"),
+        [(data / path).lstat().st_mtime_ns for path in paths],
+    )
+    gate.close()
+
+
 def test_what_was_exported_is_published(courier: Courier, gate: Gate) -> None:
     """Its files are there, there is one receipt, and nothing stays between."""
     row = courier.pack()

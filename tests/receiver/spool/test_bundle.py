@@ -71,13 +71,13 @@ def test_a_table_without_lines(table: TableFile) -> None:
     """It is not there, and then a file all the same."""
     assert table.maybe_size() is None
     table.make_empty()
-    assert (0, b"", [], b"") == (table.maybe_size(), table.read(), list(table.lines()), bytes(table.map()))
+    assert (0, b"", [], b"") == (table.maybe_size(), table.read(), list(table.lines(0)), bytes(table.map()))
 
 
 def test_a_line_that_never_ends(table: TableFile, spool: Folder) -> None:
     """It is refused after as many bytes as a line may have, however long it is."""
     (spool.path / ID / "files.jsonl").write_bytes(b"fine\n" + b"x" * (3 * MAX_LINE_BYTES))
-    lines = table.lines()
+    lines = table.lines(4 * MAX_LINE_BYTES)
     assert b"fine\n" == next(lines)
     with pytest.raises(ManifestError, match="too long"):
         next(lines)

@@ -7,6 +7,7 @@ from securesystemslib.signer import CryptoSigner
 
 from diode.bundle.manifest import padded_manifest
 from diode.bundle.opened import Opened
+from diode.bundle.tables import Tables
 from diode.errors import ContentError, ManifestError
 from diode.protocol.handed_over import SlabKey
 from diode.protocol.sizes import Kind, ObjectType
@@ -182,11 +183,16 @@ def with_tables(bundle: Bundle = BUNDLE) -> BundleJudge:
     return judge
 
 
+def read(judge: BundleJudge, bundle: Bundle) -> Tables:
+    """Read both tables."""
+    files, slabs = (bundle.parts[OBJECT, int(kind)] for kind in (FILES, SLABS))
+    return judge.read_tables(files[: bundle.manifest.lines_bytes].splitlines(keepends=True), files, slabs)
+
+
 def ready(bundle: Bundle = BUNDLE) -> BundleJudge:
     """Both tables are verified and read."""
     judge = with_tables(bundle)
-    lines = bundle.parts[OBJECT, int(FILES)].splitlines(keepends=True)
-    assert len(lines) == len(list(judge.read_tables(lines, bundle.parts[OBJECT, int(SLABS)])))
+    assert bundle.manifest.files.entries == len(read(judge, bundle).index)
     return judge
 
 
@@ -205,9 +211,8 @@ def test_a_signed_table_that_breaks_the_rules(case: str) -> None:
     make, reason = FORGED[case]
     bundle = make()
     judge = with_tables(bundle)
-    lines = bundle.parts[OBJECT, int(FILES)].splitlines(keepends=True)
     with pytest.raises(ContentError) as refused:
-        list(judge.read_tables(lines, bundle.parts[OBJECT, int(SLABS)]))
+        read(judge, bundle)
     assert (reason, False) == (refused.value.reason, judge.is_ready)
     assert isinstance(refused.value, ManifestError)
 

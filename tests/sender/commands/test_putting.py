@@ -63,3 +63,20 @@ def test_an_end_in_the_middle_leaves_nothing(
     with pytest.raises(error):
         put(toml, tmp_path / "good", "c", None)
     assert [] == lies_there(toml)
+
+
+def test_links_and_times_are_kept(toml: Path, tmp_path: Path) -> None:
+    """Of a channel that keeps them: the copy looks as the folder did, and so does its top."""
+    toml.write_text(toml.read_text() + '\n[channels.c]\nlinks = "keep"\n')
+    item = tmp_path / "tree"
+    (item / "b" / "empty").mkdir(parents=True)
+    (item / "a").write_bytes(b"x")
+    (item / "b" / "l").symlink_to("../a")
+    (item / "m").symlink_to("b/")
+    paths = ["", "a", "b", "b/empty", "b/l", "m"]
+    for number, path in enumerate(reversed(paths)):
+        os.utime(item / path, ns=(0, 10**18 + number), follow_symlinks=False)
+    put(toml, item, "c", None)
+    copy = toml.parent / "outbox" / "c" / "tree"
+    assert [(item / path).lstat().st_mtime_ns for path in paths] == [(copy / p).lstat().st_mtime_ns for p in paths]
+    assert ("../a", "b/") == (os.readlink(copy / "b" / "l"), os.readlink(copy / "m"))

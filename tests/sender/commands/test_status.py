@@ -68,6 +68,7 @@ def test_each_line_fits_and_ids_are_whole(folder: Path, width: int) -> None:
         "since": "2026-11-28T00:00:00Z",
         "line": {"to": "[2001:db8::1]:65535", "rate": 10**10, "off": True, "refused": "EHOSTUNREACH"},
         "paused": {"": "2026-11-28T00:00:00Z", "c" * 64: "2026-11-28T00:00:00Z"},
+        "packing": [],
         "on_air": [on_air | {"resend": False}, on_air | {"resend": True}],
         "queue": [moving, moving | {"paused": True}],
         "queued": 100_000,

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from sender import watching
-from sender.watching import Watcher
+from sender.watching.watcher import Watcher
 from tests.patience import PATIENCE_S
 
 

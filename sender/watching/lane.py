@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from diode.config.sender import SenderConfig
 from diode.errors import DiodeError, SourceError, StorageError
@@ -30,9 +30,18 @@ from sender.pack.retention import archive
 
 T = TypeVar("T")
 
+MOST_TOLD: Final = 500  # characters of why an item is refused, where it is left; the log has all
 STUCK_AGAIN_S: Final = 600.0  # after this time it is tried again to move away an item that could not be moved
 STAYED: Final = "let the sender's user move it, on the mount of outbox.path, or remove it; it is not sent again"
 _ON_ITS_WAY: Final = (State.QUEUED, State.UNAPPROVED, State.APPROVED)
+
+
+class _Taken(NamedTuple):
+    """What became of an item that was handled, where it belongs, and its bundle if it has a new one."""
+
+    what: str = "was handled"
+    to: str = "failed"
+    row: Row | None = None
 
 
 class Lane:
@@ -104,25 +113,26 @@ class Lane:
         if standing is not Standing.READY:
             return standing
         before = await self._maybe_look(entry)
-        row, to = await self._take(entry)
-        if row is not None and self._is_on_its_way(row):
+        taken = await self._take(entry)
+        if taken.row is not None and self._is_on_its_way(taken.row):
             self._taken[entry] = before.seen.hex() if before else ""
             return Standing.READY
-        return await self._after(entry, before, to)
+        return await self._after(entry, before, taken)
 
     def _is_on_its_way(self, row: Row) -> bool:
         """Whether a bundle that was queued still waits or is being sent. It may have been given up at once."""
         fresh = self._ledger.get(row.id)
         return fresh is not None and fresh.state in _ON_ITS_WAY
 
-    async def _after(self, entry: Path, before: Look | None, to: str) -> Standing | Left:
+    async def _after(self, entry: Path, before: Look | None, taken: _Taken) -> Standing | Left:
         """What is to be remembered of an item that was handled, and of which no bundle is on its way."""
         after = await self._maybe_look(entry)
         if not self._folder.has(entry) or (before is not None and before != after):
             return Standing.READY
         self._again_at[entry] = time.monotonic() + STUCK_AGAIN_S
         seen = before.seen.hex() if before else "unreadable"
-        return Left(printable(entry), f"was handled, and cannot be moved to {to}", STAYED, seen=seen, to=to)
+        why = f"{taken.what}, and cannot be moved to {taken.to}"
+        return Left(printable(entry), why, STAYED, seen=seen, to=taken.to)
 
     async def _maybe_stays(self, entry: Path) -> Standing | Left | None:
         """What is known of an item that was handled before, and has not changed since: it is not read again."""
@@ -158,34 +168,33 @@ class Lane:
         except OSError:
             return None
 
-    async def _take(self, entry: Path) -> tuple[Row | None, str]:
-        """Pack and queue an item, or set it aside. Returns its bundle, and where it belongs if that is not sent."""
-        row = None
+    async def _take(self, entry: Path) -> _Taken:
+        """Pack and queue an item, or set it aside."""
         try:
             item = self._folder.item(entry)
             send = self._config.send
             order = Order(item, [self._folder.root(entry)], send.passes, send.pass_delay_s, str(entry))
             row = await self._packer.pack(order)
         except FileNotFoundError:
-            return None, "failed"  # somebody took it away again
+            return _Taken()  # somebody took it away again
         except StorageError:
             raise  # our own disk failed: the item is not at fault, and stays where it is
         except DiodeError as error:
-            self._set_aside(entry, error)
+            return self._set_aside(entry, error)
         except OSError as error:
-            self._set_aside(entry, SourceError(f"{error.strerror}: {printable(Path(str(error.filename)))}"))
+            return self._set_aside(entry, SourceError(f"{error.strerror}: {printable(Path(str(error.filename)))}"))
         except Exception as error:
             log.exception("item_raised", item=printable(entry), consequence="it is set aside, and all else goes on")
-            self._set_aside(entry, SourceError(f"it cannot be packed: {type(error).__name__}: {str(error)!a}"))
-        else:
-            if row is None:
-                archive(self._folder, self._config.state, self._ledger, self._ledger.from_origin(str(entry)), entry)
-                return None, "sent"
-            self._queue(row)
-        return row, "failed"
+            return self._set_aside(entry, SourceError(f"it cannot be packed: {type(error).__name__}: {str(error)!a}"))
+        if row is None:
+            archive(self._folder, self._config.state, self._ledger, self._ledger.from_origin(str(entry)), entry)
+            return _Taken(to="sent")
+        self._queue(row)
+        return _Taken(row=row)
 
-    def _set_aside(self, entry: Path, error: DiodeError) -> None:
+    def _set_aside(self, entry: Path, error: DiodeError) -> _Taken:
         channel, name = printable(Path(entry.parent.name)), printable(Path(entry.name))
         self._packer.reject(channel, name, error)
         self._say(ItemRefused(channel, name, error.reason, str(error)))
         self._folder.set_aside(entry, error)
+        return _Taken(f"is refused: {error}"[:MOST_TOLD])

@@ -20,7 +20,7 @@ from sender.outbox import scan
 from sender.outbox.folder import OutboxFolder
 from sender.pack.packer import Packer
 from sender.recovery.rebaseline import open_ledger
-from sender.watching import Watcher
+from sender.watching.watcher import Watcher
 from tests.patience import PATIENCE_S
 
 CHANNELS = "\n[channels.models]\npriority = 1\n[channels.notes]\npriority = 1\n[channels.cve]\npriority = 9\n"

@@ -21,12 +21,12 @@ from diode.config.sender import SenderConfig
 from diode.log import log
 from diode.process import tending
 from sender.events.happened import Event, ItemIgnored, ItemLeft
-from sender.lane import Lane
 from sender.ledger import Ledger, Row
 from sender.outbox.folder import OutboxFolder, printable
 from sender.outbox.left import Left, LeftList
 from sender.outbox.mount import find_mount
 from sender.pack.packer import Packer
+from sender.watching.lane import Lane
 
 RESCAN_S: Final = 30.0
 BLIND_S: Final = 2.0  # while the kernel reports no changes
