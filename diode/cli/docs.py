@@ -2,7 +2,10 @@
 
 
 def docs() -> None:
-    """Print the folders of the documentation and of the units for systemd, as they were installed."""
+    """Print where documentation and units lie.
+
+    The folders of the pages and of the units for systemd, as they were installed.
+    """
     from diode.commands import docs
 
     docs.show()

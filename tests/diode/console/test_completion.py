@@ -45,7 +45,7 @@ def offered(*words: str) -> list[str]:
 
 def test_commands_ids_and_channels_are_offered(toml: Path) -> None:
     """The configuration may be named before the command or after it."""
-    assert {"rebaseline", "recall", "reject", "resend", "restore", "resume"} == set(offered("re"))
+    assert {"rebaseline", "recall", "reject", "resend", "restore", "resume", "retry"} == set(offered("re"))
     assert [id_of(3)] == offered("-c", str(toml), "log", id_of(3)[:8])
     assert [id_of(3)] == offered("cancel", "-c", str(toml), id_of(3)[:8])
     assert ["models"] == offered("-c", str(toml), "ls", "--channel", "m")
