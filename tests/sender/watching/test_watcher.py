@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
-from sender.watching import watcher
+from sender.watching import watcher as module
 from sender.watching.watcher import Watcher
 from tests.patience import PATIENCE_S
 
@@ -16,8 +16,8 @@ from tests.patience import PATIENCE_S
 @pytest.fixture
 def watcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Watcher:
     """One that only watches, and looks often whether the folder is still the same."""
-    monkeypatch.setattr(watcher, "LOOK_MS", 50)
-    monkeypatch.setattr(watcher, "WATCH_AGAIN_S", 0.05)
+    monkeypatch.setattr(module, "LOOK_MS", 50)
+    monkeypatch.setattr(module, "WATCH_AGAIN_S", 0.05)
     made: Any = object.__new__(Watcher)
     made._config = SimpleNamespace(outbox=SimpleNamespace(path=tmp_path / "outbox"))
     made._is_blind = True
