@@ -16,7 +16,8 @@ from sender.supervisor.shutdown import Shutdown
 from sender.transport.encode import PADDING_DATAGRAMS
 from sender.transport.flights import Flights
 from sender.transport.jobs import Jobs
-from sender.transport.schedule import Job, Padding, Scheduler, Wait
+from sender.transport.plan import Job, Padding, Wait
+from sender.transport.schedule import Scheduler
 from sender.transport.timetable import Timetable
 
 
@@ -122,6 +123,7 @@ class Supply:
         taken = jobs.take_back(number)
         if taken is not None and isinstance(taken.step, Job):
             jobs.end(taken.step.bundle)
+            self._scheduler.unsent()
             self._flights.failed(taken.step, detail)
         self._go_on()
 

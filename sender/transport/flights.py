@@ -24,7 +24,8 @@ from sender.ledger import Ledger, Resend, Row, State, named
 from sender.outbox.folder import OutboxFolder
 from sender.pack.packed import Packed, load_packed
 from sender.transport.endings import Endings
-from sender.transport.schedule import Job, Plan, Scheduler
+from sender.transport.plan import Job, Plan
+from sender.transport.schedule import Scheduler
 
 
 @dataclass(slots=True)
@@ -147,7 +148,7 @@ class Flights:
         outgoing = self.outgoing.get(job.bundle)
         if outgoing is None:
             return
-        if job.kind == Kind.DATA:
+        if job.kind == Kind.DATA and outgoing.plan.is_last_of_slab(job):
             outgoing.bytes_sent += outgoing.plan.slab(job).length
             if outgoing.resend is None:
                 self._ledger.progress.slab_sent(outgoing.row.id, job.sending_pass, job.slab)

@@ -115,7 +115,9 @@ class Transmitter:
         base = message.slot * self._slot_bytes
         if not self._counters["first_data_ms"]:
             self._counters["first_data_ms"] = int(time.monotonic() * 1000)
-        for first, n in message.runs:
+        for number, (first, n) in enumerate(message.runs):
+            if number:
+                self._send_padding(message.filler)
             self._send_run(base + first * self._size, n, "data_datagrams")
         self._encode.send(SlotSent(message.slot))
 
