@@ -106,6 +106,13 @@ class SendSlot:
     filler: Annotated[int, Whole(0, MAX_COLUMNS - 1)] = 0
 
 
+@dataclass(frozen=True, slots=True)
+class SendFiller:
+    """Send padding in place of a job that failed, so that what leaves after it is as far from what left before."""
+
+    datagrams: Annotated[int, Whole(1, MAX_DATAGRAMS)]
+
+
 # from transmit to encode
 
 
@@ -206,5 +213,5 @@ ENCODE_SAYS: Final = Vocabulary(Failed, once=(SessionBegun, SandboxLacks, PeerRe
 TRANSMIT_SAYS: Final = Vocabulary(
     Sent, Degraded, SendRefused, SendAccepted, once=(PathChosen, SandboxLacks, PeerRefused, Fatal)
 )
-ENCODE_TO_TRANSMIT: Final = Vocabulary(SetRate, SendPadding, SendSlot)
+ENCODE_TO_TRANSMIT: Final = Vocabulary(SetRate, SendPadding, SendSlot, SendFiller)
 TRANSMIT_TO_ENCODE: Final = Vocabulary(SlotSent)

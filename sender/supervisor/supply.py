@@ -123,7 +123,6 @@ class Supply:
         taken = jobs.take_back(number)
         if taken is not None and isinstance(taken.step, Job):
             jobs.end(taken.step.bundle)
-            self._scheduler.unsent()
             self._flights.failed(taken.step, detail)
         self._go_on()
 

@@ -42,6 +42,7 @@ from sender.messages import (
     BundleEnded,
     EncodeSettings,
     Failed,
+    SendFiller,
     SendPadding,
     SendRow,
     SendSlab,
@@ -224,17 +225,25 @@ class Encoder:
 
     def _send_slab(self, message: SendSlab | SendRow, plan: Plan) -> None:
         """Encode a slab, or report why that failed: the files belong to others, who may change them."""
+        job = _job(message)
         try:
-            self._encode(message, plan)
+            datagrams = plan.datagrams(job)
+        except LookupError as error:
+            raise _refused(message, f"its bundle has no such slab: {error}") from error
+        try:
+            self._encode(message, job, plan)
         except SourceError as error:
-            self._control.send(Failed(message.job, str(error)))
+            detail = str(error)
         except MessageError:
             raise
         except (DiodeError, OSError, ValueError, LookupError) as error:
-            self._control.send(Failed(message.job, f"packed bundle is damaged: {error!r}"))
+            detail = f"packed bundle is damaged: {error!r}"
+        else:
+            return
+        self._control.send(Failed(message.job, detail))
+        self._transmit.send(SendFiller(min(datagrams, plan.full.burst_datagrams)))  # no rows are kept further apart
 
-    def _encode(self, message: SendSlab | SendRow, plan: Plan) -> None:
-        job = _job(message)
+    def _encode(self, message: SendSlab | SendRow, job: Job, plan: Plan) -> None:
         bundle, slab, spread = self._open(plan), plan.slab(job), plan.spread(job)
         part, filler = Part(job.bundle, job.kind, job.flags), 0
         slot, offset = self._take_slot(), job.repair_offset(slab, spread)

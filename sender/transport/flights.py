@@ -148,7 +148,9 @@ class Flights:
         outgoing = self.outgoing.get(job.bundle)
         if outgoing is None:
             return
-        if job.kind == Kind.DATA and outgoing.plan.is_last_of_slab(job):
+        if not outgoing.plan.is_last_of_slab(job):
+            return
+        if job.kind == Kind.DATA:
             outgoing.bytes_sent += outgoing.plan.slab(job).length
             if outgoing.resend is None:
                 self._ledger.progress.slab_sent(outgoing.row.id, job.sending_pass, job.slab)

@@ -45,7 +45,7 @@ class _Room:
     """
 
     narrow: int
-    bytes_left: int
+    kept: list[tuple[int, int]]  # priority of each slab under way of several rows, and a receiver's memory for it
     is_awaited: bool = False
 
     def takes(self, plan: Plan, datagrams: int) -> bool:
@@ -54,9 +54,15 @@ class _Room:
         self.is_awaited |= not fits
         return fits
 
-    def begins(self, spread: Spread, size: int) -> bool:
-        """Whether the first row of a slab may leave, which takes ``size`` bytes of a receiver's memory."""
-        return not self.is_awaited and (spread.k == 1 or size <= self.bytes_left)
+    def begins(self, plan: Plan, spread: Spread, size: int) -> bool:
+        """Whether the first row of a slab may leave, which takes ``size`` bytes of a receiver's memory.
+
+        Slabs of lower priority are not counted: they may have to wait for long, and must hold nobody up meanwhile.
+        """
+        if spread.k == 1:
+            return True
+        kept = sum(kept for priority, kept in self.kept if priority >= plan.priority)
+        return not self.is_awaited and kept + size <= MOST_SPREAD_BYTES
 
 
 @dataclass(slots=True)
@@ -81,6 +87,22 @@ class _Flight:
     def has_begun_rows(self) -> bool:
         """Whether rows of a slab have left, and more are to follow."""
         return self.rows is not None and self.rows[1].next > 0
+
+    def begin_rows(self, job: Job) -> tuple[Job, Rows]:
+        """Send a slab row by row from here on, from its first row."""
+        spread = self.plan.spread(job)
+        assert spread is not None
+        self.rows = job, Rows(spread)
+        return self.rows
+
+    def issue(self, job: Job) -> Job:
+        """Note that the workers get a job."""
+        self.outstanding += 1
+        return job
+
+    def manifest_is_due(self, now: float) -> bool:
+        """Whether the manifest has not been sent for so long that whoever began to listen late should get it."""
+        return bool(self.manifest_at) and now - self.manifest_at >= MANIFEST_PERIOD_S
 
 
 class Scheduler:
@@ -144,7 +166,7 @@ class Scheduler:
                 break
             if self._is_paused(flight.plan.channel):
                 continue
-            early = self._due.get(flight.plan.channel, 0.0) - now
+            early = self._early(flight, now)
             job = Gap(early, rest=True) if early > 0 else self._next_job(flight, now, room)
             if isinstance(job, Job):
                 self._rested = False
@@ -152,11 +174,15 @@ class Scheduler:
                 return job
             waits.append(job)
             held = flight.plan.priority if job.holds else held
-        return self._fill(min(waits, key=lambda gap: gap.seconds))
+        return self._fill(min(waits, key=lambda gap: (gap.seconds, gap.datagrams)))
 
     def set_rate(self, rate_bytes_per_s: float) -> None:
         """Set the rate that the line carries from now on, padding included."""
         self._padding = max(1, int(rate_bytes_per_s * PADDING_S / self._datagram_bytes)) if rate_bytes_per_s else 0
+
+    def _early(self, flight: _Flight, now: float) -> float:
+        """Seconds until the rate of its channel lets a bundle go on. It limits slabs: what has begun goes on."""
+        return 0.0 if flight.has_begun_rows else self._due.get(flight.plan.channel, 0.0) - now
 
     def _told(self, flight: _Flight) -> State:
         """As heartbeats have it. What is over, and still here, has its last jobs with the workers."""
@@ -179,8 +205,8 @@ class Scheduler:
         spread = [flight for flight in self._flights.values() if flight.has_begun_rows]
         going = [flight for flight in spread if not self._is_paused(flight.plan.channel)]
         narrow = max((one.plan.priority for one in going if one.rows and one.rows[1].is_among_sources), default=-1)
-        kept = sum(_kept_bytes(one.plan, one.rows[0]) for one in going if one.rows and one.rows[1].spread.k > 1)
-        return _Room(narrow, MOST_SPREAD_BYTES - kept)
+        several = [one for one in going if one.rows and one.rows[1].spread.k > 1]
+        return _Room(narrow, [(one.plan.priority, _kept_bytes(one.plan, one.rows[0])) for one in several if one.rows])
 
     def _urgency(self, flight: _Flight) -> tuple[int, float, bool, int]:
         """A sort key: the highest priority, the channel with least of its share, what has begun, then its least."""
@@ -224,7 +250,9 @@ class Scheduler:
 
     def lost(self, job: Job | Padding) -> None:
         """``job`` never left: issue it again. What is sent row by row begins anew, its distances were not kept."""
-        self.unsent()
+        for each in self._flights.values():
+            if each.rows is not None:
+                each.begin_rows(each.rows[0])
         if isinstance(job, Padding):
             self._padding_out = False
         elif (flight := self._flights.get(job.bundle)) is not None:
@@ -232,13 +260,7 @@ class Scheduler:
             if job.row == WHOLE:
                 flight.pending.append(job)
             else:
-                self._begin_rows(flight, replace(job, row=WHOLE))
-
-    def unsent(self) -> None:
-        """Something that was handed out will not leave: slabs of which rows were handed out begin anew."""
-        for flight in self._flights.values():
-            if flight.rows is not None:
-                self._begin_rows(flight, flight.rows[0])
+                flight.begin_rows(replace(job, row=WHOLE))
 
     def _next_job(self, flight: _Flight, now: float, room: _Room) -> Job | Gap:
         if flight.rows is not None:
@@ -250,7 +272,7 @@ class Scheduler:
                 if wait := self._gap_left(flight, flight.gap, now):
                     return wait
                 flight.gap = None
-            if self._manifest_is_due(flight, now):
+            if flight.manifest_is_due(now):
                 return self._issue_manifest(flight, now)
             step = flight.ahead
             if isinstance(step, Job):
@@ -281,46 +303,33 @@ class Scheduler:
         if flight.plan.spread(job) is None:
             return self._maybe_whole(flight, job, room, take)
         take()
-        return self._next_row(flight, *self._begin_rows(flight, job), now, room)
+        return self._next_row(flight, *flight.begin_rows(job), now, room)
 
     def _maybe_whole(self, flight: _Flight, job: Job, room: _Room, take: Callable[[], object]) -> Job | Gap:
         """A slab in one go, unless others are among their source rows. ``take`` takes it from where it waits."""
         if not room.takes(flight.plan, flight.plan.datagrams(job)):
             return Gap(2.0)
         take()
-        return self._issue(flight, job)
-
-    def _begin_rows(self, flight: _Flight, job: Job) -> tuple[Job, Rows]:
-        spread = flight.plan.spread(job)
-        assert spread is not None
-        flight.rows = job, Rows(spread)
-        return flight.rows
+        return flight.issue(job)
 
     def _next_row(self, flight: _Flight, job: Job, rows: Rows, now: float, room: _Room) -> Job | Gap:
         """The next row of a slab that is sent row by row, when it may leave."""
-        if not rows.next and not room.begins(rows.spread, _kept_bytes(flight.plan, job)):
+        if not rows.next and not room.begins(flight.plan, rows.spread, _kept_bytes(flight.plan, job)):
             return Gap(2.0)
-        if self._manifest_is_due(flight, now):
-            return self._issue_manifest(flight, now)
         seconds, datagrams = rows.wait(self._issued, now)
         if seconds > 0 or datagrams > 0:
             return Gap(seconds, datagrams, holds=True)
+        if flight.manifest_is_due(now):
+            return self._issue_manifest(flight, now)
         row = rows.issued(self._issued)
         if rows.is_over:
             flight.rows = None
-        return self._issue(flight, replace(job, row=row))
+        return flight.issue(replace(job, row=row))
 
     def _issue_manifest(self, flight: _Flight, now: float) -> Job:
         flight.manifest_at = now
         job = Job(flight.plan.bundle, Kind.OBJECT, ObjectType.MANIFEST, 0, flight.sending_pass)
-        return self._issue(flight, job)
-
-    def _issue(self, flight: _Flight, job: Job) -> Job:
-        flight.outstanding += 1
-        return job
-
-    def _manifest_is_due(self, flight: _Flight, now: float) -> bool:
-        return bool(flight.manifest_at) and now - flight.manifest_at >= MANIFEST_PERIOD_S
+        return flight.issue(job)
 
 
 def _kept_bytes(plan: Plan, job: Job) -> int:

@@ -30,7 +30,6 @@ def script(plan: Plan) -> Iterator[Job | Gap]:
     data = _part(plan, Kind.DATA, 0)
     if plan.ranges is not None:
         data = [job for first, last in plan.ranges for job in data[first:last]]
-    last_gap = [] if data and plan.spread(data[-1]) else [Gap(COPY_GAP_S, burst)]  # rows span as much
     for number in range(plan.first_pass, plan.first_pass + plan.passes):
         if number > plan.first_pass:
             yield Gap(plan.pass_delay_s)
@@ -38,8 +37,10 @@ def script(plan: Plan) -> Iterator[Job | Gap]:
         yield Gap(min(COPY_GAP_S, plan.lead_s), burst)  # no longer than the lead itself
         yield from _in_pass(small_objects, number)
         yield Gap(max(0.0, plan.lead_s - COPY_GAP_S) + plan.files * LEAD_PER_FILE_S)
-        yield from _in_pass(data[plan.first_slab :] if number == plan.first_pass else data, number)
-        yield from last_gap
+        in_pass = data[plan.first_slab :] if number == plan.first_pass else data
+        yield from _in_pass(in_pass, number)
+        if not in_pass or plan.spread(in_pass[-1]) is None:
+            yield Gap(COPY_GAP_S, burst)  # rows of a slab span as much
         yield from _in_pass(objects, number)
 
 

@@ -25,6 +25,7 @@ from sender.messages import (
     TRANSMIT_TO_ENCODE,
     Degraded,
     SendAccepted,
+    SendFiller,
     SendPadding,
     SendRefused,
     SendSlot,
@@ -94,6 +95,9 @@ class Transmitter:
         while (message := self._encode.receive(None)) is not None:
             if isinstance(message, SetRate):
                 self._pacer.rate_bytes_per_s = message.rate
+                continue
+            if isinstance(message, SendFiller):
+                self._send_padding(message.datagrams)
                 continue
             if isinstance(message, SendPadding):
                 self._send_padding(message.datagrams)

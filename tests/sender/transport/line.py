@@ -79,10 +79,20 @@ class Line:
 
     def _leave(self) -> None:
         job, count = self.in_hand.pop(0)
+        if count < 0:
+            self.at -= count
+            return
         self.now += count * datagram_bytes(self.full.symbol_bytes) / self.rate if self.rate else 1e-6 * count
         self.sent.append(Sent(job, self.at, count, self.now))
         self.at += count
         self.scheduler.sent(job, count, self.now)
+
+    def fail(self, bundle: int) -> None:
+        """None of a bundle's jobs in hand can be encoded: padding takes their places, and it is given up."""
+        for number, (job, count) in enumerate(self.in_hand):
+            if isinstance(job, Job) and job.bundle == bundle:
+                self.in_hand[number] = job, -min(count, self.full.burst_datagrams)
+        self.scheduler.cancel(bundle)
 
     def data(self, bundle: int) -> list[Sent]:
         """What left of a bundle's stream."""
