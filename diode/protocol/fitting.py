@@ -11,9 +11,9 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Final
 
-from diode.protocol.geometry import Geometry, Slab, needs_repeats, repair_sets
+from diode.protocol.geometry import COPY_GAP_S, Geometry, Slab, needs_repeats, repair_sets
 
-SPAN_S: Final = 0.05  # at least, from the last source row to the last repair row
+SPAN_S: Final = COPY_GAP_S  # at least, from the last source row to the last repair row
 WORTH: Final = 8  # a slab is spread where that saves one datagram of so many
 
 # By (k, r) of a full slab: the most source rows that 1, 2, 3 ... rows of repair serve. With them a slab fails no more

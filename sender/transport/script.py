@@ -2,14 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
 
-from diode.protocol.geometry import needs_repeats, slab_count
+from diode.protocol.geometry import COPY_GAP_S, LEAD_PER_FILE_S, needs_repeats, slab_count
 from diode.protocol.sizes import Kind, ObjectType
 from sender.transport.plan import Job, Plan
-
-COPY_GAP_S: Final = 0.05
-LEAD_PER_FILE_S: Final = 30e-6
 
 
 @dataclass(frozen=True, slots=True)

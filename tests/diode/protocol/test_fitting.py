@@ -1,5 +1,6 @@
 """Repair that fits a small slab: computed anew from the definition, and held against the table that is used."""
 
+import json
 import math
 from itertools import pairwise
 
@@ -7,6 +8,7 @@ import pytest
 
 from diode.protocol.fitting import Spread, fitting_offset, fitting_repair, spread_of
 from diode.protocol.geometry import PROFILES, Profile, Slab, repair_sets, slab_at, stream_geometry
+from tests.vectors import generate
 
 COLUMNS = 64  # of a full slab; with the 32 of large symbols no slab needs more
 LOSSES = [n / 1000 for n in range(1, 21)] + [n / 200 for n in range(5, 101)]
@@ -50,6 +52,15 @@ def test_the_table_is_what_the_definition_gives(name: str) -> None:
         assert repair == profile.r or is_enough(profile, k, repair)
         assert not is_enough(profile, k, repair - 1)
         assert repair == profile.r or is_enough(profile, k, repair, 32)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_the_table_is_what_the_vectors_say(name: str) -> None:
+    """For every k, as an oracle of its own has computed it."""
+    vector = json.loads((generate.HOME / "repair" / f"good_{name}.json").read_text())
+    full = stream_geometry(1408, PROFILES[name])
+    assert (full.k, full.r) == (vector["k"], vector["r"])
+    assert vector["repair"] == [fitting_repair(full, k) for k in range(1, full.k + 1)]
 
 
 def test_the_figures_of_the_standard_profile() -> None:
