@@ -171,7 +171,7 @@ class Staging:
         datagrams = self._datagrams(step)
         self.now += datagrams.size / self._rate
         self.line += len(datagrams)
-        self._scheduler.sent(step, len(datagrams), self.now)
+        self._scheduler.sent(step, self.now)
         return step, datagrams
 
     def _datagrams(self, step: Job | Padding) -> np.ndarray:

@@ -8,7 +8,7 @@ arrives before the data, or if memory can keep all data until it arrives.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final
 
@@ -110,7 +110,7 @@ def forecast(
     odds = _Odds(
         whole,
         slab_failure(full, loss),
-        slab_failure(tail.shape, loss, tail.apart) if tail else 0.0,
+        slab_failure(tail.shape, loss, tail.apart, tail.lacking) if tail else 0.0,
         [
             (slab_failure(slab.shape, loss), copies, not (is_kept or number))
             for number, (slab, copies) in enumerate(objects)
@@ -137,7 +137,7 @@ class Tail:
     shape: Geometry
     apart: int
     datagrams: int
-    lacking: int  # datagrams of anything else before its repair, if it is sent in one go
+    lacking: int  # places of its last source row without a symbol: other datagrams, if it is sent in one go
     is_spread: bool
 
     @classmethod
@@ -147,7 +147,7 @@ class Tail:
         if spread is None:
             return cls(shape, shape.columns, slab.datagrams, lacking(slab), is_spread=False)
         rows = Geometry(shape.symbol_bytes, shape.columns, shape.k, spread.repair)
-        return cls(rows, spread.step, slab.source_symbols + rows.burst_datagrams, 0, is_spread=True)
+        return cls(rows, spread.step, slab.source_symbols + rows.burst_datagrams, lacking(slab), is_spread=True)
 
     def alone_s(self, datagrams_per_s: float) -> float:
         """From its first datagram to its last, on a line that carries nothing else."""
@@ -184,13 +184,18 @@ class _Odds:
 
 
 @cache
-def slab_failure(shape: Geometry, loss: Loss, apart: int = 0) -> float:
+def slab_failure(shape: Geometry, loss: Loss, apart: int = 0, lacking: int = 0) -> float:
     """Probability that at least one block of a slab fails, whose rows are so far apart; 0: one behind the other.
+
+    So many blocks are ``lacking`` the symbol of the last source row, and need one less. Under bursts that is left out.
 
     Bursts hit neighbouring blocks alike. The estimate uses what one neighbour tells about a block, and ignores what
     those further away would add, which errs on the safe side.
     """
     block = block_failure(shape, loss, apart)
+    if loss.burst == 1 and lacking:
+        short = block_failure(replace(shape, k=shape.k - 1), loss)
+        return _either(_any_of(block, shape.columns - lacking), _any_of(short, lacking))
     if loss.burst == 1 or shape.columns == 1 or block == 0:
         return _any_of(block, shape.columns)
     lost = _lost(shape, loss, 2, apart)

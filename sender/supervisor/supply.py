@@ -126,7 +126,7 @@ class Supply:
         taken = jobs.take_back(number)
         if taken is None:
             return
-        is_over = self._scheduler.sent(taken.step, taken.datagrams, self._clock())
+        is_over = self._scheduler.sent(taken.step, self._clock())
         if isinstance(taken.step, Job):
             if is_over:
                 jobs.end(taken.step.bundle)

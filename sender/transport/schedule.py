@@ -20,6 +20,7 @@ from sender.transport.script import Gap, script
 MANIFEST_PERIOD_S: Final = 2.0
 MAX_IN_FLIGHT: Final = 32
 PADDING_S: Final = 0.005  # one piece of padding bridges this much of a gap
+PADDINGS_AHEAD: Final = 2  # pieces of padding that the workers have at most: what comes now has to wait for them
 PAUSED_LOOK_S: Final = 1.0  # how long nothing is sent while all that is in flight is paused
 MOST_SPREAD_BYTES: Final = 128 << 20  # of slabs under way, as a receiver counts them; one row alone is never kept
 HELD_S: Final = 0.1  # a gap of at most this much keeps bundles of lower priority waiting
@@ -75,7 +76,7 @@ class _Flight:
     sending_pass: int = 0
     outstanding: int = 0
     sent_at: float = 0.0
-    sent_line: int = 0
+    place: int = 0  # on the line, of what follows its last job
     gap: Gap | None = None
     rows: tuple[Job, Rows] | None = None  # of the slab that is being sent row by row
     pending: list[Job] = field(default_factory=list)
@@ -111,12 +112,11 @@ class Scheduler:
     def __init__(self, rate_bytes_per_s: float, datagram_bytes: int) -> None:
         self._datagram_bytes = datagram_bytes
         self.set_rate(rate_bytes_per_s)
-        self._line = 0  # datagrams that have left
         self._issued = 0  # datagrams that were handed out: what is handed out later leaves later
         self._flights: dict[int, _Flight] = {}
         self._due: dict[str, float] = {}  # when the next slab of a channel may leave, if the channel has a rate
         self._spent: dict[str, float] = {}  # datagrams issued for each channel, divided by its weight
-        self._padding_out = False
+        self._paddings_out = 0
         self._rested = False
         self._is_paused: Callable[[str], bool] = lambda _: False
 
@@ -194,6 +194,7 @@ class Scheduler:
         plan = flight.plan
         datagrams = plan.datagrams(job)
         self._issued += datagrams
+        flight.place = self._issued
         flight.spent += datagrams
         self._spent[plan.channel] += datagrams / plan.weight
         if plan.rate:
@@ -214,31 +215,33 @@ class Scheduler:
         return -plan.priority, self._spent[plan.channel], not flight.has_begun_rows, flight.spent
 
     def _fill(self, gap: Gap) -> Padding | Wait:
-        """Fill a short gap with padding. A long gap is waited for, and so is one behind jobs that are under way."""
-        if self._padding_out or gap.rest or gap.seconds > 1.0:
+        """Fill a short gap with padding. A long gap is waited for, and so is one behind jobs that are under way.
+
+        Where only datagrams are missing, what follows need not wait until padding has left: their order is enough.
+        """
+        if self._paddings_out >= (1 if gap.seconds > 0 else PADDINGS_AHEAD) or gap.rest or gap.seconds > 1.0:
             return Wait(max(PADDING_S, min(gap.seconds, 1.0)))
         if gap.datagrams <= 0 and not self._padding and not self._rested:
             self._rested = True  # when the line has no limit, padding would flood it just to pass time
             return Wait(max(PADDING_S / 5, min(PADDING_S, gap.seconds)))
         self._rested = False
-        self._padding_out = True
+        self._paddings_out += 1
         datagrams = self._padding or max(64, min(gap.datagrams, 256))
         if gap.seconds <= 0:
             datagrams = min(datagrams, gap.datagrams)  # a row leaves at its place
         self._issued += datagrams
         return Padding(datagrams)
 
-    def sent(self, job: Job | Padding, datagrams: int, now: float) -> bool:
+    def sent(self, job: Job | Padding, now: float) -> bool:
         """Note that a job has left the socket. Returns True when it was the last of its bundle."""
-        self._line += datagrams
         if isinstance(job, Padding):
-            self._padding_out = False
+            self._paddings_out = max(0, self._paddings_out - 1)  # the first padding of a pipeline is not of here
             return False
         flight = self._flights.get(job.bundle)
         if flight is None:
             return False
         flight.outstanding -= 1
-        flight.sent_at, flight.sent_line = now, self._line
+        flight.sent_at = now
         if flight.rows is not None and job.row != WHOLE:
             flight.rows[1].left(job.row, now)
         if job.kind == Kind.OBJECT and job.flags == ObjectType.MANIFEST:
@@ -251,10 +254,11 @@ class Scheduler:
     def lost(self, job: Job | Padding) -> None:
         """``job`` never left: issue it again. What is sent row by row begins anew, its distances were not kept."""
         for each in self._flights.values():
+            each.place = self._issued
             if each.rows is not None:
                 each.begin_rows(each.rows[0])
         if isinstance(job, Padding):
-            self._padding_out = False
+            self._paddings_out = max(0, self._paddings_out - 1)
         elif (flight := self._flights.get(job.bundle)) is not None:
             flight.outstanding -= 1
             if job.row == WHOLE:
@@ -289,7 +293,7 @@ class Scheduler:
         if flight.outstanding:
             return Gap(2.0, holds=holds)  # sent() ends this wait earlier
         left = gap.seconds - (now - flight.sent_at)
-        short = gap.datagrams - (self._line - flight.sent_line)
+        short = gap.datagrams - (self._issued - flight.place)
         return Gap(max(left, 0.0), max(short, 0), holds=holds) if left > 0 or short > 0 else None
 
     def _next_slab(self, flight: _Flight, job: Job, now: float, room: _Room) -> Job | Gap:

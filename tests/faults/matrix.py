@@ -23,7 +23,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Final, Literal
 
-from diode.lab.plan import Loss, Tail, binomial_tail, block_failure, forecast
+from diode.lab.plan import Loss, Tail, binomial_tail, block_failure, forecast, slab_failure
 from diode.net.impairments import Impairments
 from diode.protocol.fec import Engine, choose_engine
 from diode.protocol.geometry import PROFILES, slab_at, slab_count, stream_geometry
@@ -115,8 +115,8 @@ def expected(setup: Setup, loss: Loss) -> Expected:
     complete = 1.0
     for number in range(slab_count(full, setup.size)):
         sent = Tail.of(full, slab_at(full, setup.size, number))
-        fates = sent.shape.columns if loss.burst == 1 else 1
-        complete *= (1 - block_failure(sent.shape, loss, sent.apart)) ** fates
+        alone = slab_failure(sent.shape, loss, sent.apart, sent.lacking)
+        complete *= 1 - (alone if loss.burst == 1 else block_failure(sent.shape, loss, sent.apart))
     return Expected(figures.bundle_failure, 1 - complete if setup.passes == 1 else 0.0)
 
 

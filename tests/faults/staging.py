@@ -87,7 +87,7 @@ class Staging:
             return np.empty((0, self.size), np.uint8)
         datagrams = self.encode(step)
         world.now += datagrams.size / RATE
-        over = self.scheduler.sent(step, len(datagrams), world.now)
+        over = self.scheduler.sent(step, world.now)
         if isinstance(step, Job):
             self.flights.sent(step, is_over=over)
         return datagrams

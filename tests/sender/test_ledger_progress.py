@@ -24,7 +24,7 @@ def sent_by(plan: Plan) -> list[tuple[int, int]]:
         if isinstance(step, Job) and step.kind == Kind.DATA:
             found.append((step.sending_pass, step.slab))
         now += datagrams * 1472 / 1e9
-        scheduler.sent(step, datagrams, now)
+        scheduler.sent(step, now)
     return found
 
 

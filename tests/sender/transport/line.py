@@ -85,7 +85,7 @@ class Line:
         self.now += count * datagram_bytes(self.full.symbol_bytes) / self.rate if self.rate else 1e-6 * count
         self.sent.append(Sent(job, self.at, count, self.now))
         self.at += count
-        self.scheduler.sent(job, count, self.now)
+        self.scheduler.sent(job, self.now)
 
     def fail(self, bundle: int) -> None:
         """None of a bundle's jobs in hand can be encoded: padding takes their places, and it is given up."""

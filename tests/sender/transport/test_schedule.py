@@ -44,11 +44,10 @@ class Line:
             self.now += step.seconds
         elif isinstance(step, Padding):
             self.now += 0.005
-            self.scheduler.sent(step, step.datagrams, self.now)
+            self.scheduler.sent(step, self.now)
         elif step is not None:
-            is_data = step.kind == Kind.DATA
-            self.now += SECONDS_A_SLAB if is_data else 0.001
-            self.scheduler.sent(step, FULL.rows * FULL.columns if is_data else 100, self.now)
+            self.now += SECONDS_A_SLAB if step.kind == Kind.DATA else 0.001
+            self.scheduler.sent(step, self.now)
         return step
 
     def data(self, count: int) -> list[int]:
