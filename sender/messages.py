@@ -83,8 +83,19 @@ class SendSlab:
 
 
 @dataclass(frozen=True, slots=True)
+class SendRow:
+    """Encode and send one row of a slab of a stream, counted over source and repair."""
+
+    job: JobNumber
+    bundle: BundleNumber
+    slab: Annotated[int, Whole(0, MAX_SLABS - 1)]
+    sending_pass: Annotated[int, Whole(0, 1 << 32)]
+    row: Annotated[int, Whole(0, MAX_ROWS - 1)]
+
+
+@dataclass(frozen=True, slots=True)
 class SendSlot:
-    """A slot of the arena is ready to be sent: runs of (first datagram, count)."""
+    """A slot of the arena is ready to be sent: runs of (first datagram, count), ``filler`` of padding between them."""
 
     job: JobNumber
     slot: Slot
@@ -92,6 +103,14 @@ class SendSlot:
         tuple[tuple[int, int], ...],
         Many(Row(Whole(0, MAX_DATAGRAMS - 1), Whole(0, MAX_DATAGRAMS)), MAX_RUNS),
     ]
+    filler: Annotated[int, Whole(0, MAX_COLUMNS - 1)] = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SendFiller:
+    """Send padding in place of a job that failed, so that what leaves after it is as far from what left before."""
+
+    datagrams: Annotated[int, Whole(1, MAX_DATAGRAMS)]
 
 
 # from transmit to encode
@@ -189,10 +208,10 @@ class TransmitSettings:
     path: Annotated[Literal["auto", "batched", "portable"], Word("auto", *UDP_PATHS)]
 
 
-ENCODE_HEARS: Final = Vocabulary(SetRate, SendPadding, BundleBegun, BundleEnded, SendSlab)
+ENCODE_HEARS: Final = Vocabulary(SetRate, SendPadding, BundleBegun, BundleEnded, SendSlab, SendRow)
 ENCODE_SAYS: Final = Vocabulary(Failed, once=(SessionBegun, SandboxLacks, PeerRefused))
 TRANSMIT_SAYS: Final = Vocabulary(
     Sent, Degraded, SendRefused, SendAccepted, once=(PathChosen, SandboxLacks, PeerRefused, Fatal)
 )
-ENCODE_TO_TRANSMIT: Final = Vocabulary(SetRate, SendPadding, SendSlot)
+ENCODE_TO_TRANSMIT: Final = Vocabulary(SetRate, SendPadding, SendSlot, SendFiller)
 TRANSMIT_TO_ENCODE: Final = Vocabulary(SlotSent)

@@ -21,7 +21,7 @@ from diode.formats.digest import digest
 from diode.net.impairments import Impairer, Impairments
 from diode.protocol.assembler import Assembler
 from diode.protocol.auth import DatagramViews, Session
-from diode.protocol.encoder import Part, SlabEncoder, Slot, fill_from
+from diode.protocol.encoder import SlabEncoder, Slot, fill_from
 from diode.protocol.fec import Engine, choose_engine
 from diode.protocol.gate import Gate
 from diode.protocol.geometry import PROFILES, slab_count, stream_geometry
@@ -31,8 +31,10 @@ from diode.protocol.link_key import LinkKey, Mode
 from diode.protocol.sizes import Kind, ObjectType, datagram_bytes, symbol_bytes_for
 from diode.trust.roles import open_manifest, seal_manifest
 from receiver.store.judge import ArrivedManifest, Signed, judge_manifest
-from sender.transport.schedule import Job, Padding, Plan, Scheduler, Wait
+from sender.transport.plan import Job, Padding, Plan, Wait
+from sender.transport.schedule import Scheduler
 from tests.memory_spool import MemoryBundle
+from tests.sealing import datagrams_of
 from tests.trusted import anyone
 
 PADDING = 64
@@ -177,10 +179,8 @@ class Staging:
             return np.tile(self._padding.datagrams, (-(-step.datagrams // PADDING), 1))[: step.datagrams]
         slab = self._plans[step.bundle].slab(step)
         data = self._bundles[step.bundle].parts[step.kind, step.flags][slab.offset : slab.offset + slab.length]
-        part = Part(step.bundle, step.kind, step.flags)
-        offset = step.repair_offset(slab)
-        runs = self._encoder.encode(self._slot, slab, part, fill_from(data), repair_offset=offset)
-        return np.concatenate([self._slot.datagrams[first : first + count] for first, count in runs])
+        plan = self._plans[step.bundle]
+        return datagrams_of(self._encoder, self._slot, self._padding, plan, step, fill_from(data))
 
 
 @dataclass

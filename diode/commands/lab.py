@@ -118,10 +118,17 @@ def plan(wanted: Transfer, *, as_json: bool) -> None:
     if as_json:
         say_json(asdict(figures))
         return
-    say(f"{figures.slabs:,} slabs, {figures.datagrams:,} datagrams, {timedelta(seconds=round(figures.seconds))}")
+    say(f"{figures.slabs:,} slabs, {figures.datagrams:,} datagrams")
+    if wanted.rate:
+        say(f"line time {_duration(figures.seconds)} among others, {_duration(figures.alone_seconds)} alone")
     say(f"overhead {figures.overhead:.1%} a pass; any one burst of {figures.survives_burst:,} datagrams is repaired")
     say(f"a block fails with probability {figures.block_failure:.1e}, a slab {figures.slab_failure:.1e}")
     say(f"something is missing after all passes with probability {figures.bundle_failure:.1e}")
+
+
+def _duration(seconds: float) -> str:
+    """Legible for a small bundle and for a large one."""
+    return f"{1000 * seconds:.0f} ms" if seconds < 10 else str(timedelta(seconds=round(seconds)))
 
 
 def bench(*, quick: bool, json_file: Path | None) -> None:

@@ -8,6 +8,7 @@
 - ``encoder``: turns slabs into sealed datagrams in sending order
 - ``extents``: allocates stretches of an arena
 - ``fec``: Reed-Solomon codes: zfec's code, computed by ISA-L or zfec
+- ``fitting``: the repair that a small slab needs, and how far apart its rows are sent
 - ``gate``: lets only authentic datagrams pass, before anything is stored for them
 - ``geometry``: how bytes are laid out as a matrix of symbols, the rule for tails, the profiles
 - ``handed_over``: messages from the assembler to its caller, who owns the disk

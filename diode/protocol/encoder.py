@@ -100,6 +100,27 @@ class SlabEncoder:
         self._seal(slot, k_rows, np.arange(first_repair, first_repair + r_rows, dtype=np.uint16), slab, part)
         return [(0, symbols), (k_rows, r_rows)] if symbols < k_rows else [(0, k_rows + r_rows)]
 
+    def encode_row(
+        self, slot: Slot, slab: Slab, part: Part, row: int, fill: Fill, *, repair_offset: int = 0
+    ) -> tuple[int, int]:
+        """Fill ``slot`` with the datagrams of one row of ``slab``; returns them as (first datagram, count).
+
+        Rows count over source and repair. ``fill`` writes at least that source row, and for a row of repair the whole
+        slab, as for :meth:`encode`.
+        """
+        shape, symbols = slab.shape, slab.source_symbols
+        columns, k_rows = shape.columns, shape.k * shape.columns
+        slot.symbols[symbols - 1 : k_rows] = 0
+        fill(slot)
+        if row < shape.k:
+            first, number, count = row * columns, row * columns, min(columns, symbols - row * columns)
+        else:
+            first, number, count = k_rows, (row + repair_offset) * columns, columns
+            rows = slot.datagrams[: k_rows + columns].reshape(shape.k + 1, columns * slot.size)
+            self._engine.encode(rows[: shape.k], rows[shape.k :], row - shape.k + repair_offset)
+        self._seal(slot, first, np.arange(number, number + count, dtype=np.uint16), slab, part)
+        return first, count
+
     def padding(self, slot: Slot, count: int) -> None:
         """Seal ``count`` datagrams of padding into ``slot``. They may be sent any number of times."""
         slot.symbols[:count] = 0

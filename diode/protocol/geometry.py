@@ -12,6 +12,8 @@ from diode.protocol.sizes import MAX_COLUMNS, MAX_ROWS, MAX_SYMBOL_BYTES, Kind, 
 
 OBJECT_MAX_K: Final = 64
 WIDE_SYMBOL_BYTES: Final = 4096  # from this size on a row has 32 columns, so that a slab stays below 64 MiB
+COPY_GAP_S: Final = 0.05  # at least, between two transmissions of something that one burst could take
+LEAD_PER_FILE_S: Final = 30e-6  # between manifest and data, for each file that a receiver has to prepare
 MAX_SLAB_BYTES: Final = MAX_ROWS * MAX_COLUMNS // 2 * MAX_SYMBOL_BYTES  # with repair: no slab takes more memory
 
 

@@ -17,7 +17,8 @@ from sender.supervisor.shutdown import Shutdown
 from sender.transport.encode import PADDING_DATAGRAMS
 from sender.transport.flights import Flights
 from sender.transport.jobs import Jobs
-from sender.transport.schedule import Job, Padding, Scheduler, Wait
+from sender.transport.plan import Job, Padding, Wait
+from sender.transport.schedule import Scheduler
 from sender.transport.timetable import Timetable
 
 

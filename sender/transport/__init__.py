@@ -6,8 +6,11 @@
 - ``heartbeats``: makes each heartbeat and sends it through a socket of its own
 - ``jobs``: numbers the jobs that the workers have, and tells ``encode`` of bundles
 - ``pipeline``: starts the two workers, with the arena and the pipes between them
+- ``plan``: what the scheduler is told of a bundle, and the steps that it hands out
 - ``reach``: decides which files and folders ``encode`` may read
-- ``schedule``: decides which slab is sent next; it does no I/O, and time is an argument
+- ``rows``: how far a slab has come that is sent row by row, and when its next row may leave
+- ``schedule``: decides which slab or row is sent next; it does no I/O, and time is an argument
+- ``script``: the order in which a bundle is sent
 - ``timetable``: reads which rate the line may have at which hour; it does no I/O
 - ``transmit``: worker: sends the slots of the arena as trains of datagrams at a constant rate
 """

@@ -27,6 +27,7 @@ from diode.process.workers import Mailbox, refusing_peers, start_worker
 from diode.protocol.auth import Session
 from diode.protocol.encoder import Fill, Part, SlabEncoder, Slot, fill_from
 from diode.protocol.fec import choose_engine
+from diode.protocol.fitting import lacking
 from diode.protocol.geometry import PROFILES, Geometry, Slab, slab_count, stream_geometry
 from diode.protocol.sizes import MAX_SLABS, Kind, ObjectType
 from diode.trust.keys import read_link_key
@@ -41,7 +42,9 @@ from sender.messages import (
     BundleEnded,
     EncodeSettings,
     Failed,
+    SendFiller,
     SendPadding,
+    SendRow,
     SendSlab,
     SendSlot,
     SessionBegun,
@@ -51,7 +54,7 @@ from sender.messages import (
 from sender.outbox.scan import fingerprint, open_places
 from sender.pack.packed import MANIFEST_FILE, SLABS_FILE, SOURCES_FILE, load_packed
 from sender.pack.sources import SourceFiles, map_file
-from sender.transport.schedule import Job, Plan
+from sender.transport.plan import WHOLE, Job, Plan
 
 MAX_OPEN_BUNDLES: Final = 8  # of the bundles that were begun
 PADDING_DATAGRAMS: Final = 256
@@ -79,7 +82,16 @@ class Bundle:
         if job.kind == Kind.OBJECT:
             data = memoryview(self._objects[ObjectType(job.flags)])
             return fill_from(data[slab.offset : slab.offset + slab.length])
-        return lambda slot: self._fill(slot, slab, is_first=job.sending_pass == 0)
+        if 0 < job.row < slab.shape.k:
+            return lambda slot: self._fill_row(slot, slab, job.row)
+        return lambda slot: self._fill(slot, slab, is_first=job.sending_pass == 0 and job.row == WHOLE)
+
+    def _fill_row(self, slot: Slot, slab: Slab, row: int) -> None:
+        """Read one source row after the first, which was compared with the whole slab, as each row of repair is."""
+        at, size = row * slab.shape.row_bytes, slab.shape.row_bytes
+        length = min(size, slab.length - at)
+        if not self._sources.read(slab.offset + at, length, lambda offset, most: slot.places(at + offset, most)):
+            self._fill(slot, slab, is_first=False)
 
     def _fill(self, slot: Slot, slab: Slab, *, is_first: bool) -> None:
         """Read a slab of the stream, and compare its digest before any of it leaves: times and sizes prove nothing.
@@ -94,6 +106,13 @@ class Bundle:
         if _digest_in(slot, slab.length) != signed:
             where = self._sources.places(slab.offset, slab.length)
             raise SourceError(f"slab {slab.number} is not what was packed: somebody changed {where}")
+
+
+def _job(message: SendSlab | SendRow) -> Job:
+    """What a message asks to be sent."""
+    if isinstance(message, SendRow):
+        return Job(message.bundle, Kind.DATA, 0, message.slab, message.sending_pass, message.row)
+    return Job(message.bundle, Kind(message.kind), message.flags, message.slab, message.sending_pass)
 
 
 def _digest_in(slot: Slot, length: int) -> bytes:
@@ -140,7 +159,7 @@ class Plans:
         if self._plans.pop(message.bundle, None) is None:
             raise _refused(message, "it was not begun")
 
-    def of(self, message: SendSlab) -> Plan:
+    def of(self, message: SendSlab | SendRow) -> Plan:
         """The description of the bundle whose slab is to be sent."""
         plan = self._plans.get(message.bundle)
         if plan is None:
@@ -202,32 +221,47 @@ class Encoder:
             case BundleEnded():
                 self._plans.end(message)
                 self._bundles.pop(message.bundle, None)
-            case SendSlab():
+            case SendSlab() | SendRow():
                 self._send_slab(message, self._plans.of(message))
 
-    def _send_slab(self, message: SendSlab, plan: Plan) -> None:
+    def _send_slab(self, message: SendSlab | SendRow, plan: Plan) -> None:
         """Encode a slab, or report why that failed: the files belong to others, who may change them."""
+        job = _job(message)
         try:
-            self._encode(message, plan)
+            datagrams = plan.datagrams(job)
+        except LookupError as error:
+            raise _refused(message, f"its bundle has no such slab: {error}") from error
+        try:
+            self._encode(message, job, plan)
         except SourceError as error:
-            self._control.send(Failed(message.job, str(error)))
+            detail = str(error)
         except MessageError:
             raise
         except (DiodeError, OSError, ValueError, LookupError) as error:
-            self._control.send(Failed(message.job, f"packed bundle is damaged: {error!r}"))
+            detail = f"packed bundle is damaged: {error!r}"
+        else:
+            return
+        self._control.send(Failed(message.job, detail))
+        self._transmit.send(SendFiller(min(datagrams, plan.full.burst_datagrams)))  # no rows are kept further apart
 
-    def _encode(self, message: SendSlab, plan: Plan) -> None:
-        job = Job(message.bundle, Kind(message.kind), message.flags, message.slab, message.sending_pass)
-        bundle = self._open(plan)
-        slab, part = plan.slab(job), Part(job.bundle, job.kind, job.flags)
-        slot, offset = self._take_slot(), job.repair_offset(slab)
+    def _encode(self, message: SendSlab | SendRow, job: Job, plan: Plan) -> None:
+        bundle, slab, spread = self._open(plan), plan.slab(job), plan.spread(job)
+        part, filler = Part(job.bundle, job.kind, job.flags), 0
+        slot, offset = self._take_slot(), job.repair_offset(slab, spread)
         try:
-            runs = self._encoder.encode(self._slots[slot], slab, part, bundle.fill(job), repair_offset=offset)
+            if job.row == WHOLE:
+                filler = lacking(slab) if job.kind == Kind.DATA else 0
+                runs = self._encoder.encode(self._slots[slot], slab, part, bundle.fill(job), repair_offset=offset)
+            elif spread is not None and job.row < spread.rows:
+                fill = bundle.fill(job)
+                runs = [self._encoder.encode_row(self._slots[slot], slab, part, job.row, fill, repair_offset=offset)]
+            else:
+                raise _refused(message, "this slab has no such row")
         except BaseException:
             self._free.append(slot)
             raise
         self._lent.add(slot)
-        self._transmit.send(SendSlot(message.job, slot, tuple(runs)))
+        self._transmit.send(SendSlot(message.job, slot, tuple(runs), filler))
 
     def _open(self, plan: Plan) -> Bundle:
         """The packed bundle, opened again when its ``sources.json`` was rewritten, because its files were moved."""

@@ -27,7 +27,8 @@ from sender.ledger import Ledger, Resend, Row, State, named
 from sender.outbox.folder import OutboxFolder
 from sender.pack.packed import Packed, load_packed
 from sender.transport.endings import Endings
-from sender.transport.schedule import Job, Plan, Scheduler
+from sender.transport.plan import Job, Plan
+from sender.transport.schedule import Scheduler
 
 
 @dataclass(slots=True)
@@ -168,6 +169,8 @@ class Flights:
         """Note that ``job`` has left the socket. ``is_over``: it was the last of its bundle."""
         outgoing = self.outgoing.get(job.bundle)
         if outgoing is None:
+            return
+        if not outgoing.plan.is_last_of_slab(job):
             return
         if job.kind == Kind.DATA:
             outgoing.bytes_sent += outgoing.plan.slab(job).length

@@ -1,99 +1,30 @@
 """Decides what to send next, among the bundles in flight. It does no I/O; time is an argument, in seconds of one clock.
 
 Each bundle follows a script. A pass sends the manifest and the tables, waits for the manifest's lead, and sends the
-slabs in order. Then it repeats what is so small that one burst of losses could take all of it, and the manifest and the
-tables. Copies of something small are kept apart in time and in datagrams, so that one burst does not take all of them.
-Such a gap is filled by the next bundle, or by padding. A bundle of lower priority does not fill a short gap: one slab
-of it may take longer than all of the urgent bundle.
+slabs in order. Then it repeats the manifest and the tables. A small slab at the end of a stream is sent row by row.
+Its rows, and the copies of a small manifest, are kept apart in time and in datagrams, so that one burst does not take
+too many of them. Such a gap is filled by the next bundle, or by padding. A bundle of lower priority does not fill a
+short gap: one slab of it may take longer than all of the urgent bundle.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
-from diode.protocol.geometry import Geometry, Slab, needs_repeats, object_geometry, repair_offset, slab_at, slab_count
-from diode.protocol.resend_codes import Range
-from diode.protocol.sizes import Kind, ObjectType
+from diode.protocol.fitting import Spread
+from diode.protocol.sizes import MAX_ROWS, Kind, ObjectType
+from sender.transport.plan import WHOLE, Job, Padding, Plan, Wait
+from sender.transport.rows import Rows
+from sender.transport.script import Gap, script
 
-COPY_GAP_S: Final = 0.05
 MANIFEST_PERIOD_S: Final = 2.0
-LEAD_PER_FILE_S: Final = 30e-6
 MAX_IN_FLIGHT: Final = 32
 PADDING_S: Final = 0.005  # one piece of padding bridges this much of a gap
 PAUSED_LOOK_S: Final = 1.0  # how long nothing is sent while all that is in flight is paused
+MOST_SPREAD_BYTES: Final = 128 << 20  # of slabs under way, as a receiver counts them; one row alone is never kept
 HELD_S: Final = 0.1  # a gap of at most this much keeps bundles of lower priority waiting
 
 State = Literal["sending", "waiting", "over", "withdrawn"]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What the scheduler must know of a bundle."""
-
-    bundle: int
-    full: Geometry
-    stream_bytes: int
-    manifest_bytes: int
-    files_bytes: int
-    slabs_bytes: int
-    files: int
-    passes: int = 1
-    pass_delay_s: float = 30.0
-    lead_s: float = 0.02
-    first_pass: int = 0  # passes count from here, so that each pass sends other repair symbols
-    first_slab: int = 0  # of the first pass; an earlier run has sent the slabs before it
-    ranges: tuple[Range, ...] | None = None  # a resend: these slabs alone; None: all
-    channel: str = ""
-    priority: int = 0  # a bundle of a higher one goes first, slab by slab
-    rate: float = 0.0  # bytes a second of its channel at most; 0: the line's
-    weight: int = 1  # its channel's share among channels of the same priority
-
-    def part_bytes(self, kind: Kind, flags: int) -> int:
-        """Length of the stream, or of an object."""
-        if kind == Kind.DATA:
-            return self.stream_bytes
-        sizes = {ObjectType.MANIFEST: self.manifest_bytes, ObjectType.FILES: self.files_bytes}
-        return sizes.get(ObjectType(flags), self.slabs_bytes)
-
-    def part_geometry(self, kind: Kind) -> Geometry:
-        """Shape of the full slabs of the stream or of an object."""
-        return self.full if kind == Kind.DATA else object_geometry(self.full.symbol_bytes)
-
-    def slab(self, job: "Job") -> Slab:
-        """The slab that ``job`` sends."""
-        is_object = job.kind == Kind.OBJECT
-        return slab_at(
-            self.part_geometry(job.kind), self.part_bytes(job.kind, job.flags), job.slab, is_object=is_object
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Send one slab of one part of a bundle."""
-
-    bundle: int
-    kind: Kind
-    flags: int
-    slab: int
-    sending_pass: int = 0
-
-    def repair_offset(self, slab: Slab) -> int:
-        """The first repair row to be sent. Later passes send other rows; control objects always send all their rows."""
-        return repair_offset(slab.shape, self.sending_pass) if self.kind == Kind.DATA else 0
-
-
-@dataclass(frozen=True, slots=True)
-class Padding:
-    """Send this many datagrams of padding."""
-
-    datagrams: int
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Send nothing for this many seconds, unless a bundle is added or a job is reported as sent."""
-
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +36,33 @@ class Underway:
     state: State
 
 
-@dataclass(frozen=True, slots=True)
-class _Gap:
-    """A pause in a script. It ends when this much time and this many datagrams have passed since the step before."""
+@dataclass(slots=True)
+class _Room:
+    """What may be sent now beside slabs that are sent row by row.
 
-    seconds: float
-    datagrams: int = 0
-    rest: bool = False  # nothing is sent meanwhile, not even padding
-    holds: bool = False  # nothing of lower priority is sent meanwhile
+    Among source rows of a priority at least ``narrow`` go pieces of one burst at most, or else a small bundle would
+    wait for whole slabs of a large one. When such a slab had to wait, ``is_awaited``, no other slab begins its rows.
+    """
+
+    narrow: int
+    kept: list[tuple[int, int]]  # priority of each slab under way of several rows, and a receiver's memory for it
+    is_awaited: bool = False
+
+    def takes(self, plan: Plan, datagrams: int) -> bool:
+        """Whether a slab may be sent in one go."""
+        fits = plan.priority > self.narrow or datagrams <= plan.full.burst_datagrams
+        self.is_awaited |= not fits
+        return fits
+
+    def begins(self, plan: Plan, spread: Spread, size: int) -> bool:
+        """Whether the first row of a slab may leave, which takes ``size`` bytes of a receiver's memory.
+
+        Slabs of lower priority are not counted: they may have to wait for long, and must hold nobody up meanwhile.
+        """
+        if spread.k == 1:
+            return True
+        kept = sum(kept for priority, kept in self.kept if priority >= plan.priority)
+        return not self.is_awaited and kept + size <= MOST_SPREAD_BYTES
 
 
 @dataclass(slots=True)
@@ -120,17 +70,39 @@ class _Flight:
     """A bundle in flight: where it is in its script, and how many jobs of it the workers have."""
 
     plan: Plan
-    script: Iterator[Job | _Gap]
-    ahead: Job | _Gap | None = None  # the next step, taken early: so the last step is known to be the last
+    script: Iterator[Job | Gap]
+    ahead: Job | Gap | None = None  # the next step, taken early: so the last step is known to be the last
     sending_pass: int = 0
     outstanding: int = 0
     sent_at: float = 0.0
     sent_line: int = 0
-    gap: _Gap | None = None
+    gap: Gap | None = None
+    rows: tuple[Job, Rows] | None = None  # of the slab that is being sent row by row
     pending: list[Job] = field(default_factory=list)
     manifest_at: float = 0.0
     spent: int = 0  # datagrams issued; it begins with the least that another bundle of its channel has
     state: State = "sending"
+
+    @property
+    def has_begun_rows(self) -> bool:
+        """Whether rows of a slab have left, and more are to follow."""
+        return self.rows is not None and self.rows[1].next > 0
+
+    def begin_rows(self, job: Job) -> tuple[Job, Rows]:
+        """Send a slab row by row from here on, from its first row."""
+        spread = self.plan.spread(job)
+        assert spread is not None
+        self.rows = job, Rows(spread)
+        return self.rows
+
+    def issue(self, job: Job) -> Job:
+        """Note that the workers get a job."""
+        self.outstanding += 1
+        return job
+
+    def manifest_is_due(self, now: float) -> bool:
+        """Whether the manifest has not been sent for so long that whoever began to listen late should get it."""
+        return bool(self.manifest_at) and now - self.manifest_at >= MANIFEST_PERIOD_S
 
 
 class Scheduler:
@@ -139,7 +111,8 @@ class Scheduler:
     def __init__(self, rate_bytes_per_s: float, datagram_bytes: int) -> None:
         self._datagram_bytes = datagram_bytes
         self.set_rate(rate_bytes_per_s)
-        self._line = 0
+        self._line = 0  # datagrams that have left
+        self._issued = 0  # datagrams that were handed out: what is handed out later leaves later
         self._flights: dict[int, _Flight] = {}
         self._due: dict[str, float] = {}  # when the next slab of a channel may leave, if the channel has a rate
         self._spent: dict[str, float] = {}  # datagrams issued for each channel, divided by its weight
@@ -165,7 +138,7 @@ class Scheduler:
         flight = _Flight(plan, iter(()))
         same = [other.spent for other in self._flights.values() if other.plan.channel == plan.channel]
         flight.spent = min(same, default=0)
-        flight.script = _script(flight)
+        flight.script = script(plan)
         flight.ahead = next(flight.script, None)
         self._flights[plan.bundle] = flight
 
@@ -185,26 +158,31 @@ class Scheduler:
         """What to send next; None when nothing is in flight."""
         if not self._flights:
             return None
-        waits = [_Gap(PAUSED_LOOK_S, rest=True)]
+        waits = [Gap(PAUSED_LOOK_S, rest=True)]
+        room = self._room()
         held = 0  # priority below which nothing is sent now
         for flight in sorted(self._flights.values(), key=self._urgency):
             if flight.plan.priority < held:
                 break
             if self._is_paused(flight.plan.channel):
                 continue
-            early = self._due.get(flight.plan.channel, 0.0) - now
-            job = _Gap(early, rest=True) if early > 0 else self._next_job(flight, now)
+            early = self._early(flight, now)
+            job = Gap(early, rest=True) if early > 0 else self._next_job(flight, now, room)
             if isinstance(job, Job):
                 self._rested = False
                 self._book(flight, job, now)
                 return job
             waits.append(job)
             held = flight.plan.priority if job.holds else held
-        return self._fill(min(waits, key=lambda gap: gap.seconds))
+        return self._fill(min(waits, key=lambda gap: (gap.seconds, gap.datagrams)))
 
     def set_rate(self, rate_bytes_per_s: float) -> None:
         """Set the rate that the line carries from now on, padding included."""
         self._padding = max(1, int(rate_bytes_per_s * PADDING_S / self._datagram_bytes)) if rate_bytes_per_s else 0
+
+    def _early(self, flight: _Flight, now: float) -> float:
+        """Seconds until the rate of its channel lets a bundle go on. It limits slabs: what has begun goes on."""
+        return 0.0 if flight.has_begun_rows else self._due.get(flight.plan.channel, 0.0) - now
 
     def _told(self, flight: _Flight) -> State:
         """As heartbeats have it. What is over, and still here, has its last jobs with the workers."""
@@ -214,18 +192,28 @@ class Scheduler:
 
     def _book(self, flight: _Flight, job: Job, now: float) -> None:
         plan = flight.plan
-        datagrams = plan.slab(job).datagrams
+        datagrams = plan.datagrams(job)
+        self._issued += datagrams
         flight.spent += datagrams
         self._spent[plan.channel] += datagrams / plan.weight
         if plan.rate:
             due = max(self._due.get(plan.channel, 0.0), now)
             self._due[plan.channel] = due + datagrams * self._datagram_bytes / plan.rate
 
-    def _urgency(self, flight: _Flight) -> tuple[int, float, int]:
-        """A sort key: the highest priority, then the channel with least of its share, then its bundle with least."""
-        return -flight.plan.priority, self._spent[flight.plan.channel], flight.spent
+    def _room(self) -> _Room:
+        """What slabs that are sent row by row leave to others. A paused one holds nobody up."""
+        spread = [flight for flight in self._flights.values() if flight.has_begun_rows]
+        going = [flight for flight in spread if not self._is_paused(flight.plan.channel)]
+        narrow = max((one.plan.priority for one in going if one.rows and one.rows[1].is_among_sources), default=-1)
+        several = [one for one in going if one.rows and one.rows[1].spread.k > 1]
+        return _Room(narrow, [(one.plan.priority, _kept_bytes(one.plan, one.rows[0])) for one in several if one.rows])
 
-    def _fill(self, gap: _Gap) -> Padding | Wait:
+    def _urgency(self, flight: _Flight) -> tuple[int, float, bool, int]:
+        """A sort key: the highest priority, the channel with least of its share, what has begun, then its least."""
+        plan = flight.plan
+        return -plan.priority, self._spent[plan.channel], not flight.has_begun_rows, flight.spent
+
+    def _fill(self, gap: Gap) -> Padding | Wait:
         """Fill a short gap with padding. A long gap is waited for, and so is one behind jobs that are under way."""
         if self._padding_out or gap.rest or gap.seconds > 1.0:
             return Wait(max(PADDING_S, min(gap.seconds, 1.0)))
@@ -234,7 +222,11 @@ class Scheduler:
             return Wait(max(PADDING_S / 5, min(PADDING_S, gap.seconds)))
         self._rested = False
         self._padding_out = True
-        return Padding(self._padding or max(64, min(gap.datagrams, 256)))
+        datagrams = self._padding or max(64, min(gap.datagrams, 256))
+        if gap.seconds <= 0:
+            datagrams = min(datagrams, gap.datagrams)  # a row leaves at its place
+        self._issued += datagrams
+        return Padding(datagrams)
 
     def sent(self, job: Job | Padding, datagrams: int, now: float) -> bool:
         """Note that a job has left the socket. Returns True when it was the last of its bundle."""
@@ -247,88 +239,100 @@ class Scheduler:
             return False
         flight.outstanding -= 1
         flight.sent_at, flight.sent_line = now, self._line
+        if flight.rows is not None and job.row != WHOLE:
+            flight.rows[1].left(job.row, now)
         if job.kind == Kind.OBJECT and job.flags == ObjectType.MANIFEST:
             flight.manifest_at = now
-        if flight.outstanding == 0 and flight.state == "over" and not flight.pending:
+        if flight.outstanding == 0 and flight.state == "over" and not flight.pending and flight.rows is None:
             del self._flights[job.bundle]
             return True
         return False
 
     def lost(self, job: Job | Padding) -> None:
-        """A worker died before it sent ``job``: issue the job again."""
+        """``job`` never left: issue it again. What is sent row by row begins anew, its distances were not kept."""
+        for each in self._flights.values():
+            if each.rows is not None:
+                each.begin_rows(each.rows[0])
         if isinstance(job, Padding):
             self._padding_out = False
         elif (flight := self._flights.get(job.bundle)) is not None:
             flight.outstanding -= 1
-            flight.pending.append(job)
+            if job.row == WHOLE:
+                flight.pending.append(job)
+            else:
+                flight.begin_rows(replace(job, row=WHOLE))
 
-    def _next_job(self, flight: _Flight, now: float) -> Job | _Gap:
+    def _next_job(self, flight: _Flight, now: float, room: _Room) -> Job | Gap:
+        if flight.rows is not None:
+            return self._next_row(flight, *flight.rows, now, room)
         if flight.pending:
-            return self._issue(flight, flight.pending.pop(0))
+            return self._maybe_whole(flight, flight.pending[0], room, lambda: flight.pending.pop(0))
         while flight.state != "over":
             if flight.gap is not None:
-                holds = flight.gap.seconds <= HELD_S
-                if flight.outstanding:
-                    return _Gap(2.0, holds=holds)  # sent() ends this wait earlier
-                left = flight.gap.seconds - (now - flight.sent_at)
-                short = flight.gap.datagrams - (self._line - flight.sent_line)
-                if left > 0 or short > 0:
-                    return _Gap(max(left, 0.0), max(short, 0), holds=holds)
+                if wait := self._gap_left(flight, flight.gap, now):
+                    return wait
                 flight.gap = None
-            if self._manifest_is_due(flight, now):
-                flight.manifest_at = now
-                return self._issue(
-                    flight, Job(flight.plan.bundle, Kind.OBJECT, ObjectType.MANIFEST, 0, flight.sending_pass)
-                )
-            step, flight.ahead = flight.ahead, next(flight.script, None)
+            if flight.manifest_is_due(now):
+                return self._issue_manifest(flight, now)
+            step = flight.ahead
             if isinstance(step, Job):
-                flight.state = "over" if flight.ahead is None else "sending"
-                flight.sending_pass = step.sending_pass
-                return self._issue(flight, step)
+                return self._next_slab(flight, step, now, room)
             assert step is not None
+            flight.ahead = next(flight.script, None)
             flight.gap = step
             flight.state = "waiting" if step.seconds > 1.0 else "sending"
-        return _Gap(2.0)
+        return Gap(2.0)
 
-    def _issue(self, flight: _Flight, job: Job) -> Job:
-        flight.outstanding += 1
-        return job
+    def _gap_left(self, flight: _Flight, gap: Gap, now: float) -> Gap | None:
+        """What is left of a gap in a script; None when it is over."""
+        holds = gap.seconds <= HELD_S
+        if flight.outstanding:
+            return Gap(2.0, holds=holds)  # sent() ends this wait earlier
+        left = gap.seconds - (now - flight.sent_at)
+        short = gap.datagrams - (self._line - flight.sent_line)
+        return Gap(max(left, 0.0), max(short, 0), holds=holds) if left > 0 or short > 0 else None
 
-    def _manifest_is_due(self, flight: _Flight, now: float) -> bool:
-        return bool(flight.manifest_at) and now - flight.manifest_at >= MANIFEST_PERIOD_S
+    def _next_slab(self, flight: _Flight, job: Job, now: float, room: _Room) -> Job | Gap:
+        """The next slab of the script, in one go, or its first row."""
+
+        def take() -> None:
+            flight.ahead = next(flight.script, None)
+            flight.state = "over" if flight.ahead is None else "sending"
+            flight.sending_pass = job.sending_pass
+
+        if flight.plan.spread(job) is None:
+            return self._maybe_whole(flight, job, room, take)
+        take()
+        return self._next_row(flight, *flight.begin_rows(job), now, room)
+
+    def _maybe_whole(self, flight: _Flight, job: Job, room: _Room, take: Callable[[], object]) -> Job | Gap:
+        """A slab in one go, unless others are among their source rows. ``take`` takes it from where it waits."""
+        if not room.takes(flight.plan, flight.plan.datagrams(job)):
+            return Gap(2.0)
+        take()
+        return flight.issue(job)
+
+    def _next_row(self, flight: _Flight, job: Job, rows: Rows, now: float, room: _Room) -> Job | Gap:
+        """The next row of a slab that is sent row by row, when it may leave."""
+        if not rows.next and not room.begins(flight.plan, rows.spread, _kept_bytes(flight.plan, job)):
+            return Gap(2.0)
+        seconds, datagrams = rows.wait(self._issued, now)
+        if seconds > 0 or datagrams > 0:
+            return Gap(seconds, datagrams, holds=True)
+        if flight.manifest_is_due(now):
+            return self._issue_manifest(flight, now)
+        row = rows.issued(self._issued)
+        if rows.is_over:
+            flight.rows = None
+        return flight.issue(replace(job, row=row))
+
+    def _issue_manifest(self, flight: _Flight, now: float) -> Job:
+        flight.manifest_at = now
+        job = Job(flight.plan.bundle, Kind.OBJECT, ObjectType.MANIFEST, 0, flight.sending_pass)
+        return flight.issue(job)
 
 
-def _script(flight: _Flight) -> Iterator[Job | _Gap]:
-    plan = flight.plan
-    burst = plan.full.burst_datagrams
-    objects = _objects(plan)
-    small_objects = [job for job in objects if needs_repeats(plan.slab(job), burst)]
-    data = _part(plan, Kind.DATA, 0)
-    if plan.ranges is not None:
-        data = [job for first, last in plan.ranges for job in data[first:last]]
-    small_data = [job for job in data[-1:] if needs_repeats(plan.slab(job), burst)]
-    copy_gap = _Gap(COPY_GAP_S, burst)
-    for number in range(plan.first_pass, plan.first_pass + plan.passes):
-        if number > plan.first_pass:
-            yield _Gap(plan.pass_delay_s)
-        yield from _in_pass(objects, number)
-        yield _Gap(min(COPY_GAP_S, plan.lead_s), burst)  # no longer than the lead itself
-        yield from _in_pass(small_objects, number)
-        yield _Gap(max(0.0, plan.lead_s - COPY_GAP_S) + plan.files * LEAD_PER_FILE_S)
-        yield from _in_pass(data[plan.first_slab :] if number == plan.first_pass else data, number)
-        yield copy_gap
-        yield from _in_pass([*small_data, *objects], number)
-
-
-def _objects(plan: Plan) -> list[Job]:
-    return [job for kind in ObjectType for job in _part(plan, Kind.OBJECT, kind)]
-
-
-def _part(plan: Plan, kind: Kind, flags: int) -> list[Job]:
-    count = slab_count(plan.part_geometry(kind), plan.part_bytes(kind, flags))
-    return [Job(plan.bundle, kind, int(flags), slab) for slab in range(count)]
-
-
-def _in_pass(jobs: list[Job], number: int) -> Iterator[Job]:
-    for job in jobs:
-        yield Job(job.bundle, job.kind, job.flags, job.slab, number)
+def _kept_bytes(plan: Plan, job: Job) -> int:
+    """What a receiver sets aside for a slab of which it has some rows."""
+    shape = plan.slab(job).shape
+    return MAX_ROWS * shape.row_bytes

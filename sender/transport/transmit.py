@@ -25,6 +25,7 @@ from sender.messages import (
     TRANSMIT_TO_ENCODE,
     Degraded,
     SendAccepted,
+    SendFiller,
     SendPadding,
     SendRefused,
     SendSlot,
@@ -95,6 +96,9 @@ class Transmitter:
             if isinstance(message, SetRate):
                 self._pacer.rate_bytes_per_s = message.rate
                 continue
+            if isinstance(message, SendFiller):
+                self._send_padding(message.datagrams)
+                continue
             if isinstance(message, SendPadding):
                 self._send_padding(message.datagrams)
             else:
@@ -115,7 +119,9 @@ class Transmitter:
         base = message.slot * self._slot_bytes
         if not self._counters["first_data_ms"]:
             self._counters["first_data_ms"] = int(time.monotonic() * 1000)
-        for first, n in message.runs:
+        for number, (first, n) in enumerate(message.runs):
+            if number:
+                self._send_padding(message.filler)
             self._send_run(base + first * self._size, n, "data_datagrams")
         self._encode.send(SlotSent(message.slot))
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from diode.audit.log import open_log
 from diode.protocol.auth import Session
-from diode.protocol.encoder import Part, SlabEncoder, Slot
+from diode.protocol.encoder import SlabEncoder, Slot
 from diode.protocol.fec import choose_engine
 from diode.protocol.geometry import Geometry, Profile, stream_geometry
 from diode.protocol.heartbeat import Heartbeat, HeartbeatSealer
@@ -23,11 +23,13 @@ from sender.recovery.rebaseline import open_ledger as open_sender_ledger
 from sender.transport.encode import Bundle
 from sender.transport.flights import Flights
 from sender.transport.heartbeats import Heart
-from sender.transport.schedule import Job, Padding, Scheduler, Wait
+from sender.transport.plan import Job, Padding, Wait
+from sender.transport.schedule import Scheduler
 from tests.faults.replaced import Replacement, replaced
 
 if TYPE_CHECKING:
     from tests.faults.world import World
+from tests.sealing import datagrams_of
 
 SMALL: Final = Profile("clean", 4, 2)
 RATE: Final = 2_000_000.0
@@ -96,11 +98,7 @@ class Staging:
             return np.tile(self.padding.datagrams, (-(-step.datagrams // 64), 1))[: step.datagrams]
         plan = self.flights.outgoing[step.bundle].plan
         bundle = Bundle(self.world.config.state / "bundles" / f"{step.bundle:016x}", plan)
-        slab = plan.slab(step)
-        part = Part(step.bundle, step.kind, step.flags)
-        offset = step.repair_offset(slab)
-        runs = self.encoder.encode(self.slot, slab, part, bundle.fill(step), repair_offset=offset)
-        return np.concatenate([self.slot.datagrams[first : first + count] for first, count in runs])
+        return datagrams_of(self.encoder, self.slot, self.padding, plan, step, bundle.fill(step))
 
     def heartbeat(self) -> np.ndarray:
         """As `Heart` says it."""

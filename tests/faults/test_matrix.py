@@ -10,7 +10,18 @@ import pytest
 
 from diode.net.impairments import Impairments
 from diode.protocol.geometry import PROFILES
-from tests.faults.matrix import INTERRUPTED, Expected, Setup, cells, expected, interval, judge, print_table
+from tests.faults.matrix import (
+    INTERRUPTED,
+    SMALL,
+    Expected,
+    Setup,
+    cells,
+    expected,
+    interval,
+    judge,
+    print_table,
+    small_cells,
+)
 from tests.link import ProfileName
 from tests.patience import PATIENCE_S
 
@@ -26,6 +37,15 @@ def test_a_slice_of_the_matrix(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(SLICE) == len(verdicts)
     assert "CONTRADICTION" not in verdicts
     assert 2 + len(SLICE) == len(capsys.readouterr().out.splitlines())
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("size", SMALL)
+def test_small_bundles_deliver_what_the_model_says(size: int) -> None:
+    """Row by row, over the lines on which some of them are lost: twelve cells in all."""
+    rows = [cell for each, cell in small_cells() if each == size]
+    assert 4 == len(rows)
+    assert "CONTRADICTION" not in print_table(Setup("standard", 1, size), rows, runs=25, seed=5)
 
 
 def test_same_seed_same_losses() -> None:

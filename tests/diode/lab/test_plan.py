@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from diode.lab.plan import Loss, block_failure, forecast, slab_failure
-from diode.protocol.geometry import PROFILES, Geometry
+from diode.lab.plan import FILE_ENTRY_BYTES, MANIFEST_BYTES, Loss, Tail, block_failure, forecast, slab_failure
+from diode.protocol.geometry import PROFILES, Geometry, slab_at, slab_count
+from sender.transport.plan import Job, Plan
+from tests.sender.transport.line import Line, full_of
 
 TIB = 1 << 40
 
@@ -118,3 +120,38 @@ def test_what_no_bundle_can_hold_is_refused(size: int, files: int) -> None:
     """Instead of being computed for ever."""
     with pytest.raises(ValueError, match="at most"):
         forecast(PROFILES["clean"], 1408, size=size, files=files, rate=1e9, loss=Loss(0), passes=1, delay_s=0)
+
+
+@pytest.mark.parametrize("rate", [1e6, 3e7, 1e9])
+@pytest.mark.parametrize("size", [0, 1, 60_000, 300_000, 1_000_000, 6_000_000, 40_000_000])
+def test_a_pass_is_what_the_scheduler_makes_of_it(size: int, rate: float) -> None:
+    """To the datagram; and alone on the line it takes as long, to a few pieces of padding and repeated manifests."""
+    full = full_of("standard")
+    line = Line(rate, full)
+    line.add([Plan(1, full, size, MANIFEST_BYTES, FILE_ENTRY_BYTES, 32 * slab_count(full, size), 1)])
+    line.run()
+    said = forecast(PROFILES["standard"], 1408, size=size, files=1, rate=rate, loss=Loss(0), passes=1, delay_s=0)
+    jobs = sum(sent.datagrams for sent in line.sent if isinstance(sent.job, Job))
+    lacking = Tail.of(full, slab_at(full, size, said.slabs - 1)).lacking if size else 0
+    again = max(0.0, line.now / 2) * 6  # the manifest every 2 s
+    assert said.datagrams + lacking <= jobs <= said.datagrams + lacking + again
+    assert said.alone_seconds == pytest.approx(line.now, rel=0.15, abs=0.02)
+    assert said.seconds < said.alone_seconds
+
+
+@pytest.mark.parametrize("burst", [64.0, 512.0])
+def test_rows_that_are_far_apart_share_no_burst(burst: float) -> None:
+    """A slab of four rows, simulated on a chain: its rows are a fifth of the budget apart, not D."""
+    rng, runs, loss = np.random.default_rng(3), 3000, Loss(0.2, burst)
+    tail = Tail.of(full_of("standard"), slab_at(full_of("standard"), 300_000, 0))
+    assert (4 + 7, 183) == (tail.shape.rows, tail.apart)
+    length = tail.apart * (tail.shape.rows - 1) + tail.shape.columns
+    at = tail.apart * np.arange(tail.shape.rows)[:, None] + np.arange(tail.shape.columns)
+    lost = np.array([chain(rng, loss, length)[at].sum(axis=0) for _ in range(runs)])
+    failed = lost > tail.shape.r
+    for measured, model in (
+        (failed[:, 0].mean(), block_failure(tail.shape, loss, tail.apart)),
+        (failed.any(axis=1).mean(), slab_failure(tail.shape, loss, tail.apart)),
+    ):
+        sigma = (model * (1 - model) / runs) ** 0.5
+        assert model / 2 - 5 * sigma < measured < model + 5 * sigma

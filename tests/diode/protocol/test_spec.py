@@ -16,6 +16,7 @@ from diode.formats.dsse import MAX_SIGNATURES
 from diode.formats.names import MAX_COMPONENT_BYTES, MAX_DEPTH, MAX_FILES, MAX_MANIFEST_BYTES, MAX_PATH_BYTES
 from diode.protocol import sizes, wire
 from diode.protocol.fec import repair_matrix
+from diode.protocol.fitting import fitting_repair
 from diode.protocol.geometry import OBJECT_MAX_K, PROFILES, object_geometry, slab_at, slab_count, stream_geometry
 from diode.protocol.heartbeat import Heartbeat, InFlight
 from diode.protocol.link_key import Mode
@@ -234,3 +235,12 @@ def test_audit_log() -> None:
     severity = re.search(r"severity 4 \(warning\) for (.*?), else 5", AUDIT, re.DOTALL)
     assert severity
     assert ALARMS == set(re.findall(r"`(\w+)`", severity[1]))
+
+
+def test_repair_of_small_slabs() -> None:
+    """The table of r'' is what a sender sends."""
+    for row in table("small slab, k'"):
+        for name, profile in PROFILES.items():
+            if said := row[f"`{name}`"]:
+                full = stream_geometry(1408, profile)
+                assert int(said) == fitting_repair(full, int(row["small slab, k'"]))

@@ -7,7 +7,7 @@ import pytest
 
 from diode.protocol.sizes import Kind
 from diode.protocol.wire import headers_of
-from sender.transport.schedule import Job, Padding
+from sender.transport.plan import Job, Padding
 from tests.faults.scenario import Faults
 from tests.faults.staging import Staging
 from tests.faults.world import world

@@ -19,7 +19,8 @@ from sender.supervisor.pipelines import Pipelines
 from sender.supervisor.refusals import LocalRefusals
 from sender.transport.flights import Flights
 from sender.transport.heartbeats import Heart, Told
-from sender.transport.schedule import Plan, Scheduler
+from sender.transport.plan import Plan
+from sender.transport.schedule import Scheduler
 from sender.transport.transmit import COUNTERS
 
 FULL = stream_geometry(448, PROFILES["clean"])

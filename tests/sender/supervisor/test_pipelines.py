@@ -33,7 +33,7 @@ from sender.transport import transmit
 from sender.transport.encode import SUPERVISOR
 from sender.transport.jobs import Jobs
 from sender.transport.pipeline import Pipeline
-from sender.transport.schedule import Padding
+from sender.transport.plan import Padding
 
 KEY_ID = 5
 ENCODE, TRANSMIT = "sender.encode", "sender.transmit"

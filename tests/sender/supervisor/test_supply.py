@@ -16,7 +16,8 @@ from sender.supervisor.supply import Supply
 from sender.transport.encode import PADDING_DATAGRAMS
 from sender.transport.flights import Flights, Outgoing
 from sender.transport.jobs import Jobs
-from sender.transport.schedule import Job, Plan, Scheduler
+from sender.transport.plan import Job, Plan
+from sender.transport.schedule import Scheduler
 from sender.transport.timetable import Timetable
 
 FULL = stream_geometry(448, PROFILES["clean"])

@@ -25,7 +25,7 @@ from sender.outbox.hashing import hash_content
 from sender.outbox.scan import collect
 from sender.pack.packed import Identity, write_packed
 from sender.transport import encode
-from sender.transport.schedule import Job, Plan
+from sender.transport.plan import Job, Plan
 
 TIMES: Final = 7
 SLABS: Final = 16

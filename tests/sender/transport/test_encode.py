@@ -1,7 +1,8 @@
 """The encode worker, in this process: what it is told comes in by one pipe, slots of datagrams leave by another."""
 
+import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -27,7 +28,9 @@ from sender.messages import (
     BundleEnded,
     EncodeSettings,
     Failed,
+    SendFiller,
     SendPadding,
+    SendRow,
     SendSlab,
     SendSlot,
     SessionBegun,
@@ -110,10 +113,11 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     made.close(*tuple(made.fds))
 
 
-def pack(folder: Path, content: bytes, sequence: int = 1) -> Packed:
-    """A packed bundle of one file."""
+def pack(folder: Path, content: bytes, sequence: int = 1, *, rewrite: bool = True) -> Packed:
+    """A packed bundle of one file. ``rewrite=False``: it is there."""
     file = folder / f"file-{sequence}"
-    file.write_bytes(content)
+    if rewrite:
+        file.write_bytes(content)
     sources = collect([file], "refuse")
     identity = PackedIdentity("cve", "feed", str(sequence), sequence, None, "2026-01-02T03:04:05Z")
     hashed = hash_content(sources, FULL.source_bytes)
@@ -180,16 +184,16 @@ def test_a_file_that_changed_is_a_job_that_failed(bench: Bench, tmp_path: Path) 
     _, *failed = bench.supervisor.drain()
     assert [(Failed, n) for n in (1, 2, 3)] == [(type(message), message.job) for message in failed]
     assert "changed after it was hashed" in failed[0].detail
-    assert [4] == [sent.job for sent in bench.transmit.drain()]
+    *filled, sent = bench.transmit.drain()
+    assert [SendFiller(1 + FULL.r)] * 3 == filled
+    assert 4 == sent.job
 
 
-@pytest.mark.parametrize("harm", ["gone", "slab"])
-def test_what_is_not_there_is_a_job_that_failed(bench: Bench, tmp_path: Path, harm: str) -> None:
-    """A packed bundle that was deleted, and a slab beyond the last."""
+def test_what_is_not_there_is_a_job_that_failed(bench: Bench, tmp_path: Path) -> None:
+    """A packed bundle that was deleted."""
     packed = pack(tmp_path, b"content")
-    if harm == "gone":
-        packed.folder.rename(tmp_path / "elsewhere")
-    bench.tell(begun(packed), slab_of(packed, 1, 7 if harm == "slab" else 0))
+    packed.folder.rename(tmp_path / "elsewhere")
+    bench.tell(begun(packed), slab_of(packed))
     _, failed = bench.supervisor.drain()
     assert 1 == failed.job
     assert "packed bundle is damaged" in failed.detail
@@ -236,6 +240,7 @@ SLAB = SendSlab(1, 7, Kind.DATA, 0, 0, 0)
     [
         ([SLAB], "its bundle was not begun"),
         ([BEGUN, BundleEnded(7), SLAB], "its bundle was not begun"),
+        ([BEGUN, replace(SLAB, slab=3)], "has no such slab"),
         ([BundleEnded(7)], "it was not begun"),
         ([BEGUN, BEGUN], "it was begun already"),
         ([replace(BEGUN, slabs_bytes=128)], "no such table of slabs"),
@@ -290,7 +295,8 @@ def test_a_slab_with_other_bytes_does_not_leave(bench: Bench, tmp_path: Path, se
     _, failed = bench.supervisor.drain()
     place = f"bytes {FULL.source_bytes} to {2 * FULL.source_bytes} of {str(tmp_path / 'file-1')!r}"
     assert (2, f"slab 1 is not what was packed: somebody changed {place}") == (failed.job, failed.detail)
-    assert [1, 3] == [sent.job for sent in bench.transmit.drain()]
+    before, filled, after = bench.transmit.drain()
+    assert ([1, 3], SendFiller(FULL.burst_datagrams)) == ([before.job, after.job], filled)
 
 
 def test_a_first_pass_compares_some(bench: Bench, tmp_path: Path) -> None:
@@ -308,3 +314,52 @@ def test_what_was_linked_after_it_was_hashed_is_sent(bench: Bench, tmp_path: Pat
     (tmp_path / "linked").hardlink_to(tmp_path / "file-1")
     bench.tell(begun(packed), slab_of(packed))
     assert b"content" == carried(bench.slot(*bench.transmit.drain()), 7)
+
+
+def rows_of(bench: Bench, packed: Packed, rows: Iterable[int]) -> np.ndarray:
+    """The datagrams of these rows of the first slab, each read again when it leaves."""
+    sent = []
+    for row in rows:
+        bench.encoder.hear(SendRow(1 + row, packed.id, 0, 0, row))
+        slot = bench.transmit.receive(0)
+        assert isinstance(slot, SendSlot)
+        sent.append(bench.slot(slot))
+        bench.transmit.send(SlotSent(slot.slot))
+    return np.concatenate(sent)
+
+
+def test_rows_are_the_slab(bench: Bench, tmp_path: Path) -> None:
+    """Together they carry what the slab carries in one go, to the last row of repair; counters go on."""
+    packed = pack(tmp_path, np.random.default_rng(2).bytes(3 * FULL.row_bytes + 1000))
+    bench.encoder.hear(begun(packed))
+    rows = rows_of(bench, packed, range(4 + 5))
+    bench.tell(slab_of(packed))
+    (whole,) = bench.transmit.drain()
+    symbols = slice(HEADER_BYTES, -TAG_BYTES)
+    assert np.array_equal(rows[:, symbols], bench.slot(whole)[: len(rows), symbols])
+    assert list(range(len(rows))) == headers_of(rows)["counter"].tolist()
+    assert 64 - 3 == whole.filler
+
+
+@pytest.mark.parametrize("changed_byte", [0, FULL.row_bytes * 3])
+def test_a_file_that_changes_between_rows_is_withdrawn(bench: Bench, tmp_path: Path, changed_byte: int) -> None:
+    """Also where somebody has mapped it, and no time of it tells: repair is of what was packed, or does not leave."""
+    (tmp_path / "file-1").write_bytes(content := np.random.default_rng(1).bytes(4 * FULL.row_bytes))
+    with (tmp_path / "file-1").open("r+b") as file, mmap.mmap(file.fileno(), 0) as writer:
+        writer[changed_byte] = content[changed_byte]  # from here on the page is dirty: writing to it changes no time
+        packed = pack(tmp_path, content, rewrite=False)
+        bench.encoder.hear(begun(packed))
+        rows_of(bench, packed, range(2))
+        writer[changed_byte] ^= 1
+        bench.encoder.hear(SendRow(9, packed.id, 0, 0, 4))
+        assert SendFiller(FULL.columns) == bench.transmit.receive(0)
+    _, failed = bench.supervisor.receive(0), bench.supervisor.receive(0)
+    place = f"bytes 0 to {len(content)} of {str(tmp_path / 'file-1')!r}"
+    assert (9, f"slab 0 is not what was packed: somebody changed {place}") == (failed.job, failed.detail)
+
+
+def test_a_row_that_the_slab_does_not_have_is_refused(bench: Bench, tmp_path: Path) -> None:
+    """Beyond its repair, and of a slab that is sent in one go."""
+    packed = pack(tmp_path, bytes(4 * FULL.row_bytes))
+    with pytest.raises(MessageError, match="no such row"):
+        bench.tell(begun(packed), SendRow(1, packed.id, 0, 0, 4 + 5))

@@ -10,7 +10,8 @@ from diode.protocol.link_key import LinkKey
 from sender.events.happened import BundleResent, BundleSent, BundleWithdrawn, Event, LineReady, ResendBroken
 from sender.ledger import Row, State
 from sender.transport.heartbeats import OVER_SHOWN_S, Heart, Told, in_flight
-from sender.transport.schedule import Plan, Underway
+from sender.transport.plan import Plan
+from sender.transport.schedule import Underway
 
 REF = BundleRef(7, "cve", "feed", "1")
 FULL = stream_geometry(448, PROFILES["clean"])

@@ -21,7 +21,7 @@ from sender.messages import (
 )
 from sender.transport.encode import Encoder
 from sender.transport.jobs import MOST_JOBS, InHand, Jobs
-from sender.transport.schedule import Job, Padding, Plan
+from sender.transport.plan import Job, Padding, Plan
 from sender.transport.transmit import Transmitter
 
 FULL = stream_geometry(448, PROFILES["standard"])

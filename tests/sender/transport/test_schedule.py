@@ -6,7 +6,8 @@ import pytest
 
 from diode.protocol.geometry import PROFILES, stream_geometry
 from diode.protocol.sizes import Kind
-from sender.transport.schedule import Job, Padding, Plan, Scheduler, Wait
+from sender.transport.plan import Job, Padding, Plan, Wait
+from sender.transport.schedule import Scheduler
 
 FULL = stream_geometry(1408, PROFILES["standard"])
 SECONDS_A_SLAB = 0.2
