@@ -354,7 +354,8 @@ def test_a_file_that_changes_between_rows_is_withdrawn(bench: Bench, tmp_path: P
         bench.encoder.hear(SendRow(9, packed.id, 0, 0, 4))
         assert SendFiller(FULL.columns) == bench.transmit.receive(0)
     _, failed = bench.supervisor.receive(0), bench.supervisor.receive(0)
-    assert (9, "slab 0 is not what was packed: its files were changed since") == (failed.job, failed.detail)
+    place = f"bytes 0 to {len(content)} of {str(tmp_path / 'file-1')!r}"
+    assert (9, f"slab 0 is not what was packed: somebody changed {place}") == (failed.job, failed.detail)
 
 
 def test_a_row_that_the_slab_does_not_have_is_refused(bench: Bench, tmp_path: Path) -> None:
