@@ -184,6 +184,7 @@ class _Once:
         self._path = path
         self._told = dict.fromkeys(_read(path))
         self._begun: set[str] = set()
+        self._writing = asyncio.Lock()  # several programs may run at once
 
     def maybe_begin(self, key: str) -> bool:
         """Whether this is to be told: it was not, and does not wait for it."""
@@ -202,9 +203,10 @@ class _Once:
         self._told[key] = None
         while len(self._told) > MOST_TOLD:
             del self._told[next(iter(self._told))]
-        data = json.dumps({"format": "diode-told-1", "told": list(self._told)}).encode()
         try:
-            await asyncio.to_thread(write_durably, self._path, data)
+            async with self._writing:
+                data = json.dumps({"format": "diode-told-1", "told": list(self._told)}).encode()
+                await asyncio.to_thread(write_durably, self._path, data)
         except OSError as error:
             log.warning("event_hook_not_noted", detail=str(error), consequence="a later run may tell it again")
 

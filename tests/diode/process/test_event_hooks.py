@@ -75,6 +75,18 @@ async def test_what_is_said_again_is_told_once(tmp_path: Path) -> None:
     assert (4, 3, True) == (len(said(tmp_path)), len(kept), len(kept) <= MOST_TOLD)
 
 
+async def test_what_was_told_at_the_same_time_is_remembered(tmp_path: Path) -> None:
+    """One write of the list after the other: none is in another's way, and the last has all."""
+    hooks = EventHooks(settings(tmp_path, TELL, at_once=8, queue=40))
+    for number in range(40):
+        hooks.tell(Happening("held", {}, once=str(number)))
+    with capture_logs() as lines:
+        hooks.start()
+        await hooks.close(never)
+    assert [] == [line for line in lines if line["event"] == "event_hook_not_noted"]
+    assert 40 == len(json.loads((tmp_path / "state" / TOLD_FILE).read_text())["told"])
+
+
 async def test_more_than_may_wait_is_left_out_and_counted(tmp_path: Path) -> None:
     """The log says so at the first, and at the end how many more; telling returns at once."""
     hooks = EventHooks(settings(tmp_path, TELL, queue=3))
