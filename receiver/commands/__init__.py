@@ -1,5 +1,6 @@
 """What the commands of ``diode-receiver`` do. A file is loaded when one of its commands is typed.
 
+- ``accepted``: who has accepted a held bundle, and who is still needed
 - ``catalogue``: shows what lies in the inbox, what is in it, and what differs between two versions
 - ``catalogue_history``: shows what was in use when, by the audit log
 - ``catalogue_shown``: everything that is known of one bundle

@@ -4,7 +4,7 @@ import sys
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from diode.bundle.beginning import find_bundle
 from diode.bundle.ref import label_of
@@ -17,6 +17,7 @@ from diode.console.terminal import say, say_json
 from diode.errors import UsageError
 from diode.formats.timestamps import now_utc
 from diode.storage.locking import is_locked
+from receiver.commands.accepted import Acceptance, Acceptances
 from receiver.commands.opening import open_ledger
 from receiver.commands.speaking import signers_for
 from receiver.inbox.folder import Inbox
@@ -25,7 +26,8 @@ from receiver.ledger.states import State
 from receiver.release.contents import held_facts
 from receiver.release.decisions import Verdict, write_decision
 from receiver.release.held import decide
-from receiver.release.waits import waits_for
+
+_SHOWN: Final = ("signed_by", "waits_for", "still_needed", "classification", "releasable_to")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +46,26 @@ def held(toml: Path, *, as_json: bool) -> None:
     with closing(open_ledger(config)) as ledger:
         rows = ledger.bundles.held()
     place = Inbox(config.inbox.path).held
+    acceptances = Acceptances(config)
+    facts = [_facts(acceptances.of(row), row, place / row.id) for row in rows]
     if as_json:
-        say_json([row._asdict() | _facts(config, row, place / row.id) for row in rows])
+        say_json([row._asdict() | one for row, one in zip(rows, facts, strict=True)])
         return
     show_waiting([Listed.of(row, row.changed) for row in rows], ("since",))
-    for row in rows:
-        facts = _facts(config, row, place / row.id)
+    for row, one in zip(rows, facts, strict=True):
         say(f"{label_of(row)} ({row.id})")
-        shown = ("signed_by", "waits_for", "classification", "releasable_to")
-        print_fields({name.replace("_", " "): facts[name] for name in shown})
-        say_files(facts["first_files"], row.files)
+        print_fields({name.replace("_", " "): one[name] for name in _SHOWN} | {"accepted by": _accepted(one)})
+        say_files(one["first_files"], row.files)
     say(f"they lie below {place}; 'accept ID' or 'reject ID'", file=sys.stderr)
 
 
-def _facts(config: ReceiverConfig, row: Row, tree: Path) -> dict[str, Any]:
+def _facts(acceptance: Acceptance, row: Row, tree: Path) -> dict[str, Any]:
     """What people see of a bundle that waits, beside its row."""
-    channel = config.channels.get(row.channel)
-    waits = waits_for(channel.hold, scanned=bool(channel.scan)) if channel else ""
-    return {"path": str(tree), "signed_by": row.signer, "waits_for": waits or None} | held_facts(tree)
+    return {"path": str(tree), "signed_by": row.signer} | acceptance.said() | held_facts(tree)
+
+
+def _accepted(facts: dict[str, Any]) -> str:
+    return ", ".join(facts["accepted"]) or "nobody yet"
 
 
 def write(toml: Path, bundle: str, word: Word) -> None:

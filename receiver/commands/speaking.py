@@ -34,13 +34,20 @@ class Releasers:
             return cls(read_trusted(config.releasers), str(config.releasers))
         return cls(None, str(config.releasers))
 
+    def persons(self, channel: str) -> frozenset[str] | None:
+        """Whose word counts for a channel. None: that of any Unix user."""
+        if self.trust is None:
+            return None
+        role = self.trust.role(channel)
+        if role is None:
+            return frozenset()
+        now = now_utc()
+        persons = frozenset(known.person for known in self.trust.keys.values() if known.counts(now))
+        return persons if role.persons is None else persons & role.persons
+
     def who(self, channel: str) -> str:
         """Whose word counts for a channel, in words."""
-        role = self.trust.role(channel) if self.trust is not None else None
-        if self.trust is None or role is None:
-            return "nobody"
-        persons = {known.person for known in self.trust.keys.values()}
-        return ", ".join(sorted(persons if role.persons is None else persons & role.persons)) or "nobody"
+        return ", ".join(sorted(self.persons(channel) or ())) or "nobody"
 
 
 def signers_for(config: ReceiverConfig, channel: str, key: str | None, public: Path | None) -> list[Signer]:

@@ -29,7 +29,6 @@ from receiver.ledger.standing import QUARANTINED, Standings
 from receiver.ledger.states import State
 from receiver.peer.link_keys import link_keys
 from receiver.peer.requests import request_gaps
-from receiver.release.waits import waits_for
 
 MOST_COMING: Final = 50
 MOST_WAITING: Final = 5  # held and missing: as many of each
@@ -113,7 +112,7 @@ def _of_ledger(config: ReceiverConfig, toml: Path, ledger: LedgerView, asked: As
     missing, recalls, drills = request_gaps(ledger, config.channels), ledger.pointers.recalls(), due_of(config, ledger)
     shown = {
         "bundles": [_of_row(row, standings) | _progress(ledger, row) for row in _rows(ledger, asked)],
-        "held": [_of_row(row, standings) | {"waits_for": _waits(config, row.channel)} for row in held],
+        "held": [_of_row(row, standings) | waits for row, waits in zip(held, _waits(config, held), strict=True)],
         "held_count": held_count,
         "quarantined": [*(_of_row(row, standings) for row in refused), *map(_of_strange, strange[:MOST_REFUSED])],
         "quarantined_count": refused_count + len(strange),
@@ -159,7 +158,11 @@ def _progress(ledger: LedgerView, row: Row) -> dict[str, int]:
     return Progress(ledger.slabs.count(row.id), len(ledger.slabs.spilled(row.id))).said
 
 
-def _waits(config: ReceiverConfig, channel: str) -> str:
-    """For whom a held bundle of a channel waits, by the configuration."""
-    settings = config.channels.get(channel)
-    return waits_for(settings.hold, scanned=bool(settings.scan)) if settings else ""
+def _waits(config: ReceiverConfig, held: Sequence[Row]) -> list[dict[str, Any]]:
+    """For whom held bundles wait, and who has accepted already."""
+    if not held:
+        return []
+    from receiver.commands.accepted import Acceptances  # what verifies, which is seldom needed here
+
+    acceptances = Acceptances(config)
+    return [acceptances.of(row).said() for row in held]

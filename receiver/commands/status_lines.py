@@ -92,13 +92,16 @@ def _waiting(said: Said, width: int, now_s: float) -> Iterator[str]:
 
 
 def _held(one: Said, unanswered: Said, width: int, now_s: float) -> Iterator[str]:
-    since, waits = moment_text(one["changed"], now_s), one["waits_for"] or "people"
+    since = moment_text(one["changed"], now_s)
+    waits = one["still_needed"] or one["waits_for"] or "people"
     begun = f"  {one['id']}  {size_text(one['size']):>8}  {since:<12} "
     yield ended(begun, one["label"], width)
     if why := unanswered.get(one["id"]):
         yield hanging(f"its scanner gave no answer: {why}", width)
         yield f"    'diode-receiver retry {one['id']}' asks it again"
     else:
+        if one["accepted"]:
+            yield hanging(f"accepted by {', '.join(one['accepted'])}", width)
         yield hanging(f"waits for {waits}; 'diode-receiver accept {one['id']}'", width)
 
 

@@ -17,11 +17,12 @@ from diode.errors import IntegrityError, NotInitialisedError
 from diode.storage.folder import Folder
 from diode.trust.keys import read_trusted
 from diode.trust.published import examine
-from diode.trust.roles import Role, Trust
+from diode.trust.roles import Trust
 from receiver.inbox.facts import ref_of
 from receiver.policy.authority import Authority
 from receiver.release.decisions import FOLDER as DECISIONS
 from receiver.release.decisions import Decision, Given, Verdict, find_decisions, read_decisions
+from receiver.release.waits import people_needed
 from receiver.release.words import Releasers, Uncounted
 from receiver.settings import StoreSettings
 
@@ -118,8 +119,7 @@ class Verdicts:
     def needed(self, channel: str, rule: Rule) -> int:
         """How many people must accept: what the channel asks for, or the document, whichever is more."""
         trust = self.trust
-        role = (trust.role(channel) if trust else None) or Role()
-        return max(rule.people, role.threshold if rule.people else 0)
+        return people_needed(rule.people, trust.role(channel) if trust else None)
 
 
 def decide(bundle: str, content: str, verdict: Verdict, reason: str, now: str) -> Decision:

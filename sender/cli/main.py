@@ -200,6 +200,7 @@ def approve(
     public: Annotated[Path | None, typer.Option("--public", help="The public half of a key in hardware.")] = None,
     signed: Annotated[Path | None, typer.Option("--signed", help="The manifest, as 'diode sign' signed it.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Sign a bundle that waits for people.
 
@@ -208,7 +209,7 @@ def approve(
     """
     from sender.commands import approval
 
-    approval.approve(context.obj, bundle, key, public, signed, yes=yes)
+    approval.approve(context.obj, bundle, approval.Hand(key, public, signed), yes=yes, as_json=as_json)
 
 
 @app.command()

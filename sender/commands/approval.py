@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from diode.bundle.ref import label_of, number_of
 from diode.config.load import load
@@ -32,29 +32,40 @@ def waiting(toml: Path, *, as_json: bool) -> None:
     approvals = Approvals(config, open_audit(config))
     with closing(open_ledger(config)) as ledger:
         found = [(row, approvals.read(row)) for row in ledger.unapproved()]
-    changes = {row.id: changes_of(config.state, row) for row, _ in found}
+    facts = [row._asdict() | _facts(config, row, one) for row, one in found]
     if as_json:
-        facts = [row._asdict() | _facts(config, row, one) for row, one in found]
-        say_json([one | {"changes": changes[one["id"]]} if changes[one["id"]] else one for one in facts])
+        say_json(facts)
         return
     bundles = [Listed.of(row, ", ".join(one.persons) or "nobody", str(one.needed)) for row, one in found]
     show_waiting(bundles, ("signed by", "needed"))
-    for row, _ in found:
-        _show_changes(label_of(row), changes[row.id])
+    for row, one in zip((row for row, _ in found), facts, strict=True):
+        say(f"{label_of(row)} ({row.id})")
+        print_fields({name.replace("_", " "): one[name] for name in ("classification", "releasable_to")})
+        say_files(one["first_files"], row.files)
+        _show_changes("it", one.get("changes", ()))
 
 
-def approve(toml: Path, bundle: str, key: str | None, public: Path | None, signed: Path | None, *, yes: bool) -> None:
-    """Sign a bundle that waits, after showing what it is: with ``key``, or by a manifest ``signed`` elsewhere."""
+class Hand(NamedTuple):
+    """How a person signs: with ``key`` (``public`` where it is in hardware), or by a manifest ``signed`` elsewhere."""
+
+    key: str | None
+    public: Path | None
+    signed: Path | None
+
+
+def approve(toml: Path, bundle: str, hand: Hand, *, yes: bool, as_json: bool) -> None:
+    """Sign a bundle that waits, after showing what it is. ``as_json``: instead, what it is then is one object."""
+    key, public, signed = hand
     if (key is None) == (signed is None):
         raise UsageError("give either --key KEY, or --signed FILE with a manifest that was signed elsewhere")
+    if as_json and key is not None and not yes:
+        raise UsageError("with --json nothing is shown before it is signed, so nobody is asked: give --yes as well")
     config = load(SenderConfig, toml)
     approvals = Approvals(config, open_audit(config))
     with closing(open_ledger(config, read_only=False)) as ledger:
         row = find_waiting(ledger, bundle)
-        found = inspect(read_sealed(config.state / "bundles" / row.id / MANIFEST_FILE))
-        print_fields(describe(found.manifest, found.number) | _standing(approvals.read(row)))
-        say_files(_first_files(config, row), found.manifest.files.entries)
-        _show_changes("it", changes_of(config.state, row))
+        if not as_json:
+            _show(config, row, approvals.read(row))
         if signed is not None:
             approval = approvals.merge(ledger, row, read_sealed(signed))
         else:
@@ -62,14 +73,26 @@ def approve(toml: Path, bundle: str, key: str | None, public: Path | None, signe
             signer = read_any_signer(key, public)
             confirm(f"sign it with key {signer.public_key.keyid[:16]}?", yes=yes)
             approval = approvals.sign(ledger, row, signer)
+    if as_json:
+        say_json(row._asdict() | _facts(config, row, approval) | {"is_approved": approval.is_enough})
+        return
     say(f"signed by {', '.join(approval.persons)}; {approval.needed} needed", file=sys.stderr)
     if approval.is_enough:
         text = "the running daemon sends it" if is_locked(config.state) else "the next run sends it"
         say(f"approved; {text}", file=sys.stderr)
 
 
+def _show(config: SenderConfig, row: Row, approval: Approval) -> None:
+    """What a person sees before they sign."""
+    found = inspect(read_sealed(config.state / "bundles" / row.id / MANIFEST_FILE))
+    print_fields(describe(found.manifest, found.number) | _standing(approval))
+    say_files(_first_files(config, row), found.manifest.files.entries)
+    _show_changes("it", changes_of(config.state, row))
+
+
 def _facts(config: SenderConfig, row: Row, approval: Approval) -> dict[str, Any]:
-    """What ``waiting --json`` tells of a bundle beside its row."""
+    """What ``--json`` tells of a bundle beside its row; ``changes``: of identity material alone."""
+    changes = changes_of(config.state, row)
     labels = inspect(read_sealed(config.state / "bundles" / row.id / MANIFEST_FILE)).manifest.labels
     return {
         "signed_by": approval.persons,
@@ -77,7 +100,7 @@ def _facts(config: SenderConfig, row: Row, approval: Approval) -> dict[str, Any]
         "classification": labels.classification if labels else None,
         "releasable_to": labels.releasable_to if labels else None,
         "first_files": _first_files(config, row),
-    }
+    } | ({"changes": changes} if changes else {})
 
 
 def _standing(approval: Approval) -> dict[str, str]:

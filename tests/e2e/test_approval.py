@@ -65,7 +65,12 @@ async def test_sent_when_the_second_person_has_signed(tmp_path: Path) -> None:
         (listed,) = json.loads((await run("waiting", "--json")).stdout)
         assert (bundle, [], 2) == (listed["id"], listed["signed_by"], listed["needed"])
         assert [{"path": "fix", "bytes": 7, "kind": "-"}] == listed["first_files"]
+        shown = (await run("waiting")).stdout
+        assert (True, True) == (f"cve/fix@1 ({bundle})" in shown.replace("\n", " "), "7  -             fix" in shown), (
+            shown
+        )
         assert 12 == (await run("approve", bundle, "--key", str(keys["mallory"]), "--yes")).returncode
+        assert 2 == (await run("approve", bundle, "--key", str(keys["alice"]), "--json")).returncode
         unasked = await run("approve", bundle, "--key", str(keys["alice"]))
         assert (2, True) == (unasked.returncode, "no terminal" in unasked.stderr)
         for _ in range(2):  # the same person once more changes nothing
@@ -75,6 +80,9 @@ async def test_sent_when_the_second_person_has_signed(tmp_path: Path) -> None:
             next(line.split(":", 1)[1].strip() for line in signed.stdout.splitlines() if line.startswith(word))
             for word in ("signed by", "still needed")
         )
+
+        again = json.loads((await run("approve", bundle, "--key", str(keys["alice"]), "--yes", "--json")).stdout)
+        assert (["alice"], 2, False) == (again["signed_by"], again["needed"], again["is_approved"])
 
         carried = link.folder / "carried.dsse.json"
         carried.write_bytes((link.folder / f"sender/state/bundles/{bundle}/manifest.dsse.json").read_bytes())
