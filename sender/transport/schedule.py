@@ -209,10 +209,13 @@ class Scheduler:
         several = [one for one in going if one.rows and one.rows[1].spread.k > 1]
         return _Room(narrow, [(one.plan.priority, _kept_bytes(one.plan, one.rows[0])) for one in several if one.rows])
 
-    def _urgency(self, flight: _Flight) -> tuple[int, float, bool, int]:
-        """A sort key: the highest priority, the channel with least of its share, what has begun, then its least."""
+    def _urgency(self, flight: _Flight) -> tuple[int, bool, float, int]:
+        """A sort key: the highest priority, what has begun, the channel with least of its share, then its least.
+
+        So shares decide which slab begins. Its rows follow as soon as they may, or two bursts could hit one slab.
+        """
         plan = flight.plan
-        return -plan.priority, self._spent[plan.channel], not flight.has_begun_rows, flight.spent
+        return -plan.priority, not flight.has_begun_rows, self._spent[plan.channel], flight.spent
 
     def _fill(self, gap: Gap) -> Padding | Wait:
         """Fill a short gap with padding. A long gap is waited for, and so is one behind jobs that are under way.
