@@ -19,10 +19,13 @@ MAX_STEPS: Final = 128  # components of a target: as many ``..`` as a path is de
 
 
 class Table(Protocol):
-    """A files table that can be searched."""
+    """A files table that can be searched. A signer's links may ask for a million folders, so that has to be fast."""
 
-    def path_from(self, path: str) -> str | None:
-        """The first path that is not before ``path``, by the bytes of both. None: all are before it."""
+    def has(self, path: str) -> bool:
+        """Whether a line has this path."""
+
+    def is_folder(self, path: str) -> bool:
+        """Whether something lies below a path, or the table lists it as a folder."""
 
 
 def check_links(table: Table, links: Iterable[FileEntry]) -> None:
@@ -45,7 +48,7 @@ def bad_links(table: Table, links: Iterable[FileEntry]) -> Iterator[PathError]:
         except PathError as error:
             yield error
             continue
-        if not target or known.is_folder(target):
+        if not target or table.is_folder(target):
             to_folders.append((one.path, target))
     places = [path.encode() for path, _ in to_folders]
     for path, target in to_folders:
@@ -56,12 +59,11 @@ def bad_links(table: Table, links: Iterable[FileEntry]) -> Iterator[PathError]:
 
 
 class _Known:
-    """What the table says of a path. What was found of folders is kept, because many links share them."""
+    """What the table says of a path, of which ``links`` are the links."""
 
     def __init__(self, table: Table, links: frozenset[str]) -> None:
         self._table = table
         self._links = links
-        self._folders: dict[str, bool] = {}
 
     def resolve(self, link: FileEntry) -> str:
         """The path that a link leads to; empty for the top. Raises PathError."""
@@ -71,7 +73,7 @@ class _Known:
             raise PathError(f"link {link.path!r} says more than {MAX_STEPS} components")
         at = link.path.rpartition("/")[0]
         for part in parts:
-            if at and not self.is_folder(at):
+            if at and not self._table.is_folder(at):
                 raise PathError(f"link {link.path!r} leads through {at!r}, which is no folder of this bundle")
             if part == "..":
                 if not at:
@@ -79,17 +81,10 @@ class _Known:
                 at = at.rpartition("/")[0]
             elif part not in ("", "."):
                 at = f"{at}/{part}" if at else part
-        if at and not self.is_folder(at) and (at in self._links or self._table.path_from(at) != at):
+        if at and not self._table.is_folder(at) and (at in self._links or not self._table.has(at)):
             what = "another link" if at in self._links else "nothing in this bundle"
             raise PathError(f"link {link.path!r} leads to {what}: {at!r}")
         return at
-
-    def is_folder(self, path: str) -> bool:
-        """Whether something lies below a path, or the table lists it as a folder."""
-        if (known := self._folders.get(path)) is None:
-            found = self._table.path_from(f"{path}/")
-            known = self._folders[path] = found is not None and found.startswith(f"{path}/")
-        return known
 
 
 class PathList:
@@ -98,10 +93,18 @@ class PathList:
     def __init__(self, paths: Sequence[str]) -> None:
         self._paths = paths
 
-    def path_from(self, path: str) -> str | None:
-        """The first path that is not before ``path``."""
+    def has(self, path: str) -> bool:
+        """As :meth:`Table.has`."""
+        return self._path_from(path) == path
+
+    def is_folder(self, path: str) -> bool:
+        """As :meth:`Table.is_folder`."""
+        return self._path_from(f"{path}/").startswith(f"{path}/")
+
+    def _path_from(self, path: str) -> str:
+        """The first path that is not before ``path``; "" when all are."""
         index = bisect_left(self._paths, path.encode(), key=str.encode)
-        return self._paths[index] if index < len(self._paths) else None
+        return self._paths[index] if index < len(self._paths) else ""
 
 
 def _any_below(places: Sequence[bytes], folder: str) -> bool:

@@ -25,18 +25,26 @@ class FileIndex:
     ``table`` is kept by reference, not copied.
 
     ``entries`` are its parsed lines in order. They are consumed once; of them, ``links`` are kept. ``folders`` says how
-    many folders have no line, the top among them.
+    many folders have no line, the top among them. With ``finds_folders``, :meth:`is_folder` may be asked until
+    :meth:`forget_folders`; a hash of each is kept for that.
     """
 
-    def __init__(self, table: "memoryview | bytes", entries: Iterable[FileEntry], count: int) -> None:
+    def __init__(
+        self, table: "memoryview | bytes", entries: Iterable[FileEntry], count: int, *, finds_folders: bool = False
+    ) -> None:
         self._table = table
         self._lines = array("q", bytes(8 * (count + 1)))
         self._starts = array("q", bytes(8 * (count + 1)))
         self.links: list[FileEntry] = []
         self.folders = 1
+        self._places: set[int] = set()  # of all folders
         line, start, above = 0, 0, Folders()
         for i, entry in enumerate(entries, 1):
-            self.folders += sum(1 for _ in above.enter(entry.path))
+            entered = list(above.enter(entry.path))
+            self.folders += len(entered)
+            if finds_folders:
+                listed = [entry.path.rstrip("/")] if entry.is_directory else []
+                self._places.update(map(hash, (*entered, *listed)))
             if entry.link is not None:
                 self.links.append(entry)
             line += len(entry.line())
@@ -53,10 +61,18 @@ class FileIndex:
     def __iter__(self) -> Iterator[FileEntry]:
         return map(self.entry, range(len(self)))
 
-    def path_from(self, path: str) -> str | None:
-        """The first path of the table that is not before ``path`` in its order. None: all are before it."""
+    def has(self, path: str) -> bool:
+        """Whether a line has this path."""
         index = bisect_left(range(len(self)), path.encode(), key=lambda i: self.entry(i).path.encode())
-        return self.entry(index).path if index < len(self) else None
+        return index < len(self) and self.entry(index).path == path
+
+    def is_folder(self, path: str) -> bool:
+        """Whether something lies below a path, or a line lists it as a folder."""
+        return hash(path) in self._places
+
+    def forget_folders(self) -> None:
+        """Nobody asks for folders any more."""
+        self._places = set()
 
     def start(self, index: int) -> int:
         """Where file ``index`` begins in the stream."""

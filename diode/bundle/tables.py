@@ -25,7 +25,9 @@ def read_files(lines: Iterable[bytes], files: "memoryview | bytes", manifest: Ma
     docs/bundle-format.md.
     """
     view, end = memoryview(files), manifest.lines_bytes
-    index = FileIndex(view[:end], parse_files(lines, manifest), manifest.files.entries)
+    has_links = manifest.links > 0
+    index = FileIndex(view[:end], parse_files(lines, manifest), manifest.files.entries, finds_folders=has_links)
     check_links(index, index.links)
+    index.forget_folders()
     times = read_times(bytes(view[end:]), manifest, index.folders) if manifest.times else ()
     return Tables(index, times)

@@ -79,6 +79,9 @@ def maybe_asking(state: Path, side: Side, words: Vocabulary) -> Asking | None:
     except (FileNotFoundError, ConnectionRefusedError):
         sock.close()
         return None
+    except BlockingIOError:
+        sock.close()
+        raise HostError("more commands ask the daemon at once than may wait; type it again in a moment") from None
     except OSError as error:
         sock.close()
         raise HostError(f"{state / SOCKET} cannot be used: {error.strerror or error}") from None

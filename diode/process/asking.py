@@ -18,6 +18,7 @@ from diode.process.warden import PATIENCE_S
 
 MAX_ANSWER_BYTES: Final = 64 << 10
 MAX_TEXT: Final = 500  # characters of it that are told
+_LOOK_S: Final = 0.01  # until asyncio has noticed that a process has ended
 
 
 class NoAnswerError(Exception):
@@ -62,8 +63,9 @@ async def ask(
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # where the warden could not
         talking.cancel()
-        code = await process.wait()
-    return Answered(code, answer.text)
+        while process.returncode is None:  # noqa: ASYNC110  # wait() waits for all who hold its output
+            await asyncio.sleep(_LOOK_S)
+    return Answered(process.returncode, answer.text)
 
 
 async def _ended(pid: int) -> None:

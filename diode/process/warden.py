@@ -8,7 +8,7 @@ ended, when it is told to end (SIGTERM), and when whoever started it dies.
 import ctypes
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Final, NoReturn
 
@@ -80,18 +80,32 @@ def _wait_for(child: int) -> int:
 
 
 def _end_all() -> None:
-    """Kill our children, and theirs as they become ours, until there are none."""
+    """Kill our children, and theirs as they become ours, until there are none.
+
+    A child that forks and ends at once, again and again, is met only by who is fast: all that have ended are reaped
+    before the next look, or their number would make that slow.
+    """
     with suppress(ChildProcessError):
         while True:
             for pid in _children():
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             os.waitpid(-1, 0)
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
 
 
-def _children() -> Iterator[int]:
-    """Our children, by the process table: not every kernel lists them by their parent."""
+def _children() -> Iterable[int]:
+    """Our children, as the kernel lists them by their parent; where it does not, by the process table."""
     ours = os.getpid()
+    try:
+        with open(f"/proc/self/task/{ours}/children", "rb") as file:
+            return map(int, file.read().split())
+    except OSError:
+        return _children_by_table(ours)
+
+
+def _children_by_table(ours: int) -> Iterator[int]:
     for name in filter(str.isdigit, os.listdir("/proc")):
         with suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
             if int(file.read().rpartition(b")")[2].split()[1]) == ours:

@@ -30,7 +30,7 @@ class BeatHeard:
 
 @dataclass(frozen=True, slots=True)
 class LinkSilent:
-    """No heartbeat is heard: never yet, or for too long. It is said once more each minute: ``times`` counts them.
+    """No heartbeat is heard: never yet, or for too long. It is said once more each minute.
 
     ``state`` and ``says`` are those of :mod:`receiver.supervisor.reception`; ``drops`` is what was refused since the
     last time, by cause; ``do`` is what mends it.
@@ -41,7 +41,6 @@ class LinkSilent:
     says: str
     drops: Mapping[str, int]
     do: str
-    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,6 @@ class LinkImpaired:
     says: str
     drops: Mapping[str, int]
     do: str
-    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,8 @@ class Directory:
             return Found("absent")
         with folder:
             found = tree_of(folder)
-        return Found("other", digest_of(found)) if difference(item, found) else Found("same")
+        is_other = difference(item, found)
+        return Found("other", digest_of(found), digest_of(item.entries)) if is_other else Found("same")
 
     def names(self, item: Item) -> dict[str, str]:
         """Nothing more than channel, name and version."""

@@ -92,6 +92,9 @@ def difference(item: Item, found: Iterable[FileEntry]) -> str:
 
 
 def digest_of(found: Iterable[FileEntry]) -> str:
-    """The digest of a folder, as :attr:`Item.sums` has it."""
-    files = {one.path: one.sha256 for one in found if one.is_file}
-    return sums_of({path.encode(errors="replace").decode(): digest for path, digest in files.items()})
+    """The digest of a folder, as :attr:`Item.sums` has it; where it holds links, one that tells these apart, too."""
+    listed = list(found)
+    files = {one.path: one.sha256 for one in listed if one.is_file}
+    sums = sums_of({path.encode(errors="replace").decode(): digest for path, digest in files.items()})
+    links = sorted((one.path, one.link) for one in listed if one.link is not None)
+    return hashlib.sha256(repr((sums, links)).encode()).hexdigest() if links else sums

@@ -69,12 +69,16 @@ class QuarantineWriter(QuarantineRecord):
     """Records which manifests were refused."""
 
     def note(self, bundle: str, manifest: Manifest | None, reason: str, detail: str) -> None:
-        """The manifest of this bundle was refused; None: no known key has signed it. The newest are remembered."""
+        """The manifest of this bundle was refused; None: no known key has signed it. The newest are remembered.
+
+        What was noted of a known key stays: anybody can send the same manifest once more, under a wrong signature.
+        """
         is_known = manifest is not None
         place = ("", "", "", 0) if manifest is None else tuple(getattr(manifest, name) for name in _PLACE)
         self._connection.execute(
             f"INSERT OR REPLACE INTO quarantined ({_COLUMNS}) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%SZ'))",
+            "SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, strftime('%Y-%m-%dT%H:%M:%SZ') "
+            "WHERE NOT EXISTS (SELECT 1 FROM quarantined WHERE bundle = ?1 AND is_known > ?6)",
             (bundle, *place, is_known, reason, detail),
         )
         self._connection.execute(

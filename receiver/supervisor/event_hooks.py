@@ -7,7 +7,7 @@ from typing import Any, Final
 from diode.config.receiver import ReceiverConfig
 from diode.process.event_hooks import EventHooks, Happening, Settings
 from receiver.events.happened import Ended, Event, Incomplete, Noted, NowHeld, ScanFailed
-from receiver.events.of_link import LinkAlive, LinkSilent
+from receiver.events.of_link import LinkAlive, LinkImpaired, LinkSilent
 from receiver.inbox.folder import Inbox
 from receiver.ledger.bundles import Row
 from receiver.release.scanning import surroundings
@@ -22,6 +22,7 @@ class Told:
         settings = config.hooks
         writes = tuple(map(str, settings.writes))
         self._inbox = Inbox(config.inbox.path).path.absolute()
+        self._silent: set[str] = set()  # the causes of this silence that were told
         self.hooks = EventHooks(
             Settings(
                 side="receiver",
@@ -40,14 +41,22 @@ class Told:
         match event:
             case Ended() | NowHeld() | Incomplete() | ScanFailed():
                 self._of_bundle(event)
-            case LinkSilent(times=1):
-                facts = {"since_s": event.since_s, "state": event.state, "detail": event.says, "do": event.do}
-                self.hooks.tell(Happening("silent", facts))
-            case LinkAlive():
-                self.hooks.tell(Happening("alive", {"since_s": event.since_s}))
+            case LinkSilent() | LinkImpaired() | LinkAlive():
+                self._of_link(event)
             case Noted(event=what) if what == _DISK:
                 facts = {"reason": _DISK, "detail": str(event.fields.get("detail", ""))}
                 self.hooks.tell(Happening("failed", facts))
+
+    def _of_link(self, event: LinkSilent | LinkImpaired | LinkAlive) -> None:
+        """A silence and its end, whatever else is wrong with the link before and after it."""
+        if isinstance(event, LinkSilent):
+            if event.state not in self._silent:  # it is said again and again
+                facts = {"since_s": event.since_s, "state": event.state, "detail": event.says, "do": event.do}
+                self.hooks.tell(Happening("silent", facts))
+            self._silent.add(event.state)
+        elif self._silent:
+            self.hooks.tell(Happening("alive", {"since_s": event.since_s}))
+            self._silent.clear()
 
     def _of_bundle(self, event: Ended | NowHeld | Incomplete | ScanFailed) -> None:
         match event:

@@ -66,7 +66,7 @@ class LinkAlarm:
         self._times += 1
         kind = LinkImpaired if reception.is_heard else LinkSilent
         since_s = round(now.at - self._begun_at, 1)
-        self._say(kind(since_s, reception.state, picture["says"], drops, picture["do"], self._times))
+        self._say(kind(since_s, reception.state, picture["says"], drops, picture["do"]))
 
 
 class LinkWatch:

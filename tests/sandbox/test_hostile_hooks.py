@@ -5,6 +5,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from diode.config.init import init_pair
 from diode.config.load import load
 from diode.config.receiver import ReceiverConfig
+from diode.process.asking import ask
 from diode.process.judges import CANNOT_START, Surroundings
 from diode.process.programs import environment
 from diode.process.sandbox import landlock_version
@@ -20,7 +22,7 @@ from receiver.release.scanning import surroundings
 from tests.patience import PATIENCE_S
 
 needs_landlock = pytest.mark.skipif(landlock_version() < 2, reason="this kernel has no Landlock")
-SOURCE = Path(__file__).with_name("hostile_hook.c")
+SOURCE, FAMILY = (Path(__file__).with_name(name) for name in ("hostile_hook.c", "hostile_family.c"))
 CALLS = {"socket unix", "connect", "socket inet", "datagram pair", "limit the daemon", "signal the keeper"}
 FILES = {"read the key", "write a decision"}
 
@@ -34,12 +36,13 @@ def program() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:  # beside what a test hides
         Path(folder).chmod(0o755)
         made = Path(folder) / "hook"
-        _build(compiler, made)
+        _build(compiler, SOURCE, made)
+        _build(compiler, FAMILY, made.with_name("family"))
         yield made
 
 
-def _build(compiler: str, made: Path) -> None:
-    done = subprocess.run([compiler, "-O1", "-static", "-o", str(made), str(SOURCE)], capture_output=True, check=False)
+def _build(compiler: str, source: Path, made: Path) -> None:
+    done = subprocess.run([compiler, "-O1", "-static", "-o", str(made), str(source)], capture_output=True, check=False)
     if done.returncode:
         pytest.skip(f"no static C library: {done.stderr.decode()[-200:]}")
     made.chmod(0o755)
@@ -123,6 +126,21 @@ def test_root_is_no_user_of_its_own(program: Path, side: tuple[ReceiverConfig, l
     found = could(program, words, surroundings(config), "nobody")
     assert "socket unix" in found
     assert not found & {"connect", "signal the keeper", "limit the daemon", *FILES}
+
+
+async def test_a_family_that_never_rests_is_ended(program: Path, tmp_path: Path) -> None:
+    """Each of its members is gone before it could be killed twice; the hook is over when all are."""
+    seconds, mark = round(4 * PATIENCE_S), f"family-of-{tmp_path.name}"
+    answered = await ask([str(program.with_name("family")), str(seconds), mark], b"", PATIENCE_S, Surroundings())
+    assert 0 == answered.code
+    assert [] == [one for one in command_lines() if mark in one]
+
+
+def command_lines() -> Iterator[str]:
+    """Of all processes, but those that have ended meanwhile."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            yield path.read_text()
 
 
 def test_without_libseccomp_nothing_runs(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """Links of a bundle lead to files and folders of it, whatever its table says."""
 
 import os
-from bisect import bisect_left
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,28 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diode.bundle.files import FileEntry, PathSet
-from diode.bundle.links import MAX_STEPS, check_links
+from diode.bundle.links import MAX_STEPS, PathList, bad_links, check_links
+from diode.bundle.stream import FileIndex
 from diode.errors import PathError
 
-FILES = ("a", "x/y/file", "x/z", "bin/tool.js", "lib/deep/er/leaf")
-
-
-class Listed:
-    """The paths of a table, sorted."""
-
-    def __init__(self, paths: list[str]) -> None:
-        self._paths = sorted(paths, key=str.encode)
-
-    def path_from(self, path: str) -> str | None:
-        """As a FileIndex finds it."""
-        index = bisect_left(self._paths, path.encode(), key=str.encode)
-        return self._paths[index] if index < len(self._paths) else None
+FILES = ("a", "empty/", "x/y/file", "x/z", "bin/tool.js", "lib/deep/er/leaf")
 
 
 def check(links: Mapping[str, str], files: tuple[str, ...] = FILES) -> None:
-    """Judge links of a table that holds these files, too."""
-    ordered = sorted(links, key=str.encode)
-    check_links(Listed([*files, *links]), [FileEntry(path, link=links[path]) for path in ordered])
+    """Judge links of a table that holds these files, too: by its lines, and by a list of its paths, in the same way."""
+    lines = [*(FileEntry(path, link=target) for path, target in links.items()), *map(FileEntry, files)]
+    lines.sort(key=lambda entry: entry.path.encode())
+    kept = [one for one in lines if one.link is not None]
+    digested = [replace(one, blake3="0" * 64, sha256="0" * 64) if one.is_file else one for one in lines]
+    index = FileIndex(b"".join(one.line() for one in digested), digested, len(digested), finds_folders=True)
+    by_list = bad_links(PathList([one.path for one in lines]), kept)
+    assert list(map(str, by_list)) == list(map(str, bad_links(index, kept)))
+    check_links(index, kept)
 
 
 GOOD = {
@@ -42,6 +37,8 @@ GOOD = {
     "up to the top and down": {"x/y/l": "../../bin/tool.js"},
     "a folder": {"lib64": "lib"},
     "a folder, with a slash": {"lib64": "lib/"},
+    "an empty folder": {"b": "empty"},
+    "through an empty folder": {"b": "empty/../a"},
     "with a dot": {"b": "./a"},
     "two slashes": {"b": "x//z"},
     "up from a folder that is passed": {"b": "x/y/../z"},
@@ -90,6 +87,28 @@ def test_what_is_refused(case: str) -> None:
     if case != "absolute":  # which no line of a table may say
         with pytest.raises(PathError):
             check(BAD[case])
+
+
+class Counting(FileIndex):
+    """Counts the lines that are read."""
+
+    read = 0
+
+    def entry(self, index: int) -> FileEntry:
+        """As ever."""
+        self.read += 1
+        return super().entry(index)
+
+
+def test_folders_on_the_way_cost_no_line() -> None:
+    """Who signs ten thousand links that lead through a hundred folders each stops a receiver for seconds at most."""
+    deep = [f"{number:03d}{'/d' * 60}" for number in range(100)]
+    links = [FileEntry(f"{one}/l", link=f"{'../' * 61}{deep[at - 1]}/f") for at, one in enumerate(deep)]
+    lines = [*links, *(FileEntry(f"{one}/f", 0, "0" * 64, "0" * 64) for one in deep)]
+    lines.sort(key=lambda entry: entry.path.encode())
+    index = Counting(b"".join(one.line() for one in lines), lines, len(lines), finds_folders=True)
+    check_links(index, index.links)
+    assert index.read <= len(links) * 10
 
 
 names = st.sampled_from(["a", "b", "c", "A", "d"])

@@ -220,3 +220,13 @@ def test_an_answer_may_hold_fractions_and_names_that_are_no_text() -> None:
     assert said == answered(lines_answer(said).rstrip(b"\n"))
     with pytest.raises(MessageError):
         answered(b"[" * 100_000)
+
+
+def test_a_command_says_that_too_many_wait(tmp_path: Path) -> None:
+    """The kernel takes no more connections: that passes, and is said so."""
+    with socket.socket(socket.AF_UNIX) as full, socket.socket(socket.AF_UNIX) as first:
+        full.bind(str(tmp_path / SOCKET))
+        full.listen(0)
+        first.connect(str(tmp_path / SOCKET))
+        with pytest.raises(HostError, match="type it again"):
+            maybe_asking(tmp_path, "sender", WORDS)
