@@ -23,6 +23,7 @@ from diode.audit.chain import What
 from diode.audit.facts import ended
 from diode.audit.log import open_log
 from diode.config.ownership import check_ownership
+from diode.config.programs import say_missing
 from diode.config.sender import SenderConfig
 from diode.console.metrics import counter, event_hook_metrics, gauge, serve
 from diode.console.progress import Display
@@ -85,6 +86,7 @@ class Sender:
         self.config = config
         self._stack = ExitStack()
         check_ownership(config)
+        say_missing(config)
         signer = read_signer(config.send.key) if config.daemon_signs else None
         key = read_link_key(config.link.key)
         self._stack.callback(os.close, lock_folder(config.state))

@@ -11,6 +11,7 @@
 - ``link_key_rotation``: changes a link key, by one rename for each step
 - ``load``: reads a configuration from TOML and the environment
 - ``ownership``: finds keys, configuration and folders above them that other users may change
+- ``programs``: programs of the site that a configuration names, and which of them cannot be run
 - ``receiver``: ``receiver.toml``: the settings of the receiving side
 - ``sections``: the sections that the settings of both sides share
 - ``sender``: ``sender.toml``: the settings of the sending side

@@ -8,11 +8,11 @@ import typer
 
 from diode.config.load import ConfigError, load
 from diode.config.ownership import find_unsafe
+from diode.config.programs import problems_of_programs
 from diode.config.receiver import ReceiverConfig
 from diode.config.sender import SenderConfig
 from diode.console.terminal import say, say_json
 from diode.errors import UsageError
-from diode.process.judges import Account
 
 Side = SenderConfig | ReceiverConfig
 
@@ -48,15 +48,9 @@ def _missing(config: Side) -> Iterator[str]:
 
 
 def _no_programs(config: Side) -> Iterator[str]:
-    """Event hooks that cannot be run: each would be a warning at each event."""
-    for event, command in config.hooks.commands.items():
-        if not os.access(command[0], os.X_OK) or os.path.isdir(command[0]):
-            yield f"hooks.{event}: {command[0]} is not there, or may not be executed"
-    if config.hooks.user:
-        try:
-            Account.of(config.hooks.user)
-        except UsageError as error:
-            yield f"hooks.user: {error}"
+    """Programs of the site that cannot be run: what waits for one would wait for ever."""
+    for problem in problems_of_programs(config):
+        yield f"{problem.setting}: {problem.text}"
 
 
 def _keys(config: Side) -> Iterator[tuple[str, Path]]:

@@ -9,15 +9,18 @@ a name that does not exist yet.
 import os
 import stat
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from pydantic import BaseModel
 
 from diode.config.identity import Identity
+from diode.config.programs import programs_of
 from diode.config.receiver import ReceiverConfig
 from diode.config.sender import SenderConfig
 from diode.errors import UsageError
+from diode.process.judges import find_program
 from diode.storage.database import LEDGER_FILE
 
 MOST_LINKS: Final = 40  # as the kernel
@@ -135,22 +138,18 @@ def _files(config: Config) -> Iterator[Path]:
         yield config.source
     yield from (config.link.key, config.link.previous, config.service_key)
     yield config.audit_folder
-    for command in config.hooks.commands.values():
-        yield from _code_in(command)
+    for program in programs_of(config):
+        yield from _code_in(program.command)
     yield config.state / LEDGER_FILE  # the trust document lies in it, and which numbers are spent
     if isinstance(config, SenderConfig):
         yield config.send.key
         for channel in config.channels.values():
             yield from _paths_in(channel.intake)
             yield from _pins(channel.intake.identity)
-            for hook in channel.intake.hooks:
-                yield from _code_in(hook.run)
         if config.guard_file.is_relative_to(config.outbox.path):  # others may write there
             yield config.guard_file
     else:
         for side in config.channels.values():
-            yield from _code_in(side.scan)
-            yield from _code_in(side.health)
             yield from _pins(side.identity)
 
 
@@ -162,7 +161,10 @@ def _pins(identity: Identity | None) -> Iterator[Path]:
 
 def _code_in(command: Sequence[str]) -> Iterator[Path]:
     """The program of a command, and files among its arguments that it may run or obey: a script, a file of rules."""
-    yield from map(Path, command[:1])
+    with suppress(OSError):
+        yield Path(find_program(command[0]))
+    if os.path.isabs(command[0]):
+        yield Path(command[0])  # also where nothing is yet: whoever can make it decides
     yield from (Path(argument) for argument in command[1:] if os.path.isabs(argument) and os.path.isfile(argument))
 
 

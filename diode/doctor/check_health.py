@@ -12,7 +12,8 @@ from typing import Final
 
 from diode.config.link_key_rotation import maybe_previous
 from diode.config.ownership import find_unsafe
-from diode.config.receiver import Channel, ReceiverConfig
+from diode.config.programs import programs_of
+from diode.config.receiver import ReceiverConfig
 from diode.config.sender import SenderConfig
 from diode.doctor.findings import Finding, Site
 from diode.errors import DiodeError, UsageError
@@ -181,16 +182,8 @@ def _check_key(path: Path, kind: str, read: Callable[[Path], object]) -> Finding
 
 
 def _check_judges(config: SenderConfig | ReceiverConfig) -> Iterator[Finding]:
-    """Scanners and hooks: whom they run as."""
-    users: dict[str, str] = {}
-    for name, channel in config.channels.items():
-        if isinstance(channel, Channel):
-            users |= {f"channels.{name}.scan_user": channel.scan_user} if channel.scan else {}
-            users |= {f"channels.{name}.health_user": channel.health_user} if channel.health else {}
-        else:
-            users |= {f"channels.{name}.intake.hooks.{n}.user": h.user for n, h in enumerate(channel.intake.hooks)}
-    users |= {"hooks.user": config.hooks.user} if config.hooks.commands else {}
-    for setting, user in users.items():
+    """Scanners and hooks: whom they run as. What a person starts by a command is theirs."""
+    for setting, user in {one.user_setting: one.user for one in programs_of(config) if not one.is_persons}.items():
         yield _check_judge(setting, user)
 
 

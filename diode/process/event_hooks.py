@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from diode.errors import DiodeError, UsageError
+from diode.errors import DiodeError
 from diode.formats.digest import digest
 from diode.formats.escape import escape
 from diode.formats.timestamps import now_utc
@@ -30,7 +30,6 @@ SAID_EVERY_S: Final = 60.0
 MOST_TOLD: Final = 4096
 TOLD_FILE: Final = "event-hooks.json"  # below the state folder
 LEFT_OUT_DO: Final = "make the hook faster, raise hooks.at_once, or hooks.queue"
-MISSING_DO: Final = "put the program there, or mend [hooks]; until then nobody is told"
 FAILED: Final = "the transfer is not touched; the event is not told again"
 
 
@@ -100,13 +99,8 @@ class EventHooks:
             self._say_left_out(time.monotonic())
 
     def start(self) -> None:
-        """Begin to tell, on the running loop. Events that came before wait. Names each program that cannot be run."""
+        """Begin to tell, on the running loop. Events that came before wait."""
         settings = self._settings
-        for event, command in settings.commands.items():
-            try:
-                settings.around.command(command, settings.user)
-            except (OSError, UsageError) as error:
-                log.warning("event_hook_missing", event_hook=event, detail=escape(str(error)), do=MISSING_DO)
         if settings.commands:
             for _ in range(settings.at_once):
                 self._tasks.append(tending.start("event hook", self._work))

@@ -94,11 +94,7 @@ class Surroundings:
 
         Raises UsageError when the user is unknown, OSError when the program is missing or may not be run.
         """
-        found = shutil.which(program[0], path=ENVIRONMENT["PATH"])
-        if found is None:
-            there = os.path.exists(program[0])
-            error = PermissionError if there else FileNotFoundError
-            raise error(0, "it may not be executed" if there else "No such file or directory", program[0])
+        found = find_program(program[0])
         settings = JudgeSettings(
             self.hidden, self.reads, self.writes, self.is_persons, Account.of(user) if user else None
         )
@@ -107,6 +103,19 @@ class Surroundings:
     def with_reads(self, *more: Path) -> "Surroundings":
         """The same surroundings, with ``more`` places to read."""
         return replace(self, reads=(*self.reads, *map(str, more)))
+
+
+def find_program(name: str) -> str:
+    """Where the program lies that a command begins with: by its path, or in the folders of the system.
+
+    Raises OSError when it is missing or may not be run.
+    """
+    found = shutil.which(name, path=ENVIRONMENT["PATH"])
+    if found is None:
+        there = os.path.exists(name)
+        error = PermissionError if there else FileNotFoundError
+        raise error(0, "it may not be executed" if there else "No such file or directory", name)
+    return found
 
 
 def hide(config: Any, *more: Path) -> tuple[str, ...]:

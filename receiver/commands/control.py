@@ -19,11 +19,25 @@ def retry(toml: Path, bundle: str) -> None:
     asking = maybe_asking(config.state, "receiver", WORDS)
     if asking is None:
         raise UsageError("no daemon runs here, so nothing was tried; 'diode-receiver run' starts one")
-    with asking:
-        said = asking.ask(Retry(bundle))
+    try:
+        with asking:
+            said = asking.ask(Retry(bundle))
+    except UsageError as error:
+        if lines := _unfinished(config, toml, bundle):
+            raise UsageError(f"{error}. A store was left half done; type: {'; '.join(lines)}") from None
+        raise
     say(
         f"{said['label']} ({said['id']}): {said['what']} is tried again; 'diode-receiver status' shows what comes of it"
     )
+
+
+def _unfinished(config: ReceiverConfig, toml: Path, bundle: str) -> list[str]:
+    """What to type where ``ingest`` was interrupted: that is a command's work, which the daemon does not do."""
+    if not config.ingest:
+        return []
+    from receiver.commands.ingest import unfinished_lines  # loads what signs
+
+    return unfinished_lines(config, toml, bundle)
 
 
 def _one(config: ReceiverConfig, beginning: str) -> str:

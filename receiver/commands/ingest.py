@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from shlex import quote
 from typing import NamedTuple
@@ -245,6 +245,19 @@ def undo_lines(config: ReceiverConfig, toml: Path, bundle: str) -> list[str]:
     return [
         undo_line(toml, bundle, one) for one in sorted(config.ingest) if (folder / one / record_name(bundle)).exists()
     ]
+
+
+def unfinished_lines(config: ReceiverConfig, toml: Path, bundle: str) -> list[str]:
+    """What ends what was begun with a bundle at a target, and was not finished, by the journals."""
+    lines = []
+    for target in sorted(config.ingest):
+        with suppress(DiodeError, OSError):
+            record = Journal(config.state, target, create=False).get(bundle)
+            if record is not None and record.phase == "doing":
+                lines.append(f"diode-receiver -c {quote(str(toml))} ingest {bundle} --to {target}")
+            elif record is not None and record.phase == "undoing":
+                lines.append(undo_line(toml, bundle, target))
+    return lines
 
 
 def _tell(wanted: Wanted, line: CatalogueLine, steps: tuple[str, ...], replaces: str) -> None:

@@ -1,7 +1,8 @@
 """The orders of people about published bundles: small signed files, written by a command, read by ``store``.
 
 An order counts as that of the person whose releaser's key signed it. If no releaser's key is known, it counts as that
-of the Unix user who owns the file. The supervisor orders as well, by the receiver's service key: what a hook found.
+of the Unix user who owns the file. The supervisor orders as well, by the receiver's service key: what a hook found,
+and that a bundle is looked into again.
 """
 
 import os
@@ -30,7 +31,18 @@ ORDERS: Final = Kind(ORDER_TYPE, MAX_ORDER_BYTES, OURSELVES)
 _NAME: Final = re.compile(r"[0-9a-f]{16}" + re.escape(ENDING))
 
 What = Literal[
-    "promote", "rollback", "follow", "pin", "unpin", "remove", "recall", "undo-recall", "drill", "healthy", "unhealthy"
+    "promote",
+    "rollback",
+    "follow",
+    "pin",
+    "unpin",
+    "remove",
+    "recall",
+    "undo-recall",
+    "drill",
+    "healthy",
+    "unhealthy",
+    "describe",
 ]
 
 
@@ -39,7 +51,7 @@ class Order(BaseModel):
 
     ``version``: what is promoted or pinned; of a rollback the version that the person saw it would lead to.
     ``expects``: the pointer's number that the person saw; if it moved meanwhile, the order is refused. ``bundles``:
-    what is recalled (one), or removed. ``reason`` goes into the audit log.
+    what is recalled or looked into again (one), or removed. ``reason`` goes into the audit log.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")

@@ -11,7 +11,7 @@ from receiver.promotion.orders import OURSELVES, Given, Order
 
 LATEST_S: Final = 300  # so far ahead of this host's clock an order may be dated
 OLDEST_S: Final = 7 * 86400
-BY_OURSELVES: Final = ("healthy", "unhealthy")  # what the receiver's own key alone says
+BY_OURSELVES: Final = ("healthy", "unhealthy", "describe")  # what the receiver's own key alone says
 
 
 class Due(NamedTuple):

@@ -62,6 +62,11 @@ class Describing:
         """A bundle was published: look into it, and then tell."""
         self._waiting.append(bundle)
 
+    def again(self, bundle: str) -> None:
+        """Look into a bundle once more, unless that is to be done anyhow."""
+        if bundle not in self._waiting:
+            self._waiting.append(bundle)
+
     def step(self) -> None:
         """Take what was answered, and ask the next. Raises MessageError, StorageError."""
         has_news = self._asked is None and bool(self._waiting)

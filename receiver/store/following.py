@@ -32,7 +32,7 @@ class Following:
         describer: Describer | None,
     ) -> None:
         self._surviving = reports.disk.surviving
-        self.serving = Serving(settings, records, reports, releasers, finishing, clock)
+        self.serving = Serving(settings, records, reports, releasers, finishing, clock, self.again)
         describer = describer or DescribingHere(Path(settings.inbox), Path(settings.index))
         self.describing = Describing(settings, records, reports, describer, self.serving.published)
 
@@ -44,6 +44,10 @@ class Following:
     def published(self, bundle: str) -> None:
         """A bundle was published."""
         self.describing.published(bundle)
+
+    def again(self, bundle: str) -> None:
+        """A person wants a bundle looked into once more."""
+        self.describing.again(bundle)
 
     def start(self) -> None:
         """Set right what an earlier run left: whose names are first, since clients see them. Raises StorageError."""

@@ -7,16 +7,18 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from diode.errors import UsageError
 from diode.formats.timestamps import now_utc
 from diode.process.clock import ClockWatch
 from receiver.catalogue.takers import last_taken
+from receiver.ledger.states import State
 from receiver.promotion.apply import Pointers
 from receiver.promotion.drill import Checking, Drills
 from receiver.promotion.drill_check import Verified, verify_at_rest
 from receiver.promotion.drill_report import ReportFiles
 from receiver.promotion.facts import Known
 from receiver.promotion.files import PointerFiles
-from receiver.promotion.obey import Orders
+from receiver.promotion.obey import Apply, Orders, Wanted
 from receiver.promotion.recalling import Recalling
 from receiver.promotion.reconcile import Reconciling
 from receiver.promotion.removal import Removal
@@ -43,7 +45,9 @@ class Serving:
         releasers: Releasers,
         finishing: Finishing,
         clock: ClockWatch,
+        describe: Callable[[str], None],
     ) -> None:
+        """``describe`` has a bundle looked into."""
         self._reports = reports
         self._bundles = records.ledger.bundles
         forward = [name for name, channel in settings.channels.items() if channel.identity]
@@ -58,13 +62,14 @@ class Serving:
         self.drills = Drills(trials, known, settings.channels, files, check, reports.tell)
         taken = partial(last_taken, Path(settings.taken))
         self.removal = Removal(records.inbox, self.pointers, known, finishing.start, taken, time.time, clock.is_doubted)
-        others = {
+        others: dict[str, Apply] = {
             "healthy": self.drills.answered,
             "unhealthy": self.drills.answered,
             "drill": self.drills.begin,
             "recall": self.recalling.order,
             "undo-recall": self.recalling.undo,
             "remove": self.removal.remove,
+            "describe": partial(self._describe, describe),
         }
         state = Path(settings.state)
         self.orders = Orders(state, releasers, self.pointers, known, reports.tell, others, time.time)
@@ -110,6 +115,15 @@ class Serving:
         for work in (self.pointers.settle, self._follow_published, *orders, self.removal.go_on):
             with self._reports.disk.surviving():
                 work()
+
+    def _describe(self, describe: Callable[[str], None], wanted: Wanted) -> None:
+        """Have a bundle looked into again: a person asked the supervisor. Raises UsageError."""
+        bundle, *others = wanted.order.bundles or [""]
+        row = self._bundles.get(bundle)
+        if others or row is None or row.state != State.PUBLISHED:
+            raise UsageError("it is about no published bundle")
+        self.orders.conclude(wanted.outcomes("applied", "it is looked into again"))
+        describe(bundle)
 
     def _follow_published(self) -> None:
         for hex_id in list(self._published):

@@ -8,6 +8,7 @@ from pathlib import Path
 from diode.audit.log import AuditLog, open_log
 from diode.config.link_key_rotation import Previous, maybe_previous
 from diode.config.ownership import check_ownership
+from diode.config.programs import say_missing
 from diode.config.receiver import ReceiverConfig, ReceiverLink
 from diode.errors import UsageError
 from diode.net.address import Address
@@ -113,6 +114,7 @@ def _check_settings(config: ReceiverConfig) -> None:
     refuse_twins({name: of_kinds(channel.names, channel.serve) for name, channel in config.channels.items()})
     _prepare_index(config.gateway.index)
     check_ownership(config)
+    say_missing(config)
     read_link_key(config.link.key)
     if any(channel.scan for channel in config.channels.values()):
         read_signer(config.service_key)  # by which the scanner's word is told from a stranger's

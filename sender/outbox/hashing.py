@@ -122,6 +122,8 @@ def _hash_file(
         slabs.update(chunk)
         size += count
         progress(count)
+        if before.st_nlink and not os.fstat(file.fileno()).st_nlink:
+            raise SourceError(f"{source.origin!r} was removed while it was hashed")
     after = os.fstat(file.fileno())
     if fingerprint(before) != fingerprint(after) or size != after.st_size:
         raise SourceError(f"{source.origin!r} changed while it was hashed")

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from diode.config.check import problems_of
 from diode.config.init import init_pair
 from diode.config.load import load
+from diode.config.programs import say_missing
 from diode.config.receiver import ReceiverConfig
 from diode.config.sender import SenderConfig
 from diode.errors import NotInitialisedError, UsageError
@@ -85,3 +87,45 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     """It has a code of its own."""
     with pytest.raises(NotInitialisedError):
         problems_of(SenderConfig, tmp_path / "none.toml")
+
+
+PROGRAMS = {
+    (SenderConfig, "hooks.sent"): '[hooks]\nsent = ["{0}"]\n',
+    (SenderConfig, "channels.a.intake.hooks.0.run"): '[channels.a.intake]\nhooks = [{{ run = ["{0}"] }}]\n',
+    (ReceiverConfig, "hooks.missing"): '[hooks]\nmissing = ["{0}"]\n',
+    (ReceiverConfig, "channels.a.scan"): '[channels.a]\nscan = ["{0}"]\n',
+    (ReceiverConfig, "channels.a.health"): '[channels.a]\nhealth = ["{0}"]\n',
+    (ReceiverConfig, "ingest.store.command"): '[ingest.store]\nkind = "exec"\nchannels = ["a"]\ncommand = ["{0}"]\n',
+}
+
+
+@pytest.mark.parametrize(("kind", "setting"), PROGRAMS)
+def test_each_program_is_looked_for(pair: Path, kind: type[SenderConfig] | type[ReceiverConfig], setting: str) -> None:
+    """One that is not there, cannot be run, is a folder, or can be written by others: each kind of setting alike."""
+    side = "sender" if kind is SenderConfig else "receiver"
+    toml, program = pair / side / f"{side}.toml", pair / "program"
+    with toml.open("a") as file:
+        file.write(PROGRAMS[kind, setting].format(program))
+    assert [f"{setting}: {program} cannot be run: No such file or directory"] == problems_of(kind, toml)
+    program.touch(0o600)
+    assert [f"{setting}: {program} cannot be run: it may not be executed"] == problems_of(kind, toml)
+    with capture_logs() as logs:
+        say_missing(load(kind, toml))
+    assert [("program_missing", setting)] == [(line["event"], line["setting"]) for line in logs]
+    program.chmod(0o755)
+    assert [] == problems_of(kind, toml)
+    program.chmod(0o757)
+    (problem,) = problems_of(kind, toml)
+    assert f"{program} confers trust, or lies above what does, and others may write it" in problem
+    program.unlink()
+    program.mkdir()
+    assert [f"{setting}: {program} cannot be run: it may not be executed"] == problems_of(kind, toml)
+
+
+def test_users_whom_nobody_knows(pair: Path) -> None:
+    """Each setting once, however many hooks it is for."""
+    with (pair / "receiver" / "receiver.toml").open("a") as file:
+        file.write('[hooks]\nmissing = ["/bin/true"]\nheld = ["/bin/true"]\nuser = "nobody-knows"\n')
+        file.write('[channels.a]\nscan = ["true"]\nscan_user = "nobody-knows"\n')
+    problems = problems_of(ReceiverConfig, pair / "receiver" / "receiver.toml")
+    assert ["hooks.user", "channels.a.scan_user"] == [one.partition(":")[0] for one in problems]

@@ -281,3 +281,35 @@ def test_whom_scanners_and_hooks_run_as(folder: Path, role: str, user: str, leve
     with (folder / role / f"{role}.toml").open("a") as file:
         file.write(text + (f'{setting} = "{user}"\n' if user else ""))
     assert level == named(examine(site(folder, role))["Is it sound?"], "judges").level
+
+
+@pytest.mark.parametrize(
+    ("landlock", "seccomp", "level", "text", "do"),
+    [
+        (6, True, "advice", "it opens no socket and writes below few folders", "useradd -r diode-judge"),
+        (5, True, "advice", "and may signal the daemon (not from Linux 6.12 on)", "useradd -r diode-judge"),
+        (0, True, "problem", "without Landlock it reads and writes all that the daemon does", "kernel with Landlock"),
+        (6, False, "problem", "is not started without libseccomp", "apt install libseccomp2"),
+    ],
+)
+@pytest.mark.parametrize("role", JUDGES)
+def test_it_says_what_binds_a_program_of_our_own_user(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    landlock: int,
+    seccomp: bool,
+    level: str,
+    text: str,
+    do: str,
+    role: str,
+) -> None:
+    """By what this kernel can do."""
+    monkeypatch.setattr("diode.doctor.check_health.landlock_version", lambda: landlock)
+    monkeypatch.setattr("diode.doctor.check_health.has_seccomp", lambda: seccomp)
+    config, setting = JUDGES[role]
+    with (folder / role / f"{role}.toml").open("a") as file:
+        file.write(config)
+    found = named(examine(site(folder, role))["Is it sound?"], "judges")
+    assert (level, True, True) == (found.level, text in found.says, f"{setting} is not set" in found.says)
+    assert do in found.do

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -28,10 +29,22 @@ needs_root = pytest.mark.needs("root")
 
 @pytest.fixture
 def link(tmp_path: Path) -> Path:
-    """Both sides, with something in each folder; everybody may pass through to them."""
-    to, listen = "127.0.0.1:9", "127.0.0.1:9"
-    init_pair(tmp_path / "pair", to=to, listen=listen, mtu=1500, rate=0, profile="standard", auth="gmac")
-    pair = tmp_path / "pair"
+    """Both sides, with something in each folder."""
+    return pair_in(tmp_path)
+
+
+@pytest.fixture
+def open_link() -> Iterator[Path]:
+    """The same in a folder to which every user may pass, as through pytest's own not everyone may."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o711)
+        yield pair_in(Path(folder))
+
+
+def pair_in(folder: Path) -> Path:
+    """Both sides below a folder; everybody may pass through the pair itself."""
+    pair, (to, listen) = folder / "pair", ("127.0.0.1:9", "127.0.0.1:9")
+    init_pair(pair, to=to, listen=listen, mtu=1500, rate=0, profile="standard", auth="gmac")
     for name in ("receiver/state/ledger.db", "receiver/state/audit/1", "sender/state/ledger.db"):
         (pair / name).parent.mkdir(parents=True, exist_ok=True)
         (pair / name).write_text("books")
@@ -145,14 +158,14 @@ def test_a_judge_has_no_privilege(user: str, link: Path) -> None:
 
 
 @needs_root
-def test_a_judge_with_a_user_of_its_own(link: Path) -> None:
+def test_a_judge_with_a_user_of_its_own(open_link: Path) -> None:
     """It has that user's numbers and groups, and still passes to the bundle that it judges."""
+    link = open_link
     around, nobody = around_of(link, "receiver"), Account.of("nobody")
     assert tried(f"test $(id -u):$(id -g) = {nobody.user}:{nobody.group}", around, "nobody")
     assert tried(f'test "$(id -G)" = "{" ".join(map(str, nobody.groups))}"', around, "nobody")
-    for folder in (link / "receiver", link, *link.parents):
-        if folder.stat().st_mode & 0o011 != 0o011:
-            folder.chmod(folder.stat().st_mode | 0o011)
+    for folder in (link / "receiver", link):
+        folder.chmod(folder.stat().st_mode | 0o011)
     held = link / "receiver/inbox/.diode/held"
     held.chmod(0o700)
     assert not tried(f"cat {held}/0123456789abcdef/data/file", around, "nobody")

@@ -78,6 +78,24 @@ def test_an_older_senders_ledger_goes_on(tmp_path: Path, name: str) -> None:
     assert (before, len(SenderLedger.migrations)) == (rows_of(path), version_of(path))
 
 
+def parts_of(path: Path) -> set[tuple[str, str]]:
+    """Its tables, indexes and triggers, by kind and name."""
+    with closing(sqlite3.connect(path)) as database:
+        return set(database.execute("SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"))
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_an_older_ledger_gets_all_that_a_new_one_has(tmp_path: Path, name: str) -> None:
+    """Every table, index and trigger that came since is there at the next start."""
+    kind = LEDGERS[name.partition("-")[0]]
+    lay(name, tmp_path / "old.db")
+    before = parts_of(tmp_path / "old.db")
+    for path in (tmp_path / "old.db", tmp_path / "new.db"):
+        kind(path).close()
+    new = parts_of(tmp_path / "new.db")
+    assert (set(), True) == (new - parts_of(tmp_path / "old.db"), bool(new - before))
+
+
 @pytest.mark.parametrize("name", of_side("sender"))
 def test_an_older_senders_ledger_notes_exports(tmp_path: Path, name: str) -> None:
     """It had no table of them; what is noted is there after it is opened again."""

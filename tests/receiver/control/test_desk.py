@@ -1,6 +1,9 @@
 """What a person asks of the running receiver, and what is in the audit log before it is done."""
 
+import os
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from securesystemslib.signer import CryptoSigner
@@ -8,7 +11,7 @@ from securesystemslib.signer import CryptoSigner
 from diode.audit.facts import unix_user
 from diode.audit.log import AuditLog
 from diode.audit.segments import segments
-from diode.errors import MessageError, UsageError
+from diode.errors import MessageError, StorageError, UsageError
 from diode.process.peer import Peer
 from receiver.control.desk import Desk
 from receiver.control.picture import Picture
@@ -55,9 +58,15 @@ class Bench:
         )
         self.desk = Desk(self.audit, picture, Retrying(self.enclave.config, self.ledger, self.scanner), dismissing)
 
-    def take(self, channel: str) -> str:
+    def problem(self, bundle: str) -> str:
+        """Why a bundle's content could not be looked into."""
+        entry = self.ledger.catalogue.entry(bundle)
+        assert entry is not None
+        return entry.problem
+
+    def take(self, channel: str, **fields: Any) -> str:
         """Have a bundle arrive; its id."""
-        bundle: Bundle = make_bundle({"a": b"1"}, signer=ALICE, channel=channel)
+        bundle: Bundle = make_bundle({"a": os.urandom(8)}, signer=ALICE, channel=channel, **fields)
         self.enclave.take(bundle)
         return f"{bundle.number:016x}"
 
@@ -95,6 +104,44 @@ async def test_what_cannot_be_tried_again_says_what_to_type(tmp_path: Path) -> N
             await bench.desk.answer(Retry(bundle), PEER)
     assert "" == bench.audited
     bench.enclave.stop()
+
+
+async def test_content_that_was_not_looked_into_is_looked_into_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By an order of the receiver's own key, which nobody else may give."""
+    broken = partial(raising, StorageError("the disk was away"))
+    monkeypatch.setattr("receiver.describe.describing.describe", broken)
+    bench = Bench(tmp_path)
+    published = bench.take("test")
+    assert "the disk was away" == bench.problem(published)
+    monkeypatch.undo()
+    said = await bench.desk.answer(Retry(published), PEER)
+    assert ("the look into its content", "the disk was away") == (said["what"], bench.problem(published))
+    bench.enclave.tick()
+    assert "" == bench.problem(published)
+    with pytest.raises(UsageError, match="nothing of it failed"):
+        await bench.desk.answer(Retry(published), PEER)
+    assert 1 == bench.audited.count('"what":"retried"')
+    bench.enclave.stop()
+
+
+async def test_what_is_not_in_use_says_what_puts_it_to_use(tmp_path: Path) -> None:
+    """As where a health hook refused it; and what was refused says how it is sent again."""
+    bench = Bench(tmp_path)
+    first, second = bench.take("test", sequence=1, version="v1"), bench.take("test", sequence=2, version="v2")
+    with pytest.raises(UsageError, match=r"v2 is in use: 'diode-receiver promote test/.* v1' puts"):
+        await bench.desk.answer(Retry(first), PEER)
+    twice = bench.take("test", sequence=2, version="v2")
+    assert second != twice
+    with pytest.raises(UsageError, match=r"used.*'diode-sender put PATH --channel test --name .*@VERSION'"):
+        await bench.desk.answer(Retry(twice), PEER)
+    bench.enclave.stop()
+
+
+def raising(error: Exception, *_: object) -> None:
+    """Fails."""
+    raise error
 
 
 async def test_nobody_answers_what_nobody_knows(tmp_path: Path) -> None:

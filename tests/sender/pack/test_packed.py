@@ -330,3 +330,17 @@ def test_a_link_put_into_the_path_of_a_found_file_is_not_followed(tmp_path: Path
     (tmp_path / "root" / "sub").symlink_to(tmp_path / "secret")
     with pytest.raises(SourceError, match="links"):
         hash_content(sources, SLAB_BYTES)
+
+
+def test_a_file_that_is_removed_is_not_hashed_to_its_end(tmp_path: Path) -> None:
+    """The person who removed it does not wait for an hour of hashing."""
+    file, done = tmp_path / "file", []
+    file.write_bytes(b"x" * (3 << 20))
+
+    def remove(count: int) -> None:
+        done.append(count)
+        file.unlink(missing_ok=True)
+
+    with pytest.raises(SourceError, match="was removed while it was hashed"):
+        hash_content(collect([file], "refuse"), SLAB_BYTES, remove)
+    assert [1 << 20] == done
