@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 from urllib.parse import urlsplit
 
+from tests.patience import PATIENCE_S
+
 _OWN: Final = {"connection", "transfer-encoding", "content-length", "date", "server"}
 
 
@@ -77,7 +79,7 @@ class _Forwards(BaseHTTPRequestHandler):
         self._forward()
 
     def _ask(self, moving: Moving, body: bytes) -> tuple[http.client.HTTPResponse, bytes]:
-        upstream = http.client.HTTPConnection(urlsplit(moving.upstream).netloc, timeout=60)
+        upstream = http.client.HTTPConnection(urlsplit(moving.upstream).netloc, timeout=PATIENCE_S)
         headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
         upstream.request(self.command, self.path, body or None, {**headers, "Connection": "close"})
         answer = upstream.getresponse()

@@ -25,6 +25,7 @@ from tests.dnf import Dnf, build_dnf
 from tests.images import ImageLayout
 from tests.package_clients import Npm
 from tests.packages import tgz, wheel
+from tests.patience import PATIENCE_S
 
 VERSIONS: Final = ("1.0.0", "2.0.0")  # of equal length
 HUBS: Final = {"hf": "2.4.0", "hf-0.23.5": "0.23.5"}
@@ -72,7 +73,7 @@ class Scene:
 
     def asked(self, path: str) -> Any:
         """The JSON at a path of the gateway."""
-        with urllib.request.urlopen(f"{self.base}{path}", timeout=60) as answer:
+        with urllib.request.urlopen(f"{self.base}{path}", timeout=PATIENCE_S) as answer:
             return json.load(answer)
 
 
@@ -281,7 +282,7 @@ def mcp(scene: Scene) -> Once:
         server = scene.asked("/mcp/v0.1/servers/com.example%2Facme/versions/latest")["server"]
         if server["description"] != f"version {server['version']}" or len(listed) != 1:
             raise AssertionError(f"listed: {listed}; answered: {server}")
-        with urllib.request.urlopen(server["packages"][0]["identifier"], timeout=60) as answer:
+        with urllib.request.urlopen(server["packages"][0]["identifier"], timeout=PATIENCE_S) as answer:
             (folder / "acme.mcpb").write_bytes(answer.read())
         yield Got(server["version"], "acme.mcpb", folder / "acme.mcpb")
 

@@ -25,6 +25,7 @@ from receiver.describe.makers import MAKERS
 from receiver.describe.protocols import Described
 from receiver.gateway.server.app import Gateway, Mounted, mounted
 from receiver.gateway.server.engine import Engine
+from tests.patience import PATIENCE_S
 
 BUILT = "2026-11-01T00:00:00Z"
 NOW = "2026-11-28T12:00:00Z"
@@ -43,9 +44,9 @@ def listening(gateway: Gateway, tls: ssl.SSLContext | None = None, **options: An
     try:
         yield port
     finally:
-        asyncio.run_coroutine_threadsafe(engine.drain(within_s=5.0, idle_s=0.0), loop).result(30)
+        asyncio.run_coroutine_threadsafe(engine.drain(within_s=5.0, idle_s=0.0), loop).result(PATIENCE_S)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(30)
+        thread.join(PATIENCE_S)
         loop.close()
         sock.close()
 

@@ -9,7 +9,7 @@ import os
 import random
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from tests.patience import PATIENCE_S
 GOODBYE_S = 15.0  # for what still runs when a test is over, and is of no interest any more
 SMALL_MTU = 576  # its slabs are small, so that a bundle of several takes little time
 SMALL_SLAB = 200 * 64 * 448
+SLOW_RATE = 100_000  # bytes a second: after a small slab nothing is sent for a minute
 _PORTS = itertools.cycle(random.Random(os.getpid()).sample(range(20_000, 32_000), 12_000))
 
 
@@ -199,6 +200,20 @@ class Pair:
         await process.said("one way")
         return process
 
+    @contextlib.contextmanager
+    def slowly(self, channel: str) -> Iterator[None]:
+        """A sender that is started in the block sends a slab of ``channel``, and the next one a minute later.
+
+        What a test does in the middle of a bundle then happens there, however busy the machine is.
+        """
+        config = self.folder / "sender" / "sender.toml"
+        before = config.read_text()
+        config.write_text(f"{before}\n[channels.{channel}]\nrate = {SLOW_RATE}\n")
+        try:
+            yield
+        finally:
+            config.write_text(before)
+
     async def _start(self, module: str, *arguments: str, enter: tuple[str, ...] = (), **env: str) -> Process:
         process = await start(module, *arguments, enter=enter, **env)
         self.running.append(process)
@@ -224,6 +239,16 @@ async def pair(folder: Path, **options: Any) -> AsyncIterator[Pair]:
         yield made
     finally:
         await made.close()
+
+
+def is_read(address: Address) -> bool:
+    """Whether whoever listens on an address of IPv4 has read all that has come there so far."""
+    sockets = [line.split() for line in Path("/proc/net/udp").read_text().splitlines()[1:]]
+    return not any(int(fields[4].partition(":")[2], 16) for fields in sockets if _port(fields[1]) == address.port)
+
+
+def _port(local: str) -> int:
+    return int(local.rpartition(":")[2], 16)
 
 
 def worker(pid: int, module: str) -> int:

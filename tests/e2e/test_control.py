@@ -1,5 +1,6 @@
 """A person asks the running sender: what it does, to pause, to cancel; by the commands that they type."""
 
+import asyncio
 import json
 import random
 import signal
@@ -12,6 +13,7 @@ from diode.audit.chain import What, field
 from diode.audit.facts import unix_user
 from diode.audit.find import find
 from tests.e2e.pair import SMALL_MTU, SMALL_SLAB, Pair, differences, pair
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.long
 
@@ -86,17 +88,20 @@ async def test_what_is_kept_back_waits_over_a_restart_and_then_goes_on(tmp_path:
     """It was on air; the enclave's status tells what came of it; a person lets it go, and it arrives whole."""
     async with pair(tmp_path / "pair", mtu=SMALL_MTU, rate=3_000_000) as link:
         receiver = await link.receiver()
-        said = (await enclave_status(link))["now"]
+        async with asyncio.timeout(PATIENCE_S):
+            while (said := (await enclave_status(link))["now"])["link"]["state"] == "starting":
+                pass  # not all of its workers have begun
         assert ("never_heard", 0) == (said["link"]["state"], said["coming"])
         await link.diode()
-        daemon = await link.sender("run", "--json")
-        await daemon.said("udp_path_chosen")
+        with link.slowly("slow"):
+            daemon = await link.sender("run", "--json")
+            await daemon.said("udp_path_chosen")
         (link.outbox / "slow").mkdir()
         part = tmp_path / "part"
         part.write_bytes(random.Random(5).randbytes(8 * SMALL_SLAB))
         part.rename(link.outbox / "slow" / "first@1")
         await receiver.counted("bytes_done", 1)
-        await done(link, "pause")  # however long the next commands take, it is not over meanwhile
+        await done(link, "pause")
         (coming,) = (said := (await enclave_status(link))["now"])["on_the_way"]
         assert ("alive", "slow/first/1", 8) == (said["link"]["state"], coming["label"], coming["slabs"])
         assert 0 < coming["done_bytes"] < coming["total_bytes"]

@@ -178,8 +178,9 @@ async def stop_and_go_on(folder: Path, number: signal.Signals) -> None:
         sent.write_bytes(random.Random(5).randbytes(4 * SMALL_SLAB))
         await link.diode()
         receiver = await link.receiver()
-        sender = await link.sender("send", "--json", "--version", "1", str(sent))
-        await receiver.counted("bytes_done", SMALL_SLAB)
+        with link.slowly("default"):
+            sender = await link.sender("send", "--json", "--version", "1", str(sent))
+            await receiver.counted("bytes_done", SMALL_SLAB)
         sender.signal(number)
         expected = 0 if number == signal.SIGTERM else 130
         assert expected == await sender.ended()

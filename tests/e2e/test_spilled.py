@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from receiver.ledger.ledgers import StoreLedger
-from tests.e2e.pair import SMALL_MTU, SMALL_SLAB, Pair, differences, pair
+from tests.e2e.pair import SMALL_MTU, SMALL_SLAB, Pair, differences, is_read, pair
 from tests.patience import until
 
 
@@ -38,19 +38,28 @@ async def test_symbols_outlive_a_receiver_that_is_stopped(tmp_path: Path) -> Non
     """At 28 % loss neither of two passes is enough. What the first one brought is spilled at SIGTERM at the latest."""
     sent = model(tmp_path, 2)
     async with pair(tmp_path / "pair", mtu=SMALL_MTU, rate=4_000_000, profile="lossy") as link:
-        await link.diode("--loss", "28%")
+        diode = await link.diode("--loss", "28%")
         receiver = await link.receiver()
-        passes = ("--passes", "2", "--pass-delay", "10", "--version", "1")
+        passes = ("--passes", "2", "--pass-delay", "3600", "--version", "1")
         sender = await link.sender("send", "--json", *passes, str(sent))
-        await sender.counted("bytes_done", sent.stat().st_size)
-        sender.signal(signal.SIGTERM)
-        assert 0 == await sender.ended()
+        await sender.said("bundle_queued")
+        books = link.folder / "sender" / "state" / "ledger.db"
+        with closing(sqlite3.connect(books, isolation_level=None)) as db:
+            await until(lambda: db.execute("SELECT pass, slab FROM progress").fetchone() == (0, 2), "a pass is sent")
+            sender.signal(signal.SIGTERM)
+            assert 0 == await sender.ended()
+            db.execute("UPDATE bundle SET pass_delay_s = 0.1")  # for what is left of that pass, before the next one
+        await until(lambda: is_read(link.low), "the diode has taken the whole pass")
+        diode.signal(signal.SIGTERM)  # what it has taken is passed on
+        assert 0 == await diode.ended()
+        await until(lambda: is_read(link.high), "the receiver has taken what is left of it")
         await until_begun(link, 2, "SELECT number FROM parked WHERE kind = 1")
         receiver.signal(signal.SIGTERM)
         assert 0 == await receiver.ended()
         with closing(StoreLedger(link.folder / "receiver" / "state" / "ledger.db", read_only=True)) as ledger:
             (row,) = ledger.bundles.in_progress()
             assert 2 <= len(ledger.slabs.spilled(row.id))  # the tables may be among them
+        await link.diode("--loss", "28%", "--seed", "2")
         receiver = await link.receiver("--bundles", "1")
         sender = await link.sender("run", "--json", "--until-idle")  # the second pass, which its last run left
         assert 0 == await sender.ended()

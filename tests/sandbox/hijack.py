@@ -1,18 +1,19 @@
 """A daemon whose workers are taken over: ``hijack.py SIDE free|confined FILES ARGUMENTS``; FILES is a JSON list.
 
 ``hijack.py MODULE lies|always FOLDER ARGUMENTS``: one worker does not attack the kernel but lies (``liar.py``): each
-lie once, or for ever.
+lie once, or for ever. How long a worker takes to start says nothing then: all deaths count as of one minute.
 """
 
 import importlib
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from diode.process import programs, workers
+from diode.process import programs, restarts, workers
 
 TARGET, MODE, GIVEN = sys.argv[1:4]
 SIDE = TARGET.split(".")[0]
@@ -42,6 +43,9 @@ RESTARTS = {"receiver": "receiver.supervisor.pipelines", "sender": "sender.daemo
 if MODE == "lies":
     counting: Any = importlib.import_module(RESTARTS[SIDE])
     counting.MOST_RESTARTS = 1000
+if MODE == "always":
+    counted: Any = restarts
+    counted.WITHIN_S = math.inf
 starting: Any = workers
 starting.subprocess = _Subprocess
 sys.argv = [f"diode-{SIDE}", *sys.argv[4:]]

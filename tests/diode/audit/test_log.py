@@ -27,6 +27,7 @@ from diode.formats.digest import digest
 from diode.formats.dsse import load_signer
 from diode.trust.keys import new_signing_key
 from tests.diode.audit.lines import lines_of
+from tests.patience import PATIENCE_S
 
 
 def rewrite(folder: Path, lines: list[bytes]) -> None:
@@ -214,7 +215,7 @@ def test_processes_that_append_at_once_keep_one_chain(tmp_path: Path) -> None:
     """Four writers, and segments that are closed meanwhile: each entry is there once, each writer's in order."""
     command = [sys.executable, "-c", WRITER, str(tmp_path / "audit")]
     writers = [subprocess.Popen([*command, f"writer{n}"]) for n in range(4)]
-    assert [0] * 4 == [writer.wait(60) for writer in writers]
+    assert [0] * 4 == [writer.wait(PATIENCE_S) for writer in writers]
     entries = list(entries_of(tmp_path / "audit"))
     assert [*range(1, 401)] == [entry.n for entry in entries]
     for n in range(4):

@@ -21,6 +21,7 @@ from diode.errors import NotInitialisedError, StorageError, UsageError
 from diode.protocol.link_key import LinkKey
 from diode.trust.keys import new_link_key, read_link_key, write_private
 from receiver.peer.link_keys import link_keys
+from tests.patience import PATIENCE_S
 
 STEPS = ("open", "fsync", "fdatasync", "replace", "unlink")  # of the two commands, where one may be killed
 KILLED = 9
@@ -225,7 +226,7 @@ def kills(toml: Path, new: Path | None) -> Iterator[int]:
     for step in itertools.count():
         process = context.Process(target=killed_at, args=(step, toml, new))
         process.start()
-        process.join(60)
+        process.join(PATIENCE_S)
         assert process.exitcode in (0, KILLED)
         yield step
         if process.exitcode == 0:

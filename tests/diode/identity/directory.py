@@ -55,7 +55,7 @@ class Directory:
     def tool(self, name: str, *arguments: str, content: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         """Run one of slapd's tools."""
         command = [program(name) or name, *arguments]
-        return subprocess.run(command, input=content, capture_output=True, check=False, timeout=60)
+        return subprocess.run(command, input=content, capture_output=True, check=False, timeout=PATIENCE_S)
 
     def load(self, content: bytes) -> str:
         """Fill it with slapadd, while it does not run. What it said, where it refused."""

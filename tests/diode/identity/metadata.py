@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from tests.needs import program
+from tests.patience import PATIENCE_S
 
 AT: Final = datetime(2026, 11, 1, tzinfo=UTC)
 UNTIL: Final = "2026-12-01T00:00:00Z"
@@ -101,7 +102,7 @@ def aggregate(
 
 def _xmlsec1(where: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     command = [program("xmlsec1") or "xmlsec1", *arguments]
-    return subprocess.run(command, cwd=where, capture_output=True, check=False, timeout=60)
+    return subprocess.run(command, cwd=where, capture_output=True, check=False, timeout=PATIENCE_S)
 
 
 def sign(where: Path, text: str, by: str = "rsa") -> bytes:

@@ -128,9 +128,9 @@ def test_both_ends_over_loopback(path: UdpPath) -> None:
 
     thread = threading.Thread(target=receive)
     thread.start()
-    assert began.wait(60)
+    assert began.wait(PATIENCE_S)
     sent = list(ramp(KEY, "gmac", address, 1408, path, (200_000,), 0.1))
-    thread.join(120)
+    thread.join(PATIENCE_S)
     assert [step.sent for step in sent] == [step.sent for step in meter.steps.values()]
     assert (0, True) == (meter.steps[0].lost, ended[0] > 0)
 

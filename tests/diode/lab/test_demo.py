@@ -14,7 +14,7 @@ from diode.content.judge import Judge
 from diode.content.rules import Rules
 from diode.errors import UsageError
 from diode.lab import demo
-from tests.patience import wait_until
+from tests.patience import PATIENCE_S, wait_until
 
 
 @pytest.mark.long
@@ -61,7 +61,7 @@ def test_a_signal_leaves_nothing_behind(started: subprocess.Popen[str], tmp_path
     """Neither folders nor processes."""
     link = child_with(started.pid, "diode.cli.main link")
     started.terminate()
-    assert 128 + signal.SIGTERM == started.wait(60)
+    assert 128 + signal.SIGTERM == started.wait(PATIENCE_S)
     assert [] == os.listdir(tmp_path / "made")
     assert not Path(f"/proc/{link}").exists()
 
@@ -70,7 +70,7 @@ def test_a_signal_leaves_nothing_behind(started: subprocess.Popen[str], tmp_path
 def test_a_diode_that_dies_ends_it_at_once(started: subprocess.Popen[str]) -> None:
     """It says so, and claims nothing of what did not arrive."""
     os.kill(child_with(started.pid, "diode.cli.main link"), signal.SIGKILL)
-    said, _ = started.communicate(timeout=60)
+    said, _ = started.communicate(timeout=PATIENCE_S)
     assert 1 == started.returncode
     assert "the diode was killed by signal 9" in said
     assert "every slab" not in said

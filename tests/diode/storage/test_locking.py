@@ -12,6 +12,7 @@ import pytest
 
 from diode.errors import LockedError, UsageError
 from diode.storage.locking import ASKED_TRIES, OWNED_TRIES, is_locked, lock_folder, locked, locked_as_it_is
+from tests.patience import PATIENCE_S
 
 STARTS = 200
 
@@ -106,8 +107,8 @@ def test_a_daemon_starts_while_others_ask_in_a_loop(tmp_path: Path) -> None:
     process.start()
     thread.start()
     try:
-        assert begun.wait(60)
-        assert begun_here.wait(60)
+        assert begun.wait(PATIENCE_S)
+        assert begun_here.wait(PATIENCE_S)
         for _ in range(STARTS):
             with locked(tmp_path):
                 assert is_locked(tmp_path)

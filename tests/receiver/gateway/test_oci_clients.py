@@ -19,7 +19,7 @@ from receiver.gateway.server.app import Mounted
 from receiver.gateway.view import View
 from tests.clients import python_with, run
 from tests.images import ImageLayout
-from tests.patience import wait_until
+from tests.patience import PATIENCE_S, wait_until
 from tests.serving import Serving
 
 pytestmark = pytest.mark.clients
@@ -262,7 +262,7 @@ def containerd(folder: Path) -> Iterator[list[str]]:
         yield ctr
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE_S)
 
 
 @pytest.mark.needs("root", "containerd")

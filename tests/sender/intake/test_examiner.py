@@ -140,9 +140,9 @@ def test_a_stop_ends_a_child_that_hangs(candidate: MakeCandidate, monkeypatch: p
     monkeypatch.setattr(spare, "Worker", Watched)
     thread = threading.Thread(target=run)
     thread.start()
-    assert started.wait(10)
+    assert started.wait(PATIENCE_S)
     asked.progress.is_stopped = True
-    thread.join(10)
+    thread.join(PATIENCE_S)
     assert ([True], -9) == (raised, children[0].process.returncode)
 
 

@@ -16,6 +16,7 @@ from diode.formats.escape import bounded
 from sender.intake.candidate import Candidate, StoppedError
 from sender.intake.pipeline import Pipeline
 from sender.intake.verdict import MOST_DETAIL, Check, Finding, Reason, Verdict
+from tests.patience import PATIENCE_S
 from tests.sender.intake.conftest import Judge, MakeCandidate
 
 PICKLE = b"\x80\x04\x95\x0f\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix\x94\x8c\x06system\x94\x93\x94."
@@ -131,7 +132,7 @@ def test_stop_is_no_verdict(candidate: MakeCandidate, tmp_path: Path) -> None:
 
     thread = threading.Thread(target=run)
     thread.start()
-    thread.join(5)
+    thread.join(PATIENCE_S)
     assert [True] == raised
 
 

@@ -34,6 +34,7 @@ from sender.transport.encode import SUPERVISOR
 from sender.transport.jobs import Jobs
 from sender.transport.pipeline import Pipeline
 from sender.transport.plan import Padding
+from tests.patience import PATIENCE_S
 
 KEY_ID = 5
 ENCODE, TRANSMIT = "sender.encode", "sender.transmit"
@@ -276,7 +277,7 @@ async def test_a_daemon_never_lives_on_without_workers(bench: Bench, monkeypatch
     monkeypatch.setattr(restarts, "PAUSES_S", (0.0, 0.0))
     bench.pipelines._start = failing(3, bench.pipelines._start)
     bench.pipelines.mourn(_worker(ENCODE))
-    await bench.shutdown.wait(10.0)
+    await bench.shutdown.wait(PATIENCE_S)
     assert bench.shutdown.failure is not None
     assert 1 == bench.shutdown.failure.exit_code
     assert "no new workers could be started: cannot find the host" in str(bench.shutdown.failure)
