@@ -94,6 +94,15 @@ class SendRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ProveSlab:
+    """Compare a slab of a stream with its digest, unless that was done. Nothing of it is sent."""
+
+    job: JobNumber
+    bundle: BundleNumber
+    slab: Annotated[int, Whole(0, MAX_SLABS - 1)]
+
+
+@dataclass(frozen=True, slots=True)
 class SendSlot:
     """A slot of the arena is ready to be sent: runs of (first datagram, count), ``filler`` of padding between them."""
 
@@ -136,8 +145,15 @@ class SessionBegun:
 
 
 @dataclass(frozen=True, slots=True)
+class Proven:
+    """A slab is what was packed."""
+
+    job: JobNumber
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
-    """A job could not be encoded."""
+    """A job could not be encoded, or a slab is not what was packed."""
 
     job: JobNumber
     detail: Annotated[str, Text(500)]
@@ -208,8 +224,8 @@ class TransmitSettings:
     path: Annotated[Literal["auto", "batched", "portable"], Word("auto", *UDP_PATHS)]
 
 
-ENCODE_HEARS: Final = Vocabulary(SetRate, SendPadding, BundleBegun, BundleEnded, SendSlab, SendRow)
-ENCODE_SAYS: Final = Vocabulary(Failed, once=(SessionBegun, SandboxLacks, PeerRefused))
+ENCODE_HEARS: Final = Vocabulary(SetRate, SendPadding, BundleBegun, BundleEnded, SendSlab, SendRow, ProveSlab)
+ENCODE_SAYS: Final = Vocabulary(Failed, Proven, once=(SessionBegun, SandboxLacks, PeerRefused))
 TRANSMIT_SAYS: Final = Vocabulary(
     Sent, Degraded, SendRefused, SendAccepted, once=(PathChosen, SandboxLacks, PeerRefused, Fatal)
 )

@@ -26,7 +26,7 @@ from sender.events.happened import (
     UdpPathTaken,
     WorkerDied,
 )
-from sender.messages import Degraded, Failed, SendAccepted, SendRefused, Sent, SessionBegun
+from sender.messages import Degraded, Failed, Proven, SendAccepted, SendRefused, Sent, SessionBegun
 from sender.supervisor.destination import Destination
 from sender.supervisor.figures import Figures
 from sender.supervisor.refusals import LocalRefusals
@@ -102,8 +102,9 @@ class Pipelines:
     def hear(self, worker: Worker, message: object) -> None:
         """Act on a message of a worker. Raises MessageError when it cannot be true."""
         match message:
-            case Sent(job):
+            case Sent(job) | Proven(job):
                 self._supply.sent(self._pipeline.jobs, job)
+                self._pulse = Pulse(time.monotonic())  # what proves slabs sends nothing
             case Failed(job, detail):
                 self._supply.failed(self._pipeline.jobs, job, detail)
             case SessionBegun():

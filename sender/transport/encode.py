@@ -3,11 +3,16 @@
 The worker has no socket. It can read packed bundles and the files that they consist of, and no other files; it reads
 the link key once, before it is confined. The supervisor describes each bundle once, before its first slab. The worker
 keeps a bounded number of such descriptions. ``transmit`` gives a slot of the arena back when its last train has left.
+
+Each slab of a stream is compared with its signed digest, because times and sizes prove nothing. A first pass may send a
+slab before that, while ``transmit`` has nothing to send and the files look as they did. The supervisor has such a slab
+proven before it lets the bundle count as sent.
 """
 
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -42,6 +47,8 @@ from sender.messages import (
     BundleEnded,
     EncodeSettings,
     Failed,
+    Proven,
+    ProveSlab,
     SendFiller,
     SendPadding,
     SendRow,
@@ -54,20 +61,37 @@ from sender.messages import (
 from sender.outbox.scan import fingerprint, open_places
 from sender.pack.packed import MANIFEST_FILE, SLABS_FILE, SOURCES_FILE, load_packed
 from sender.pack.sources import SourceFiles, map_file
-from sender.transport.plan import WHOLE, Job, Plan
+from sender.transport.plan import PROOF, WHOLE, Job, Plan
 
 MAX_OPEN_BUNDLES: Final = 8  # of the bundles that were begun
 PADDING_DATAGRAMS: Final = 256
 PIECE_BYTES: Final = 256 << 10  # hashed at once
-PROVEN_OF: Final = 16  # slabs of a first pass
+READ_BYTES: Final = 1 << 20  # read at once, of a slab that is compared but not sent
 SUPERVISOR: Final = "sender.daemon"  # who is blamed for a message that the supervisor may not send
+
+
+class Compared:
+    """Which slabs of a bundle were compared with their digests since it was begun: one bit each."""
+
+    def __init__(self, slabs: int) -> None:
+        self._slabs = slabs
+        self._bits = bytearray()
+
+    def add(self, slab: int) -> None:
+        """Note a slab."""
+        self._bits = self._bits or bytearray(-(-self._slabs // 8))
+        self._bits[slab // 8] |= 1 << slab % 8
+
+    def __contains__(self, slab: int) -> bool:
+        return bool(self._bits) and bool(self._bits[slab // 8] >> slab % 8 & 1)
 
 
 class Bundle:
     """A packed bundle, opened for reading."""
 
-    def __init__(self, folder: Path, plan: Plan) -> None:
+    def __init__(self, folder: Path, plan: Plan, compared: Compared) -> None:
         self.plan = plan
+        self._compared = compared
         self._sources = SourceFiles(folder, load_packed(folder.parent.parent, plan.bundle).manifest)
         self._digests = map_file(folder / SLABS_FILE)
         self._objects = {
@@ -76,43 +100,68 @@ class Bundle:
             ObjectType.SLABS: self._digests,
         }
 
-    def fill(self, job: Job) -> Fill:
-        """A function that writes the bytes of the slab that ``job`` names into a slot. It raises SourceError."""
+    def fill(self, job: Job, *, may_stream: bool) -> Fill:
+        """A function that writes the bytes of the slab that ``job`` names into a slot. It raises SourceError.
+
+        ``may_stream``: a slab of a first pass may leave before it is compared.
+        """
         slab = self.plan.slab(job)
         if job.kind == Kind.OBJECT:
             data = memoryview(self._objects[ObjectType(job.flags)])
             return fill_from(data[slab.offset : slab.offset + slab.length])
         if 0 < job.row < slab.shape.k:
             return lambda slot: self._fill_row(slot, slab, job.row)
-        return lambda slot: self._fill(slot, slab, is_first=job.sending_pass == 0 and job.row == WHOLE)
+        may_stream &= job.sending_pass == 0 and job.row == WHOLE
+        return lambda slot: self._fill(slot, slab, may_stream=may_stream)
+
+    def prove(self, job: Job) -> None:
+        """Read a slab and compare it with its digest, unless that was done. Raises SourceError."""
+        slab, hasher = self.plan.slab(job), blake3()
+        if slab.number in self._compared:
+            return
+        room = memoryview(bytearray(min(READ_BYTES, slab.length)))
+        for at in range(0, slab.length, READ_BYTES):
+            piece = room[: slab.length - at]
+            self._sources.read(slab.offset + at, len(piece), partial(_places_in, piece))
+            hasher.update(piece)
+        self._compare(slab, hasher.digest())
 
     def _fill_row(self, slot: Slot, slab: Slab, row: int) -> None:
         """Read one source row after the first, which was compared with the whole slab, as each row of repair is."""
         at, size = row * slab.shape.row_bytes, slab.shape.row_bytes
         length = min(size, slab.length - at)
         if not self._sources.read(slab.offset + at, length, lambda offset, most: slot.places(at + offset, most)):
-            self._fill(slot, slab, is_first=False)
+            self._fill(slot, slab, may_stream=False)
 
-    def _fill(self, slot: Slot, slab: Slab, *, is_first: bool) -> None:
+    def _fill(self, slot: Slot, slab: Slab, *, may_stream: bool) -> None:
         """Read a slab of the stream, and compare its digest before any of it leaves: times and sizes prove nothing.
 
-        Of the first pass, one slab of PROVEN_OF is compared while its files look as they did, because comparing all of
-        them costs a quarter of the work. What a first pass lets through, the enclave refuses, and no later pass sends.
+        A slab that ``may_stream`` is not compared while its files look as they did. It is proven later.
         """
         is_untouched = self._sources.read(slab.offset, slab.length, slot.places)
-        if is_first and is_untouched and slab.number % PROVEN_OF:
-            return
+        if not (may_stream and is_untouched):
+            self._compare(slab, _digest_in(slot, slab.length))
+
+    def _compare(self, slab: Slab, digest: bytes) -> None:
+        """Note that a slab has its signed digest. Raises SourceError if it has another."""
         signed = self._digests[slab.number * DIGEST_BYTES : (slab.number + 1) * DIGEST_BYTES]
-        if _digest_in(slot, slab.length) != signed:
+        if digest != signed:
             where = self._sources.places(slab.offset, slab.length)
             raise SourceError(f"slab {slab.number} is not what was packed: somebody changed {where}")
+        self._compared.add(slab.number)
 
 
-def _job(message: SendSlab | SendRow) -> Job:
-    """What a message asks to be sent."""
+def _job(message: SendSlab | SendRow | ProveSlab) -> Job:
+    """What a message asks to be sent, or to be proven."""
+    if isinstance(message, ProveSlab):
+        return Job(message.bundle, Kind.DATA, 0, message.slab, row=PROOF)
     if isinstance(message, SendRow):
         return Job(message.bundle, Kind.DATA, 0, message.slab, message.sending_pass, message.row)
     return Job(message.bundle, Kind(message.kind), message.flags, message.slab, message.sending_pass)
+
+
+def _places_in(piece: memoryview, offset: int, length: int) -> list[memoryview]:
+    return [piece[offset : offset + length]]
 
 
 def _digest_in(slot: Slot, length: int) -> bytes:
@@ -134,6 +183,7 @@ class Plans:
     def __init__(self, full: Geometry) -> None:
         self._full = full  # of every slab: the link has one shape
         self._plans: dict[int, Plan] = {}
+        self._compared: dict[int, Compared] = {}
 
     def begin(self, message: BundleBegun) -> None:
         """Take the description of a bundle. It is refused if it fits no packed bundle, or is one too many."""
@@ -153,14 +203,20 @@ class Plans:
             slabs_bytes=message.slabs_bytes,
             files=message.files,
         )
+        self._compared[message.bundle] = Compared(slabs)
 
     def end(self, message: BundleEnded) -> None:
         """Forget a bundle."""
         if self._plans.pop(message.bundle, None) is None:
             raise _refused(message, "it was not begun")
+        del self._compared[message.bundle]
 
-    def of(self, message: SendSlab | SendRow) -> Plan:
-        """The description of the bundle whose slab is to be sent."""
+    def compared(self, plan: Plan) -> Compared:
+        """Which slabs of a bundle were compared."""
+        return self._compared[plan.bundle]
+
+    def of(self, message: SendSlab | SendRow | ProveSlab) -> Plan:
+        """The description of the bundle whose slab is to be sent, or proven."""
         plan = self._plans.get(message.bundle)
         if plan is None:
             raise _refused(message, "its bundle was not begun")
@@ -221,18 +277,23 @@ class Encoder:
             case BundleEnded():
                 self._plans.end(message)
                 self._bundles.pop(message.bundle, None)
-            case SendSlab() | SendRow():
-                self._send_slab(message, self._plans.of(message))
+            case SendSlab() | SendRow() | ProveSlab():
+                self._do(message, self._plans.of(message))
 
-    def _send_slab(self, message: SendSlab | SendRow, plan: Plan) -> None:
-        """Encode a slab, or report why that failed: the files belong to others, who may change them."""
+    def _do(self, message: SendSlab | SendRow | ProveSlab, plan: Plan) -> None:
+        """Encode or prove a slab, or report why that failed: the files belong to others, who may change them."""
         job = _job(message)
         try:
+            plan.slab(job)
             datagrams = plan.datagrams(job)
         except LookupError as error:
             raise _refused(message, f"its bundle has no such slab: {error}") from error
         try:
-            self._encode(message, job, plan)
+            if isinstance(message, ProveSlab):
+                self._open(plan).prove(job)
+                self._control.send(Proven(message.job))
+            else:
+                self._encode(message, job, plan)
         except SourceError as error:
             detail = str(error)
         except MessageError:
@@ -242,18 +303,19 @@ class Encoder:
         else:
             return
         self._control.send(Failed(message.job, detail))
-        self._transmit.send(SendFiller(min(datagrams, plan.full.burst_datagrams)))  # no rows are kept further apart
+        if datagrams:
+            self._transmit.send(SendFiller(min(datagrams, plan.full.burst_datagrams)))  # no rows are kept further apart
 
     def _encode(self, message: SendSlab | SendRow, job: Job, plan: Plan) -> None:
         bundle, slab, spread = self._open(plan), plan.slab(job), plan.spread(job)
         part, filler = Part(job.bundle, job.kind, job.flags), 0
+        fill = bundle.fill(job, may_stream=self._is_awaited())
         slot, offset = self._take_slot(), job.repair_offset(slab, spread)
         try:
             if job.row == WHOLE:
                 filler = lacking(slab) if job.kind == Kind.DATA else 0
-                runs = self._encoder.encode(self._slots[slot], slab, part, bundle.fill(job), repair_offset=offset)
+                runs = self._encoder.encode(self._slots[slot], slab, part, fill, repair_offset=offset)
             elif spread is not None and job.row < spread.rows:
-                fill = bundle.fill(job)
                 runs = [self._encoder.encode_row(self._slots[slot], slab, part, job.row, fill, repair_offset=offset)]
             else:
                 raise _refused(message, "this slab has no such row")
@@ -272,8 +334,14 @@ class Encoder:
             self._bundles.pop(plan.bundle, None)
             if len(self._bundles) >= MAX_OPEN_BUNDLES:
                 del self._bundles[next(iter(self._bundles))]
-            opened = self._bundles[plan.bundle] = Opened(sources, Bundle(folder, plan))
+            opened = self._bundles[plan.bundle] = Opened(sources, Bundle(folder, plan, self._plans.compared(plan)))
         return opened.bundle
+
+    def _is_awaited(self) -> bool:
+        """Whether ``transmit`` has nothing to send, so that a comparison would cost time of the line."""
+        while self._lent and (message := self._transmit.receive(0.0)) is not None:
+            self._take_back(message)
+        return not self._lent
 
     def _take_slot(self) -> int:
         while not self._free:

@@ -170,7 +170,7 @@ class Flights:
         outgoing = self.outgoing.get(job.bundle)
         if outgoing is None:
             return
-        if not outgoing.plan.is_last_of_slab(job):
+        if not outgoing.plan.is_last_of_slab(job):  # also a slab that was only proven
             return
         if job.kind == Kind.DATA:
             outgoing.bytes_sent += outgoing.plan.slab(job).length

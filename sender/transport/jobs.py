@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from diode.errors import MessageError
-from sender.messages import MAX_ANNOUNCED, BundleBegun, BundleEnded, SendPadding, SendRow, SendSlab, SetRate
-from sender.transport.plan import WHOLE, Job, Padding, Plan
+from sender.messages import MAX_ANNOUNCED, BundleBegun, BundleEnded, ProveSlab, SendPadding, SendRow, SendSlab, SetRate
+from sender.transport.plan import PROOF, WHOLE, Job, Padding, Plan
 
 MOST_JOBS: Final = 8  # in hand at one time, even if they are small
 
@@ -57,10 +57,12 @@ class Jobs:
         self._tell(SendPadding(self._note(padding, padding.datagrams), padding.datagrams))
 
     def assign(self, job: Job, plan: Plan) -> None:
-        """Have a slab, or a row of it, of the bundle that ``plan`` describes encoded and sent."""
+        """Have a slab, or a row of it, of the bundle that ``plan`` describes encoded and sent, or proven."""
         self._announce(plan)
         number = self._note(job, plan.datagrams(job))
-        if job.row == WHOLE:
+        if job.row == PROOF:
+            self._tell(ProveSlab(number, job.bundle, job.slab))
+        elif job.row == WHOLE:
             self._tell(SendSlab(number, job.bundle, job.kind, job.flags, job.slab, job.sending_pass))
         else:
             self._tell(SendRow(number, job.bundle, job.slab, job.sending_pass, job.row))

@@ -9,6 +9,7 @@ from diode.protocol.resend_codes import Range
 from diode.protocol.sizes import Kind, ObjectType
 
 WHOLE: Final = -1  # in place of a row: all rows of a slab in one go
+PROOF: Final = -2  # in place of a row: nothing is sent, but the slab is compared with its digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,8 @@ class Plan:
 
     def datagrams(self, job: "Job") -> int:
         """How many datagrams ``job`` sends, with those that make up for what the last source row lacks."""
+        if job.row == PROOF:
+            return 0
         slab = self.slab(job)
         if job.row == WHOLE:
             return slab.datagrams + (lacking(slab) if job.kind == Kind.DATA else 0)
@@ -64,13 +67,15 @@ class Plan:
 
     def is_last_of_slab(self, job: "Job") -> bool:
         """Whether all of the slab has been sent when ``job`` has, in its pass."""
+        if job.row == PROOF:
+            return False
         spread = None if job.row == WHOLE else self.spread(job)
         return spread is None or job.row == spread.rows - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Send one slab of one part of a bundle, or one ``row`` of it, counted over source and repair."""
+    """Send one slab of one part of a bundle, or one ``row`` of it, counted over source and repair; or prove it."""
 
     bundle: int
     kind: Kind
@@ -78,6 +83,11 @@ class Job:
     slab: int
     sending_pass: int = 0
     row: int = WHOLE
+
+    @property
+    def is_data(self) -> bool:
+        """Whether it sends bytes of the stream."""
+        return self.kind == Kind.DATA and self.row != PROOF
 
     def repair_offset(self, slab: Slab, spread: Spread | None = None) -> int:
         """The first repair row to be sent. Later passes send other rows; control objects always send all their rows."""

@@ -1,10 +1,11 @@
 """Decides what to send next, among the bundles in flight. It does no I/O; time is an argument, in seconds of one clock.
 
 Each bundle follows a script. A pass sends the manifest and the tables, waits for the manifest's lead, and sends the
-slabs in order. Then it repeats the manifest and the tables. A small slab at the end of a stream is sent row by row.
-Its rows, and the copies of a small manifest, are kept apart in time and in datagrams, so that one burst does not take
-too many of them. Such a gap is filled by the next bundle, or by padding. A bundle of lower priority does not fill a
-short gap: one slab of it may take longer than all of the urgent bundle.
+slabs in order. In a first pass, each slab is proven then: the workers compare those that left without a comparison.
+At last a pass repeats the manifest and the tables. A small slab at the end of a stream is sent row by row. Its rows,
+and the copies of a small manifest, are kept apart in time and in datagrams, so that one burst does not take too many
+of them. Such a gap is filled by the next bundle, or by padding. A bundle of lower priority does not fill a short gap:
+one slab of it may take longer than all of the urgent bundle.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from typing import Final, Literal
 
 from diode.protocol.fitting import Spread
 from diode.protocol.sizes import MAX_ROWS, Kind, ObjectType
-from sender.transport.plan import WHOLE, Job, Padding, Plan, Wait
+from sender.transport.plan import PROOF, WHOLE, Job, Padding, Plan, Wait
 from sender.transport.rows import Rows
 from sender.transport.script import Gap, script
 
@@ -117,6 +118,7 @@ class Scheduler:
         self._due: dict[str, float] = {}  # when the next slab of a channel may leave, if the channel has a rate
         self._spent: dict[str, float] = {}  # datagrams issued for each channel, divided by its weight
         self._paddings_out = 0
+        self._proving: int | None = None  # the bundle of which a slab is being proven
         self._rested = False
         self._is_paused: Callable[[str], bool] = lambda _: False
 
@@ -149,6 +151,7 @@ class Scheduler:
     def cancel(self, bundle: int) -> None:
         """Send no more of a bundle."""
         self._flights.pop(bundle, None)
+        self._no_longer_proving(bundle)
 
     def flights(self) -> list[Underway]:
         """The bundles in flight."""
@@ -240,12 +243,14 @@ class Scheduler:
         if isinstance(job, Padding):
             self._paddings_out = max(0, self._paddings_out - 1)  # the first padding of a pipeline is not of here
             return False
+        if job.row == PROOF:
+            self._no_longer_proving(job.bundle)
         flight = self._flights.get(job.bundle)
         if flight is None:
             return False
         flight.outstanding -= 1
         flight.sent_at = now
-        if flight.rows is not None and job.row != WHOLE:
+        if flight.rows is not None and job.row not in (WHOLE, PROOF):
             flight.rows[1].left(job.row, now)
         if job.kind == Kind.OBJECT and job.flags == ObjectType.MANIFEST:
             flight.manifest_at = now
@@ -260,12 +265,13 @@ class Scheduler:
             each.place = self._issued
             if each.rows is not None:
                 each.begin_rows(each.rows[0])
+        self._proving = None  # the jobs of a pipeline are lost together
         if isinstance(job, Padding):
             self._paddings_out = max(0, self._paddings_out - 1)
         elif (flight := self._flights.get(job.bundle)) is not None:
             flight.outstanding -= 1
-            if job.row == WHOLE:
-                flight.pending.append(job)
+            if job.row in (WHOLE, PROOF):
+                flight.pending += (job, replace(job, row=PROOF)) if _is_streamed(job) else (job,)
             else:
                 flight.begin_rows(replace(job, row=WHOLE))
 
@@ -307,14 +313,18 @@ class Scheduler:
             flight.state = "over" if flight.ahead is None else "sending"
             flight.sending_pass = job.sending_pass
 
-        if flight.plan.spread(job) is None:
+        if job.row == PROOF or flight.plan.spread(job) is None:
             return self._maybe_whole(flight, job, room, take)
         take()
         return self._next_row(flight, *flight.begin_rows(job), now, room)
 
     def _maybe_whole(self, flight: _Flight, job: Job, room: _Room, take: Callable[[], object]) -> Job | Gap:
         """A slab in one go, unless others are among their source rows. ``take`` takes it from where it waits."""
-        if not room.takes(flight.plan, flight.plan.datagrams(job)):
+        if job.row == PROOF:
+            if self._proving is not None:
+                return Gap(2.0)  # one at a time: between two of them others send slabs
+            self._proving = flight.plan.bundle
+        elif not room.takes(flight.plan, flight.plan.datagrams(job)):
             return Gap(2.0)
         take()
         return flight.issue(job)
@@ -333,10 +343,19 @@ class Scheduler:
             flight.rows = None
         return flight.issue(replace(job, row=row))
 
+    def _no_longer_proving(self, bundle: int) -> None:
+        if self._proving == bundle:
+            self._proving = None
+
     def _issue_manifest(self, flight: _Flight, now: float) -> Job:
         flight.manifest_at = now
         job = Job(flight.plan.bundle, Kind.OBJECT, ObjectType.MANIFEST, 0, flight.sending_pass)
         return flight.issue(job)
+
+
+def _is_streamed(job: Job) -> bool:
+    """Whether a slab may be sent before it is compared. When it is sent once more, it is to be proven once more."""
+    return job.kind == Kind.DATA and job.sending_pass == 0 and job.row == WHOLE
 
 
 def _kept_bytes(plan: Plan, job: Job) -> int:

@@ -1,11 +1,11 @@
 """The order in which a bundle is sent: passes, what is repeated in each, and the pauses between."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from diode.protocol.geometry import COPY_GAP_S, LEAD_PER_FILE_S, needs_repeats, slab_count
 from diode.protocol.sizes import Kind, ObjectType
-from sender.transport.plan import Job, Plan
+from sender.transport.plan import PROOF, Job, Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,8 @@ def script(plan: Plan) -> Iterator[Job | Gap]:
         yield Gap(max(0.0, plan.lead_s - COPY_GAP_S) + plan.files * LEAD_PER_FILE_S)
         in_pass = data[plan.first_slab :] if number == plan.first_pass else data
         yield from _in_pass(in_pass, number)
+        if number == 0:
+            yield from _proofs(plan, data)  # also of what an earlier run sent
         if not in_pass or plan.spread(in_pass[-1]) is None:
             yield Gap(COPY_GAP_S, burst)  # rows of a slab span as much
         yield from _in_pass(objects, number)
@@ -52,3 +54,8 @@ def _part(plan: Plan, kind: Kind, flags: int) -> list[Job]:
 def _in_pass(jobs: list[Job], number: int) -> Iterator[Job]:
     for job in jobs:
         yield Job(job.bundle, job.kind, job.flags, job.slab, number)
+
+
+def _proofs(plan: Plan, data: list[Job]) -> Iterator[Job]:
+    """Of the slabs that may be sent before they are compared. What is sent row by row is always compared."""
+    return (replace(job, row=PROOF) for job in data if plan.spread(job) is None)

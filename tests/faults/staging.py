@@ -20,7 +20,7 @@ from sender.pack.hashed import Order
 from sender.pack.packer import Packer
 from sender.pack.retention import find_moved
 from sender.recovery.rebaseline import open_ledger as open_sender_ledger
-from sender.transport.encode import Bundle
+from sender.transport.encode import Bundle, Compared
 from sender.transport.flights import Flights
 from sender.transport.heartbeats import Heart
 from sender.transport.plan import Job, Padding, Wait
@@ -97,8 +97,8 @@ class Staging:
         if isinstance(step, Padding):
             return np.tile(self.padding.datagrams, (-(-step.datagrams // 64), 1))[: step.datagrams]
         plan = self.flights.outgoing[step.bundle].plan
-        bundle = Bundle(self.world.config.state / "bundles" / f"{step.bundle:016x}", plan)
-        return datagrams_of(self.encoder, self.slot, self.padding, plan, step, bundle.fill(step))
+        bundle = Bundle(self.world.config.state / "bundles" / f"{step.bundle:016x}", plan, Compared(0))
+        return datagrams_of(self.encoder, self.slot, self.padding, plan, step, bundle.fill(step, may_stream=True))
 
     def heartbeat(self) -> np.ndarray:
         """As `Heart` says it."""

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from diode.protocol.geometry import PROFILES, stream_geometry
-from diode.protocol.sizes import Kind
 from sender.ledger import Ledger, State
 from sender.transport.plan import Job, Padding, Plan, Wait
 from sender.transport.schedule import Scheduler
@@ -21,7 +20,7 @@ def sent_by(plan: Plan) -> list[tuple[int, int]]:
             now += step.seconds
             continue
         datagrams = step.datagrams if isinstance(step, Padding) else FULL.rows * FULL.columns
-        if isinstance(step, Job) and step.kind == Kind.DATA:
+        if isinstance(step, Job) and step.is_data:
             found.append((step.sending_pass, step.slab))
         now += datagrams * 1472 / 1e9
         scheduler.sent(step, now)

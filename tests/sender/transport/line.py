@@ -83,7 +83,8 @@ class Line:
             self.at -= count
             return
         self.now += count * datagram_bytes(self.full.symbol_bytes) / self.rate if self.rate else 1e-6 * count
-        self.sent.append(Sent(job, self.at, count, self.now))
+        if count:
+            self.sent.append(Sent(job, self.at, count, self.now))
         self.at += count
         self.scheduler.sent(job, self.now)
 
@@ -137,4 +138,4 @@ def symbols_of(plan: Plan, sent: Sent) -> Iterable[tuple[int, int]]:
 
 
 def _is_data(job: Job | Padding) -> bool:
-    return isinstance(job, Job) and job.kind == Kind.DATA
+    return isinstance(job, Job) and job.is_data

@@ -1,12 +1,13 @@
 """Who is sent when: priorities overtake at slab boundaries, channels share by weight."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
 from diode.protocol.geometry import PROFILES, stream_geometry
 from diode.protocol.sizes import Kind
-from sender.transport.plan import Job, Padding, Plan, Wait
+from sender.transport.plan import PROOF, Job, Padding, Plan, Wait
 from sender.transport.schedule import Scheduler
 
 FULL = stream_geometry(1408, PROFILES["standard"])
@@ -46,7 +47,7 @@ class Line:
             self.now += 0.005
             self.scheduler.sent(step, self.now)
         elif step is not None:
-            self.now += SECONDS_A_SLAB if step.kind == Kind.DATA else 0.001
+            self.now += SECONDS_A_SLAB if step.is_data else 0.001
             self.scheduler.sent(step, self.now)
         return step
 
@@ -54,7 +55,7 @@ class Line:
         """Bundles of the next so many slabs of data."""
         found: list[int] = []
         while len(found) < count and (step := self.step()) is not None:
-            if isinstance(step, Job) and step.kind == Kind.DATA:
+            if isinstance(step, Job) and step.is_data:
                 found.append(step.bundle)
         return found
 
@@ -132,7 +133,7 @@ def test_a_resend_sends_its_slabs_alone() -> None:
     while (step := line.step()) is not None:
         if isinstance(step, Job):
             passes.add(step.sending_pass)
-            if step.kind == Kind.DATA:
+            if step.is_data:
                 slabs.append(step.slab)
     assert [2, 3, 9] == slabs
     assert {1} == passes
@@ -146,7 +147,7 @@ def test_a_capped_channel_leaves_the_line_to_others() -> None:
     slabs = 0
     while slabs < 10:
         step = line.step()
-        slabs += isinstance(step, Job) and step.kind == Kind.DATA
+        slabs += isinstance(step, Job) and step.is_data
         padding += step.datagrams if isinstance(step, Padding) else 0
     assert 9 * 2.05 <= line.now - started <= 11 * 2.1 + 1
     assert padding * 1456 < 2 * FULL.rows * FULL.columns * 1456
@@ -170,3 +171,79 @@ def test_a_code_with_many_ranges_is_scheduled_at_once() -> None:
     ranges = tuple((n, n + 1) for n in range(0, 56_000, 7))
     line.scheduler.add(bundle(1, 61_000, "models", ranges=ranges))
     assert [1] * 5 == line.data(5)
+
+
+def of_one_bundle(line: Line) -> list[Job]:
+    """The jobs of all that is left, in order."""
+    steps = []
+    while (step := line.step()) is not None:
+        steps += [step] if isinstance(step, Job) else []
+    return steps
+
+
+def up_to(line: Line, is_it: Callable[[Job], bool]) -> Job:
+    """The first job of a kind, which is in hand then; all before it has left."""
+    while not (isinstance(step := line.scheduler.next(line.now), Job) and is_it(step)):
+        assert step is not None
+        line.now += step.seconds if isinstance(step, Wait) else 0.01
+        if not isinstance(step, Wait):
+            line.scheduler.sent(step, line.now)
+    return step
+
+
+CASES = [({}, 3), ({"first_slab": 2}, 3), ({"first_pass": 1}, 0), ({"passes": 2}, 3)]
+
+
+@pytest.mark.parametrize(("more", "proofs"), CASES)
+def test_a_first_pass_is_proven_before_it_ends(more: dict[str, int], proofs: int) -> None:
+    """All of it, also what an earlier run sent; later passes compare as they send."""
+    line = Line()
+    line.scheduler.add(bundle(1, 3, "models", pass_delay_s=1.0, **more))
+    jobs = of_one_bundle(line)
+    places = [place for place, job in enumerate(jobs) if job.row == PROOF]
+    assert list(range(proofs)) == [jobs[place].slab for place in places]
+    for place in places:
+        assert any(job.is_data for job in jobs[:place]) or "first_slab" in more
+        assert any(job.kind == Kind.OBJECT for job in jobs[place:])
+    assert line.scheduler.is_idle
+
+
+def test_a_proof_does_not_hold_up_slabs_of_others() -> None:
+    """One is in hand at a time, so whoever has slabs to send is encoded between two of them."""
+    line = Line()
+    line.scheduler.add(bundle(1, 50, "models", priority=9))
+    step = up_to(line, lambda job: job.row == PROOF)
+    line.scheduler.add(bundle(2, 50, "images"))
+    meanwhile = [line.scheduler.next(line.now) for _ in range(3)]
+    assert [2, 2, 2] == [job.bundle for job in meanwhile if isinstance(job, Job)]
+    line.scheduler.sent(step, line.now)
+    proof = line.scheduler.next(line.now)
+    assert isinstance(proof, Job)
+    assert (1, PROOF, 1) == (proof.bundle, proof.row, proof.slab)
+
+
+@pytest.mark.parametrize("how", ["lost", "cancelled"])
+def test_a_proof_that_nobody_gives_holds_up_nothing(how: str) -> None:
+    """Its worker died, or its bundle was given up: another bundle is proven, or the same once more."""
+    line = Line()
+    for number in (1, 2):
+        line.scheduler.add(bundle(number, 1, "models"))
+    step = up_to(line, lambda job: job.row == PROOF)
+    if how == "lost":
+        line.scheduler.lost(step)
+    else:
+        line.scheduler.cancel(step.bundle)
+    proven = {job.bundle for job in of_one_bundle(line) if job.row == PROOF}
+    assert ({1, 2} if how == "lost" else {1, 2} - {step.bundle}) == proven
+    assert line.scheduler.is_idle
+
+
+def test_a_slab_that_is_sent_once_more_is_proven_once_more() -> None:
+    """Its proof may be older than the bytes that leave then."""
+    line = Line()
+    line.scheduler.add(bundle(1, 1, "models"))
+    step = up_to(line, lambda job: job.is_data)
+    line.scheduler.lost(step)
+    jobs = of_one_bundle(line)
+    last = max(place for place, job in enumerate(jobs) if job.is_data)
+    assert any(job.row == PROOF for job in jobs[last:])
