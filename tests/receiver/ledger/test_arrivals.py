@@ -31,7 +31,7 @@ def fill(path: Path, seed: int) -> list[Arrival]:
             db.execute(f"INSERT INTO bundle VALUES ({', '.join('?' * 13)})", row)
             if fate != "unknown":
                 removed = at if fate == "removed" else ""
-                values = (bundle, "", dated, "built", "{}", "", removed)
+                entry = (bundle, "", dated, "built", "{}", "", removed)
                 db.execute("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?)", values)
             if fate == "recalled":
                 db.execute("INSERT INTO recall VALUES (?, ?, ?, 'v', ?, '', '', '')", (bundle, channel, name, at))
