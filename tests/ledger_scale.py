@@ -36,6 +36,7 @@ from receiver.catalogue.pointer import Pointer, Version, write_pointer
 from receiver.catalogue.snapshot import CARDS
 from receiver.inbox.folder import Inbox
 from receiver.ledger.ledgers import StoreLedger
+from receiver.ledger.peer import MAX_HEARD
 from receiver.promotion.files import LINK, PointerFiles
 from sender.ledger import Ledger
 
@@ -94,7 +95,7 @@ def fill_receiver(path: Path, count: int) -> None:
     with closing(sqlite3.connect(path)) as db, db:
         db.executemany(f"INSERT INTO bundle VALUES ({', '.join('?' * 13)})", rows)
         _fill_channels(db, "INSERT OR REPLACE INTO channel VALUES (?, ?, 0)", count)
-        heard = ((id_of(n),) for n in range(count))
+        heard = ((id_of(n),) for n in range(max(0, count - MAX_HEARD), count))
         db.executemany("INSERT OR IGNORE INTO heard (bundle) VALUES (?)", heard)
 
 

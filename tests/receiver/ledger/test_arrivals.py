@@ -32,7 +32,7 @@ def fill(path: Path, seed: int) -> list[Arrival]:
             if fate != "unknown":
                 removed = at if fate == "removed" else ""
                 entry = (bundle, "", dated, "built", "{}", "", removed)
-                db.execute("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+                db.execute("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?)", entry)
             if fate == "recalled":
                 db.execute("INSERT INTO recall VALUES (?, ?, ?, 'v', ?, '', '', '')", (bundle, channel, name, at))
             if fate == "current":
