@@ -3,7 +3,9 @@
 It makes both sides of a link that have transferred many bundles: ledgers and audit logs as the daemons would have left
 them. Rows are inserted by SQL into ledgers that the program made. Entries of the audit logs follow each other by the
 program's own code; their signatures have the right length, and are not made, since nothing that is measured verifies
-them. Then each command is run as a person runs it, and each daemon is started until it says that it is ready.
+them. What was published was looked into, and is in use by its name's pointer, with its file and its link; a card is an
+empty file, which nothing that is measured opens. Then each command is run as a person runs it, and each daemon is
+started until it says that it is ready.
 """
 
 import argparse
@@ -26,8 +28,16 @@ from typing import Any, Final
 from diode.audit.chain import GENESIS, Entry, What, line_hash
 from diode.audit.log import SEGMENT_BYTES
 from diode.audit.segments import segment_path
+from diode.config.load import load
+from diode.config.receiver import ReceiverConfig
+from diode.layouts.kinds import KINDS
 from diode.storage.database import LEDGER_FILE
+from receiver.catalogue.pointer import Pointer, Version, write_pointer
+from receiver.catalogue.snapshot import CARDS
+from receiver.inbox.folder import Inbox
 from receiver.ledger.ledgers import StoreLedger
+from receiver.ledger.peer import MAX_HEARD
+from receiver.promotion.files import LINK, PointerFiles
 from sender.ledger import Ledger
 
 OFTEN: Final = 5  # is each run; the median counts
@@ -85,8 +95,50 @@ def fill_receiver(path: Path, count: int) -> None:
     with closing(sqlite3.connect(path)) as db, db:
         db.executemany(f"INSERT INTO bundle VALUES ({', '.join('?' * 13)})", rows)
         _fill_channels(db, "INSERT OR REPLACE INTO channel VALUES (?, ?, 0)", count)
-        heard = ((id_of(n),) for n in range(count))
+        heard = ((id_of(n),) for n in range(max(0, count - MAX_HEARD), count))
         db.executemany("INSERT OR IGNORE INTO heard (bundle) VALUES (?)", heard)
+
+
+def fill_use(config: ReceiverConfig, count: int) -> None:
+    """What follows publications: entries, claims, holders and cards, pointers with their files and links."""
+    inbox, cards = Inbox(config.inbox.path), config.gateway.index / CARDS
+    inbox.prepare()
+    cards.mkdir(parents=True)
+    files, pointers = PointerFiles(inbox), list(_pointers(count))
+    for pointer in pointers:
+        assert pointer.current is not None
+        folder = config.inbox.path / pointer.channel / pointer.name
+        (folder / pointer.current.version).mkdir(parents=True)
+        (folder / LINK).symlink_to(pointer.current.version)
+        files.write(pointer)
+    looked_into = [n for n in range(count) if n % 100]
+    for n in looked_into:
+        (cards / f"{id_of(n)}.db").touch()
+    serve = {
+        name: ",".join(kind for kind in KINDS if kind in channel.serve) for name, channel in config.channels.items()
+    }
+    with closing(sqlite3.connect(config.state / LEDGER_FILE)) as db, db:
+        entries = ((id_of(n), serve.get(place_of(n)[0], ""), at(n), "built", "{}") for n in looked_into)
+        db.executemany("INSERT INTO entry (bundle, serve, dated, dated_by, facts) VALUES (?, ?, ?, ?, ?)", entries)
+        claims = (("hub", f"models/{place_of(n)[1]}", id_of(n), place_of(n)[1]) for n in looked_into)
+        db.executemany("INSERT INTO claim VALUES (?, ?, ?, ?)", claims)
+        holders = (("hub", f"models/{one.name}", CHANNELS[0], at(0), CHANNELS[0]) for one in pointers)
+        db.executemany("INSERT OR IGNORE INTO holder VALUES (?, ?, ?, ?, ?)", holders)
+        states = ((one.channel, one.name, one.number, write_pointer(one).decode()) for one in pointers)
+        db.executemany("INSERT INTO pointer VALUES (?, ?, ?, ?)", states)
+        moves = ((at(n), *place_of(n)[:2], "current", "", place_of(n)[2], id_of(n), "", "") for n in looked_into)
+        db.executemany(f"INSERT INTO moved VALUES (NULL, {', '.join('?' * 9)})", moves)
+
+
+def _pointers(count: int) -> Iterator[Pointer]:
+    """Of each name, of which every version that was published was in use."""
+    deployed: dict[tuple[str, str], list[Version]] = {}
+    for n in range(count):
+        if n % 100:
+            channel, name, version, sequence = place_of(n)
+            deployed.setdefault((channel, name), []).append(Version(version, id_of(n), sequence))
+    for place, versions in deployed.items():
+        yield Pointer(*place, len(versions), "newest", tuple(versions), changed=at(count - 1))
 
 
 def _fill_channels(db: sqlite3.Connection, statement: str, count: int) -> None:
@@ -146,6 +198,7 @@ def make(folder: Path, count: int) -> None:
         state = folder / side / "state"
         shutil.rmtree(state / "audit", ignore_errors=True)
         fill(state / LEDGER_FILE, count)
+    fill_use(load(ReceiverConfig, folder / "receiver" / "receiver.toml"), count)
     sent = (What.PACKED, What.QUEUED, What.SENT)
     size = write_log(folder / "sender" / "state" / "audit", "sender", sent, count)
     _say(f"sender's audit log: {size / 1e6:.0f} MB")
@@ -224,6 +277,7 @@ def main() -> None:
     parser.add_argument("--bundles", type=int, default=100_000)
     given = parser.parse_args()
     if not given.folder.exists():
+        os.fsync = lambda fd: None  # of what is made here, which nobody misses
         make(given.folder, given.bundles)
     for row in measure(given.folder, given.bundles):
         _say(json.dumps(row))

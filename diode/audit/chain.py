@@ -17,7 +17,7 @@ from diode.formats.digest import digest
 from diode.formats.names import MAX_SEQUENCE, Hex32, Moment
 
 if TYPE_CHECKING:  # who reads a log need not load what signs one
-    from securesystemslib.signer import Signer
+    from diode.formats.signers import Signer
 
 GENESIS: Final = "0" * 64  # ``prev`` of the first line
 MAX_LINE_BYTES: Final = 16 << 10

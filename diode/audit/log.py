@@ -11,9 +11,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
-
-from securesystemslib.signer import Signer
+from typing import TYPE_CHECKING, Any, Final
 
 from diode.audit.chain import FACTS, Entry, LogCheckpoint, Side, What, bounded, line_hash, write_line
 from diode.audit.facts import unix_user
@@ -37,6 +35,9 @@ from diode.log import log
 from diode.storage.durable import disk_error, sync_folder, write_durably
 from diode.trust.keys import maybe_read_service_key
 
+if TYPE_CHECKING:  # who reads audit logs waits for no library that signs
+    from diode.formats.signers import Signer
+
 SEGMENT_BYTES: Final = 16 << 20  # from then on the next entry begins another segment
 MOST_AT_ONCE: Final = 16  # entries of one write
 
@@ -55,7 +56,7 @@ class AuditLog:
         self,
         folder: Path,
         side: Side,
-        signer: Signer | None,
+        signer: "Signer | None",
         *,
         segment_bytes: int = SEGMENT_BYTES,
         is_made: bool = True,

@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from diode.audit.chain import GENESIS, MAX_LINE_BYTES, Chain, Entry, LogCheckpoint, Side, What, read_line
 from diode.audit.segments import segment_number, segments
 from diode.errors import IntegrityError, SignatureError, UsageError
-from diode.formats.dsse import parse_public_key
 from diode.storage.rollback_guard import RollbackGuard
 
 MOST_REPAIRS: int = 100  # that are named
@@ -192,6 +191,8 @@ def lines_of(files: Iterable[Path]) -> Iterator[Line]:
 
 def read_service_keys(paths: Iterable[Path]) -> list[Ed25519PublicKey]:
     """Read public service keys from their files. Raises UsageError."""
+    from diode.formats.dsse import parse_public_key
+
     keys = []
     for path in paths:
         try:

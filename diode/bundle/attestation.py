@@ -11,8 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, Final
 
-from securesystemslib.signer import Key, Signer
-
 from diode.bundle.checksums import sum_lines
 from diode.bundle.files import FileEntry
 from diode.bundle.manifest import MAX_ATTESTATION_BYTES, Manifest
@@ -20,6 +18,7 @@ from diode.errors import ManifestError, PolicyError
 from diode.formats.canonical import canonical
 from diode.formats.digest import digest
 from diode.formats.dsse import read_envelope, seal, valid_keys
+from diode.formats.signers import Key, Signer
 
 IN_TOTO_TYPE: Final = "application/vnd.in-toto+json"
 STATEMENT: Final = "https://in-toto.io/Statement/v1"

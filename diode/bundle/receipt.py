@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from securesystemslib.signer import Key, Signer
 
 from diode.bundle.manifest import PAYLOAD_TYPE, Manifest, bundle_id
 from diode.bundle.opened import Opened
@@ -17,6 +16,7 @@ from diode.bundle.ref import hex_of, label_of
 from diode.errors import LimitError, ManifestError, PathError
 from diode.formats.dsse import read_envelope, seal, valid_keys, write_envelope
 from diode.formats.names import MAX_MANIFEST_BYTES, MAX_SEQUENCE, BundleHex, ChannelName, Count, Hex32, check_component
+from diode.formats.signers import Key, Signer
 
 RECEIPT_TYPE: Final = "application/vnd.diode.receipt.v1+json"
 RECEIPT_FILE: Final = "receipt.json"

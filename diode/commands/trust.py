@@ -6,8 +6,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from securesystemslib.dsse import Envelope
-
 from diode.bundle.manifest import PAYLOAD_TYPE, bundle_id
 from diode.bundle.ref import BundleRef
 from diode.console.progress import Display, choose_mode
@@ -18,6 +16,7 @@ from diode.errors import IntegrityError, ManifestError, UsageError
 from diode.formats.canonical import canonical
 from diode.formats.dsse import read_envelope, seal, write_envelope
 from diode.formats.names import MAX_MANIFEST_BYTES
+from diode.formats.signers import Envelope
 from diode.formats.timestamps import now_utc
 from diode.storage.durable import read_bounded, write_durably
 from diode.storage.folder import Folder

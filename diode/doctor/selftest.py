@@ -13,15 +13,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from securesystemslib.dsse import Envelope
-from securesystemslib.signer import Key
-
 from diode.doctor import nftables as oneway
 from diode.doctor.findings import Site
 from diode.doctor.report import Report, as_json
 from diode.doctor.rogue import Rogue
 from diode.errors import FindingsError, TrustError, UsageError
 from diode.formats.canonical import canonical
+from diode.formats.signers import Envelope, Key
 from diode.trust.keys import read_signer
 
 PAYLOAD_TYPE: Final = "application/vnd.diode.evidence.v1+json"

@@ -13,12 +13,11 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, SECP384R1, E
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
-from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import UnverifiedSignatureError, VerificationError
-from securesystemslib.signer import CryptoSigner, Key, Signature, Signer, SSlibKey
 
 from diode.errors import LimitError, ManifestError
 from diode.formats.canonical import canonical
+from diode.formats.signers import CryptoSigner, Envelope, Key, Signature, Signer, SSlibKey
 from diode.formats.strict_json import read_json
 
 MAX_SIGNATURES: Final = 64

@@ -12,9 +12,8 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
-from securesystemslib.signer import Key, Signer
-
 from diode.errors import IntegrityError, StorageError, UsageError
+from diode.formats.signers import Key, Signer
 from diode.formats.timestamps import now_utc
 from diode.log import log
 from diode.storage.backup_seal import (

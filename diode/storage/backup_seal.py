@@ -12,12 +12,12 @@ from typing import Annotated, Final, Literal
 
 from blake3 import blake3
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from securesystemslib.signer import Key, Signer
 
 from diode.errors import IntegrityError, ManifestError, SignatureError, TrustError, UsageError
 from diode.formats.canonical import canonical
 from diode.formats.dsse import read_envelope, seal, valid_keys
 from diode.formats.names import Count, Hex32, Moment
+from diode.formats.signers import Key, Signer
 from diode.storage.durable import read_bounded
 from diode.storage.folder import Folder
 from diode.storage.rollback_guard import TrustCheckpoint

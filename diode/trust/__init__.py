@@ -2,6 +2,7 @@
 
 - ``backup_keys``: which key signs a backup, and which keys a restore accepts
 - ``document``: the signed document of people, keys and roles
+- ``hardware``: a key in a hardware token
 - ``inspection``: shows what a manifest says, without verifying it
 - ``keys``: makes and reads key files
 - ``published``: checks a published folder against its signed manifest

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from securesystemslib.signer import Key, Signer
-
+from diode.formats.signers import Key, Signer
 from diode.log import log
 from diode.trust.keys import maybe_read_service_key, read_public_key
 

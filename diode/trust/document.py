@@ -19,13 +19,13 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
-from securesystemslib.signer import Key
 
 from diode.errors import ExpiredError, ForkError, ManifestError, ReplayError, TrustError, UsageError
 from diode.formats.canonical import canonical
 from diode.formats.digest import digest
 from diode.formats.dsse import load_public_key, read_envelope
 from diode.formats.names import ChannelName, Hex32, Moment
+from diode.formats.signers import Key
 from diode.formats.strict_json import read_json
 from diode.formats.timestamps import moment
 from diode.trust.roles import Role, Trust, TrustedKey

@@ -4,21 +4,18 @@ Credentials of systemd (LoadCredential=) are key files as well. systemd may give
 list, whose mask looks like a readable group (mode 0440). Their folder is closed to everybody else.
 """
 
-import getpass
 import os
 import stat
 from pathlib import Path
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from securesystemslib.exceptions import UnsupportedLibraryError
-from securesystemslib.signer import CryptoSigner, Key, SecretsHandler, Signature, Signer
+from typing import TYPE_CHECKING
 
 from diode.errors import NotInitialisedError, PathError, UsageError
-from diode.formats.dsse import load_public_key, load_signer
 from diode.formats.names import check_new_name
 from diode.protocol.link_key import LINK_KEY_BYTES, LinkKey
-from diode.trust.roles import Trust, TrustedKey
+
+if TYPE_CHECKING:  # who reads a link key alone waits for no library that signs
+    from diode.formats.signers import CryptoSigner, Key, Signer
+    from diode.trust.roles import Trust
 
 
 def write_private(path: Path, data: bytes) -> None:
@@ -54,6 +51,9 @@ def new_link_key() -> bytes:
 
 def new_signing_key() -> tuple[bytes, bytes]:
     """(private key, public key) of a new Ed25519 pair in PEM."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
     key = Ed25519PrivateKey.generate()
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return private, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -68,65 +68,41 @@ def read_link_key(path: Path) -> LinkKey:
         raise UsageError(f"{path} is not a link key: {2 * LINK_KEY_BYTES} hexadecimal digits are expected") from error
 
 
-def read_signer(path: Path) -> CryptoSigner:
+def read_signer(path: Path) -> "CryptoSigner":
     """Read the Ed25519 signing key in ``path``."""
+    from diode.formats.dsse import load_signer
+
     try:
         return load_signer(read_private(path))
     except (ValueError, TypeError) as error:
         raise UsageError(f"{path} is not an Ed25519 private key in PEM") from error
 
 
-class HardwareSigner(Signer):
-    """A key in a hardware token. Errors of its PKCS#11 module become a UsageError."""
-
-    def __init__(self, uri: str, signer: Signer) -> None:
-        self._uri = uri
-        self._signer = signer
-
-    @classmethod
-    def from_priv_key_uri(
-        cls, priv_key_uri: str, public_key: Key, secrets_handler: SecretsHandler | None = None
-    ) -> "HardwareSigner":
-        """Make the signer of an ``hsm:`` address, as securesystemslib reads it."""
-        try:
-            return cls(priv_key_uri, Signer.from_priv_key_uri(priv_key_uri, public_key, secrets_handler))
-        except UnsupportedLibraryError as error:
-            raise UsageError(f"keys in hardware need the extra 'hsm' (pip install 'diode[hsm]'): {error}") from None
-        except Exception as error:
-            raise UsageError(f"{priv_key_uri} cannot be used: {error!r}") from error
-
-    @property
-    def public_key(self) -> Key:
-        """The public half of the key, which was read from a file."""
-        return self._signer.public_key
-
-    def sign(self, payload: bytes) -> Signature:
-        """Sign ``payload``. The token's PIN is asked for."""
-        try:
-            return self._signer.sign(payload)
-        except Exception as error:
-            raise UsageError(f"{self._uri} did not sign: {error!r}") from error
-
-
-def read_any_signer(key: str, public: Path | None) -> Signer:
+def read_any_signer(key: str, public: Path | None) -> "Signer":
     """Read a person's key: a file, or ``hsm:ID?label=TOKEN`` with its public half in the file ``public``.
 
     The PIN of a hardware token is asked for. Raises UsageError.
     """
     if not key.startswith("hsm:"):
         return read_signer(Path(key))
+    import getpass
+
+    from diode.trust.hardware import HardwareSigner
+
     if public is None:
         raise UsageError("a key in hardware needs --public FILE, its public half in PEM")
     return HardwareSigner.from_priv_key_uri(key, read_public_key(public), lambda what: getpass.getpass(f"{what}: "))
 
 
-def maybe_read_service_key(path: Path) -> CryptoSigner | None:
+def maybe_read_service_key(path: Path) -> "CryptoSigner | None":
     """The key by which a daemon signs its own statements; None when there is none. Raises as :func:`read_signer`."""
     return read_signer(path) if path.exists() else None
 
 
-def read_public_key(path: Path) -> Key:
+def read_public_key(path: Path) -> "Key":
     """Read the public key in ``path``."""
+    from diode.formats.dsse import load_public_key
+
     try:
         return load_public_key(path.read_bytes())
     except (OSError, ValueError) as error:
@@ -143,11 +119,13 @@ def _person_of(path: Path) -> str:
     return person
 
 
-def read_trusted(folder: Path) -> Trust:
+def read_trusted(folder: Path) -> "Trust":
     """Read the trusted public keys (``*.pub``) of a folder. ``alice.pub`` and ``alice.2.pub`` are keys of one person.
 
     Raises NotInitialisedError when there is none, UsageError when one key has two names.
     """
+    from diode.trust.roles import Trust, TrustedKey
+
     keys: dict[str, TrustedKey] = {}
     for path in sorted(folder.glob("*.pub")):
         key, person = read_public_key(path), _person_of(path)

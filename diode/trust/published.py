@@ -12,7 +12,6 @@ from contextlib import nullcontext
 from typing import Final, NamedTuple
 
 from blake3 import blake3
-from securesystemslib.signer import Key
 
 from diode.bundle.attestation import FILE as ATTESTATION
 from diode.bundle.checksums import B3SUMS, SHA256SUMS, sum_lines
@@ -32,6 +31,7 @@ from diode.formats.digest import digest
 from diode.formats.dsse import read_envelope, write_envelope
 from diode.formats.escape import escape
 from diode.formats.names import MAX_DEPTH, MAX_MANIFEST_BYTES
+from diode.formats.signers import Key
 from diode.storage.folder import Folder
 from diode.storage.tree import Node, state_of, walk
 from diode.trust.inspection import MANIFEST_FILE

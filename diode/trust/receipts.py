@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from pydantic import ValidationError
-from securesystemslib.signer import Key
 
 from diode.bundle.manifest import read_manifest
 from diode.bundle.receipt import (
@@ -18,6 +17,7 @@ from diode.bundle.receipt import (
 from diode.errors import IntegrityError, ManifestError, PathError, SignatureError, UsageError
 from diode.formats.dsse import read_envelope, valid_keys
 from diode.formats.names import MAX_MANIFEST_BYTES
+from diode.formats.signers import Key
 from diode.storage.durable import read_bounded
 
 

@@ -8,15 +8,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from securesystemslib.dsse import Envelope
-from securesystemslib.signer import Key, Signer
-
 from diode.bundle.manifest import PAYLOAD_TYPE, Manifest, read_manifest
 from diode.bundle.opened import Opened, Signature
 from diode.errors import ExpiredKeyError, RevokedKeyError, SignatureError, SignerError, ThresholdError, TrustError
 from diode.formats.canonical import canonical
 from diode.formats.dsse import read_envelope, seal, valid_keys
 from diode.formats.names import MAX_MANIFEST_BYTES
+from diode.formats.signers import Envelope, Key, Signer
 
 ANY_CHANNEL: Final = "*"
 

@@ -86,14 +86,21 @@ class Waiting(NamedTuple):
 
 
 def write_snapshot(
-    path: Path, generation: int, at: str, bundles: Iterable[Listed], names: Iterable[Named], waiting: Iterable[Waiting]
+    path: Path,
+    generation: int,
+    at: str,
+    bundles: Iterable[Listed],
+    names: Iterable[Named],
+    waiting: Iterable[Waiting],
+    decided: int = 0,
 ) -> None:
     """Write a snapshot by one rename. ``names``: only those that belong to their bundle's channel.
 
-    Raises StorageError, OSError.
+    ``decided``: how many moves and recalls it shows. Raises StorageError, OSError.
     """
     with write_index(path, SCHEMA) as index:
-        meta = (("format", "diode-snapshot-1"), ("generation", str(generation)), ("at", at))
+        numbers = (("generation", str(generation)), ("decided", str(decided)))
+        meta = (("format", "diode-snapshot-1"), ("at", at), *numbers)
         index.add_all("INSERT INTO meta VALUES (?, ?)", iter(meta))
         index.add_all(f"INSERT INTO bundle VALUES ({', '.join('?' * len(Listed._fields))})", iter(bundles))
         index.add_all("INSERT OR REPLACE INTO claim VALUES (?, ?, ?, ?)", iter(names))
@@ -117,6 +124,7 @@ class Snapshot:
         self._rendered: OrderedDict[Hashable, bytes] = OrderedDict()
         meta = {row["key"]: row["value"] for row in self._index.rows("SELECT key, value FROM meta")}
         self.generation = int(meta["generation"])
+        self.decided = int(meta.get("decided", -1))  # moves and recalls that it shows; -1: an earlier version's
         self.at = meta["at"]
 
     def __enter__(self) -> Self:

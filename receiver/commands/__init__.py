@@ -10,6 +10,7 @@
 - ``dismissing``: takes off what is missing whatever a person says is not missed any more
 - ``drill``: rehearses a rollback; shows reports of drills, and when the next one is due
 - ``drill_report``: checks the signature of a drill's report, and the page beside it
+- ``drills_due``: when the next drill of each name is due
 - ``gateway``: serves the inbox to clients, prints lines for them, tries each from outside
 - ``ingest``: pushes published bundles into stores of the enclave, and takes them out again
 - ``lag``: shows how old the content of each channel is

@@ -15,11 +15,12 @@ from diode.errors import FindingsError, UsageError
 from diode.formats.timestamps import now_utc
 from diode.storage.locking import is_locked
 from receiver.catalogue.pointer import Pointer, drill_begun
+from receiver.commands.drills_due import due_of, due_said, due_text, outcome_of
 from receiver.commands.opening import maybe_ledger, open_ledger
 from receiver.commands.ordering import How, give, place_of, tell
 from receiver.ledger.drills import Drill
 from receiver.ledger.ledgers import LedgerView
-from receiver.promotion.drill_due import Due, due_drills
+from receiver.promotion.drill_due import Due
 from receiver.promotion.orders import Order, new_id
 from receiver.promotion.report_page import seconds
 from receiver.promotion.rules import check_goes_back
@@ -80,28 +81,7 @@ def ls(toml: Path, *, as_json: bool) -> None:
 
 def _row(config: ReceiverConfig, one: Drill) -> tuple[str, ...]:
     report = str(page_of(config, one)) if one.report else ""
-    return one.label, one.began, _outcome(one), seconds(one.ms) if one.ms else "", report
-
-
-def due_of(config: ReceiverConfig, ledger: LedgerView) -> list[Due]:
-    """When the next drill of each name is due."""
-    days = {name: channel.drill_days for name, channel in config.channels.items()}
-    return due_drills(ledger, days, now_utc())
-
-
-def due_said(one: Due) -> dict[str, Any]:
-    """The same as JSON has it."""
-    last = None if one.last is None else one.last.ended
-    passed = None if one.last is None else bool(one.last.passed)
-    place = {"channel": one.channel, "name": one.name}
-    return place | {"last": last, "passed": passed, "due": one.due or None, "overdue": one.is_overdue}
-
-
-def due_text(one: Due) -> str:
-    """The same in words."""
-    last = "never held" if one.last is None else f"last {one.last.ended}, {_outcome(one.last)}"
-    when = f"OVERDUE since {one.due}" if one.is_overdue else f"due {one.due}"
-    return f"drill of {one.channel}/{one.name}: {when} ({last}); diode-receiver drill rollback {one.channel}/{one.name}"
+    return one.label, one.began, outcome_of(one), seconds(one.ms) if one.ms else "", report
 
 
 def page_of(config: ReceiverConfig, drill: Drill) -> Path:
@@ -147,7 +127,7 @@ def _show_end(config: ReceiverConfig, drill: Drill, how: How) -> None:
         say_json(_said(config, drill))
     else:
         path = f"{drill.start_version} to {drill.rehearsed_version} and back"
-        say(f"drill of {drill.label}, {path}: {_outcome(drill)}, {seconds(drill.ms)}")
+        say(f"drill of {drill.label}, {path}: {outcome_of(drill)}, {seconds(drill.ms)}")
         say(f"report: {config.state / drill.report}", f"page to print: {page_of(config, drill)}")
     if not drill.passed:
         raise FindingsError(f"the drill of {drill.label} did not pass: {drill.detail}")
@@ -156,9 +136,3 @@ def _show_end(config: ReceiverConfig, drill: Drill, how: How) -> None:
 def _said(config: ReceiverConfig, drill: Drill) -> dict[str, Any]:
     files = {"report": str(config.state / drill.report), "page": str(page_of(config, drill))} if drill.report else {}
     return drill._asdict() | {"passed": bool(drill.passed)} | files
-
-
-def _outcome(drill: Drill) -> str:
-    if not drill.ended:
-        return "under way"
-    return "passed" if drill.passed else drill.detail or "failed"

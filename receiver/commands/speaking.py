@@ -4,10 +4,9 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from securesystemslib.signer import Signer
-
 from diode.config.receiver import ReceiverConfig
 from diode.errors import ExpiredKeyError, NotInitialisedError, RevokedKeyError, SignerError, TrustError
+from diode.formats.signers import Signer
 from diode.formats.timestamps import now_utc
 from diode.trust.keys import read_any_signer, read_trusted
 from diode.trust.roles import Trust

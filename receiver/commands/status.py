@@ -17,7 +17,7 @@ from diode.storage.locking import is_locked
 from receiver.catalogue.lag import State as LagState
 from receiver.catalogue.lag import lags, said, worst
 from receiver.commands import lag
-from receiver.commands.drill import due_of, due_said, due_text
+from receiver.commands.drills_due import due_of, due_said, due_text
 from receiver.commands.ingest import undo_lines
 from receiver.commands.opening import maybe_ledger
 from receiver.commands.status_lines import lines

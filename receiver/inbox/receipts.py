@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from diode.bundle.receipt import MAX_RECEIPT_BYTES, RECEIPT_FILE, Receipt
 from diode.errors import PathError
 from diode.storage.durable import read_bounded
-from receiver.ledger.bundles import Row
+from receiver.ledger.bundles import FROM_RECEIPT, Row
 from receiver.ledger.states import State
 
 
@@ -22,7 +22,7 @@ def row_of(receipt: Receipt) -> Row:
     """A receipt as the ledger of a receiver that published its bundle knows it."""
     sizes = (receipt.bytes, receipt.files, receipt.slabs, receipt.content)
     place = (receipt.bundle, receipt.channel, receipt.name, receipt.version, receipt.sequence)
-    return Row(*place, *sizes, receipt.signer, State.PUBLISHED, "taken from its receipt", receipt.published)
+    return Row(*place, *sizes, receipt.signer, State.PUBLISHED, FROM_RECEIPT, receipt.published)
 
 
 class Findings(NamedTuple):

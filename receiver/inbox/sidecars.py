@@ -4,11 +4,11 @@ import os
 from collections.abc import Iterable
 
 from blake3 import blake3
-from securesystemslib.signer import Signer
 
 from diode.bundle.attestation import FILE
 from diode.bundle.checksums import B3SUMS, SHA256SUMS, sum_lines
 from diode.bundle.receipt import RECEIPT_FILE, SIGNED_FILE, sign_receipt, write_receipt
+from diode.formats.signers import Signer
 from diode.formats.timestamps import now_utc
 from diode.storage.folder import Folder
 from receiver.spool.bundle import MANIFEST_FILE, SpoolBundle

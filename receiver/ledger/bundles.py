@@ -1,7 +1,7 @@
 """Bundles in the ledger: which were accepted, and what became of each."""
 
 import sqlite3
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from diode.bundle.ref import label_of
@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # who reads a ledger need not load what reads manifests
 # How the reason of a refusal for time begins, before the moment that is over.
 EXPIRED_BUNDLE: Final = "it was to be published before "
 EXPIRED_TRUST: Final = "the trust document expired at "
+FROM_RECEIPT: Final = "taken from its receipt"  # the detail of a bundle that the ledger had forgotten
 
 
 class Row(NamedTuple):
@@ -107,6 +108,20 @@ class Bundles:
     def of_name(self, channel: str, name: str) -> list[Row]:
         """All bundles of a name, whatever became of them, oldest number first."""
         return self._all("WHERE channel = ? AND name = ? ORDER BY sequence", channel, name)
+
+    def published_above(self, channel: str, name: str, sequence: int) -> list[Row]:
+        """Published bundles of a name with higher numbers than this one, oldest number first."""
+        where = "WHERE state = 'published' AND channel = ? AND name = ? AND sequence > ? ORDER BY sequence"
+        return self._all(where, channel, name, sequence)
+
+    def newest_numbers(self) -> Iterator[tuple[str, str, int]]:
+        """(channel, name, the highest published number) of each name, by channel and name."""
+        query = "SELECT channel, name, max(sequence) FROM bundle WHERE state = 'published' GROUP BY channel, name"
+        return (tuple(row) for row in self._connection.execute(query))
+
+    def from_receipts(self) -> list[Row]:
+        """Published bundles that the ledger knows from their receipts alone, by channel."""
+        return self._all(f"WHERE detail = '{FROM_RECEIPT}' AND state = 'published' ORDER BY channel, name, sequence")
 
     def all_published(self) -> list[Row]:
         """Published bundles of all channels, by channel and name, oldest number first."""

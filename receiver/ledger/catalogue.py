@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from diode.storage.connection import Connection
 from receiver.catalogue.card import Claim
-from receiver.catalogue.lag import Arrival
+from receiver.catalogue.lag import LATEST, Arrival
 
 
 class Entry(NamedTuple):
@@ -102,9 +102,38 @@ _LINES = (  # in the order of the fields of CatalogueLine, but for ``current``
     f"content AS digest, signer, {_DATES}, coalesce(problem, '') AS problem, coalesce(recall.reason, '') AS reason "
     f"{_FROM}"
 )
-_ARRIVALS = f"SELECT bundle.id, bundle.channel, {_STATE}, {_DATES} {_FROM}"
-_BEFORE = CatalogueLine._fields.index("current")
 _CURRENT = "SELECT json_extract(state, '$.deployed[#-1].bundle') AS bundle FROM pointer"
+_ARRIVAL = f"SELECT bundle.channel, {_STATE}, 0, {_DATES} {_FROM} AND bundle.id = ?"  # as the fields of Arrival
+_LATEST = (
+    "SELECT id FROM bundle WHERE state = 'published' AND channel = ? AND changed != '' "
+    "ORDER BY changed DESC, rowid DESC LIMIT ?"
+)
+# Of each channel the newest content among the rest. What is bare beside max() is of the row that has the maximum.
+_OLDER = "AND bundle.channel NOT IN ('trust', 'recall') AND bundle.id NOT IN (?) GROUP BY bundle.channel"
+_RECALLED = "SELECT bundle FROM recall WHERE undone = ''"
+_BUNDLE = "CROSS JOIN bundle ON bundle.id = entry.bundle WHERE state = 'published'"
+_USABLE = f"AND removed = '' AND entry.bundle NOT IN ({_RECALLED})"
+_COLUMNS = "changed AS published, max(dated), dated_by"
+_NEWEST = (
+    (
+        f"SELECT channel, 'published', 0, {_COLUMNS} FROM bundle JOIN entry ON entry.bundle = bundle.id "
+        f"WHERE state = 'published' {_USABLE} {_OLDER}"
+    ),
+    (
+        f"SELECT channel, 'published', 1, {_COLUMNS} FROM ({_CURRENT}) AS used CROSS JOIN entry USING (bundle) "
+        f"{_BUNDLE} {_USABLE} {_OLDER}"
+    ),
+    (
+        f"SELECT channel, 'recalled', 0, {_COLUMNS} FROM ({_RECALLED}) AS gone CROSS JOIN entry USING (bundle) "
+        f"{_BUNDLE} {_OLDER}"
+    ),
+    f"SELECT channel, 'removed', 0, {_COLUMNS} FROM entry {_BUNDLE} AND removed != '' {_OLDER}",
+)
+_HELD = (
+    "SELECT DISTINCT channel, 'held', 0, '', '', '' FROM bundle "
+    "WHERE state = 'held' AND state != 'published' AND channel NOT IN ('trust', 'recall')"
+)
+_BEFORE = CatalogueLine._fields.index("current")
 
 
 class CatalogueRecord:
@@ -128,10 +157,21 @@ class CatalogueRecord:
         return [CatalogueLine._make((*row[:_BEFORE], row["id"] in current, *row[_BEFORE:])) for row in rows]
 
     def arrivals(self) -> Iterator[Arrival]:
-        """Every bundle of the catalogue, as its channel's lag goes by it."""
+        """Those bundles of the catalogue by which their channels' lags go; the others would change nothing.
+
+        Of each channel the latest, and of the rest the one with the newest content of those that are alike.
+        """
+        channels = self._connection.execute("SELECT DISTINCT channel FROM bundle WHERE state = 'published'")
+        latest = [row["id"] for (channel,) in channels for row in self._connection.execute(_LATEST, (channel, LATEST))]
+        marks, rows = ", ".join("?" * len(latest)), [*self._connection.execute(_HELD)]
+        for query in _NEWEST:
+            rows += self._connection.execute(query.replace("?", marks), tuple(latest))
+        for row in rows:
+            yield Arrival(row[0], row[1], bool(row[2]), *row[3:])
         current = self._current()
-        for bundle, channel, state, *dates in self._connection.execute(_ARRIVALS):
-            yield Arrival(channel, state, bundle in current, *dates)
+        for bundle in reversed(latest):  # of the same moment, the later one comes last
+            for row in self._connection.execute(_ARRIVAL, (bundle,)):
+                yield Arrival(row[0], row[1], bundle in current, *row[3:])
 
     def _current(self) -> set[str]:
         return {row["bundle"] for row in self._connection.execute(_CURRENT)}
@@ -145,6 +185,10 @@ class CatalogueRecord:
         columns = ", ".join("'' AS facts" if name == "facts" else name for name in Entry._fields)
         for row in self._connection.execute(f"SELECT {columns} FROM entry"):
             yield Entry._make(row)
+
+    def removed(self) -> list[str]:
+        """Ids of bundles whose data gc removed."""
+        return [row["bundle"] for row in self._connection.execute("SELECT bundle FROM entry WHERE removed != ''")]
 
     def looked_into(self) -> list[str]:
         """Ids of bundles that were looked into, and whose data was not removed."""
@@ -169,13 +213,14 @@ class CatalogueRecord:
 
         ``serve``: of each channel, as entries have it.
         """
+        kinds = f"CASE channel {'WHEN ? THEN ? ' * len(serve)} ELSE '' END" if serve else "''"
         query = (
-            "SELECT bundle.id, bundle.channel, entry.serve FROM bundle LEFT JOIN entry ON entry.bundle = bundle.id "
+            "SELECT bundle.id FROM bundle LEFT JOIN entry ON entry.bundle = bundle.id "
             "WHERE state = 'published' AND channel NOT IN ('trust', 'recall') AND coalesce(removed, '') = '' "
-            "ORDER BY changed, bundle.rowid"
+            f"AND entry.serve IS NOT {kinds} ORDER BY changed, bundle.rowid"
         )
-        rows = self._connection.execute(query)
-        return [row["id"] for row in rows if row["serve"] != serve.get(row["channel"], "")]
+        rows = self._connection.execute(query, tuple(text for pair in serve.items() for text in pair))
+        return [row["id"] for row in rows]
 
     def _holders(self, where: str, *values: object) -> Iterator[Holder]:
         for row in self._connection.execute(f"SELECT {', '.join(Holder._fields)} FROM holder {where}", values):

@@ -52,6 +52,28 @@ class Outcome(NamedTuple):
     detail: str
 
 
+class Place(NamedTuple):
+    """A pointer as start-up looks at it: the text of its file, and of the version in use its name and number.
+
+    ``newest``: whatever is published and newer is put to use. ``is_open``: a drill or a trial is under way.
+    """
+
+    channel: str
+    name: str
+    text: str
+    version: str
+    sequence: int
+    newest: bool
+    is_open: bool
+
+
+_PLACES: Final = (
+    "SELECT channel, name, state, coalesce(json_extract(state, '$.deployed[#-1].version'), ''), "
+    "coalesce(json_extract(state, '$.deployed[#-1].sequence'), 0), json_extract(state, '$.mode') = 'newest', "
+    "json_extract(state, '$.drill') IS NOT NULL OR json_extract(state, '$.on_trial') FROM pointer"
+)
+
+
 class PointerRecord:
     """Reads pointers, moves, recalls and outcomes."""
 
@@ -68,6 +90,13 @@ class PointerRecord:
         """Every pointer, by channel and name."""
         for row in self._connection.execute("SELECT state FROM pointer ORDER BY channel, name"):
             yield read_pointer(row["state"].encode())
+
+    def places(self) -> dict[tuple[str, str], Place]:
+        """Every pointer by channel and name, without its history."""
+        rows = self._connection.execute(_PLACES)
+        return {
+            (row[0], row[1]): Place(row[0], row[1], row[2], row[3], row[4], bool(row[5]), bool(row[6])) for row in rows
+        }
 
     def of_channel(self, channel: str) -> Iterator[Pointer]:
         """Every pointer of a channel, by name."""

@@ -34,6 +34,9 @@ CREATE UNIQUE INDEX IF NOT EXISTS used_version ON bundle (channel, name, version
 CREATE INDEX IF NOT EXISTS unpublished ON bundle (state) WHERE state != 'published';
 CREATE INDEX IF NOT EXISTS by_number ON bundle (channel, sequence);
 CREATE INDEX IF NOT EXISTS by_change ON bundle (changed) WHERE state != 'receiving';
+CREATE INDEX IF NOT EXISTS published_of ON bundle (channel, name, sequence) WHERE state = 'published';
+CREATE INDEX IF NOT EXISTS arrived_in ON bundle (channel, changed) WHERE state = 'published';
+CREATE INDEX IF NOT EXISTS from_receipts ON bundle (channel) WHERE detail = 'taken from its receipt';
 """
 SLABS: Final = """
 CREATE TABLE IF NOT EXISTS slab (
@@ -106,6 +109,7 @@ CREATE TABLE IF NOT EXISTS entry (
     bundle TEXT PRIMARY KEY, serve TEXT NOT NULL, dated TEXT NOT NULL, dated_by TEXT NOT NULL, facts TEXT NOT NULL,
     problem TEXT NOT NULL DEFAULT '', removed TEXT NOT NULL DEFAULT ''
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS removed_entries ON entry (bundle) WHERE removed != '';
 CREATE TABLE IF NOT EXISTS claim (
     kind TEXT NOT NULL, normal TEXT NOT NULL, bundle TEXT NOT NULL, spelling TEXT NOT NULL,
     PRIMARY KEY (kind, normal, bundle)

@@ -4,13 +4,12 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from securesystemslib.signer import Key
-
 from diode.bundle.manifest import bundle_id
 from diode.bundle.receipt import SIGNED_FILE
 from diode.bundle.ref import number_of
 from diode.errors import DiodeError
 from diode.formats.escape import escape
+from diode.formats.signers import Key
 from diode.trust.published import examine
 from diode.trust.roles import Trust
 from receiver.catalogue.pointer import Version

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from securesystemslib.signer import Signer
-
+from diode.formats.signers import Signer
 from diode.storage.folder import Folder
 from receiver.ledger.drills import Drill
 from receiver.promotion.drill_check import Verified

@@ -33,11 +33,16 @@ class Known:
             at,
             recalled={bundle: recall.reason for bundle, recall in self.recalled().items()},
             removed=self._removed(rows),
-            by_hand=channel is not None and channel.promote == "by-hand",
+            by_hand=self.is_by_hand(pointer.channel),
             has_hook=channel is not None and channel.health,
             only_forward=self.only_forward(pointer.channel),
             has_data=self.has_data,
         )
+
+    def is_by_hand(self, channel: str) -> bool:
+        """Whether people alone put anything of a channel to use."""
+        named = self._channels.get(channel)
+        return named is not None and named.promote == "by-hand"
 
     def only_forward(self, channel: str) -> bool:
         """Whether nothing older than what is in use may be used again in a channel."""

@@ -15,6 +15,7 @@ from diode.formats.names import CHANNEL_PATTERN, MAX_SEQUENCE, check_component
 from diode.storage.folder import Folder, replace_link
 from receiver.catalogue.pointer import Pointer, read_pointer, write_pointer
 from receiver.inbox.folder import Inbox
+from receiver.ledger.pointers import Place
 
 POINTERS: Final = "pointers"  # the folder, below .diode
 POINTER_FILE: Final = "pointer.json"
@@ -63,6 +64,18 @@ class PointerFiles:
             if re.fullmatch(CHANNEL_PATTERN, channel) and self._folder.is_folder(channel):
                 with self._folder.folder(channel) as above:
                     yield from ((channel, name) for name in above.names() if _is_ours(name) and above.is_folder(name))
+
+    def agree(self, known: Place) -> bool:
+        """Whether file and link are as the ledger has them: most are, and nothing is to be done."""
+        if self.read(known.channel, known.name) != known.text.encode():
+            return False
+        if not known.version:
+            return True
+        try:
+            with self._top.folders(f"{known.channel}/{known.name}") as folder:
+                return folder.link(LINK) == known.version
+        except OSError:
+            return False
 
     def link(self, pointer: Pointer) -> str:
         """Let ``current`` follow. Returns why it does not, since somebody else's is in the way; else nothing.

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from securesystemslib.signer import Signer
 
 from diode.formats.canonical import canonical
 from diode.formats.dsse import seal
 from diode.formats.names import BundleHex, ChannelName, Moment
+from diode.formats.signers import Signer
 from diode.formats.strict_json import read_json
 from diode.storage.folder import Folder
 from receiver.release.words import ENDING, Kind, Said, Speakers, Uncounted, find_words, read_words

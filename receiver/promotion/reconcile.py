@@ -8,14 +8,14 @@
 - Bundles were published before there were pointers, or just before a crash: the newest is put to use, as it would be.
 """
 
-from collections.abc import Callable, Iterator
-from itertools import groupby
+from collections.abc import Callable
 from typing import Final
 
 from diode.audit.chain import What
 from diode.log import log
 from receiver.catalogue.pointer import Pointer, write_pointer
 from receiver.ledger.bundles import Row
+from receiver.ledger.pointers import Place
 from receiver.promotion.apply import By, Pointers
 from receiver.promotion.facts import Known
 from receiver.promotion.files import pointer_at
@@ -37,17 +37,25 @@ class Reconciling:
 
     def reconcile(self) -> None:
         """Raises StorageError, OSError."""
-        told = {(pointer.channel, pointer.name): pointer for pointer in self._pointers.ledger.pointers.all()}
-        for place in sorted({*told, *self._pointers.files.places()}):
-            self._agree(*place, told.get(place))
-        for pointer in list(self._pointers.ledger.pointers.all()):
+        ledger = self._pointers.ledger.pointers
+        told = ledger.places()
+        apart = [
+            place
+            for place in sorted({*told, *self._pointers.files.places()})
+            if place not in told or not self._pointers.files.agree(told[place])
+        ]
+        for place in apart:
+            self._agree(*place, ledger.get(*place))
+        told = ledger.places() if apart else told
+        is_open = [place for place, known in told.items() if known.is_open]
+        for place in is_open:
+            pointer = self._pointers.get(*place)
             if pointer.drill is not None:
                 by = By(reason="the receiver was started again during the drill")
                 self._trials.end_drill(pointer, by, self._now_utc(), [])
             elif pointer.on_trial and pointer.current is not None:
                 self._pointers.ask_hook(pointer)
-        for _, rows in groupby(self._rows(), key=lambda row: (row.channel, row.name)):
-            self.follow(list(rows))
+        self._follow_newer(ledger.places() if is_open else told)
 
     def follow(self, rows: list[Row]) -> None:
         """Put to use what was published of one name, oldest number first, as far as nobody has decided.
@@ -60,8 +68,15 @@ class Reconciling:
             if result is not None:
                 self._pointers.move(result, By(), at_once=False)
 
-    def _rows(self) -> Iterator[Row]:
-        return (row for row in self._pointers.ledger.bundles.all_published() if row.channel not in WITHOUT_POINTERS)
+    def _follow_newer(self, told: dict[tuple[str, str], Place]) -> None:
+        """Put to use what nobody has decided about. What is not newer than what is in use changes nothing."""
+        bundles = self._pointers.ledger.bundles
+        for channel, name, newest in list(bundles.newest_numbers()):
+            known = told.get((channel, name))
+            used = known.sequence if known is not None else 0
+            is_free = (known is None or known.newest) and not self._known.is_by_hand(channel)
+            if channel not in WITHOUT_POINTERS and newest > used and is_free:
+                self.follow(bundles.published_above(channel, name, used))
 
     def _agree(self, channel: str, name: str, told: Pointer | None) -> None:
         """Let the ledger and the file of one pointer agree, and its link follow."""

@@ -26,7 +26,6 @@ from receiver.promotion.obey import Wanted
 from receiver.promotion.shown import WITHOUT_POINTERS
 
 REMOVED: Final = "removed"  # the folder, below .diode
-FROM_RECEIPT: Final = "taken from its receipt"  # as receiver.inbox.receipts has it
 # When clients last took something of a bundle, by its id. Raises OSError, ValueError when that cannot be told.
 Taken = Callable[[], Mapping[str, str]]
 
@@ -79,10 +78,11 @@ class Removal:
     def resume(self) -> None:
         """Take up what an earlier run left: emptied half-way, or forgotten by the ledger. Raises StorageError."""
         ledger = self._pointers.ledger
-        removed = {entry.bundle for entry in ledger.catalogue.entries() if entry.removed}
-        rows = [row for row in ledger.bundles.all_published() if row.channel not in WITHOUT_POINTERS]
-        self._to_empty = {row.id: row for row in rows if row.id in removed and self._known.has_data(row)}
-        lost = [row for row in rows if row.detail == FROM_RECEIPT and row.id not in removed and self._is_empty(row)]
+        removed = set(ledger.catalogue.removed())
+        rows = [row for row in map(ledger.bundles.get, removed) if row is not None and _has_pointer(row)]
+        self._to_empty = {row.id: row for row in rows if self._known.has_data(row)}
+        forgotten = [row for row in ledger.bundles.from_receipts() if row.id not in removed and _has_pointer(row)]
+        lost = [row for row in forgotten if self._is_empty(row)]
         if lost:
             self._note(lost, moment(self._clock()), [])
         self.go_on()
@@ -182,6 +182,11 @@ class Removal:
 
     def _version(self, row: Row) -> Folder:
         return self._inbox.top.folders(f"{row.channel}/{row.name}/{row.version}")
+
+
+def _has_pointer(row: Row) -> bool:
+    """Whether it is a published bundle of a channel whose names have pointers."""
+    return row.state == State.PUBLISHED and row.channel not in WITHOUT_POINTERS
 
 
 def _audited(row: Row, by: By) -> dict[str, object]:

@@ -7,12 +7,12 @@ makes the page to print of it.
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from securesystemslib.signer import Key, Signer
 
 from diode.errors import IntegrityError, ManifestError, SignatureError
 from diode.formats.canonical import canonical
 from diode.formats.dsse import read_envelope, seal, valid_keys
 from diode.formats.names import BundleHex, ChannelName, Count, Moment
+from diode.formats.signers import Key, Signer
 from diode.formats.strict_json import read_json
 
 REPORT_TYPE: Final = "application/vnd.diode.drill.v1+json"

@@ -38,11 +38,19 @@ class Shown:
         self._next_at = 0.0
         with Folder.open(folder, create=True, mode=0o755) as made:
             made.folder(CARDS, create=True, mode=0o755).close()
-        self._generation = _generation_of(folder)
+        self._generation, self._decided = _numbers_of(folder)
 
     def change(self) -> None:
         """Something changed: the snapshot does not say so yet."""
         self._is_due = True
+
+    def write_decided(self) -> None:
+        """Write it now if a move or a recall is not in it. Whatever else it may lack, it is told soon.
+
+        Raises StorageError, OSError; then it is tried again.
+        """
+        if self._ledger.pointers.generation() != self._decided:
+            self.write()
 
     def maybe_write(self, now: float) -> None:
         """Write it if something changed and the last one is long enough ago. ``now``: of a monotonic clock.
@@ -68,10 +76,11 @@ class Shown:
             ledger.pointers.were_current(),
             self._forward,
         )
-        generation = max(self._generation + 1, ledger.pointers.generation())
+        decided = ledger.pointers.generation()
+        generation = max(self._generation + 1, decided)
         names, waiting = named(ledger.catalogue.claims()), waiting_of(ledger.bundles.held())
-        write_snapshot(self._folder / SNAPSHOT_FILE, generation, self._now_utc(), bundles, names, waiting)
-        self._generation = generation
+        write_snapshot(self._folder / SNAPSHOT_FILE, generation, self._now_utc(), bundles, names, waiting, decided)
+        self._generation, self._decided = generation, decided
         self._is_due = False
 
 
@@ -133,10 +142,10 @@ def _dated(row: Row, entry: Entry | None) -> str:
     return entry.dated if entry is not None and entry.dated else row.changed
 
 
-def _generation_of(folder: Path) -> int:
-    """Of the snapshot that lies there; 0 where none can be read."""
+def _numbers_of(folder: Path) -> tuple[int, int]:
+    """Generation, and moves and recalls, of the snapshot that lies there; 0 and -1 where none can be read."""
     try:
         with Snapshot(folder) as snapshot:
-            return snapshot.generation
+            return snapshot.generation, snapshot.decided
     except (StorageError, KeyError, ValueError):
-        return 0
+        return 0, -1

@@ -7,10 +7,9 @@ backup covers the document, and the audit log says which documents ever counted 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from securesystemslib.signer import Key, Signer
-
 from diode.audit.verify import trust_taken
 from diode.errors import IntegrityError
+from diode.formats.signers import Key, Signer
 from diode.storage import backup
 from diode.storage.backup_seal import Contents
 from receiver.ledger.ledgers import LedgerView

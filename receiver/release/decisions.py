@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from securesystemslib.signer import Key, Signer
 
 from diode.errors import ManifestError
 from diode.formats.canonical import canonical
 from diode.formats.dsse import seal
 from diode.formats.names import BundleHex, Hex32, Moment
+from diode.formats.signers import Key, Signer
 from diode.formats.strict_json import read_json
 from diode.storage.folder import Folder
 from diode.trust.roles import Trust

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from securesystemslib.signer import Key
-
 from diode.bundle.manifest import bundle_id
 from diode.bundle.opened import Opened
 from diode.bundle.receipt import SIGNED_FILE
 from diode.bundle.ref import BundleRef
 from diode.errors import IntegrityError, NotInitialisedError
+from diode.formats.signers import Key
 from diode.storage.folder import Folder
 from diode.trust.keys import read_trusted
 from diode.trust.published import examine

@@ -12,11 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from securesystemslib.dsse import Envelope
-from securesystemslib.signer import Key
-
 from diode.errors import ManifestError, TrustError
 from diode.formats.dsse import read_envelope, valid_keys
+from diode.formats.signers import Envelope, Key
 from diode.storage.folder import Folder
 from diode.trust.roles import Trust
 from receiver.policy.authority import Authority

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from securesystemslib.signer import Key, Signer
-
 from diode.audit.chain import What
 from diode.audit.log import AuditLog
 from diode.bundle.manifest import Manifest
 from diode.bundle.opened import Opened
+from diode.formats.signers import Key, Signer
 from diode.storage.connection import FOR_EVER
 from diode.storage.database import LEDGER_FILE
 from diode.storage.durable import WriteBack

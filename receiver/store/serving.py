@@ -84,7 +84,7 @@ class Serving:
             self._reconciling.reconcile()
             self._is_started = True
             self.removal.resume()
-            self.shown.write()
+            self.shown.write_decided()
             self.drills.resume()
 
     def published(self, hex_id: str) -> None:

@@ -2,12 +2,11 @@
 
 from typing import Any, Final, NamedTuple
 
-from securesystemslib.signer import Signer
-
 from diode.bundle.attestation import attest, subject_of
 from diode.config.intake import Intake
 from diode.errors import LimitError
 from diode.formats.escape import bounded
+from diode.formats.signers import Signer
 from sender.intake.verdict import MOST_DETAIL, Verdict
 from sender.outbox.hashing import Content
 

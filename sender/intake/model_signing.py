@@ -25,12 +25,12 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 )
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from securesystemslib.dsse import Envelope
 
 from diode.config.intake import ModelSigning
 from diode.errors import UsageError
 from diode.formats.dsse import parse_public_key
 from diode.formats.json_object import read_object
+from diode.formats.signers import Envelope
 from sender.intake.candidate import Candidate, CandidateFile
 from sender.intake.verdict import Finding, Reason, RefusedError
 

@@ -8,9 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from securesystemslib.dsse import Envelope
-from securesystemslib.signer import Signer
-
 from diode.audit.chain import What
 from diode.audit.log import AuditLog
 from diode.bundle.beginning import find_bundle
@@ -21,6 +18,7 @@ from diode.config.sender import SenderConfig
 from diode.errors import NotInitialisedError, SourceError, TrustError, UsageError
 from diode.formats.dsse import merge_signatures, read_envelope, write_envelope
 from diode.formats.names import MAX_MANIFEST_BYTES
+from diode.formats.signers import Envelope, Signer
 from diode.storage.durable import write_durably
 from diode.trust.keys import read_trusted
 from sender.ledger import Ledger, Row, State, named

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from securesystemslib.signer import Signer
 
 from diode.bundle.manifest import MAX_TABLE_BYTES, Labels, Manifest, Shape, Table, bundle_id, padded_manifest
 from diode.bundle.ref import hex_of, label_of
 from diode.bundle.times import write_times
 from diode.errors import LimitError, ManifestError
 from diode.formats.digest import digest
+from diode.formats.signers import Signer
 from diode.layouts.source import SOURCE_FILE
 from diode.protocol.geometry import Profile, slab_count, stream_geometry
 from diode.storage.folder import Folder, real_path

@@ -6,14 +6,13 @@ from contextlib import suppress
 from functools import partial
 from typing import Final
 
-from securesystemslib.signer import CryptoSigner
-
 from diode.audit.chain import What
 from diode.audit.log import AuditLog, Decision
 from diode.bundle.ref import BundleRef
 from diode.config.intake import Intake
 from diode.config.sender import SenderConfig
 from diode.errors import DiodeError, IntakeError, SourceError
+from diode.formats.signers import CryptoSigner
 from diode.formats.timestamps import moment
 from diode.protocol.geometry import PROFILES
 from diode.storage.durable import disk_error

@@ -11,9 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
-from securesystemslib.dsse import Envelope
-from securesystemslib.signer import Signer
-
 from diode.audit.chain import What
 from diode.audit.log import AuditLog
 from diode.bundle.beginning import find_bundle
@@ -32,6 +29,7 @@ from diode.bundle.ref import label_of
 from diode.config.sender import SenderConfig
 from diode.errors import ManifestError, NotInitialisedError, SourceError, TrustError, UsageError
 from diode.formats.dsse import read_envelope, write_envelope
+from diode.formats.signers import Envelope, Signer
 from diode.storage.folder import Folder
 from diode.trust.keys import read_signer, read_trusted
 from diode.trust.roles import Trust

@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from securesystemslib.signer import Key, Signer
-
 from diode.bundle.ref import number_of
 from diode.errors import DiodeError, UsageError
+from diode.formats.signers import Key, Signer
 from diode.storage import backup
 from diode.storage.backup import BUNDLES_FOLDER
 from diode.storage.backup_seal import Contents, copy_file

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from diode.formats.timestamps import now_utc
 from receiver.catalogue.pointer import read_pointer, write_pointer
+from receiver.catalogue.snapshot import Snapshot
 from receiver.promotion.files import MAX_POINTER_BYTES, POINTER_FILE
+from receiver.promotion.shown import Shown
 from receiver.recovery.rebaseline import rebaseline
 from tests.enclave import Enclave
 from tests.receiver.promotion.promoting import (
@@ -154,3 +157,19 @@ def test_what_somebody_put_in_a_pointers_place_stops_nothing(tmp_path: Path, str
         assert version == str((inbox / CHANNEL / NAME / "current").readlink())
         assert [version] == [one.version for one in shown(enclave) if one.is_current]
         assert "applied" == outcome(enclave, order(enclave, "promote", "v1")).outcome
+
+
+def test_a_start_writes_a_snapshot_only_for_what_was_decided(tmp_path: Path) -> None:
+    """A move that is not in it is shown before anything is received; otherwise the one that lies there is right."""
+    enclave = enclave_with(tmp_path)
+    enclave.tick()
+    folder, ledger = enclave.config.gateway.index, enclave.store.records.ledger
+    with Snapshot(folder) as snapshot:
+        before = snapshot.generation
+    Shown(ledger, folder, now_utc).write_decided()
+    with Snapshot(folder) as snapshot:
+        assert before == snapshot.generation
+    ledger._connection.execute("DELETE FROM moved WHERE number = 1")
+    Shown(ledger, folder, now_utc).write_decided()
+    with Snapshot(folder) as snapshot:
+        assert snapshot.generation > before
