@@ -256,14 +256,19 @@ class Sender:
             self._pipelines.open()
             await self._until_over(work)
         finally:
-            self._ledger.wait(LAST_WAIT_S)
-            self._flights.unrecorded.settle()
-            await self._door.close()
-            self._pipelines.close()
-            await self._voice.close()
-            self._audit.append(What.STOPPED, **ended(self._shutdown.failure))
-            with suppress(HeldError):
-                self._ledger.follow_audit()
+            try:
+                await self._flights.unrecorded.finish(LAST_WAIT_S)
+            finally:
+                await self._close_parts()
+
+    async def _close_parts(self) -> None:
+        self._ledger.wait(LAST_WAIT_S)
+        await self._door.close()
+        self._pipelines.close()
+        await self._voice.close()
+        self._audit.append(What.STOPPED, **ended(self._shutdown.failure))
+        with suppress(HeldError):
+            self._ledger.follow_audit()
 
     async def _until_over(self, work: Coroutine[Any, Any, None]) -> None:
         """Run until ``work`` is done, or the daemon is to end. Then send a few heartbeats with the final state.

@@ -165,7 +165,8 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "let_in": (".chmod os.chown", "a folder of ours that holds what is judged; only its owner can replace it"),
     },
     "diode.process.warden": {
-        "_children": ("open", "what the kernel says of a process, by its number below /proc"),
+        "_children": ("open", "the kernel's list of this process's own children, below /proc"),
+        "_children_by_table": ("open", "what the kernel says of a process, by its number below /proc"),
         "_let_go_of_pipes": ("os.open", "/dev/null"),
     },
     "diode.storage.links": {"folder_above": ("os.open", "above a folder of ours, by its descriptor and .. alone")},

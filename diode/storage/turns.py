@@ -119,3 +119,13 @@ class InOrder(Generic[K]):
         while self._waiting and self._turns.try_now(self._waiting[0][1]):
             self._waiting.popleft()
         return len(self._waiting) < before
+
+    async def finish(self, most_s: float) -> None:
+        """Do what waits, at the end: the ledger may be held for ``most_s`` yet. What is left then is not done."""
+        import asyncio  # as above
+
+        self.settle()
+        until = time.monotonic() + most_s
+        while self._waiting and time.monotonic() < until:
+            await asyncio.sleep(AGAIN_S)
+            self.settle()

@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 from diode.errors import HeldError, StorageError
 from diode.storage import turns
 from diode.storage.turns import FIRST_SAID_S, SAID_EVERY_S, InOrder, Turns
+from tests.patience import PATIENCE_S
 
 
 class File:
@@ -92,3 +93,20 @@ def test_what_waits_is_done_in_its_order(file: File) -> None:
     assert ([1, 2], [], False) == (mine.keys, done, mine.settle())
     file.free = True
     assert (True, 0, [1, 2]) == (mine.settle(), len(mine), done)
+
+
+async def test_the_end_waits_for_what_waits(file: File, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But not for ever."""
+    monkeypatch.setattr(turns, "AGAIN_S", 0.0)
+    mine, done = InOrder[int](Turns(file, "ledger.db", file.clock)), list[int]()
+    file.free = False
+    mine.do(1, lambda: done.append(1))
+    await mine.finish(0.0)
+    assert [] == done
+    finishing = asyncio.create_task(mine.finish(PATIENCE_S))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert ([], False) == (done, finishing.done())
+    file.free = True
+    await finishing
+    assert [1] == done
