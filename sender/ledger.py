@@ -54,6 +54,9 @@ CREATE TABLE IF NOT EXISTS bundle (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS bundles_by_state ON bundle (state);
 CREATE TABLE IF NOT EXISTS progress (bundle TEXT PRIMARY KEY, pass INTEGER NOT NULL, slab INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS pass_begun (
+    bundle TEXT NOT NULL, pass INTEGER NOT NULL, at TEXT NOT NULL, PRIMARY KEY (bundle, pass)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS resend (
     number INTEGER PRIMARY KEY, bundle TEXT NOT NULL, ranges TEXT NOT NULL, state TEXT NOT NULL, detail TEXT NOT NULL
 ) STRICT;
@@ -64,6 +67,9 @@ CREATE INDEX IF NOT EXISTS by_time ON bundle (created);
 CREATE INDEX IF NOT EXISTS of_channel_by_time ON bundle (channel, created);
 CREATE INDEX IF NOT EXISTS exports_of ON exported (bundle);
 CREATE TABLE IF NOT EXISTS heartbeat (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL) STRICT;
+CREATE TRIGGER IF NOT EXISTS pass_begins AFTER INSERT ON progress
+    WHEN NOT EXISTS (SELECT 1 FROM pass_begun WHERE bundle = NEW.bundle AND pass = NEW.pass)
+    BEGIN INSERT INTO pass_begun VALUES (NEW.bundle, NEW.pass, strftime('%Y-%m-%dT%H:%M:%SZ', 'now')); END;
 CREATE TRIGGER IF NOT EXISTS number_issued AFTER INSERT ON bundle
     BEGIN UPDATE ledger SET decisions = decisions + 1; END;
 CREATE TRIGGER IF NOT EXISTS first_epoch_taken AFTER INSERT ON heartbeat
@@ -143,6 +149,11 @@ class Progress:
         """Where the sending of a bundle goes on; at its beginning if nothing was recorded."""
         row = self._connection.execute("SELECT pass, slab FROM progress WHERE bundle = ?", (bundle,)).fetchone()
         return Place(row["pass"], row["slab"]) if row else Place(0, 0)
+
+    def begun(self, bundle: str) -> dict[int, str]:
+        """When the first slab of each pass was sent, by the number of the pass; a ledger of before kept no times."""
+        rows = self._connection.execute("SELECT pass, at FROM pass_begun WHERE bundle = ? ORDER BY pass", (bundle,))
+        return {row["pass"]: row["at"] for row in rows}
 
     def end(self, bundle: str) -> None:
         """Forget the progress of a bundle that is no longer queued."""

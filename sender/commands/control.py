@@ -14,12 +14,17 @@ from diode.errors import UsageError
 from sender.commands.opening import open_ledger
 from sender.control.words import WORDS, Cancel, Hold, LetGo, Pause, Resume, Retry, RetryItem
 from sender.ledger import Row
-from sender.outbox.folder import check_channel
+from sender.outbox.folder import check_channel, printable
 
 
 def cancel(toml: Path, bundle: str, why: str) -> None:
     """Give a bundle up that waits or is being sent. Raises UsageError, DiodeError."""
     config = load(SenderConfig, toml)
+    if os.sep in bundle and os.path.lexists(bundle):
+        raise UsageError(
+            f"{printable(Path(bundle))} is an item, and no bundle yet: move it out of the outbox, or remove it; a file "
+            "that is being hashed is given up at its next MiB"
+        )
     row = _one(config, bundle)
     with asking(config) as daemon:
         daemon.ask(Cancel(row.id, why))

@@ -23,10 +23,12 @@ def log(toml: Path, bundle: str, *, as_json: bool) -> None:
 
 
 def _of_ledger(ledger: Ledger, bundle: str) -> Iterator[Step]:
-    """What only the ledger knows: how far sending has come."""
+    """What only the ledger knows: when each pass began, and how far sending has come."""
     row = ledger.get(bundle)
     if row is None:
         return
+    for number, at in ledger.progress.begun(bundle).items():
+        yield Step(at, f"pass {number + 1} begun", source="ledger")
     if row.state == State.QUEUED:
         place = ledger.progress.of(bundle)
         if place.slab or place.sending_pass:

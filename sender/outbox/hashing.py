@@ -104,6 +104,14 @@ def bytes_again(sources: Sequence[Source], content: Content) -> int:
     return sum(entry.size for entry in content.entries) - sum(sizes.values())
 
 
+def _check_unchanged(source: Source, before: os.stat_result, now: os.stat_result) -> None:
+    """Raise SourceError for a file that was removed, moved or written since."""
+    if before.st_nlink and not now.st_nlink:
+        raise SourceError(f"{source.origin!r} was removed while it was hashed")
+    if fingerprint(before) != fingerprint(now):
+        raise SourceError(f"{source.origin!r} changed while it was hashed")
+
+
 def _hash_file(
     file: BinaryIO, source: Source, slabs: _SlabHasher, buffer: memoryview, progress: Progress
 ) -> tuple[FileEntry, tuple[int, int, int, int], bytes]:
@@ -122,10 +130,10 @@ def _hash_file(
         slabs.update(chunk)
         size += count
         progress(count)
-        if before.st_nlink and not os.fstat(file.fileno()).st_nlink:
-            raise SourceError(f"{source.origin!r} was removed while it was hashed")
+        _check_unchanged(source, before, os.fstat(file.fileno()))  # here: the rest may take an hour
     after = os.fstat(file.fileno())
-    if fingerprint(before) != fingerprint(after) or size != after.st_size:
+    _check_unchanged(source, before, after)
+    if size != after.st_size:
         raise SourceError(f"{source.origin!r} changed while it was hashed")
     executable = bool(before.st_mode & stat.S_IXUSR)
     entry = FileEntry(source.path, size, ours.hexdigest(), theirs.hexdigest(), executable)

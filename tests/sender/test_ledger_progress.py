@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from diode.formats.timestamps import check_moment
 from diode.protocol.geometry import PROFILES, stream_geometry
 from sender.ledger import Ledger, State
 from sender.transport.plan import Job, Padding, Plan, Wait
@@ -51,3 +52,18 @@ def test_progress_outlives_the_process_and_ends_with_the_bundle(tmp_path: Path) 
     assert (1, 7) == ledger.progress.of("b")
     ledger.set_state("b", State.SENT)
     assert (0, 0) == ledger.progress.of("b")
+
+
+def test_it_is_noted_when_each_pass_began(tmp_path: Path) -> None:
+    """Once for each pass, also after a restart, and kept when the bundle was sent."""
+    ledger = Ledger(tmp_path / "ledger.db")
+    for sending_pass, slab in ((0, 0), (0, 1), (1, 0)):
+        ledger.progress.slab_sent("b", sending_pass, slab)
+    begun = ledger.progress.begun("b")
+    ledger.close()
+    ledger = Ledger(tmp_path / "ledger.db")
+    ledger.progress.slab_sent("b", 1, 1)
+    ledger.progress.end("b")
+    assert ([0, 1], begun, {}) == (list(begun), ledger.progress.begun("b"), ledger.progress.begun("c"))
+    assert list(begun.values()) == [check_moment(at) for at in begun.values()]
+    ledger.close()

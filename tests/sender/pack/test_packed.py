@@ -5,6 +5,7 @@ import json
 import os
 import random
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -332,15 +333,22 @@ def test_a_link_put_into_the_path_of_a_found_file_is_not_followed(tmp_path: Path
         hash_content(sources, SLAB_BYTES)
 
 
-def test_a_file_that_is_removed_is_not_hashed_to_its_end(tmp_path: Path) -> None:
-    """The person who removed it does not wait for an hour of hashing."""
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [(Path.unlink, "was removed"), (lambda file: file.rename(file.with_name("elsewhere")), "changed")],
+    ids=["removed", "moved"],
+)
+def test_a_file_that_is_taken_away_is_not_hashed_to_its_end(
+    tmp_path: Path, change: Callable[[Path], object], said: str
+) -> None:
+    """The person who took it away does not wait for an hour of hashing."""
     file, done = tmp_path / "file", []
     file.write_bytes(b"x" * (3 << 20))
 
     def remove(count: int) -> None:
         done.append(count)
-        file.unlink(missing_ok=True)
+        change(file)
 
-    with pytest.raises(SourceError, match="was removed while it was hashed"):
+    with pytest.raises(SourceError, match=f"{said} while it was hashed"):
         hash_content(collect([file], "refuse"), SLAB_BYTES, remove)
     assert [1 << 20] == done
