@@ -12,6 +12,7 @@ from diode.config.load import load
 from diode.config.receiver import ReceiverConfig
 from diode.console.bundles import Listed, show_waiting
 from diode.console.contents import say_files
+from diode.console.moments import whole_time
 from diode.console.prompts import print_fields
 from diode.console.terminal import say, say_json
 from diode.errors import UsageError
@@ -47,14 +48,15 @@ def held(toml: Path, *, as_json: bool) -> None:
     if as_json:
         say_json([row._asdict() | _facts(config, row, place / row.id) for row in rows])
         return
-    show_waiting([Listed.of(row, row.changed) for row in rows], ("since",))
+    show_waiting([Listed.of(row, whole_time(row.changed)) for row in rows], ("since",))
     for row in rows:
         facts = _facts(config, row, place / row.id)
         say(f"{label_of(row)} ({row.id})")
         shown = ("signed_by", "waits_for", "classification", "releasable_to")
         print_fields({name.replace("_", " "): facts[name] for name in shown})
         say_files(facts["first_files"], row.files)
-    say(f"they lie below {place}; 'accept ID' or 'reject ID'", file=sys.stderr)
+    if rows:
+        say(f"they lie below {place}; 'accept ID' or 'reject ID'", file=sys.stderr)
 
 
 def _facts(config: ReceiverConfig, row: Row, tree: Path) -> dict[str, Any]:

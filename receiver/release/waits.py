@@ -3,4 +3,4 @@
 
 def waits_for(people: int, *, scanned: bool) -> str:
     """What a bundle is held for, in words."""
-    return " and ".join([f"{people} people"] * (people > 0) + ["the scanner"] * scanned)
+    return " and ".join(["1 person" if people == 1 else f"{people} people"] * (people > 0) + ["the scanner"] * scanned)
