@@ -64,7 +64,8 @@ def _host(now: Said, width: int, now_s: float) -> Iterator[str]:
     elif not workers["well"]:
         yield "  THE WORKERS MAKE NO PROGRESS; the log says why"
     if workers["restarts"]:
-        yield f"  workers were started anew {workers['restarts']} times since then"
+        times = "once" if workers["restarts"] == 1 else f"{workers['restarts']} times"
+        yield f"  workers were started anew {times} since then"
 
 
 def _coming(now: Said, width: int) -> Iterator[str]:
