@@ -383,6 +383,7 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
     "sender.pack.retention": {
         "prune": ("shutil.rmtree", STATE),
     },
+    "sender.outbox.aside": {"read_aside": (".open", PERSON)},
     "sender.outbox.folder": {
         "OutboxFolder.__init__": (".open", PERSON),
         "open_place": (".open .open", PERSON),

@@ -12,10 +12,16 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from diode.config.intake import ContentSettings
-from diode.config.sections import ENV_DELIMITER, ENV_PREFIX, Config
+from diode.config.sections import ENV_DELIMITER, ENV_PREFIX, KEEP_PATTERN, Config
+from diode.formats.names import CHANNEL_PATTERN
 
 _OTHER: Final = {"sender": "receiver", "receiver": "sender"}
 _MARKS: Final = {"sender": "to", "receiver": "listen"}  # the key of [link] that only this side has
+
+_WORDED: Final = {
+    CHANNEL_PATTERN: "a channel's name begins with a lower-case letter or a digit; such, '.', '_' and '-' follow",
+    KEEP_PATTERN: 'say "forever", "until-confirmed", or for how long, as "30 days"',
+}
 
 Place = tuple[int | str, ...]
 
@@ -37,6 +43,7 @@ def _is_of_other(kind: type[Config], written: Mapping[str, Any]) -> bool:
 
 def _line(kind: type[Config], said: Mapping[str, Any], error: ErrorDetails) -> str:
     place = error["loc"]
+    place = place[:-1] if place[-1:] == ("[key]",) else place  # the name of a table itself
     where = ".".join(map(str, place))
     if _is_said(said, place):
         where = f"{ENV_PREFIX}{ENV_DELIMITER.join(map(str, place))}".upper() + f" (sets {where})"
@@ -58,6 +65,10 @@ def _words(kind: type[Config], error: ErrorDetails) -> str:
         return 'a list is wanted: ["..."]'
     if error["type"] == "missing":
         return "this key is missing"
+    if error["type"] == "string_pattern_mismatch":
+        return _WORDED.get(error["ctx"]["pattern"], error["msg"])
+    if error["type"] == "bool_parsing":
+        return "true or false is wanted"
     if error["type"] != "extra_forbidden":
         return error["msg"].removeprefix("Value error, ")
     match error["loc"]:

@@ -13,6 +13,7 @@ from diode.net.address import Address
 from diode.protocol.sizes import MAX_SYMBOL_BYTES, MIN_SYMBOL_BYTES, symbol_bytes_for
 
 ENV_PREFIX: Final = "DIODE_"  # of variables that set values in place of the file
+KEEP_PATTERN: Final = r"^(forever|until-confirmed|[1-9]\d{0,4} days?)$"  # how long what was sent is kept
 ENV_DELIMITER: Final = "__"  # between the keys of nested tables: DIODE_LINK__LISTEN
 
 

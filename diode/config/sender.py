@@ -9,7 +9,16 @@ from diode.bundle.manifest import Labels
 from diode.config.event_hooks import SenderHooks
 from diode.config.identity import TWO_PEOPLE
 from diode.config.intake import Intake
-from diode.config.sections import Auth, Config, HostPort, Section, UdpPath, fitting_symbol_bytes, previous_key
+from diode.config.sections import (
+    KEEP_PATTERN,
+    Auth,
+    Config,
+    HostPort,
+    Section,
+    UdpPath,
+    fitting_symbol_bytes,
+    previous_key,
+)
 from diode.formats.names import ChannelName, Label
 from diode.formats.sizes import Size
 from diode.net.address import Address
@@ -53,7 +62,7 @@ class Outbox(Section):
     failed: Path = Path("failed")
     settle_s: Annotated[float, Field(ge=0.0, le=3600.0)] = 2.0
     links: Literal["refuse", "follow"] = "refuse"  # follow: within the item; those of a cache always (ADR 0025)
-    keep: Annotated[str, Field(pattern=r"^(forever|until-confirmed|[1-9]\d{0,4} days?)$")] = "forever"
+    keep: Annotated[str, Field(pattern=KEEP_PATTERN)] = "forever"
 
 
 class Sending(Section):

@@ -1,5 +1,6 @@
 """Shows lists of bundles for both sides: one line for each bundle."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
@@ -10,6 +11,7 @@ from rich.table import Column, Table
 from diode.bundle import ref as bundle_ref
 from diode.bundle.ref import BundleRef
 from diode.console.drawing import new_console
+from diode.console.terminal import say
 
 
 class Row(bundle_ref.Row, Protocol):
@@ -38,7 +40,11 @@ class Listed:
 
 def show_waiting(bundles: Iterable[Listed], columns: Sequence[str]) -> None:
     """Print the bundles that wait for a person's decision. The id comes first, because that is what one types next."""
+    waiting = list(bundles)
+    if not waiting:
+        say("nothing waits", file=sys.stderr)
+        return
     table = Table(Column("id", no_wrap=True), "bundle", "bytes", "files", *columns, box=box.SIMPLE)
-    for one in bundles:
+    for one in waiting:
         table.add_row(one.ref.hex_id, one.ref.label, f"{one.size_bytes:,}", f"{one.files:,}", *one.facts)
     new_console().print(table)

@@ -157,6 +157,8 @@ def guarded(app: typer.Typer, *, config_in_front: bool = True) -> Callable[[], N
         _prepare.set(_configure_logs)
         try:
             code = app(placed(sys.argv[1:], in_front=config_in_front), standalone_mode=False)
+            if code == INTERRUPTED:  # so typer ends what Ctrl-C interrupted
+                fail("interrupted", INTERRUPTED)
         except DiodeError as error:
             fail(str(error), error.exit_code, getattr(error, "details", ()))
         except TyperException as error:
@@ -192,7 +194,11 @@ def _explain(error: TyperException) -> None:
     context = getattr(error, "ctx", None)
     if context is not None:
         say(context.get_usage(), f"Try '{context.command_path} --help' for help.", file=sys.stderr)
-    fail(error.format_message() if hasattr(error, "format_message") else str(error), UsageError.exit_code)
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    named = [] if context is None else [name for one in context.command.params for name in one.opts]
+    if message.startswith("Got unexpected extra argument") and "--channel" in named:
+        message += "; name a channel by --channel"
+    fail(message, UsageError.exit_code)
 
 
 def _escape_what_fails() -> None:

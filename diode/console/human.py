@@ -36,6 +36,8 @@ def state_of(row: HasState) -> str:
 
 def size_text(size: float) -> str:
     """``12.3 GB``; of whole bytes ``512 bytes``."""
+    if round(size) == 1:
+        return "1 byte"
     number, unit = float(size), 0
     while number >= _STEP and unit < len(_UNITS) - 1:
         number, unit = number / _STEP, unit + 1

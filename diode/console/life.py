@@ -55,6 +55,7 @@ class Life(NamedTuple):
     bundle: str
     row: Listed | None
     steps: Sequence[Step]
+    standing: str = ""  # the word for people, where it is another than the ledger's
 
 
 def find_bundle(listing: Listing | None, text: str) -> tuple[str, Listed | None]:
@@ -107,7 +108,7 @@ def _head(life: Life) -> Iterable[str]:
         return
     yield label_of(row)
     files = "1 file" if row.files == 1 else f"{row.files:,} files"
-    yield f"  bundle {row.id}, number {row.sequence}, {size_text(row.size)} in {files}: {row.state}"
+    yield f"  bundle {row.id}, number {row.sequence}, {size_text(row.size)} in {files}: {life.standing or row.state}"
     if row.detail:
         yield f"  {row.detail}"
 

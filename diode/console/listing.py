@@ -3,7 +3,7 @@
 import shutil
 import sys
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from itertools import islice
 from typing import Final
 
@@ -33,15 +33,20 @@ def wanted_of(of: str, channel: str, state: str, states: Collection[str], period
     return Wanted(place or channel, name, state, since, until)
 
 
-def list_bundles(listing: Listing | None, wanted: Wanted, most: int | None, *, as_json: bool) -> None:
-    """Show the newest bundles that are wanted; ``most`` of them, None for all. There may be no ledger yet."""
+def list_bundles(
+    listing: Listing | None, wanted: Wanted, most: int | None, standing: Callable[[Listed], str], *, as_json: bool
+) -> None:
+    """Show the newest bundles that are wanted; ``most`` of them, None for all. There may be no ledger yet.
+
+    ``standing``: the word for people, as ``status`` has it. Programs read the ledger's own, and this one beside it.
+    """
     found = iter(()) if listing is None else listing.newest(wanted, -1 if most is None else most + 1)
     shown = found if most is None else islice(found, most)
     if as_json:
         for one in shown:
-            say_json(as_dict(one))
+            say_json(as_dict(one) | {"standing": standing(one)})
         return
-    lines, count = (line_of(one, time.time(), label_columns()) for one in shown), 0
+    lines, count = (line_of(one, standing(one), time.time(), label_columns()) for one in shown), 0
     while some := list(islice(lines, _AT_ONCE)):
         say(*some)
         count += len(some)
@@ -56,9 +61,9 @@ def as_dict(one: Listed) -> dict[str, object]:
     return {"bundle": one.id, "label": label_of(one), **{name: getattr(one, name) for name in Listed._fields[1:]}}
 
 
-def line_of(one: Listed, now_s: float, columns: int) -> str:
+def line_of(one: Listed, standing: str, now_s: float, columns: int) -> str:
     """One bundle for people: id, moment, size, state and label. Of a longer label the middle is left out."""
-    head = f"{one.id}  {moment_text(one.at, now_s):<12}  {size_text(one.size):>9}  {one.state:<10}  "
+    head = f"{one.id}  {moment_text(one.at, now_s):<12}  {size_text(one.size):>9}  {standing:<11}  "
     return head + clipped(escape(label_of(one)), columns)
 
 
@@ -67,7 +72,7 @@ def label_columns() -> int:
     if not sys.stdout.isatty():
         return sys.maxsize
     return max(
-        _LEAST_LABEL, shutil.get_terminal_size((_NARROW, 24)).columns - len(f"{'':16}  {'':12}  {'':9}  {'':10}  ")
+        _LEAST_LABEL, shutil.get_terminal_size((_NARROW, 24)).columns - len(f"{'':16}  {'':12}  {'':9}  {'':11}  ")
     )
 
 

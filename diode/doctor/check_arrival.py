@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from diode.config.sender import SenderConfig
 from diode.doctor.findings import Finding, Site
-from diode.doctor.host import IFF_RUNNING, IFF_UP
+from diode.doctor.host import IFF_UP
 from diode.errors import DiodeError
 from diode.trust.keys import read_link_key
 
@@ -35,10 +35,9 @@ def _check_key(site: Site) -> Iterator[Finding]:
 
 
 def _check_cable(site: Site, interface: str) -> Finding:
-    flags = site.host.flags(interface)
-    if not flags & IFF_UP:
+    if not site.host.flags(interface) & IFF_UP:
         return Finding("interface", "problem", f"{interface} is down", f"ip link set {interface} up")
-    if not flags & IFF_RUNNING:
+    if site.host.number(f"/sys/class/net/{interface}/carrier") == 0:
         return Finding("interface", "problem", f"{interface} has no signal", "look at the cable")
     return Finding("interface", "ok", f"{interface} is up")
 

@@ -10,7 +10,6 @@ from typing import Any, Final, NamedTuple
 from diode.process.programs import environment
 
 IFF_UP: Final = 0x1
-IFF_RUNNING: Final = 0x40
 IFF_NOARP: Final = 0x80
 IFF_MULTICAST: Final = 0x1000
 _TCP_LISTEN: Final = "0A"
@@ -85,7 +84,7 @@ class Host:
         return {info["local"] for link in links for info in link.get("addr_info", []) if "local" in info}
 
     def flags(self, interface: str) -> int:
-        """The IFF_* flags of an interface; 0 when there is no such interface."""
+        """The IFF_* flags that were set; 0 when there is no such interface. sysfs lacks IFF_RUNNING, the signal."""
         return self.number(f"/sys/class/net/{interface}/flags") or 0
 
     def sockets(self) -> Iterator[OpenSocket]:

@@ -9,6 +9,7 @@ from typing import Final
 from diode.bundle.beginning import find_bundle
 from diode.config.load import load
 from diode.config.receiver import ReceiverConfig
+from diode.console.moments import whole_time
 from diode.console.terminal import say, say_json, say_ours
 from diode.errors import UsageError
 from receiver.commands.opening import open_ledger
@@ -60,7 +61,7 @@ def _ordered(requests: Iterable[Request]) -> list[Request]:
 
 def _show(title: str, requests: list[Request]) -> None:
     if title and requests:
-        say("", title)
+        say(title)
     for request in requests:
         say(request.what if _section(request) == CANCELLED else request.text, f"  {request.command}")
         if request.is_short and sys.stdout.isatty():
@@ -73,7 +74,7 @@ def _show_dismissed(dismissed: list[Dismissal], *, as_json: bool) -> None:
         return
     for one in dismissed:
         place = f" (channel {one.channel}, sequence {one.sequence})" if one.bundle and one.channel else ""
-        say(f"{one.subject}{place}: {one.reason}; {one.who}, {one.at}")
+        say(f"{one.subject}{place}: {one.reason}; {one.who}, {whole_time(one.at)}")
     if not dismissed:
         say("nothing is dismissed", file=sys.stderr)
 

@@ -8,9 +8,11 @@ from diode.audit.entries_of import entries_of
 from diode.config.load import load
 from diode.config.receiver import ReceiverConfig
 from diode.console.life import Life, Step, find_bundle, show_life, step_of
+from diode.console.moments import whole_time
 from receiver.catalogue.takers import last_taken
 from receiver.commands.opening import open_ledger
 from receiver.ledger.ledgers import LedgerView
+from receiver.ledger.standing import Standings
 from receiver.ledger.states import State
 
 
@@ -21,7 +23,8 @@ def log(toml: Path, bundle: str, *, as_json: bool) -> None:
         found, row = find_bundle(ledger.listing, bundle)
         steps = [step_of(entry) for entry in entries_of(config.audit_folder, found)]
         steps += [*_of_ledger(ledger, found), *_of_sender(ledger, found), *_of_gateway(config, found)]
-    show_life(Life(found, row, steps), as_json=as_json)
+        standing = Standings(ledger).of(row).text if row else ""
+    show_life(Life(found, row, steps, standing), as_json=as_json)
 
 
 def _of_ledger(ledger: LedgerView, bundle: str) -> Iterator[Step]:
@@ -36,7 +39,8 @@ def _of_ledger(ledger: LedgerView, bundle: str) -> Iterator[Step]:
         yield Step(row.changed, "arriving", detail=detail, source="ledger")
     entry = ledger.catalogue.entry(bundle)
     if entry is not None:
-        detail = f"dated {entry.dated} by {entry.dated_by}" if entry.dated else ""
+        by = "when it was packed" if entry.dated_by == "built" else f"by {entry.dated_by}"
+        detail = f"its content is of {whole_time(entry.dated)}, {by}" if entry.dated else ""
         yield Step("", "described", detail=entry.problem or detail, source="ledger")
     pointer = ledger.pointers.get(row.channel, row.name)
     if pointer is not None and pointer.current is not None and pointer.current.bundle == bundle:
@@ -46,7 +50,7 @@ def _of_ledger(ledger: LedgerView, bundle: str) -> Iterator[Step]:
 def _of_sender(ledger: LedgerView, bundle: str) -> Iterator[Step]:
     """What heartbeats say of it. Nobody signed that, so it decides nothing."""
     if ledger.peer.was_heard(bundle):
-        yield Step("", "sent", source="peer")
+        yield Step("", "announced", detail="it is among what its heartbeats name", source="peer")
     if bundle in ledger.peer.cancelled():
         yield Step("", "cancelled", detail="no more of it comes", source="peer")
 

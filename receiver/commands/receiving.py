@@ -2,16 +2,20 @@
 
 import asyncio
 import os
+import signal
 from pathlib import Path
+from typing import Final
 
 import typer
 
 from diode.config.load import load
 from diode.config.receiver import ReceiverConfig
-from diode.console.entry import INTERRUPTED
+from diode.console.entry import INTERRUPTED, fail
 from diode.console.logs import configure
 from diode.console.progress import Display, choose_mode
 from receiver.daemon import Receiver
+
+KEPT: Final = "what arrived is kept, and the next run goes on with it"
 
 
 def run(toml: Path, bundles: int | None, *, as_json: bool, quiet: bool) -> None:
@@ -26,7 +30,9 @@ def run(toml: Path, bundles: int | None, *, as_json: bool, quiet: bool) -> None:
             display.close()
             display.summary(receiver.summary())
             if receiver.interrupted is not None:
-                raise typer.Exit(INTERRUPTED if receiver.interrupted == 2 else 0)
+                if receiver.interrupted != signal.SIGINT:
+                    raise typer.Exit
+                fail(f"interrupted; {KEPT}", INTERRUPTED)
             raise typer.Exit(receiver.exit_code if bundles is not None else 0)
     finally:
         display.close()

@@ -12,6 +12,7 @@ from diode.config.load import load
 from diode.config.receiver import ReceiverConfig
 from diode.console.bundles import Listed, show_waiting
 from diode.console.contents import say_files
+from diode.console.moments import whole_time
 from diode.console.prompts import print_fields
 from diode.console.terminal import say, say_json
 from diode.errors import UsageError
@@ -51,12 +52,13 @@ def held(toml: Path, *, as_json: bool) -> None:
     if as_json:
         say_json([row._asdict() | one for row, one in zip(rows, facts, strict=True)])
         return
-    show_waiting([Listed.of(row, row.changed) for row in rows], ("since",))
+    show_waiting([Listed.of(row, whole_time(row.changed)) for row in rows], ("since",))
     for row, one in zip(rows, facts, strict=True):
         say(f"{label_of(row)} ({row.id})")
         print_fields({name.replace("_", " "): one[name] for name in _SHOWN} | {"accepted by": _accepted(one)})
         say_files(one["first_files"], row.files)
-    say(f"they lie below {place}; 'accept ID' or 'reject ID'", file=sys.stderr)
+    if rows:
+        say(f"they lie below {place}; 'accept ID' or 'reject ID'", file=sys.stderr)
 
 
 def _facts(acceptance: Acceptance, row: Row, tree: Path) -> dict[str, Any]:

@@ -88,6 +88,7 @@ def find(config: ReceiverConfig, toml: Path, asked: Asked) -> Found:
         with closing(ledger):
             sessions = ledger.peer.sessions()
             told, notes = _of_ledger(config, toml, ledger, asked)
+            _note_dismissed(now, ledger)
             oldest = now["worst_lag"] if now else _worst_lag(config, ledger)  # the ledger alone takes long for it
             told, notes = told | {"worst_lag": oldest}, [*_lag_notes(oldest), *notes]
     keys = link_keys(config.link, sessions)
@@ -103,6 +104,14 @@ def _live(config: ReceiverConfig) -> dict[str, Any] | None:
         return None
     with asking:
         return asking.ask(Status(MOST_COMING))
+
+
+def _note_dismissed(now: dict[str, Any] | None, ledger: LedgerView) -> None:
+    """Note which bundles on their way nobody misses."""
+    coming = now.get("on_the_way", ()) if now else ()
+    dismissed = {one.bundle for one in ledger.dismissals.all()} if coming else ()
+    for one in coming:
+        one["dismissed"] = one["id"] in dismissed
 
 
 def _of_ledger(config: ReceiverConfig, toml: Path, ledger: LedgerView, asked: Asked) -> Found:

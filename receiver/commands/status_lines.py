@@ -64,17 +64,19 @@ def _host(now: Said, width: int, now_s: float) -> Iterator[str]:
     elif not workers["well"]:
         yield "  THE WORKERS MAKE NO PROGRESS; the log says why"
     if workers["restarts"]:
-        yield f"  workers were started anew {workers['restarts']} times since then"
+        times = "once" if workers["restarts"] == 1 else f"{workers['restarts']} times"
+        yield f"  workers were started anew {times} since then"
 
 
 def _coming(now: Said, width: int) -> Iterator[str]:
-    if not now["coming"]:
+    shown = [one for one in now["on_the_way"] if one["bytes_per_s"] or not one.get("dismissed")]
+    if not shown:
         yield "  nothing is on its way"
         return
     yield _COMING
-    for one in now["on_the_way"]:
+    for one in shown:
         yield moving_line(one, width)
-    if any(one["incomplete"] for one in now["on_the_way"]):
+    if any(one["incomplete"] for one in shown):
         yield "  'diode-receiver missing' makes the codes by which the sender sends the rest"
     if (more := now["coming"] - len(now["on_the_way"])) > 0:
         yield f"  and {more} more"
@@ -114,7 +116,7 @@ def _detailed(one: Said, width: int, now_s: float) -> Iterator[str]:
 def _newest(said: Said, width: int, now_s: float) -> Iterator[str]:
     told = {one["id"] for one in said["quarantined"]}
     recalled = {one["bundle"]: one["reason"] for one in said["recalls"] if not one["undone"]}
-    yield "newest bundles:" if said["bundles"] else "nothing was ever received here, or nothing that was asked for"
+    yield "newest bundles:" if said["bundles"] else "no bundle has come here yet, or none that was asked for"
     for one in said["bundles"]:
         yield bundle_line(one, one["changed"], one["standing"], width, now_s)
         if one["sender_says"]:

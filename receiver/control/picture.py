@@ -101,7 +101,8 @@ class Picture:
 
     def _shown(self, coming: Coming, flow: Flow) -> dict[str, Any]:
         row, stored = coming.row, coming.stored_bytes
-        rate = flow.rate(self._clock(), stored)
+        is_incomplete = row.id in self._incomplete
+        rate = 0 if is_incomplete else flow.rate(self._clock(), stored)
         return {
             "id": row.id,
             "label": row.label,
@@ -112,7 +113,7 @@ class Picture:
             "total_bytes": row.size,
             "slabs": row.slabs,
             "missing": coming.missing,
-            "incomplete": row.id in self._incomplete,
+            "incomplete": is_incomplete,
             "bytes_per_s": rate,
             "eta_s": round((row.size - stored) / rate) if rate else None,
         }

@@ -5,6 +5,7 @@ What a heartbeat says of it stands apart, since it is not signed.
 
 from typing import Final, NamedTuple
 
+from diode.storage.listing import Listed
 from receiver.ledger.bundles import Row
 from receiver.ledger.ledgers import LedgerView
 from receiver.ledger.states import State
@@ -35,7 +36,7 @@ class Standings:
         self._dismissed = {one.bundle for one in ledger.dismissals.all()}
         self._cancelled = ledger.peer.cancelled()
 
-    def of(self, row: Row) -> Standing:
+    def of(self, row: Row | Listed) -> Standing:
         """How a bundle stands. A bundle that is not whole is not on its way any more once it was given up."""
         if row.state == State.REFUSED:
             return Standing(QUARANTINED)

@@ -84,7 +84,8 @@ def automatic(facts: Facts, new: Version) -> Change | None:
     after = published(facts.pointer, new, facts.at)
     if after is None:
         return None
-    return _on_trial(Change(after, What.CURRENT, new, "published, and newer than what was in use"), facts)
+    before = "newer than what was in use" if facts.pointer.current else "nothing was in use before"
+    return _on_trial(Change(after, What.CURRENT, new, f"published; {before}"), facts)
 
 
 def change(order: Order, facts: Facts) -> Change:

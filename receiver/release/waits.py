@@ -17,4 +17,4 @@ def people_needed(hold: int, role: Threshold | None) -> int:
 
 def waits_for(people: int, *, scanned: bool) -> str:
     """What a bundle is held for, in words."""
-    return " and ".join([f"{people} people"] * (people > 0) + ["the scanner"] * scanned)
+    return " and ".join(["1 person" if people == 1 else f"{people} people"] * (people > 0) + ["the scanner"] * scanned)

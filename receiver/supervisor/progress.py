@@ -18,19 +18,22 @@ class Progress:
         self._display = display
         self._figures = figures
         self._coming: dict[str, Coming] = {}
+        self._told: dict[str, int] = {}  # how much of each was here when it was last shown
         self._before: dict[str, dict[str, int]] = {}  # what was counted when a bundle was first seen
 
     def read(self, event: Event) -> None:
         """Show an event, if it is one of a bundle."""
         match event:
             case Ticked():
-                for coming in self._coming.values():
-                    self._show(coming)
+                for bundle, coming in self._coming.items():
+                    if self._told.get(bundle) != coming.stored_bytes:  # else a line each time, for as long as it waits
+                        self._told[bundle] = coming.stored_bytes
+                        self._show(coming)
             case Coming(row):
                 self._coming[row.id] = event
                 self._before.setdefault(row.id, self._figures.losses())
             case NowHeld(row):
-                self._coming.pop(row.id, None)
+                self._forget(row.id)
                 self._before.pop(row.id, None)
             case Ended():
                 self._end(event)
@@ -41,11 +44,15 @@ class Progress:
 
     def _end(self, event: Ended) -> None:
         if event.row is not None or event.outcome == "dropped":  # else anybody may have sent it
-            self._coming.pop(event.bundle, None)
+            self._forget(event.bundle)
         if event.outcome in ("published", "quarantined"):
             self._finish(event.outcome, event.bundle, event.row, event.fields)
         if event.row is not None or event.outcome == "dropped":
             self._before.pop(event.bundle, None)
+
+    def _forget(self, bundle: str) -> None:
+        self._coming.pop(bundle, None)
+        self._told.pop(bundle, None)
 
     def _finish(self, outcome: str, bundle: str, row: Row | None, told: dict[str, Any]) -> None:
         names = {"bundle": bundle} if row is None else names_of(row)

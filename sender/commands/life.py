@@ -9,6 +9,7 @@ from diode.config.load import load
 from diode.config.sender import SenderConfig
 from diode.console.life import Life, Step, find_bundle, show_life, step_of
 from sender.commands.opening import open_ledger
+from sender.commands.status_lines import KEPT_BACK
 from sender.ledger import Ledger, State
 
 
@@ -17,9 +18,10 @@ def log(toml: Path, bundle: str, *, as_json: bool) -> None:
     config = load(SenderConfig, toml)
     with closing(open_ledger(config)) as ledger:
         found, row = find_bundle(ledger.listing, bundle)
+        is_kept = row is not None and row.state == State.QUEUED and found in ledger.kept_back.all()
         steps = [step_of(entry) for entry in entries_of(config.audit_folder, found, row.at if row else "")]
         steps += [] if row is None else _of_ledger(ledger, found)
-    show_life(Life(found, row, steps), as_json=as_json)
+    show_life(Life(found, row, steps, KEPT_BACK if is_kept else ""), as_json=as_json)
 
 
 def _of_ledger(ledger: Ledger, bundle: str) -> Iterator[Step]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from diode.config.load import load
 from diode.config.sender import SenderConfig
+from diode.console.entry import INTERRUPTED, fail
 from diode.console.terminal import say
 from diode.errors import SourceError, UsageError
 from diode.storage.folder import Folder, make_link, set_modified
@@ -55,6 +56,9 @@ def _unfinished(target: Folder) -> Iterator[str]:
     before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield name
+    except KeyboardInterrupt:
+        target.remove(name)
+        fail("interrupted; nothing of it is in the outbox", INTERRUPTED)
     finally:
         target.remove(name)
         for number, handler in before.items():

@@ -1,6 +1,7 @@
 """``diode-sender run``, ``send`` and ``pack``: the daemon, and files that a person names in a command."""
 
 import asyncio
+import signal
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,12 +12,13 @@ import typer
 
 from diode.config.load import load
 from diode.config.sender import SenderConfig
-from diode.console.entry import INTERRUPTED
+from diode.console.entry import INTERRUPTED, fail
 from diode.console.logs import configure
 from diode.console.progress import Display, choose_mode
 from sender.daemon import Sender
 from sender.pack.wanted import Named
 
+KEPT: Final = "what is queued stays queued, and the next run goes on with it; what was not packed yet stays where it is"
 FAILED: Final = 3  # exit code when something could not be sent
 
 
@@ -39,7 +41,9 @@ class Session:
             self.display.close()
         self.display.summary({**self.sender.tally.outcomes(), **self.sender.tally.figures()})
         if self.sender.interrupted is not None:
-            raise typer.Exit(INTERRUPTED if self.sender.interrupted == 2 else 0)
+            if self.sender.interrupted != signal.SIGINT:
+                raise typer.Exit
+            fail(f"interrupted; {KEPT}", INTERRUPTED)
         if self.sender.tally.failed and failed_code:
             raise typer.Exit(failed_code)
 

@@ -16,10 +16,12 @@ from sender.commands.opening import maybe_ledger
 from sender.commands.status_lines import lines
 from sender.control.words import WORDS, Status
 from sender.ledger import Ledger, Row, State
+from sender.outbox.aside import read_aside
 from sender.outbox.left import read_left
 
 MOST_QUEUED: Final = 10
 MOST_WAITING: Final = 5
+MOST_ASIDE: Final = 3
 
 
 def show(toml: Path, asked: Asked) -> None:
@@ -39,7 +41,9 @@ def find(config: SenderConfig, asked: Asked) -> dict[str, Any]:
     if ledger := maybe_ledger(config):
         with closing(ledger):
             told = _of_ledger(ledger, asked)
-    return said | told | {"left": left}
+    aside, count = read_aside(config.outbox.failed, MOST_ASIDE)
+    set_aside = {"set_aside": [one._asdict() for one in aside], "set_aside_count": count}
+    return said | told | {"left": left} | set_aside
 
 
 def _live(config: SenderConfig) -> dict[str, Any] | None:

@@ -4,12 +4,14 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from diode.console.human import moment_text, size_text
+from diode.console.human import moment_text, shortened, size_text
 from diode.console.status_lines import bundle_line, ended, hanging, headed, moving_line, wrapped
 
 Said = Mapping[str, Any]
 
 MOST_LEFT: Final = 10
+MOST_REASON: Final = 240  # places of a text; the whole stands in ``failed/.reasons``
+KEPT_BACK: Final = "kept back"  # of a queued bundle, until a person lets it go
 
 
 def lines(said: Said, width: int) -> list[str]:
@@ -84,10 +86,20 @@ def _waiting(said: Said, width: int, now_s: float) -> Iterator[str]:
     yield from headed("waits for people:", waiting, shown, count, "'diode-sender waiting'")
     left = [line for one in said["left"][:MOST_LEFT] for line in _left(one, width)]
     yield from headed("left in the outbox:", left, min(MOST_LEFT, len(said["left"])), len(said["left"]), "with --json")
+    aside = [line for one in said["set_aside"] for line in _aside(one, width, now_s)]
+    shown, count = len(said["set_aside"]), said["set_aside_count"]
+    yield from headed("set aside, and not sent:", aside, shown, count, "in the folder 'failed'")
+
+
+def _aside(one: Said, width: int, now_s: float) -> Iterator[str]:
+    at = f"{moment_text(one['at'], now_s):<12}" if one["at"] else ""
+    yield ended(f"  {at}", one["item"], width)
+    if one["detail"]:
+        yield from wrapped(shortened(one["detail"], MOST_REASON), width, "    ")
 
 
 def _held(one: Said, width: int, now_s: float) -> Iterator[str]:
-    yield bundle_line(one, one["since"], one["state"], width, now_s)
+    yield bundle_line(one, one["since"], KEPT_BACK, width, now_s)
     yield f"    'diode-sender hold --off {one['id']}' lets it go"
 
 
@@ -101,10 +113,19 @@ def _left(one: Said, width: int) -> Iterator[str]:
     yield from wrapped(f"{one['why']}; {one['do']}", width, "    ")
 
 
+def _standing(said: Said) -> dict[str, str]:
+    """In which word a bundle stands that is queued by the ledger, and held up or on air as well."""
+    now = said["now"] or {"on_air": (), "queue": ()}
+    moving = {one["id"]: "paused" if one["paused"] else "on air" for one in now["on_air"]}
+    paused = {one["id"]: "paused" for one in now["queue"] if one["paused"]}
+    return {**paused, **moving, **{one["id"]: KEPT_BACK for one in said["held"]}}
+
+
 def _newest(said: Said, width: int, now_s: float) -> Iterator[str]:
     yield "newest bundles:" if said["bundles"] else "nothing was packed here yet, or nothing that was asked for"
+    standing = _standing(said)
     for one in said["bundles"]:
-        yield bundle_line(one, one["created"], one["state"], width, now_s)
+        yield bundle_line(one, one["created"], standing.get(one["id"], one["state"]), width, now_s)
         exported = [f"exported {moment_text(at, now_s)}" for at in one["exported"][-1:]]
         if more := [*filter(None, [one["detail"]]), *exported]:
             yield hanging("; ".join(more), width)

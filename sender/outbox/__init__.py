@@ -1,5 +1,6 @@
 """What lies in the outbox: folders of channels, the files of an item, their digests.
 
+- ``aside``: what was set aside, and why, as ``status`` shows it
 - ``folder``: finds what lies in ``outbox/<channel>/`` and has been quiet; moves it to ``sent/`` or
   ``failed/`` afterwards
 - ``hashing``: reads every file of an item once, and hashes it: as a whole, by slab, and by piece

@@ -35,7 +35,7 @@ class Endings:
 
     def sent(self, row: Row) -> None:
         """All passes of a bundle have been sent."""
-        self._audit.append(What.SENT, **named(row), detail=f"{row.passes} passes")
+        self._audit.append(What.SENT, **named(row), detail="1 pass" if row.passes == 1 else f"{row.passes} passes")
         self._ledger.sent(row.id, row.passes)
         if row.origin:
             archive(self._folder, self._state, self._ledger, row, Path(row.origin))

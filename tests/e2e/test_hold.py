@@ -73,7 +73,7 @@ async def test_a_scanner_and_a_person(tmp_path: Path) -> None:
         (row,) = json.loads((await asyncio.to_thread(command, link, "held", "--json")).stdout)
         assert [{"path": "good", "bytes": 4, "kind": "-"}] == row["first_files"]
         shown = (await asyncio.to_thread(command, link, "held")).stdout
-        assert all(text in shown for text in ("waits for:      1 people and the scanner", "  good")), shown
+        assert all(text in shown for text in ("waits for:      1 person and the scanner", "  good")), shown
         assert b"fine" == (link.inbox / ".diode/held" / row["id"] / "data/good").read_bytes()
         unknown = await asyncio.to_thread(command, link, "accept", "ffff")
         assert 2 == unknown.returncode

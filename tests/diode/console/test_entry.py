@@ -53,3 +53,33 @@ def test_a_locale_that_would_change_names_is_refused(side: str) -> None:
     command = [sys.executable, "-c", f"from {side}.cli.main import main; main()", "status"]
     ended = subprocess.run(command, env=os.environ | locale, capture_output=True, text=True, check=False)
     assert (2, True) == (ended.returncode, "Set LC_ALL=C.UTF-8" in ended.stderr)
+
+
+def test_ctrl_c_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """With 130, in a command that says nothing of it itself."""
+    app = new_app("A program.")
+
+    @app.command()
+    def command() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "argv", ["program"])
+    with pytest.raises(SystemExit) as ended:
+        guarded(app)()
+    assert (130, "error: interrupted") == (ended.value.code, capsys.readouterr().err.strip())
+
+
+def test_a_channel_that_is_typed_as_a_word_is_understood_as_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The message says how it is typed."""
+    app = new_app("A program.")
+
+    @app.command()
+    def pause(channel: Annotated[str, typer.Option()] = "") -> None:
+        raise AssertionError(channel)
+
+    monkeypatch.setattr(sys, "argv", ["program", "weights"])
+    with pytest.raises(SystemExit):
+        guarded(app)()
+    assert "name a channel by --channel" in capsys.readouterr().err

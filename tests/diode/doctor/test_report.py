@@ -49,7 +49,8 @@ FILES = {
     "/proc/sys/vm/dirty_background_bytes": "268435456",
     "/proc/sys/fs/protected_hardlinks": "1",
     "/proc/sys/fs/protected_symlinks": "1",
-    "/sys/class/net/dio0/flags": "0xc1",
+    "/sys/class/net/dio0/flags": "0x81",
+    "/sys/class/net/dio0/carrier": "1",
     "/sys/class/net/dio0/mtu": "9000",
     "/sys/class/net/dio0/ifindex": "3",
     "/proc/net/packet": "sk RefCnt Type Proto Iface R Rmem User Inode",
@@ -102,8 +103,8 @@ def test_a_host_as_it_should_be(folder: Path, role: str) -> None:
 
 BAD: list[tuple[str, str, dict[str, str], dict[str, str]]] = [
     ("receiver", "IPv6", {"/proc/sys/net/ipv6/conf/dio0/disable_ipv6": "0"}, {}),
-    ("receiver", "ARP", {"/sys/class/net/dio0/flags": "0x41"}, {}),
-    ("receiver", "multicast", {"/sys/class/net/dio0/flags": "0x10c1"}, {}),
+    ("receiver", "ARP", {"/sys/class/net/dio0/flags": "0x1"}, {}),
+    ("receiver", "multicast", {"/sys/class/net/dio0/flags": "0x1081"}, {}),
     ("receiver", "ICMP", {"/proc/sys/net/ipv4/icmp_echo_ignore_all": "0"}, {}),
     ("receiver", "forwarding", {"/proc/sys/net/ipv4/conf/dio0/forwarding": "1"}, {}),
     ("receiver", "pause frames", {}, {"ethtool -a dio0": "RX:\t\ton\nTX:\t\ton\n"}),
@@ -117,7 +118,7 @@ BAD: list[tuple[str, str, dict[str, str], dict[str, str]]] = [
     ("sender", "neighbour", {}, {"ip -j neighbour show to 10.0.0.2 dev dio0": json.dumps([{"state": ["STALE"]}])}),
     ("sender", "MTU", {"/sys/class/net/dio0/mtu": "1500"}, {}),
     ("sender", "interface", {"/sys/class/net/dio0/flags": "0x80"}, {}),
-    ("receiver", "interface", {"/sys/class/net/dio0/flags": "0x81"}, {}),
+    ("receiver", "interface", {"/sys/class/net/dio0/carrier": "0"}, {}),
     ("receiver", "address", {}, {"ip -j address show dev dio0": "[]"}),
 ]
 

@@ -55,3 +55,9 @@ def test_a_quarantined_bundle_is_found_by_its_whole_id(toml: Path, capsys: pytes
     assert "signature: no known key signed it" in shown
     with pytest.raises(UsageError, match="is not known here"):
         life.log(toml, "0" * 16, as_json=False)
+
+
+def test_ls_has_the_word_that_status_has(toml: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Quarantined, and not refused; either word finds it."""
+    listing.ls(toml, ALL._replace(state="quarantined"), 5, as_json=False)
+    assert [f"{id_of(0)} ", "quarantined"] == [(line := capsys.readouterr().out)[:17], line.split()[-2]]

@@ -45,6 +45,7 @@ def test_a_program_reads_lines(toml: Path, capsys: pytest.CaptureFixture[str]) -
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [id_of(8), id_of(4)] == [one["bundle"] for one in found]
     names = ["bundle", "label", "channel", "name", "version", "sequence", "state", "detail", "size", "files", "at"]
+    names.append("standing")
     assert names == list(found[0])
 
 

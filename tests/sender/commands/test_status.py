@@ -15,7 +15,7 @@ from diode.console.human import cells_of
 from diode.trust.keys import new_link_key
 from sender.cli.main import app
 from sender.commands.status import find
-from sender.commands.status_lines import lines
+from sender.commands.status_lines import _standing, lines
 from sender.ledger import Ledger, Row, State
 from tests.plans import scans
 
@@ -91,3 +91,27 @@ def test_nothing_scans_the_ledger(folder: Path, asked: Asked, monkeypatch: pytes
     with scans(config.state / "ledger.db", monkeypatch) as found:
         find(config, asked)
     assert [] == found
+
+
+def test_a_bundle_stands_in_one_word(folder: Path) -> None:
+    """Where it is on air, paused or kept back, the list of the newest says so too; ``ls`` and ``log`` likewise."""
+    found = find(load(SenderConfig, folder / "sender.toml"), Asked())
+    kept, queued = f"{3:016x}", next(one["id"] for one in found["bundles"] if one["state"] == State.QUEUED)
+    on_air = {"id": queued, "paused": False}
+    shown = _standing(found | {"held": [{"id": kept}], "now": {"on_air": [on_air], "queue": []}})
+    assert {queued: "on air"} | {kept: "kept back"} == shown | {kept: "kept back"}
+    assert (
+        "paused" == _standing(found | {"held": [], "now": {"on_air": [on_air | {"paused": True}], "queue": []}})[queued]
+    )
+
+
+def test_items_that_were_set_aside_are_shown(folder: Path) -> None:
+    """No bundle stands for them, and nobody else says why."""
+    config = load(SenderConfig, folder / "sender.toml")
+    (config.outbox.failed / ".reasons" / "c").mkdir(parents=True)
+    (config.outbox.failed / "c").mkdir()
+    (config.outbox.failed / "c" / "item").touch()
+    (config.outbox.failed / ".reasons" / "c" / "item.reason.json").write_text('{"detail": "is a device"}')
+    shown = lines(find(config, Asked()), 80)
+    begun = shown.index("set aside, and not sent:")
+    assert (True, "    is a device") == (shown[begun + 1].endswith("/c/item"), shown[begun + 2])
