@@ -64,7 +64,7 @@ async def test_an_urgent_item_does_not_wait_for_a_terabyte_that_is_hashed(tmp_pa
         fix.write_bytes(random.Random(2).randbytes(200_000))
         fix.rename(fix.with_name("fix@1"))
         assert 0 == await receiver.ended()
-        assert ["cve/fix/1"] == [m["bundle"] for m in receiver.messages if m["message_type"] == "bundle"]
+        assert ["cve/fix/1"] == [m["label"] for m in receiver.messages if m["message_type"] == "bundle"]
         asked = await link.sender("status", "--json")
         assert 0 == await asked.ended()
         (packing,) = asked.messages[0]["now"]["packing"]
@@ -92,7 +92,7 @@ async def test_an_urgent_item_does_not_wait_for_a_slow_hook(tmp_path: Path) -> N
         await receiver.said("cve/fix/1")
         may_end.touch()
         assert 0 == await receiver.ended()
-        said = [m["bundle"] for m in receiver.messages if m["message_type"] == "bundle"]
+        said = [m["label"] for m in receiver.messages if m["message_type"] == "bundle"]
         assert ["cve/fix/1", "models/model/1"] == said
 
 
