@@ -12,8 +12,8 @@ import pytest
 
 from tests.e2e.pair import SMALL_MTU, SMALL_SLAB, Pair, pair
 
-SLABS = 40
-WRONG = 33  # a slab that is changed before it is sent
+SLABS = 12
+WRONG = 10  # a slab that is changed before it is sent
 
 
 async def missing(link: Pair) -> str:
