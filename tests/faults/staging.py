@@ -97,7 +97,7 @@ class Staging:
         if isinstance(step, Padding):
             return np.tile(self.padding.datagrams, (-(-step.datagrams // 64), 1))[: step.datagrams]
         plan = self.flights.outgoing[step.bundle].plan
-        bundle = Bundle(self.world.config.state / "bundles" / f"{step.bundle:016x}", plan, Compared(0))
+        bundle = Bundle(self.world.config.state / "bundles" / f"{step.bundle:016x}", plan, Compared(plan.slabs_bytes))
         return datagrams_of(self.encoder, self.slot, self.padding, plan, step, bundle.fill(step, may_stream=True))
 
     def heartbeat(self) -> np.ndarray:

@@ -10,7 +10,7 @@ from diode.protocol.geometry import PROFILES, stream_geometry
 from diode.protocol.sizes import Kind, datagram_bytes
 from sender.events.happened import Event, LineOff, RateChanged
 from sender.ledger import Row, State
-from sender.messages import BundleBegun, BundleEnded, SendPadding, SendSlab, SetRate
+from sender.messages import BundleBegun, BundleEnded, ProveSlab, SendPadding, SendSlab, SetRate
 from sender.supervisor.shutdown import Shutdown
 from sender.supervisor.supply import Supply
 from sender.transport.encode import PADDING_DATAGRAMS
@@ -83,7 +83,7 @@ class Bench:
         """The workers send whatever they are told, at once, and time goes on, until nothing is in flight."""
         done = 0
         while not self.scheduler.is_idle:
-            jobs = [each for each in self.told if isinstance(each, SendSlab | SendPadding)]
+            jobs = [each for each in self.told if isinstance(each, SendSlab | ProveSlab | SendPadding)]
             self.now += 0.01
             if done == len(jobs):
                 self.supply.pump()
@@ -104,7 +104,8 @@ async def test_a_bundle_is_sent_to_its_end() -> None:
     assert SendPadding(1, PADDING_DATAGRAMS) == bench.told[0]
     assert [BundleBegun] == [type(each) for each in bench.told if isinstance(each, BundleBegun)]
     assert BundleEnded(7) == bench.told[-1]
-    assert len(slabs) == len(bench.flights.booked)
+    proofs = [each for each in bench.told if isinstance(each, ProveSlab)]
+    assert len(slabs) + len(proofs) == len(bench.flights.booked)
     assert ["over"] == [word for word, _ in bench.flights.booked if word != "sent"]
     assert bench.jobs.is_idle
     assert bench.shutdown.changed.is_set()
