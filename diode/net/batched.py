@@ -106,7 +106,7 @@ class BatchedSender:
         """Note what became of a train, of which the kernel took ``taken`` bytes. Returns ``taken``."""
         self.refusal = code
         if code:
-            raise_unless_passing(code, self._to, self._datagram_bytes)
+            raise_unless_passing(code, self._to)
             self.refused += count_datagrams(train[taken:], self._datagram_bytes)
         return taken
 

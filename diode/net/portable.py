@@ -55,7 +55,7 @@ class PortableSender:
                 for datagram in cut(train, self._datagram_bytes):
                     self.refusal = await self._offer(datagram, deadline)
                     if self.refusal:
-                        raise_unless_passing(self.refusal, self._to, self._datagram_bytes)
+                        raise_unless_passing(self.refusal, self._to)
                         break
                     taken += len(datagram)
         except TimeoutError:

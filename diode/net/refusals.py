@@ -34,6 +34,7 @@ _PASSING: Final = _QUIET | {
     errno.ESRCH,
     errno.ENOMEM,
     errno.EINTR,
+    errno.EMSGSIZE,  # the interface has another MTU now, and may have its old one again
     errno.ENONET,
     errno.ENETRESET,
     errno.ENOPROTOOPT,
@@ -43,15 +44,10 @@ _PASSING: Final = _QUIET | {
 }
 
 
-def raise_unless_passing(code: int, to: Address, datagram_bytes: int) -> None:
-    """Raise KernelError with advice, unless the errno ``code`` of a send is a fault that passes by itself."""
+def raise_unless_passing(code: int, to: Address) -> None:
+    """Raise KernelError, unless the errno ``code`` of a send is a fault that passes by itself."""
     if code in _PASSING:
         return
-    if code == errno.EMSGSIZE:
-        raise KernelError(
-            f"the network interface towards {to} has too small an MTU for datagrams of {datagram_bytes} bytes; "
-            f"lower link.mtu in the configuration, or raise the interface's MTU"
-        )
     raise KernelError(f"the kernel refused to send to {to}: {named(code)}")
 
 

@@ -47,6 +47,7 @@ REFUSED_ADVICE: Final = {
     "EPERM": "a firewall rule of this host drops it: nft list ruleset",
     "EACCES": "a route of type prohibit, or a broadcast address: ip route get, with the address of link.to",
     "EINVAL": "a route of type blackhole: ip route get, with the address of link.to",
+    "EMSGSIZE": "the interface to link.to has too small an MTU: ip link set dev IF mtu N, or lower link.mtu",
     "ENOBUFS": "the interface's queue is full: lower link.rate, or look at tc -s qdisc",
 }
 

@@ -193,9 +193,9 @@ class Watcher:
         """List the outbox, and let each lane take its items that is not still taking those of an earlier list."""
         try:
             strays, entries = await asyncio.to_thread(lambda: (self._folder.strays(), list(self._folder.entries())))
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # RuntimeError: no thread can be started at the moment
             do = "mount it again, or repair it; what it holds is sent then"
-            why = f"the outbox cannot be read: {error.strerror}"
+            why = f"the outbox cannot be read: {error.strerror if isinstance(error, OSError) else error}"
             self._outbox_left = [Left(printable(self._config.outbox.path), why, do)]
             self._tell_left()
             return

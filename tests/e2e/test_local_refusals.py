@@ -39,6 +39,7 @@ FAULTS = {
     "nft drop": ("EPERM", *rule("drop")),
     "nft reject": ("EPERM", *rule("reject")),
     "down": ("ENETUNREACH", "ip link set low down", f"ip link set low up; {NEIGHBOUR}"),
+    "small mtu": ("EMSGSIZE", "ip link set low mtu 500", "ip link set low mtu 1500"),
     "plugged in again": ("ENETUNREACH", "ip link delete low", "# made again by the test"),
 }
 
@@ -71,7 +72,7 @@ def plug_in_again(cable: Line) -> None:
 
 
 # half a minute each: the others are asked for by name, with -m slow
-OFTEN = {("blackhole", "batched"), ("prohibit", "portable"), ("plugged in again", "batched")}
+OFTEN = {("blackhole", "batched"), ("prohibit", "portable"), ("small mtu", "batched"), ("plugged in again", "batched")}
 CASES = [
     pytest.param(fault, path, marks=pytest.mark.long if (fault, path) in OFTEN else pytest.mark.slow)
     for fault in FAULTS

@@ -104,11 +104,11 @@ def test_degraded_sender_cuts_trains_over_real_sockets(closing: Closing) -> None
     assert sender.degraded is not None
 
 
-def test_small_mtu_says_what_to_type() -> None:
-    """A single datagram larger than the interface takes stops the sender with advice."""
+def test_a_small_mtu_is_a_refusal() -> None:
+    """A single datagram larger than the interface takes is counted as refused, and offered again by the caller."""
     sender = batched_over(FakeSocket(lambda length, _segment: errno.EMSGSIZE if length > 1400 else 0), 1472)
-    with pytest.raises(KernelError, match=r"too small an MTU for datagrams of 1472 bytes; lower link\.mtu"):
-        sender.send(memoryview(payload(3, 1472)))
+    assert 0 == sender.send(memoryview(payload(3, 1472)))
+    assert (errno.EMSGSIZE, 3) == (sender.refusal, sender.refused)
 
 
 @pytest.mark.parametrize("code", [errno.EPERM, errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTUNREACH, errno.ENOBUFS])
