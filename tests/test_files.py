@@ -161,7 +161,7 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "write_private": (".mkdir os.open", PERSON),
     },
     "diode.process.judges": {
-        "Surroundings.command": ("shutil.which", "a program that a person named, in folders of the system"),
+        "find_program": ("shutil.which", "a program that a person named, in folders of the system"),
         "let_in": (".chmod os.chown", "a folder of ours that holds what is judged; only its owner can replace it"),
     },
     "diode.process.warden": {

@@ -7,16 +7,13 @@ bundle or a version waits for it.
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-import structlog
-
 from diode.config.ingest import ProgramTarget
 from diode.config.receiver import ReceiverConfig
 from diode.config.sender import SenderConfig
 from diode.errors import UsageError
 from diode.formats.escape import escape
+from diode.log import log
 from diode.process.judges import Account, find_program
-
-log = structlog.get_logger()
 
 DO: Final = "put the program there, or mend the setting; what waits for it waits until then"
 

@@ -4,10 +4,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from securesystemslib.signer import Key
-
 from diode.config.receiver import ReceiverConfig
 from diode.errors import DiodeError
+from diode.formats.signers import Key
 from diode.formats.timestamps import now_utc
 from diode.trust.keys import maybe_read_service_key
 from receiver.commands.speaking import Releasers
