@@ -96,7 +96,7 @@ def write_snapshot(
 ) -> None:
     """Write a snapshot by one rename. ``names``: only those that belong to their bundle's channel.
 
-    ``decided``: how many moves and recalls it shows. Raises StorageError, OSError.
+    ``decided``: how many moves, recalls and removals it shows. Raises StorageError, OSError.
     """
     with write_index(path, SCHEMA) as index:
         numbers = (("generation", str(generation)), ("decided", str(decided)))
@@ -124,7 +124,9 @@ class Snapshot:
         self._rendered: OrderedDict[Hashable, bytes] = OrderedDict()
         meta = {row["key"]: row["value"] for row in self._index.rows("SELECT key, value FROM meta")}
         self.generation = int(meta["generation"])
-        self.decided = int(meta.get("decided", -1))  # moves and recalls that it shows; -1: an earlier version's
+        self.decided = int(
+            meta.get("decided", -1)
+        )  # moves, recalls and removals that it shows; -1: an earlier version's
         self.at = meta["at"]
 
     def __enter__(self) -> Self:

@@ -134,8 +134,11 @@ class PointerRecord:
         return [Outcome(**{field: row[field] for field in Outcome._fields}) for row in rows]
 
     def generation(self) -> int:
-        """A number that rises with each move and each recall."""
-        return self._connection.integer("SELECT (SELECT count(*) FROM moved) + (SELECT count(*) FROM recall)")
+        """A number that changes with each move, recall and removal."""
+        return self._connection.integer(
+            "SELECT (SELECT count(*) FROM moved) + (SELECT count(*) FROM recall) "
+            "+ (SELECT count(*) FROM entry WHERE removed != '')"
+        )
 
 
 class PointerWriter(PointerRecord):

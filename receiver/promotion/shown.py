@@ -45,7 +45,7 @@ class Shown:
         self._is_due = True
 
     def write_decided(self) -> None:
-        """Write it now if a move or a recall is not in it. Whatever else it may lack, it is told soon.
+        """Write it now if a move, a recall or a removal is not in it. Whatever else it may lack, it is told soon.
 
         Raises StorageError, OSError; then it is tried again.
         """

@@ -66,7 +66,7 @@ async def test_sent_when_the_second_person_has_signed(tmp_path: Path) -> None:
         assert (bundle, [], 2) == (listed["id"], listed["signed_by"], listed["needed"])
         assert [{"path": "fix", "bytes": 7, "kind": "-"}] == listed["first_files"]
         shown = (await run("waiting")).stdout
-        assert (True, True) == (f"cve/fix@1 ({bundle})" in shown.replace("\n", " "), "7  -             fix" in shown), (
+        assert (True, True) == (f"cve/fix/1 ({bundle})" in shown.replace("\n", " "), "7  -             fix" in shown), (
             shown
         )
         assert 12 == (await run("approve", bundle, "--key", str(keys["mallory"]), "--yes")).returncode

@@ -87,7 +87,7 @@ async def test_an_urgent_item_does_not_wait_for_a_slow_hook(tmp_path: Path) -> N
         receiver = await link.receiver("--bundles", "2")
         await link.diode()
         sender = await link.sender("run", "--json", DIODE_OUTBOX__SETTLE_S="0")
-        await sender.said('"bundle": "hook 1')
+        await sender.said('"check": "hook')
         (link.outbox / "cve" / "fix@1").write_bytes(b"a fix")
         await receiver.said("cve/fix/1")
         may_end.touch()

@@ -15,10 +15,10 @@ from diode.console.progress import Display
 from diode.errors import IntakeError, LockedError, SourceError, UsageError
 from diode.storage.folder import Folder
 from diode.trust.keys import new_link_key
-from sender import watching
 from sender.daemon import Sender
 from sender.outbox import folder as outbox_module
 from sender.outbox.folder import OutboxFolder
+from sender.watching import watcher as watching
 
 REFUSED = SourceError("no such thing crosses")
 SECRET = b"the daemon's own"
