@@ -58,7 +58,9 @@ async def test_one_that_cannot_be_run_is_unhealthy(tmp_path: Path) -> None:
 LEAVES = ("", "setsid ", "setsid setsid ")  # a child of its group; one that left the group, once and twice
 
 
-@pytest.mark.parametrize("leaves", LEAVES)
+@pytest.mark.parametrize(
+    "leaves", [pytest.param(leaves, marks=() if leaves == "setsid " else pytest.mark.long) for leaves in LEAVES]
+)
 async def test_one_that_hangs_is_killed_with_its_children(tmp_path: Path, leaves: str) -> None:
     """Within its time, also those of them that left its process group."""
     began = time.monotonic()

@@ -54,7 +54,7 @@ def test_no_burst_within_the_budget_loses_a_slab_alone(profile: str) -> None:
         assert not line.broken(), symbols
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in (1, 2))])
 @pytest.mark.parametrize("profile", PROFILES)
 def test_no_burst_within_the_budget_loses_a_slab_of_a_queue(profile: str, seed: int) -> None:
     """Fifty bundles of all shapes and several channels, a large one among them, at any rate."""
