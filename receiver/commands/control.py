@@ -3,6 +3,7 @@
 from contextlib import closing
 from pathlib import Path
 
+from diode.bundle.beginning import find_bundle
 from diode.config.load import load
 from diode.config.receiver import ReceiverConfig
 from diode.console.terminal import say
@@ -43,9 +44,4 @@ def _unfinished(config: ReceiverConfig, toml: Path, bundle: str) -> list[str]:
 def _one(config: ReceiverConfig, beginning: str) -> str:
     """The id that a person means by it, or by its beginning. Raises UsageError."""
     with closing(open_ledger(config)) as ledger:
-        found = ledger.bundles.beginning(beginning.lower(), 2) if beginning else []
-    if len(found) != 1:
-        raise UsageError(
-            f"{beginning!r} begins {'several ids' if found else 'no id'}; 'diode-receiver status' shows them"
-        )
-    return found[0].id
+        return find_bundle(ledger.bundles, beginning, "'diode-receiver status' shows them").id
