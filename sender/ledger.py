@@ -11,7 +11,7 @@ from diode.errors import UsageError
 from diode.protocol.resend_codes import Range
 from diode.storage.connection import Columns, Connection
 from diode.storage.database import Database
-from diode.storage.listing import Listing
+from diode.storage.listing import Listing, where_begins
 from diode.storage.rollback_guard import RollbackGuard
 from sender.records import Exports, KeptBack
 
@@ -206,10 +206,7 @@ class Ids:
 
     def beginning(self, beginning: str, most: int, states: Collection[str] = ()) -> list[Row]:
         """Bundles whose ids begin so, in one of these states, or in any if there are none; at most so many."""
-        marks = ", ".join("?" * len(states))
-        in_states = f"AND state IN ({marks})" if states else ""
-        where = f"WHERE id >= ? AND id < ? || 'g' {in_states} ORDER BY id LIMIT ?"  # g: above each hexadecimal digit
-        query = f"SELECT {_COLUMNS} FROM bundle {where}"
+        query = f"SELECT {_COLUMNS} FROM bundle {where_begins(states)}"
         return [Row.of(row) for row in self._connection.execute(query, (beginning, beginning, *states, most))]
 
 

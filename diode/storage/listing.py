@@ -4,12 +4,18 @@ The newest come first, as they stand in the table, so a page is read without the
 the primary key.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final, NamedTuple
 
 from diode.storage.connection import Connection
 
 MOST_NAMED: Final = 5  # bundles that an ambiguous beginning is shown with
+
+
+def where_begins(states: Collection[str]) -> str:
+    """The end of a query: ids that begin with a text, which is given twice; then the states, if any; then how many."""
+    in_states = f"AND state IN ({', '.join('?' * len(states))})" if states else ""
+    return f"WHERE id >= ? AND id < ? || 'g' {in_states} ORDER BY id LIMIT ?"  # g: above each hexadecimal digit
 
 
 class Listed(NamedTuple):

@@ -8,6 +8,7 @@ from diode.bundle.ref import label_of
 from diode.errors import NumberError, ReplayError
 from diode.formats.names import TRUST_CHANNEL
 from diode.storage.connection import Columns, Connection, Values
+from diode.storage.listing import where_begins
 from receiver.ledger.numbers import NUMBER_REFUSALS, NumberWriter
 from receiver.ledger.slabs import SlabWriter
 from receiver.ledger.states import OVER, State, check_step
@@ -141,10 +142,7 @@ class Bundles:
 
     def beginning(self, beginning: str, most: int, states: Collection[str] = ()) -> list[Row]:
         """Bundles whose ids begin so, in one of these states, or in any if there are none; at most so many."""
-        marks = ", ".join("?" * len(states))
-        in_states = f"AND state IN ({marks})" if states else ""
-        where = f"WHERE id >= ? AND id < ? || 'g' {in_states} ORDER BY id LIMIT ?"  # g: above each hexadecimal digit
-        return self._all(where, beginning, beginning, *states, most)
+        return self._all(where_begins(states), beginning, beginning, *states, most)
 
     def unpublished(self, state: State, most: int) -> tuple[list[Row], int]:
         """The newest bundles in a state that is not published, and how many there are."""
