@@ -28,7 +28,8 @@ def read_json(text: bytes) -> Any:
     return value
 
 
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object's keys and values, for any JSON decoder. Raises ValueError for a key that is there twice."""
     value = dict(pairs)
     if len(value) != len(pairs):
         raise ValueError("a key is there twice")
@@ -46,7 +47,7 @@ def _refuse_number(number: str) -> Any:
 
 
 _DECODER: Final = json.JSONDecoder(
-    object_pairs_hook=_without_doubles,
+    object_pairs_hook=without_doubles,
     parse_int=_integer,
     parse_float=_refuse_number,
     parse_constant=_refuse_number,

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from diode.content.allowance import Allowance
 from diode.content.archives.picked import pick_from_tar_gz
+from diode.formats.strict_json import without_doubles
 from diode.layouts.files import File, Files
 
 MAX_BYTES: Final = 2 << 20
@@ -71,7 +72,7 @@ def read_package(text: bytes, others: set[str]) -> dict[str, Any]:
 def _parsed(text: bytes) -> dict[str, Any]:
     try:
         read = json.loads(
-            text.decode("utf-8-sig"), object_pairs_hook=_without_doubles, parse_constant=_refused, parse_int=_integer
+            text.decode("utf-8-sig"), object_pairs_hook=without_doubles, parse_constant=_refused, parse_int=_integer
         )
         json.dumps(read, ensure_ascii=False).encode()  # half of a surrogate pair is no character
     except UnicodeError:
@@ -83,13 +84,6 @@ def _parsed(text: bytes) -> dict[str, Any]:
     if not isinstance(read, dict):
         raise ValueError("package.json holds no object")
     return read
-
-
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        raise ValueError("a key is there twice")
-    return value
 
 
 def _integer(digits: str) -> float:
