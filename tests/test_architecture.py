@@ -20,7 +20,7 @@ MODULES = {
 
 # A room imports only what stands above its line. A room is a folder, or a file at the top of its package.
 LADDER = """
-diode.errors diode.log diode.content
+diode.errors diode.log diode.content diode.core
 diode.formats
 diode.protocol diode.storage diode.layouts
 diode.bundle diode.net diode.process diode.identity

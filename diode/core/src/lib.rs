@@ -1,0 +1,9 @@
+//! The hot loops of the link, compiled. A C interface for ctypes; no crates. Every function that can refuse returns -1.
+//!
+//! The readable twins in `diode/protocol` are the oracle and the fallback.
+
+/// Rises with every change of the C interface; `diode/core/library.py` loads only the number it was written for.
+#[no_mangle]
+pub extern "C" fn diode_core_abi() -> u32 {
+    1
+}
