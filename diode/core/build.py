@@ -10,13 +10,13 @@ LIBRARY: Final = HERE / "libdiode_core.so"
 FLAGS: Final = (
     "--edition 2021 --crate-name diode_core --crate-type cdylib "
     "-C opt-level=3 -C lto=fat -C codegen-units=1 -C panic=abort -C strip=symbols"
-).split()
+)
 
 
 def build(into: Path = LIBRARY) -> None:
     """Compile the library. Raises OSError where there is no rustc, and CalledProcessError where it fails."""
     beside = into.with_suffix(".partial")
-    subprocess.run(["rustc", *FLAGS, "-o", str(beside), str(HERE / "src" / "lib.rs")], check=True, timeout=300)
+    subprocess.run(["rustc", *FLAGS.split(), "-o", str(beside), str(HERE / "src" / "lib.rs")], check=True, timeout=300)
     os.replace(beside, into)
 
 
