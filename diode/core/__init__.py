@@ -1,6 +1,7 @@
 """The compiled twins of the link's hot loops: Rust behind a C interface, in ``src/``.
 
 - ``build``: compiles the library with bare rustc
+- ``build_hook``: puts it into wheels and editable installations
 - ``library``: loads it, if it speaks this version's interface
 - ``sealing``: seals and judges matrices of datagrams
 """
