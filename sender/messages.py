@@ -13,6 +13,7 @@ from diode.formats.names import MAX_FILES, MAX_SEQUENCE
 from diode.process.messages import (
     CORES,
     ENGINES,
+    MACS,
     UDP_PATHS,
     EnginesChosen,
     Fatal,
@@ -209,6 +210,7 @@ class EncodeSettings:
     key: Annotated[str, Chars(1 << 16)]
     auth: Annotated[Mode, Word(*MODES)]
     core: Annotated[Literal["auto", "off", "require"], Word(*CORES)]
+    mac: Annotated[Literal["auto", "library"], Word(*MACS)]
     engine: Annotated[str, Word("auto", *ENGINES)]
     symbol_bytes: Annotated[int, Whole(MIN_SYMBOL_BYTES, MAX_SYMBOL_BYTES)]
     profile: Annotated[str, Word(*PROFILES)]

@@ -3,4 +3,5 @@
 - ``build``: compiles the library with bare rustc
 - ``build_hook``: puts it into wheels and editable installations
 - ``library``: loads it, if it speaks this version's interface
+- ``sealing``: seals and judges matrices of datagrams
 """

@@ -8,6 +8,7 @@ from diode.process.vocabulary import Among, Code, Many, Text, Word
 
 ENGINES: Final = ("isal", "zfec")
 CORES: Final = ("auto", "off", "require")  # whether the compiled core is used
+MACS: Final = ("auto", "library")  # who computes tags
 UDP_PATHS: Final = ("batched", "portable")
 MAX_WORDS: Final = 500
 

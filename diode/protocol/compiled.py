@@ -4,25 +4,34 @@ Here alone a setting becomes a library. The library counts for nothing until it 
 (:mod:`diode.protocol.core_proof`). Call this before a worker is confined: afterwards it may map no code.
 """
 
-import ctypes
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from diode.core.library import load
+from diode.core.sealing import KEY_BYTES, Sealing
+from diode.protocol.auth import Kernel
 from diode.protocol.core_proof import prove
+from diode.protocol.link_key import Mode
 
 Core = Literal["auto", "off", "require"]
+Mac = Literal["auto", "library"]
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """The compiled core, as far as a process may use it.
+    """The parts of the compiled core that a process may use.
 
     ``refused``: why it is not used, although it is required, or although it is there; else empty.
     """
 
-    library: ctypes.CDLL | None = None
+    kernel: Kernel | None = None
     refused: str = ""
+
+    def kernel_for(self, mac: Mac, mode: Mode) -> Kernel | None:
+        """What computes tags; None: ``cryptography`` does, because a setting or this CPU wants it so."""
+        if self.kernel is None or mac != "auto" or mode == "aead":
+            return None
+        return None if self.kernel.tags(bytes(KEY_BYTES) if mode == "gmac" else None) is None else self.kernel
 
 
 READABLE: Final = Compiled()  # all is computed the readable way
@@ -34,8 +43,9 @@ def choose_core(core: Core, seed: int) -> Compiled:
         return READABLE
     try:
         library = load()
-        prove(library, seed)
+        found = Compiled(Sealing(library))
+        prove(found.kernel, seed)
     except OSError as error:
         is_usual = core == "auto" and isinstance(error, FileNotFoundError)  # nothing was compiled, and nobody minds
         return READABLE if is_usual else Compiled(refused=str(error))
-    return Compiled(library)
+    return found

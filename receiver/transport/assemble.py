@@ -57,7 +57,8 @@ class Assemble:
         keys = [read_link_key(Path(path)) for path in settings.keys]
         admitted = [Admitted(*session) for session in settings.admitted]
         orders = {key: LinkOrder(*order) for key, order in settings.orders.items()}
-        self._gate = Gate(keys, settings.auth, self._drops, orders, admitted)
+        kernel = core.kernel_for(settings.mac, settings.auth)
+        self._gate = Gate(keys, settings.auth, self._drops, orders, admitted, kernel)
         engine = choose_engine(settings.engine)
         arena = np.frombuffer(map_memfd(settings.arena), dtype=np.uint8)
         self._assembler = Assembler(arena, engine, self._drops, self._wait_for_space)
@@ -65,7 +66,7 @@ class Assemble:
         self._handover = Handover(store, self._assembler)
         self._heard = self._told = 0  # heartbeats whose size was taken, and of which the supervisor was told
         self._resting_from: float | None = None  # the last data; None: all is spilled since
-        control.send(EnginesChosen(engine.name, "library", "readable", core.refused))
+        control.send(EnginesChosen(engine.name, "core" if kernel else "library", "readable", core.refused))
 
     def run(self) -> None:
         """Work until ``listen``, ``store`` or the supervisor is gone; what is open then is spilled."""

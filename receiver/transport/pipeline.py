@@ -170,6 +170,7 @@ def _start_assemble(
         admitted=tuple((key_id, session, expected) for key_id, session, expected in admitted),
         auth=config.link.auth,
         core=config.core,
+        mac=config.link.mac,
         engine=config.fec.engine,
         datagram_bytes=datagram_bytes,
     )

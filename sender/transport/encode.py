@@ -250,7 +250,8 @@ class Encoder:
         engine = choose_engine(settings.engine)
         key = read_link_key(Path(settings.key))
         session = int.from_bytes(os.urandom(8), "big")
-        self._encoder = SlabEncoder(engine, Session(key, session, settings.auth), key.key_id)
+        kernel = core.kernel_for(settings.mac, settings.auth)
+        self._encoder = SlabEncoder(engine, Session(key, session, settings.auth, kernel), key.key_id)
         full = stream_geometry(settings.symbol_bytes, PROFILES[settings.profile])
         arena = memoryview(map_memfd(settings.arena))
         slot_bytes = settings.slot_bytes
@@ -261,7 +262,7 @@ class Encoder:
         self._bundles: dict[int, Opened] = {}
         padding = Slot(arena[settings.slots * slot_bytes :], Geometry(settings.symbol_bytes, 1, PADDING_DATAGRAMS, 0))
         self._encoder.padding(padding, PADDING_DATAGRAMS)
-        control.send(EnginesChosen(engine.name, "library", "none", core.refused))
+        control.send(EnginesChosen(engine.name, "core" if kernel else "library", "none", core.refused))
         control.send(SessionBegun(f"{session:016x}", key.key_id))
 
     def run(self) -> None:

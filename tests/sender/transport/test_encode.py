@@ -100,6 +100,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         key=str(tmp_path / "link.key"),
         auth="gmac",
         core="off",
+        mac="auto",
         engine="auto",
         symbol_bytes=SYMBOL_BYTES,
         profile="clean",
