@@ -2,4 +2,5 @@
 
 - ``build``: compiles the library with bare rustc
 - ``library``: loads it, if it speaks this version's interface
+- ``taking``: checks the tags of received datagrams, and puts symbols to their places
 """
