@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal
 
 from diode.bundle.manifest import MAX_TABLE_BYTES
 from diode.formats.names import MAX_FILES, MAX_SEQUENCE
-from diode.process.messages import ENGINES, UDP_PATHS, Fatal, PathChosen, PeerRefused, SandboxLacks
+from diode.process.messages import ENGINES, MACS, UDP_PATHS, Fatal, PathChosen, PeerRefused, SandboxLacks
 from diode.process.vocabulary import Chars, Code, Many, Row, Text, Vocabulary, Whole, Word
 from diode.protocol.geometry import PROFILES
 from diode.protocol.link_key import MODES, Mode
@@ -200,6 +200,7 @@ class EncodeSettings:
     state: Annotated[str, Chars(1 << 16)]
     key: Annotated[str, Chars(1 << 16)]
     auth: Annotated[Mode, Word(*MODES)]
+    mac: Annotated[Literal["auto", "library"], Word(*MACS)]
     engine: Annotated[str, Word("auto", *ENGINES)]
     symbol_bytes: Annotated[int, Whole(MIN_SYMBOL_BYTES, MAX_SYMBOL_BYTES)]
     profile: Annotated[str, Word(*PROFILES)]

@@ -23,6 +23,7 @@ rate = {rate}            # bytes of UDP payload a second ("100M" works too); 0: 
                             # Too high: the receiver loses datagrams, and FEC repairs only so many
 timetable = ""              # e.g. "08:00,20M 20:00,200M Sat-00:00,off": other rates by local time; off: none
 auth = "{auth}"               # gmac | aead (encrypts too) | none (dedicated cable only); both sides alike
+mac = "auto"                # library: tags by cryptography alone, never by the compiled core (a few times slower)
 profile = "{profile}"        # clean 200+10 | standard 200+20 | lossy 192+64 | extreme 128+128 (rows of source + repair)
 key = "keys/link.key"       # shared with the receiver; a person carries it over
 path = "auto"               # batched (UDP_SEGMENT) | portable (asyncio-dgram)
@@ -87,6 +88,7 @@ services = "keys/services"  # *.pub: service keys of senders, to check what they
 [link]
 listen = "{listen}"   # where the diode lets datagrams out
 auth = "{auth}"               # as on the sending side
+mac = "auto"                # library: tags by cryptography alone, never by the compiled core (a few times slower)
 key = "keys/link.key"
 # previous_key = "keys/link.previous.key"   # a second key, taken while it is there (diode keys rotate-link)
 # mtu = 1500                # the sender's: other sizes are dropped at once; without it, from its first heartbeat on

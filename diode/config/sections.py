@@ -25,6 +25,7 @@ def is_address(value: str) -> str:
 
 HostPort = Annotated[str, AfterValidator(is_address)]
 Auth = Literal["gmac", "aead", "none"]
+Mac = Literal["auto", "library"]
 UdpPath = Literal["auto", "batched", "portable"]
 
 

@@ -1,66 +1,60 @@
-"""Takes received datagrams by the compiled core (``src/take.rs``): the fast twin of what tests/taking.py does."""
+"""Takes received datagrams by the compiled core (``src/take.rs``): the fast twin of ``tests/taking.py``."""
 
 import ctypes
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-_SIZE: Final = ctypes.c_size_t
-_AT: Final = ctypes.c_void_p
+HEADER_BYTES: Final = 48
+
+_address, _size = ctypes.c_void_p, ctypes.c_size_t
+_matrix, _list = (_address, _size), (_address, _size)
+TYPES: Final = (
+    ctypes.c_int32,
+    (_address, _address, _size, _size, _address, _address, _size, *_matrix, *_list, _address),
+)
 
 
-class Keyed(Protocol):
-    """The cipher of a session, for which the core has a session of its own."""
+def take(
+    library: ctypes.CDLL,
+    session: int,
+    datagrams: NDArray[np.uint8],
+    rows: NDArray[np.intp],
+    headers: NDArray[Any],
+    places: tuple[NDArray[np.uint8], NDArray[np.bool_]] | None,
+) -> NDArray[np.uint8]:
+    """The status of each row, as ``Takes.take`` of ``diode.protocol.run_taker`` has it. ``session``: its handle.
 
-    @property
-    def handle(self) -> int:
-        """Of the core's session, which lives as long as this does."""
+    Raises ValueError for arrays that do not fit each other; then nothing was written.
+    """
+    numbers, headers = np.ascontiguousarray(rows, dtype=np.int64), np.ascontiguousarray(headers)
+    symbols, have = places if places is not None else (None, None)
+    is_whole = datagrams.flags.c_contiguous and datagrams.dtype == np.uint8 and datagrams.ndim == 2
+    if not is_whole or headers.nbytes != len(numbers) * HEADER_BYTES:
+        raise ValueError(f"{len(numbers)} rows and their headers, of a matrix of {datagrams.shape}")
+    status = np.empty(len(numbers), dtype=np.uint8)
+    done = library.diode_take(
+        session,
+        datagrams.ctypes.data,
+        datagrams.nbytes,
+        datagrams.shape[1],
+        numbers.ctypes.data,
+        headers.ctypes.data,
+        len(numbers),
+        *_written(symbols),
+        *_written(have),
+        status.ctypes.data,
+    )
+    if done != 0:
+        raise ValueError(f"{len(numbers)} rows or places that there are not, of a matrix of {datagrams.shape}")
+    return status
 
 
-class Taking:
-    """Checks the tags of rows, and puts symbols to their places (``Take`` of ``diode.protocol.run_taker``)."""
-
-    def __init__(self, library: ctypes.CDLL) -> None:
-        self._take = library.diode_take
-        self._take.argtypes = [_AT, _AT, _SIZE, _SIZE, _AT, _AT, _SIZE, _AT, _SIZE, _AT, _SIZE, _AT]
-        self._take.restype = ctypes.c_int
-
-    def __call__(
-        self,
-        cipher: Keyed,
-        datagrams: NDArray[np.uint8],
-        rows: NDArray[np.intp],
-        headers: NDArray[Any],
-        places: tuple[NDArray[np.uint8], NDArray[np.bool_]] | None,
-    ) -> NDArray[np.uint8]:
-        """The status of each row. Raises ValueError for arrays that do not fit each other; then nothing was written.
-
-        ``datagrams``: (n, size) of bytes, which may change meanwhile. ``rows``: numbers of some of them. ``headers``: a
-        copy of the header of each. ``places``: a slab's (m, S) symbols, and (m) whether each is there.
-        """
-        rows, headers = np.ascontiguousarray(rows, dtype=np.uint64), np.ascontiguousarray(headers)
-        symbols, have = places if places is not None else (None, None)
-        arrays = [array for array in (datagrams, symbols, have) if array is not None]
-        are_whole = all(array.flags.c_contiguous for array in arrays)
-        are_writable = all(array.flags.writeable for array in arrays[1:])
-        if not (are_whole and are_writable and datagrams.ndim == 2 and headers.nbytes == len(rows) * 48):
-            raise ValueError("arrays that do not fit each other")
-        status = np.empty(len(rows), dtype=np.uint8)
-        done = self._take(
-            cipher.handle,
-            datagrams.ctypes.data,
-            datagrams.nbytes,
-            datagrams.shape[1],
-            rows.ctypes.data,
-            headers.ctypes.data,
-            len(rows),
-            None if symbols is None else symbols.ctypes.data,
-            0 if symbols is None else symbols.nbytes,
-            None if have is None else have.ctypes.data,
-            0 if have is None else len(have),
-            status.ctypes.data,
-        )
-        if done:
-            raise ValueError("arrays that do not fit each other")
-        return status
+def _written(array: NDArray[Any] | None) -> tuple[int | None, int]:
+    """Where an array that is written lies, and how many bytes it has."""
+    if array is None:
+        return None, 0
+    if not array.flags.c_contiguous or not array.flags.writeable:
+        raise ValueError("places that cannot be written")
+    return array.ctypes.data, array.nbytes

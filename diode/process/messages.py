@@ -7,6 +7,7 @@ from diode.errors import DiodeError, exit_codes
 from diode.process.vocabulary import Among, Code, Many, Text, Word
 
 ENGINES: Final = ("isal", "zfec")
+MACS: Final = ("auto", "library")  # who computes tags
 UDP_PATHS: Final = ("batched", "portable")
 MAX_WORDS: Final = 500
 

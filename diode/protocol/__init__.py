@@ -13,6 +13,7 @@
 - ``geometry``: how bytes are laid out as a matrix of symbols, the rule for tails, the profiles
 - ``handed_over``: messages from the assembler to its caller, who owns the disk
 - ``heartbeat``: writes and reads heartbeats
+- ``kernel_proof``: compares a compiled kernel for tags with the readable way
 - ``link_key``: the secret of a link, and the keys that follow from it; loads no numpy
 - ``link_order``: how far the heartbeats of one link key have come; loads no numpy
 - ``open_slab``: collects the symbols of one incomplete slab

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from diode.errors import Drop
 from diode.protocol.admission import Admission, Heard
-from diode.protocol.auth import DatagramViews
+from diode.protocol.auth import DatagramViews, Kernel
 from diode.protocol.link_key import LinkKey, Mode
 from diode.protocol.link_order import LinkOrder
 from diode.protocol.sessions import Admitted, Tracked
@@ -51,8 +51,9 @@ class Gate:
         drops: "Counter[Drop]",
         orders: Mapping[str, LinkOrder] | None = None,
         admitted: Iterable[Admitted] = (),
+        kernel: Kernel | None = None,
     ) -> None:
-        self._admission = Admission(keys, mode, drops, orders or {}, admitted)
+        self._admission = Admission(keys, mode, drops, orders or {}, admitted, kernel)
         self._key_ids = self._admission.key_ids
         self._sessions = self._admission.sessions
         self._drops = drops

@@ -24,16 +24,17 @@ import itertools
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diode.errors import Drop
 from diode.protocol.assembler import Assembler, key_of, stretches
-from diode.protocol.auth import Session
+from diode.protocol.auth import Kernel
 from diode.protocol.gate import Claims, Gate
 from diode.protocol.handed_over import SlabKey
+from diode.protocol.link_key import Mode
 from diode.protocol.open_slab import OpenSlab
 from diode.protocol.sizes import HEADER_BYTES, TAG_BYTES
 from diode.protocol.wire import PADDING_BUNDLE, Headers
@@ -54,16 +55,12 @@ class Status(IntEnum):
     FORGED = 2  # its tag is wrong
 
 
-class Take(Protocol):
-    """Checks the tags of rows, and puts symbols to their places."""
+@runtime_checkable
+class Takes(Protocol):
+    """The tags of a session, where a kernel checks them and puts symbols to their places at once."""
 
-    def __call__(
-        self,
-        cipher: Session,
-        datagrams: Bytes2D,
-        rows: Rows,
-        headers: Headers,
-        places: tuple[Bytes2D, Mask] | None,
+    def take(
+        self, datagrams: Bytes2D, rows: Rows, headers: Headers, places: tuple[Bytes2D, Mask] | None
     ) -> NDArray[np.uint8]:
         """The ``Status`` of each of the ``rows`` of a matrix of ``datagrams``, taken one after another.
 
@@ -72,6 +69,14 @@ class Take(Protocol):
         mask has a place already, the row is left. A place that the mask lacks holds anything. Without ``places`` rows
         are verified only. Nothing of the arguments is kept.
         """
+        ...
+
+
+def can_take(kernel: Kernel | None, mode: Mode) -> bool:
+    """Whether the sessions of a gate with this kernel are such that a RunTaker can take its runs."""
+    if kernel is None or mode == "aead":
+        return False
+    return isinstance(kernel.tags(None if mode == "none" else bytes(32)), Takes)
 
 
 class _About(NamedTuple):
@@ -109,20 +114,19 @@ class _Stretch:
 
 
 class RunTaker:
-    """Takes runs for ``gate`` and ``assembler``, which count drops in the same ``drops``."""
+    """Takes runs for ``gate`` and ``assembler``, which count drops in the same ``drops``. See :func:`can_take`."""
 
-    def __init__(self, gate: Gate, assembler: Assembler, drops: "Counter[Drop]", take: Take) -> None:
+    def __init__(self, gate: Gate, assembler: Assembler, drops: "Counter[Drop]") -> None:
         self._gate = gate
         self._assembler = assembler
         self._drops = drops
-        self._take = take
         self._claims: Claims  # of the run that is taken
         self._stretch: _Stretch | None = None  # the newest of it
 
     def take(self, datagrams: Bytes2D, now: float) -> int:
         """Take a run, an (n, size) matrix that may change meanwhile. Returns how many of its rows are authentic data.
 
-        No reference to the matrix is kept after the call. The gate's mode is not ``aead``.
+        No reference to the matrix is kept after the call.
         """
         claims = self._claims = self._gate.claims(datagrams, now)
         pieces = _pieces(claims)
@@ -174,8 +178,7 @@ class RunTaker:
 
     def _take_direct(self, datagrams: Bytes2D, piece: _Piece, about: _About, slab: OpenSlab) -> Mask:
         """Rows of an open slab go to the places that it lacks. The others are copied, and wait."""
-        cipher = self._claims.sessions[piece.claim].tracked.cipher
-        status = self._take(cipher, datagrams, piece.rows, piece.headers, (slab.symbols, slab.have))
+        status = self._take(datagrams, piece, (slab.symbols, slab.have))
         is_taken: Mask = status == Status.TAKEN
         if is_taken.any():
             self._stretch_of(about, slab).is_touched = True
@@ -202,9 +205,13 @@ class RunTaker:
 
     def _verify(self, datagrams: Bytes2D, piece: _Piece) -> Mask:
         """Which rows are authentic. Nothing is placed."""
-        cipher = self._claims.sessions[piece.claim].tracked.cipher
-        is_authentic: Mask = self._take(cipher, datagrams, piece.rows, piece.headers, None) == Status.TAKEN
+        is_authentic: Mask = self._take(datagrams, piece, None) == Status.TAKEN
         return is_authentic
+
+    def _take(self, datagrams: Bytes2D, piece: _Piece, places: tuple[Bytes2D, Mask] | None) -> NDArray[np.uint8]:
+        tags = self._claims.sessions[piece.claim].tracked.cipher.tags
+        assert isinstance(tags, Takes)
+        return tags.take(datagrams, piece.rows, piece.headers, places)
 
     def _drop(self, stretch: _Stretch, count: int) -> None:
         if isinstance(stretch.place, Drop):

@@ -22,6 +22,7 @@ from diode.process.waiting import ready
 from diode.process.workers import Mailbox, refusing_peers, start_worker
 from diode.protocol.admission import Heard
 from diode.protocol.assembler import Assembler
+from diode.protocol.auth import Kernel
 from diode.protocol.fec import choose_engine
 from diode.protocol.gate import Gate
 from diode.protocol.heartbeat import write_heartbeat
@@ -45,7 +46,7 @@ REST_S: Final = 2.0  # without data for so long, what is open is spilled: a powe
 class Assemble:
     """The worker's state."""
 
-    def __init__(self, settings: AssembleSettings, control: Mailbox) -> None:
+    def __init__(self, settings: AssembleSettings, control: Mailbox, kernel: Kernel | None = None) -> None:
         self._control = control
         self._ready_read, self._free_write = settings.ready_read, settings.free_write
         self._counters = Counters(settings.counters, COUNTERS)
@@ -56,7 +57,8 @@ class Assemble:
         keys = [read_link_key(Path(path)) for path in settings.keys]
         admitted = [Admitted(*session) for session in settings.admitted]
         orders = {key: LinkOrder(*order) for key, order in settings.orders.items()}
-        self._gate = Gate(keys, settings.auth, self._drops, orders, admitted)
+        chosen = kernel if settings.mac == "auto" else None
+        self._gate = Gate(keys, settings.auth, self._drops, orders, admitted, chosen)
         engine = choose_engine(settings.engine)
         arena = np.frombuffer(map_memfd(settings.arena), dtype=np.uint8)
         self._assembler = Assembler(arena, engine, self._drops, self._wait_for_space)

@@ -29,7 +29,7 @@ from diode.process.messages import SandboxLacks
 from diode.process.programs import readable_folders
 from diode.process.sandbox import READS, confine
 from diode.process.workers import Mailbox, refusing_peers, start_worker
-from diode.protocol.auth import Session
+from diode.protocol.auth import Kernel, Session
 from diode.protocol.encoder import Fill, Part, SlabEncoder, Slot, fill_from
 from diode.protocol.fec import choose_engine
 from diode.protocol.fitting import lacking
@@ -240,7 +240,7 @@ class Opened:
 class Encoder:
     """The worker's state: slots, an encoder under a session of its own, and a few open bundles."""
 
-    def __init__(self, settings: EncodeSettings, control: Mailbox) -> None:
+    def __init__(self, settings: EncodeSettings, control: Mailbox, kernel: Kernel | None = None) -> None:
         self._control = control
         self._transmit = Mailbox(
             settings.free_read, settings.ready_write, hears=TRANSMIT_TO_ENCODE, says=ENCODE_TO_TRANSMIT
@@ -249,7 +249,8 @@ class Encoder:
         engine = choose_engine(settings.engine)
         key = read_link_key(Path(settings.key))
         session = int.from_bytes(os.urandom(8), "big")
-        self._encoder = SlabEncoder(engine, Session(key, session, settings.auth), key.key_id)
+        chosen = kernel if settings.mac == "auto" else None
+        self._encoder = SlabEncoder(engine, Session(key, session, settings.auth, chosen), key.key_id)
         full = stream_geometry(settings.symbol_bytes, PROFILES[settings.profile])
         arena = memoryview(map_memfd(settings.arena))
         slot_bytes = settings.slot_bytes

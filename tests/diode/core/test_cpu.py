@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from diode.core.library import load
+from tests.needs import need
 
 AVX2, AES, VAES, GFNI = 1, 2, 4, 8
 
@@ -13,10 +14,8 @@ AVX2, AES, VAES, GFNI = 1, 2, 4, 8
 @pytest.fixture
 def library() -> Iterator[ctypes.CDLL]:
     """The library, with nothing masked afterwards."""
-    try:
-        core = load()
-    except OSError as error:
-        pytest.skip(f"the compiled core is not built here: {error}")
+    need("core")
+    core = load()
     yield core
     core.diode_core_mask(0)
 
