@@ -4,4 +4,5 @@
 - ``build_hook``: puts it into wheels and editable installations
 - ``library``: loads it, if it speaks this version's interface
 - ``sealing``: seals and judges matrices of datagrams
+- ``taking``: checks the tags of received datagrams, and puts symbols to their places
 """

@@ -21,6 +21,7 @@
 - ``open_slab``: collects the symbols of one incomplete slab
 - ``pacing``: tells when the next train may leave
 - ``resend_codes``: writes and reads resend and confirm codes
+- ``run_taker``: takes runs by the compiled core: checks tags while symbols go to their places
 - ``runs``: cuts received runs into datagrams, and drops odd sizes; used by ``listen``, without numpy
 - ``sessions``: the admitted sessions, and how many of their datagrams were sent and received
 - ``sizes``: the sizes, limits and kinds of datagrams; loads no numpy

@@ -7,6 +7,7 @@ mod cpu;
 mod gmac;
 mod machine;
 mod session;
+mod take;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
