@@ -31,7 +31,7 @@ class Compiled:
         """What computes tags; None: ``cryptography`` does, because a setting or this CPU wants it so."""
         if self.kernel is None or mac != "auto" or mode == "aead":
             return None
-        return None if self.kernel.tags(bytes(KEY_BYTES) if mode == "gmac" else None) is None else self.kernel
+        return self.kernel if mode == "none" or _has_instructions(self.kernel) else None
 
 
 READABLE: Final = Compiled()  # all is computed the readable way
@@ -43,9 +43,15 @@ def choose_core(core: Core, seed: int) -> Compiled:
         return READABLE
     try:
         library = load()
-        found = Compiled(Sealing(library))
-        prove(found.kernel, seed)
+        kernel = Sealing(library)
+        prove(kernel, seed)
+        if core == "require" and not _has_instructions(kernel):
+            return Compiled(refused="this CPU lacks AES-NI or PCLMULQDQ")
     except OSError as error:
         is_usual = core == "auto" and isinstance(error, FileNotFoundError)  # nothing was compiled, and nobody minds
         return READABLE if is_usual else Compiled(refused=str(error))
-    return found
+    return Compiled(kernel)
+
+
+def _has_instructions(kernel: Kernel) -> bool:
+    return kernel.tags(bytes(KEY_BYTES)) is not None
