@@ -2,6 +2,12 @@
 //!
 //! The readable twins in `diode/protocol` are the oracle and the fallback.
 
+mod coder;
+mod cpu;
+mod field;
+mod gf;
+mod syndromes;
+
 /// Rises with every change of the C interface; `diode/core/library.py` loads only the number it was written for.
 #[no_mangle]
 pub extern "C" fn diode_core_abi() -> u32 {
