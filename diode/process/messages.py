@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from diode.errors import DiodeError, exit_codes
 from diode.process.vocabulary import Among, Code, Many, Text, Word
 
-ENGINES: Final = ("isal", "zfec")
+ENGINES: Final = ("core", "isal", "zfec")
 UDP_PATHS: Final = ("batched", "portable")
 MAX_WORDS: Final = 500
 
