@@ -28,7 +28,7 @@ def check_engines(site: Site) -> Iterator[Finding]:
     """What computes repair and tags, and takes datagrams, with the settings of this host."""
     core = choose_core(site.config.core, int.from_bytes(os.urandom(8)))
     yield _check_core(site, core)
-    yield _check_fec(site)
+    yield _check_fec(site, core)
     yield _check_tags(site, core)
 
 
@@ -44,8 +44,10 @@ def _check_core(site: Site, core: Compiled) -> Finding:
     return Finding(check, "advice", "not built: the readable code does the work, several times slower", do)
 
 
-def _check_fec(site: Site) -> Finding:
-    engine, shape = choose_engine(site.config.fec.engine), PROFILES["standard"]
+def _check_fec(site: Site, core: Compiled) -> Finding:
+    link = site.config.link
+    shape = PROFILES[link.profile if isinstance(link, SenderLink) else "standard"]
+    engine = choose_engine(site.config.fec.engine, core.library, (shape.k, shape.r))
     rows = np.zeros((shape.k + shape.r, _ROW_BYTES), dtype=np.uint8)
     speed = _speed(lambda: engine.encode(rows[: shape.k], rows[shape.k :]), shape.k * _ROW_BYTES)
     text = f"by {engine_word(engine.name)}, {shape.k}+{shape.r} at {speed}"

@@ -4,6 +4,7 @@ Here alone a setting becomes a library. The library counts for nothing until it 
 (:mod:`diode.protocol.core_proof`). Call this before a worker is confined: afterwards it may map no code.
 """
 
+import ctypes
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -21,9 +22,11 @@ Mac = Literal["auto", "library"]
 class Compiled:
     """The parts of the compiled core that a process may use.
 
-    ``refused``: why it is not used, although it is required, or although it is there; else empty.
+    ``library`` codes (:func:`diode.protocol.fec.choose_engine`), ``kernel`` computes tags. ``refused``: why they are
+    not used, although they are required, or although they are there; else empty.
     """
 
+    library: ctypes.CDLL | None = None
     kernel: Kernel | None = None
     refused: str = ""
 
@@ -44,13 +47,13 @@ def choose_core(core: Core, seed: int) -> Compiled:
     try:
         library = load()
         kernel = Sealing(library)
-        prove(kernel, seed)
+        prove(library, kernel, seed)
         if core == "require" and not _has_instructions(kernel):
             return Compiled(refused="this CPU lacks AES-NI or PCLMULQDQ")
     except OSError as error:
         is_usual = core == "auto" and isinstance(error, FileNotFoundError)  # nothing was compiled, and nobody minds
         return READABLE if is_usual else Compiled(refused=str(error))
-    return Compiled(kernel)
+    return Compiled(library, kernel)
 
 
 def _has_instructions(kernel: Kernel) -> bool:

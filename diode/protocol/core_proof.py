@@ -1,14 +1,18 @@
 """Proves the compiled core in the process that will use it: each part against a readable implementation.
 
-It takes less than 50 ms of CPU time (``tests/diode/protocol/test_core_proof.py``). What it is tried with differs at
+It takes less than 50 ms of CPU time (``tests/diode/protocol/test_core_proof.py``). What tags are tried with differs at
 each start, so that over time more is tried than one set.
 """
 
+import ctypes
+
+from diode.core.coding import Core
 from diode.protocol.auth import Kernel
+from diode.protocol.fec import prove_identical
 from diode.protocol.kernel_proof import prove_tags
 
 
-def prove(kernel: Kernel | None, seed: int) -> None:
+def prove(library: ctypes.CDLL, kernel: Kernel, seed: int) -> None:
     """Compare every part of the core with its readable twin. Raises OSError on the first difference."""
-    if kernel is not None:
-        prove_tags(kernel, seed)
+    prove_tags(kernel, seed)
+    prove_identical(Core(library))

@@ -59,7 +59,7 @@ class Assemble:
         orders = {key: LinkOrder(*order) for key, order in settings.orders.items()}
         kernel = core.kernel_for(settings.mac, settings.auth)
         self._gate = Gate(keys, settings.auth, self._drops, orders, admitted, kernel)
-        engine = choose_engine(settings.engine)
+        engine = choose_engine(settings.engine, core.library)
         arena = np.frombuffer(map_memfd(settings.arena), dtype=np.uint8)
         self._assembler = Assembler(arena, engine, self._drops, self._wait_for_space)
         store = Mailbox(settings.store_read, settings.store_write, hears=STORE_TO_ASSEMBLE, says=ASSEMBLE_TO_STORE)
