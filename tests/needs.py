@@ -65,6 +65,14 @@ def has_core() -> bool:
     return True
 
 
+@functools.cache
+def _has_aarch64() -> bool:
+    if program("qemu-aarch64") is None or program("rustc") is None:
+        return False
+    asked = ["rustc", "--print", "target-libdir", "--target", "aarch64-unknown-linux-musl"]
+    return Path(subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()).is_dir()
+
+
 def _all(*names: str) -> Callable[[], bool]:
     return lambda: all(program(name) for name in names)
 
@@ -121,6 +129,11 @@ NEEDS: Final = {
     "slapd": Need(
         _all("slapd", "slapadd", "slapcat", "ldapsearch", "ldapmodify"),
         "a directory and its tools are not installed: apt-get install slapd ldap-utils",
+    ),
+    "valgrind": Need(_all("valgrind"), "valgrind is not installed: apt-get install valgrind"),
+    "aarch64": Need(
+        _has_aarch64,
+        "no other machine can be emulated: apt-get install qemu-user, and rustup target add aarch64-unknown-linux-musl",
     ),
     "xmlsec1": Need(_all("xmlsec1"), "a program that signs XML is not installed: apt-get install xmlsec1"),
     "torch": Need(has_torch, f"PyTorch is not installed for {SYSTEM_PYTHON}: apt-get install python3-torch"),

@@ -49,7 +49,7 @@ def choose_core(core: Core, seed: int) -> Compiled:
         kernel = Sealing(library)
         prove(library, kernel, seed)
         if core == "require" and not _has_instructions(kernel):
-            return Compiled(refused="this CPU lacks AES-NI or PCLMULQDQ")
+            return Compiled(refused="this CPU lacks the instructions for tags (AES, carry-less multiplication)")
     except OSError as error:
         is_usual = core == "auto" and isinstance(error, FileNotFoundError)  # nothing was compiled, and nobody minds
         return READABLE if is_usual else Compiled(refused=str(error))

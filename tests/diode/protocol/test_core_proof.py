@@ -77,7 +77,7 @@ def test_a_cpu_without_the_instructions(kernel: Kernel) -> None:
     assert "" == chosen.refused
     assert chosen.kernel_for("auto", "gmac") is None
     assert chosen.kernel_for("auto", "none") is not None
-    assert "this CPU lacks AES-NI or PCLMULQDQ" == choose_core("require", SEED).refused
+    assert "this CPU lacks the instructions" in choose_core("require", SEED).refused
 
 
 def test_a_setting_takes_tags_from_the_core(kernel: Kernel) -> None:
