@@ -26,7 +26,7 @@ _USUAL_SYMBOL_BYTES: Final = 1408  # where the MTU is not configured
 
 def check_engines(site: Site) -> Iterator[Finding]:
     """What computes repair and tags, and takes datagrams, with the settings of this host."""
-    core = choose_core(site.config.core, int.from_bytes(os.urandom(8)))
+    core = choose_core(site.config.core, int.from_bytes(os.urandom(8)), takes=site.role == "receiver")
     yield _check_core(site, core)
     yield _check_fec(site, core)
     yield _check_tags(site, core)

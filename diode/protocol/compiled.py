@@ -40,14 +40,17 @@ class Compiled:
 READABLE: Final = Compiled()  # all is computed the readable way
 
 
-def choose_core(core: Core, seed: int) -> Compiled:
-    """The compiled core if ``core`` lets it be used, and it is there and works. ``seed``: of what it is tried with."""
+def choose_core(core: Core, seed: int, *, takes: bool) -> Compiled:
+    """The compiled core if ``core`` lets it be used, and it is there and works.
+
+    ``seed``: of what it is tried with. ``takes``: the process takes datagrams.
+    """
     if core == "off":
         return READABLE
     try:
         library = load()
         kernel = Sealing(library)
-        prove(library, kernel, seed)
+        prove(library, kernel, seed, takes=takes)
         if core == "require" and not _has_instructions(kernel):
             return Compiled(refused="this CPU lacks the instructions for tags (AES, carry-less multiplication)")
     except OSError as error:

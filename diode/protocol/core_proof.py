@@ -10,9 +10,15 @@ from diode.core.coding import Core
 from diode.protocol.auth import Kernel
 from diode.protocol.fec import prove_identical
 from diode.protocol.kernel_proof import prove_tags
+from diode.protocol.taking_proof import prove_taking
 
 
-def prove(library: ctypes.CDLL, kernel: Kernel, seed: int) -> None:
-    """Compare every part of the core with its readable twin. Raises OSError on the first difference."""
+def prove(library: ctypes.CDLL, kernel: Kernel, seed: int, *, takes: bool) -> None:
+    """Compare each part of the core with its readable twin; how datagrams are taken, only for who ``takes`` them.
+
+    Raises OSError on the first difference.
+    """
     prove_tags(kernel, seed)
     prove_identical(Core(library))
+    if takes:
+        prove_taking(kernel, seed)

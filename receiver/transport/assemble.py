@@ -144,7 +144,7 @@ class Assemble:
 def main() -> None:
     """Entry point of the worker."""
     settings, control = start_worker(AssembleSettings, says=ASSEMBLE_SAYS, nice=-10)
-    core = choose_core(settings.core, int.from_bytes(os.urandom(8)))
+    core = choose_core(settings.core, int.from_bytes(os.urandom(8)), takes=True)
     worker = Assemble(settings, control, core)
     writes = (control.write_fd, settings.free_write, settings.store_write)
     folders = readable_folders() if landlock_version() else []  # numpy imports parts of itself when they are first used

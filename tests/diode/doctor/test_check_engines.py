@@ -59,6 +59,6 @@ def test_what_lacks_has_something_to_do(
     sites: list[Site], monkeypatch: pytest.MonkeyPatch, chosen: Compiled, level: str
 ) -> None:
     """A missing core is advice, one that cannot be used a problem."""
-    monkeypatch.setattr(check_engines, "choose_core", lambda *_: chosen)
+    monkeypatch.setattr(check_engines, "choose_core", lambda *_, **__: chosen)
     finding = found(sites[0])["compiled core"]
     assert (level, True) == (finding.level, bool(finding.do))
