@@ -126,6 +126,7 @@ def open_bench(tmp_path: Path, mac: Mac = "auto", kernel: Kernel | None = None) 
         memoryview(map_memfd(arena)),
         {to_encode, our_write, our_read, from_encode, ready_read, ready_write, free_read, free_write, arena},
     )
+    assert "library" == made.supervisor.receive().tags  # what computes each step is said first
     yield made
     made.close(*tuple(made.fds))
 
