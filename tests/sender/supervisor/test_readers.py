@@ -13,7 +13,7 @@ from diode.process.clock import CONSEQUENCE, DO, ClockJumped
 from diode.process.memory import Counters
 from diode.process.restarts import WorkersLate
 from diode.process.shutdown import Stopping
-from diode.protocol.fec import ZFEC_SLOWDOWN
+from diode.protocol.zfec_code import ZFEC_SLOWDOWN
 from sender.events import happened
 from sender.events.happened import Event
 from sender.events.lines import write_line
@@ -107,6 +107,7 @@ LINES: list[tuple[Event, tuple[str, str, Mapping[str, Any]] | None]] = [
             {"consequence": f"FEC runs on zfec alone, about {ZFEC_SLOWDOWN} times slower"},
         ),
     ),
+    (happened.EnginesTaken("core", "core", ""), ("info", "engines_chosen", {"fec": "core", "tags": "core"})),
     (happened.UdpPathTaken("batched"), ("info", "udp_path_chosen", {"path": "batched"})),
     (
         happened.OffloadRefused("EIO"),
