@@ -16,7 +16,7 @@ from diode.protocol.auth import DatagramViews, Session
 from diode.protocol.fec import Engine
 from diode.protocol.geometry import Geometry, Slab
 from diode.protocol.sizes import HEADER_BYTES, OVERHEAD_BYTES, TAG_BYTES, Kind, datagram_bytes
-from diode.protocol.wire import PADDING_COUNTER, headers_of, pack_headers, pack_lone_headers
+from diode.protocol.wire import PADDING_COUNTER, headers_of, one_header, pack_lone_headers
 
 Bytes2D = NDArray[np.uint8]
 
@@ -96,8 +96,8 @@ class SlabEncoder:
         rows = slot.datagrams[: k_rows + r_rows].reshape(shape.rows, shape.columns * slot.size)
         self._engine.encode(rows[: shape.k], rows[shape.k :], repair_offset)
         first_repair = (shape.k + repair_offset) * shape.columns
-        self._seal(slot, 0, np.arange(symbols, dtype=np.uint16), slab, part)
-        self._seal(slot, k_rows, np.arange(first_repair, first_repair + r_rows, dtype=np.uint16), slab, part)
+        self._seal(slot, 0, 0, symbols, slab, part)
+        self._seal(slot, k_rows, first_repair, r_rows, slab, part)
         return [(0, symbols), (k_rows, r_rows)] if symbols < k_rows else [(0, k_rows + r_rows)]
 
     def encode_row(
@@ -118,7 +118,7 @@ class SlabEncoder:
             first, number, count = k_rows, (row + repair_offset) * columns, columns
             rows = slot.datagrams[: k_rows + columns].reshape(shape.k + 1, columns * slot.size)
             self._engine.encode(rows[: shape.k], rows[shape.k :], row - shape.k + repair_offset)
-        self._seal(slot, first, np.arange(number, number + count, dtype=np.uint16), slab, part)
+        self._seal(slot, first, number, count, slab, part)
         return first, count
 
     def padding(self, slot: Slot, count: int) -> None:
@@ -134,23 +134,20 @@ class SlabEncoder:
         )
         self._session.seal(slot.datagrams, slot.views, 0, count)
 
-    def _seal(self, slot: Slot, first: int, symbols: NDArray[np.uint16], slab: Slab, part: Part) -> None:
-        count = len(symbols)
-        pack_headers(
-            headers_of(slot.datagrams[first : first + count]),
+    def _seal(self, slot: Slot, first: int, symbol: int, count: int, slab: Slab, part: Part) -> None:
+        """Write headers and tags of ``count`` datagrams from ``first`` on. Symbols are numbered from ``symbol`` on."""
+        header = one_header(
             kind=part.kind,
             flags=part.flags,
             key_id=self._key_id,
             session=self._session.session,
-            counter=self.counter,
             bundle=part.bundle,
             slab=slab.number,
-            symbols=symbols,
             symbol_bytes=slab.shape.symbol_bytes,
             columns=slab.shape.columns,
             k=slab.shape.k,
         )
-        self._session.seal(slot.datagrams, slot.views, first, count)
+        self._session.seal_numbered(slot.datagrams, slot.views, first, count, header, self.counter, symbol)
         self.counter += count
         assert self.counter < COUNTERS_PER_SESSION
 
