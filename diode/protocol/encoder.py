@@ -5,7 +5,7 @@ the symbols; the encoder adds repair, headers and tags. Repair is computed over 
 That part of the result is meaningless, and the real headers and tags overwrite it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +16,7 @@ from diode.protocol.auth import DatagramViews, Session
 from diode.protocol.fec import Engine
 from diode.protocol.geometry import Geometry, Slab
 from diode.protocol.sizes import HEADER_BYTES, OVERHEAD_BYTES, TAG_BYTES, Kind, datagram_bytes
-from diode.protocol.wire import PADDING_COUNTER, headers_of, pack_headers, pack_lone_headers
+from diode.protocol.wire import PADDING_COUNTER, headers_of, one_header, pack_lone_headers
 
 Bytes2D = NDArray[np.uint8]
 
@@ -93,12 +93,30 @@ class SlabEncoder:
         tail = slot.symbols[symbols - 1 : k_rows]
         tail[:] = 0
         fill(slot)
-        rows = slot.datagrams[: k_rows + r_rows].reshape(shape.rows, shape.columns * slot.size)
-        self._engine.encode(rows[: shape.k], rows[shape.k :], repair_offset)
-        first_repair = (shape.k + repair_offset) * shape.columns
-        self._seal(slot, 0, np.arange(symbols, dtype=np.uint16), slab, part)
-        self._seal(slot, k_rows, np.arange(first_repair, first_repair + r_rows, dtype=np.uint16), slab, part)
+        self._add_repair(slot, shape, repair_offset)
+        self._seal_source(slot, slab, part, 0, symbols)
+        self._seal_repair(slot, slab, part, repair_offset)
         return [(0, symbols), (k_rows, r_rows)] if symbols < k_rows else [(0, k_rows + r_rows)]
+
+    def encode_as_read(
+        self, slot: Slot, slab: Slab, part: Part, reads: Iterable[int], *, repair_offset: int = 0
+    ) -> Iterator[tuple[int, int]]:
+        """As :meth:`encode`, but yields each run when it may leave: source symbols as they are read, repair at last.
+
+        ``reads`` writes the slab's bytes into the symbols of ``slot``, in order. It yields how many symbols are whole
+        so far, each time some are, and never writes those again. In ``aead`` mode all is read first: sealing encrypts
+        in place, and repair is of what is not encrypted.
+        """
+        shape, sealed = slab.shape, 0
+        slot.symbols[slab.source_symbols - 1 : shape.k * shape.columns] = 0
+        for there in reads:
+            if self._session.mode != "aead":
+                yield self._seal_source(slot, slab, part, sealed, there)
+                sealed = there
+        self._add_repair(slot, shape, repair_offset)
+        if sealed < slab.source_symbols:
+            yield self._seal_source(slot, slab, part, sealed, slab.source_symbols)
+        yield self._seal_repair(slot, slab, part, repair_offset)
 
     def encode_row(
         self, slot: Slot, slab: Slab, part: Part, row: int, fill: Fill, *, repair_offset: int = 0
@@ -118,7 +136,7 @@ class SlabEncoder:
             first, number, count = k_rows, (row + repair_offset) * columns, columns
             rows = slot.datagrams[: k_rows + columns].reshape(shape.k + 1, columns * slot.size)
             self._engine.encode(rows[: shape.k], rows[shape.k :], row - shape.k + repair_offset)
-        self._seal(slot, first, np.arange(number, number + count, dtype=np.uint16), slab, part)
+        self._seal(slot, first, number, count, slab, part)
         return first, count
 
     def padding(self, slot: Slot, count: int) -> None:
@@ -134,23 +152,36 @@ class SlabEncoder:
         )
         self._session.seal(slot.datagrams, slot.views, 0, count)
 
-    def _seal(self, slot: Slot, first: int, symbols: NDArray[np.uint16], slab: Slab, part: Part) -> None:
-        count = len(symbols)
-        pack_headers(
-            headers_of(slot.datagrams[first : first + count]),
+    def _add_repair(self, slot: Slot, shape: Geometry, repair_offset: int) -> None:
+        """Compute all rows of repair from the source rows in ``slot``."""
+        rows = slot.datagrams[: shape.rows * shape.columns].reshape(shape.rows, shape.columns * slot.size)
+        self._engine.encode(rows[: shape.k], rows[shape.k :], repair_offset)
+
+    def _seal_source(self, slot: Slot, slab: Slab, part: Part, first: int, end: int) -> tuple[int, int]:
+        self._seal(slot, first, first, end - first, slab, part)
+        return first, end - first
+
+    def _seal_repair(self, slot: Slot, slab: Slab, part: Part, repair_offset: int) -> tuple[int, int]:
+        shape = slab.shape
+        first, count = shape.k * shape.columns, shape.r * shape.columns
+        number = first + repair_offset * shape.columns
+        self._seal(slot, first, number, count, slab, part)
+        return first, count
+
+    def _seal(self, slot: Slot, first: int, symbol: int, count: int, slab: Slab, part: Part) -> None:
+        """Write headers and tags of ``count`` datagrams from ``first`` on. Symbols are numbered from ``symbol`` on."""
+        header = one_header(
             kind=part.kind,
             flags=part.flags,
             key_id=self._key_id,
             session=self._session.session,
-            counter=self.counter,
             bundle=part.bundle,
             slab=slab.number,
-            symbols=symbols,
             symbol_bytes=slab.shape.symbol_bytes,
             columns=slab.shape.columns,
             k=slab.shape.k,
         )
-        self._session.seal(slot.datagrams, slot.views, first, count)
+        self._session.seal_numbered(slot.datagrams, slot.views, first, count, header, self.counter, symbol)
         self.counter += count
         assert self.counter < COUNTERS_PER_SESSION
 

@@ -2,11 +2,18 @@
 //!
 //! The readable twins in `diode/protocol` are the oracle and the fallback.
 
+mod aes;
 mod coder;
 mod cpu;
 mod field;
 mod gf;
+mod gmac;
+mod machine;
+mod session;
 mod syndromes;
+mod take;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 /// Rises with every change of the C interface; `diode/core/library.py` loads only the number it was written for.
 #[no_mangle]
