@@ -18,13 +18,13 @@ from typing import Final
 
 from diode.bundle.ref import hex_of
 from diode.errors import DiodeError, MessageError, SourceError
+from diode.process.compiled import READABLE, Compiled, choose_core
 from diode.process.memory import map_memfd
 from diode.process.messages import EnginesChosen, SandboxLacks
 from diode.process.programs import readable_folders
 from diode.process.sandbox import READS, confine
 from diode.process.workers import Mailbox, refusing_peers, start_worker
 from diode.protocol.auth import Session
-from diode.protocol.compiled import READABLE, Compiled, choose_core
 from diode.protocol.encoder import Part, SlabEncoder, Slot
 from diode.protocol.fec import choose_engine
 from diode.protocol.fitting import lacking

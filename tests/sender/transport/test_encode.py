@@ -14,10 +14,10 @@ from securesystemslib.signer import CryptoSigner
 
 from diode.config.sections import Mac
 from diode.errors import MessageError
+from diode.process.compiled import Compiled
 from diode.process.memory import create_memfd, map_memfd
 from diode.process.workers import Mailbox
 from diode.protocol.auth import Kernel, Session
-from diode.protocol.compiled import Compiled
 from diode.protocol.encoder import Part, SlabEncoder, Slot, fill_from
 from diode.protocol.fec import choose_engine
 from diode.protocol.geometry import PROFILES, slab_at, stream_geometry
