@@ -64,13 +64,14 @@ class Assemble:
         engine = choose_engine(settings.engine, core.library)
         arena = np.frombuffer(map_memfd(settings.arena), dtype=np.uint8)
         self._assembler = Assembler(arena, engine, self._drops, self._wait_for_space)
-        can = can_take(chosen, settings.auth)
-        self._taker = RunTaker(self._gate, self._assembler, self._drops) if can else None  # None: the readable way
+        takes = can_take(kernel, settings.auth)
+        self._taker = RunTaker(self._gate, self._assembler, self._drops) if takes else None  # None: the readable way
         store = Mailbox(settings.store_read, settings.store_write, hears=STORE_TO_ASSEMBLE, says=ASSEMBLE_TO_STORE)
         self._handover = Handover(store, self._assembler)
         self._heard = self._told = 0  # heartbeats whose size was taken, and of which the supervisor was told
         self._resting_from: float | None = None  # the last data; None: all is spilled since
-        control.send(EnginesChosen(engine.name, "core" if kernel else "library", "readable", core.refused))
+        tags, taking = "core" if kernel else "library", "core" if takes else "readable"
+        control.send(EnginesChosen(engine.name, tags, taking, core.refused))
 
     def run(self) -> None:
         """Work until ``listen``, ``store`` or the supervisor is gone; what is open then is spilled."""

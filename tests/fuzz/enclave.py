@@ -25,6 +25,7 @@ from diode.process.memory import LINK_SIZE, Counters, Ring, create_memfd, map_me
 from diode.protocol.assembler import Assembler
 from diode.protocol.auth import Kernel
 from diode.protocol.bundles import MAX_FINISHED
+from diode.protocol.compiled import Compiled
 from diode.protocol.early_slabs import MAX_EARLY_SLABS
 from diode.protocol.fec import choose_engine
 from diode.protocol.gate import Claim, Claims, Gate
@@ -243,7 +244,7 @@ class Enclave:
             patches.setattr(assemble, "Assembler", Counted)
             patches.setattr(assemble, "Gate", CountedGate)
             patches.setattr(assemble, "choose_engine", _engine)
-            self.worker = assemble.Assemble(settings, control, kernel)
+            self.worker = assemble.Assemble(settings, control, Compiled(kernel=kernel))
         self.judge = MemoryStore(to_store, memoryview(map_memfd(arena)), signers, staged, seed)
         for fd in fds:
             os.close(fd)
@@ -337,8 +338,8 @@ HEARTBEATS: Final = (Drop.HEARTBEAT, Drop.HEARTBEAT_KEY, Drop.HEARTBEAT_ORDER, D
 
 
 @cache
-def _engine(name: str) -> Any:
-    return choose_engine(name)
+def _engine(name: str, library: Any = None) -> Any:
+    return choose_engine(name, library)
 
 
 @contextmanager
