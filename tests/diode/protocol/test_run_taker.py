@@ -29,13 +29,13 @@ def compiled() -> Kernel:
 
 def test_both_ways_are_one() -> None:
     """Slabs, symbols, counters, drops and what is handed over are the same after each region."""
-    assert sum(play(seed, Twin(), 30) for seed in range(2)) > 1000
+    assert sum(play(seed, Twin(), 24) for seed in range(2)) > 1000
 
 
 @pytest.mark.needs("core")
 def test_both_ways_are_one_with_the_core() -> None:
     """Likewise by the compiled tags."""
-    assert sum(play(seed, compiled(), 30) for seed in range(3, 5)) > 1000
+    assert sum(play(seed, compiled(), 24) for seed in range(3, 5)) > 1000
 
 
 @pytest.mark.needs("core")
@@ -50,7 +50,7 @@ def test_both_ways_are_one_over_many_links() -> None:
 def test_a_run_of_many_pieces_is_taken_as_a_whole(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """It leaves the same."""
     monkeypatch.setattr("diode.protocol.run_taker.MOST_PIECES", most)
-    assert sum(play(seed, Twin(), 20) for seed in range(2)) > 500
+    assert sum(play(seed, Twin(), 20) for seed in range(1)) > 300
 
 
 def skips_the_end(self: RunTaker) -> None:
@@ -121,7 +121,8 @@ def test_whoever_cuts_a_run_into_pieces_gains_nothing(monkeypatch: pytest.Monkey
     looked_at: list[object] = []
     monkeypatch.setattr(RunTaker, "_take_piece", lambda *given: looked_at.append(given))
     side.receive(rows, 2.0)
-    assert ([], 4 * MOST_PIECES) == (looked_at, side.gate.received + side.caller.drops[Drop.TAG])
+    forged = int(np.count_nonzero(headers_of(rows)["slab"]))
+    assert ([], 1, forged) == (looked_at, side.gate.received, side.caller.drops[Drop.TAG])
 
 
 @pytest.mark.parametrize(("mode", "can"), [("gmac", True), ("none", True), ("aead", False)])
