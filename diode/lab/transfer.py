@@ -112,7 +112,7 @@ def _ip(command: str) -> bool:
 def run_quietly(*command: str | Path) -> bool:
     """Run ``command`` without showing its output. Returns whether it exists and succeeds."""
     try:
-        done = subprocess.run(command, capture_output=True, check=False, cwd="/", env=environment())
+        done = subprocess.run(command, capture_output=True, check=False, cwd="/", env=environment("DIODE_CORE"))
         return done.returncode == 0
     except FileNotFoundError:
         return False

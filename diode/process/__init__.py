@@ -4,6 +4,7 @@
 - ``background``: one thread beside the event loop, for work that may wait for a disk
 - ``child``: runs a piece of work in a forked child that is confined further, and hears what it says
 - ``clock``: knows whether the wall clock may be believed, and tells of its jumps
+- ``compiled``: decides whether the compiled core is used, and what of it
 - ``confined``: binds a child process that parses strangers' files: memory, time, files, processes
 - ``event_hooks``: tells programs of the site what happens, beside the work
 - ``handing``: hands open files, with a message, to a process that may not open files

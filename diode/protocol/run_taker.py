@@ -13,8 +13,8 @@ A run's pieces, in order:
 - Rows of a slab that is open and signed are placed where the slab lacks them. A row whose place is taken is left over,
   and placed the readable way when its stretch ends, which counts it as a duplicate or conflict.
 - Padding and rows of slabs that are not wanted are verified and counted.
-- Rows that may open a slab, or whose shape nobody has signed, or whose slab is being loaded, are copied and believed
-  first.
+- Rows whose shape nobody has signed, or whose slab is being loaded, are copied, and placed when their stretch ends.
+- So are the first rows of a slab that is not open, because they must be believed before it is opened.
 
 A *stretch* is what :meth:`Assembler.feed` takes at once: neighbouring authentic rows of one slab and shape. Only when
 the next one begins, or the run ends, may the slab of a stretch be complete.
@@ -44,6 +44,7 @@ Rows = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
 MOST_PIECES: Final = 64  # of a run. Each costs as much as fifty datagrams, and strangers may cut a run as they like
+_FEW: Final = 8  # rows that are believed before a slab is opened
 _NO_ROWS: Final = np.empty(0, dtype=np.intp)
 
 
@@ -94,6 +95,10 @@ class _Piece(NamedTuple):
     claim: int
     rows: Rows
     headers: Headers
+
+    def part(self, picked: Rows | slice) -> "_Piece":
+        """Some of its rows."""
+        return _Piece(self.claim, self.rows[picked], self.headers[picked])
 
     @property
     def numbers(self) -> Rows:
@@ -168,7 +173,7 @@ class RunTaker:
             place = self._assembler.peek(*about)
             is_direct = place is not None
         if not is_direct:
-            return self._take_copied(datagrams, piece, about)
+            return self._take_first(datagrams, piece, about)
         if isinstance(place, OpenSlab):
             return self._take_direct(datagrams, piece, about, place)
         is_authentic = self._verify(datagrams, piece)
@@ -185,9 +190,36 @@ class RunTaker:
             slab.took(piece.numbers if is_taken.all() else piece.numbers[is_taken])
         left = np.flatnonzero(status == Status.LEFT)
         if len(left):
-            rest = _Piece(piece.claim, piece.rows[left], piece.headers[left])
-            is_taken[left] = self._take_copied(datagrams, rest, about, slab)
+            is_taken[left] = self._take_copied(datagrams, piece.part(left), about, slab)
         return is_taken
+
+    def _take_first(self, datagrams: Bytes2D, piece: _Piece, about: _About) -> Mask:
+        """Rows that must be believed before their slab is looked up or opened: a few at a time, until one is.
+
+        If the slab then takes rows directly, the few are placed, and the rest follow.
+        """
+        is_authentic = np.zeros(len(piece.rows), dtype=np.bool_)
+        first, few = 0, _FEW
+        while first < len(piece.rows):
+            some = slice(first, first + few)
+            is_authentic[some] = self._take_copied(datagrams, piece.part(some), about)
+            first, few = some.stop, 2 * few
+            stretch = self._stretch
+            if first < len(piece.rows) and stretch is not None and stretch.about == about and self._opens(stretch):
+                is_authentic[first:] = self._take_piece(datagrams, piece.part(slice(first, None)))
+                break
+        return is_authentic
+
+    def _opens(self, stretch: _Stretch) -> bool:
+        """Whether the slab of a stretch takes rows directly from now on. If so, what waited is placed."""
+        slab = stretch.place
+        if self._assembler.peek(*stretch.about) is not slab:
+            return False
+        if isinstance(slab, OpenSlab) and not np.array_equal(slab.have, slab.settled):
+            return False  # which of two symbols a third one is compared with depends on who is placed together
+        self._place_copies(stretch)
+        stretch.is_direct = True
+        return True
 
     def _take_copied(self, datagrams: Bytes2D, piece: _Piece, about: _About, slab: OpenSlab | None = None) -> Mask:
         """Rows of ``slab``, or of one that is looked up or opened if any is authentic: they are copied, and wait."""
@@ -231,12 +263,18 @@ class RunTaker:
         stretch, self._stretch = self._stretch, None
         if stretch is None or not isinstance(stretch.place, OpenSlab):
             return
-        if stretch.copies:
-            symbols = np.concatenate(stretch.copies)[:, HEADER_BYTES:-TAG_BYTES]
-            rows, numbers = np.arange(len(symbols)), np.concatenate(stretch.numbers)
-            stretch.is_touched |= self._assembler.place(stretch.place, symbols, rows, numbers)
+        self._place_copies(stretch)
         if stretch.is_touched:
             self._assembler.touch(stretch.place)
+
+    def _place_copies(self, stretch: _Stretch) -> None:
+        if not stretch.copies:
+            return
+        assert isinstance(stretch.place, OpenSlab)
+        symbols = np.concatenate(stretch.copies)[:, HEADER_BYTES:-TAG_BYTES]
+        rows, numbers = np.arange(len(symbols)), np.concatenate(stretch.numbers)
+        stretch.is_touched |= self._assembler.place(stretch.place, symbols, rows, numbers)
+        stretch.copies, stretch.numbers = [], []
 
 
 def _about(head: np.void) -> _About:
