@@ -25,7 +25,7 @@ from diode.lab.transfer import Case, Ends, open_ends
 
 SIZE: Final = 256 << 20
 LOW: Final = "10.255.214.1"  # of the namespaces, as open_ends makes them
-FIRST_RATE: Final = 30_000_000  # bytes a second: more than either reaches
+FIRST_RATE: Final = 800_000_000  # bytes a second: more than either reaches
 SLOWER: Final = 0.85
 ATTEMPTS: Final = 20
 PATIENCE_S: Final = 120.0
