@@ -49,6 +49,7 @@ CORE = (
     "diode.bundle.",
     "diode.audit.chain",
     "diode.audit.syslog",
+    "diode.core.coding",
     "diode.trust.roles",
     "receiver.store.judge",
 )
@@ -57,14 +58,15 @@ WORLD = {
     *("socket", "structlog", "subprocess", "tempfile", "threading", "time"),
 }
 TAKES = {
-    "diode.protocol.fec": {"pathlib"},  # where ISA-L's library lies
+    "diode.protocol.isal": {"pathlib"},  # where its library lies
+    "diode.protocol.fec": {"time"},  # which engine is faster on this CPU
     "diode.formats.timestamps": {"time"},  # the clock that the rooms above read; the core does not
 }
 
 # name -> the only modules that may import it, and what for
 SOLE_IMPORTERS = {
-    "zfec": {"diode.protocol.fec"},
-    "pyeclib": {"diode.protocol.fec"},
+    "zfec": {"diode.protocol.zfec_code"},
+    "pyeclib": {"diode.protocol.isal"},
     "cryptography.hazmat.primitives.ciphers": {"diode.protocol.auth"},
     "asyncio_dgram": {
         "diode.net.portable",  # the portable path

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from diode.errors import Drop
 from diode.net.impairments import Impairments
 from diode.protocol.auth import DatagramViews, Session
-from diode.protocol.fec import Zfec, choose_engine
+from diode.protocol.fec import choose_engine
 from diode.protocol.link_key import LinkKey
 from diode.protocol.sizes import Kind
 from diode.protocol.wire import headers_of, pack_headers
+from diode.protocol.zfec_code import Zfec
 from tests.link import Bundle, Enclave, ProfileName, Staging, make_bundle, transfer
 
 # MTU, profile, passes, impairments: each must deliver with every seed.
