@@ -5,8 +5,8 @@ the link key once, before it is confined. The supervisor describes each bundle o
 keeps a bounded number of such descriptions. ``transmit`` gives a slot of the arena back when its last train has left.
 
 Each slab of a stream is compared with its signed digest, because times and sizes prove nothing. A first pass may send a
-slab before that, while ``transmit`` has nothing to send and the files look as they did. Such a slab leaves as it is
-read, and its repair follows. The supervisor has it proven before it lets the bundle count as sent.
+slab before that, while ``transmit`` has nothing to send and the files look as they did. The supervisor has such a slab
+proven before it lets the bundle count as sent. Source rows leave before repair is computed.
 """
 
 import os
@@ -209,9 +209,8 @@ class Encoder:
         slot, offset = self._take_slot(), job.repair_offset(slab, spread)
         try:
             if job.row == WHOLE:
-                filler = lacking(slab) if job.kind == Kind.DATA else 0
-                if may_stream:
-                    runs = self._stream(slot, bundle, job, part)
+                if job.kind == Kind.DATA:
+                    runs, filler = self._send_rows(slot, bundle, job, offset, may_stream=may_stream), lacking(slab)
                 else:
                     runs = self._encoder.encode(self._slots[slot], slab, part, fill, repair_offset=offset)
             elif spread is not None and job.row < spread.rows:
@@ -225,11 +224,14 @@ class Encoder:
         self._lent.add(slot)
         self._transmit.send(SendSlot(message.job, slot, tuple(runs), filler))
 
-    def _stream(self, slot: int, bundle: Bundle, job: Job, part: Part) -> Sequence[tuple[int, int]]:
-        """Have a slab leave as it is read. Returns the runs that are left: an empty one, and the repair."""
+    def _send_rows(
+        self, slot: int, bundle: Bundle, job: Job, offset: int, *, may_stream: bool
+    ) -> Sequence[tuple[int, int]]:
+        """Have the source rows of a slab leave, and add repair. Returns what is left: an empty run, and the repair."""
         place, slab = self._slots[slot], bundle.plan.slab(job)
         repair, has_left = slab.shape.k * slab.shape.columns, False
-        runs = self._encoder.encode_as_read(place, slab, part, bundle.reads(job, place))
+        reads, part = bundle.reads(job, place, may_stream=may_stream), Part(job.bundle, job.kind)
+        runs = self._encoder.encode_as_read(place, slab, part, reads, repair_offset=offset)
         try:
             while (run := next(runs))[0] < repair:
                 self._transmit.send(SendPart(slot, *run))
@@ -242,7 +244,7 @@ class Encoder:
         return (repair, 0), run
 
     def _may_stream(self, job: Job) -> bool:
-        """Whether a slab may leave as it is read: in a first pass, while ``transmit`` waits for it."""
+        """Whether a slab may leave before it is compared: in a first pass, while ``transmit`` waits for it."""
         is_first = job.kind == Kind.DATA and job.sending_pass == 0 and job.row == WHOLE
         return is_first and self._is_awaited()
 

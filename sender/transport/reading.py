@@ -1,6 +1,7 @@
 """Reads slabs of packed bundles from files that belong to others, and compares them with their signed digests.
 
-A slab of a first pass may leave as it is read, while its files look as they did. All others are compared first.
+A slab of a first pass may leave as it is read, while its files look as they did. All others are compared first. Either
+way its rows leave before its repair is computed.
 """
 
 from collections.abc import Iterator
@@ -68,19 +69,24 @@ class Bundle:
             return lambda slot: self._fill_row(slot, slab, job.row)
         return lambda slot: self._fill(slot, slab)
 
-    def reads(self, job: Job, slot: Slot) -> Iterator[int]:
+    def reads(self, job: Job, slot: Slot, *, may_stream: bool) -> Iterator[int]:
         """Read the slab that ``job`` names into ``slot``, and yield how many symbols may leave. It raises SourceError.
 
-        They leave before the slab is compared, while its files look as they did. It is proven later.
+        ``may_stream``: they leave as they are read, while the files look as they did. The slab is proven later.
+        Otherwise it is compared before they leave.
         """
-        slab, is_untouched = self.plan.slab(job), True
-        step = max(1, READ_BYTES // slab.shape.row_bytes) * slab.shape.row_bytes
-        for at in range(0, slab.length, step):
-            is_untouched &= self._read(slot, slab, at, min(step, slab.length - at))
-            if is_untouched:
-                yield min(at + step, slab.source_symbols * slab.shape.symbol_bytes) // slab.shape.symbol_bytes
-        if not is_untouched:
+        slab = self.plan.slab(job)
+        shape, left = slab.shape, 0
+        step = max(1, READ_BYTES // shape.row_bytes) * shape.columns
+        for first in range(0, slab.source_symbols, step):
+            at = first * shape.symbol_bytes
+            may_stream &= self._read(slot, slab, at, min(step * shape.symbol_bytes, slab.length - at))
+            if may_stream:
+                left = min(first + step, slab.source_symbols)
+                yield left
+        if left < slab.source_symbols:
             self._compare(slab, _digest_in(slot, slab.length))
+            yield from range(left + step, slab.source_symbols, step)
             yield slab.source_symbols
 
     def prove(self, job: Job) -> None:

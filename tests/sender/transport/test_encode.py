@@ -403,9 +403,10 @@ def test_a_slab_whose_file_is_touched_while_it_leaves_is_compared(bench: Bench, 
 
     bench.encoder._transmit.send = link  # type: ignore[method-assign]  # the first part has left
     bench.tell(begun(packed), slab_of(packed))
-    first, rest, last = bench.transmit.drain()
-    assert (FULL.k * FULL.columns) == first.count + rest.count
-    assert content == carried(bench.slot(replace(last, runs=((0, first.count + rest.count),))), len(content))
+    *parts, last = bench.transmit.drain()
+    symbols = FULL.k * FULL.columns
+    assert list(range(symbols)) == [part.first + n for part in parts for n in range(part.count)]
+    assert content == carried(bench.slot(replace(last, runs=((0, symbols),))), len(content))
     assert 0 in bench.encoder._plans.compared(bench.encoder._plans._plans[packed.id])
 
 
