@@ -97,9 +97,12 @@ class Receiving:
         self.spool.plant(tables.index, tables.times)
         return True
 
-    def put_slab(self, number: int, data: memoryview) -> None:
-        """Write one slab of data to its files, unless it is there. Raises IntegrityError when it is not as signed."""
-        match self.judge.judge_slab(ArrivedSlab(number, data)):
+    def put_slab(self, number: int, data: memoryview, blake3: bytes | None = None) -> None:
+        """Write one slab of data to its files, unless it is there. Raises IntegrityError when it is not as signed.
+
+        ``blake3`` is of ``data``, where that is known already.
+        """
+        match self.judge.judge_slab(ArrivedSlab(number, data, blake3)):
             case Genuine():
                 self.spool.tree.put(self.judge.data_slab(number), data)
                 self.judge.note_stored(number)
