@@ -114,7 +114,7 @@ class Collecting:
             bundle.spilled.drop(key)
             return
         try:
-            bundle.put_slab(key.number, data, blake3)
+            stretch = bundle.put_slab(key.number, data, blake3)
         except IntegrityError:
             self._reports.tell(SlabMismatch(bundle.hex_id, key.number))
             bundle.spilled.drop(key)
@@ -126,6 +126,8 @@ class Collecting:
             bundle.judge.note_lost(key.number)
             raise
         bundle.spilled.drop(key)
+        if stretch is not None:
+            self._bundles.finishing.begin_write_back(*stretch)
         if self._bundles.is_recorded(bundle.number):
             self._reports.progress(bundle)
         else:
