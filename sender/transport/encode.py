@@ -10,6 +10,7 @@ proven before it lets the bundle count as sent. Source rows leave before repair 
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -27,7 +28,7 @@ from diode.protocol.auth import Session
 from diode.protocol.encoder import Part, SlabEncoder, Slot
 from diode.protocol.fec import choose_engine
 from diode.protocol.fitting import lacking
-from diode.protocol.geometry import PROFILES, Geometry, slab_count, stream_geometry
+from diode.protocol.geometry import PROFILES, Geometry, Slab, slab_count, stream_geometry
 from diode.protocol.sizes import MAX_SLABS, Kind
 from diode.trust.keys import read_link_key
 from sender.messages import (
@@ -151,7 +152,8 @@ class Encoder:
         slot_bytes = settings.slot_bytes
         self._slots = [Slot(arena[i * slot_bytes : (i + 1) * slot_bytes], full) for i in range(settings.slots)]
         self._free = list(range(settings.slots))
-        self._lent: set[int] = set()  # slots that transmit has
+        self._lent: Counter[int] = Counter()  # slots that transmit has, and how often it gives each back
+        self._rows: tuple[tuple[int, int, int], int] | None = None  # the slab sent row by row last, and its slot
         self._plans = Plans(full)
         self._bundles: dict[int, Opened] = {}
         padding = Slot(arena[settings.slots * slot_bytes :], Geometry(settings.symbol_bytes, 1, PADDING_DATAGRAMS, 0))
@@ -206,7 +208,7 @@ class Encoder:
         bundle, slab, spread = self._open(plan), plan.slab(job), plan.spread(job)
         part, filler = Part(job.bundle, job.kind, job.flags), 0
         may_stream, fill = self._may_stream(job), bundle.fill(job)
-        slot, offset = self._take_slot(), job.repair_offset(slab, spread)
+        slot, offset = self._slot_of(job, slab), job.repair_offset(slab, spread)
         try:
             if job.row == WHOLE:
                 if job.kind == Kind.DATA:
@@ -221,7 +223,7 @@ class Encoder:
             if slot not in self._lent:
                 self._free.append(slot)
             raise
-        self._lent.add(slot)
+        self._lent[slot] += 1
         self._transmit.send(SendSlot(message.job, slot, tuple(runs), filler))
 
     def _send_rows(
@@ -238,7 +240,7 @@ class Encoder:
                 has_left = True
         except BaseException:
             if has_left:
-                self._lent.add(slot)
+                self._lent[slot] += 1
                 self._transmit.send(GiveBack(slot))
             raise
         return (repair, 0), run
@@ -266,6 +268,19 @@ class Encoder:
             self._take_back(message)
         return not self._lent
 
+    def _slot_of(self, job: Job, slab: Slab) -> int:
+        """Where the datagrams of a job belong. Source rows of one slab have places of their own in one slot.
+
+        So they need not wait for each other: a row is a thousandth of a second of the line, and a wait may be more.
+        """
+        key, rows, is_source = (job.bundle, job.slab, job.sending_pass), self._rows, 0 <= job.row < slab.shape.k
+        if is_source and job.row and rows is not None and rows[0] == key and rows[1] in self._lent:
+            return rows[1]
+        slot = self._take_slot()
+        if is_source or (rows is not None and rows[1] == slot):
+            self._rows = (key, slot) if is_source else None
+        return slot
+
     def _take_slot(self) -> int:
         while not self._free:
             message = self._transmit.receive(None)
@@ -277,8 +292,10 @@ class Encoder:
     def _take_back(self, message: SlotSent) -> None:
         if message.slot not in self._lent:
             raise MessageError("SlotSent", f"slot {message.slot} was not handed over")
-        self._lent.remove(message.slot)
-        self._free.append(message.slot)
+        self._lent[message.slot] -= 1
+        if not self._lent[message.slot]:
+            del self._lent[message.slot]
+            self._free.append(message.slot)
 
 
 def main() -> None:

@@ -455,6 +455,27 @@ def test_rows_are_the_slab(bench: Bench, tmp_path: Path) -> None:
     assert 64 - 3 == whole.filler
 
 
+def test_source_rows_of_a_slab_do_not_wait_for_each_other(bench: Bench, tmp_path: Path) -> None:
+    """They lie in one slot, which comes back when all of them have left. Repair and other slabs take another one."""
+    packed = pack(tmp_path, content := np.random.default_rng(2).bytes(4 * FULL.row_bytes))
+    bench.encoder.hear(begun(packed))
+    for row in range(4):
+        bench.encoder.hear(SendRow(1 + row, packed.id, 0, 0, row))
+    bench.encoder.hear(SendRow(5, packed.id, 0, 0, 4))
+    *sources, repair = bench.transmit.drain()
+    (slot,) = {sent.slot for sent in sources}
+    assert slot != repair.slot
+    assert content == b"".join(carried(bench.slot(sent), FULL.row_bytes) for sent in sources)
+    for sent in sources:
+        assert not bench.encoder._free
+        bench.encoder._take_back(SlotSent(sent.slot))
+    bench.encoder.hear(SendRow(6, packed.id, 0, 0, 1))
+    assert slot == bench.transmit.receive(0).slot
+    bench.encoder._take_back(SlotSent(slot))
+    with pytest.raises(MessageError, match="was not handed over"):
+        bench.encoder._take_back(SlotSent(slot))
+
+
 @pytest.mark.parametrize("changed_byte", [0, FULL.row_bytes * 3])
 def test_a_file_that_changes_between_rows_is_withdrawn(bench: Bench, tmp_path: Path, changed_byte: int) -> None:
     """Also where somebody has mapped it, and no time of it tells: repair is of what was packed, or does not leave."""
