@@ -53,9 +53,9 @@ class Handover:
             self.wait_for_space()
             self._push()
 
-    def grow(self) -> None:
+    def grow(self, step_bytes: int = GROWN_BYTES) -> None:
         """Tell ``store`` how far open slabs are, so that it copies them while the rest arrives."""
-        self._assembler.note_growth(GROWN_BYTES)
+        self._assembler.note_growth(step_bytes)
         self.give()
 
     def spill(self, bundle: int | None) -> None:

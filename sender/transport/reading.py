@@ -23,7 +23,8 @@ from sender.pack.sources import SourceFiles, map_file
 from sender.transport.plan import Job, Plan
 
 PIECE_BYTES: Final = 256 << 10  # hashed at once
-READ_BYTES: Final = 1 << 20  # read at once, of a slab that is only compared, or that leaves as it is read
+READ_BYTES: Final = 1 << 20  # read at once, of a slab that is only compared; of one that leaves, its first part
+MOST_BYTES: Final = 8 << 20  # of a part: fewer messages, when the line has enough to do
 
 
 class Compared:
@@ -75,19 +76,17 @@ class Bundle:
         ``may_stream``: they leave as they are read, while the files look as they did. The slab is proven later.
         Otherwise it is compared before they leave.
         """
-        slab = self.plan.slab(job)
-        shape, left = slab.shape, 0
-        step = max(1, READ_BYTES // shape.row_bytes) * shape.columns
-        for first in range(0, slab.source_symbols, step):
-            at = first * shape.symbol_bytes
-            may_stream &= self._read(slot, slab, at, min(step * shape.symbol_bytes, slab.length - at))
+        slab, held = self.plan.slab(job), list[int]()
+        size = slab.shape.symbol_bytes
+        for first, end in _parts(slab):
+            may_stream &= self._read(slot, slab, first * size, min(end * size, slab.length) - first * size)
             if may_stream:
-                left = min(first + step, slab.source_symbols)
-                yield left
-        if left < slab.source_symbols:
+                yield end
+            else:
+                held.append(end)
+        if held:
             self._compare(slab, _digest_in(slot, slab.length))
-            yield from range(left + step, slab.source_symbols, step)
-            yield slab.source_symbols
+            yield from held
 
     def prove(self, job: Job) -> None:
         """Read a slab and compare it with its digest, unless that was done. Raises SourceError."""
@@ -123,6 +122,16 @@ class Bundle:
             where = self._sources.places(slab.offset, slab.length)
             raise SourceError(f"slab {slab.number} is not what was packed: somebody changed {where}")
         self._compared.add(slab.number)
+
+
+def _parts(slab: Slab) -> Iterator[tuple[int, int]]:
+    """First symbol and end of each part in which a slab leaves: the line waits for the first, then each is longer."""
+    row, first = slab.shape.row_bytes, 0
+    rows, most = max(1, READ_BYTES // row), max(1, MOST_BYTES // row)
+    while first < slab.source_symbols:
+        end = min(first + rows * slab.shape.columns, slab.source_symbols)
+        yield first, end
+        first, rows = end, min(2 * rows, most)
 
 
 def _places_in(piece: memoryview, offset: int, length: int) -> list[memoryview]:
