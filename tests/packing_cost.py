@@ -23,7 +23,7 @@ from sender.ledger import Row
 from sender.outbox.folder import OutboxFolder
 from sender.pack.hashed import Order
 from sender.pack.packer import Packer
-from sender.recovery.rebaseline import open_ledger
+from sender.recovery.rebaseline import guard_of, open_ledger
 from sender.transport.endings import Endings
 
 SYNCS: Final = {"fsync", "fdatasync"}  # of Python; SQLite syncs once for each commit
@@ -57,8 +57,9 @@ async def measure(folder: Path, items: int, size_bytes: int) -> None:
     """Pack ``items`` items one after the other, then end each, and print both."""
     init_pair(folder, to="127.0.0.1:9", listen="127.0.0.1:9", mtu=1500, rate=10**8, profile="standard", auth="gmac")
     config = load(SenderConfig, folder / "sender" / "sender.toml")
-    outbox, ledger = OutboxFolder(config.outbox), open_ledger(config)
-    audit = open_log(config.audit_folder, config.service_key, "sender")
+    outbox, guard = OutboxFolder(config.outbox), guard_of(config)
+    ledger, audit = open_ledger(config, guard), open_log(config.audit_folder, config.service_key, "sender")
+    guard.follow(audit)
     packer = Packer(config, ledger, read_signer(config.send.key), audit, ignore)
     channel = config.outbox.path / "small"
     channel.mkdir(parents=True)
