@@ -35,6 +35,8 @@ UNSETTLED_S: Final = 0.25
 WATCH_AGAIN_S: Final = 1.0  # after the kernel reports no changes any more; each pause is twice as long
 WATCH_AGAIN_MOST_S: Final = 60.0
 FRESH_S: Final = 600.0  # then the outbox is watched anew
+STEP_MS: Final = 20  # after this time without a change, changes are told of: one rename is one change
+DEBOUNCE_MS: Final = 200  # and at the latest after this time
 LOOK_MS: Final = 5000  # how often it is asked whether the outbox is still the folder that is watched
 UNWATCHED: Final = "remove what the detail names, or raise fs.inotify.max_user_watches; it is tried again by itself"
 
@@ -180,7 +182,8 @@ class Watcher:
         options: dict[str, Any] = {"watch_filter": None, "ignore_permission_denied": True, "yield_on_timeout": True}
         self._is_blind = find_mount(path).is_blind
         folder, until, is_first = _identity(path), time.monotonic() + FRESH_S, True
-        async for changes in awatch(path, stop_event=stopping, step=100, debounce=200, rust_timeout=LOOK_MS, **options):
+        options |= {"step": STEP_MS, "debounce": DEBOUNCE_MS, "rust_timeout": LOOK_MS}
+        async for changes in awatch(path, stop_event=stopping, **options):
             if _identity(path) != folder:
                 raise OSError("it was replaced, or mounted anew")
             if changes or is_first:
