@@ -32,6 +32,7 @@ RESCAN_S: Final = 30.0
 BLIND_S: Final = 2.0  # while the kernel reports no changes
 WAITING_S: Final = 1.0
 UNSETTLED_S: Final = 0.25
+WHILE_TAKING_S: Final = 0.1  # between two lists while items are taken, each of which changes the outbox
 WATCH_AGAIN_S: Final = 1.0  # after the kernel reports no changes any more; each pause is twice as long
 WATCH_AGAIN_MOST_S: Final = 60.0
 FRESH_S: Final = 600.0  # then the outbox is watched anew
@@ -80,8 +81,10 @@ class Watcher:
         self._open_lanes()
         hint = self._wake
         hints = tending.start("outbox hint", lambda: self._hint(hint, stopping))
+        listed_at = 0.0
         try:
             while not stopping.is_set():
+                await self._rest(listed_at + WHILE_TAKING_S, stopping)
                 hint.clear()
                 listed_at = time.monotonic()
                 await self._offer(stopping)
@@ -95,6 +98,12 @@ class Watcher:
         finally:
             hints.cancel()
             await self._close_lanes()
+
+    async def _rest(self, until: float, stopping: asyncio.Event) -> None:
+        """Wait while a lane takes items: what it moves away is no reason to list the outbox again and again."""
+        while self._passes and not stopping.is_set() and (left_s := until - time.monotonic()) > 0:
+            await _first(stopping.wait(), self._news.wait(), timeout_s=left_s)
+            self._note_passes(self._wake)
 
     def look_again(self, entry: Path) -> None:
         """Look at the outbox now, and try at once what is tried seldom with an item that could not be moved."""
