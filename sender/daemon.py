@@ -293,6 +293,7 @@ class Sender:
 
     async def _announce(self) -> None:
         await self._voice.repeat(WARM_UP_HEARTBEATS, WARM_UP_EVERY_S)
+        await asyncio.sleep(WARM_UP_EVERY_S)  # for the receiver to make the session's keys
 
     async def _drain(self) -> None:
         """Wait until everything that is queued has been sent."""
