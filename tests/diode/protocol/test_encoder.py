@@ -73,7 +73,7 @@ class Sealing:
         return np.concatenate([self.slot.datagrams[first : first + count] for first, count in runs])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 2 * FULL.source_bytes), st.integers(0, 100), st.sampled_from(MODES))
 def test_headers_say_where_each_symbol_belongs(length: int, sending_pass: int, mode: Mode) -> None:
     """Whatever the length: in sending order, repair of the pass after the source, and each with the tag of its own."""
@@ -98,7 +98,7 @@ def test_headers_say_where_each_symbol_belongs(length: int, sending_pass: int, m
         assert Session(KEY, 5, mode).check(copy, views, slice(0, len(copy))).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, FULL.source_bytes), st.integers(0, 1 << 30))
 def test_any_k_rows_of_a_column_give_its_bytes_back(length: int, seed: int) -> None:
     """Source and repair alike, of any pass: what is lost is solved for."""
