@@ -75,6 +75,16 @@ class Process:
                 await self._news.wait_for(lambda: is_said() or not self._streams)
         assert is_said(), f"never said {text!r} (exit code {self.process.returncode}):\n" + "\n".join(self.log)
 
+    async def publishes(self) -> None:
+        """Until it has published a bundle; then it is ended, in order.
+
+        For a receiver that hears nobody for a while: with ``--bundles`` it would give up what has begun to come after
+        ten seconds, in which a busy machine has not even started a command.
+        """
+        await self.said('"outcome": "published"')
+        self.signal(signal.SIGTERM)
+        assert 0 == await self.ended(), "\n".join(self.log)
+
     def last(self, message_type: str) -> dict[str, Any]:
         """The last message of a type."""
         found: dict[str, Any] = [m for m in self.messages if m.get("message_type") == message_type][-1]
