@@ -21,7 +21,7 @@ SYMBOL = 1408
 SLAB = 200 * 64 * SYMBOL
 
 
-def zoo(folder: Path, *, many: int = 5000, largest: int = SLAB + 1) -> Path:
+def zoo(folder: Path, *, many: int = 2000, largest: int = SLAB + 1) -> Path:
     """Files of every awkward size and name."""
     rng = random.Random(7)
     sizes = {"empty": 0, "one byte": 1, "one symbol": SYMBOL, "slab and a byte": largest, "ünïcødé 文件": 10_000}
