@@ -240,7 +240,7 @@ def test_a_long_log_takes_little_memory(tmp_path: Path) -> None:
     assert peak < 2 << 20
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(st.characters(), max_size=900), st.sampled_from(sorted(FACTS)))
 def test_any_text_makes_a_sound_line(text: str, field: str) -> None:
     """It is cut to size and stays one line, whatever is in it."""
