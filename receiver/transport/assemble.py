@@ -90,7 +90,7 @@ class Assemble:
                     self._take(region, runs)
                     os.write(self._free_write, Ring.FREE.pack(region))
                     handover.decide()
-                    handover.give()
+                    handover.grow()
             if self._resting_from is not None and time.monotonic() - self._resting_from > REST_S:
                 self._resting_from = None
                 handover.spill(None)
