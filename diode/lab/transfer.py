@@ -29,6 +29,7 @@ from diode.process.measure import cpu_seconds, pss_bytes
 from diode.process.programs import environment, python
 
 _PATIENCE_S: Final = 120.0
+_LATE_S: Final = 20.0  # after the sender's end: a receiver that heard nothing of the bundle waits for it for ever
 _PATIENCE_BYTES_PER_S: Final = 50e6
 _SAMPLE_S: Final = 0.05
 _PSS_EVERY_S: Final = 1.0  # walking the page tables of a running process holds it up
@@ -176,6 +177,8 @@ class Transfer:
         weigh_at = time.monotonic()
         while any(process.poll() is None for process in processes.values()):
             now = time.monotonic()
+            if processes["sender"].poll() is not None:
+                deadline = min(deadline, now + _LATE_S)
             if now > deadline:
                 return False
             alive = {name: process for name, process in processes.items() if process.poll() is None}
