@@ -1,8 +1,9 @@
 """Series of transfers: several ways to transfer one bundle, by turns, each at the highest rate that loses nothing.
 
-Such a rate is found by trying lower and lower ones. Then each round transfers the bundle once each way, in one order
-and back, so that what else happens on the machine meets all ways alike. When one of them loses a bundle, its rate is
-lowered, and the rounds begin anew. A figure is a median over rounds; a ratio is the median of the ratios within rounds.
+Such a rate is found by trying lower ones in large steps, then higher ones in small steps. Then each round transfers the
+bundle once each way, in one order and back, so that what else happens on the machine meets all ways alike. When one of
+them loses a bundle, its rate is lowered, and the rounds begin anew. A figure is a median over rounds; a ratio is the
+median of the ratios within rounds.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,8 @@ from diode.lab.transfer import Case, Ends, Transfer
 
 START_OF_RAW: Final = 0.3  # of the kernel limit: more than any transfer reaches
 _SLOWER: Final = 0.85
-_ATTEMPTS: Final = 20  # that lost a bundle, until a series is given up
+_MUCH_SLOWER: Final = 0.6
+_ATTEMPTS: Final = 10  # that lost a bundle, until a series is given up
 
 Figures = dict[str, Any]
 
@@ -129,11 +131,24 @@ class Series:
         return found if len(found) == runs else []
 
     def _until_whole(self, case: Case, way: Way, load: Load, rates: dict[Way, float]) -> Figures | None:
-        """Lower the rate until a transfer loses nothing; None: none did."""
+        """Lower the rate in large steps until a transfer loses nothing, then raise it in small ones. None: none did."""
+        failed = 0.0
         for _ in range(_ATTEMPTS):
-            if (figures := self._one(case, way, load, rates)) is not None:
-                return figures
+            if (figures := self._transfers(case, way, load, int(rates[way]))) is not None:
+                return self._raised(case, way, load, rates, failed, figures)
+            failed, rates[way] = rates[way], rates[way] * _MUCH_SLOWER
         return None
+
+    def _raised(
+        self, case: Case, way: Way, load: Load, rates: dict[Way, float], failed: float, figures: Figures
+    ) -> Figures:
+        """The figures at the highest rate below ``failed`` that loses nothing; ``figures`` are of the present rate."""
+        while (higher := rates[way] / _SLOWER) < failed:
+            better = self._transfers(case, way, load, int(higher))
+            if better is None:
+                break
+            rates[way], figures = higher, better
+        return figures
 
     def _one(self, case: Case, way: Way, load: Load, rates: dict[Way, float]) -> Figures | None:
         figures = self._transfers(case, way, load, int(rates[way]))
