@@ -9,6 +9,7 @@ FUZZ    := $(VENV)/.installed-fuzz
 RELEASE := $(VENV)/.installed-release
 PIP     := $(BIN)/python -m pip --disable-pip-version-check
 LOCKS   := docs/locks
+CORE    := diode/core/libdiode_core.so
 
 # make demo FILES=path LOSS=2% MTU=9000 RATE=200M: your own files, another link
 FILES   ?=
@@ -137,34 +138,38 @@ flood: $(DEV)
 bench: $(RUNTIME)
 	$(BIN)/diode bench $(ARGS)
 
-# Nothing is installed but what docs/locks names with its digest, and nothing is ever compiled. The project itself is
-# installed in place.
+# Nothing is installed but what docs/locks names with its digest, and nothing of that is ever compiled. The project itself
+# is installed in place. Of it, the core is compiled where rustc is installed; all else works without.
 INSTALL  = $(PIP) install --quiet --only-binary :all: --require-hashes --requirement $(LOCKS)/build.txt --requirement
 IN_PLACE = $(PIP) install --quiet --no-deps --no-build-isolation --editable .
 
-$(RUNTIME): pyproject.toml $(LOCKS)/build.txt $(LOCKS)/runtime.txt | $(BIN)/python
+$(RUNTIME): pyproject.toml $(LOCKS)/build.txt $(LOCKS)/runtime.txt | $(BIN)/python $(CORE)
 	@echo 'installing into $(VENV)'
 	@$(INSTALL) $(LOCKS)/runtime.txt
 	@$(IN_PLACE)
 	@touch $@
 
-$(DEV): pyproject.toml $(LOCKS)/build.txt $(LOCKS)/dev.txt | $(BIN)/python
+$(DEV): pyproject.toml $(LOCKS)/build.txt $(LOCKS)/dev.txt | $(BIN)/python $(CORE)
 	@echo 'installing into $(VENV), with the tools of development'
 	@$(INSTALL) $(LOCKS)/dev.txt
 	@$(IN_PLACE)
 	@touch $(RUNTIME) $@
 
-$(FUZZ): pyproject.toml $(LOCKS)/build.txt $(LOCKS)/fuzz.txt | $(BIN)/python
+$(FUZZ): pyproject.toml $(LOCKS)/build.txt $(LOCKS)/fuzz.txt | $(BIN)/python $(CORE)
 	@echo 'installing into $(VENV), with the fuzzers'
 	@$(INSTALL) $(LOCKS)/fuzz.txt
 	@$(IN_PLACE)
 	@touch $(RUNTIME) $@
 
-$(RELEASE): pyproject.toml $(LOCKS)/build.txt $(LOCKS)/release.txt | $(BIN)/python
+$(RELEASE): pyproject.toml $(LOCKS)/build.txt $(LOCKS)/release.txt | $(BIN)/python $(CORE)
 	@echo 'installing into $(VENV), with the tools of a release'
 	@$(INSTALL) $(LOCKS)/release.txt
 	@$(IN_PLACE)
 	@touch $(RUNTIME) $@
+
+# Only ordered before the stamps: a source that changed is compiled again, and nothing is installed again for it.
+$(CORE): diode/core/build.py $(wildcard diode/core/src/*.rs) | $(BIN)/python
+	@$(BIN)/python -m diode.core.build
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.x")'
@@ -223,4 +228,4 @@ compose-init: $(RUNTIME)
 	stat --printf 'DIODE_UID=%u\nDIODE_GID=%g\n' inbox > .env
 
 clean:
-	rm -rf $(VENV) build dist wheelhouse htmlcov .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz
+	rm -rf $(VENV) $(CORE) build dist wheelhouse htmlcov .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz

@@ -10,7 +10,17 @@ from typing import Annotated, Final, Literal
 
 from diode.bundle.manifest import MAX_TABLE_BYTES
 from diode.formats.names import MAX_FILES, MAX_SEQUENCE
-from diode.process.messages import ENGINES, UDP_PATHS, Fatal, PathChosen, PeerRefused, SandboxLacks
+from diode.process.messages import (
+    CORES,
+    ENGINES,
+    MACS,
+    UDP_PATHS,
+    EnginesChosen,
+    Fatal,
+    PathChosen,
+    PeerRefused,
+    SandboxLacks,
+)
 from diode.process.vocabulary import Chars, Code, Many, Row, Text, Vocabulary, Whole, Word
 from diode.protocol.geometry import PROFILES
 from diode.protocol.link_key import MODES, Mode
@@ -153,10 +163,9 @@ class SlotSent:
 
 @dataclass(frozen=True, slots=True)
 class SessionBegun:
-    """``encode`` has started: it seals datagrams under this session and link key, and codes with this FEC engine."""
+    """``encode`` has started: it seals datagrams under this session and link key."""
 
     session: Annotated[str, Code("[0-9a-f]{16}")]
-    engine: Annotated[str, Word(*ENGINES)]
     key_id: Annotated[int, Whole(0, (1 << 16) - 1)]
 
 
@@ -216,6 +225,8 @@ class EncodeSettings:
     state: Annotated[str, Chars(1 << 16)]
     key: Annotated[str, Chars(1 << 16)]
     auth: Annotated[Mode, Word(*MODES)]
+    core: Annotated[Literal["auto", "off", "require"], Word(*CORES)]
+    mac: Annotated[Literal["auto", "library"], Word(*MACS)]
     engine: Annotated[str, Word("auto", *ENGINES)]
     symbol_bytes: Annotated[int, Whole(MIN_SYMBOL_BYTES, MAX_SYMBOL_BYTES)]
     profile: Annotated[str, Word(*PROFILES)]
@@ -241,7 +252,7 @@ class TransmitSettings:
 
 
 ENCODE_HEARS: Final = Vocabulary(SetRate, SendPadding, BundleBegun, BundleEnded, SendSlab, SendRow, ProveSlab)
-ENCODE_SAYS: Final = Vocabulary(Failed, Proven, once=(SessionBegun, SandboxLacks, PeerRefused))
+ENCODE_SAYS: Final = Vocabulary(Failed, Proven, once=(SessionBegun, EnginesChosen, SandboxLacks, PeerRefused))
 TRANSMIT_SAYS: Final = Vocabulary(
     Sent, Degraded, SendRefused, SendAccepted, once=(PathChosen, SandboxLacks, PeerRefused, Fatal)
 )

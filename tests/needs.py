@@ -53,6 +53,16 @@ def _namespaces() -> bool:
     return program("nft") is not None and not is_possible()
 
 
+def _has_core() -> bool:
+    from diode.core.library import load
+
+    try:
+        load()
+    except OSError:
+        return False
+    return True
+
+
 def _all(*names: str) -> Callable[[], bool]:
     return lambda: all(program(name) for name in names)
 
@@ -67,6 +77,7 @@ NEEDS: Final = {
         _all("apt-get", "apt-ftparchive", "dpkg-deb", "gpg"),
         "apt and what writes its repositories are not installed: apt-get install apt-utils gpg",
     ),
+    "cc": Need(_all("cc"), "no C compiler is installed: apt-get install gcc"),
     "clamd": Need(_all("clamd"), "clamd is not installed: apt-get install clamav-daemon"),
     "compose v1": Need(functools.cache(lambda: succeeds("docker-compose", "version")), COMPOSE),
     "compose v2": Need(functools.cache(lambda: succeeds("docker", "compose", "version")), COMPOSE),
@@ -99,6 +110,10 @@ NEEDS: Final = {
         "the vectors of OpenSSF Model Signing are not here: make test, with OMS_VECTORS=their folder",
     ),
     "root": Need(lambda: os.geteuid() == 0, "only root may do this: sudo make test"),
+    "rustc": Need(_all("rustc"), "rustc is not installed: apt-get install rustc"),
+    "core": Need(
+        functools.cache(_has_core), "the compiled core is not built here: apt-get install rustc, and make again"
+    ),
     "softhsm2": Need(
         lambda: any(map(os.path.exists, SOFTHSM)) and program("softhsm2-util") is not None,
         "a program that signs is not installed: apt-get install minisign softhsm2",

@@ -12,6 +12,7 @@ _SENDER = """\
 # Every key has an environment twin: DIODE_LINK__RATE=200M, DIODE_SEND__PASSES=2, ...
 
 state = "state"             # ledger and packed bundles
+core = "auto"               # off: nothing is computed by the compiled core; require: no start without it
 # anchor = "sent/.anchor.json"   # by which a ledger that went back in time is noticed; best on another disk than state
 # audit = "state/audit"     # the audit log, one signed line for each decision
 service_key = "keys/service.key"   # signs what this side says of itself: the audit log; never a bundle
@@ -23,6 +24,7 @@ rate = {rate}            # bytes of UDP payload a second ("100M" works too); 0: 
                             # Too high: the receiver loses datagrams, and FEC repairs only so many
 timetable = ""              # e.g. "08:00,20M 20:00,200M Sat-00:00,off": other rates by local time; off: none
 auth = "{auth}"               # gmac | aead (encrypts too) | none (dedicated cable only); both sides alike
+mac = "auto"                # library: tags by cryptography alone, never by the compiled core (a few times slower)
 profile = "{profile}"        # clean 200+10 | standard 200+20 | lossy 192+64 | extreme 128+128 (rows of source + repair)
 key = "keys/link.key"       # shared with the receiver; a person carries it over
 path = "auto"               # batched (UDP_SEGMENT) | portable (asyncio-dgram)
@@ -78,6 +80,7 @@ _RECEIVER = """\
 # Every key has an environment twin: DIODE_LINK__LISTEN=0.0.0.0:9000, ...
 
 state = "state"             # ledger
+core = "auto"               # off: nothing is computed by the compiled core; require: no start without it
 # anchor = "inbox/.diode/anchor.json"   # by which a ledger that went back in time is noticed; best on another disk
 # audit = "state/audit"     # the audit log, one signed line for each decision
 service_key = "keys/service.key"   # signs what this side says of itself: the audit log, receipts
@@ -87,6 +90,7 @@ services = "keys/services"  # *.pub: service keys of senders, to check what they
 [link]
 listen = "{listen}"   # where the diode lets datagrams out
 auth = "{auth}"               # as on the sending side
+mac = "auto"                # library: tags by cryptography alone, never by the compiled core (a few times slower)
 key = "keys/link.key"
 # previous_key = "keys/link.previous.key"   # a second key, taken while it is there (diode keys rotate-link)
 # mtu = 1500                # the sender's: other sizes are dropped at once; without it, from its first heartbeat on

@@ -13,6 +13,7 @@ from diode.config.sections import (
     Auth,
     Config,
     HostPort,
+    Mac,
     Section,
     UdpPath,
     fitting_symbol_bytes,
@@ -32,6 +33,7 @@ class ReceiverLink(Section):
 
     listen: HostPort
     auth: Auth = "gmac"
+    mac: Mac = "auto"  # library: tags by cryptography alone, several times slower (ADR 0050)
     key: Path = Path("keys/link.key")
     previous_key: Path | None = None
     mtu: Annotated[int, Field(ge=576, le=65535)] | None = None

@@ -14,6 +14,7 @@ from diode.config.sections import (
     Auth,
     Config,
     HostPort,
+    Mac,
     Section,
     UdpPath,
     fitting_symbol_bytes,
@@ -34,6 +35,7 @@ class SenderLink(Section):
     rate: Size = 100_000_000
     timetable: str = ""
     auth: Auth = "gmac"
+    mac: Mac = "auto"  # library: tags by cryptography alone, several times slower (ADR 0050)
     profile: Literal["clean", "standard", "lossy", "extreme"] = "standard"
     key: Path = Path("keys/link.key")
     path: UdpPath = "auto"

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diode.errors import Drop
-from diode.protocol.auth import DatagramViews, HeartbeatAuth, Session
+from diode.protocol.auth import DatagramViews, HeartbeatAuth, Kernel, Session
 from diode.protocol.heartbeat import Heartbeat, parse_heartbeat, parse_heartbeat_mac
 from diode.protocol.link_key import LinkKey, Mode
 from diode.protocol.link_order import LinkOrder
@@ -88,7 +88,8 @@ class Admission:
     an entry removes it.
 
     ``orders`` tells, by fingerprint of the key, the newest order that an earlier gate accepted. The sessions that this
-    gate had ``admitted`` are admitted at once, without waiting for the next heartbeat.
+    gate had ``admitted`` are admitted at once, without waiting for the next heartbeat. A ``kernel`` checks tags, where
+    one is given.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Admission:
         drops: "Counter[Drop]",
         orders: Mapping[str, LinkOrder],
         admitted: Iterable[Admitted],
+        kernel: Kernel | None = None,
     ) -> None:
         self.heard: Heard | None = None
         self.heartbeats = 0
@@ -109,6 +111,7 @@ class Admission:
             self._links.setdefault(key.key_id, HeldKey(key, mode, order, is_previous=bool(self._links)))
         self._current = next(iter(self._links.values()))
         self._mode = mode
+        self._kernel = kernel
         self._drops = drops
         self._trials = Trials(TRIALS_PER_S)
         self._mac_checks = Trials(MAC_CHECKS_PER_S, MAC_SAMPLE)
@@ -242,7 +245,7 @@ class Admission:
         self.sessions.keep(session, live)
 
     def _track(self, key_id: int, session: int, before: int = 0) -> Tracked:
-        return Tracked(Session(self._links[key_id].key, session, self._mode), key_id, before)
+        return Tracked(Session(self._links[key_id].key, session, self._mode, self._kernel), key_id, before)
 
 
 def _open_one(cipher: Session, datagram: bytes) -> bytes | None:

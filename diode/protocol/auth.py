@@ -5,14 +5,16 @@ session, and the counter), so it costs nothing to build. Every process that seal
 and has its own counter. So processes never share a nonce, and a restart never reuses one. The tag keeps strangers out;
 whether content is believed depends on the signature of the manifest.
 
-Python needs one call for each datagram. The inputs of these calls are views that are prepared once for a whole region,
-to keep the work of the interpreter small.
+The readable way needs one call for each datagram. The inputs of these calls are views that are prepared once for a
+whole region, to keep the work of the interpreter small. A kernel seals or judges a whole matrix in one
+call, and produces the same bytes (:mod:`diode.protocol.kernel_proof`).
 """
 
 import hmac
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from cryptography.exceptions import InvalidTag
@@ -22,7 +24,7 @@ from numpy.typing import NDArray
 
 from diode.protocol.link_key import LinkKey, Mode
 from diode.protocol.sizes import HEADER_BYTES, TAG_BYTES
-from diode.protocol.wire import COUNTER, NONCE, SESSION
+from diode.protocol.wire import COUNTER, NONCE, SESSION, number_headers
 
 Bytes2D = NDArray[np.uint8]
 NO_TAG: Final = bytes(TAG_BYTES)
@@ -42,56 +44,135 @@ class DatagramViews:
         self.bodies: Sequence[memoryview] = [buffer[at : at + body] for at in starts]
 
 
-class Session:
-    """The cipher of one session. ``seal`` and ``check`` take matrices of datagrams with complete headers."""
+class Tags(Protocol):
+    """How the datagrams of one session are sealed and judged.
 
-    def __init__(self, key: LinkKey | None, session: int, mode: Mode) -> None:
+    ``datagrams`` is a matrix with one datagram in each row. ``views`` were made over the same rows: entry i belongs to
+    row i.
+    """
+
+    def seal(self, datagrams: Bytes2D, views: DatagramViews, first: int, count: int) -> None:
+        """Write tags (and, in ``aead`` mode, ciphertext) into rows ``first .. first + count``. Headers are complete."""
+        ...
+
+    def seal_numbered(
+        self, datagrams: Bytes2D, views: DatagramViews, first: int, count: int, header: bytes, counter: int, symbol: int
+    ) -> None:
+        """Write headers as :func:`diode.protocol.wire.number_headers` does, and seal."""
+        ...
+
+    def check(self, datagrams: Bytes2D, views: DatagramViews, rows: NDArray[np.intp] | slice) -> NDArray[np.bool_]:
+        """Which of the given rows are authentic. In ``aead`` mode these are also decrypted in place."""
+        ...
+
+
+class Kernel(Protocol):
+    """Makes tags that are computed by compiled code: ``diode/core/sealing.py``."""
+
+    def tags(self, key: bytes | None) -> Tags | None:
+        """Tags under a session key of 32 bytes, or zero ones without it; None where this CPU cannot compute them."""
+        ...
+
+
+class Session:
+    """The cipher of one session, which a kernel computes where one is given and can. The kernel knows no ``aead``."""
+
+    def __init__(self, key: LinkKey | None, session: int, mode: Mode, kernel: Kernel | None = None) -> None:
         if key is None and mode != "none":
             raise ValueError(f"mode {mode} needs a link key")  # or every stranger's zero tag would be authentic
         self.session = session
         self.mode = mode
-        self._cipher = None if mode == "none" or key is None else AESGCM(key.session_key(session))
+        secret = None if mode == "none" or key is None else key.session_key(session)
+        compiled = None if kernel is None or mode == "aead" else kernel.tags(secret)
+        self.tags: Tags = _readable(secret, mode) if compiled is None else compiled
 
     def seal(self, datagrams: Bytes2D, views: DatagramViews, first: int, count: int) -> None:
-        """Write tags (and, in ``aead`` mode, ciphertext) into rows ``first .. first + count``.
+        """See :class:`Tags`."""
+        self.tags.seal(datagrams, views, first, count)
 
-        ``views`` were made over the same rows: entry i belongs to row i.
-        """
-        rows = datagrams[first : first + count]
-        if self._cipher is None:
-            rows[:, -TAG_BYTES:] = 0
-        elif self.mode == "gmac":
-            rows[:, -TAG_BYTES:] = self._tags(views, slice(first, first + count))
-        else:
-            self._encrypt(rows, views, first)
+    def seal_numbered(
+        self, datagrams: Bytes2D, views: DatagramViews, first: int, count: int, header: bytes, counter: int, symbol: int
+    ) -> None:
+        """See :class:`Tags`."""
+        self.tags.seal_numbered(datagrams, views, first, count, header, counter, symbol)
 
     def check(self, datagrams: Bytes2D, views: DatagramViews, rows: NDArray[np.intp] | slice) -> NDArray[np.bool_]:
-        """Which of the given rows are authentic. In ``aead`` mode these are also decrypted in place."""
-        if self._cipher is None:
-            untagged: NDArray[np.bool_] = (datagrams[rows, -TAG_BYTES:] == 0).all(axis=1)
-            return untagged
-        if self.mode == "aead":
-            return self._decrypt(datagrams, views, rows)
+        """See :class:`Tags`."""
+        return self.tags.check(datagrams, views, rows)
+
+
+def _readable(key: bytes | None, mode: Mode) -> Tags:
+    if key is None:
+        return _NoTags()
+    return _Aead(AESGCM(key)) if mode == "aead" else _Gmac(AESGCM(key))
+
+
+class _Readable(ABC):
+    """Tags that are computed here, by one call for each datagram."""
+
+    @abstractmethod
+    def seal(self, datagrams: Bytes2D, views: DatagramViews, first: int, count: int) -> None:
+        """See :class:`Tags`."""
+
+    def seal_numbered(
+        self, datagrams: Bytes2D, views: DatagramViews, first: int, count: int, header: bytes, counter: int, symbol: int
+    ) -> None:
+        """See :class:`Tags`."""
+        number_headers(datagrams[first : first + count], header, counter, symbol)
+        self.seal(datagrams, views, first, count)
+
+
+class _NoTags(_Readable):
+    """No authentication: every tag is zero."""
+
+    def seal(self, datagrams: Bytes2D, views: DatagramViews, first: int, count: int) -> None:
+        """See :class:`Tags`."""
+        datagrams[first : first + count, -TAG_BYTES:] = 0
+
+    def check(self, datagrams: Bytes2D, views: DatagramViews, rows: NDArray[np.intp] | slice) -> NDArray[np.bool_]:
+        """See :class:`Tags`."""
+        untagged: NDArray[np.bool_] = (datagrams[rows, -TAG_BYTES:] == 0).all(axis=1)
+        return untagged
+
+
+class _Gmac(_Readable):
+    """Tags over header and symbol, which stay readable."""
+
+    def __init__(self, cipher: AESGCM) -> None:
+        self._cipher = cipher
+
+    def seal(self, datagrams: Bytes2D, views: DatagramViews, first: int, count: int) -> None:
+        """See :class:`Tags`."""
+        datagrams[first : first + count, -TAG_BYTES:] = self._tags(views, slice(first, first + count))
+
+    def check(self, datagrams: Bytes2D, views: DatagramViews, rows: NDArray[np.intp] | slice) -> NDArray[np.bool_]:
+        """See :class:`Tags`."""
         expected = self._tags(views, rows).view(np.uint64)
         tags = np.ascontiguousarray(datagrams[rows, -TAG_BYTES:]).view(np.uint64)
         same: NDArray[np.bool_] = ((tags[:, 0] ^ expected[:, 0]) | (tags[:, 1] ^ expected[:, 1])) == 0
         return same
 
     def _tags(self, views: DatagramViews, rows: NDArray[np.intp] | slice) -> Bytes2D:
-        assert self._cipher is not None
         nonces, bodies = _pick(views.nonces, rows), _pick(views.bodies, rows)
         tags = b"".join(map(self._cipher.encrypt, nonces, _EMPTY, bodies))
         return np.frombuffer(tags, dtype=np.uint8).reshape(-1, TAG_BYTES)
 
-    def _encrypt(self, rows: Bytes2D, views: DatagramViews, first: int) -> None:
-        assert self._cipher is not None
-        for i, row in enumerate(rows):
-            body = views.bodies[first + i]
-            sealed = self._cipher.encrypt(views.nonces[first + i], body[HEADER_BYTES:], body[:HEADER_BYTES])
+
+class _Aead(_Readable):
+    """Symbols are encrypted, and bound to their headers."""
+
+    def __init__(self, cipher: AESGCM) -> None:
+        self._cipher = cipher
+
+    def seal(self, datagrams: Bytes2D, views: DatagramViews, first: int, count: int) -> None:
+        """See :class:`Tags`."""
+        for i, row in enumerate(datagrams[first : first + count], first):
+            body = views.bodies[i]
+            sealed = self._cipher.encrypt(views.nonces[i], body[HEADER_BYTES:], body[:HEADER_BYTES])
             row[HEADER_BYTES:] = np.frombuffer(sealed, dtype=np.uint8)
 
-    def _decrypt(self, datagrams: Bytes2D, views: DatagramViews, rows: NDArray[np.intp] | slice) -> NDArray[np.bool_]:
-        assert self._cipher is not None
+    def check(self, datagrams: Bytes2D, views: DatagramViews, rows: NDArray[np.intp] | slice) -> NDArray[np.bool_]:
+        """See :class:`Tags`."""
         numbers = np.arange(len(datagrams))[rows]
         ok = np.zeros(len(numbers), dtype=np.bool_)
         for i, number in enumerate(numbers.tolist()):

@@ -16,7 +16,7 @@ from diode.protocol.auth import DatagramViews, Session
 from diode.protocol.fec import Engine
 from diode.protocol.geometry import Geometry, Slab
 from diode.protocol.sizes import HEADER_BYTES, OVERHEAD_BYTES, TAG_BYTES, Kind, datagram_bytes
-from diode.protocol.wire import PADDING_COUNTER, headers_of, pack_headers, pack_lone_headers
+from diode.protocol.wire import PADDING_COUNTER, headers_of, one_header, pack_lone_headers
 
 Bytes2D = NDArray[np.uint8]
 
@@ -136,7 +136,7 @@ class SlabEncoder:
             first, number, count = k_rows, (row + repair_offset) * columns, columns
             rows = slot.datagrams[: k_rows + columns].reshape(shape.k + 1, columns * slot.size)
             self._engine.encode(rows[: shape.k], rows[shape.k :], row - shape.k + repair_offset)
-        self._seal(slot, first, np.arange(number, number + count, dtype=np.uint16), slab, part)
+        self._seal(slot, first, number, count, slab, part)
         return first, count
 
     def padding(self, slot: Slot, count: int) -> None:
@@ -158,33 +158,30 @@ class SlabEncoder:
         self._engine.encode(rows[: shape.k], rows[shape.k :], repair_offset)
 
     def _seal_source(self, slot: Slot, slab: Slab, part: Part, first: int, end: int) -> tuple[int, int]:
-        self._seal(slot, first, np.arange(first, end, dtype=np.uint16), slab, part)
+        self._seal(slot, first, first, end - first, slab, part)
         return first, end - first
 
     def _seal_repair(self, slot: Slot, slab: Slab, part: Part, repair_offset: int) -> tuple[int, int]:
         shape = slab.shape
         first, count = shape.k * shape.columns, shape.r * shape.columns
         number = first + repair_offset * shape.columns
-        self._seal(slot, first, np.arange(number, number + count, dtype=np.uint16), slab, part)
+        self._seal(slot, first, number, count, slab, part)
         return first, count
 
-    def _seal(self, slot: Slot, first: int, symbols: NDArray[np.uint16], slab: Slab, part: Part) -> None:
-        count = len(symbols)
-        pack_headers(
-            headers_of(slot.datagrams[first : first + count]),
+    def _seal(self, slot: Slot, first: int, symbol: int, count: int, slab: Slab, part: Part) -> None:
+        """Write headers and tags of ``count`` datagrams from ``first`` on. Symbols are numbered from ``symbol`` on."""
+        header = one_header(
             kind=part.kind,
             flags=part.flags,
             key_id=self._key_id,
             session=self._session.session,
-            counter=self.counter,
             bundle=part.bundle,
             slab=slab.number,
-            symbols=symbols,
             symbol_bytes=slab.shape.symbol_bytes,
             columns=slab.shape.columns,
             k=slab.shape.k,
         )
-        self._session.seal(slot.datagrams, slot.views, first, count)
+        self._session.seal_numbered(slot.datagrams, slot.views, first, count, header, self.counter, symbol)
         self.counter += count
         assert self.counter < COUNTERS_PER_SESSION
 

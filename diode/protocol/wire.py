@@ -118,6 +118,45 @@ def pack_lone_headers(
     )
 
 
+def one_header(
+    *,
+    kind: Kind,
+    flags: int,
+    key_id: int,
+    session: int,
+    bundle: int,
+    slab: int,
+    symbol_bytes: int,
+    columns: int,
+    k: int,
+) -> bytes:
+    """What the headers of a slab have in common, with a counter and a symbol of zero."""
+    header = np.empty(1, dtype=HEADER)
+    pack_headers(
+        header,
+        kind=kind,
+        flags=flags,
+        key_id=key_id,
+        session=session,
+        counter=0,
+        bundle=bundle,
+        slab=slab,
+        symbols=np.zeros(1, dtype=np.uint16),
+        symbol_bytes=symbol_bytes,
+        columns=columns,
+        k=k,
+    )
+    return header.tobytes()
+
+
+def number_headers(datagrams: Bytes2D, header: bytes, counter: int, symbol: int) -> None:
+    """Write ``header`` into each row; counters and symbols rise by one from those given."""
+    datagrams[:, :HEADER_BYTES] = np.frombuffer(header, dtype=np.uint8)
+    headers, count = headers_of(datagrams), len(datagrams)
+    headers["counter"] = np.arange(counter, counter + count, dtype=np.uint64)
+    headers["symbol"] = np.arange(symbol, symbol + count, dtype=np.uint16)
+
+
 def screen(headers: Headers, symbol_bytes: int) -> tuple[NDArray[np.bool_], dict[Drop, int]]:
     """Check all fields of ``headers`` that can be judged without a key or earlier datagrams.
 

@@ -20,11 +20,12 @@ from typing import Final
 from diode.bundle.ref import hex_of
 from diode.errors import DiodeError, MessageError, SourceError
 from diode.process.memory import map_memfd
-from diode.process.messages import SandboxLacks
+from diode.process.messages import EnginesChosen, SandboxLacks
 from diode.process.programs import readable_folders
 from diode.process.sandbox import READS, confine
 from diode.process.workers import Mailbox, refusing_peers, start_worker
 from diode.protocol.auth import Session
+from diode.protocol.compiled import READABLE, Compiled, choose_core
 from diode.protocol.encoder import Part, SlabEncoder, Slot
 from diode.protocol.fec import choose_engine
 from diode.protocol.fitting import lacking
@@ -137,7 +138,7 @@ class Opened:
 class Encoder:
     """The worker's state: slots, an encoder under a session of its own, and a few open bundles."""
 
-    def __init__(self, settings: EncodeSettings, control: Mailbox) -> None:
+    def __init__(self, settings: EncodeSettings, control: Mailbox, core: Compiled = READABLE) -> None:
         self._control = control
         self._transmit = Mailbox(
             settings.free_read, settings.ready_write, hears=TRANSMIT_TO_ENCODE, says=ENCODE_TO_TRANSMIT
@@ -146,7 +147,8 @@ class Encoder:
         engine = choose_engine(settings.engine)
         key = read_link_key(Path(settings.key))
         session = int.from_bytes(os.urandom(8), "big")
-        self._encoder = SlabEncoder(engine, Session(key, session, settings.auth), key.key_id)
+        kernel = core.kernel_for(settings.mac, settings.auth)
+        self._encoder = SlabEncoder(engine, Session(key, session, settings.auth, kernel), key.key_id)
         full = stream_geometry(settings.symbol_bytes, PROFILES[settings.profile])
         arena = memoryview(map_memfd(settings.arena))
         slot_bytes = settings.slot_bytes
@@ -158,7 +160,8 @@ class Encoder:
         self._bundles: dict[int, Opened] = {}
         padding = Slot(arena[settings.slots * slot_bytes :], Geometry(settings.symbol_bytes, 1, PADDING_DATAGRAMS, 0))
         self._encoder.padding(padding, PADDING_DATAGRAMS)
-        control.send(SessionBegun(f"{session:016x}", engine.name, key.key_id))
+        control.send(EnginesChosen(engine.name, "core" if kernel else "library", "none", core.refused))
+        control.send(SessionBegun(f"{session:016x}", key.key_id))
 
     def run(self) -> None:
         """Work until the supervisor closes the pipe. Raises MessageError for a message that it may not send."""
@@ -301,7 +304,8 @@ class Encoder:
 def main() -> None:
     """Entry point of the worker."""
     settings, control = start_worker(EncodeSettings, says=ENCODE_SAYS, hears=ENCODE_HEARS)
-    encoder = Encoder(settings, control)
+    core = choose_core(settings.core, int.from_bytes(os.urandom(8)))
+    encoder = Encoder(settings, control, core)
     writes = (control.write_fd, settings.ready_write)
     reads: Iterator[str | int] = chain(open_places(settings.reads), readable_folders())
     lacking = confine((*READS, "openat2"), writes=writes, reads=reads)

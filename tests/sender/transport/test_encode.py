@@ -119,6 +119,8 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         state=str(tmp_path / "state"),
         key=str(tmp_path / "link.key"),
         auth="gmac",
+        core="off",
+        mac="auto",
         engine="auto",
         symbol_bytes=SYMBOL_BYTES,
         profile="clean",
