@@ -13,6 +13,7 @@ from securesystemslib.signer import CryptoSigner
 
 from diode.errors import MessageError
 from diode.process.memory import create_memfd, map_memfd
+from diode.process.messages import EnginesChosen
 from diode.process.workers import Mailbox
 from diode.protocol.auth import Session
 from diode.protocol.encoder import Part, SlabEncoder, Slot, fill_from
@@ -133,6 +134,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         memoryview(map_memfd(arena)),
         {to_encode, our_write, our_read, from_encode, ready_read, ready_write, free_read, free_write, arena},
     )
+    assert isinstance(made.supervisor.receive(0), EnginesChosen)
     yield made
     made.close(*tuple(made.fds))
 
