@@ -14,7 +14,8 @@ import shutil
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tests.e2e.pair import Ends, free_address, pair
+from tests.e2e.pair import Ends, pair
+from tests.ports import free_address
 
 PATIENCE_S: Final = 120.0
 CODE: Final = Path(__file__).parents[1]

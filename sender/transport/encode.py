@@ -144,12 +144,13 @@ class Encoder:
             settings.free_read, settings.ready_write, hears=TRANSMIT_TO_ENCODE, says=ENCODE_TO_TRANSMIT
         )
         self._state = Path(settings.state)
-        engine = choose_engine(settings.engine)
+        profile = PROFILES[settings.profile]
+        engine = choose_engine(settings.engine, core.library, (profile.k, profile.r))
         key = read_link_key(Path(settings.key))
         session = int.from_bytes(os.urandom(8), "big")
         kernel = core.kernel_for(settings.mac, settings.auth)
         self._encoder = SlabEncoder(engine, Session(key, session, settings.auth, kernel), key.key_id)
-        full = stream_geometry(settings.symbol_bytes, PROFILES[settings.profile])
+        full = stream_geometry(settings.symbol_bytes, profile)
         arena = memoryview(map_memfd(settings.arena))
         slot_bytes = settings.slot_bytes
         self._slots = [Slot(arena[i * slot_bytes : (i + 1) * slot_bytes], full) for i in range(settings.slots)]
@@ -304,7 +305,7 @@ class Encoder:
 def main() -> None:
     """Entry point of the worker."""
     settings, control = start_worker(EncodeSettings, says=ENCODE_SAYS, hears=ENCODE_HEARS)
-    core = choose_core(settings.core, int.from_bytes(os.urandom(8)))
+    core = choose_core(settings.core, int.from_bytes(os.urandom(8)), takes=False)
     encoder = Encoder(settings, control, core)
     writes = (control.write_fd, settings.ready_write)
     reads: Iterator[str | int] = chain(open_places(settings.reads), readable_folders())

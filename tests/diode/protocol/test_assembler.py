@@ -67,7 +67,7 @@ def lossy(datagrams: Datagrams, rng: random.Random, most_lost: int) -> Datagrams
     return datagrams[kept]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 2 * WHOLE + 1), st.integers(0, 1 << 30), st.integers(0, 3))
 def test_losses_within_parity_cost_nothing(length: int, seed: int, known_after: int) -> None:
     """In any order, with repeats, in pieces of any size, and with the manifest verified at any time between them."""
@@ -88,7 +88,7 @@ def test_losses_within_parity_cost_nothing(length: int, seed: int, known_after: 
     assert (expected, 0, 0) == (caller.completed, caller.assembler.used_bytes, caller.assembler.figures.blocks_lost)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, WHOLE), st.integers(0, 1 << 30))
 def test_symbols_of_several_passes_add_up(length: int, seed: int) -> None:
     """What one pass did not complete is spilled, wanted back with the next datagram, and completed by any k of all."""
@@ -230,7 +230,7 @@ def test_filler_takes_no_memory() -> None:
 # memory
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 1 << 30), st.booleans())
 def test_no_stranger_takes_more_than_half_the_budget(seed: int, is_known_beside: bool) -> None:
     """Slabs of bundles that nobody signed: the oldest goes first, and a bundle that is known is completed beside."""

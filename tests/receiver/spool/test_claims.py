@@ -136,7 +136,7 @@ SIGNED = slab_at(Geometry(448, 64, 4, 2), 300_000, 1)
 
 
 @given(any_message(ASSEMBLE_TO_STORE), st.sampled_from([None, SIGNED]), st.integers(0, 1 << 26))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_what_passes_lies_in_the_arena(message: Any, signed: Any, arena: int) -> None:
     """Any message of the vocabulary is refused, or its stretch of the arena is whole, and has the signed length."""
     try:

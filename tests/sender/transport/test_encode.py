@@ -3,6 +3,7 @@
 import mmap
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ import numpy as np
 import pytest
 from securesystemslib.signer import CryptoSigner
 
+from diode.config.sections import Mac
 from diode.errors import MessageError
 from diode.process.memory import create_memfd, map_memfd
-from diode.process.messages import EnginesChosen
 from diode.process.workers import Mailbox
-from diode.protocol.auth import Session
+from diode.protocol.auth import Kernel, Session
+from diode.protocol.compiled import Compiled
 from diode.protocol.encoder import Part, SlabEncoder, Slot, fill_from
 from diode.protocol.fec import choose_engine
 from diode.protocol.geometry import PROFILES, slab_at, stream_geometry
@@ -107,6 +109,13 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     """A worker under a link key of its own, that is told nothing yet."""
+    with open_bench(tmp_path) as made:
+        yield made
+
+
+@contextmanager
+def open_bench(tmp_path: Path, mac: Mac = "auto", kernel: Kernel | None = None) -> Iterator[Bench]:
+    """The same, with a kernel for tags."""
     write_private(tmp_path / "link.key", new_link_key())
     (to_encode, our_write), (our_read, from_encode) = os.pipe(), os.pipe()
     (ready_read, ready_write), (free_read, free_write) = os.pipe(), os.pipe()
@@ -121,22 +130,42 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         key=str(tmp_path / "link.key"),
         auth="gmac",
         core="off",
-        mac="auto",
+        mac=mac,
         engine="auto",
         symbol_bytes=SYMBOL_BYTES,
         profile="clean",
         reads=(),
     )
     made = Bench(
-        Encoder(settings, Mailbox(to_encode, from_encode, hears=ENCODE_HEARS, says=ENCODE_SAYS)),
+        Encoder(
+            settings, Mailbox(to_encode, from_encode, hears=ENCODE_HEARS, says=ENCODE_SAYS), Compiled(kernel=kernel)
+        ),
         Mailbox(our_read, our_write, hears=ENCODE_SAYS, says=ENCODE_HEARS),
         Mailbox(ready_read, free_write, hears=ENCODE_TO_TRANSMIT, says=TRANSMIT_TO_ENCODE),
         memoryview(map_memfd(arena)),
         {to_encode, our_write, our_read, from_encode, ready_read, ready_write, free_read, free_write, arena},
     )
-    assert isinstance(made.supervisor.receive(0), EnginesChosen)
+    assert "library" == made.supervisor.receive().tags  # what computes each step is said first
     yield made
     made.close(*tuple(made.fds))
+
+
+@pytest.mark.parametrize(("mac", "asked"), [("auto", 1), ("library", 0)])
+def test_a_site_may_keep_to_the_library(tmp_path: Path, mac: Mac, asked: int) -> None:
+    """With link.mac = "library" no kernel is even asked."""
+    kernel = Unable()
+    with open_bench(tmp_path, mac, kernel):
+        assert asked == kernel.asked
+
+
+class Unable:
+    """A kernel that cannot work on this CPU."""
+
+    asked = 0
+
+    def tags(self, key: bytes | None) -> None:
+        """None, and a count."""
+        self.asked += 1
 
 
 def pack(folder: Path, content: bytes, sequence: int = 1, *, rewrite: bool = True) -> Packed:
