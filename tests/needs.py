@@ -53,7 +53,9 @@ def _namespaces() -> bool:
     return program("nft") is not None and not is_possible()
 
 
-def _has_core() -> bool:
+@functools.cache
+def has_core() -> bool:
+    """Whether the compiled core was built here, and loads."""
     from diode.core.library import load
 
     try:
@@ -61,6 +63,14 @@ def _has_core() -> bool:
     except OSError:
         return False
     return True
+
+
+@functools.cache
+def _has_aarch64() -> bool:
+    if program("qemu-aarch64") is None or program("rustc") is None:
+        return False
+    asked = ["rustc", "--print", "target-libdir", "--target", "aarch64-unknown-linux-musl"]
+    return Path(subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()).is_dir()
 
 
 def _all(*names: str) -> Callable[[], bool]:
@@ -111,9 +121,7 @@ NEEDS: Final = {
     ),
     "root": Need(lambda: os.geteuid() == 0, "only root may do this: sudo make test"),
     "rustc": Need(_all("rustc"), "rustc is not installed: apt-get install rustc"),
-    "core": Need(
-        functools.cache(_has_core), "the compiled core is not built here: apt-get install rustc, and make again"
-    ),
+    "core": Need(has_core, "the compiled core is not built here: apt-get install rustc, and make again"),
     "softhsm2": Need(
         lambda: any(map(os.path.exists, SOFTHSM)) and program("softhsm2-util") is not None,
         "a program that signs is not installed: apt-get install minisign softhsm2",
@@ -121,6 +129,11 @@ NEEDS: Final = {
     "slapd": Need(
         _all("slapd", "slapadd", "slapcat", "ldapsearch", "ldapmodify"),
         "a directory and its tools are not installed: apt-get install slapd ldap-utils",
+    ),
+    "valgrind": Need(_all("valgrind"), "valgrind is not installed: apt-get install valgrind"),
+    "aarch64": Need(
+        _has_aarch64,
+        "no other machine can be emulated: apt-get install qemu-user, and rustup target add aarch64-unknown-linux-musl",
     ),
     "xmlsec1": Need(_all("xmlsec1"), "a program that signs XML is not installed: apt-get install xmlsec1"),
     "torch": Need(has_torch, f"PyTorch is not installed for {SYSTEM_PYTHON}: apt-get install python3-torch"),

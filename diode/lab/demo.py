@@ -175,7 +175,7 @@ class _Demo:
     async def _start(self, name: str, module: str, *arguments: str) -> Process:
         pipe = asyncio.subprocess.PIPE
         self._processes[name] = process = await asyncio.create_subprocess_exec(
-            *python(module, *arguments), stdout=pipe, stderr=pipe, cwd="/", env=environment()
+            *python(module, *arguments), stdout=pipe, stderr=pipe, cwd="/", env=environment("DIODE_CORE")
         )
         return process
 

@@ -34,7 +34,7 @@ class EnginesChosen:
     ``refused`` is empty where the core is used, or where nobody wants it.
     """
 
-    fec: Annotated[str, Word("core", *ENGINES)]
+    fec: Annotated[str, Word(*ENGINES)]
     tags: Annotated[str, Word("core", "library")]
     taking: Annotated[str, Word("core", "readable", "none")]  # none: the worker takes no datagrams
     refused: Annotated[str, Text(MAX_WORDS)]

@@ -26,6 +26,7 @@
 - ``runs``: cuts received runs into datagrams, and drops odd sizes; used by ``listen``, without numpy
 - ``sessions``: the admitted sessions, and how many of their datagrams were sent and received
 - ``sizes``: the sizes, limits and kinds of datagrams; loads no numpy
+- ``taking_proof``: compares how the compiled core takes datagrams with the readable way
 - ``trials``: limits how much work strangers can cause in a second
 - ``wire``: packs and screens the headers of whole runs of datagrams
 - ``zfec_code``: the repair code by zfec: reference and fallback

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from collections import defaultdict
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.pair import Pair, Process, pair
+from tests.needs import has_core
 from tests.sandbox.attacks import ATTACKS, PARSERS
 from tests.sandbox.installed import install
 
@@ -59,6 +61,8 @@ async def attacked(
             await process.said(json.dumps(json.dumps({"attack": "over", "module": module, "outcome": ""}))[1:-1])
         lines = [json.loads(line) for line in process.log]
     assert [] == [line for line in lines if line.get("event") == "sandbox_incomplete"]
+    chosen = [line["tags"] for line in lines if line.get("event") == "engines_chosen"]
+    assert ["core" if has_core() and os.environ.get("DIODE_CORE") != "off" else "library"] == chosen
     for line in lines:
         if line.get("line", "").startswith('{"attack"'):
             said = json.loads(line["line"])

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 pub enum Feature {
     /// AVX2.
     Avx2,
-    /// AES-NI, PCLMULQDQ and SSE4.1.
+    /// AES-NI, PCLMULQDQ and SSE4.1; on aarch64 AES and PMULL.
     Aes,
     /// VAES and VPCLMULQDQ on 256 bits, which take `Avx2` and `Aes` for granted.
     Vaes,
@@ -42,7 +42,9 @@ pub extern "C" fn diode_core_mask(lacking: u32) {
 fn features() -> u32 {
     static FOUND: OnceLock<u32> = OnceLock::new();
     let left = FOUND.get_or_init(found) & !MASKED.load(Ordering::Relaxed);
-    ALL.iter().filter(|feature| left & needs(**feature) == needs(**feature)).fold(0, |bits, feature| bits | bit(*feature))
+    ALL.iter()
+        .filter(|feature| left & needs(**feature) == needs(**feature))
+        .fold(0, |bits, feature| bits | bit(*feature))
 }
 
 fn bit(feature: Feature) -> u32 {
@@ -74,8 +76,15 @@ fn found() -> u32 {
     answers.iter().filter(|(_, there)| *there).fold(0, |bits, (feature, _)| bits | bit(*feature))
 }
 
+#[cfg(target_arch = "aarch64")]
+fn found() -> u32 {
+    use std::arch::is_aarch64_feature_detected;
+    let has_aes = is_aarch64_feature_detected!("aes") && is_aarch64_feature_detected!("pmull");
+    u32::from(has_aes) << Feature::Aes as u32
+}
+
 /// No kernel is written for another machine yet.
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn found() -> u32 {
     0
 }

@@ -3,6 +3,8 @@
 //! The readable twins in `diode/protocol` are the oracle and the fallback.
 
 mod aes;
+#[cfg(target_arch = "aarch64")]
+mod arm;
 mod coder;
 mod cpu;
 mod field;

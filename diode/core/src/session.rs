@@ -72,7 +72,17 @@ fn under(key: &[u8; 32]) -> Option<Box<dyn Tags>> {
     None
 }
 
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(target_arch = "aarch64")]
+fn under(key: &[u8; 32]) -> Option<Box<dyn Tags>> {
+    use crate::arm::Arm;
+    use crate::cpu::{has, Feature};
+    use crate::gmac::Gmac;
+
+    // SAFETY: the CPU has the instructions of this machine, as was just asked.
+    has(Feature::Aes).then(|| unsafe { Gmac::<Arm>::new(key) } as Box<dyn Tags>)
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn under(_: &[u8; 32]) -> Option<Box<dyn Tags>> {
     None
 }

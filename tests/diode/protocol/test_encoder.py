@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diode.protocol.auth import DatagramViews, Session
+from diode.protocol.auth import DatagramViews, Kernel, Session
 from diode.protocol.encoder import COUNTERS_PER_SESSION, MAX_PLACES, Part, SlabEncoder, Slot, fill_from
 from diode.protocol.fec import choose_engine
 from diode.protocol.geometry import Geometry, repair_offset, slab_at
 from diode.protocol.link_key import LinkKey, Mode
 from diode.protocol.sizes import OVERHEAD_BYTES, Kind, datagram_bytes
 from diode.protocol.wire import PADDING_BUNDLE, PADDING_COUNTER, headers_of, screen
+from tests.diode.core.kernels import PATHS, kernel_without
 from tests.diode.protocol.sending_order import symbols_of
 
 SHAPE = Geometry(448, 8, 200, 10)
@@ -60,10 +61,10 @@ MODES: tuple[Mode, ...] = ("gmac", "aead", "none")
 class Sealing:
     """An encoder with a slot of its own, in one session."""
 
-    def __init__(self, mode: Mode = "gmac", session: int = 5) -> None:
+    def __init__(self, mode: Mode = "gmac", session: int = 5, kernel: Kernel | None = None) -> None:
         self.mode = mode
         self.slot = Slot(memoryview(bytearray(FULL.rows * FULL.columns * datagram_bytes(448))), FULL)
-        self.encoder = SlabEncoder(choose_engine(), Session(KEY, session, mode), KEY.key_id)
+        self.encoder = SlabEncoder(choose_engine(), Session(KEY, session, mode, kernel), KEY.key_id)
 
     def encode(self, content: bytes, number: int = 0, repair: int = 0) -> np.ndarray[Any, Any]:
         """The datagrams of a slab of ``content`` in sending order."""
@@ -96,6 +97,23 @@ def test_headers_say_where_each_symbol_belongs(length: int, sending_pass: int, m
         copy = np.ascontiguousarray(made)
         views = DatagramViews(memoryview(copy.reshape(-1)), copy.shape[1], len(copy))
         assert Session(KEY, 5, mode).check(copy, views, slice(0, len(copy))).all()
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("lacking", PATHS.values(), ids=list(PATHS))
+def test_a_kernel_makes_the_same_datagrams(mode: Mode, lacking: int) -> None:
+    """Whole slabs, short ones, other passes and padding: byte for byte what the readable way makes."""
+    with kernel_without(lacking) as kernel:
+        compiled, readable = Sealing(mode, kernel=kernel), Sealing(mode)
+        for length in (1, 448, 449, FULL.row_bytes + 1, FULL.source_bytes - 1, FULL.source_bytes):
+            content = random.Random(length).randbytes(length)
+            assert np.array_equal(
+                readable.encode(content, repair=length % 5), compiled.encode(content, repair=length % 5)
+            )
+            assert readable.encoder.counter == compiled.encoder.counter
+        for each in (compiled, readable):
+            each.encoder.padding(each.slot, 9)
+        assert np.array_equal(readable.slot.datagrams[:9], compiled.slot.datagrams[:9])
 
 
 @settings(max_examples=40, deadline=None)

@@ -18,6 +18,7 @@ from diode.protocol.link_key import LinkKey
 from diode.protocol.runs import Run, slice_runs
 from diode.protocol.sessions import Admitted
 from diode.protocol.wire import headers_of
+from tests.diode.core.kernels import kernel_without
 
 KEY, OTHER_KEY = LinkKey.of(bytes(range(32))), LinkKey.of(bytes(range(1, 33)))
 GEOMETRY = Geometry(448, 1, 8, 0)
@@ -62,6 +63,27 @@ def test_a_session_need_not_wait_for_the_next_heartbeat() -> None:
     assert (8, 0) == (hear(second, data()), second.expected)
     hear(second, beat(3, sent=1500))
     assert 500 == second.expected
+
+
+def test_a_kernel_lets_the_same_rows_pass() -> None:
+    """Among damaged ones, ones of other sessions, and ones of a size that no link has."""
+    announced = [Admitted(KEY.key_id, SESSION.session, 0)]
+    with kernel_without(0) as kernel:
+        drops = [Counter[Drop](), Counter[Drop]()]
+        gates = [
+            Gate((KEY,), "gmac", drops[0], admitted=announced),
+            Gate((KEY,), "gmac", drops[1], admitted=announced, kernel=kernel),
+        ]
+        good, strange, damaged, odd = data(), data(), data(), np.ascontiguousarray(data()[:, :65])
+        headers_of(strange)["session"][1::2] += 1
+        damaged[np.arange(8), np.arange(40, 48) * 10] ^= 1
+        headers_of(odd)["symbol_bytes"] = 1
+        expected = {"good": 8, "strange": 4, "damaged": 0, "odd": 0}
+        for one in gates:
+            heard = {"good": good, "strange": strange, "damaged": damaged, "odd": odd}
+            assert expected == {name: hear(one, run) for name, run in heard.items()}
+        assert drops[0] == drops[1]
+        assert 16 == drops[0][Drop.TAG]
 
 
 def test_what_was_sent_before_we_came_was_not_lost() -> None:
