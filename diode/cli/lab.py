@@ -117,16 +117,25 @@ def plan(
 
 
 def bench(
-    quick: Annotated[bool, typer.Option("--quick", help="Three rows, under a minute.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Few rows, one run each: about a minute.")] = False,
+    parts: Annotated[
+        str,
+        typer.Option("--parts", metavar="PART,...", help="Only some of stages, transfers, sizes, singly, latency."),
+    ] = "",
     json_file: JsonFile = None,
+    compare: Annotated[
+        Path | None, typer.Option("--compare", metavar="FILE", help="Compare with FILE, which --json-file wrote here.")
+    ] = None,
 ) -> None:
     """Measure how fast this machine is.
 
-    The limit of the kernel, each stage alone, and whole transfers by real daemons. It works in a folder of its own.
+    The limit of the kernel, each stage alone and what bounds it, whole transfers by real daemons with the compiled core
+    and without it, sizes, single packets with losses, and how long one bundle takes. It works in a folder of its own.
+    Ctrl-C ends it; what was measured by then is in the file.
     """
     from diode.commands import lab
 
-    lab.bench(quick=quick, json_file=json_file)
+    lab.bench(parts, quick=quick, json_file=json_file, compare=compare)
 
 
 @calibrate_app.command("send")

@@ -4,7 +4,8 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -131,11 +132,32 @@ def _duration(seconds: float) -> str:
     return f"{1000 * seconds:.0f} ms" if seconds < 10 else str(timedelta(seconds=round(seconds)))
 
 
-def bench(*, quick: bool, json_file: Path | None) -> None:
-    """Measure this machine."""
-    from diode.lab.bench import run_bench  # takes longer to load than the other commands want to wait
+def bench(parts: str, *, quick: bool, json_file: Path | None, compare: Path | None) -> None:
+    """Measure this machine: all parts, or those that are named, with commas between. Raises UsageError."""
+    from diode.lab.bench import PARTS, QUICK_PARTS, Wanted, run_bench  # takes longer to load than others want to wait
 
-    run_bench(quick=quick, json_file=json_file, console=new_console())
+    chosen = tuple(parts.split(",")) if parts else QUICK_PARTS if quick else PARTS
+    if unknown := [part for part in chosen if part not in PARTS]:
+        raise UsageError(f"--parts: there is no {unknown[0]!r}; there are {', '.join(PARTS)}")
+    with _one_interrupt():
+        run_bench(Wanted(chosen, quick, json_file, compare), new_console())
+
+
+@contextmanager
+def _one_interrupt() -> Iterator[None]:
+    """The first signal ends the block. Later ones are ignored, so that nothing disturbs the cleaning up."""
+
+    def interrupt(*_: object) -> None:
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def calibrate_send(config: Path, steps: Sequence[int], seconds: float) -> None:

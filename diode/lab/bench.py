@@ -1,211 +1,266 @@
-"""``diode bench``: measures this machine: the kernel limit, each stage alone, and whole transfers by the real daemons.
+"""``diode bench``: measures this machine: the kernel limit, each stage alone, and bundles by the real daemons.
 
-The rate of a transfer is the highest that this machine carries without an unrepaired loss. It is found by trying lower
-and lower rates. Each row is the median of several transfers at that rate, and each transfer is compared byte by byte.
-Ratios refer to the kernel limit of the same run, so that they can be compared across machines and days.
+The rate of a transfer is the highest that this machine carries without an unrepaired loss (:mod:`diode.lab.series`).
+Each row is the median of several transfers at that rate, and each transfer is compared byte by byte. Rows with the
+compiled core and without it are measured by turns. Ratios refer to the kernel limit of the same run, so that they can
+be compared across days. A report of an earlier run on the same machine can be compared row by row
+(:mod:`diode.lab.report`).
 """
 
-import json
 import os
 import platform
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 from rich.console import Console
-from rich.table import Table
 
-from diode.lab import kernel_limit as raw
-from diode.lab import stages
-from diode.lab.transfer import Case, Ends, Transfer, open_ends, run_quietly
+from diode.errors import UsageError
+from diode.lab import kernel_limit, latency, limits, report, stages, tables
+from diode.lab.kernel_limit import Limit
+from diode.lab.progress import Progress
+from diode.lab.report import Row
+from diode.lab.series import Load, RealTransfers, Series, Way
+from diode.lab.sources import folder_in_memory, linked, write_small_files, write_source
+from diode.lab.transfer import Case, Ends, open_ends
+from diode.protocol.compiled import Compiled, choose_core
 from diode.protocol.fec import choose_engine
 from diode.protocol.sizes import datagram_bytes, symbol_bytes_for
 
+MTUS: Final = (1500, 9000)
+PARTS: Final = ("stages", "transfers", "sizes", "singly", "latency")  # in this order
+QUICK_PARTS: Final = ("stages", "transfers", "latency")
 SOURCE_BYTES: Final = 1 << 30
 QUICK_BYTES: Final = 256 << 20
 SMALL_FILES: Final = 100_000
-_START_OF_RAW: Final = 0.24  # of the kernel limit: more than any transfer reaches
-_SLOWER: Final = 0.85
-_ATTEMPTS: Final = 12  # that lost a bundle, until a row is given up
-
-Row = dict[str, Any]
+_RUNS: Final = 5
+_FEW_RUNS: Final = 3
+_CORES: Final = ("auto", "off", "require")
 
 
-class _Bench:
-    """What all rows share: the ends, the folder, the kernel limit, and how often a transfer is repeated."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is measured, and where the report goes. ``compare``: an earlier report."""
 
-    def __init__(self, ends: Ends, folder: Path, runs: int, console: Console) -> None:
-        self.ends = ends
-        self.folder = folder
-        self.raw: dict[str, float] = {}
-        self._runs = runs
-        self._console = console
-
-    def row(
-        self, case: Case, source: Path, size: int, *, runs: int = 0, note: str = "", folder: Path | None = None
-    ) -> Row:
-        """Median of transfers at the highest rate that lost nothing beyond repair."""
-        limit = self.raw[str(case.mtu)]
-        rate = _START_OF_RAW * limit * 1e9
-        head: Row = {"mtu": case.mtu, "profile": case.profile, "auth": case.auth, "bundle_bytes": size}
-        rows: list[Row] = []
-        failures = 0
-        wanted = runs or self._runs
-        while len(rows) < wanted and failures < _ATTEMPTS:
-            text = f"MTU {case.mtu}, {case.profile}, {case.auth}{note}: {len(rows)} of {wanted}"
-            with self._console.status(f"{text} at {rate / 1e9:.2f} GB/s, {failures} rates were too high"):
-                row = Transfer(case, self.ends, source, size, folder or self.folder, int(rate)).run()
-            if row is None:
-                failures, rate, rows = failures + 1, rate * _SLOWER, []
-            else:
-                rows.append(row)
-        if not rows:
-            return {**head, "gb_per_s": 0.0, "ratio": 0.0}
-        rows.sort(key=lambda row: row["gb_per_s"])
-        middle = rows[len(rows) // 2]
-        all_of_them = [row["gb_per_s"] for row in rows]
-        return {**head, **middle, "ratio": middle["gb_per_s"] / limit, "runs_gb_per_s": all_of_them}
+    parts: Sequence[str] = PARTS
+    quick: bool = False
+    json_file: Path | None = None
+    compare: Path | None = None
 
 
-def run_bench(*, quick: bool, json_file: Path | None, console: Console) -> dict[str, Any]:
-    """Measure, show tables, and write ``json_file``. Returns what was written."""
-    report: dict[str, Any] = {"machine": machine(), "raw": {}, "stages": [], "end_to_end": [], "more": []}
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where and how all parts are measured. ``cores``: what DIODE_CORE says in each way, the core at last."""
+
+    ends: Ends
+    folder: Path
+    cores: Sequence[str]
+    raw: dict[int, Limit]
+    progress: Progress
+    quick: bool
+
+    @property
+    def runs(self) -> int:
+        return 1 if self.quick else _RUNS
+
+    @property
+    def series(self) -> Series:
+        by_mtu = {mtu: limit.bytes_per_s for mtu, limit in self.raw.items()}
+        return Series(RealTransfers(self.ends), by_mtu, self.progress)
+
+    def ways(self, lost_per_mille: int | None = None) -> list[Way]:
+        return [Way(core, lost_per_mille) for core in self.cores]
+
+    def source(self) -> tuple[Path, int]:
+        """The file that is transferred, and its size; written when it is first needed."""
+        size = QUICK_BYTES if self.quick else SOURCE_BYTES
+        path = self.folder / "1" / "source.bin"
+        return (path if path.exists() else write_source(path, size)), size
+
+
+def run_bench(wanted: Wanted, console: Console) -> dict[str, Any]:
+    """Measure, show tables, and write the report after each part. Returns it.
+
+    Raises UsageError, before anything is measured, for a report that cannot be compared or a file that cannot be
+    written.
+    """
+    then = report.read_report(wanted.compare) if wanted.compare is not None else None
+    if wanted.json_file is not None:
+        report.refuse_unwritable(wanted.json_file)
+    core, why_not = _core()
     with ExitStack() as stack:
         ends = stack.enter_context(open_ends())
-        folder, file_system = stack.enter_context(_folder(huge=True))
-        report["machine"] |= {"link": ends.name, "files": file_system}
-        console.print(", ".join(f"{key} {value}" for key, value in report["machine"].items()), highlight=False)
-        bench = _Bench(ends, folder, 1 if quick else 5, console)
-        for mtu in (1500, 9000):
-            limit = raw.measure(datagram_bytes(symbol_bytes_for(mtu)), ends.low, ends.high, ends.to)
-            report["raw"][str(mtu)] = bench.raw[str(mtu)] = limit / 1e9
-            report["stages"] += stages.measure(mtu, symbol_bytes_for(mtu), folder)
-        _show_stages(console, report)
-        if quick:
-            source = _write_source(folder / "quick" / "source.bin", QUICK_BYTES)
-            cases = [Case(1500, "gmac", "standard"), Case(9000, "gmac", "standard"), Case(9000, "none", "clean")]
-            report["end_to_end"] = [bench.row(case, source, QUICK_BYTES) for case in cases]
-        else:
-            source = _write_source(folder / "1" / "source.bin", SOURCE_BYTES)
-            two = _linked(source, 2)
-            modes = product((1500, 9000), ("none", "gmac", "aead"), ("clean", "standard"))
-            report["end_to_end"] = [bench.row(Case(*mode), two, 2 * SOURCE_BYTES) for mode in modes]
-        _show_rows(console, report["end_to_end"], "outbox to inbox, every byte verified and compared")
-        if not quick:
-            report["more"] = list(_more(bench, source))
-            _show_rows(console, report["more"], "sizes, small files and losses")
-    if json_file is not None:
-        json_file.write_text(json.dumps(report, indent=1) + "\n")
-    return report
+        folder, file_system = stack.enter_context(folder_in_memory(huge=True))
+        found = report.new_report(machine(core, why_not) | {"link": ends.name, "files": file_system})
+        if then is not None and wanted.compare is not None:
+            report.refuse_other_machine(then["machine"], found["machine"], wanted.compare)
+        console.print(", ".join(f"{key} {value}" for key, value in found["machine"].items()), highlight=False)
+        cores = ("off", "require") if core.kernel is not None else ("off",)
+        place = _Place(ends, folder, cores, {}, Progress(console), wanted.quick)
+        for name in ("raw", *(part for part in PARTS if part in wanted.parts)):
+            measure, show = _PARTS[name]
+            with place.progress.part(name):
+                rows = list(measure(place, core))
+            found["rows"] = list(limits.bound([*found["rows"], *rows]))
+            show(console, found["rows"])
+            _write(wanted, found)
+    found["complete"] = True
+    _write(wanted, found)
+    if then is not None:
+        differences = report.differences(then["machine"], found["machine"])
+        tables.show_comparison(console, report.compared(then["rows"], found["rows"]), then, differences)
+    return found
 
 
-def _more(bench: _Bench, source: Path) -> Iterator[Row]:
-    """Rows beside the table: 1 GiB against 8 GiB, many small files, and 1 % random loss against none."""
-    for mtu, links in product((1500, 9000), (1, 8)):
-        linked, size = _linked(source, links), links * SOURCE_BYTES
-        row = bench.row(Case(mtu, "gmac", "standard"), linked, size, runs=3, note=f", {links} GiB")
-        yield {**row, "what": f"{links} GiB"}
-    with _folder(huge=False) as (folder, _):
-        small = _write_small_files(folder / "small", SMALL_FILES)
-        case, size = Case(1500, "gmac", "standard"), SMALL_FILES << 10
-        row = bench.row(case, small, size, runs=3, note=", small files", folder=folder)
-    yield {**row, "what": f"{SMALL_FILES:,} files of 1 KiB"}
-    for mtu, per_mille in product((1500, 9000), (0, 10)):
-        if not bench.ends.drop(per_mille):
-            return  # without namespaces or nft there is nothing to lose packets in
-        row = bench.row(Case(mtu, "gmac", "standard"), _linked(source, 1), SOURCE_BYTES, note=f", {per_mille} lost")
-        yield {**row, "what": f"packet by packet, {per_mille / 10:g} % lost"}
+def _write(wanted: Wanted, found: dict[str, Any]) -> None:
+    if wanted.json_file is not None:
+        report.write_report(wanted.json_file, found)
 
 
-def machine() -> dict[str, Any]:
-    """A description of the machine that is measured."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+def _core() -> tuple[Compiled, str]:
+    """The compiled core as DIODE_CORE has it, and why there is none. Raises UsageError where it is required."""
+    said = os.environ.get("DIODE_CORE", "auto")
+    if said not in _CORES:
+        raise UsageError(f"DIODE_CORE is {said!r}; it can be auto, off or require")
+    core = choose_core("require" if said != "off" else "off", int.from_bytes(os.urandom(8)))
+    why_not = "DIODE_CORE is off" if said == "off" else core.refused
+    if said == "require" and core.kernel is None:
+        raise UsageError(f"DIODE_CORE is require, but the compiled core cannot be used: {why_not}")
+    return core, why_not
+
+
+def machine(core: Compiled, why_not: str) -> dict[str, Any]:
+    """A description of the machine that is measured, and of what else it does."""
     return {
-        "cpu": models[0] if models else platform.processor(),
+        "cpu": report.cpu_name(),
         "cores": os.cpu_count(),
         "kernel": platform.release(),
         "python": platform.python_version(),
         "fec": choose_engine().name,
+        "core": f"none ({why_not})" if core.kernel is None else "used",
+        "load": round(os.getloadavg()[0], 1),
     }
 
 
-@contextmanager
-def _folder(*, huge: bool) -> Iterator[tuple[Path, str]]:
-    """A folder in memory, and what it lies on: the disk is not what is measured.
+def _raw(place: _Place, _: Compiled) -> Iterator[Row]:
+    for mtu in MTUS:
+        place.progress.say(f"raw {mtu}")
+        limit = kernel_limit.measure(
+            datagram_bytes(symbol_bytes_for(mtu)), place.ends.low, place.ends.high, place.ends.to
+        )
+        place.raw[mtu] = limit
+        yield {"row": f"raw {mtu}", "part": "raw", "unit": "GB/s", "value": limit.bytes_per_s / 1e9}
 
-    ``huge``: root gets a tmpfs of huge pages of its own. Handing out small pages, of a virtual machine above all, costs
-    more than everything else that a receiver does; a small file would cost a huge page, though.
-    """
-    shared = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - mkdtemp makes it private
-    folder = Path(tempfile.mkdtemp(prefix="diode-bench-", dir=shared))
-    mount = ("mount", "-t", "tmpfs", "-o", "size=80%,huge=always", "diode-bench", folder)
-    mounted = huge and os.geteuid() == 0 and run_quietly(*mount)
+
+def _stages(place: _Place, core: Compiled) -> Iterator[Row]:
+    place.progress.say("limits of memory, hash and kernel")
+    yield from limits.measure(place.raw)
+    for mtu in MTUS:
+        place.progress.say(f"stages at MTU {mtu}")
+        yield from stages.measure(mtu, symbol_bytes_for(mtu), place.folder, core)
+
+
+def _transfers(place: _Place, _: Compiled) -> Iterator[Row]:
+    """All modes, the core on and off by turns. Quick: both ways of the slowest common mode, and two faster ones."""
+    source, size = place.source()
+    load = Load(linked(source, 1), size, place.folder)
+    ways = place.ways()
+    modes: list[tuple[Case, list[Way]]]
+    if place.quick:
+        cases = [Case(1500, "gmac", "standard"), Case(9000, "gmac", "standard"), Case(9000, "none", "clean")]
+        modes = [(case, ways if case is cases[0] else ways[-1:]) for case in cases]
+    else:
+        each = product(MTUS, ("none", "gmac", "aead"), ("clean", "standard"))
+        modes = [(Case(*mode), ways) for mode in each]
+    rows: list[Row] = []
+    for case, of_case in modes:
+        name = f"{case.mtu} {case.profile} {case.auth}"
+        rows += place.series.rows(name, case, of_case, load, place.runs, part="transfers")
+    yield from rows
+    yield from limits.workers(rows)
+
+
+def _sizes(place: _Place, _: Compiled) -> Iterator[Row]:
+    """1 GiB against 8 GiB, and many small files, with the core."""
+    source, size = place.source()
+    for mtu, links in product(MTUS, (1, 8)):
+        load = Load(linked(source, links), links * size, place.folder)
+        case, name = Case(mtu, "gmac", "standard"), f"{links} x {size >> 20} MiB {mtu} standard gmac"
+        yield from place.series.rows(name, case, place.ways()[-1:], load, min(place.runs, _FEW_RUNS), part="sizes")
+    count = SMALL_FILES // 10 if place.quick else SMALL_FILES
+    with folder_in_memory(huge=False) as (folder, _file_system):
+        load = Load(write_small_files(folder / "small", count), count << 10, folder)
+        case, name = Case(1500, "gmac", "standard"), f"{count:,} files of 1 KiB 1500 standard gmac"
+        yield from place.series.rows(name, case, place.ways()[-1:], load, min(place.runs, _FEW_RUNS), part="sizes")
+
+
+def _singly(place: _Place, _: Compiled) -> Iterator[Row]:
+    """Single packets, no offload: the core on and off, and 1 % random loss against none."""
+    if not place.ends.drop(0):
+        return  # without namespaces or nft there is nothing to lose packets in
+    source, size = place.source()
+    load = Load(linked(source, 1), size, place.folder)
+    ways = [*place.ways(0), Way(place.cores[-1], 10)]
     try:
-        yield folder, "tmpfs, huge pages" if mounted else str(shared or folder.parent)
+        for mtu in MTUS[:1] if place.quick else MTUS:
+            name = f"packet by packet {mtu} standard gmac"
+            yield from place.series.rows(name, Case(mtu, "gmac", "standard"), ways, load, place.runs, part="singly")
     finally:
-        if mounted:
-            run_quietly("umount", folder)
-        shutil.rmtree(folder, ignore_errors=True)
+        place.ends.drop(None)
 
 
-def _write_source(path: Path, size: int) -> Path:
-    rng = np.random.default_rng(1)
-    path.parent.mkdir()
-    with path.open("wb") as file:
-        for _ in range(size >> 24):
-            file.write(rng.bytes(1 << 24))
-    return path
+def _latency(place: _Place, _: Compiled) -> Iterator[Row]:
+    sizes = latency.QUICK_SIZES if place.quick else latency.SIZES
+    for mtu in MTUS[:1] if place.quick else MTUS:
+        case = Case(mtu, "gmac", "standard", place.cores[-1])
+        yield from latency.drops(place.ends, case, sizes, place.folder, place.runs, place.progress)
+        yield from latency.commands(place.series, case, sizes, place.folder, place.runs)
 
 
-def _linked(source: Path, count: int) -> Path:
-    """A folder with ``count`` hard links to ``source``: as many GiB to send, one to keep."""
-    folder = source.parent.parent / f"linked-{count}"
-    if not folder.exists():
-        folder.mkdir()
-        for number in range(count):
-            os.link(source, folder / f"{number}.bin")
-    return folder
+def _of(part: str, rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if row["part"] == part]
 
 
-def _write_small_files(folder: Path, count: int) -> Path:
-    rng = np.random.default_rng(2)
-    for number in range(count):
-        if number % 1000 == 0:
-            (folder / f"{number // 1000}").mkdir(parents=True)
-        (folder / f"{number // 1000}" / f"{number}.json").write_bytes(rng.bytes(1024))
-    return folder
+def _show_stages(console: Console, rows: Sequence[Row]) -> None:
+    tables.show_stages(console, rows)
+    tables.show_limits(console, rows)
 
 
-def _show_stages(console: Console, report: dict[str, Any]) -> None:
-    table = Table("stage alone", "MTU 1500", "MTU 9000", title="GB/s, one thread; raw: both ends")
-    table.add_row("raw: sockets and trains only", *(f"{report['raw'][mtu]:.2f}" for mtu in ("1500", "9000")))
-    by_stage: dict[str, list[str]] = {}
-    for row in report["stages"]:
-        by_stage.setdefault(row["stage"], []).append(f"{row['gb_per_s']:.2f}")
-    for name, figures in by_stage.items():
-        table.add_row(name, *figures)
-    console.print(table)
+def _show_raw(_: Console, rows: Sequence[Row]) -> None:
+    """With the stages."""
 
 
-def _show_rows(console: Console, rows: list[Row], title: str) -> None:
-    heads = ("MTU", "profile", "auth", "GB/s", "of raw", "lost", "CPU s/GB tx, rx", "PSS MiB tx, rx+socket", "all s")
-    table = Table(*heads, title=title)
-    for row in rows:
-        cells = [str(row["mtu"]), row["profile"], row["auth"], f"{row['gb_per_s']:.2f}", f"{row['ratio']:.3f}"]
-        if row["gb_per_s"]:
-            cpu, pss = row["cpu_s_per_gb"], row["pss_bytes"]
-            sides = [sum(s for name, s in cpu.items() if name.startswith(side)) for side in ("sender", "receiver")]
-            memory = [pss.get("sender", 0) >> 20, pss["receiver_with_socket"] >> 20]
-            cells += [str(row["lost"]), f"{sides[0]:.2f}, {sides[1]:.2f}", f"{memory[0]}, {memory[1]}"]
-            cells.append(f"{row['outbox_to_inbox_s']:.1f}")
-        if "what" in row:
-            table.add_section()
-            table.add_row("", row["what"])
-        table.add_row(*cells)
-    console.print(table)
+def _show_transfers(console: Console, rows: Sequence[Row]) -> None:
+    title = "first datagram to inbox, every byte verified and compared"
+    tables.show_transfers(console, _of("transfers", rows), title)
+    tables.show_limits(console, [row for row in rows if row["row"].startswith("worker ")])
+
+
+def _show_sizes(console: Console, rows: Sequence[Row]) -> None:
+    tables.show_transfers(console, _of("sizes", rows), "sizes and small files")
+
+
+def _show_singly(console: Console, rows: Sequence[Row]) -> None:
+    if found := _of("singly", rows):
+        tables.show_transfers(console, found, "packet by packet, no offload")
+    else:
+        console.print("packet by packet: not measured, since it needs root, network namespaces and nft")
+
+
+def _show_latency(console: Console, rows: Sequence[Row]) -> None:
+    tables.show_latency(console, _of("latency", rows))
+
+
+_Measure = Callable[[_Place, Compiled], Iterator[Row]]
+_Show = Callable[[Console, Sequence[Row]], None]
+_PARTS: Final[dict[str, tuple[_Measure, _Show]]] = {
+    "raw": (_raw, _show_raw),
+    "stages": (_stages, _show_stages),
+    "transfers": (_transfers, _show_transfers),
+    "sizes": (_sizes, _show_sizes),
+    "singly": (_singly, _show_singly),
+    "latency": (_latency, _show_latency),
+}

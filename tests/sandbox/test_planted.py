@@ -99,7 +99,7 @@ def test_benchmarks_and_checks_run_nothing_that_is_planted(trap: Path, monkeypat
     monkeypatch.chdir(trap)
     for name, value in surroundings(trap).items():
         monkeypatch.setenv(name, value)
-    assert raw.measure(1472, (), (), Address("127.0.0.1", 0), seconds=0.2) > 0
+    assert raw.measure(1472, (), (), Address("127.0.0.1", 0), seconds=0.2).bytes_per_s > 0
     host.Host().run("ip", "link")
     transfer.run_quietly("umount", "/nowhere")
     assert "" == ran(trap)
