@@ -84,6 +84,17 @@ class NotInitialisedError(OperatorError):
     exit_code = 10
 
 
+class CoreError(OperatorError):
+    """The compiled core is required, and a process cannot use it for the reason ``refused``."""
+
+    reason = "core"
+    exit_code = 2
+
+    def __init__(self, refused: str) -> None:
+        do = "build it (docs/operations.md, 'Compiled core'), or set core = \"auto\""
+        super().__init__(f"the compiled core is required, and cannot be used: {refused}; {do}")
+
+
 class LockedError(OperatorError):
     """Another daemon already works on this folder."""
 

@@ -175,8 +175,9 @@ class Running:
         lag = LagWatch(config, ledger, self.disk, say, self._clock.likely_utc)
         self.watches = DrillWatch(config, ledger, self.disk, self._clock.likely_utc), lag
         self._pipelines = Pipelines(config, station.socket.fileno(), self._link, figures, shutdown, say)
-        lookup, has_choice = Lookup(config, ledger), config.fec.engine == "auto"
-        self._door = Door(self._link, lookup, self._on_the_way, self._pipelines, self.disk, say, has_choice=has_choice)
+        given = self._link, Lookup(config, ledger), self._on_the_way, self._pipelines, self.disk, say, shutdown.fail
+        has_choice, needs_core = config.fec.engine == "auto", config.core == "require"
+        self._door = Door(*given, has_choice=has_choice, needs_core=needs_core)
         dismissing = Dismissing(ledger, station.audit, config.state, say)
         desk = Desk(station.audit, picture, Retrying(config, ledger, scans), dismissing)
         self.control = ControlDoor(config.state, "receiver", WORDS, desk.answer)

@@ -7,7 +7,7 @@ module, too, so it needs only the standard library.
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
-from diode.process.messages import ENGINES, MACS, UDP_PATHS
+from diode.process.messages import CORES, ENGINES, MACS, UDP_PATHS
 from diode.process.vocabulary import ByName, Chars, Fields, Flag, Many, Maybe, Row, Whole, Word
 
 MAX_CHANNELS: Final = 100_000  # of a configuration; all of it still fits into what a worker takes
@@ -64,6 +64,7 @@ class AssembleSettings:
         Many(Row(Whole(0, (1 << 16) - 1), Whole(0, (1 << 64) - 1), Whole(0, 1 << 63)), MAX_SESSIONS),
     ]
     auth: Annotated[Literal["gmac", "aead", "none"], Word(*AUTHS)]
+    core: Annotated[Literal["auto", "off", "require"], Word(*CORES)]
     mac: Annotated[Literal["auto", "library"], Word(*MACS)]
     engine: Annotated[str, Word("auto", *ENGINES)]
     datagram_bytes: Size

@@ -146,6 +146,7 @@ class Sender:
             self._packer.at_work,
         )
         stream.add(desk.flows.hear)
+        stream.add(desk.engines.hear)
         self._door = Door(config.state, "sender", WORDS, desk.answer)
         lookups = Lookups(config.state / LEDGER_FILE, self._audit, say)
         told = self._pipelines, scheduler, self._flights, self.tally

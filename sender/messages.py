@@ -10,7 +10,17 @@ from typing import Annotated, Final, Literal
 
 from diode.bundle.manifest import MAX_TABLE_BYTES
 from diode.formats.names import MAX_FILES, MAX_SEQUENCE
-from diode.process.messages import ENGINES, MACS, UDP_PATHS, Fatal, PathChosen, PeerRefused, SandboxLacks
+from diode.process.messages import (
+    CORES,
+    ENGINES,
+    MACS,
+    UDP_PATHS,
+    EnginesChosen,
+    Fatal,
+    PathChosen,
+    PeerRefused,
+    SandboxLacks,
+)
 from diode.process.vocabulary import Chars, Code, Many, Row, Text, Vocabulary, Whole, Word
 from diode.protocol.geometry import PROFILES
 from diode.protocol.link_key import MODES, Mode
@@ -116,6 +126,22 @@ class SendSlot:
 
 
 @dataclass(frozen=True, slots=True)
+class SendPart:
+    """``count`` datagrams of a slot may leave, while ``encode`` still fills the rest. ``SendSlot`` sends that."""
+
+    slot: Slot
+    first: Annotated[int, Whole(0, MAX_DATAGRAMS - 1)]
+    count: Annotated[int, Whole(0, MAX_DATAGRAMS)]
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """The rest of a slot, of which parts were sent, will not be sent. It is answered by :class:`SlotSent`."""
+
+    slot: Slot
+
+
+@dataclass(frozen=True, slots=True)
 class SendFiller:
     """Send padding in place of a job that failed, so that what leaves after it is as far from what left before."""
 
@@ -137,10 +163,9 @@ class SlotSent:
 
 @dataclass(frozen=True, slots=True)
 class SessionBegun:
-    """``encode`` has started: it seals datagrams under this session and link key, and codes with this FEC engine."""
+    """``encode`` has started: it seals datagrams under this session and link key."""
 
     session: Annotated[str, Code("[0-9a-f]{16}")]
-    engine: Annotated[str, Word(*ENGINES)]
     key_id: Annotated[int, Whole(0, (1 << 16) - 1)]
 
 
@@ -200,6 +225,7 @@ class EncodeSettings:
     state: Annotated[str, Chars(1 << 16)]
     key: Annotated[str, Chars(1 << 16)]
     auth: Annotated[Mode, Word(*MODES)]
+    core: Annotated[Literal["auto", "off", "require"], Word(*CORES)]
     mac: Annotated[Literal["auto", "library"], Word(*MACS)]
     engine: Annotated[str, Word("auto", *ENGINES)]
     symbol_bytes: Annotated[int, Whole(MIN_SYMBOL_BYTES, MAX_SYMBOL_BYTES)]
@@ -226,9 +252,9 @@ class TransmitSettings:
 
 
 ENCODE_HEARS: Final = Vocabulary(SetRate, SendPadding, BundleBegun, BundleEnded, SendSlab, SendRow, ProveSlab)
-ENCODE_SAYS: Final = Vocabulary(Failed, Proven, once=(SessionBegun, SandboxLacks, PeerRefused))
+ENCODE_SAYS: Final = Vocabulary(Failed, Proven, once=(SessionBegun, EnginesChosen, SandboxLacks, PeerRefused))
 TRANSMIT_SAYS: Final = Vocabulary(
     Sent, Degraded, SendRefused, SendAccepted, once=(PathChosen, SandboxLacks, PeerRefused, Fatal)
 )
-ENCODE_TO_TRANSMIT: Final = Vocabulary(SetRate, SendPadding, SendSlot, SendFiller)
+ENCODE_TO_TRANSMIT: Final = Vocabulary(SetRate, SendPadding, SendPart, SendSlot, GiveBack, SendFiller)
 TRANSMIT_TO_ENCODE: Final = Vocabulary(SlotSent)

@@ -47,7 +47,7 @@ def test_only_store_speaks_of_bundles() -> None:
     """And only ``assemble`` of heartbeats and sessions; of itself alone, ``listen``."""
     names = {who: {kind.__name__ for kind in words.kinds} for who, words in VOCABULARIES.items()}
     assert {"SandboxLacks", "PeerRefused", "PathChosen"} == names["listen"]
-    assert {"SandboxLacks", "PeerRefused", "EngineChosen", "Heard", "OldKey"} == names["assemble"]
+    assert {"SandboxLacks", "PeerRefused", "EnginesChosen", "Heard", "OldKey"} == names["assemble"]
     assert {"SandboxLacks", "PeerRefused"} == names["examine"] == names["describe"]
     about = {kind for kind in messages.STORE_SAYS.kinds if issubclass(kind, messages._OfBundle)}
     assert len(about) >= 14

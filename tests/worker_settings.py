@@ -8,7 +8,14 @@ from receiver.settings import AssembleSettings, ListenSettings
 def assemble_settings(**given: Any) -> AssembleSettings:
     """As :class:`receiver.settings.AssembleSettings`, what a test does not care about left out."""
     pipes = dict.fromkeys(("ready_read", "free_write", "store_read", "store_write"), -1)
-    usual: dict[str, Any] = {"orders": {}, "admitted": (), "mac": "auto", "engine": "auto", "datagram_bytes": 0}
+    usual: dict[str, Any] = {
+        "orders": {},
+        "admitted": (),
+        "mac": "auto",
+        "core": "off",
+        "engine": "auto",
+        "datagram_bytes": 0,
+    }
     return AssembleSettings(**pipes | usual | given)
 
 

@@ -12,6 +12,7 @@ _SENDER = """\
 # Every key has an environment twin: DIODE_LINK__RATE=200M, DIODE_SEND__PASSES=2, ...
 
 state = "state"             # ledger and packed bundles
+core = "auto"               # off: nothing is computed by the compiled core; require: no start without it
 # anchor = "sent/.anchor.json"   # by which a ledger that went back in time is noticed; best on another disk than state
 # audit = "state/audit"     # the audit log, one signed line for each decision
 service_key = "keys/service.key"   # signs what this side says of itself: the audit log; never a bundle
@@ -79,6 +80,7 @@ _RECEIVER = """\
 # Every key has an environment twin: DIODE_LINK__LISTEN=0.0.0.0:9000, ...
 
 state = "state"             # ledger
+core = "auto"               # off: nothing is computed by the compiled core; require: no start without it
 # anchor = "inbox/.diode/anchor.json"   # by which a ledger that went back in time is noticed; best on another disk
 # audit = "state/audit"     # the audit log, one signed line for each decision
 service_key = "keys/service.key"   # signs what this side says of itself: the audit log, receipts

@@ -27,6 +27,7 @@ HostPort = Annotated[str, AfterValidator(is_address)]
 Auth = Literal["gmac", "aead", "none"]
 Mac = Literal["auto", "library"]
 UdpPath = Literal["auto", "batched", "portable"]
+Core = Literal["auto", "off", "require"]
 
 
 class Section(BaseModel):
@@ -68,6 +69,7 @@ class Config(Section):
     anchor: Path | None = None
     audit: Path | None = None
     service_key: Path = Path("keys/service.key")  # signs what a side says of itself: its audit log, its receipts
+    core: Core = "auto"  # the compiled core; require: the daemon ends where a worker cannot use it
     fec: Fec = Fec()
     metrics: Metrics = Metrics()
     log: Log = Log()

@@ -7,6 +7,7 @@
 - ``completion``: words that a shell offers: commands, bundle ids, channels; harmless ones alone
 - ``contents``: shows the first files of a bundle to a person who decides about it
 - ``drawing``: draws tables and bars on a terminal, every cell escaped
+- ``engines``: says what computes each step of the link
 - ``entry``: how the three commands start quickly, and turn errors into one line and an exit code
 - ``help``: how help texts look: commands in panels, plain text, 80 columns
 - ``human``: sizes, spans, moments, names and states as people say them

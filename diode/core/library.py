@@ -23,8 +23,8 @@ def load() -> ctypes.CDLL:
 def load_from(path: Path) -> ctypes.CDLL:
     """The library in a file.
 
-    Raises OSError, which says why in a few words, where it is missing, where everybody may write it, where it is of
-    another machine or damaged, and where it speaks another version.
+    Raises OSError, which says why in a few words: FileNotFoundError where it is missing, and others where everybody may
+    write it, where it is of another machine or damaged, and where it speaks another version.
     """
     try:
         facts = path.stat()
@@ -32,7 +32,7 @@ def load_from(path: Path) -> ctypes.CDLL:
             raise OSError(f"{path}: not a file")
         head = _head(path)
     except OSError as error:
-        raise OSError(f"{path}: {error.strerror}" if error.strerror else str(error)) from None
+        raise type(error)(f"{path}: {error.strerror}" if error.strerror else str(error)) from None
     if facts.st_mode & stat.S_IWOTH:
         raise OSError(f"{path}: everybody may write it; chmod o-w {path}")
     if not _is_whole(head, facts.st_size):

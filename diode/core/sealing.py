@@ -6,10 +6,12 @@ in ``diode/protocol/auth.py``.
 
 import ctypes
 import weakref
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from diode.core import taking
 
 Bytes2D = NDArray[np.uint8]
 
@@ -26,6 +28,7 @@ _FUNCTIONS: Final = {
         (_address, _address, _size, _size, _size, _size, ctypes.c_char_p, ctypes.c_uint64, ctypes.c_uint32),
     ),
     "diode_check_rows": (ctypes.c_int32, (_address, _address, _size, _size, _address, _size, _address)),
+    "diode_take": taking.TYPES,
     "diode_session_tag": (ctypes.c_int32, (_address, ctypes.c_char_p, ctypes.c_char_p, _size, ctypes.c_char_p)),
 }
 
@@ -68,6 +71,16 @@ class CompiledTags:
         if done != 0:
             raise ValueError(f"{count} rows that a matrix of {datagrams.shape} does not have")
         return authentic
+
+    def take(
+        self,
+        datagrams: Bytes2D,
+        rows: "NDArray[np.intp]",
+        headers: "NDArray[Any]",
+        places: "tuple[Bytes2D, NDArray[np.bool_]] | None",
+    ) -> "NDArray[np.uint8]":
+        """What becomes of each of ``rows``. See :func:`diode.core.taking.take`."""
+        return taking.take(self._library, self.handle, datagrams, rows, headers, places)
 
     def tag(self, nonce: bytes, data: bytes) -> bytes:
         """The tag of any bytes under any nonce of 12 bytes, for test vectors."""

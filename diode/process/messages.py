@@ -7,6 +7,7 @@ from diode.errors import DiodeError, exit_codes
 from diode.process.vocabulary import Among, Code, Many, Text, Word
 
 ENGINES: Final = ("isal", "zfec")
+CORES: Final = ("auto", "off", "require")  # whether the compiled core is used
 MACS: Final = ("auto", "library")  # who computes tags
 UDP_PATHS: Final = ("batched", "portable")
 MAX_WORDS: Final = 500
@@ -27,10 +28,16 @@ class PathChosen:
 
 
 @dataclass(frozen=True, slots=True)
-class EngineChosen:
-    """Which Reed-Solomon implementation the worker uses."""
+class EnginesChosen:
+    """What computes each step of the worker: ``core`` is the compiled core. ``refused``: why that is not used.
 
-    engine: Annotated[str, Word(*ENGINES)]
+    ``refused`` is empty where the core is used, or where nobody wants it.
+    """
+
+    fec: Annotated[str, Word("core", *ENGINES)]
+    tags: Annotated[str, Word("core", "library")]
+    taking: Annotated[str, Word("core", "readable", "none")]  # none: the worker takes no datagrams
+    refused: Annotated[str, Text(MAX_WORDS)]
 
 
 @dataclass(frozen=True, slots=True)

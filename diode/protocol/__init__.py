@@ -4,6 +4,8 @@
 - ``assembler``: puts datagrams together into slabs, within a fixed memory
 - ``auth``: session keys, and the tags of datagrams
 - ``bundles``: keeps which bundles are known or finished, and which of their slabs may begin
+- ``compiled``: decides whether the compiled core is used, and what of it
+- ``core_proof``: compares the compiled core with the readable code before it is used
 - ``early_slabs``: limits slabs of bundles whose manifest is not verified yet
 - ``encoder``: turns slabs into sealed datagrams in sending order
 - ``extents``: allocates stretches of an arena
@@ -19,6 +21,7 @@
 - ``open_slab``: collects the symbols of one incomplete slab
 - ``pacing``: tells when the next train may leave
 - ``resend_codes``: writes and reads resend and confirm codes
+- ``run_taker``: takes runs by the compiled core: checks tags while symbols go to their places
 - ``runs``: cuts received runs into datagrams, and drops odd sizes; used by ``listen``, without numpy
 - ``sessions``: the admitted sessions, and how many of their datagrams were sent and received
 - ``sizes``: the sizes, limits and kinds of datagrams; loads no numpy

@@ -85,21 +85,62 @@ class Assembler:
         """
         headers = copy_headers(datagrams if len(rows) == len(datagrams) else datagrams[:, :HEADER_BYTES][rows])
         symbols = datagrams[:, HEADER_BYTES:-TAG_BYTES]
-        for first, last in _stretches(headers):
+        for first, last in stretches(headers):
             head = headers[first]
             if head["bundle"] == PADDING_BUNDLE:
                 self.figures.padding += last - first
                 continue
-            key = SlabKey(int(head["bundle"]), Kind(int(head["kind"])), int(head["flags"]), int(head["slab"]))
-            columns, k = int(head["columns"]), int(head["k"])
-            slab = self._slab(key, symbols.shape[1], columns, k)
+            key, columns, k = key_of(head), int(head["columns"]), int(head["k"])
+            slab = self.slab(key, symbols.shape[1], columns, k)
             picked = rows[first:last]
             if isinstance(slab, Drop):
                 self._drops[slab] += len(picked)
-            elif not slab.has_shape(symbols.shape[1], columns, k):
-                self._drops[Drop.SIGNED_GEOMETRY] += len(picked)
-            else:
-                self._place(slab, symbols, picked, headers["symbol"][first:last].astype(np.intp))
+            elif self.place(slab, symbols, picked, headers["symbol"][first:last].astype(np.intp)):
+                self.touch(slab)
+
+    def peek(self, key: SlabKey, symbol_bytes: int, columns: int, k: int) -> OpenSlab | Drop | None:
+        """The slab into whose empty places anything may be written, or why its datagrams are dropped. Changes nothing.
+
+        None: :meth:`slab` must decide, because it would open a slab, or nobody has signed its shape, or its spilled
+        symbols are on their way, which come to places that are still empty.
+        """
+        slab = self._open.get(key)
+        if slab is None:
+            signed = self._bundles.may_begin(key, symbol_bytes)
+            return signed if isinstance(signed, Drop) else None
+        if slab.is_early or slab.is_loading:
+            return None
+        return slab if slab.has_shape(symbol_bytes, columns, k) else Drop.SIGNED_GEOMETRY
+
+    def slab(self, key: SlabKey, symbol_bytes: int, columns: int, k: int) -> OpenSlab | Drop:
+        """The slab that authentic datagrams of this shape belong to, opened at its first one, or why there is none.
+
+        Of a bundle not yet known nobody has signed a shape: the newer claim rules, so that a lie ends with its teller.
+        """
+        slab = self._open.get(key)
+        if slab is not None and slab.is_early and not slab.has_shape(symbol_bytes, columns, k):
+            self._give_up(key)
+            slab = None
+        found = slab or self._begin(key, symbol_bytes, columns, k)
+        is_strange = isinstance(found, OpenSlab) and not found.has_shape(symbol_bytes, columns, k)
+        return Drop.SIGNED_GEOMETRY if is_strange else found
+
+    def place(self, slab: OpenSlab, symbols: Bytes2D, rows: Rows, numbers: Symbols) -> bool:
+        """Put the symbols of these ascending rows of a matrix to their places; False if the slab has none for any."""
+        inside = slab.may_hold(numbers)
+        if not inside.all():
+            self._drops[Drop.SIGNED_GEOMETRY] += int(np.count_nonzero(~inside))
+            rows, numbers = rows[inside], numbers[inside]
+            if not len(rows):
+                return False
+        contiguous = int(rows[-1]) - int(rows[0]) == len(rows) - 1  # rows ascend
+        slab.place(symbols[rows[0] : rows[-1] + 1] if contiguous else symbols[rows], numbers, self._drops)
+        return True
+
+    def touch(self, slab: OpenSlab) -> None:
+        """Symbols of a slab were placed: it is the newest one now, and complete, if they were enough."""
+        self._open.move_to_end(slab.key)
+        self._maybe_complete(slab)
 
     def know(
         self,
@@ -168,29 +209,6 @@ class Assembler:
     def release(self, offset: int) -> None:
         """Give back the memory of a slab that was handed over."""
         self._extents.free(offset)
-
-    def _place(self, slab: OpenSlab, symbols: Bytes2D, rows: Rows, numbers: Symbols) -> None:
-        inside = slab.may_hold(numbers)
-        if not inside.all():
-            self._drops[Drop.SIGNED_GEOMETRY] += int(np.count_nonzero(~inside))
-            rows, numbers = rows[inside], numbers[inside]
-            if not len(rows):
-                return
-        contiguous = int(rows[-1]) - int(rows[0]) == len(rows) - 1  # rows ascend
-        slab.place(symbols[rows[0] : rows[-1] + 1] if contiguous else symbols[rows], numbers, self._drops)
-        self._open.move_to_end(slab.key)
-        self._maybe_complete(slab)
-
-    def _slab(self, key: SlabKey, symbol_bytes: int, columns: int, k: int) -> OpenSlab | Drop:
-        """The slab that a datagram belongs to, opened at its first one, or why there is none.
-
-        Of a bundle not yet known nobody has signed a shape: the newer claim rules, so that a lie ends with its teller.
-        """
-        slab = self._open.get(key)
-        if slab is not None and slab.is_early and not slab.has_shape(symbol_bytes, columns, k):
-            self._give_up(key)
-            slab = None
-        return slab or self._begin(key, symbol_bytes, columns, k)
 
     def _begin(self, key: SlabKey, symbol_bytes: int, columns: int, k: int) -> OpenSlab | Drop:
         """Open a slab at the first datagram of it, or say why not."""
@@ -305,7 +323,12 @@ class Assembler:
         self.handed_over.append(Completed(slab.key, slab.offset, slab.length))
 
 
-def _stretches(headers: NDArray[np.void]) -> Iterator[tuple[int, int]]:
+def key_of(head: np.void) -> SlabKey:
+    """The slab that a screened header names."""
+    return SlabKey(int(head["bundle"]), Kind(int(head["kind"])), int(head["flags"]), int(head["slab"]))
+
+
+def stretches(headers: NDArray[np.void]) -> Iterator[tuple[int, int]]:
     """(first, last + 1) of neighbouring datagrams that belong to one slab and claim one shape."""
     if not len(headers):
         return

@@ -5,6 +5,7 @@ Only authentic heartbeats admit sessions (:mod:`diode.protocol.admission`).
 
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +15,27 @@ from diode.protocol.admission import Admission, Heard
 from diode.protocol.auth import DatagramViews, Kernel
 from diode.protocol.link_key import LinkKey, Mode
 from diode.protocol.link_order import LinkOrder
-from diode.protocol.sessions import Admitted
+from diode.protocol.sessions import Admitted, Tracked
 from diode.protocol.sizes import OVERHEAD_BYTES, Kind
-from diode.protocol.wire import copy_headers, screen
+from diode.protocol.wire import Headers, copy_headers, screen
 
 Bytes2D = NDArray[np.uint8]
 Rows = NDArray[np.intp]
+
+
+class Claim(NamedTuple):
+    """The rows of a matrix that claim to be data of one admitted session, ascending. Their tags are not checked yet."""
+
+    session: int
+    tracked: Tracked
+    rows: Rows
+
+
+class Claims(NamedTuple):
+    """What the headers of a matrix claim: a copy of all of them, and the rows of each admitted session."""
+
+    headers: Headers
+    sessions: list[Claim]
 
 
 class Gate:
@@ -78,6 +94,19 @@ class Gate:
         ``datagrams`` is an (n, size) matrix in the caller's memory. In ``aead`` mode its symbols are decrypted in
         place.
         """
+        claims = self.claims(datagrams, now)
+        admitted = [self._check(datagrams, views, claims, claim, now) for claim in claims.sessions]
+        if not admitted:
+            return np.empty(0, dtype=np.intp)
+        return admitted[0] if len(admitted) == 1 else np.sort(np.concatenate(admitted))
+
+    def claims(self, datagrams: Bytes2D, now: float) -> Claims:
+        """Judge everything but the tags of data, by a copy of the headers. Heartbeats are heard, strangers dropped.
+
+        ``datagrams`` may change meanwhile: each row is read once here, and once more when it claims to be a heartbeat,
+        which is then judged by that second copy alone. The caller checks the tags, over these headers, and calls
+        :meth:`settle` for each session.
+        """
         headers = copy_headers(datagrams)
         passed, dropped = screen(headers, datagrams.shape[1] - OVERHEAD_BYTES)
         self._drops.update(dropped)
@@ -90,14 +119,21 @@ class Gate:
         for row, kind in zip(np.flatnonzero(beats).tolist(), headers["kind"][beats].tolist(), strict=True):
             self._admission.hear(datagrams[row], kind, now)
         rows = np.flatnonzero(passed & ~beats)
-        counters = headers["counter"].astype(np.uint64)
-        admitted = [
-            self._check(datagrams, views, self._of_its_key(headers["key_id"], group, session), session, counters, now)
+        found = (
+            self._claim(headers["key_id"], group, session)
             for session, group in self._by_session(headers["session"][rows], rows)
-        ]
-        if not admitted:
-            return rows[:0]
-        return admitted[0] if len(admitted) == 1 else np.sort(np.concatenate(admitted))
+        )
+        return Claims(headers, [claim for claim in found if claim is not None])
+
+    def settle(self, claims: Claims, claim: Claim, authentic: Rows, now: float) -> None:
+        """The tags of a session's rows were checked: count them, and remember who speaks under the older key."""
+        tracked = claim.tracked
+        self._drops[Drop.TAG] += len(claim.rows) - len(authentic)
+        is_current = tracked.key_id == self._key_ids[0]
+        counters = claims.headers["counter"][authentic].astype(np.uint64)
+        tracked.count(counters, is_believed=is_current or not self._admission.current_has_spoken)
+        if not is_current and len(authentic):
+            self._admission.note_speaker(tracked.key_id, claim.session, now)
 
     def _by_session(self, sessions: NDArray[np.uint64], rows: Rows) -> Iterator[tuple[int, Rows]]:
         """Each session that ``rows`` claim, and its rows.
@@ -115,36 +151,20 @@ class Gate:
         for session in np.unique(sessions):
             yield int(session), rows[sessions == session]
 
-    def _of_its_key(self, key_ids: NDArray[np.uint16], rows: Rows, session: int) -> Rows:
-        """Those of ``rows`` that name the link key under which their session is admitted."""
-        tracked = self._sessions.get(session)
-        if tracked is None:
-            return rows
-        same: NDArray[np.bool_] = key_ids[rows] == tracked.key_id
-        if same.all():
-            return rows
-        self._drops[Drop.SESSION] += int(np.count_nonzero(~same))
-        kept: Rows = rows[same]
-        return kept
-
-    def _check(
-        self,
-        datagrams: Bytes2D,
-        views: DatagramViews,
-        rows: Rows,
-        session: int,
-        counters: NDArray[np.uint64],
-        now: float,
-    ) -> Rows:
+    def _claim(self, key_ids: NDArray[np.uint16], rows: Rows, session: int) -> Claim | None:
+        """Those of ``rows`` that name the link key under which their session is admitted; None when it is not."""
         tracked = self._sessions.get(session)
         if tracked is None:
             self._drops[Drop.SESSION] += len(rows)
-            return rows[:0]
+            return None
+        same: NDArray[np.bool_] = key_ids[rows] == tracked.key_id
+        self._drops[Drop.SESSION] += int(np.count_nonzero(~same))
+        return Claim(session, tracked, rows if same.all() else rows[same])
+
+    def _check(self, datagrams: Bytes2D, views: DatagramViews, claims: Claims, claim: Claim, now: float) -> Rows:
+        rows = claim.rows
         all_of_them = len(rows) == len(datagrams)
-        authentic = rows[tracked.cipher.check(datagrams, views, slice(0, len(rows)) if all_of_them else rows)]
-        self._drops[Drop.TAG] += len(rows) - len(authentic)
-        is_current = tracked.key_id == self._key_ids[0]
-        tracked.count(counters[authentic], is_believed=is_current or not self._admission.current_has_spoken)
-        if not is_current and len(authentic):
-            self._admission.note_speaker(tracked.key_id, session, now)
+        is_authentic = claim.tracked.cipher.check(datagrams, views, slice(0, len(rows)) if all_of_them else rows)
+        authentic: Rows = rows[is_authentic]
+        self.settle(claims, claim, authentic, now)
         return authentic

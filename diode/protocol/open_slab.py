@@ -82,6 +82,11 @@ class OpenSlab:
         self.count = int(np.count_nonzero(self.have))
         self.is_loading = False
 
+    def took(self, numbers: Symbols) -> None:
+        """Count symbols that somebody else put to places which were empty, and noted in ``have``."""
+        self.settled[numbers] = not self.is_early
+        self.count += len(numbers)
+
     def place(self, rows: Bytes2D, numbers: Symbols, drops: "Counter[Drop]") -> None:
         """Copy symbols ((n, S) view of received datagrams, by symbol number) to their places.
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from diode.console.engines import engine_lines
 from diode.console.human import moment_text, size_text
 from diode.console.status_lines import bundle_line, ended, hanging, headed, moving_line, wrapped
 
@@ -59,6 +60,7 @@ def _host(now: Said, width: int, now_s: float) -> Iterator[str]:
         yield from wrapped(
             f"THIS HOST'S CLOCK JUMPED by {clock['seconds']:,} s at {at}; nothing is deleted by age", width
         )
+    yield from engine_lines(now.get("engines"), width)
     if not workers["begun"]:
         yield "  the workers have not begun yet; if that lasts, the log says why"
     elif not workers["well"]:

@@ -11,7 +11,18 @@ from diode.control.flow import Flow
 from diode.formats.timestamps import now_utc
 from diode.process.clock import ClockJumped
 from receiver.catalogue.lag import Lag, said, worst
-from receiver.events.happened import Coming, Ended, Event, Health, Incomplete, NowHeld, ScanFailed, Scanned, WorkerDied
+from receiver.events.happened import (
+    Coming,
+    Ended,
+    EnginesTaken,
+    Event,
+    Health,
+    Incomplete,
+    NowHeld,
+    ScanFailed,
+    Scanned,
+    WorkerDied,
+)
 
 MOST_FAILED: Final = 1000  # scans that gave no answer, the newest
 
@@ -36,6 +47,7 @@ class Picture:
         self._incomplete: set[str] = set()  # of what is coming: nothing more of it is expected
         self._outcomes = {"published": 0, "quarantined": 0, "expired": 0}
         self._workers = {"begun": False, "well": False, "restarts": 0}
+        self._engines: dict[str, str] = {}
         self._jumps: dict[str, Any] = {"jumps": 0, "last": None, "seconds": 0, "right_again": True}
 
     def read(self, event: Event) -> None:
@@ -52,6 +64,8 @@ class Picture:
                 self.unanswered.pop(bundle, None)
             case Health(_, has_begun, is_well):
                 self._workers |= {"begun": has_begun, "well": is_well}
+            case EnginesTaken(fec, tags, taking):
+                self._engines = {"fec": fec, "tags": tags, "taking": taking}
             case WorkerDied():
                 self._workers["restarts"] += 1
             case ClockJumped(seconds, is_undone):
@@ -92,6 +106,7 @@ class Picture:
             "link": self._link(),
             "clock": dict(self._jumps),
             "workers": dict(self._workers),
+            "engines": dict(self._engines),
             "on_the_way": coming[:most],
             "coming": len(coming),
             "since_start": dict(self._outcomes),

@@ -77,6 +77,16 @@ class IsalAbsent:
 
 
 @dataclass(frozen=True, slots=True)
+class EnginesTaken:
+    """What computes each step. ``refused``: why the compiled core is not used, although it should be; empty: it is."""
+
+    fec: str
+    tags: str
+    taking: str
+    refused: str
+
+
+@dataclass(frozen=True, slots=True)
 class SandboxIncomplete:
     """Parts of a worker's sandbox could not be put in force."""
 
@@ -312,6 +322,7 @@ Event = (
     | OldKeyUsed
     | GapsCounted
     | IsalAbsent
+    | EnginesTaken
     | SandboxIncomplete
     | UdpPathTaken
     | WorkerDied

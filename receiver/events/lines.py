@@ -10,6 +10,7 @@ from typing import Final
 
 from diode.bundle.ref import names_of
 from diode.console.budget import Seldom
+from diode.console.engines import log_engines
 from diode.log import log
 from diode.process.clock import ClockJumped, log_clock
 from diode.process.restarts import WorkersLate, log_late
@@ -23,6 +24,7 @@ from receiver.events.happened import (
     Dismissed,
     DrillEnded,
     Ended,
+    EnginesTaken,
     Event,
     HealthFound,
     HealthUnsaid,
@@ -93,7 +95,7 @@ class Lines:
                 _tell_of_missing(event)
             case LinkSilent() | LinkImpaired() | LinkAlive() | BeatsLeftOut() | OldKeyUsed():
                 self._tell_of_link(event)
-            case IsalAbsent() | SandboxIncomplete() | UdpPathTaken() | WorkerDied() | WorkersLate():
+            case IsalAbsent() | EnginesTaken() | SandboxIncomplete() | UdpPathTaken() | WorkerDied() | WorkersLate():
                 _tell_of_workers(event)
             case WorkerRefused() | WorkerSaid():
                 log_worker(event)
@@ -175,12 +177,16 @@ def _tell_of_missing(event: HintsLeftOut | ResendNeeded | CodeNotKept | Dismisse
             log.info(said, **{name: value for name, value in facts.items() if value}, who=who, reason=reason)
 
 
-def _tell_of_workers(event: IsalAbsent | SandboxIncomplete | UdpPathTaken | WorkerDied | WorkersLate) -> None:
+def _tell_of_workers(
+    event: IsalAbsent | EnginesTaken | SandboxIncomplete | UdpPathTaken | WorkerDied | WorkersLate,
+) -> None:
     match event:
         case WorkersLate():
             log_late(event)
         case IsalAbsent():
             log.warning("isal_absent", consequence=ZFEC_ALONE)
+        case EnginesTaken(fec, tags, taking, refused):
+            log_engines({"fec": fec, "tags": tags, "taking": taking}, refused)
         case SandboxIncomplete(worker, lacks):
             consequence = f"a taken-over {worker} could do more than it needs"
             log.warning("sandbox_incomplete", lacks=list(lacks), consequence=consequence)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Final
 
 from diode.errors import ContentError, Drop, exit_codes
-from diode.process.messages import EngineChosen, Fatal, PathChosen, PeerRefused, SandboxLacks
+from diode.process.messages import EnginesChosen, Fatal, PathChosen, PeerRefused, SandboxLacks
 from diode.process.vocabulary import Blob, Code, Many, Row, Text, Vocabulary, Whole, Word
 from receiver.messages.use import Drilled, NotLinked, Ordered, PointerMoved, Recalled
 
@@ -341,7 +341,7 @@ class DiskFailing:
 
 
 LISTEN_SAYS: Final = Vocabulary(once=(SandboxLacks, PathChosen, PeerRefused))
-ASSEMBLE_SAYS: Final = Vocabulary(Heard, OldKey, once=(SandboxLacks, EngineChosen, PeerRefused))
+ASSEMBLE_SAYS: Final = Vocabulary(Heard, OldKey, once=(SandboxLacks, EnginesChosen, PeerRefused))
 STORE_SAYS: Final = Vocabulary(
     *(Accepted, Resumed, Progress, Held, AcceptedBy, Published, BundleRefused, ManifestRefused, Expired, TrustChanged),
     *(Proving, Dropped, TrustForked, TrustNotPublished, NumberWaits, MoreNotSaid),

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from diode.errors import MessageError
-from diode.process.messages import EngineChosen, Fatal, PathChosen, PeerRefused, SandboxLacks
+from diode.errors import CoreError, DiodeError, MessageError
+from diode.process.messages import EnginesChosen, Fatal, PathChosen, PeerRefused, SandboxLacks
 from diode.process.workers import Worker
-from receiver.events.happened import Event, IsalAbsent, SandboxIncomplete, UdpPathTaken
+from receiver.events.happened import EnginesTaken, Event, IsalAbsent, SandboxIncomplete, UdpPathTaken
 from receiver.events.lookup import Lookup
 from receiver.messages.pipeline import Heard, OldKey
 from receiver.spool.disk import DiskHealth
@@ -29,7 +29,10 @@ _PEERS: Final = {  # whose messages a worker refuses, by their names
 
 
 class Door:
-    """Takes each message of a worker, in order. ``has_choice``: the configuration leaves the FEC engine to workers."""
+    """Takes each message of a worker, in order.
+
+    ``has_choice``: the configuration leaves the FEC engine to workers. ``needs_core``: it requires the compiled core.
+    """
 
     def __init__(
         self,
@@ -39,8 +42,10 @@ class Door:
         pipelines: Pipelines,
         disk: DiskHealth,
         say: Callable[[Event], None],
+        fail: Callable[[DiodeError], None],
         *,
         has_choice: bool,
+        needs_core: bool,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._link = link
@@ -50,6 +55,8 @@ class Door:
         self._disk = disk
         self._say = say
         self._has_choice = has_choice
+        self._needs_core = needs_core
+        self._fail = fail
         self._clock = clock
 
     def take(self, worker: Worker, message: object) -> None:
@@ -59,8 +66,8 @@ class Door:
                 self._link.heard(message, self._clock(), self._on_the_way.coming)
             case OldKey():
                 self._link.old_key(message)
-            case EngineChosen(engine):
-                self._engine_chosen(engine)
+            case EnginesChosen():
+                self._engines_chosen(message)
             case SandboxLacks(lacks):
                 self._sandbox_lacks(worker, lacks)
             case PathChosen(path):
@@ -72,9 +79,12 @@ class Door:
             case _:
                 self._of_bundle(message)
 
-    def _engine_chosen(self, engine: str) -> None:
-        if engine == "zfec" and self._has_choice:
+    def _engines_chosen(self, chosen: EnginesChosen) -> None:
+        if chosen.fec == "zfec" and self._has_choice:
             self._say(IsalAbsent())
+        self._say(EnginesTaken(chosen.fec, chosen.tags, chosen.taking, chosen.refused))
+        if chosen.refused and self._needs_core:
+            self._fail(CoreError(chosen.refused))
 
     def _sandbox_lacks(self, worker: Worker, lacks: tuple[str, ...]) -> None:
         if lacks:

@@ -15,14 +15,14 @@ import numpy as np
 from diode.bundle.ref import number_of
 from diode.errors import Drop
 from diode.process.memory import LINK_SIZE, Counters, Ring, map_memfd
-from diode.process.messages import EngineChosen, SandboxLacks
+from diode.process.messages import EnginesChosen, SandboxLacks
 from diode.process.programs import readable_folders
 from diode.process.sandbox import MODULES, confine, landlock_version
 from diode.process.waiting import ready
 from diode.process.workers import Mailbox, refusing_peers, start_worker
 from diode.protocol.admission import Heard
 from diode.protocol.assembler import Assembler
-from diode.protocol.auth import Kernel
+from diode.protocol.compiled import READABLE, Compiled, choose_core
 from diode.protocol.fec import choose_engine
 from diode.protocol.gate import Gate
 from diode.protocol.heartbeat import write_heartbeat
@@ -46,7 +46,7 @@ REST_S: Final = 2.0  # without data for so long, what is open is spilled: a powe
 class Assemble:
     """The worker's state."""
 
-    def __init__(self, settings: AssembleSettings, control: Mailbox, kernel: Kernel | None = None) -> None:
+    def __init__(self, settings: AssembleSettings, control: Mailbox, core: Compiled = READABLE) -> None:
         self._control = control
         self._ready_read, self._free_write = settings.ready_read, settings.free_write
         self._counters = Counters(settings.counters, COUNTERS)
@@ -57,8 +57,8 @@ class Assemble:
         keys = [read_link_key(Path(path)) for path in settings.keys]
         admitted = [Admitted(*session) for session in settings.admitted]
         orders = {key: LinkOrder(*order) for key, order in settings.orders.items()}
-        chosen = kernel if settings.mac == "auto" else None
-        self._gate = Gate(keys, settings.auth, self._drops, orders, admitted, chosen)
+        kernel = core.kernel_for(settings.mac, settings.auth)
+        self._gate = Gate(keys, settings.auth, self._drops, orders, admitted, kernel)
         engine = choose_engine(settings.engine)
         arena = np.frombuffer(map_memfd(settings.arena), dtype=np.uint8)
         self._assembler = Assembler(arena, engine, self._drops, self._wait_for_space)
@@ -66,7 +66,7 @@ class Assemble:
         self._handover = Handover(store, self._assembler)
         self._heard = self._told = 0  # heartbeats whose size was taken, and of which the supervisor was told
         self._resting_from: float | None = None  # the last data; None: all is spilled since
-        control.send(EngineChosen(engine.name))
+        control.send(EnginesChosen(engine.name, "core" if kernel else "library", "readable", core.refused))
 
     def run(self) -> None:
         """Work until ``listen``, ``store`` or the supervisor is gone; what is open then is spilled."""
@@ -144,7 +144,8 @@ class Assemble:
 def main() -> None:
     """Entry point of the worker."""
     settings, control = start_worker(AssembleSettings, says=ASSEMBLE_SAYS, nice=-10)
-    worker = Assemble(settings, control)
+    core = choose_core(settings.core, int.from_bytes(os.urandom(8)))
+    worker = Assemble(settings, control, core)
     writes = (control.write_fd, settings.free_write, settings.store_write)
     folders = readable_folders() if landlock_version() else []  # numpy imports parts of itself when they are first used
     control.send(SandboxLacks(tuple(confine(MODULES if folders else (), writes=writes, reads=folders))))

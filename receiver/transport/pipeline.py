@@ -169,6 +169,7 @@ def _start_assemble(
         orders=dict(orders),
         admitted=tuple((key_id, session, expected) for key_id, session, expected in admitted),
         auth=config.link.auth,
+        core=config.core,
         mac=config.link.mac,
         engine=config.fec.engine,
         datagram_bytes=datagram_bytes,

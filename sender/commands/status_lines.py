@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from diode.console.engines import engine_lines
 from diode.console.human import moment_text, shortened, size_text
 from diode.console.status_lines import bundle_line, ended, hanging, headed, moving_line, wrapped
 
@@ -41,6 +42,7 @@ def _line(now: Said, width: int, now_s: float) -> Iterator[str]:
     yield from wrapped(
         f"daemon: running since {moment_text(now['since'], now_s)}, sends to {line['to']} {rate}", width, ""
     )
+    yield from engine_lines(now.get("engines"), width)
     if line["off"]:
         yield "  the timetable says that nothing is sent now"
     if line["refused"]:

@@ -11,7 +11,7 @@ from diode.errors import MessageError, UsageError
 from diode.formats.timestamps import now_utc
 from diode.process.peer import Peer
 from sender.control.pauses import Pauses
-from sender.control.picture import Flows, Picture, packing
+from sender.control.picture import Engines, Flows, Picture, packing
 from sender.control.retrying import Plan, Retrying
 from sender.control.words import WHOLE_LINE, Cancel, Hold, LetGo, Pause, Resume, Retry, RetryItem, Status
 from sender.ledger import Ledger, Row
@@ -46,6 +46,7 @@ class Desk:
         self._at_work = at_work
         self._started = now_utc()
         self.flows = Flows(flights.outgoing)
+        self.engines = Engines()
         scheduler.pause(lambda channel: WHOLE_LINE in pauses.since or channel in pauses.since)
 
     async def answer(self, message: object, peer: Peer) -> Mapping[str, Any]:
@@ -85,6 +86,7 @@ class Desk:
             "at": now_utc(),
             "since": self._started,
             "line": line,
+            "engines": dict(self.engines.said),
             "paused": dict(self._pauses.since),
             "packing": packing(self._at_work),
             "on_air": picture.on_air(self._flights.outgoing.values()),

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from diode.bundle.ref import label_of
 from diode.control.flow import Flow
-from sender.events.happened import Event, SlabSent
+from sender.events.happened import EnginesTaken, Event, SlabSent
 from sender.ledger import Row
 from sender.pack.at_work import Underway
 from sender.transport.flights import Outgoing
@@ -40,6 +40,19 @@ class Flows:
         """Bytes a second of user data."""
         flow = self._flows.get(bundle)
         return 0 if flow is None else flow.rate(self._clock(), done_bytes)
+
+
+class Engines:
+    """Reader: what computes each step, as the workers said last."""
+
+    def __init__(self) -> None:
+        self.said: dict[str, str] = {}
+
+    def hear(self, event: Event) -> None:
+        """Note what the workers chose."""
+        match event:
+            case EnginesTaken(fec, tags):
+                self.said = {"fec": fec, "tags": tags}
 
 
 class Picture:

@@ -221,6 +221,15 @@ class IsalAbsent:
 
 
 @dataclass(frozen=True, slots=True)
+class EnginesTaken:
+    """What computes each step. ``refused``: why the compiled core is not used, although it should be; empty: it is."""
+
+    fec: str
+    tags: str
+    refused: str
+
+
+@dataclass(frozen=True, slots=True)
 class UdpPathTaken:
     """How datagrams reach the kernel."""
 
@@ -323,6 +332,7 @@ Event = (
     | LineReady
     | LineOff
     | IsalAbsent
+    | EnginesTaken
     | KernelRefuses
     | KernelAccepts
     | DestinationChanged

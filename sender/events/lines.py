@@ -7,6 +7,7 @@ because the option ``--json`` prints that line as JSON.
 from typing import Any, Final
 
 from diode.bundle.ref import label_of
+from diode.console.engines import log_engines
 from diode.log import log
 from diode.process.clock import ClockJumped, log_clock
 from diode.process.restarts import WorkersLate, log_late
@@ -21,6 +22,7 @@ from sender.events.happened import (
     ContentSkipped,
     DestinationChanged,
     DestinationUnknown,
+    EnginesTaken,
     Event,
     FilesSentAgain,
     IntakePassed,
@@ -132,6 +134,8 @@ def _line_of_a_worker(event: Event) -> None:
     match event:
         case IsalAbsent():
             log.warning("isal_absent", consequence=ZFEC_ALONE)
+        case EnginesTaken(fec, tags, refused):
+            log_engines({"fec": fec, "tags": tags}, refused)
         case UdpPathTaken(path):
             log.info("udp_path_chosen", path=path)
         case OffloadRefused(detail):

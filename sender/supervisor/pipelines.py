@@ -10,14 +10,15 @@ from functools import partial
 from typing import Final
 
 from diode.config.sender import SenderConfig
-from diode.errors import DiodeError, WorkerError
+from diode.errors import CoreError, DiodeError, WorkerError
 from diode.net.address import Address
 from diode.process import tending
-from diode.process.messages import Fatal, PathChosen, PeerRefused, SandboxLacks
+from diode.process.messages import EnginesChosen, Fatal, PathChosen, PeerRefused, SandboxLacks
 from diode.process.restarts import Rebuilding, Restarts, failure_of
 from diode.process.supervise import Pulse, WorkerGroup
 from diode.process.workers import Worker
 from sender.events.happened import (
+    EnginesTaken,
     Event,
     IsalAbsent,
     LineReady,
@@ -117,15 +118,25 @@ class Pipelines:
                 self._shutdown.fail(failure_of(message))
             case PeerRefused():
                 self._worker_group.alarm(_blamed(worker, message), message.kind, message.why)
-            case SandboxLacks() | PathChosen():
+            case SandboxLacks() | PathChosen() | EnginesChosen():
                 self._introduced(worker, message)
 
-    def _introduced(self, worker: Worker, message: SandboxLacks | PathChosen) -> None:
+    def _introduced(self, worker: Worker, message: SandboxLacks | PathChosen | EnginesChosen) -> None:
         """A worker said at its start how it works."""
-        if isinstance(message, PathChosen):
-            self._say(UdpPathTaken(message.path))
-        elif message.lacks:
-            self._say(SandboxIncomplete(worker.name, message.lacks))
+        match message:
+            case PathChosen(path):
+                self._say(UdpPathTaken(path))
+            case EnginesChosen():
+                self._engines_chosen(message)
+            case SandboxLacks(lacks) if lacks:
+                self._say(SandboxIncomplete(worker.name, lacks))
+
+    def _engines_chosen(self, chosen: EnginesChosen) -> None:
+        if chosen.fec == "zfec" and self._config.fec.engine == "auto":
+            self._say(IsalAbsent())
+        self._say(EnginesTaken(chosen.fec, chosen.tags, chosen.refused))
+        if chosen.refused and self._config.core == "require":
+            self._shutdown.fail(CoreError(chosen.refused))
 
     def mourn(self, worker: Worker) -> None:
         """A worker died: build a new pipeline. Slabs that were under way are sent again."""
@@ -167,8 +178,6 @@ class Pipelines:
             self._shutdown.fail(WorkerError("the link key was changed since the start; start again, all is kept"))
             return
         self._pipeline.session = begun.session
-        if begun.engine == "zfec" and self._config.fec.engine == "auto":
-            self._say(IsalAbsent())
         self._greeting = tending.start("announcement", partial(self._introduce, self._pipeline))
 
     async def _introduce(self, pipeline: Pipeline) -> None:

@@ -94,6 +94,7 @@ def _start_encode(config: SenderConfig, between: _Between, slot_bytes: int) -> W
         state=str(config.state),
         key=str(config.link.key),
         auth=config.link.auth,
+        core=config.core,
         mac=config.link.mac,
         engine=config.fec.engine,
         symbol_bytes=config.link.symbol_bytes,

@@ -20,10 +20,10 @@ from sender.pack.hashed import Order
 from sender.pack.packer import Packer
 from sender.pack.retention import find_moved
 from sender.recovery.rebaseline import open_ledger as open_sender_ledger
-from sender.transport.encode import Bundle, Compared
 from sender.transport.flights import Flights
 from sender.transport.heartbeats import Heart
 from sender.transport.plan import Job, Padding, Wait
+from sender.transport.reading import Bundle, Compared
 from sender.transport.schedule import Scheduler
 from tests.faults.replaced import Replacement, replaced
 
@@ -98,7 +98,7 @@ class Staging:
             return np.tile(self.padding.datagrams, (-(-step.datagrams // 64), 1))[: step.datagrams]
         plan = self.flights.outgoing[step.bundle].plan
         bundle = Bundle(self.world.config.state / "bundles" / f"{step.bundle:016x}", plan, Compared(plan.slabs_bytes))
-        return datagrams_of(self.encoder, self.slot, self.padding, plan, step, bundle.fill(step, may_stream=True))
+        return datagrams_of(self.encoder, self.slot, self.padding, plan, step, bundle.fill(step))
 
     def heartbeat(self) -> np.ndarray:
         """As `Heart` says it."""

@@ -5,10 +5,15 @@
 mod aes;
 #[cfg(target_arch = "aarch64")]
 mod arm;
+mod coder;
 mod cpu;
+mod field;
+mod gf;
 mod gmac;
 mod machine;
 mod session;
+mod syndromes;
+mod take;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 

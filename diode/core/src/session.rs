@@ -4,8 +4,8 @@ use crate::aes::BATCH;
 use crate::gmac::{Row, Tags, Untagged, HEADER, TAG};
 
 const COUNTER: std::ops::Range<usize> = 16..24;
-const SYMBOL: std::ops::Range<usize> = 36..38;
-const MAX_SYMBOLS: usize = 1 << 16;
+pub const SYMBOL: std::ops::Range<usize> = 36..38;
+pub const MAX_SYMBOLS: usize = 1 << 16;
 const MAX_SIZE: usize = 1 << 16; // no datagram is larger
 
 /// The key of one session, ready to use. Several threads may use it at once.

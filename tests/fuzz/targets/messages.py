@@ -95,7 +95,7 @@ def seeds() -> dict[str, bytes]:
         (3, receiver.Spilled(*slab, offset=0, symbol_bytes=448, symbols=256, have=bytes(32))),
         (3, receiver.Wanted(*slab, offset=0, symbol_bytes=448, symbols=256)),
         (4, receiver.Known(7, (448, 64, 4, 2), 1, 2, 3, b"\x80", b"", b"", b"")),
-        (5, sender.SessionBegun("0" * 16, "isal", 7)),
+        (5, sender.SessionBegun("0" * 16, 7)),
         (6, sender.Sent(1)),
         (7, sender.BundleBegun(7, 300_000, 896, 90, 352, 1)),
         (7, sender.BundleEnded(7)),

@@ -31,6 +31,8 @@ LINES: list[tuple[str, str, dict[str, Any]]] = [
     ("error", "heartbeats_left_out", {"count": 5}),
     ("warning", "old_link_key_used", {"key": "00ff", "session": "s"}),
     ("warning", "isal_absent", {}),
+    ("warning", "core_refused", {"detail": "damaged"}),
+    ("info", "engines_chosen", {"fec": "core", "tags": "library", "taking": "readable"}),
     ("warning", "sandbox_incomplete", {"lacks": ["landlock"]}),
     ("info", "udp_path_chosen", {"path": "batched"}),
     ("error", "worker_died", {"worker": "receiver.listen", "code": -9}),

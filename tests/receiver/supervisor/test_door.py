@@ -4,9 +4,9 @@ from typing import Any, get_args
 
 import pytest
 
-from diode.errors import MessageError, StorageError
-from diode.process.messages import EngineChosen, Fatal, PathChosen, PeerRefused, SandboxLacks
-from receiver.events.happened import Event, IsalAbsent, SandboxIncomplete, UdpPathTaken
+from diode.errors import CoreError, DiodeError, MessageError, StorageError
+from diode.process.messages import EnginesChosen, Fatal, PathChosen, PeerRefused, SandboxLacks
+from receiver.events.happened import EnginesTaken, Event, IsalAbsent, SandboxIncomplete, UdpPathTaken
 from receiver.messages.pipeline import ASSEMBLE_SAYS, LISTEN_SAYS, STORE_SAYS, Accepted, Heard, OldKey, Progress
 from receiver.messages.questions import EXAMINE_SAYS
 from receiver.spool.disk import DiskHealth
@@ -54,14 +54,15 @@ class Behind:
 class Taking:
     """A door, and what it said."""
 
-    def __init__(self, *, has_choice: bool = True) -> None:
+    def __init__(self, *, has_choice: bool = True, needs_core: bool = False) -> None:
         behind: Any = Behind()
         self.behind = behind
         self.said: list[Event] = []
         self.failing: list[object] = []
+        self.failures: list[DiodeError] = []
         disk = DiskHealth(self.failing.append)
-        say = self.said.append
-        self.door = Door(behind, behind, behind, behind, disk, say, has_choice=has_choice, clock=lambda: 5.0)
+        given = behind, behind, behind, behind, disk, self.said.append, self.failures.append
+        self.door = Door(*given, has_choice=has_choice, needs_core=needs_core, clock=lambda: 5.0)
 
     def take(self, message: object, name: str = "receiver.store") -> None:
         """One message of a worker."""
@@ -77,10 +78,17 @@ def test_each_message_has_its_story() -> None:
     taking.take(PathChosen("batched"), "receiver.listen")
     taking.take(SandboxLacks(("landlock",)))
     taking.take(SandboxLacks(()))
-    taking.take(EngineChosen("zfec"), "receiver.assemble")
-    taking.take(EngineChosen("isal"), "receiver.assemble")
-    expected = [UdpPathTaken("batched"), SandboxIncomplete("receiver.store", ("landlock",)), IsalAbsent()]
+    taking.take(EnginesChosen("zfec", "library", "readable", "damaged"), "receiver.assemble")
+    taking.take(EnginesChosen("isal", "core", "core", ""), "receiver.assemble")
+    expected = [
+        UdpPathTaken("batched"),
+        SandboxIncomplete("receiver.store", ("landlock",)),
+        IsalAbsent(),
+        EnginesTaken("zfec", "library", "readable", "damaged"),
+        EnginesTaken("isal", "core", "core", ""),
+    ]
     assert expected == taking.said
+    assert [] == taking.failures
     taking.take(Fatal("no memory", 1))
     assert Fatal("no memory", 1) == taking.behind.fatal
 
@@ -88,8 +96,20 @@ def test_each_message_has_its_story() -> None:
 def test_who_chose_zfec_is_not_told_of_it() -> None:
     """The configuration named it."""
     taking = Taking(has_choice=False)
-    taking.take(EngineChosen("zfec"))
-    assert [] == taking.said
+    taking.take(EnginesChosen("zfec", "library", "readable", ""))
+    assert [EnginesTaken("zfec", "library", "readable", "")] == taking.said
+
+
+def test_a_required_core_that_is_refused_ends_the_daemon() -> None:
+    """With the reason, and the exit code of a configuration that cannot be used here."""
+    taking = Taking(needs_core=True)
+    taking.take(EnginesChosen("isal", "core", "core", ""))
+    assert [] == taking.failures
+    taking.take(EnginesChosen("isal", "library", "readable", "damaged"))
+    (failure,) = taking.failures
+    assert isinstance(failure, CoreError)
+    assert "damaged" in str(failure)
+    assert 2 == failure.exit_code
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from diode.errors import MessageError, UsageError, WorkerError
 from diode.net.address import Address
 from diode.process import restarts
 from diode.process.memory import Counters
-from diode.process.messages import Fatal, PathChosen, PeerRefused, SandboxLacks
+from diode.process.messages import EnginesChosen, Fatal, PathChosen, PeerRefused, SandboxLacks
 from diode.process.restarts import Restarts, WorkersLate
 from diode.process.supervise import WorkerGroup
 from diode.process.workers import Worker
@@ -38,7 +38,7 @@ from tests.patience import PATIENCE_S
 
 KEY_ID = 5
 ENCODE, TRANSMIT = "sender.encode", "sender.transmit"
-BEGUN = SessionBegun("00000000000000ab", "isal", KEY_ID)
+BEGUN = SessionBegun("00000000000000ab", KEY_ID)
 
 
 class Line(Pipeline):
@@ -172,7 +172,7 @@ async def test_a_session_of_dead_workers_is_not_supplied(bench: Bench) -> None:
 
 async def test_a_session_under_another_key_ends_the_daemon(bench: Bench) -> None:
     """Heartbeats would announce it under the key that they have."""
-    bench.hear(SessionBegun(BEGUN.session, "isal", KEY_ID + 1))
+    bench.hear(SessionBegun(BEGUN.session, KEY_ID + 1))
     assert isinstance(bench.shutdown.failure, WorkerError)
     assert {} == bench.pipelines.sent()
 
@@ -182,6 +182,11 @@ async def test_a_session_under_another_key_ends_the_daemon(bench: Bench) -> None
     [
         (Degraded("EIO"), [happened.OffloadRefused("EIO")]),
         (PathChosen("batched"), [happened.UdpPathTaken("batched")]),
+        (EnginesChosen("isal", "core", "none", ""), [happened.EnginesTaken("isal", "core", "")]),
+        (
+            EnginesChosen("zfec", "library", "none", "damaged"),
+            [happened.IsalAbsent(), happened.EnginesTaken("zfec", "library", "damaged")],
+        ),
         (SandboxLacks(()), []),
         (SandboxLacks(("landlock",)), [happened.SandboxIncomplete(ENCODE, ("landlock",))]),
     ],

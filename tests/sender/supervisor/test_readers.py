@@ -107,6 +107,7 @@ LINES: list[tuple[Event, tuple[str, str, Mapping[str, Any]] | None]] = [
             {"consequence": f"FEC runs on zfec alone, about {ZFEC_SLOWDOWN} times slower"},
         ),
     ),
+    (happened.EnginesTaken("core", "core", ""), ("info", "engines_chosen", {"fec": "core", "tags": "core"})),
     (happened.UdpPathTaken("batched"), ("info", "udp_path_chosen", {"path": "batched"})),
     (
         happened.OffloadRefused("EIO"),

@@ -132,3 +132,5 @@ def test_nothing_is_sent_from_outside_of_a_slot(lie: SendSlot) -> None:
     """The arena has two slots of ten datagrams."""
     with pytest.raises(MessageError):
         bare(Transmitter, slots=2, slot_bytes=1000, size=100)._send_slot(lie)
+    with pytest.raises(MessageError):
+        bare(Transmitter, slots=2, slot_bytes=1000, size=100)._send_part(lie.slot, *lie.runs[0])

@@ -153,6 +153,7 @@ def test_encode_is_told_of_many_places() -> None:
         state="/state",
         key="/key",
         auth="gmac",
+        core="off",
         mac="auto",
         engine="auto",
         symbol_bytes=MIN_SYMBOL_BYTES,
