@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import settings
 from securesystemslib.signer import CryptoSigner
 
 from diode.formats.dsse import load_signer
@@ -20,6 +21,8 @@ from tests.needs import fold, need
 WHOLE = Path(__file__).with_name("e2e")
 MOST_DESCRIPTORS = 300  # of 1,024, which is what many systems allow a process
 
+settings.register_profile("patient", deadline=None)  # how long an example takes says nothing about whether it is right
+settings.load_profile("patient")
 os.umask(0o022)  # what a group may write, as under umask 002, daemons refuse
 # A shell starts what it runs in the background with Ctrl-C ignored, which our daemons would inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -53,7 +53,9 @@ def _namespaces() -> bool:
     return program("nft") is not None and not is_possible()
 
 
-def _has_core() -> bool:
+@functools.cache
+def has_core() -> bool:
+    """Whether the compiled core was built here, and loads."""
     from diode.core.library import load
 
     try:
@@ -119,9 +121,7 @@ NEEDS: Final = {
     ),
     "root": Need(lambda: os.geteuid() == 0, "only root may do this: sudo make test"),
     "rustc": Need(_all("rustc"), "rustc is not installed: apt-get install rustc"),
-    "core": Need(
-        functools.cache(_has_core), "the compiled core is not built here: apt-get install rustc, and make again"
-    ),
+    "core": Need(has_core, "the compiled core is not built here: apt-get install rustc, and make again"),
     "softhsm2": Need(
         lambda: any(map(os.path.exists, SOFTHSM)) and program("softhsm2-util") is not None,
         "a program that signs is not installed: apt-get install minisign softhsm2",

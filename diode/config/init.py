@@ -65,7 +65,7 @@ key = "keys/signing.key"    # Ed25519; its public half is what the receiver trus
 # hooks = [{{ run = ["/usr/local/bin/check"], timeout_s = 60 }}]
 
 [fec]
-engine = "auto"             # isal | zfec
+engine = "auto"             # core | isal | zfec
 
 [metrics]
 listen = ""                 # e.g. "127.0.0.1:9101": Prometheus; empty: none
@@ -111,7 +111,7 @@ bundle = "4TiB"
 files = 1000000
 
 [fec]
-engine = "auto"             # isal | zfec
+engine = "auto"             # core | isal | zfec
 
 [metrics]
 listen = ""                 # e.g. "127.0.0.1:9102": Prometheus; empty: none

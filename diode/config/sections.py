@@ -39,7 +39,7 @@ class Section(BaseModel):
 class Fec(Section):
     """Which Reed-Solomon implementation is used."""
 
-    engine: Literal["auto", "isal", "zfec"] = "auto"
+    engine: Literal["auto", "core", "isal", "zfec"] = "auto"
 
 
 class Metrics(Section):

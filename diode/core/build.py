@@ -20,6 +20,7 @@ FLAGS: Final = (
 )
 CORES: Final = ("auto", "off", "require")
 _MOST_SAID: Final = 300  # characters of what rustc said
+_PATIENCE_S: Final = 1800.0  # it takes ten seconds of a machine that has nothing else to do
 
 
 def build(into: Path = LIBRARY) -> None:
@@ -92,7 +93,7 @@ def wanted() -> str:
 
 def _rustc(*arguments: str) -> str:
     command = ["rustc", *arguments]
-    done = subprocess.run(command, check=True, timeout=300, cwd=HERE, capture_output=True, text=True)
+    done = subprocess.run(command, check=True, timeout=_PATIENCE_S, cwd=HERE, capture_output=True, text=True)
     sys.stderr.write(done.stderr)  # warnings
     return done.stdout.strip()
 

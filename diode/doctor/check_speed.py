@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from diode.config.receiver import ReceiverConfig
+from diode.doctor.check_engines import check_engines
 from diode.doctor.findings import Finding, Site
 from diode.net.sockets import SEND_BUFFER_BYTES, knows_offload
-from diode.protocol.fec import choose_engine
 
 _MOST_DIRTY_BYTES: Final = 1 << 30
 _DIRTY_BYTES: Final = 256 << 20
@@ -19,7 +19,7 @@ def check_tuning(site: Site) -> Iterator[Finding]:
     if site.interface is not None:
         yield from _check_interface(site, site.interface)
     yield _check_dirty(site)
-    yield _check_engine()
+    yield from check_engines(site)
 
 
 def _check_buffer(site: Site) -> Finding:
@@ -93,10 +93,3 @@ def _check_dirty(site: Site) -> Finding:
         do = f"sysctl -w vm.dirty_background_bytes={_DIRTY_BYTES}"
         return Finding("write-back", "advice", f"begins at {background / 1e9:.1f} GB, in one long burst", do)
     return Finding("write-back", "ok", f"begins at {background / 1e9:.1f} GB")
-
-
-def _check_engine() -> Finding:
-    engine = choose_engine().name
-    if engine == "isal":
-        return Finding("FEC", "ok", "by ISA-L")
-    return Finding("FEC", "advice", f"by {engine}, 20 to 60 times slower than ISA-L", "pip install pyeclib")

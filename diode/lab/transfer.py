@@ -104,7 +104,7 @@ def _ip(command: str) -> bool:
 def run_quietly(*command: str | Path) -> bool:
     """Run ``command`` without showing its output. Returns whether it exists and succeeds."""
     try:
-        done = subprocess.run(command, capture_output=True, check=False, cwd="/", env=environment())
+        done = subprocess.run(command, capture_output=True, check=False, cwd="/", env=environment("DIODE_CORE"))
         return done.returncode == 0
     except FileNotFoundError:
         return False
@@ -152,7 +152,7 @@ class Transfer:
         config = str(self._pair / side / f"{side}.toml")
         command = [*prefix, *python(f"{side}.cli.main", "-c", config, *arguments)]
         pipe = subprocess.PIPE
-        return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd="/", env=environment())
+        return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd="/", env=environment("DIODE_CORE"))
 
     def _watch(self, processes: "dict[str, subprocess.Popen[str]]") -> None:
         deadline = time.monotonic() + _LIMIT_S

@@ -11,6 +11,7 @@
 - ``measure``: measures what a daemon uses: memory and processor time
 - ``memory``: memory that processes share: sealed memfds, the ring of received datagrams, counters
 - ``messages``: messages that workers of either side send to their supervisor
+- ``nursery``: forks children from a process that has loaded everything ahead
 - ``peer``: who is at the other end of a local socket
 - ``programs``: the command and environment by which programs are started safely
 - ``proven``: reads a file piece by piece, and compares each piece with its digest

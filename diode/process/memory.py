@@ -122,7 +122,7 @@ class Ring:
     """Regions of received datagrams in one memfd: the data of each region, then the lengths of the runs in each.
 
     A filled region is handed over by a ``READY`` record in a pipe, and given back by a ``FREE`` record. The receiver of
-    a region uses only the copy that :meth:`take` makes, and never the ring itself.
+    a region judges copies, and never the ring itself.
     """
 
     READY: Final = struct.Struct("=II")  # region, runs in it
@@ -176,11 +176,20 @@ class Ring:
         Lengths and data are read once, because whoever fills the ring may change them at any time. Raises MessageError
         for a region that does not exist, and for runs that are longer than their region.
         """
+        lengths, data = self.look(region, runs)
+        into[: len(data)] = data
+        return lengths
+
+    def look(self, region: int, runs: int) -> tuple[list[int], memoryview]:
+        """The lengths of the runs of a filled region, read once, and the region itself, as long as all of them.
+
+        Whoever fills the ring may change it at any time: what the caller judges, it copies first. Raises MessageError
+        as :meth:`take` does.
+        """
         if region >= len(self.data) or runs > self.max_runs:
-            raise MessageError("Ready", "no such region, or too many runs for it")
+            raise MessageError("Ring", "no such region, or too many runs for it")
         lengths: list[int] = self.lengths[region][:runs].tolist()
         used = sum(lengths)
         if used > self.region_bytes:
             raise MessageError("Ready", "runs that are longer than their region")
-        into[:used] = self.data[region][:used]
-        return lengths
+        return lengths, self.data[region][:used]

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from diode.errors import DiodeError, exit_codes
 from diode.process.vocabulary import Among, Code, Many, Text, Word
 
-ENGINES: Final = ("isal", "zfec")
+ENGINES: Final = ("core", "isal", "zfec")
 CORES: Final = ("auto", "off", "require")  # whether the compiled core is used
 MACS: Final = ("auto", "library")  # who computes tags
 UDP_PATHS: Final = ("batched", "portable")
@@ -34,7 +34,7 @@ class EnginesChosen:
     ``refused`` is empty where the core is used, or where nobody wants it.
     """
 
-    fec: Annotated[str, Word("core", *ENGINES)]
+    fec: Annotated[str, Word(*ENGINES)]
     tags: Annotated[str, Word("core", "library")]
     taking: Annotated[str, Word("core", "readable", "none")]  # none: the worker takes no datagrams
     refused: Annotated[str, Text(MAX_WORDS)]

@@ -9,12 +9,13 @@
 - ``early_slabs``: limits slabs of bundles whose manifest is not verified yet
 - ``encoder``: turns slabs into sealed datagrams in sending order
 - ``extents``: allocates stretches of an arena
-- ``fec``: Reed-Solomon codes: zfec's code, computed by ISA-L or zfec
+- ``fec``: chooses the engine of the repair code, and proves that it gives the bytes of zfec
 - ``fitting``: the repair that a small slab needs, and how far apart its rows are sent
 - ``gate``: lets only authentic datagrams pass, before anything is stored for them
 - ``geometry``: how bytes are laid out as a matrix of symbols, the rule for tails, the profiles
 - ``handed_over``: messages from the assembler to its caller, who owns the disk
 - ``heartbeat``: writes and reads heartbeats
+- ``isal``: the repair code by ISA-L
 - ``kernel_proof``: compares a compiled kernel for tags with the readable way
 - ``link_key``: the secret of a link, and the keys that follow from it; loads no numpy
 - ``link_order``: how far the heartbeats of one link key have come; loads no numpy
@@ -25,6 +26,8 @@
 - ``runs``: cuts received runs into datagrams, and drops odd sizes; used by ``listen``, without numpy
 - ``sessions``: the admitted sessions, and how many of their datagrams were sent and received
 - ``sizes``: the sizes, limits and kinds of datagrams; loads no numpy
+- ``taking_proof``: compares how the compiled core takes datagrams with the readable way
 - ``trials``: limits how much work strangers can cause in a second
 - ``wire``: packs and screens the headers of whole runs of datagrams
+- ``zfec_code``: the repair code by zfec: reference and fallback
 """

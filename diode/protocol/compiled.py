@@ -4,6 +4,7 @@ Here alone a setting becomes a library. The library counts for nothing until it 
 (:mod:`diode.protocol.core_proof`). Call this before a worker is confined: afterwards it may map no code.
 """
 
+import ctypes
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -21,9 +22,11 @@ Mac = Literal["auto", "library"]
 class Compiled:
     """The parts of the compiled core that a process may use.
 
-    ``refused``: why it is not used, although it is required, or although it is there; else empty.
+    ``library`` codes (:func:`diode.protocol.fec.choose_engine`), ``kernel`` computes tags. ``refused``: why they are
+    not used, although they are required, or although they are there; else empty.
     """
 
+    library: ctypes.CDLL | None = None
     kernel: Kernel | None = None
     refused: str = ""
 
@@ -31,21 +34,30 @@ class Compiled:
         """What computes tags; None: ``cryptography`` does, because a setting or this CPU wants it so."""
         if self.kernel is None or mac != "auto" or mode == "aead":
             return None
-        return None if self.kernel.tags(bytes(KEY_BYTES) if mode == "gmac" else None) is None else self.kernel
+        return self.kernel if mode == "none" or _has_instructions(self.kernel) else None
 
 
 READABLE: Final = Compiled()  # all is computed the readable way
 
 
-def choose_core(core: Core, seed: int) -> Compiled:
-    """The compiled core if ``core`` lets it be used, and it is there and works. ``seed``: of what it is tried with."""
+def choose_core(core: Core, seed: int, *, takes: bool) -> Compiled:
+    """The compiled core if ``core`` lets it be used, and it is there and works.
+
+    ``seed``: of what it is tried with. ``takes``: the process takes datagrams.
+    """
     if core == "off":
         return READABLE
     try:
         library = load()
-        found = Compiled(Sealing(library))
-        prove(found.kernel, seed)
+        kernel = Sealing(library)
+        prove(library, kernel, seed, takes=takes)
+        if core == "require" and not _has_instructions(kernel):
+            return Compiled(refused="this CPU lacks the instructions for tags (AES, carry-less multiplication)")
     except OSError as error:
         is_usual = core == "auto" and isinstance(error, FileNotFoundError)  # nothing was compiled, and nobody minds
         return READABLE if is_usual else Compiled(refused=str(error))
-    return found
+    return Compiled(library, kernel)
+
+
+def _has_instructions(kernel: Kernel) -> bool:
+    return kernel.tags(bytes(KEY_BYTES)) is not None

@@ -16,7 +16,7 @@ from diode.process.clock import ClockJumped, log_clock
 from diode.process.restarts import WorkersLate, log_late
 from diode.process.shutdown import Stopping
 from diode.process.supervise import WorkerRefused, WorkerSaid, log_worker
-from diode.protocol.fec import ZFEC_SLOWDOWN
+from diode.protocol.zfec_code import ZFEC_SLOWDOWN
 from receiver.events.happened import (
     CodeNotKept,
     Coming,

@@ -7,6 +7,7 @@ It has neither socket nor files: regions come from ``listen`` through the ring, 
 import os
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,7 @@ from diode.protocol.fec import choose_engine
 from diode.protocol.gate import Gate
 from diode.protocol.heartbeat import write_heartbeat
 from diode.protocol.link_order import LinkOrder
+from diode.protocol.run_taker import RunTaker, can_take
 from diode.protocol.sessions import Admitted
 from diode.trust.keys import read_link_key
 from receiver.messages import pipeline as messages
@@ -59,14 +61,17 @@ class Assemble:
         orders = {key: LinkOrder(*order) for key, order in settings.orders.items()}
         kernel = core.kernel_for(settings.mac, settings.auth)
         self._gate = Gate(keys, settings.auth, self._drops, orders, admitted, kernel)
-        engine = choose_engine(settings.engine)
+        engine = choose_engine(settings.engine, core.library)
         arena = np.frombuffer(map_memfd(settings.arena), dtype=np.uint8)
         self._assembler = Assembler(arena, engine, self._drops, self._wait_for_space)
+        takes = can_take(kernel, settings.auth)
+        self._taker = RunTaker(self._gate, self._assembler, self._drops) if takes else None  # None: the readable way
         store = Mailbox(settings.store_read, settings.store_write, hears=STORE_TO_ASSEMBLE, says=ASSEMBLE_TO_STORE)
         self._handover = Handover(store, self._assembler)
         self._heard = self._told = 0  # heartbeats whose size was taken, and of which the supervisor was told
         self._resting_from: float | None = None  # the last data; None: all is spilled since
-        control.send(EnginesChosen(engine.name, "core" if kernel else "library", "readable", core.refused))
+        tags, taking = "core" if kernel else "library", "core" if takes else "readable"
+        control.send(EnginesChosen(engine.name, tags, taking, core.refused))
 
     def run(self) -> None:
         """Work until ``listen``, ``store`` or the supervisor is gone; what is open then is spilled."""
@@ -85,7 +90,7 @@ class Assemble:
                     self._take(region, runs)
                     os.write(self._free_write, Ring.FREE.pack(region))
                     handover.decide()
-                    handover.give()
+                    handover.grow()
             if self._resting_from is not None and time.monotonic() - self._resting_from > REST_S:
                 self._resting_from = None
                 handover.spill(None)
@@ -93,12 +98,10 @@ class Assemble:
 
     def _take(self, region: int, runs: int) -> None:
         now = time.monotonic()
-        for size_bytes, datagrams, views in self._regions.take(region, runs):
-            rows = self._gate.admit(datagrams, views, now)
+        for size_bytes, count in self._taken(region, runs, now):
             if self._gate.heartbeats != self._heard:
                 self._heed(size_bytes)
-            if len(rows):
-                self._assembler.feed(datagrams, rows)
+            if count:
                 self._resting_from = now
                 self._counters["last_data_ms"] = int(now * 1000)
         while self._gate.old_key_sessions:
@@ -107,6 +110,18 @@ class Assemble:
         if self._gate.heard is not None and self._gate.heartbeats != self._told:
             self._told = self._gate.heartbeats
             self._on_heartbeat(self._gate.heard)
+
+    def _taken(self, region: int, runs: int, now: float) -> Iterator[tuple[int, int]]:
+        """Take a region. (size of its datagrams, how many are authentic data) of each run."""
+        if self._taker is not None:
+            for size_bytes, datagrams in self._regions.look(region, runs):
+                yield size_bytes, self._taker.take(datagrams, now)
+            return
+        for size_bytes, datagrams, views in self._regions.take(region, runs):
+            rows = self._gate.admit(datagrams, views, now)
+            if len(rows):
+                self._assembler.feed(datagrams, rows)
+            yield size_bytes, len(rows)
 
     def _heed(self, size_bytes: int) -> None:
         """A heartbeat came in a run of this size: the link's datagrams have it. Data says less: it may be recorded."""
@@ -144,7 +159,7 @@ class Assemble:
 def main() -> None:
     """Entry point of the worker."""
     settings, control = start_worker(AssembleSettings, says=ASSEMBLE_SAYS, nice=-10)
-    core = choose_core(settings.core, int.from_bytes(os.urandom(8)))
+    core = choose_core(settings.core, int.from_bytes(os.urandom(8)), takes=True)
     worker = Assemble(settings, control, core)
     writes = (control.write_fd, settings.free_write, settings.store_write)
     folders = readable_folders() if landlock_version() else []  # numpy imports parts of itself when they are first used

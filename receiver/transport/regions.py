@@ -1,7 +1,8 @@
-"""Makes matrices of datagrams from filled regions: copies each region once, cuts it into runs, makes views of tags.
+"""Makes matrices of datagrams from filled regions, cut into runs.
 
-``listen`` can write the ring at any instant. So after the copy nothing reads the ring again: the bytes whose tag was
-verified are the bytes that are placed.
+``listen`` can write the ring at any instant. The readable way works on a copy of the region, and nothing reads the ring
+again: the bytes whose tag was verified are the bytes that are placed. The compiled core copies what it judges itself
+(:mod:`diode.protocol.run_taker`), so it is shown the ring.
 """
 
 import mmap
@@ -14,7 +15,7 @@ import numpy as np
 from diode.errors import Drop
 from diode.process.memory import Ring
 from diode.protocol.auth import DatagramViews
-from diode.protocol.runs import Run, gather, slice_runs
+from diode.protocol.runs import MOST_ODD_RUNS, Run, gather, slice_runs
 
 
 class Regions:
@@ -40,6 +41,22 @@ class Regions:
         for run in gather(self._copy, slice_runs(self._copy, lengths, self._drops, self.usual_bytes)):
             self.datagrams += run.count
             yield run.size, *self._matrix(run)
+
+    def look(self, region: int, runs: int) -> Iterator[tuple[int, Any]]:
+        """(datagram bytes, matrix) of each run, in order of arrival. ``listen`` may change the matrix at any instant.
+
+        What was read to cut the region decides nothing else. A region of very many runs is copied, so that they can be
+        moved together. Raises MessageError for a region or runs that there cannot be.
+        """
+        lengths, data = self.ring.look(region, runs)
+        cut = slice_runs(data, lengths, self._drops, self.usual_bytes)
+        if len(cut) > MOST_ODD_RUNS:
+            self._copy[: len(data)] = data
+            data = self._copy
+        for run in gather(data, cut):
+            self.datagrams += run.count
+            rows = data[run.offset : run.offset + run.size * run.count]
+            yield run.size, np.frombuffer(rows, np.uint8).reshape(-1, run.size)
 
     def _matrix(self, run: Run) -> tuple[Any, DatagramViews]:
         """The run as a matrix, and views for its tags: made once for runs that begin a region, which nearly all do.

@@ -12,7 +12,7 @@ from diode.log import log
 from diode.process.clock import ClockJumped, log_clock
 from diode.process.restarts import WorkersLate, log_late
 from diode.process.shutdown import Stopping
-from diode.protocol.fec import ZFEC_SLOWDOWN
+from diode.protocol.zfec_code import ZFEC_SLOWDOWN
 from sender.events.happened import (
     AnchorBehind,
     BundleQueued,

@@ -5,11 +5,12 @@ the link key once, before it is confined. The supervisor describes each bundle o
 keeps a bounded number of such descriptions. ``transmit`` gives a slot of the arena back when its last train has left.
 
 Each slab of a stream is compared with its signed digest, because times and sizes prove nothing. A first pass may send a
-slab before that, while ``transmit`` has nothing to send and the files look as they did. Such a slab leaves as it is
-read, and its repair follows. The supervisor has it proven before it lets the bundle count as sent.
+slab before that, while ``transmit`` has nothing to send and the files look as they did. The supervisor has such a slab
+proven before it lets the bundle count as sent. Source rows leave before repair is computed.
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -28,7 +29,7 @@ from diode.protocol.compiled import READABLE, Compiled, choose_core
 from diode.protocol.encoder import Part, SlabEncoder, Slot
 from diode.protocol.fec import choose_engine
 from diode.protocol.fitting import lacking
-from diode.protocol.geometry import PROFILES, Geometry, slab_count, stream_geometry
+from diode.protocol.geometry import PROFILES, Geometry, Slab, slab_count, stream_geometry
 from diode.protocol.sizes import MAX_SLABS, Kind
 from diode.trust.keys import read_link_key
 from sender.messages import (
@@ -143,17 +144,19 @@ class Encoder:
             settings.free_read, settings.ready_write, hears=TRANSMIT_TO_ENCODE, says=ENCODE_TO_TRANSMIT
         )
         self._state = Path(settings.state)
-        engine = choose_engine(settings.engine)
+        profile = PROFILES[settings.profile]
+        engine = choose_engine(settings.engine, core.library, (profile.k, profile.r))
         key = read_link_key(Path(settings.key))
         session = int.from_bytes(os.urandom(8), "big")
         kernel = core.kernel_for(settings.mac, settings.auth)
         self._encoder = SlabEncoder(engine, Session(key, session, settings.auth, kernel), key.key_id)
-        full = stream_geometry(settings.symbol_bytes, PROFILES[settings.profile])
+        full = stream_geometry(settings.symbol_bytes, profile)
         arena = memoryview(map_memfd(settings.arena))
         slot_bytes = settings.slot_bytes
         self._slots = [Slot(arena[i * slot_bytes : (i + 1) * slot_bytes], full) for i in range(settings.slots)]
         self._free = list(range(settings.slots))
-        self._lent: set[int] = set()  # slots that transmit has
+        self._lent: Counter[int] = Counter()  # slots that transmit has, and how often it gives each back
+        self._rows: tuple[tuple[int, int, int], int] | None = None  # the slab sent row by row last, and its slot
         self._plans = Plans(full)
         self._bundles: dict[int, Opened] = {}
         padding = Slot(arena[settings.slots * slot_bytes :], Geometry(settings.symbol_bytes, 1, PADDING_DATAGRAMS, 0))
@@ -209,12 +212,11 @@ class Encoder:
         bundle, slab, spread = self._open(plan), plan.slab(job), plan.spread(job)
         part, filler = Part(job.bundle, job.kind, job.flags), 0
         may_stream, fill = self._may_stream(job), bundle.fill(job)
-        slot, offset = self._take_slot(), job.repair_offset(slab, spread)
+        slot, offset = self._slot_of(job, slab), job.repair_offset(slab, spread)
         try:
             if job.row == WHOLE:
-                filler = lacking(slab) if job.kind == Kind.DATA else 0
-                if may_stream:
-                    runs = self._stream(slot, bundle, job, part)
+                if job.kind == Kind.DATA:
+                    runs, filler = self._send_rows(slot, bundle, job, offset, may_stream=may_stream), lacking(slab)
                 else:
                     runs = self._encoder.encode(self._slots[slot], slab, part, fill, repair_offset=offset)
             elif spread is not None and job.row < spread.rows:
@@ -225,27 +227,30 @@ class Encoder:
             if slot not in self._lent:
                 self._free.append(slot)
             raise
-        self._lent.add(slot)
+        self._lent[slot] += 1
         self._transmit.send(SendSlot(message.job, slot, tuple(runs), filler))
 
-    def _stream(self, slot: int, bundle: Bundle, job: Job, part: Part) -> Sequence[tuple[int, int]]:
-        """Have a slab leave as it is read. Returns the runs that are left: an empty one, and the repair."""
+    def _send_rows(
+        self, slot: int, bundle: Bundle, job: Job, offset: int, *, may_stream: bool
+    ) -> Sequence[tuple[int, int]]:
+        """Have the source rows of a slab leave, and add repair. Returns what is left: an empty run, and the repair."""
         place, slab = self._slots[slot], bundle.plan.slab(job)
         repair, has_left = slab.shape.k * slab.shape.columns, False
-        runs = self._encoder.encode_as_read(place, slab, part, bundle.reads(job, place))
+        reads, part = bundle.reads(job, place, may_stream=may_stream), Part(job.bundle, job.kind)
+        runs = self._encoder.encode_as_read(place, slab, part, reads, repair_offset=offset)
         try:
             while (run := next(runs))[0] < repair:
                 self._transmit.send(SendPart(slot, *run))
                 has_left = True
         except BaseException:
             if has_left:
-                self._lent.add(slot)
+                self._lent[slot] += 1
                 self._transmit.send(GiveBack(slot))
             raise
         return (repair, 0), run
 
     def _may_stream(self, job: Job) -> bool:
-        """Whether a slab may leave as it is read: in a first pass, while ``transmit`` waits for it."""
+        """Whether a slab may leave before it is compared: in a first pass, while ``transmit`` waits for it."""
         is_first = job.kind == Kind.DATA and job.sending_pass == 0 and job.row == WHOLE
         return is_first and self._is_awaited()
 
@@ -267,6 +272,19 @@ class Encoder:
             self._take_back(message)
         return not self._lent
 
+    def _slot_of(self, job: Job, slab: Slab) -> int:
+        """Where the datagrams of a job belong. Source rows of one slab have places of their own in one slot.
+
+        So they need not wait for each other: a row is a thousandth of a second of the line, and a wait may be more.
+        """
+        key, rows, is_source = (job.bundle, job.slab, job.sending_pass), self._rows, 0 <= job.row < slab.shape.k
+        if is_source and job.row and rows is not None and rows[0] == key and rows[1] in self._lent:
+            return rows[1]
+        slot = self._take_slot()
+        if is_source or (rows is not None and rows[1] == slot):
+            self._rows = (key, slot) if is_source else None
+        return slot
+
     def _take_slot(self) -> int:
         while not self._free:
             message = self._transmit.receive(None)
@@ -278,14 +296,16 @@ class Encoder:
     def _take_back(self, message: SlotSent) -> None:
         if message.slot not in self._lent:
             raise MessageError("SlotSent", f"slot {message.slot} was not handed over")
-        self._lent.remove(message.slot)
-        self._free.append(message.slot)
+        self._lent[message.slot] -= 1
+        if not self._lent[message.slot]:
+            del self._lent[message.slot]
+            self._free.append(message.slot)
 
 
 def main() -> None:
     """Entry point of the worker."""
     settings, control = start_worker(EncodeSettings, says=ENCODE_SAYS, hears=ENCODE_HEARS)
-    core = choose_core(settings.core, int.from_bytes(os.urandom(8)))
+    core = choose_core(settings.core, int.from_bytes(os.urandom(8)), takes=False)
     encoder = Encoder(settings, control, core)
     writes = (control.write_fd, settings.ready_write)
     reads: Iterator[str | int] = chain(open_places(settings.reads), readable_folders())

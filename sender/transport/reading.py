@@ -1,6 +1,7 @@
 """Reads slabs of packed bundles from files that belong to others, and compares them with their signed digests.
 
-A slab of a first pass may leave as it is read, while its files look as they did. All others are compared first.
+A slab of a first pass may leave as it is read, while its files look as they did. All others are compared first. Either
+way its rows leave before its repair is computed.
 """
 
 from collections.abc import Iterator
@@ -22,7 +23,8 @@ from sender.pack.sources import SourceFiles, map_file
 from sender.transport.plan import Job, Plan
 
 PIECE_BYTES: Final = 256 << 10  # hashed at once
-READ_BYTES: Final = 1 << 20  # read at once, of a slab that is only compared, or that leaves as it is read
+READ_BYTES: Final = 1 << 20  # read at once, of a slab that is only compared; of one that leaves, its first part
+MOST_BYTES: Final = 8 << 20  # of a part: fewer messages, when the line has enough to do
 
 
 class Compared:
@@ -68,20 +70,23 @@ class Bundle:
             return lambda slot: self._fill_row(slot, slab, job.row)
         return lambda slot: self._fill(slot, slab)
 
-    def reads(self, job: Job, slot: Slot) -> Iterator[int]:
+    def reads(self, job: Job, slot: Slot, *, may_stream: bool) -> Iterator[int]:
         """Read the slab that ``job`` names into ``slot``, and yield how many symbols may leave. It raises SourceError.
 
-        They leave before the slab is compared, while its files look as they did. It is proven later.
+        ``may_stream``: they leave as they are read, while the files look as they did. The slab is proven later.
+        Otherwise it is compared before they leave.
         """
-        slab, is_untouched = self.plan.slab(job), True
-        step = max(1, READ_BYTES // slab.shape.row_bytes) * slab.shape.row_bytes
-        for at in range(0, slab.length, step):
-            is_untouched &= self._read(slot, slab, at, min(step, slab.length - at))
-            if is_untouched:
-                yield min(at + step, slab.source_symbols * slab.shape.symbol_bytes) // slab.shape.symbol_bytes
-        if not is_untouched:
+        slab, held = self.plan.slab(job), list[int]()
+        size = slab.shape.symbol_bytes
+        for first, end in _parts(slab):
+            may_stream &= self._read(slot, slab, first * size, min(end * size, slab.length) - first * size)
+            if may_stream:
+                yield end
+            else:
+                held.append(end)
+        if held:
             self._compare(slab, _digest_in(slot, slab.length))
-            yield slab.source_symbols
+            yield from held
 
     def prove(self, job: Job) -> None:
         """Read a slab and compare it with its digest, unless that was done. Raises SourceError."""
@@ -117,6 +122,16 @@ class Bundle:
             where = self._sources.places(slab.offset, slab.length)
             raise SourceError(f"slab {slab.number} is not what was packed: somebody changed {where}")
         self._compared.add(slab.number)
+
+
+def _parts(slab: Slab) -> Iterator[tuple[int, int]]:
+    """First symbol and end of each part in which a slab leaves: the line waits for the first, then each is longer."""
+    row, first = slab.shape.row_bytes, 0
+    rows, most = max(1, READ_BYTES // row), max(1, MOST_BYTES // row)
+    while first < slab.source_symbols:
+        end = min(first + rows * slab.shape.columns, slab.source_symbols)
+        yield first, end
+        first, rows = end, min(2 * rows, most)
 
 
 def _places_in(piece: memoryview, offset: int, length: int) -> list[memoryview]:

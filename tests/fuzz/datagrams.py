@@ -83,7 +83,7 @@ class Tally:
 
 
 @contextmanager
-def _small_slabs() -> Iterator[None]:
+def small_slabs() -> Iterator[None]:
     """Slabs of 4 rows meanwhile, so that an epoch sees thousands of them."""
     before = PROFILES["clean"]
     PROFILES["clean"] = SMALL
@@ -103,7 +103,7 @@ def run_epoch(number: int, batches: int = BATCHES) -> Tally:
     silences = has_key and bool(rng.random() < 0.15)
     arena_bytes = int(rng.choice((24, 48, 128))) << 20
     key, signer = LinkKey.of(rng.bytes(32)), signer_of(rng)
-    with _small_slabs(), tempfile.TemporaryDirectory(prefix="diode-fuzz-") as folder:
+    with small_slabs(), tempfile.TemporaryDirectory(prefix="diode-fuzz-") as folder:
         good, bad = honest_bundles(rng, signer, mtu)
         attacker = Hostile(rng, key, mode, [*good, *bad], choose_engine("auto"), has_key=has_key, silences=silences)
         staged = {bundle.number: bytes(bundle.parts[Kind.DATA, 0]) for bundle in [*good, *bad]}

@@ -23,9 +23,12 @@ from diode.bundle.opened import Opened
 from diode.errors import ContentError, Drop
 from diode.process.memory import LINK_SIZE, Counters, Ring, create_memfd, map_memfd
 from diode.protocol.assembler import Assembler
+from diode.protocol.auth import Kernel
 from diode.protocol.bundles import MAX_FINISHED
+from diode.protocol.compiled import Compiled
 from diode.protocol.early_slabs import MAX_EARLY_SLABS
 from diode.protocol.fec import choose_engine
+from diode.protocol.gate import Claim, Claims, Gate
 from diode.protocol.handed_over import SlabKey
 from diode.protocol.link_key import LinkKey, Mode
 from diode.protocol.open_slab import OpenSlab
@@ -60,19 +63,17 @@ MAX_PENDING: Final = 3 * REGION_BYTES // Ring.MIN_RUN_BYTES + MAX_EARLY_SLABS  #
 class Counted(Assembler):
     """The assembler, with what the fuzzers' shares are reckoned from."""
 
-    authentic = 0  # datagrams it was given
-    duplicates = 0  # of them; other duplicates are heartbeats
+    duplicates = 0  # of symbols; other duplicates are heartbeats
     decoded = 0  # symbols of slabs that were decoded
     completed = 0
     most_pending = 0
 
-    def feed(self, datagrams: Any, rows: Any) -> None:
-        """Count, then place."""
-        self.authentic += len(rows)
+    def place(self, slab: OpenSlab, symbols: Any, rows: Any, numbers: Any) -> bool:
+        """Place, then count."""
         before = self._drops[Drop.DUPLICATE]
-        super().feed(datagrams, rows)
+        is_placed = super().place(slab, symbols, rows, numbers)
         self.duplicates += self._drops[Drop.DUPLICATE] - before
-        self.most_pending = max(self.most_pending, len(self.handed_over))
+        return is_placed
 
     def _maybe_complete(self, slab: OpenSlab) -> None:
         super()._maybe_complete(slab)
@@ -81,6 +82,17 @@ class Counted(Assembler):
         never_sent = slab.shape.k * slab.shape.columns - -(-slab.length // slab.shape.symbol_bytes)
         self.decoded += int(np.count_nonzero(slab.have)) - never_sent
         self.completed += 1
+
+
+class CountedGate(Gate):
+    """The gate, likewise."""
+
+    authentic = 0  # datagrams of data and objects
+
+    def settle(self, claims: Claims, claim: Claim, authentic: Any, now: float) -> None:
+        """Count."""
+        self.authentic += len(authentic)
+        super().settle(claims, claim, authentic, now)
 
 
 class Spooled(MemoryBundle):
@@ -202,7 +214,14 @@ class Enclave:
     """`Assemble` and the judge. What :meth:`receive` raises is a bug, and so is a broken invariant of :meth:`check`."""
 
     def __init__(
-        self, keys: list[Path], mode: Mode, arena_bytes: int, signers: list[Key], staged: dict[int, bytes], seed: int
+        self,
+        keys: list[Path],
+        mode: Mode,
+        arena_bytes: int,
+        signers: list[Key],
+        staged: dict[int, bytes],
+        seed: int,
+        kernel: Kernel | None = None,
     ) -> None:
         control, to_store, to_assemble = Box(ASSEMBLE_SAYS), Box(STORE_TO_ASSEMBLE), Box(ASSEMBLE_TO_STORE)
         self.says = control.peer = Box()
@@ -223,8 +242,9 @@ class Enclave:
         )
         with pytest.MonkeyPatch.context() as patches:
             patches.setattr(assemble, "Assembler", Counted)
+            patches.setattr(assemble, "Gate", CountedGate)
             patches.setattr(assemble, "choose_engine", _engine)
-            self.worker = assemble.Assemble(settings, control)
+            self.worker = assemble.Assemble(settings, control, Compiled(kernel=kernel))
         self.judge = MemoryStore(to_store, memoryview(map_memfd(arena)), signers, staged, seed)
         for fd in fds:
             os.close(fd)
@@ -253,7 +273,9 @@ class Enclave:
     def tagged(self) -> int:
         """Datagrams whose tag was found right."""
         beats = self.worker._gate.heartbeats + sum(self.drops[reason] for reason in HEARTBEATS)
-        return self.assembler.authentic + beats - self.assembler.duplicates
+        gate = self.worker._gate
+        assert isinstance(gate, CountedGate)
+        return gate.authentic + beats - self.assembler.duplicates
 
     def receive(self, received: bytes | np.ndarray, lengths: list[int], *, is_slow: bool = False) -> None:
         """A region as `listen` fills it, run after run. A slow store does nothing unless it is waited for."""
@@ -262,9 +284,11 @@ class Enclave:
         for i, length in enumerate(lengths):
             ring.lengths[self._region][i] = length
         self.worker._take(self._region, len(lengths))
+        pending = len(self.assembler.handed_over)
         self.worker._handover.decide()
         self.worker._handover.give()
         self.worker._publish_figures()
+        self.assembler.most_pending = max(self.assembler.most_pending, pending)
         if not is_slow:
             self.drain()
 
@@ -314,19 +338,26 @@ HEARTBEATS: Final = (Drop.HEARTBEAT, Drop.HEARTBEAT_KEY, Drop.HEARTBEAT_ORDER, D
 
 
 @cache
-def _engine(name: str) -> Any:
-    return choose_engine(name)
+def _engine(name: str, library: Any = None) -> Any:
+    return choose_engine(name, library)
 
 
 @contextmanager
 def enclave(
-    folder: Path, key: LinkKey, mode: Mode, arena_bytes: int, signers: list[Key], staged: dict[int, bytes], seed: int
+    folder: Path,
+    key: LinkKey,
+    mode: Mode,
+    arena_bytes: int,
+    signers: list[Key],
+    staged: dict[int, bytes],
+    seed: int,
+    kernel: Kernel | None = None,
 ) -> Iterator[Enclave]:
     """An :class:`Enclave` with virtual time, its key file in ``folder``."""
     path = folder / "link.key"
     path.write_text(key.secret.hex())
     path.chmod(0o600)
     with pytest.MonkeyPatch.context() as patches:
-        made = Enclave([path], mode, arena_bytes, signers, staged, seed)
+        made = Enclave([path], mode, arena_bytes, signers, staged, seed, kernel)
         patches.setattr(assemble, "time", SimpleNamespace(monotonic=lambda: made.now))
         yield made

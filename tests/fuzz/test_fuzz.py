@@ -59,12 +59,12 @@ def test_an_assembler_that_leaks_is_noticed(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_an_assembler_that_mixes_up_symbols_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Were symbols put in wrong places, an honest sender would not get through afterwards."""
-    real = Assembler._place
+    real = Assembler.place
 
-    def wrong(self: Assembler, slab: object, symbols: np.ndarray, rows: np.ndarray, numbers: np.ndarray) -> None:
-        real(self, slab, symbols, rows, numbers[::-1].copy())  # type: ignore[arg-type]
+    def wrong(self: Assembler, slab: object, symbols: np.ndarray, rows: np.ndarray, numbers: np.ndarray) -> bool:
+        return real(self, slab, symbols, rows, numbers[::-1].copy())  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Assembler, "_place", wrong)
+    monkeypatch.setattr(Assembler, "place", wrong)
     with pytest.raises(AssertionError):
         run_epoch(WITHOUT_KEY, batches=2)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from collections import defaultdict
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.pair import Pair, Process, pair
+from tests.needs import has_core
 from tests.sandbox.attacks import ATTACKS, PARSERS
 from tests.sandbox.installed import install
 
@@ -59,6 +61,8 @@ async def attacked(
             await process.said(json.dumps(json.dumps({"attack": "over", "module": module, "outcome": ""}))[1:-1])
         lines = [json.loads(line) for line in process.log]
     assert [] == [line for line in lines if line.get("event") == "sandbox_incomplete"]
+    chosen = [line["tags"] for line in lines if line.get("event") == "engines_chosen"]
+    assert ["core" if has_core() and os.environ.get("DIODE_CORE") != "off" else "library"] == chosen
     for line in lines:
         if line.get("line", "").startswith('{"attack"'):
             said = json.loads(line["line"])
@@ -91,7 +95,7 @@ async def test_an_installed_worker_can_do_nothing_else(tmp_path: Path, side: str
     assert [] == achieved(outcomes)
 
 
-@pytest.mark.parametrize("side", ["receiver", "sender"])
+@pytest.mark.parametrize("side", [pytest.param("receiver", marks=pytest.mark.long), "sender"])
 async def test_the_attacks_are_attacks(tmp_path: Path, side: str) -> None:
     """Without the sandbox few are refused, and every key and file is read: so it is the sandbox that refuses."""
     outcomes, files = await attacked(tmp_path, side, "free", "/")

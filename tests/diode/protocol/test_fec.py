@@ -1,4 +1,6 @@
-"""Both engines are zfec's code, byte for byte, and restore whatever any k rows can tell."""
+"""All engines are zfec's code, byte for byte, and restore whatever any k rows can tell."""
+
+import time
 
 import numpy as np
 import pytest
@@ -6,19 +8,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from diode.core.coding import Core
+from diode.core.library import load
 from diode.protocol import fec
-from diode.protocol.fec import Engine, IsaL, Zfec
+from diode.protocol.fec import Engine
+from diode.protocol.isal import IsaL, find_isal
+from diode.protocol.zfec_code import Bytes2D, Bytes3D, Mask2D, Zfec, repair_matrix
 from tests import oracle
 
 try:
-    ISAL: IsaL | None = IsaL(fec.find_isal())
+    ISAL: IsaL | None = IsaL(find_isal())
 except OSError as absent:
     ISAL, REASON = None, str(absent)
 else:
     REASON = ""
 
+try:
+    CORE: Core | None = Core(load())
+except OSError as absent:
+    CORE, NO_CORE = None, f"the compiled core: {absent}"
+else:
+    NO_CORE = ""
+
 needs_isal = pytest.mark.skipif(ISAL is None, reason=REASON)
-ENGINES = [pytest.param(Zfec(), id="zfec"), pytest.param(ISAL, id="isal", marks=needs_isal)]
+needs_core = pytest.mark.skipif(CORE is None, reason=NO_CORE)
+FAST = [pytest.param(ISAL, id="isal", marks=needs_isal), pytest.param(CORE, id="core", marks=needs_core)]
+ENGINES = [pytest.param(Zfec(), id="zfec"), *FAST]
 any_engine = pytest.mark.parametrize("engine", ENGINES)
 
 Cube = NDArray[np.uint8]
@@ -58,7 +73,7 @@ def random_losses(rng: np.random.Generator, rows: int, columns: int, k: int) -> 
 @pytest.mark.parametrize("k", [1, 2, 3, 64, 128, 192, 200, 255])
 def test_the_matrix_is_lagranges(k: int) -> None:
     """Repair coefficients are those of the polynomial through the points of the spec: first, last and middle rows."""
-    matrix = fec.repair_matrix(k)
+    matrix = repair_matrix(k)
     assert (256 - k, k) == matrix.shape
     for row in sorted({0, (255 - k) // 2, 255 - k}):
         assert oracle.coefficients(range(k), k + row) == matrix[row].tolist()
@@ -72,7 +87,7 @@ def test_the_matrix_is_lagranges(k: int) -> None:
     first=st.integers(0, 40),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_repair_is_the_oracles(engine: Engine, k: int, r: int, width: int, first: int, seed: int) -> None:
     """Any set of repair rows of any small block has the bytes that the readable twin computes."""
     slab = coded(engine, k, r, width, 16, seed, first).reshape(k + r, -1)
@@ -92,7 +107,7 @@ def test_repair_of_full_profiles_is_the_oracles(engine: Engine, k: int, first: i
 
 @any_engine
 @given(data=st.data(), k=st.integers(1, 10), r=st.integers(1, 10))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_restoring_agrees_with_the_oracle(engine: Engine, data: st.DataObject, k: int, r: int) -> None:
     """From any k rows of one block both the engine and the readable twin get the source rows back."""
     slab = coded(engine, k, r, 1, 16, k * 31 + r)
@@ -104,21 +119,20 @@ def test_restoring_agrees_with_the_oracle(engine: Engine, data: st.DataObject, k
     assert expected == oracle.restore({row: slab[row, 0].tobytes() for row in kept}, k)
 
 
-@needs_isal
+@pytest.mark.parametrize("engine", FAST)
 @given(k=st.integers(1, 255), r=st.integers(1, 24), columns=st.integers(1, 5), seed=st.integers(0, 99), data=st.data())
-@settings(max_examples=30, deadline=None)
-def test_both_engines_encode_alike(k: int, r: int, columns: int, seed: int, data: st.DataObject) -> None:
+@settings(max_examples=30)
+def test_engines_encode_alike(engine: Engine, k: int, r: int, columns: int, seed: int, data: st.DataObject) -> None:
     """For every k, and every set of repair rows below 256, the engines' bytes are identical."""
-    assert ISAL is not None
     r = min(r, 256 - k)
     first = data.draw(st.integers(0, 256 - k - r))
-    theirs, ours = (coded(engine, k, r, columns, 448, seed, first) for engine in (Zfec(), ISAL))
+    theirs, ours = (coded(each, k, r, columns, 448, seed, first) for each in (Zfec(), engine))
     assert np.array_equal(theirs, ours)
 
 
 @any_engine
 @given(k=st.integers(1, 30), r=st.integers(1, 30), columns=st.integers(1, 6), seed=st.integers(0, 999))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_random_erasures_are_restored(engine: Engine, k: int, r: int, columns: int, seed: int) -> None:
     """Blocks that keep k symbols, whichever they are, come back; nothing else of the slab is touched."""
     slab = coded(engine, k, r, columns, 64, seed)
@@ -168,14 +182,13 @@ def test_too_few_symbols_are_refused_before_native_code_sees_them(engine: Engine
     assert np.array_equal(before, received)
 
 
-@needs_isal
+@pytest.mark.parametrize("engine", FAST)
 @pytest.mark.parametrize(("r", "first"), [(57, 0), (20, 37), (1, 56), (1, -1)])
-def test_repair_rows_above_255_are_refused(r: int, first: int) -> None:
+def test_repair_rows_above_255_are_refused(engine: Engine, r: int, first: int) -> None:
     """There is no row 256, and none before the first repair row."""
-    assert ISAL is not None
     source, repair = np.zeros((200, 64), dtype=np.uint8), np.zeros((r, 64), dtype=np.uint8)
     with pytest.raises(ValueError, match="repair rows"):
-        ISAL.encode(source, repair, first)
+        engine.encode(source, repair, first)
 
 
 @any_engine
@@ -190,24 +203,75 @@ def test_headers_and_tags_inside_the_rows_do_not_disturb_the_symbols(engine: Eng
     assert np.array_equal(alone.reshape(symbols.shape), symbols)
 
 
-@needs_isal
-def test_the_fast_engine_is_chosen_where_it_is_proven() -> None:
-    """With ISA-L installed, ``auto`` takes it."""
-    assert "isal" == fec.choose_engine().name
-
-
 def no_isal() -> str:
     """As ``find_isal`` where there is none."""
     raise OSError("no ISA-L library")
 
 
+@needs_isal
+def test_isal_is_chosen_without_the_core() -> None:
+    """With ISA-L installed and no core given, ``auto`` takes it."""
+    assert "isal" == fec.choose_engine().name
+
+
+@needs_core
+def test_the_core_is_chosen_without_isal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the core given and no ISA-L installed, ``auto`` takes it; by name it is taken in any case."""
+    assert "core" == fec.choose_engine("core", load()).name
+    monkeypatch.setattr(fec, "find_isal", no_isal)
+    assert "core" == fec.choose_engine("auto", load()).name
+
+
 def test_zfec_is_the_fallback(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without ISA-L ``auto`` takes zfec, and demanding ISA-L says why not."""
+    """Without both ``auto`` takes zfec, and demanding one of them says why not."""
     monkeypatch.setattr(fec, "find_isal", no_isal)
     assert "zfec" == fec.choose_engine().name
     assert "zfec" == fec.choose_engine("zfec").name
     with pytest.raises(OSError, match="no ISA-L"):
         fec.choose_engine("isal")
+    with pytest.raises(OSError, match="core"):
+        fec.choose_engine("core")
+
+
+class Clock:
+    """Each engine takes as long as it is told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr(time, "thread_time", lambda: self.now)
+
+    def engine(self, name: str, seconds: float) -> Engine:
+        """An engine that moves this clock."""
+        slow = Slow()
+        slow.name, slow.clock, slow.seconds = name, self, seconds
+        return slow
+
+
+class Slow(Zfec):
+    """zfec with a speed."""
+
+    clock: Clock
+    seconds: float
+
+    def encode(self, source: Bytes2D, repair: Bytes2D, first: int = 0) -> None:
+        """Nothing, in the time that was set."""
+        self.clock.now += self.seconds
+
+
+@pytest.mark.parametrize(
+    ("isal_s", "best"), [(0.5, "isal"), (0.79, "isal"), (0.85, "core"), (1.0, "core"), (3.0, "core")]
+)
+def test_the_faster_engine_is_tried_first(monkeypatch: pytest.MonkeyPatch, isal_s: float, best: str) -> None:
+    """ISA-L comes before the core only where it is clearly faster; where that is unclear, the core does."""
+    clock = Clock(monkeypatch)
+    engines = [clock.engine("core", 1.0), clock.engine("isal", isal_s)]
+    assert best == fec._by_speed(engines, (200, 20))[0].name
+
+
+def test_the_next_engine_is_taken_where_the_fastest_lies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that gives other bytes is passed over, and the next one is proven."""
+    monkeypatch.setattr(fec, "_by_speed", lambda engines, code: [Liar("encode"), Zfec()])
+    assert "zfec" == fec.choose_engine().name
 
 
 class Liar(Zfec):
@@ -218,13 +282,13 @@ class Liar(Zfec):
     def __init__(self, spoil: str) -> None:
         self._spoil = spoil
 
-    def encode(self, source: fec.Bytes2D, repair: fec.Bytes2D, first: int = 0) -> None:
+    def encode(self, source: Bytes2D, repair: Bytes2D, first: int = 0) -> None:
         """Zfec, then one bit of the last repair row flipped."""
         super().encode(source, repair, first)
         if self._spoil == "encode":
             repair[-1, -1] ^= 1
 
-    def restore(self, symbols: fec.Bytes3D, have: fec.Mask2D, k: int) -> int:
+    def restore(self, symbols: Bytes3D, have: Mask2D, k: int) -> int:
         """Nothing restored, but said to be."""
         return 1 if self._spoil == "restore" else super().restore(symbols, have, k)
 
@@ -238,7 +302,7 @@ def test_an_engine_that_differs_is_not_used(spoil: str) -> None:
 
 @any_engine
 def test_an_engine_that_is_the_same_is_proven(engine: Engine) -> None:
-    """The proof at start-up accepts both of ours."""
+    """The proof at start-up accepts ours."""
     fec.prove_identical(engine)
 
 

@@ -15,12 +15,12 @@ from diode.errors import Drop
 from diode.formats.dsse import MAX_SIGNATURES
 from diode.formats.names import MAX_COMPONENT_BYTES, MAX_DEPTH, MAX_FILES, MAX_MANIFEST_BYTES, MAX_PATH_BYTES
 from diode.protocol import sizes, wire
-from diode.protocol.fec import repair_matrix
 from diode.protocol.fitting import fitting_repair
 from diode.protocol.geometry import OBJECT_MAX_K, PROFILES, object_geometry, slab_at, slab_count, stream_geometry
 from diode.protocol.heartbeat import Heartbeat, InFlight
 from diode.protocol.link_key import Mode
 from diode.protocol.sizes import Kind, ObjectType, symbol_bytes_for
+from diode.protocol.zfec_code import repair_matrix
 from diode.trust.document import MAX_TRUST_BYTES, MAX_VERSION, TrustDocument
 
 SPEC = (Path(__file__).parents[3] / "docs" / "wire-format.md").read_text()

@@ -11,14 +11,16 @@ import pytest
 from diode.errors import Drop
 from diode.protocol.assembler import Assembler
 from diode.protocol.auth import DatagramViews
-from diode.protocol.fec import Engine, IsaL, Zfec, find_isal
+from diode.protocol.fec import Engine
 from diode.protocol.gate import Gate
 from diode.protocol.geometry import Geometry, slab_at, slab_count
 from diode.protocol.handed_over import Completed
+from diode.protocol.isal import IsaL, find_isal
 from diode.protocol.link_key import LinkKey, Mode
 from diode.protocol.runs import slice_runs
 from diode.protocol.sizes import Kind
 from diode.protocol.wire import headers_of
+from diode.protocol.zfec_code import Zfec
 from tests.vectors import datagrams as made
 from tests.vectors import generate
 

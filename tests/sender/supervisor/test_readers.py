@@ -13,7 +13,7 @@ from diode.process.clock import CONSEQUENCE, DO, ClockJumped
 from diode.process.memory import Counters
 from diode.process.restarts import WorkersLate
 from diode.process.shutdown import Stopping
-from diode.protocol.fec import ZFEC_SLOWDOWN
+from diode.protocol.zfec_code import ZFEC_SLOWDOWN
 from sender.events import happened
 from sender.events.happened import Event
 from sender.events.lines import write_line

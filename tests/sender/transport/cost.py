@@ -51,11 +51,9 @@ def seconds_per_gb(folder: Path, plan: Plan, encoder: SlabEncoder, slot: Slot, w
     jobs = [Job(plan.bundle, Kind.DATA, 0, number) for number in range(SLABS)]
     for job in jobs:
         part = Part(plan.bundle, Kind.DATA)
-        if way == "compared":
-            encoder.encode(slot, plan.slab(job), part, bundle.fill(job))
-        else:
-            for _ in encoder.encode_as_read(slot, plan.slab(job), part, bundle.reads(job, slot)):
-                pass
+        reads = bundle.reads(job, slot, may_stream=way != "compared")
+        for _ in encoder.encode_as_read(slot, plan.slab(job), part, reads):
+            pass
     for job in jobs if way == "proven" else ():
         bundle.prove(job)
     return (time.process_time() - begun) * 1e9 / plan.stream_bytes

@@ -137,12 +137,15 @@ def open_bench(tmp_path: Path, mac: Mac = "auto", kernel: Kernel | None = None) 
         reads=(),
     )
     made = Bench(
-        Encoder(settings, Mailbox(to_encode, from_encode, hears=ENCODE_HEARS, says=ENCODE_SAYS), Compiled(kernel)),
+        Encoder(
+            settings, Mailbox(to_encode, from_encode, hears=ENCODE_HEARS, says=ENCODE_SAYS), Compiled(kernel=kernel)
+        ),
         Mailbox(our_read, our_write, hears=ENCODE_SAYS, says=ENCODE_HEARS),
         Mailbox(ready_read, free_write, hears=ENCODE_TO_TRANSMIT, says=TRANSMIT_TO_ENCODE),
         memoryview(map_memfd(arena)),
         {to_encode, our_write, our_read, from_encode, ready_read, ready_write, free_read, free_write, arena},
     )
+    assert "library" == made.supervisor.receive().tags  # what computes each step is said first
     yield made
     made.close(*tuple(made.fds))
 
@@ -433,9 +436,10 @@ def test_a_slab_whose_file_is_touched_while_it_leaves_is_compared(bench: Bench, 
 
     bench.encoder._transmit.send = link  # type: ignore[method-assign]  # the first part has left
     bench.tell(begun(packed), slab_of(packed))
-    first, rest, last = bench.transmit.drain()
-    assert (FULL.k * FULL.columns) == first.count + rest.count
-    assert content == carried(bench.slot(replace(last, runs=((0, first.count + rest.count),))), len(content))
+    *parts, last = bench.transmit.drain()
+    symbols = FULL.k * FULL.columns
+    assert list(range(symbols)) == [part.first + n for part in parts for n in range(part.count)]
+    assert content == carried(bench.slot(replace(last, runs=((0, symbols),))), len(content))
     assert 0 in bench.encoder._plans.compared(bench.encoder._plans._plans[packed.id])
 
 
@@ -482,6 +486,27 @@ def test_rows_are_the_slab(bench: Bench, tmp_path: Path) -> None:
     assert np.array_equal(rows[:, symbols], bench.slot(whole)[: len(rows), symbols])
     assert list(range(len(rows))) == headers_of(rows)["counter"].tolist()
     assert 64 - 3 == whole.filler
+
+
+def test_source_rows_of_a_slab_do_not_wait_for_each_other(bench: Bench, tmp_path: Path) -> None:
+    """They lie in one slot, which comes back when all of them have left. Repair and other slabs take another one."""
+    packed = pack(tmp_path, content := np.random.default_rng(2).bytes(4 * FULL.row_bytes))
+    bench.encoder.hear(begun(packed))
+    for row in range(4):
+        bench.encoder.hear(SendRow(1 + row, packed.id, 0, 0, row))
+    bench.encoder.hear(SendRow(5, packed.id, 0, 0, 4))
+    *sources, repair = bench.transmit.drain()
+    (slot,) = {sent.slot for sent in sources}
+    assert slot != repair.slot
+    assert content == b"".join(carried(bench.slot(sent), FULL.row_bytes) for sent in sources)
+    for sent in sources:
+        assert not bench.encoder._free
+        bench.encoder._take_back(SlotSent(sent.slot))
+    bench.encoder.hear(SendRow(6, packed.id, 0, 0, 1))
+    assert slot == bench.transmit.receive(0).slot
+    bench.encoder._take_back(SlotSent(slot))
+    with pytest.raises(MessageError, match="was not handed over"):
+        bench.encoder._take_back(SlotSent(slot))
 
 
 @pytest.mark.parametrize("changed_byte", [0, FULL.row_bytes * 3])
