@@ -26,7 +26,7 @@ from diode.lab.report import Row
 from diode.lab.series import Load, RealTransfers, Series, Way
 from diode.lab.sources import folder_in_memory, linked, write_small_files, write_source
 from diode.lab.transfer import Case, Ends, open_ends
-from diode.protocol.compiled import Compiled, choose_core
+from diode.process.compiled import Compiled, choose_core
 from diode.protocol.fec import choose_engine
 from diode.protocol.sizes import datagram_bytes, symbol_bytes_for
 
@@ -125,7 +125,7 @@ def _core() -> tuple[Compiled, str]:
     said = os.environ.get("DIODE_CORE", "auto")
     if said not in _CORES:
         raise UsageError(f"DIODE_CORE is {said!r}; it can be auto, off or require")
-    core = choose_core("require" if said != "off" else "off", int.from_bytes(os.urandom(8)))
+    core = choose_core("require" if said != "off" else "off", int.from_bytes(os.urandom(8)), takes=True)
     why_not = "DIODE_CORE is off" if said == "off" else core.refused
     if said == "require" and core.kernel is None:
         raise UsageError(f"DIODE_CORE is require, but the compiled core cannot be used: {why_not}")
@@ -139,7 +139,7 @@ def machine(core: Compiled, why_not: str) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "kernel": platform.release(),
         "python": platform.python_version(),
-        "fec": choose_engine().name,
+        "fec": choose_engine(library=core.library).name,
         "core": f"none ({why_not})" if core.kernel is None else "used",
         "load": round(os.getloadavg()[0], 1),
     }

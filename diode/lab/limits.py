@@ -17,7 +17,7 @@ from diode.lab.report import Row
 from diode.protocol.sizes import datagram_bytes, symbol_bytes_for
 
 _MEMORY_BYTES: Final = 128 << 20  # more than any cache has
-_CACHE_BYTES: Final = 128 << 10  # less than the cache of one core
+_CACHE_BYTES: Final = 256 << 10  # less than the cache of one core
 _ROUNDS: Final = 5
 _BOUND: Final = 0.5
 _KERNEL: Final = {"transmit": "kernel, sending", "listen": "kernel, receiving"}

@@ -17,8 +17,8 @@ import numpy as np
 from diode.errors import Drop
 from diode.formats.digest import digest
 from diode.lab.report import Row
+from diode.process.compiled import Compiled
 from diode.protocol.auth import Session
-from diode.protocol.compiled import Compiled
 from diode.protocol.encoder import Part, SlabEncoder, Slot, fill_from
 from diode.protocol.fec import Engine, choose_engine
 from diode.protocol.geometry import PROFILES, Slab, slab_at, stream_geometry
@@ -78,7 +78,9 @@ class _Bench:
     def __init__(self, symbol_bytes: int, folder: Path, core: Compiled) -> None:
         self.full = stream_geometry(symbol_bytes, PROFILES["standard"])
         self.slab: Slab = slab_at(self.full, self.full.source_bytes, 0)
-        self._engine: Engine = choose_engine()
+        self._engines: dict[str, Engine] = {"off": choose_engine()}
+        if core.library is not None:
+            self._engines["on"] = choose_engine(library=core.library)  # which may be the same one
         key = LinkKey.of(os.urandom(32))
         kernels = {"off": None, "on": core.kernel_for("auto", "gmac")}
         self._sessions = {
@@ -87,7 +89,7 @@ class _Bench:
         buffer = memoryview(bytearray(self.full.rows * self.full.columns * (symbol_bytes + HEADER_BYTES + TAG_BYTES)))
         self._slot = Slot(buffer, self.full)
         self._data = np.random.default_rng(1).integers(0, 256, self.slab.length, dtype=np.uint8)
-        encoder = SlabEncoder(self._engine, self._sessions["off"], 1)
+        encoder = SlabEncoder(self._engines["off"], self._sessions["off"], 1)
         encoder.encode(self._slot, self.slab, Part(1, Kind.DATA), fill_from(self._data))
         self._symbols = np.ascontiguousarray(self._slot.symbols)
         self._target = np.empty_like(self._symbols)
@@ -100,7 +102,7 @@ class _Bench:
         rows = slot.datagrams.reshape(full.rows, -1)
         scratch, region = np.empty(self.slab.length, dtype=np.uint8), np.empty_like(slot.datagrams)
         yield _only("read", "memory, copy", lambda: self._read(scratch))
-        yield _only("FEC encode 200+20", "memory, read", lambda: self._engine.encode(rows[: full.k], rows[full.k :]))
+        yield self._by_engines("FEC encode 200+20", lambda engine: engine.encode(rows[: full.k], rows[full.k :]))
         yield self._by_sessions("number and tag", "memory, read", self._seal)
         yield _only("copy from the ring", "memory, copy", lambda: np.copyto(region, slot.datagrams))
         yield self._by_sessions("verify", "memory, read", self._check)
@@ -108,10 +110,14 @@ class _Bench:
         if "on" in self._sessions and isinstance(self._sessions["on"].tags, Takes):
             yield Stage("verify and place at once", ["memory, copy"], {"on": self._take})
         for share in (0.01, 0.05):
-            yield _only(f"FEC decode at {share:.0%} loss", "memory, read", self._decode(share))
+            yield self._by_engines(f"FEC decode at {share:.0%} loss", self._decode(share))
         yield _only("copy from the arena", "memory, copy", lambda: np.copyto(scratch, self._data))
         yield Stage("hash", ["hash in the cache", "memory, read"], {"": lambda: digest(self._data)})
         yield _only("write", "memory, copy", self._write)
+
+    def _by_engines(self, name: str, work: Callable[[Engine], object]) -> Stage:
+        ways = {way: partial(work, engine) for way, engine in self._engines.items()}
+        return Stage(name, ["memory, read"], dict(ways))
 
     def _by_sessions(self, name: str, limit: str, work: Callable[[Session], object]) -> Stage:
         return Stage(name, [limit], {way: partial(work, session) for way, session in self._sessions.items()})
@@ -145,12 +151,12 @@ class _Bench:
             numbers = np.arange(first, min(first + _RUN, k_rows))
             slab.place(self._slot.symbols[first : first + _RUN][: len(numbers)], numbers, drops)
 
-    def _decode(self, share: float) -> Work:
+    def _decode(self, share: float) -> Callable[[Engine], object]:
         cube = self._symbols.copy().reshape(self.full.rows, self.full.columns, -1)
         have = np.random.default_rng(2).random((self.full.rows, self.full.columns)) >= share
         while (short := np.count_nonzero(have, axis=0) < self.full.k).any():
             have[:, short] = True
-        return lambda: self._engine.restore(cube, have, self.full.k)
+        return lambda engine: engine.restore(cube, have, self.full.k)
 
     def _write(self) -> None:
         fd = os.open(self._path.with_suffix(".out"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)

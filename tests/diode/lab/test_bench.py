@@ -18,7 +18,7 @@ from diode.lab.kernel_limit import Limit
 from diode.lab.progress import Progress
 from diode.lab.report import Row
 from diode.lab.transfer import Case, open_ends
-from diode.protocol.compiled import READABLE
+from diode.process.compiled import READABLE
 from tests.patience import PATIENCE_S, wait_until
 
 
@@ -102,7 +102,7 @@ def test_a_core_that_is_required_must_be_there(monkeypatch: pytest.MonkeyPatch) 
     def missing() -> None:
         raise FileNotFoundError("no library here")
 
-    monkeypatch.setattr("diode.protocol.compiled.load", missing)
+    monkeypatch.setattr("diode.process.compiled.load", missing)
     monkeypatch.setenv("DIODE_CORE", "require")
     with pytest.raises(UsageError, match="no library here"):
         bench.run_bench(bench.Wanted(), Console(quiet=True))
