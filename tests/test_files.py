@@ -341,7 +341,7 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "Door.open": (".open", STATE),
         "_bind": ("os.rename", "the socket, into place, relative to the descriptor of the state folder"),
     },
-    "sender.transport.encode": {
+    "sender.transport.reading": {
         "Bundle.__init__": (".read_bytes", STATE),
     },
     "sender.pack.sources": {
