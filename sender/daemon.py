@@ -50,7 +50,7 @@ from sender.outbox.mount import say_mount
 from sender.pack.packer import Packer
 from sender.pack.retention import find_moved
 from sender.pack.wanted import Named
-from sender.recovery.rebaseline import open_ledger
+from sender.recovery.rebaseline import guard_of, open_ledger
 from sender.recovery.resends import note_resend
 from sender.staging.stage import discard
 from sender.supervisor.beats import Rounds, Voice
@@ -92,10 +92,12 @@ class Sender:
         self._stack.callback(os.close, lock_folder(config.state))
         folder = OutboxFolder(config.outbox)
         self._stack.callback(os.close, folder.lock())
-        self._ledger = open_ledger(config)
+        guard = guard_of(config)
+        self._ledger = open_ledger(config, guard)
         self._stack.callback(self._ledger.close)
         last_known = last_written(config.audit_folder)
         self._audit = open_log(config.audit_folder, config.service_key, "sender")
+        guard.follow(self._audit)
         heart = Heart(config.link, key, self._ledger.next_epoch())
         self._told = Told(config)
         figures = Figures()
@@ -292,6 +294,7 @@ class Sender:
 
     async def _announce(self) -> None:
         await self._voice.repeat(WARM_UP_HEARTBEATS, WARM_UP_EVERY_S)
+        await asyncio.sleep(WARM_UP_EVERY_S)  # for the receiver to make the session's keys
 
     async def _drain(self) -> None:
         """Wait until everything that is queued has been sent."""

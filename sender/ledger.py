@@ -326,8 +326,9 @@ class Ledger(Database):
             self.progress.end(bundle)
 
     def moved(self, bundle: str, origin: str) -> None:
-        """Record where the item of a bundle lies now."""
-        self._connection.execute("UPDATE bundle SET origin = ? WHERE id = ?", (origin, bundle))
+        """Record where the item of a bundle lies now. Not synced: after a power loss it is found there anew."""
+        with self._connection.synchronously("NORMAL"):
+            self._connection.execute("UPDATE bundle SET origin = ? WHERE id = ?", (origin, bundle))
 
     def get(self, bundle: str) -> Row | None:
         """A bundle by id."""

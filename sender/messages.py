@@ -126,6 +126,22 @@ class SendSlot:
 
 
 @dataclass(frozen=True, slots=True)
+class SendPart:
+    """``count`` datagrams of a slot may leave, while ``encode`` still fills the rest. ``SendSlot`` sends that."""
+
+    slot: Slot
+    first: Annotated[int, Whole(0, MAX_DATAGRAMS - 1)]
+    count: Annotated[int, Whole(0, MAX_DATAGRAMS)]
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """The rest of a slot, of which parts were sent, will not be sent. It is answered by :class:`SlotSent`."""
+
+    slot: Slot
+
+
+@dataclass(frozen=True, slots=True)
 class SendFiller:
     """Send padding in place of a job that failed, so that what leaves after it is as far from what left before."""
 
@@ -240,5 +256,5 @@ ENCODE_SAYS: Final = Vocabulary(Failed, Proven, once=(SessionBegun, EnginesChose
 TRANSMIT_SAYS: Final = Vocabulary(
     Sent, Degraded, SendRefused, SendAccepted, once=(PathChosen, SandboxLacks, PeerRefused, Fatal)
 )
-ENCODE_TO_TRANSMIT: Final = Vocabulary(SetRate, SendPadding, SendSlot, SendFiller)
+ENCODE_TO_TRANSMIT: Final = Vocabulary(SetRate, SendPadding, SendPart, SendSlot, GiveBack, SendFiller)
 TRANSMIT_TO_ENCODE: Final = Vocabulary(SlotSent)

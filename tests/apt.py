@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.clients import run
+from tests.patience import PATIENCE_S
 
 SUITE = "stable"
 
@@ -13,7 +14,7 @@ SUITE = "stable"
 def tool(*command: str | Path, **rest: object) -> bytes:
     """Run a tool that writes test files; its output."""
     return subprocess.run(  # type: ignore[call-overload,no-any-return]
-        [str(part) for part in command], check=True, capture_output=True, timeout=300, **rest
+        [str(part) for part in command], check=True, capture_output=True, timeout=2 * PATIENCE_S, **rest
     ).stdout
 
 

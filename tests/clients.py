@@ -10,8 +10,10 @@ from typing import Final
 
 import pytest
 
+from tests.patience import PATIENCE_S
+
 KEPT: Final = Path(os.environ.get("DIODE_CLIENTS") or Path(sys.prefix) / "clients")
-INSTALL_S: Final = 600
+INSTALL_S: Final = 4 * PATIENCE_S
 
 
 def python_with(*requirements: str, python: str = sys.executable) -> Path:
@@ -40,5 +42,11 @@ def run(*command: str | Path, env: dict[str, str] | None = None, **rest: object)
     """Run a client with nothing of this machine's settings but PATH; both streams as text."""
     clean = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **(env or {})}
     return subprocess.run(  # type: ignore[call-overload,no-any-return]
-        [str(part) for part in command], env=clean, capture_output=True, text=True, timeout=300, check=False, **rest
+        [str(part) for part in command],
+        env=clean,
+        capture_output=True,
+        text=True,
+        timeout=2 * PATIENCE_S,
+        check=False,
+        **rest,
     )

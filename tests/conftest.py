@@ -9,16 +9,20 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import settings
 from securesystemslib.signer import CryptoSigner
 
 from diode.formats.dsse import load_signer
 from diode.log import log
 from diode.trust.keys import new_signing_key
+from tests.alone import pytest_sessionfinish  # noqa: F401 - a hook: CI judges some failures once more
 from tests.needs import fold, need
 
 WHOLE = Path(__file__).with_name("e2e")
 MOST_DESCRIPTORS = 300  # of 1,024, which is what many systems allow a process
 
+settings.register_profile("patient", deadline=None)  # how long an example takes says nothing about whether it is right
+settings.load_profile("patient")
 os.umask(0o022)  # what a group may write, as under umask 002, daemons refuse
 # A shell starts what it runs in the background with Ctrl-C ignored, which our daemons would inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)

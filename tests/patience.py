@@ -8,7 +8,7 @@ still, ``DIODE_TEST_PATIENCE=3 make test`` makes it three times as long.
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 PATIENCE_S: Final = 180.0 * float(os.environ.get("DIODE_TEST_PATIENCE", "1"))
@@ -21,6 +21,17 @@ def wait_until(is_so: Callable[[], bool], what: str, patience_s: float = PATIENC
     while not is_so():
         assert time.monotonic() < until, f"after {patience_s:.0f} s still not so: {what}"
         time.sleep(LOOK_EVERY_S)
+
+
+def limits(first_s: float) -> Iterator[float]:
+    """Limits for what is to be cut off in its middle, each four times the one before, up to the patience.
+
+    Whoever finds that nothing had begun within a limit, because the machine did much else, goes on to the next one.
+    """
+    while first_s < PATIENCE_S:
+        yield first_s
+        first_s *= 4
+    yield PATIENCE_S
 
 
 async def until(is_so: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:

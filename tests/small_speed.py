@@ -18,7 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tests.e2e.pair import Ends, Pair, Process, free_address, pair
+from tests.e2e.pair import Ends, Pair, Process, pair
+from tests.ports import free_address
 
 PATIENCE_S: Final = 600.0
 SIZES: Final = (10_000, 60_000, 300_000, 1_000_000, 5_000_000)

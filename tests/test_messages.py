@@ -1,9 +1,7 @@
 """Which worker may say what, on both sides: nobody may say what is another's."""
 
-import itertools
 import json
 from collections import Counter
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -25,22 +23,24 @@ from receiver.messages import questions
 from tests.vocabularies import SETTINGS, VOCABULARIES, any_message, beyond, simplest
 
 
-def others() -> list[tuple[str, str, type]]:
-    """(who, whose, kind) of each message of somebody that somebody else may not say."""
-    pairs = itertools.permutations(VOCABULARIES.items(), 2)
-    return [
-        (who, whose, kind)
-        for (who, own), (whose, other) in pairs
-        for kind in sorted(other.kinds - own.kinds, key=lambda kind: kind.__name__)
-    ]
+def is_refused(words: Vocabulary, said: bytes, why: str) -> bool:
+    """Whether somebody with these words may not say this, and for that reason."""
+    try:
+        words.decode(said)
+    except MessageError as error:
+        return why in str(error)
+    return False
 
 
-@pytest.mark.parametrize(("who", "whose", "kind"), others())
-def test_nobody_says_what_is_anothers(who: str, whose: str, kind: type) -> None:
+@pytest.mark.parametrize("who", VOCABULARIES)
+def test_nobody_says_what_is_anothers(who: str) -> None:
     """It is refused by its name, whatever it says."""
-    said = VOCABULARIES[whose].encode(simplest(VOCABULARIES[whose], kind))
-    with pytest.raises(MessageError, match="it may not say this"):
-        VOCABULARIES[who].decode(said)
+    own, taken = VOCABULARIES[who], []
+    for whose, other in VOCABULARIES.items():
+        for kind in other.kinds - own.kinds:
+            said = other.encode(simplest(other, kind))
+            taken += [] if is_refused(own, said, "it may not say this") else [(whose, kind.__name__)]
+    assert [] == taken
 
 
 def test_only_store_speaks_of_bundles() -> None:
@@ -106,7 +106,7 @@ def test_all_sessions_of_both_keys_fit_into_a_message() -> None:
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-@settings_of_hypothesis(suppress_health_check=[HealthCheck.too_slow])  # a machine may be busy
+@settings_of_hypothesis(max_examples=30, suppress_health_check=[HealthCheck.too_slow])  # a machine may be busy
 @given(data=st.data())
 def test_settings_come_back_as_they_were_said(name: str, data: st.DataObject) -> None:
     """Whatever a configuration makes of them, within their bounds."""
@@ -115,26 +115,18 @@ def test_settings_come_back_as_they_were_said(name: str, data: st.DataObject) ->
     assert told == words.decode(words.encode(told))
 
 
-def out_of_bounds() -> list[Any]:
-    """(settings, field, number of the value) of each value that a field does not let in."""
-    return [
-        pytest.param(name, field, value, id=f"{name}.{field}-{n}")
-        for name, words in SETTINGS.items()
-        for kind in words.kinds
-        for field, bound in words._fields[kind].items()
-        for n, value in enumerate(beyond(bound))
-    ]
-
-
-@pytest.mark.parametrize(("name", "field", "value"), out_of_bounds())
-def test_settings_beyond_their_bounds_are_refused(name: str, field: str, value: object) -> None:
+@pytest.mark.parametrize("name", SETTINGS)
+def test_settings_beyond_their_bounds_are_refused(name: str) -> None:
     """The line of a worker's settings names its fields; one that is out of bounds ends the worker before it begins."""
-    words = SETTINGS[name]
+    words, taken = SETTINGS[name], []
     (kind,) = words.kinds
     said = json.loads(words.encode(simplest(words, kind)))
-    assert field in said
-    with pytest.raises(MessageError, match=name):
-        words.decode(json.dumps(said | {field: value}, separators=(",", ":")).encode())
+    for field, bound in words._fields[kind].items():
+        assert field in said
+        for value in beyond(bound):
+            line = json.dumps(said | {field: value}, separators=(",", ":")).encode()
+            taken += [] if is_refused(words, line, name) else [(field, value)]
+    assert [] == taken
 
 
 @pytest.mark.parametrize("name", SETTINGS)

@@ -26,6 +26,7 @@ from receiver.gateway.answers import Answer, BundleFile
 from receiver.gateway.freshness import etag_of, is_unchanged
 from tests.package_clients import Done
 from tests.packages import ask
+from tests.patience import PATIENCE_S
 from tests.serving import Serving
 
 HOSTS: Final[dict[str, Kind]] = {"pypi.org": "pypi", "files.pythonhosted.org": "pypi", "registry.npmjs.org": "npm"}
@@ -91,7 +92,9 @@ class Upstream:
     def run(self, *command: str | Path, env: dict[str, str], cwd: Path) -> Done:
         """Run a client that finds upstream's hosts here."""
         words = ["unshare", "--mount", "sh", "-c", _AS_HOSTS, str(self.folder / "hosts"), *map(str, command)]
-        return subprocess.run(words, env=env, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
+        return subprocess.run(
+            words, env=env, cwd=cwd, capture_output=True, text=True, timeout=2 * PATIENCE_S, check=False
+        )
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         upstream = self

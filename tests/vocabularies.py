@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from diode.process import judges
+from diode.process import judges, nursery
 from diode.process import vocabulary as bounds
 from diode.process.vocabulary import Vocabulary
 from receiver import settings
@@ -30,6 +30,7 @@ VOCABULARIES = {
     "describe to store": questions.DESCRIBE_TO_STORE,
     "encode": sender.ENCODE_SAYS,
     "transmit": sender.TRANSMIT_SAYS,
+    "to intake's nursery": nursery.TO_NURSERY,
     "to intake's child": intake.TO_CHILD,
     "intake's child": intake.CHILD_SAYS,
     "identity's child": identity.CHILD_SAYS,
@@ -47,7 +48,7 @@ SETTINGS = {
     for kind in (
         *(settings.ListenSettings, settings.AssembleSettings, settings.ExamineSettings, settings.StoreSettings),
         settings.DescribeSettings,
-        *(sender.EncodeSettings, sender.TransmitSettings, intake.ChildSettings, judges.JudgeSettings),
+        *(sender.EncodeSettings, sender.TransmitSettings, nursery.NurserySettings, judges.JudgeSettings),
         gateway.ServeSettings,
         identity.MaterialSettings,
     )

@@ -24,8 +24,8 @@ from diode.formats.timestamps import now_utc
 from diode.layouts.kinds import KINDS
 from receiver.commands.opening import open_ledger
 from receiver.promotion.orders import Order, new_id, write_order
-from tests.e2e.pair import free_address
 from tests.patience import wait_until
+from tests.ports import free_address
 
 BIN: Final = Path(sys.executable).parent
 START_S: Final = 120.0  # until a program that was told to end has ended

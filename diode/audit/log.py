@@ -152,6 +152,7 @@ class AuditLog:
         data = b"".join(lines)
         self._write(path, end, data, was_torn=bool(tail.torn))
         self._mark = Mark(path, end + len(data), head)
+        self._seen = state_of_segment(path), head  # it is synced: nobody else writes while this holds the lock
 
     def _entry(self, head: LogCheckpoint, what: What, facts: Mapping[str, Any]) -> Entry:
         texts = {

@@ -11,8 +11,8 @@ from diode.config.receiver import ReceiverLink
 from diode.config.sender import SenderLink
 from diode.console.engines import engine_word
 from diode.doctor.findings import Finding, Site
+from diode.process.compiled import Compiled, choose_core
 from diode.protocol.auth import DatagramViews, Session
-from diode.protocol.compiled import Compiled, choose_core
 from diode.protocol.fec import choose_engine
 from diode.protocol.geometry import PROFILES
 from diode.protocol.link_key import LinkKey

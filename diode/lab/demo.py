@@ -38,7 +38,7 @@ WEIGHTS_BYTES: Final = 256 << 20
 BURST: Final = 300
 SKIPPED: Final = ("site-packages", "__pycache__", "dist-packages")
 _SAMPLE_S: Final = 0.25
-_START_S: Final = 20.0
+_START_S: Final = 120.0  # for a process to start, or to end: only one that never does is worth a failure
 
 
 @dataclass(slots=True)

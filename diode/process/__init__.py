@@ -4,6 +4,7 @@
 - ``background``: one thread beside the event loop, for work that may wait for a disk
 - ``child``: runs a piece of work in a forked child that is confined further, and hears what it says
 - ``clock``: knows whether the wall clock may be believed, and tells of its jumps
+- ``compiled``: decides whether the compiled core is used, and what of it
 - ``confined``: binds a child process that parses strangers' files: memory, time, files, processes
 - ``event_hooks``: tells programs of the site what happens, beside the work
 - ``handing``: hands open files, with a message, to a process that may not open files
@@ -11,6 +12,7 @@
 - ``measure``: measures what a daemon uses: memory and processor time
 - ``memory``: memory that processes share: sealed memfds, the ring of received datagrams, counters
 - ``messages``: messages that workers of either side send to their supervisor
+- ``nursery``: forks children from a process that has loaded everything ahead
 - ``peer``: who is at the other end of a local socket
 - ``programs``: the command and environment by which programs are started safely
 - ``proven``: reads a file piece by piece, and compares each piece with its digest

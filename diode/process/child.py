@@ -66,7 +66,7 @@ def _run(seen: Seen, work: Work, write: int, parent: int) -> None:
             os.close(0)
             if kept:
                 os.dup(kept[0])  # as 0, since SQLite opens no file under that number
-            _close_all_but(write, *kept)
+            close_all_but(write, *kept)
             given = [os.dup(place) if isinstance(place, int) else place for place in seen.reads]  # and closed there
             confined.bind(
                 seen.limit_s,
@@ -83,7 +83,7 @@ def _run(seen: Seen, work: Work, write: int, parent: int) -> None:
         os._exit(0)
 
 
-def _close_all_but(*kept: int) -> None:
+def close_all_but(*kept: int) -> None:
     """Close every descriptor but standard output, standard error, and ``kept``."""
     first = 3
     for fd in sorted(kept):

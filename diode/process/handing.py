@@ -43,6 +43,7 @@ class Taker:
     """The end that receives files. It owns ``fd``."""
 
     def __init__(self, fd: int, hears: Vocabulary) -> None:
+        self.fd = fd
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, fileno=fd)
         self._hears = hears
 

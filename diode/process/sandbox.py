@@ -40,7 +40,7 @@ MODULES: Final = (  # what an import needs; which files it sees is Landlock's to
 )
 READS: Final = (*MODULES, "pread64", "preadv", "preadv2", "fadvise64")  # of files; which ones is Landlock's to say
 FORKING: Final = (  # of a worker whose children bind themselves further
-    *("clone", "wait4", "kill", "pipe2", "prlimit64", "setrlimit", "set_robust_list", "rseq", "getppid"),
+    *("clone", "wait4", "kill", "pipe2", "close_range", "prlimit64", "setrlimit", "set_robust_list", "rseq", "getppid"),
     *("prctl", "seccomp", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self"),
 )
 FILES: Final = (

@@ -4,7 +4,6 @@
 - ``assembler``: puts datagrams together into slabs, within a fixed memory
 - ``auth``: session keys, and the tags of datagrams
 - ``bundles``: keeps which bundles are known or finished, and which of their slabs may begin
-- ``compiled``: decides whether the compiled core is used, and what of it
 - ``core_proof``: compares the compiled core with the readable code before it is used
 - ``early_slabs``: limits slabs of bundles whose manifest is not verified yet
 - ``encoder``: turns slabs into sealed datagrams in sending order

@@ -28,7 +28,7 @@ from diode.protocol.early_slabs import EarlySlabs, claimed
 from diode.protocol.extents import Extents
 from diode.protocol.fec import Engine
 from diode.protocol.geometry import Geometry, sent_rows
-from diode.protocol.handed_over import Begun, Completed, HandedOver, SlabKey, Spilled, Wanted
+from diode.protocol.handed_over import Begun, Completed, Grown, HandedOver, SlabKey, Spilled, Wanted
 from diode.protocol.open_slab import OpenSlab
 from diode.protocol.sizes import HEADER_BYTES, TAG_BYTES, Kind, ObjectType
 from diode.protocol.wire import PADDING_BUNDLE, copy_headers
@@ -205,6 +205,12 @@ class Assembler:
         self._bundles.finish(bundle, reason)
         for slab in [slab for key, slab in self._open.items() if key.bundle == bundle]:
             self._forget(slab)
+
+    def note_growth(self, step_bytes: int) -> None:
+        """Hand over the beginnings of open slabs of data, each when it has grown by ``step_bytes``."""
+        for slab in self._open.values():
+            if slab.key.kind == Kind.DATA and (length := slab.maybe_grown(step_bytes)) is not None:
+                self.handed_over.append(Grown(slab.key, slab.offset, length))
 
     def release(self, offset: int) -> None:
         """Give back the memory of a slab that was handed over."""

@@ -1,6 +1,6 @@
 """Proves the compiled core in the process that will use it: each part against a readable implementation.
 
-It takes less than 50 ms of CPU time (``tests/diode/protocol/test_core_proof.py``). What tags are tried with differs at
+It takes less than 50 ms of CPU time (``tests/diode/process/test_compiled.py``). What tags are tried with differs at
 each start, so that over time more is tried than one set.
 """
 

@@ -5,7 +5,7 @@ the symbols; the encoder adds repair, headers and tags. Repair is computed over 
 That part of the result is meaningless, and the real headers and tags overwrite it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -93,12 +93,30 @@ class SlabEncoder:
         tail = slot.symbols[symbols - 1 : k_rows]
         tail[:] = 0
         fill(slot)
-        rows = slot.datagrams[: k_rows + r_rows].reshape(shape.rows, shape.columns * slot.size)
-        self._engine.encode(rows[: shape.k], rows[shape.k :], repair_offset)
-        first_repair = (shape.k + repair_offset) * shape.columns
-        self._seal(slot, 0, 0, symbols, slab, part)
-        self._seal(slot, k_rows, first_repair, r_rows, slab, part)
+        self._add_repair(slot, shape, repair_offset)
+        self._seal_source(slot, slab, part, 0, symbols)
+        self._seal_repair(slot, slab, part, repair_offset)
         return [(0, symbols), (k_rows, r_rows)] if symbols < k_rows else [(0, k_rows + r_rows)]
+
+    def encode_as_read(
+        self, slot: Slot, slab: Slab, part: Part, reads: Iterable[int], *, repair_offset: int = 0
+    ) -> Iterator[tuple[int, int]]:
+        """As :meth:`encode`, but yields each run when it may leave: source symbols as they are read, repair at last.
+
+        ``reads`` writes the slab's bytes into the symbols of ``slot``, in order. It yields how many symbols are whole
+        so far, each time some are, and never writes those again. In ``aead`` mode all is read first: sealing encrypts
+        in place, and repair is of what is not encrypted.
+        """
+        shape, sealed = slab.shape, 0
+        slot.symbols[slab.source_symbols - 1 : shape.k * shape.columns] = 0
+        for there in reads:
+            if self._session.mode != "aead":
+                yield self._seal_source(slot, slab, part, sealed, there)
+                sealed = there
+        self._add_repair(slot, shape, repair_offset)
+        if sealed < slab.source_symbols:
+            yield self._seal_source(slot, slab, part, sealed, slab.source_symbols)
+        yield self._seal_repair(slot, slab, part, repair_offset)
 
     def encode_row(
         self, slot: Slot, slab: Slab, part: Part, row: int, fill: Fill, *, repair_offset: int = 0
@@ -133,6 +151,22 @@ class SlabEncoder:
             symbol_bytes=slot.symbols.shape[1],
         )
         self._session.seal(slot.datagrams, slot.views, 0, count)
+
+    def _add_repair(self, slot: Slot, shape: Geometry, repair_offset: int) -> None:
+        """Compute all rows of repair from the source rows in ``slot``."""
+        rows = slot.datagrams[: shape.rows * shape.columns].reshape(shape.rows, shape.columns * slot.size)
+        self._engine.encode(rows[: shape.k], rows[shape.k :], repair_offset)
+
+    def _seal_source(self, slot: Slot, slab: Slab, part: Part, first: int, end: int) -> tuple[int, int]:
+        self._seal(slot, first, first, end - first, slab, part)
+        return first, end - first
+
+    def _seal_repair(self, slot: Slot, slab: Slab, part: Part, repair_offset: int) -> tuple[int, int]:
+        shape = slab.shape
+        first, count = shape.k * shape.columns, shape.r * shape.columns
+        number = first + repair_offset * shape.columns
+        self._seal(slot, first, number, count, slab, part)
+        return first, count
 
     def _seal(self, slot: Slot, first: int, symbol: int, count: int, slab: Slab, part: Part) -> None:
         """Write headers and tags of ``count`` datagrams from ``first`` on. Symbols are numbered from ``symbol`` on."""

@@ -55,4 +55,15 @@ class Begun(NamedTuple):
     key: SlabKey
 
 
-HandedOver = Completed | Spilled | Wanted | Begun
+class Grown(NamedTuple):
+    """The first ``length`` bytes of an open slab lie at ``offset`` of the arena, and will not change any more.
+
+    The caller may copy them while the rest arrives. The memory stays the assembler's.
+    """
+
+    key: SlabKey
+    offset: int
+    length: int
+
+
+HandedOver = Completed | Spilled | Wanted | Begun | Grown

@@ -31,6 +31,7 @@ class OpenSlab:
         self.is_early = False  # nobody has signed what it is: the newer claim rules
         self.count = 0
         self.is_loading = False  # its spilled symbols are on their way
+        self._whole = 0  # symbols from its beginning that are settled, as far as was counted
         if length is not None:
             self._know_tail(-(-length // shape.symbol_bytes))
 
@@ -118,6 +119,18 @@ class OpenSlab:
             drops[Drop.CONFLICT] += int(np.count_nonzero(~same))
         self.symbols[unique[stale]] = rows[first[stale]]
         self.settled[unique] |= not self.is_early
+
+    def maybe_grown(self, step_bytes: int) -> int | None:
+        """Bytes from its beginning that are final, if they are ``step_bytes`` more than this was last told of."""
+        if self.length is None or self.is_early or self.is_loading:
+            return None
+        source = -(-self.length // self.shape.symbol_bytes)
+        lacking = np.flatnonzero(~self.settled[self._whole : source])
+        whole = self._whole + int(lacking[0]) if len(lacking) else source
+        if (whole - self._whole) * self.shape.symbol_bytes < step_bytes:
+            return None
+        self._whole = whole
+        return min(whole * self.shape.symbol_bytes, self.length)
 
     @property
     def matrix(self) -> NDArray[np.bool_]:

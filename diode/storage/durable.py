@@ -12,7 +12,9 @@ from diode.storage.folder import Folder
 
 PAGE_BYTES: Final = 4096
 NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
+_SYNC_FILE_RANGE_WRITE: Final = 2
 _libc: Final = ctypes.CDLL(None, use_errno=True)
+_libc.sync_file_range.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -61,6 +63,14 @@ class WriteBack:
                 f"writes to {self._path} are lost ({errno.errorcode.get(number, number)}): what no earlier sync "
                 "covers is forgotten, and asked for again"
             )
+
+
+def begin_write_back(fd: int, offset: int, length: int) -> None:
+    """Have the disk begin to write a stretch of a file (sync_file_range(2)), so that a later sync has less to wait for.
+
+    It is a hint. Nothing is durable by it, and it takes no error away from who syncs.
+    """
+    _libc.sync_file_range(fd, offset, length, _SYNC_FILE_RANGE_WRITE)
 
 
 def drop_cache(fd: int, offset: int = 0, length: int = 0) -> None:

@@ -66,6 +66,10 @@ class RollbackGuard:
         self._program = program
         self._audit = audit
 
+    def follow(self, audit: Log) -> None:
+        """From now on ask this object about the audit log: of entries that it wrote itself it knows the end."""
+        self._audit = audit
+
     def read(self) -> Checkpoint | None:
         """The checkpoint in the file; None when there is no file. Raises ReplayError when it is damaged."""
         try:

@@ -52,6 +52,14 @@ class Begun(_OfSlab):
 
 
 @dataclass(frozen=True, slots=True)
+class Grown(_OfSlab):
+    """The first ``length`` bytes of a slab of data lie in the arena, and the rest is on its way. It has no answer."""
+
+    offset: Offset
+    length: Offset
+
+
+@dataclass(frozen=True, slots=True)
 class Complete(_OfSlab):
     """A slab lies in the arena. It is answered by :class:`Free`."""
 
@@ -350,7 +358,7 @@ STORE_SAYS: Final = Vocabulary(
     *(PointerMoved, NotLinked, Ordered, Recalled, Drilled),
     once=(SandboxLacks, PeerRefused, Fatal),
 )
-ASSEMBLE_TO_STORE: Final = Vocabulary(Begun, Complete, Spilled, Wanted)
+ASSEMBLE_TO_STORE: Final = Vocabulary(Begun, Grown, Complete, Spilled, Wanted)
 STORE_TO_ASSEMBLE: Final = Vocabulary(
     Free, Known, Loaded, Redo, Finished, once=(Started,), line_bytes=4 * MAX_SLABS // 6 + (1 << 16)
 )

@@ -7,7 +7,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Protocol
 
-from diode.storage.durable import WriteBack
+from diode.storage.durable import WriteBack, begin_write_back
 from receiver.ledger.ledgers import StoreLedger
 
 
@@ -28,6 +28,7 @@ class Finishing:
         self._thread = executor or ThreadPoolExecutor(1)
         self._under_way: dict[int, tuple[Numbered, Future[Any]]] = {}
         self._sync: Future[Any] | None = None
+        self._hint: Future[Any] | None = None  # the last stretch whose writing was begun early
 
     def start(self, bundle: Numbered, work: Callable[[], object]) -> None:
         """Run ``work`` for ``bundle``, unless it is under way."""
@@ -61,6 +62,21 @@ class Finishing:
         if self._sync is None and ledger.slabs.sync_begins():
             self._sync = self._thread.submit(write_back.sync)
 
+    def begin_write_back(self, fd: int, offset: int, length: int) -> None:
+        """Have the disk begin with a stretch that was just written, so that the sync of its bundle is short.
+
+        A stretch is left out while another is under way. ``fd`` stays the caller's.
+        """
+        if self._hint is None or self._hint.done():
+            self._hint = self._thread.submit(_begin_and_close, os.dup(fd), offset, length)
+
     def wait(self) -> None:
         """Until what is under way is over. Nothing may be started any more."""
         self._thread.shutdown()
+
+
+def _begin_and_close(fd: int, offset: int, length: int) -> None:
+    try:
+        begin_write_back(fd, offset, length)
+    finally:
+        os.close(fd)

@@ -15,10 +15,10 @@ from diode.formats.names import MAX_MANIFEST_BYTES
 from diode.protocol.geometry import Slab
 from diode.protocol.handed_over import SlabKey
 from diode.protocol.sizes import MAX_COLUMNS, MAX_ROWS, MAX_SYMBOL_BYTES, Kind, ObjectType
-from receiver.messages.pipeline import Begun, Complete, Known, Loaded, Redo, Spilled, Wanted
+from receiver.messages.pipeline import Begun, Complete, Grown, Known, Loaded, Redo, Spilled, Wanted
 
 Mask = NDArray[np.bool_]
-OfSlab = Begun | Complete | Spilled | Wanted | Loaded | Redo
+OfSlab = Begun | Grown | Complete | Spilled | Wanted | Loaded | Redo
 
 PARKED: Final = {
     "spilled": (Kind.DATA, 0),
@@ -85,9 +85,11 @@ def check_claim(message: OfSlab, signed: Slab | None, arena_bytes: int) -> None:
             raise MessageError(kind, "a manifest is one slab, of no great length, and never spilled")
     elif (message.kind, message.flags) not in PARKED.values():
         raise MessageError(kind, "no bundle has such a part")
+    elif isinstance(message, Grown) and message.kind != Kind.DATA:
+        raise MessageError(kind, "only slabs of data are copied while they arrive")
     elif signed is not None:
         _check_signed(message, signed)
-    if isinstance(message, Complete):
+    if isinstance(message, Complete | Grown):
         _check_place(message, message.length, arena_bytes)
     elif isinstance(message, Spilled | Wanted):
         _check_place(message, message.symbols * message.symbol_bytes, arena_bytes)
@@ -104,6 +106,8 @@ def _check_signed(message: OfSlab, signed: Slab) -> None:
     shape = signed.shape
     if isinstance(message, Complete) and message.length != signed.length:
         raise MessageError("Complete", f"slab {message.number} has {signed.length} bytes, not {message.length}")
+    if isinstance(message, Grown) and message.length > signed.length:
+        raise MessageError("Grown", f"slab {message.number} has {signed.length} bytes, not {message.length}")
     if isinstance(message, Spilled | Wanted):
         kind = type(message).__name__
         if message.symbol_bytes != shape.symbol_bytes:
@@ -112,7 +116,7 @@ def _check_signed(message: OfSlab, signed: Slab) -> None:
             raise MessageError(kind, f"slab {message.number} has not {message.symbols} symbols")
 
 
-def _check_place(message: Complete | Spilled | Wanted, length: int, arena_bytes: int) -> None:
+def _check_place(message: Complete | Grown | Spilled | Wanted, length: int, arena_bytes: int) -> None:
     """Slices never fail in Python: a stretch that lies outside of the arena would silently be a shorter one."""
     if not 0 <= message.offset <= message.offset + length <= arena_bytes:
         raise MessageError(type(message).__name__, "it lies outside of the arena")

@@ -8,7 +8,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
 
 from blake3 import blake3
 
@@ -21,7 +21,16 @@ from diode.storage.durable import drop_cache
 from diode.storage.folder import Folder, make_link, set_modified
 from receiver.spool.disk import write_reserved
 
+LONG_BYTES: Final = 1 << 20  # of a stretch that the disk is told of as soon as it is written
 _READ_BYTES: Final = 1 << 20
+
+
+class Stretch(NamedTuple):
+    """A stretch of a file. The descriptor is the tree's, and open until it writes another file."""
+
+    fd: int
+    offset: int
+    length: int
 
 
 class Tree:
@@ -37,11 +46,14 @@ class Tree:
         self._made: set[str] = set()
         self._open: tuple[int, int] | None = None  # number and descriptor of the file that was written last
 
-    def put(self, slab: Slab, data: memoryview) -> None:
-        """Write a slab of the stream to the files that it lies in."""
+    def put(self, slab: Slab, data: memoryview) -> Stretch | None:
+        """Write a slab of the stream to the files that it lies in. Returns the last stretch of them, if it is long."""
+        stretch = None
         for piece in self._index.pieces(slab.offset, len(data)):
-            at = piece.stream_offset - slab.offset
-            write_reserved(self._file(piece.number, piece.entry), data[at : at + piece.length], piece.file_offset)
+            at, fd = piece.stream_offset - slab.offset, self._file(piece.number, piece.entry)
+            write_reserved(fd, data[at : at + piece.length], piece.file_offset)
+            stretch = Stretch(fd, piece.file_offset, piece.length) if piece.length >= LONG_BYTES else None
+        return stretch
 
     def has(self, slab: Slab) -> bool:
         """Whether the files that a slab lies in are there and long enough."""

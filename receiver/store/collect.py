@@ -26,12 +26,15 @@ class Collecting:
         self._lost = lost
         self._publishing = publishing
 
-    def take(self, bundle: Receiving, key: SlabKey, data: memoryview) -> None:
-        """Take a whole slab of a table or of data. Raises ContentError when its bundle is found to break the rules."""
+    def take(self, bundle: Receiving, key: SlabKey, data: memoryview, blake3: bytes | None = None) -> None:
+        """Take a whole slab of a table or of data. Raises ContentError when its bundle is found to break the rules.
+
+        ``blake3`` is of ``data``, where that is known already.
+        """
         if key.kind == Kind.OBJECT:
             self._take_table(bundle, key, data)
         elif bundle.judge.is_ready:
-            self._take_data(bundle, key, data)
+            self._take_data(bundle, key, data, blake3)
         else:
             have = np.ones(bundle.judge.slab(key).source_symbols, dtype=np.bool_)
             bundle.spilled.keep(key, data, bundle.manifest.shape.symbol_bytes, have)
@@ -42,6 +45,11 @@ class Collecting:
         if key.kind == Kind.DATA and bundle is not None:
             with self._reports.disk.surviving():
                 self._records.ledger.slabs.begun(bundle.hex_id, key.number)
+
+    def is_wanted(self, key: SlabKey) -> bool:
+        """Whether a slab of data belongs to a bundle that is being received, and is not stored yet."""
+        bundle = self._bundles.get(key.bundle)
+        return bundle is not None and not bundle.judge.stored[key.number]
 
     def spill(self, key: SlabKey, data: memoryview, *, symbol_bytes: int, have: Mask) -> None:
         """Keep the symbols of ``have``, each at its place in ``data``."""
@@ -101,12 +109,12 @@ class Collecting:
         bundle.spilled.drop(key)
         self.after_tables(bundle)
 
-    def _take_data(self, bundle: Receiving, key: SlabKey, data: memoryview) -> None:
+    def _take_data(self, bundle: Receiving, key: SlabKey, data: memoryview, blake3: bytes | None = None) -> None:
         if bundle.judge.stored[key.number]:
             bundle.spilled.drop(key)
             return
         try:
-            bundle.put_slab(key.number, data)
+            stretch = bundle.put_slab(key.number, data, blake3)
         except IntegrityError:
             self._reports.tell(SlabMismatch(bundle.hex_id, key.number))
             bundle.spilled.drop(key)
@@ -118,6 +126,8 @@ class Collecting:
             bundle.judge.note_lost(key.number)
             raise
         bundle.spilled.drop(key)
+        if stretch is not None:
+            self._bundles.finishing.begin_write_back(*stretch)
         if self._bundles.is_recorded(bundle.number):
             self._reports.progress(bundle)
         else:

@@ -6,11 +6,11 @@ from typing import Final
 
 from diode.process.workers import Mailbox
 from diode.protocol.sizes import Kind
-from receiver.messages.pipeline import Begun, Complete, Spilled, Wanted
+from receiver.messages.pipeline import Begun, Complete, Grown, Spilled, Wanted
 
 MAX_WAITING: Final = 256  # messages taken from the pipe: an honest assemble has few more than its slabs in hand
 
-HandedOver = Begun | Complete | Spilled | Wanted
+HandedOver = Begun | Grown | Complete | Spilled | Wanted
 
 
 class Queue:

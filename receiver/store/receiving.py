@@ -18,6 +18,7 @@ from receiver.spool.bundle import SpoolBundle
 from receiver.spool.disk import inodes_of
 from receiver.spool.finishing import Finishing
 from receiver.spool.spilled import SpilledSlabs
+from receiver.spool.tree import Stretch
 from receiver.store.judge import ArrivedSlab, BundleJudge, Genuine, TableJudge, Wrong
 from receiver.store.unrecorded import Unrecorded
 
@@ -97,14 +98,19 @@ class Receiving:
         self.spool.plant(tables.index, tables.times)
         return True
 
-    def put_slab(self, number: int, data: memoryview) -> None:
-        """Write one slab of data to its files, unless it is there. Raises IntegrityError when it is not as signed."""
-        match self.judge.judge_slab(ArrivedSlab(number, data)):
+    def put_slab(self, number: int, data: memoryview, blake3: bytes | None = None) -> Stretch | None:
+        """Write one slab of data to its files, unless it is there. Raises IntegrityError when it is not as signed.
+
+        ``blake3`` is of ``data``, where that is known already. Returns what :meth:`Tree.put` does.
+        """
+        match self.judge.judge_slab(ArrivedSlab(number, data, blake3)):
             case Genuine():
-                self.spool.tree.put(self.judge.data_slab(number), data)
+                stretch = self.spool.tree.put(self.judge.data_slab(number), data)
                 self.judge.note_stored(number)
+                return stretch
             case Wrong():
                 raise IntegrityError(f"slab {number} does not have its signed digest")
+        return None
 
     def is_there(self, number: int) -> bool:
         """Whether the files of a stored slab are still there and long enough."""

@@ -37,6 +37,7 @@ from receiver.messages.pipeline import (
     Begun,
     Complete,
     Free,
+    Grown,
     Spilled,
     Started,
     Wanted,
@@ -183,16 +184,25 @@ class Store:
         key = key_of(message)
         match message:
             case Begun():
+                self.arena.forget(key)
                 self.collecting.note_begun(key)
+            case Grown():
+                if self.collecting.is_wanted(key):
+                    self.arena.grow(key, message.offset, message.length)
+            case Complete() if key.kind == Kind.DATA:
+                self._use_hashed(key, message.offset, message.length)
+                self.reports.answer(Free(message.offset))
             case Complete():
                 self._use(key, message.offset, message.length, self._take)
                 self.reports.answer(Free(message.offset))
             case Spilled():
+                self.arena.forget(key)
                 have = unpack_mask(message.have, message.symbols)
                 keep = partial(self.collecting.spill, symbol_bytes=message.symbol_bytes, have=have)
                 self._use(key, message.offset, message.symbols * message.symbol_bytes, keep)
                 self.reports.answer(Free(message.offset))
             case Wanted():
+                self.arena.forget(key)
                 place = self.arena.place(message.offset, message.symbols * message.symbol_bytes)
                 self.collecting.load(key, place, message.symbol_bytes, message.symbols)
                 place.release()
@@ -214,14 +224,21 @@ class Store:
             with self.reports.disk.surviving(lambda: self.reports.redo(key)):
                 work(key, data)
 
-    def _take(self, key: SlabKey, data: memoryview) -> None:
+    def _use_hashed(self, key: SlabKey, offset: int, length: int) -> None:
+        """Take a copy of a slab of data, hashed while it was copied. What the disk does not take comes again."""
+        copied = self.arena.maybe_copy_hashed(key, offset, length)
+        if copied is not None:
+            with self.reports.disk.surviving(lambda: self.reports.redo(key)):
+                self._take(key, *copied)
+
+    def _take(self, key: SlabKey, data: memoryview, blake3: bytes | None = None) -> None:
         bundle = self.bundles.get(key.bundle)
         if key.kind == Kind.OBJECT and key.flags == ObjectType.MANIFEST:
             if bundle is None:
                 self.beginning.take(ArrivedManifest(key.bundle, bytes(data)))
         elif bundle is not None and bundle.refusal is None:  # otherwise refused or published meanwhile
             with self.refusing.refusing(bundle):
-                self.collecting.take(bundle, key, data)
+                self.collecting.take(bundle, key, data, blake3)
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from diode.bundle.ref import number_of
 from diode.errors import Drop
+from diode.process.compiled import READABLE, Compiled, choose_core
 from diode.process.memory import LINK_SIZE, Counters, Ring, map_memfd
 from diode.process.messages import EnginesChosen, SandboxLacks
 from diode.process.programs import readable_folders
@@ -23,7 +24,6 @@ from diode.process.waiting import ready
 from diode.process.workers import Mailbox, refusing_peers, start_worker
 from diode.protocol.admission import Heard
 from diode.protocol.assembler import Assembler
-from diode.protocol.compiled import READABLE, Compiled, choose_core
 from diode.protocol.fec import choose_engine
 from diode.protocol.gate import Gate
 from diode.protocol.heartbeat import write_heartbeat
@@ -90,7 +90,7 @@ class Assemble:
                     self._take(region, runs)
                     os.write(self._free_write, Ring.FREE.pack(region))
                     handover.decide()
-                    handover.give()
+                    handover.grow()
             if self._resting_from is not None and time.monotonic() - self._resting_from > REST_S:
                 self._resting_from = None
                 handover.spill(None)

@@ -11,12 +11,14 @@ from diode.errors import Drop
 from diode.process.workers import Mailbox
 from diode.protocol.assembler import Assembler
 from diode.protocol.geometry import Geometry
-from diode.protocol.handed_over import Begun, Completed, HandedOver, Spilled, Wanted
+from diode.protocol.handed_over import Begun, Completed, Grown, HandedOver, Spilled, Wanted
 from diode.protocol.sizes import Kind, ObjectType
 from receiver.messages import pipeline as messages
 from receiver.spool.slabs import key_of, numbers_of, pack_mask, spilled_keys, unpack_mask
 
 MAX_HANDED: Final = 16  # slabs with store
+MAX_GROWN: Final = 16  # beginnings of slabs that store is told of before it answers anything
+GROWN_BYTES: Final = 4 << 20  # by so much a slab has grown when store is told again
 _PATIENCE_S: Final = 30.0  # how long memory may be short because the disk is slow
 
 
@@ -27,6 +29,7 @@ class Handover:
         self.mailbox = mailbox
         self.handed = 0  # with store now
         self.freed = 0
+        self._grown = 0  # beginnings that store was told of since its last answer
         self._assembler = assembler
         self._decisions: deque[object] = deque()  # heard while something else was waited for
 
@@ -49,6 +52,11 @@ class Handover:
         while self._assembler.handed_over:
             self.wait_for_space()
             self._push()
+
+    def grow(self, step_bytes: int = GROWN_BYTES) -> None:
+        """Tell ``store`` how far open slabs are, so that it copies them while the rest arrives."""
+        self._assembler.note_growth(step_bytes)
+        self.give()
 
     def spill(self, bundle: int | None) -> None:
         """Have what is open kept on disk, of one bundle or of all."""
@@ -92,7 +100,11 @@ class Handover:
         queue = self._assembler.handed_over
         while queue and self.handed < MAX_HANDED:
             item = queue.popleft()
-            self.handed += not isinstance(item, Begun)
+            if isinstance(item, Grown):
+                self._grown += 1
+                if self._grown > MAX_GROWN:
+                    continue  # store is busy, and copies the slab when it is whole
+            self.handed += not isinstance(item, Begun | Grown)
             self.mailbox.send(_described(item))
 
     def _apply(self, message: object) -> None:
@@ -112,6 +124,7 @@ class Handover:
 
     def _take_back(self) -> None:
         self.handed -= 1
+        self._grown = 0
         self.freed += 1
 
     def _know(self, known: messages.Known) -> None:
@@ -138,3 +151,5 @@ def _described(item: HandedOver) -> object:
             return messages.Wanted(*item.key, offset=item.offset, symbol_bytes=item.symbol_bytes, symbols=item.symbols)
         case Begun():
             return messages.Begun(*item.key)
+        case Grown():
+            return messages.Grown(*item.key, offset=item.offset, length=item.length)

@@ -33,7 +33,7 @@ checks come first, and the first refusal ends the work. docs/intake.md has the e
 - ``scanning``: a check: sends every file to a virus scanner (``clamd``)
 - ``signed``: a check: finds the signature beside each file, and has it verified
 - ``sigstore``: verifies sigstore bundles offline: the signer's identity, the certificate, and the transparency log
-- ``spare``: starts the next child ``examine`` ahead of need, so that no item waits for an interpreter to start
+- ``spare``: has the next child ``examine`` born ahead of need, so that no item waits for one to be confined
 - ``sums``: a check: ``SHA256SUMS`` names every file, with the digest that was computed
 - ``unopened``: names the kinds of packed files that clamd calls clean without looking into them
 - ``verdict``: what the checks found, and every reason for a refusal

@@ -1,8 +1,9 @@
 """The child process that examines the content of one item. It is confined, because it parses files of strangers.
 
-Each item has a child of its own. The child can open no file but Python's modules. Intake hands it the files of the
-item, message by message, with the digests of their pieces. The child compares each piece with its digest before a
-parser sees it. It has one pipe out, for one answer.
+Each item has a child of its own, forked from a nursery (:mod:`diode.process.nursery`) that has parsed nothing. The
+child can open no file but Python's modules. Intake hands it the files of the item, message by message, with the digests
+of their pieces. The child compares each piece with its digest before a parser sees it. It has one pipe out, for one
+answer.
 """
 
 import mmap
@@ -16,17 +17,17 @@ from diode.content.judge import Judge
 from diode.content.rules import Rules
 from diode.errors import MessageError
 from diode.formats.digest import DIGEST_BYTES
-from diode.process import confined, handing
+from diode.process import confined, handing, nursery
 from diode.process.messages import SandboxLacks
 from diode.process.programs import readable_folders
 from diode.process.proven import Digests, prove
-from diode.process.sandbox import READS
+from diode.process.sandbox import READS, confine
+from diode.process.vocabulary import NOTHING
 from diode.process.workers import Mailbox, refusing_peers, start_worker
 from sender.intake.messages import (
     CHILD_SAYS,
     TO_CHILD,
     Begin,
-    ChildSettings,
     Done,
     Look,
     LookAtLarge,
@@ -142,10 +143,9 @@ def _begin(taker: handing.Taker) -> tuple[Any, list[str]] | None:
     return begin, paths
 
 
-def main() -> None:
-    """Entry point of the child."""
-    settings, control = start_worker(ChildSettings, says=CHILD_SAYS)
-    taker = handing.Taker(settings.files_read, TO_CHILD)
+def _live(files_read: int, control: Mailbox) -> None:
+    """What a child does, from its birth on."""
+    taker = handing.Taker(files_read, TO_CHILD)
     # Before it is handed anything; how long it may take for what it is handed, whoever waits for it knows, and ends it.
     calls = (*READS, *handing.CALLS)
     lacks = confined.bind(confined.MOST_S, calls, writes=(control.write_fd,), reads=readable_folders())
@@ -157,3 +157,11 @@ def main() -> None:
         begin, paths = first
         Child(begin, paths, taker, control).run()
     control.receive(None)  # until nobody waits any more
+
+
+def main() -> None:
+    """Entry point of the nursery of these children. What it lacks of its sandbox, they lack too, and say so."""
+    settings, _ = start_worker(nursery.NurserySettings, says=NOTHING)
+    taker = handing.Taker(settings.asked_read, nursery.TO_NURSERY)
+    confine(nursery.CALLS, reads=readable_folders())
+    nursery.tend(taker, _live, CHILD_SAYS)

@@ -19,7 +19,7 @@ from diode.process import confined, memory
 from diode.process.messages import PeerRefused, SandboxLacks
 from sender.intake.candidate import Candidate, CandidateFile
 from sender.intake.messages import MOST_TOGETHER, Begin, Done, Look, LookAtLarge, Looked, NotRead, Refused
-from sender.intake.spare import MODULE, Started
+from sender.intake.spare import MODULE, Started, start_alone
 from sender.intake.verdict import Reason, RefusedError
 from sender.outbox.hashing import PIECE_BYTES
 
@@ -41,7 +41,7 @@ def examine_here(rules: Rules, candidate: Candidate) -> Findings:
     return judge.findings
 
 
-def examine_apart(rules: Rules, candidate: Candidate, take: Callable[[], Started] = Started.now) -> Findings:
+def examine_apart(rules: Rules, candidate: Candidate, take: Callable[[], Started] = start_alone) -> Findings:
     """As :func:`examine_here`, in a confined child process. Raises RefusedError also when the child did not answer.
 
     ``take`` returns a running child. It belongs to this call, which ends it.
@@ -70,13 +70,13 @@ def refusal(file: CandidateFile, trouble: Trouble, detail: str) -> RefusedError:
 class _Child:
     """The running child, and which files it was given so far. It ends when ``stack`` closes."""
 
-    def __init__(self, candidate: Candidate, stack: ExitStack, take: Callable[[], Started] = Started.now) -> None:
+    def __init__(self, candidate: Candidate, stack: ExitStack, take: Callable[[], Started] = start_alone) -> None:
         self._candidate = candidate
         self._files = list(candidate.by_name.values())
         self._deadline = candidate.progress.clock() + confined.limit_s(len(self._files), candidate.size)
         started = take()
         stack.callback(started.close)
-        self._giver, self._worker = started.giver, started.worker
+        self._child, self._giver = started.child, started.child.giver
         self._given = 0
         self._looked = 0
         self._done: Done | None = None
@@ -153,7 +153,7 @@ class _Child:
         self._candidate.progress.tick()
         if self._candidate.progress.clock() > self._deadline:
             raise self._unanswered("it was too slow")
-        mailbox = self._worker.mailbox
+        mailbox = self._child.mailbox
         try:
             if (message := mailbox.receive(timeout_s)) is not None:
                 self._understand(message)
@@ -186,7 +186,7 @@ class _Child:
                 raise self._unanswered(f"it says {type(message).__name__} of files that it was not given")
 
     def _unanswered(self, why: str) -> RefusedError:
-        log.error("content_not_examined", why=why, said=self._worker.last_words())
+        log.error("content_not_examined", why=why, said=self._child.last_words())
         return RefusedError(Reason.CRASHED, f"its content could not be examined: of the child that looks, {why}")
 
 

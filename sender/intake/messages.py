@@ -1,7 +1,7 @@
 """The messages between intake and the child process ``examine``: each message is one class.
 
 A message names a file by its place in the item's list of paths; that list itself is handed over as a file. This module
-imports little, because each item starts a new child, which loads it.
+imports little: the process loads it that all children are forked from.
 """
 
 from dataclasses import dataclass
@@ -25,13 +25,6 @@ Counts = Annotated[tuple[tuple[str, int], ...], Many(Row(Text(40), Whole(1)), MA
 Told = Annotated[tuple[str, ...], Many(Text(500), MAX_TOLD)]
 
 # messages to the child
-
-
-@dataclass(frozen=True, slots=True)
-class ChildSettings:
-    """What the child is told when it starts: where files are handed to it."""
-
-    files_read: Annotated[int, Whole(0, 1 << 20)]
 
 
 @dataclass(frozen=True, slots=True)

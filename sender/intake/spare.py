@@ -1,87 +1,95 @@
-"""Keeps one child process ``examine`` started ahead of need, so that an item does not wait for an interpreter to start.
+"""Keeps one child process ``examine`` ready ahead of need, so that an item does not wait for one to be confined.
 
-The spare child waits for its first message. It has no file of any item yet. It ends with the daemon, as every worker
-does.
+Children are forked from a nursery, which has loaded what they need (ADR 0054). The spare child waits for its first
+message. It has no file of any item yet. Nursery and children end with the daemon, as every worker does.
 """
 
-import os
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from threading import Lock
-from typing import Final, Self
+from typing import Final
 
-from diode.errors import DiodeError
-from diode.process import handing
-from diode.process.workers import Worker
-from sender.intake.messages import CHILD_SAYS, TO_CHILD, ChildSettings
+from diode.errors import DiodeError, WorkerError
+from diode.process.nursery import Born, Nursery
+from sender.intake.messages import CHILD_SAYS, TO_CHILD
 
 MODULE: Final = "sender.intake.examine"
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A child that runs, and the way to hand it files."""
+    """A child for one item. ``close`` ends it, and its nursery if that is for this child alone."""
 
-    worker: Worker
-    giver: handing.Giver
+    child: Born
+    close: Callable[[], None]
 
-    @classmethod
-    def now(cls) -> Self:
-        """Start a child. Raises the errors of :class:`Worker`."""
-        ours, theirs = handing.hand_pair()
-        giver = handing.Giver(ours, TO_CHILD)
-        try:
-            return cls(Worker(MODULE, ChildSettings(theirs), (theirs,), says=CHILD_SAYS), giver)
-        except BaseException:
-            giver.close()
-            raise
-        finally:
-            os.close(theirs)
 
-    @property
-    def is_alive(self) -> bool:
-        """Whether the child still runs."""
-        return self.worker.process.poll() is None
-
-    def close(self) -> None:
-        """End the child."""
-        self.giver.close()
-        self.worker.close()
+def start_alone() -> Started:
+    """Start a nursery for one child. Raises the errors of :class:`Nursery`."""
+    with ExitStack() as stack:
+        nursery = Nursery(MODULE)
+        stack.callback(nursery.close)
+        child = _bear(nursery)
+        stack.callback(child.close)
+        return Started(child, stack.pop_all().close)
 
 
 class Spare:
-    """Holds one started child at most, until somebody takes it."""
+    """Holds a nursery, and one child at most that it has born ahead, until somebody takes that."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._next: Started | None = None
+        self._nursery: Nursery | None = None
+        self._next: Born | None = None
 
     def prepare(self) -> None:
-        """Start a child unless one waits already. A child that has died is replaced.
+        """Have a child ready unless one waits already. What has died is replaced.
 
-        A child ends with the thread that started it, so the main thread of the daemon calls this. An error that keeps a
-        child from starting is ignored here; :meth:`take` raises it.
+        A nursery ends with the thread that started it, so the main thread of the daemon calls this. An error that keeps
+        a child from starting is ignored here; :meth:`take` raises it.
         """
         with self._lock, suppress(DiodeError, OSError):
-            self._drop_dead()
+            if self._next is not None and self._next.has_ended:
+                self._drop()
             if self._next is None:
-                self._next = Started.now()
+                self._next = self._bear()
 
     def take(self) -> Started:
-        """The child that waits, or a new one. It belongs to the caller. Raises the errors of :meth:`Started.now`."""
+        """The child that waits, or a new one. It belongs to the caller. Raises the errors of :class:`Nursery`."""
         with self._lock:
-            self._drop_dead()
             child, self._next = self._next, None
-        return child or Started.now()
+            if child is not None and child.has_ended:
+                child.close()
+                child = None
+            child = child or self._bear()
+            return Started(child, child.close)
 
     def close(self) -> None:
-        """End the child that waits, if there is one."""
+        """End the child that waits, if there is one, and the nursery."""
         with self._lock:
-            child, self._next = self._next, None
-        if child is not None:
-            child.close()
+            self._drop()
+            if self._nursery is not None:
+                self._nursery.close()
+                self._nursery = None
 
-    def _drop_dead(self) -> None:
-        if self._next is not None and not self._next.is_alive:
+    def _bear(self) -> Born:
+        if self._nursery is not None and not self._nursery.is_alive:
+            self._nursery.close()
+            self._nursery = None
+        if self._nursery is None:
+            self._nursery = Nursery(MODULE)
+        return _bear(self._nursery)
+
+    def _drop(self) -> None:
+        if self._next is not None:
             self._next.close()
             self._next = None
+
+
+def _bear(nursery: Nursery) -> Born:
+    """Raises WorkerError when the nursery ended in this moment."""
+    try:
+        return nursery.bear(hears=TO_CHILD, says=CHILD_SAYS)
+    except OSError as error:
+        raise WorkerError(f"no child can be had to look at an item: {error.strerror}") from error

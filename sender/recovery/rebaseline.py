@@ -39,9 +39,12 @@ def guard_of(config: SenderConfig) -> RollbackGuard:
     )
 
 
-def open_ledger(config: SenderConfig) -> Ledger:
-    """Open the daemon's ledger; on the very first start it is new. Raises ReplayError when it went back in time."""
-    return open_guarded(Ledger, config.state / LEDGER_FILE, guard_of(config))
+def open_ledger(config: SenderConfig, guard: RollbackGuard | None = None) -> Ledger:
+    """Open the daemon's ledger; on the very first start it is new. Raises ReplayError when it went back in time.
+
+    ``guard``: what :func:`guard_of` made, for a caller that lets it follow a log that it writes.
+    """
+    return open_guarded(Ledger, config.state / LEDGER_FILE, guard or guard_of(config))
 
 
 def parse_after(texts: list[str]) -> dict[str, int]:

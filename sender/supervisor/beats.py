@@ -98,10 +98,11 @@ class Voice:
         return 0
 
     async def repeat(self, count: int, every_s: float) -> None:
-        """Send several heartbeats, ``every_s`` seconds apart, because a peer may lose some."""
-        for _ in range(count):
+        """Send several heartbeats, ``every_s`` seconds apart, because a peer may lose some. It ends with the last."""
+        for number in range(count):
+            if number:
+                await asyncio.sleep(every_s)
             await self.speak()
-            await asyncio.sleep(every_s)
 
 
 class Rounds:

@@ -7,6 +7,7 @@
 - ``jobs``: numbers the jobs that the workers have, and tells ``encode`` of bundles
 - ``pipeline``: starts the two workers, with the arena and the pipes between them
 - ``plan``: what the scheduler is told of a bundle, and the steps that it hands out
+- ``reading``: reads slabs of packed bundles, and compares them with their signed digests
 - ``reach``: decides which files and folders ``encode`` may read
 - ``rows``: how far a slab has come that is sent row by row, and when its next row may leave
 - ``schedule``: decides which slab or row is sent next; it does no I/O, and time is an argument

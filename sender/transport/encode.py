@@ -6,36 +6,31 @@ keeps a bounded number of such descriptions. ``transmit`` gives a slot of the ar
 
 Each slab of a stream is compared with its signed digest, because times and sizes prove nothing. A first pass may send a
 slab before that, while ``transmit`` has nothing to send and the files look as they did. The supervisor has such a slab
-proven before it lets the bundle count as sent.
+proven before it lets the bundle count as sent. Source rows leave before repair is computed.
 """
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-from blake3 import blake3
-
-from diode.bundle.manifest import padded_manifest
 from diode.bundle.ref import hex_of
 from diode.errors import DiodeError, MessageError, SourceError
-from diode.formats.digest import DIGEST_BYTES
+from diode.process.compiled import READABLE, Compiled, choose_core
 from diode.process.memory import map_memfd
 from diode.process.messages import EnginesChosen, SandboxLacks
 from diode.process.programs import readable_folders
 from diode.process.sandbox import READS, confine
 from diode.process.workers import Mailbox, refusing_peers, start_worker
 from diode.protocol.auth import Session
-from diode.protocol.compiled import READABLE, Compiled, choose_core
-from diode.protocol.encoder import Fill, Part, SlabEncoder, Slot, fill_from
+from diode.protocol.encoder import Part, SlabEncoder, Slot
 from diode.protocol.fec import choose_engine
 from diode.protocol.fitting import lacking
 from diode.protocol.geometry import PROFILES, Geometry, Slab, slab_count, stream_geometry
-from diode.protocol.sizes import MAX_SLABS, Kind, ObjectType
+from diode.protocol.sizes import MAX_SLABS, Kind
 from diode.trust.keys import read_link_key
 from sender.messages import (
     ENCODE_HEARS,
@@ -48,10 +43,12 @@ from sender.messages import (
     BundleEnded,
     EncodeSettings,
     Failed,
+    GiveBack,
     Proven,
     ProveSlab,
     SendFiller,
     SendPadding,
+    SendPart,
     SendRow,
     SendSlab,
     SendSlot,
@@ -60,96 +57,13 @@ from sender.messages import (
     SlotSent,
 )
 from sender.outbox.scan import fingerprint, open_places
-from sender.pack.packed import MANIFEST_FILE, SLABS_FILE, SOURCES_FILE, load_packed
-from sender.pack.sources import SourceFiles, map_file
+from sender.pack.packed import SOURCES_FILE
 from sender.transport.plan import PROOF, WHOLE, Job, Plan
+from sender.transport.reading import Bundle, Compared
 
 MAX_OPEN_BUNDLES: Final = 8  # of the bundles that were begun
 PADDING_DATAGRAMS: Final = 256
-PIECE_BYTES: Final = 256 << 10  # hashed at once
-READ_BYTES: Final = 1 << 20  # read at once, of a slab that is compared but not sent
 SUPERVISOR: Final = "sender.daemon"  # who is blamed for a message that the supervisor may not send
-
-
-class Compared:
-    """Which slabs of a bundle were compared with their digests since it was begun: one bit each."""
-
-    def __init__(self, slabs: int) -> None:
-        self._slabs = slabs
-        self._bits = bytearray()
-
-    def add(self, slab: int) -> None:
-        """Note a slab."""
-        self._bits = self._bits or bytearray(-(-self._slabs // 8))
-        self._bits[slab // 8] |= 1 << slab % 8
-
-    def __contains__(self, slab: int) -> bool:
-        return bool(self._bits) and bool(self._bits[slab // 8] >> slab % 8 & 1)
-
-
-class Bundle:
-    """A packed bundle, opened for reading."""
-
-    def __init__(self, folder: Path, plan: Plan, compared: Compared) -> None:
-        self.plan = plan
-        self._compared = compared
-        self._sources = SourceFiles(folder, load_packed(folder.parent.parent, plan.bundle).manifest)
-        self._digests = map_file(folder / SLABS_FILE)
-        self._objects = {
-            ObjectType.MANIFEST: padded_manifest((folder / MANIFEST_FILE).read_bytes(), plan.full.symbol_bytes),
-            ObjectType.FILES: self._sources.table,
-            ObjectType.SLABS: self._digests,
-        }
-
-    def fill(self, job: Job, *, may_stream: bool) -> Fill:
-        """A function that writes the bytes of the slab that ``job`` names into a slot. It raises SourceError.
-
-        ``may_stream``: a slab of a first pass may leave before it is compared.
-        """
-        slab = self.plan.slab(job)
-        if job.kind == Kind.OBJECT:
-            data = memoryview(self._objects[ObjectType(job.flags)])
-            return fill_from(data[slab.offset : slab.offset + slab.length])
-        if 0 < job.row < slab.shape.k:
-            return lambda slot: self._fill_row(slot, slab, job.row)
-        may_stream &= job.sending_pass == 0 and job.row == WHOLE
-        return lambda slot: self._fill(slot, slab, may_stream=may_stream)
-
-    def prove(self, job: Job) -> None:
-        """Read a slab and compare it with its digest, unless that was done. Raises SourceError."""
-        slab, hasher = self.plan.slab(job), blake3()
-        if slab.number in self._compared:
-            return
-        room = memoryview(bytearray(min(READ_BYTES, slab.length)))
-        for at in range(0, slab.length, READ_BYTES):
-            piece = room[: slab.length - at]
-            self._sources.read(slab.offset + at, len(piece), partial(_places_in, piece))
-            hasher.update(piece)
-        self._compare(slab, hasher.digest())
-
-    def _fill_row(self, slot: Slot, slab: Slab, row: int) -> None:
-        """Read one source row after the first, which was compared with the whole slab, as each row of repair is."""
-        at, size = row * slab.shape.row_bytes, slab.shape.row_bytes
-        length = min(size, slab.length - at)
-        if not self._sources.read(slab.offset + at, length, lambda offset, most: slot.places(at + offset, most)):
-            self._fill(slot, slab, may_stream=False)
-
-    def _fill(self, slot: Slot, slab: Slab, *, may_stream: bool) -> None:
-        """Read a slab of the stream, and compare its digest before any of it leaves: times and sizes prove nothing.
-
-        A slab that ``may_stream`` is not compared while its files look as they did. It is proven later.
-        """
-        is_untouched = self._sources.read(slab.offset, slab.length, slot.places)
-        if not (may_stream and is_untouched):
-            self._compare(slab, _digest_in(slot, slab.length))
-
-    def _compare(self, slab: Slab, digest: bytes) -> None:
-        """Note that a slab has its signed digest. Raises SourceError if it has another."""
-        signed = self._digests[slab.number * DIGEST_BYTES : (slab.number + 1) * DIGEST_BYTES]
-        if digest != signed:
-            where = self._sources.places(slab.offset, slab.length)
-            raise SourceError(f"slab {slab.number} is not what was packed: somebody changed {where}")
-        self._compared.add(slab.number)
 
 
 def _job(message: SendSlab | SendRow | ProveSlab) -> Job:
@@ -159,23 +73,6 @@ def _job(message: SendSlab | SendRow | ProveSlab) -> Job:
     if isinstance(message, SendRow):
         return Job(message.bundle, Kind.DATA, 0, message.slab, message.sending_pass, message.row)
     return Job(message.bundle, Kind(message.kind), message.flags, message.slab, message.sending_pass)
-
-
-def _places_in(piece: memoryview, offset: int, length: int) -> list[memoryview]:
-    return [piece[offset : offset + length]]
-
-
-def _digest_in(slot: Slot, length: int) -> bytes:
-    """BLAKE3 of the first ``length`` bytes that the symbols of a slot hold, gathered by pieces that a cache holds."""
-    hasher, symbols = blake3(), slot.symbols
-    size = symbols.shape[1]
-    whole, rest = divmod(length, size)
-    step = max(1, PIECE_BYTES // size)
-    for first in range(0, whole, step):
-        hasher.update(np.ascontiguousarray(symbols[first : min(first + step, whole)]))
-    if rest:
-        hasher.update(symbols[whole, :rest])
-    return hasher.digest()
 
 
 class Plans:
@@ -258,7 +155,8 @@ class Encoder:
         slot_bytes = settings.slot_bytes
         self._slots = [Slot(arena[i * slot_bytes : (i + 1) * slot_bytes], full) for i in range(settings.slots)]
         self._free = list(range(settings.slots))
-        self._lent: set[int] = set()  # slots that transmit has
+        self._lent: Counter[int] = Counter()  # slots that transmit has, and how often it gives each back
+        self._rows: tuple[tuple[int, int, int], int] | None = None  # the slab sent row by row last, and its slot
         self._plans = Plans(full)
         self._bundles: dict[int, Opened] = {}
         padding = Slot(arena[settings.slots * slot_bytes :], Geometry(settings.symbol_bytes, 1, PADDING_DATAGRAMS, 0))
@@ -313,21 +211,48 @@ class Encoder:
     def _encode(self, message: SendSlab | SendRow, job: Job, plan: Plan) -> None:
         bundle, slab, spread = self._open(plan), plan.slab(job), plan.spread(job)
         part, filler = Part(job.bundle, job.kind, job.flags), 0
-        fill = bundle.fill(job, may_stream=self._is_awaited())
-        slot, offset = self._take_slot(), job.repair_offset(slab, spread)
+        may_stream, fill = self._may_stream(job), bundle.fill(job)
+        slot, offset = self._slot_of(job, slab), job.repair_offset(slab, spread)
         try:
             if job.row == WHOLE:
-                filler = lacking(slab) if job.kind == Kind.DATA else 0
-                runs = self._encoder.encode(self._slots[slot], slab, part, fill, repair_offset=offset)
+                if job.kind == Kind.DATA:
+                    runs, filler = self._send_rows(slot, bundle, job, offset, may_stream=may_stream), lacking(slab)
+                else:
+                    runs = self._encoder.encode(self._slots[slot], slab, part, fill, repair_offset=offset)
             elif spread is not None and job.row < spread.rows:
                 runs = [self._encoder.encode_row(self._slots[slot], slab, part, job.row, fill, repair_offset=offset)]
             else:
                 raise _refused(message, "this slab has no such row")
         except BaseException:
-            self._free.append(slot)
+            if slot not in self._lent:
+                self._free.append(slot)
             raise
-        self._lent.add(slot)
+        self._lent[slot] += 1
         self._transmit.send(SendSlot(message.job, slot, tuple(runs), filler))
+
+    def _send_rows(
+        self, slot: int, bundle: Bundle, job: Job, offset: int, *, may_stream: bool
+    ) -> Sequence[tuple[int, int]]:
+        """Have the source rows of a slab leave, and add repair. Returns what is left: an empty run, and the repair."""
+        place, slab = self._slots[slot], bundle.plan.slab(job)
+        repair, has_left = slab.shape.k * slab.shape.columns, False
+        reads, part = bundle.reads(job, place, may_stream=may_stream), Part(job.bundle, job.kind)
+        runs = self._encoder.encode_as_read(place, slab, part, reads, repair_offset=offset)
+        try:
+            while (run := next(runs))[0] < repair:
+                self._transmit.send(SendPart(slot, *run))
+                has_left = True
+        except BaseException:
+            if has_left:
+                self._lent[slot] += 1
+                self._transmit.send(GiveBack(slot))
+            raise
+        return (repair, 0), run
+
+    def _may_stream(self, job: Job) -> bool:
+        """Whether a slab may leave before it is compared: in a first pass, while ``transmit`` waits for it."""
+        is_first = job.kind == Kind.DATA and job.sending_pass == 0 and job.row == WHOLE
+        return is_first and self._is_awaited()
 
     def _open(self, plan: Plan) -> Bundle:
         """The packed bundle, opened again when its ``sources.json`` was rewritten, because its files were moved."""
@@ -347,6 +272,19 @@ class Encoder:
             self._take_back(message)
         return not self._lent
 
+    def _slot_of(self, job: Job, slab: Slab) -> int:
+        """Where the datagrams of a job belong. Source rows of one slab have places of their own in one slot.
+
+        So they need not wait for each other: a row is a thousandth of a second of the line, and a wait may be more.
+        """
+        key, rows, is_source = (job.bundle, job.slab, job.sending_pass), self._rows, 0 <= job.row < slab.shape.k
+        if is_source and job.row and rows is not None and rows[0] == key and rows[1] in self._lent:
+            return rows[1]
+        slot = self._take_slot()
+        if is_source or (rows is not None and rows[1] == slot):
+            self._rows = (key, slot) if is_source else None
+        return slot
+
     def _take_slot(self) -> int:
         while not self._free:
             message = self._transmit.receive(None)
@@ -358,8 +296,10 @@ class Encoder:
     def _take_back(self, message: SlotSent) -> None:
         if message.slot not in self._lent:
             raise MessageError("SlotSent", f"slot {message.slot} was not handed over")
-        self._lent.remove(message.slot)
-        self._free.append(message.slot)
+        self._lent[message.slot] -= 1
+        if not self._lent[message.slot]:
+            del self._lent[message.slot]
+            self._free.append(message.slot)
 
 
 def main() -> None:

@@ -21,7 +21,8 @@ from sender.transport.script import Gap, script
 MANIFEST_PERIOD_S: Final = 2.0
 MAX_IN_FLIGHT: Final = 32
 PADDING_S: Final = 0.005  # one piece of padding bridges this much of a gap
-PADDINGS_AHEAD: Final = 2  # pieces of padding that the workers have at most: what comes now has to wait for them
+PADDINGS_AHEAD: Final = 2  # pieces, or as much in shorter ones, that the workers have: what comes now waits for them
+UNLIMITED_PADDING: Final = 256  # datagrams of a piece at most, where the line has no rate
 PAUSED_LOOK_S: Final = 1.0  # how long nothing is sent while all that is in flight is paused
 MOST_SPREAD_BYTES: Final = 128 << 20  # of slabs under way, as a receiver counts them; one row alone is never kept
 HELD_S: Final = 0.1  # a gap of at most this much keeps bundles of lower priority waiting
@@ -117,7 +118,7 @@ class Scheduler:
         self._flights: dict[int, _Flight] = {}
         self._due: dict[str, float] = {}  # when the next slab of a channel may leave, if the channel has a rate
         self._spent: dict[str, float] = {}  # datagrams issued for each channel, divided by its weight
-        self._paddings_out = 0
+        self._padding_out = 0  # datagrams of padding that the workers have
         self._proving: int | None = None  # the bundle of which a slab is being proven
         self._rested = False
         self._is_paused: Callable[[str], bool] = lambda _: False
@@ -225,23 +226,24 @@ class Scheduler:
 
         Where only datagrams are missing, what follows need not wait until padding has left: their order is enough.
         """
-        if self._paddings_out >= (1 if gap.seconds > 0 else PADDINGS_AHEAD) or gap.rest or gap.seconds > 1.0:
+        most = 1 if gap.seconds > 0 else PADDINGS_AHEAD * (self._padding or UNLIMITED_PADDING)
+        if self._padding_out >= most or gap.rest or gap.seconds > 1.0:
             return Wait(max(PADDING_S, min(gap.seconds, 1.0)))
         if gap.datagrams <= 0 and not self._padding and not self._rested:
             self._rested = True  # when the line has no limit, padding would flood it just to pass time
             return Wait(max(PADDING_S / 5, min(PADDING_S, gap.seconds)))
         self._rested = False
-        self._paddings_out += 1
-        datagrams = self._padding or max(64, min(gap.datagrams, 256))
+        datagrams = self._padding or max(64, min(gap.datagrams, UNLIMITED_PADDING))
         if gap.seconds <= 0:
             datagrams = min(datagrams, gap.datagrams)  # a row leaves at its place
+        self._padding_out += datagrams
         self._issued += datagrams
         return Padding(datagrams)
 
     def sent(self, job: Job | Padding, now: float) -> bool:
         """Note that a job has left the socket. Returns True when it was the last of its bundle."""
         if isinstance(job, Padding):
-            self._paddings_out = max(0, self._paddings_out - 1)  # the first padding of a pipeline is not of here
+            self._padding_out = max(0, self._padding_out - job.datagrams)  # the first of a pipeline is not of here
             return False
         if job.row == PROOF:
             self._no_longer_proving(job.bundle)
@@ -267,7 +269,7 @@ class Scheduler:
                 each.begin_rows(each.rows[0])
         self._proving = None  # the jobs of a pipeline are lost together
         if isinstance(job, Padding):
-            self._paddings_out = max(0, self._paddings_out - 1)
+            self._padding_out = max(0, self._padding_out - job.datagrams)
         elif (flight := self._flights.get(job.bundle)) is not None:
             flight.outstanding -= 1
             if job.row in (WHOLE, PROOF):

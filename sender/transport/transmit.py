@@ -24,9 +24,11 @@ from sender.messages import (
     TRANSMIT_SAYS,
     TRANSMIT_TO_ENCODE,
     Degraded,
+    GiveBack,
     SendAccepted,
     SendFiller,
     SendPadding,
+    SendPart,
     SendRefused,
     SendSlot,
     Sent,
@@ -93,16 +95,23 @@ class Transmitter:
     def run(self) -> None:
         """Work until ``encode`` or the supervisor is gone."""
         while (message := self._encode.receive(None)) is not None:
-            if isinstance(message, SetRate):
-                self._pacer.rate_bytes_per_s = message.rate
-                continue
-            if isinstance(message, SendFiller):
-                self._send_padding(message.datagrams)
-                continue
-            if isinstance(message, SendPadding):
-                self._send_padding(message.datagrams)
-            else:
-                self._send_slot(message)
+            match message:
+                case SetRate():
+                    self._pacer.rate_bytes_per_s = message.rate
+                    continue
+                case SendFiller():
+                    self._send_padding(message.datagrams)
+                    continue
+                case SendPart():
+                    self._send_part(message.slot, message.first, message.count)
+                    continue
+                case GiveBack():
+                    self._encode.send(SlotSent(message.slot))
+                    continue
+                case SendPadding():
+                    self._send_padding(message.datagrams)
+                case _:
+                    self._send_slot(message)
             self._control.send(Sent(message.job))
             if self._sender.degraded != self._degraded:
                 self._degraded = self._sender.degraded
@@ -113,17 +122,23 @@ class Transmitter:
             self._send_run(self._padding_at, min(self._padding, count - start), "padding_datagrams")
 
     def _send_slot(self, message: SendSlot) -> None:
-        most = self._slot_bytes // self._size
-        if message.slot >= self._slots or any(first + n > most for first, n in message.runs):
-            raise MessageError("SendSlot", "it lies outside of the arena")
-        base = message.slot * self._slot_bytes
-        if not self._counters["first_data_ms"]:
-            self._counters["first_data_ms"] = int(time.monotonic() * 1000)
-        for number, (first, n) in enumerate(message.runs):
+        for run in message.runs:
+            self._check(message.slot, *run)
+        for number, (first, count) in enumerate(message.runs):
             if number:
                 self._send_padding(message.filler)
-            self._send_run(base + first * self._size, n, "data_datagrams")
+            self._send_part(message.slot, first, count)
         self._encode.send(SlotSent(message.slot))
+
+    def _send_part(self, slot: int, first: int, count: int) -> None:
+        self._check(slot, first, count)
+        if not self._counters["first_data_ms"]:
+            self._counters["first_data_ms"] = int(time.monotonic() * 1000)
+        self._send_run(slot * self._slot_bytes + first * self._size, count, "data_datagrams")
+
+    def _check(self, slot: int, first: int, count: int) -> None:
+        if slot >= self._slots or first + count > self._slot_bytes // self._size:
+            raise MessageError("SendSlot", "it lies outside of the arena")
 
     def _send_run(self, offset: int, count: int, counter: str) -> None:
         arena, size, send, delay, clock = self._arena, self._size, self._send, self._pacer.delay, time.monotonic

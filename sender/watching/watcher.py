@@ -32,9 +32,12 @@ RESCAN_S: Final = 30.0
 BLIND_S: Final = 2.0  # while the kernel reports no changes
 WAITING_S: Final = 1.0
 UNSETTLED_S: Final = 0.25
+WHILE_TAKING_S: Final = 0.1  # between two lists while items are taken, each of which changes the outbox
 WATCH_AGAIN_S: Final = 1.0  # after the kernel reports no changes any more; each pause is twice as long
 WATCH_AGAIN_MOST_S: Final = 60.0
 FRESH_S: Final = 600.0  # then the outbox is watched anew
+STEP_MS: Final = 20  # after this time without a change, changes are told of: one rename is one change
+DEBOUNCE_MS: Final = 200  # and at the latest after this time
 LOOK_MS: Final = 5000  # how often it is asked whether the outbox is still the folder that is watched
 UNWATCHED: Final = "remove what the detail names, or raise fs.inotify.max_user_watches; it is tried again by itself"
 
@@ -78,8 +81,10 @@ class Watcher:
         self._open_lanes()
         hint = self._wake
         hints = tending.start("outbox hint", lambda: self._hint(hint, stopping))
+        listed_at = 0.0
         try:
             while not stopping.is_set():
+                await self._rest(listed_at + WHILE_TAKING_S, stopping)
                 hint.clear()
                 listed_at = time.monotonic()
                 await self._offer(stopping)
@@ -93,6 +98,12 @@ class Watcher:
         finally:
             hints.cancel()
             await self._close_lanes()
+
+    async def _rest(self, until: float, stopping: asyncio.Event) -> None:
+        """Wait while a lane takes items: what it moves away is no reason to list the outbox again and again."""
+        while self._passes and not stopping.is_set() and (left_s := until - time.monotonic()) > 0:
+            await _first(stopping.wait(), self._news.wait(), timeout_s=left_s)
+            self._note_passes(self._wake)
 
     def look_again(self, entry: Path) -> None:
         """Look at the outbox now, and try at once what is tried seldom with an item that could not be moved."""
@@ -180,7 +191,8 @@ class Watcher:
         options: dict[str, Any] = {"watch_filter": None, "ignore_permission_denied": True, "yield_on_timeout": True}
         self._is_blind = find_mount(path).is_blind
         folder, until, is_first = _identity(path), time.monotonic() + FRESH_S, True
-        async for changes in awatch(path, stop_event=stopping, step=100, debounce=200, rust_timeout=LOOK_MS, **options):
+        options |= {"step": STEP_MS, "debounce": DEBOUNCE_MS, "rust_timeout": LOOK_MS}
+        async for changes in awatch(path, stop_event=stopping, **options):
             if _identity(path) != folder:
                 raise OSError("it was replaced, or mounted anew")
             if changes or is_first:

@@ -3,10 +3,8 @@
 import asyncio
 import contextlib
 import filecmp
-import itertools
 import json
 import os
-import random
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,23 +13,14 @@ from typing import Any, NamedTuple
 
 from diode.config.init import init_pair
 from diode.net.address import Address
-from diode.net.sockets import open_receiver
 from diode.process.measure import process_tree
 from tests.patience import PATIENCE_S
+from tests.ports import free_address
 
 GOODBYE_S = 15.0  # for what still runs when a test is over, and is of no interest any more
 SMALL_MTU = 576  # its slabs are small, so that a bundle of several takes little time
 SMALL_SLAB = 200 * 64 * 448
 SLOW_RATE = 100_000  # bytes a second: after a small slab nothing is sent for a minute
-_PORTS = itertools.cycle(random.Random(os.getpid()).sample(range(20_000, 32_000), 12_000))
-
-
-def free_address() -> Address:
-    """A loopback address that nobody listens on, and that no socket is given by chance: below the ephemeral range."""
-    while True:
-        address = Address("127.0.0.1", next(_PORTS))
-        with contextlib.suppress(OSError), open_receiver(address, 0):
-            return address
 
 
 class Process:
@@ -75,7 +64,7 @@ class Process:
         return sum(text in line for line in self.log) > 1
 
     async def counted(self, figure: str, least: int) -> int:
-        """Until the newest message says that ``figure`` is ``least`` or more; what it is then."""
+        """Until a message of the transfer says that ``figure`` is ``least`` or more; what it is then."""
         await self._until(lambda: self._figure(figure) >= least, f"{figure} >= {least}")
         return self._figure(figure)
 
@@ -85,6 +74,16 @@ class Process:
             async with asyncio.timeout(patience_s), self._news:
                 await self._news.wait_for(lambda: is_said() or not self._streams)
         assert is_said(), f"never said {text!r} (exit code {self.process.returncode}):\n" + "\n".join(self.log)
+
+    async def publishes(self) -> None:
+        """Until it has published a bundle; then it is ended, in order.
+
+        For a receiver that hears nobody for a while: with ``--bundles`` it would give up what has begun to come after
+        ten seconds, in which a busy machine has not even started a command.
+        """
+        await self.said('"outcome": "published"')
+        self.signal(signal.SIGTERM)
+        assert 0 == await self.ended(), "\n".join(self.log)
 
     def last(self, message_type: str) -> dict[str, Any]:
         """The last message of a type."""
@@ -112,7 +111,8 @@ class Process:
                     os.kill(pid, signal.SIGCONT)
 
     def _figure(self, name: str) -> int:
-        return max((int(message.get(name, 0)) for message in self.messages), default=0)
+        """The most that a message says. Those of a check, which count what it has read, are none of the transfer."""
+        return max((int(message.get(name, 0)) for message in self.messages if "check" not in message), default=0)
 
     def _find(self, text: str) -> str | None:
         lines = [*self.log, *map(json.dumps, self.messages)]

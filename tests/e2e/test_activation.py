@@ -86,7 +86,7 @@ async def test_a_restart_in_the_middle_costs_nothing_that_the_buffer_holds(tmp_p
 
     Sessions of the heartbeat and of the data: a heartbeat that happens to lie in the first region would let both in.
     """
-    async with pair(tmp_path / "pair", mtu=SMALL_MTU, rate=16_000_000, profile="clean") as link:
+    async with pair(tmp_path / "pair", mtu=SMALL_MTU, rate=8_000_000, profile="clean") as link:
         with open_receiver(link.high, 8 * BUFFER_BYTES) as port:
             if socket_memory(port).granted_bytes < 8 * BUFFER_BYTES:
                 pytest.skip("net.core.rmem_max grants too small a buffer to wait in")

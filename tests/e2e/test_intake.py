@@ -147,7 +147,7 @@ async def test_what_passed_and_was_not_looked_into_is_logged(tmp_path: Path) -> 
         assert {"content": "not looked into: 1 7z"} == passed["noted"]
 
 
-@pytest.mark.parametrize("word", ["run", "send"])
+@pytest.mark.parametrize("word", ["run", pytest.param("send", marks=pytest.mark.long)])
 async def test_interrupted_while_a_hook_hangs(tmp_path: Path, word: str) -> None:
     """Ctrl-C ends the command, kills the hook, and leaves the item where it was."""
     hook, pid = tmp_path / "hook.py", tmp_path / "of the hook" / "pid"

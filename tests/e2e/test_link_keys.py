@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from diode.trust.keys import new_link_key, read_link_key, write_private
-from tests.e2e.pair import Pair, Process, pair, start, worker
+from tests.e2e.pair import Pair, Process, is_read, pair, start, worker
+from tests.patience import until
 
 
 async def send(link: Pair, name: str) -> None:
@@ -54,7 +55,7 @@ async def test_the_link_key_is_changed(tmp_path: Path) -> None:
         write_private(new, new_link_key())
         old_id, new_id = f"{read_link_key(link_key).key_id:04x}", f"{read_link_key(new).key_id:04x}"
         await keys("rotate-link", receiver_toml, "--new", str(new))
-        await link.diode()
+        diode = await link.diode()
         receiver = await link.receiver("--no-progress")
         await receiver.said("two_link_keys_valid")
         await send(link, "old")
@@ -77,6 +78,9 @@ async def test_the_link_key_is_changed(tmp_path: Path) -> None:
         link_key.write_bytes((link.folder / "sender/keys/link.previous.key").read_bytes())
         receiver = await link.receiver("--no-progress")
         await send(link, "late")
+        await until(lambda: is_read(link.low), "the diode has taken it")
+        await end(diode)  # what it has taken is passed on
+        await until(lambda: is_read(link.high), "the receiver has taken it")
         await end(receiver)
         assert receiver.last("summary")["drops"]["key"] > 0
         assert "" == (await status(link))["previous"]

@@ -20,15 +20,16 @@ async def test_what_a_mapped_writer_changed_is_withdrawn(tmp_path: Path) -> None
         (link.outbox / "models").mkdir()
         item = link.outbox / "models" / "model.bin@1"
         item.write_bytes(random.Random(8).randbytes(SLABS * SMALL_SLAB))
-        receiver = await link.receiver()
+        await link.receiver()
         await link.diode()
         sender = await link.sender("run", "--json", "--until-idle", DIODE_OUTBOX__SETTLE_S="0")
-        await receiver.said("bundle_accepted")
-        before = item.stat()
-        with item.open("r+b") as file, mmap.mmap(file.fileno(), 0) as writer:
-            writer[WRONG * SMALL_SLAB + 5] ^= 1
-            writer.flush()
-        os.utime(item, ns=(before.st_atime_ns, before.st_mtime_ns))
+        await sender.said("bundle_queued")
+        async with sender.frozen():
+            before = item.stat()
+            with item.open("r+b") as file, mmap.mmap(file.fileno(), 0) as writer:
+                writer[WRONG * SMALL_SLAB + 5] ^= 1
+                writer.flush()
+            os.utime(item, ns=(before.st_atime_ns, before.st_mtime_ns))
         said = await sender.said("bundle_cancelled")
         assert 0 != await sender.ended()
         assert f"bytes {WRONG * SMALL_SLAB} to {(WRONG + 1) * SMALL_SLAB} of" in said

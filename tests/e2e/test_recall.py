@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from receiver.promotion.report import DrillReport, read_report
 from sender.ledger import Ledger
 from tests.e2e.pair import Pair, Process, pair
 from tests.e2e.test_approval import command
+from tests.patience import until
 
 
 def shown(link: Pair) -> dict[str, tuple[str, bool]]:
@@ -129,10 +131,10 @@ def health(report: DrillReport) -> str:
 
 async def settled(link: Pair) -> None:
     """Until the hook's answer about the newest version counts."""
-    while True:
-        ledger = LedgerView(link.folder / "receiver" / "state" / "ledger.db", read_only=True)
-        pointer = ledger.pointers.get("models", "thing")
-        ledger.close()
-        if pointer is not None and not pointer.on_trial:
-            return
-        await asyncio.sleep(0.1)
+
+    def is_settled() -> bool:
+        with closing(LedgerView(link.folder / "receiver" / "state" / "ledger.db", read_only=True)) as ledger:
+            pointer = ledger.pointers.get("models", "thing")
+        return pointer is not None and not pointer.on_trial
+
+    await until(is_settled, "the trial is over")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.pair import SMALL_MTU, SMALL_SLAB, Ends, free_address, pair
+from tests.e2e.pair import SMALL_MTU, SMALL_SLAB, Ends, pair
+from tests.ports import free_address
 from tests.test_architecture import ROOT
 
 OLDER = "1269cd4"

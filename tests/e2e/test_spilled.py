@@ -71,7 +71,7 @@ async def test_symbols_outlive_a_receiver_that_is_stopped(tmp_path: Path) -> Non
 async def test_symbols_outlive_a_receiver_that_is_killed(tmp_path: Path) -> None:
     """Only slabs open at the instant of kill -9 lose anything, and the next run says which."""
     sent = model(tmp_path, 4)
-    async with pair(tmp_path / "pair", mtu=SMALL_MTU, rate=6_000_000) as link:
+    async with pair(tmp_path / "pair", mtu=SMALL_MTU, rate=3_000_000) as link:
         await link.diode()
         receiver = await link.receiver()
         passes = ("--passes", "2", "--pass-delay", "0.1", "--version", "1")

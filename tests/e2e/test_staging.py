@@ -16,7 +16,7 @@ from tests.hub import hub
 from tests.images import one_image
 from tests.needs import need, program
 from tests.packages import wheel
-from tests.patience import until
+from tests.patience import PATIENCE_S, until
 from tests.sender.staging.test_stage import COMMITS, REVISION, SERVER, hf, pip_download, put
 
 Shown = tuple[str, str, str, str]  # name, version, date, what says so
@@ -126,7 +126,7 @@ async def test_a_folder_crosses_as_what_it_is(tmp_path: Path, kind: str) -> None
 
 async def shown(link: Pair, label: str) -> dict[str, Any]:
     """What the enclave's catalogue says of a bundle, once it was looked into."""
-    ends = time.monotonic() + 60
+    ends = time.monotonic() + PATIENCE_S
     while True:
         process = await link.enclave("catalogue", "show", label, "--json")
         if await process.ended() == 0:

@@ -135,7 +135,7 @@ class Enclave:
             self.assemble._regions.ring.lengths[0][0] = part.size
             self.assemble._take(0, 1)
             self.assemble._handover.decide()
-            self.assemble._handover.give()
+            self.assemble._handover.grow(1)
         self.step()
         self.assemble._handover.hear()
         self.step()

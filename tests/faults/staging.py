@@ -19,11 +19,12 @@ from sender.outbox.folder import Item, OutboxFolder
 from sender.pack.hashed import Order
 from sender.pack.packer import Packer
 from sender.pack.retention import find_moved
+from sender.recovery.rebaseline import guard_of
 from sender.recovery.rebaseline import open_ledger as open_sender_ledger
-from sender.transport.encode import Bundle, Compared
 from sender.transport.flights import Flights
 from sender.transport.heartbeats import Heart
 from sender.transport.plan import Job, Padding, Wait
+from sender.transport.reading import Bundle, Compared
 from sender.transport.schedule import Scheduler
 from tests.faults.replaced import Replacement, replaced
 
@@ -41,12 +42,14 @@ class Staging:
     def __init__(self, world: "World") -> None:
         self.world = world
         config = world.config
-        self.ledger = open_sender_ledger(config)
+        guard = guard_of(config)
+        self.ledger = open_sender_ledger(config, guard)
         self.size = datagram_bytes(config.link.symbol_bytes)
         self.scheduler = Scheduler(RATE, self.size)
         key = read_link_key(config.link.key)
         with replaced(Replacement(time, "time", lambda: world.clock)):
             self.audit = open_log(config.audit_folder, config.service_key, "sender")
+            guard.follow(self.audit)
             self.heart = Heart(config.link, key, self.ledger.next_epoch())
         say = self.heart.hear
         self.packer = Packer(config, self.ledger, read_signer(config.send.key), self.audit, say)
@@ -98,7 +101,7 @@ class Staging:
             return np.tile(self.padding.datagrams, (-(-step.datagrams // 64), 1))[: step.datagrams]
         plan = self.flights.outgoing[step.bundle].plan
         bundle = Bundle(self.world.config.state / "bundles" / f"{step.bundle:016x}", plan, Compared(plan.slabs_bytes))
-        return datagrams_of(self.encoder, self.slot, self.padding, plan, step, bundle.fill(step, may_stream=True))
+        return datagrams_of(self.encoder, self.slot, self.padding, plan, step, bundle.fill(step))
 
     def heartbeat(self) -> np.ndarray:
         """As `Heart` says it."""

@@ -20,5 +20,5 @@ async def test_small_bundles(tmp_path: Path) -> None:
 async def test_unplugged(tmp_path: Path) -> None:
     """A cable that is out for nearly all of the first pass costs nothing but a later one."""
     repeated = {"slabs": 2, "passes": 16}  # as many as a slow machine needs to plug the cable in again
-    outcome = await unplugged.drill(tmp_path / "pair", 1, 3.0, 1.0, 2.0, PATIENCE_S, **repeated)
+    outcome = await unplugged.drill(tmp_path / "pair", 1, 8.0, 1.0, 6.0, PATIENCE_S, **repeated)
     assert outcome.is_good, str(outcome)

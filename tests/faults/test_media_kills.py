@@ -21,7 +21,7 @@ from tests.enclave import EnclaveAgain
 from tests.faults.disk import killed
 
 MOST_POINTS: Final = 400
-FEW: Final = 13  # the distance of points in the default run
+FEW: Final = 29  # the distance of points in the default run
 
 
 class GateAgain(Gate):

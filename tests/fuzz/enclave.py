@@ -21,11 +21,11 @@ from securesystemslib.signer import Key
 
 from diode.bundle.opened import Opened
 from diode.errors import ContentError, Drop
+from diode.process.compiled import Compiled
 from diode.process.memory import LINK_SIZE, Counters, Ring, create_memfd, map_memfd
 from diode.protocol.assembler import Assembler
 from diode.protocol.auth import Kernel
 from diode.protocol.bundles import MAX_FINISHED
-from diode.protocol.compiled import Compiled
 from diode.protocol.early_slabs import MAX_EARLY_SLABS
 from diode.protocol.fec import choose_engine
 from diode.protocol.gate import Claim, Claims, Gate

@@ -24,6 +24,7 @@ from rich.table import Table
 from diode.net.address import Address
 from tests.e2e.pair import Ends, Pair, Process, pair
 from tests.oneway.line import HIGH, PORT, Line, is_possible, line
+from tests.patience import PATIENCE_S, until
 
 HERE: Final = Path(__file__).parent
 SIZE: Final = 40_000_000
@@ -121,21 +122,34 @@ class Proof:
             await probes  # they ran beside it
             said["bundles"] = "1 of 1"
         async with self.row("receiver killed in mid-transfer, then started again", rows) as said:
-            receiver = await self._link.receiver()
-            sender = await self._send(passes=16, delay_s=6)  # the receiver has a minute and a half to start again
-            await receiver.said('"bytes_done": ')
-            receiver.signal(signal.SIGKILL)
-            await receiver.ended()
+            sender = await self._killed()
+            while self._arrived.exists():  # before the receiver was killed
+                await _end(sender)
+                sender = await self._killed()
             await self.harass()
-            again = await self._link.receiver("--bundles", "1")
-            assert 0 == await again.ended()
-            sender.signal(signal.SIGTERM)
-            assert 0 == await sender.ended()
+            again = await self._link.receiver()
+            await until(self._arrived.exists, "what was interrupted is published")
+            await _end(again)
+            await _end(sender)
             said["bundles"] = "1 of 1"
         async with self.row("receiver down: its port is closed", rows):
             sender = await self._send(passes=1)
             await asyncio.gather(sender.ended(), self.harass())
         return rows
+
+    async def _killed(self) -> Process:
+        """Kill a receiver that receives. The sender goes on, and gives it three minutes to start again."""
+        receiver = await self._link.receiver()
+        sender = await self._send(passes=16, delay_s=12)
+        await receiver.said('"bytes_done": ')
+        receiver.signal(signal.SIGKILL)
+        await receiver.ended()
+        return sender
+
+    @property
+    def _arrived(self) -> Path:
+        """Where the newest item is published."""
+        return self._link.inbox / "default" / f"item{self._bundles}" / "1"
 
     async def _send(self, passes: int, delay_s: int = 2) -> Process:
         self._bundles += 1
@@ -143,6 +157,12 @@ class Proof:
         item.write_bytes(random.Random(self._bundles).randbytes(self._size))
         options = ("--passes", str(passes), "--pass-delay", str(delay_s), "--version", "1")
         return await self._link.sender("send", "--json", *options, str(item))
+
+
+async def _end(daemon: Process) -> None:
+    """End it in order."""
+    daemon.signal(signal.SIGTERM)
+    assert 0 == await daemon.ended()
 
 
 @contextlib.contextmanager
@@ -163,7 +183,7 @@ def captured(cable: Line, file: Path | None) -> Iterator[None]:
         yield
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
+        process.communicate(timeout=PATIENCE_S)
 
 
 async def prove(folder: Path, turns: int, size: int, capture: Path | None = None) -> list[Row]:

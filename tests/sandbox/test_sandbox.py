@@ -95,7 +95,7 @@ async def test_an_installed_worker_can_do_nothing_else(tmp_path: Path, side: str
     assert [] == achieved(outcomes)
 
 
-@pytest.mark.parametrize("side", ["receiver", "sender"])
+@pytest.mark.parametrize("side", [pytest.param("receiver", marks=pytest.mark.long), "sender"])
 async def test_the_attacks_are_attacks(tmp_path: Path, side: str) -> None:
     """Without the sandbox few are refused, and every key and file is read: so it is the sandbox that refuses."""
     outcomes, files = await attacked(tmp_path, side, "free", "/")

@@ -1,7 +1,7 @@
 //! Encoding and restoring whole slabs: the C interface, its bounds, and the choice of a way for each code.
 //!
 //! Rows are codeword positions, so one call covers all columns of a slab. A width that is no multiple of 64 is finished
-//! in padded copies of the last bytes. Memory: below 256 KiB a call, whatever the slab.
+//! in padded copies of the last bytes. Memory: below 128 KiB a call, whatever the slab.
 
 use crate::field::{Matrix, Points, MAX_ROWS};
 use crate::gf::{Kernel, Product, Rows, Vector, Work, STEP};

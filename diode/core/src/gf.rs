@@ -23,6 +23,8 @@ static NIBBLES: [Nibbles; 256] = nibbles();
 /// The multiplication by an element as a matrix over GF(2), as GF2P8AFFINEQB has it: byte 7 - i tells output bit i.
 #[cfg(target_arch = "x86_64")]
 static AFFINE: [u64; 256] = affine();
+#[cfg(target_arch = "x86_64")]
+const _: () = assert!(affine()[1] == 0x0102_0408_1020_4080); // the identity, as Intel's manual has it
 
 const fn nibbles() -> [Nibbles; 256] {
     let (mut all, mut c) = ([Nibbles([0; 32]); 256], 0);

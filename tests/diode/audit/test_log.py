@@ -240,7 +240,7 @@ def test_a_long_log_takes_little_memory(tmp_path: Path) -> None:
     assert peak < 2 << 20
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(st.characters(), max_size=900), st.sampled_from(sorted(FACTS)))
 def test_any_text_makes_a_sound_line(text: str, field: str) -> None:
     """It is cut to size and stays one line, whatever is in it."""
@@ -295,3 +295,15 @@ def test_a_head_that_is_told_is_durable(folder: Path, monkeypatch: pytest.Monkey
     heads.append(log.head())
     assert [9, 9, 10] == [head.n for head in heads if head]
     assert [str(folder / "audit-000001.jsonl")] * 2 == synced
+
+
+def test_a_head_of_our_own_is_not_synced_twice(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has just written an entry knows it, until somebody else writes one."""
+    log, synced = AuditLog(folder, "sender", None), list[int]()
+    monkeypatch.setattr(os, "fdatasync", synced.append)
+    log.append(What.STOPPED)
+    own = log.head()
+    assert (10, 1) == (own and own.n, len(synced))
+    AuditLog(folder, "sender", None).append(What.STARTED)
+    other = log.head()
+    assert (11, 3) == (other and other.n, len(synced))

@@ -10,8 +10,17 @@ import pytest
 
 from sender.ledger import Ledger, Row, State
 from tests.ledger_scale import fill_sender, id_of
+from tests.patience import PATIENCE_S
 
 HOSTILE = ("$(touch x)", "`id`", "a b", "a;b", "a'b", "\x1b[2J", "-c", "*")
+PATIENT = f"""
+import sys
+from diode.console import completion
+completion._PATIENCE_S = {PATIENCE_S}  # a person waits for two seconds
+sys.argv = ["diode-sender"]
+from sender.cli.main import main
+main()
+"""
 ROW = Row("", "models", "", "v1", 0, "ab" * 32, 1, 1, 1, 0.0, State.SENT, "", "2026-01-01T00:00:00Z", "")
 
 
@@ -31,9 +40,8 @@ def toml(tmp_path: Path) -> Path:
 def offered(*words: str) -> list[str]:
     """What bash is given for the last word."""
     asked = {"COMP_WORDS": " ".join(("diode-sender", *words)), "COMP_CWORD": str(len(words))}
-    program = "import sys; sys.argv = ['diode-sender']; from sender.cli.main import main; main()"
     done = subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", PATIENT],
         env=os.environ | asked | {"_DIODE_SENDER_COMPLETE": "complete_bash"},
         capture_output=True,
         text=True,

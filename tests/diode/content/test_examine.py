@@ -255,7 +255,7 @@ def test_cut_anywhere(sample: bytes) -> None:
         assert found.kind not in ("safetensors", "gguf") or found.problem
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(SAMPLES), st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 255)), max_size=8))
 def test_changed_anywhere(sample: bytes, changes: list[tuple[int, int]]) -> None:
     """Whatever it is then: an answer."""

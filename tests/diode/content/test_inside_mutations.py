@@ -36,7 +36,7 @@ def test_cut_off_anywhere(what: str) -> None:
             assert found.trouble is not None, length
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.sampled_from(sorted(ALL)), st.integers(0, 1 << 30), st.integers(1, 8))
 def test_changed_anywhere(what: str, seed: int, changes: int) -> None:
     """Bytes changed, left out, put in twice."""
@@ -55,7 +55,7 @@ def test_changed_anywhere(what: str, seed: int, changes: int) -> None:
     looked_at(bytes(data))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.binary(max_size=200), st.sampled_from(sorted(WRAP)), st.sampled_from(sorted(WRAP)))
 def test_any_bytes_inside_are_judged_as_outside(data: bytes, inner: str, outer: str) -> None:
     """The same trouble, and the same kind, two archives deep."""
@@ -66,7 +66,7 @@ def test_any_bytes_inside_are_judged_as_outside(data: bytes, inner: str, outer: 
         assert 1 <= found.inside[alone.kind] or alone.inside
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=3000))
 def test_any_deflated_bytes(data: bytes) -> None:
     """Behind the first bytes of each kind of stream."""

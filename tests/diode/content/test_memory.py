@@ -103,7 +103,7 @@ SHAPE = b"{'descr':'<f4','fortran_order':False,'shape':(" + b"0," * 32_000 + b")
 @pytest.mark.parametrize(
     ("name", "content", "what"),
     [
-        ("a.json", lambda: pairs(1_500_000), "json sound"),
+        pytest.param("a.json", lambda: pairs(1_500_000), "json sound", marks=pytest.mark.long),
         pytest.param(
             "config.json", lambda: b'{"auto_map":' + pairs(1_500_000) + b"}", "json sound", marks=pytest.mark.long
         ),

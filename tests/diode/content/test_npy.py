@@ -69,7 +69,7 @@ def test_what_numpy_saves(dtype: Any) -> None:
     assert is_plain(saved(np.zeros(3, [("日本", "f4")])))  # of version 3
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     arrays.scalar_dtypes() | arrays.array_dtypes(max_size=3) | arrays.nested_dtypes(max_itemsize=200),
     arrays.array_shapes(max_dims=3, min_side=0, max_side=3),

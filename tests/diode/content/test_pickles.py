@@ -297,7 +297,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(before=VALUES, arguments=st.lists(VALUES, max_size=3), after=VALUES, protocol=st.integers(0, 5))
 def test_every_pickle_of_an_object_is_refused(before: Any, arguments: list[Any], after: Any, protocol: int) -> None:
     """By every protocol, whatever stands around, and cut off anywhere once a loader has acted."""

@@ -105,7 +105,7 @@ def slab_of(core: Core, k: int, r: int, columns: int, size: int) -> Bytes:
 @given(
     k=st.integers(1, 255), size=st.integers(1, 200), columns=st.integers(1, 7), seed=st.integers(0, 999), data=st.data()
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_k_symbols_are_enough(k: int, size: int, columns: int, seed: int, data: st.DataObject) -> None:
     """Whatever columns lose, also all alike, they come back, and nothing but missing source symbols is written."""
     core = Core(LIBRARY)

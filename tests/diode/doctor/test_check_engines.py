@@ -12,7 +12,7 @@ from diode.config.sender import SenderConfig
 from diode.doctor import check_engines
 from diode.doctor.findings import Finding, Site
 from diode.doctor.host import Host
-from diode.protocol.compiled import READABLE, Compiled
+from diode.process.compiled import READABLE, Compiled
 from tests.needs import need
 
 SPEED = re.compile(r" at [\d.e+]+ GB/s")

@@ -225,7 +225,7 @@ def test_duplicates_and_others_are_refused(one: Authority, two: Authority, monke
     assert Fault.MALFORMED == refusal(one.der)[0]
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 @given(st.data())
 def test_no_change_of_a_bundle_does_more_than_refuse_it(one: Authority, two: Authority, data: st.DataObject) -> None:
     """Bytes changed, cut out or put in. What is taken, Python's ssl loads."""

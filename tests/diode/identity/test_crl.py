@@ -294,7 +294,7 @@ def test_sizes_are_bounded(monkeypatch: pytest.MonkeyPatch, first: bytes, second
             assert Fault.MALFORMED == refusal(second, rules)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 @given(st.data())
 def test_no_change_of_a_list_does_more_than_refuse_it(second: bytes, rules: IdentityRules, data: st.DataObject) -> None:
     """Bytes changed, cut out or put in, of the DER and of the PEM."""

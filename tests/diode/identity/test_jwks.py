@@ -190,7 +190,7 @@ def test_sizes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
             assert Fault.MALFORMED == refusal(written(*members()))
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 @given(st.data())
 def test_no_change_of_a_set_does_more_than_refuse_it(data: st.DataObject) -> None:
     """Bytes changed, cut out or put in; members of any value."""

@@ -446,7 +446,7 @@ WHOLE: Final = (
 )
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(st.data())
 def test_no_change_of_bytes_raises_anything_else(data: st.DataObject) -> None:
     """And what is taken lies below the base."""

@@ -339,7 +339,7 @@ def test_a_pin_that_is_no_certificate_signs_nothing(tmp_path: Path) -> None:
     assert Fault.SIGNATURE == fault_of(sign(tmp_path, aggregate(A)), replace(rules(), saml_signers=(b"nonsense",)))
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_no_change_of_bytes_raises_anything_else(tmp_path: Path, data: st.DataObject) -> None:
     """What is accepted after a change is what was signed."""

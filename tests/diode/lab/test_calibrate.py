@@ -1,7 +1,6 @@
 """Calibration: what the receiving end concludes from what arrives, and that nothing else moves it."""
 
 import json
-import socket
 import subprocess
 import sys
 import threading
@@ -16,23 +15,15 @@ from typer.testing import CliRunner
 from diode.cli.main import app
 from diode.errors import UsageError
 from diode.lab.calibrate import END_COPIES, MAX_STEPS, Meter, Sealer, Step, advice, climb, listen, ramp, report
-from diode.net.address import Address
 from diode.net.udp import UdpPath
 from diode.protocol.auth import Session
 from diode.protocol.link_key import LinkKey
 from diode.protocol.wire import MAGIC
 from tests.patience import PATIENCE_S, wait_until
+from tests.ports import free_address
 
 KEY = LinkKey.of(b"k" * 32)
 SIZE = 1408 + 64
-
-
-def free_port() -> int:
-    """A port of the loopback that nobody uses now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 class Line:
@@ -121,7 +112,7 @@ def test_a_step_whose_end_is_lost_is_unfinished() -> None:
 def test_both_ends_over_loopback(path: UdpPath) -> None:
     """Real sockets: all that was sent at a slow rate arrives, and the receiving end knows when it is over."""
     meter, began = Meter(KEY, "gmac"), threading.Event()
-    address, ended = Address("127.0.0.1", free_port()), list[int]()
+    address, ended = free_address(), list[int]()
 
     def receive() -> None:
         ended.append(listen(meter, address, 4 << 20, path, 60.0, began.set))
@@ -210,9 +201,8 @@ def test_useless_rates_are_refused(tmp_path: Path, rates: str) -> None:
 def test_commands_of_both_ends(tmp_path: Path) -> None:
     """As the operator types them: the report names the rate, in words and in JSON."""
     run = [sys.executable, "-c", "from diode.cli.main import main; main()"]
-    port = free_port()
-    to = f"127.0.0.1:{port}"
-    subprocess.run([*run, "init", "pair", str(tmp_path), "--to", to], check=True, capture_output=True)
+    to = free_address()
+    subprocess.run([*run, "init", "pair", str(tmp_path), "--to", str(to)], check=True, capture_output=True)
     report = tmp_path / "report.json"
     receive = [*run, "calibrate", "receive", "-c", str(tmp_path / "receiver" / "receiver.toml")]
     receive += ["--json-file", str(report), "--wait", str(int(PATIENCE_S))]
@@ -222,7 +212,7 @@ def test_commands_of_both_ends(tmp_path: Path) -> None:
         report.unlink(missing_ok=True)
         with subprocess.Popen(receive, stdout=subprocess.PIPE, text=True) as receiver:
             try:
-                wait_until(lambda: f":{port:04X} " in Path("/proc/net/udp").read_text(), "the receiving end listens")
+                wait_until(lambda: f":{to.port:04X} " in Path("/proc/net/udp").read_text(), "the receiving end listens")
                 subprocess.run([*send, "--seconds", "0.1"], check=True, capture_output=True, timeout=PATIENCE_S)
                 said, _ = receiver.communicate(timeout=PATIENCE_S)
             finally:

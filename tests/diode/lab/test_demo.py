@@ -69,7 +69,9 @@ def test_a_signal_leaves_nothing_behind(started: subprocess.Popen[str], tmp_path
 @pytest.mark.long
 def test_a_diode_that_dies_ends_it_at_once(started: subprocess.Popen[str]) -> None:
     """It says so, and claims nothing of what did not arrive."""
-    os.kill(child_with(started.pid, "diode.cli.main link"), signal.SIGKILL)
+    link = child_with(started.pid, "diode.cli.main link")
+    assert link
+    os.kill(link, signal.SIGKILL)
     said, _ = started.communicate(timeout=PATIENCE_S)
     assert 1 == started.returncode
     assert "the diode was killed by signal 9" in said

@@ -152,7 +152,7 @@ def test_corruption_flips_one_bit_and_spares_the_input() -> None:
     assert len(places) > 200  # of the 256 bits there are
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**64),
     count=st.integers(1, 400),

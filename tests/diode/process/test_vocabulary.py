@@ -111,7 +111,7 @@ def test_free_words_are_cut_and_escaped_by_who_says_them() -> None:
 
 
 @given(NAMES, st.data())
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 def test_every_message_of_ours_comes_back(name: str, data: st.DataObject) -> None:
     """Written, read, and the same."""
     vocabulary = VOCABULARIES[name]
@@ -121,7 +121,7 @@ def test_every_message_of_ours_comes_back(name: str, data: st.DataObject) -> Non
 
 
 @given(NAMES, st.binary(max_size=300))
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 def test_any_bytes_are_a_message_or_a_refusal(name: str, said: bytes) -> None:
     """No other exception; and what is taken is what we would have written."""
     with suppress(MessageError):
@@ -136,7 +136,7 @@ JSON = st.recursive(
 
 
 @given(NAMES, st.data())
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 def test_a_message_with_a_changed_field_is_a_message_or_a_refusal(name: str, data: st.DataObject) -> None:
     """Whatever JSON stands in the place of one field."""
     vocabulary = VOCABULARIES[name]

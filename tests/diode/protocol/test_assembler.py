@@ -1,5 +1,6 @@
 """The assembler gives back the bytes that were sent, whatever the line does, and keeps no more than its budget."""
 
+import itertools
 import random
 from typing import Any
 
@@ -12,7 +13,7 @@ from diode.errors import Drop
 from diode.protocol import early_slabs
 from diode.protocol.encoder import Part
 from diode.protocol.geometry import Geometry, object_geometry, slab_count
-from diode.protocol.handed_over import SlabKey
+from diode.protocol.handed_over import Grown, SlabKey
 from diode.protocol.sizes import Kind, ObjectType
 from diode.protocol.wire import PADDING_BUNDLE, headers_of
 from tests.diode.protocol.caller import Caller, sent
@@ -66,7 +67,7 @@ def lossy(datagrams: Datagrams, rng: random.Random, most_lost: int) -> Datagrams
     return datagrams[kept]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 2 * WHOLE + 1), st.integers(0, 1 << 30), st.integers(0, 3))
 def test_losses_within_parity_cost_nothing(length: int, seed: int, known_after: int) -> None:
     """In any order, with repeats, in pieces of any size, and with the manifest verified at any time between them."""
@@ -87,7 +88,7 @@ def test_losses_within_parity_cost_nothing(length: int, seed: int, known_after: 
     assert (expected, 0, 0) == (caller.completed, caller.assembler.used_bytes, caller.assembler.figures.blocks_lost)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, WHOLE), st.integers(0, 1 << 30))
 def test_symbols_of_several_passes_add_up(length: int, seed: int) -> None:
     """What one pass did not complete is spilled, wanted back with the next datagram, and completed by any k of all."""
@@ -229,7 +230,7 @@ def test_filler_takes_no_memory() -> None:
 # memory
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 1 << 30), st.booleans())
 def test_no_stranger_takes_more_than_half_the_budget(seed: int, is_known_beside: bool) -> None:
     """Slabs of bundles that nobody signed: the oldest goes first, and a bundle that is known is completed beside."""
@@ -325,3 +326,40 @@ def test_a_manifest_that_is_known_is_not_collected_again() -> None:
     caller.assembler.redo(key(7))
     datagrams = sent(object_geometry(S), DATA, content_of(10))
     assert {Drop.REDUNDANT: len(datagrams)} == caller.feed(datagrams)
+
+
+@given(st.integers(1, WHOLE), st.integers(0, 1 << 32), st.sampled_from([1, 3 * S]), st.booleans())
+def test_a_beginning_that_was_told_is_final(length: int, seed: int, step: int, is_early: bool) -> None:
+    """Whatever arrives later, in whatever order: wrong symbols, doubles, or all of it before the manifest."""
+    rng, content = random.Random(seed), content_of(length, seed)
+    datagrams = lossy(sent(FULL, DATA, content), rng, FULL.r)
+    wrong = datagrams[rng.sample(range(len(datagrams)), len(datagrams) // 4)].copy()
+    wrong[:, 60] ^= 1
+    datagrams = np.concatenate([datagrams, wrong])[np.array(rng.sample(range(n := len(datagrams) + len(wrong)), n))]
+    caller, told = knowing(length) if not is_early else Caller(BUDGET), list[tuple[int, bytes]]()
+    for number, piece in enumerate(np.array_split(datagrams, 7)):
+        if number == 3 and is_early:
+            know(caller, length)
+        caller.feed(piece)
+        caller.assembler.note_growth(step)
+        queue = caller.assembler.handed_over
+        told += [
+            (one.length, caller.arena[one.offset :][: one.length].tobytes()) for one in queue if isinstance(one, Grown)
+        ]
+        caller.answer()
+        if key() in caller.completed:
+            break
+    assert all(before + step <= after or after == length for (before, _), (after, _) in itertools.pairwise(told))
+    assert all(beginning == caller.completed[key()][:size] for size, beginning in told if key() in caller.completed)
+
+
+def test_a_slab_that_arrives_in_order_is_told_as_it_grows() -> None:
+    """Step by step, as far as its source symbols go."""
+    caller = knowing(WHOLE)
+    sizes = []
+    for datagram in sent(FULL, DATA, content_of(WHOLE)):
+        caller.feed(datagram[None])
+        caller.assembler.note_growth(5 * S)
+        sizes += [one.length for one in caller.assembler.handed_over if isinstance(one, Grown)]
+        caller.answer()
+    assert [5 * S, 10 * S, 15 * S, 20 * S] == sizes

@@ -71,7 +71,7 @@ def test_what_was_sealed_is_authentic_and_whole(mode: Mode) -> None:
 
 @any_sealing_mode
 @given(byte=st.integers(0, SIZE - 1), bit=st.integers(0, 7))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_flipped_bit_anywhere_is_noticed(mode: SealingMode, byte: int, bit: int) -> None:
     """Header, symbol or tag: one changed bit fails that datagram, and only that one."""
     train = Train()

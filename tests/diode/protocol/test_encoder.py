@@ -74,7 +74,7 @@ class Sealing:
         return np.concatenate([self.slot.datagrams[first : first + count] for first, count in runs])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 2 * FULL.source_bytes), st.integers(0, 100), st.sampled_from(MODES))
 def test_headers_say_where_each_symbol_belongs(length: int, sending_pass: int, mode: Mode) -> None:
     """Whatever the length: in sending order, repair of the pass after the source, and each with the tag of its own."""
@@ -116,7 +116,7 @@ def test_a_kernel_makes_the_same_datagrams(mode: Mode, lacking: int) -> None:
         assert np.array_equal(readable.slot.datagrams[:9], compiled.slot.datagrams[:9])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, FULL.source_bytes), st.integers(0, 1 << 30))
 def test_any_k_rows_of_a_column_give_its_bytes_back(length: int, seed: int) -> None:
     """Source and repair alike, of any pass: what is lost is solved for."""

@@ -87,7 +87,7 @@ def test_the_matrix_is_lagranges(k: int) -> None:
     first=st.integers(0, 40),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_repair_is_the_oracles(engine: Engine, k: int, r: int, width: int, first: int, seed: int) -> None:
     """Any set of repair rows of any small block has the bytes that the readable twin computes."""
     slab = coded(engine, k, r, width, 16, seed, first).reshape(k + r, -1)
@@ -107,7 +107,7 @@ def test_repair_of_full_profiles_is_the_oracles(engine: Engine, k: int, first: i
 
 @any_engine
 @given(data=st.data(), k=st.integers(1, 10), r=st.integers(1, 10))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_restoring_agrees_with_the_oracle(engine: Engine, data: st.DataObject, k: int, r: int) -> None:
     """From any k rows of one block both the engine and the readable twin get the source rows back."""
     slab = coded(engine, k, r, 1, 16, k * 31 + r)
@@ -121,7 +121,7 @@ def test_restoring_agrees_with_the_oracle(engine: Engine, data: st.DataObject, k
 
 @pytest.mark.parametrize("engine", FAST)
 @given(k=st.integers(1, 255), r=st.integers(1, 24), columns=st.integers(1, 5), seed=st.integers(0, 99), data=st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_engines_encode_alike(engine: Engine, k: int, r: int, columns: int, seed: int, data: st.DataObject) -> None:
     """For every k, and every set of repair rows below 256, the engines' bytes are identical."""
     r = min(r, 256 - k)
@@ -132,7 +132,7 @@ def test_engines_encode_alike(engine: Engine, k: int, r: int, columns: int, seed
 
 @any_engine
 @given(k=st.integers(1, 30), r=st.integers(1, 30), columns=st.integers(1, 6), seed=st.integers(0, 999))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_random_erasures_are_restored(engine: Engine, k: int, r: int, columns: int, seed: int) -> None:
     """Blocks that keep k symbols, whichever they are, come back; nothing else of the slab is touched."""
     slab = coded(engine, k, r, columns, 64, seed)

@@ -144,7 +144,7 @@ WORDS: Final = st.tuples(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(WORDS, max_size=40), st.sampled_from([True, False]))
 def test_no_old_key_and_no_replay_deafens_the_receiver(words: list[Word], knows_kind_4: bool) -> None:
     """Whatever came before, restarts included, an honest newer heartbeat under the current key is accepted."""

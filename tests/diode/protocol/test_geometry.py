@@ -46,7 +46,7 @@ def slabs(draw: st.DrawFn) -> Slab:
 
 
 @given(streams())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_every_byte_lies_in_exactly_one_slab(stream: tuple[Geometry, bool, int]) -> None:
     """Slabs follow one another from 0 to the end of the stream, without gap or overlap, and none is empty."""
     full, is_object, total = stream
@@ -58,7 +58,7 @@ def test_every_byte_lies_in_exactly_one_slab(stream: tuple[Geometry, bool, int])
 
 
 @given(streams())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_all_slabs_but_the_last_are_full(stream: tuple[Geometry, bool, int]) -> None:
     """Only the last slab's shape can differ from the full one."""
     full, is_object, total = stream
@@ -68,7 +68,7 @@ def test_all_slabs_but_the_last_are_full(stream: tuple[Geometry, bool, int]) -> 
 
 
 @given(slabs())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_the_shape_is_the_smallest_that_holds_the_slab(slab: Slab) -> None:
     """The source rows hold every byte, a row less would not, and a single row has no column too many."""
     shape = slab.shape
@@ -77,7 +77,7 @@ def test_the_shape_is_the_smallest_that_holds_the_slab(slab: Slab) -> None:
 
 
 @given(slabs(), st.integers(0, 300))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_pass_sends_a_row_of_256_or_more(slab: Slab, pass_number: int) -> None:
     """Symbol numbers rise, are sent once each, stay below row 256, and are as many as the slab says."""
     offset = repair_offset(slab.shape, pass_number)
@@ -110,7 +110,7 @@ def lost_in_burst(slab: Slab, first: int, burst: int) -> int:
 
 
 @given(slabs(), st.floats(0, 1))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_burst_within_the_promise_is_repaired(slab: Slab, where: float) -> None:
     """R x D datagrams, less the symbols that the last row lacks, cost no block more than r."""
     unsent = slab.shape.k * slab.shape.columns - slab.source_symbols

@@ -11,7 +11,7 @@ QUANTUM_S = 0.0005
 
 
 @given(st.lists(st.tuples(st.integers(1, 65507), st.floats(0, 0.01)), min_size=1, max_size=200), st.floats(1e5, 1e9))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_stretch_of_time_sees_more_than_the_rate(trains: list[tuple[int, float]], rate: float) -> None:
     """Between any two trains lie the bytes of the first and the rate's worth of time, the burst, and a wait put off."""
     pacer = Pacer(rate, burst_s=BURST_S, quantum_s=QUANTUM_S)

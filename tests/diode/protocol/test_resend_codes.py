@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from diode.errors import UsageError
@@ -31,7 +31,6 @@ LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 @given(IDS, NUMBERS)
-@settings(deadline=None)
 def test_slabs_come_back(bundle: int, numbers: set[int]) -> None:
     """Any set of slabs survives being written, also in lower case, with spaces, and with O and L for 0 and 1."""
     code = ResendSlabs(bundle, ranges_of(sorted(numbers)))
@@ -41,7 +40,6 @@ def test_slabs_come_back(bundle: int, numbers: set[int]) -> None:
 
 
 @given(st.from_regex(r"[a-z0-9][a-z0-9._-]{0,40}", fullmatch=True), st.integers(0, (1 << 48)), IDS)
-@settings(deadline=None)
 def test_other_kinds_come_back(channel: str, sequence: int, bundle: int) -> None:
     """A whole bundle by its sequence number, and a confirmation."""
     for code in (ResendBundle(channel, sequence), Confirm(bundle, sequence & 0xFFFFFFFF)):
@@ -167,7 +165,6 @@ BITS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 12)), max_size=5)
 
 
 @given(st.integers(0, 6), st.integers(0, 12), BITS)
-@settings(deadline=None)
 def test_whatever_is_taken_is_written_so(count: int, order: int, ranges: list[tuple[int, int]]) -> None:
     """Ranges of any kind, counts that may lie, orders that may not be the writer's: taken only as the writer has it."""
     text = spelled(slabs(count, order, *ranges))
@@ -179,7 +176,6 @@ def test_whatever_is_taken_is_written_so(count: int, order: int, ranges: list[tu
 
 
 @given(st.lists(st.integers(0, 1), min_size=2, max_size=300))
-@settings(deadline=None)
 def test_any_bits_with_a_right_checksum(content: list[int]) -> None:
     """Refused, or the one text of what they say."""
     bits = _Writer()

@@ -92,7 +92,7 @@ def test_sizes_that_alternate_make_few_pieces() -> None:
     assert all(found == train(1, piece.size, 255) for piece, found in pieces[:-1])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.sampled_from([512, 640, SIZE, 8960]), st.integers(1, 3)), max_size=200))
 def test_pieces_lie_in_the_region_and_hold_what_was_received(sent: list[tuple[int, int]]) -> None:
     """No sequence of sizes makes a piece of bytes that were not one."""
@@ -107,7 +107,7 @@ def test_pieces_lie_in_the_region_and_hold_what_was_received(sent: list[tuple[in
             assert bytes(found[first : first + piece.size]) in whole
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=3000), st.sampled_from([0, 512, SIZE]), st.booleans())
 def test_any_run_is_judged(received: bytes, usual: int, is_marked: bool) -> None:
     """Never more is kept than there is, and of the usual size whole datagrams only."""

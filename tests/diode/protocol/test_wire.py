@@ -89,21 +89,21 @@ def check_against_slow_twin(headers: list[bytes]) -> None:
 
 
 @given(st.lists(st.binary(min_size=48, max_size=48), max_size=20))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_screen_bounds_arbitrary_bytes(headers: list[bytes]) -> None:
     """No bytes make the screen raise, and none of them pass that the slow twin would drop."""
     check_against_slow_twin(headers)
 
 
 @given(st.lists(CHANGES, max_size=12))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_screen_agrees_with_its_slow_twin_at_the_bounds(changes: list[dict[str, Any]]) -> None:
     """Headers a step inside or outside the bounds pass or fall, for the first reason in the order of the spec."""
     check_against_slow_twin([slow_header(**change) for change in changes])
 
 
 @given(CHANGES, st.lists(st.integers(0, 65535), min_size=1, max_size=12), st.integers(0, (1 << 64) - 13))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_run_that_looks_alike_gets_no_kinder_judgement(
     change: dict[str, Any], symbols: list[int], counter: int
 ) -> None:
@@ -146,7 +146,7 @@ def test_a_uniform_run_with_one_row_too_many_loses_that_datagram_only() -> None:
     columns=st.integers(0, 255),
     k=st.integers(0, 255),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_headers_pack_as_the_spec_lays_them_out(symbols: list[int], counter: int, **fields: Any) -> None:
     """What is packed for a train at once reads back field by field, counters rising by one."""
     datagrams = np.full((len(symbols), sizes.datagram_bytes(448)), 0xAA, dtype=np.uint8)
@@ -182,7 +182,7 @@ def test_every_object_type_passes(object_type: ObjectType) -> None:
 
 
 @given(st.integers(576, 70_000), st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_the_symbol_is_the_largest_that_the_mtu_carries(mtu: int, ipv6: bool) -> None:
     """A datagram fits into one packet, and the next larger symbol would not, or is not allowed."""
     symbol_bytes = sizes.symbol_bytes_for(mtu, ipv6=ipv6)

@@ -61,7 +61,7 @@ def test_package_paths_with_other_bytes_are_told(tmp_path: Path) -> None:
     assert (len(lines), lines[-1]) == (6, "more paths have other bytes than before")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(PATHS)
 def test_children_are_the_names_in_a_folder(tmp_path_factory, paths: list[str]) -> None:  # type: ignore[no-untyped-def]
     """As many look-ups as names, and the same as by looking at every path."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from diode.layouts.mcp_document import read_server
@@ -111,7 +111,6 @@ _json = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(_json, st.sampled_from([*SERVER, "remotes", "icons", "repository", "_meta"]))
 def test_any_field_of_any_kind(value: Any, name: str) -> None:
     """A server is read, or refused by a ValueError in one line."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from diode.layouts.names import normal_form
@@ -283,7 +283,6 @@ _json = st.recursive(
 
 
 @pytest.mark.long
-@settings(deadline=None)
 @given(_json)
 def test_no_index_makes_the_maker_fail(value: Any) -> None:
     """Whatever JSON it is."""
@@ -291,7 +290,6 @@ def test_no_index_makes_the_maker_fail(value: Any) -> None:
         assert not described(Path(folder), {"oci-layout": "{}", "index.json": json.dumps(value)}).facts
 
 
-@settings(deadline=None)
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_a_name_is_a_reference_or_refused(ref: str, whole: str) -> None:
     """Whatever the annotations say."""
@@ -302,7 +300,6 @@ def test_a_name_is_a_reference_or_refused(ref: str, whole: str) -> None:
     assert name is None or normal_form("oci", name.normal) == name.normal
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.sampled_from(

@@ -47,7 +47,7 @@ def test_older_receivers_wrote_fewer_sums(tmp_path: Path) -> None:
         table(tmp_path, asked)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(names=st.sets(NAMES, max_size=6), folder=NAMES)
 def test_any_name_is_read_as_it_was_written(tmp_path: Path, names: set[str], folder: str) -> None:
     """Backslashes are escaped in the lists; all else stands there as it is."""

@@ -367,7 +367,7 @@ def test_a_version_never_in_use_is_had_by_its_version(tmp_path: Path) -> None:
 _moves = st.lists(st.sampled_from(["publish", "promote", "back", "recall"]), max_size=8)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(_moves, st.randoms(use_true_random=False))
 def test_a_digest_is_never_another_s(tmp_path_factory: pytest.TempPathFactory, moves: list[str], random: Any) -> None:
     """Whatever is published, promoted, rolled back, recalled: tags in lists can be had, and nothing recalled can."""

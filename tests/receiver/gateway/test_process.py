@@ -25,8 +25,8 @@ from receiver.commands import gateway as commands
 from receiver.gateway.check import Outside, check
 from receiver.gateway.server.listening import Listening, _adopt, address_of, open_all
 from receiver.gateway.server.plan import settings_of
-from tests.e2e.pair import free_address
 from tests.patience import PATIENCE_S, wait_until
+from tests.ports import free_address
 from tests.serving import Serving
 
 BIG = 64 << 20

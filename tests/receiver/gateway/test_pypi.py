@@ -235,7 +235,7 @@ def test_a_reason_in_an_address_is_harmless(reason: str) -> None:
     assert ".." not in made
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(separators=st.lists(st.sampled_from(["-", "_", ".", "..", "_.-"]), min_size=2, max_size=2), seed=st.randoms())
 def test_every_spelling_is_one_project(serving: Serving, separators: list[str], seed: random.Random) -> None:
     """Whatever its separators and its case."""
@@ -252,7 +252,7 @@ PARTS = ("simple", "files", "packages", "aa", "bb", "0" * 64, "0" * 60, "x-1.0.w
     "acme-tool-1.0.tar.gz", "RECALLED-x", "acme-tool", "a%2fb", "É")  # fmt: skip
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(path=st.lists(st.sampled_from(PARTS), max_size=6))
 def test_head_is_answered_like_get_and_nothing_raises(serving: Serving, path: list[str]) -> None:
     """For paths put together from what paths are made of."""

@@ -92,7 +92,7 @@ def test_names_and_versions_may_hold_an_at_sign(tmp_path: Path) -> None:
     assert ask.text("tools/a@1@x/f") == "a 1@x"
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.tuples(NAMES, NAMES), min_size=1, max_size=5, unique=True))
 def test_no_later_bundle_changes_what_a_versions_address_means(
     tmp_path_factory: pytest.TempPathFactory, bundles: list[tuple[str, str]]
@@ -279,7 +279,7 @@ def test_head_is_answered_like_get(tmp_path: Path) -> None:
         assert ask(path) == ask(path, "HEAD")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(
         st.sampled_from(

@@ -16,6 +16,7 @@ from receiver.ingest.work import Work
 from tests.clients import python_with
 from tests.enclave import Enclave
 from tests.patience import wait_until
+from tests.ports import free_address
 from tests.receiver.ingest.scenes import (
     ALICE,
     BY_HUB,
@@ -42,8 +43,7 @@ def server() -> Iterator[str]:
     """Its address."""
     pytest.importorskip("boto3", reason="boto3 is not installed: pip install 'diode[ingest]'")
     program = python_with("moto[server]>=5,<6") / "moto_server"
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port = sock.getsockname()[1]
+    port = free_address().port
     with subprocess.Popen([program, "-H", "127.0.0.1", "-p", str(port)], stderr=subprocess.DEVNULL) as process:
         try:
             wait_until(lambda: _answers(port), "moto's server answers")

@@ -1,7 +1,6 @@
 """The kind ``mlflow``: a real MLflow server on SQLite, and the gateway that it is to load from."""
 
 import os
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -20,6 +19,7 @@ from receiver.ingest.work import Work
 from tests.clients import python_with, run
 from tests.enclave import Enclave
 from tests.patience import wait_until
+from tests.ports import free_address
 from tests.receiver.ingest.scenes import (
     CHANNEL,
     NAME,
@@ -58,8 +58,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of MLflow."""
     pytest.importorskip("mlflow", reason="mlflow-skinny is not installed: pip install 'diode[ingest]'")
     programs, folder = python_with("mlflow>=3.17,<4"), tmp_path_factory.mktemp("mlflow")
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port = sock.getsockname()[1]
+    port = free_address().port
     command: list[str | Path] = [
         programs / "mlflow",
         "server",

@@ -20,6 +20,7 @@ from tests.enclave import Enclave
 from tests.images import INDEX, ImageLayout
 from tests.needs import need
 from tests.patience import wait_until
+from tests.ports import free_address
 from tests.receiver.ingest.scenes import (
     ALICE,
     Kill,
@@ -78,8 +79,7 @@ def gateway(enclave: Enclave) -> Iterator[str]:
 def registry(tmp_path: Path) -> Iterator[str]:
     """Its host and port."""
     need("skopeo", "docker-registry")
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port = sock.getsockname()[1]
+    port = free_address().port
     setup = tmp_path / "registry.yml"
     setup.write_text(SETUP.format(folder=tmp_path / "registry", port=port))
     with subprocess.Popen(["docker-registry", "serve", setup], stderr=subprocess.DEVNULL) as process:

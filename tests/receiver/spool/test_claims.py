@@ -12,7 +12,7 @@ from diode.errors import MessageError
 from diode.process.memory import Ring, create_memfd
 from diode.protocol.geometry import Geometry, slab_at
 from diode.protocol.sizes import MAX_COLUMNS, MAX_ROWS, Kind, ObjectType
-from receiver.messages.pipeline import ASSEMBLE_TO_STORE, Begun, Complete, Free, Loaded, Spilled, Wanted
+from receiver.messages.pipeline import ASSEMBLE_TO_STORE, Begun, Complete, Free, Grown, Loaded, Spilled, Wanted
 from receiver.spool.slabs import check_claim, pack_mask
 from tests.enclave import ARENA_BYTES, Enclave
 from tests.link import make_bundle
@@ -29,6 +29,7 @@ def about(kind: type, part: int = DATA, flags: int = 0, number: int = 0, **field
     """A message about a slab of the bundle: true, unless ``fields`` say otherwise."""
     true: dict[type, dict[str, Any]] = {
         Begun: {},
+        Grown: {"offset": 0, "length": 2816},
         Complete: {"offset": 0, "length": 3000},
         Spilled: {"offset": 0, "symbol_bytes": S, "symbols": SYMBOLS, "have": HAVE},
         Wanted: {"offset": 0, "symbol_bytes": S, "symbols": SYMBOLS},
@@ -57,6 +58,11 @@ LIES = {
     "a mask too short": about(Spilled, symbols=SYMBOLS * MAX_ROWS, have=HAVE),
     "a mask too long": about(Spilled, have=bytes(2)),
     "parked beyond the arena": about(Spilled, offset=ARENA_BYTES - S),
+    "a beginning beyond the arena": about(Grown, offset=ARENA_BYTES - 2815),
+    "a beginning longer than signed": about(Grown, length=3001),
+    "a beginning of a slab too many": about(Grown, number=1),
+    "a beginning of a table": about(Grown, OBJECT, int(ObjectType.SLABS), 0, length=32),
+    "a beginning of a manifest": about(Grown, OBJECT, 0, 0),
     "wanted beyond the arena": about(Wanted, offset=ARENA_BYTES - S),
     "wanted by another size": about(Wanted, symbol_bytes=S - 64),
 }
@@ -95,19 +101,24 @@ def test_what_cannot_be_true_is_refused(enclave: Enclave, lie: Any) -> None:
 BUNDLE_ID = f"{BUNDLE.number:016x}"
 
 
-@pytest.mark.parametrize("message", [about(Complete), about(Spilled), about(Wanted), about(Begun)])
+@pytest.mark.parametrize("message", [about(Complete), about(Spilled), about(Wanted), about(Begun), about(Grown)])
 def test_what_is_true_is_taken(enclave: Enclave, message: Any) -> None:
     """And what takes memory is given back."""
     enclave._slabs.sent.clear()
     tell(enclave, message)
     answers = [m for m in enclave._slabs.sent if isinstance(m, Free | Loaded)]
-    assert (0 if isinstance(message, Begun) else 1) == len(answers)
+    assert (0 if isinstance(message, Begun | Grown) else 1) == len(answers)
 
 
 def test_of_a_bundle_that_is_not_known_nothing_is_kept(enclave: Enclave) -> None:
     """It is answered, within the arena, and forgotten."""
     enclave._slabs.sent.clear()
-    for message in (about(Complete, length=5), about(Spilled, symbols=9, have=bytes(2)), about(Wanted, symbols=9)):
+    for message in (
+        about(Grown),
+        about(Complete, length=5),
+        about(Spilled, symbols=9, have=bytes(2)),
+        about(Wanted, symbols=9),
+    ):
         tell(enclave, type(message)(1, *[getattr(message, f) for f in list(message.__dataclass_fields__)[1:]]))
     assert 3 == len([m for m in enclave._slabs.sent if isinstance(m, Free | Loaded)])
     with pytest.raises(MessageError):
@@ -125,7 +136,7 @@ SIGNED = slab_at(Geometry(448, 64, 4, 2), 300_000, 1)
 
 
 @given(any_message(ASSEMBLE_TO_STORE), st.sampled_from([None, SIGNED]), st.integers(0, 1 << 26))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_what_passes_lies_in_the_arena(message: Any, signed: Any, arena: int) -> None:
     """Any message of the vocabulary is refused, or its stretch of the arena is whole, and has the signed length."""
     try:

@@ -14,7 +14,7 @@ from diode.errors import IntegrityError
 from diode.formats.digest import digest
 from diode.protocol.geometry import Geometry, Slab
 from diode.storage.folder import Folder
-from receiver.spool.tree import Tree
+from receiver.spool.tree import LONG_BYTES, Tree
 
 ID = "0123456789abcdef"
 FILES = {"a": b"one", "b/c/d": bytes(range(256)) * 5, "b/empty": b"", "run": b"#!"}
@@ -168,3 +168,19 @@ def test_one_file_is_open_at_a_time(tree: Tree) -> None:
     tree.close()
     tree.close()
     assert before == len(os.listdir("/proc/self/fd"))
+
+
+def test_a_long_stretch_is_told_while_its_file_is_open(spool: Folder) -> None:
+    """So that the disk can begin with it. What is short is not worth a call."""
+    long, short = bytes(LONG_BYTES), b"short"
+    files = [
+        FileEntry(name, len(data), digest(data).hex(), hashlib.sha256(data).hexdigest())
+        for name, data in (("a", short), ("b", long), ("c", short))
+    ]
+    tree = Tree(spool, ID, FileIndex(b"".join(entry.line() for entry in files), files, 3))
+    at = len(short)
+    assert tree.put(slab(0, at), memoryview(short)) is None
+    stretch = tree.put(slab(0, at + len(long)), memoryview(short + long))
+    assert stretch is not None
+    assert ((0, len(long)), "b") == (stretch[1:], Path(os.readlink(f"/proc/self/fd/{stretch.fd}")).name)
+    assert tree.put(slab(at, len(long) + at), memoryview(long + short)) is None

@@ -15,9 +15,10 @@ import receiver.store.worker
 from diode.protocol.geometry import object_geometry, slab_at
 from diode.protocol.handed_over import SlabKey
 from diode.protocol.sizes import Kind, ObjectType
-from receiver.messages.pipeline import Spilled, Wanted
+from receiver.messages.pipeline import Begun, Complete, Grown, Redo, Spilled, Wanted
 from receiver.policy.authority import Authority
 from receiver.spool.slabs import pack_mask
+from receiver.store.arena import SMALL_BYTES, STRIP_BYTES, Arena
 from receiver.store.receiving import Receiving
 from tests.enclave import ARENA_BYTES, Enclave
 from tests.link import Bundle, make_bundle
@@ -57,6 +58,7 @@ def spoil_after(patches: pytest.MonkeyPatch, owner: Any, name: str, enclave: Enc
 
 SEAMS = {
     "a slab was hashed": (receiver.store.judge, "digest"),
+    "a slab was copied and hashed": (Arena, "maybe_copy_hashed"),
     "a piece of a slab was written": (receiver.spool.tree, "write_reserved"),
     "a slab was written": (Receiving, "put_slab"),
     "a slab of a table was written": (Receiving, "put_table"),
@@ -171,11 +173,101 @@ def test_one_buffer_is_used_for_every_slab(
     places = set()
     real = Receiving.put_slab
 
-    def put_slab(self: Receiving, number: int, data: memoryview) -> None:
+    def put_slab(self: Receiving, number: int, data: memoryview, blake3: bytes) -> None:
         places.add(np.frombuffer(data, np.uint8).ctypes.data)
-        real(self, number, data)
+        real(self, number, data, blake3)
 
     monkeypatch.setattr(Receiving, "put_slab", put_slab)
     for sequence in (1, 2, 3):
         enclave.take(make_bundle(FILES, signer=signer, sequence=sequence))
     assert 1 == len(places)
+
+
+LARGE = {"a": np.random.default_rng(7).bytes(5 * STRIP_BYTES + 77)}
+AT = 4096  # where the slab lies in the arena
+
+
+@pytest.fixture
+def large(enclave: Enclave, signer: CryptoSigner) -> Bundle:
+    """A bundle of one slab that is longer than a strip. The enclave knows its manifest and tables."""
+    bundle = make_bundle(LARGE, signer=signer)
+    for flags in ObjectType:
+        hand_over(enclave, bundle, Kind.OBJECT, flags)
+    return bundle
+
+
+def say(enclave: Enclave, *messages: Any) -> None:
+    """As assemble does."""
+    for message in messages:
+        enclave._slabs.incoming.append(message)
+        enclave.store.step(0.0)
+
+
+def arrive(enclave: Enclave, bundle: Bundle, length: int, begun: int = 0) -> Grown:
+    """So many bytes of the slab lie in the arena from now on."""
+    stream = bundle.parts[Kind.DATA, 0]
+    enclave._arena[AT + begun : AT + length] = stream[begun:length]
+    return Grown(bundle.number, Kind.DATA, 0, 0, AT, length)
+
+
+def complete(enclave: Enclave, bundle: Bundle, begun: int) -> Complete:
+    """All of it does."""
+    grown = arrive(enclave, bundle, len(bundle.parts[Kind.DATA, 0]), begun)
+    return Complete(bundle.number, Kind.DATA, 0, 0, AT, grown.length)
+
+
+@pytest.mark.parametrize("length", [1, STRIP_BYTES - 1, STRIP_BYTES, 3 * STRIP_BYTES + 5, len(LARGE["a"])])
+def test_a_beginning_is_copied_once(enclave: Enclave, large: Bundle, length: int) -> None:
+    """What becomes of it in the arena afterwards changes nothing: the copy is hashed, and written."""
+    say(enclave, arrive(enclave, large, length // 2), arrive(enclave, large, length, length // 2))
+    enclave._arena[AT : AT + length] = bytes(length)
+    say(enclave, complete(enclave, large, length))
+    enclave.tick()
+    assert LARGE == content(enclave, large)
+
+
+@pytest.mark.parametrize("at", [0, STRIP_BYTES, 3 * STRIP_BYTES])
+def test_a_beginning_that_is_not_what_was_signed_comes_again(enclave: Enclave, large: Bundle, at: int) -> None:
+    """A wrong byte in any strip. Then the slab begins anew, also at the same place."""
+    grown = arrive(enclave, large, 3 * STRIP_BYTES + 5)
+    enclave._arena[AT + at] ^= 1
+    say(enclave, grown)
+    enclave._arena[AT + at] ^= 1
+    say(enclave, complete(enclave, large, grown.length))
+    enclave.tick()
+    assert not enclave.published(large)
+    assert 1 == len([message for message in enclave._slabs.sent if isinstance(message, Redo)])
+    say(enclave, complete(enclave, large, 0))
+    enclave.tick()
+    assert LARGE == content(enclave, large)
+
+
+def test_a_beginning_ends_with_its_slab(enclave: Enclave, large: Bundle) -> None:
+    """It began anew, was spilled, or lies elsewhere: what was copied before does not count."""
+    key = SlabKey(large.number, Kind.DATA, 0, 0)
+    grown = arrive(enclave, large, 2 * STRIP_BYTES)
+    enclave._arena[AT] ^= 1
+    say(enclave, grown, Begun(*key))
+    have = pack_mask(np.zeros(960, np.bool_))
+    say(enclave, grown, Spilled(*key, offset=AT, symbol_bytes=1408, symbols=960, have=have))
+    say(enclave, grown, Wanted(*key, offset=0, symbol_bytes=1408, symbols=960))
+    say(enclave, grown)
+    stream = large.parts[Kind.DATA, 0]
+    enclave._arena[2 * AT : 2 * AT + len(stream)] = stream
+    say(enclave, Grown(*key, 2 * AT, 7), Complete(*key, 2 * AT, len(stream)))
+    enclave.tick()
+    assert LARGE == content(enclave, large)
+
+
+@pytest.mark.parametrize("other", [700, SMALL_BYTES + 700])
+def test_another_slab_while_one_arrives(enclave: Enclave, large: Bundle, signer: CryptoSigner, other: int) -> None:
+    """A short one has memory of its own, a long one takes the room: both are published as they were signed."""
+    say(enclave, arrive(enclave, large, 2 * STRIP_BYTES))
+    beside = make_bundle({"b": np.random.default_rng(8).bytes(other)}, signer=signer, sequence=2)
+    for flags in ObjectType:
+        hand_over(enclave, beside, Kind.OBJECT, flags)
+    say(enclave, Grown(beside.number, Kind.DATA, 0, 0, 0, 100))  # one arrives already
+    hand_over(enclave, beside, Kind.DATA, 0)
+    say(enclave, complete(enclave, large, 0))
+    enclave.tick()
+    assert (True, LARGE) == (enclave.published(beside), content(enclave, large))

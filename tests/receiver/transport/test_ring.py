@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -170,7 +171,7 @@ def test_encode_takes_back_what_it_lent() -> None:
     """A ``transmit`` that was taken over cannot have a slot filled that it is sending, or that there is not."""
     said = iter([SlotSent(2), SlotSent(1), SlotSent(0)])
     encoder = Encoder.__new__(Encoder)
-    encoder._free, encoder._lent = [], {0}
+    encoder._free, encoder._lent = [], Counter([0])
     encoder._transmit = SimpleNamespace(receive=lambda _: next(said))  # type: ignore[assignment]
     for _ in range(2):
         with pytest.raises(MessageError):

@@ -15,7 +15,7 @@ import pytest
 from diode.config.intake import Intake
 from diode.content.rules import Rules
 from diode.process import confined
-from diode.process.workers import Worker
+from diode.process.nursery import Nursery
 from sender.intake import examiner, spare
 from sender.intake.candidate import Candidate, StoppedError
 from sender.intake.examiner import WINDOW, _Child, examine_apart, examine_here
@@ -123,11 +123,12 @@ def test_a_stop_ends_a_child_that_hangs(candidate: MakeCandidate, monkeypatch: p
     asked, children, raised = candidate({"a": b"a"}), [], []
     started = threading.Event()
 
-    class Watched(Worker):
-        def __init__(self, *arguments: Any, **options: Any) -> None:
-            super().__init__(*arguments, **options)
+    class Watched(Nursery):
+        def bear(self, **options: Any) -> Any:
             children.append(self)
+            born = super().bear(**options)
             started.set()
+            return born
 
     def run() -> None:
         rules = Rules()
@@ -137,13 +138,13 @@ def test_a_stop_ends_a_child_that_hangs(candidate: MakeCandidate, monkeypatch: p
         raised.append(True)
 
     monkeypatch.setattr(spare, "MODULE", "tests.sender.intake.dying")
-    monkeypatch.setattr(spare, "Worker", Watched)
+    monkeypatch.setattr(spare, "Nursery", Watched)
     thread = threading.Thread(target=run)
     thread.start()
     assert started.wait(PATIENCE_S)
     asked.progress.is_stopped = True
     thread.join(PATIENCE_S)
-    assert ([True], -9) == (raised, children[0].process.returncode)
+    assert ([True], -9) == (raised, children[0].worker.process.returncode)
 
 
 def test_nothing_is_left_of_a_child(candidate: MakeCandidate, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,7 +176,7 @@ def attacked(asked: Candidate, module: str, count: int) -> dict[str, str]:
         said, deadline = b"", time.monotonic() + PATIENCE_S
         while said.count(b"\n") < count:
             assert time.monotonic() < deadline, said
-            said += os.read(child._worker.log_fd, 65536)
+            said += os.read(child._child.log_fd, 65536)
     return {one["attack"]: one["outcome"] for one in map(json.loads, said.decode().splitlines())}
 
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from diode.config.intake import Intake
@@ -121,7 +121,6 @@ def test_given_once_is_given_from_memory(item: Path, candidate: MakeCandidate) -
         assert (HARMLESS[:8], HARMLESS) == (first, opened.read())
 
 
-@settings(deadline=None)
 @given(offsets=st.lists(st.tuples(st.integers(-10, 2 * PIECE_BYTES + 20), st.integers(0, 300)), max_size=8))
 def test_reads_like_a_file(tmp_path_factory: pytest.TempPathFactory, offsets: list[tuple[int, int]]) -> None:
     """Seeking and reading give what the file has there."""

@@ -1,4 +1,4 @@
-"""The child that is started ahead: it is there in time, holds nothing, and nobody depends on it."""
+"""The child that is born ahead: it is there in time, holds nothing, and nobody depends on it."""
 
 import gc
 import os
@@ -13,9 +13,10 @@ import pytest
 
 from diode.content.rules import Rules
 from diode.errors import UsageError
-from sender.intake import spare
+from diode.process import nursery
+from diode.process.measure import process_tree
 from sender.intake.examiner import examine_apart
-from sender.intake.spare import Spare
+from sender.intake.spare import Spare, Started
 from tests.patience import wait_until
 from tests.sender.intake.conftest import MakeCandidate
 
@@ -23,25 +24,38 @@ ROOT = Path(__file__).parents[3]
 
 
 def pid_of(ahead: Spare) -> int:
-    """Of the child that waits."""
-    assert ahead._next is not None
-    return ahead._next.worker.pid
+    """Of the nursery."""
+    assert ahead._nursery is not None
+    return ahead._nursery.worker.pid
+
+
+def children_of(ahead: Spare) -> set[int]:
+    """Those that are there now. What its libraries run while they are loaded is no child: it is not confined."""
+    return {pid for pid in process_tree(pid_of(ahead)) if pid != pid_of(ahead) and is_confined(pid)}
+
+
+def the_child(ahead: Spare) -> int:
+    """The one that waits, as soon as it is born."""
+    wait_until(lambda: len(children_of(ahead)) == 1, "it is born")
+    (child,) = children_of(ahead)
+    return child
 
 
 def test_an_item_takes_it_and_another_takes_the_next(candidate: MakeCandidate) -> None:
-    """One child an item, whether one was ready or not."""
-    ahead, asked, used = Spare(), candidate({"a": b"text"}), []
+    """One child an item, whether one was ready or not. None is left of it afterwards."""
+    ahead, asked, used = Spare(), candidate({"a": b"text"}), set()
 
-    def take() -> spare.Started:
-        used.append(ahead.take())
-        return used[-1]
+    def take() -> Started:
+        started = ahead.take()
+        used.add(the_child(ahead))
+        return started
 
     for is_ready in (True, False, True):
         if is_ready:
             ahead.prepare()
         assert {"text": 1} == examine_apart(Rules(), asked, take).kinds
-    assert 3 == len({child.worker.pid for child in used})
-    assert all(child.worker.process.returncode == -signal.SIGKILL for child in used)
+        wait_until(lambda: not children_of(ahead), "it has ended")
+    assert 3 == len(used)
     ahead.close()
 
 
@@ -49,33 +63,36 @@ def test_preparing_twice_starts_one() -> None:
     """Nothing piles up, and nothing is left when it is closed."""
     before, ahead = sorted(os.listdir("/proc/self/fd")), Spare()
     ahead.prepare()
-    first = pid_of(ahead)
+    first = the_child(ahead), pid_of(ahead)
     ahead.prepare()
-    assert first == pid_of(ahead)
+    assert first == (the_child(ahead), pid_of(ahead))
     ahead.close()
     ahead.close()
     assert before == sorted(os.listdir("/proc/self/fd"))
-    assert not Path(f"/proc/{first}").exists()
+    wait_until(lambda: not any(map(is_alive, first)), "both have ended")
 
 
 @pytest.mark.parametrize("is_noticed", [True, False])
-def test_one_that_died_is_replaced(candidate: MakeCandidate, is_noticed: bool) -> None:
+@pytest.mark.parametrize("who", ["child", "nursery"])
+def test_one_that_died_is_replaced(candidate: MakeCandidate, who: str, is_noticed: bool) -> None:
     """By the next preparation, or when it is asked for."""
     before, ahead = sorted(os.listdir("/proc/self/fd")), Spare()
     ahead.prepare()
-    dead = pid_of(ahead)
-    os.kill(dead, signal.SIGKILL)
-    os.waitid(os.P_PID, dead, os.WEXITED | os.WNOWAIT)
+    dead = the_child(ahead)
+    waiting = ahead._next
+    assert waiting is not None
+    os.kill(dead if who == "child" else pid_of(ahead), signal.SIGKILL)
+    wait_until(lambda: waiting.has_ended, "it has ended")
     if is_noticed:
         ahead.prepare()
-        assert dead != pid_of(ahead)
+        assert waiting is not ahead._next
     assert {"text": 1} == examine_apart(Rules(), candidate({"a": b"text"}), ahead.take).kinds
     ahead.close()
     assert before == sorted(os.listdir("/proc/self/fd"))
 
 
 def test_it_holds_nothing_of_other_items(candidate: MakeCandidate, tmp_path: Path) -> None:
-    """Its descriptors are pipes and the socket that files will come by, whatever is open when it is started."""
+    """Its descriptors are pipes and the socket that files will come by, whatever is open, and whoever lives beside."""
     ahead, asked = Spare(), candidate({"a": b"text"})
     with (tmp_path / "open").open("wb"):
         inheritable = os.open(tmp_path / "open", os.O_RDONLY)
@@ -83,20 +100,33 @@ def test_it_holds_nothing_of_other_items(candidate: MakeCandidate, tmp_path: Pat
         ahead.prepare()
         examine_apart(Rules(), asked, ahead.take)
         ahead.prepare()
-        folder = f"/proc/{pid_of(ahead)}/fd"
-        wait_until(lambda: "python" in os.readlink(f"/proc/{pid_of(ahead)}/exe"), "it has become a Python")
-        wait_until(lambda: held_in(folder) <= {"pipe", "socket", "/dev/null"}, "it has loaded its libraries")
+        other = ahead.take()
+        first = the_child(ahead)
+        ahead.prepare()
+        wait_until(lambda: len(children_of(ahead)) == 2, "the next is born, too")
+        (child,) = children_of(ahead) - {first}
+        wait_until(lambda: len(held_in(child)) == 4, "it has let go of all that is the nursery's")
+        assert ["pipe"] * 3 + ["socket"] == sorted(link.partition(":")[0] for link in held_in(child))
+        assert set(held_in(child)).isdisjoint(held_in(first))
         os.close(inheritable)
+        other.close()
     ahead.close()
 
 
-def held_in(folder: str) -> set[str]:
-    """What the descriptors in a process's folder of them lead to. One may be closed meanwhile."""
-    held = set()
-    for fd in os.listdir(folder):
-        with suppress(FileNotFoundError):
-            held.add(os.readlink(f"{folder}/{fd}").partition(":")[0])
+def held_in(pid: int) -> list[str]:
+    """What the descriptors of a process lead to, standard error left out: it is where output goes, too."""
+    held = []
+    for fd in {*os.listdir(f"/proc/{pid}/fd")} - {"2"}:
+        with suppress(FileNotFoundError):  # it may be closed meanwhile
+            held.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
     return held
+
+
+def is_confined(pid: int) -> bool:
+    """Whether it has given up system calls."""
+    with suppress(OSError):
+        return "Seccomp:\t2" in Path(f"/proc/{pid}/status").read_text()
+    return False
 
 
 def is_alive(pid: int) -> bool:
@@ -107,21 +137,26 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def test_it_ends_with_who_started_it(tmp_path: Path) -> None:
+def test_they_end_with_who_started_them(tmp_path: Path) -> None:
     """Also when that is killed and can tell nobody."""
     program = """
 import os, sys, time
+from diode.process.measure import process_tree
 from sender.intake.spare import Spare
 ahead = Spare()
 ahead.prepare()
-print(ahead._next.worker.pid, flush=True)
+nursery = ahead._nursery.worker.pid
+while not (children := [p for p in process_tree(nursery)[1:] if "Seccomp:\\t2" in open(f"/proc/{p}/status").read()]):
+    time.sleep(0.01)
+print(nursery, *children, flush=True)
 time.sleep(1000)
 """
     with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
-        child = int(parent.stdout.readline())
+        children = [*map(int, parent.stdout.readline().split())]
         parent.kill()
-    wait_until(lambda: not is_alive(child), "it has ended")
+    assert 2 == len(children)
+    wait_until(lambda: not any(map(is_alive, children)), "they have ended")
 
 
 def test_one_that_cannot_be_started(candidate: MakeCandidate, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +167,7 @@ def test_one_that_cannot_be_started(candidate: MakeCandidate, monkeypatch: pytes
 
     gc.collect()  # what other tests left behind closes now, and not in between
     ahead, before = Spare(), sorted(os.listdir("/proc/self/fd"))
-    monkeypatch.setattr(spare, "Worker", refuse)
+    monkeypatch.setattr(nursery, "Worker", refuse)
     ahead.prepare()
     with pytest.raises(UsageError):
         examine_apart(Rules(), candidate({"a": b"text"}), partial(ahead.take))

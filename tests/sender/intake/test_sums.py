@@ -238,7 +238,7 @@ def lists(draw: st.DrawFn) -> bytes:
     return b"".join(line + end for line, end in zip(lines, ends, strict=True))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=lists())
 def test_as_coreutils_take_it(judge_list: Judge, coreutils: Callable[..., bool], text: bytes) -> None:
     """What sha256sum takes strictly is taken; nothing is taken that it does not take at all."""
@@ -249,7 +249,7 @@ def test_as_coreutils_take_it(judge_list: Judge, coreutils: Callable[..., bool],
         assert coreutils(text)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.integers(0, 10_000), byte=st.integers(0, 255))
 @example(at=64, byte=9)
 @example(at=0, byte=ord("#"))

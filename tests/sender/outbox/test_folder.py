@@ -3,7 +3,7 @@
 import asyncio
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from sender.daemon import Sender
 from sender.outbox import folder as outbox_module
 from sender.outbox.folder import OutboxFolder
 from sender.watching import watcher as watching
+from tests.patience import until
 
 REFUSED = SourceError("no such thing crosses")
 SECRET = b"the daemon's own"
@@ -259,21 +260,27 @@ def test_an_item_that_cannot_be_moved_is_spoken_of_once(
     channel.mkdir()
     (channel / "bad").symlink_to("/etc/hostname") if name == "bad" else (channel / "good").write_bytes(b"good")
 
+    looks, entries = [], OutboxFolder.entries
+
     def stay(*_: object) -> None:
         raise PermissionError(13, "Permission denied", name)
 
+    def looked(folder: OutboxFolder) -> Iterator[Path]:
+        looks.append(True)
+        return entries(folder)
+
+    monkeypatch.setattr(OutboxFolder, "entries", looked)
     monkeypatch.setattr(watching, "UNSETTLED_S", 0.01)
     monkeypatch.setattr(watching, "RESCAN_S", 0.01)
+    monkeypatch.setattr(watching, "WAITING_S", 0.01)
     with Sender(config, Display("quiet")) as sender:
         monkeypatch.setattr(Folder, "move", stay)
 
         async def run() -> None:
             running = asyncio.create_task(sender.run())
-            for _ in range(200):
-                await asyncio.sleep(0.05)
-                if sender.tally.failed + sender.tally.sent:
-                    break
-            await asyncio.sleep(0.5)
+            await until(lambda: sender.tally.failed + sender.tally.sent > 0, "it is spoken of")
+            enough = len(looks) + 20
+            await until(lambda: len(looks) >= enough, "it is found again and again")
             sender.stop()
             await running
 

@@ -296,7 +296,7 @@ def test_links_out_of_a_cache_that_a_person_named(hub: Path, make: Callable[[Pat
 PIECES = ["..", ".", "blobs", "snapshots", "k", "key", "hub", "item", A, "c0", XET, "keys", "service.key", "", "self"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     words=st.lists(st.sampled_from(PIECES), min_size=1, max_size=8).map("/".join).filter(lambda text: text),
     blob=st.lists(st.sampled_from(PIECES), min_size=1, max_size=8).map("/".join).filter(lambda text: text),

@@ -25,7 +25,7 @@ from diode.protocol.sizes import Kind, datagram_bytes, symbol_bytes_for
 from sender.outbox.hashing import hash_content
 from sender.outbox.scan import collect
 from sender.pack.packed import Identity, write_packed
-from sender.transport import encode
+from sender.transport import reading
 from sender.transport.plan import Job, Plan
 
 TIMES: Final = 7
@@ -46,12 +46,14 @@ def packed_bundle(folder: Path, profile: str, full: Geometry) -> tuple[Path, Pla
 
 def seconds_per_gb(folder: Path, plan: Plan, encoder: SlabEncoder, slot: Slot, way: str) -> float:
     """CPU seconds a GB for all slabs: "streamed", "proven" afterwards, or "compared" before they leave."""
-    bundle = encode.Bundle(folder, plan, encode.Compared(SLABS))
+    bundle = reading.Bundle(folder, plan, reading.Compared(SLABS))
     begun = time.process_time()
     jobs = [Job(plan.bundle, Kind.DATA, 0, number) for number in range(SLABS)]
     for job in jobs:
-        fill = bundle.fill(job, may_stream=way != "compared")
-        encoder.encode(slot, plan.slab(job), Part(plan.bundle, Kind.DATA), fill)
+        part = Part(plan.bundle, Kind.DATA)
+        reads = bundle.reads(job, slot, may_stream=way != "compared")
+        for _ in encoder.encode_as_read(slot, plan.slab(job), part, reads):
+            pass
     for job in jobs if way == "proven" else ():
         bundle.prove(job)
     return (time.process_time() - begun) * 1e9 / plan.stream_bytes

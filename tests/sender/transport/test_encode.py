@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,15 +14,18 @@ from securesystemslib.signer import CryptoSigner
 
 from diode.config.sections import Mac
 from diode.errors import MessageError
+from diode.process.compiled import Compiled
 from diode.process.memory import create_memfd, map_memfd
 from diode.process.workers import Mailbox
-from diode.protocol.auth import Kernel
-from diode.protocol.compiled import Compiled
-from diode.protocol.geometry import PROFILES, stream_geometry
+from diode.protocol.auth import Kernel, Session
+from diode.protocol.encoder import Part, SlabEncoder, Slot, fill_from
+from diode.protocol.fec import choose_engine
+from diode.protocol.geometry import PROFILES, slab_at, stream_geometry
+from diode.protocol.link_key import Mode
 from diode.protocol.sizes import HEADER_BYTES, TAG_BYTES, Kind, ObjectType, datagram_bytes
 from diode.protocol.wire import headers_of
 from diode.storage.folder import Folder
-from diode.trust.keys import new_link_key, write_private
+from diode.trust.keys import new_link_key, read_link_key, write_private
 from sender.messages import (
     ENCODE_HEARS,
     ENCODE_SAYS,
@@ -32,10 +36,12 @@ from sender.messages import (
     BundleEnded,
     EncodeSettings,
     Failed,
+    GiveBack,
     Proven,
     ProveSlab,
     SendFiller,
     SendPadding,
+    SendPart,
     SendRow,
     SendSlab,
     SendSlot,
@@ -78,6 +84,19 @@ class Bench:
             self.supervisor.send(message)
         self.close(self.supervisor.write_fd)
         self.encoder.run()
+
+    def left(self) -> Iterator[Any]:
+        """What transmit is told: of a slot that left in parts, all runs together."""
+        parts: list[tuple[int, int]] = []
+        for message in self.transmit.drain():
+            match message:
+                case SendPart(_, first, count):
+                    parts.append((first, count))
+                case SendSlot():
+                    yield replace(message, runs=(*parts, *message.runs))
+                    parts = []
+                case _:
+                    yield message
 
     def slot(self, sent: SendSlot) -> np.ndarray:
         """The datagrams of a slot, in sending order."""
@@ -126,6 +145,7 @@ def open_bench(tmp_path: Path, mac: Mac = "auto", kernel: Kernel | None = None) 
         memoryview(map_memfd(arena)),
         {to_encode, our_write, our_read, from_encode, ready_read, ready_write, free_read, free_write, arena},
     )
+    assert "library" == made.supervisor.receive().tags  # what computes each step is said first
     yield made
     made.close(*tuple(made.fds))
 
@@ -183,7 +203,7 @@ def test_a_slab_is_read_encoded_and_handed_over(bench: Bench, tmp_path: Path) ->
     packed = pack(tmp_path, content)
     bench.tell(begun(packed), slab_of(packed, 1, 0), slab_of(packed, 2, 1))
     (session,) = bench.supervisor.drain()
-    whole, tail = bench.transmit.drain()
+    whole, tail = bench.left()
     assert isinstance(session, SessionBegun)
     assert ([1, 2], 2) == ([whole.job, tail.job], len({whole.slot, tail.slot}))
     for sent, part in ((whole, content[: FULL.source_bytes]), (tail, content[FULL.source_bytes :])):
@@ -200,7 +220,7 @@ def test_manifest_and_tables_are_slabs_too(bench: Bench, tmp_path: Path) -> None
     packed = pack(tmp_path, b"content")
     jobs = [slab_of(packed, 1, 0, Kind.OBJECT, flags) for flags in (ObjectType.MANIFEST, ObjectType.FILES)]
     bench.tell(begun(packed), *jobs)
-    manifest, files = (bench.slot(sent) for sent in bench.transmit.drain())
+    manifest, files = (bench.slot(sent) for sent in bench.left())
     assert carried(manifest, packed.travelling_bytes).startswith(packed.sealed)
     assert (packed.folder / "files.jsonl").read_bytes() == carried(files, packed.manifest.files.size)
 
@@ -208,7 +228,7 @@ def test_manifest_and_tables_are_slabs_too(bench: Bench, tmp_path: Path) -> None
 def test_rates_and_filler_go_on_to_transmit(bench: Bench) -> None:
     """In the order in which they were said."""
     bench.tell(SetRate(5), SendPadding(1, 9), SetRate(0))
-    assert [SetRate(5), SendPadding(1, 9), SetRate(0)] == list(bench.transmit.drain())
+    assert [SetRate(5), SendPadding(1, 9), SetRate(0)] == list(bench.left())
 
 
 def test_a_file_that_changed_is_a_job_that_failed(bench: Bench, tmp_path: Path) -> None:
@@ -219,7 +239,7 @@ def test_a_file_that_changed_is_a_job_that_failed(bench: Bench, tmp_path: Path) 
     _, *failed = bench.supervisor.drain()
     assert [(Failed, n) for n in (1, 2, 3)] == [(type(message), message.job) for message in failed]
     assert "changed after it was hashed" in failed[0].detail
-    *filled, sent = bench.transmit.drain()
+    *filled, sent = bench.left()
     assert [SendFiller(1 + FULL.r)] * 3 == filled
     assert 4 == sent.job
 
@@ -245,7 +265,7 @@ def test_a_bundle_that_was_moved_is_opened_anew(bench: Bench, tmp_path: Path) ->
         relocate(packed.folder, tmp_path / "file-1", holder, "file-1")
     assert (packed.folder / SOURCES_FILE).read_text() == f'["{tmp_path / "sent" / "file-1"}"]'
     bench.tell(slab_of(packed, 2))
-    assert [1, 2] == [sent.job for sent in bench.transmit.drain()]
+    assert [1, 2] == [sent.job for sent in bench.left()]
 
 
 def test_a_slot_that_comes_back_is_filled_again(bench: Bench, tmp_path: Path) -> None:
@@ -257,7 +277,7 @@ def test_a_slot_that_comes_back_is_filled_again(bench: Bench, tmp_path: Path) ->
     for slot in (1, 0):
         bench.transmit.send(SlotSent(slot))
     bench.tell(*(slab_of(packed, n) for n in (3, 4)))
-    assert [1, 2, 3, 4] == [sent.job for sent in bench.transmit.drain()]
+    assert [1, 2, 3, 4] == [sent.job for sent in bench.left()]
 
 
 def test_it_ends_when_transmit_is_gone(bench: Bench, tmp_path: Path) -> None:
@@ -311,7 +331,7 @@ def test_few_bundles_are_open_at_one_time(bench: Bench, tmp_path: Path) -> None:
         bench.transmit.send(SlotSent(1))
     jobs = [message for number, each in enumerate(bundles, 1) for message in (begun(each), slab_of(each, number))]
     bench.tell(*jobs, BundleEnded(bundles[-1].id))
-    assert len(bundles) == len(list(bench.transmit.drain()))
+    assert len(bundles) == len(list(bench.left()))
     assert [each.id for each in bundles[-MAX_OPEN_BUNDLES:-1]] == list(bench.encoder._bundles)
 
 
@@ -334,7 +354,7 @@ def test_a_slab_with_other_bytes_does_not_leave(bench: Bench, tmp_path: Path, se
     _, failed = bench.supervisor.drain()
     place = f"bytes {FULL.source_bytes} to {2 * FULL.source_bytes} of {str(tmp_path / 'file-1')!r}"
     assert (2, f"slab 1 is not what was packed: somebody changed {place}") == (failed.job, failed.detail)
-    before, filled, after = bench.transmit.drain()
+    before, filled, after = bench.left()
     assert ([1, 3], SendFiller(FULL.burst_datagrams)) == ([before.job, after.job], filled)
 
 
@@ -349,7 +369,7 @@ def test_a_slab_that_left_without_a_comparison_is_proven(bench: Bench, tmp_path:
             bench.transmit.send(SlotSent(1))
             bench.transmit.send(SlotSent(0))
         bench.encoder.hear(slab_of(packed, 1 + number, number))
-    assert [1, 3, 2] == [sent.job for sent in bench.transmit.drain()]
+    assert [1, 3, 2] == [sent.job for sent in bench.left()]
     (tmp_path / "file-1").rename(tmp_path / "elsewhere")
     bench.encoder.hear(ProveSlab(6, packed.id, 2))  # nothing is read again
     (tmp_path / "elsewhere").rename(tmp_path / "file-1")
@@ -358,7 +378,69 @@ def test_a_slab_that_left_without_a_comparison_is_proven(bench: Bench, tmp_path:
     place = f"bytes {FULL.source_bytes} to {2 * FULL.source_bytes} of {str(tmp_path / 'file-1')!r}"
     assert (Proven(6), Proven(4)) == (known, proven)
     assert (5, f"slab 1 is not what was packed: somebody changed {place}") == (failed.job, failed.detail)
-    assert [] == list(bench.transmit.drain())
+    assert [] == list(bench.left())
+
+
+@pytest.mark.parametrize("auth", ["gmac", "none", "aead"])
+def test_rows_leave_as_they_are_read(bench: Bench, tmp_path: Path, auth: Mode) -> None:
+    """While the line waits: all source symbols in order, then repair. Together they are what would leave in one go.
+
+    In ``aead`` mode all is read first, since repair is of what is not encrypted.
+    """
+    content = np.random.default_rng(3).bytes(FULL.source_bytes - 1000)
+    packed = pack(tmp_path, content)
+    bench.encoder._encoder = SlabEncoder(choose_engine(), Session(read_link_key(tmp_path / "link.key"), 5, auth), 1)
+    bench.tell(begun(packed), slab_of(packed))
+    *parts, last = bench.transmit.drain()
+    source, repair = -(-len(content) // SYMBOL_BYTES), FULL.k * FULL.columns
+    assert (auth == "aead") == (len(parts) == 1)
+    assert {SendPart} == set(map(type, parts))
+    assert list(range(source)) == [part.first + n for part in parts for n in range(part.count)]
+    assert ((repair, 0), (repair, FULL.r * FULL.columns)) == last.runs
+    left = bench.slot(replace(last, runs=((0, source), *last.runs)))
+    place = Slot(memoryview(bytearray(SLOT_BYTES)), FULL)
+    again = SlabEncoder(choose_engine(), Session(read_link_key(tmp_path / "link.key"), 5, auth), 1)
+    runs = again.encode(place, slab_at(FULL, len(content), 0), Part(packed.id, Kind.DATA), fill_from(content))
+    assert np.array_equal(left, np.concatenate([place.datagrams[first : first + count] for first, count in runs]))
+
+
+def test_a_file_that_changes_while_its_slab_leaves_is_withdrawn(bench: Bench, tmp_path: Path) -> None:
+    """What has left has left. The slot comes back when the last of it is sent, and is filled again."""
+    packed = pack(tmp_path, bytes(FULL.source_bytes))
+    sent = bench.encoder._transmit.send
+
+    def change(message: object) -> None:
+        sent(message)
+        (tmp_path / "file-1").write_bytes(bytes(9))
+
+    bench.encoder._transmit.send = change  # type: ignore[method-assign]  # the first part has left
+    bench.tell(begun(packed), slab_of(packed))
+    part, back, filled = bench.transmit.drain()
+    _, failed = bench.supervisor.drain()
+    assert (SendPart, GiveBack(part.slot), SendFiller) == (type(part), back, type(filled))
+    assert "changed after it was hashed" in failed.detail
+    bench.encoder._take_back(SlotSent(part.slot))
+    assert list(range(SLOTS)) == sorted(bench.encoder._free)
+
+
+def test_a_slab_whose_file_is_touched_while_it_leaves_is_compared(bench: Bench, tmp_path: Path) -> None:
+    """A new link is no change of content: what is left of the slab leaves when all of it was compared."""
+    content = np.random.default_rng(4).bytes(FULL.source_bytes)
+    packed = pack(tmp_path, content)
+    sent = bench.encoder._transmit.send
+
+    def link(message: object) -> None:
+        sent(message)
+        if not (tmp_path / "linked").exists():
+            (tmp_path / "linked").hardlink_to(tmp_path / "file-1")
+
+    bench.encoder._transmit.send = link  # type: ignore[method-assign]  # the first part has left
+    bench.tell(begun(packed), slab_of(packed))
+    *parts, last = bench.transmit.drain()
+    symbols = FULL.k * FULL.columns
+    assert list(range(symbols)) == [part.first + n for part in parts for n in range(part.count)]
+    assert content == carried(bench.slot(replace(last, runs=((0, symbols),))), len(content))
+    assert 0 in bench.encoder._plans.compared(bench.encoder._plans._plans[packed.id])
 
 
 def test_what_was_compared_is_forgotten_with_the_bundle(bench: Bench, tmp_path: Path) -> None:
@@ -378,7 +460,7 @@ def test_what_was_linked_after_it_was_hashed_is_sent(bench: Bench, tmp_path: Pat
     packed = pack(tmp_path, b"content")
     (tmp_path / "linked").hardlink_to(tmp_path / "file-1")
     bench.tell(begun(packed), slab_of(packed))
-    assert b"content" == carried(bench.slot(*bench.transmit.drain()), 7)
+    assert b"content" == carried(bench.slot(*bench.left()), 7)
 
 
 def rows_of(bench: Bench, packed: Packed, rows: Iterable[int]) -> np.ndarray:
@@ -399,11 +481,32 @@ def test_rows_are_the_slab(bench: Bench, tmp_path: Path) -> None:
     bench.encoder.hear(begun(packed))
     rows = rows_of(bench, packed, range(4 + 5))
     bench.tell(slab_of(packed))
-    (whole,) = bench.transmit.drain()
+    (whole,) = bench.left()
     symbols = slice(HEADER_BYTES, -TAG_BYTES)
     assert np.array_equal(rows[:, symbols], bench.slot(whole)[: len(rows), symbols])
     assert list(range(len(rows))) == headers_of(rows)["counter"].tolist()
     assert 64 - 3 == whole.filler
+
+
+def test_source_rows_of_a_slab_do_not_wait_for_each_other(bench: Bench, tmp_path: Path) -> None:
+    """They lie in one slot, which comes back when all of them have left. Repair and other slabs take another one."""
+    packed = pack(tmp_path, content := np.random.default_rng(2).bytes(4 * FULL.row_bytes))
+    bench.encoder.hear(begun(packed))
+    for row in range(4):
+        bench.encoder.hear(SendRow(1 + row, packed.id, 0, 0, row))
+    bench.encoder.hear(SendRow(5, packed.id, 0, 0, 4))
+    *sources, repair = bench.transmit.drain()
+    (slot,) = {sent.slot for sent in sources}
+    assert slot != repair.slot
+    assert content == b"".join(carried(bench.slot(sent), FULL.row_bytes) for sent in sources)
+    for sent in sources:
+        assert not bench.encoder._free
+        bench.encoder._take_back(SlotSent(sent.slot))
+    bench.encoder.hear(SendRow(6, packed.id, 0, 0, 1))
+    assert slot == bench.transmit.receive(0).slot
+    bench.encoder._take_back(SlotSent(slot))
+    with pytest.raises(MessageError, match="was not handed over"):
+        bench.encoder._take_back(SlotSent(slot))
 
 
 @pytest.mark.parametrize("changed_byte", [0, FULL.row_bytes * 3])

@@ -1,5 +1,6 @@
 """What a taken-over worker of the sender says of jobs and slots: what nobody has in hand is not believed."""
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -119,7 +120,7 @@ def test_every_job_may_be_said() -> None:
 
 def test_a_slot_comes_back_once() -> None:
     """Otherwise it would be filled while it is sent."""
-    encoder = bare(Encoder, slots=[None, None], free=[0], lent={1})
+    encoder = bare(Encoder, slots=[None, None], free=[0], lent=Counter([1]))
     encoder._take_back(SlotSent(1))
     for slot in (0, 1, 2, 63):
         with pytest.raises(MessageError):
@@ -132,3 +133,5 @@ def test_nothing_is_sent_from_outside_of_a_slot(lie: SendSlot) -> None:
     """The arena has two slots of ten datagrams."""
     with pytest.raises(MessageError):
         bare(Transmitter, slots=2, slot_bytes=1000, size=100)._send_slot(lie)
+    with pytest.raises(MessageError):
+        bare(Transmitter, slots=2, slot_bytes=1000, size=100)._send_part(lie.slot, *lie.runs[0])

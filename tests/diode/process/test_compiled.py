@@ -7,9 +7,9 @@ import pytest
 
 from diode.core.library import load
 from diode.core.sealing import Sealing
-from diode.protocol import compiled
+from diode.process import compiled
+from diode.process.compiled import READABLE, Compiled, Core, choose_core
 from diode.protocol.auth import Kernel
-from diode.protocol.compiled import READABLE, Compiled, Core, choose_core
 from tests.needs import need
 
 AES = 2  # its bit in the mask
