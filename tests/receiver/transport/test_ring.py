@@ -21,9 +21,9 @@ from diode.config.load import load
 from diode.config.receiver import ReceiverConfig
 from diode.config.sender import SenderConfig
 from diode.errors import MessageError
+from diode.process.compiled import Compiled
 from diode.process.memory import LINK_SIZE, Counters, Ring, create_memfd
 from diode.protocol.auth import Session
-from diode.protocol.compiled import Compiled
 from diode.protocol.wire import HEADER
 from receiver.transport.assemble import Assemble
 from receiver.transport.listen import COUNTERS, Listener
