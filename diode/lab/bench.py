@@ -66,8 +66,8 @@ class _Place:
     def runs(self) -> int:
         return 1 if self.quick else _RUNS
 
-    @property
     def series(self) -> Series:
+        """A new one, which remembers the rates that its cases reach."""
         by_mtu = {mtu: limit.bytes_per_s for mtu, limit in self.raw.items()}
         return Series(RealTransfers(self.ends), by_mtu, self.progress)
 
@@ -176,9 +176,10 @@ def _transfers(place: _Place, _: Compiled) -> Iterator[Row]:
         each = product(MTUS, ("none", "gmac", "aead"), ("clean", "standard"))
         modes = [(Case(*mode), ways) for mode in each]
     rows: list[Row] = []
+    series = place.series()
     for case, of_case in modes:
         name = f"{case.mtu} {case.profile} {case.auth}"
-        rows += place.series.rows(name, case, of_case, load, place.runs, part="transfers")
+        rows += series.rows(name, case, of_case, load, place.runs, part="transfers")
     yield from rows
     yield from limits.workers(rows)
 
@@ -186,15 +187,16 @@ def _transfers(place: _Place, _: Compiled) -> Iterator[Row]:
 def _sizes(place: _Place, _: Compiled) -> Iterator[Row]:
     """1 GiB against 8 GiB, and many small files, with the core."""
     source, size = place.source()
+    series = place.series()
     for mtu, links in product(MTUS, (1, 8)):
         load = Load(linked(source, links), links * size, place.folder)
         case, name = Case(mtu, "gmac", "standard"), f"{links} x {size >> 20} MiB {mtu} standard gmac"
-        yield from place.series.rows(name, case, place.ways()[-1:], load, min(place.runs, _FEW_RUNS), part="sizes")
+        yield from series.rows(name, case, place.ways()[-1:], load, min(place.runs, _FEW_RUNS), part="sizes")
     count = SMALL_FILES // 10 if place.quick else SMALL_FILES
     with folder_in_memory(huge=False) as (folder, _file_system):
         load = Load(write_small_files(folder / "small", count), count << 10, folder)
         case, name = Case(1500, "gmac", "standard"), f"{count:,} files of 1 KiB 1500 standard gmac"
-        yield from place.series.rows(name, case, place.ways()[-1:], load, min(place.runs, _FEW_RUNS), part="sizes")
+        yield from series.rows(name, case, place.ways()[-1:], load, min(place.runs, _FEW_RUNS), part="sizes")
 
 
 def _singly(place: _Place, _: Compiled) -> Iterator[Row]:
@@ -204,10 +206,11 @@ def _singly(place: _Place, _: Compiled) -> Iterator[Row]:
     source, size = place.source()
     load = Load(linked(source, 1), size, place.folder)
     ways = [*place.ways(0), Way(place.cores[-1], 10)]
+    series = place.series()
     try:
         for mtu in MTUS[:1] if place.quick else MTUS:
             name = f"packet by packet {mtu} standard gmac"
-            yield from place.series.rows(name, Case(mtu, "gmac", "standard"), ways, load, place.runs, part="singly")
+            yield from series.rows(name, Case(mtu, "gmac", "standard"), ways, load, place.runs, part="singly")
     finally:
         place.ends.drop(None)
 
@@ -217,7 +220,7 @@ def _latency(place: _Place, _: Compiled) -> Iterator[Row]:
     for mtu in MTUS[:1] if place.quick else MTUS:
         case = Case(mtu, "gmac", "standard", place.cores[-1])
         yield from latency.drops(place.ends, case, sizes, place.folder, place.runs, place.progress)
-        yield from latency.commands(place.series, case, sizes, place.folder, place.runs)
+        yield from latency.commands(place.series(), case, sizes, place.folder, place.runs)
 
 
 def _of(part: str, rows: Sequence[Row]) -> list[Row]:

@@ -28,7 +28,7 @@ from diode.net.address import Address
 from diode.process.measure import cpu_seconds, pss_bytes
 from diode.process.programs import environment, python
 
-_PATIENCE_S: Final = 60.0
+_PATIENCE_S: Final = 120.0
 _PATIENCE_BYTES_PER_S: Final = 50e6
 _SAMPLE_S: Final = 0.05
 _PSS_EVERY_S: Final = 1.0  # walking the page tables of a running process holds it up
