@@ -98,6 +98,7 @@ def test_it_holds_nothing_of_other_items(candidate: MakeCandidate, tmp_path: Pat
         os.set_inheritable(inheritable, True)
         ahead.prepare()
         examine_apart(Rules(), asked, ahead.take)
+        wait_until(lambda: not children_of(ahead), "the one of the item has ended")
         ahead.prepare()
         other = ahead.take()
         first = the_child(ahead)
