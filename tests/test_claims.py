@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "SECURITY.md"])
-_NAMED = re.compile(r"(?:\b(tests/(?!fuzz/targets/NAME)[\w/-]+(?:\.py)?)|(?=::test_))(?:::(\w+))?")
+_NAMED = re.compile(r"(?:\b(tests/(?!fuzz/targets/NAME)[\w/-]+(?:\.(?:py|rs))?)|(?=::test_))(?:::(\w+))?")
 
 
 @cache

@@ -12,7 +12,7 @@ from diode.process.peer import peer_of
 from diode.process.vocabulary import Vocabulary
 from diode.storage.folder import Folder
 
-PATIENCE_S: Final = 10.0
+PATIENCE_S: Final = 60.0  # a busy machine answers late; a daemon that hangs is told from one that is gone by then
 
 
 class AnsweredError(DiodeError):

@@ -15,7 +15,7 @@ import gc
 import os
 import select
 import signal
-import traceback
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -164,7 +164,7 @@ def _live(fds: Sequence[int], parent: int, live: Live, says: Vocabulary) -> NoRe
             close_all_but(files, from_child)
             live(files, Mailbox(0, from_child, hears=NOTHING, says=says))
     except Exception:  # noqa: BLE001 - whoever asked reads it as last words
-        traceback.print_exc()
+        sys.excepthook(*sys.exc_info())
     finally:
         os._exit(0)
 

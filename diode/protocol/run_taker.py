@@ -293,10 +293,12 @@ def _pieces(claims: Claims) -> list[_Piece]:
     sessions = claims.sessions
     if not sessions:
         return []
-    rows = np.concatenate([claim.rows for claim in sessions])
-    owners = np.repeat(np.arange(len(sessions)), [len(claim.rows) for claim in sessions])
-    order = np.argsort(rows, kind="stable")
-    rows, owners = rows[order], owners[order]
+    rows, owners = sessions[0].rows, np.zeros(len(sessions[0].rows), dtype=np.intp)
+    if len(sessions) > 1:
+        rows = np.concatenate([claim.rows for claim in sessions])
+        owners = np.repeat(np.arange(len(sessions)), [len(claim.rows) for claim in sessions])
+        order = np.argsort(rows)
+        rows, owners = rows[order], owners[order]
     headers = claims.headers if len(rows) == len(claims.headers) else claims.headers[rows]
     turns = np.flatnonzero(owners[1:] != owners[:-1]) + 1
     cuts = sorted({0, len(rows), *turns.tolist(), *(last for _, last in stretches(headers))})

@@ -29,9 +29,10 @@ def start_alone() -> Started:
     """Start a nursery for one child. Raises the errors of :class:`Nursery`."""
     with ExitStack() as stack:
         nursery = Nursery(MODULE)
-        stack.callback(nursery.close)
+        born = stack.enter_context(ExitStack())
+        stack.callback(nursery.close)  # first: its child ends with it, even one that it has yet to bear
         child = _bear(nursery)
-        stack.callback(child.close)
+        born.callback(child.close)
         return Started(child, stack.pop_all().close)
 
 
@@ -68,10 +69,10 @@ class Spare:
     def close(self) -> None:
         """End the child that waits, if there is one, and the nursery."""
         with self._lock:
-            self._drop()
             if self._nursery is not None:
-                self._nursery.close()
+                self._nursery.close()  # first: its child ends with it, even one that it has yet to bear
                 self._nursery = None
+            self._drop()
 
     def _bear(self) -> Born:
         if self._nursery is not None and not self._nursery.is_alive:

@@ -1,4 +1,4 @@
-"""``make fuzz``: hostile datagrams, every target under atheris, changed files before reference loaders, and reach.
+"""``make fuzz``: hostile datagrams, also both ways, every target under atheris, changed files before loaders, reach.
 
 Reach: which lines of ``diode/`` all that comes to.
 
@@ -23,9 +23,11 @@ from tests.fuzz.corpus import CORPUS, TARGETS
 from tests.fuzz.datagrams import HANG_S, Tally
 
 KEPT: Final = Path(".fuzz")  # corpora that grew, and crashes; not under version control
-SHARE_OF_DATAGRAMS: Final = 0.68
+SHARE_OF_DATAGRAMS: Final = 0.64
+SHARE_OF_BOTH_WAYS: Final = 0.06
 SHARE_OF_REACH: Final = 0.08
 SHARE_OF_LOADERS: Final = 0.08
+PARTS: Final = ("datagrams", "both_ways", "loaders")
 TIMEOUT_S: Final = 10  # of one input of a target
 WANTED: Final = 10_000_000  # datagrams in five minutes
 
@@ -36,22 +38,28 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=300.0, help="for everything (default 300)")
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3), "big"), help="default: a new one")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="default: one for each core")
-    parser.add_argument("--only", choices=("datagrams", "loaders", *TARGETS), help="this part alone")
+    parser.add_argument("--only", choices=(*PARTS, *TARGETS), help="this part alone")
     given = parser.parse_args()
     print(f"seed {given.seed}, {given.jobs} at a time, {given.seconds:.0f} s", flush=True)
-    seconds_of_targets = given.seconds * (1 - SHARE_OF_DATAGRAMS - SHARE_OF_REACH - SHARE_OF_LOADERS)
+    others = SHARE_OF_DATAGRAMS + SHARE_OF_BOTH_WAYS + SHARE_OF_REACH + SHARE_OF_LOADERS
+    seconds_of_targets = given.seconds * (1 - others)
     found: list[str] = []
     with tempfile.TemporaryDirectory(prefix="diode-fuzz-") as folder:
         env = {**os.environ, "TMPDIR": folder, "OPENBLAS_NUM_THREADS": "1"}
         if given.only in (None, "datagrams"):
             share = SHARE_OF_DATAGRAMS if given.only is None else 1
             found += attack(given.seed, given.jobs, given.seconds * share, env)
+        if given.only in (None, "both_ways"):
+            share = SHARE_OF_BOTH_WAYS if given.only is None else 1
+            both = ["tests.fuzz.both_ways", f"--seconds={given.seconds * share:.0f}", f"--seed={given.seed}"]
+            if subprocess.run([sys.executable, "-m", *both], env=env, check=False).returncode:
+                found.append("both ways: see above")
         if given.only in (None, "loaders"):
             share = SHARE_OF_LOADERS if given.only is None else 1
             options = [f"--seconds={given.seconds * share:.0f}", f"--seed={given.seed}", f"--jobs={given.jobs}"]
             if subprocess.run([sys.executable, "-m", "tests.fuzz.loaders", *options], env=env, check=False).returncode:
                 found.append("loaders: see above")
-        if given.only not in ("datagrams", "loaders"):
+        if given.only not in PARTS:
             names = [given.only] if given.only else list(TARGETS)
             found += explore(
                 names, given.seed, given.jobs, seconds_of_targets if given.only is None else given.seconds, env

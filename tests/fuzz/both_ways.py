@@ -15,6 +15,8 @@ from unittest.mock import patch
 
 import numpy as np
 
+from diode.core.library import load
+from diode.core.sealing import Sealing
 from diode.protocol import run_taker
 from diode.protocol.auth import Kernel
 from diode.protocol.fec import choose_engine
@@ -24,6 +26,7 @@ from tests.both_ways import kept, play
 from tests.fuzz.datagrams import small_slabs
 from tests.fuzz.enclave import Enclave, enclave
 from tests.fuzz.hostile import Hostile, honest_bundles, signer_of
+from tests.needs import has_core
 
 FEW_PIECES: Final = (1, 8, 1 << 20)  # of a run, above which it is taken as a whole
 
@@ -111,19 +114,22 @@ def state_of(target: Enclave) -> dict[str, Any]:
 
 def main() -> None:
     """Links until the time is over."""
-    from diode.core.library import load
-    from diode.core.sealing import Sealing
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--epoch", type=int)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
+    if not has_core():
+        print("both ways: the core is not compiled (python diode/core/build.py)")
+        return
     kernel, datagrams, epochs, end = Sealing(load()), 0, 0, time.monotonic() + given.seconds
     number = given.seed << 32 if given.epoch is None else given.epoch
     while not epochs or (given.epoch is None and time.monotonic() < end):
-        print(f"--epoch {number}", flush=True)
-        datagrams += run_epoch(number, kernel) if number % 2 else play(number, kernel, 200)
+        try:
+            datagrams += run_epoch(number, kernel) if number % 2 else play(number, kernel, 200)
+        except BaseException:
+            print(f"python -m tests.fuzz.both_ways --epoch {number}", flush=True)
+            raise
         epochs, number = epochs + 1, number + 1
     print(f"{datagrams:,} datagrams of {epochs} links, taken alike both ways")
 

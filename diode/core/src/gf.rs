@@ -298,6 +298,8 @@ pub struct Rows<'a> {
 
 /// Rows of output that one reading of the input gives: their sums, both halves of a step, fit into 16 registers.
 const AT_ONCE: usize = 4;
+/// Bytes from what is read to what is fetched meanwhile. CPUs follow some tens of rows by themselves, and these are 200.
+const AHEAD: usize = 512;
 
 /// A matrix, laid out for multiplying rows by it: output row i = sum over j of cell (i, j) * input row j.
 pub struct Product {
@@ -339,6 +341,16 @@ impl Product {
     }
 }
 
+/// Ask for a line of the cache that will be read soon. The address need not exist.
+#[inline(always)]
+fn fetch(_from: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch is a hint, which never faults; SSE is in every CPU of this architecture.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(_from.cast())
+    }
+}
+
 /// The first M rows of `to`.
 #[inline(always)]
 unsafe fn block<V: Vector, const M: usize>(cells: &[[u8; AT_ONCE]], to: &[*mut u8], rows: Rows) {
@@ -347,6 +359,7 @@ unsafe fn block<V: Vector, const M: usize>(cells: &[[u8; AT_ONCE]], to: &[*mut u
         unsafe {
             let mut sums = [[V::zero(); 2]; M];
             for (cells, &from) in cells.iter().zip(rows.from) {
+                fetch(from.wrapping_add(at + AHEAD));
                 let halves = [V::load(from.add(at)).split(), V::load(from.add(at + LANES)).split()];
                 for m in 0..M {
                     let factor = V::factor(cells[m]);

@@ -16,7 +16,7 @@ import pytest
 
 from diode.control.ask import AnsweredError, maybe_asking
 from diode.control.door import MOST_CLIENTS, Door
-from diode.control.lines import SOCKET, answered
+from diode.control.lines import ANSWER_BYTES, SOCKET, answered
 from diode.control.lines import answer as lines_answer
 from diode.errors import HostError, MessageError, UsageError
 from diode.process.peer import Peer
@@ -194,7 +194,7 @@ async def test_an_answer_that_is_too_long_is_said(tmp_path: Path) -> None:
     """The daemon lives on."""
     async with opened(tmp_path):
         with pytest.raises(AnsweredError, match="its log says how"):
-            await asyncio.to_thread(asked, tmp_path, Say("x" * 100, 1 << 20))
+            await asyncio.to_thread(asked, tmp_path, Say("x" * 100, ANSWER_BYTES // 100))
         assert await asyncio.to_thread(asked, tmp_path, Say("a", 1))
 
 

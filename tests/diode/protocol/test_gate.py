@@ -128,7 +128,7 @@ def test_strangers_sessions_are_not_looked_at_one_by_one(monkeypatch: pytest.Mon
     real = one._check
 
     def check(*args: Any) -> Any:
-        looked_at.append(args[3])
+        looked_at.append(args[3].session)
         return real(*args)
 
     monkeypatch.setattr(one, "_check", check)

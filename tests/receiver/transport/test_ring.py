@@ -3,6 +3,7 @@
 import fcntl
 import os
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,20 +15,24 @@ import diode.protocol.gate
 import receiver.transport.pipeline
 import receiver.transport.regions
 import sender.transport.pipeline
+import tests.faults.enclave
 from diode.config.init import init_pair
 from diode.config.load import load
 from diode.config.receiver import ReceiverConfig
 from diode.config.sender import SenderConfig
 from diode.errors import MessageError
+from diode.process.compiled import Compiled
 from diode.process.memory import LINK_SIZE, Counters, Ring, create_memfd
 from diode.protocol.auth import Session
 from diode.protocol.wire import HEADER
+from receiver.transport.assemble import Assemble
 from receiver.transport.listen import COUNTERS, Listener
 from sender.messages import SlotSent
 from sender.transport.encode import Encoder
 from tests.faults.enclave import Enclave
 from tests.faults.scenario import Faults
 from tests.faults.world import world
+from tests.taking import Twin, TwinTags
 from tests.worker_settings import listen_settings
 
 SEAMS = {
@@ -66,6 +71,41 @@ def test_a_ring_that_changes_under_us_changes_nothing(
             made.run()
         assert made.published.keys() == made.staged.keys()
         assert not made.counts["rounds"]
+
+
+CORE_SEAMS = {
+    "the lengths were read": (receiver.transport.regions, "slice_runs"),
+    "headers were screened": (diode.protocol.gate, "screen"),
+    "a run was judged": (diode.protocol.gate.Gate, "claims"),
+    "rows were placed": (TwinTags, "take"),
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("auth", "other"), [("gmac", "garbage"), ("none", "no columns, no rows")])
+@pytest.mark.parametrize("seam", CORE_SEAMS)
+def test_a_ring_that_changes_under_the_core_changes_nothing_that_was_copied(
+    seam: str, auth: str, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was copied counts. What was not is refused or forged, and is sent again; nothing wrong is published."""
+    monkeypatch.setattr(tests.faults.enclave, "Assemble", partial(Assemble, core=Compiled(kernel=Twin())))
+    with world(1, Faults(bundles=1, auth=auth)) as made:
+        owner, name = CORE_SEAMS[seam]
+        real, changes = getattr(owner, name), iter(range(3))
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            result = real(*arguments, **options)
+            enclave = made.enclave
+            if isinstance(enclave, Enclave) and enclave.assemble._regions.ring.lengths[0][0] and next(changes, None):
+                scribble(enclave.assemble._regions.ring, OTHER[other])
+            return result
+
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, call)
+            made.run()
+        assert made.enclave is not None
+        assert made.enclave.assemble._taker is not None
+        assert made.published.keys() == made.staged.keys()
 
 
 def scribble(ring: Ring, header: np.void) -> None:

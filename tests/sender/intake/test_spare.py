@@ -37,8 +37,7 @@ def children_of(ahead: Spare) -> set[int]:
 def the_child(ahead: Spare) -> int:
     """The one that waits, as soon as it is born."""
     wait_until(lambda: len(children_of(ahead)) == 1, "it is born")
-    (child,) = children_of(ahead)
-    return child
+    return children_of(ahead).pop()
 
 
 def test_an_item_takes_it_and_another_takes_the_next(candidate: MakeCandidate) -> None:
@@ -99,6 +98,7 @@ def test_it_holds_nothing_of_other_items(candidate: MakeCandidate, tmp_path: Pat
         os.set_inheritable(inheritable, True)
         ahead.prepare()
         examine_apart(Rules(), asked, ahead.take)
+        wait_until(lambda: not children_of(ahead), "the one of the item has ended")
         ahead.prepare()
         other = ahead.take()
         first = the_child(ahead)
@@ -140,15 +140,12 @@ def is_alive(pid: int) -> bool:
 def test_they_end_with_who_started_them(tmp_path: Path) -> None:
     """Also when that is killed and can tell nobody."""
     program = """
-import os, sys, time
-from diode.process.measure import process_tree
+import time
 from sender.intake.spare import Spare
+from tests.sender.intake.test_spare import pid_of, the_child
 ahead = Spare()
 ahead.prepare()
-nursery = ahead._nursery.worker.pid
-while not (children := [p for p in process_tree(nursery)[1:] if "Seccomp:\\t2" in open(f"/proc/{p}/status").read()]):
-    time.sleep(0.01)
-print(nursery, *children, flush=True)
+print(the_child(ahead), pid_of(ahead), flush=True)
 time.sleep(1000)
 """
     with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
