@@ -17,7 +17,15 @@ Bytes2D = NDArray[np.uint8]
 Bytes3D = NDArray[np.uint8]
 Mask2D = NDArray[np.bool_]
 
+_AVX2, _GFNI = 1 << 0, 1 << 3  # of `Feature` in `src/cpu.rs`
 _KEPT_CODES: Final = 16  # each takes up to 64 KiB; a sender uses one a profile, and one for each offset of a pass
+
+
+def outruns_isal(library: ctypes.CDLL) -> bool:
+    """Whether it is known, without timing, that the core is faster than ISA-L on this CPU: it has AVX2 and no GFNI."""
+    library.diode_core_features.restype = ctypes.c_uint32
+    features: int = library.diode_core_features()
+    return features & (_AVX2 | _GFNI) == _AVX2
 
 
 class Core:

@@ -1,8 +1,8 @@
 """Reed-Solomon codes over GF(2^8): zfec's code, computed by the fastest engine of this machine.
 
 There are three: the compiled core computes repair by syndromes, ISA-L multiplies by zfec's matrix with the CPU's
-shuffles or its GFNI, and zfec is the reference. Which is faster depends on the CPU, so :func:`choose_engine` times the
-first two at start-up. It uses an engine only if it gives the bytes that zfec gives.
+shuffles or its GFNI, and zfec is the reference. With AVX2 and without GFNI the core is faster; on other CPUs
+:func:`choose_engine` times the first two at start-up. It uses an engine only if it gives the bytes that zfec gives.
 
 A slab is coded as a whole: rows are the codeword positions, so one call covers all its blocks (columns).
 """
@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from diode.core.coding import Core
+from diode.core.coding import Core, outruns_isal
 from diode.protocol.isal import IsaL, find_isal
 from diode.protocol.zfec_code import Bytes2D, Bytes3D, Mask2D, Zfec
 
@@ -61,7 +61,8 @@ def choose_engine(name: str = "auto", library: ctypes.CDLL | None = None, code: 
         prove_identical(forced)
         return forced
     if name == "auto":
-        for engine in _by_speed(list(_fast_engines(library)), code):
+        engines = list(_fast_engines(library))
+        for engine in engines if library is not None and outruns_isal(library) else _by_speed(engines, code):
             try:
                 prove_identical(engine)
             except OSError:

@@ -1,6 +1,9 @@
 """All engines are zfec's code, byte for byte, and restore whatever any k rows can tell."""
 
+import ctypes
 import time
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -8,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from diode.core.coding import Core
+from diode.core.coding import Core, outruns_isal
 from diode.core.library import load
 from diode.protocol import fec
 from diode.protocol.fec import Engine
@@ -266,6 +269,26 @@ def test_the_faster_engine_is_tried_first(monkeypatch: pytest.MonkeyPatch, isal_
     clock = Clock(monkeypatch)
     engines = [clock.engine("core", 1.0), clock.engine("isal", isal_s)]
     assert best == fec._by_speed(engines, (200, 20))[0].name
+
+
+@needs_core
+@needs_isal
+@pytest.mark.parametrize(("features", "is_timed"), [(0b0111, False), (0b0001, False), (0b1111, True), (0b0010, True)])
+def test_engines_are_timed_where_it_is_not_known(
+    monkeypatch: pytest.MonkeyPatch, features: int, is_timed: bool
+) -> None:
+    """With AVX2 and no GFNI the core is the faster one, which was measured; elsewhere both are timed."""
+    timed: list[object] = []
+    library = SimpleNamespace(diode_core_features=lambda: features)
+    monkeypatch.setattr(fec, "outruns_isal", lambda _: outruns_isal(cast(ctypes.CDLL, library)))
+
+    def by_speed(engines: list[Engine], code: tuple[int, int]) -> list[Engine]:
+        timed.append(code)
+        return engines
+
+    monkeypatch.setattr(fec, "_by_speed", by_speed)
+    assert "core" == fec.choose_engine("auto", load()).name
+    assert is_timed == bool(timed)
 
 
 def test_the_next_engine_is_taken_where_the_fastest_lies(monkeypatch: pytest.MonkeyPatch) -> None:
