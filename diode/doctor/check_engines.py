@@ -17,6 +17,7 @@ from diode.protocol.fec import choose_engine
 from diode.protocol.geometry import PROFILES
 from diode.protocol.link_key import LinkKey
 from diode.protocol.sizes import datagram_bytes
+from diode.protocol.taking_proof import prove_taking
 
 _ROUNDS: Final = 3
 _ROW_BYTES: Final = 8192  # of what is coded, in the CPU's cache
@@ -26,7 +27,8 @@ _USUAL_SYMBOL_BYTES: Final = 1408  # where the MTU is not configured
 
 def check_engines(site: Site) -> Iterator[Finding]:
     """What computes repair and tags, and takes datagrams, with the settings of this host."""
-    core = choose_core(site.config.core, int.from_bytes(os.urandom(8)), takes=site.role == "receiver")
+    more = [prove_taking] if site.role == "receiver" else []
+    core = choose_core(site.config.core, int.from_bytes(os.urandom(8)), *more)
     yield _check_core(site, core)
     yield _check_fec(site, core)
     yield _check_tags(site, core)

@@ -29,6 +29,7 @@ from diode.lab.transfer import Case, Ends, open_ends
 from diode.process.compiled import Compiled, choose_core
 from diode.protocol.fec import choose_engine
 from diode.protocol.sizes import datagram_bytes, symbol_bytes_for
+from diode.protocol.taking_proof import prove_taking
 
 MTUS: Final = (1500, 9000)
 PARTS: Final = ("stages", "transfers", "sizes", "singly", "latency")  # in this order
@@ -125,7 +126,7 @@ def _core() -> tuple[Compiled, str]:
     said = os.environ.get("DIODE_CORE", "auto")
     if said not in _CORES:
         raise UsageError(f"DIODE_CORE is {said!r}; it can be auto, off or require")
-    core = choose_core("require" if said != "off" else "off", int.from_bytes(os.urandom(8)), takes=True)
+    core = choose_core("require" if said != "off" else "off", int.from_bytes(os.urandom(8)), prove_taking)
     why_not = "DIODE_CORE is off" if said == "off" else core.refused
     if said == "require" and core.kernel is None:
         raise UsageError(f"DIODE_CORE is require, but the compiled core cannot be used: {why_not}")

@@ -11,7 +11,7 @@ from typing import Final, Literal
 from diode.core.library import load
 from diode.core.sealing import KEY_BYTES, Sealing
 from diode.protocol.auth import Kernel
-from diode.protocol.core_proof import prove
+from diode.protocol.core_proof import Proof, prove
 from diode.protocol.link_key import Mode
 
 Core = Literal["auto", "off", "require"]
@@ -40,17 +40,17 @@ class Compiled:
 READABLE: Final = Compiled()  # all is computed the readable way
 
 
-def choose_core(core: Core, seed: int, *, takes: bool) -> Compiled:
+def choose_core(core: Core, seed: int, *more: Proof) -> Compiled:
     """The compiled core if ``core`` lets it be used, and it is there and works.
 
-    ``seed``: of what it is tried with. ``takes``: the process takes datagrams.
+    ``seed``: of what it is tried with. ``more``: further proofs, such as ``prove_taking`` where datagrams are taken.
     """
     if core == "off":
         return READABLE
     try:
         library = load()
         kernel = Sealing(library)
-        prove(library, kernel, seed, takes=takes)
+        prove(library, kernel, seed, *more)
         if core == "require" and not _has_instructions(kernel):
             return Compiled(refused="this CPU lacks the instructions for tags (AES, carry-less multiplication)")
     except OSError as error:

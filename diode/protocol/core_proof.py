@@ -5,20 +5,22 @@ each start, so that over time more is tried than one set.
 """
 
 import ctypes
+from collections.abc import Callable
 
 from diode.core.coding import Core
 from diode.protocol.auth import Kernel
 from diode.protocol.fec import prove_identical
 from diode.protocol.kernel_proof import prove_tags
-from diode.protocol.taking_proof import prove_taking
+
+Proof = Callable[[Kernel, int], None]
 
 
-def prove(library: ctypes.CDLL, kernel: Kernel, seed: int, *, takes: bool) -> None:
-    """Compare each part of the core with its readable twin; how datagrams are taken, only for who ``takes`` them.
+def prove(library: ctypes.CDLL, kernel: Kernel, seed: int, *more: Proof) -> None:
+    """Compare tags and repair with their readable twins, then run ``more``: proofs of what not every process does.
 
     Raises OSError on the first difference.
     """
     prove_tags(kernel, seed)
     prove_identical(Core(library))
-    if takes:
-        prove_taking(kernel, seed)
+    for proof in more:
+        proof(kernel, seed)

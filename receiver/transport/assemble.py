@@ -30,6 +30,7 @@ from diode.protocol.heartbeat import write_heartbeat
 from diode.protocol.link_order import LinkOrder
 from diode.protocol.run_taker import RunTaker, can_take
 from diode.protocol.sessions import Admitted
+from diode.protocol.taking_proof import prove_taking
 from diode.trust.keys import read_link_key
 from receiver.messages import pipeline as messages
 from receiver.messages.pipeline import ASSEMBLE_SAYS, ASSEMBLE_TO_STORE, STORE_TO_ASSEMBLE, OldKey
@@ -159,7 +160,7 @@ class Assemble:
 def main() -> None:
     """Entry point of the worker."""
     settings, control = start_worker(AssembleSettings, says=ASSEMBLE_SAYS, nice=-10)
-    core = choose_core(settings.core, int.from_bytes(os.urandom(8)), takes=True)
+    core = choose_core(settings.core, int.from_bytes(os.urandom(8)), prove_taking)
     worker = Assemble(settings, control, core)
     writes = (control.write_fd, settings.free_write, settings.store_write)
     folders = readable_folders() if landlock_version() else []  # numpy imports parts of itself when they are first used

@@ -305,7 +305,7 @@ class Encoder:
 def main() -> None:
     """Entry point of the worker."""
     settings, control = start_worker(EncodeSettings, says=ENCODE_SAYS, hears=ENCODE_HEARS)
-    core = choose_core(settings.core, int.from_bytes(os.urandom(8)), takes=False)
+    core = choose_core(settings.core, int.from_bytes(os.urandom(8)))
     encoder = Encoder(settings, control, core)
     writes = (control.write_fd, settings.ready_write)
     reads: Iterator[str | int] = chain(open_places(settings.reads), readable_folders())
