@@ -24,7 +24,7 @@ from sender.ledger import Ledger, Row, State
 from sender.media.export import Exported, export
 from sender.outbox.hashing import hash_content
 from sender.outbox.scan import collect
-from sender.pack.packed import Identity, write_packed
+from sender.pack.writing import Identity, write_packed
 from tests.enclave import Enclave
 from tests.faults.replaced import Replacement, replaced
 

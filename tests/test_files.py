@@ -403,15 +403,17 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         "open_place": (".open .open", PERSON),
     },
     "sender.pack.packed": {
-        "_replace": (".replace .write_bytes", STATE),
         "check_packed": (".read_bytes .read_text", STATE),
         "load_packed": (".read_bytes", STATE),
+    },
+    "sender.pack.moved": {
+        "_replace": (".replace .write_bytes", STATE),
         "relocate": (".read_text np.fromfile", STATE),
         "adopt": (".read_text np.fromfile", STATE),
-        "write_packed": (
-            ".mkdir .rename .write_bytes .write_bytes .write_bytes .write_bytes .write_bytes .write_text shutil.rmtree",
-            STATE,
-        ),
+    },
+    "sender.pack.writing": {
+        "write_packed": (".mkdir .rename .write_bytes .write_bytes .write_bytes shutil.rmtree", STATE),
+        "_write_origins": (".write_bytes .write_bytes .write_text", STATE),
     },
     "sender.staging.found": {
         "Found.digests": (".open", NO_FILE),

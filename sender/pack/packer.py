@@ -40,7 +40,8 @@ from sender.outbox.hashing import Content
 from sender.pack.at_work import AtWork, Underway
 from sender.pack.hashed import VERSION_TIME, Hashed, Order, collect_and_hash
 from sender.pack.identity_copies import forget_older
-from sender.pack.packed import Identity, Packed, write_packed
+from sender.pack.packed import Packed
+from sender.pack.writing import Identity, write_packed
 
 COPIES: Final = "intake"  # below the state folder: private copies of items
 

@@ -19,7 +19,7 @@ from diode.errors import HeldError
 from diode.log import log
 from sender.ledger import Ledger, Row
 from sender.outbox.folder import OutboxFolder, open_place, printable
-from sender.pack.packed import relocate
+from sender.pack.moved import relocate
 
 PERIOD_S: Final = 3600.0
 _DAY_S: Final = 86_400.0

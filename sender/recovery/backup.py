@@ -16,7 +16,8 @@ from diode.storage import backup
 from diode.storage.backup import BUNDLES_FOLDER
 from diode.storage.backup_seal import Contents, copy_file
 from sender.ledger import Ledger
-from sender.pack.packed import adopt, check_packed
+from sender.pack.moved import adopt
+from sender.pack.packed import check_packed
 
 
 def back_up(ledger: Ledger, folder: Path, signer: Signer | None) -> None:

@@ -19,8 +19,9 @@ from sender.intake.pipeline import Pipeline
 from sender.outbox.folder import Item
 from sender.outbox.scan import collect
 from sender.pack.hashed import Hashed, Order, collect_and_hash
-from sender.pack.packed import Identity, Packed, check_packed, write_packed
+from sender.pack.packed import Packed, check_packed
 from sender.pack.sources import SourceFiles
+from sender.pack.writing import Identity, write_packed
 
 CHANNEL = '\n[channels.c]\nlinks = "keep"\ntimes = true\n'
 

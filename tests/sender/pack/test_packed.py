@@ -22,7 +22,8 @@ from sender.outbox import scan as sources_module
 from sender.outbox.hashing import hash_content
 from sender.outbox.scan import Source, collect, open_origin
 from sender.pack import packed as packing
-from sender.pack.packed import Identity, Packed, load_packed, write_packed
+from sender.pack.packed import Packed, load_packed
+from sender.pack.writing import Identity, write_packed
 from tests.trusted import anyone
 
 SYMBOL_BYTES = 448

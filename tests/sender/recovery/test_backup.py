@@ -15,7 +15,7 @@ from diode.protocol.geometry import PROFILES, stream_geometry
 from sender.ledger import Ledger, Row, State
 from sender.outbox.hashing import hash_content
 from sender.outbox.scan import collect
-from sender.pack.packed import Identity, write_packed
+from sender.pack.writing import Identity, write_packed
 from sender.recovery import backup
 from sender.recovery.backup import back_up
 

@@ -24,7 +24,7 @@ from diode.protocol.link_key import LinkKey, Mode
 from diode.protocol.sizes import Kind, datagram_bytes, symbol_bytes_for
 from sender.outbox.hashing import hash_content
 from sender.outbox.scan import collect
-from sender.pack.packed import Identity, write_packed
+from sender.pack.writing import Identity, write_packed
 from sender.transport import reading
 from sender.transport.plan import Job, Plan
 

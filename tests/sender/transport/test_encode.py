@@ -2,6 +2,7 @@
 
 import mmap
 import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -51,8 +52,10 @@ from sender.messages import (
 )
 from sender.outbox.hashing import hash_content
 from sender.outbox.scan import collect
-from sender.pack.packed import SLABS_FILE, SOURCES_FILE, STATS_FILE, Packed, relocate, write_packed
-from sender.pack.packed import Identity as PackedIdentity
+from sender.pack.moved import relocate
+from sender.pack.packed import SLABS_FILE, SOURCES_FILE, STATS_FILE, Packed
+from sender.pack.writing import Identity as PackedIdentity
+from sender.pack.writing import write_packed
 from sender.transport.encode import MAX_OPEN_BUNDLES, PADDING_DATAGRAMS, SUPERVISOR, Encoder
 
 SYMBOL_BYTES = 448
@@ -168,10 +171,19 @@ class Unable:
         self.asked += 1
 
 
-def pack(folder: Path, content: bytes, sequence: int = 1, *, rewrite: bool = True) -> Packed:
-    """A packed bundle of one file. ``rewrite=False``: it is there."""
-    file = folder / f"file-{sequence}"
-    if rewrite:
+@contextmanager
+def in_memory(name: str, content: bytes) -> Iterator[Path]:
+    """A file on a tmpfs, where a mapped writer changes no time; elsewhere the kernel may clean the page meanwhile."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        path = Path(folder, name)
+        path.write_bytes(content)
+        yield path
+
+
+def pack(folder: Path, content: bytes, sequence: int = 1, *, file: Path | None = None) -> Packed:
+    """A packed bundle of one file, which is written unless it is there already."""
+    if file is None:
+        file = folder / f"file-{sequence}"
         file.write_bytes(content)
     sources = collect([file], "refuse")
     identity = PackedIdentity("cve", "feed", str(sequence), sequence, None, "2026-01-02T03:04:05Z")
@@ -512,17 +524,16 @@ def test_source_rows_of_a_slab_do_not_wait_for_each_other(bench: Bench, tmp_path
 @pytest.mark.parametrize("changed_byte", [0, FULL.row_bytes * 3])
 def test_a_file_that_changes_between_rows_is_withdrawn(bench: Bench, tmp_path: Path, changed_byte: int) -> None:
     """Also where somebody has mapped it, and no time of it tells: repair is of what was packed, or does not leave."""
-    (tmp_path / "file-1").write_bytes(content := np.random.default_rng(1).bytes(4 * FULL.row_bytes))
-    with (tmp_path / "file-1").open("r+b") as file, mmap.mmap(file.fileno(), 0) as writer:
-        writer[changed_byte] = content[changed_byte]  # from here on the page is dirty: writing to it changes no time
-        packed = pack(tmp_path, content, rewrite=False)
+    content = np.random.default_rng(1).bytes(4 * FULL.row_bytes)
+    with in_memory("file-1", content) as path, path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as writer:
+        packed = pack(tmp_path, content, file=path)
         bench.encoder.hear(begun(packed))
         rows_of(bench, packed, range(2))
         writer[changed_byte] ^= 1
         bench.encoder.hear(SendRow(9, packed.id, 0, 0, 4))
         assert SendFiller(FULL.columns) == bench.transmit.receive(0)
     _, failed = bench.supervisor.receive(0), bench.supervisor.receive(0)
-    place = f"bytes 0 to {len(content)} of {str(tmp_path / 'file-1')!r}"
+    place = f"bytes 0 to {len(content)} of {str(path)!r}"
     assert (9, f"slab 0 is not what was packed: somebody changed {place}") == (failed.job, failed.detail)
 
 
