@@ -12,7 +12,7 @@ from diode.errors import MessageError
 from sender.messages import MAX_ANNOUNCED, BundleBegun, BundleEnded, ProveSlab, SendPadding, SendRow, SendSlab, SetRate
 from sender.transport.plan import PROOF, WHOLE, Job, Padding, Plan
 
-MOST_JOBS: Final = 16  # in hand at one time, even if they are small
+MOST_JOBS: Final = 8  # in hand at one time, even if they are small
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from diode.config.init import init_pair
 from diode.net.address import Address
 from diode.process.measure import process_tree
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, wait_until
 from tests.ports import free_address
 
 GOODBYE_S = 15.0  # for what still runs when a test is over, and is of no interest any more
@@ -252,11 +252,18 @@ def _port(local: str) -> int:
 
 
 def worker(pid: int, module: str) -> int:
-    """Process id of a daemon's worker."""
-    for one in process_tree(pid):
-        if module.encode() in Path(f"/proc/{one}/cmdline").read_bytes().split(b"\0"):
-            return one
-    raise AssertionError(f"{module} does not run")
+    """Process id of a daemon's worker, as soon as it runs: until then its process is a copy of the daemon."""
+    found: list[int] = []
+
+    def runs() -> bool:
+        for one in process_tree(pid):
+            with contextlib.suppress(OSError):
+                if module.encode() in Path(f"/proc/{one}/cmdline").read_bytes().split(b"\0"):
+                    found.append(one)
+        return bool(found)
+
+    wait_until(runs, f"{module} runs")
+    return found[0]
 
 
 def tree(folder: Path) -> dict[str, str]:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -139,7 +140,14 @@ def started(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 def daemons_of(parent: int) -> list[int]:
     """Our daemons among the children of ``parent``."""
-    return [pid for pid in children_of(parent) if "cli.main" in Path(f"/proc/{pid}/cmdline").read_text()]
+    return [pid for pid in children_of(parent) if "cli.main" in words_of(pid)]
+
+
+def words_of(pid: int) -> str:
+    """What a process was called with; nothing if it has ended meanwhile."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    return ""
 
 
 def children_of(parent: int) -> list[int]:
