@@ -45,13 +45,15 @@ def write_source(path: Path, size_bytes: int) -> Path:
 
 
 def linked(source: Path, count: int) -> Path:
-    """A folder with ``count`` hard links to ``source``: as many times its size to send, once to keep."""
-    folder = source.parent.parent / f"linked-{count}"
-    if not folder.exists():
-        folder.mkdir()
-        for number in range(count):
-            os.link(source, folder / f"{number}.bin")
-    return folder
+    """The folder of ``source``, with ``count`` names of it alone: as many times its size to send, once to keep.
+
+    All names lie within the folder: a sender refuses a file that has names elsewhere, too.
+    """
+    for other in set(source.parent.iterdir()) - {source}:
+        other.unlink()
+    for number in range(1, count):
+        os.link(source, source.parent / f"{number}.bin")
+    return source.parent
 
 
 def write_small_files(folder: Path, count: int) -> Path:

@@ -172,11 +172,16 @@ class Transfer:
         self._send_s = time.monotonic() - self._started
 
     def _watch(self, processes: "dict[str, subprocess.Popen[str]]") -> bool:
-        """Look at them until they end. Returns False when that takes too long."""
+        """Look at them until they end. Returns False when that takes too long.
+
+        Raises DiodeError when the sender gave up: no rate is too high for it, so something else is wrong.
+        """
         deadline = time.monotonic() + _PATIENCE_S + self._size_bytes / _PATIENCE_BYTES_PER_S
         weigh_at = time.monotonic()
         while any(process.poll() is None for process in processes.values()):
             now = time.monotonic()
+            if code := processes["sender"].poll():
+                raise DiodeError(f"diode-sender send ended with exit code {code}")
             if processes["sender"].poll() is not None:
                 deadline = min(deadline, now + _LATE_S)
             if now > deadline:
