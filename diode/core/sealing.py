@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diode.core import taking
+from diode.core.taking import HEADER_BYTES
 
 Bytes2D = NDArray[np.uint8]
 
-HEADER_BYTES: Final = 48
 KEY_BYTES: Final = 32
 _COUNTERS: Final = 1 << 64
 

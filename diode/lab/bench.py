@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
+from diode.core.build import CORES
 from diode.errors import UsageError
 from diode.lab import kernel_limit, latency, limits, report, stages, tables
 from diode.lab.kernel_limit import Limit
@@ -39,7 +40,6 @@ QUICK_BYTES: Final = 256 << 20
 SMALL_FILES: Final = 100_000
 _RUNS: Final = 5
 _FEW_RUNS: Final = 3
-_CORES: Final = ("auto", "off", "require")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def _write(wanted: Wanted, found: dict[str, Any]) -> None:
 def _core() -> tuple[Compiled, str]:
     """The compiled core as DIODE_CORE has it, and why there is none. Raises UsageError where it is required."""
     said = os.environ.get("DIODE_CORE", "auto")
-    if said not in _CORES:
+    if said not in CORES:
         raise UsageError(f"DIODE_CORE is {said!r}; it can be auto, off or require")
     core = choose_core("require" if said != "off" else "off", int.from_bytes(os.urandom(8)), prove_taking)
     why_not = "DIODE_CORE is off" if said == "off" else core.refused
